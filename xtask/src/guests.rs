@@ -59,30 +59,55 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
 
 fn find(directory: &Path) -> Result<Guest> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    ensure!(directory.join("nexum.toml").exists(), "{} has no nexum.toml", directory.display());
+    ensure!(
+        directory.join("nexum.toml").exists(),
+        "{} has no nexum.toml",
+        directory.display()
+    );
     let manifest = directory.join("Cargo.toml");
     let source = if manifest.exists() {
         let manifest = fs::read_to_string(manifest)?.parse::<DocumentMut>()?;
-        let metadata = manifest["package"].get("metadata").and_then(|metadata| metadata.get("guest"));
-        let target = metadata.and_then(|guest| guest.get("target")).and_then(|target| target.as_str());
-        Source::Crate { target: target.unwrap_or(BARE).to_owned() }
+        let metadata = manifest["package"]
+            .get("metadata")
+            .and_then(|metadata| metadata.get("guest"));
+        let target = metadata
+            .and_then(|guest| guest.get("target"))
+            .and_then(|target| target.as_str());
+        Source::Crate {
+            target: target.unwrap_or(BARE).to_owned(),
+        }
     } else if directory.join("component.wat").exists() {
         Source::Text
     } else {
         bail!("{} has neither a Cargo.toml nor a component.wat", directory.display());
     };
-    Ok(Guest { name, directory: directory.to_owned(), source })
+    Ok(Guest {
+        name,
+        directory: directory.to_owned(),
+        source,
+    })
 }
 
 fn select(all: Vec<Guest>, names: &[String]) -> Result<Vec<Guest>> {
     for name in names {
-        ensure!(all.iter().any(|guest| guest.name == *name), "no guest is called {name}; known are {}", list(&all));
+        ensure!(
+            all.iter().any(|guest| guest.name == *name),
+            "no guest is called {name}; known are {}",
+            list(&all)
+        );
     }
-    Ok(all.into_iter().filter(|guest| names.is_empty() || names.contains(&guest.name)).collect())
+    Ok(all
+        .into_iter()
+        .filter(|guest| names.is_empty() || names.contains(&guest.name))
+        .collect())
 }
 
 fn list(guests: &[Guest]) -> String {
-    guests.iter().map(|guest| guest.name.as_str()).collect::<Vec<_>>().join(", ")
+    guests
+        .iter()
+        .map(|guest| guest.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Builds the crates among the guests, in one go for each target.
@@ -101,7 +126,9 @@ fn compile(guests: &[Guest]) -> Result<()> {
         let mut cargo = Command::new("cargo");
         toolchain.apply(&mut cargo);
         // The directory matters: the workspace's own configuration of cargo names the linker.
-        cargo.current_dir(paths::modules()).env("CARGO_TARGET_DIR", target_directory());
+        cargo
+            .current_dir(paths::modules())
+            .env("CARGO_TARGET_DIR", target_directory());
         cargo.args(["build", "--release", "--locked", "--quiet", "--target", target]);
         cargo.args(names.iter().flat_map(|name| ["--package", name]));
         process::run(&mut cargo)?;
@@ -135,9 +162,18 @@ fn publish(guest: &Guest) -> Result<()> {
 /// The manifest with the component's digest in it.
 fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
     let mut manifest = manifest.parse::<DocumentMut>()?;
-    let module = manifest.get_mut("module").and_then(|module| module.as_table_mut()).context("no [module]")?;
-    ensure!(module.get("name").and_then(|found| found.as_str()) == Some(name), "[module] name is not {name}");
-    let digest: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
+    let module = manifest
+        .get_mut("module")
+        .and_then(|module| module.as_table_mut())
+        .context("no [module]")?;
+    ensure!(
+        module.get("name").and_then(|found| found.as_str()) == Some(name),
+        "[module] name is not {name}"
+    );
+    let digest: String = Sha256::digest(component)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     module.insert("component", format!("sha256:{digest}").into());
     Ok(manifest.to_string())
 }
@@ -158,7 +194,10 @@ mod tests {
     fn pins_the_digest_into_the_manifest() {
         let pinned = pin("# mine\n[module]\nname = \"a\"\n", "a", b"").expect("a manifest");
         let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(pinned, format!("# mine\n[module]\nname = \"a\"\ncomponent = \"sha256:{digest}\"\n"));
+        assert_eq!(
+            pinned,
+            format!("# mine\n[module]\nname = \"a\"\ncomponent = \"sha256:{digest}\"\n")
+        );
     }
 
     #[test]
@@ -169,7 +208,11 @@ mod tests {
     #[test]
     fn knows_every_directory_as_a_guest() {
         let guests = find_all(&paths::modules()).expect("the guests of this work tree");
-        let wasi: Vec<_> = guests.iter().filter(|guest| guest.source != crate_for(BARE)).map(|g| &g.name).collect();
+        let wasi: Vec<_> = guests
+            .iter()
+            .filter(|guest| guest.source != crate_for(BARE))
+            .map(|g| &g.name)
+            .collect();
         assert_eq!(wasi, ["memory-bomb-many", "table-bomb", "wasi-importer"]);
         assert!(select(guests, &["absent".into()]).is_err());
     }

@@ -12,10 +12,18 @@
     reason = "a task runs on the machine's own clock and environment"
 )]
 
+mod ci;
+mod demo;
+mod test;
+
+mod anvil;
+mod edges;
 mod guests;
+mod toolchain;
+mod tools;
+
 mod paths;
 mod process;
-mod toolchain;
 
 use std::process::ExitCode;
 
@@ -31,6 +39,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run nexum with two modules on a local Ethereum node, for somebody to look at.
+    Demo {
+        /// End when each module has handled so many blocks, instead of on Ctrl-C.
+        #[arg(long, value_name = "N")]
+        blocks: Option<u64>,
+    },
+    /// Run every test, getting what they need first.
+    Test,
+    /// Check all that must hold before a change is accepted.
+    Ci,
     /// Make the compiler for guests, if the active one cannot build them.
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
@@ -38,12 +56,18 @@ enum Task {
         /// Which ones; all of them when none is named.
         names: Vec<String>,
     },
+    /// Print the path of anvil, fetching it if it is not installed.
+    Anvil,
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
+        Task::Demo { blocks } => demo::run(blocks),
+        Task::Test => test::run(),
+        Task::Ci => ci::run(),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Guests { names } => guests::build(&names),
+        Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
