@@ -1,1 +1,3 @@
-//! x
+//! What nexum's tests share.
+
+pub mod guests;
