@@ -1,1 +1,7 @@
 //! x
+
+pub mod config;
+pub mod document;
+pub mod limits;
+pub mod manifest;
+pub mod names;
