@@ -17,7 +17,10 @@ pub fn component(name: &str) -> PathBuf {
 pub fn dir(name: &str) -> PathBuf {
     let directory = root().join("target/modules").join(name);
     let built = directory.join(format!("{name}.wasm")).exists();
-    assert!(built, "the guest {name} is not built; `cargo xtask guests {name}` builds it");
+    assert!(
+        built,
+        "the guest {name} is not built; `cargo xtask guests {name}` builds it"
+    );
     directory
 }
 
@@ -25,11 +28,13 @@ pub fn dir(name: &str) -> PathBuf {
 ///
 /// # Panics
 /// When the directory cannot be read.
-#[expect(clippy::panic, reason = "a work tree without fixtures has nothing to test")]
 pub fn names() -> Vec<String> {
     let fixtures = root().join("modules/fixtures");
     let entries = std::fs::read_dir(&fixtures).unwrap_or_else(|error| panic!("{}: {error}", fixtures.display()));
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -65,7 +70,10 @@ fn leb128(mut length: usize) -> Vec<u8> {
 
 /// The root of the work tree, in which `crates/nexum-testing` lies.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -35,7 +35,10 @@ thread_local! {
 impl Guest for BalanceWatch {
     fn init(config: Config) -> Result<(), HostError> {
         let settings = Settings::parse(&config).map_err(|error| failure(HostErrorKind::InvalidInput, error))?;
-        WATCH.replace(Watch { settings, ..Watch::default() });
+        WATCH.replace(Watch {
+            settings,
+            ..Watch::default()
+        });
         Ok(())
     }
 
@@ -44,8 +47,10 @@ impl Guest for BalanceWatch {
         let Event::Block(block) = event else { return Ok(()) };
         WATCH.with_borrow_mut(|watch| {
             let Settings { token, accounts } = &watch.settings;
-            let requests: Vec<_> =
-                accounts.iter().map(|account| rpc::balance_request(*token, *account, &block.hash)).collect();
+            let requests: Vec<_> = accounts
+                .iter()
+                .map(|account| rpc::balance_request(*token, *account, &block.hash))
+                .collect();
             // One batch for all accounts, because each request counts against the module's budget of time.
             let answers = chain::request_batch(block.chain_id, &requests)?;
             for (account, answer) in accounts.iter().zip(answers) {
@@ -67,7 +72,13 @@ fn tell_change(account: Address, before: Option<U256>, now: U256) {
 
 /// A failure of the module's own, as distinct from one that the host reported.
 fn failure(kind: HostErrorKind, message: impl ToString) -> HostError {
-    HostError { domain: "balance-watch".into(), kind, code: 0, message: message.to_string(), data: None }
+    HostError {
+        domain: "balance-watch".into(),
+        kind,
+        code: 0,
+        message: message.to_string(),
+        data: None,
+    }
 }
 
 export!(BalanceWatch);

@@ -26,7 +26,10 @@ pub fn balance_request(token: Option<Address>, account: Address, block_hash: &[u
         }
         None => ("eth_getBalance", json!([account, block])),
     };
-    RpcRequest { method: method.into(), params: params.to_string() }
+    RpcRequest {
+        method: method.into(),
+        params: params.to_string(),
+    }
 }
 
 /// Reads the answer to [`balance_request`].
@@ -36,7 +39,9 @@ pub fn read_balance(token: Option<Address>, answer: RpcResult) -> Result<U256, H
         RpcResult::Err(error) => return Err(error),
     };
     let unreadable = |error: &dyn std::fmt::Display| failure(HostErrorKind::Internal, format!("balance: {error}"));
-    let Some(token) = token else { return serde_json::from_str(&json).map_err(|error| unreadable(&error)) };
+    let Some(token) = token else {
+        return serde_json::from_str(&json).map_err(|error| unreadable(&error));
+    };
     let returned: Bytes = serde_json::from_str(&json).map_err(|error| unreadable(&error))?;
     if returned.is_empty() {
         // A call to an address without code succeeds and returns nothing.

@@ -28,5 +28,7 @@ impl Settings {
 }
 
 fn parse_address(text: &str) -> Result<Address, String> {
-    text.trim().parse().map_err(|error| format!("`{text}` is not an address: {error}"))
+    text.trim()
+        .parse()
+        .map_err(|error| format!("`{text}` is not an address: {error}"))
 }

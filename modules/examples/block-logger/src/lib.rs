@@ -50,7 +50,10 @@ fn describe(block: &Block, header: &Header, now_ms: u64) -> String {
     let gas_used = header.gas_used;
     let base_fee = header.base_fee_per_gas.map_or("none".into(), gwei);
     let age_seconds = now_ms.saturating_sub(block.timestamp) as f64 / 1_000.0;
-    format!("block {} 0x{hash}: gas used {gas_used}, base fee {base_fee}, age {age_seconds:.1} s", block.number)
+    format!(
+        "block {} 0x{hash}: gas used {gas_used}, base fee {base_fee}, age {age_seconds:.1} s",
+        block.number
+    )
 }
 
 fn gwei(wei: U64) -> String {
@@ -58,7 +61,13 @@ fn gwei(wei: U64) -> String {
 }
 
 fn failure(kind: HostErrorKind, message: impl ToString) -> HostError {
-    HostError { domain: "block-logger".into(), kind, code: 0, message: message.to_string(), data: None }
+    HostError {
+        domain: "block-logger".into(),
+        kind,
+        code: 0,
+        message: message.to_string(),
+        data: None,
+    }
 }
 
 export!(BlockLogger);
