@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Place, Section};
+use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
 use crate::limits::Limits;
 use crate::names::{Digest, ModuleName};
 
@@ -90,8 +90,19 @@ pub struct ModuleConfig {
     pub digest: Option<Digest>,
     /// `[modules.config]`, in the order of the file: it goes before the manifest's `[config]`, key by key.
     pub config: Vec<(String, String)>,
-    /// Where the table stands, for errors that are found later.
-    pub place: Place,
+}
+
+impl ModuleConfig {
+    /// A module of which nothing is said but where its component is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            manifest: None,
+            name: None,
+            digest: None,
+            config: Vec::new(),
+        }
+    }
 }
 
 impl Config {
@@ -145,7 +156,6 @@ impl fmt::Debug for ModuleConfig {
             name,
             digest,
             config,
-            place,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
         f.debug_struct("ModuleConfig")
@@ -154,7 +164,6 @@ impl fmt::Debug for ModuleConfig {
             .field("name", name)
             .field("digest", digest)
             .field("config_keys", &keys)
-            .field("place", place)
             .finish()
     }
 }
@@ -329,7 +338,6 @@ impl Reader<'_> {
             name: raw.name,
             digest: raw.digest,
             config,
-            place: section.place(""),
         })
     }
 }
