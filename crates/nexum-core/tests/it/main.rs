@@ -1,0 +1,4 @@
+//! What the core promises, one module a topic.
+
+mod config;
+mod manifest;
