@@ -17,6 +17,7 @@ mod section;
 mod show;
 mod tree;
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 pub const DEPTH_MAX: u32 = 32;
 
 /// A parsed TOML file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     root: Section,
 }
@@ -95,6 +96,12 @@ impl Document {
     }
 }
 
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({})", self.root.file().display())
+    }
+}
+
 /// Reads the file at `path`, of which at most `bytes_max` bytes are accepted; no more than one byte further is read.
 ///
 /// # Errors
@@ -119,6 +126,11 @@ pub(crate) fn check_size(path: &Path, bytes: u64, bytes_max: u64) -> Result<(), 
         return Err(ConfigError::of_file(path, format!("is larger than {bytes_max} bytes")));
     }
     Ok(())
+}
+
+/// Whether `errors` are as many as are reported, so that looking for more is a waste. Hostile files can have millions.
+pub(crate) fn enough(errors: &[ConfigError]) -> bool {
+    errors.len() >= ERRORS_MAX
 }
 
 impl Origin {

@@ -72,9 +72,9 @@ impl Limits {
     /// What an operator may set for [`Self::table_elements`]: up to ten million, 80 MB of the host's memory.
     pub const TABLE_ELEMENTS_RANGE: RangeInclusive<u64> = 1..=10_000_000;
     /// What an operator may set for [`Self::instances`]: up to a thousand, more than any tool links.
-    pub const INSTANCES_RANGE: RangeInclusive<u32> = 1..=1_000;
+    pub const INSTANCES_RANGE: RangeInclusive<u64> = 1..=1_000;
     /// What an operator may set for [`Self::log_records_per_event`]: up to 100,000, tens of megabytes of log an event.
-    pub const LOG_RECORDS_PER_EVENT_RANGE: RangeInclusive<u32> = 1..=100_000;
+    pub const LOG_RECORDS_PER_EVENT_RANGE: RangeInclusive<u64> = 1..=100_000;
     /// What an operator may set for [`Self::state_bytes`]: up to 1 TiB, a large disk.
     pub const STATE_BYTES_RANGE: RangeInclusive<u64> = 1..=1 << 40;
 
@@ -97,4 +97,9 @@ impl Limits {
             state_bytes: smaller(self.state_bytes, wishes.state_bytes),
         }
     }
+}
+
+/// `number`, or the largest there is: a count that large is refused or means "no bound".
+pub(crate) fn saturating_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

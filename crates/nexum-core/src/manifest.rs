@@ -54,7 +54,7 @@ pub struct Restart {
 
 impl Restart {
     /// What a manifest may set for [`Self::max_consecutive_failures`]: up to a thousand, hours of retries with backoff.
-    pub const MAX_CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u32> = 1..=1_000;
+    pub const MAX_CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u64> = 1..=1_000;
 }
 
 impl Default for Restart {

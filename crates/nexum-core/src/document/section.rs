@@ -1,7 +1,7 @@
 //! One table of a document, and places in it.
 
-use std::cell::RefCell;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::de::{Context, Deserializer};
 use super::key::{KeyPath, join};
 use super::show;
-use super::tree::{Entry, Node, Span, Table, Value};
-use super::{ConfigError, ERRORS_MAX, Origin};
+use super::tree::{Node, Span, Table, Value};
+use super::{ConfigError, ERRORS_MAX, Origin, enough};
 
 /// One table of a document. It can be kept and parsed later, by whoever owns its keys; clones share the tree.
 #[derive(Clone)]
@@ -67,10 +67,7 @@ impl Section {
     /// As [`Section::parse`], but adds to `errors` everything that it finds wrong. What it gives with unknown keys
     /// left out is good for finding further errors, and for nothing else.
     pub fn parse_all<T: DeserializeOwned>(&self, errors: &mut Vec<ConfigError>) -> Option<T> {
-        let context = Context {
-            origin: &self.origin,
-            unknown: RefCell::new(Vec::new()),
-        };
+        let context = Context::new(&self.origin);
         let key = KeyPath::Section(&self.key);
         let parsed = T::deserialize(Deserializer::table(&context, &key, &self.span, &self.table));
         errors.append(&mut context.unknown.take());
@@ -166,17 +163,39 @@ impl Section {
         }
     }
 
+    /// The error that `key`, which is in this table, is not one of `known`.
+    pub(crate) fn unknown_key(&self, key: &str, known: &[&'static str]) -> ConfigError {
+        let span = self.table.get(key).map_or(&self.span, |entry| &entry.key_span);
+        let error = self
+            .origin
+            .error(span.clone(), join(&self.key, key), "unknown key".to_owned());
+        error
+            .with_nearest(key, known.iter().copied())
+            .with_hint(format!("known keys: {}", known.join(", ")))
+    }
+
     /// Errors for the keys that are not in `known`.
     pub(crate) fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
-        let unknown = self.table.entries.iter().filter(|entry| !known.contains(&&*entry.key));
-        let error = |entry: &Entry| {
-            let key = join(&self.key, &entry.key);
-            let error = self.origin.error(entry.key_span.clone(), key, "unknown key".to_owned());
-            error
-                .with_nearest(&entry.key, known.iter().copied())
-                .with_hint(format!("known keys: {}", known.join(", ")))
+        let unknown = self.keys().filter(|key| !known.contains(key));
+        unknown
+            .take(ERRORS_MAX)
+            .map(|key| self.unknown_key(key, known))
+            .collect()
+    }
+
+    /// The error that the value at `key` is out of `range`, if it is.
+    pub(crate) fn out_of_range(
+        &self,
+        key: &str,
+        value: Option<u64>,
+        range: &RangeInclusive<u64>,
+    ) -> Option<ConfigError> {
+        let _out = value.filter(|value| !range.contains(value))?;
+        let message = match (range.start(), range.end()) {
+            (min, &u64::MAX) => format!("expected a whole number of at least {min}"),
+            (min, max) => format!("expected a whole number from {min} to {max}"),
         };
-        unknown.take(ERRORS_MAX).map(error).collect()
+        Some(self.error(key, message))
     }
 
     /// The strings of the array at `key`, each with its place; none if the key is not there.
@@ -213,6 +232,9 @@ impl Section {
     pub(crate) fn scalars(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
         let mut scalars = Vec::with_capacity(self.table.entries.len());
         for entry in &self.table.entries {
+            if enough(errors) {
+                break;
+            }
             match self.scalar_text(&entry.key, &entry.node) {
                 Ok(text) => scalars.push((entry.key.to_string(), text)),
                 Err(error) => errors.push(error),

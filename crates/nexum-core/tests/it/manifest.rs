@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::document::report;
 use nexum_core::limits::Wishes;
-use nexum_core::manifest::{Manifest, Restart, Subscription};
+use nexum_core::manifest::{MANIFEST_BYTES_MAX, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription};
 
 fn parse(text: &str) -> Manifest {
     Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap()
@@ -105,4 +106,88 @@ fn every_key_is_read() {
 fn without_a_chains_table_the_subscribed_chains_are_required() {
     let manifest = parse("[[subscription]]\nkind = \"block\"\nchain_id = 5");
     assert_eq!(Vec::from_iter(manifest.chains.required), [5]);
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_what_may_help() {
+    let subscriptions = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n".repeat(2);
+    let cases = [
+        "[modul]\nname = \"x\"",
+        "module = 1",
+        "[module]\nname = \"\"\nversion = \"\"",
+        "[module]\nversion = \"\"\n[module.resources]\nmax_memory = 1\nmax_fuel_per_event = 0\n[module.restart]\nmax_consecutive_failures = 0",
+        "[module.resources]\nmax_memory_bytes = 65_535\nmax_instances = 0\nmax_log_records_per_event = 0",
+        "[module]\ncomponent = \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "[chains]\nrequired = [1, 2]\noptional = [2]",
+        "[chains]\nrequired = \"mainnet\"",
+        "[chains]\nrequires = [1]",
+        "[capabilities]\nrequired = [\"chain\", \"http\"]\noptional = [\"http\"]\ndenied = [\"chain\", \"chain\"]",
+        "[capabilities]\nrequird = [\"chain\"]",
+        "[capabilities]\nrequired = \"chain\"",
+        "[capabilities]\nrequired = [1]",
+        "[capabilities.http]\nallow = [\"host\"]",
+        "[[subscription]]\nchain_id = 1",
+        "[[subscription]]\nkind = \"log\"\nchain_id = 1",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"",
+        "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"message\"",
+        "[[subscription]]\nkind = \"blok\"\nchain_id = 1",
+        "[[subscription]]\nkind = 1",
+        "[[subscription]]\nkind = \"block\"",
+        "[[subscription]]\nkind = \"block\"\nchain = 1",
+        "[subscription]\nkind = \"block\"",
+        "[chains]\nrequired = [1]\n[[subscription]]\nkind = \"block\"\nchain_id = 5",
+        subscriptions.as_str(),
+        "[config]\nlist = [1]\nsecret = \"${HOME}\"\nfallback = \"${HOME:-x}\"",
+    ];
+    let parse = |text: &str| Manifest::parse(Path::new("nexum.toml"), text.as_bytes());
+    let report = report(cases.map(|text| (text.replace('\n', "⏎"), parse(text))));
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_manifest_has_no_more_subscriptions_than_the_bound() {
+    let text = |count: usize| {
+        (0..count)
+            .map(|id| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\n"))
+            .collect::<String>()
+    };
+    assert_eq!(parse(&text(SUBSCRIPTIONS_MAX)).subscriptions.len(), SUBSCRIPTIONS_MAX);
+    assert!(Manifest::parse(Path::new("nexum.toml"), text(SUBSCRIPTIONS_MAX + 1).as_bytes()).is_err());
+}
+
+#[test]
+fn a_manifest_of_ten_megabytes_is_refused_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nexum.toml");
+    std::fs::write(&path, vec![b'#'; 10 << 20]).unwrap();
+    let errors = Manifest::load(&path).unwrap_err();
+    assert!(
+        errors
+            .to_string()
+            .ends_with(&format!("nexum.toml: is larger than {MANIFEST_BYTES_MAX} bytes")),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_capabilitys_place_serves_for_a_later_error() {
+    let capabilities = parse("[capabilities]\nrequired = [\"chain\",\n  \"chian\"]")
+        .capabilities
+        .unwrap();
+    let unknown = &capabilities.required[1];
+    let error = unknown
+        .place
+        .error("unknown capability")
+        .with_nearest(&unknown.value, ["chain", "http"]);
+    insta::assert_snapshot!(
+        error,
+        @r#"nexum.toml:3:3: capabilities.required[1]: unknown capability, found "chian", the nearest known one is chain"#
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        let _ = Manifest::parse(Path::new("nexum.toml"), &bytes);
+    }
 }
