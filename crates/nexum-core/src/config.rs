@@ -210,32 +210,9 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self, engine: &Section, raw: &raw::Limits) -> Limits {
-        for (key, value, range) in [
-            (
-                "limits.fuel_per_event",
-                raw.fuel_per_event,
-                Limits::FUEL_PER_EVENT_RANGE,
-            ),
-            ("limits.memory_bytes", raw.memory_bytes, Limits::MEMORY_BYTES_RANGE),
-            (
-                "limits.event_deadline_ms",
-                raw.event_deadline_ms,
-                Limits::EVENT_DEADLINE_MS_RANGE,
-            ),
-            (
-                "limits.table_elements",
-                raw.table_elements,
-                Limits::TABLE_ELEMENTS_RANGE,
-            ),
-            ("limits.instances", raw.instances, Limits::INSTANCES_RANGE),
-            (
-                "limits.log_records_per_event",
-                raw.log_records_per_event,
-                Limits::LOG_RECORDS_PER_EVENT_RANGE,
-            ),
-            ("limits.state_bytes", raw.state_bytes, Limits::STATE_BYTES_RANGE),
-        ] {
-            self.errors.extend(engine.out_of_range(key, value, &range));
+        for (key, range) in Limits::RANGES {
+            self.errors
+                .extend(engine.out_of_range(&format!("limits.{key}"), &range));
         }
         let default = Limits::default();
         Limits {

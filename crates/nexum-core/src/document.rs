@@ -13,6 +13,7 @@ mod de;
 mod environment;
 mod error;
 mod key;
+mod place;
 mod section;
 mod show;
 mod tree;
@@ -27,7 +28,8 @@ use toml::de::DeTable;
 
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
-pub use section::{Place, Placed, Section};
+pub use place::{Place, Placed};
+pub use section::Section;
 
 use tree::{Span, Table};
 
@@ -37,7 +39,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// How deep tables and arrays may be nested, counting each part of a dotted key. The deepest key that means something
 /// is at level five. A tree of this depth is walked and dropped on any thread's stack.
-pub const DEPTH_MAX: u32 = 32;
+pub const DEPTH_MAX: u32 = 16;
 
 /// A parsed TOML file.
 #[derive(Clone)]

@@ -15,8 +15,8 @@ use crate::document::{self, ConfigErrors, Document, Environment, Placed, Section
 use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
 
-/// The largest manifest: room for thousands of subscriptions and settings.
-pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// The largest manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many settings.
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
 /// The most subscriptions of one module. Each is matched against every event of its chain.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
 /// The longest version, in characters: the longest that people write is a tag with a commit's hash.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     CapabilityRequests, ChainRequests, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
 };
-use crate::document::{ConfigError, ConfigErrors, Placed, Section, enough};
+use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough};
 use crate::limits::{Limits, Wishes, saturating_u32};
 
 /// The keys of a manifest's outermost table.
@@ -70,21 +70,17 @@ impl Reader {
         let Some(raw) = section.parse_all::<raw::Module>(&mut self.errors) else {
             return;
         };
-        let printable = |version: &String| version.chars().all(|c| !c.is_control());
-        let sized = |version: &String| (1..=VERSION_CHARS_MAX).contains(&version.chars().count());
-        if raw
-            .version
-            .as_ref()
-            .is_some_and(|version| !printable(version) || !sized(version))
-        {
+        let accepted = |version: &String| {
+            (1..=VERSION_CHARS_MAX).contains(&version.chars().count()) && !version.chars().any(char::is_control)
+        };
+        if raw.version.as_ref().is_some_and(|version| !accepted(version)) {
             let message = format!("expected 1 to {VERSION_CHARS_MAX} printable characters");
             self.errors.push(section.error("version", message));
         }
-        let failures = raw.restart.max_consecutive_failures;
         let range = Restart::MAX_CONSECUTIVE_FAILURES_RANGE;
         self.errors
-            .extend(section.out_of_range("restart.max_consecutive_failures", failures, &range));
-        if let Some(failures) = failures {
+            .extend(section.out_of_range("restart.max_consecutive_failures", &range));
+        if let Some(failures) = raw.restart.max_consecutive_failures {
             manifest.restart.max_consecutive_failures = saturating_u32(failures);
         }
         manifest.wishes = self.wishes(section, &raw.resources);
@@ -96,41 +92,10 @@ impl Reader {
     /// A wish for more than any operator may allow is as good as none; one for less than a module can run with is a
     /// mistake.
     fn wishes(&mut self, module: &Section, raw: &raw::Resources) -> Wishes {
-        for (key, wish, range) in [
-            (
-                "resources.max_fuel_per_event",
-                raw.max_fuel_per_event,
-                Limits::FUEL_PER_EVENT_RANGE,
-            ),
-            (
-                "resources.max_memory_bytes",
-                raw.max_memory_bytes,
-                Limits::MEMORY_BYTES_RANGE,
-            ),
-            (
-                "resources.max_event_deadline_ms",
-                raw.max_event_deadline_ms,
-                Limits::EVENT_DEADLINE_MS_RANGE,
-            ),
-            (
-                "resources.max_table_elements",
-                raw.max_table_elements,
-                Limits::TABLE_ELEMENTS_RANGE,
-            ),
-            ("resources.max_instances", raw.max_instances, Limits::INSTANCES_RANGE),
-            (
-                "resources.max_log_records_per_event",
-                raw.max_log_records_per_event,
-                Limits::LOG_RECORDS_PER_EVENT_RANGE,
-            ),
-            (
-                "resources.max_state_bytes",
-                raw.max_state_bytes,
-                Limits::STATE_BYTES_RANGE,
-            ),
-        ] {
+        for (key, range) in Limits::RANGES {
+            let range = *range.start()..=u64::MAX;
             self.errors
-                .extend(module.out_of_range(key, wish, &(*range.start()..=u64::MAX)));
+                .extend(module.out_of_range(&format!("resources.max_{key}"), &range));
         }
         Wishes {
             fuel_per_event: raw.max_fuel_per_event,
@@ -149,7 +114,7 @@ impl Reader {
             required: raw.required.into_iter().collect(),
             optional: raw.optional.into_iter().collect(),
         };
-        for chain in chains.required.intersection(&chains.optional) {
+        for chain in chains.required.intersection(&chains.optional).take(ERRORS_MAX) {
             self.errors
                 .push(section.error("optional", format!("chain {chain} is required as well")));
         }
@@ -174,12 +139,9 @@ impl Reader {
                 Err(_) => self.errors.push(section.unknown_key(name, &CAPABILITY_LISTS)),
                 Ok(table) => {
                     if !granted.contains(name) {
-                        let message = "settings of a capability that is neither required nor optional";
-                        self.errors.push(
-                            table
-                                .error("", message)
-                                .with_hint(format!("add {name:?} to one of the lists")),
-                        );
+                        let error = table.error("", "settings of a capability that is neither required nor optional");
+                        self.errors
+                            .push(error.with_hint("add its name to one of the lists, or remove them"));
                     }
                     settings.insert(name.to_owned(), table);
                 }
@@ -230,28 +192,23 @@ impl Reader {
 
     fn subscription(&mut self, section: &Section) -> Option<Subscription> {
         let kind = self.keep(section.string("kind"))?;
-        match kind.value.as_str() {
-            "block" => {
-                let raw = section.parse_all::<raw::BlockSubscription>(&mut self.errors)?;
-                Some(Subscription::Block { chain_id: raw.chain_id })
-            }
-            name if KINDS_TO_COME.contains(&name) => {
-                let error = kind.place.error("is not yet supported as a subscription");
-                self.errors
-                    .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
-                None
-            }
-            name => {
-                let known = KINDS.into_iter().chain(KINDS_TO_COME);
-                let error = kind
-                    .place
-                    .error("unknown kind of subscription")
-                    .with_nearest(name, known);
-                self.errors
-                    .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
-                None
-            }
+        let name = kind.value.as_str();
+        if name == "block" {
+            let raw = section.parse_all::<raw::BlockSubscription>(&mut self.errors)?;
+            return Some(Subscription::Block { chain_id: raw.chain_id });
         }
+        let error = match KINDS_TO_COME.contains(&name) {
+            true => kind.place.error("is not yet supported as a subscription"),
+            false => {
+                let known = KINDS.into_iter().chain(KINDS_TO_COME);
+                kind.place
+                    .error("unknown kind of subscription")
+                    .with_nearest(name, known)
+            }
+        };
+        self.errors
+            .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
+        None
     }
 
     fn check_subscribed_chains(&mut self, subscriptions: &[(Section, Subscription)], chains: &ChainRequests) {
