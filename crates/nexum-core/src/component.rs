@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use wasmparser::{ComponentExternalKind, Encoding, Instance, Parser, Payload};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Instance, Parser, Payload};
 
 use crate::names::Digest;
 
@@ -168,7 +168,11 @@ impl Summary {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        summary.imports.push(import?.name.name.to_owned());
+                        let import = import?;
+                        // A type that is imported by name is an equation, not something to serve.
+                        if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                            summary.imports.push(import.name.name.to_owned());
+                        }
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {

@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy};
 
@@ -47,6 +48,8 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     cache: Option<Cache>,
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
+    /// As many compilations at a time as there are processors: each takes one, and much memory.
+    compilers: Semaphore,
     pooled: bool,
 }
 
@@ -72,6 +75,19 @@ pub enum EngineError {
     /// The thread that advances the epoch cannot be started.
     #[error("cannot start the epoch thread")]
     Thread(#[source] io::Error),
+}
+
+impl EngineError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cache { .. } => {
+                Some("point `state_dir` under [engine] to a directory that can be written".to_owned())
+            }
+            Self::Maps(error) => Some(error.hint()),
+            Self::Wasmtime(_) | Self::Thread(_) => None,
+        }
+    }
 }
 
 /// Why a component was not compiled.
@@ -117,11 +133,13 @@ impl Engine {
         };
         maps::check(&config.demand, pooled)?;
         tick(&wasmtime).map_err(EngineError::Thread)?;
+        let compilers = Semaphore::new(available_parallelism().map_or(1, usize::from));
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
                 cache,
                 components: Mutex::default(),
+                compilers,
                 pooled,
             }),
         })
@@ -157,6 +175,8 @@ impl Engine {
         };
         let wasmtime = self.inner.wasmtime.clone();
         let compile = || async {
+            // The semaphore is never closed.
+            let _permit = self.inner.compilers.acquire().await;
             let compiled = tokio::task::spawn_blocking(move || Component::new(&wasmtime, bytes)).await;
             compiled.map_err(CompileError::Panicked)?.map_err(CompileError::Invalid)
         };

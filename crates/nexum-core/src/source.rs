@@ -20,6 +20,9 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     /// The chain that it follows.
     fn chain_id(&self) -> ChainId;
 
+    /// What an operator should read of where it comes from, such as an endpoint's scheme and host. Must hold no secret.
+    fn describe(&self) -> String;
+
     /// Appends what the chain does to `log` until `stop`, in order: each [`Advance`] has the log's head as its parent, or
     /// a revert to its parent comes first. Must get over any outage by itself, and fill the gap that it left.
     ///

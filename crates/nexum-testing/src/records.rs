@@ -43,7 +43,11 @@ impl Records {
         let by = |record: &&Record| {
             record.target == "nexum::module" && record.fields.get("module").is_some_and(|name| name == module)
         };
-        self.lock().iter().filter(by).map(|record| record.message.clone()).collect()
+        self.lock()
+            .iter()
+            .filter(by)
+            .map(|record| record.message.clone())
+            .collect()
     }
 
     /// The first record whose message contains `part`.
@@ -65,7 +69,12 @@ impl<S: Subscriber> Layer<S> for Capture {
         let message = fields.0.remove("message").unwrap_or_default();
         let metadata = event.metadata();
         let (target, level) = (metadata.target().to_owned(), *metadata.level());
-        self.0.lock().push(Record { target, level, message, fields: fields.0 });
+        self.0.lock().push(Record {
+            target,
+            level,
+            message,
+            fields: fields.0,
+        });
     }
 }
 

@@ -44,7 +44,29 @@ enum Step {
 impl ScriptedSource {
     /// A chain without blocks.
     pub fn new(chain_id: ChainId) -> Self {
-        Self { chain_id, inner: Arc::default() }
+        Self {
+            chain_id,
+            inner: Arc::default(),
+        }
+    }
+
+    /// The same chain for a new log, which begins with what is mined from now on.
+    #[must_use]
+    pub fn at_head(&self) -> Self {
+        let chain = self.chain();
+        let copy = Chain {
+            blocks: chain.blocks.clone(),
+            forks: chain.forks,
+            ..Chain::default()
+        };
+        let inner = Inner {
+            chain: Mutex::new(copy),
+            changed: Notify::new(),
+        };
+        Self {
+            chain_id: self.chain_id,
+            inner: Arc::new(inner),
+        }
     }
 
     /// Adds this many blocks.
@@ -53,7 +75,10 @@ impl ScriptedSource {
         for _ in 0..count {
             let number = chain.blocks.len() as u64;
             let parent_hash = chain.blocks.last().map_or([0; 32], |block| block.position.hash);
-            let position = Position { number, hash: hash(chain.forks, number) };
+            let position = Position {
+                number,
+                hash: hash(chain.forks, number),
+            };
             let block = Advance::new(self.chain_id, position, parent_hash, GENESIS_MS + number * 12_000);
             chain.blocks.push(block.clone());
             chain.steps.push_back(Step::Advance(block));
@@ -68,10 +93,18 @@ impl ScriptedSource {
     #[expect(clippy::expect_used, reason = "the test's own chain is too short for it")]
     pub fn reorg(&self, depth: usize) {
         let mut chain = self.chain();
-        let kept = chain.blocks.len().checked_sub(depth).expect("a chain longer than its reorganisation");
+        let kept = chain
+            .blocks
+            .len()
+            .checked_sub(depth)
+            .expect("a chain longer than its reorganisation");
         chain.blocks.truncate(kept);
         chain.forks += 1;
-        let to = chain.blocks.last().expect("a chain longer than its reorganisation").position;
+        let to = chain
+            .blocks
+            .last()
+            .expect("a chain longer than its reorganisation")
+            .position;
         chain.steps.push_back(Step::Revert(to));
         self.inner.changed.notify_one();
     }
@@ -91,6 +124,10 @@ impl ScriptedSource {
 impl EventSource for ScriptedSource {
     fn chain_id(&self) -> ChainId {
         self.chain_id
+    }
+
+    fn describe(&self) -> String {
+        "a script".to_owned()
     }
 
     async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
@@ -113,7 +150,12 @@ impl EventSource for ScriptedSource {
 
     async fn replay(&self, numbers: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
         let chain = self.chain();
-        Ok(chain.blocks.iter().filter(|block| numbers.contains(&block.position.number)).cloned().collect())
+        Ok(chain
+            .blocks
+            .iter()
+            .filter(|block| numbers.contains(&block.position.number))
+            .cloned()
+            .collect())
     }
 }
 

@@ -39,7 +39,10 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(FakeClock::at(GENESIS_MS));
-        let seams = Seams { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
+        let seams = Seams {
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        };
         Self {
             capabilities: Capabilities::ambient(seams),
             clock,
@@ -67,14 +70,20 @@ impl Setup {
     }
 
     pub(crate) fn seams(&self) -> Seams {
-        Seams { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) }
+        Seams {
+            clock: self.clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        }
     }
 
     pub(crate) fn parse_config(&self) -> Config {
         let mut text = self.config.clone();
         for (fixture, keys) in &self.modules {
             let path = guests::component(fixture);
-            text.push_str(&format!("\n[[modules]]\npath = {:?}\n{keys}\n", path.display().to_string()));
+            text.push_str(&format!(
+                "\n[[modules]]\npath = {:?}\n{keys}\n",
+                path.display().to_string()
+            ));
         }
         Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).expect("a valid configuration")
     }
@@ -99,14 +108,30 @@ impl Setup {
 
     fn engine(&self, demand: nexum_core::engine::Demand) -> Engine {
         let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
-        Engine::new(&EngineConfig { cache_dir, pooling: self.pooling, demand }).expect("an engine")
+        Engine::new(&EngineConfig {
+            cache_dir,
+            pooling: self.pooling,
+            demand,
+        })
+        .expect("an engine")
     }
 
     /// Starts the modules on an empty chain.
     pub(crate) async fn start(self) -> Run {
+        self.start_at_head(ScriptedSource::new(TEST_CHAIN_ID)).await
+    }
+
+    /// Starts the modules on a chain that grew by `missed` blocks without them, and grows by one more.
+    pub(crate) async fn start_on(self, chain: ScriptedSource, missed: usize) -> Run {
+        chain.mine(missed);
+        let run = self.start_at_head(chain.at_head()).await;
+        run.chain.mine(1);
+        run
+    }
+
+    async fn start_at_head(self, source: ScriptedSource) -> Run {
         let (records, capture) = Records::capture();
         let modules = self.load().await.unwrap_or_else(|errors| panic!("{errors:#?}"));
-        let source = ScriptedSource::new(TEST_CHAIN_ID);
         let mut supervisor = Supervisor::new(self.store.clone()).source(Arc::new(source.clone()));
         let statuses = modules.into_iter().map(|module| supervisor.module(module));
         let statuses = statuses.map(|status| (status.name().to_string(), status)).collect();
@@ -114,7 +139,15 @@ impl Setup {
         let mut task = JoinSet::new();
         let token = stop.clone();
         task.spawn(async move { supervisor.run(token).await.expect("a start") });
-        Run { chain: source, records, statuses, clock: self.clock, stop, task, _capture: capture }
+        Run {
+            chain: source,
+            records,
+            statuses,
+            clock: self.clock,
+            stop,
+            task,
+            _capture: capture,
+        }
     }
 }
 
@@ -137,19 +170,26 @@ impl Run {
     /// Waits until a module has handled so many events.
     pub(crate) async fn handled(&self, module: &str, events: u64) {
         let status = self.status(module);
-        self.until(&format!("{module} to handle {events} events"), || status.handled() >= events).await;
+        self.until(&format!("{module} to handle {events} events"), || {
+            status.handled() >= events
+        })
+        .await;
     }
 
     /// Waits until so many of a module's handlers have failed.
     pub(crate) async fn failed(&self, module: &str, events: u64) {
         let status = self.status(module);
-        self.until(&format!("{module} to fail {events} times"), || status.failed() >= events).await;
+        self.until(&format!("{module} to fail {events} times"), || {
+            status.failed() >= events
+        })
+        .await;
     }
 
     /// Waits until a module is somewhere in its life.
     pub(crate) async fn stage(&self, module: &str, stage: Stage) {
         let status = self.status(module);
-        self.until(&format!("{module} to be {stage:?}"), || status.stage() == stage).await;
+        self.until(&format!("{module} to be {stage:?}"), || status.stage() == stage)
+            .await;
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
@@ -180,6 +220,7 @@ impl Run {
 /// A `[[modules]]` entry for a file that a test wrote.
 pub(crate) fn module_at(path: &Path, keys: &str) -> ModuleConfig {
     let text = format!("[[modules]]\npath = {:?}\n{keys}\n", path.display().to_string());
-    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).expect("a valid entry");
+    let config =
+        Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).expect("a valid entry");
     config.modules.into_iter().next().expect("one entry")
 }

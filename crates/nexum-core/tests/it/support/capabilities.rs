@@ -70,7 +70,11 @@ impl local_store::Host for View<'_, ()> {
 
     async fn list_keys(&mut self, prefix: String) -> Trappable<Result<Vec<String>, HostError>> {
         let keys = self.scope.keys(prefix.as_bytes(), usize::MAX).map_err(internal);
-        Ok(keys.map(|keys| keys.into_iter().map(|key| String::from_utf8_lossy(&key).into_owned()).collect()))
+        Ok(keys.map(|keys| {
+            keys.into_iter()
+                .map(|key| String::from_utf8_lossy(&key).into_owned())
+                .collect()
+        }))
     }
 }
 
