@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Place, Section};
+use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
 use crate::limits::{Limits, saturating_u32};
 use crate::names::{Digest, ModuleName};
 
@@ -89,8 +89,19 @@ pub struct ModuleConfig {
     pub digest: Option<Digest>,
     /// `[modules.config]`, in the order of the file: it goes before the manifest's `[config]`, key by key.
     pub config: Vec<(String, String)>,
-    /// Where the table stands, for errors that are found later.
-    pub place: Place,
+}
+
+impl ModuleConfig {
+    /// A module of which nothing is said but where its component is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            manifest: None,
+            name: None,
+            digest: None,
+            config: Vec::new(),
+        }
+    }
 }
 
 impl Config {
@@ -144,7 +155,6 @@ impl fmt::Debug for ModuleConfig {
             name,
             digest,
             config,
-            place,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
         f.debug_struct("ModuleConfig")
@@ -153,7 +163,6 @@ impl fmt::Debug for ModuleConfig {
             .field("name", name)
             .field("digest", digest)
             .field("config_keys", &keys)
-            .field("place", place)
             .finish()
     }
 }
@@ -297,7 +306,6 @@ impl Reader<'_> {
             name: raw.name,
             digest: raw.digest,
             config,
-            place: section.place(""),
         })
     }
 }

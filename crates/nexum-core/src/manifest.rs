@@ -108,6 +108,14 @@ impl Subscription {
     }
 }
 
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block { chain_id } => write!(f, "blocks of {chain_id}"),
+        }
+    }
+}
+
 impl Manifest {
     /// Reads and validates the file at `path`.
     ///

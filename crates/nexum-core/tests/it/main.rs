@@ -1,4 +1,4 @@
-//! What the core promises, one module a topic.
+//! What the core promises, one module a topic; where a guest takes part, it is a real one.
 
 #![allow(
     clippy::expect_used,
@@ -8,6 +8,11 @@
 )]
 
 mod config;
+mod contract;
 mod document;
+mod events;
+mod fixtures;
+mod loading;
 mod manifest;
 mod names;
+mod support;

@@ -1,0 +1,51 @@
+//! Time that a test drives.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nexum_core::ambient::Clock;
+
+/// A clock that stands still until a test moves it. Share it in an `Arc`.
+#[derive(Debug)]
+pub struct FakeClock {
+    now_ms: AtomicU64,
+    monotonic_ns: AtomicU64,
+}
+
+impl FakeClock {
+    /// A clock that shows `now_ms`, in milliseconds since the Unix epoch, and whose monotonic time is 0.
+    pub fn at(now_ms: u64) -> Self {
+        Self {
+            now_ms: AtomicU64::new(now_ms),
+            monotonic_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets the wall clock alone, as an operator or a time server would; the monotonic time does not move.
+    pub fn set_now_ms(&self, now_ms: u64) {
+        self.now_ms.store(now_ms, Ordering::SeqCst);
+    }
+
+    /// Sets the monotonic time alone, in nanoseconds. It does not check that time goes forward.
+    pub fn set_monotonic_ns(&self, monotonic_ns: u64) {
+        self.monotonic_ns.store(monotonic_ns, Ordering::SeqCst);
+    }
+
+    /// Lets `elapsed` pass on both clocks.
+    pub fn advance(&self, elapsed: Duration) {
+        let ms = u64::try_from(elapsed.as_millis()).expect("a duration of less than 584 million years");
+        let ns = u64::try_from(elapsed.as_nanos()).expect("a duration of less than 584 years");
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now_ms(&self) -> u64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.monotonic_ns.load(Ordering::SeqCst)
+    }
+}

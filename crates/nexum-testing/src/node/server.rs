@@ -1,0 +1,200 @@
+//! The node's http side, and the listener of both.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
+use axum::http::{HeaderValue, Request as HttpRequest, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use super::answer::Answer;
+use super::script::{Request, Shared, Transport};
+
+mod ws;
+
+/// How much of an [`Answer::Huge`] is made at a time.
+const PIECE_BYTES: usize = 64 * 1_024;
+
+/// The node's listener and its connections; they end when this is dropped.
+pub(super) struct Server {
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    pub(super) fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, Arc::clone(shared)));
+        Self { tasks }
+    }
+
+    /// Ends, and returns once the port is free.
+    pub(super) async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let method_router = get(ws)
+        .post(http)
+        .with_state(Arc::clone(&shared))
+        .layer(DefaultBodyLimit::disable());
+    let router = Router::new().fallback_service(method_router);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                connections.spawn(serve(stream, router.clone(), Arc::clone(&shared)));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router, shared: Arc<Shared>) {
+    let mut hang_ups = shared.hang_ups();
+    let service = service_fn(move |request: HttpRequest<Incoming>| {
+        let router = router.clone();
+        async move {
+            let response = router
+                .oneshot(request.map(Body::new))
+                .await
+                .unwrap_or_else(|never: Infallible| match never {});
+            match response.extensions().get::<HangUp>() {
+                Some(HangUp) => Err(io::Error::other("the script says so")),
+                None => Ok(response),
+            }
+        }
+    });
+    let connection = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        // It fails whenever a test or its client wants it to.
+        _ = connection => {}
+        _ = hang_ups.changed() => {}
+    }
+}
+
+/// Marks a response in whose place the connection is to be closed.
+#[derive(Clone, Copy)]
+struct HangUp;
+
+async fn ws(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade
+        .max_message_size(usize::MAX)
+        .max_frame_size(usize::MAX)
+        .on_upgrade(|socket| ws::serve(socket, shared))
+}
+
+async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let refuses_batches = shared.change(|state| {
+        state.http_requests += 1;
+        state.refuses_batches
+    });
+    if let Ok(request) = serde_json::from_slice::<Request>(&body) {
+        return match message(&request, shared.answer(Transport::Http, &request)) {
+            Ok(text) => json(text),
+            Err(fault) => faulty(&request, fault, shared).await,
+        };
+    }
+    let Ok(batch) = serde_json::from_slice::<Vec<Request>>(&body) else {
+        return json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}"#.to_owned());
+    };
+    if refuses_batches {
+        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batches are not supported"}}"#;
+        return json(error.to_owned());
+    }
+    let mut messages = Vec::with_capacity(batch.len());
+    for request in &batch {
+        match message(request, shared.answer(Transport::Http, request)) {
+            Ok(text) => messages.push(text),
+            Err(fault) => return faulty(request, fault, shared).await,
+        }
+    }
+    json(format!("[{}]", messages.join(",")))
+}
+
+/// Renders a good answer; hands a faulty one back.
+fn message(request: &Request, answer: Answer) -> Result<String, Answer> {
+    let id = request.id.get();
+    let text = match answer {
+        Answer::Result(value) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{value}}}"#),
+        Answer::Json(text) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{text}}}"#),
+        Answer::Error { code, message, data } => {
+            let mut error = serde_json::json!({ "code": code, "message": message });
+            if let Some(data) = data {
+                error["data"] = data;
+            }
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+        }
+        fault => return Err(fault),
+    };
+    Ok(text)
+}
+
+/// The first half of an answer to `request`.
+fn half(request: &Request) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x"#, request.id.get())
+}
+
+fn json(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn faulty(request: &Request, fault: Answer, shared: Arc<Shared>) -> Response {
+    match fault {
+        Answer::Hang => std::future::pending().await,
+        Answer::Status {
+            status,
+            retry_after,
+            body,
+        } => {
+            let status = StatusCode::from_u16(status).expect("an http status code");
+            let mut response = (status, body).into_response();
+            if let Some(seconds) = retry_after {
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
+        Answer::Text(text) => json(text),
+        Answer::Truncated => json(half(request)),
+        Answer::Huge { bytes } => huge(request, bytes, shared),
+        // The good answers and `Default` do not get here.
+        _ => {
+            let mut response = Response::default();
+            response.extensions_mut().insert(HangUp);
+            response
+        }
+    }
+}
+
+/// A body that is made as it is read, so that the node can say how much of it was taken.
+fn huge(request: &Request, bytes: u64, shared: Arc<Shared>) -> Response {
+    let pieces = futures_util::stream::unfold((bytes, shared), |(left, shared)| async move {
+        let piece = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        if piece == 0 {
+            return None;
+        }
+        shared.change(|state| state.huge_bytes_sent += piece as u64);
+        Some((Bytes::from(vec![b'a'; piece]), (left - piece as u64, shared)))
+    });
+    let head = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":""#, request.id.get()));
+    let tail = Bytes::from_static(br#""}"#);
+    let once = |bytes: Bytes| futures_util::stream::once(async move { bytes });
+    let body = futures_util::StreamExt::chain(futures_util::StreamExt::chain(once(head), pieces), once(tail));
+    Body::from_stream(futures_util::StreamExt::map(body, Ok::<_, Infallible>)).into_response()
+}

@@ -1,0 +1,132 @@
+use nexum_testing::{Answer, Node, TEST_CHAIN_ID, Transport};
+use serde_json::{Value, json};
+
+/// Posts a body; the status and the answer's text, or what went wrong.
+async fn post(node: &Node, body: &str) -> Result<(u16, String), reqwest::Error> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let response = client.post(node.http_url()).body(body.to_owned()).send().await?;
+    Ok((response.status().as_u16(), response.text().await?))
+}
+
+async fn call(node: &Node, method: &str, params: Value) -> Value {
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+    let (_, text) = post(node, &body.to_string()).await.unwrap();
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["id"], 7);
+    answer
+}
+
+#[tokio::test]
+async fn serves_its_model_chain() {
+    let node = Node::start().await;
+    let mined = node.mine(3);
+
+    assert_eq!(
+        call(&node, "eth_chainId", json!([])).await["result"],
+        format!("{TEST_CHAIN_ID:#x}")
+    );
+    assert_eq!(call(&node, "eth_blockNumber", json!([])).await["result"], "0x3");
+    for (number, expected) in [(json!("0x2"), &mined[1]), (json!("latest"), &mined[2])] {
+        assert_eq!(
+            call(&node, "eth_getBlockByNumber", json!([number, false])).await["result"],
+            expected.to_json()
+        );
+    }
+    assert_eq!(
+        call(&node, "eth_getBlockByNumber", json!(["0x4", false])).await["result"],
+        Value::Null
+    );
+    assert_eq!(call(&node, "eth_call", json!([])).await["error"]["code"], -32_601);
+}
+
+#[tokio::test]
+async fn a_reorg_replaces_blocks_and_keeps_the_old_ones_by_hash() {
+    let node = Node::start().await;
+    let old = node.mine(4);
+    let new = node.reorg(2, 3);
+
+    let chain = node.chain();
+    assert_eq!(chain.head().number, 5);
+    assert_eq!(new[0].parent_hash, old[1].hash);
+    assert_ne!(new[0].hash, old[2].hash);
+    let hash = old[2].to_json()["hash"].clone();
+    assert_eq!(
+        call(&node, "eth_getBlockByHash", json!([hash, false])).await["result"],
+        old[2].to_json()
+    );
+}
+
+#[tokio::test]
+async fn records_parameters_to_the_letter_and_counts_a_batch_once() {
+    let node = Node::start().await;
+    let body = r#"[{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[ ]},
+                   {"jsonrpc":"2.0","id":2,"method":"x","params":[{"b":1.0, "a" :2}]}]"#;
+    post(&node, body).await.unwrap();
+
+    assert_eq!(node.http_requests(), 1);
+    let calls = node.calls();
+    let params: Vec<&str> = calls.iter().map(|call| call.params.as_str()).collect();
+    assert_eq!(params, ["[ ]", r#"[{"b":1.0, "a" :2}]"#]);
+    assert!(calls.iter().all(|call| call.transport == Transport::Http));
+    assert_eq!(node.count("x"), 1);
+}
+
+#[tokio::test]
+async fn a_handler_answers_until_it_is_taken_back_and_queued_answers_come_first() {
+    let node = Node::start().await;
+    node.on("eth_call", |params| Answer::Json(params.get().to_owned()));
+    node.once("eth_call", Answer::error(3, "reverted"));
+
+    assert_eq!(call(&node, "eth_call", json!([1])).await["error"]["code"], 3);
+    assert_eq!(call(&node, "eth_call", json!([1])).await["result"], json!([1]));
+    node.restore("eth_call");
+    assert_eq!(call(&node, "eth_call", json!([1])).await["error"]["code"], -32_601);
+}
+
+#[tokio::test]
+async fn shows_the_faults_of_endpoints() {
+    let node = Node::start().await;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":[]}"#;
+
+    node.once("m", Answer::Drop);
+    assert!(post(&node, body).await.is_err());
+
+    node.once(
+        "m",
+        Answer::Status {
+            status: 429,
+            retry_after: Some(3),
+            body: "slow down".to_owned(),
+        },
+    );
+    assert_eq!(post(&node, body).await.unwrap(), (429, "slow down".to_owned()));
+
+    node.once("m", Answer::Truncated);
+    let (status, text) = post(&node, body).await.unwrap();
+    assert_eq!(status, 200);
+    assert!(serde_json::from_str::<Value>(&text).is_err());
+
+    node.once("m", Answer::Huge { bytes: 200_000 });
+    assert!(post(&node, body).await.unwrap().1.len() > 200_000);
+    assert_eq!(node.huge_bytes_sent(), 200_000);
+
+    node.refuse_batches(true);
+    assert!(
+        post(&node, &format!("[{body}]"))
+            .await
+            .unwrap()
+            .1
+            .contains("not supported")
+    );
+}
+
+#[tokio::test]
+async fn stops_and_comes_back_on_the_same_port() {
+    let mut node = Node::start().await;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#;
+
+    node.stop().await;
+    assert!(post(&node, body).await.unwrap_err().is_connect());
+    node.restart().await;
+    assert_eq!(post(&node, body).await.unwrap().0, 200);
+}
