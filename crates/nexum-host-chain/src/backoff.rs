@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
-
 /// The wait after a first failure: a node that restarts is back within a few of these.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 
@@ -21,9 +19,11 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// The wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
-        let wait = WAIT_MIN.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(WAIT_MAX);
+        let wait = WAIT_MIN
+            .saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX))
+            .min(WAIT_MAX);
         self.failures = self.failures.saturating_add(1);
-        wait.mul_f64(rand::rng().random_range(0.5..=1.0))
+        wait.mul_f64(rand::random_range(0.5..=1.0))
     }
 
     /// Begins anew after a success.

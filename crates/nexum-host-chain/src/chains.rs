@@ -72,7 +72,9 @@ impl Chains {
 
     /// What follows each chain, by chain id.
     pub fn sources(&self) -> impl Iterator<Item = Arc<dyn EventSource>> + '_ {
-        self.0.values().map(|chain| -> Arc<dyn EventSource> { chain.source.clone() })
+        self.0
+            .values()
+            .map(|chain| -> Arc<dyn EventSource> { chain.source.clone() })
     }
 
     /// `chain.request`: sends one request for a module. `params` is the text of a JSON array, which goes out as it is; the

@@ -102,9 +102,24 @@ impl ChainConfig {
         let mut errors = Vec::new();
         let raw = section.parse_all::<Raw>(&mut errors);
         if let Some(raw) = &raw {
-            errors.extend(check_range(section, "request_timeout_ms", raw.request_timeout_ms, REQUEST_TIMEOUT_MS_RANGE));
-            errors.extend(check_range(section, "response_bytes_max", raw.response_bytes_max, RESPONSE_BYTES_MAX_RANGE));
-            errors.extend(check_range(section, "poll_interval_ms", raw.poll_interval_ms, POLL_INTERVAL_MS_RANGE));
+            errors.extend(check_range(
+                section,
+                "request_timeout_ms",
+                raw.request_timeout_ms,
+                REQUEST_TIMEOUT_MS_RANGE,
+            ));
+            errors.extend(check_range(
+                section,
+                "response_bytes_max",
+                raw.response_bytes_max,
+                RESPONSE_BYTES_MAX_RANGE,
+            ));
+            errors.extend(check_range(
+                section,
+                "poll_interval_ms",
+                raw.poll_interval_ms,
+                POLL_INTERVAL_MS_RANGE,
+            ));
             errors.extend(check_methods(section, &raw.extra_methods));
         }
         ConfigErrors::check(errors)?;
@@ -142,10 +157,19 @@ fn check_methods(section: &Section, methods: &[String]) -> Option<ConfigError> {
     if methods.len() > EXTRA_METHODS_MAX {
         return Some(section.error(key, format!("must not name more than {EXTRA_METHODS_MAX} methods")));
     }
-    let word = |method: &str| (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.chars().all(|c| c.is_ascii_graphic());
+    let word =
+        |method: &str| (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.chars().all(|c| c.is_ascii_graphic());
     if methods.iter().any(|method| !word(method)) {
-        return Some(section.error(key, format!("must hold method names of 1 to {METHOD_BYTES_MAX} printable characters")));
+        return Some(section.error(
+            key,
+            format!("must hold method names of 1 to {METHOD_BYTES_MAX} printable characters"),
+        ));
     }
-    let method = methods.iter().find(|method| CONNECTION_METHODS.contains(&method.as_str()))?;
-    Some(section.error(key, format!("{method} cannot be allowed: its answers belong to a connection that modules share")))
+    let method = methods
+        .iter()
+        .find(|method| CONNECTION_METHODS.contains(&method.as_str()))?;
+    Some(section.error(
+        key,
+        format!("{method} cannot be allowed: its answers belong to a connection that modules share"),
+    ))
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alloy_pubsub::RawSubscription;
 use alloy_primitives::{B256, U64};
+use alloy_pubsub::RawSubscription;
 use alloy_rpc_client::RpcClient;
 use nexum_core::event::ChainId;
 use serde_json::value::{RawValue, to_raw_value};
@@ -134,7 +134,9 @@ impl Endpoint {
             let answer = self.call(&connection, &("eth_subscribe".into(), params)).await?;
             let id = parse::<B256>(&answer)?;
             let subscription = frontend.get_subscription(id).await;
-            subscription.map(Some).map_err(|error| RequestError::from_alloy(error, &self.url))
+            subscription
+                .map(Some)
+                .map_err(|error| RequestError::from_alloy(error, &self.url))
         })
         .await
     }
@@ -160,7 +162,10 @@ impl Endpoint {
     async fn call(&self, connection: &Connection, request: &Request) -> Result<Box<RawValue>, RequestError> {
         let (method, params) = request;
         let flight = Flight::new(connection, params.get().len());
-        let answer = connection.client.request::<&RawValue, Box<RawValue>>(method.clone(), params).await;
+        let answer = connection
+            .client
+            .request::<&RawValue, Box<RawValue>>(method.clone(), params)
+            .await;
         flight.landed();
         answer.map_err(|error| RequestError::from_alloy(error, &self.url))
     }
@@ -171,7 +176,11 @@ impl Endpoint {
         let mut batch = connection.client.new_batch();
         let mut waiters = Vec::with_capacity(requests.len());
         for (method, params) in requests {
-            waiters.push(batch.add_call::<_, Box<RawValue>>(method.clone(), params).map_err(failed)?);
+            waiters.push(
+                batch
+                    .add_call::<_, Box<RawValue>>(method.clone(), params)
+                    .map_err(failed)?,
+            );
         }
         let flight = Flight::new(&connection, requests.iter().map(|(_, params)| params.get().len()).sum());
         let sent = batch.send().await;
@@ -245,7 +254,11 @@ impl Endpoint {
             Address::Ws(url) => self.dial(ConnectOnce::ws(url, bytes_max, &dead)).await?,
             Address::Ipc(path) => self.dial(ConnectOnce::ipc(path, bytes_max, &dead)).await?,
         };
-        let connection = Connection { client, dead, abandoned_bytes: Arc::default() };
+        let connection = Connection {
+            client,
+            dead,
+            abandoned_bytes: Arc::default(),
+        };
         self.check_chain_id(&connection).await?;
         Ok(connection)
     }
@@ -260,7 +273,11 @@ impl Endpoint {
         let answer = self.call(connection, &("eth_chainId".into(), params)).await?;
         let actual = parse::<U64>(&answer)?.to::<u64>();
         let expected = self.chain_id;
-        if actual == expected { Ok(()) } else { Err(RequestError::WrongChain { expected, actual }) }
+        if actual == expected {
+            Ok(())
+        } else {
+            Err(RequestError::WrongChain { expected, actual })
+        }
     }
 }
 
@@ -278,7 +295,10 @@ struct Flight<'a> {
 impl<'a> Flight<'a> {
     fn new(connection: &'a Connection, params_bytes: usize) -> Self {
         let bytes = params_bytes.saturating_add(REQUEST_OVERHEAD_BYTES);
-        Self { abandoned_bytes: &connection.abandoned_bytes, bytes }
+        Self {
+            abandoned_bytes: &connection.abandoned_bytes,
+            bytes,
+        }
     }
 
     fn landed(mut self) {

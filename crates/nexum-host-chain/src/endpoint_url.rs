@@ -48,7 +48,11 @@ impl EndpointUrl {
     /// When it is none of these.
     pub fn parse(text: &str) -> Result<Self, EndpointUrlError> {
         if let Some(path) = text.strip_prefix("ipc://") {
-            return if path.is_empty() { Err(EndpointUrlError::NoHost) } else { Ok(Self::ipc(path)) };
+            return if path.is_empty() {
+                Err(EndpointUrlError::NoHost)
+            } else {
+                Ok(Self::ipc(path))
+            };
         }
         if !text.contains("://") && (text.starts_with('/') || text.ends_with(".ipc")) {
             return Ok(Self::ipc(text));
@@ -77,9 +81,20 @@ impl EndpointUrl {
     /// Strikes out of an endpoint's text every URL, and every part of this address that may be a key: an endpoint that
     /// refuses a request likes to name what it was sent.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let struck = self.keys().iter().fold(text.to_owned(), |text, key| text.replace(key, REDACTED));
+        let struck = self
+            .keys()
+            .iter()
+            .fold(text.to_owned(), |text, key| text.replace(key, REDACTED));
         let words = struck.split_inclusive(char::is_whitespace);
-        words.map(|word| if word.contains("://") { REDACTED.to_owned() + trailing_space(word) } else { word.to_owned() }).collect()
+        words
+            .map(|word| {
+                if word.contains("://") {
+                    REDACTED.to_owned() + trailing_space(word)
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect()
     }
 
     /// The longest come first, so that none hides part of another.

@@ -83,15 +83,24 @@ pub enum RequestError {
 
 impl RequestError {
     pub(crate) fn denied(reason: impl Into<String>) -> Self {
-        Self::Refused { kind: HostErrorKind::Denied, reason: reason.into() }
+        Self::Refused {
+            kind: HostErrorKind::Denied,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
-        Self::Refused { kind: HostErrorKind::InvalidInput, reason: reason.into() }
+        Self::Refused {
+            kind: HostErrorKind::InvalidInput,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn unsupported(reason: impl Into<String>) -> Self {
-        Self::Refused { kind: HostErrorKind::Unsupported, reason: reason.into() }
+        Self::Refused {
+            kind: HostErrorKind::Unsupported,
+            reason: reason.into(),
+        }
     }
 
     /// What alloy says, without the texts that it or the libraries below it put URLs into.
@@ -121,13 +130,18 @@ impl RequestError {
 
     /// A connection that could not be made.
     pub(crate) fn from_connect(error: &(dyn StdError + 'static)) -> Self {
-        let causes = std::iter::successors(Some(error), |error| error.source()).take(CAUSES_MAX);
+        let causes =
+            std::iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| error.source()).take(CAUSES_MAX);
         for cause in causes {
             if let Some(tungstenite::Error::Http(response)) = cause.downcast_ref() {
-                return Self::Status { status: response.status().as_u16() };
+                return Self::Status {
+                    status: response.status().as_u16(),
+                };
             }
             if let Some(error) = cause.downcast_ref::<io::Error>() {
-                return Self::Unreachable { cause: Some(error.kind()) };
+                return Self::Unreachable {
+                    cause: Some(error.kind()),
+                };
             }
         }
         Self::Unreachable { cause: None }
@@ -154,7 +168,11 @@ impl RequestError {
             Self::Answer { revert_data, .. } => revert_data.clone(),
             _ => None,
         };
-        HostError { code, data, ..HostError::new(DOMAIN, kind, self.to_string()) }
+        HostError {
+            code,
+            data,
+            ..HostError::new(DOMAIN, kind, self.to_string())
+        }
     }
 
     fn kind_and_code(&self) -> (HostErrorKind, i32) {
@@ -164,7 +182,11 @@ impl RequestError {
             Self::Status { status } => (status_kind(*status), i32::from(*status)),
             Self::Timeout { .. } => (HostErrorKind::Timeout, 0),
             Self::TooLarge { .. } => (HostErrorKind::Denied, 0),
-            Self::Answer { revert_data: Some(_), code, .. } => (HostErrorKind::InvalidInput, narrow(*code)),
+            Self::Answer {
+                revert_data: Some(_),
+                code,
+                ..
+            } => (HostErrorKind::InvalidInput, narrow(*code)),
             Self::Answer { code, .. } => (code_kind(*code), narrow(*code)),
             Self::Internal => (HostErrorKind::Internal, 0),
         }
@@ -202,6 +224,8 @@ fn revert_data(payload: &ErrorPayload) -> Option<Bytes> {
     if payload.code != 3 && !says_so {
         return None;
     }
-    let found = payload.as_revert_data().or_else(|| payload.try_data_as().and_then(Result::ok));
+    let found = payload
+        .as_revert_data()
+        .or_else(|| payload.try_data_as().and_then(Result::ok));
     Some(found.unwrap_or_default())
 }

@@ -13,7 +13,11 @@ impl chain::Host for View<'_, Chains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
-        Ok(self.state.request(chain_id, &method, &params).await.map_err(|error| error.to_host_error()))
+        Ok(self
+            .state
+            .request(chain_id, &method, &params)
+            .await
+            .map_err(|error| error.to_host_error()))
     }
 
     async fn request_batch(
@@ -21,8 +25,15 @@ impl chain::Host for View<'_, Chains> {
         chain_id: u64,
         requests: Vec<RpcRequest>,
     ) -> wasmtime::Result<Result<Vec<RpcResult>, HostError>> {
-        let requests: Vec<_> = requests.iter().map(|request| (&*request.method, &*request.params)).collect();
-        let answers = self.state.request_batch(chain_id, &requests).await.map_err(|error| error.to_host_error());
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|request| (&*request.method, &*request.params))
+            .collect();
+        let answers = self
+            .state
+            .request_batch(chain_id, &requests)
+            .await
+            .map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }

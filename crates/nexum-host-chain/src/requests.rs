@@ -32,7 +32,11 @@ pub(crate) struct ChainRequests {
 
 impl ChainRequests {
     pub(crate) fn new(config: &ChainConfig, endpoint: Arc<Endpoint>) -> Self {
-        Self { chain_id: config.chain_id, endpoint, extra_methods: config.extra_methods.clone() }
+        Self {
+            chain_id: config.chain_id,
+            endpoint,
+            extra_methods: config.extra_methods.clone(),
+        }
     }
 
     /// Sends one request; its result is JSON text.
@@ -47,10 +51,14 @@ impl ChainRequests {
         requests: &[(&str, &str)],
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
         if requests.len() > BATCH_REQUESTS_MAX {
-            return Err(RequestError::invalid(format!("a batch holds at most {BATCH_REQUESTS_MAX} requests")));
+            return Err(RequestError::invalid(format!(
+                "a batch holds at most {BATCH_REQUESTS_MAX} requests"
+            )));
         }
         if requests.iter().map(|(_, params)| params.len()).sum::<usize>() > PARAMS_BYTES_MAX {
-            return Err(RequestError::invalid(format!("the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes")));
+            return Err(RequestError::invalid(format!(
+                "the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes"
+            )));
         }
         let mut sent = Vec::with_capacity(requests.len());
         let mut answers = Vec::with_capacity(requests.len());
@@ -58,23 +66,38 @@ impl ChainRequests {
             // Its place is kept for the answer of the next request sent.
             answers.push(self.check(method, params).map(|request| sent.push(request)));
         }
-        let mut received = if sent.is_empty() { Vec::new() } else { self.endpoint.batch(&sent).await }.into_iter();
+        let mut received = if sent.is_empty() {
+            Vec::new()
+        } else {
+            self.endpoint.batch(&sent).await
+        }
+        .into_iter();
         let answer = |checked: Result<(), RequestError>| {
-            checked.and_then(|()| received.next().unwrap_or(Err(RequestError::Internal))).map(into_string)
+            checked
+                .and_then(|()| received.next().unwrap_or(Err(RequestError::Internal)))
+                .map(into_string)
         };
         Ok(answers.into_iter().map(answer).collect())
     }
 
     fn check(&self, method: &str, params: &str) -> Result<Request, RequestError> {
         if method.len() > METHOD_BYTES_MAX {
-            return Err(RequestError::invalid(format!("a method's name takes at most {METHOD_BYTES_MAX} bytes")));
+            return Err(RequestError::invalid(format!(
+                "a method's name takes at most {METHOD_BYTES_MAX} bytes"
+            )));
         }
         if !methods::is_read(method) && !self.extra_methods.contains(method) {
-            let reason = format!("the method {} is not allowed on chain {}", method.escape_debug(), self.chain_id);
+            let reason = format!(
+                "the method {} is not allowed on chain {}",
+                method.escape_debug(),
+                self.chain_id
+            );
             return Err(RequestError::denied(reason));
         }
         if params.len() > PARAMS_BYTES_MAX {
-            return Err(RequestError::invalid(format!("the parameters take at most {PARAMS_BYTES_MAX} bytes")));
+            return Err(RequestError::invalid(format!(
+                "the parameters take at most {PARAMS_BYTES_MAX} bytes"
+            )));
         }
         // The check does not recurse, however deep the text is nested.
         match serde_json::from_str::<&RawValue>(params) {

@@ -60,14 +60,21 @@ enum FollowError {
 impl FollowError {
     /// Whether it stays so however long one waits.
     fn is_final(&self) -> bool {
-        matches!(self, Self::TooDeep { .. } | Self::Request(RequestError::WrongChain { .. }))
+        matches!(
+            self,
+            Self::TooDeep { .. } | Self::Request(RequestError::WrongChain { .. })
+        )
     }
 }
 
 impl BlockSource {
     pub(crate) fn new(config: &ChainConfig, endpoint: Arc<Endpoint>) -> Self {
         let poll_interval = Duration::from_millis(config.poll_interval_ms);
-        Self { chain_id: config.chain_id, endpoint, poll_interval }
+        Self {
+            chain_id: config.chain_id,
+            endpoint,
+            poll_interval,
+        }
     }
 
     async fn latest(&self) -> Result<Header, FollowError> {
@@ -85,8 +92,10 @@ impl BlockSource {
     async fn blocks(&self, numbers: RangeInclusive<u64>) -> Result<Vec<Header>, FollowError> {
         let count = BLOCKS_PER_BATCH.min(numbers.end().saturating_sub(*numbers.start()).saturating_add(1));
         let numbers: Vec<u64> = numbers.take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
-        let requests: Result<Vec<Request>, _> =
-            numbers.iter().map(|number| block_request(&format!("{number:#x}"))).collect();
+        let requests: Result<Vec<Request>, _> = numbers
+            .iter()
+            .map(|number| block_request(&format!("{number:#x}")))
+            .collect();
         let answers = self.endpoint.batch(&requests?).await;
         let mut blocks = Vec::with_capacity(numbers.len());
         for (number, answer) in numbers.into_iter().zip(answers) {
@@ -104,7 +113,10 @@ impl BlockSource {
         if blocks.is_empty() {
             return Err(FollowError::NoBlock(first));
         }
-        if blocks.windows(2).any(|pair| pair[1].parent_hash != pair[0].position.hash) {
+        if blocks
+            .windows(2)
+            .any(|pair| pair[1].parent_hash != pair[0].position.hash)
+        {
             return Err(FollowError::Unsettled);
         }
         Ok(blocks.iter().map(|block| block.advance(self.chain_id)).collect())
@@ -136,7 +148,9 @@ impl EventSource for BlockSource {
         if numbers.is_empty() {
             return Ok(Vec::new());
         }
-        self.read_range(numbers).await.map_err(|error| self.error("cannot be read", error))
+        self.read_range(numbers)
+            .await
+            .map_err(|error| self.error("cannot be read", error))
     }
 }
 

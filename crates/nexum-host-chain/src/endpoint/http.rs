@@ -28,23 +28,40 @@ impl BoundedHttp {
         // A redirect of a POST is no part of JSON-RPC, and would let an endpoint choose whom this host talks to.
         let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
         let client = client.build().map_err(|_| RequestError::Internal)?;
-        Ok(Self { client, url, response_bytes_max })
+        Ok(Self {
+            client,
+            url,
+            response_bytes_max,
+        })
     }
 
     async fn send(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let is_batch = packet.as_batch().is_some();
         let body = packet.serialize().map_err(TransportError::ser_err)?;
-        let request = self.client.post(self.url).header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let response = request.body(Box::<str>::from(body).into_string()).send().await.map_err(unreachable)?;
+        let request = self
+            .client
+            .post(self.url)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let response = request
+            .body(Box::<str>::from(body).into_string())
+            .send()
+            .await
+            .map_err(unreachable)?;
         let status = response.status();
         let body = read(response, self.response_bytes_max).await?;
         let packet = serde_json::from_slice::<ResponsePacket>(&body);
         match packet {
             // Some endpoints say what is wrong in the body of an error status. What 429 means is plain without it.
             Ok(packet) if status.is_success() || (packet.is_error() && status.as_u16() != 429) => {
-                if is_batch { refusal(packet) } else { Ok(packet) }
+                if is_batch {
+                    refusal(packet)
+                } else {
+                    Ok(packet)
+                }
             }
-            _ if !status.is_success() => Err(own(RequestError::Status { status: status.as_u16() })),
+            _ if !status.is_success() => Err(own(RequestError::Status {
+                status: status.as_u16(),
+            })),
             _ => Err(own(RequestError::Malformed)),
         }
     }

@@ -27,7 +27,11 @@ pub(super) async fn connect(path: &Path, response_bytes_max: usize) -> io::Resul
 async fn serve(stream: UnixStream, mut interface: ConnectionInterface, response_bytes_max: usize) {
     let (reader, mut writer) = stream.into_split();
     let unframed_bytes = Arc::new(AtomicUsize::new(0));
-    let reader = Bounded { reader, unframed_bytes: Arc::clone(&unframed_bytes), bytes_max: response_bytes_max };
+    let reader = Bounded {
+        reader,
+        unframed_bytes: Arc::clone(&unframed_bytes),
+        bytes_max: response_bytes_max,
+    };
     let mut items = ReadJsonStream::<_, PubSubItem>::from(reader);
     loop {
         tokio::select! {
@@ -62,7 +66,10 @@ impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.reader).poll_read(cx, buffer))?;
         let read = buffer.filled().len() - before;
-        let unframed = self.unframed_bytes.fetch_add(read, Ordering::Relaxed).saturating_add(read);
+        let unframed = self
+            .unframed_bytes
+            .fetch_add(read, Ordering::Relaxed)
+            .saturating_add(read);
         if unframed > self.bytes_max {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }

@@ -29,12 +29,21 @@ impl ConnectOnce {
     pub(super) fn ws(url: &Url, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
         let size = Some(response_bytes_max);
         let config = WebSocketConfig::default().max_message_size(size).max_frame_size(size);
-        Self { to: To::Ws(WsConnect::new(url.as_str()).with_config(config)), dead: Arc::clone(dead) }
+        Self {
+            to: To::Ws(WsConnect::new(url.as_str()).with_config(config)),
+            dead: Arc::clone(dead),
+        }
     }
 
     /// Over a unix socket. `dead` is set when the connection has died.
     pub(super) fn ipc(path: &Path, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
-        Self { to: To::Ipc { path: path.to_owned(), response_bytes_max }, dead: Arc::clone(dead) }
+        Self {
+            to: To::Ipc {
+                path: path.to_owned(),
+                response_bytes_max,
+            },
+            dead: Arc::clone(dead),
+        }
     }
 }
 
@@ -46,9 +55,12 @@ impl PubSubConnect for ConnectOnce {
     async fn connect(&self) -> TransportResult<ConnectionHandle> {
         match &self.to {
             To::Ws(ws) => ws.connect().await,
-            To::Ipc { path, response_bytes_max } => {
-                ipc::connect(path, *response_bytes_max).await.map_err(TransportErrorKind::custom)
-            }
+            To::Ipc {
+                path,
+                response_bytes_max,
+            } => ipc::connect(path, *response_bytes_max)
+                .await
+                .map_err(TransportErrorKind::custom),
         }
     }
 

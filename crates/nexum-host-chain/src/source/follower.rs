@@ -34,7 +34,13 @@ enum Step {
 
 impl<'a> Follower<'a> {
     pub(super) fn new(source: &'a BlockSource, log: &'a EventLog) -> Self {
-        Self { source, log, first: None, backoff: Backoff::default(), reported: false }
+        Self {
+            source,
+            log,
+            first: None,
+            backoff: Backoff::default(),
+            reported: false,
+        }
     }
 
     /// Follows for ever. Returns what waiting cannot mend.
@@ -172,7 +178,9 @@ impl<'a> Follower<'a> {
             if held.is_none() && !untold {
                 break;
             }
-            let Some(block) = self.source.block(number).await? else { continue };
+            let Some(block) = self.source.block(number).await? else {
+                continue;
+            };
             if block.position == tip {
                 return Ok(false);
             }

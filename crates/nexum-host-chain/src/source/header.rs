@@ -34,9 +34,20 @@ impl Header {
         let Some(raw) = serde_json::from_str::<Option<Raw>>(json.get()).map_err(|_| FollowError::BadHeader)? else {
             return Ok(None);
         };
-        let position = Position { number: raw.number.to(), hash: raw.hash.0 };
-        let timestamp_ms = raw.timestamp.to::<u64>().checked_mul(MS_PER_SECOND).ok_or(FollowError::BadHeader)?;
-        Ok(Some(Self { position, parent_hash: raw.parent_hash.0, timestamp_ms }))
+        let position = Position {
+            number: raw.number.to(),
+            hash: raw.hash.0,
+        };
+        let timestamp_ms = raw
+            .timestamp
+            .to::<u64>()
+            .checked_mul(MS_PER_SECOND)
+            .ok_or(FollowError::BadHeader)?;
+        Ok(Some(Self {
+            position,
+            parent_hash: raw.parent_hash.0,
+            timestamp_ms,
+        }))
     }
 
     /// The entry that tells the log of it.
