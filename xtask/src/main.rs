@@ -1,1 +1,79 @@
-fn main(){}
+//! The project's tasks, run as `cargo xtask TASK`.
+//!
+//! Whatever a task needs it gets itself, pinned, into `.tools/`; nothing is installed on the machine. A task that cannot
+//! get what it needs fails and says what to do: none passes by leaving something out.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "telling the developer what happens is what a task does"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a task runs on the machine's own clock and environment"
+)]
+
+mod ci;
+mod demo;
+mod test;
+
+mod anvil;
+mod edges;
+mod guests;
+mod toolchain;
+mod tools;
+
+mod paths;
+mod process;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's tasks.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run nexum with two modules on a local Ethereum node, for somebody to look at.
+    Demo {
+        /// End when each module has handled so many blocks, instead of on Ctrl-C.
+        #[arg(long, value_name = "N")]
+        blocks: Option<u64>,
+    },
+    /// Run every test, getting what they need first.
+    Test,
+    /// Check all that must hold before a change is accepted.
+    Ci,
+    /// Make the compiler for guests, if the active one cannot build them.
+    Toolchain,
+    /// Build the modules of `modules/` into `target/modules/`.
+    Guests {
+        /// Which ones; all of them when none is named.
+        names: Vec<String>,
+    },
+    /// Print the path of anvil, fetching it if it is not installed.
+    Anvil,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Demo { blocks } => demo::run(blocks),
+        Task::Test => test::run(),
+        Task::Ci => ci::run(),
+        Task::Toolchain => toolchain::ensure().map(|_| ()),
+        Task::Guests { names } => guests::build(&names),
+        Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

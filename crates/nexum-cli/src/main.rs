@@ -1,1 +1,53 @@
-fn main(){}
+//! The `nexum` binary: what an operator runs.
+//!
+//! It reads arguments, puts capabilities together ([`compose`], the one file that names them), and reports. What an
+//! embedder would need too is in `nexum-core`.
+//!
+//! Exit codes: 0 stopped, 1 failed while running, 2 refused to start.
+#![allow(clippy::print_stdout, reason = "reports go to stdout; errors and logs go to stderr")]
+#![allow(clippy::print_stderr, reason = "reports go to stdout; errors and logs go to stderr")]
+
+mod args;
+mod check;
+mod compose;
+mod inspect;
+mod logging;
+mod modules;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Args, Command};
+
+/// Told to stop, and did.
+const STOPPED: u8 = 0;
+/// Failed while running.
+const FAILED: u8 = 1;
+/// Refused to start.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = Args::command().version(compose::version());
+    let args = match Args::from_arg_matches(&command.get_matches()) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    let result = match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "nexum", &mut std::io::stdout());
+            Ok(STOPPED)
+        }
+    };
+    result
+        .unwrap_or_else(|refusals| {
+            refusals.print();
+            REFUSED
+        })
+        .into()
+}

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nexum_core::ambient::Clock;
+
 /// A clock that stands still until a test moves it. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct FakeClock {
@@ -17,16 +19,6 @@ impl FakeClock {
             now_ms: AtomicU64::new(now_ms),
             monotonic_ns: AtomicU64::new(0),
         }
-    }
-
-    /// The wall-clock time in milliseconds since the Unix epoch.
-    pub fn now_ms(&self) -> u64 {
-        self.now_ms.load(Ordering::SeqCst)
-    }
-
-    /// The monotonic time in nanoseconds.
-    pub fn monotonic_ns(&self) -> u64 {
-        self.monotonic_ns.load(Ordering::SeqCst)
     }
 
     /// Sets the wall clock alone, as an operator or a time server would; the monotonic time does not move.
@@ -45,5 +37,15 @@ impl FakeClock {
         let ns = u64::try_from(elapsed.as_nanos()).expect("a duration of less than 584 years");
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
         self.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now_ms(&self) -> u64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.monotonic_ns.load(Ordering::SeqCst)
     }
 }

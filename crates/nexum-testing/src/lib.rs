@@ -4,6 +4,9 @@
 //! - [`Node`]: a scripted Ethereum node over real http and ws, with a model chain behind it and every fault an endpoint can
 //!   show.
 //! - [`Anvil`]: a real local node.
+//! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
+//! - [`Records`]: what was logged.
+//! - [`guests`]: the built guests of `modules/`.
 //!
 //! Nothing here is in the shipped binary. Every failure is a panic with its reason, because a test cannot go on without
 //! what it asked for.
@@ -14,13 +17,19 @@
     reason = "a test helper that cannot do its work fails the test"
 )]
 
+pub mod guests;
+
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
 pub use node::{Answer, Block, Call, Chain, Node, Transport, WAIT_MAX};
+pub use records::{Record, Records};
+pub use source::{GENESIS_MS, ScriptedSource};
 
 mod anvil;
 mod clock;
 mod node;
+mod records;
+mod source;
 
 /// The chain id of [`Node`] and [`Anvil`] unless a test asks for another: Sepolia's, one that the CoW libraries know.
 pub const TEST_CHAIN_ID: u64 = 11_155_111;

@@ -1,0 +1,36 @@
+//! Logs to stderr, in the form that the configuration asks for.
+
+use std::io::IsTerminal;
+
+use nexum_core::config::{LogConfig, LogFormat};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use crate::report::{Refusal, Refusals};
+
+/// Starts logging. Called once.
+///
+/// # Errors
+///
+/// When the level is not a filter.
+pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
+    let filter = EnvFilter::try_new(&config.level).map_err(|error| {
+        let refusal = Refusal::new(format!("engine.log_level = {:?}: {error}", config.level));
+        Refusals::from(refusal.with_hint("name a level (`info`) or directives (`info,nexum=debug`)"))
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_timer(SystemTime);
+    let started = match config.format {
+        LogFormat::Pretty => builder.try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
+    };
+    started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))
+}

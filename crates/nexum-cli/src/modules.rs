@@ -1,0 +1,146 @@
+//! From the command line to loaded modules: what `run` and `check` share.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use nexum_core::ambient::Seams;
+use nexum_core::config::{Config, ModuleConfig};
+use nexum_core::document::Environment;
+use nexum_core::engine::{Engine, EngineConfig};
+use nexum_core::loader::{Candidate, LoadError, Loader, Module};
+use nexum_core::source::EventSource;
+use tokio::task::JoinSet;
+
+use crate::args::Load;
+use crate::compose;
+use crate::report::{Refusal, Refusals};
+
+/// The directory of compiled components, in the state directory.
+const CACHE_DIR: &str = "cache";
+
+/// Everything that is known before anything is compiled.
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) sources: Vec<Arc<dyn EventSource>>,
+    loader: Arc<Loader>,
+    modules: Vec<ModuleConfig>,
+}
+
+/// Reads the configuration; where none is there and none was named, its defaults and a sentence that says so.
+pub(crate) fn configure(load: &Load) -> Result<(Config, Option<String>), Refusals> {
+    let (path, may_be_missing) = load.config_path();
+    match Config::load(path, &Environment::process()) {
+        Ok(config) => Ok((config, None)),
+        Err(errors) if may_be_missing && errors.is_not_found() => Ok((
+            Config::default(),
+            Some(format!("there is no {}: every setting has its default", path.display())),
+        )),
+        Err(errors) => Err(errors.into()),
+    }
+}
+
+impl Plan {
+    /// Puts the build's capabilities and the configuration together.
+    pub(crate) fn new(config: Config, load: &Load) -> Result<Self, Refusals> {
+        let seams = Seams::system();
+        let composition = compose::compose(&config, seams.clone())?;
+        let chains = config.chains.keys().copied();
+        let loader = Loader::new(composition.capabilities, config.limits, chains, seams);
+        let modules = match load.modules.as_slice() {
+            [] => config.modules.clone(),
+            paths => paths.iter().map(ModuleConfig::new).collect(),
+        };
+        if modules.is_empty() {
+            let refusal = Refusal::new("there are no modules");
+            return Err(refusal
+                .with_hint("name a component, or add [[modules]] to engine.toml")
+                .into());
+        }
+        Ok(Self {
+            config,
+            sources: composition.sources,
+            loader: Arc::new(loader),
+            modules,
+        })
+    }
+
+    /// Reads every module's files. Returns what can go on, and what is wrong with the others.
+    pub(crate) async fn inspect(&self) -> (Vec<Candidate>, Refusals) {
+        let inspect = |module: ModuleConfig| {
+            let loader = self.loader.clone();
+            move || (module.path.display().to_string(), loader.inspect(&module))
+        };
+        let mut inspected: Vec<_> = parallel(self.modules.iter().cloned().map(inspect)).await;
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(inspected.len());
+        let mut refusals = Refusals::default();
+        for (path, result) in inspected.drain(..) {
+            match result {
+                Ok(candidate) if candidates.iter().any(|other| other.meta.name == candidate.meta.name) => {
+                    let name = candidate.meta.name.clone();
+                    refusals.extend(Refusals::of_module(&path, &[LoadError::DuplicateName { name }]));
+                }
+                Ok(candidate) => candidates.push(candidate),
+                Err(errors) => refusals.extend(Refusals::of_module(&path, &errors)),
+            }
+        }
+        (candidates, refusals)
+    }
+
+    /// Sets the engine up for these candidates.
+    pub(crate) fn engine(&self, candidates: &[Candidate]) -> Result<Engine, Refusals> {
+        let config = EngineConfig {
+            cache_dir: Some(self.config.state_dir.join(CACHE_DIR)),
+            pooling: self.config.pooling,
+            demand: Candidate::demand(candidates),
+        };
+        Engine::new(&config).map_err(|error| {
+            let refusal = Refusal::of(&error);
+            error
+                .hint()
+                .map_or_else(|| Refusal::of(&error), |hint| refusal.with_hint(hint))
+                .into()
+        })
+    }
+
+    /// Compiles the candidates, in their order.
+    pub(crate) async fn load(&self, engine: &Engine, candidates: Vec<Candidate>) -> (Vec<Module>, Refusals) {
+        let mut tasks = JoinSet::new();
+        for (index, candidate) in candidates.into_iter().enumerate() {
+            let (loader, engine) = (self.loader.clone(), engine.clone());
+            let path = candidate.path.display().to_string();
+            tasks.spawn(async move { (index, path, loader.load(&engine, candidate).await) });
+        }
+        let mut loaded = tasks.join_all().await;
+        loaded.sort_by_key(|(index, ..)| *index);
+        let mut modules = Vec::with_capacity(loaded.len());
+        let mut refusals = Refusals::default();
+        for (_, path, result) in loaded {
+            match result {
+                Ok(module) => modules.push(module),
+                Err(error) => refusals.extend(Refusals::of_module(&path, &[error])),
+            }
+        }
+        (modules, refusals)
+    }
+}
+
+/// Runs blocking jobs on as many threads as there are processors, and returns their results in order.
+async fn parallel<T: Send + 'static>(jobs: impl Iterator<Item = impl FnOnce() -> T + Send + 'static>) -> Vec<T> {
+    let threads = available_parallelism().map_or(1, usize::from);
+    let mut queue = jobs.enumerate();
+    let mut running = JoinSet::new();
+    let mut results = Vec::new();
+    loop {
+        while running.len() < threads {
+            let Some((index, job)) = queue.next() else { break };
+            running.spawn_blocking(move || (index, job()));
+        }
+        match running.join_next().await {
+            Some(Ok(result)) => results.push(result),
+            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+            None => break,
+        }
+    }
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,138 @@
+//! How errors and tables look.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use nexum_core::document::{ConfigError, ConfigErrors};
+use nexum_core::loader::LoadError;
+use serde::Serialize;
+
+/// One reason not to start: a line, and what may help on a line of its own.
+#[derive(Debug, Serialize)]
+pub(crate) struct Refusal {
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(error: impl Into<String>) -> Self {
+        Self {
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// An error with everything that it came from.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        Self::new(text.replace('\n', " "))
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn with_hint_of(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The same, about a module.
+    fn about(mut self, subject: &str) -> Self {
+        self.error = format!("{subject}: {}", self.error);
+        self
+    }
+}
+
+impl From<&ConfigError> for Refusal {
+    fn from(error: &ConfigError) -> Self {
+        Self::of(error).with_hint_of(error.hint().map(str::to_owned))
+    }
+}
+
+/// Everything that kept something from starting.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Refusals(Vec<Refusal>);
+
+impl Refusals {
+    /// What is wrong with a module; its manifest's errors name their own file.
+    pub(crate) fn of_module(subject: &str, errors: &[LoadError]) -> Self {
+        let refusals = |error: &LoadError| match error {
+            LoadError::Manifest(errors) => errors.iter().map(Refusal::from).collect(),
+            error => vec![Refusal::of(error).with_hint_of(error.hint()).about(subject)],
+        };
+        Self(errors.iter().flat_map(refusals).collect())
+    }
+
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// One line an error on stderr, with its hint below.
+    pub(crate) fn print(&self) {
+        let colour = std::io::stderr().is_terminal();
+        let paint = |text: &str, code: &str| {
+            if colour {
+                format!("\x1b[{code}m{text}\x1b[0m")
+            } else {
+                text.to_owned()
+            }
+        };
+        for Refusal { error, hint } in &self.0 {
+            eprintln!("{} {error}", paint("error:", "1;31"));
+            if let Some(hint) = hint {
+                eprintln!("  {} {hint}", paint("hint:", "1;36"));
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Refusals {
+    fn from(refusal: Refusal) -> Self {
+        Self(vec![refusal])
+    }
+}
+
+impl From<ConfigErrors> for Refusals {
+    fn from(errors: ConfigErrors) -> Self {
+        Self(errors.iter().map(Refusal::from).collect())
+    }
+}
+
+/// A table whose columns line up and which keeps within the terminal.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    table
+}
+
+/// A list in one cell.
+pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() {
+        "-".to_owned()
+    } else {
+        items.join(", ")
+    }
+}

@@ -1,0 +1,144 @@
+//! `nexum run`.
+
+use std::sync::Arc;
+
+use nexum_core::config::LogFormat;
+use nexum_core::loader::Candidate;
+use nexum_core::store::MemoryStore;
+use nexum_core::supervisor::Supervisor;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Load;
+use crate::modules::{Plan, configure};
+use crate::report::{Refusal, Refusals, list, table};
+use crate::{FAILED, STOPPED, logging};
+
+/// Runs modules until a signal, or until none is left.
+///
+/// # Errors
+///
+/// Everything that kept it from starting.
+pub(crate) fn run(args: &Load) -> Result<u8, Refusals> {
+    let (config, notice) = configure(args)?;
+    logging::start(&config.log)?;
+    if let Some(notice) = notice {
+        tracing::warn!("{notice}");
+    }
+    let plan = Plan::new(config, args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Refusal::of(&error))?.block_on(run_async(plan))
+}
+
+async fn run_async(plan: Plan) -> Result<u8, Refusals> {
+    let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
+    let (candidates, refusals) = plan.inspect().await;
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let engine = plan.engine(&candidates)?;
+    announce(&plan, &candidates);
+    let (modules, refusals) = plan.load(&engine, candidates).await;
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let (hits, misses) = engine.cache_hits_and_misses();
+    tracing::info!(
+        modules = modules.len(),
+        pooled = engine.is_pooled(),
+        cached = hits,
+        compiled = misses,
+        "modules are loaded"
+    );
+    let store = Arc::new(MemoryStore::new());
+    let mut supervisor = plan
+        .sources
+        .iter()
+        .cloned()
+        .fold(Supervisor::new(store), Supervisor::source);
+    for module in modules {
+        supervisor.module(module);
+    }
+    let report = supervisor.run(stop.token).await.map_err(|error| Refusal::of(&error))?;
+    for status in &report.modules {
+        tracing::info!(
+            module = status.name().as_str(),
+            handled = status.handled(),
+            failed = status.failed(),
+            stage = ?status.stage(),
+            "module ended"
+        );
+    }
+    Ok(if report.failed() { FAILED } else { STOPPED })
+}
+
+/// A token that SIGINT or SIGTERM cancels, for as long as this is held.
+struct StopOnSignals {
+    token: CancellationToken,
+    _task: tokio::task::JoinSet<()>,
+}
+
+fn stop_on_signals() -> std::io::Result<StopOnSignals> {
+    let token = CancellationToken::new();
+    let mut task = tokio::task::JoinSet::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = token.clone();
+    task.spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping: events in hand are finished first");
+        stop.cancel();
+    });
+    Ok(StopOnSignals { token, _task: task })
+}
+
+/// Says what is about to run: a table for people, log records for programs.
+fn announce(plan: &Plan, candidates: &[Candidate]) {
+    for candidate in candidates {
+        for warning in &candidate.warnings {
+            tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
+        }
+    }
+    let chains = |candidate: &Candidate| list(candidate.subscriptions.iter().map(ToString::to_string));
+    if plan.config.log.format == LogFormat::Json {
+        for candidate in candidates {
+            tracing::info!(
+                module = candidate.meta.name.as_str(),
+                digest = %candidate.meta.digest,
+                capabilities = list(candidate.grant.names()),
+                subscriptions = chains(candidate),
+                "module"
+            );
+        }
+        return;
+    }
+    let mut rows = table(&[
+        "MODULE",
+        "VERSION",
+        "CAPABILITIES",
+        "SUBSCRIPTIONS",
+        "MEMORY",
+        "FUEL/EVENT",
+    ]);
+    for candidate in candidates {
+        let meta = &candidate.meta;
+        rows.add_row([
+            meta.name.to_string(),
+            meta.version.clone().unwrap_or_else(|| "-".to_owned()),
+            list(candidate.grant.names()),
+            chains(candidate),
+            format!("{} MiB", meta.limits.memory_bytes >> 20),
+            meta.limits.fuel_per_event.to_string(),
+        ]);
+    }
+    println!("{rows}\n");
+    if !plan.sources.is_empty() {
+        let mut rows = table(&["CHAIN", "SOURCE"]);
+        for source in &plan.sources {
+            rows.add_row([source.chain_id().to_string(), source.describe()]);
+        }
+        println!("{rows}\n");
+    }
+}

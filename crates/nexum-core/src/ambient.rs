@@ -1,0 +1,112 @@
+//! The capabilities that every module has: logging, clock, random, and WASI closed to the outside.
+//!
+//! All of them are over [`Seams`], so that a test decides what time it is and what chance brings.
+
+mod clock;
+mod logging;
+mod random;
+mod wasi;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+pub use clock::Clocks;
+pub use logging::Logging;
+pub use random::Random;
+pub use wasi::Wasi;
+
+mod bindings {
+    #![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
+
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host",
+        inline: "
+            package nexum:ambient;
+
+            world ambient {
+                import nexum:host/logging@0.2.0;
+                import nexum:host/clock@0.2.0;
+                import nexum:host/random@0.2.0;
+            }
+        ",
+        world: "nexum:ambient/ambient",
+        imports: { default: trappable },
+    });
+}
+
+/// Where time and entropy come from.
+#[derive(Clone, Debug)]
+pub struct Seams {
+    /// Time, as guests and log bounds see it.
+    pub clock: Arc<dyn Clock>,
+    /// Entropy, as guests see it.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Seams {
+    /// The machine's own clock and entropy.
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+        }
+    }
+}
+
+/// A source of time.
+pub trait Clock: Send + Sync + Debug + 'static {
+    /// Milliseconds since the Unix epoch, UTC. May step back.
+    fn now_ms(&self) -> u64;
+
+    /// Nanoseconds since a point that is fixed for this clock. Must never step back.
+    fn monotonic_ns(&self) -> u64;
+}
+
+/// A source of bytes that nobody can foretell.
+pub trait Entropy: Send + Sync + Debug + 'static {
+    /// Fills the buffer. Must not block.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// The machine's clock.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time begins now.
+    #[expect(clippy::disallowed_methods, reason = "the seam itself")]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the seam itself")]
+    fn now_ms(&self) -> u64 {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The operating system's entropy, through a generator for each thread that it seeds.
+#[derive(Debug)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        rand::Rng::fill_bytes(&mut rand::rng(), buffer);
+    }
+}

@@ -1,0 +1,34 @@
+//! Bindings of the contract's shared types, and of the two functions that every event module exports.
+//!
+//! The world is export-only, so that the core can call a module without naming a capability. Host crates generate the
+//! bindings of their own interface and map `nexum:host/types` to the types here.
+#![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit/nexum-host",
+    inline: "
+        package nexum:engine;
+
+        world module {
+            use nexum:host/types@0.2.0.{config, event, host-error};
+            export init: func(config: config) -> result<_, host-error>;
+            export on-event: func(event: event) -> result<_, host-error>;
+        }
+    ",
+    world: "nexum:engine/module",
+    exports: { default: async },
+    additional_derives: [PartialEq, Eq],
+});
+
+impl nexum::host::types::HostError {
+    /// An error of this host, without a number or a body of the far side.
+    pub fn new(domain: impl Into<String>, kind: nexum::host::types::HostErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            domain: domain.into(),
+            kind,
+            code: 0,
+            message: message.into(),
+            data: None,
+        }
+    }
+}

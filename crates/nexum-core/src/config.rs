@@ -1,0 +1,343 @@
+//! The operator's file, `engine.toml`, validated.
+//!
+//! Nothing behind [`Config`] sees raw text. Sections that the core does not know are kept for the capabilities that
+//! own them, in [`Config::chains`] and [`Config::sections`].
+
+mod raw;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
+use crate::limits::Limits;
+use crate::names::{Digest, ModuleName};
+
+/// The most bytes of `log_level`: directives for a few dozen targets.
+pub const LOG_LEVEL_BYTES_MAX: usize = 1_024;
+
+/// Where state is kept unless the operator says otherwise.
+const STATE_DIR: &str = "./data";
+/// What is logged unless the operator says otherwise.
+const LOG_LEVEL: &str = "info";
+/// The top-level keys that the core itself reads.
+const KEYS: [&str; 3] = ["engine", "chains", "modules"];
+
+/// A validated `engine.toml`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of everything that outlives the process. A relative one is meant from the file's directory; the
+    /// default's is the working directory.
+    pub state_dir: PathBuf,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// The ceiling for every module.
+    pub limits: Limits,
+    /// Whether instances are taken from a pool.
+    pub pooling: Pooling,
+    /// `[chains.<id>]` by chain id, for the capability that connects to chains.
+    pub chains: BTreeMap<u64, Section>,
+    /// `[[modules]]`, in the order of the file.
+    pub modules: Vec<ModuleConfig>,
+    /// Every other top-level table by its key. One that no capability claims is the operator's mistake.
+    pub sections: BTreeMap<String, Section>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A level, or directives for single targets, as `info,nexum=debug`. Known only to be printable and short.
+    pub level: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Whether the memory of instances is taken from a pool that is set up at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Where the machine is large enough for it.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// One `[[modules]]` table.
+#[derive(Clone)]
+pub struct ModuleConfig {
+    /// The component's file.
+    pub path: PathBuf,
+    /// The manifest's file, if it is not the component's sibling.
+    pub manifest: Option<PathBuf>,
+    /// A name that goes before the manifest's.
+    pub name: Option<ModuleName>,
+    /// What the component's bytes have to hash to.
+    pub digest: Option<Digest>,
+    /// `[modules.config]`, in the order of the file: it goes before the manifest's `[config]`, key by key.
+    pub config: Vec<(String, String)>,
+}
+
+impl ModuleConfig {
+    /// A module of which nothing is said but where its component is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            manifest: None,
+            name: None,
+            digest: None,
+            config: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and validates the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. See [`ConfigErrors::is_not_found`] for a file that is not there.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
+        Self::parse(path, &document::read(path, DOCUMENT_BYTES_MAX)?, environment)
+    }
+
+    /// Validates `bytes`, the content of the file at `path`, whose strings may refer to `environment`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigErrors> {
+        let document = Document::parse(path, bytes, environment)?;
+        let mut reader = Reader {
+            directory: path.parent().unwrap_or(Path::new("")),
+            errors: Vec::new(),
+        };
+        let config = reader.config(document.root());
+        ConfigErrors::check(reader.errors)?;
+        Ok(config)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: STATE_DIR.into(),
+            log: LogConfig {
+                level: LOG_LEVEL.to_owned(),
+                format: LogFormat::default(),
+            },
+            limits: Limits::default(),
+            pooling: Pooling::default(),
+            chains: BTreeMap::new(),
+            modules: Vec::new(),
+            sections: BTreeMap::new(),
+        }
+    }
+}
+
+/// Values are left out, because some come from the environment.
+impl fmt::Debug for ModuleConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            manifest,
+            name,
+            digest,
+            config,
+        } = self;
+        let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
+        f.debug_struct("ModuleConfig")
+            .field("path", path)
+            .field("manifest", manifest)
+            .field("name", name)
+            .field("digest", digest)
+            .field("config_keys", &keys)
+            .finish()
+    }
+}
+
+/// Validates a document and goes on after an error, so that the operator sees all of them.
+struct Reader<'a> {
+    /// What relative paths are relative to.
+    directory: &'a Path,
+    errors: Vec<ConfigError>,
+}
+
+impl Reader<'_> {
+    fn config(&mut self, root: &Section) -> Config {
+        let mut config = Config::default();
+        for (key, section) in root.tables() {
+            match (key, section) {
+                ("modules", _) => config.modules = self.modules(root),
+                ("engine", Ok(section)) => self.engine(&section, &mut config),
+                ("chains", Ok(section)) => config.chains = self.chains(&section),
+                (_, Ok(section)) => {
+                    config.sections.insert(key.to_owned(), section);
+                }
+                (_, Err(error)) => self.errors.push(error.with_nearest(key, KEYS)),
+            }
+        }
+        if !root.keys().any(|key| key == "engine") {
+            config.state_dir = self.directory.join(STATE_DIR);
+        }
+        config
+    }
+
+    fn engine(&mut self, section: &Section, config: &mut Config) {
+        let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {
+            return;
+        };
+        config.state_dir = self.directory.join(raw.state_dir.unwrap_or_else(|| STATE_DIR.into()));
+        config.log.format = raw.log_format;
+        config.pooling = raw.pooling;
+        if let Some(level) = raw.log_level {
+            let printable = level.chars().all(|c| !c.is_control());
+            if level.trim().is_empty() || level.len() > LOG_LEVEL_BYTES_MAX || !printable {
+                let message = format!("expected a level, in at most {LOG_LEVEL_BYTES_MAX} bytes");
+                let hint = "for example info, or info,nexum=debug";
+                self.errors.push(section.error("log_level", message).with_hint(hint));
+            }
+            config.log.level = level;
+        }
+        config.limits = self.limits(section, &raw.limits);
+    }
+
+    fn limits(&mut self, engine: &Section, raw: &raw::Limits) -> Limits {
+        let mut limits = Limits::default();
+        let mut set = |key, value, range, limit: &mut u64| self.bounded(engine, key, value, range, limit);
+        set(
+            "fuel_per_event",
+            raw.fuel_per_event,
+            Limits::FUEL_PER_EVENT_RANGE,
+            &mut limits.fuel_per_event,
+        );
+        set(
+            "memory_bytes",
+            raw.memory_bytes,
+            Limits::MEMORY_BYTES_RANGE,
+            &mut limits.memory_bytes,
+        );
+        set(
+            "event_deadline_ms",
+            raw.event_deadline_ms,
+            Limits::EVENT_DEADLINE_MS_RANGE,
+            &mut limits.event_deadline_ms,
+        );
+        set(
+            "table_elements",
+            raw.table_elements,
+            Limits::TABLE_ELEMENTS_RANGE,
+            &mut limits.table_elements,
+        );
+        set(
+            "state_bytes",
+            raw.state_bytes,
+            Limits::STATE_BYTES_RANGE,
+            &mut limits.state_bytes,
+        );
+        let mut set = |key, value, range, limit: &mut u32| self.bounded(engine, key, value, range, limit);
+        set(
+            "instances",
+            raw.instances,
+            Limits::INSTANCES_RANGE,
+            &mut limits.instances,
+        );
+        let log_records = &mut limits.log_records_per_event;
+        set(
+            "log_records_per_event",
+            raw.log_records_per_event,
+            Limits::LOG_RECORDS_PER_EVENT_RANGE,
+            log_records,
+        );
+        limits
+    }
+
+    /// Takes over `value` into `limit`, if there is one and it lies in `range`.
+    fn bounded<T: PartialOrd + fmt::Display>(
+        &mut self,
+        engine: &Section,
+        key: &str,
+        value: Option<T>,
+        range: RangeInclusive<T>,
+        limit: &mut T,
+    ) {
+        match value {
+            None => {}
+            Some(value) if range.contains(&value) => *limit = value,
+            Some(_) => {
+                let message = format!("expected a whole number from {} to {}", range.start(), range.end());
+                self.errors.push(engine.error(&format!("limits.{key}"), message));
+            }
+        }
+    }
+
+    fn chains(&mut self, section: &Section) -> BTreeMap<u64, Section> {
+        let mut chains = BTreeMap::new();
+        for (key, chain) in section.tables() {
+            match (key.parse::<u64>(), chain) {
+                // One chain has one spelling, so that no two tables are about the same one.
+                (Ok(id), Ok(chain)) if id.to_string() == key => {
+                    chains.insert(id, chain);
+                }
+                (_, Ok(chain)) => self.errors.push(
+                    chain
+                        .error("", "expected a chain id in decimal")
+                        .with_hint("for example [chains.1] for mainnet"),
+                ),
+                (_, Err(error)) => {
+                    self.errors
+                        .push(error.with_hint("an endpoint belongs to a chain, as in [chains.1]"));
+                }
+            }
+        }
+        chains
+    }
+
+    fn modules(&mut self, root: &Section) -> Vec<ModuleConfig> {
+        match root.array_of_tables("modules") {
+            Ok(sections) => sections.iter().filter_map(|section| self.module(section)).collect(),
+            Err(error) => {
+                self.errors.push(error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn module(&mut self, section: &Section) -> Option<ModuleConfig> {
+        let raw = section.parse_all::<raw::Module>(&mut self.errors);
+        let config = match section.section("config") {
+            Ok(section) => section
+                .map(|section| section.scalars(&mut self.errors))
+                .unwrap_or_default(),
+            Err(error) => {
+                self.errors.push(error);
+                Vec::new()
+            }
+        };
+        let raw = raw?;
+        for (key, path) in [("path", Some(&raw.path)), ("manifest", raw.manifest.as_ref())] {
+            if path.is_some_and(|path| path.as_os_str().is_empty()) {
+                self.errors.push(section.error(key, "expected a path"));
+            }
+        }
+        Some(ModuleConfig {
+            path: self.directory.join(raw.path),
+            manifest: raw.manifest.map(|path| self.directory.join(path)),
+            name: raw.name,
+            digest: raw.digest,
+            config,
+        })
+    }
+}

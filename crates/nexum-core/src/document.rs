@@ -1,0 +1,134 @@
+//! TOML files that remember where everything in them stands.
+//!
+//! [`Document::parse`] makes a tree of bytes. A [`Section`] is one table of it; it can be kept, handed to whoever owns
+//! it, and parsed there into a type with serde. Every error on the way names the file, line, column, key and value.
+//!
+//! `${VAR}` and `${VAR:-default}` in a string are replaced while the string is read into its type, after the TOML was
+//! parsed, so that a variable's content can add no keys. What came out of a variable is never shown.
+//!
+//! Invariant: nothing here recurses deeper than [`DEPTH_MAX`] allows, whatever the input.
+//! Invariant: no error and no `Debug` here holds a variable's content, or more of a URL than its scheme and host.
+
+mod de;
+mod environment;
+mod error;
+mod key;
+mod section;
+mod show;
+mod tree;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
+pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
+pub use section::{Place, Placed, Section};
+
+use tree::{Span, Table};
+
+/// The largest document: room for ten thousand modules with 400 bytes each. Parsing takes some fifty times as much
+/// memory for a moment.
+pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+
+/// How deep tables and arrays may be nested, counting each part of a dotted key. The deepest key that means something
+/// is at level five. A tree of this depth is walked and dropped on any thread's stack.
+pub const DEPTH_MAX: u32 = 32;
+
+/// A parsed TOML file.
+#[derive(Clone, Debug)]
+pub struct Document {
+    root: Section,
+}
+
+/// What all sections of a document share.
+pub(crate) struct Origin {
+    path: PathBuf,
+    text: Box<str>,
+    environment: Environment,
+}
+
+impl Document {
+    /// Reads and parses the file at `path`.
+    ///
+    /// # Errors
+    /// As [`read`] and [`Document::parse`].
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::parse(path, &read(path, DOCUMENT_BYTES_MAX)?, environment)
+    }
+
+    /// Parses `bytes`, the content of the file at `path`, whose strings may refer to `environment`. `path` is only
+    /// named in errors.
+    ///
+    /// # Errors
+    /// When the content is larger than [`DOCUMENT_BYTES_MAX`], is not UTF-8, is not TOML, or is nested deeper than
+    /// [`DEPTH_MAX`]. The first such error ends it.
+    pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigError> {
+        check_size(path, bytes.len() as u64, DOCUMENT_BYTES_MAX)?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| ConfigError::not_utf8(path, bytes, error.valid_up_to()))?;
+        let origin = Origin {
+            path: path.to_owned(),
+            text: text.into(),
+            environment: environment.clone(),
+        };
+        if let Some(span) = tree::too_deep(text, DEPTH_MAX) {
+            let message = format!("nested deeper than {DEPTH_MAX} levels");
+            return Err(origin.error(span, String::new(), message));
+        }
+        let table = DeTable::parse(text).map_err(|error| {
+            let end = text.len()..text.len();
+            origin.error(error.span().unwrap_or(end), String::new(), error.message().to_owned())
+        })?;
+        let table = Table::new(table.into_inner());
+        Ok(Self {
+            root: Section::new(Arc::new(origin), Arc::from(""), 0..0, Arc::new(table)),
+        })
+    }
+
+    /// The document's outermost table.
+    pub fn root(&self) -> &Section {
+        &self.root
+    }
+}
+
+/// Reads the file at `path`, of which at most `bytes_max` bytes are accepted; no more than one byte further is read.
+///
+/// # Errors
+/// When the file cannot be read (see [`ConfigError::is_not_found`]), is a directory, or is larger.
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
+    let unreadable = |error| ConfigError::unreadable(path, error);
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(ConfigError::of_file(path, "is a directory, expected a file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    check_size(path, bytes.len() as u64, bytes_max)?;
+    Ok(bytes)
+}
+
+/// Refuses a content of `bytes` bytes when that is more than `bytes_max`.
+pub(crate) fn check_size(path: &Path, bytes: u64, bytes_max: u64) -> Result<(), ConfigError> {
+    if bytes > bytes_max {
+        return Err(ConfigError::of_file(path, format!("is larger than {bytes_max} bytes")));
+    }
+    Ok(())
+}
+
+impl Origin {
+    /// The text as it stands in the file.
+    fn written(&self, span: &Span) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// An error at `span`, about the key with the full path `key`.
+    fn error(&self, span: Span, key: String, message: String) -> ConfigError {
+        ConfigError::at(&self.path, &self.text, span.start, key, message)
+    }
+}

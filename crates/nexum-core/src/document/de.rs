@@ -1,0 +1,211 @@
+//! Reads the tree into types with serde, so that errors come back with their place.
+
+mod access;
+mod error;
+
+use std::cell::RefCell;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{Error as _, Expected, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::environment::Interpolated;
+use super::key::KeyPath;
+use super::tree::{Node, Span, Table, Value};
+use super::{ConfigError, ERRORS_MAX, Origin, show};
+use access::{Elements, Entries};
+pub(super) use error::Error;
+
+/// What all deserializers of one section share.
+pub(super) struct Context<'a> {
+    pub(super) origin: &'a Origin,
+    /// Unknown keys: they are collected, so that one pass finds all of them.
+    pub(super) unknown: RefCell<Vec<ConfigError>>,
+}
+
+impl Context<'_> {
+    /// Gives `error` the place `span` and `key`, unless it has one.
+    pub(super) fn finish(&self, error: Error, span: &Span, key: &KeyPath<'_>) -> ConfigError {
+        match error {
+            Error::Placed(error) => error,
+            Error::Unplaced(problem) => problem.at(self.origin, span.clone(), key, None),
+        }
+    }
+
+    fn add_unknown(&self, error: ConfigError) {
+        let mut unknown = self.unknown.borrow_mut();
+        if unknown.len() < ERRORS_MAX {
+            unknown.push(error);
+        }
+    }
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+pub(super) struct Deserializer<'a> {
+    context: &'a Context<'a>,
+    key: &'a KeyPath<'a>,
+    /// The last named key above the value.
+    name: &'a str,
+    input: Input<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    Node(&'a Node),
+    Table(&'a Span, &'a Table),
+}
+
+impl<'a> Deserializer<'a> {
+    /// For a whole section.
+    pub(super) fn table(context: &'a Context<'a>, key: &'a KeyPath<'a>, span: &'a Span, table: &'a Table) -> Self {
+        Self {
+            context,
+            key,
+            name: "",
+            input: Input::Table(span, table),
+        }
+    }
+
+    fn node(context: &'a Context<'a>, key: &'a KeyPath<'a>, name: &'a str, node: &'a Node) -> Self {
+        let input = match &node.value {
+            Value::Table(table) => Input::Table(&node.span, table),
+            _ => Input::Node(node),
+        };
+        Self {
+            context,
+            key,
+            name,
+            input,
+        }
+    }
+
+    fn span(&self) -> &'a Span {
+        match self.input {
+            Input::Node(node) => &node.span,
+            Input::Table(span, _) => span,
+        }
+    }
+
+    /// Gives an error that has no place yet the place of this value.
+    fn place(&self, error: Error) -> Error {
+        let Error::Unplaced(problem) = error else { return error };
+        let shown = match self.input {
+            Input::Node(node) => show::value(self.context.origin, self.name, node),
+            Input::Table(..) => "a table".to_owned(),
+        };
+        Error::Placed(problem.at(self.context.origin, self.span().clone(), self.key, Some(shown)))
+    }
+
+    /// The string with its references replaced.
+    fn interpolate(&self, text: &'a str) -> Result<Interpolated<'a>, Error> {
+        let interpolated = self.context.origin.environment.interpolate(text);
+        interpolated.map_err(|error| self.place(Error::custom_with_hint(&error, error.hint())))
+    }
+
+    /// Hands the string to `use_it`, whose error must not show what came from the environment.
+    fn with_string<T>(&self, text: &'a str, use_it: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
+        let interpolated = self.interpolate(text)?;
+        use_it(&interpolated.text).map_err(|error| self.place(error.without(&interpolated.taken)))
+    }
+
+    fn wrong_type<T>(&self, expected: &dyn Expected) -> Result<T, Error> {
+        Err(self.place(Error::invalid_type(Unexpected::Other("value"), expected)))
+    }
+
+    /// Refuses keys of `table` that are not in `known`, all at once.
+    fn check_keys(&self, table: &Table, known: &'static [&'static str]) {
+        for entry in table.entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
+            let Error::Unplaced(problem) = Error::unknown_field(&entry.key, known) else {
+                continue;
+            };
+            self.context
+                .add_unknown(problem.at(self.context.origin, entry.key_span.clone(), self.key, None));
+        }
+    }
+}
+
+impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let node = match self.input {
+            Input::Node(node) => node,
+            Input::Table(_, table) => {
+                let entries = Entries::new(self.context, self.key, table, None);
+                return visitor.visit_map(entries).map_err(|error| self.place(error));
+            }
+        };
+        let result = match &node.value {
+            Value::String(text) => return self.with_string(text, |text| visitor.visit_str(text)),
+            Value::Integer(Some(number)) => match (u64::try_from(*number), i64::try_from(*number)) {
+                (Ok(number), _) => visitor.visit_u64(number),
+                (_, Ok(number)) => visitor.visit_i64(number),
+                _ => visitor.visit_i128(*number),
+            },
+            Value::Float(Some(number)) => visitor.visit_f64(*number),
+            Value::Integer(None) | Value::Float(None) => return self.wrong_type(&visitor),
+            Value::Boolean(flag) => visitor.visit_bool(*flag),
+            Value::Datetime => visitor.visit_str(self.context.origin.written(&node.span)),
+            Value::Array(nodes) => visitor.visit_seq(Elements::new(self.context, self.key, self.name, nodes)),
+            Value::Table(_) => return self.wrong_type(&visitor),
+        };
+        result.map_err(|error| self.place(error))
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.input {
+            // A date is not a string, though `deserialize_any` has nothing better for it.
+            Input::Node(Node {
+                value: Value::Datetime, ..
+            }) => self.wrong_type(&visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let Input::Table(_, table) = self.input else {
+            return self.wrong_type(&visitor);
+        };
+        self.check_keys(table, fields);
+        let entries = Entries::new(self.context, self.key, table, Some(fields));
+        visitor.visit_map(entries).map_err(|error| self.place(error))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.input {
+            Input::Node(Node {
+                value: Value::String(text),
+                ..
+            }) => self.with_string(text, |text| visitor.visit_enum(StrDeserializer::new(text))),
+            _ => self.wrong_type(&"a string"),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}

@@ -1,0 +1,88 @@
+//! The entries of a table and the elements of an array, as serde walks them.
+
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
+
+use super::super::key::KeyPath;
+use super::super::tree::{Entry, Node, Table};
+use super::{Context, Deserializer, Error};
+
+pub(super) struct Entries<'a> {
+    context: &'a Context<'a>,
+    key: &'a KeyPath<'a>,
+    entries: std::slice::Iter<'a, Entry>,
+    /// The only keys to hand out, if not all.
+    known: Option<&'static [&'static str]>,
+    current: Option<&'a Entry>,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        key: &'a KeyPath<'a>,
+        table: &'a Table,
+        known: Option<&'static [&'static str]>,
+    ) -> Self {
+        Self {
+            context,
+            key,
+            entries: table.entries.iter(),
+            known,
+            current: None,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        let known = self.known;
+        self.current = self
+            .entries
+            .find(|entry| known.is_none_or(|known| known.contains(&&*entry.key)));
+        let Some(entry) = self.current else { return Ok(None) };
+        let key = seed.deserialize(StrDeserializer::<Error>::new(&entry.key));
+        key.map(Some)
+            .map_err(|error| Error::Placed(self.context.finish(error, &entry.key_span, self.key)))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let Some(entry) = self.current.take() else {
+            return Err(serde::de::Error::custom("a value was asked for before its key"));
+        };
+        let key = KeyPath::Key(self.key, &entry.key);
+        seed.deserialize(Deserializer::node(self.context, &key, &entry.key, &entry.node))
+    }
+}
+
+pub(super) struct Elements<'a> {
+    context: &'a Context<'a>,
+    key: &'a KeyPath<'a>,
+    name: &'a str,
+    nodes: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
+}
+
+impl<'a> Elements<'a> {
+    pub(super) fn new(context: &'a Context<'a>, key: &'a KeyPath<'a>, name: &'a str, nodes: &'a [Node]) -> Self {
+        Self {
+            context,
+            key,
+            name,
+            nodes: nodes.iter().enumerate(),
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let Some((index, node)) = self.nodes.next() else {
+            return Ok(None);
+        };
+        let key = KeyPath::Index(self.key, index);
+        seed.deserialize(Deserializer::node(self.context, &key, self.name, node))
+            .map(Some)
+    }
+}

@@ -1,0 +1,207 @@
+//! What serde finds wrong, on its way from where it is found to where its place is known.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use super::super::key::KeyPath;
+use super::super::tree::Span;
+use super::super::{ConfigError, Origin, key};
+
+/// An error of the deserializer. The innermost value that sees an unplaced one gives it its place.
+#[derive(Debug)]
+pub(in crate::document) enum Error {
+    Unplaced(Box<Problem>),
+    Placed(ConfigError),
+}
+
+/// An error without a place.
+#[derive(Debug, Default)]
+pub(in crate::document) struct Problem {
+    message: String,
+    hint: Option<String>,
+    nearest: Option<String>,
+    /// The key of the table that it is about, where it is not about the value itself.
+    child: Option<String>,
+    /// `message` and `hint` are of a type's own making, and may repeat the value.
+    foreign: bool,
+}
+
+impl Problem {
+    /// The error, at its place. `value` is what may be shown of the value there.
+    pub(super) fn at(self, origin: &Origin, span: Span, key: &KeyPath<'_>, value: Option<String>) -> ConfigError {
+        let (path, value) = match &self.child {
+            Some(child) => (KeyPath::Key(key, child).text(), None),
+            None => (key.text(), value),
+        };
+        let error = origin
+            .error(span, path, self.message)
+            .with_value(value)
+            .with_nearest_found(self.nearest);
+        match self.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl Error {
+    pub(super) fn custom_with_hint(message: &dyn fmt::Display, hint: String) -> Self {
+        Problem {
+            message: message.to_string(),
+            hint: Some(hint),
+            ..Problem::default()
+        }
+        .into()
+    }
+
+    /// The same error without what a type may have repeated of `taken`.
+    pub(super) fn without(self, taken: &[String]) -> Self {
+        match self {
+            Self::Unplaced(problem) if problem.foreign && !taken.is_empty() => {
+                let repeats = taken
+                    .iter()
+                    .any(|content| !content.is_empty() && problem.message.contains(content));
+                let message = if repeats {
+                    "is not accepted".to_owned()
+                } else {
+                    problem.message
+                };
+                Problem {
+                    message,
+                    ..Problem::default()
+                }
+                .into()
+            }
+            error => error,
+        }
+    }
+
+    fn of_child(child: &str, message: &str) -> Self {
+        Problem {
+            message: message.to_owned(),
+            child: Some(child.to_owned()),
+            ..Problem::default()
+        }
+        .into()
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Unplaced(Box::new(problem))
+    }
+}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        let text = message.to_string();
+        let (message, hint) = match text.split_once("\nhint: ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Problem {
+            message,
+            hint,
+            foreign: true,
+            ..Problem::default()
+        }
+        .into()
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Problem {
+            message: format!("expected {}", in_toml_terms(expected)),
+            ..Problem::default()
+        }
+        .into()
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        let message = format!("expected {}, found {length} elements", in_toml_terms(expected));
+        Problem {
+            message,
+            ..Problem::default()
+        }
+        .into()
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let nearest = key::nearest(variant, expected.iter().copied()).map(str::to_owned);
+        Problem {
+            message: format!("expected {}", one_of(expected)),
+            nearest,
+            ..Problem::default()
+        }
+        .into()
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Problem {
+            message: "unknown key".to_owned(),
+            nearest: key::nearest(field, expected.iter().copied()).map(str::to_owned),
+            hint: Some(match expected {
+                [] => "there are no keys here".to_owned(),
+                known => format!("known keys: {}", known.join(", ")),
+            }),
+            child: Some(field.to_owned()),
+            foreign: false,
+        }
+        .into()
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::of_child(field, "missing key")
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::of_child(field, "duplicate key")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unplaced(problem) => f.write_str(&problem.message),
+            Self::Placed(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [name] => format!("{name:?}"),
+        [first @ .., last] => {
+            let first: Vec<_> = first.iter().map(|name| format!("{name:?}")).collect();
+            format!("{} or {last:?}", first.join(", "))
+        }
+    }
+}
+
+/// What is expected, in an operator's words rather than in Rust's.
+fn in_toml_terms(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    let range = |min: i128, max: u64| format!("a whole number from {min} to {max}");
+    match expected.as_str() {
+        "u8" => range(0, u8::MAX.into()),
+        "u16" => range(0, u16::MAX.into()),
+        "u32" => range(0, u32::MAX.into()),
+        "u64" | "usize" => range(0, u64::MAX),
+        "i32" => range(i32::MIN.into(), i32::MAX.unsigned_abs().into()),
+        "i64" => range(i64::MIN.into(), i64::MAX.unsigned_abs()),
+        "f32" | "f64" => "a number".to_owned(),
+        "a sequence" => "an array".to_owned(),
+        "a map" => "a table".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "path string" => "a path".to_owned(),
+        name if name.starts_with("struct ") => "a table".to_owned(),
+        _ => expected,
+    }
+}

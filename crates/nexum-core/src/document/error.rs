@@ -1,0 +1,289 @@
+//! What is wrong with a file, and where.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The most errors that are reported of one file: more than a person reads before the next try.
+pub const ERRORS_MAX: usize = 50;
+
+/// One thing that is wrong with a configuration file or a manifest.
+///
+/// Its text is one line: `engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is rpc_url`. What may
+/// help is apart, in [`hint`](Self::hint).
+#[derive(Clone)]
+pub struct ConfigError(Box<Details>);
+
+#[derive(Clone)]
+struct Details {
+    file: PathBuf,
+    position: Option<Position>,
+    key: String,
+    message: String,
+    value: Option<String>,
+    nearest: Option<String>,
+    hint: Option<String>,
+    source: Option<Arc<io::Error>>,
+}
+
+/// A line and a column, the first being 1, the column in characters.
+#[derive(Clone, Copy)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl ConfigError {
+    /// The file that it is about.
+    pub fn file(&self) -> &Path {
+        &self.0.file
+    }
+
+    /// The line of the file, the first being 1; none for an error about the file as a whole.
+    pub fn line(&self) -> Option<usize> {
+        self.0.position.map(|position| position.line)
+    }
+
+    /// The column in that line in characters, the first being 1.
+    pub fn column(&self) -> Option<usize> {
+        self.0.position.map(|position| position.column)
+    }
+
+    /// The full path of the key that it is about, as `chains.1.rpc_url`; empty when it is about none.
+    pub fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// What is wrong, without the place and the value.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The value that is wrong, where there is one: as it is written in the file, cut short, without secrets.
+    pub fn value(&self) -> Option<&str> {
+        self.0.value.as_deref()
+    }
+
+    /// The known name that is most like the unknown one.
+    pub fn nearest(&self) -> Option<&str> {
+        self.0.nearest.as_deref()
+    }
+
+    /// What may put it right.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Whether the file does not exist, which some callers accept.
+    pub fn is_not_found(&self) -> bool {
+        self.0
+            .source
+            .as_ref()
+            .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// The same error with this hint, one sentence without a full stop.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with the one of `known` that is most like `name`, if any is like it.
+    #[must_use]
+    pub fn with_nearest<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        self.0.nearest = super::key::nearest(name, known).map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn with_nearest_found(mut self, nearest: Option<String>) -> Self {
+        self.0.nearest = nearest;
+        self
+    }
+
+    /// The same error with the value that is wrong, which must be fit to be shown.
+    pub(crate) fn with_value(mut self, value: Option<String>) -> Self {
+        self.0.value = value;
+        self
+    }
+
+    /// An error at the byte `offset` of `text`.
+    pub(crate) fn at(file: &Path, text: &str, offset: usize, key: String, message: String) -> Self {
+        let position = Position::of(text, offset);
+        let details = Details {
+            position: Some(position),
+            key,
+            ..Details::new(file, message)
+        };
+        Self(Box::new(details))
+    }
+
+    /// An error about the file as a whole.
+    pub(crate) fn of_file(file: &Path, message: String) -> Self {
+        Self(Box::new(Details::new(file, message)))
+    }
+
+    pub(crate) fn unreadable(file: &Path, error: io::Error) -> Self {
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => "does not exist",
+            io::ErrorKind::PermissionDenied => "may not be read",
+            _ => "cannot be read",
+        };
+        Self(Box::new(Details {
+            source: Some(Arc::new(error)),
+            ..Details::new(file, message.to_owned())
+        }))
+    }
+
+    pub(crate) fn not_utf8(file: &Path, bytes: &[u8], valid_up_to: usize) -> Self {
+        let valid = bytes.get(..valid_up_to).unwrap_or_default();
+        let text = std::str::from_utf8(valid).unwrap_or_default();
+        Self::at(file, text, text.len(), String::new(), "is not UTF-8".to_owned())
+    }
+}
+
+impl Details {
+    fn new(file: &Path, message: String) -> Self {
+        let file = file.to_owned();
+        Self {
+            file,
+            position: None,
+            key: String::new(),
+            message,
+            value: None,
+            nearest: None,
+            hint: None,
+            source: None,
+        }
+    }
+}
+
+impl Position {
+    fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        Self { line, column }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details {
+            file,
+            position,
+            key,
+            message,
+            value,
+            nearest,
+            ..
+        } = &*self.0;
+        write!(f, "{}", file.display())?;
+        if let Some(Position { line, column }) = position {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !key.is_empty() {
+            write!(f, ": {key}")?;
+        }
+        write!(f, ": {message}")?;
+        if let Some(value) = value {
+            write!(f, ", found {value}")?;
+        }
+        if let Some(nearest) = nearest {
+            write!(f, ", the nearest known one is {nearest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigError({self})")
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|error| error as _)
+    }
+}
+
+/// Everything that was found wrong with a file, in the order of the file as far as possible: at least one error and at
+/// most [`ERRORS_MAX`]. Its text has one line for each.
+#[derive(Clone)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Fails with `errors` if there are any; those over [`ERRORS_MAX`] are left out.
+    ///
+    /// # Errors
+    /// When `errors` is not empty.
+    pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
+        if errors.is_empty() {
+            return Ok(());
+        }
+        errors.sort_by_key(|error| error.0.position.map(|position| (position.line, position.column)));
+        errors.truncate(ERRORS_MAX);
+        Err(Self(errors))
+    }
+
+    /// The errors.
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
+        self.0.iter()
+    }
+
+    /// Whether it is no more than that the file does not exist, which some callers accept.
+    pub fn is_not_found(&self) -> bool {
+        self.0.iter().all(ConfigError::is_not_found)
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = std::vec::IntoIter<ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a ConfigErrors {
+    type Item = &'a ConfigError;
+    type IntoIter = std::slice::Iter<'a, ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+impl std::error::Error for ConfigErrors {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.first().and_then(std::error::Error::source)
+    }
+}

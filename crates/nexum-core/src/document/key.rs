@@ -1,0 +1,70 @@
+//! A key's full path, as it is written in errors: `chains.1.rpc_url`, `modules[0].path`.
+
+use std::borrow::Cow;
+
+/// The most characters of one key that an error shows, and the longest for which a nearest known key is looked for.
+pub(crate) const KEY_CHARS_MAX: usize = 64;
+
+/// The way from a section to a value below it.
+#[derive(Clone, Copy)]
+pub(crate) enum KeyPath<'a> {
+    /// The section, with its own full path.
+    Section(&'a str),
+    /// A key of a table.
+    Key(&'a KeyPath<'a>, &'a str),
+    /// An element of an array.
+    Index(&'a KeyPath<'a>, usize),
+}
+
+impl KeyPath<'_> {
+    /// The full path as text.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Section(path) => (*path).to_owned(),
+            Self::Key(parent, key) => join(&parent.text(), key),
+            Self::Index(parent, index) => format!("{}[{index}]", parent.text()),
+        }
+    }
+}
+
+/// `path`, then `key`.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    let key = quoted(key);
+    if path.is_empty() {
+        key.into_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// `key` as TOML would write it, cut to a readable length.
+pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !key.is_empty() && key.len() <= KEY_CHARS_MAX && key.bytes().all(bare) {
+        return Cow::Borrowed(key);
+    }
+    let mut shown: String = key.chars().take(KEY_CHARS_MAX).collect();
+    if shown.len() < key.len() {
+        shown.push('…');
+    }
+    Cow::Owned(format!("{shown:?}"))
+}
+
+/// The one of `known` that is most like `name`, if any is like enough to be what was meant.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > KEY_CHARS_MAX {
+        return None;
+    }
+    let lower_case = name.to_ascii_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower_case, &candidate.to_ascii_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

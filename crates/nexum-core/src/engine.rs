@@ -1,0 +1,242 @@
+//! Wasmtime, set up for many small guests that nobody trusts.
+//!
+//! Invariant: fuel and epochs are on, so no guest computes for ever or holds a thread. Invariant: nothing is compiled on
+//! an async thread. Invariant: one component, by digest, is compiled once, however many modules run it.
+
+mod maps;
+mod pool;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, Semaphore};
+use wasmtime::component::Component;
+use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy};
+
+use crate::config::Pooling;
+use crate::names::Digest;
+
+pub use maps::MapsError;
+pub use pool::Demand;
+
+/// How often a guest that computes lets others run: a hundredth of the time in which a person notices a delay, and long
+/// enough that the switch costs nothing.
+pub const EPOCH_MS: u64 = 10;
+
+/// How the engine is set up.
+#[derive(Clone, Debug, Default)]
+pub struct EngineConfig {
+    /// Where compiled components are kept between runs; none keeps them in memory alone.
+    pub cache_dir: Option<PathBuf>,
+    /// Whether instances come from a pool.
+    pub pooling: Pooling,
+    /// What the modules to be loaded will need.
+    pub demand: Demand,
+}
+
+/// Compiles components and makes the stores that they run in. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    cache: Option<Cache>,
+    components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
+    /// As many compilations at a time as there are processors: each takes one, and much memory.
+    compilers: Semaphore,
+    pooled: bool,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The compilation cache cannot be used.
+    #[error("cannot use the compilation cache in {}", path.display())]
+    Cache {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: wasmtime::Error,
+    },
+    /// The machine does not allow as many memory maps as the modules need.
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+    /// Wasmtime cannot run here.
+    #[error("cannot set up wasmtime")]
+    Wasmtime(#[source] wasmtime::Error),
+    /// The thread that advances the epoch cannot be started.
+    #[error("cannot start the epoch thread")]
+    Thread(#[source] io::Error),
+}
+
+impl EngineError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cache { .. } => {
+                Some("point `state_dir` under [engine] to a directory that can be written".to_owned())
+            }
+            Self::Maps(error) => Some(error.hint()),
+            Self::Wasmtime(_) | Self::Thread(_) => None,
+        }
+    }
+}
+
+/// Why a component was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// It is not valid WebAssembly, or uses what this engine does not offer.
+    #[error("the component does not compile")]
+    Invalid(#[source] wasmtime::Error),
+    /// The compiling thread panicked.
+    #[error("the compiler panicked")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+impl Engine {
+    /// Sets wasmtime up, and starts the thread that advances the epoch; it ends when the last clone is gone.
+    ///
+    /// # Errors
+    ///
+    /// When the cache directory cannot be used, or the machine cannot hold the demand.
+    pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
+        let cache = config.cache_dir.as_deref().map(open_cache).transpose()?;
+        let mut wasmtime_config = base_config();
+        wasmtime_config.cache(cache.clone());
+        let (wasmtime, pooled) = match config.pooling {
+            Pooling::Auto => match with_pool(&wasmtime_config, &config.demand) {
+                Ok(engine) => (engine, true),
+                Err(error) => {
+                    tracing::info!(
+                        error = format_args!("{error:#}"),
+                        "the instance pool does not fit this machine: instances are made on demand"
+                    );
+                    (
+                        wasmtime::Engine::new(&wasmtime_config).map_err(EngineError::Wasmtime)?,
+                        false,
+                    )
+                }
+            },
+            Pooling::Off => (
+                wasmtime::Engine::new(&wasmtime_config).map_err(EngineError::Wasmtime)?,
+                false,
+            ),
+        };
+        maps::check(&config.demand, pooled)?;
+        tick(&wasmtime).map_err(EngineError::Thread)?;
+        let compilers = Semaphore::new(available_parallelism().map_or(1, usize::from));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                wasmtime,
+                cache,
+                components: Mutex::default(),
+                compilers,
+                pooled,
+            }),
+        })
+    }
+
+    /// The wasmtime engine, to make linkers and stores with.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    /// Whether instances come from a pool.
+    pub fn is_pooled(&self) -> bool {
+        self.inner.pooled
+    }
+
+    /// How many compilations the cache on disk has saved, and how many it could not.
+    pub fn cache_hits_and_misses(&self) -> (usize, usize) {
+        self.inner
+            .cache
+            .as_ref()
+            .map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
+    }
+
+    /// Compiles a component on a blocking thread, or takes it from the cache, or from an earlier call with this digest.
+    ///
+    /// # Errors
+    ///
+    /// When the component is not valid.
+    pub async fn compile(&self, digest: Digest, bytes: Vec<u8>) -> Result<Component, CompileError> {
+        let cell = {
+            let mut components = self.inner.components.lock().unwrap_or_else(PoisonError::into_inner);
+            components.entry(digest).or_default().clone()
+        };
+        let wasmtime = self.inner.wasmtime.clone();
+        let compile = || async {
+            // The semaphore is never closed.
+            let _permit = self.inner.compilers.acquire().await;
+            let compiled = tokio::task::spawn_blocking(move || Component::new(&wasmtime, bytes)).await;
+            compiled.map_err(CompileError::Panicked)?.map_err(CompileError::Invalid)
+        };
+        cell.get_or_try_init(compile).await.cloned()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("pooled", &self.inner.pooled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much stack a guest may use, and how much its fiber has: wasmtime's default for the guest, with room for the host
+/// functions that run on the same stack.
+const WASM_STACK_BYTES: usize = 512 * 1024;
+const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 512 * 1024;
+
+fn base_config() -> wasmtime::Config {
+    let mut config = wasmtime::Config::new();
+    config
+        .wasm_component_model(true)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES);
+    config
+}
+
+fn with_pool(config: &wasmtime::Config, demand: &Demand) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config.clone();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(demand.pool()));
+    wasmtime::Engine::new(&config)
+}
+
+fn open_cache(path: &Path) -> Result<Cache, EngineError> {
+    let mut config = CacheConfig::new();
+    config.with_directory(path);
+    Cache::new(config).map_err(|source| EngineError::Cache {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Advances the epoch from a thread of its own: a task could not run when it is needed most, while guests hold every
+/// thread of the runtime.
+#[expect(clippy::disallowed_methods, reason = "this thread is not async")]
+fn tick(engine: &wasmtime::Engine) -> io::Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(Duration::from_millis(EPOCH_MS));
+        }
+    };
+    std::thread::Builder::new()
+        .name("nexum-epoch".to_owned())
+        .spawn(tick)
+        .map(drop)
+}

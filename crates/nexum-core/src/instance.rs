@@ -1,0 +1,193 @@
+//! One running instance of a module: calls into the guest within its limits, and says what came of each.
+//!
+//! Invariant: after any failure the instance is discarded. A trap leaves the store unusable, and an instance whose event
+//! was rolled back would remember what the store has forgotten.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use crate::bindings;
+use crate::bindings::nexum::host::types::HostError;
+use crate::event::{Event, EventId, Handler};
+use crate::host::HostState;
+use crate::limiter::{Limit, Trip};
+use crate::loader::Module;
+use crate::scope::EventScope;
+use crate::store::{ModuleId, StateStore, Write};
+
+/// How long the text of a trap may be in a record: enough for the innermost frames.
+const TRAP_CHARS_MAX: usize = 2_048;
+
+/// A store with a guest in it, ready for its next event.
+pub(crate) struct Instance {
+    store: Store<HostState>,
+    exports: bindings::Module,
+}
+
+/// Why a handler did not return ok. Nothing that it wrote is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The handler returned an error.
+    Returned(HostError),
+    /// A limit tripped.
+    Limit(Trip),
+    /// The guest trapped, or a host function made it trap.
+    Trap(String),
+    /// A capability could not serve the module.
+    Prepare {
+        /// The capability.
+        capability: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned(error) => {
+                write!(
+                    f,
+                    "the handler returned an error: {} {:?}: {}",
+                    error.domain, error.kind, error.message
+                )
+            }
+            Self::Limit(trip) => trip.fmt(f),
+            Self::Trap(text) => write!(f, "the guest trapped: {text}"),
+            Self::Prepare { capability, reason } => write!(f, "the capability `{capability}` is not ready: {reason}"),
+        }
+    }
+}
+
+impl Instance {
+    /// Makes an instance and runs its `init`. Returns what that wrote, too.
+    pub(crate) async fn start(
+        module: &Module,
+        id: ModuleId,
+        state: Arc<dyn StateStore>,
+    ) -> Result<(Self, Vec<Write>), Failure> {
+        let slots = module
+            .grant
+            .slots(&module.meta)
+            .map_err(|(capability, error)| Failure::Prepare {
+                capability,
+                reason: error.to_string(),
+            })?;
+        let host = HostState::new(module.meta.clone(), EventScope::new(id, state), slots);
+        let mut store = Store::new(module.pre.engine(), host);
+        store.limiter(|host| &mut host.limiter);
+        // A guest that is still computing at the end of its slice lets others run, and goes on.
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+        let handler = Handler::Init;
+        open(&mut store, handler)?;
+        let started = within_deadline(&mut store, async |store| {
+            let exports = module.pre.instantiate_async(&mut *store).await?;
+            let result = exports.call_init(store, &module.meta.config).await?;
+            Ok((exports, result))
+        })
+        .await;
+        let (exports, result) = conclude(&mut store, handler, started)?;
+        result.map_err(Failure::Returned)?;
+        let writes = close(&mut store);
+        Ok((Self { store, exports }, writes))
+    }
+
+    /// Calls the handler with an event and returns what it wrote. After an error the instance must be dropped.
+    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event) -> Result<Vec<Write>, Failure> {
+        let handler = Handler::OnEvent(id);
+        let Self { store, exports } = self;
+        open(store, handler)?;
+        let called = within_deadline(store, async |store| exports.call_on_event(store, event).await).await;
+        let result = conclude(store, handler, called)?;
+        result.map_err(Failure::Returned)?;
+        Ok(close(store))
+    }
+
+    /// Bytes in all linear memories of the guest.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().limiter.memory_bytes()
+    }
+}
+
+/// Begins a handler: its transaction, its log allowance, its fuel and its first slice.
+fn open(store: &mut Store<HostState>, handler: Handler) -> Result<(), Failure> {
+    let host = store.data_mut();
+    host.scope.open(handler);
+    host.meta.recorder.open(handler);
+    let fuel = host.meta.limits.fuel_per_event;
+    store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
+    store.set_epoch_deadline(1);
+    Ok(())
+}
+
+/// Ends a handler that returned ok.
+fn close(store: &mut Store<HostState>) -> Vec<Write> {
+    store.data_mut().scope.close()
+}
+
+/// How a call into a guest ended, before it is known why.
+enum Stop {
+    Deadline,
+    Error(wasmtime::Error),
+}
+
+/// Epochs cannot end a guest that waits in a host call; the wall clock can.
+async fn within_deadline<T>(
+    store: &mut Store<HostState>,
+    call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
+) -> Result<T, Stop> {
+    let deadline = Duration::from_millis(store.data().meta.limits.event_deadline_ms);
+    match tokio::time::timeout(deadline, call(store)).await {
+        Ok(result) => result.map_err(Stop::Error),
+        Err(_) => Err(Stop::Deadline),
+    }
+}
+
+/// Says why a call did not return, naming the first limit that tripped in it.
+fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T, Stop>) -> Result<T, Failure> {
+    let host = store.data_mut();
+    host.meta.recorder.close();
+    let refused = host.limiter.take_tripped();
+    let trip = |limit: Limit| Trip {
+        limit,
+        bound: host.limiter.bound(limit),
+        module: host.meta.name.clone(),
+        handler,
+    };
+    match called {
+        Ok(value) => {
+            if let Some(limit) = refused {
+                tracing::warn!(
+                    target: "nexum::event",
+                    module = host.meta.name.as_str(),
+                    limit = limit.name(),
+                    bound = host.limiter.bound(limit),
+                    "{handler} was refused more, and went on without"
+                );
+            }
+            Ok(value)
+        }
+        Err(Stop::Deadline) => Err(Failure::Limit(trip(refused.unwrap_or(Limit::Deadline)))),
+        Err(Stop::Error(error)) => {
+            let out_of_fuel = matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel));
+            match refused.or(out_of_fuel.then_some(Limit::Fuel)) {
+                Some(limit) => Err(Failure::Limit(trip(limit))),
+                None => Err(Failure::Trap(describe(&error))),
+            }
+        }
+    }
+}
+
+/// The error's chain, innermost cause first, cut to a bound.
+fn describe(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| cause.to_string().trim().to_owned()).collect();
+    let text = causes.into_iter().rev().collect::<Vec<_>>().join("; ");
+    match text.char_indices().nth(TRAP_CHARS_MAX) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,370 @@
+//! From files to a module that can be started: every check is made here, before any guest code runs.
+
+mod error;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::ambient::Seams;
+use crate::bindings::ModulePre;
+use crate::capability::Capabilities;
+use crate::component::{ComponentFile, EVENT_MODULE, Summary};
+use crate::config::ModuleConfig;
+use crate::document::Section;
+use crate::engine::{Demand, Engine};
+use crate::event::ChainId;
+use crate::grant::Grant;
+use crate::host::HostState;
+use crate::limits::Limits;
+use crate::manifest::{Manifest, Restart, Subscription};
+use crate::names::{Digest, ModuleName};
+use crate::recorder::Recorder;
+use crate::signature;
+
+pub use error::LoadError;
+
+/// The manifest's file name, beside the component.
+pub const MANIFEST_FILE: &str = "nexum.toml";
+
+/// What every part of the host may know of a module.
+#[derive(Debug)]
+pub struct ModuleMeta {
+    /// Unique in the process.
+    pub name: ModuleName,
+    /// The author's version, if the manifest gives one.
+    pub version: Option<String>,
+    /// The component's SHA-256.
+    pub digest: Digest,
+    /// What it may use: where the operator's ceiling and the manifest's wish meet.
+    pub limits: Limits,
+    /// What `init` is called with.
+    pub config: Vec<(String, String)>,
+    /// The manifest's own settings for a capability, by the capability's name.
+    pub settings: BTreeMap<String, Section>,
+    /// Where its log records go.
+    pub recorder: Arc<Recorder>,
+}
+
+/// A module that has passed every check that needs no compiler.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The component's file.
+    pub path: PathBuf,
+    /// What every part of the host may know of it.
+    pub meta: Arc<ModuleMeta>,
+    /// What is in the component.
+    pub summary: Summary,
+    /// What it may call.
+    pub grant: Grant,
+    /// What it is told about. Every chain in it is configured.
+    pub subscriptions: Vec<Subscription>,
+    /// What happens when it fails.
+    pub restart: Restart,
+    /// What the operator should know, though it keeps nothing from working.
+    pub warnings: Vec<String>,
+    bytes: Vec<u8>,
+}
+
+/// A module that can be started, and started again without being compiled again.
+pub struct Module {
+    /// What every part of the host may know of it.
+    pub meta: Arc<ModuleMeta>,
+    /// What it is told about.
+    pub subscriptions: Vec<Subscription>,
+    /// What happens when it fails.
+    pub restart: Restart,
+    pub(crate) grant: Grant,
+    pub(crate) pre: ModulePre<HostState>,
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module")
+            .field("meta", &self.meta)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Loads modules for one process.
+pub struct Loader {
+    capabilities: Capabilities,
+    ceiling: Limits,
+    chains: BTreeSet<ChainId>,
+    seams: Seams,
+    /// One linker for each set of capabilities: most modules share one.
+    linkers: Mutex<HashMap<Vec<&'static str>, Linker<HostState>>>,
+}
+
+impl Loader {
+    /// A loader for a process that can grant `capabilities`, allows no module more than `ceiling`, and has `chains`
+    /// configured.
+    pub fn new(
+        capabilities: Capabilities,
+        ceiling: Limits,
+        chains: impl IntoIterator<Item = ChainId>,
+        seams: Seams,
+    ) -> Self {
+        let chains = chains.into_iter().collect();
+        Self {
+            capabilities,
+            ceiling,
+            chains,
+            seams,
+            linkers: Mutex::default(),
+        }
+    }
+
+    /// Reads a module's files and makes every check that needs no compiler. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the module, so far as one fault does not hide another.
+    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
+        let manifest = match load_manifest(config) {
+            Ok(manifest) => manifest,
+            Err(error) => return Err(vec![error]),
+        };
+        let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
+        self.judge(config, manifest, file)
+    }
+
+    fn judge(
+        &self,
+        config: &ModuleConfig,
+        manifest: Option<Manifest>,
+        file: ComponentFile,
+    ) -> Result<Candidate, Vec<LoadError>> {
+        let mut errors = Vec::new();
+        let mut warnings = Vec::new();
+        if manifest.is_none() {
+            warnings.push(format!(
+                "there is no {MANIFEST_FILE} beside the component: it has no subscriptions"
+            ));
+        }
+        let manifest = manifest.unwrap_or_default();
+        if manifest.capabilities.is_none() {
+            warnings.push("the manifest has no [capabilities]: every import counts as required".to_owned());
+        }
+        let name = config
+            .name
+            .clone()
+            .or_else(|| manifest.name.clone())
+            .map_or_else(|| name_of(&config.path), Ok);
+        let name = name.map_err(|error| errors.push(error));
+        for expected in [config.digest, manifest.component].into_iter().flatten() {
+            if expected != file.digest {
+                errors.push(LoadError::Digest {
+                    expected,
+                    actual: file.digest,
+                });
+            }
+        }
+        let limits = self.ceiling.meet(&manifest.wishes);
+        if file.summary.core_instances > limits.instances {
+            errors.push(LoadError::Instances {
+                needed: file.summary.core_instances,
+                bound: limits.instances,
+            });
+        }
+        if !matches!(file.summary.world(), Some(world) if world != "nexum:host/query-module@0.2.0") {
+            errors.push(LoadError::World {
+                expected: EVENT_MODULE,
+                exports: file.summary.exports.clone(),
+            });
+        }
+        let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
+        let requests = manifest.capabilities.as_ref();
+        let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
+        let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
+        let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
+            return Err(errors);
+        };
+        let recorder = Recorder::new(name.clone(), self.seams.clock.clone(), limits.log_records_per_event);
+        let meta = ModuleMeta {
+            name,
+            version: manifest.version,
+            digest: file.digest,
+            limits,
+            config: merged(manifest.config, &config.config),
+            settings: manifest
+                .capabilities
+                .map(|requests| requests.settings)
+                .unwrap_or_default(),
+            recorder: Arc::new(recorder),
+        };
+        Ok(Candidate {
+            path: config.path.clone(),
+            meta: Arc::new(meta),
+            summary: file.summary,
+            grant,
+            subscriptions,
+            restart: manifest.restart,
+            warnings,
+            bytes: file.bytes,
+        })
+    }
+
+    /// The subscriptions whose chain is configured. One that needs a chain which is not is an error, unless the manifest
+    /// calls the chain optional.
+    fn subscriptions(
+        &self,
+        manifest: &Manifest,
+        errors: &mut Vec<LoadError>,
+        warnings: &mut Vec<String>,
+    ) -> Vec<Subscription> {
+        let mut missing: BTreeSet<ChainId> = manifest.chains.required.difference(&self.chains).copied().collect();
+        let mut active = Vec::new();
+        for subscription in &manifest.subscriptions {
+            let chain_id = subscription.chain_id();
+            if self.chains.contains(&chain_id) {
+                active.push(subscription.clone());
+            } else if manifest.chains.optional.contains(&chain_id) {
+                warnings.push(format!(
+                    "chain {chain_id} is optional and not configured: the module hears nothing of it"
+                ));
+            } else {
+                missing.insert(chain_id);
+            }
+        }
+        errors.extend(missing.into_iter().map(|chain_id| LoadError::Chain { chain_id }));
+        active
+    }
+
+    /// Compiles a candidate, or finds it compiled, and links it.
+    ///
+    /// # Errors
+    ///
+    /// When the component does not compile, or has imports or exports of other types than the contract's.
+    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
+        let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
+        check_exports(&component)?;
+        let pre = self
+            .link(engine, &candidate.grant, &component)
+            .map_err(LoadError::Link)?;
+        Ok(Module {
+            meta: candidate.meta,
+            subscriptions: candidate.subscriptions,
+            restart: candidate.restart,
+            grant: candidate.grant,
+            pre: ModulePre::new(pre).map_err(LoadError::Link)?,
+        })
+    }
+
+    fn link(&self, engine: &Engine, grant: &Grant, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
+        let key: Vec<_> = grant.names().collect();
+        let cached = self
+            .linkers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
+        let mut linker = match cached {
+            Some(linker) => linker,
+            None => {
+                let linker = grant.link(engine)?;
+                self.linkers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(key, linker.clone());
+                linker
+            }
+        };
+        grant.link_stubs(&mut linker, component)?;
+        linker.instantiate_pre(component)
+    }
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader")
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Candidate {
+    /// Counts what these candidates need of an engine.
+    pub fn demand<'a>(candidates: impl IntoIterator<Item = &'a Self>) -> Demand {
+        let mut demand = Demand::default();
+        candidates
+            .into_iter()
+            .for_each(|candidate| demand.add(&candidate.summary, &candidate.meta.limits));
+        demand
+    }
+}
+
+/// The manifest that the operator names, or the one beside the component if there is one.
+fn load_manifest(config: &ModuleConfig) -> Result<Option<Manifest>, LoadError> {
+    let beside = || config.path.with_file_name(MANIFEST_FILE);
+    let path = config.manifest.clone().unwrap_or_else(beside);
+    match Manifest::load(&path) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(errors) if config.manifest.is_none() && errors.is_not_found() => Ok(None),
+        Err(errors) => Err(LoadError::Manifest(errors)),
+    }
+}
+
+/// A module that nobody named is called like its file.
+fn name_of(path: &Path) -> Result<ModuleName, LoadError> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    stem.replace('_', "-")
+        .to_lowercase()
+        .parse()
+        .map_err(|source| LoadError::Name { source })
+}
+
+/// The manifest's configuration with the operator's over it, key by key.
+fn merged(mut config: Vec<(String, String)>, over: &[(String, String)]) -> Vec<(String, String)> {
+    for (key, value) in over {
+        match config.iter_mut().find(|(existing, _)| existing == key) {
+            Some((_, existing)) => existing.clone_from(value),
+            None => config.push((key.clone(), value.clone())),
+        }
+    }
+    config
+}
+
+/// The contract's `host-error`, as [`signature`] shows it.
+const HOST_ERROR: &str = "record {domain: string, kind: variant {unsupported, unavailable, denied, rate-limited, timeout, \
+                          invalid-input, internal}, code: s32, message: string, data: option<string>}";
+/// The contract's `event`.
+const EVENT: &str = "variant {block(record {chain-id: u64, number: u64, hash: list<u8>, timestamp: u64}), \
+                     logs(list<record {chain-id: u64, address: list<u8>, topics: list<list<u8>>, data: list<u8>, \
+                     block-number: u64, transaction-hash: list<u8>, log-index: u32}>), \
+                     tick(record {fired-at: u64}), \
+                     message(record {content-topic: string, payload: list<u8>, timestamp: u64, sender: option<list<u8>>})}";
+
+/// Compares the types of the two exports with the contract's: a wrong one would otherwise show only at the first start.
+fn check_exports(component: &Component) -> Result<(), LoadError> {
+    let expected = [
+        (
+            "init",
+            format!("func(config: list<tuple<string, string>>) -> result<_, {HOST_ERROR}>"),
+        ),
+        ("on-event", format!("func(event: {EVENT}) -> result<_, {HOST_ERROR}>")),
+    ];
+    let engine = component.engine();
+    let ty = component.component_type();
+    for (name, expected) in expected {
+        let actual = ty
+            .exports(engine)
+            .find(|(export, _)| *export == name)
+            .and_then(|(_, item)| match item.ty {
+                ComponentItem::ComponentFunc(func) => Some(signature::function(&func)),
+                _ => None,
+            });
+        if actual.as_deref() != Some(expected.as_str()) {
+            return Err(LoadError::Export {
+                name,
+                expected,
+                actual: actual.unwrap_or_else(|| "nothing".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Why a module is refused.
+
+use crate::component::ComponentError;
+use crate::document::ConfigErrors;
+use crate::engine::CompileError;
+use crate::event::ChainId;
+use crate::grant::GrantError;
+use crate::names::{Digest, ModuleName, ModuleNameError};
+
+/// One reason to refuse a module.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The manifest cannot be read, or says what makes no sense.
+    #[error(transparent)]
+    Manifest(#[from] ConfigErrors),
+    /// The file is not a component.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The file's name is no module name, and nobody gave another.
+    #[error("the file's name is no module name")]
+    Name {
+        /// The rule that it breaks.
+        #[source]
+        source: ModuleNameError,
+    },
+    /// Two modules have one name.
+    #[error("two modules are called `{name}`")]
+    DuplicateName {
+        /// The name.
+        name: ModuleName,
+    },
+    /// The component is not the one that was pinned.
+    #[error("the component's digest is {actual}, not {expected} as pinned")]
+    Digest {
+        /// What `engine.toml` or the manifest says.
+        expected: Digest,
+        /// What the file has.
+        actual: Digest,
+    },
+    /// The component makes more core instances than it may.
+    #[error("the component makes {needed} core instances, and the limit instances = {bound}")]
+    Instances {
+        /// Core instances of the component.
+        needed: u32,
+        /// The limit.
+        bound: u32,
+    },
+    /// The component is of another world.
+    #[error("the component does not fit the world {expected}: it exports {}", list(exports))]
+    World {
+        /// The world.
+        expected: &'static str,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// A chain that the module needs is not configured.
+    #[error("the module needs chain {chain_id}, which is not configured")]
+    Chain {
+        /// The chain.
+        chain_id: ChainId,
+    },
+    /// An import or a capability is not to be had.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The component does not compile.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The component's imports do not fit what serves them.
+    #[error("the component's imports do not fit the host's")]
+    Link(#[source] wasmtime::Error),
+    /// An export has another type than the contract says.
+    #[error("the export `{name}` is {actual}, not {expected}")]
+    Export {
+        /// The export.
+        name: &'static str,
+        /// Its type in the contract.
+        expected: String,
+        /// Its type in the component.
+        actual: String,
+    },
+}
+
+impl LoadError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Component(error) => error.hint().map(str::to_owned),
+            Self::Grant(error) => error.hint(),
+            Self::Name { .. } => Some("give the module a `name` in engine.toml or in its manifest".to_owned()),
+            Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),
+            Self::Digest { .. } => Some("pin the new digest if this is the component that you mean to run".to_owned()),
+            Self::Instances { .. } => Some("raise `instances` under [engine.limits]".to_owned()),
+            Self::World { .. } => Some("export `init` and `on-event` as nexum:host@0.2.0 has them".to_owned()),
+            Self::Chain { chain_id } => Some(format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml")),
+            _ => None,
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
+}

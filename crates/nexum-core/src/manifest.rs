@@ -1,0 +1,166 @@
+//! The module author's file, `nexum.toml`, validated.
+//!
+//! A manifest may come from someone whom the operator does not trust, so it takes nothing from the environment, and
+//! its limits are wishes.
+
+mod raw;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use crate::document::{self, ConfigErrors, Document, Environment, Placed, Section};
+use crate::limits::Wishes;
+use crate::names::{Digest, ModuleName};
+
+/// The largest manifest: room for thousands of subscriptions and settings.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// The most subscriptions of one module. Each is matched against every event of its chain.
+pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// The longest version, in characters: the longest that people write is a tag with a commit's hash.
+pub const VERSION_CHARS_MAX: usize = 64;
+
+/// A validated `nexum.toml`. The default is that of a module that has none.
+#[derive(Clone, Default)]
+pub struct Manifest {
+    /// The module's name, unless the operator gives it another.
+    pub name: Option<ModuleName>,
+    /// The module's version, for people.
+    pub version: Option<String>,
+    /// What the component's bytes have to hash to.
+    pub component: Option<Digest>,
+    /// What the module asks for of its limits.
+    pub wishes: Wishes,
+    /// When the module is given up.
+    pub restart: Restart,
+    /// The chains that the module works with.
+    pub chains: ChainRequests,
+    /// The capabilities that the module asks for. None: every import of the component is required.
+    pub capabilities: Option<CapabilityRequests>,
+    /// The events that the module gets.
+    pub subscriptions: Vec<Subscription>,
+    /// What the module's `init` is given, in the order of the file.
+    pub config: Vec<(String, String)>,
+}
+
+/// When a module is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// So many failed events in a row, and the module is stopped until the operator restarts it. Default 10.
+    pub max_consecutive_failures: u32,
+}
+
+impl Restart {
+    /// What a manifest may set for [`Self::max_consecutive_failures`]: up to a thousand, hours of retries with backoff.
+    pub const MAX_CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u32> = 1..=1_000;
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            max_consecutive_failures: 10,
+        }
+    }
+}
+
+/// The chains that a module works with. No chain is in both sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainRequests {
+    /// Chains without which the module refuses to load. Without a `[chains]` table, those it subscribes to.
+    pub required: BTreeSet<u64>,
+    /// Chains that the module uses where the operator configured them.
+    pub optional: BTreeSet<u64>,
+}
+
+/// The capabilities that a module asks for. No name is listed twice. That the names mean something is for those to
+/// check who know the build; each has its place for that.
+#[derive(Clone, Debug, Default)]
+pub struct CapabilityRequests {
+    /// Capabilities without which the module refuses to load.
+    pub required: Vec<Placed<String>>,
+    /// Capabilities that the module can do without.
+    pub optional: Vec<Placed<String>>,
+    /// Capabilities that the module must not have, whatever it imports.
+    pub denied: Vec<Placed<String>>,
+    /// `[capabilities.<name>]` of those that are required or optional, for the capability to read.
+    pub settings: BTreeMap<String, Section>,
+}
+
+/// Events that a module gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Subscription {
+    /// Each block of a chain.
+    Block {
+        /// The chain.
+        chain_id: u64,
+    },
+}
+
+impl Subscription {
+    /// The chain that the events are of.
+    pub fn chain_id(&self) -> u64 {
+        match self {
+            Self::Block { chain_id } => *chain_id,
+        }
+    }
+}
+
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block { chain_id } => write!(f, "blocks of {chain_id}"),
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads and validates the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. See [`ConfigErrors::is_not_found`] for a file that is not there.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse(path, &document::read(path, MANIFEST_BYTES_MAX)?)
+    }
+
+    /// Validates `bytes`, the content of the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
+        document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
+        let document = Document::parse(path, bytes, &Environment::closed())?;
+        read::manifest(document.root())
+    }
+}
+
+/// The values of `config` are left out: they may be long, and are the module's own.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            version,
+            component,
+            wishes,
+            restart,
+            chains,
+            capabilities,
+            subscriptions,
+            config,
+        } = self;
+        let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Manifest")
+            .field("name", name)
+            .field("version", version)
+            .field("component", component)
+            .field("wishes", wishes)
+            .field("restart", restart)
+            .field("chains", chains)
+            .field("capabilities", capabilities)
+            .field("subscriptions", subscriptions)
+            .field("config_keys", &keys)
+            .finish()
+    }
+}

@@ -1,0 +1,177 @@
+//! Names that cross file boundaries: what a module is called, and which bytes it is made of.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use sha2::{Digest as _, Sha256};
+
+/// The most characters of a [`ModuleName`]: enough for a readable name, and short enough for a log line, a metric's
+/// label and a file name.
+pub const MODULE_NAME_CHARS_MAX: usize = 64;
+
+/// A module's name: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`, of which the first is a letter or a digit.
+///
+/// The alphabet makes a name usable, unescaped, as a log field, a metric's label and a file name on every system.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleName(Box<str>);
+
+/// Why a text is not a [`ModuleName`]. It does not repeat the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a module name is 1 to 64 characters of a-z, 0-9, - and _, and begins with a letter or a digit")]
+pub struct ModuleNameError;
+
+impl ModuleName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ModuleName {
+    type Err = ModuleNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let letter_or_digit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let begins_well = bytes.first().is_some_and(|byte| letter_or_digit(*byte));
+        let consists_well = bytes
+            .iter()
+            .all(|byte| letter_or_digit(*byte) || matches!(byte, b'-' | b'_'));
+        if begins_well && consists_well && bytes.len() <= MODULE_NAME_CHARS_MAX {
+            Ok(Self(text.into()))
+        } else {
+            Err(ModuleNameError)
+        }
+    }
+}
+
+impl fmt::Display for ModuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for ModuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl AsRef<str> for ModuleName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ModuleName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The SHA-256 of a component's bytes, written `sha256:` and 64 lower-case hexadecimal digits.
+///
+/// There is one spelling for one digest, so that two of them can be compared as text, in files and by eye.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+/// Why a text is not a [`Digest`]. It does not repeat the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DigestError {
+    /// It would be a digest, were it not for its capitals.
+    #[error("a digest is written in lower case")]
+    Capitals {
+        /// The same digest as it should be written.
+        lower_case: Digest,
+    },
+    /// It does not have the form of a digest.
+    #[error("a digest is sha256: followed by 64 hexadecimal digits in lower case")]
+    Form,
+}
+
+impl DigestError {
+    /// What would put it right.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Capitals { lower_case } => Some(format!("write {lower_case}")),
+            Self::Form => None,
+        }
+    }
+}
+
+impl Digest {
+    /// How a digest's text begins.
+    const PREFIX: &'static str = "sha256:";
+
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The 32 bytes of the hash.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn from_lower_case(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix(Self::PREFIX)?.as_bytes();
+        let (pairs, rest) = hex.as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return None;
+        }
+        let mut digest = [0; 32];
+        for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+            *byte = nibble(*high)? << 4 | nibble(*low)?;
+        }
+        Some(Self(digest))
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(digest) = Self::from_lower_case(text) {
+            return Ok(digest);
+        }
+        match Self::from_lower_case(&text.to_ascii_lowercase()) {
+            Some(lower_case) => Err(DigestError::Capitals { lower_case }),
+            None => Err(DigestError::Form),
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::PREFIX)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(|error: DigestError| match error.hint() {
+                Some(hint) => de::Error::custom(format_args!("{error}\nhint: {hint}")),
+                None => de::Error::custom(error),
+            })
+    }
+}

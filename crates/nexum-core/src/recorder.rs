@@ -1,0 +1,153 @@
+//! A module's log records: `tracing` events with the module and its event as fields, within bounds.
+//!
+//! The target is `nexum::module`; the fields are `module`, and where an event is in hand `event`, `chain` and `block`.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ambient::Clock;
+use crate::event::Handler;
+use crate::names::ModuleName;
+
+/// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.
+pub const RECORD_BYTES_MAX: usize = 8_192;
+
+/// How many records a module may write in a second, over all its events: what a terminal or a log collector takes without
+/// trouble. A burst may be as large.
+pub const RECORDS_PER_SECOND_MAX: u64 = 1_000;
+
+const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Writes a module's records, and says how many it cut. It belongs to the module and outlives its instances, so that
+/// failing does not renew an allowance.
+#[derive(Debug)]
+pub struct Recorder {
+    module: ModuleName,
+    clock: Arc<dyn Clock>,
+    per_event_max: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    handler: Handler,
+    /// Records of the handler in hand.
+    written: u32,
+    cut: u64,
+    /// Nanoseconds of the second's allowance that are used up, and when that was so.
+    used_ns: u64,
+    used_at_ns: u64,
+}
+
+impl Recorder {
+    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>, per_event_max: u32) -> Self {
+        let state = State {
+            handler: Handler::Init,
+            written: 0,
+            cut: 0,
+            used_ns: 0,
+            used_at_ns: 0,
+        };
+        Self {
+            module,
+            clock,
+            per_event_max,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Writes a record of the guest's, or counts it as cut when a bound is reached.
+    pub fn record(&self, level: tracing::Level, message: &str) {
+        let handler = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.written >= self.per_event_max || !state.within_rate(&*self.clock) {
+                state.cut += 1;
+                return;
+            }
+            state.written += 1;
+            state.handler
+        };
+        emit(&self.module, handler, level, &clean(message));
+    }
+
+    /// Gives the handler that begins its allowance.
+    pub(crate) fn open(&self, handler: Handler) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.handler = handler;
+        state.written = 0;
+    }
+
+    /// Says how much was cut of the handler that has ended.
+    pub(crate) fn close(&self) {
+        let (handler, cut) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            (state.handler, std::mem::take(&mut state.cut))
+        };
+        if cut > 0 {
+            emit(
+                &self.module,
+                handler,
+                tracing::Level::WARN,
+                &format!("{cut} more log records were cut"),
+            );
+        }
+    }
+}
+
+impl State {
+    /// A token bucket in time: each record uses up its share of a second, and time gives it back.
+    fn within_rate(&mut self, clock: &dyn Clock) -> bool {
+        const SHARE_NS: u64 = NANOSECONDS_PER_SECOND / RECORDS_PER_SECOND_MAX;
+        let now_ns = clock.monotonic_ns();
+        self.used_ns = self.used_ns.saturating_sub(now_ns.saturating_sub(self.used_at_ns));
+        self.used_at_ns = now_ns;
+        let within = self.used_ns + SHARE_NS <= NANOSECONDS_PER_SECOND;
+        if within {
+            self.used_ns += SHARE_NS;
+        }
+        within
+    }
+}
+
+/// Bounds a guest's text, and takes from it what could move a terminal's cursor or fake a line of its own.
+fn clean(message: &str) -> Cow<'_, str> {
+    let end = message.floor_char_boundary(RECORD_BYTES_MAX);
+    let kept = &message[..end];
+    let hostile = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let cut = message.len() - end;
+    if cut == 0 && !kept.contains(hostile) {
+        return Cow::Borrowed(kept);
+    }
+    let mut cleaned = String::with_capacity(kept.len() + 32);
+    for c in kept.chars() {
+        if hostile(c) {
+            cleaned.extend(c.escape_default())
+        } else {
+            cleaned.push(c)
+        }
+    }
+    if cut > 0 {
+        cleaned.push_str(&format!(" [{cut} bytes cut]"));
+    }
+    Cow::Owned(cleaned)
+}
+
+fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &str) {
+    let module = module.as_str();
+    let event = handler.event();
+    let id = event.map(tracing::field::display);
+    let chain = event.map(|event| event.chain_id);
+    let block = event.map(|event| event.position.number);
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::event!(target: "nexum::module", tracing::Level::$level, module, event = id, chain, block, "{message}")
+        };
+    }
+    match level {
+        tracing::Level::TRACE => at!(TRACE),
+        tracing::Level::DEBUG => at!(DEBUG),
+        tracing::Level::INFO => at!(INFO),
+        tracing::Level::WARN => at!(WARN),
+        tracing::Level::ERROR => at!(ERROR),
+    }
+}

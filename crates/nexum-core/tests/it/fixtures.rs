@@ -1,0 +1,286 @@
+//! Each fixture guest, and what the host must make of it.
+
+use std::time::Duration;
+
+use nexum_core::runner::Stage;
+use tracing::Level;
+
+use crate::support::{Setup, SilentChain, TestStore};
+
+/// Runs a test for each fixture, and keeps the list of those that have one.
+macro_rules! fixtures {
+    ($($fixture:literal => $test:ident),* $(,)?) => {
+        const COVERED: &[&str] = &[$($fixture),*];
+
+        mod each {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test().await;
+                }
+            )*
+        }
+    };
+}
+
+fixtures! {
+    "all-imports" => all_imports_answer_or_say_unsupported,
+    "bad-init" => bad_init_is_dead_before_its_first_event,
+    "calls" => calls_reach_the_host_each_time,
+    "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
+    "log-bomb" => log_bomb_is_cut_and_counted,
+    "memory-bomb" => memory_bomb_trips_the_memory_limit,
+    "memory-bomb-many" => memory_bomb_many_trips_the_limit_of_the_sum,
+    "noop" => noop_handles_every_block,
+    "panic" => panic_loses_only_its_own_event,
+    "recorder" => recorder_gets_what_happened,
+    "slow-host" => slow_host_is_ended_by_the_deadline,
+    "spin" => spin_lets_others_run,
+    "table-bomb" => table_bomb_trips_the_table_limit,
+    "trap-after-writes" => trap_after_writes_leaves_nothing,
+    "wasi-importer" => wasi_importer_finds_everything_closed,
+}
+
+#[test]
+fn every_fixture_has_a_test() {
+    assert_eq!(nexum_testing::guests::names(), COVERED);
+}
+
+async fn noop_handles_every_block() {
+    let run = Setup::new().module("noop").start().await;
+    run.chain.mine(100);
+    run.handled("noop", 100).await;
+    assert!(!run.stop().await.failed());
+}
+
+async fn recorder_gets_what_happened() {
+    let run = Setup::new()
+        .module_with(
+            "recorder",
+            "name = \"recorder\"\nconfig = { greeting = \"hello\", n = 3 }",
+        )
+        .start()
+        .await;
+    run.chain.mine(2);
+    run.handled("recorder", 2).await;
+    insta::assert_snapshot!(run.records.of_module("recorder").join("\n"), @r"
+    init greeting=hello n=3
+    block chain=11155111 number=0 hash=0x0000000000000000000000000000000000000000000000000000000000000000 timestamp=1700000000000
+    block chain=11155111 number=1 hash=0x0000000000000001000000000000000000000000000000000000000000000000 timestamp=1700000012000
+    ");
+    let record = run.records.find("number=1").expect("the second block's record");
+    let field = |name: &str| record.fields.get(name).map(String::as_str);
+    assert_eq!(
+        (field("module"), field("event")),
+        (Some("recorder"), Some("11155111:1:block"))
+    );
+    assert_eq!((field("chain"), field("block")), (Some("11155111"), Some("1")));
+}
+
+async fn calls_reach_the_host_each_time() {
+    let run = Setup::new()
+        .module_with("calls", "name = \"calls\"\nconfig = { call = \"log\" }")
+        .start()
+        .await;
+    run.chain.mine(4);
+    run.handled("calls", 4).await;
+    assert_eq!(run.records.of_module("calls").len(), 1 + 2 + 3);
+}
+
+/// Expects one trip of `limit` and a module that goes on.
+async fn trips(fixture: &str, config: &str, limit: &str, bound: &str) {
+    let run = Setup::new().config(config).module(fixture).module("noop").start().await;
+    run.chain.mine(1);
+    run.failed(fixture, 1).await;
+    run.handled("noop", 1).await;
+    let trip = run.records.find("a limit tripped").expect("the record of the limit");
+    let field = |name: &str| trip.fields.get(name).map(String::as_str);
+    assert_eq!(
+        (trip.level, field("limit"), field("bound")),
+        (Level::ERROR, Some(limit), Some(bound))
+    );
+    assert_eq!((field("module"), field("handler")), (Some(fixture), Some("on-event")));
+    assert_eq!(field("event"), Some("11155111:0:block"));
+    assert_eq!(run.status(fixture).stage(), Stage::Running);
+}
+
+async fn fuel_bomb_trips_the_fuel_limit() {
+    trips(
+        "fuel-bomb",
+        "[engine.limits]\nfuel_per_event = 1000000\n",
+        "fuel_per_event",
+        "1000000",
+    )
+    .await;
+}
+
+async fn memory_bomb_trips_the_memory_limit() {
+    trips("memory-bomb", "", "memory_bytes", "67108864").await;
+}
+
+async fn memory_bomb_many_trips_the_limit_of_the_sum() {
+    trips("memory-bomb-many", "", "memory_bytes", "67108864").await;
+}
+
+async fn table_bomb_trips_the_table_limit() {
+    trips(
+        "table-bomb",
+        "[engine.limits]\ntable_elements = 1000\n",
+        "table_elements",
+        "1000",
+    )
+    .await;
+}
+
+async fn spin_lets_others_run() {
+    let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 1500\n";
+    let run = Setup::new().config(limits).module("spin").module("noop").start().await;
+    run.chain.mine(2);
+    run.handled("spin", 1).await;
+    // One thread has both: while `spin` computes, `noop` goes through a hundred more blocks.
+    run.chain.mine(100);
+    run.handled("noop", 102).await;
+    assert_eq!(run.status("spin").failed(), 0, "still spinning");
+    run.failed("spin", 1).await;
+    let trip = run.records.find("a limit tripped").expect("the record of the limit");
+    assert_eq!(trip.fields["limit"], "event_deadline_ms");
+}
+
+async fn panic_loses_only_its_own_event() {
+    let run = Setup::new().module("panic").start().await;
+    run.chain.mine(6);
+    run.handled("panic", 3).await;
+    run.failed("panic", 3).await;
+    assert!(run.records.find("the guest trapped").is_some());
+    assert_eq!(run.status("panic").stage(), Stage::Running);
+}
+
+async fn slow_host_is_ended_by_the_deadline() {
+    let chain = SilentChain::default();
+    let mut setup = Setup::new()
+        .config("[engine.limits]\nevent_deadline_ms = 50\n")
+        .module("slow-host")
+        .module("noop");
+    setup.capabilities = setup.capabilities.with(chain.clone());
+    let run = setup.start().await;
+    run.chain.mine(1);
+    run.failed("slow-host", 1).await;
+    run.handled("noop", 1).await;
+    assert_eq!(chain.asked(), 1);
+    let trip = run.records.find("a limit tripped").expect("the record of the limit");
+    assert_eq!(
+        (trip.fields["limit"].as_str(), trip.fields["bound"].as_str()),
+        ("event_deadline_ms", "50")
+    );
+}
+
+async fn log_bomb_is_cut_and_counted() {
+    let run = Setup::new()
+        .config("[engine.limits]\nlog_records_per_event = 10\n")
+        .module("log-bomb")
+        .start()
+        .await;
+    run.chain.mine(1);
+    run.handled("log-bomb", 1).await;
+    let records = run.records.of_module("log-bomb");
+    assert_eq!(records.len(), 10 + 1);
+    assert!(
+        records[0].len() < 9_000 && records[0].ends_with("bytes cut]"),
+        "{} bytes",
+        records[0].len()
+    );
+    assert_eq!(records[10], "99991 more log records were cut");
+}
+
+async fn bad_init_is_dead_before_its_first_event() {
+    let run = Setup::new().module("bad-init").module("noop").start().await;
+    run.stage("bad-init", Stage::Dead).await;
+    run.chain.mine(1);
+    run.handled("noop", 1).await;
+    let death = run.records.find("the module is dead").expect("the reason");
+    assert!(
+        death.fields["error"].contains("init failed"),
+        "{}",
+        death.fields["error"]
+    );
+}
+
+async fn trap_after_writes_leaves_nothing() {
+    let mut setup = Setup::new().module("trap-after-writes");
+    setup.capabilities = setup.capabilities.with(TestStore);
+    let run = setup.start().await;
+    run.chain.mine(9);
+    // 0, 4 and 8 go well; 2 and 6 return an error; the odd ones trap.
+    run.handled("trap-after-writes", 3).await;
+    let expected = "before=0 own=0 before=0 own=1 before=0 own=2 before=0 own=3 before=0 own=4 \
+                    before=4 own=5 before=4 own=6 before=4 own=7 before=4 own=8";
+    assert_eq!(run.records.of_module("trap-after-writes").join(" "), expected);
+    assert_eq!(run.status("trap-after-writes").failed(), 6);
+}
+
+async fn all_imports_answer_or_say_unsupported() {
+    let mut setup = Setup::new();
+    // The manifest requires `chain`; everything else that it names is optional and not in this build.
+    setup.capabilities = with_the_contract(setup.capabilities.with(SilentChain::default()));
+    let run = setup
+        .config("[engine.limits]\nevent_deadline_ms = 50\n")
+        .module("all-imports")
+        .start()
+        .await;
+    run.chain.mine(1);
+    run.failed("all-imports", 1).await;
+    let before_chain = run.records.of_module("all-imports").join(", ");
+    assert_eq!(
+        before_chain,
+        "logging.log: ok, clock.now-ms: ok, clock.monotonic-ns: ok, random.fill: ok"
+    );
+
+    let manifest = "[capabilities]\noptional = [\"chain\", \"cow\", \"http\", \"identity\", \"messaging\", \"remote-store\", \"store\"]\n\
+                    [[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("all-optional.toml");
+    std::fs::write(&path, manifest).expect("a manifest");
+    let mut setup = Setup::new();
+    setup.capabilities = with_the_contract(setup.capabilities);
+    let keys = format!("name = \"all-imports\"\nmanifest = {:?}", path.display().to_string());
+    let run = setup.module_with("all-imports", &keys).start().await;
+    run.chain.mine(1);
+    run.handled("all-imports", 1).await;
+    let records = run.records.of_module("all-imports");
+    assert!(
+        records[4..].iter().all(|record| record.ends_with(": unsupported")),
+        "{records:#?}"
+    );
+    assert_eq!(records.len(), 4 + 2 + 4 + 4 + 2 + 1 + 3 + 2);
+}
+
+fn with_the_contract(capabilities: nexum_core::capability::Capabilities) -> nexum_core::capability::Capabilities {
+    capabilities
+        .absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"))
+        .absent("store", &["nexum:host/local-store@0.2.0"], Some("store"))
+        .absent("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow"))
+        .absent("http", &["nexum:host/http@0.2.0"], Some("http"))
+        .absent("identity", &["nexum:host/identity@0.2.0"], Some("identity"))
+        .absent("messaging", &["nexum:host/messaging@0.2.0"], None)
+        .absent("remote-store", &["nexum:host/remote-store@0.2.0"], None)
+}
+
+async fn wasi_importer_finds_everything_closed() {
+    let run = Setup::new().module("wasi-importer").start().await;
+    run.chain.mine(1);
+    run.handled("wasi-importer", 1).await;
+    run.clock.advance(Duration::from_secs(1));
+    insta::assert_snapshot!(run.records.of_module("wasi-importer").join("\n"), @r"
+    arguments: 0
+    variables: 0
+    wall clock after 1970: true
+    monotonic clock steps back: false
+    hash map: 1
+    file: refused
+    socket: refused
+    a line on stderr
+    ");
+    assert_eq!(
+        run.records.find("a line on stderr").map(|record| record.level),
+        Some(Level::WARN)
+    );
+}

@@ -1,0 +1,226 @@
+//! A whole host without a network: guests, a scripted chain, a fake clock, and capabilities that tests control.
+
+mod capabilities;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_core::ambient::{Seams, SystemEntropy};
+use nexum_core::capability::Capabilities;
+use nexum_core::config::{Config, ModuleConfig, Pooling};
+use nexum_core::document::Environment;
+use nexum_core::engine::{Engine, EngineConfig};
+use nexum_core::loader::{Candidate, LoadError, Loader, Module};
+use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::store::{MemoryStore, StateStore};
+use nexum_core::supervisor::{Report, Supervisor};
+use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, guests};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use capabilities::{SilentChain, TestStore};
+
+/// How long a test waits for what must come: far longer than a slow machine needs.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// What a test can change before it runs.
+pub(crate) struct Setup {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) pooling: Pooling,
+    /// `engine.toml`, where it is not all defaults.
+    pub(crate) config: String,
+    modules: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(FakeClock::at(GENESIS_MS));
+        let seams = Seams {
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        };
+        Self {
+            capabilities: Capabilities::ambient(seams),
+            clock,
+            store: Arc::new(MemoryStore::new()),
+            pooling: Pooling::Off,
+            config: String::new(),
+            modules: Vec::new(),
+        }
+    }
+
+    /// A fixture under its own name.
+    pub(crate) fn module(self, fixture: &str) -> Self {
+        self.module_with(fixture, &format!("name = \"{fixture}\""))
+    }
+
+    /// A fixture with more of its `[[modules]]` table.
+    pub(crate) fn module_with(mut self, fixture: &str, keys: &str) -> Self {
+        self.modules.push((fixture.to_owned(), keys.to_owned()));
+        self
+    }
+
+    pub(crate) fn config(mut self, config: &str) -> Self {
+        self.config = config.to_owned();
+        self
+    }
+
+    pub(crate) fn seams(&self) -> Seams {
+        Seams {
+            clock: self.clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        }
+    }
+
+    pub(crate) fn parse_config(&self) -> Config {
+        let mut text = self.config.clone();
+        for (fixture, keys) in &self.modules {
+            let path = guests::component(fixture);
+            text.push_str(&format!(
+                "\n[[modules]]\npath = {:?}\n{keys}\n",
+                path.display().to_string()
+            ));
+        }
+        Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).expect("a valid configuration")
+    }
+
+    pub(crate) fn loader(&self, config: &Config) -> Loader {
+        Loader::new(self.capabilities.clone(), config.limits, [TEST_CHAIN_ID], self.seams())
+    }
+
+    /// Inspects and compiles the modules.
+    pub(crate) async fn load(&self) -> Result<Vec<Module>, Vec<LoadError>> {
+        let config = self.parse_config();
+        let loader = self.loader(&config);
+        let inspected: Result<Vec<Candidate>, _> = config.modules.iter().map(|module| loader.inspect(module)).collect();
+        let candidates = inspected?;
+        let engine = self.engine(Candidate::demand(&candidates));
+        let mut modules = Vec::new();
+        for candidate in candidates {
+            modules.push(loader.load(&engine, candidate).await.map_err(|error| vec![error])?);
+        }
+        Ok(modules)
+    }
+
+    fn engine(&self, demand: nexum_core::engine::Demand) -> Engine {
+        let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        Engine::new(&EngineConfig {
+            cache_dir,
+            pooling: self.pooling,
+            demand,
+        })
+        .expect("an engine")
+    }
+
+    /// Starts the modules on an empty chain.
+    pub(crate) async fn start(self) -> Run {
+        self.start_at_head(ScriptedSource::new(TEST_CHAIN_ID)).await
+    }
+
+    /// Starts the modules on a chain that grew by `missed` blocks without them, and grows by one more.
+    pub(crate) async fn start_on(self, chain: ScriptedSource, missed: usize) -> Run {
+        chain.mine(missed);
+        let run = self.start_at_head(chain.at_head()).await;
+        run.chain.mine(1);
+        run
+    }
+
+    async fn start_at_head(self, source: ScriptedSource) -> Run {
+        let (records, capture) = Records::capture();
+        let modules = self.load().await.unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let mut supervisor = Supervisor::new(self.store.clone()).source(Arc::new(source.clone()));
+        let statuses = modules.into_iter().map(|module| supervisor.module(module));
+        let statuses = statuses.map(|status| (status.name().to_string(), status)).collect();
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        let token = stop.clone();
+        task.spawn(async move { supervisor.run(token).await.expect("a start") });
+        Run {
+            chain: source,
+            records,
+            statuses,
+            clock: self.clock,
+            stop,
+            task,
+            _capture: capture,
+        }
+    }
+}
+
+/// A host that runs.
+pub(crate) struct Run {
+    pub(crate) chain: ScriptedSource,
+    pub(crate) records: Records,
+    pub(crate) clock: Arc<FakeClock>,
+    statuses: BTreeMap<String, Arc<ModuleStatus>>,
+    stop: CancellationToken,
+    task: JoinSet<Report>,
+    _capture: tracing::subscriber::DefaultGuard,
+}
+
+impl Run {
+    pub(crate) fn status(&self, module: &str) -> Arc<ModuleStatus> {
+        self.statuses[module].clone()
+    }
+
+    /// Waits until a module has handled so many events.
+    pub(crate) async fn handled(&self, module: &str, events: u64) {
+        let status = self.status(module);
+        self.until(&format!("{module} to handle {events} events"), || {
+            status.handled() >= events
+        })
+        .await;
+    }
+
+    /// Waits until so many of a module's handlers have failed.
+    pub(crate) async fn failed(&self, module: &str, events: u64) {
+        let status = self.status(module);
+        self.until(&format!("{module} to fail {events} times"), || {
+            status.failed() >= events
+        })
+        .await;
+    }
+
+    /// Waits until a module is somewhere in its life.
+    pub(crate) async fn stage(&self, module: &str, stage: Stage) {
+        let status = self.status(module);
+        self.until(&format!("{module} to be {stage:?}"), || status.stage() == stage)
+            .await;
+    }
+
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let poll = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(1));
+            while !holds() {
+                turns.tick().await;
+            }
+        };
+        if tokio::time::timeout(WAIT_MAX, poll).await.is_err() {
+            panic!("waited in vain for {what}; the log: {:#?}", self.records.all());
+        }
+    }
+
+    /// Stops the host as a signal would.
+    pub(crate) async fn stop(mut self) -> Report {
+        self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits for the host to end by itself.
+    pub(crate) async fn ended(&mut self) -> Report {
+        let ended = tokio::time::timeout(WAIT_MAX, self.task.join_next()).await;
+        ended.expect("an end in time").expect("a task").expect("no panic")
+    }
+}
+
+/// A `[[modules]]` entry for a file that a test wrote.
+pub(crate) fn module_at(path: &Path, keys: &str) -> ModuleConfig {
+    let text = format!("[[modules]]\npath = {:?}\n{keys}\n", path.display().to_string());
+    let config =
+        Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).expect("a valid entry");
+    config.modules.into_iter().next().expect("one entry")
+}

@@ -1,0 +1,131 @@
+//! Capabilities of the contract that the core does not have, as far as its tests need them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nexum_core::BoxError;
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+use nexum_core::capability::{Capability, Has, View};
+use nexum_core::host::HostState;
+use nexum_core::loader::ModuleMeta;
+use wasmtime::Result as Trappable;
+use wasmtime::component::Linker;
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host",
+        inline: "
+            package nexum:test;
+
+            world test {
+                import nexum:host/chain@0.2.0;
+                import nexum:host/local-store@0.2.0;
+            }
+        ",
+        world: "nexum:test/test",
+        imports: { default: async | trappable },
+        with: { "nexum:host/types": nexum_core::bindings::nexum::host::types },
+    });
+}
+
+use bindings::nexum::host::{chain, local_store};
+
+/// `nexum:host/local-store` straight over the event's transaction.
+pub(crate) struct TestStore;
+
+impl Capability for TestStore {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/local-store@0.2.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> Trappable<()> {
+        local_store::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _module: &ModuleMeta) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl local_store::Host for View<'_, ()> {
+    async fn get(&mut self, key: String) -> Trappable<Result<Option<Vec<u8>>, HostError>> {
+        Ok(self.scope.get(key.as_bytes()).map_err(internal))
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>) -> Trappable<Result<(), HostError>> {
+        self.scope.write(key.into_bytes(), Some(value));
+        Ok(Ok(()))
+    }
+
+    async fn delete(&mut self, key: String) -> Trappable<Result<(), HostError>> {
+        self.scope.write(key.into_bytes(), None);
+        Ok(Ok(()))
+    }
+
+    async fn list_keys(&mut self, prefix: String) -> Trappable<Result<Vec<String>, HostError>> {
+        let keys = self.scope.keys(prefix.as_bytes(), usize::MAX).map_err(internal);
+        Ok(keys.map(|keys| {
+            keys.into_iter()
+                .map(|key| String::from_utf8_lossy(&key).into_owned())
+                .collect()
+        }))
+    }
+}
+
+fn internal(error: nexum_core::store::StoreError) -> HostError {
+    HostError::new("local-store", HostErrorKind::Internal, error.to_string())
+}
+
+/// `nexum:host/chain` that never answers, and counts how often it was asked.
+#[derive(Clone, Default)]
+pub(crate) struct SilentChain {
+    asked: Arc<AtomicUsize>,
+}
+
+impl SilentChain {
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Capability for SilentChain {
+    type State = Self;
+
+    fn name(&self) -> &'static str {
+        "chain"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/chain@0.2.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> Trappable<()> {
+        chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _module: &ModuleMeta) -> Result<Self, BoxError> {
+        Ok(self.clone())
+    }
+}
+
+impl chain::Host for View<'_, SilentChain> {
+    async fn request(&mut self, _: u64, _: String, _: String) -> Trappable<Result<String, HostError>> {
+        self.state.asked.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn request_batch(
+        &mut self,
+        _: u64,
+        _: Vec<chain::RpcRequest>,
+    ) -> Trappable<Result<Vec<chain::RpcResult>, HostError>> {
+        self.state.asked.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,97 @@
+//! The guests of `modules/`, built by `cargo xtask guests`.
+
+use std::path::{Path, PathBuf};
+
+/// The built component of this guest.
+///
+/// # Panics
+/// When it is not built, saying what builds it: a test that needs a guest must not pass without it.
+pub fn component(name: &str) -> PathBuf {
+    dir(name).join(format!("{name}.wasm"))
+}
+
+/// The directory of this guest, with the component and the `nexum.toml` that pins its digest.
+///
+/// # Panics
+/// As [`component`].
+pub fn dir(name: &str) -> PathBuf {
+    let directory = root().join("target/modules").join(name);
+    let built = directory.join(format!("{name}.wasm")).exists();
+    assert!(
+        built,
+        "the guest {name} is not built; `cargo xtask guests {name}` builds it"
+    );
+    directory
+}
+
+/// The names of all fixtures in `modules/fixtures`, sorted, built or not.
+///
+/// # Panics
+/// When the directory cannot be read.
+pub fn names() -> Vec<String> {
+    let fixtures = root().join("modules/fixtures");
+    let entries = std::fs::read_dir(&fixtures).unwrap_or_else(|error| panic!("{}: {error}", fixtures.display()));
+    let mut names: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The component with a custom section added at its end: one that does the same and has another digest.
+pub fn with_custom_section(bytes: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
+    const CUSTOM_SECTION: u8 = 0;
+    let mut content = leb128(name.len());
+    content.extend_from_slice(name.as_bytes());
+    content.extend_from_slice(data);
+
+    let mut component = bytes.to_vec();
+    component.push(CUSTOM_SECTION);
+    component.extend(leb128(content.len()));
+    component.extend(content);
+    component
+}
+
+/// A length as WebAssembly writes it.
+fn leb128(mut length: usize) -> Vec<u8> {
+    const MORE: u8 = 0x80;
+    let mut bytes = Vec::new();
+    loop {
+        let low = (length & 0x7f) as u8;
+        length >>= 7;
+        if length == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | MORE);
+    }
+}
+
+/// The root of the work tree, in which `crates/nexum-testing` lies.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_fixtures_without_building_them() {
+        assert!(names().contains(&"noop".to_owned()));
+    }
+
+    #[test]
+    fn adds_a_custom_section_at_the_end() {
+        assert_eq!(with_custom_section(b"\0asm", "n", b"xy"), b"\0asm\x00\x04\x01nxy");
+    }
+
+    #[test]
+    fn writes_long_lengths_in_several_bytes() {
+        assert_eq!(leb128(624_485), [0xe5, 0x8e, 0x26]);
+    }
+}

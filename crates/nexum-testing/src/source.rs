@@ -1,0 +1,167 @@
+//! A chain that a test grows and reorganises by hand.
+
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use nexum_core::event::{Advance, BlockHash, ChainId, Position};
+use nexum_core::log::EventLog;
+use nexum_core::source::{EventSource, SourceError};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// The time of block 0, in milliseconds; each block is twelve seconds later than the one before.
+pub const GENESIS_MS: u64 = 1_700_000_000_000;
+
+/// An event source without a network. Clones are the same chain.
+#[derive(Clone, Debug)]
+pub struct ScriptedSource {
+    chain_id: ChainId,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    chain: Mutex<Chain>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Chain {
+    blocks: Vec<Arc<Advance>>,
+    /// What the source has still to append to its log, in order.
+    steps: std::collections::VecDeque<Step>,
+    forks: u8,
+    failure: Option<String>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Advance(Arc<Advance>),
+    Revert(Position),
+}
+
+impl ScriptedSource {
+    /// A chain without blocks.
+    pub fn new(chain_id: ChainId) -> Self {
+        Self {
+            chain_id,
+            inner: Arc::default(),
+        }
+    }
+
+    /// The same chain for a new log, which begins with what is mined from now on.
+    #[must_use]
+    pub fn at_head(&self) -> Self {
+        let chain = self.chain();
+        let copy = Chain {
+            blocks: chain.blocks.clone(),
+            forks: chain.forks,
+            ..Chain::default()
+        };
+        let inner = Inner {
+            chain: Mutex::new(copy),
+            changed: Notify::new(),
+        };
+        Self {
+            chain_id: self.chain_id,
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Adds this many blocks.
+    pub fn mine(&self, count: usize) {
+        let mut chain = self.chain();
+        for _ in 0..count {
+            let number = chain.blocks.len() as u64;
+            let parent_hash = chain.blocks.last().map_or([0; 32], |block| block.position.hash);
+            let position = Position {
+                number,
+                hash: hash(chain.forks, number),
+            };
+            let block = Advance::new(self.chain_id, position, parent_hash, GENESIS_MS + number * 12_000);
+            chain.blocks.push(block.clone());
+            chain.steps.push_back(Step::Advance(block));
+        }
+        self.inner.changed.notify_one();
+    }
+
+    /// Takes the last `depth` blocks back; what is mined next has other hashes.
+    ///
+    /// # Panics
+    /// When the chain is not longer than that.
+    #[expect(clippy::expect_used, reason = "the test's own chain is too short for it")]
+    pub fn reorg(&self, depth: usize) {
+        let mut chain = self.chain();
+        let kept = chain
+            .blocks
+            .len()
+            .checked_sub(depth)
+            .expect("a chain longer than its reorganisation");
+        chain.blocks.truncate(kept);
+        chain.forks += 1;
+        let to = chain
+            .blocks
+            .last()
+            .expect("a chain longer than its reorganisation")
+            .position;
+        chain.steps.push_back(Step::Revert(to));
+        self.inner.changed.notify_one();
+    }
+
+    /// Ends the source with this reason.
+    pub fn fail(&self, reason: &str) {
+        self.chain().failure = Some(reason.to_owned());
+        self.inner.changed.notify_one();
+    }
+
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.inner.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventSource for ScriptedSource {
+    fn chain_id(&self) -> ChainId {
+        self.chain_id
+    }
+
+    fn describe(&self) -> String {
+        "a script".to_owned()
+    }
+
+    async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
+        loop {
+            while let Some(step) = { self.chain().steps.pop_front() } {
+                match step {
+                    Step::Advance(block) => log.append(block),
+                    Step::Revert(to) => log.revert(to),
+                }
+            }
+            if let Some(reason) = self.chain().failure.take() {
+                return Err(SourceError::new(self.chain_id, reason));
+            }
+            tokio::select! {
+                () = self.inner.changed.notified() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn replay(&self, numbers: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
+        let chain = self.chain();
+        Ok(chain
+            .blocks
+            .iter()
+            .filter(|block| numbers.contains(&block.position.number))
+            .cloned()
+            .collect())
+    }
+}
+
+/// A hash that tells the fork and the number.
+fn hash(fork: u8, number: u64) -> BlockHash {
+    let mut hash = [fork; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    hash
+}

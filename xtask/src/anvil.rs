@@ -1,0 +1,138 @@
+//! The local Ethereum node that the demo and the tests run against.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{paths, process};
+
+/// The version that is fetched where none is installed.
+const VERSION: &str = "1.7.1";
+
+/// A chain that every part of the project knows, CoW Protocol's libraries included: Sepolia.
+pub(crate) const CHAIN_ID: u64 = 11_155_111;
+
+/// How many lines anvil may print before the one that names its address: far more than its banner has.
+const BANNER_LINES_MAX: usize = 200;
+
+/// The anvil to run: the one on PATH, else one from npm, fetched once.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    if process::exists("anvil") {
+        return Ok("anvil".into());
+    }
+    let prefix = paths::tools().join(format!("anvil-{VERSION}"));
+    let binary = prefix
+        .join("node_modules/@foundry-rs")
+        .join(platform_package())
+        .join("bin/anvil");
+    if binary.exists() {
+        return Ok(binary);
+    }
+    ensure!(
+        process::exists("npm"),
+        "neither anvil nor npm is on PATH; install Foundry, or npm to fetch anvil with"
+    );
+    process::step("anvil", || {
+        std::fs::create_dir_all(&prefix)?;
+        let mut npm = Command::new("npm");
+        // The package's script only copies the binary about, which is used where it is.
+        npm.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-save",
+            "--ignore-scripts",
+            "--prefix",
+        ]);
+        process::output(npm.arg(&prefix).arg(format!("@foundry-rs/anvil@{VERSION}")))
+    })?;
+    ensure!(
+        binary.exists(),
+        "npm has no anvil for this machine; install Foundry, so that anvil is on PATH"
+    );
+    Ok(binary)
+}
+
+/// The npm package with this machine's binary.
+fn platform_package() -> String {
+    let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let machine = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    format!("anvil-{system}-{machine}")
+}
+
+/// A running anvil, which ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Anvil {
+    child: Child,
+    address: String,
+}
+
+impl Anvil {
+    /// Starts one that mines a block each second, on a free port.
+    pub(crate) fn start() -> Result<Self> {
+        let mut command = Command::new(ensure()?);
+        command.args(["--port", "0", "--block-time", "1", "--chain-id", &CHAIN_ID.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", process::line(&command)))?;
+        let mut lines = BufReader::new(child.stdout.take().context("anvil has no output")?).lines();
+        let address = lines
+            .by_ref()
+            .take(BANNER_LINES_MAX)
+            .map_while(Result::ok)
+            .find_map(|line| read_address(&line));
+
+        // From here on nobody reads what it says, and it must not wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let anvil = Self {
+            child,
+            address: address.unwrap_or_default(),
+        };
+        ensure!(!anvil.address.is_empty(), "anvil did not say where it listens");
+        Ok(anvil)
+    }
+
+    pub(crate) fn http_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn ws_url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_address(line: &str) -> Option<String> {
+    line.strip_prefix("Listening on ")
+        .map(|address| address.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_where_anvil_listens() {
+        assert_eq!(
+            read_address("Listening on 127.0.0.1:45939").as_deref(),
+            Some("127.0.0.1:45939")
+        );
+        assert_eq!(read_address("Block Number: 1"), None);
+    }
+}

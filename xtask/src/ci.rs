@@ -1,0 +1,129 @@
+//! `cargo xtask ci`: all that must hold before a change is accepted.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    demo, edges, paths, process, test,
+    tools::{self, DENY, TYPOS},
+};
+
+/// How many blocks the demo must see handled.
+const DEMO_BLOCKS: u64 = 3;
+
+/// A step's name, and what it does.
+type Step = (&'static str, fn() -> Result<()>);
+
+/// Quick ones first, so that small mistakes are told soon.
+const STEPS: [Step; 12] = [
+    ("format", format),
+    ("dependency edges", edges::check),
+    ("check", || cargo(&["check", "--locked"])),
+    ("check without features", || {
+        cargo(&["check", "--locked", "--no-default-features"])
+    }),
+    ("clippy", || clippy(&["--workspace", "--all-features"])),
+    ("clippy without features", || clippy(&["--no-default-features"])),
+    ("rustdoc", rustdoc),
+    ("tools", install_tools),
+    ("typos", || {
+        process::run(Command::new(tools::ensure(&TYPOS)?).current_dir(paths::root()))
+    }),
+    ("deny", deny),
+    ("test", test::run),
+    ("demo", || demo::run(Some(DEMO_BLOCKS))),
+];
+
+/// Does every step until one fails, and tells how long each took.
+pub(crate) fn run() -> Result<()> {
+    let mut durations = Vec::new();
+    let outcome = STEPS.iter().try_for_each(|(name, step)| {
+        println!("==> {name}");
+        let begin = Instant::now();
+        let outcome = step().with_context(|| format!("the step `{name}` failed"));
+        durations.push((*name, begin.elapsed()));
+        outcome
+    });
+    print!("{}", table(&durations, outcome.is_ok()));
+    outcome
+}
+
+/// The steps that ran. Only the last can have failed.
+fn table(durations: &[(&str, Duration)], all_passed: bool) -> String {
+    let row = |(index, (name, duration)): (usize, &(&str, Duration))| {
+        let passed = all_passed || index + 1 < durations.len();
+        let outcome = if passed { "ok" } else { "FAILED" };
+        format!("{name:<24} {:>9}  {outcome}\n", process::seconds(*duration))
+    };
+    let total: Duration = durations.iter().map(|(_, duration)| *duration).sum();
+    let rows: String = durations.iter().enumerate().map(row).collect();
+    format!("\n{rows}{:<24} {:>9}\n", "all", process::seconds(total))
+}
+
+/// Every workspace of the tree: ours, the guests', the fuzz targets'.
+fn format() -> Result<()> {
+    for manifest in ["Cargo.toml", "modules/Cargo.toml", "fuzz/Cargo.toml"] {
+        if paths::root().join(manifest).exists() {
+            cargo(&["fmt", "--all", "--check", "--manifest-path", manifest])?;
+        }
+    }
+    Ok(())
+}
+
+fn clippy(selection: &[&str]) -> Result<()> {
+    let before = ["clippy", "--locked", "--all-targets"];
+    cargo(&[&before, selection, &["--", "--deny=warnings"]].concat())
+}
+
+fn rustdoc() -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["doc", "--locked", "--workspace", "--all-features", "--no-deps"]);
+    process::run(cargo.current_dir(paths::root()).env("RUSTDOCFLAGS", "--deny=warnings"))
+}
+
+fn install_tools() -> Result<()> {
+    [&DENY, &TYPOS]
+        .into_iter()
+        .try_for_each(|tool| tools::ensure(tool).map(drop))
+}
+
+/// Advisories are left out: what is known about a dependency changes while the tree does not.
+fn deny() -> Result<()> {
+    let deny = tools::ensure(&DENY)?;
+    for manifest in ["Cargo.toml", "modules/Cargo.toml"] {
+        let mut check = Command::new(&deny);
+        check.args(["--all-features", "--locked", "--manifest-path", manifest]);
+        check.args(["check", "--config", "deny.toml", "bans", "licenses", "sources"]);
+        process::run(check.current_dir(paths::root()))?;
+    }
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    process::run(Command::new("cargo").args(arguments).current_dir(paths::root()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_step_that_failed() {
+        let durations = [
+            ("format", Duration::from_millis(1_240)),
+            ("check", Duration::from_secs(61)),
+        ];
+        let table = table(&durations, false);
+        assert_eq!(
+            table
+                .lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+                .collect::<Vec<_>>(),
+            ["", "format 1.2 s ok", "check 61.0 s FAILED", "all 62.2 s"]
+        );
+    }
+}

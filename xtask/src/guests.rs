@@ -1,0 +1,223 @@
+//! Builds the guests of `modules/` and puts each beside its manifest, as an operator would be given it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+use toml_edit::DocumentMut;
+
+use crate::{
+    paths, process,
+    toolchain::{self, BARE},
+};
+
+/// Builds the guests of these names, or all of them, into `target/modules/NAME/`: `NAME.wasm` and a `nexum.toml` that
+/// pins its digest.
+pub(crate) fn build(names: &[String]) -> Result<()> {
+    let guests = select(find_all(&paths::modules())?, names)?;
+    compile(&guests)?;
+    for guest in &guests {
+        publish(guest).with_context(|| format!("cannot publish the guest {}", guest.name))?;
+    }
+    println!("guests: {} in {}", guests.len(), paths::built_modules().display());
+    Ok(())
+}
+
+/// A directory with a manifest and something to build.
+#[derive(Debug)]
+struct Guest {
+    name: String,
+    directory: PathBuf,
+    source: Source,
+}
+
+#[derive(Debug, PartialEq)]
+enum Source {
+    /// A crate, built for this target.
+    Crate { target: String },
+    /// A component in the text format.
+    Text,
+}
+
+/// Every guest of the workspace. Each directory must be one, so that none is forgotten for a wrong name.
+fn find_all(modules: &Path) -> Result<Vec<Guest>> {
+    let mut guests = Vec::new();
+    for kind in ["examples", "fixtures"] {
+        let directory = modules.join(kind);
+        for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
+            guests.push(find(&entry?.path())?);
+        }
+    }
+    guests.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(guests)
+}
+
+fn find(directory: &Path) -> Result<Guest> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    ensure!(
+        directory.join("nexum.toml").exists(),
+        "{} has no nexum.toml",
+        directory.display()
+    );
+    let manifest = directory.join("Cargo.toml");
+    let source = if manifest.exists() {
+        let manifest = fs::read_to_string(manifest)?.parse::<DocumentMut>()?;
+        let metadata = manifest["package"]
+            .get("metadata")
+            .and_then(|metadata| metadata.get("guest"));
+        let target = metadata
+            .and_then(|guest| guest.get("target"))
+            .and_then(|target| target.as_str());
+        Source::Crate {
+            target: target.unwrap_or(BARE).to_owned(),
+        }
+    } else if directory.join("component.wat").exists() {
+        Source::Text
+    } else {
+        bail!("{} has neither a Cargo.toml nor a component.wat", directory.display());
+    };
+    Ok(Guest {
+        name,
+        directory: directory.to_owned(),
+        source,
+    })
+}
+
+fn select(all: Vec<Guest>, names: &[String]) -> Result<Vec<Guest>> {
+    for name in names {
+        ensure!(
+            all.iter().any(|guest| guest.name == *name),
+            "no guest is called {name}; known are {}",
+            list(&all)
+        );
+    }
+    Ok(all
+        .into_iter()
+        .filter(|guest| names.is_empty() || names.contains(&guest.name))
+        .collect())
+}
+
+fn list(guests: &[Guest]) -> String {
+    guests
+        .iter()
+        .map(|guest| guest.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Builds the crates among the guests, in one go for each target.
+fn compile(guests: &[Guest]) -> Result<()> {
+    let mut by_target: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for guest in guests {
+        if let Source::Crate { target } = &guest.source {
+            by_target.entry(target).or_default().push(&guest.name);
+        }
+    }
+    if by_target.is_empty() {
+        return Ok(());
+    }
+    let toolchain = toolchain::ensure()?;
+    for (target, names) in by_target {
+        let mut cargo = Command::new("cargo");
+        toolchain.apply(&mut cargo);
+        // The directory matters: the workspace's own configuration of cargo names the linker.
+        cargo
+            .current_dir(paths::modules())
+            .env("CARGO_TARGET_DIR", target_directory());
+        cargo.args(["build", "--release", "--locked", "--quiet", "--target", target]);
+        cargo.args(names.iter().flat_map(|name| ["--package", name]));
+        process::run(&mut cargo)?;
+    }
+    Ok(())
+}
+
+fn target_directory() -> PathBuf {
+    paths::modules().join("target")
+}
+
+/// Puts a built guest where tests and operators look for it.
+fn publish(guest: &Guest) -> Result<()> {
+    let component = match &guest.source {
+        Source::Text => wat::parse_file(guest.directory.join("component.wat"))?,
+        Source::Crate { target } => {
+            let file = format!("{}.wasm", guest.name.replace('-', "_"));
+            let built = target_directory().join(target).join("release").join(file);
+            fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?
+        }
+    };
+    let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
+    let manifest = pin(&manifest, &guest.name, &component)?;
+
+    let directory = paths::built_modules().join(&guest.name);
+    fs::create_dir_all(&directory)?;
+    write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
+    write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())
+}
+
+/// The manifest with the component's digest in it.
+fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
+    let mut manifest = manifest.parse::<DocumentMut>()?;
+    let module = manifest
+        .get_mut("module")
+        .and_then(|module| module.as_table_mut())
+        .context("no [module]")?;
+    ensure!(
+        module.get("name").and_then(|found| found.as_str()) == Some(name),
+        "[module] name is not {name}"
+    );
+    let digest: String = Sha256::digest(component)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    module.insert("component", format!("sha256:{digest}").into());
+    Ok(manifest.to_string())
+}
+
+/// Leaves an unchanged file alone, so that nothing that looks at its time is done again.
+fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_the_digest_into_the_manifest() {
+        let pinned = pin("# mine\n[module]\nname = \"a\"\n", "a", b"").expect("a manifest");
+        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(
+            pinned,
+            format!("# mine\n[module]\nname = \"a\"\ncomponent = \"sha256:{digest}\"\n")
+        );
+    }
+
+    #[test]
+    fn refuses_a_manifest_of_another_name() {
+        assert!(pin("[module]\nname = \"b\"\n", "a", b"").is_err());
+    }
+
+    #[test]
+    fn knows_every_directory_as_a_guest() {
+        let guests = find_all(&paths::modules()).expect("the guests of this work tree");
+        let wasi: Vec<_> = guests
+            .iter()
+            .filter(|guest| guest.source != crate_for(BARE))
+            .map(|g| &g.name)
+            .collect();
+        assert_eq!(wasi, ["memory-bomb-many", "table-bomb", "wasi-importer"]);
+        assert!(select(guests, &["absent".into()]).is_err());
+    }
+
+    fn crate_for(target: &str) -> Source {
+        Source::Crate { target: target.into() }
+    }
+}

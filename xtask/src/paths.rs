@@ -1,0 +1,24 @@
+//! Where things are in the work tree.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the work tree.
+pub(crate) fn root() -> &'static Path {
+    // `xtask/` lies directly in the root.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where tasks keep the tools they fetch or make. Safe to delete: the next task makes it again.
+pub(crate) fn tools() -> PathBuf {
+    root().join(".tools")
+}
+
+/// The workspace of the guests.
+pub(crate) fn modules() -> PathBuf {
+    root().join("modules")
+}
+
+/// Where built guests lie, each in a directory of its name beside its manifest.
+pub(crate) fn built_modules() -> PathBuf {
+    root().join("target/modules")
+}

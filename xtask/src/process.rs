@@ -1,0 +1,72 @@
+//! Child processes whose failure says what was run, and steps whose duration is told.
+
+use std::{
+    ffi::OsStr,
+    io::ErrorKind,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// Runs a command to its end, its output going where ours goes.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| cannot_start(command))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", line(command));
+    }
+    Ok(())
+}
+
+/// Runs a command to its end and returns what it wrote to stdout. What it wrote to stderr is told only if it fails.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let Output { status, stdout, stderr } = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| cannot_start(command))?;
+    if !status.success() {
+        bail!(
+            "`{}` failed: {status}\n{}",
+            line(command),
+            String::from_utf8_lossy(&stderr).trim_end()
+        );
+    }
+    String::from_utf8(stdout).with_context(|| format!("`{}` did not print UTF-8", line(command)))
+}
+
+/// Whether a program of this name can be started.
+pub(crate) fn exists(program: impl AsRef<OsStr>) -> bool {
+    let probe = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    !matches!(probe, Err(error) if error.kind() == ErrorKind::NotFound)
+}
+
+/// Does one step of a task, saying so before and how long it took after.
+pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("{what} ...");
+    let begin = Instant::now();
+    let done = work().with_context(|| format!("{what}: failed"))?;
+    println!("{what}: {}", seconds(begin.elapsed()));
+    Ok(done)
+}
+
+/// A duration as people read it in a build's output.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// The command as one would type it, for messages.
+pub(crate) fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+fn cannot_start(command: &Command) -> String {
+    format!(
+        "cannot start `{}`; is it installed?",
+        command.get_program().to_string_lossy()
+    )
+}

@@ -1,0 +1,36 @@
+//! `cargo xtask test`: every test of the workspace, with all that they need.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    anvil, guests, process,
+    tools::{self, NEXTEST},
+};
+
+/// Where tests find anvil.
+const ANVIL_VARIABLE: &str = "NEXUM_ANVIL";
+
+/// Gets what the tests need, then runs them all.
+pub(crate) fn run() -> Result<()> {
+    let nextest = tools::ensure(&NEXTEST)?;
+    guests::build(&[])?;
+    let anvil = anvil::ensure()?;
+
+    let mut tests = Command::new(nextest);
+    tests
+        .args(["nextest", "run", "--workspace", "--all-features"])
+        .env(ANVIL_VARIABLE, &anvil);
+    // What is set on the machines of continuous integration everywhere.
+    if std::env::var_os("CI").is_some() {
+        tests.args(["--profile", "ci"]);
+    }
+    process::run(&mut tests)?;
+
+    let mut doc_tests = Command::new("cargo");
+    doc_tests
+        .args(["test", "--doc", "--workspace", "--all-features"])
+        .env(ANVIL_VARIABLE, &anvil);
+    process::run(&mut doc_tests)
+}
