@@ -135,6 +135,10 @@ impl EventSource for BlockSource {
         self.chain_id
     }
 
+    fn describe(&self) -> String {
+        self.endpoint.url().to_string()
+    }
+
     async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
         // Nothing that is dropped half way leaves the log half changed: each of its calls is whole.
         tokio::select! {

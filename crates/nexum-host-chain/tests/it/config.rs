@@ -6,7 +6,7 @@ use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, metho
 
 fn parse(table: &str) -> Result<ChainConfig, String> {
     let text = format!("[chains.1]\n{table}");
-    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::default()).unwrap();
+    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
     let parsed = ChainConfig::from_section(1, &config.chains[&1]).map_err(|errors| errors.to_string());
     assert_eq!(Chains::from_sections(&config.chains).is_ok(), parsed.is_ok());
     parsed

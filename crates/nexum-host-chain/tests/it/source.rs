@@ -1,4 +1,3 @@
-use nexum_core::source::EventSource as _;
 use nexum_host_chain::{BlockSource, REORG_DEPTH_MAX};
 use nexum_testing::{Answer, Block, Node};
 

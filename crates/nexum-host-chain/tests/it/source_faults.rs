@@ -146,13 +146,13 @@ async fn an_endpoint_of_another_chain_ends_the_source() {
 #[tokio::test]
 async fn an_endpoint_that_comes_back_as_another_chain_ends_the_source() {
     for url in [Node::http_url, Node::ws_url] {
-        let mut node = Node::start().await;
+        let node = Node::start().await;
         let following = Following::start(&chains(&url(&node)));
         following.reaches(&node.mine(1)[0]).await;
-        node.stop().await;
         node.set_chain_id(1);
-        node.mine(1);
-        node.restart().await;
+        node.mine_unannounced(1);
+        node.once("eth_getBlockByNumber", Answer::Drop);
+        node.drop_connections();
         let log = following.log.clone();
         following.fails().await;
         assert_eq!(log.head().unwrap().number, 1);
