@@ -7,13 +7,12 @@ mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
-use crate::limits::Limits;
+use crate::limits::{Limits, saturating_u32};
 use crate::names::{Digest, ModuleName};
 
 /// The most bytes of `log_level`: directives for a few dozen targets.
@@ -179,6 +178,9 @@ impl Reader<'_> {
     fn config(&mut self, root: &Section) -> Config {
         let mut config = Config::default();
         for (key, section) in root.tables() {
+            if document::enough(&self.errors) {
+                break;
+            }
             match (key, section) {
                 ("modules", _) => config.modules = self.modules(root),
                 ("engine", Ok(section)) => self.engine(&section, &mut config),
@@ -186,11 +188,12 @@ impl Reader<'_> {
                 (_, Ok(section)) => {
                     config.sections.insert(key.to_owned(), section);
                 }
-                (_, Err(error)) => self.errors.push(error.with_nearest(key, KEYS)),
+                ("engine" | "chains", Err(error)) => self.errors.push(error),
+                (_, Err(_)) => self.errors.push(root.unknown_key(key, &KEYS)),
             }
         }
         if !root.keys().any(|key| key == "engine") {
-            config.state_dir = self.directory.join(STATE_DIR);
+            config.state_dir = self.resolve(Path::new(STATE_DIR));
         }
         config
     }
@@ -199,13 +202,14 @@ impl Reader<'_> {
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {
             return;
         };
-        config.state_dir = self.directory.join(raw.state_dir.unwrap_or_else(|| STATE_DIR.into()));
+        config.state_dir = self.resolve(raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR)));
         config.log.format = raw.log_format;
         config.pooling = raw.pooling;
         if let Some(level) = raw.log_level {
             let printable = level.chars().all(|c| !c.is_control());
             if level.trim().is_empty() || level.len() > LOG_LEVEL_BYTES_MAX || !printable {
-                let message = format!("expected a level, in at most {LOG_LEVEL_BYTES_MAX} bytes");
+                let message =
+                    format!("expected a level or directives, printable, in at most {LOG_LEVEL_BYTES_MAX} bytes");
                 let hint = "for example info, or info,nexum=debug";
                 self.errors.push(section.error("log_level", message).with_hint(hint));
             }
@@ -215,77 +219,35 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self, engine: &Section, raw: &raw::Limits) -> Limits {
-        let mut limits = Limits::default();
-        let mut set = |key, value, range, limit: &mut u64| self.bounded(engine, key, value, range, limit);
-        set(
-            "fuel_per_event",
-            raw.fuel_per_event,
-            Limits::FUEL_PER_EVENT_RANGE,
-            &mut limits.fuel_per_event,
-        );
-        set(
-            "memory_bytes",
-            raw.memory_bytes,
-            Limits::MEMORY_BYTES_RANGE,
-            &mut limits.memory_bytes,
-        );
-        set(
-            "event_deadline_ms",
-            raw.event_deadline_ms,
-            Limits::EVENT_DEADLINE_MS_RANGE,
-            &mut limits.event_deadline_ms,
-        );
-        set(
-            "table_elements",
-            raw.table_elements,
-            Limits::TABLE_ELEMENTS_RANGE,
-            &mut limits.table_elements,
-        );
-        set(
-            "state_bytes",
-            raw.state_bytes,
-            Limits::STATE_BYTES_RANGE,
-            &mut limits.state_bytes,
-        );
-        let mut set = |key, value, range, limit: &mut u32| self.bounded(engine, key, value, range, limit);
-        set(
-            "instances",
-            raw.instances,
-            Limits::INSTANCES_RANGE,
-            &mut limits.instances,
-        );
-        let log_records = &mut limits.log_records_per_event;
-        set(
-            "log_records_per_event",
-            raw.log_records_per_event,
-            Limits::LOG_RECORDS_PER_EVENT_RANGE,
-            log_records,
-        );
-        limits
+        for (key, range) in Limits::RANGES {
+            self.errors
+                .extend(engine.out_of_range(&format!("limits.{key}"), &range));
+        }
+        let default = Limits::default();
+        Limits {
+            fuel_per_event: raw.fuel_per_event.unwrap_or(default.fuel_per_event),
+            memory_bytes: raw.memory_bytes.unwrap_or(default.memory_bytes),
+            event_deadline_ms: raw.event_deadline_ms.unwrap_or(default.event_deadline_ms),
+            table_elements: raw.table_elements.unwrap_or(default.table_elements),
+            instances: raw.instances.map_or(default.instances, saturating_u32),
+            log_records_per_event: raw
+                .log_records_per_event
+                .map_or(default.log_records_per_event, saturating_u32),
+            state_bytes: raw.state_bytes.unwrap_or(default.state_bytes),
+        }
     }
 
-    /// Takes over `value` into `limit`, if there is one and it lies in `range`.
-    fn bounded<T: PartialOrd + fmt::Display>(
-        &mut self,
-        engine: &Section,
-        key: &str,
-        value: Option<T>,
-        range: RangeInclusive<T>,
-        limit: &mut T,
-    ) {
-        match value {
-            None => {}
-            Some(value) if range.contains(&value) => *limit = value,
-            Some(_) => {
-                let message = format!("expected a whole number from {} to {}", range.start(), range.end());
-                self.errors.push(engine.error(&format!("limits.{key}"), message));
-            }
-        }
+    /// `path` as it is meant in the file, without the `.` in the middle that joining leaves.
+    fn resolve(&self, path: &Path) -> PathBuf {
+        self.directory.join(path).components().collect()
     }
 
     fn chains(&mut self, section: &Section) -> BTreeMap<u64, Section> {
         let mut chains = BTreeMap::new();
         for (key, chain) in section.tables() {
+            if document::enough(&self.errors) {
+                break;
+            }
             match (key.parse::<u64>(), chain) {
                 // One chain has one spelling, so that no two tables are about the same one.
                 (Ok(id), Ok(chain)) if id.to_string() == key => {
@@ -306,13 +268,19 @@ impl Reader<'_> {
     }
 
     fn modules(&mut self, root: &Section) -> Vec<ModuleConfig> {
+        let mut modules = Vec::new();
         match root.array_of_tables("modules") {
-            Ok(sections) => sections.iter().filter_map(|section| self.module(section)).collect(),
-            Err(error) => {
-                self.errors.push(error);
-                Vec::new()
+            Err(error) => self.errors.push(error),
+            Ok(sections) => {
+                for section in &sections {
+                    if document::enough(&self.errors) {
+                        break;
+                    }
+                    modules.extend(self.module(section));
+                }
             }
         }
+        modules
     }
 
     fn module(&mut self, section: &Section) -> Option<ModuleConfig> {
@@ -333,8 +301,8 @@ impl Reader<'_> {
             }
         }
         Some(ModuleConfig {
-            path: self.directory.join(raw.path),
-            manifest: raw.manifest.map(|path| self.directory.join(path)),
+            path: self.resolve(&raw.path),
+            manifest: raw.manifest.map(|path| self.resolve(&path)),
             name: raw.name,
             digest: raw.digest,
             config,

@@ -13,10 +13,12 @@ mod de;
 mod environment;
 mod error;
 mod key;
+mod place;
 mod section;
 mod show;
 mod tree;
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,8 @@ use toml::de::DeTable;
 
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
-pub use section::{Place, Placed, Section};
+pub use place::{Place, Placed};
+pub use section::Section;
 
 use tree::{Span, Table};
 
@@ -36,10 +39,10 @@ pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// How deep tables and arrays may be nested, counting each part of a dotted key. The deepest key that means something
 /// is at level five. A tree of this depth is walked and dropped on any thread's stack.
-pub const DEPTH_MAX: u32 = 32;
+pub const DEPTH_MAX: u32 = 16;
 
 /// A parsed TOML file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     root: Section,
 }
@@ -95,6 +98,12 @@ impl Document {
     }
 }
 
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({})", self.root.file().display())
+    }
+}
+
 /// Reads the file at `path`, of which at most `bytes_max` bytes are accepted; no more than one byte further is read.
 ///
 /// # Errors
@@ -119,6 +128,11 @@ pub(crate) fn check_size(path: &Path, bytes: u64, bytes_max: u64) -> Result<(), 
         return Err(ConfigError::of_file(path, format!("is larger than {bytes_max} bytes")));
     }
     Ok(())
+}
+
+/// Whether `errors` are as many as are reported, so that looking for more is a waste. Hostile files can have millions.
+pub(crate) fn enough(errors: &[ConfigError]) -> bool {
+    errors.len() >= ERRORS_MAX
 }
 
 impl Origin {

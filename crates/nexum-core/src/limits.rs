@@ -62,21 +62,23 @@ pub struct Wishes {
 }
 
 impl Limits {
-    /// What an operator may set for [`Self::fuel_per_event`]: up to about a day of computation, far over any deadline.
-    pub const FUEL_PER_EVENT_RANGE: RangeInclusive<u64> = 1..=100_000_000_000_000;
-    /// What an operator may set for [`Self::memory_bytes`]: from one WebAssembly page to 64 GiB, sixteen full memories.
-    pub const MEMORY_BYTES_RANGE: RangeInclusive<u64> = 65_536..=64 << 30;
-    /// What an operator may set for [`Self::event_deadline_ms`]: up to an hour. A module that hangs longer than that is
-    /// lost to its events.
-    pub const EVENT_DEADLINE_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
-    /// What an operator may set for [`Self::table_elements`]: up to ten million, 80 MB of the host's memory.
-    pub const TABLE_ELEMENTS_RANGE: RangeInclusive<u64> = 1..=10_000_000;
-    /// What an operator may set for [`Self::instances`]: up to a thousand, more than any tool links.
-    pub const INSTANCES_RANGE: RangeInclusive<u32> = 1..=1_000;
-    /// What an operator may set for [`Self::log_records_per_event`]: up to 100,000, tens of megabytes of log an event.
-    pub const LOG_RECORDS_PER_EVENT_RANGE: RangeInclusive<u32> = 1..=100_000;
-    /// What an operator may set for [`Self::state_bytes`]: up to 1 TiB, a large disk.
-    pub const STATE_BYTES_RANGE: RangeInclusive<u64> = 1..=1 << 40;
+    /// What an operator may set for each, by its key.
+    pub const RANGES: [(&str, RangeInclusive<u64>); 7] = [
+        // Up to about a day of computation, far over any deadline.
+        ("fuel_per_event", 1..=100_000_000_000_000),
+        // From one WebAssembly page to 64 GiB, which is sixteen full memories.
+        ("memory_bytes", 65_536..=64 << 30),
+        // Up to an hour: a module that hangs for longer is lost to its events.
+        ("event_deadline_ms", 1..=3_600_000),
+        // Up to 80 MB of the host's memory.
+        ("table_elements", 1..=10_000_000),
+        // More than any tool links.
+        ("instances", 1..=1_000),
+        // Tens of megabytes of log for one event.
+        ("log_records_per_event", 1..=100_000),
+        // Up to 1 TiB, a large disk.
+        ("state_bytes", 1..=1 << 40),
+    ];
 
     /// The limits a module gets: for each, the smaller of this ceiling and the module's wish.
     #[must_use]
@@ -97,4 +99,9 @@ impl Limits {
             state_bytes: smaller(self.state_bytes, wishes.state_bytes),
         }
     }
+}
+
+/// `number`, or the largest there is: a count that large is refused or means "no bound".
+pub(crate) fn saturating_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

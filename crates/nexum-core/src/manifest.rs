@@ -15,8 +15,8 @@ use crate::document::{self, ConfigErrors, Document, Environment, Placed, Section
 use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
 
-/// The largest manifest: room for thousands of subscriptions and settings.
-pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// The largest manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many settings.
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
 /// The most subscriptions of one module. Each is matched against every event of its chain.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
 /// The longest version, in characters: the longest that people write is a tag with a commit's hash.
@@ -54,7 +54,7 @@ pub struct Restart {
 
 impl Restart {
     /// What a manifest may set for [`Self::max_consecutive_failures`]: up to a thousand, hours of retries with backoff.
-    pub const MAX_CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u32> = 1..=1_000;
+    pub const MAX_CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u64> = 1..=1_000;
 }
 
 impl Default for Restart {

@@ -25,8 +25,8 @@ pub(super) struct Limits {
     pub(super) memory_bytes: Option<u64>,
     pub(super) event_deadline_ms: Option<u64>,
     pub(super) table_elements: Option<u64>,
-    pub(super) instances: Option<u32>,
-    pub(super) log_records_per_event: Option<u32>,
+    pub(super) instances: Option<u64>,
+    pub(super) log_records_per_event: Option<u64>,
     pub(super) state_bytes: Option<u64>,
 }
 

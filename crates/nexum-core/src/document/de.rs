@@ -12,30 +12,36 @@ use serde::forward_to_deserialize_any;
 use super::environment::Interpolated;
 use super::key::KeyPath;
 use super::tree::{Node, Span, Table, Value};
-use super::{ConfigError, ERRORS_MAX, Origin, show};
+use super::{ConfigError, Origin, enough, show};
 use access::{Elements, Entries};
 pub(super) use error::Error;
+use error::Problem;
 
 /// What all deserializers of one section share.
 pub(super) struct Context<'a> {
     pub(super) origin: &'a Origin,
     /// Unknown keys: they are collected, so that one pass finds all of them.
     pub(super) unknown: RefCell<Vec<ConfigError>>,
+    /// What came out of the environment so far, and must not be shown.
+    taken: RefCell<Vec<String>>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(super) fn new(origin: &'a Origin) -> Self {
+        Self {
+            origin,
+            unknown: RefCell::default(),
+            taken: RefCell::default(),
+        }
+    }
+
     /// Gives `error` the place `span` and `key`, unless it has one.
     pub(super) fn finish(&self, error: Error, span: &Span, key: &KeyPath<'_>) -> ConfigError {
         match error {
             Error::Placed(error) => error,
-            Error::Unplaced(problem) => problem.at(self.origin, span.clone(), key, None),
-        }
-    }
-
-    fn add_unknown(&self, error: ConfigError) {
-        let mut unknown = self.unknown.borrow_mut();
-        if unknown.len() < ERRORS_MAX {
-            unknown.push(error);
+            Error::Unplaced(problem) => problem
+                .without(&self.taken.borrow())
+                .at(self.origin, span.clone(), key, None),
         }
     }
 }
@@ -89,24 +95,34 @@ impl<'a> Deserializer<'a> {
 
     /// Gives an error that has no place yet the place of this value.
     fn place(&self, error: Error) -> Error {
-        let Error::Unplaced(problem) = error else { return error };
+        let Error::Unplaced(mut problem) = error else {
+            return error;
+        };
         let shown = match self.input {
             Input::Node(node) => show::value(self.context.origin, self.name, node),
             Input::Table(..) => "a table".to_owned(),
         };
+        if let Input::Node(Node {
+            value: Value::String(text),
+            ..
+        }) = self.input
+        {
+            problem = problem.with_shown(text, &shown);
+        }
+        let problem = problem.without(&self.context.taken.borrow());
         Error::Placed(problem.at(self.context.origin, self.span().clone(), self.key, Some(shown)))
     }
 
-    /// The string with its references replaced.
-    fn interpolate(&self, text: &'a str) -> Result<Interpolated<'a>, Error> {
-        let interpolated = self.context.origin.environment.interpolate(text);
-        interpolated.map_err(|error| self.place(Error::custom_with_hint(&error, error.hint())))
-    }
-
-    /// Hands the string to `use_it`, whose error must not show what came from the environment.
+    /// Hands the string to `use_it` with its references replaced.
     fn with_string<T>(&self, text: &'a str, use_it: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
-        let interpolated = self.interpolate(text)?;
-        use_it(&interpolated.text).map_err(|error| self.place(error.without(&interpolated.taken)))
+        let Interpolated { text, taken } = self
+            .context
+            .origin
+            .environment
+            .interpolate(text)
+            .map_err(|error| self.place(Error::custom_with_hint(&error, error.hint())))?;
+        self.context.taken.borrow_mut().extend(taken);
+        use_it(&text).map_err(|error| self.place(error))
     }
 
     fn wrong_type<T>(&self, expected: &dyn Expected) -> Result<T, Error> {
@@ -115,12 +131,13 @@ impl<'a> Deserializer<'a> {
 
     /// Refuses keys of `table` that are not in `known`, all at once.
     fn check_keys(&self, table: &Table, known: &'static [&'static str]) {
+        let mut errors = self.context.unknown.borrow_mut();
         for entry in table.entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
-            let Error::Unplaced(problem) = Error::unknown_field(&entry.key, known) else {
-                continue;
-            };
-            self.context
-                .add_unknown(problem.at(self.context.origin, entry.key_span.clone(), self.key, None));
+            if enough(&errors) {
+                break;
+            }
+            let problem = Problem::unknown_key(&entry.key, known);
+            errors.push(problem.at(self.context.origin, entry.key_span.clone(), self.key, None));
         }
     }
 }
@@ -204,8 +221,12 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
         }
     }
 
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map identifier
     }
 }

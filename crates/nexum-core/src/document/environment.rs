@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// The most bytes that a string may have once its references are replaced. A certificate fits; a file does not.
 pub const INTERPOLATED_BYTES_MAX: usize = 64 << 10;
 
+/// The longest name of a variable that is looked up, and so the longest that an error shows.
+const VARIABLE_NAME_BYTES_MAX: usize = 128;
+
 /// Where `${VAR}` is looked up. Its `Debug` shows no values.
 #[derive(Clone)]
 pub struct Environment(Lookup);
@@ -159,7 +162,8 @@ impl InterpolationError {
 
 fn is_variable_name(name: &str) -> bool {
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    begins_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let sized = name.len() <= VARIABLE_NAME_BYTES_MAX;
+    begins_well && sized && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the seam that the rule asks for")]

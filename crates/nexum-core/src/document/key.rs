@@ -50,21 +50,23 @@ pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{shown:?}"))
 }
 
-/// The one of `known` that is most like `name`, if any is like enough to be what was meant.
+/// The one of `known` that is most like `name`, if any is like enough to be what was meant: a few letters apart, or
+/// one begins with the other.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > KEY_CHARS_MAX {
         return None;
     }
-    let lower_case = name.to_ascii_lowercase();
-    known
+    let name = name.to_ascii_lowercase();
+    let distance = |candidate: &str| {
+        let candidate = candidate.to_ascii_lowercase();
+        let shorter = name.len().min(candidate.len());
+        let begins_like = shorter >= 3 && (candidate.starts_with(&name) || name.starts_with(&candidate));
+        let distance = strsim::damerau_levenshtein(&name, &candidate);
+        (begins_like || distance <= (shorter / 3).max(1)).then_some(distance)
+    };
+    let near = known
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower_case, &candidate.to_ascii_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
+        .filter_map(|candidate| Some((distance(candidate)?, candidate)));
+    near.min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

@@ -1,7 +1,7 @@
 //! One table of a document, and places in it.
 
-use std::cell::RefCell;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::de::{Context, Deserializer};
 use super::key::{KeyPath, join};
-use super::show;
+use super::place::{Place, Placed};
 use super::tree::{Entry, Node, Span, Table, Value};
-use super::{ConfigError, ERRORS_MAX, Origin};
+use super::{ConfigError, ERRORS_MAX, Origin, enough};
 
 /// One table of a document. It can be kept and parsed later, by whoever owns its keys; clones share the tree.
 #[derive(Clone)]
@@ -67,10 +67,7 @@ impl Section {
     /// As [`Section::parse`], but adds to `errors` everything that it finds wrong. What it gives with unknown keys
     /// left out is good for finding further errors, and for nothing else.
     pub fn parse_all<T: DeserializeOwned>(&self, errors: &mut Vec<ConfigError>) -> Option<T> {
-        let context = Context {
-            origin: &self.origin,
-            unknown: RefCell::new(Vec::new()),
-        };
+        let context = Context::new(&self.origin);
         let key = KeyPath::Section(&self.key);
         let parsed = T::deserialize(Deserializer::table(&context, &key, &self.span, &self.table));
         errors.append(&mut context.unknown.take());
@@ -87,24 +84,13 @@ impl Section {
 
     /// The place of `key`, a path as for [`Section::error`]; if it is not there, that of the table it is missing in.
     pub fn place(&self, key: &str) -> Place {
-        let mut place = Place {
-            origin: self.origin.clone(),
-            key: self.key.to_string(),
-            span: self.span.clone(),
-            value: None,
-        };
-        let mut table = Some(&self.table);
-        for part in key.split('.').filter(|part| !part.is_empty()) {
-            place.key = join(&place.key, part);
-            let entry = table.and_then(|table| table.get(part));
-            table = None;
-            if let Some(entry) = entry {
-                place.span = entry.node.span.clone();
-                place.value = scalar(&self.origin, part, &entry.node);
-                if let Value::Table(below) = &entry.node.value {
-                    table = Some(below);
-                }
-            }
+        let mut place = Place::of_table(&self.origin, self.key.to_string(), &self.span);
+        for (part, entry) in self.walk(key) {
+            let path = join(place.key(), part);
+            place = match entry {
+                Some(entry) => Place::of_node(&self.origin, path, part, &entry.node),
+                None => place.missing(path),
+            };
         }
         place
     }
@@ -136,16 +122,16 @@ impl Section {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
         };
-        let Value::Array(nodes) = &entry.node.value else {
-            return Err(self
-                .error(key, "expected an array of tables")
-                .with_hint(format!("write [[{key}]]")));
+        let not_one = || {
+            self.error(key, "expected an array of tables")
+                .with_hint(format!("write [[{key}]]"))
         };
-        let section = |(index, node): (usize, &Node)| match &node.value {
-            Value::Table(table) => Ok(self.child(format!("{}[{index}]", join(&self.key, key)), node, table)),
-            _ => Err(self
-                .error(key, "expected an array of tables")
-                .with_hint(format!("write [[{key}]]"))),
+        let Value::Array(nodes) = &entry.node.value else {
+            return Err(not_one());
+        };
+        let section = |(index, node): (usize, &Node)| match node.table() {
+            Some(table) => Ok(self.child(format!("{}[{index}]", join(&self.key, key)), node, table)),
+            None => Err(not_one()),
         };
         nodes.iter().enumerate().map(section).collect()
     }
@@ -166,17 +152,49 @@ impl Section {
         }
     }
 
+    /// The error that `key`, which is in this table, is not one of `known`.
+    pub(crate) fn unknown_key(&self, key: &str, known: &[&'static str]) -> ConfigError {
+        let span = self.table.get(key).map_or(&self.span, |entry| &entry.key_span);
+        let error = self
+            .origin
+            .error(span.clone(), join(&self.key, key), "unknown key".to_owned());
+        error
+            .with_nearest(key, known.iter().copied())
+            .with_hint(format!("known keys: {}", known.join(", ")))
+    }
+
     /// Errors for the keys that are not in `known`.
     pub(crate) fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
-        let unknown = self.table.entries.iter().filter(|entry| !known.contains(&&*entry.key));
-        let error = |entry: &Entry| {
-            let key = join(&self.key, &entry.key);
-            let error = self.origin.error(entry.key_span.clone(), key, "unknown key".to_owned());
-            error
-                .with_nearest(&entry.key, known.iter().copied())
-                .with_hint(format!("known keys: {}", known.join(", ")))
+        let unknown = self.keys().filter(|key| !known.contains(key));
+        unknown
+            .take(ERRORS_MAX)
+            .map(|key| self.unknown_key(key, known))
+            .collect()
+    }
+
+    /// The error that the integer at `key`, a path as for [`Section::error`], is out of `range`, if it is.
+    pub(crate) fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
+        let Value::Integer(Some(number)) = self.walk(key).last()?.1?.node.value else {
+            return None;
         };
-        unknown.take(ERRORS_MAX).map(error).collect()
+        if u64::try_from(number).is_ok_and(|number| range.contains(&number)) {
+            return None;
+        }
+        let message = match (range.start(), range.end()) {
+            (min, &u64::MAX) => format!("expected a whole number of at least {min}"),
+            (min, max) => format!("expected a whole number from {min} to {max}"),
+        };
+        Some(self.error(key, message))
+    }
+
+    /// The parts of `key`, a path as for [`Section::error`], each with its entry if that is there.
+    fn walk<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a Entry>)> {
+        let mut table = Some(&self.table);
+        key.split('.').filter(|part| !part.is_empty()).map(move |part| {
+            let entry = table.and_then(|table| table.get(part));
+            table = entry.and_then(|entry| entry.node.table());
+            (part, entry)
+        })
     }
 
     /// The strings of the array at `key`, each with its place; none if the key is not there.
@@ -191,12 +209,7 @@ impl Section {
             return Err(self.error(key, "expected an array of strings"));
         };
         let string = |(index, node): (usize, &Node)| {
-            let place = Place {
-                origin: self.origin.clone(),
-                key: format!("{}[{index}]", join(&self.key, key)),
-                span: node.span.clone(),
-                value: scalar(&self.origin, key, node),
-            };
+            let place = Place::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
             match &node.value {
                 Value::String(text) => Ok(Placed {
                     value: place.interpolated(text)?,
@@ -213,6 +226,9 @@ impl Section {
     pub(crate) fn scalars(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
         let mut scalars = Vec::with_capacity(self.table.entries.len());
         for entry in &self.table.entries {
+            if enough(errors) {
+                break;
+            }
             match self.scalar_text(&entry.key, &entry.node) {
                 Ok(text) => scalars.push((entry.key.to_string(), text)),
                 Err(error) => errors.push(error),
@@ -223,12 +239,7 @@ impl Section {
 
     fn scalar_text(&self, key: &str, node: &Node) -> Result<String, ConfigError> {
         let written = self.origin.written(&node.span);
-        let place = Place {
-            origin: self.origin.clone(),
-            key: join(&self.key, key),
-            span: node.span.clone(),
-            value: Some(show::value(&self.origin, key, node)),
-        };
+        let place = Place::of_node(&self.origin, join(&self.key, key), key, node);
         match &node.value {
             Value::String(text) => place.interpolated(text),
             Value::Integer(Some(number)) => Ok(number.to_string()),
@@ -242,9 +253,9 @@ impl Section {
     }
 
     fn below(&self, key: &str, node: &Node) -> Result<Section, ConfigError> {
-        match &node.value {
-            Value::Table(table) => Ok(self.child(join(&self.key, key), node, table)),
-            _ => Err(self.error(key, "expected a table")),
+        match node.table() {
+            Some(table) => Ok(self.child(join(&self.key, key), node, table)),
+            None => Err(self.error(key, "expected a table")),
         }
     }
 
@@ -256,59 +267,5 @@ impl Section {
 impl fmt::Debug for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Section").field(&self.place("")).finish()
-    }
-}
-
-/// Somewhere in a file, for an error that is found later.
-#[derive(Clone)]
-pub struct Place {
-    origin: Arc<Origin>,
-    key: String,
-    span: Span,
-    value: Option<String>,
-}
-
-impl Place {
-    /// The full path of the key, as `capabilities.required[0]`.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// An error about this place and the value there.
-    pub fn error(&self, message: impl Into<String>) -> ConfigError {
-        let error = self.origin.error(self.span.clone(), self.key.clone(), message.into());
-        error.with_value(self.value.clone())
-    }
-
-    fn interpolated(&self, text: &str) -> Result<String, ConfigError> {
-        match self.origin.environment.interpolate(text) {
-            Ok(interpolated) => Ok(interpolated.text.into_owned()),
-            Err(error) => Err(self.error(error.to_string()).with_hint(error.hint())),
-        }
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.origin.error(self.span.clone(), String::new(), String::new());
-        let (line, column) = (at.line().unwrap_or(0), at.column().unwrap_or(0));
-        write!(f, "{}:{line}:{column} {}", self.origin.path.display(), self.key)
-    }
-}
-
-/// A value and where it was written.
-#[derive(Clone, Debug)]
-pub struct Placed<T> {
-    /// The value.
-    pub value: T,
-    /// Where it was written.
-    pub place: Place,
-}
-
-/// What an error shows of `node`, if that is a value in one piece.
-fn scalar(origin: &Origin, name: &str, node: &Node) -> Option<String> {
-    match node.value {
-        Value::Array(_) | Value::Table(_) => None,
-        _ => Some(show::value(origin, name, node)),
     }
 }

@@ -7,6 +7,8 @@ use super::tree::{Node, Value};
 const VALUE_CHARS_MAX: usize = 48;
 /// How much of a string that is too long is shown: enough to recognise it, too little to use it.
 const LONG_STRING_CHARS: usize = 12;
+/// The longest host, as names are bounded in the domain name system.
+const HOST_CHARS_MAX: usize = 253;
 
 /// Parts of names whose values are shown only as a URL's scheme and host, or as a reference to a variable. `url` is
 /// one because a URL without its scheme is not recognised as a URL.
@@ -47,21 +49,19 @@ fn string(name: &str, text: &str) -> String {
 /// A URL that is split at its `://`: scheme and host, if there is no doubt where they end.
 fn url(before: &str, after: &str) -> String {
     let in_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    let scheme = before
-        .rfind(|c| !in_scheme(c))
-        .map_or(before, |at| before.get(at + 1..).unwrap_or_default());
-    let host = match after.contains('@') {
-        true => "",
-        false => after.split(['/', '?', '#', ':', '}']).next().unwrap_or_default(),
-    };
+    let scheme = before.rsplit(|c| !in_scheme(c)).next().unwrap_or_default();
+    let scheme = cut(
+        scheme.trim_start_matches(|c: char| !c.is_ascii_alphabetic()),
+        LONG_STRING_CHARS,
+        LONG_STRING_CHARS,
+    );
+    let host = after.split(['/', '?', '#', ':', '}']).next().unwrap_or_default();
     let in_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '$' | '{');
-    let host = if host.chars().all(in_host) { host } else { "" };
+    if host.is_empty() || host.len() > HOST_CHARS_MAX || !host.chars().all(in_host) || after.contains('@') {
+        return format!("\"{scheme}://…\"");
+    }
     let rest = if host.len() == after.len() { "" } else { "/…" };
-    format!(
-        "\"{}://{}{rest}\"",
-        cut(scheme, LONG_STRING_CHARS, LONG_STRING_CHARS),
-        cut(host, 4 * VALUE_CHARS_MAX, VALUE_CHARS_MAX)
-    )
+    format!("\"{scheme}://{host}{rest}\"")
 }
 
 /// Whether `text` is nothing but one reference to a variable.

@@ -62,6 +62,16 @@ impl Table {
     }
 }
 
+impl Node {
+    /// The table that it is, if it is one.
+    pub(crate) fn table(&self) -> Option<&Arc<Table>> {
+        match &self.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+}
+
 impl Value {
     fn new(value: DeValue<'_>) -> Self {
         match value {

@@ -22,15 +22,15 @@ pub(super) struct Resources {
     pub(super) max_memory_bytes: Option<u64>,
     pub(super) max_event_deadline_ms: Option<u64>,
     pub(super) max_table_elements: Option<u64>,
-    pub(super) max_instances: Option<u32>,
-    pub(super) max_log_records_per_event: Option<u32>,
+    pub(super) max_instances: Option<u64>,
+    pub(super) max_log_records_per_event: Option<u64>,
     pub(super) max_state_bytes: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Restart {
-    pub(super) max_consecutive_failures: Option<u32>,
+    pub(super) max_consecutive_failures: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]

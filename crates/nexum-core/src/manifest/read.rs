@@ -1,14 +1,12 @@
 //! Validates a manifest, and goes on after an error, so that its author sees all of them.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::RangeInclusive;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     CapabilityRequests, ChainRequests, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
 };
-use crate::document::{ConfigError, ConfigErrors, Placed, Section};
-use crate::limits::{Limits, Wishes};
+use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough};
+use crate::limits::{Limits, Wishes, saturating_u32};
 
 /// The keys of a manifest's outermost table.
 const KEYS: [&str; 5] = ["module", "chains", "capabilities", "subscription", "config"];
@@ -72,24 +70,18 @@ impl Reader {
         let Some(raw) = section.parse_all::<raw::Module>(&mut self.errors) else {
             return;
         };
-        let printable = |version: &String| version.chars().all(|c| !c.is_control());
-        let sized = |version: &String| (1..=VERSION_CHARS_MAX).contains(&version.chars().count());
-        if raw
-            .version
-            .as_ref()
-            .is_some_and(|version| !printable(version) || !sized(version))
-        {
+        let accepted = |version: &String| {
+            (1..=VERSION_CHARS_MAX).contains(&version.chars().count()) && !version.chars().any(char::is_control)
+        };
+        if raw.version.as_ref().is_some_and(|version| !accepted(version)) {
             let message = format!("expected 1 to {VERSION_CHARS_MAX} printable characters");
             self.errors.push(section.error("version", message));
         }
+        let range = Restart::MAX_CONSECUTIVE_FAILURES_RANGE;
+        self.errors
+            .extend(section.out_of_range("restart.max_consecutive_failures", &range));
         if let Some(failures) = raw.restart.max_consecutive_failures {
-            self.check(
-                section,
-                "restart.max_consecutive_failures",
-                failures,
-                Restart::MAX_CONSECUTIVE_FAILURES_RANGE,
-            );
-            manifest.restart.max_consecutive_failures = failures;
+            manifest.restart.max_consecutive_failures = saturating_u32(failures);
         }
         manifest.wishes = self.wishes(section, &raw.resources);
         manifest.name = raw.name;
@@ -99,58 +91,20 @@ impl Reader {
 
     /// A wish for more than any operator may allow is as good as none; one for less than a module can run with is a
     /// mistake.
-    fn wishes(&mut self, section: &Section, raw: &raw::Resources) -> Wishes {
-        let mut at_least = |key: &str, wish: Option<u64>, min: u64| {
-            if let Some(wish) = wish {
-                self.check(section, &format!("resources.{key}"), wish, min..=u64::MAX);
-            }
-            wish
-        };
-        at_least(
-            "max_instances",
-            raw.max_instances.map(u64::from),
-            (*Limits::INSTANCES_RANGE.start()).into(),
-        );
-        let min = *Limits::LOG_RECORDS_PER_EVENT_RANGE.start();
-        at_least(
-            "max_log_records_per_event",
-            raw.max_log_records_per_event.map(u64::from),
-            min.into(),
-        );
-        let mut wish = |key, wish, range: RangeInclusive<u64>| at_least(key, wish, *range.start());
-        Wishes {
-            fuel_per_event: wish(
-                "max_fuel_per_event",
-                raw.max_fuel_per_event,
-                Limits::FUEL_PER_EVENT_RANGE,
-            ),
-            memory_bytes: wish("max_memory_bytes", raw.max_memory_bytes, Limits::MEMORY_BYTES_RANGE),
-            event_deadline_ms: wish(
-                "max_event_deadline_ms",
-                raw.max_event_deadline_ms,
-                Limits::EVENT_DEADLINE_MS_RANGE,
-            ),
-            table_elements: wish(
-                "max_table_elements",
-                raw.max_table_elements,
-                Limits::TABLE_ELEMENTS_RANGE,
-            ),
-            state_bytes: wish("max_state_bytes", raw.max_state_bytes, Limits::STATE_BYTES_RANGE),
-            instances: raw.max_instances,
-            log_records_per_event: raw.max_log_records_per_event,
+    fn wishes(&mut self, module: &Section, raw: &raw::Resources) -> Wishes {
+        for (key, range) in Limits::RANGES {
+            let range = *range.start()..=u64::MAX;
+            self.errors
+                .extend(module.out_of_range(&format!("resources.max_{key}"), &range));
         }
-    }
-
-    fn check<T: PartialOrd + fmt::Display>(
-        &mut self,
-        section: &Section,
-        key: &str,
-        value: T,
-        range: RangeInclusive<T>,
-    ) {
-        if !range.contains(&value) {
-            let message = format!("expected a whole number from {} to {}", range.start(), range.end());
-            self.errors.push(section.error(key, message));
+        Wishes {
+            fuel_per_event: raw.max_fuel_per_event,
+            memory_bytes: raw.max_memory_bytes,
+            event_deadline_ms: raw.max_event_deadline_ms,
+            table_elements: raw.max_table_elements,
+            instances: raw.max_instances.map(saturating_u32),
+            log_records_per_event: raw.max_log_records_per_event.map(saturating_u32),
+            state_bytes: raw.max_state_bytes,
         }
     }
 
@@ -160,7 +114,7 @@ impl Reader {
             required: raw.required.into_iter().collect(),
             optional: raw.optional.into_iter().collect(),
         };
-        for chain in chains.required.intersection(&chains.optional) {
+        for chain in chains.required.intersection(&chains.optional).take(ERRORS_MAX) {
             self.errors
                 .push(section.error("optional", format!("chain {chain} is required as well")));
         }
@@ -168,26 +122,30 @@ impl Reader {
     }
 
     fn capabilities(&mut self, section: &Section) -> CapabilityRequests {
-        let mut lists = CAPABILITY_LISTS.map(|list| self.keep(section.strings(list)).unwrap_or_default());
-        self.check_listed_once(&mut lists);
+        let lists = CAPABILITY_LISTS.map(|list| self.keep(section.strings(list)).unwrap_or_default());
+        self.check_listed_once(&lists);
         let [required, optional, denied] = lists;
         let mut settings = BTreeMap::new();
-        for (name, table) in section.tables() {
-            if CAPABILITY_LISTS.contains(&name) {
-                continue;
+        let granted: BTreeSet<_> = required
+            .iter()
+            .chain(&optional)
+            .map(|name| name.value.as_str())
+            .collect();
+        for (name, table) in section.tables().filter(|(name, _)| !CAPABILITY_LISTS.contains(name)) {
+            if enough(&self.errors) {
+                break;
             }
-            let Some(table) = self.keep(table.map_err(|error| error.with_nearest(name, CAPABILITY_LISTS))) else {
-                continue;
-            };
-            if required.iter().chain(&optional).all(|granted| granted.value != name) {
-                let message = "settings of a capability that is neither required nor optional";
-                self.errors.push(
-                    table
-                        .error("", message)
-                        .with_hint(format!("add {name:?} to one of the lists")),
-                );
+            match table {
+                Err(_) => self.errors.push(section.unknown_key(name, &CAPABILITY_LISTS)),
+                Ok(table) => {
+                    if !granted.contains(name) {
+                        let error = table.error("", "settings of a capability that is neither required nor optional");
+                        self.errors
+                            .push(error.with_hint("add its name to one of the lists, or remove them"));
+                    }
+                    settings.insert(name.to_owned(), table);
+                }
             }
-            settings.insert(name.to_owned(), table);
         }
         CapabilityRequests {
             required,
@@ -197,16 +155,17 @@ impl Reader {
         }
     }
 
-    fn check_listed_once(&mut self, lists: &mut [Vec<Placed<String>>; 3]) {
+    fn check_listed_once(&mut self, lists: &[Vec<Placed<String>>; 3]) {
         let mut listed = BTreeMap::new();
-        for (name, list) in lists
-            .iter()
-            .zip(CAPABILITY_LISTS)
-            .flat_map(|(names, list)| names.iter().map(move |name| (name, list)))
-        {
-            if let Some(before) = listed.insert(&name.value, list) {
-                self.errors
-                    .push(name.place.error(format!("is already listed as {before}")));
+        for (names, list) in lists.iter().zip(CAPABILITY_LISTS) {
+            for name in names {
+                match listed.insert(&name.value, list) {
+                    Some(before) if !enough(&self.errors) => {
+                        self.errors
+                            .push(name.place.error(format!("is already listed as {before}")));
+                    }
+                    _ => {}
+                }
             }
         }
     }
@@ -233,28 +192,23 @@ impl Reader {
 
     fn subscription(&mut self, section: &Section) -> Option<Subscription> {
         let kind = self.keep(section.string("kind"))?;
-        match kind.value.as_str() {
-            "block" => {
-                let raw = section.parse_all::<raw::BlockSubscription>(&mut self.errors)?;
-                Some(Subscription::Block { chain_id: raw.chain_id })
-            }
-            name if KINDS_TO_COME.contains(&name) => {
-                let error = kind.place.error("is not yet supported as a subscription");
-                self.errors
-                    .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
-                None
-            }
-            name => {
-                let known = KINDS.into_iter().chain(KINDS_TO_COME);
-                let error = kind
-                    .place
-                    .error("unknown kind of subscription")
-                    .with_nearest(name, known);
-                self.errors
-                    .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
-                None
-            }
+        let name = kind.value.as_str();
+        if name == "block" {
+            let raw = section.parse_all::<raw::BlockSubscription>(&mut self.errors)?;
+            return Some(Subscription::Block { chain_id: raw.chain_id });
         }
+        let error = match KINDS_TO_COME.contains(&name) {
+            true => kind.place.error("is not yet supported as a subscription"),
+            false => {
+                let known = KINDS.into_iter().chain(KINDS_TO_COME);
+                kind.place
+                    .error("unknown kind of subscription")
+                    .with_nearest(name, known)
+            }
+        };
+        self.errors
+            .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
+        None
     }
 
     fn check_subscribed_chains(&mut self, subscriptions: &[(Section, Subscription)], chains: &ChainRequests) {

@@ -1,7 +1,18 @@
-//! What the core promises, shown on real guests.
+//! What the core promises, one module a topic; where a guest takes part, it is a real one.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod config;
 mod contract;
+mod document;
 mod events;
 mod fixtures;
 mod loading;
+mod manifest;
+mod names;
 mod support;

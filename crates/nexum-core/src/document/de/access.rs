@@ -52,7 +52,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             return Err(serde::de::Error::custom("a value was asked for before its key"));
         };
         let key = KeyPath::Key(self.key, &entry.key);
-        seed.deserialize(Deserializer::node(self.context, &key, &entry.key, &entry.node))
+        let value = Deserializer::node(self.context, &key, &entry.key, &entry.node);
+        seed.deserialize(value).map_err(|error| value.place(error))
     }
 }
 

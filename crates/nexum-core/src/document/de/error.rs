@@ -8,6 +8,9 @@ use super::super::key::KeyPath;
 use super::super::tree::Span;
 use super::super::{ConfigError, Origin, key};
 
+/// The shortest content that is looked for in messages. Shorter ones are in every sentence, and no secrets.
+const SECRET_BYTES_MIN: usize = 4;
+
 /// An error of the deserializer. The innermost value that sees an unplaced one gives it its place.
 #[derive(Debug)]
 pub(in crate::document) enum Error {
@@ -43,6 +46,44 @@ impl Problem {
             None => error,
         }
     }
+
+    /// The same problem without what a type may have repeated of `taken`, which came out of the environment.
+    pub(super) fn without(self: Box<Self>, taken: &[String]) -> Box<Self> {
+        let told = |content: &String| {
+            content.len() >= SECRET_BYTES_MIN
+                && (self.message.contains(content) || self.hint.as_ref().is_some_and(|hint| hint.contains(content)))
+        };
+        if self.foreign && taken.iter().any(told) {
+            return Box::new(Self {
+                message: "is not accepted".to_owned(),
+                ..Self::default()
+            });
+        }
+        self
+    }
+
+    /// The same problem with `shown` wherever a type repeated `text`.
+    pub(super) fn with_shown(mut self: Box<Self>, text: &str, shown: &str) -> Box<Self> {
+        if self.foreign && text.len() >= SECRET_BYTES_MIN {
+            self.message = self.message.replace(text, shown);
+            self.hint = self.hint.map(|hint| hint.replace(text, shown));
+        }
+        self
+    }
+
+    /// That `key` is not one of `known`.
+    pub(super) fn unknown_key(key: &str, known: &'static [&'static str]) -> Self {
+        Self {
+            message: "unknown key".to_owned(),
+            nearest: key::nearest(key, known.iter().copied()).map(str::to_owned),
+            hint: Some(match known {
+                [] => "there are no keys here".to_owned(),
+                known => format!("known keys: {}", known.join(", ")),
+            }),
+            child: Some(key.to_owned()),
+            foreign: false,
+        }
+    }
 }
 
 impl Error {
@@ -53,28 +94,6 @@ impl Error {
             ..Problem::default()
         }
         .into()
-    }
-
-    /// The same error without what a type may have repeated of `taken`.
-    pub(super) fn without(self, taken: &[String]) -> Self {
-        match self {
-            Self::Unplaced(problem) if problem.foreign && !taken.is_empty() => {
-                let repeats = taken
-                    .iter()
-                    .any(|content| !content.is_empty() && problem.message.contains(content));
-                let message = if repeats {
-                    "is not accepted".to_owned()
-                } else {
-                    problem.message
-                };
-                Problem {
-                    message,
-                    ..Problem::default()
-                }
-                .into()
-            }
-            error => error,
-        }
     }
 
     fn of_child(child: &str, message: &str) -> Self {
@@ -141,17 +160,7 @@ impl de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Problem {
-            message: "unknown key".to_owned(),
-            nearest: key::nearest(field, expected.iter().copied()).map(str::to_owned),
-            hint: Some(match expected {
-                [] => "there are no keys here".to_owned(),
-                known => format!("known keys: {}", known.join(", ")),
-            }),
-            child: Some(field.to_owned()),
-            foreign: false,
-        }
-        .into()
+        Problem::unknown_key(field, expected).into()
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -1,0 +1,193 @@
+//! `nexum.toml`.
+
+use std::path::Path;
+
+use crate::document::report;
+use nexum_core::limits::Wishes;
+use nexum_core::manifest::{MANIFEST_BYTES_MAX, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription};
+
+fn parse(text: &str) -> Manifest {
+    Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap()
+}
+
+#[test]
+fn an_empty_file_asks_for_nothing() {
+    let manifest = parse("");
+    assert!(manifest.name.is_none() && manifest.component.is_none() && manifest.capabilities.is_none());
+    assert!(manifest.subscriptions.is_empty() && manifest.config.is_empty() && manifest.chains.required.is_empty());
+    assert_eq!(
+        (manifest.wishes, manifest.restart),
+        (
+            Wishes::default(),
+            Restart {
+                max_consecutive_failures: 10
+            }
+        )
+    );
+}
+
+#[test]
+fn every_key_is_read() {
+    let manifest = parse(
+        r#"
+        [module]
+        name = "block-logger"
+        version = "0.1.0"
+        component = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        [module.resources]
+        max_fuel_per_event = 1
+        max_memory_bytes = 65_536
+        max_event_deadline_ms = 3
+        max_table_elements = 4
+        max_instances = 5
+        max_log_records_per_event = 6
+        max_state_bytes = 7
+        [module.restart]
+        max_consecutive_failures = 3
+        [chains]
+        required = [1]
+        optional = [100]
+        [capabilities]
+        required = ["chain", "http"]
+        optional = ["cow"]
+        denied = ["identity"]
+        [capabilities.http]
+        allow = ["api.cow.fi"]
+        [[subscription]]
+        kind = "block"
+        chain_id = 1
+        [config]
+        threshold = 10
+        "#,
+    );
+    let wishes = Wishes {
+        fuel_per_event: Some(1),
+        memory_bytes: Some(65_536),
+        event_deadline_ms: Some(3),
+        table_elements: Some(4),
+        instances: Some(5),
+        log_records_per_event: Some(6),
+        state_bytes: Some(7),
+    };
+    assert_eq!(
+        (manifest.wishes, manifest.restart),
+        (
+            wishes,
+            Restart {
+                max_consecutive_failures: 3
+            }
+        )
+    );
+    assert_eq!(manifest.name.as_ref().map(|name| name.as_str()), Some("block-logger"));
+    assert_eq!(manifest.version.as_deref(), Some("0.1.0"));
+    assert_eq!(manifest.component, Some(nexum_core::names::Digest::of(b"")));
+    assert_eq!(
+        (
+            Vec::from_iter(manifest.chains.required),
+            Vec::from_iter(manifest.chains.optional)
+        ),
+        (vec![1], vec![100])
+    );
+    assert_eq!(manifest.subscriptions, [Subscription::Block { chain_id: 1 }]);
+    assert_eq!(manifest.config, [("threshold".to_owned(), "10".to_owned())]);
+    let capabilities = manifest.capabilities.unwrap();
+    let names = |names: &[nexum_core::document::Placed<String>]| {
+        names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&capabilities.required), ["chain", "http"]);
+    assert_eq!(
+        (names(&capabilities.optional), names(&capabilities.denied)),
+        (vec!["cow".to_owned()], vec!["identity".to_owned()])
+    );
+    assert_eq!(capabilities.settings["http"].key(), "capabilities.http");
+}
+
+#[test]
+fn without_a_chains_table_the_subscribed_chains_are_required() {
+    let manifest = parse("[[subscription]]\nkind = \"block\"\nchain_id = 5");
+    assert_eq!(Vec::from_iter(manifest.chains.required), [5]);
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_what_may_help() {
+    let subscriptions = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n".repeat(2);
+    let cases = [
+        "[modul]\nname = \"x\"",
+        "module = 1",
+        "[module]\nname = \"\"\nversion = \"\"",
+        "[module]\nversion = \"\"\n[module.resources]\nmax_memory = 1\nmax_fuel_per_event = 0\n[module.restart]\nmax_consecutive_failures = 0",
+        "[module.resources]\nmax_memory_bytes = 65_535\nmax_instances = 0\nmax_log_records_per_event = 0",
+        "[module]\ncomponent = \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "[chains]\nrequired = [1, 2]\noptional = [2]",
+        "[chains]\nrequired = \"mainnet\"",
+        "[chains]\nrequires = [1]",
+        "[capabilities]\nrequired = [\"chain\", \"http\"]\noptional = [\"http\"]\ndenied = [\"chain\", \"chain\"]",
+        "[capabilities]\nrequird = [\"chain\"]",
+        "[capabilities]\nrequired = \"chain\"",
+        "[capabilities]\nrequired = [1]",
+        "[capabilities.http]\nallow = [\"host\"]",
+        "[[subscription]]\nchain_id = 1",
+        "[[subscription]]\nkind = \"log\"\nchain_id = 1",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"",
+        "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"message\"",
+        "[[subscription]]\nkind = \"blok\"\nchain_id = 1",
+        "[[subscription]]\nkind = 1",
+        "[[subscription]]\nkind = \"block\"",
+        "[[subscription]]\nkind = \"block\"\nchain = 1",
+        "[subscription]\nkind = \"block\"",
+        "[chains]\nrequired = [1]\n[[subscription]]\nkind = \"block\"\nchain_id = 5",
+        subscriptions.as_str(),
+        "[config]\nlist = [1]\nsecret = \"${HOME}\"\nfallback = \"${HOME:-x}\"",
+    ];
+    let parse = |text: &str| Manifest::parse(Path::new("nexum.toml"), text.as_bytes());
+    let report = report(cases.map(|text| (text.replace('\n', "⏎"), parse(text))));
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_manifest_has_no_more_subscriptions_than_the_bound() {
+    let text = |count: usize| {
+        (0..count)
+            .map(|id| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\n"))
+            .collect::<String>()
+    };
+    assert_eq!(parse(&text(SUBSCRIPTIONS_MAX)).subscriptions.len(), SUBSCRIPTIONS_MAX);
+    assert!(Manifest::parse(Path::new("nexum.toml"), text(SUBSCRIPTIONS_MAX + 1).as_bytes()).is_err());
+}
+
+#[test]
+fn a_manifest_of_ten_megabytes_is_refused_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nexum.toml");
+    std::fs::write(&path, vec![b'#'; 10 << 20]).unwrap();
+    let errors = Manifest::load(&path).unwrap_err();
+    assert!(
+        errors
+            .to_string()
+            .ends_with(&format!("nexum.toml: is larger than {MANIFEST_BYTES_MAX} bytes")),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_capabilitys_place_serves_for_a_later_error() {
+    let capabilities = parse("[capabilities]\nrequired = [\"chain\",\n  \"chian\"]")
+        .capabilities
+        .unwrap();
+    let unknown = &capabilities.required[1];
+    let error = unknown
+        .place
+        .error("unknown capability")
+        .with_nearest(&unknown.value, ["chain", "http"]);
+    insta::assert_snapshot!(
+        error,
+        @r#"nexum.toml:3:3: capabilities.required[1]: unknown capability, found "chian", the nearest known one is chain"#
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        let _ = Manifest::parse(Path::new("nexum.toml"), &bytes);
+    }
+}
