@@ -48,7 +48,10 @@ enum Task {
     /// Run every test, getting what they need first.
     Test,
     /// Check all that must hold before a change is accepted.
-    Ci,
+    Ci {
+        /// Which steps; all of them when none is named.
+        steps: Vec<String>,
+    },
     /// Make the compiler for guests, if the active one cannot build them.
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
@@ -64,7 +67,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo { blocks } => demo::run(blocks),
         Task::Test => test::run(),
-        Task::Ci => ci::run(),
+        Task::Ci { steps } => ci::run(&steps),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Guests { names } => guests::build(&names),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
