@@ -121,8 +121,22 @@ fn trailing_space(word: &str) -> &str {
 
 impl<'de> Deserialize<'de> for EndpointUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        // A visitor, so that the error is one about this value.
+        deserializer.deserialize_str(UrlVisitor)
+    }
+}
+
+struct UrlVisitor;
+
+impl de::Visitor<'_> for UrlVisitor {
+    type Value = EndpointUrl;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URL or the path of an ipc socket")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<EndpointUrl, E> {
+        EndpointUrl::parse(text).map_err(E::custom)
     }
 }
 

@@ -5,8 +5,7 @@ use serde_json::json;
 
 use crate::support::{CHAIN, Following, chains};
 
-/// Returns what the call data holds: PUSH0 CALLDATASIZE ... REVERT would need an assembler; the init code of an `eth_call`
-/// without `to` is run as it is. This one stores 0xab and reverts with the last byte of the word.
+/// Init code, which an `eth_call` without `to` runs as it is: stores 0xab as a word and reverts with its last byte.
 const REVERTING_CODE: &str = "0x60ab5f526001601ffd";
 
 struct Real {

@@ -2,6 +2,7 @@ use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_host_chain::{METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
 use nexum_testing::{Answer, Node};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{CHAIN, chains, config};
 
@@ -261,7 +262,7 @@ async fn a_request_that_is_not_answered_times_out() {
     node.on("eth_call", |_| Answer::Hang);
     for url in [node.http_url(), node.ws_url()] {
         let mut config = config(&url);
-        config.request_timeout_ms = 50;
+        config.request_timeout_ms = 250;
         let chains = nexum_host_chain::Chains::new([config]);
         let error = chains
             .request(CHAIN, "eth_call", "[]")
@@ -269,7 +270,7 @@ async fn a_request_that_is_not_answered_times_out() {
             .unwrap_err()
             .to_host_error();
         assert_eq!(error.kind, HostErrorKind::Timeout);
-        assert_eq!(error.message, "the endpoint did not answer within 50 ms");
+        assert_eq!(error.message, "the endpoint did not answer within 250 ms");
         chains.request(CHAIN, "eth_blockNumber", "[]").await.unwrap();
     }
 }
@@ -323,4 +324,38 @@ async fn an_endpoint_that_refuses_ws_says_why() {
     node.refuse_ws(Some(401));
     let error = eth_call(&node.ws_url()).await.unwrap_err();
     assert_eq!((error.kind, error.code), (HostErrorKind::Unavailable, 401));
+}
+
+/// Says its chain id, and then nothing but the beginning of one answer. Returns how much of it was taken.
+async fn endless(listener: tokio::net::UnixListener) -> usize {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = [0; 4_096];
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    stream
+        .write_all(br#"{"jsonrpc":"2.0","id":0,"result":"0xaa36a7"}"#)
+        .await
+        .unwrap();
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    stream
+        .write_all(br#"{"jsonrpc":"2.0","id":1,"result":""#)
+        .await
+        .unwrap();
+    let mut taken = 0;
+    while let Ok(written) = stream.write(&[b'a'; 65_536]).await {
+        taken += written;
+    }
+    taken
+}
+
+#[tokio::test]
+async fn an_ipc_answer_over_the_bound_is_not_taken_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("node.ipc");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let mut config = config(path.to_str().unwrap());
+    config.response_bytes_max = 1_024 * 1_024;
+    let chains = nexum_host_chain::Chains::new([config]);
+    let (taken, answer) = tokio::join!(endless(listener), chains.request(CHAIN, "eth_call", "[]"));
+    assert_eq!(answer.unwrap_err().to_host_error().kind, HostErrorKind::Unavailable);
+    assert!(taken < 4 * 1_024 * 1_024, "{taken} bytes were taken");
 }
