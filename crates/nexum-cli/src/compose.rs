@@ -77,6 +77,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURE: Option<&str> = Some("chain");
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let chains = Chains::from_sections(&config.chains)?;
@@ -94,6 +95,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURE: Option<&str> = None;
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         let error = |section: &nexum_core::document::Section| {
@@ -102,6 +104,11 @@ mod chain {
         };
         ConfigErrors::check(config.chains.values().map(error).collect())
     }
+}
+
+/// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
+pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
+    chain::SILENCED_LOG_TARGETS.iter().copied()
 }
 
 /// The version with the features that are compiled in.

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alloy_primitives::{B256, U64};
+use alloy_provider::network::Ethereum;
+use alloy_provider::{DynProvider, Provider, RootProvider};
 use alloy_pubsub::RawSubscription;
 use alloy_rpc_client::RpcClient;
 use nexum_core::event::ChainId;
@@ -51,11 +53,11 @@ pub(crate) struct Endpoint {
     refuses_batches: AtomicBool,
 }
 
-/// A client, and what is known of it.
+/// A provider, and what is known of it.
 #[derive(Clone, Debug)]
 struct Connection {
-    client: RpcClient,
-    /// Set once it has died. An http client does not.
+    provider: DynProvider,
+    /// Set once it has died. One over http does not.
     dead: Arc<AtomicBool>,
     /// How many bytes of requests have been abandoned on it.
     abandoned_bytes: Arc<AtomicUsize>,
@@ -128,7 +130,8 @@ impl Endpoint {
         }
         self.within_timeout(async {
             let connection = self.connect().await?;
-            let frontend = connection.client.pubsub_frontend().ok_or(RequestError::Internal)?;
+            let client = connection.provider.client();
+            let frontend = client.pubsub_frontend().ok_or(RequestError::Internal)?;
             frontend.set_channel_size(HEADS_BUFFERED_MAX);
             let params = to_raw_value(&["newHeads"]).map_err(|_| RequestError::Internal)?;
             let answer = self.call(&connection, &("eth_subscribe".into(), params)).await?;
@@ -162,10 +165,7 @@ impl Endpoint {
     async fn call(&self, connection: &Connection, request: &Request) -> Result<Box<RawValue>, RequestError> {
         let (method, params) = request;
         let flight = Flight::new(connection, params.get().len());
-        let answer = connection
-            .client
-            .request::<&RawValue, Box<RawValue>>(method.clone(), params)
-            .await;
+        let answer = connection.provider.raw_request_dyn(method.clone(), params).await;
         flight.landed();
         answer.map_err(|error| RequestError::from_alloy(error, &self.url))
     }
@@ -173,7 +173,7 @@ impl Endpoint {
     async fn call_batch(&self, requests: &[Request]) -> Result<Vec<Result<Box<RawValue>, RequestError>>, RequestError> {
         let connection = self.connect().await?;
         let failed = |error| RequestError::from_alloy(error, &self.url);
-        let mut batch = connection.client.new_batch();
+        let mut batch = connection.provider.client().new_batch();
         let mut waiters = Vec::with_capacity(requests.len());
         for (method, params) in requests {
             waiters.push(
@@ -255,7 +255,7 @@ impl Endpoint {
             Address::Ipc(path) => self.dial(ConnectOnce::ipc(path, bytes_max, &dead)).await?,
         };
         let connection = Connection {
-            client,
+            provider: RootProvider::<Ethereum>::new(client).erased(),
             dead,
             abandoned_bytes: Arc::default(),
         };
