@@ -13,7 +13,7 @@ use alloy_primitives::{B256, U64};
 use alloy_provider::network::Ethereum;
 use alloy_provider::{DynProvider, Provider, RootProvider};
 use alloy_pubsub::RawSubscription;
-use alloy_rpc_client::RpcClient;
+use alloy_rpc_client::{BatchRequest, RpcClient};
 use nexum_core::event::ChainId;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
@@ -173,7 +173,7 @@ impl Endpoint {
     async fn call_batch(&self, requests: &[Request]) -> Result<Vec<Result<Box<RawValue>, RequestError>>, RequestError> {
         let connection = self.connect().await?;
         let failed = |error| RequestError::from_alloy(error, &self.url);
-        let mut batch = connection.provider.client().new_batch();
+        let mut batch = BatchRequest::new(connection.provider.client());
         let mut waiters = Vec::with_capacity(requests.len());
         for (method, params) in requests {
             waiters.push(
