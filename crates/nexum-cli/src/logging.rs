@@ -16,7 +16,9 @@ use crate::report::{Refusal, Refusals};
 /// When the level is not a filter.
 pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
     // What comes later holds: no directive of the operator's can bring a silenced target back.
-    let silenced: String = compose::silenced_log_targets().map(|target| format!(",{target}=off")).collect();
+    let silenced: String = compose::silenced_log_targets()
+        .map(|target| format!(",{target}=off"))
+        .collect();
     let filter = EnvFilter::try_new(format!("{}{silenced}", config.level)).map_err(|error| {
         let refusal = Refusal::new(format!("engine.log_level = {:?}: {error}", config.level));
         Refusals::from(refusal.with_hint("name a level (`info`) or directives (`info,nexum=debug`)"))

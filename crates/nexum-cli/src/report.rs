@@ -118,13 +118,15 @@ impl From<ConfigErrors> for Refusals {
     }
 }
 
-/// A table whose columns line up and which keeps within the terminal.
+/// A table whose columns line up and which keeps within the terminal. Without a header it lists keys and values.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
     table
 }
 

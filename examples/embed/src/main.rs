@@ -18,7 +18,7 @@ use nexum_core::loader::{Candidate, Loader};
 use nexum_core::runner::ModuleStatus;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
-use nexum_host_chain::{ChainConfig, Chains};
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use tokio_util::sync::CancellationToken;
 
 use prices::Prices;
@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let blocks: u64 = blocks.parse().context("BLOCKS is a number")?;
 
-    let chains = Chains::new([ChainConfig::new(CHAIN_ID, rpc_url.parse()?)]);
+    let chains = Chains::new([ChainConfig::new(CHAIN_ID, EndpointUrl::parse(&rpc_url)?)]);
     let seams = Seams::system();
     let capabilities = Capabilities::ambient(seams.clone())
         .with(chains.capability())
@@ -44,15 +44,24 @@ async fn main() -> anyhow::Result<()> {
     let config = ModuleConfig::new(module);
     let candidate = loader.inspect(&config).map_err(|errors| anyhow!("{errors:?}"))?;
     let demand = Candidate::demand([&candidate]);
-    let engine = Engine::new(&EngineConfig { demand, ..EngineConfig::default() })?;
+    let engine = Engine::new(&EngineConfig {
+        demand,
+        ..EngineConfig::default()
+    })?;
     let module = loader.load(&engine, candidate).await?;
 
-    let mut supervisor = chains.sources().fold(Supervisor::new(Arc::new(MemoryStore::new())), Supervisor::source);
+    let mut supervisor = chains
+        .sources()
+        .fold(Supervisor::new(Arc::new(MemoryStore::new())), Supervisor::source);
     let status = supervisor.module(module);
     let stop = CancellationToken::new();
     let (report, ()) = tokio::join!(supervisor.run(stop.clone()), stop_after(&status, blocks, &stop));
     eprintln!("{} handled {} blocks", status.name(), status.handled());
-    if report?.failed() { Err(anyhow!("the module failed")) } else { Ok(()) }
+    if report?.failed() {
+        Err(anyhow!("the module failed"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Cancels the token once the module has handled so many events.

@@ -36,7 +36,10 @@ impl Dir {
 
     /// Puts a guest here, without its manifest.
     fn guest(&self, name: &str) -> PathBuf {
-        self.write(&format!("{name}.wasm"), std::fs::read(guests::component(name)).expect("a guest"))
+        self.write(
+            &format!("{name}.wasm"),
+            std::fs::read(guests::component(name)).expect("a guest"),
+        )
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -64,6 +67,10 @@ impl Ran {
             let text = String::from_utf8(bytes).expect("UTF-8");
             text.replace(&dir.display().to_string(), "<dir>")
         };
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }

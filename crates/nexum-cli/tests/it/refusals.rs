@@ -22,8 +22,15 @@ fn refuses_files_that_are_no_modules() {
     dir.write("random.wasm", [0x5a; 4_096]);
     dir.write("empty.wasm", b"");
     std::fs::create_dir(dir.path().join("directory.wasm")).expect("a directory");
-    let files =
-        ["truncated.wasm", "core.wasm", "other-world.wasm", "random.wasm", "empty.wasm", "directory.wasm", "missing.wasm"];
+    let files = [
+        "truncated.wasm",
+        "core.wasm",
+        "other-world.wasm",
+        "random.wasm",
+        "empty.wasm",
+        "directory.wasm",
+        "missing.wasm",
+    ];
     for file in files {
         for command in ["check", "run"] {
             let said = refused(&dir, &[command, file]);
@@ -50,7 +57,10 @@ fn refuses_manifests_that_make_no_sense() {
         ("large", large.into()),
         ("not-utf8", not_utf8),
         ("capitals", capitals.into()),
-        ("unknown", b"[modul]\nname = \"x\"\n[[subscription]]\nkind = \"blok\"\nchain_id = 1\n".to_vec()),
+        (
+            "unknown",
+            b"[modul]\nname = \"x\"\n[[subscription]]\nkind = \"blok\"\nchain_id = 1\n".to_vec(),
+        ),
     ];
     let mut said = String::new();
     for (name, manifest) in manifests {
@@ -69,8 +79,14 @@ fn refuses_configurations_that_make_no_sense() {
         ("unknown section", "[chain.1]\nrpc_url = \"http://localhost\"\n"),
         ("absent capability", "[cow.1]\nurl = \"http://localhost\"\n"),
         ("bad url", "[chains.1]\nrpc_url = \"htp://user:secret@node/key\"\n"),
-        ("unset variable", "[chains.1]\nrpc_url = \"https://node/${NEXUM_TEST_UNSET}\"\n"),
-        ("bad level", "[engine]\nlog_level = \"=\"\n[[modules]]\npath = \"x.wasm\"\n"),
+        (
+            "unset variable",
+            "[chains.1]\nrpc_url = \"https://node/${NEXUM_TEST_UNSET}\"\n",
+        ),
+        (
+            "bad level",
+            "[engine]\nlog_level = \"=\"\n[[modules]]\npath = \"x.wasm\"\n",
+        ),
     ] {
         dir.write("engine.toml", config);
         said += &format!("== {name}\n{}", refused(&dir, &["run"]));

@@ -22,7 +22,10 @@ fn read_until(child: &mut Child, found: impl Fn(&[String]) -> bool) -> Vec<Strin
 }
 
 fn terminate(child: &Child) {
-    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill");
     assert!(sent.success());
 }
 
@@ -37,16 +40,28 @@ fn config(rpc_url: &str, module: &str) -> String {
 fn handles_blocks_and_stops(rpc_url: &str, anvil: &Anvil) {
     let dir = Dir::new();
     dir.write("engine.toml", config(rpc_url, "block-logger"));
-    let mut child =
-        dir.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    let lines = read_until(&mut child, |lines| lines.iter().any(|line| line.contains("event handled")));
+    let mut child = dir
+        .command(&["run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let lines = read_until(&mut child, |lines| {
+        lines.iter().any(|line| line.contains("event handled"))
+    });
     anvil.mine(1);
     terminate(&child);
     let ended = child.wait_with_output().expect("an end");
     assert_eq!(ended.status.code(), Some(0), "{lines:#?}");
-    let record = lines.iter().find(|line| line.contains("base fee")).expect("the module's record");
+    let record = lines
+        .iter()
+        .find(|line| line.contains("base fee"))
+        .expect("the module's record");
     let record: serde_json::Value = serde_json::from_str(record).expect("JSON");
-    assert_eq!((&record["module"], &record["chain"]), (&"block-logger".into(), &11_155_111.into()));
+    assert_eq!(
+        (&record["module"], &record["chain"]),
+        (&"block-logger".into(), &11_155_111.into())
+    );
     assert!(record["block"].is_u64() && record["event"].is_string(), "{record}");
     // Not even at the finest level does the key in the URL show.
     assert!(!lines.iter().any(|line| line.contains("very-secret-key")), "{lines:#?}");
@@ -69,15 +84,30 @@ fn runs_on_ws_until_terminated() {
 #[test]
 fn a_table_says_what_is_about_to_run() {
     let dir = Dir::new();
-    dir.write("engine.toml", config("http://127.0.0.1:9/very-secret-key", "block-logger").replace("\"json\"", "\"pretty\""));
-    let mut child =
-        dir.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    read_until(&mut child, |lines| lines.iter().any(|line| line.contains("modules are loaded")));
+    dir.write(
+        "engine.toml",
+        config("http://127.0.0.1:9/very-secret-key", "block-logger").replace("\"json\"", "\"pretty\""),
+    );
+    let mut child = dir
+        .command(&["run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    read_until(&mut child, |lines| {
+        lines.iter().any(|line| line.contains("modules are loaded"))
+    });
     terminate(&child);
     let ended = child.wait_with_output().expect("an end");
     let table = String::from_utf8(ended.stdout).expect("UTF-8");
     assert_eq!(ended.status.code(), Some(0), "{table}");
-    for part in ["MODULE", "block-logger", "chain, clock, logging", "blocks of 11155111", "http://127.0.0.1:9"] {
+    for part in [
+        "MODULE",
+        "block-logger",
+        "chain, clock, logging",
+        "blocks of 11155111",
+        "http://127.0.0.1:9",
+    ] {
         assert!(table.contains(part), "{part}: {table}");
     }
     assert!(!table.contains("very-secret-key"), "{table}");
@@ -99,7 +129,11 @@ fn a_second_start_compiles_nothing() {
     let anvil = Anvil::start();
     dir.write("engine.toml", config(&anvil.http_url(), "bad-init"));
     let cached = |ran: &str| {
-        let loaded = ran.lines().find(|line| line.contains("modules are loaded")).expect("the record").to_owned();
+        let loaded = ran
+            .lines()
+            .find(|line| line.contains("modules are loaded"))
+            .expect("the record")
+            .to_owned();
         let loaded: serde_json::Value = serde_json::from_str(&loaded).expect("JSON");
         (loaded["cached"].as_u64(), loaded["compiled"].as_u64())
     };

@@ -76,10 +76,7 @@ const HOST_INTERFACES: &[(&str, &[&str])] = &[
             "log: func(level: level, message: string)",
         ],
     ),
-    (
-        "clock",
-        &["now-ms: func() -> u64", "monotonic-ns: func() -> u64"],
-    ),
+    ("clock", &["now-ms: func() -> u64", "monotonic-ns: func() -> u64"]),
     ("random", &["fill: func(len: u32) -> list<u8>"]),
     (
         "http",
@@ -147,7 +144,9 @@ fn parse() -> Resolve {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut resolve = Resolve::default();
     for package in ["nexum-host", "shepherd-cow"] {
-        resolve.push_dir(wit.join(package)).unwrap_or_else(|error| panic!("wit/{package}: {error:#}"));
+        resolve
+            .push_dir(wit.join(package))
+            .unwrap_or_else(|error| panic!("wit/{package}: {error:#}"));
     }
     resolve
 }
@@ -165,13 +164,20 @@ fn the_cow_package_is_the_contract() {
     check_package(&resolve, "shepherd:cow@0.2.0", COW_INTERFACES);
     let (_, imports, exports) = HOST_WORLDS[0];
     let mut imports: Vec<_> = imports.to_vec();
-    let after_interfaces = imports.iter().position(|import| import.starts_with("use ")).expect("types");
+    let after_interfaces = imports
+        .iter()
+        .position(|import| import.starts_with("use "))
+        .expect("types");
     imports.insert(after_interfaces, "shepherd:cow/cow-api@0.2.0");
     check_worlds(&resolve, "shepherd:cow@0.2.0", &[("shepherd", &imports, exports)]);
 }
 
 fn check_package(resolve: &Resolve, package: &str, expected: &[(&str, &[&str])]) {
-    let (_, found) = resolve.packages.iter().find(|(_, found)| found.name.to_string() == package).expect("the package");
+    let (_, found) = resolve
+        .packages
+        .iter()
+        .find(|(_, found)| found.name.to_string() == package)
+        .expect("the package");
     let names: Vec<_> = found.interfaces.keys().map(String::as_str).collect();
     let mut expected_names: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
     let mut sorted = names.clone();
@@ -181,20 +187,34 @@ fn check_package(resolve: &Resolve, package: &str, expected: &[(&str, &[&str])])
         let interface = &resolve.interfaces[found.interfaces[*name]];
         let types = interface.types.values().map(|id| define(resolve, *id));
         let functions = interface.functions.values().map(|function| describe(resolve, function));
-        assert_eq!(types.chain(functions).collect::<Vec<_>>(), *expected, "{package} {name}");
+        assert_eq!(
+            types.chain(functions).collect::<Vec<_>>(),
+            *expected,
+            "{package} {name}"
+        );
     }
 }
 
 fn check_worlds(resolve: &Resolve, package: &str, expected: &[(&str, &[&str], &[&str])]) {
-    let (_, found) = resolve.packages.iter().find(|(_, found)| found.name.to_string() == package).expect("the package");
+    let (_, found) = resolve
+        .packages
+        .iter()
+        .find(|(_, found)| found.name.to_string() == package)
+        .expect("the package");
     assert_eq!(found.worlds.len(), expected.len(), "the worlds of {package}");
     for (name, imports, exports) in expected {
         let world = &resolve.worlds[found.worlds[*name]];
         let list = |items: &dyn Fn() -> Vec<(WorldKey, WorldItem)>| {
-            items().iter().map(|(key, item)| item_text(resolve, key, item)).collect::<Vec<_>>()
+            items()
+                .iter()
+                .map(|(key, item)| item_text(resolve, key, item))
+                .collect::<Vec<_>>()
         };
         let owned = |items: &wit_parser::IndexMap<WorldKey, WorldItem>| {
-            items.iter().map(|(key, item)| (key.clone(), item.clone())).collect::<Vec<_>>()
+            items
+                .iter()
+                .map(|(key, item)| (key.clone(), item.clone()))
+                .collect::<Vec<_>>()
         };
         let mut found_imports = list(&|| owned(&world.imports));
         let mut expected_imports: Vec<_> = imports.iter().map(ToString::to_string).collect();
@@ -214,10 +234,21 @@ fn item_text(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> String {
 }
 
 fn describe(resolve: &Resolve, function: &Function) -> String {
-    assert!(matches!(function.kind, FunctionKind::Freestanding), "{} is a plain function", function.name);
-    let params: Vec<_> =
-        function.params.iter().map(|param| format!("{}: {}", param.name, refer(resolve, &param.ty))).collect();
-    let result = function.result.as_ref().map(|ty| format!(" -> {}", refer(resolve, ty))).unwrap_or_default();
+    assert!(
+        matches!(function.kind, FunctionKind::Freestanding),
+        "{} is a plain function",
+        function.name
+    );
+    let params: Vec<_> = function
+        .params
+        .iter()
+        .map(|param| format!("{}: {}", param.name, refer(resolve, &param.ty)))
+        .collect();
+    let result = function
+        .result
+        .as_ref()
+        .map(|ty| format!(" -> {}", refer(resolve, ty)))
+        .unwrap_or_default();
     format!("{}: func({}){result}", function.name, params.join(", "))
 }
 
@@ -231,7 +262,10 @@ fn define(resolve: &Resolve, id: wit_parser::TypeId) -> String {
     };
     match &ty.kind {
         TypeDefKind::Record(record) => {
-            let fields = record.fields.iter().map(|field| format!("{}: {}", field.name, refer(resolve, &field.ty)));
+            let fields = record
+                .fields
+                .iter()
+                .map(|field| format!("{}: {}", field.name, refer(resolve, &field.ty)));
             format!("record {name} {{ {} }}", join(fields))
         }
         TypeDefKind::Variant(variant) => {
@@ -242,11 +276,17 @@ fn define(resolve: &Resolve, id: wit_parser::TypeId) -> String {
             format!("variant {name} {{ {} }}", join(variant.cases.iter().map(case)))
         }
         TypeDefKind::Enum(cases) => {
-            format!("enum {name} {{ {} }}", join(cases.cases.iter().map(|case| case.name.clone())))
+            format!(
+                "enum {name} {{ {} }}",
+                join(cases.cases.iter().map(|case| case.name.clone()))
+            )
         }
         TypeDefKind::Type(Type::Id(used)) if ty.owner != resolve.types[*used].owner => {
             let from = owner(*used).expect("a type of an interface");
-            format!("use {name} = {from}.{}", resolve.types[*used].name.as_deref().expect("a name"))
+            format!(
+                "use {name} = {from}.{}",
+                resolve.types[*used].name.as_deref().expect("a name")
+            )
         }
         TypeDefKind::Type(aliased) => format!("type {name} = {}", refer(resolve, aliased)),
         kind => format!("type {name} = {}", structure(resolve, kind)),
@@ -278,7 +318,10 @@ fn structure(resolve: &Resolve, kind: &TypeDefKind) -> String {
         TypeDefKind::Tuple(tuple) => format!("tuple<{}>", join(tuple.types.iter().map(refer))),
         TypeDefKind::Result(result) => {
             let ok = result.ok.as_ref().map_or_else(|| "_".to_owned(), refer);
-            format!("result<{ok}, {}>", result.err.as_ref().map_or_else(|| "_".to_owned(), refer))
+            format!(
+                "result<{ok}, {}>",
+                result.err.as_ref().map_or_else(|| "_".to_owned(), refer)
+            )
         }
         TypeDefKind::Handle(Handle::Own(_) | Handle::Borrow(_)) => "handle".to_owned(),
         other => format!("{other:?}"),

@@ -60,7 +60,10 @@ fn refuse(test: &str, bytes: &[u8], manifest: Option<&str>, keys: &str) -> Strin
     let mut setup = Setup::new();
     setup.capabilities = crate::support::with_the_contract(setup.capabilities.with(TestStore));
     let config = setup.parse_config();
-    let errors = setup.loader(&config).inspect(&module_at(&path, keys)).expect_err("a refusal");
+    let errors = setup
+        .loader(&config)
+        .inspect(&module_at(&path, keys))
+        .expect_err("a refusal");
     render(&errors)
 }
 
@@ -76,7 +79,12 @@ fn an_import_that_was_not_granted_is_refused_by_name() {
     said += &refuse("denied", &bytes, Some("[capabilities]\ndenied = [\"chain\"]\n"), "");
     said += &refuse("absent", &bytes, Some(&asks("\"chain\"")), "");
     said += &refuse("no-table", &bytes, Some("[module]\nname = \"x\"\n"), "");
-    said += &refuse("ambient", &fixture("recorder"), Some("[capabilities]\ndenied = [\"logging\"]\n"), "");
+    said += &refuse(
+        "ambient",
+        &fixture("recorder"),
+        Some("[capabilities]\ndenied = [\"logging\"]\n"),
+        "",
+    );
     insta::assert_snapshot!(said);
 }
 
@@ -84,18 +92,30 @@ fn an_import_that_was_not_granted_is_refused_by_name() {
 fn a_capability_that_does_not_exist_is_refused_with_the_nearest() {
     let bytes = fixture("noop");
     let mut said = refuse("unknown", &bytes, Some(&asks("\"stor\", \"loging\"")), "");
-    said += &refuse("settings", &bytes, Some("[capabilities]\nrequired = [\"htp\"]\n[capabilities.htp]\nallow = []\n"), "");
+    said += &refuse(
+        "settings",
+        &bytes,
+        Some("[capabilities]\nrequired = [\"htp\"]\n[capabilities.htp]\nallow = []\n"),
+        "",
+    );
     said += &refuse("required-absent", &bytes, Some(&asks("\"messaging\"")), "");
     insta::assert_snapshot!(said);
 }
 
 #[test]
 fn a_capability_may_be_named_by_its_interface() {
-    let path = module_dir("by-interface", &fixture("trap-after-writes"), Some(&asks("\"local-store\"")));
+    let path = module_dir(
+        "by-interface",
+        &fixture("trap-after-writes"),
+        Some(&asks("\"local-store\"")),
+    );
     let mut setup = Setup::new();
     setup.capabilities = setup.capabilities.with(TestStore);
     let config = setup.parse_config();
-    let candidate = setup.loader(&config).inspect(&module_at(&path, "name = \"m\"")).expect("a candidate");
+    let candidate = setup
+        .loader(&config)
+        .inspect(&module_at(&path, "name = \"m\""))
+        .expect("a candidate");
     assert_eq!(candidate.grant.names().collect::<Vec<_>>(), ["logging", "store"]);
 }
 
@@ -103,8 +123,18 @@ fn a_capability_may_be_named_by_its_interface() {
 fn a_wrong_digest_is_refused() {
     let zeros = "0".repeat(64);
     let bytes = fixture("noop");
-    let mut said = refuse("digest-manifest", &bytes, Some(&format!("[module]\ncomponent = \"sha256:{zeros}\"\n")), "");
-    said += &refuse("digest-config", &bytes, Some("[capabilities]\n"), &format!("digest = \"sha256:{zeros}\""));
+    let mut said = refuse(
+        "digest-manifest",
+        &bytes,
+        Some(&format!("[module]\ncomponent = \"sha256:{zeros}\"\n")),
+        "",
+    );
+    said += &refuse(
+        "digest-config",
+        &bytes,
+        Some("[capabilities]\n"),
+        &format!("digest = \"sha256:{zeros}\""),
+    );
     let actual = nexum_core::names::Digest::of(&bytes).to_string();
     insta::assert_snapshot!(said.replace(&actual, "sha256:<actual>"));
 }
@@ -114,14 +144,22 @@ fn a_chain_that_is_not_configured_is_refused_unless_it_is_optional() {
     let bytes = fixture("noop");
     let subscription = "[[subscription]]\nkind = \"block\"\nchain_id = 5\n";
     let mut said = refuse("chain", &bytes, Some(subscription), "");
-    said += &refuse("chain-required", &bytes, Some("[chains]\nrequired = [7, 11155111]\n"), "");
+    said += &refuse(
+        "chain-required",
+        &bytes,
+        Some("[chains]\nrequired = [7, 11155111]\n"),
+        "",
+    );
     insta::assert_snapshot!(said);
 
     let manifest = format!("[capabilities]\n[chains]\noptional = [5]\n{subscription}");
     let path = module_dir("chain-optional", &bytes, Some(&manifest));
     let setup = Setup::new();
     let config = setup.parse_config();
-    let candidate = setup.loader(&config).inspect(&module_at(&path, "")).expect("a candidate");
+    let candidate = setup
+        .loader(&config)
+        .inspect(&module_at(&path, ""))
+        .expect("a candidate");
     assert_eq!((candidate.subscriptions.len(), candidate.warnings.len()), (0, 1));
 }
 
@@ -146,9 +184,17 @@ fn a_path_that_is_no_file_is_refused() {
     let config = setup.parse_config();
     let loader = setup.loader(&config);
     let mut said = render(&loader.inspect(&module_at(&dir, "")).expect_err("a refusal"));
-    said += &render(&loader.inspect(&module_at(&dir.join("missing.wasm"), "")).expect_err("a refusal"));
+    said += &render(
+        &loader
+            .inspect(&module_at(&dir.join("missing.wasm"), ""))
+            .expect_err("a refusal"),
+    );
     let manifest = format!("manifest = {:?}", dir.display().to_string());
-    said += &render(&loader.inspect(&module_at(&guests::component("noop"), &manifest)).expect_err("a refusal"));
+    said += &render(
+        &loader
+            .inspect(&module_at(&guests::component("noop"), &manifest))
+            .expect_err("a refusal"),
+    );
     insta::assert_snapshot!(said);
 }
 
@@ -180,11 +226,18 @@ async fn garbage_inside_a_component_is_refused_by_the_compiler() {
     let refused = match loader.inspect(&module_at(&path, "")) {
         Ok(candidate) => {
             let engine = setup.engine(nexum_core::loader::Candidate::demand([&candidate]));
-            loader.load(&engine, candidate).await.expect_err("a refusal").to_string()
+            loader
+                .load(&engine, candidate)
+                .await
+                .expect_err("a refusal")
+                .to_string()
         }
         Err(errors) => errors[0].to_string(),
     };
-    assert!(refused.contains("not a valid component") || refused.contains("does not compile"), "{refused}");
+    assert!(
+        refused.contains("not a valid component") || refused.contains("does not compile"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -92,7 +92,10 @@ pub(crate) struct SilentChain {
 
 impl Default for SilentChain {
     fn default() -> Self {
-        Self { asked: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self {
+            asked: Arc::default(),
+            gate: Arc::new(Semaphore::new(0)),
+        }
     }
 }
 
