@@ -27,11 +27,11 @@ mod bindings {
 use bindings::acme::prices::feed;
 
 /// Prices that every module of this program may read.
-pub struct Prices(Arc<BTreeMap<&'static str, u64>>);
+pub(crate) struct Prices(Arc<BTreeMap<&'static str, u64>>);
 
 impl Prices {
     /// A fixed list, in cents.
-    pub fn new(prices: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+    pub(crate) fn new(prices: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
         Self(Arc::new(prices.into_iter().collect()))
     }
 }

@@ -8,13 +8,15 @@ use nexum_testing::{Anvil, guests};
 use crate::Dir;
 
 /// Lines of the log until one satisfies the test, or all if none does.
-fn read_until(child: &mut Child, found: impl Fn(&[String]) -> bool) -> Vec<String> {
+fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
     let log = child.stderr.take().expect("a log");
     let mut reader = BufReader::new(log).lines();
-    while !found(&lines) {
-        let Some(line) = reader.next() else { break };
+    for line in reader.by_ref() {
         lines.push(line.expect("UTF-8"));
+        if lines.last().is_some_and(|line| found(line)) {
+            break;
+        }
     }
     // Goes on being read, so that the process can go on writing.
     std::thread::spawn(move || reader.for_each(drop));
@@ -29,15 +31,19 @@ fn terminate(child: &Child) {
     assert!(sent.success());
 }
 
+/// Everything that is on the way of a request, at the finest level; the compiler says too much there.
+const LEVEL: &str = "trace,cranelift=off,cranelift_codegen=off,cranelift_frontend=off,regalloc2=off,wasmtime=off,\
+                     wasmtime_environ=off,wasmtime_internal_cranelift=off,wasmtime_internal_cache=off";
+
 fn config(rpc_url: &str, module: &str) -> String {
     let path = guests::component(module).display().to_string();
     format!(
-        "[engine]\nlog_level = \"trace\"\nlog_format = \"json\"\n\
+        "[engine]\nlog_level = \"{LEVEL}\"\nlog_format = \"json\"\n\
          [chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {path:?}\n"
     )
 }
 
-fn handles_blocks_and_stops(rpc_url: &str, anvil: &Anvil) {
+async fn handles_blocks_and_stops(rpc_url: &str) {
     let dir = Dir::new();
     dir.write("engine.toml", config(rpc_url, "block-logger"));
     let mut child = dir
@@ -46,10 +52,7 @@ fn handles_blocks_and_stops(rpc_url: &str, anvil: &Anvil) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
-    let lines = read_until(&mut child, |lines| {
-        lines.iter().any(|line| line.contains("event handled"))
-    });
-    anvil.mine(1);
+    let lines = read_until(&mut child, |line| line.contains("event handled"));
     terminate(&child);
     let ended = child.wait_with_output().expect("an end");
     assert_eq!(ended.status.code(), Some(0), "{lines:#?}");
@@ -67,18 +70,18 @@ fn handles_blocks_and_stops(rpc_url: &str, anvil: &Anvil) {
     assert!(!lines.iter().any(|line| line.contains("very-secret-key")), "{lines:#?}");
 }
 
-#[test]
-fn runs_on_http_until_terminated() {
+#[tokio::test]
+async fn runs_on_http_until_terminated() {
     let anvil = Anvil::start();
-    anvil.mine(2);
-    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.http_url()), &anvil);
+    anvil.mine(2).await;
+    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.http_url())).await;
 }
 
-#[test]
-fn runs_on_ws_until_terminated() {
+#[tokio::test]
+async fn runs_on_ws_until_terminated() {
     let anvil = Anvil::start();
-    anvil.mine(2);
-    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.ws_url()), &anvil);
+    anvil.mine(2).await;
+    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.ws_url())).await;
 }
 
 #[test]
@@ -94,9 +97,7 @@ fn a_table_says_what_is_about_to_run() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
-    read_until(&mut child, |lines| {
-        lines.iter().any(|line| line.contains("modules are loaded"))
-    });
+    read_until(&mut child, |line| line.contains("modules are loaded"));
     terminate(&child);
     let ended = child.wait_with_output().expect("an end");
     let table = String::from_utf8(ended.stdout).expect("UTF-8");

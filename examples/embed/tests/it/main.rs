@@ -4,10 +4,10 @@ use std::process::Command;
 
 use nexum_testing::{Anvil, guests};
 
-#[test]
-fn runs_a_module_with_a_capability_of_its_own() {
+#[tokio::test]
+async fn runs_a_module_with_a_capability_of_its_own() {
     let anvil = Anvil::start();
-    anvil.mine(3);
+    anvil.mine(3).await;
     let module = guests::component("price-watch");
     let output = Command::new(env!("CARGO_BIN_EXE_embed"))
         .args([anvil.ws_url().as_str(), &module.display().to_string(), "1"])
