@@ -181,7 +181,8 @@ fn check_package(resolve: &Resolve, package: &str, expected: &[(&str, &[&str])])
     let names: Vec<_> = found.interfaces.keys().map(String::as_str).collect();
     let mut expected_names: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
     let mut sorted = names.clone();
-    (sorted.sort_unstable(), expected_names.sort_unstable());
+    sorted.sort_unstable();
+    expected_names.sort_unstable();
     assert_eq!(sorted, expected_names, "the interfaces of {package}");
     for (name, expected) in expected {
         let interface = &resolve.interfaces[found.interfaces[*name]];
@@ -219,7 +220,8 @@ fn check_worlds(resolve: &Resolve, package: &str, expected: &[(&str, &[&str], &[
         let mut found_imports = list(&|| owned(&world.imports));
         let mut expected_imports: Vec<_> = imports.iter().map(ToString::to_string).collect();
         // The order of a world's imports means nothing.
-        (found_imports.sort(), expected_imports.sort());
+        found_imports.sort();
+        expected_imports.sort();
         assert_eq!(found_imports, expected_imports, "the imports of {name}");
         assert_eq!(list(&|| owned(&world.exports)), *exports, "the exports of {name}");
     }

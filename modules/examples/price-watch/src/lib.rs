@@ -31,7 +31,13 @@ impl Guest for PriceWatch {
         let gas_price = chain::request(block.chain_id, "eth_gasPrice", "[]")?;
         let cents = latest("ETH").ok_or_else(|| unavailable("nobody knows what ETH costs"))?;
         let (euros, cents) = (cents / 100, cents % 100);
-        log(Level::Info, &format!("ETH costs {euros}.{cents:02} at block {}, gas {gas_price} wei", block.number));
+        log(
+            Level::Info,
+            &format!(
+                "ETH costs {euros}.{cents:02} at block {}, gas {gas_price} wei",
+                block.number
+            ),
+        );
         Ok(())
     }
 }
