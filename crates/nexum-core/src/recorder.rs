@@ -67,7 +67,7 @@ impl Recorder {
             state.written += 1;
             state.handler
         };
-        emit(&self.module, handler, level, &clean(message));
+        emit(&self.module, handler, level, message);
     }
 
     /// Gives the handler that begins its allowance.
@@ -138,9 +138,10 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     let id = event.map(tracing::field::display);
     let chain = event.map(|event| event.chain_id);
     let block = event.map(|event| event.position.number);
+    // The text is cleaned only if somebody listens: the macro leaves its arguments alone where nobody does.
     macro_rules! at {
         ($level:ident) => {
-            tracing::event!(target: "nexum::module", tracing::Level::$level, module, event = id, chain, block, "{message}")
+            tracing::event!(target: "nexum::module", tracing::Level::$level, module, event = id, chain, block, "{}", clean(message))
         };
     }
     match level {
