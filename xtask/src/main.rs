@@ -12,6 +12,7 @@
     reason = "a task runs on the machine's own clock and environment"
 )]
 
+mod bench;
 mod ci;
 mod demo;
 mod test;
@@ -52,6 +53,15 @@ enum Task {
         /// Which steps; all of them when none is named.
         steps: Vec<String>,
     },
+    /// Measure what nexum adds to its parts; see docs/performance.md.
+    Bench {
+        /// Which bench.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        name: Option<String>,
+        /// All of them, one after another.
+        #[arg(long)]
+        all: bool,
+    },
     /// Make the compiler for guests, if the active one cannot build them.
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
@@ -68,6 +78,7 @@ fn main() -> ExitCode {
         Task::Demo { blocks } => demo::run(blocks),
         Task::Test => test::run(),
         Task::Ci { steps } => ci::run(&steps),
+        Task::Bench { name, all: _ } => bench::run(name.as_deref()),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Guests { names } => guests::build(&names),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),

@@ -1,16 +1,24 @@
 //! A component file: read within bounds and looked into without compiling it or running any of it.
 
+mod needs;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Instance, Parser, Payload};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
 use crate::names::Digest;
+
+use needs::Counter;
 
 /// How large a component file may be: several times the largest that the common toolchains make (18 MB, with a Python
 /// interpreter inside).
 pub const COMPONENT_BYTES_MAX: u64 = 67_108_864;
+
+/// How deep modules and components may lie inside each other to be looked into: tools make two or three levels. What is
+/// deeper is left to the compiler.
+const NESTING_MAX: usize = 100;
 
 /// What the contract calls the world of modules that react to events.
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
@@ -37,8 +45,10 @@ pub struct Summary {
     pub exports: Vec<String>,
     /// Core instances that it makes.
     pub core_instances: u32,
-    /// Linear memories that its core modules define.
+    /// Linear memories that these have.
     pub memories: u32,
+    /// Tables that these have.
+    pub tables: u32,
     /// Bytes that these have at the start, together.
     pub memory_bytes_min: u64,
     /// Custom sections of the component and its core modules: name and size in bytes.
@@ -157,15 +167,17 @@ impl Summary {
     fn of(bytes: &[u8]) -> wasmparser::Result<Self> {
         let mut summary = Self::default();
         // Nested modules and components are read in place: only what is at depth 0 is the component's own interface.
-        let mut depth = 0_usize;
+        let mut counter = Counter::default();
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload? {
+            let payload = payload?;
+            counter.read(&payload)?;
+            let depth = counter.depth();
+            match payload {
                 Payload::Version {
                     encoding: Encoding::Module,
                     ..
                 } if depth == 0 => break,
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => break,
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         let import = import?;
@@ -186,23 +198,6 @@ impl Summary {
                         }
                     }
                 }
-                Payload::InstanceSection(section) => {
-                    for instance in section {
-                        if matches!(instance?, Instance::Instantiate { .. }) {
-                            summary.core_instances = summary.core_instances.saturating_add(1);
-                        }
-                    }
-                }
-                Payload::MemorySection(section) => {
-                    for memory in section {
-                        let memory = memory?;
-                        let page_bytes = 1_u64 << memory.page_size_log2.unwrap_or(16).min(16);
-                        summary.memories = summary.memories.saturating_add(1);
-                        summary.memory_bytes_min = summary
-                            .memory_bytes_min
-                            .saturating_add(memory.initial.saturating_mul(page_bytes));
-                    }
-                }
                 Payload::CustomSection(section) => {
                     summary
                         .custom_sections
@@ -211,6 +206,11 @@ impl Summary {
                 _ => {}
             }
         }
+        let needs = counter.needs();
+        summary.core_instances = needs.core_instances;
+        summary.memories = needs.memories;
+        summary.tables = needs.tables;
+        summary.memory_bytes_min = needs.memory_bytes_min;
         Ok(summary)
     }
 

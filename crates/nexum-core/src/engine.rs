@@ -112,26 +112,7 @@ impl Engine {
         let cache = config.cache_dir.as_deref().map(open_cache).transpose()?;
         let mut wasmtime_config = base_config();
         wasmtime_config.cache(cache.clone());
-        let (wasmtime, pooled) = match config.pooling {
-            Pooling::Auto => match with_pool(&wasmtime_config, &config.demand) {
-                Ok(engine) => (engine, true),
-                Err(error) => {
-                    tracing::info!(
-                        error = format_args!("{error:#}"),
-                        "the instance pool does not fit this machine: instances are made on demand"
-                    );
-                    (
-                        wasmtime::Engine::new(&wasmtime_config).map_err(EngineError::Wasmtime)?,
-                        false,
-                    )
-                }
-            },
-            Pooling::Off => (
-                wasmtime::Engine::new(&wasmtime_config).map_err(EngineError::Wasmtime)?,
-                false,
-            ),
-        };
-        maps::check(&config.demand, pooled)?;
+        let (wasmtime, pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
         tick(&wasmtime).map_err(EngineError::Thread)?;
         let compilers = Semaphore::new(available_parallelism().map_or(1, usize::from));
         Ok(Self {
@@ -168,7 +149,7 @@ impl Engine {
     /// # Errors
     ///
     /// When the component is not valid.
-    pub async fn compile(&self, digest: Digest, bytes: Vec<u8>) -> Result<Component, CompileError> {
+    pub async fn compile(&self, digest: Digest, bytes: Arc<Vec<u8>>) -> Result<Component, CompileError> {
         let cell = {
             let mut components = self.inner.components.lock().unwrap_or_else(PoisonError::into_inner);
             components.entry(digest).or_default().clone()
@@ -177,7 +158,7 @@ impl Engine {
         let compile = || async {
             // The semaphore is never closed.
             let _permit = self.inner.compilers.acquire().await;
-            let compiled = tokio::task::spawn_blocking(move || Component::new(&wasmtime, bytes)).await;
+            let compiled = tokio::task::spawn_blocking(move || Component::new(&wasmtime, &*bytes)).await;
             compiled.map_err(CompileError::Panicked)?.map_err(CompileError::Invalid)
         };
         cell.get_or_try_init(compile).await.cloned()
@@ -203,9 +184,34 @@ fn base_config() -> wasmtime::Config {
         .wasm_component_model(true)
         .consume_fuel(true)
         .epoch_interruption(true)
+        // An image that a memory is mapped from takes a file descriptor for each component and two more maps for each
+        // instance, of which a process has only so many; for guests of this size, copying the data is as fast.
+        .memory_init_cow(false)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     config
+}
+
+/// Sets wasmtime up with a pool if one is wanted and fits, and says whether it has one.
+fn allocate(
+    config: &wasmtime::Config,
+    demand: &Demand,
+    pooling: Pooling,
+) -> Result<(wasmtime::Engine, bool), EngineError> {
+    if pooling == Pooling::Auto {
+        // Without a pool the modules need more maps still.
+        maps::check(demand, true, pooling)?;
+        match with_pool(config, demand) {
+            Ok(engine) => return Ok((engine, true)),
+            Err(error) => tracing::info!(
+                error = format_args!("{error:#}"),
+                "the instance pool does not fit this machine: instances are made on demand"
+            ),
+        }
+    }
+    maps::check(demand, false, pooling)?;
+    let engine = wasmtime::Engine::new(config).map_err(EngineError::Wasmtime)?;
+    Ok((engine, false))
 }
 
 fn with_pool(config: &wasmtime::Config, demand: &Demand) -> wasmtime::Result<wasmtime::Engine> {

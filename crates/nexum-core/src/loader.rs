@@ -4,7 +4,7 @@ mod error;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -66,7 +66,7 @@ pub struct Candidate {
     pub restart: Restart,
     /// What the operator should know, though it keeps nothing from working.
     pub warnings: Vec<String>,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
 }
 
 /// A module that can be started, and started again without being compiled again.
@@ -98,6 +98,8 @@ pub struct Loader {
     seams: Seams,
     /// One linker for each set of capabilities: most modules share one.
     linkers: Mutex<HashMap<Vec<&'static str>, Linker<HostState>>>,
+    /// What candidates hold of their files until they are compiled: copies of one component hold one.
+    files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
 }
 
 impl Loader {
@@ -116,6 +118,7 @@ impl Loader {
             chains,
             seams,
             linkers: Mutex::default(),
+            files: Mutex::default(),
         }
     }
 
@@ -205,7 +208,18 @@ impl Loader {
             subscriptions,
             restart: manifest.restart,
             warnings,
-            bytes: file.bytes,
+            bytes: self.share(file.digest, file.bytes),
+        })
+    }
+
+    /// The content of a file, or an equal one that another candidate already holds.
+    fn share(&self, digest: Digest, bytes: Vec<u8>) -> Arc<Vec<u8>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = files.entry(digest).or_default();
+        held.upgrade().unwrap_or_else(|| {
+            let bytes = Arc::new(bytes);
+            *held = Arc::downgrade(&bytes);
+            bytes
         })
     }
 
@@ -291,9 +305,12 @@ impl Candidate {
     /// Counts what these candidates need of an engine.
     pub fn demand<'a>(candidates: impl IntoIterator<Item = &'a Self>) -> Demand {
         let mut demand = Demand::default();
-        candidates
-            .into_iter()
-            .for_each(|candidate| demand.add(&candidate.summary, &candidate.meta.limits));
+        let mut components = BTreeSet::new();
+        for candidate in candidates {
+            demand.add(&candidate.summary, &candidate.meta.limits);
+            components.insert(candidate.meta.digest.as_bytes());
+        }
+        demand.components = u32::try_from(components.len()).unwrap_or(u32::MAX);
         demand
     }
 }

@@ -74,7 +74,7 @@ impl Recorder {
             state.written += 1;
             state.handler
         };
-        emit(&self.module, handler, level, &clean(message));
+        emit(&self.module, handler, level, message);
     }
 
     /// Gives the handler that begins its allowance.
@@ -163,7 +163,7 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     let block = event.map(|event| event.position.number);
     macro_rules! at {
         ($level:ident) => {
-            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, "{message}")
+            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, "{}", clean(message))
         };
     }
     match level {

@@ -170,35 +170,35 @@ impl Runner {
         };
         let result = instance.on_event(id, advance.block_event()).await;
         self.status.set_memory(instance.memory_bytes());
-        let mut after = self.cursors.clone();
-        after.set(chain_id, position);
         match result {
+            Ok(writes) if writes.is_empty() => self.pass(chain_id, position),
             Ok(writes) => {
-                let undo = Some(Cursor { chain_id, position });
-                if !writes.is_empty() {
-                    self.commit(writes, after, undo).await?;
-                } else {
-                    self.cursors = after;
-                    self.cursors_moved = true;
-                }
-                self.failures_in_row = 0;
-                self.status.count_handled();
-                tracing::debug!(
-                    target: "nexum::event",
-                    module = self.module.meta.name.as_str(),
-                    event = %id,
-                    chain = chain_id,
-                    block = position.number,
-                    "event handled"
-                );
-                Ok(())
+                let mut after = self.cursors.clone();
+                after.set(chain_id, position);
+                self.commit(writes, after, Some(Cursor { chain_id, position })).await?;
             }
             Err(failure) => {
-                self.cursors = after;
-                self.cursors_moved = true;
-                self.failed(Handler::OnEvent(id), failure)
+                self.pass(chain_id, position);
+                return self.failed(Handler::OnEvent(id), failure);
             }
         }
+        self.failures_in_row = 0;
+        self.status.count_handled();
+        tracing::debug!(
+            target: "nexum::event",
+            module = self.module.meta.name.as_str(),
+            event = %id,
+            chain = chain_id,
+            block = position.number,
+            "event handled"
+        );
+        Ok(())
+    }
+
+    /// Moves a chain's cursor over an event that wrote nothing: it is committed with the next one that does.
+    fn pass(&mut self, chain_id: ChainId, position: Position) {
+        self.cursors.set(chain_id, position);
+        self.cursors_moved = true;
     }
 
     /// The blocks after `to` never happened: what they did is undone, and forgotten.

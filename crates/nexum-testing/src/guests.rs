@@ -69,7 +69,7 @@ fn leb128(mut length: usize) -> Vec<u8> {
 }
 
 /// The root of the work tree, in which `crates/nexum-testing` lies.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)

@@ -7,6 +7,7 @@
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: what was logged.
 //! - [`guests`]: the built guests of `modules/`.
+//! - [`bench`](mod@bench): figures of the benches, beside their bare part.
 //!
 //! Nothing here is in the shipped binary. Every failure is a panic with its reason, because a test cannot go on without
 //! what it asked for.
@@ -17,6 +18,7 @@
     reason = "a test helper that cannot do its work fails the test"
 )]
 
+pub mod bench;
 pub mod guests;
 
 pub use anvil::{Anvil, AnvilOptions};

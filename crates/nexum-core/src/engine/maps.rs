@@ -1,15 +1,21 @@
 //! The kernel's bound on memory maps, which thousands of instances run into before any other.
 
-use super::Demand;
+use super::pool::SPARE_MODULES;
+use super::{Demand, Pooling};
 
 /// Where Linux says how many memory maps a process may have.
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
 
-/// Memory maps of one module's instance, as measured with its stack after a first call.
-const MAPS_PER_MODULE_ON_DEMAND: u64 = 7;
-const MAPS_PER_MODULE_POOLED: u64 = 5;
+/// Maps of a fiber's stack: itself, and the page that guards its end.
+const MAPS_PER_STACK: u64 = 2;
+/// Maps of a linear memory: what is in use, and what is reserved behind it; a memory outside a pool also has its own guard
+/// before it.
+const MAPS_PER_MEMORY_POOLED: u64 = 2;
+const MAPS_PER_MEMORY_ON_DEMAND: u64 = 3;
+/// Maps of a compiled component: its code, and the data around it.
+const MAPS_PER_COMPONENT: u64 = 2;
 
-/// Maps that the process needs for everything else: code, libraries, threads, compiled components.
+/// Maps that the process needs for everything else: its own code, libraries, threads, the allocator's arenas.
 const MAPS_RESERVED: u64 = 2_048;
 
 /// The modules need more memory maps than the kernel gives a process.
@@ -22,45 +28,57 @@ pub struct MapsError {
     pub needed: u64,
     /// Maps that the kernel gives.
     pub allowed: u64,
-    pooled: bool,
+    /// Whether a pool, which needs fewer, could still be tried.
+    pool_is_off: bool,
 }
 
 impl MapsError {
     /// What the operator can do about it.
     pub fn hint(&self) -> String {
-        let pooling = if self.pooled {
-            ""
-        } else {
+        let pooling = if self.pool_is_off {
             "set `pooling = \"auto\"` under [engine], or "
+        } else {
+            ""
         };
         format!(
             "{pooling}raise the bound with `sysctl vm.max_map_count={}`, or run fewer modules",
-            self.needed * 2
+            self.needed.saturating_mul(2)
         )
     }
 }
 
 /// Refuses a demand that the kernel's bound cannot hold, so that nobody meets it as a failed instance.
-pub(super) fn check(demand: &Demand, pooled: bool) -> Result<(), MapsError> {
-    let Some(allowed) = std::fs::read_to_string(MAX_MAP_COUNT)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-    else {
+pub(super) fn check(demand: &Demand, pooled: bool, pooling: Pooling) -> Result<(), MapsError> {
+    let Some(allowed) = allowed() else {
         return Ok(());
     };
-    let per_module = if pooled {
-        MAPS_PER_MODULE_POOLED
-    } else {
-        MAPS_PER_MODULE_ON_DEMAND
-    };
-    let needed = u64::from(demand.modules) * per_module + MAPS_RESERVED;
+    let needed = needed(demand, pooled);
     if needed > allowed {
         return Err(MapsError {
             modules: demand.modules,
             needed,
             allowed,
-            pooled,
+            pool_is_off: pooling == Pooling::Off,
         });
     }
     Ok(())
+}
+
+/// The kernel's bound, where it has one.
+fn allowed() -> Option<u64> {
+    let text = std::fs::read_to_string(MAX_MAP_COUNT).ok()?;
+    text.trim().parse().ok()
+}
+
+fn needed(demand: &Demand, pooled: bool) -> u64 {
+    let (stacks, per_memory) = if pooled {
+        // A pool lays out all of its stacks at once.
+        (demand.modules.saturating_add(SPARE_MODULES), MAPS_PER_MEMORY_POOLED)
+    } else {
+        (demand.modules, MAPS_PER_MEMORY_ON_DEMAND)
+    };
+    u64::from(stacks) * MAPS_PER_STACK
+        + u64::from(demand.memories) * per_memory
+        + u64::from(demand.components) * MAPS_PER_COMPONENT
+        + MAPS_RESERVED
 }

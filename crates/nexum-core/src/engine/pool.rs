@@ -1,4 +1,7 @@
 //! How large a pool of instances has to be.
+//!
+//! Invariant: no module can use up another's place. The pool has as many places as all modules together can fill, because
+//! a component that needs more than the most that was counted is refused when it is compiled.
 
 use wasmtime::PoolingAllocationConfig;
 
@@ -10,10 +13,16 @@ use crate::limits::Limits;
 pub struct Demand {
     /// Modules, each with one instance at a time.
     pub modules: u32,
-    /// Core instances of all modules together.
-    pub core_instances: u32,
+    /// Different components among them.
+    pub components: u32,
     /// Linear memories of all modules together.
     pub memories: u32,
+    /// The most core instances of any module.
+    pub core_instances_max: u32,
+    /// The most linear memories of any module.
+    pub memories_max: u32,
+    /// The most tables of any module.
+    pub tables_max: u32,
     /// The largest memory bound of any module, in bytes.
     pub memory_bytes_max: u64,
     /// The largest bound on table elements of any module.
@@ -21,12 +30,16 @@ pub struct Demand {
 }
 
 impl Default for Demand {
+    /// No module, and room for what the common toolchains make of Rust or C.
     fn default() -> Self {
         let limits = Limits::default();
         Self {
             modules: 0,
-            core_instances: 0,
+            components: 0,
             memories: 0,
+            core_instances_max: limits.instances,
+            memories_max: 1,
+            tables_max: 4,
             memory_bytes_max: limits.memory_bytes,
             table_elements_max: limits.table_elements,
         }
@@ -34,34 +47,41 @@ impl Default for Demand {
 }
 
 /// Room in the pool beyond the modules that are known: for those that are added while the process runs.
-const SPARE_MODULES: u32 = 16;
-/// What a module outside the count may need; components of the common toolchains stay below.
-const SPARE_CORE_INSTANCES: u32 = 16;
-const SPARE_MEMORIES: u32 = 16;
+pub(super) const SPARE_MODULES: u32 = 16;
 
 /// The largest component's own bookkeeping that fits a slot: ten times that of a component with an interpreter inside.
 const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How large a linear memory can become, whatever the bound on a module's sum.
+const MEMORY_BYTES_MAX: u64 = 1 << 32;
+
 impl Demand {
-    /// Adds a module.
+    /// Adds a module. Whether its component is another than those before is for the caller to count.
     pub fn add(&mut self, summary: &Summary, limits: &Limits) {
         self.modules = self.modules.saturating_add(1);
-        self.core_instances = self.core_instances.saturating_add(summary.core_instances);
         self.memories = self.memories.saturating_add(summary.memories);
+        self.core_instances_max = self.core_instances_max.max(summary.core_instances);
+        self.memories_max = self.memories_max.max(summary.memories);
+        self.tables_max = self.tables_max.max(summary.tables);
         self.memory_bytes_max = self.memory_bytes_max.max(limits.memory_bytes);
         self.table_elements_max = self.table_elements_max.max(limits.table_elements);
     }
 
     pub(super) fn pool(&self) -> PoolingAllocationConfig {
         let modules = self.modules.saturating_add(SPARE_MODULES);
-        let core_instances = self.core_instances.saturating_add(SPARE_CORE_INSTANCES);
+        let memory_bytes = self.memory_bytes_max.min(MEMORY_BYTES_MAX);
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(modules)
             .total_stacks(modules)
-            .total_core_instances(core_instances)
-            .total_memories(self.memories.saturating_add(SPARE_MEMORIES))
-            .total_tables(core_instances.saturating_mul(2))
-            .max_memory_size(usize::try_from(self.memory_bytes_max).unwrap_or(usize::MAX))
+            .total_core_instances(modules.saturating_mul(self.core_instances_max))
+            .total_memories(modules.saturating_mul(self.memories_max))
+            .total_tables(modules.saturating_mul(self.tables_max))
+            .max_core_instances_per_component(self.core_instances_max)
+            .max_memories_per_component(self.memories_max)
+            .max_memories_per_module(self.memories_max)
+            .max_tables_per_component(self.tables_max)
+            .max_tables_per_module(self.tables_max)
+            .max_memory_size(usize::try_from(memory_bytes).unwrap_or(usize::MAX))
             .table_elements(usize::try_from(self.table_elements_max).unwrap_or(usize::MAX))
             .max_component_instance_size(INSTANCE_BYTES_MAX)
             .max_core_instance_size(INSTANCE_BYTES_MAX);

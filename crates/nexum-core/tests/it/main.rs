@@ -10,6 +10,7 @@
 mod config;
 mod contract;
 mod document;
+mod engine;
 mod events;
 mod fixtures;
 mod loading;

@@ -47,7 +47,7 @@ impl Setup {
             capabilities: Capabilities::ambient(seams),
             clock,
             store: Arc::new(MemoryStore::new()),
-            pooling: Pooling::Off,
+            pooling: Pooling::default(),
             config: String::new(),
             modules: Vec::new(),
         }

@@ -1,0 +1,314 @@
+//! The way of a block into a module and back, and of a host call, against the same in wasmtime alone.
+//!
+//! A sample is a row of events, each appended when all modules have handled the one before. Samples of both sides take
+//! turns, so that what else the machine does befalls both.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement runs on the machine's own clock, and cannot go on after a fault"
+)]
+
+mod common;
+
+use std::future::poll_fn;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use nexum_core::ambient::{Clock, Seams, SystemClock};
+use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_core::event::{Advance, ChainId};
+use nexum_core::limits::Limits;
+use nexum_core::log::EventLog;
+use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::source::{EventSource, SourceError};
+use nexum_core::store::MemoryStore;
+use nexum_core::supervisor::Supervisor;
+use nexum_testing::bench::{self, Figure, median};
+use nexum_testing::{TEST_CHAIN_ID, guests};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{ComponentType, Lift, Linker};
+
+use common::Bare;
+
+/// Pairs of samples; with those before them, which warm the caches, some seconds for each figure.
+const SAMPLES: usize = 500;
+const WARM_UP: usize = 50;
+/// Events in a sample, over all modules: some hundred microseconds, so that reading the clock costs nothing.
+const EVENTS_PER_SAMPLE: usize = 400;
+/// Host calls that one event makes.
+const CALLS_PER_EVENT: u64 = 1_000;
+
+/// What the host may add to a handler's call, and to a host call.
+const DISPATCH_US_OVER: f64 = 1.5;
+const HOST_CALL_US_OVER: f64 = 0.1;
+
+fn main() -> wasmtime::Result<()> {
+    let one_thread = Builder::new_current_thread().enable_all().build()?;
+    let two_threads = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut figures = Vec::new();
+    // With one module the wait for it would compete with it for the threads, so two threads get many.
+    for (name, runtime, modules) in [
+        ("block event, 1 module, one thread", &one_thread, 1),
+        ("block event, each of 100 modules, one thread", &one_thread, 100),
+        ("block event, each of 100 modules, two threads", &two_threads, 100),
+    ] {
+        let (median, baseline) = dispatch(runtime, modules)?;
+        figures.push(Figure::new(name, "us", median, baseline).at_most_over_baseline(DISPATCH_US_OVER));
+    }
+    for call in ["clock.now-ms", "logging.log"] {
+        let (median, baseline) = host_call(&one_thread, call == "logging.log")?;
+        figures.push(Figure::new(call, "us", median, baseline).at_most_over_baseline(HOST_CALL_US_OVER));
+    }
+    bench::publish("dispatch", &figures);
+    Ok(())
+}
+
+/// Microseconds for each module that handles a block: through the host, and bare.
+fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
+    let loading = common::load(
+        common::copies("noop", modules),
+        Seams::system(),
+        Limits::default(),
+        Pooling::Auto,
+    );
+    let mut host = Host::start(runtime, runtime.block_on(loading));
+    let alone = Bare::instances("noop", modules, Pooling::Auto, &[], |_| Ok(()));
+    let mut bare = runtime.block_on(alone)?;
+    let blocks = EVENTS_PER_SAMPLE.div_ceil(modules);
+    let numbers = vec![0; blocks];
+    let mut sample = || {
+        let through_host = host.sample(&numbers);
+        let alone = runtime.block_on(calls(&mut bare, &numbers))?;
+        let per_event = |took: Duration| took.as_secs_f64() * 1e6 / (blocks * modules) as f64;
+        Ok((per_event(through_host), per_event(alone)))
+    };
+    medians(&mut sample)
+}
+
+/// Microseconds for each host call: through a capability, and to a function that was linked by hand.
+fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
+    let config = if log {
+        vec![("call".to_owned(), "log".to_owned())]
+    } else {
+        Vec::new()
+    };
+    let mut module = ModuleConfig::new(guests::component("calls"));
+    module.config.clone_from(&config);
+    let clock = Arc::new(Unhurried::default());
+    let seams = Seams {
+        clock: clock.clone(),
+        ..Seams::system()
+    };
+    let limits = Limits {
+        log_records_per_event: u32::MAX,
+        ..Limits::default()
+    };
+    let loading = common::load(vec![module], seams, limits, Pooling::Auto);
+    let mut host = Host::start(runtime, runtime.block_on(loading));
+    let link = |linker: &mut Linker<()>| link_by_hand(linker, clock);
+    let mut bare = runtime.block_on(Bare::instances("calls", 1, Pooling::Auto, &config, link))?;
+    let (without, with) = ([0], [CALLS_PER_EVENT]);
+    let mut sample = || {
+        let through_host = host.sample(&with).saturating_sub(host.sample(&without));
+        let alone = runtime.block_on(calls(&mut bare, &with))?;
+        let alone = alone.saturating_sub(runtime.block_on(calls(&mut bare, &without))?);
+        let per_call = |took: Duration| took.as_secs_f64() * 1e6 / CALLS_PER_EVENT as f64;
+        Ok((per_call(through_host), per_call(alone)))
+    };
+    medians(&mut sample)
+}
+
+/// Takes pairs of samples and returns the median of each side.
+fn medians(sample: &mut dyn FnMut() -> wasmtime::Result<(f64, f64)>) -> wasmtime::Result<(f64, f64)> {
+    for _ in 0..WARM_UP {
+        sample()?;
+    }
+    let pairs: Vec<_> = (0..SAMPLES).map(|_| sample()).collect::<Result<_, _>>()?;
+    let (host, bare) = pairs.into_iter().unzip();
+    Ok((median(host), median(bare)))
+}
+
+/// Calls every instance with a block of each number.
+async fn calls(instances: &mut [Bare], numbers: &[u64]) -> wasmtime::Result<Duration> {
+    let blocks: Vec<_> = numbers.iter().map(|number| common::block(*number)).collect();
+    let start = Instant::now();
+    for block in &blocks {
+        for instance in instances.iter_mut() {
+            instance.on_event(block.block_event()).await?;
+        }
+    }
+    Ok(start.elapsed())
+}
+
+/// The host functions of `calls`, without a host.
+fn link_by_hand(linker: &mut Linker<()>, clock: Arc<dyn Clock>) -> wasmtime::Result<()> {
+    #[expect(dead_code, reason = "only the guest makes one")]
+    #[derive(Clone, Copy, ComponentType, Lift)]
+    #[component(enum)]
+    #[repr(u8)]
+    enum Level {
+        #[component(name = "trace")]
+        Trace,
+        #[component(name = "debug")]
+        Debug,
+        #[component(name = "info")]
+        Info,
+        #[component(name = "warn")]
+        Warn,
+        #[component(name = "error")]
+        Error,
+    }
+    linker
+        .instance("nexum:host/clock@0.2.0")?
+        .func_wrap("now-ms", move |_, ()| Ok((clock.now_ms(),)))?;
+    linker
+        .instance("nexum:host/logging@0.2.0")?
+        .func_wrap("log", |_, (level, message): (Level, String)| {
+            std::hint::black_box((level, message));
+            Ok(())
+        })
+}
+
+/// The machine's clock, whose monotonic time also goes on by itself, so that no rate is ever reached.
+#[derive(Debug, Default)]
+struct Unhurried {
+    clock: SystemClock,
+    steps: AtomicU64,
+}
+
+impl Clock for Unhurried {
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        const STEP_NS: u64 = 1_000_000;
+        self.clock.monotonic_ns() + self.steps.fetch_add(1, Ordering::Relaxed) * STEP_NS
+    }
+}
+
+/// A supervisor at work, and the way to have it handle blocks.
+struct Host<'a> {
+    runtime: &'a Runtime,
+    requests: mpsc::Sender<Request>,
+    _task: JoinSet<()>,
+}
+
+/// Blocks to be appended, and where to say how long the modules took.
+struct Request {
+    numbers: Vec<u64>,
+    took: oneshot::Sender<Duration>,
+}
+
+impl<'a> Host<'a> {
+    fn start(runtime: &'a Runtime, modules: Vec<nexum_core::loader::Module>) -> Self {
+        let (requests, queue) = mpsc::channel(1);
+        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
+        let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
+        let chain = Chain {
+            statuses,
+            requests: Mutex::new(queue),
+        };
+        let supervisor = supervisor.source(Arc::new(chain));
+        let mut task = JoinSet::new();
+        let run = async move {
+            let report = supervisor.run(CancellationToken::new()).await;
+            panic!("the host ended: {report:?}");
+        };
+        task.spawn_on(run, runtime.handle());
+        Self {
+            runtime,
+            requests,
+            _task: task,
+        }
+    }
+
+    /// How long it took until every module had handled all blocks.
+    fn sample(&mut self, numbers: &[u64]) -> Duration {
+        let (took, answer) = oneshot::channel();
+        let request = Request {
+            numbers: numbers.to_vec(),
+            took,
+        };
+        let ask = async {
+            let sent = self.requests.send(request).await;
+            assert!(sent.is_ok(), "the chain has ended");
+            answer.await.expect("an answer of the chain")
+        };
+        self.runtime.block_on(ask)
+    }
+}
+
+/// A chain that grows by a block when the bench says so, and by the next when all modules have handled that.
+#[derive(Debug)]
+struct Chain {
+    statuses: Vec<Arc<ModuleStatus>>,
+    requests: Mutex<mpsc::Receiver<Request>>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+impl Chain {
+    /// Waits at the back of the runtime's queue, without going to sleep: the cost of that is no part of the event's way.
+    async fn until(&self, holds: impl Fn(&ModuleStatus) -> bool) {
+        poll_fn(|context| {
+            if self.statuses.iter().all(|status| holds(status)) {
+                return Poll::Ready(());
+            }
+            let dead = |status: &Arc<ModuleStatus>| status.failed() > 0 || status.stage() == Stage::Dead;
+            assert!(!self.statuses.iter().any(dead), "a module failed");
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[async_trait]
+impl EventSource for Chain {
+    fn chain_id(&self) -> ChainId {
+        TEST_CHAIN_ID
+    }
+
+    fn describe(&self) -> String {
+        "a bench".to_owned()
+    }
+
+    async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
+        self.until(|status| status.stage() == Stage::Running).await;
+        let mut requests = self.requests.lock().await;
+        let mut appended = 0;
+        loop {
+            let request = tokio::select! {
+                request = requests.recv() => request,
+                () = stop.cancelled() => None,
+            };
+            let Some(request) = request else { return Ok(()) };
+            let blocks: Vec<_> = request.numbers.iter().map(|number| common::block(*number)).collect();
+            let start = Instant::now();
+            for block in blocks {
+                log.append(block);
+                appended += 1;
+                self.until(|status| status.handled() >= appended).await;
+            }
+            // The bench that asked may have failed meanwhile.
+            let _ = request.took.send(start.elapsed());
+        }
+    }
+
+    async fn replay(&self, _: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
+        Err(SourceError::new(TEST_CHAIN_ID, "a bench keeps no blocks"))
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs the benches, and says which of their aims were met.
+
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::{guests, paths, process};
+
+/// A bench, and what it needs.
+struct Bench {
+    name: &'static str,
+    package: &'static str,
+    guests: &'static [&'static str],
+}
+
+/// All of them, in the order in which `--all` runs them.
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "dispatch",
+        package: "nexum-core",
+        guests: &["calls", "noop"],
+    },
+    Bench {
+        name: "start",
+        package: "nexum-core",
+        guests: &["balance-watch"],
+    },
+    Bench {
+        name: "memory",
+        package: "nexum-core",
+        guests: &["noop"],
+    },
+];
+
+/// Runs the bench of this name, or all. Fails when one cannot be run, not when it misses an aim: how fast a machine is
+/// decides nothing about a change.
+pub(crate) fn run(name: Option<&str>) -> Result<()> {
+    let chosen: Vec<_> = BENCHES
+        .iter()
+        .filter(|bench| name.is_none_or(|name| name == bench.name))
+        .collect();
+    if chosen.is_empty() {
+        let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+        bail!(
+            "no bench is called {}; known are {}",
+            name.unwrap_or_default(),
+            known.join(", ")
+        );
+    }
+    for bench in chosen {
+        run_one(bench).with_context(|| format!("cannot run the bench {}", bench.name))?;
+    }
+    Ok(())
+}
+
+fn run_one(bench: &Bench) -> Result<()> {
+    let guests: Vec<String> = bench.guests.iter().map(|&guest| guest.to_owned()).collect();
+    guests::build(&guests)?;
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(paths::root());
+    cargo.args(["bench", "--locked", "--package", bench.package, "--bench", bench.name]);
+    process::run(&mut cargo)?;
+    let path = paths::root().join("target/bench").join(format!("{}.json", bench.name));
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let figures: Vec<Value> = serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+    let with_goal = figures.iter().filter(|figure| !figure["goal"].is_null());
+    let (met, missed): (Vec<_>, Vec<_>) = with_goal.partition(|figure| figure["met"] == true);
+    println!(
+        "{}: {} aims met, {} missed; {}",
+        bench.name,
+        met.len(),
+        missed.len(),
+        path.display()
+    );
+    Ok(())
+}
