@@ -74,14 +74,14 @@ async fn handles_blocks_and_stops(rpc_url: &str) {
 async fn runs_on_http_until_terminated() {
     let anvil = Anvil::start();
     anvil.mine(2).await;
-    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.http_url())).await;
+    handles_blocks_and_stops(&format!("{}/?key=very-secret-key", anvil.http_url())).await;
 }
 
 #[tokio::test]
 async fn runs_on_ws_until_terminated() {
     let anvil = Anvil::start();
     anvil.mine(2).await;
-    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.ws_url())).await;
+    handles_blocks_and_stops(&format!("{}/?key=very-secret-key", anvil.ws_url())).await;
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_table_says_what_is_about_to_run() {
         "block-logger",
         "chain, clock, logging",
         "blocks of 11155111",
-        "http://127.0.0.1:9",
+        "http://127.0.0.1",
     ] {
         assert!(table.contains(part), "{part}: {table}");
     }
