@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     demo, edges, paths, process, test,
@@ -19,29 +19,36 @@ const DEMO_BLOCKS: u64 = 3;
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 12] = [
-    ("format", format),
-    ("dependency edges", edges::check),
+const STEPS: [Step; 11] = [
+    ("fmt", fmt),
+    ("edges", edges::check),
+    ("typos", typos),
+    ("deny", deny),
     ("check", || cargo(&["check", "--locked"])),
-    ("check without features", || {
+    ("check-no-features", || {
         cargo(&["check", "--locked", "--no-default-features"])
     }),
     ("clippy", || clippy(&["--workspace", "--all-features"])),
-    ("clippy without features", || clippy(&["--no-default-features"])),
-    ("rustdoc", rustdoc),
-    ("tools", install_tools),
-    ("typos", || {
-        process::run(Command::new(tools::ensure(&TYPOS)?).current_dir(paths::root()))
-    }),
-    ("deny", deny),
+    ("clippy-no-features", || clippy(&["--no-default-features"])),
+    ("doc", doc),
     ("test", test::run),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
 ];
 
-/// Does every step until one fails, and tells how long each took.
-pub(crate) fn run() -> Result<()> {
+/// Does the steps of these names, or all, until one fails, and tells how long each took.
+pub(crate) fn run(names: &[String]) -> Result<()> {
+    for name in names {
+        ensure!(
+            STEPS.iter().any(|(step, _)| step == name),
+            "no step is called {name}; known are {}",
+            known()
+        );
+    }
     let mut durations = Vec::new();
-    let outcome = STEPS.iter().try_for_each(|(name, step)| {
+    let mut chosen = STEPS
+        .iter()
+        .filter(|(name, _)| names.is_empty() || names.iter().any(|chosen| chosen == name));
+    let outcome = chosen.try_for_each(|(name, step)| {
         println!("==> {name}");
         let begin = Instant::now();
         let outcome = step().with_context(|| format!("the step `{name}` failed"));
@@ -50,6 +57,10 @@ pub(crate) fn run() -> Result<()> {
     });
     print!("{}", table(&durations, outcome.is_ok()));
     outcome
+}
+
+fn known() -> String {
+    STEPS.map(|(name, _)| name).join(", ")
 }
 
 /// The steps that ran. Only the last can have failed.
@@ -65,7 +76,7 @@ fn table(durations: &[(&str, Duration)], all_passed: bool) -> String {
 }
 
 /// Every workspace of the tree: ours, the guests', the fuzz targets'.
-fn format() -> Result<()> {
+fn fmt() -> Result<()> {
     for manifest in ["Cargo.toml", "modules/Cargo.toml", "fuzz/Cargo.toml"] {
         if paths::root().join(manifest).exists() {
             cargo(&["fmt", "--all", "--check", "--manifest-path", manifest])?;
@@ -79,16 +90,14 @@ fn clippy(selection: &[&str]) -> Result<()> {
     cargo(&[&before, selection, &["--", "--deny=warnings"]].concat())
 }
 
-fn rustdoc() -> Result<()> {
+fn doc() -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["doc", "--locked", "--workspace", "--all-features", "--no-deps"]);
     process::run(cargo.current_dir(paths::root()).env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
-fn install_tools() -> Result<()> {
-    [&DENY, &TYPOS]
-        .into_iter()
-        .try_for_each(|tool| tools::ensure(tool).map(drop))
+fn typos() -> Result<()> {
+    process::run(Command::new(tools::ensure(&TYPOS)?).current_dir(paths::root()))
 }
 
 /// Advisories are left out: what is known about a dependency changes while the tree does not.
@@ -97,7 +106,7 @@ fn deny() -> Result<()> {
     for manifest in ["Cargo.toml", "modules/Cargo.toml"] {
         let mut check = Command::new(&deny);
         check.args(["--all-features", "--locked", "--manifest-path", manifest]);
-        check.args(["check", "--config", "deny.toml", "bans", "licenses", "sources"]);
+        check.args(["check", "bans", "licenses", "sources"]);
         process::run(check.current_dir(paths::root()))?;
     }
     Ok(())

@@ -66,6 +66,10 @@ pub(crate) fn run(blocks: Option<u64>) -> Result<()> {
     follow(&receiver, &mut progress)?;
     let status = nexum.stop(&receiver)?;
     ensure!(status.success(), "nexum ended with {status}");
+    ensure!(
+        blocks.is_none() || progress.is_complete(),
+        "interrupted; so far {progress}"
+    );
     println!("{progress}");
     Ok(())
 }

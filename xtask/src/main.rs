@@ -49,7 +49,10 @@ enum Task {
     /// Run every test, getting what they need first.
     Test,
     /// Check all that must hold before a change is accepted.
-    Ci,
+    Ci {
+        /// Which steps; all of them when none is named.
+        steps: Vec<String>,
+    },
     /// Measure what nexum adds to its parts; see docs/performance.md.
     Bench {
         /// Which bench.
@@ -74,7 +77,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo { blocks } => demo::run(blocks),
         Task::Test => test::run(),
-        Task::Ci => ci::run(),
+        Task::Ci { steps } => ci::run(&steps),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Guests { names } => guests::build(&names),

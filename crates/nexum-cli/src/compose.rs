@@ -59,10 +59,9 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .error(format!("this build lacks the capability `{name}`"))
                 .with_hint(format!("build nexum with `--features {feature}`")),
             Some(None) => place.error(format!("no build of this version has the capability `{name}`")),
-            None => {
-                let known = ["engine", "chains", "modules"].into_iter().chain(capabilities.names());
-                place.error("unknown section").with_nearest(name, known)
-            }
+            None => place
+                .error("unknown section")
+                .with_nearest(name, ["engine", "chains", "modules"]),
         }
     };
     config.sections.iter().map(error).collect()
@@ -77,6 +76,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURE: Option<&str> = Some("chain");
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let chains = Chains::from_sections(&config.chains)?;
@@ -94,6 +94,7 @@ mod chain {
     use super::Composition;
 
     pub(super) const FEATURE: Option<&str> = None;
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         let error = |section: &nexum_core::document::Section| {
@@ -102,6 +103,11 @@ mod chain {
         };
         ConfigErrors::check(config.chains.values().map(error).collect())
     }
+}
+
+/// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
+pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
+    chain::SILENCED_LOG_TARGETS.iter().copied()
 }
 
 /// The version with the features that are compiled in.

@@ -6,6 +6,7 @@ use nexum_core::config::{LogConfig, LogFormat};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
+use crate::compose;
 use crate::report::{Refusal, Refusals};
 
 /// Starts logging. Called once.
@@ -14,7 +15,11 @@ use crate::report::{Refusal, Refusals};
 ///
 /// When the level is not a filter.
 pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|error| {
+    // What comes later holds: no directive of the operator's can bring a silenced target back.
+    let silenced: String = compose::silenced_log_targets()
+        .map(|target| format!(",{target}=off"))
+        .collect();
+    let filter = EnvFilter::try_new(format!("{}{silenced}", config.level)).map_err(|error| {
         let refusal = Refusal::new(format!("engine.log_level = {:?}: {error}", config.level));
         Refusals::from(refusal.with_hint("name a level (`info`) or directives (`info,nexum=debug`)"))
     })?;

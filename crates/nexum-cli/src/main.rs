@@ -29,9 +29,13 @@ const FAILED: u8 = 1;
 /// Refused to start.
 const REFUSED: u8 = 2;
 
+/// The command line with what only the build knows.
+fn command() -> clap::Command {
+    Args::command().version(compose::version())
+}
+
 fn main() -> ExitCode {
-    let command = Args::command().version(compose::version());
-    let args = match Args::from_arg_matches(&command.get_matches()) {
+    let args = match Args::from_arg_matches(&command().get_matches()) {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
@@ -40,7 +44,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "nexum", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut command(), "nexum", &mut std::io::stdout());
             Ok(STOPPED)
         }
     };

@@ -65,10 +65,11 @@ impl From<&ConfigError> for Refusal {
 pub(crate) struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    /// What is wrong with a module; its manifest's errors name their own file.
+    /// What is wrong with a module; errors of a file name it themselves.
     pub(crate) fn of_module(subject: &str, errors: &[LoadError]) -> Self {
         let refusals = |error: &LoadError| match error {
             LoadError::Manifest(errors) => errors.iter().map(Refusal::from).collect(),
+            LoadError::Component(_) => vec![Refusal::of(error).with_hint_of(error.hint())],
             error => vec![Refusal::of(error).with_hint_of(error.hint()).about(subject)],
         };
         Self(errors.iter().flat_map(refusals).collect())
@@ -117,13 +118,15 @@ impl From<ConfigErrors> for Refusals {
     }
 }
 
-/// A table whose columns line up and which keeps within the terminal.
+/// A table whose columns line up and which keeps within the terminal. Without a header it lists keys and values.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
     table
 }
 

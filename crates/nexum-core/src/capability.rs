@@ -4,7 +4,7 @@
 //! if that module was granted it. Its implementation of the generated `Host` trait is on [`View`], which has the
 //! capability's state and what every capability shares.
 //!
-//! Invariant: a [`HostState`](crate::host::HostState) has a slot for every capability in its store's linker; one
+//! Invariant: a [`HostState`] has a slot for every capability in its store's linker; one
 //! [`Grant`](crate::grant::Grant) makes both.
 
 use std::any::{Any, TypeId};

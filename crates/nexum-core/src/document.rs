@@ -33,8 +33,8 @@ pub use section::Section;
 
 use tree::{Span, Table};
 
-/// The largest document: room for ten thousand modules with 400 bytes each. Parsing takes some fifty times as much
-/// memory for a moment.
+/// The largest document: room for ten thousand modules with 400 bytes each. One that is made for it takes 160 times its
+/// size in memory while it is parsed, so what comes from others has to be bounded more tightly before.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// How deep tables and arrays may be nested, counting each part of a dotted key. The deepest key that means something

@@ -221,12 +221,13 @@ fn with_pool(config: &wasmtime::Config, demand: &Demand) -> wasmtime::Result<was
 }
 
 fn open_cache(path: &Path) -> Result<Cache, EngineError> {
-    let mut config = CacheConfig::new();
-    config.with_directory(path);
-    Cache::new(config).map_err(|source| EngineError::Cache {
+    let failed = |source| EngineError::Cache {
         path: path.to_owned(),
         source,
-    })
+    };
+    let mut config = CacheConfig::new();
+    config.with_directory(std::path::absolute(path).map_err(|error| failed(error.into()))?);
+    Cache::new(config).map_err(failed)
 }
 
 /// Advances the epoch from a thread of its own: a task could not run when it is needed most, while guests hold every

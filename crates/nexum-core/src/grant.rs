@@ -13,7 +13,7 @@ use crate::manifest::CapabilityRequests;
 
 /// The capabilities that a module gets.
 ///
-/// Invariant: what [`link`](Self::link) puts into a linker and what [`slots`](Self::slots) makes are of the same
+/// Invariant: what `link` puts into a linker and what `slots` makes are of the same
 /// capabilities.
 #[derive(Clone)]
 pub struct Grant {

@@ -236,7 +236,7 @@ impl Loader {
         for subscription in &manifest.subscriptions {
             let chain_id = subscription.chain_id();
             if self.chains.contains(&chain_id) {
-                active.push(subscription.clone());
+                active.push(*subscription);
             } else if manifest.chains.optional.contains(&chain_id) {
                 warnings.push(format!(
                     "chain {chain_id} is optional and not configured: the module hears nothing of it"

@@ -16,6 +16,9 @@ pub const RECORD_BYTES_MAX: usize = 8_192;
 /// trouble. A burst may be as large.
 pub const RECORDS_PER_SECOND_MAX: u64 = 1_000;
 
+/// The target of every record, by which an operator filters them.
+const TARGET: &str = "nexum::module";
+
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Writes a module's records, and says how many it cut. It belongs to the module and outlives its instances, so that
@@ -56,8 +59,12 @@ impl Recorder {
         }
     }
 
-    /// Writes a record of the guest's, or counts it as cut when a bound is reached.
+    /// Writes a record of the guest's, or counts it as cut when a bound is reached. A record that nobody listens for costs
+    /// nothing of the allowance.
     pub fn record(&self, level: tracing::Level, message: &str) {
+        if !is_heard(level) {
+            return;
+        }
         let handler = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.written >= self.per_event_max || !state.within_rate(&*self.clock) {
@@ -132,16 +139,31 @@ fn clean(message: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
+/// Whether the operator's filter lets records of this level through.
+fn is_heard(level: tracing::Level) -> bool {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::enabled!(target: TARGET, tracing::Level::$level)
+        };
+    }
+    match level {
+        tracing::Level::TRACE => at!(TRACE),
+        tracing::Level::DEBUG => at!(DEBUG),
+        tracing::Level::INFO => at!(INFO),
+        tracing::Level::WARN => at!(WARN),
+        tracing::Level::ERROR => at!(ERROR),
+    }
+}
+
 fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &str) {
     let module = module.as_str();
     let event = handler.event();
     let id = event.map(tracing::field::display);
     let chain = event.map(|event| event.chain_id);
     let block = event.map(|event| event.position.number);
-    // The text is cleaned only if somebody listens: the macro leaves its arguments alone where nobody does.
     macro_rules! at {
         ($level:ident) => {
-            tracing::event!(target: "nexum::module", tracing::Level::$level, module, event = id, chain, block, "{}", clean(message))
+            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, "{}", clean(message))
         };
     }
     match level {

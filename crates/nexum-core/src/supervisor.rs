@@ -162,6 +162,8 @@ impl Tasks {
         let mut lost = Vec::new();
         loop {
             tokio::select! {
+                // Looked at first: a stop also ends the sources.
+                biased;
                 () = stop.cancelled() => return lost,
                 ended = self.runners.join_next() => {
                     if let Some(Err(panic)) = ended {

@@ -1,1 +1,78 @@
-//! x
+//! Ethereum for modules: the `nexum:host/chain` capability, and the source of block events, over JSON-RPC.
+//!
+//! # How data flows
+//!
+//! [`Chains`] is made once from the `[chains.<id>]` tables of `engine.toml`; each chain has one endpoint. The capability
+//! [`Chain`] carries modules' requests to it, and [`BlockSource`] follows its heads into the core's event log. Both share the
+//! endpoint's connection, which is made at the first use, and made anew by whoever needs it after it has died.
+//!
+//! # What a guest sees of a failure
+//!
+//! The `domain` is `chain`. `code` is the JSON-RPC code or the HTTP status where the endpoint gave one, else 0.
+//!
+//! | kind | when |
+//! |---|---|
+//! | `unsupported` | the chain is not configured; the endpoint does not have the method (-32601, -32004) |
+//! | `denied` | the method is not allowed; the answer is over `response_bytes_max` |
+//! | `invalid-input` | parameters that are no JSON array, or over a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a revert |
+//! | `rate-limited` | HTTP 429; -32005, -32029, 429 |
+//! | `timeout` | no answer within `request_timeout_ms`; HTTP 408 or 504 |
+//! | `unavailable` | no connection, any other HTTP status, an answer that is not JSON-RPC, a wrong chain id, any other code |
+//! | `internal` | a fault of this host |
+//!
+//! A revert (code 3, or -32000 and -32015 with a text that says so) is `invalid-input`: the endpoint did its work, and will
+//! give the same answer to the same call, so that nothing is won by calling again. `data` holds what the contract reverted
+//! with, `0x` and hex; `0x` alone if it reverted with nothing. No other failure has `data`.
+//!
+//! Over ws and ipc, an answer over the bound ends the connection, because there is no other way not to receive it: the guest
+//! sees `unavailable`.
+//!
+//! # Assumptions
+//!
+//! - Endpoints are hostile: whatever they send is bounded before it is held, and checked before it is believed.
+//! - The address of an endpoint is a secret beyond its scheme and host.
+//!
+//! # Invariants
+//!
+//! - No log, error or `Debug` of this crate holds more of an address than scheme and host; what a guest sees holds nothing.
+//!   The libraries below keep no such promise: see [`SILENCED_LOG_TARGETS`].
+//! - Parameters go out, and results come in, as the text that they are. They are never encoded anew.
+//! - A module's request is sent at most once.
+//! - Nothing is taken from an endpoint before it has said the configured chain id: for each connection over ws and ipc; over
+//!   http, where connections do not show, at the first request and after each outage.
+
+/// Log targets of the libraries below, as prefixes, which whoever sets up logging must turn off whatever level an operator asks
+/// for: at `trace` they show whole requests, address and credentials included, and what an endpoint echoes of them, and at
+/// `error` they repeat what this crate says once.
+pub const SILENCED_LOG_TARGETS: &[&str] = &[
+    "alloy",
+    "h2",
+    "hyper",
+    "reqwest",
+    "rustls",
+    "tokio_tungstenite",
+    "tower",
+    "tungstenite",
+];
+
+pub use chains::{Chain, Chains};
+pub use config::ChainConfig;
+pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use error::{MESSAGE_BYTES_MAX, RequestError};
+pub use requests::{BATCH_REQUESTS_MAX, METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
+pub use source::{BlockSource, REORG_DEPTH_MAX};
+
+pub mod config;
+pub mod methods;
+
+mod chains;
+mod host;
+mod requests;
+mod source;
+
+mod endpoint;
+mod endpoint_url;
+mod error;
+
+mod backoff;
+mod bindings;

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -31,6 +32,7 @@ pub struct AnvilOptions {
 pub struct Anvil {
     child: Child,
     port: u16,
+    reorgs: AtomicU64,
 }
 
 impl Anvil {
@@ -74,7 +76,11 @@ impl Anvil {
         };
         // It prints every request, and would stand still once the pipe is full. Ends when the child does.
         std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
-        Self { child, port }
+        Self {
+            child,
+            port,
+            reorgs: AtomicU64::new(0),
+        }
     }
 
     /// The port that it listens on, for starting another one in its place.
@@ -130,13 +136,17 @@ impl Anvil {
         self.request("anvil_mine", json!([format!("{blocks:#x}")])).await;
     }
 
-    /// Replaces the newest `depth` blocks by as many others.
+    /// Replaces the newest `depth` blocks by as many others. The first of these holds a transfer, because empty blocks can come
+    /// out with the hashes of those that they replace.
     ///
     /// # Panics
     ///
     /// As [`request`](Self::request).
     pub async fn reorg(&self, depth: u64) {
-        self.request("anvil_reorg", json!([depth, []])).await;
+        let value = format!("{:#x}", self.reorgs.fetch_add(1, Ordering::Relaxed) + 1);
+        let accounts = self.request("eth_accounts", json!([])).await;
+        let transfer = json!({ "from": accounts[0], "to": accounts[1], "value": value });
+        self.request("anvil_reorg", json!([depth, [[transfer, 0]]])).await;
     }
 }
 

@@ -123,6 +123,11 @@ impl Node {
         self.shared.with(|state| state.refuses_batches = refuse);
     }
 
+    /// Answers the handshake of every later ws connection with this http status in place of an upgrade.
+    pub fn refuse_ws(&self, status: Option<u16>) {
+        self.shared.with(|state| state.refuses_ws = status);
+    }
+
     /// Closes every connection and keeps listening.
     pub fn drop_connections(&self) {
         self.shared.hang_up();

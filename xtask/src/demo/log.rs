@@ -20,26 +20,37 @@ pub(super) enum Line {
     Plain(String),
 }
 
+/// What a printed line has said already, or need not say.
+const FIELDS_LEFT_OUT: [&str; 8] = [
+    "timestamp",
+    "level",
+    "target",
+    "message",
+    "module",
+    "event",
+    "chain",
+    "block",
+];
+
 impl Line {
-    /// Reads a record in `log_format = "json"`. Its fields may be under `fields` or beside it, and in spans.
+    /// Reads a record in `log_format = "json"`: one object, the fields of the event beside what every record has.
     pub(super) fn parse(line: &str) -> Self {
         let Ok(Value::Object(record)) = serde_json::from_str::<Value>(line) else {
             return Self::Plain(line.to_owned());
         };
-        let text = |key: &str| field(&record, key).map(as_text).unwrap_or_default();
+        let text = |key: &str| record.get(key).map(as_text).unwrap_or_default();
         let (module, message, level) = (text("module"), text("message"), text("level"));
         if message == "event handled"
             && let Ok(block) = text("block").parse()
         {
             return Self::Handled { module, block };
         }
+        let message = message + &other_fields(&record);
         if module.is_empty() {
-            return Self::Nexum {
-                level,
-                message: message + &other_fields(&record),
-            };
+            Self::Nexum { level, message }
+        } else {
+            Self::Module { module, level, message }
         }
-        Self::Module { module, level, message }
     }
 
     pub(super) fn print(&self) {
@@ -73,21 +84,11 @@ fn level_style(level: &str) -> Style {
     }
 }
 
-fn field<'a>(record: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    let places = [record.get("fields"), record.get("span")];
-    places
-        .into_iter()
-        .flatten()
-        .find_map(|place| place.get(key))
-        .or_else(|| record.get(key))
-}
-
 /// What a record says beside its message, as `key=value`.
 fn other_fields(record: &Map<String, Value>) -> String {
-    let Some(fields) = record.get("fields").and_then(Value::as_object) else {
-        return String::new();
-    };
-    let others = fields.iter().filter(|(key, _)| *key != "message");
+    let others = record
+        .iter()
+        .filter(|(key, _)| !FIELDS_LEFT_OUT.contains(&key.as_str()));
     others
         .map(|(key, value)| format!(" {key}={}", as_text(value)))
         .collect()
@@ -110,14 +111,14 @@ mod tests {
         check("a table", Line::Plain("a table".into()));
         check("7", Line::Plain("7".into()));
         check(
-            r#"{"level":"DEBUG","fields":{"message":"event handled","module":"a","chain":1,"block":7}}"#,
+            r#"{"level":"DEBUG","message":"event handled","module":"a","chain":1,"block":7,"target":"nexum::event"}"#,
             Line::Handled {
                 module: "a".into(),
                 block: 7,
             },
         );
         check(
-            r#"{"level":"INFO","message":"hello","module":"a","target":"nexum::module"}"#,
+            r#"{"level":"INFO","message":"hello","module":"a","chain":1,"block":7,"target":"nexum::module"}"#,
             Line::Module {
                 module: "a".into(),
                 level: "INFO".into(),
@@ -125,10 +126,10 @@ mod tests {
             },
         );
         check(
-            r#"{"level":"WARN","fields":{"message":"slow","chain":1,"host":"h"},"span":{"name":"run"}}"#,
+            r#"{"timestamp":"now","level":"WARN","message":"slow","host":"h","lag":2}"#,
             Line::Nexum {
                 level: "WARN".into(),
-                message: "slow chain=1 host=h".into(),
+                message: "slow host=h lag=2".into(),
             },
         );
     }

@@ -173,7 +173,8 @@ impl Section {
     }
 
     /// The error that the integer at `key`, a path as for [`Section::error`], is out of `range`, if it is.
-    pub(crate) fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
+    /// That it is an integer at all is for [`Section::parse`] to check.
+    pub fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
         let Value::Integer(Some(number)) = self.walk(key).last()?.1?.node.value else {
             return None;
         };

@@ -8,7 +8,7 @@ use nexum_core::runner::Stage;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_testing::TEST_CHAIN_ID;
 
-use crate::support::{Setup, TestStore};
+use crate::support::{Setup, SilentChain, TestStore};
 
 fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
     let name: ModuleName = module.parse().expect("a name");
@@ -44,19 +44,20 @@ async fn every_module_gets_every_block_in_order() {
 
 #[tokio::test]
 async fn a_slow_module_slows_nobody_and_misses_nothing() {
-    let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 400\n";
-    let run = Setup::new().config(limits).module("spin").module("noop").start().await;
-    // Many more blocks than a log holds, while `spin` sits in its first.
-    run.chain.mine(2);
-    run.handled("spin", 1).await;
-    for _ in 0..30 {
+    let chain = SilentChain::default();
+    let mut setup = Setup::new().module("slow-host").module("noop");
+    setup.config = "[engine.limits]\nevent_deadline_ms = 60000\n".to_owned();
+    setup.capabilities = setup.capabilities.with(chain.clone());
+    let run = setup.start().await;
+    // Three times as many blocks as a log holds, while `slow-host` waits in its first.
+    for round in 1..=31 {
         run.chain.mine(100);
-        let reached = run.status("noop").handled();
-        run.handled("noop", reached + 1).await;
+        run.handled("noop", round * 100).await;
     }
-    run.handled("noop", 3_002).await;
-    run.stage("spin", Stage::Dead).await;
-    assert_eq!(run.status("spin").failed(), 10);
+    assert_eq!((run.status("slow-host").handled(), chain.asked()), (0, 1));
+    chain.open();
+    run.handled("slow-host", 3_100).await;
+    assert_eq!((run.status("slow-host").failed(), chain.asked()), (0, 3_100));
 }
 
 #[tokio::test]

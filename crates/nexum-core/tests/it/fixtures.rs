@@ -5,7 +5,7 @@ use std::time::Duration;
 use nexum_core::runner::Stage;
 use tracing::Level;
 
-use crate::support::{Setup, SilentChain, TestStore};
+use crate::support::{Setup, SilentChain, TestStore, with_the_contract};
 
 /// Runs a test for each fixture, and keeps the list of those that have one.
 macro_rules! fixtures {
@@ -251,17 +251,6 @@ async fn all_imports_answer_or_say_unsupported() {
         "{records:#?}"
     );
     assert_eq!(records.len(), 4 + 2 + 4 + 4 + 2 + 1 + 3 + 2);
-}
-
-fn with_the_contract(capabilities: nexum_core::capability::Capabilities) -> nexum_core::capability::Capabilities {
-    capabilities
-        .absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"))
-        .absent("store", &["nexum:host/local-store@0.2.0"], Some("store"))
-        .absent("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow"))
-        .absent("http", &["nexum:host/http@0.2.0"], Some("http"))
-        .absent("identity", &["nexum:host/identity@0.2.0"], Some("identity"))
-        .absent("messaging", &["nexum:host/messaging@0.2.0"], None)
-        .absent("remote-store", &["nexum:host/remote-store@0.2.0"], None)
 }
 
 async fn wasi_importer_finds_everything_closed() {

@@ -1,1 +1,256 @@
-//! x
+//! What is refused before any guest code runs, and in which words.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use nexum_core::component::{COMPONENT_BYTES_MAX, ComponentFile};
+use nexum_core::loader::LoadError;
+use nexum_testing::guests;
+
+use crate::support::{Setup, TestStore, module_at};
+
+/// A directory of this test's own, with a component in it.
+fn module_dir(test: &str, bytes: &[u8], manifest: Option<&str>) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loading").join(test);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a directory");
+    std::fs::write(dir.join("module.wasm"), bytes).expect("a component");
+    if let Some(manifest) = manifest {
+        std::fs::write(dir.join("nexum.toml"), manifest).expect("a manifest");
+    }
+    dir.join("module.wasm")
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(guests::component(name)).expect("a fixture")
+}
+
+/// Each error on a line, with its causes and its hint; no path of the machine in it.
+fn render(errors: &[LoadError]) -> String {
+    let mut text = String::new();
+    for error in errors {
+        let _ = write!(text, "{error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        text.push('\n');
+        if let Some(hint) = error.hint() {
+            let _ = writeln!(text, "  hint: {hint}");
+        }
+    }
+    text.replace(&format!("{}/", env!("CARGO_TARGET_TMPDIR")), "")
+}
+
+/// Compares with a snapshot, but for numbers that the guests' compiler decides.
+macro_rules! assert_said {
+    ($said:expr) => {
+        insta::with_settings!({filters => vec![
+            (r"offset 0x[0-9a-f]+", "offset <offset>"),
+            (r"makes \d+ core", "makes <count> core"),
+        ]}, { insta::assert_snapshot!($said) })
+    };
+}
+
+/// What the loader says of this component with this manifest.
+fn refuse(test: &str, bytes: &[u8], manifest: Option<&str>, keys: &str) -> String {
+    let path = module_dir(test, bytes, manifest);
+    let mut setup = Setup::new();
+    setup.capabilities = crate::support::with_the_contract(setup.capabilities.with(TestStore));
+    let config = setup.parse_config();
+    let errors = setup
+        .loader(&config)
+        .inspect(&module_at(&path, keys))
+        .expect_err("a refusal");
+    render(&errors)
+}
+
+/// A manifest that asks for these capabilities.
+fn asks(required: &str) -> String {
+    format!("[capabilities]\nrequired = [{required}]\n")
+}
+
+#[test]
+fn an_import_that_was_not_granted_is_refused_by_name() {
+    let bytes = fixture("slow-host");
+    let mut said = refuse("not-requested", &bytes, Some(&asks("\"store\"")), "");
+    said += &refuse("denied", &bytes, Some("[capabilities]\ndenied = [\"chain\"]\n"), "");
+    said += &refuse("absent", &bytes, Some(&asks("\"chain\"")), "");
+    said += &refuse("no-table", &bytes, Some("[module]\nname = \"x\"\n"), "");
+    said += &refuse(
+        "ambient",
+        &fixture("recorder"),
+        Some("[capabilities]\ndenied = [\"logging\"]\n"),
+        "",
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_capability_that_does_not_exist_is_refused_with_the_nearest() {
+    let bytes = fixture("noop");
+    let mut said = refuse("unknown", &bytes, Some(&asks("\"stor\", \"loging\"")), "");
+    said += &refuse(
+        "settings",
+        &bytes,
+        Some("[capabilities]\nrequired = [\"htp\"]\n[capabilities.htp]\nallow = []\n"),
+        "",
+    );
+    said += &refuse("required-absent", &bytes, Some(&asks("\"messaging\"")), "");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_capability_may_be_named_by_its_interface() {
+    let path = module_dir(
+        "by-interface",
+        &fixture("trap-after-writes"),
+        Some(&asks("\"local-store\"")),
+    );
+    let mut setup = Setup::new();
+    setup.capabilities = setup.capabilities.with(TestStore);
+    let config = setup.parse_config();
+    let candidate = setup
+        .loader(&config)
+        .inspect(&module_at(&path, "name = \"m\""))
+        .expect("a candidate");
+    assert_eq!(candidate.grant.names().collect::<Vec<_>>(), ["logging", "store"]);
+}
+
+#[test]
+fn a_wrong_digest_is_refused() {
+    let zeros = "0".repeat(64);
+    let bytes = fixture("noop");
+    let mut said = refuse(
+        "digest-manifest",
+        &bytes,
+        Some(&format!("[module]\ncomponent = \"sha256:{zeros}\"\n")),
+        "",
+    );
+    said += &refuse(
+        "digest-config",
+        &bytes,
+        Some("[capabilities]\n"),
+        &format!("digest = \"sha256:{zeros}\""),
+    );
+    let actual = nexum_core::names::Digest::of(&bytes).to_string();
+    insta::assert_snapshot!(said.replace(&actual, "sha256:<actual>"));
+}
+
+#[test]
+fn a_chain_that_is_not_configured_is_refused_unless_it_is_optional() {
+    let bytes = fixture("noop");
+    let subscription = "[[subscription]]\nkind = \"block\"\nchain_id = 5\n";
+    let mut said = refuse("chain", &bytes, Some(subscription), "");
+    said += &refuse(
+        "chain-required",
+        &bytes,
+        Some("[chains]\nrequired = [7, 11155111]\n"),
+        "",
+    );
+    insta::assert_snapshot!(said);
+
+    let manifest = format!("[capabilities]\n[chains]\noptional = [5]\n{subscription}");
+    let path = module_dir("chain-optional", &bytes, Some(&manifest));
+    let setup = Setup::new();
+    let config = setup.parse_config();
+    let candidate = setup
+        .loader(&config)
+        .inspect(&module_at(&path, ""))
+        .expect("a candidate");
+    assert_eq!((candidate.subscriptions.len(), candidate.warnings.len()), (0, 1));
+}
+
+#[test]
+fn bytes_that_are_no_event_module_are_refused() {
+    let component = fixture("noop");
+    let core_module = b"\0asm\x01\0\0\0";
+    let other_world = b"\0asm\x0d\0\x01\0";
+    let mut said = refuse("empty", b"", None, "");
+    said += &refuse("text", b"(component)", None, "");
+    said += &refuse("core", core_module, None, "");
+    said += &refuse("world", other_world, None, "");
+    said += &refuse("truncated", &component[..component.len() / 2], None, "");
+    said += &refuse("header", &component[..6], None, "");
+    assert_said!(said);
+}
+
+#[test]
+fn a_path_that_is_no_file_is_refused() {
+    let dir = module_dir("directory", b"", None).with_file_name("");
+    let setup = Setup::new();
+    let config = setup.parse_config();
+    let loader = setup.loader(&config);
+    let mut said = render(&loader.inspect(&module_at(&dir, "")).expect_err("a refusal"));
+    said += &render(
+        &loader
+            .inspect(&module_at(&dir.join("missing.wasm"), ""))
+            .expect_err("a refusal"),
+    );
+    let manifest = format!("manifest = {:?}", dir.display().to_string());
+    said += &render(
+        &loader
+            .inspect(&module_at(&guests::component("noop"), &manifest))
+            .expect_err("a refusal"),
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_file_over_the_bound_is_refused_without_reading_it_all() {
+    let path = module_dir("oversized", b"\0asm\x0d\0\x01\0", None);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+    file.set_len(COMPONENT_BYTES_MAX + 1).expect("a sparse file");
+    let error = ComponentFile::read(&path).expect_err("a refusal");
+    assert!(error.to_string().ends_with("is larger than 67108864 bytes"), "{error}");
+    std::fs::remove_file(&path).expect("the file");
+}
+
+#[test]
+fn more_core_instances_than_the_limit_are_refused() {
+    let manifest = "[module.resources]\nmax_instances = 1\n[capabilities]\n";
+    assert_said!(refuse("instances", &fixture("wasi-importer"), Some(manifest), ""));
+}
+
+#[tokio::test]
+async fn garbage_inside_a_component_is_refused_by_the_compiler() {
+    let mut bytes = fixture("noop");
+    let middle = bytes.len() / 3;
+    bytes[middle..middle + 64].fill(0xff);
+    let path = module_dir("garbage", &bytes, Some("[capabilities]\n"));
+    let setup = Setup::new();
+    let config = setup.parse_config();
+    let loader = setup.loader(&config);
+    let refused = match loader.inspect(&module_at(&path, "")) {
+        Ok(candidate) => {
+            let engine = setup.engine(nexum_core::loader::Candidate::demand([&candidate]));
+            loader
+                .load(&engine, candidate)
+                .await
+                .expect_err("a refusal")
+                .to_string()
+        }
+        Err(errors) => errors[0].to_string(),
+    };
+    assert!(
+        refused.contains("not a valid component") || refused.contains("does not compile"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn no_bytes_make_the_reader_panic() {
+    use proptest::prelude::*;
+    let component = fixture("noop");
+    let mutated = (0..component.len(), any::<u8>(), 0..component.len());
+    proptest!(ProptestConfig::with_cases(512), |((at, byte, cut) in mutated, raw in prop::collection::vec(any::<u8>(), 0..256))| {
+        let mut bytes = component.clone();
+        bytes[at] = byte;
+        let _ = ComponentFile::parse(Path::new("x.wasm"), bytes.clone());
+        bytes.truncate(cut);
+        let _ = ComponentFile::parse(Path::new("x.wasm"), bytes);
+        let _ = ComponentFile::parse(Path::new("x.wasm"), [b"\0asm\x0d\0\x01\0".as_slice(), &raw].concat());
+    });
+}

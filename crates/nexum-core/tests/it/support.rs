@@ -106,7 +106,7 @@ impl Setup {
         Ok(modules)
     }
 
-    fn engine(&self, demand: nexum_core::engine::Demand) -> Engine {
+    pub(crate) fn engine(&self, demand: nexum_core::engine::Demand) -> Engine {
         let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
         Engine::new(&EngineConfig {
             cache_dir,
@@ -223,4 +223,16 @@ pub(crate) fn module_at(path: &Path, keys: &str) -> ModuleConfig {
     let config =
         Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).expect("a valid entry");
     config.modules.into_iter().next().expect("one entry")
+}
+
+/// Makes the rest of the contract known, as a build without it does.
+pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
+    capabilities
+        .absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"))
+        .absent("store", &["nexum:host/local-store@0.2.0"], Some("store"))
+        .absent("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow"))
+        .absent("http", &["nexum:host/http@0.2.0"], Some("http"))
+        .absent("identity", &["nexum:host/identity@0.2.0"], Some("identity"))
+        .absent("messaging", &["nexum:host/messaging@0.2.0"], None)
+        .absent("remote-store", &["nexum:host/remote-store@0.2.0"], None)
 }

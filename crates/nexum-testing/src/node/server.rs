@@ -92,6 +92,11 @@ async fn serve(stream: TcpStream, router: Router, shared: Arc<Shared>) {
 struct HangUp;
 
 async fn ws(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    if let Some(status) = shared.with(|state| state.refuses_ws) {
+        return StatusCode::from_u16(status)
+            .expect("an http status code")
+            .into_response();
+    }
     upgrade
         .max_message_size(usize::MAX)
         .max_frame_size(usize::MAX)

@@ -1,0 +1,76 @@
+//! The binary as an operator meets it: what it prints, and how it exits.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod refusals;
+mod reports;
+mod running;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nexum_testing::guests;
+
+/// A directory of one test's own to run in.
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        path
+    }
+
+    /// Puts a guest here, without its manifest.
+    fn guest(&self, name: &str) -> PathBuf {
+        self.write(
+            &format!("{name}.wasm"),
+            std::fs::read(guests::component(name)).expect("a guest"),
+        )
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
+        command.current_dir(self.path()).args(args);
+        command
+    }
+
+    /// Runs to the end; the output is without the directory's name.
+    fn nexum(&self, args: &[&str]) -> Ran {
+        Ran::new(self.command(args).output().expect("the binary"), self.path())
+    }
+}
+
+/// How a run of the binary ended.
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn new(output: Output, dir: &Path) -> Self {
+        let text = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).expect("UTF-8");
+            text.replace(&dir.display().to_string(), "<dir>")
+        };
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}

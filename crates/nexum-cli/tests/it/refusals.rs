@@ -1,0 +1,112 @@
+//! What is refused: exit code 2, a line for each error, and never a panic.
+
+use crate::Dir;
+
+/// Checks that the arguments are refused and returns what is said.
+fn refused(dir: &Dir, args: &[&str]) -> String {
+    let ran = dir.nexum(args);
+    assert_eq!(ran.code, Some(2), "{args:?}: {}{}", ran.stdout, ran.stderr);
+    assert!(!ran.stderr.contains("panicked"), "{args:?}: {}", ran.stderr);
+    assert!(ran.stderr.contains("error:"), "{args:?}: {}", ran.stderr);
+    ran.stderr
+}
+
+#[test]
+fn refuses_files_that_are_no_modules() {
+    let dir = Dir::new();
+    dir.guest("noop");
+    let noop = std::fs::read(dir.path().join("noop.wasm")).expect("the guest");
+    dir.write("truncated.wasm", &noop[..noop.len() - 100]);
+    dir.write("core.wasm", b"\0asm\x01\0\0\0");
+    dir.write("other-world.wasm", b"\0asm\x0d\0\x01\0");
+    dir.write("random.wasm", [0x5a; 4_096]);
+    dir.write("empty.wasm", b"");
+    std::fs::create_dir(dir.path().join("directory.wasm")).expect("a directory");
+    let files = [
+        "truncated.wasm",
+        "core.wasm",
+        "other-world.wasm",
+        "random.wasm",
+        "empty.wasm",
+        "directory.wasm",
+        "missing.wasm",
+    ];
+    for file in files {
+        for command in ["check", "run"] {
+            let said = refused(&dir, &[command, file]);
+            assert!(said.contains(file), "{said}");
+        }
+    }
+    let said = refused(&dir, &[&["check"], files.as_slice()].concat());
+    insta::with_settings!({filters => vec![(r"offset 0x[0-9a-f]+", "offset <offset>")]}, {
+        insta::assert_snapshot!(said);
+    });
+    refused(&dir, &["inspect", "core.wasm"]);
+}
+
+#[test]
+fn refuses_manifests_that_make_no_sense() {
+    let dir = Dir::new();
+    dir.guest("noop");
+    let deep = format!("config = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let large = format!("# {}", "x".repeat(10_000_000));
+    let not_utf8 = b"[module]\nname = \"\xff\"\n".to_vec();
+    let capitals = format!("[module]\ncomponent = \"sha256:{}\"\n", "AB".repeat(32));
+    let manifests: [(&str, Vec<u8>); 5] = [
+        ("deep", deep.into()),
+        ("large", large.into()),
+        ("not-utf8", not_utf8),
+        ("capitals", capitals.into()),
+        (
+            "unknown",
+            b"[modul]\nname = \"x\"\n[[subscription]]\nkind = \"blok\"\nchain_id = 1\n".to_vec(),
+        ),
+    ];
+    let mut said = String::new();
+    for (name, manifest) in manifests {
+        dir.write("nexum.toml", manifest);
+        said += &format!("== {name}\n{}", refused(&dir, &["check", "noop.wasm"]));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn refuses_configurations_that_make_no_sense() {
+    let dir = Dir::new();
+    let mut said = String::new();
+    for (name, config) in [
+        ("no modules", ""),
+        ("unknown section", "[chain.1]\nrpc_url = \"http://localhost\"\n"),
+        ("absent capability", "[cow.1]\nurl = \"http://localhost\"\n"),
+        ("bad url", "[chains.1]\nrpc_url = \"htp://user:secret@node/key\"\n"),
+        (
+            "unset variable",
+            "[chains.1]\nrpc_url = \"https://node/${NEXUM_TEST_UNSET}\"\n",
+        ),
+        (
+            "bad level",
+            "[engine]\nlog_level = \"=\"\n[[modules]]\npath = \"x.wasm\"\n",
+        ),
+    ] {
+        dir.write("engine.toml", config);
+        said += &format!("== {name}\n{}", refused(&dir, &["run"]));
+    }
+    assert!(!said.contains("secret"), "{said}");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_named_configuration_must_be_there() {
+    let dir = Dir::new();
+    dir.guest("noop");
+    let said = refused(&dir, &["check", "--config", "missing.toml", "noop.wasm"]);
+    assert!(said.contains("missing.toml"), "{said}");
+}
+
+#[test]
+fn two_modules_of_one_name_are_refused() {
+    let dir = Dir::new();
+    dir.guest("noop");
+    let said = refused(&dir, &["check", "noop.wasm", "noop.wasm"]);
+    assert!(said.contains("two modules are called `noop`"), "{said}");
+}

@@ -1,0 +1,73 @@
+//! What is printed about what is well.
+
+use crate::Dir;
+
+#[test]
+fn check_shows_imports_exports_and_the_world() {
+    let dir = Dir::new();
+    dir.guest("recorder");
+    let ran = dir.nexum(&["check", "recorder.wasm"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for part in [
+        "nexum:host/event-module@0.2.0",
+        "nexum:host/logging@0.2.0",
+        "init, on-event",
+        "1 module can run",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    assert!(ran.stderr.contains("there is no engine.toml"), "{}", ran.stderr);
+}
+
+#[test]
+fn check_speaks_json() {
+    let dir = Dir::new();
+    dir.guest("recorder");
+    dir.write("broken.wasm", b"");
+    let ran = dir.nexum(&["check", "--format", "json", "recorder.wasm", "broken.wasm"]);
+    assert_eq!(ran.code, Some(2));
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(found["modules"][0]["name"], "recorder");
+    assert_eq!(found["modules"][0]["capabilities"], serde_json::json!(["logging"]));
+    assert!(
+        found["errors"][0]["error"]
+            .as_str()
+            .expect("a text")
+            .contains("broken.wasm")
+    );
+}
+
+#[test]
+fn inspect_shows_what_is_in_a_component() {
+    let dir = Dir::new();
+    dir.guest("recorder");
+    let text = dir.nexum(&["inspect", "recorder.wasm"]);
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    assert!(
+        text.stdout.contains("sha256:") && text.stdout.contains("nexum:host/logging@0.2.0"),
+        "{}",
+        text.stdout
+    );
+    let json = dir.nexum(&["inspect", "--format", "json", "recorder.wasm"]);
+    let found: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(
+        (&found["memories"], &found["world"]),
+        (&1.into(), &"nexum:host/event-module@0.2.0".into())
+    );
+}
+
+#[test]
+fn the_version_names_the_features() {
+    let ran = Dir::new().nexum(&["--version"]);
+    let features = if cfg!(feature = "chain") { "chain" } else { "none" };
+    assert_eq!(
+        ran.stdout,
+        format!("nexum {} (features: {features})\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn completions_are_a_script() {
+    let ran = Dir::new().nexum(&["completions", "bash"]);
+    assert!(ran.stdout.contains("complete -F _nexum"), "{}", ran.stdout);
+}

@@ -1,0 +1,143 @@
+//! `nexum run` on a real node.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use nexum_testing::{Anvil, guests};
+
+use crate::Dir;
+
+/// Lines of the log until one satisfies the test, or all if none does.
+fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let log = child.stderr.take().expect("a log");
+    let mut reader = BufReader::new(log).lines();
+    for line in reader.by_ref() {
+        lines.push(line.expect("UTF-8"));
+        if lines.last().is_some_and(|line| found(line)) {
+            break;
+        }
+    }
+    // Goes on being read, so that the process can go on writing.
+    std::thread::spawn(move || reader.for_each(drop));
+    lines
+}
+
+fn terminate(child: &Child) {
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(sent.success());
+}
+
+/// Everything that is on the way of a request, at the finest level; the compiler says too much there.
+const LEVEL: &str = "trace,cranelift=off,cranelift_codegen=off,cranelift_frontend=off,regalloc2=off,wasmtime=off,\
+                     wasmtime_environ=off,wasmtime_internal_cranelift=off,wasmtime_internal_cache=off";
+
+fn config(rpc_url: &str, module: &str) -> String {
+    let path = guests::component(module).display().to_string();
+    format!(
+        "[engine]\nlog_level = \"{LEVEL}\"\nlog_format = \"json\"\n\
+         [chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {path:?}\n"
+    )
+}
+
+async fn handles_blocks_and_stops(rpc_url: &str) {
+    let dir = Dir::new();
+    dir.write("engine.toml", config(rpc_url, "block-logger"));
+    let mut child = dir
+        .command(&["run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let lines = read_until(&mut child, |line| line.contains("event handled"));
+    terminate(&child);
+    let ended = child.wait_with_output().expect("an end");
+    assert_eq!(ended.status.code(), Some(0), "{lines:#?}");
+    let record = lines
+        .iter()
+        .find(|line| line.contains("base fee"))
+        .expect("the module's record");
+    let record: serde_json::Value = serde_json::from_str(record).expect("JSON");
+    assert_eq!(
+        (&record["module"], &record["chain"]),
+        (&"block-logger".into(), &11_155_111.into())
+    );
+    assert!(record["block"].is_u64() && record["event"].is_string(), "{record}");
+    // Not even at the finest level does the key in the URL show.
+    assert!(!lines.iter().any(|line| line.contains("very-secret-key")), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn runs_on_http_until_terminated() {
+    let anvil = Anvil::start();
+    anvil.mine(2).await;
+    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.http_url())).await;
+}
+
+#[tokio::test]
+async fn runs_on_ws_until_terminated() {
+    let anvil = Anvil::start();
+    anvil.mine(2).await;
+    handles_blocks_and_stops(&format!("{}/very-secret-key", anvil.ws_url())).await;
+}
+
+#[test]
+fn a_table_says_what_is_about_to_run() {
+    let dir = Dir::new();
+    dir.write(
+        "engine.toml",
+        config("http://127.0.0.1:9/very-secret-key", "block-logger").replace("\"json\"", "\"pretty\""),
+    );
+    let mut child = dir
+        .command(&["run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    read_until(&mut child, |line| line.contains("modules are loaded"));
+    terminate(&child);
+    let ended = child.wait_with_output().expect("an end");
+    let table = String::from_utf8(ended.stdout).expect("UTF-8");
+    assert_eq!(ended.status.code(), Some(0), "{table}");
+    for part in [
+        "MODULE",
+        "block-logger",
+        "chain, clock, logging",
+        "blocks of 11155111",
+        "http://127.0.0.1:9",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    assert!(!table.contains("very-secret-key"), "{table}");
+}
+
+#[test]
+fn a_run_whose_only_module_dies_has_failed() {
+    let dir = Dir::new();
+    let anvil = Anvil::start();
+    dir.write("engine.toml", config(&anvil.http_url(), "bad-init"));
+    let ran = dir.nexum(&["run"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("init failed"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_second_start_compiles_nothing() {
+    let dir = Dir::new();
+    let anvil = Anvil::start();
+    dir.write("engine.toml", config(&anvil.http_url(), "bad-init"));
+    let cached = |ran: &str| {
+        let loaded = ran
+            .lines()
+            .find(|line| line.contains("modules are loaded"))
+            .expect("the record")
+            .to_owned();
+        let loaded: serde_json::Value = serde_json::from_str(&loaded).expect("JSON");
+        (loaded["cached"].as_u64(), loaded["compiled"].as_u64())
+    };
+    assert_eq!(cached(&dir.nexum(&["run"]).stderr), (Some(0), Some(1)));
+    assert_eq!(cached(&dir.nexum(&["run"]).stderr), (Some(1), Some(0)));
+}

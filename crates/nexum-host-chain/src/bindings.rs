@@ -1,0 +1,16 @@
+//! Bindings of `nexum:host/chain`.
+#![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit/nexum-host",
+    inline: "
+        package nexum:chain;
+
+        world chain {
+            import nexum:host/chain@0.2.0;
+        }
+    ",
+    world: "nexum:chain/chain",
+    imports: { default: async | trappable },
+    with: { "nexum:host/types": nexum_core::bindings::nexum::host::types },
+});

@@ -1,0 +1,135 @@
+//! All chains of a host, and the capability that they are to modules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nexum_core::BoxError;
+use nexum_core::capability::{Capability, Has};
+use nexum_core::document::{ConfigErrors, Section};
+use nexum_core::event::ChainId;
+use nexum_core::host::HostState;
+use nexum_core::loader::ModuleMeta;
+use nexum_core::source::EventSource;
+use wasmtime::component::Linker;
+
+use crate::bindings::nexum::host::chain;
+use crate::config::ChainConfig;
+use crate::endpoint::Endpoint;
+use crate::error::RequestError;
+use crate::requests::ChainRequests;
+use crate::source::BlockSource;
+
+/// The chains that an operator has configured. Clones share their endpoints.
+#[derive(Clone, Debug, Default)]
+pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
+
+#[derive(Debug)]
+struct ConfiguredChain {
+    requests: ChainRequests,
+    source: Arc<BlockSource>,
+}
+
+impl Chains {
+    /// Validates the `[chains.<id>]` tables of `engine.toml`, by chain id. Touches no network.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them.
+    pub fn from_sections(sections: &BTreeMap<ChainId, Section>) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let mut configs = Vec::with_capacity(sections.len());
+        for (chain_id, section) in sections {
+            match ChainConfig::from_section(*chain_id, section) {
+                Ok(config) => configs.push(config),
+                Err(found) => errors.extend(found),
+            }
+        }
+        ConfigErrors::check(errors)?;
+        Ok(Self::new(configs))
+    }
+
+    /// Makes the endpoints, without touching the network. Of two configurations of one chain the later holds.
+    pub fn new(configs: impl IntoIterator<Item = ChainConfig>) -> Self {
+        let chain = |config: ChainConfig| {
+            let endpoint = Arc::new(Endpoint::new(&config));
+            let requests = ChainRequests::new(&config, Arc::clone(&endpoint));
+            let source = Arc::new(BlockSource::new(&config, endpoint));
+            (config.chain_id, ConfiguredChain { requests, source })
+        };
+        Self(Arc::new(configs.into_iter().map(chain).collect()))
+    }
+
+    /// The capability that gives modules `nexum:host/chain` on these chains.
+    pub fn capability(&self) -> Chain {
+        Chain { chains: self.clone() }
+    }
+
+    /// What follows a chain, for the supervisor.
+    pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
+        let source: Arc<dyn EventSource> = self.0.get(&chain_id)?.source.clone();
+        Some(source)
+    }
+
+    /// What follows each chain, by chain id.
+    pub fn sources(&self) -> impl Iterator<Item = Arc<dyn EventSource>> + '_ {
+        self.0
+            .values()
+            .map(|chain| -> Arc<dyn EventSource> { chain.source.clone() })
+    }
+
+    /// `chain.request`: sends one request for a module. `params` is the text of a JSON array, which goes out as it is; the
+    /// result is JSON text as it came in.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
+    pub async fn request(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, RequestError> {
+        self.chain(chain_id)?.request(method, params).await
+    }
+
+    /// `chain.request-batch`: sends several requests, methods and parameters, for a module. There is one answer for each, in
+    /// their order; what may not be sent is answered here, and the rest goes out together.
+    ///
+    /// # Errors
+    ///
+    /// When the batch as a whole is refused: an unknown chain, or over [`BATCH_REQUESTS_MAX`](crate::BATCH_REQUESTS_MAX) or
+    /// [`PARAMS_BYTES_MAX`](crate::PARAMS_BYTES_MAX).
+    pub async fn request_batch(
+        &self,
+        chain_id: ChainId,
+        requests: &[(&str, &str)],
+    ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
+        self.chain(chain_id)?.batch(requests).await
+    }
+
+    fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
+        let chain = self.0.get(&chain_id).map(|chain| &chain.requests);
+        chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
+    }
+}
+
+/// Gives modules `nexum:host/chain`.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    chains: Chains,
+}
+
+impl Capability for Chain {
+    type State = Chains;
+
+    fn name(&self) -> &'static str {
+        "chain"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/chain@0.2.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _: &ModuleMeta) -> Result<Self::State, BoxError> {
+        Ok(self.chains.clone())
+    }
+}

@@ -1,0 +1,119 @@
+//! JSON-RPC over http, with the answer's size bounded while it is read.
+
+use std::task::{Context, Poll};
+
+use alloy_json_rpc::{RequestPacket, ResponsePacket, RpcError};
+use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Response, redirect};
+use tower_service::Service;
+use url::Url;
+
+use crate::error::RequestError;
+
+/// How much room is made for an answer before its first byte: most fit, and an endpoint that announces more than it sends
+/// cannot make us hold more.
+const BODY_CAPACITY_MAX: usize = 16 * 1_024;
+
+/// An alloy transport. alloy's own reads an answer of any size into memory, and writes the URL into its spans.
+#[derive(Clone)]
+pub(super) struct BoundedHttp {
+    client: Client,
+    url: Url,
+    response_bytes_max: usize,
+}
+
+impl BoundedHttp {
+    pub(super) fn new(url: Url, response_bytes_max: usize) -> Result<Self, RequestError> {
+        // A redirect of a POST is no part of JSON-RPC, and would let an endpoint choose whom this host talks to.
+        let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
+        let client = client.build().map_err(|_| RequestError::Internal)?;
+        Ok(Self {
+            client,
+            url,
+            response_bytes_max,
+        })
+    }
+
+    async fn send(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let is_batch = packet.as_batch().is_some();
+        let body = packet.serialize().map_err(TransportError::ser_err)?;
+        let request = self
+            .client
+            .post(self.url)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let response = request
+            .body(Box::<str>::from(body).into_string())
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = response.status();
+        let body = read(response, self.response_bytes_max).await?;
+        let packet = serde_json::from_slice::<ResponsePacket>(&body);
+        match packet {
+            // Some endpoints say what is wrong in the body of an error status. What 429 means is plain without it.
+            Ok(packet) if status.is_success() || (packet.is_error() && status.as_u16() != 429) => {
+                if is_batch {
+                    refusal(packet)
+                } else {
+                    Ok(packet)
+                }
+            }
+            _ if !status.is_success() => Err(own(RequestError::Status {
+                status: status.as_u16(),
+            })),
+            _ => Err(own(RequestError::Malformed)),
+        }
+    }
+}
+
+/// One error in answer to a whole batch is the answer to each of its requests; alloy would look for their ids in vain.
+fn refusal(packet: ResponsePacket) -> Result<ResponsePacket, TransportError> {
+    match packet {
+        ResponsePacket::Single(response) => match response.payload.as_error() {
+            Some(error) => Err(RpcError::ErrorResp(error.clone())),
+            None => Ok(ResponsePacket::Single(response)),
+        },
+        batch @ ResponsePacket::Batch(_) => Ok(batch),
+    }
+}
+
+/// Reads the body, and stops before it holds more than `bytes_max`.
+async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, TransportError> {
+    let too_large = || own(RequestError::TooLarge { bytes_max });
+    let announced = response.content_length().unwrap_or_default();
+    if announced > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(BODY_CAPACITY_MAX));
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn own(error: RequestError) -> TransportError {
+    TransportErrorKind::custom(error)
+}
+
+/// The text of reqwest's errors has the URL in it: only the cause is kept.
+fn unreachable(error: reqwest::Error) -> TransportError {
+    own(RequestError::from_connect(&error))
+}
+
+impl Service<RequestPacket> for BoundedHttp {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        Box::pin(self.clone().send(packet))
+    }
+}

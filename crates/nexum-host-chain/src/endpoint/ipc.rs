@@ -1,0 +1,78 @@
+//! A connection to a node's unix socket, with the size of an answer bounded while it is read.
+
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use alloy_json_rpc::PubSubItem;
+use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
+use alloy_transport::utils::Spawnable as _;
+use alloy_transport_ipc::ReadJsonStream;
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
+use tokio::net::UnixStream;
+
+/// Connects to the socket. alloy's own connection holds an answer of any size.
+pub(super) async fn connect(path: &Path, response_bytes_max: usize) -> io::Result<ConnectionHandle> {
+    let stream = UnixStream::connect(path).await?;
+    let (handle, interface) = ConnectionHandle::new();
+    serve(stream, interface, response_bytes_max).spawn_task();
+    Ok(handle)
+}
+
+/// Carries messages until either side is gone.
+async fn serve(stream: UnixStream, mut interface: ConnectionInterface, response_bytes_max: usize) {
+    let (reader, mut writer) = stream.into_split();
+    let unframed_bytes = Arc::new(AtomicUsize::new(0));
+    let reader = Bounded {
+        reader,
+        unframed_bytes: Arc::clone(&unframed_bytes),
+        bytes_max: response_bytes_max,
+    };
+    let mut items = ReadJsonStream::<_, PubSubItem>::from(reader);
+    loop {
+        tokio::select! {
+            request = interface.recv_from_frontend() => {
+                // Nobody holds the connection any more.
+                let Some(request) = request else { return };
+                if writer.write_all(request.get().as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+            item = items.next() => {
+                unframed_bytes.store(0, Ordering::Relaxed);
+                let Some(item) = item else { break };
+                if interface.send_to_frontend(item).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    interface.close_with_error();
+}
+
+/// Fails when more than `bytes_max` have been read since the last whole message.
+struct Bounded<R> {
+    reader: R,
+    unframed_bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.reader).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        let unframed = self
+            .unframed_bytes
+            .fetch_add(read, Ordering::Relaxed)
+            .saturating_add(read);
+        if unframed > self.bytes_max {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}

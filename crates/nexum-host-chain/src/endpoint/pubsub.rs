@@ -1,0 +1,72 @@
+//! JSON-RPC over ws and ipc.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use alloy_pubsub::{ConnectionHandle, PubSubConnect};
+use alloy_transport::{TransportErrorKind, TransportResult};
+use alloy_transport_ws::{WebSocketConfig, WsConnect};
+use url::Url;
+
+use super::ipc;
+
+/// Connects once. alloy would connect anew by itself when a connection dies: without a look at the chain id, without word of
+/// the heads that were missed meanwhile, and sending again what had been sent. Here a connection that has died stays dead,
+/// all who use it hear of it, and the endpoint makes a new one.
+pub(super) struct ConnectOnce {
+    to: To,
+    dead: Arc<AtomicBool>,
+}
+
+enum To {
+    Ws(WsConnect),
+    Ipc { path: PathBuf, response_bytes_max: usize },
+}
+
+impl ConnectOnce {
+    /// Over ws. `dead` is set when the connection has died.
+    pub(super) fn ws(url: &Url, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
+        let size = Some(response_bytes_max);
+        let config = WebSocketConfig::default().max_message_size(size).max_frame_size(size);
+        Self {
+            to: To::Ws(WsConnect::new(url.as_str()).with_config(config)),
+            dead: Arc::clone(dead),
+        }
+    }
+
+    /// Over a unix socket. `dead` is set when the connection has died.
+    pub(super) fn ipc(path: &Path, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
+        Self {
+            to: To::Ipc {
+                path: path.to_owned(),
+                response_bytes_max,
+            },
+            dead: Arc::clone(dead),
+        }
+    }
+}
+
+impl PubSubConnect for ConnectOnce {
+    fn is_local(&self) -> bool {
+        matches!(self.to, To::Ipc { .. })
+    }
+
+    async fn connect(&self) -> TransportResult<ConnectionHandle> {
+        match &self.to {
+            To::Ws(ws) => ws.connect().await,
+            To::Ipc {
+                path,
+                response_bytes_max,
+            } => ipc::connect(path, *response_bytes_max)
+                .await
+                .map_err(TransportErrorKind::custom),
+        }
+    }
+
+    /// Called when the connection has died, once.
+    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
+        self.dead.store(true, Ordering::Relaxed);
+        Err(TransportErrorKind::non_retryable_str("the connection is lost"))
+    }
+}

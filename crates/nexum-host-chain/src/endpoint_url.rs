@@ -1,0 +1,158 @@
+//! The address of an endpoint, which is a secret.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, de};
+use url::Url;
+
+/// What a part of an address must have at least to be taken for a key and struck out of an endpoint's texts. Shorter ones,
+/// such as `v2` or `rpc`, unlock nothing, and are words that messages need.
+const KEY_BYTES_MIN: usize = 8;
+
+/// What stands in a text for what was struck out.
+const REDACTED: &str = "[redacted]";
+
+/// Where an endpoint is. Providers put keys into the path, the query and the user part, so `Debug` and `Display` show the
+/// scheme and the host only, and of an ipc path nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EndpointUrl(Address);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    Http(Url),
+    Ws(Url),
+    Ipc(PathBuf),
+}
+
+/// Why a text is not the address of an endpoint. Never shows the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointUrlError {
+    /// Neither a URL nor a path.
+    #[error("is neither a URL nor the path of an ipc socket")]
+    Malformed,
+    /// A URL of something else.
+    #[error("has a scheme other than http, https, ws, wss and ipc")]
+    Scheme,
+    /// A URL without a host.
+    #[error("names no host")]
+    NoHost,
+}
+
+impl EndpointUrl {
+    /// Takes an `http`, `https`, `ws` or `wss` URL, an `ipc://` URL, an absolute path, or a path that ends in `.ipc`.
+    ///
+    /// # Errors
+    ///
+    /// When it is none of these.
+    pub fn parse(text: &str) -> Result<Self, EndpointUrlError> {
+        if let Some(path) = text.strip_prefix("ipc://") {
+            return if path.is_empty() {
+                Err(EndpointUrlError::NoHost)
+            } else {
+                Ok(Self::ipc(path))
+            };
+        }
+        if !text.contains("://") && (text.starts_with('/') || text.ends_with(".ipc")) {
+            return Ok(Self::ipc(text));
+        }
+        let url = Url::parse(text).map_err(|_| EndpointUrlError::Malformed)?;
+        let address = match url.scheme() {
+            "http" | "https" => Address::Http,
+            "ws" | "wss" => Address::Ws,
+            _ => return Err(EndpointUrlError::Scheme),
+        };
+        // The parser refuses an empty host for these schemes already.
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(EndpointUrlError::NoHost);
+        }
+        Ok(Self(address(url)))
+    }
+
+    fn ipc(path: &str) -> Self {
+        Self(Address::Ipc(Path::new(path).to_owned()))
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.0
+    }
+
+    /// Strikes out of an endpoint's text every URL, and every part of this address that may be a key: an endpoint that
+    /// refuses a request likes to name what it was sent.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let struck = self
+            .keys()
+            .iter()
+            .fold(text.to_owned(), |text, key| text.replace(key, REDACTED));
+        let words = struck.split_inclusive(char::is_whitespace);
+        words
+            .map(|word| {
+                if word.contains("://") {
+                    REDACTED.to_owned() + trailing_space(word)
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect()
+    }
+
+    /// The longest come first, so that none hides part of another.
+    fn keys(&self) -> Vec<String> {
+        let url = match &self.0 {
+            Address::Http(url) | Address::Ws(url) => url,
+            Address::Ipc(path) => return vec![path.display().to_string()],
+        };
+        let mut keys: Vec<String> = url.path_segments().into_iter().flatten().map(str::to_owned).collect();
+        keys.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        keys.extend(url.query().map(str::to_owned));
+        keys.push(url.username().to_owned());
+        keys.extend(url.password().map(str::to_owned));
+        keys.retain(|key| key.len() >= KEY_BYTES_MIN);
+        keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
+        keys
+    }
+}
+
+/// The white space that a word ends with.
+fn trailing_space(word: &str) -> &str {
+    &word[word.trim_end().len()..]
+}
+
+impl<'de> Deserialize<'de> for EndpointUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A visitor, so that the error is one about this value.
+        deserializer.deserialize_str(UrlVisitor)
+    }
+}
+
+struct UrlVisitor;
+
+impl de::Visitor<'_> for UrlVisitor {
+    type Value = EndpointUrl;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URL or the path of an ipc socket")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<EndpointUrl, E> {
+        EndpointUrl::parse(text).map_err(E::custom)
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Address::Http(url) | Address::Ws(url) => {
+                write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+            }
+            Address::Ipc(_) => f.write_str("ipc"),
+        }
+    }
+}
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EndpointUrl({self})")
+    }
+}

@@ -1,0 +1,46 @@
+//! The WIT implementation.
+
+use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::capability::View;
+
+use crate::Chains;
+use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
+
+impl chain::Host for View<'_, Chains> {
+    async fn request(
+        &mut self,
+        chain_id: u64,
+        method: String,
+        params: String,
+    ) -> wasmtime::Result<Result<String, HostError>> {
+        Ok(self
+            .state
+            .request(chain_id, &method, &params)
+            .await
+            .map_err(|error| error.to_host_error()))
+    }
+
+    async fn request_batch(
+        &mut self,
+        chain_id: u64,
+        requests: Vec<RpcRequest>,
+    ) -> wasmtime::Result<Result<Vec<RpcResult>, HostError>> {
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|request| (&*request.method, &*request.params))
+            .collect();
+        let answers = self
+            .state
+            .request_batch(chain_id, &requests)
+            .await
+            .map_err(|error| error.to_host_error());
+        Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
+    }
+}
+
+fn rpc_result(answer: Result<String, crate::RequestError>) -> RpcResult {
+    match answer {
+        Ok(result) => RpcResult::Ok(result),
+        Err(error) => RpcResult::Err(error.to_host_error()),
+    }
+}

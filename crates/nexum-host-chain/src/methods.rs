@@ -1,0 +1,53 @@
+//! Which JSON-RPC methods a module may call.
+
+/// The methods that only read, sorted. Every other method is denied unless the operator allows it with `extra_methods`:
+/// those that sign, send, mine or administer, and those that make a node keep something (filters, subscriptions).
+pub const READ_METHODS: &[&str] = &[
+    "eth_blobBaseFee",
+    "eth_blockNumber",
+    "eth_call",
+    "eth_chainId",
+    "eth_createAccessList",
+    "eth_estimateGas",
+    "eth_feeHistory",
+    "eth_gasPrice",
+    "eth_getBalance",
+    "eth_getBlockByHash",
+    "eth_getBlockByNumber",
+    "eth_getBlockReceipts",
+    "eth_getBlockTransactionCountByHash",
+    "eth_getBlockTransactionCountByNumber",
+    "eth_getCode",
+    "eth_getHeaderByHash",
+    "eth_getHeaderByNumber",
+    "eth_getLogs",
+    "eth_getProof",
+    "eth_getRawTransactionByHash",
+    "eth_getStorageAt",
+    "eth_getTransactionByBlockHashAndIndex",
+    "eth_getTransactionByBlockNumberAndIndex",
+    "eth_getTransactionByHash",
+    "eth_getTransactionCount",
+    "eth_getTransactionReceipt",
+    "eth_getUncleByBlockHashAndIndex",
+    "eth_getUncleByBlockNumberAndIndex",
+    "eth_getUncleCountByBlockHash",
+    "eth_getUncleCountByBlockNumber",
+    "eth_maxPriorityFeePerGas",
+    "eth_protocolVersion",
+    "eth_simulateV1",
+    "eth_syncing",
+    "net_listening",
+    "net_peerCount",
+    "net_version",
+    "web3_clientVersion",
+    "web3_sha3",
+];
+
+/// Methods that no configuration allows: their answers belong to a connection, which modules share with the host.
+pub const CONNECTION_METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
+
+/// Whether a method is among [`READ_METHODS`].
+pub fn is_read(method: &str) -> bool {
+    READ_METHODS.binary_search(&method).is_ok()
+}

@@ -1,0 +1,133 @@
+use std::path::Path;
+
+use nexum_core::config::Config;
+use nexum_core::document::Environment;
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, methods};
+
+fn parse(table: &str) -> Result<ChainConfig, String> {
+    let text = format!("[chains.1]\n{table}");
+    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
+    let parsed = ChainConfig::from_section(1, &config.chains[&1]).map_err(|errors| errors.to_string());
+    assert_eq!(Chains::from_sections(&config.chains).is_ok(), parsed.is_ok());
+    parsed
+}
+
+#[test]
+fn a_chain_needs_its_url_alone() {
+    let config = parse("rpc_url = 'wss://node.example.org/v2/secret-key'").unwrap();
+    assert_eq!(config.rpc_url.to_string(), "wss://node.example.org");
+    assert_eq!(config.request_timeout_ms, 10_000);
+    assert_eq!(config.response_bytes_max, 16 * 1_024 * 1_024);
+    assert_eq!(config.poll_interval_ms, 2_000);
+    assert!(config.extra_methods.is_empty());
+}
+
+#[test]
+fn every_key_is_taken() {
+    let config = parse(
+        "rpc_url = '/var/run/node.sock'\nextra_methods = ['trace_block', 'debug_traceCall']\nrequest_timeout_ms = 1\n\
+         response_bytes_max = 1048576\npoll_interval_ms = 250",
+    )
+    .unwrap();
+    assert_eq!(config.rpc_url.to_string(), "ipc");
+    assert_eq!(
+        config.extra_methods.iter().collect::<Vec<_>>(),
+        ["debug_traceCall", "trace_block"]
+    );
+    assert_eq!(
+        (
+            config.request_timeout_ms,
+            config.response_bytes_max,
+            config.poll_interval_ms
+        ),
+        (1, 1_048_576, 250)
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_key() {
+    let url = "rpc_url = 'http://localhost:8545'\n";
+    for (table, key, message) in [
+        ("".to_owned(), "chains.1", "rpc_url"),
+        ("rpc_url = 'ftp://h'".to_owned(), "chains.1.rpc_url", "scheme"),
+        ("rpc_url = 'node'".to_owned(), "chains.1.rpc_url", "neither a URL nor"),
+        (format!("{url}rpc_ulr = 'x'"), "chains.1.rpc_ulr", "unknown key"),
+        (
+            format!("{url}request_timeout_ms = 0"),
+            "chains.1.request_timeout_ms",
+            "from 1 to 3600000",
+        ),
+        (
+            format!("{url}response_bytes_max = 5"),
+            "chains.1.response_bytes_max",
+            "from 1048576 to",
+        ),
+        (
+            format!("{url}poll_interval_ms = 100000000"),
+            "chains.1.poll_interval_ms",
+            "from 10 to 60000",
+        ),
+        (
+            format!("{url}extra_methods = ['']"),
+            "chains.1.extra_methods",
+            "printable",
+        ),
+        (
+            format!("{url}extra_methods = ['eth_subscribe']"),
+            "chains.1.extra_methods",
+            "eth_subscribe cannot be allowed",
+        ),
+    ] {
+        let error = parse(&table).unwrap_err();
+        assert!(error.contains(key) && error.contains(message), "{table}: {error}");
+    }
+}
+
+#[test]
+fn an_endpoints_url_shows_scheme_and_host_only() {
+    for (text, shown) in [
+        (
+            "https://user:password@node.example.org:8443/v3/0123456789abcdef?apikey=topsecret#part",
+            "https://node.example.org",
+        ),
+        ("ws://127.0.0.1:8546", "ws://127.0.0.1"),
+        ("http://[::1]:8545/key", "http://[::1]"),
+        ("/home/me/.ethereum/geth.ipc", "ipc"),
+        ("ipc:///run/geth", "ipc"),
+        ("geth.ipc", "ipc"),
+    ] {
+        let url = EndpointUrl::parse(text).unwrap();
+        assert_eq!(url.to_string(), shown);
+        assert_eq!(format!("{url:?}"), format!("EndpointUrl({shown})"));
+    }
+    for (text, error) in [
+        ("", EndpointUrlError::Malformed),
+        ("node.example.org:8545", EndpointUrlError::Scheme),
+        ("http://", EndpointUrlError::Malformed),
+        ("ipc://", EndpointUrlError::NoHost),
+        ("file:///etc/passwd", EndpointUrlError::Scheme),
+    ] {
+        assert_eq!(EndpointUrl::parse(text), Err(error), "{text}");
+    }
+}
+
+#[test]
+fn the_allowed_methods_are_sorted_and_none_of_them_writes() {
+    assert!(methods::READ_METHODS.is_sorted());
+    for word in [
+        "send",
+        "sign",
+        "subscribe",
+        "Filter",
+        "mine",
+        "admin",
+        "personal",
+        "debug",
+    ] {
+        assert!(
+            !methods::READ_METHODS.iter().any(|method| method.contains(word)),
+            "{word}"
+        );
+    }
+    assert!(methods::is_read("eth_call"));
+}

@@ -1,0 +1,17 @@
+//! Behaviours of the chain capability and its source, against a scripted node and a real one.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod anvil;
+mod batch;
+mod config;
+mod request;
+mod secrecy;
+mod source;
+mod source_faults;
+mod support;

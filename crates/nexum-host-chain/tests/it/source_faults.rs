@@ -1,0 +1,183 @@
+use nexum_host_chain::Chains;
+use nexum_testing::{Answer, Node};
+use serde_json::json;
+
+use crate::support::{Following, chains, config, position, texts};
+
+#[tokio::test]
+async fn an_outage_is_waited_out_and_its_blocks_are_not_missed() {
+    for url in [Node::http_url, Node::ws_url] {
+        let mut node = Node::start().await;
+        let following = Following::start(&chains(&url(&node)));
+        following.reaches(node.mine(3).last().unwrap()).await;
+        for _ in 0..2 {
+            node.stop().await;
+            node.mine(40);
+            node.restart().await;
+            following.reaches(node.chain().head()).await;
+        }
+        let canonical: Vec<_> = node.chain().canonical().iter().map(position).collect();
+        assert!(canonical.ends_with(&following.chain()));
+        assert_eq!(following.chain().last().unwrap().number, 83);
+    }
+}
+
+#[tokio::test]
+async fn a_source_whose_endpoint_is_down_at_the_start_begins_when_it_is_up() {
+    for url in [Node::http_url, Node::ws_url] {
+        let mut node = Node::start().await;
+        node.mine(1);
+        node.stop().await;
+        let following = Following::start(&chains(&url(&node)));
+        tokio::task::yield_now().await;
+        node.restart().await;
+        following.reaches(node.chain().head()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_subscription_is_made_again_and_its_gap_filled() {
+    let node = Node::start().await;
+    let following = Following::start(&chains(&node.ws_url()));
+    following.reaches(&node.mine(1)[0]).await;
+    for connections in 2..5 {
+        node.drop_connections();
+        node.mine(7);
+        node.until(|node| node.ws_connections() == connections && node.subscribers() == 1)
+            .await;
+        following.reaches(&node.mine(1)[0]).await;
+    }
+    assert_eq!(following.chain().len(), 1 + 3 * 8);
+}
+
+#[tokio::test]
+async fn a_reorg_during_an_outage_is_reverted() {
+    for url in [Node::http_url, Node::ws_url] {
+        let mut node = Node::start().await;
+        let following = Following::start(&chains(&url(&node)));
+        node.until(|node| node.count("eth_getBlockByNumber") > 0).await;
+        following.reaches(node.mine(10).last().unwrap()).await;
+        node.stop().await;
+        node.reorg(4, 6);
+        node.restart().await;
+        following.reaches(node.chain().head()).await;
+        assert_eq!(following.reverts(), [position(node.chain().by_number(6).unwrap())]);
+    }
+}
+
+#[tokio::test]
+async fn one_bad_answer_costs_no_block() {
+    let faults = [
+        Answer::Drop,
+        Answer::Truncated,
+        Answer::status(429),
+        Answer::status(503),
+        Answer::error(-32_000, "header not found"),
+        Answer::Result(json!(null)),
+        Answer::Result(json!({})),
+        Answer::Result(json!({ "number": "0xzz" })),
+        Answer::Result(json!([[[]]])),
+        Answer::Huge { bytes: 2_000_000 },
+        Answer::Hang,
+    ];
+    for url in [Node::http_url, Node::ws_url] {
+        let node = Node::start().await;
+        let mut config = config(&url(&node));
+        config.request_timeout_ms = 100;
+        config.response_bytes_max = 1_024 * 1_024;
+        let following = Following::start(&Chains::new([config]));
+        following.reaches(&node.mine(1)[0]).await;
+        for fault in &faults {
+            node.once("eth_getBlockByNumber", fault.clone());
+            node.mine_unannounced(3);
+            node.mine(1);
+            // A ws source that was told of no such block waits for the next head.
+            following.reaches(&node.mine(1)[0]).await;
+        }
+        let canonical: Vec<_> = node.chain().canonical().iter().map(position).collect();
+        assert!(canonical.ends_with(&following.chain()));
+        assert_eq!(following.chain().len(), 1 + 5 * faults.len());
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_head_is_not_believed() {
+    let node = Node::start().await;
+    let following = Following::start(&chains(&node.ws_url()));
+    let head = node.mine(2).pop().unwrap();
+    following.reaches(&head).await;
+    let mut far = head.to_json();
+    far["number"] = json!("0xffffffffffffffff");
+    let mut late = node.chain().head().to_json();
+    late["number"] = json!("0x3");
+    late["parentHash"] = late["hash"].clone();
+    late["timestamp"] = json!("0xffffffffffffffff");
+    let mut orphan = node.chain().head().to_json();
+    orphan["number"] = json!("0x3");
+    for hostile in [far, late, orphan, json!(null), json!("0x"), json!({ "number": -1 })] {
+        let connections = node.ws_connections();
+        node.announce_raw(&hostile);
+        following.reaches(&node.mine(1)[0]).await;
+        // Unreadable heads end a session; the next head must not be announced into the pause between two.
+        node.until(|node| node.subscribers() == 1 && node.ws_connections() >= connections)
+            .await;
+    }
+    let canonical: Vec<_> = node.chain().canonical().iter().map(position).collect();
+    assert!(canonical.ends_with(&following.chain()), "{:?}", following.chain());
+    assert!(following.reverts().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_of_another_chain_ends_the_source() {
+    for url in [Node::http_url, Node::ws_url] {
+        let node = Node::start().await;
+        node.set_chain_id(1);
+        let error = Following::start(&chains(&url(&node))).fails().await;
+        assert_eq!(
+            texts(&error),
+            [
+                "chain 11155111: cannot be followed any longer",
+                "the endpoint serves chain 1, not chain 11155111",
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_comes_back_as_another_chain_ends_the_source() {
+    for url in [Node::http_url, Node::ws_url] {
+        let node = Node::start().await;
+        let following = Following::start(&chains(&url(&node)));
+        following.reaches(&node.mine(1)[0]).await;
+        node.set_chain_id(1);
+        node.mine_unannounced(1);
+        node.once("eth_getBlockByNumber", Answer::Drop);
+        node.drop_connections();
+        let log = following.log.clone();
+        following.fails().await;
+        assert_eq!(log.head().unwrap().number, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_source_stops_at_once_whatever_it_is_waiting_for() {
+    for url in [Node::http_url, Node::ws_url] {
+        let mut node = Node::start().await;
+        for method in ["eth_chainId", "eth_getBlockByNumber"] {
+            node.on(method, |_| Answer::Hang);
+            let calls = node.count(method);
+            let following = Following::start(&chains(&url(&node)));
+            node.until(|node| node.count(method) > calls).await;
+            following.stop().await;
+            node.restore(method);
+        }
+        let following = Following::start(&chains(&url(&node)));
+        following.reaches(&node.mine(1)[0]).await;
+        following.stop().await;
+
+        node.stop().await;
+        let following = Following::start(&chains(&url(&node)));
+        tokio::task::yield_now().await;
+        following.stop().await;
+    }
+}

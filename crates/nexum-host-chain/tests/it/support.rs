@@ -1,0 +1,138 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_core::event::Position;
+use nexum_core::log::{Entry, EventLog, Read};
+use nexum_core::source::SourceError;
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
+use nexum_testing::{Block, TEST_CHAIN_ID, WAIT_MAX};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use nexum_testing::TEST_CHAIN_ID as CHAIN;
+
+/// A configuration for loopback: quick polls, the defaults otherwise.
+pub(crate) fn config(url: &str) -> ChainConfig {
+    let mut config = ChainConfig::new(TEST_CHAIN_ID, EndpointUrl::parse(url).unwrap());
+    config.poll_interval_ms = 10;
+    config
+}
+
+pub(crate) fn chains(url: &str) -> Chains {
+    Chains::new([config(url)])
+}
+
+pub(crate) fn position(block: &Block) -> Position {
+    Position {
+        number: block.number,
+        hash: block.hash,
+    }
+}
+
+/// Waits for what must come.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(WAIT_MAX, what).await.expect("it did not come")
+}
+
+/// A source that follows into a log.
+pub(crate) struct Following {
+    pub(crate) log: Arc<EventLog>,
+    stop: CancellationToken,
+    task: JoinSet<Result<(), SourceError>>,
+    appended: Arc<Notify>,
+}
+
+impl Following {
+    pub(crate) fn start(chains: &Chains) -> Self {
+        let log = Arc::new(EventLog::new(TEST_CHAIN_ID));
+        let appended = Arc::new(Notify::new());
+        log.wake(Arc::clone(&appended));
+        let stop = CancellationToken::new();
+        let source = chains.source(TEST_CHAIN_ID).unwrap();
+        let mut task = JoinSet::new();
+        let (its_log, its_stop) = (Arc::clone(&log), stop.clone());
+        task.spawn(async move { source.follow(&its_log, &its_stop).await });
+        Self {
+            log,
+            stop,
+            task,
+            appended,
+        }
+    }
+
+    /// Waits until this block is the log's head.
+    pub(crate) async fn reaches(&self, block: &Block) {
+        self.reaches_position(position(block)).await;
+    }
+
+    pub(crate) async fn reaches_position(&self, position: Position) {
+        let reached = async {
+            while self.log.head() != Some(position) {
+                self.appended.notified().await;
+            }
+        };
+        if tokio::time::timeout(WAIT_MAX, reached).await.is_err() {
+            panic!("the log did not reach {position}: {:#?}", self.entries());
+        }
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let read = |sequence| match self.log.read(sequence) {
+            Read::Entry(entry) => Some(entry),
+            Read::Pending | Read::Gone => None,
+        };
+        (0..self.log.next_sequence()).filter_map(read).collect()
+    }
+
+    /// The chain that a reader of the log has in the end. Each block must have been the child of the one before.
+    pub(crate) fn chain(&self) -> Vec<Position> {
+        let mut chain: Vec<Position> = Vec::new();
+        for entry in self.entries() {
+            match entry {
+                Entry::Advance(block) => {
+                    if let Some(last) = chain.last() {
+                        assert_eq!(block.position.number, last.number + 1);
+                        assert_eq!(block.parent_hash, last.hash);
+                    }
+                    chain.push(block.position);
+                }
+                Entry::Revert(to) => {
+                    chain.retain(|held| held.number <= to.number);
+                    match chain.last() {
+                        Some(last) => assert_eq!(*last, to),
+                        None => chain.push(to),
+                    }
+                }
+            }
+        }
+        chain
+    }
+
+    pub(crate) fn reverts(&self) -> Vec<Position> {
+        let revert = |entry| match entry {
+            Entry::Revert(to) => Some(to),
+            Entry::Advance(_) => None,
+        };
+        self.entries().into_iter().filter_map(revert).collect()
+    }
+
+    /// Waits until the source gives up by itself.
+    pub(crate) async fn fails(mut self) -> SourceError {
+        soon(self.task.join_next()).await.unwrap().unwrap().unwrap_err()
+    }
+
+    /// Stops the source; it must not take its time.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(1), self.task.join_next()).await;
+        ended.expect("a source stops at once").unwrap().unwrap().unwrap();
+    }
+}
+
+/// What a chain of errors says, outermost first.
+pub(crate) fn texts(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect()
+}

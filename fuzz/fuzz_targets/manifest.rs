@@ -1,0 +1,24 @@
+//! `nexum.toml`, from any bytes: never a panic, and what is accepted keeps to its rules.
+
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use nexum_core::document::ERRORS_MAX;
+use nexum_core::limits::Limits;
+use nexum_core::manifest::{Manifest, SUBSCRIPTIONS_MAX};
+
+fuzz_target!(|bytes: &[u8]| match Manifest::parse(Path::new("nexum.toml"), bytes) {
+    Ok(manifest) => {
+        let _ = format!("{manifest:?}");
+        assert!(manifest.chains.required.is_disjoint(&manifest.chains.optional));
+        assert!(manifest.subscriptions.len() <= SUBSCRIPTIONS_MAX);
+        let limits = Limits::default().meet(&manifest.wishes);
+        assert!(limits.fuel_per_event > 0 && limits.memory_bytes > 0 && limits.instances > 0);
+    }
+    Err(errors) => {
+        assert!((1..=ERRORS_MAX).contains(&errors.iter().count()));
+        let _ = format!("{errors} {errors:?}");
+    }
+});
