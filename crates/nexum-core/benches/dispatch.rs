@@ -220,8 +220,8 @@ impl<'a> Host<'a> {
         let supervisor = supervisor.source(Arc::new(chain));
         let mut task = JoinSet::new();
         let run = async move {
-            let report = supervisor.run(CancellationToken::new()).await;
-            panic!("the host ended: {report:?}");
+            let _ = supervisor.run(CancellationToken::new()).await;
+            panic!("the host ended by itself");
         };
         task.spawn_on(run, runtime.handle());
         Self {
@@ -291,11 +291,11 @@ impl EventSource for Chain {
         let mut requests = self.requests.lock().await;
         let mut appended = 0;
         loop {
-            let request = tokio::select! {
-                request = requests.recv() => request,
-                () = stop.cancelled() => None,
+            let Some(request) = requests.recv().await else {
+                // The bench goes on with another host.
+                stop.cancelled().await;
+                return Ok(());
             };
-            let Some(request) = request else { return Ok(()) };
             let blocks: Vec<_> = request.numbers.iter().map(|number| common::block(*number)).collect();
             let start = Instant::now();
             for block in blocks {
