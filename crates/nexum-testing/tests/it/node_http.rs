@@ -1,20 +1,7 @@
 use nexum_testing::{Answer, Node, TEST_CHAIN_ID, Transport};
 use serde_json::{Value, json};
 
-/// Posts a body; the status and the answer's text, or what went wrong.
-async fn post(node: &Node, body: &str) -> Result<(u16, String), reqwest::Error> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let response = client.post(node.http_url()).body(body.to_owned()).send().await?;
-    Ok((response.status().as_u16(), response.text().await?))
-}
-
-async fn call(node: &Node, method: &str, params: Value) -> Value {
-    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
-    let (_, text) = post(node, &body.to_string()).await.unwrap();
-    let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(answer["id"], 7);
-    answer
-}
+use crate::support::{call, post};
 
 #[tokio::test]
 async fn serves_its_model_chain() {
