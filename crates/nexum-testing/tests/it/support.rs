@@ -9,12 +9,18 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+/// Posts a body.
+pub(crate) async fn respond(node: &Node, body: &str) -> Result<reqwest::Response, reqwest::Error> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    client.post(node.http_url()).body(body.to_owned()).send().await
+}
 
 /// Posts a body; the status and the answer's text, or what went wrong.
 pub(crate) async fn post(node: &Node, body: &str) -> Result<(u16, String), reqwest::Error> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let response = client.post(node.http_url()).body(body.to_owned()).send().await?;
+    let response = respond(node, body).await?;
     Ok((response.status().as_u16(), response.text().await?))
 }
 
@@ -40,7 +46,10 @@ pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
     pub(crate) async fn connect(node: &Node) -> Self {
-        Self(connect_async(node.ws_url()).await.unwrap().0)
+        // It is to take whatever a test has the node send.
+        let unbounded = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        let connected = connect_async_with_config(node.ws_url(), Some(unbounded), false).await;
+        Self(connected.unwrap().0)
     }
 
     pub(crate) async fn send(&mut self, method: &str, params: Value) {
