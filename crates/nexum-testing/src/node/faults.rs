@@ -64,6 +64,12 @@ impl Node {
         self.shared.with(|state| state.logs_faults.limit = limit);
     }
 
+    /// Refuses `eth_getLogs` over a range that ends above the head, as newer nodes do. Else the answer is what there is of the
+    /// range, as with older ones.
+    pub fn refuse_beyond_head(&self, refuse: bool) {
+        self.shared.with(|state| state.logs_faults.refuses_beyond_head = refuse);
+    }
+
     /// Answers `eth_getLogs` by an empty list although there are logs.
     pub fn lose_logs(&self, lost: LostLogs) {
         self.shared.with(|state| state.logs_faults.lost = lost);

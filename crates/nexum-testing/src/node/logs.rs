@@ -29,6 +29,7 @@ pub enum LostLogs {
 pub(super) struct LogsFaults {
     pub(super) lost: LostLogs,
     pub(super) limit: Option<LogsLimit>,
+    pub(super) refuses_beyond_head: bool,
 }
 
 #[derive(Deserialize)]
@@ -114,6 +115,9 @@ fn by_range<'a>(view: View<'a>, faults: LogsFaults, filter: &Filter) -> Found<'a
     let (from, to) = (number(&filter.from_block)?, number(&filter.to_block)?);
     if from > to {
         return Err(Answer::error(-32_602, "invalid block range params"));
+    }
+    if faults.refuses_beyond_head && to > view.head().number {
+        return Err(Answer::error(-32_602, "block range extends beyond current head block"));
     }
     faults.limit.map_or(Ok(()), |limit| limit.check_range(from, to))?;
     let range = (to - from).saturating_add(1);

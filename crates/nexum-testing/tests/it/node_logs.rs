@@ -125,6 +125,22 @@ async fn refuses_filters_that_make_no_sense() {
 }
 
 #[tokio::test]
+async fn refuses_a_range_beyond_its_head_when_told() {
+    let node = Node::start().await;
+    node.set_logs(logs);
+    let mined = node.mine(4);
+    let ranges = async |to: &str| call(&node, "eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": to }])).await;
+    assert_eq!(ranges("0x5").await["result"], json!(all(&mined)));
+    node.refuse_beyond_head(true);
+    assert_eq!(ranges("0x5").await["error"]["code"], -32_602);
+    assert_eq!(ranges("0x4").await["result"], json!(all(&mined)));
+
+    // A node that lags has another head.
+    node.set_lag(1);
+    assert_eq!(ranges("0x4").await["error"]["code"], -32_602);
+}
+
+#[tokio::test]
 async fn logs_of_replaced_blocks_are_found_by_hash_alone() {
     let node = Node::start().await;
     node.set_logs(logs);
