@@ -23,7 +23,7 @@ pub mod guests;
 
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
-pub use node::{Answer, Block, Call, Chain, Node, Transport, WAIT_MAX};
+pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};
 

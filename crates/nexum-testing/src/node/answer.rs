@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// How the node answers one call. Inside a batch, an answer that is not a [`Result`](Self::Result), [`Json`](Self::Json)
-/// or [`Error`](Self::Error) takes the place of the whole batch's answer.
+/// How the node answers one call. Inside a batch, an answer that is not a [`Result`](Self::Result), [`Json`](Self::Json),
+/// [`Error`](Self::Error) or [`ErrorStatus`](Self::ErrorStatus) takes the place of the whole batch's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Success with this value.
@@ -18,6 +18,16 @@ pub enum Answer {
         message: String,
         /// Such as revert data.
         data: Option<Value>,
+    },
+    /// A JSON-RPC error that some endpoints send with an http status of its own. Over ws and in a batch it is an
+    /// [`Error`](Self::Error).
+    ErrorStatus {
+        /// The http status code.
+        status: u16,
+        /// The JSON-RPC code.
+        code: i64,
+        /// The text.
+        message: String,
     },
     /// What the node would have answered by itself.
     Default,

@@ -1,86 +1,56 @@
-//! The model of a chain that a scripted node serves.
+//! The model of a chain that scripted nodes serve.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Value, json};
-
-/// The timestamp of every model chain's genesis block, in seconds.
-const GENESIS_TIMESTAMP_S: u64 = 1_700_000_000;
-
-/// The time between two blocks.
-const BLOCK_TIME_S: u64 = 12;
-
-/// A block of a model chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Its number.
-    pub number: u64,
-    /// Its hash: unique, and readable in a test's output, as it begins with the number and the fork.
-    pub hash: [u8; 32],
-    /// The hash of the block before.
-    pub parent_hash: [u8; 32],
-    /// When it was made, in seconds since the Unix epoch.
-    pub timestamp_s: u64,
-    /// The bloom of its logs.
-    pub logs_bloom: Vec<u8>,
-}
-
-impl Block {
-    fn genesis() -> Self {
-        Self {
-            number: 0,
-            hash: hash(0, 0),
-            parent_hash: [0; 32],
-            timestamp_s: GENESIS_TIMESTAMP_S,
-            logs_bloom: vec![0; 256],
-        }
-    }
-
-    fn child(&self, fork: u64) -> Self {
-        let number = self.number + 1;
-        Self {
-            number,
-            hash: hash(number, fork),
-            parent_hash: self.hash,
-            timestamp_s: self.timestamp_s + BLOCK_TIME_S,
-            logs_bloom: vec![0; 256],
-        }
-    }
-
-    /// The block as JSON-RPC shows it, without transactions.
-    pub fn to_json(&self) -> Value {
-        let zero = hex(&[0; 32]);
-        json!({
-            "number": format!("{:#x}", self.number),
-            "hash": hex(&self.hash),
-            "parentHash": hex(&self.parent_hash),
-            "timestamp": format!("{:#x}", self.timestamp_s),
-            "logsBloom": hex(&self.logs_bloom),
-            "sha3Uncles": zero, "stateRoot": zero, "transactionsRoot": zero, "receiptsRoot": zero, "mixHash": zero,
-            "miner": hex(&[0; 20]), "nonce": hex(&[0; 8]), "extraData": "0x", "difficulty": "0x0", "size": "0x220",
-            "gasLimit": "0x1c9c380", "gasUsed": "0x0", "baseFeePerGas": "0x7",
-            "transactions": [], "uncles": [],
-        })
-    }
-}
+use super::block::Block;
+use super::log::LogSpec;
 
 /// A chain with a history of forks. The blocks that a reorg has replaced can still be read by their hash, as with real nodes.
+///
+/// Clones part: what is done to one is not seen by the other.
 #[derive(Clone, Debug)]
 pub struct Chain {
     /// Never empty; the index is the number.
     canonical: Vec<Block>,
-    by_hash: HashMap<[u8; 32], Block>,
-    forks: u64,
+    orphans: HashMap<[u8; 32], Block>,
+    /// The fork that is grown.
+    fork: u64,
+    /// How many forks there are in this chain and its clones, so that two of them never make the same block.
+    forks: Arc<AtomicU64>,
+    logs: Logs,
+    finality: Option<Finality>,
+}
+
+/// How far behind the head the tags are, in blocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finality {
+    pub(super) safe_depth: u64,
+    pub(super) finalized_depth: u64,
+}
+
+/// What the blocks to come have for logs.
+#[derive(Clone)]
+struct Logs(Arc<dyn Fn(u64, u64) -> Vec<LogSpec> + Send + Sync>);
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Logs")
+    }
 }
 
 impl Chain {
     /// A chain of a genesis block.
     pub(super) fn new() -> Self {
-        let genesis = Block::genesis();
         Self {
-            by_hash: HashMap::from([(genesis.hash, genesis.clone())]),
-            canonical: vec![genesis],
-            forks: 0,
+            canonical: vec![Block::genesis()],
+            orphans: HashMap::new(),
+            fork: 0,
+            forks: Arc::default(),
+            logs: Logs(Arc::new(|_, _| Vec::new())),
+            finality: None,
         }
     }
 
@@ -101,17 +71,49 @@ impl Chain {
 
     /// The block with this hash, canonical or not.
     pub fn by_hash(&self, hash: &[u8; 32]) -> Option<&Block> {
-        self.by_hash.get(hash)
+        self.by_number(Block::number_in(hash))
+            .filter(|block| block.hash == *hash)
+            .or_else(|| self.orphans.get(hash))
+    }
+
+    /// The chain without the blocks above `number`, as a node knows it that never saw them.
+    #[must_use]
+    pub fn up_to(&self, number: u64) -> Self {
+        let kept = usize::try_from(number).map_or(usize::MAX, |number| number.saturating_add(1));
+        Self {
+            canonical: self.canonical.iter().take(kept).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn is_canonical(&self, block: &Block) -> bool {
+        self.by_number(block.number)
+            .is_some_and(|other| other.hash == block.hash)
+    }
+
+    pub(super) fn finality(&self) -> Option<Finality> {
+        self.finality
+    }
+
+    pub(super) fn set_finality(&mut self, finality: Finality) {
+        self.finality = Some(finality);
+    }
+
+    pub(super) fn set_logs(&mut self, logs: impl Fn(u64, u64) -> Vec<LogSpec> + Send + Sync + 'static) {
+        self.logs = Logs(Arc::new(logs));
+    }
+
+    /// Makes the blocks to come differ from those of every other fork.
+    pub(super) fn begin_fork(&mut self) {
+        self.fork = self.forks.fetch_add(1, Ordering::Relaxed) + 1;
     }
 
     pub(super) fn mine(&mut self, blocks: u64) -> Vec<Block> {
-        let mined: Vec<Block> = std::iter::successors(Some(self.head().child(self.forks)), |block| {
-            Some(block.child(self.forks))
-        })
-        .take(usize::try_from(blocks).expect("a chain that fits into memory"))
-        .collect();
-        self.by_hash
-            .extend(mined.iter().map(|block| (block.hash, block.clone())));
+        let mut mined = Vec::with_capacity(usize::try_from(blocks).expect("a chain that fits into memory"));
+        for _ in 0..blocks {
+            let parent = mined.last().unwrap_or_else(|| self.head());
+            mined.push(parent.child(self.fork, &*self.logs.0));
+        }
         self.canonical.extend_from_slice(&mined);
         mined
     }
@@ -122,22 +124,9 @@ impl Chain {
             depth < self.canonical.len(),
             "a reorg of depth {depth} would replace the genesis block"
         );
-        self.canonical.truncate(self.canonical.len() - depth);
-        self.forks += 1;
+        let replaced = self.canonical.drain(self.canonical.len() - depth..);
+        self.orphans.extend(replaced.map(|block| (block.hash, block)));
+        self.begin_fork();
         self.mine(new_blocks)
     }
-}
-
-/// Never zero, because a genesis block's parent is.
-fn hash(number: u64, fork: u64) -> [u8; 32] {
-    let mut hash = [0xb1; 32];
-    hash[..8].copy_from_slice(&number.to_be_bytes());
-    hash[8..16].copy_from_slice(&fork.to_be_bytes());
-    hash
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }

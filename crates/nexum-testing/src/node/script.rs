@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::answer::Answer;
-use super::chain::Chain;
+use super::block::Block;
+use super::logs::LogsFaults;
+use super::view::Standpoint;
+use super::world::{Announce, World};
 
 /// How many heads a ws connection may have yet to send: more than any test mines at once, because a node drops none.
 const HEADS_MAX: usize = 16_384;
@@ -51,12 +53,16 @@ fn no_params() -> Box<RawValue> {
 
 pub(super) struct State {
     pub(super) chain_id: u64,
-    pub(super) chain: Chain,
+    pub(super) standpoint: Standpoint,
+    pub(super) syncing_to: Option<u64>,
+    pub(super) logs_faults: LogsFaults,
     pub(super) handlers: HashMap<String, Handler>,
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
     pub(super) refuses_batches: bool,
     pub(super) refuses_ws: Option<u16>,
-    pub(super) calls: Vec<Call>,
+    /// `None` while calls are counted alone.
+    pub(super) calls: Option<Vec<Call>>,
+    pub(super) counts: HashMap<String, usize>,
     pub(super) http_requests: u64,
     pub(super) ws_connections: u64,
     pub(super) huge_bytes_sent: u64,
@@ -64,6 +70,7 @@ pub(super) struct State {
 }
 
 pub(super) struct Shared {
+    pub(super) world: Arc<World>,
     state: Mutex<State>,
     heads: broadcast::Sender<String>,
     changed: watch::Sender<()>,
@@ -71,16 +78,22 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(chain_id: u64) -> Self {
-        Self {
+    /// A node of this world, which it has joined.
+    pub(super) fn new(chain_id: u64, world: &Arc<World>) -> Arc<Self> {
+        let standpoint = Standpoint::new(&world.chain());
+        let shared = Arc::new(Self {
+            world: Arc::clone(world),
             state: Mutex::new(State {
                 chain_id,
-                chain: Chain::new(),
+                standpoint,
+                syncing_to: None,
+                logs_faults: LogsFaults::default(),
                 handlers: HashMap::new(),
                 queued: HashMap::new(),
                 refuses_batches: false,
                 refuses_ws: None,
-                calls: Vec::new(),
+                calls: Some(Vec::new()),
+                counts: HashMap::new(),
                 http_requests: 0,
                 ws_connections: 0,
                 huge_bytes_sent: 0,
@@ -89,7 +102,38 @@ impl Shared {
             heads: broadcast::Sender::new(HEADS_MAX),
             changed: watch::Sender::new(()),
             hang_up: watch::Sender::new(()),
-        }
+        });
+        world.join(&shared);
+        shared
+    }
+
+    /// Catches up with the chain.
+    pub(super) fn follow(&self, announce: Announce) {
+        self.change(|state| {
+            let chain = self.world.chain();
+            let new = state.standpoint.follow(&chain);
+            if announce == Announce::Yes {
+                new.iter().for_each(|block| self.announce(block));
+            }
+        });
+    }
+
+    pub(super) fn freeze(&self) {
+        self.with(|state| {
+            let chain = self.world.chain();
+            let head = state.standpoint.view(&chain).head().number;
+            state.standpoint.frozen.get_or_insert_with(|| chain.up_to(head));
+        });
+    }
+
+    /// Ends a freeze, and announces the newest head alone.
+    pub(super) fn thaw(&self) {
+        self.change(|state| {
+            let chain = self.world.chain();
+            state.standpoint.frozen = None;
+            let new = state.standpoint.follow(&chain);
+            new.last().into_iter().for_each(|block| self.announce(block));
+        });
     }
 
     /// Reads or changes the state. The caller must not call back into the node.
@@ -108,9 +152,16 @@ impl Shared {
         self.changed.subscribe()
     }
 
-    pub(super) fn announce(&self, header: &Value) {
+    pub(super) fn announce(&self, block: &Block) {
+        // A test may mine far more than anybody is to read.
+        if self.heads.receiver_count() > 0 {
+            self.announce_raw(block.to_json().to_string());
+        }
+    }
+
+    pub(super) fn announce_raw(&self, header: String) {
         // Nobody listening is fine.
-        let _ = self.heads.send(header.to_string());
+        let _ = self.heads.send(header);
     }
 
     pub(super) fn heads(&self) -> broadcast::Receiver<String> {
@@ -135,7 +186,14 @@ impl Shared {
             params: request.params.get().to_owned(),
         };
         let (queued, handler) = self.change(|state| {
-            state.calls.push(call);
+            if let Some(calls) = &mut state.calls {
+                calls.push(call);
+            }
+            // Most calls are of a method that has been called before.
+            match state.counts.get_mut(method) {
+                Some(count) => *count += 1,
+                None => drop(state.counts.insert(method.clone(), 1)),
+            }
             let names = [method.as_str(), "*"];
             let queued = names.iter().find_map(|name| state.queued.get_mut(*name)?.pop_front());
             (queued, names.iter().find_map(|name| state.handlers.get(*name).cloned()))
@@ -156,51 +214,6 @@ impl Shared {
 
     /// What the node answers by itself.
     pub(super) fn by_default(&self, request: &Request) -> Answer {
-        self.with(|state| state.by_default(request))
+        self.with(|state| state.by_default(&self.world.chain(), request))
     }
-}
-
-impl State {
-    /// Subscriptions belong to a connection and are not answered here.
-    fn by_default(&self, request: &Request) -> Answer {
-        let params: Vec<Value> = serde_json::from_str(request.params.get()).unwrap_or_default();
-        match request.method.as_str() {
-            "eth_chainId" => Answer::Result(json!(format!("{:#x}", self.chain_id))),
-            "net_version" => Answer::Result(json!(self.chain_id.to_string())),
-            "web3_clientVersion" => Answer::Result(json!("scripted/v1")),
-            "eth_blockNumber" => Answer::Result(json!(format!("{:#x}", self.chain.head().number))),
-            "eth_getBlockByNumber" => self.block_by_number(params.first()),
-            "eth_getBlockByHash" => self.block_by_hash(params.first()),
-            _ => Answer::error(-32_601, format!("the method {} does not exist", request.method)),
-        }
-    }
-
-    fn block_by_number(&self, number: Option<&Value>) -> Answer {
-        let block = match number.and_then(Value::as_str) {
-            Some("latest" | "pending" | "safe" | "finalized") => Some(self.chain.head()),
-            Some("earliest") => self.chain.by_number(0),
-            Some(number) => match number.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16)) {
-                Some(Ok(number)) => self.chain.by_number(number),
-                _ => return Answer::error(-32_602, "invalid block number"),
-            },
-            None => return Answer::error(-32_602, "missing block number"),
-        };
-        Answer::Result(block.map_or(Value::Null, super::Block::to_json))
-    }
-
-    fn block_by_hash(&self, hash: Option<&Value>) -> Answer {
-        match hash.and_then(Value::as_str).and_then(parse_hash) {
-            Some(hash) => Answer::Result(self.chain.by_hash(&hash).map_or(Value::Null, super::Block::to_json)),
-            None => Answer::error(-32_602, "invalid block hash"),
-        }
-    }
-}
-
-fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64)?;
-    let bytes: Option<Vec<u8>> = (0..64)
-        .step_by(2)
-        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
-        .collect();
-    bytes?.try_into().ok()
 }

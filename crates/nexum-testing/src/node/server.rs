@@ -109,8 +109,13 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         state.refuses_batches
     });
     if let Ok(request) = serde_json::from_slice::<Request>(&body) {
-        return match message(&request, shared.answer(Transport::Http, &request)) {
-            Ok(text) => json(text),
+        let answer = shared.answer(Transport::Http, &request);
+        let status = match &answer {
+            Answer::ErrorStatus { status, .. } => StatusCode::from_u16(*status).expect("an http status code"),
+            _ => StatusCode::OK,
+        };
+        return match message(&request, answer) {
+            Ok(text) => (status, json(text)).into_response(),
             Err(fault) => faulty(&request, fault, shared).await,
         };
     }
@@ -142,6 +147,10 @@ fn message(request: &Request, answer: Answer) -> Result<String, Answer> {
             if let Some(data) = data {
                 error["data"] = data;
             }
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+        }
+        Answer::ErrorStatus { code, message, .. } => {
+            let error = serde_json::json!({ "code": code, "message": message });
             format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
         }
         fault => return Err(fault),

@@ -9,5 +9,10 @@
 
 mod anvil;
 mod clock;
+mod node_blocks;
 mod node_http;
+mod node_limits;
+mod node_logs;
+mod node_replicas;
 mod node_ws;
+mod support;

@@ -1,20 +1,7 @@
 use nexum_testing::{Answer, Node, TEST_CHAIN_ID, Transport};
 use serde_json::{Value, json};
 
-/// Posts a body; the status and the answer's text, or what went wrong.
-async fn post(node: &Node, body: &str) -> Result<(u16, String), reqwest::Error> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let response = client.post(node.http_url()).body(body.to_owned()).send().await?;
-    Ok((response.status().as_u16(), response.text().await?))
-}
-
-async fn call(node: &Node, method: &str, params: Value) -> Value {
-    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
-    let (_, text) = post(node, &body.to_string()).await.unwrap();
-    let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(answer["id"], 7);
-    answer
-}
+use crate::support::{Client, call, post, respond};
 
 #[tokio::test]
 async fn serves_its_model_chain() {
@@ -129,4 +116,40 @@ async fn stops_and_comes_back_on_the_same_port() {
     assert!(post(&node, body).await.unwrap_err().is_connect());
     node.restart().await;
     assert_eq!(post(&node, body).await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn any_method_can_be_rate_limited_or_huge_over_either_transport() {
+    const HUGE_BYTES: u64 = 50 * 1_024 * 1_024;
+    let node = Node::start().await;
+    let mut client = Client::connect(&node).await;
+    for (sent, method) in (1..).zip(["eth_getLogs", "eth_getBlockByHash", "eth_blockNumber"]) {
+        let limited = |retry_after| Answer::Status {
+            status: 429,
+            retry_after,
+            body: "slow down".to_owned(),
+        };
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": [] }).to_string();
+        for (retry_after, header) in [(Some(7), Some("7")), (None, None)] {
+            node.once(method, limited(retry_after));
+            let response = respond(&node, &body).await.unwrap();
+            assert_eq!(response.status(), 429);
+            let seen = response
+                .headers()
+                .get("retry-after")
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(seen, header, "{method}");
+        }
+        node.once(method, Answer::Huge { bytes: HUGE_BYTES });
+        let (_, text) = post(&node, &body).await.unwrap();
+        assert!(text.len() as u64 > HUGE_BYTES, "{method}");
+
+        node.once(method, Answer::Huge { bytes: HUGE_BYTES });
+        client.send(method, json!([])).await;
+        assert!(client.text().await.unwrap().len() as u64 > HUGE_BYTES, "{method}");
+        assert_eq!(node.huge_bytes_sent(), sent * 2 * HUGE_BYTES);
+    }
+    node.once("eth_getLogs", Answer::status(429));
+    client.send("eth_getLogs", json!([])).await;
+    assert_eq!(client.text().await, None);
 }

@@ -1,43 +1,7 @@
-use futures_util::{SinkExt as _, StreamExt as _};
-use nexum_testing::{Answer, Block, Node};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use nexum_testing::{Answer, Node};
+use serde_json::json;
 
-struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Client {
-    async fn connect(node: &Node) -> Self {
-        Self(connect_async(node.ws_url()).await.unwrap().0)
-    }
-
-    async fn send(&mut self, method: &str, params: Value) {
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        self.0.send(Message::Text(request.to_string().into())).await.unwrap();
-    }
-
-    /// The next message as text; `None` once the connection is closed.
-    async fn text(&mut self) -> Option<String> {
-        match self.0.next().await {
-            Some(Ok(Message::Text(text))) => Some(text.to_string()),
-            _ => None,
-        }
-    }
-
-    async fn json(&mut self) -> Value {
-        serde_json::from_str(&self.text().await.expect("an open connection")).unwrap()
-    }
-
-    async fn subscribe(&mut self) -> Value {
-        self.send("eth_subscribe", json!(["newHeads"])).await;
-        self.json().await["result"].clone()
-    }
-
-    async fn expect_head(&mut self, block: &Block) {
-        assert_eq!(self.json().await["params"]["result"], block.to_json());
-    }
-}
+use crate::support::Client;
 
 #[tokio::test]
 async fn announces_mined_and_reorganised_blocks_to_subscribers() {

@@ -1,0 +1,249 @@
+//! The blocks of a model chain.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use alloy_consensus::constants::EMPTY_ROOT_HASH;
+use alloy_consensus::proofs::calculate_receipt_root;
+use alloy_consensus::{Receipt, ReceiptEnvelope};
+use alloy_primitives::{Address, B64, B256, Bloom};
+use serde_json::{Value, json};
+
+use super::log::{Log, LogSpec};
+
+/// The timestamp of every model chain's genesis block, in seconds.
+const GENESIS_TIMESTAMP_S: u64 = 1_700_000_000;
+
+/// The time between two blocks.
+const BLOCK_TIME_S: u64 = 12;
+
+/// How many logs share a transaction: several, so that the place of a log is neither that of its transaction nor its place
+/// in it.
+const LOGS_PER_TRANSACTION: usize = 2;
+
+/// What each transaction costs.
+const TRANSACTION_GAS: u64 = 50_000;
+
+/// A block of a model chain. It has the transactions that its logs need, two logs in each, and no others.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its number.
+    pub number: u64,
+    /// Its hash: unique, and readable in a test's output, as it begins with the number and the fork.
+    pub hash: [u8; 32],
+    /// The hash of the block before.
+    pub parent_hash: [u8; 32],
+    /// When it was made, in seconds since the Unix epoch.
+    pub timestamp_s: u64,
+    /// Nothing for a block without logs.
+    contents: Option<Arc<Contents>>,
+}
+
+/// The logs of a block, and what follows from them.
+struct Contents {
+    logs: Vec<Log>,
+    /// Made when a header is first asked for: most of a long chain's never are.
+    commitments: OnceLock<Commitments>,
+}
+
+/// What the header says about the logs.
+struct Commitments {
+    logs_bloom: Bloom,
+    receipts_root: B256,
+}
+
+impl Block {
+    pub(super) fn genesis() -> Self {
+        Self {
+            number: 0,
+            hash: label(0xb1, 0, 0).0,
+            parent_hash: [0; 32],
+            timestamp_s: GENESIS_TIMESTAMP_S,
+            contents: None,
+        }
+    }
+
+    pub(super) fn child(&self, fork: u64, logs: impl FnOnce(u64, u64) -> Vec<LogSpec>) -> Self {
+        let number = self.number + 1;
+        Self {
+            number,
+            hash: label(0xb1, number, fork).0,
+            parent_hash: self.hash,
+            timestamp_s: self.timestamp_s + BLOCK_TIME_S,
+            contents: Contents::new(number, fork, logs(number, fork)),
+        }
+    }
+
+    /// The number that is in a block's hash.
+    pub(super) fn number_in(hash: &[u8; 32]) -> u64 {
+        u64_at(hash, 0)
+    }
+
+    /// Which fork it was made on. A chain begins on fork 0, and each reorg and each [`start_on`](super::Node::start_on) begins
+    /// another one.
+    pub fn fork(&self) -> u64 {
+        u64_at(&self.hash, 8)
+    }
+
+    /// Its logs, in order.
+    pub fn logs(&self) -> &[Log] {
+        self.contents.as_ref().map_or(&[], |contents| contents.logs.as_slice())
+    }
+
+    /// The bloom of its logs.
+    pub fn logs_bloom(&self) -> Bloom {
+        self.commitments()
+            .map_or(Bloom::ZERO, |commitments| commitments.logs_bloom)
+    }
+
+    /// The root of the trie of its receipts.
+    pub fn receipts_root(&self) -> B256 {
+        self.commitments()
+            .map_or(EMPTY_ROOT_HASH, |commitments| commitments.receipts_root)
+    }
+
+    /// The receipts of its transactions: every second one is a legacy transaction's, the others EIP-1559's.
+    pub fn receipts(&self) -> Vec<ReceiptEnvelope> {
+        receipts(self.logs())
+    }
+
+    /// The block as JSON-RPC shows it, with the hashes of its transactions.
+    pub fn to_json(&self) -> Value {
+        let transactions: Vec<_> = self.transactions().map(|logs| logs[0].transaction_hash).collect();
+        let gas_used = TRANSACTION_GAS * transactions.len() as u64;
+        let zero = B256::ZERO;
+        json!({
+            "number": format!("{:#x}", self.number),
+            "hash": B256::from(self.hash),
+            "parentHash": B256::from(self.parent_hash),
+            "timestamp": format!("{:#x}", self.timestamp_s),
+            "logsBloom": self.logs_bloom(),
+            "receiptsRoot": self.receipts_root(),
+            "sha3Uncles": zero, "stateRoot": zero, "transactionsRoot": zero, "mixHash": zero,
+            "miner": Address::ZERO, "nonce": B64::ZERO, "extraData": "0x", "difficulty": "0x0", "size": "0x220",
+            "gasLimit": "0x1c9c380", "gasUsed": format!("{gas_used:#x}"), "baseFeePerGas": "0x7",
+            "transactions": transactions, "uncles": [],
+        })
+    }
+
+    /// The receipts of its transactions as `eth_getBlockReceipts` shows them.
+    pub fn receipts_json(&self) -> Value {
+        let receipts = self.receipts();
+        let transactions = self.transactions().zip(&receipts);
+        transactions
+            .map(|(logs, receipt)| self.receipt_json(logs, receipt))
+            .collect()
+    }
+
+    fn receipt_json(&self, logs: &[Log], receipt: &ReceiptEnvelope) -> Value {
+        let first = &logs[0];
+        json!({
+            "type": format!("{:#x}", receipt.tx_type() as u8),
+            "status": format!("{:#x}", u8::from(receipt.status())),
+            "cumulativeGasUsed": format!("{:#x}", receipt.cumulative_gas_used()),
+            "logs": logs.iter().map(|log| log.to_json(self)).collect::<Value>(),
+            "logsBloom": receipt.logs_bloom(),
+            "transactionHash": first.transaction_hash,
+            "transactionIndex": format!("{:#x}", first.transaction_index),
+            "blockHash": B256::from(self.hash),
+            "blockNumber": format!("{:#x}", self.number),
+            "gasUsed": format!("{TRANSACTION_GAS:#x}"),
+            "effectiveGasPrice": "0x7",
+            "from": Address::ZERO,
+            "to": first.address,
+            "contractAddress": null,
+        })
+    }
+
+    fn transactions(&self) -> impl Iterator<Item = &[Log]> {
+        self.logs().chunks(LOGS_PER_TRANSACTION)
+    }
+
+    fn commitments(&self) -> Option<&Commitments> {
+        let contents = self.contents.as_ref()?;
+        Some(contents.commitments.get_or_init(|| Commitments::new(&contents.logs)))
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("number", &self.number)
+            .field("fork", &self.fork())
+            .field("logs", &self.logs().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Contents {
+    fn new(number: u64, fork: u64, specs: Vec<LogSpec>) -> Option<Arc<Self>> {
+        let logs: Vec<_> = specs
+            .into_iter()
+            .enumerate()
+            .map(|(index, spec)| {
+                let transaction_index = index / LOGS_PER_TRANSACTION;
+                let mut transaction_hash = label(0x7a, number, fork);
+                transaction_hash[16..24].copy_from_slice(&(transaction_index as u64).to_be_bytes());
+                Log::new(spec, transaction_hash, transaction_index as u64, index as u64)
+            })
+            .collect();
+        (!logs.is_empty()).then(|| {
+            Arc::new(Self {
+                logs,
+                commitments: OnceLock::new(),
+            })
+        })
+    }
+}
+
+/// The commitments follow from the logs.
+impl PartialEq for Contents {
+    fn eq(&self, other: &Self) -> bool {
+        self.logs == other.logs
+    }
+}
+
+impl Eq for Contents {}
+
+impl Commitments {
+    fn new(logs: &[Log]) -> Self {
+        let receipts = receipts(logs);
+        let mut logs_bloom = Bloom::ZERO;
+        for receipt in &receipts {
+            logs_bloom.accrue_bloom(receipt.logs_bloom());
+        }
+        Self {
+            logs_bloom,
+            receipts_root: calculate_receipt_root(&receipts),
+        }
+    }
+}
+
+fn receipts(logs: &[Log]) -> Vec<ReceiptEnvelope> {
+    let transactions = (1..).zip(logs.chunks(LOGS_PER_TRANSACTION));
+    let receipt = |(count, logs): (u64, &[Log])| {
+        let receipt = Receipt {
+            status: true.into(),
+            cumulative_gas_used: count * TRANSACTION_GAS,
+            logs: logs.iter().map(Log::to_consensus).collect(),
+        };
+        if count % 2 == 0 {
+            ReceiptEnvelope::Legacy(receipt.with_bloom())
+        } else {
+            ReceiptEnvelope::Eip1559(receipt.with_bloom())
+        }
+    };
+    transactions.map(receipt).collect()
+}
+
+/// A hash that can be read. It is never zero, because a genesis block's parent is.
+fn label(filling: u8, number: u64, fork: u64) -> B256 {
+    let mut hash = B256::repeat_byte(filling);
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    hash[8..16].copy_from_slice(&fork.to_be_bytes());
+    hash
+}
+
+fn u64_at(hash: &[u8; 32], at: usize) -> u64 {
+    u64::from_be_bytes(hash[at..at + 8].try_into().expect("eight bytes"))
+}

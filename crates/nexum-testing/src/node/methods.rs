@@ -1,0 +1,70 @@
+//! What a node answers by itself.
+
+use alloy_primitives::B256;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::block::Block;
+use super::chain::Chain;
+use super::logs::logs;
+use super::script::{Request, State};
+use super::view::View;
+
+impl State {
+    /// Subscriptions belong to a connection and are not answered here.
+    pub(super) fn by_default(&self, chain: &Chain, request: &Request) -> Answer {
+        let params: Vec<Value> = serde_json::from_str(request.params.get()).unwrap_or_default();
+        let view = self.standpoint.view(chain);
+        match request.method.as_str() {
+            "eth_chainId" => Answer::Result(quantity(self.chain_id)),
+            "net_version" => Answer::Result(json!(self.chain_id.to_string())),
+            "web3_clientVersion" => Answer::Result(json!("scripted/v1")),
+            "eth_syncing" => Answer::Result(self.syncing(view)),
+            "eth_blockNumber" => Answer::Result(quantity(view.head().number)),
+            "eth_getBlockByNumber" => shown(by_number(view, params.first()), Block::to_json),
+            "eth_getBlockByHash" => shown(by_hash(view, params.first()), Block::to_json),
+            "eth_getBlockReceipts" => {
+                let block = by_hash(view, params.first()).or_else(|_| by_number(view, params.first()));
+                shown(block, Block::receipts_json)
+            }
+            "eth_getLogs" => logs(view, self.logs_faults, &params),
+            _ => Answer::error(-32_601, format!("the method {} does not exist", request.method)),
+        }
+    }
+
+    fn syncing(&self, view: View<'_>) -> Value {
+        let Some(highest) = self.syncing_to else {
+            return json!(false);
+        };
+        json!({
+            "startingBlock": "0x0",
+            "currentBlock": quantity(view.head().number),
+            "highestBlock": quantity(highest),
+        })
+    }
+}
+
+/// What endpoints answer for a block that they do not have is `null`.
+fn shown(block: Result<Option<&Block>, Answer>, show: impl FnOnce(&Block) -> Value) -> Answer {
+    match block {
+        Ok(block) => Answer::Result(block.map_or(Value::Null, show)),
+        Err(refusal) => refusal,
+    }
+}
+
+fn by_number<'a>(view: View<'a>, id: Option<&Value>) -> Result<Option<&'a Block>, Answer> {
+    let id = id.ok_or_else(|| Answer::error(-32_602, "missing block number"))?;
+    Ok(view.by_number(view.number(id)?))
+}
+
+fn by_hash<'a>(view: View<'a>, hash: Option<&Value>) -> Result<Option<&'a Block>, Answer> {
+    match hash.map(B256::deserialize) {
+        Some(Ok(hash)) => Ok(view.by_hash(&hash)),
+        _ => Err(Answer::error(-32_602, "invalid block hash")),
+    }
+}
+
+fn quantity(number: u64) -> Value {
+    json!(format!("{number:#x}"))
+}

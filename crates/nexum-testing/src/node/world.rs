@@ -1,0 +1,49 @@
+//! A chain, and the nodes that serve it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::block::Block;
+use super::chain::Chain;
+use super::script::Shared;
+
+/// Whether subscribers hear of what has been mined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Announce {
+    Yes,
+    No,
+}
+
+/// Locks are taken in the order: a node's state, the chain.
+pub(super) struct World {
+    chain: Mutex<Chain>,
+    nodes: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl World {
+    pub(super) fn new(chain: Chain) -> Arc<Self> {
+        Arc::new(Self {
+            chain: Mutex::new(chain),
+            nodes: Mutex::default(),
+        })
+    }
+
+    pub(super) fn join(&self, node: &Arc<Shared>) {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.retain(|node| node.strong_count() > 0);
+        nodes.push(Arc::downgrade(node));
+    }
+
+    pub(super) fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Grows the chain; then every node sees that it has grown.
+    pub(super) fn grow(&self, announce: Announce, grow: impl FnOnce(&mut Chain) -> Vec<Block>) -> Vec<Block> {
+        let mined = grow(&mut self.chain());
+        let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for node in nodes.iter().filter_map(Weak::upgrade) {
+            node.follow(announce);
+        }
+        mined
+    }
+}
