@@ -14,7 +14,7 @@ use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
 use crate::config::ChainConfig;
-use crate::endpoint::Endpoint;
+use crate::endpoints::Endpoints;
 use crate::error::RequestError;
 use crate::requests::ChainRequests;
 use crate::source::BlockSource;
@@ -25,6 +25,7 @@ pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
 
 #[derive(Debug)]
 struct ConfiguredChain {
+    endpoints: Arc<Endpoints>,
     requests: ChainRequests,
     source: Arc<BlockSource>,
 }
@@ -51,10 +52,13 @@ impl Chains {
     /// Makes the endpoints, without touching the network. Of two configurations of one chain the later holds.
     pub fn new(configs: impl IntoIterator<Item = ChainConfig>) -> Self {
         let chain = |config: ChainConfig| {
-            let endpoint = Arc::new(Endpoint::new(&config));
-            let requests = ChainRequests::new(&config, Arc::clone(&endpoint));
-            let source = Arc::new(BlockSource::new(&config, endpoint));
-            (config.chain_id, ConfiguredChain { requests, source })
+            let endpoints = Arc::new(Endpoints::new(&config));
+            let configured = ConfiguredChain {
+                requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
+                source: Arc::new(BlockSource::new(&config, Arc::clone(&endpoints))),
+                endpoints,
+            };
+            (config.chain_id, configured)
         };
         Self(Arc::new(configs.into_iter().map(chain).collect()))
     }
@@ -68,6 +72,11 @@ impl Chains {
     pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
         let source: Arc<dyn EventSource> = self.0.get(&chain_id)?.source.clone();
         Some(source)
+    }
+
+    /// A chain's endpoints, which requests and the source share.
+    pub fn endpoints(&self, chain_id: ChainId) -> Option<&Arc<Endpoints>> {
+        self.0.get(&chain_id).map(|chain| &chain.endpoints)
     }
 
     /// What follows each chain, by chain id.

@@ -56,23 +56,31 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
 ];
 
 pub use chains::{Chain, Chains};
-pub use config::ChainConfig;
+pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
+pub use endpoint::{Answer, Endpoint, Request};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
-pub use error::{MESSAGE_BYTES_MAX, RequestError};
+pub use endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
+pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
+pub use headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
 pub use requests::{BATCH_REQUESTS_MAX, METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
-pub use source::{BlockSource, REORG_DEPTH_MAX};
+pub use source::BlockSource;
 
 pub mod config;
 pub mod methods;
+pub mod metrics;
 
 mod chains;
 mod host;
 mod requests;
 mod source;
 
+mod endpoints;
+
 mod endpoint;
 mod endpoint_url;
 mod error;
+mod headers;
+mod redact;
 
 mod backoff;
 mod bindings;

@@ -7,7 +7,8 @@ use nexum_core::event::ChainId;
 use serde_json::value::RawValue;
 
 use crate::config::ChainConfig;
-use crate::endpoint::{Endpoint, Request};
+use crate::endpoint::Request;
+use crate::endpoints::Endpoints;
 use crate::error::RequestError;
 use crate::methods;
 
@@ -26,15 +27,15 @@ pub const PARAMS_BYTES_MAX: usize = 1_024 * 1_024;
 #[derive(Debug)]
 pub(crate) struct ChainRequests {
     chain_id: ChainId,
-    endpoint: Arc<Endpoint>,
+    endpoints: Arc<Endpoints>,
     extra_methods: BTreeSet<String>,
 }
 
 impl ChainRequests {
-    pub(crate) fn new(config: &ChainConfig, endpoint: Arc<Endpoint>) -> Self {
+    pub(crate) fn new(config: &ChainConfig, endpoints: Arc<Endpoints>) -> Self {
         Self {
             chain_id: config.chain_id,
-            endpoint,
+            endpoints,
             extra_methods: config.extra_methods.clone(),
         }
     }
@@ -42,7 +43,7 @@ impl ChainRequests {
     /// Sends one request; its result is JSON text.
     pub(crate) async fn request(&self, method: &str, params: &str) -> Result<String, RequestError> {
         let request = self.check(method, params)?;
-        self.endpoint.request(&request).await.map(into_string)
+        self.endpoints.request(&request).await.map(into_string)
     }
 
     /// Sends those of the requests that may be sent, together. There is one answer for each request, in their order.
@@ -69,7 +70,7 @@ impl ChainRequests {
         let mut received = if sent.is_empty() {
             Vec::new()
         } else {
-            self.endpoint.batch(&sent).await
+            self.endpoints.batch(&sent).await
         }
         .into_iter();
         let answer = |checked: Result<(), RequestError>| {

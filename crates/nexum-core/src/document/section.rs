@@ -118,7 +118,7 @@ impl Section {
     ///
     /// # Errors
     /// When the value is not an array of tables.
-    pub(crate) fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
+    pub fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
         };

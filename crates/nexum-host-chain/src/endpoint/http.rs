@@ -9,7 +9,8 @@ use reqwest::{Client, Response, redirect};
 use tower_service::Service;
 use url::Url;
 
-use crate::error::RequestError;
+use crate::error::{RequestError, retry_after};
+use crate::headers::Headers;
 
 /// How much room is made for an answer before its first byte: most fit, and an endpoint that announces more than it sends
 /// cannot make us hold more.
@@ -24,9 +25,10 @@ pub(super) struct BoundedHttp {
 }
 
 impl BoundedHttp {
-    pub(super) fn new(url: Url, response_bytes_max: usize) -> Result<Self, RequestError> {
+    pub(super) fn new(url: Url, headers: &Headers, response_bytes_max: usize) -> Result<Self, RequestError> {
         // A redirect of a POST is no part of JSON-RPC, and would let an endpoint choose whom this host talks to.
         let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
+        let client = client.default_headers(headers.map().clone());
         let client = client.build().map_err(|_| RequestError::Internal)?;
         Ok(Self {
             client,
@@ -46,8 +48,9 @@ impl BoundedHttp {
             .body(Box::<str>::from(body).into_string())
             .send()
             .await
-            .map_err(unreachable)?;
+            .map_err(|error| failed(&error))?;
         let status = response.status();
+        let retry_after = retry_after(response.headers());
         let body = read(response, self.response_bytes_max).await?;
         let packet = serde_json::from_slice::<ResponsePacket>(&body);
         match packet {
@@ -61,6 +64,7 @@ impl BoundedHttp {
             }
             _ if !status.is_success() => Err(own(RequestError::Status {
                 status: status.as_u16(),
+                retry_after,
             })),
             _ => Err(own(RequestError::Malformed)),
         }
@@ -86,7 +90,7 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Trans
         return Err(too_large());
     }
     let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(BODY_CAPACITY_MAX));
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > bytes_max {
             return Err(too_large());
         }
@@ -100,8 +104,12 @@ fn own(error: RequestError) -> TransportError {
 }
 
 /// The text of reqwest's errors has the URL in it: only the cause is kept.
-fn unreachable(error: reqwest::Error) -> TransportError {
-    own(RequestError::from_connect(&error))
+fn failed(error: &reqwest::Error) -> TransportError {
+    let failure = RequestError::from_connect(error);
+    own(match failure {
+        RequestError::Unreachable { cause } if !error.is_connect() => RequestError::Lost { cause },
+        failure => failure,
+    })
 }
 
 impl Service<RequestPacket> for BoundedHttp {
