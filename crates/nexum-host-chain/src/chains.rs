@@ -16,6 +16,7 @@ use crate::bindings::nexum::host::chain;
 use crate::config::ChainConfig;
 use crate::endpoints::Endpoints;
 use crate::error::RequestError;
+use crate::pin::Pin;
 use crate::requests::ChainRequests;
 use crate::source::BlockSource;
 
@@ -93,7 +94,7 @@ impl Chains {
     ///
     /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
     pub async fn request(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, RequestError> {
-        self.chain(chain_id)?.request(method, params).await
+        self.chain(chain_id)?.request(method, params, None).await
     }
 
     /// `chain.request-batch`: sends several requests, methods and parameters, for a module. There is one answer for each, in
@@ -108,10 +109,10 @@ impl Chains {
         chain_id: ChainId,
         requests: &[(&str, &str)],
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        self.chain(chain_id)?.batch(requests).await
+        self.chain(chain_id)?.batch(requests, None).await
     }
 
-    fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
+    pub(crate) fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
         let chain = self.0.get(&chain_id).map(|chain| &chain.requests);
         chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
     }
@@ -123,8 +124,15 @@ pub struct Chain {
     chains: Chains,
 }
 
+/// The chains, as an instance of a module has them.
+#[derive(Clone, Debug)]
+pub struct ModuleChains {
+    pub(crate) chains: Chains,
+    pub(crate) pin: Pin,
+}
+
 impl Capability for Chain {
-    type State = Chains;
+    type State = ModuleChains;
 
     fn name(&self) -> &'static str {
         "chain"
@@ -138,7 +146,15 @@ impl Capability for Chain {
         chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
     }
 
-    fn prepare(&self, _: &ModuleMeta) -> Result<Self::State, BoxError> {
-        Ok(self.chains.clone())
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        Pin::from_section(settings).map(drop)
+    }
+
+    fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
+        let settings = module.settings.get(self.name());
+        Ok(ModuleChains {
+            chains: self.chains.clone(),
+            pin: settings.map(Pin::from_section).transpose()?.unwrap_or_default(),
+        })
     }
 }

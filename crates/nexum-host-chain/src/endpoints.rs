@@ -13,12 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_core::event::ChainId;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 pub use self::ready::NotReady;
 use crate::config::ChainConfig;
-use crate::endpoint::{Answer, Endpoint, Request, Signal, Standing};
+use crate::endpoint::{Answer, Endpoint, Failure, Request, Signal, Standing};
+use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
+use crate::reads::Read;
 
 /// How many blocks an endpoint may be behind the best of the others and still be preferred to them: more than differ by the
 /// time that a block takes to travel, on a chain with four blocks a second, and minutes on Ethereum, where a node so far
@@ -77,11 +80,33 @@ impl Endpoints {
     ///
     /// Why there is no result at the last endpoint asked.
     pub async fn request(&self, request: &Request) -> Answer {
+        self.request_for(request, Expected::Any).await
+    }
+
+    /// As [`Self::request`], for a module's read.
+    pub(crate) async fn read(&self, read: &Read) -> Answer {
+        self.request_for(&read.request, Expected::of(read)).await
+    }
+
+    /// As [`Self::batch`], for modules' reads.
+    pub(crate) async fn read_batch(&self, reads: &[Read]) -> Vec<Answer> {
+        let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
+        let mut answers = self.batch(&requests).await;
+        for (read, answer) in reads.iter().zip(&mut answers) {
+            if answer.as_ref().is_ok_and(|result| !Expected::of(read).allows(result)) {
+                *answer = self.read(read).await;
+            }
+        }
+        answers
+    }
+
+    async fn request_for(&self, request: &Request, expected: Expected) -> Answer {
         let began = Instant::now();
         let first = self.best();
-        match first.attempt(request, self.deadline(began)).await {
+        let answer = first.attempt(request, self.deadline(began)).await;
+        match expected.check(answer) {
             Ok(answer) => Ok(answer),
-            Err(failure) => Box::pin(self.request_again(request, first, failure, began)).await,
+            Err(failure) => Box::pin(self.request_again(request, expected, first, failure, began)).await,
         }
     }
 
@@ -138,6 +163,10 @@ impl Endpoints {
         self.compare(endpoint);
     }
 
+    pub(crate) fn metrics(&self) -> &ChainMetrics {
+        &self.metrics
+    }
+
     /// Every endpoint, working or not, in the order of the configuration.
     pub fn all(&self) -> &[Arc<Endpoint>] {
         &self.all
@@ -184,6 +213,34 @@ impl Endpoints {
     fn deadline(&self, began: Instant) -> Instant {
         let attempts = self.retries.saturating_add(1);
         began + self.all[0].timeout().saturating_mul(attempts)
+    }
+}
+
+/// What a result may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Any,
+    /// Null says that the endpoint does not have what another one may have.
+    NotNull,
+}
+
+impl Expected {
+    fn of(read: &Read) -> Self {
+        if read.null_is_unknown { Self::NotNull } else { Self::Any }
+    }
+
+    fn allows(self, result: &RawValue) -> bool {
+        self == Self::Any || result.get() != "null"
+    }
+
+    fn check(self, answer: Result<Box<RawValue>, Failure>) -> Result<Box<RawValue>, Failure> {
+        match answer {
+            Ok(result) if !self.allows(&result) => Err(Failure {
+                error: RequestError::unknown_block(),
+                sent: true,
+            }),
+            answer => answer,
+        }
     }
 }
 

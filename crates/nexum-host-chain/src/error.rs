@@ -222,13 +222,28 @@ impl RequestError {
         }
     }
 
+    pub(crate) fn revert_data(&self) -> Option<&str> {
+        match self {
+            Self::Answer { revert_data, .. } => revert_data.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Null in answer to what asks for a block: the endpoint does not have it.
+    pub(crate) fn unknown_block() -> Self {
+        Self::Answer {
+            // EIP-1474: resource not found.
+            code: -32_001,
+            message: "the endpoint does not have the block".to_owned(),
+            kind: AnswerKind::UnknownBlock,
+            revert_data: None,
+        }
+    }
+
     /// What a guest sees. This is the only place that decides it.
     pub fn to_host_error(&self) -> HostError {
         let (kind, code) = self.kind_and_code();
-        let data = match self {
-            Self::Answer { revert_data, .. } => revert_data.clone(),
-            _ => None,
-        };
+        let data = self.revert_data().map(str::to_owned);
         HostError {
             code,
             data,

@@ -3,21 +3,22 @@
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
 
-use crate::Chains;
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
+use crate::chains::ModuleChains;
 
-impl chain::Host for View<'_, Chains> {
+impl chain::Host for View<'_, ModuleChains> {
     async fn request(
         &mut self,
         chain_id: u64,
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
-        Ok(self
-            .state
-            .request(chain_id, &method, &params)
-            .await
-            .map_err(|error| error.to_host_error()))
+        let pin = self.state.pin.block(self, chain_id);
+        let answer = async {
+            let chain = self.state.chains.chain(chain_id)?;
+            chain.request(&method, &params, pin).await
+        };
+        Ok(answer.await.map_err(|error| error.to_host_error()))
     }
 
     async fn request_batch(
@@ -29,11 +30,14 @@ impl chain::Host for View<'_, Chains> {
             .iter()
             .map(|request| (&*request.method, &*request.params))
             .collect();
-        let answers = self
-            .state
-            .request_batch(chain_id, &requests)
+        let pin = self.state.pin.block(self, chain_id);
+        let answers = async {
+            let chain = self.state.chains.chain(chain_id)?;
+            chain.batch(&requests, pin).await
+        };
+        let answers = answers
             .await
-            .map_err(|error| error.to_host_error());
+            .map_err(|error: crate::RequestError| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }

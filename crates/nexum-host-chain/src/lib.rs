@@ -55,22 +55,25 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
     "tungstenite",
 ];
 
-pub use chains::{Chain, Chains};
+pub use chains::{Chain, Chains, ModuleChains};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
 pub use endpoint::{Answer, Endpoint, Request};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
 pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
 pub use headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
+pub use reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
 pub use requests::{BATCH_REQUESTS_MAX, METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
 pub use source::BlockSource;
 
 pub mod config;
 pub mod methods;
 pub mod metrics;
+pub mod pin;
 
 mod chains;
 mod host;
+mod reads;
 mod requests;
 mod source;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::Endpoints;
+use super::{Endpoints, Expected};
 use crate::backoff::Backoff;
 use crate::endpoint::{Answer, Endpoint, Failure, Request};
 use crate::error::{RequestError, Retry};
@@ -81,6 +81,7 @@ impl Endpoints {
     pub(super) async fn request_again(
         &self,
         request: &Request,
+        expected: Expected,
         first: &Arc<Endpoint>,
         mut failure: Failure,
         began: Instant,
@@ -90,7 +91,8 @@ impl Endpoints {
             let Some(endpoint) = attempts.next(retry(request, &failure)).await else {
                 return Err(failure.error);
             };
-            match endpoint.attempt(request, attempts.deadline).await {
+            let answer = endpoint.attempt(request, attempts.deadline).await;
+            match expected.check(answer) {
                 Ok(answer) => return Ok(answer),
                 Err(next) => failure = next,
             }
