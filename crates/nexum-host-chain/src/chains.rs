@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_core::BoxError;
 use nexum_core::capability::{Capability, Has};
 use nexum_core::document::{ConfigErrors, Section};
-use nexum_core::event::ChainId;
+use nexum_core::event::{ChainId, Position};
 use nexum_core::host::HostState;
 use nexum_core::loader::ModuleMeta;
 use nexum_core::source::EventSource;
@@ -94,7 +94,22 @@ impl Chains {
     ///
     /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
     pub async fn request(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, RequestError> {
-        self.chain(chain_id)?.request(method, params, None).await
+        self.request_at(None, chain_id, method, params).await
+    }
+
+    /// As [`Self::request`]; with a block, `latest` in a read means that block: see [`pin`](crate::pin).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`].
+    pub async fn request_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        method: &str,
+        params: &str,
+    ) -> Result<String, RequestError> {
+        self.chain(chain_id)?.request(method, params, block).await
     }
 
     /// `chain.request-batch`: sends several requests, methods and parameters, for a module. There is one answer for each, in
@@ -109,10 +124,24 @@ impl Chains {
         chain_id: ChainId,
         requests: &[(&str, &str)],
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        self.chain(chain_id)?.batch(requests, None).await
+        self.request_batch_at(None, chain_id, requests).await
     }
 
-    pub(crate) fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
+    /// As [`Self::request_batch`]; with a block, `latest` in a read means that block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request_batch`].
+    pub async fn request_batch_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        requests: &[(&str, &str)],
+    ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
+        self.chain(chain_id)?.batch(requests, block).await
+    }
+
+    fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
         let chain = self.0.get(&chain_id).map(|chain| &chain.requests);
         chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
     }

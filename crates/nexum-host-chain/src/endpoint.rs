@@ -197,7 +197,9 @@ impl Endpoint {
             .within_timeout(&AtomicBool::new(false), self.connector.connect(&self.health))
             .await;
         let reached = reached.map(drop).map_err(|failure| failure.error);
-        self.settle(&started, &[], reached.as_ref().err());
+        if let Err(error) = &reached {
+            self.settle(&started, &[], Some(error));
+        }
         reached
     }
 
@@ -206,7 +208,7 @@ impl Endpoint {
         let params = to_raw_value(&[(); 0]).map_err(|_| RequestError::Internal)?;
         let request = ("eth_blockNumber".into(), params);
         let answer = self.attempt(&request, Instant::now()).await;
-        let head = parse::<U64>(&*answer.map_err(|failure| failure.error)?)?;
+        let head = parse::<U64>(&answer.map_err(|failure| failure.error)?)?;
         self.health.saw_head(head.to());
         Ok(())
     }
@@ -366,12 +368,23 @@ impl Endpoint {
                     matches!(error, RequestError::Timeout { .. }) && self.health.answers() != started.answers;
                 if !is_heavy {
                     self.connector.reset();
-                    self.health.failed(error);
+                    let is_first = self.health.failed(error);
+                    self.report(error, is_first);
                 }
             }
             Some(error) if error.is_rate_limit() => self.health.pause(error.retry_after()),
             Some(RequestError::Refused { .. } | RequestError::Internal) => {}
             _ => self.health.answered(),
+        }
+    }
+
+    /// Said once, so that an outage fills no log. One of the wrong chain has been named already.
+    fn report(&self, error: &RequestError, is_first: bool) {
+        let (chain, endpoint) = (self.chain_id, &self.label);
+        if is_first && !matches!(error, RequestError::WrongChain { .. }) {
+            tracing::warn!(chain, %endpoint, %error, "the endpoint has failed and is rested");
+        } else {
+            tracing::debug!(chain, %endpoint, %error, "the endpoint has failed again");
         }
     }
 }

@@ -150,6 +150,12 @@ impl RequestError {
         }
     }
 
+    /// Whether an endpoint's error has a name here.
+    pub(crate) fn is_specific(payload: &ErrorPayload) -> bool {
+        let kind = AnswerKind::of(payload.code, &payload.message);
+        revert_data(payload).is_some() || !matches!(kind, AnswerKind::Other | AnswerKind::Trouble)
+    }
+
     /// A connection that could not be made.
     pub(crate) fn from_connect(error: &(dyn StdError + 'static)) -> Self {
         let causes =

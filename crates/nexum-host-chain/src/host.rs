@@ -13,12 +13,9 @@ impl chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
-        let pin = self.state.pin.block(self, chain_id);
-        let answer = async {
-            let chain = self.state.chains.chain(chain_id)?;
-            chain.request(&method, &params, pin).await
-        };
-        Ok(answer.await.map_err(|error| error.to_host_error()))
+        let block = self.state.pin.block(self, chain_id);
+        let answer = self.state.chains.request_at(block, chain_id, &method, &params).await;
+        Ok(answer.map_err(|error| error.to_host_error()))
     }
 
     async fn request_batch(
@@ -30,14 +27,9 @@ impl chain::Host for View<'_, ModuleChains> {
             .iter()
             .map(|request| (&*request.method, &*request.params))
             .collect();
-        let pin = self.state.pin.block(self, chain_id);
-        let answers = async {
-            let chain = self.state.chains.chain(chain_id)?;
-            chain.batch(&requests, pin).await
-        };
-        let answers = answers
-            .await
-            .map_err(|error: crate::RequestError| error.to_host_error());
+        let block = self.state.pin.block(self, chain_id);
+        let answers = self.state.chains.request_batch_at(block, chain_id, &requests).await;
+        let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }

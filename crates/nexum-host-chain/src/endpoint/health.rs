@@ -142,10 +142,10 @@ impl Health {
             return;
         }
         match self.rest_over() {
-            // An answer to what was asked before it was put to rest ends no rest.
-            Some(over) if Instant::now() < over => {}
-            Some(_) => self.recovered(),
             None => self.failures.store(0, Ordering::Relaxed),
+            // An answer to what was asked before it was put to rest ends no rest, and where there are probes, they do.
+            Some(_) if self.is_resting() => {}
+            Some(_) => self.recovered(),
         }
     }
 
@@ -158,13 +158,16 @@ impl Health {
     }
 
     /// It has failed. Of what fails while it rests, as all that was in flight when a node went away, nothing is counted.
-    pub(crate) fn failed(&self, error: &RequestError) {
+    /// Returns whether this is its first failure after a success.
+    pub(crate) fn failed(&self, error: &RequestError) -> bool {
         *self.failure() = Some(error.clone());
-        if self.rest_over().is_none_or(|over| over <= Instant::now()) {
-            let failures = self.failures().saturating_add(1);
-            self.failures.store(failures, Ordering::Relaxed);
-            self.rest(backoff::wait(REST_MIN, REST_MAX, failures));
+        if self.rest_over().is_some_and(|over| Instant::now() < over) {
+            return false;
         }
+        let failures = self.failures().saturating_add(1);
+        self.failures.store(failures, Ordering::Relaxed);
+        self.rest(backoff::wait(REST_MIN, REST_MAX, failures));
+        failures == 1
     }
 
     /// The source has found it at fault.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use alloy_json_rpc::{RequestPacket, ResponsePacket, RpcError};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;
 use url::Url;
 
@@ -54,8 +54,7 @@ impl BoundedHttp {
         let body = read(response, self.response_bytes_max).await?;
         let packet = serde_json::from_slice::<ResponsePacket>(&body);
         match packet {
-            // Some endpoints say what is wrong in the body of an error status. What 429 means is plain without it.
-            Ok(packet) if status.is_success() || (packet.is_error() && status.as_u16() != 429) => {
+            Ok(packet) if status.is_success() || says_more(&packet, status) => {
                 if is_batch {
                     refusal(packet)
                 } else {
@@ -68,6 +67,19 @@ impl BoundedHttp {
             })),
             _ => Err(own(RequestError::Malformed)),
         }
+    }
+}
+
+/// Whether the body of an error status says more than the status: some endpoints put there what is wrong with the request.
+fn says_more(packet: &ResponsePacket, status: StatusCode) -> bool {
+    let Some(error) = packet.iter_errors().next() else {
+        return false;
+    };
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => false,
+        // Trouble of the endpoint's own, unless it has a name for what is wrong.
+        status if status.is_server_error() => RequestError::is_specific(error),
+        _ => true,
     }
 }
 

@@ -68,7 +68,11 @@ impl AnswerKind {
     pub(super) fn of(code: i64, message: &str) -> Self {
         let searched = &message[..message.floor_char_boundary(SEARCHED_BYTES_MAX)];
         let searched = searched.to_ascii_lowercase();
-        let said = WORDS.iter().find(|(words, _)| searched.contains(words));
+        // Errors with these codes repeat what was asked. A module must not be able to put words about limits there, after which
+        // an endpoint is left alone for a while.
+        let repeats = matches!(code, -32_600 | -32_601 | -32_602 | -32_700);
+        let mut words = WORDS.iter().filter(|(_, kind)| !(repeats && *kind == Self::RateLimit));
+        let said = words.find(|(words, _)| searched.contains(words));
         match (code, said) {
             (_, Some((_, kind))) => *kind,
             (429 | -32_005 | -32_029, None) => Self::RateLimit,
