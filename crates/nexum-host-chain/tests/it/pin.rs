@@ -1,6 +1,10 @@
 //! `latest` as the block of the event in hand.
 
+use std::path::Path;
+
+use nexum_core::capability::Capability as _;
 use nexum_core::event::Position;
+use nexum_core::manifest::Manifest;
 use nexum_host_chain::pin::{Pinned, pin};
 use nexum_host_chain::{Chains, methods};
 use nexum_testing::{Answer, Node};
@@ -339,5 +343,36 @@ async fn a_block_that_nobody_has_is_an_error_and_not_kept() {
             .await;
         assert_eq!(missing.unwrap_err().to_string(), "the endpoint does not have the block");
         assert_eq!(node.count("eth_getBlockByHash"), count);
+    }
+}
+
+#[test]
+fn a_modules_setting_is_checked_with_its_place() {
+    let capability = Chains::default().capability();
+    let check = |text: &str| {
+        let manifest = Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap();
+        capability.check(&manifest.settings["chain"])
+    };
+    for good in [
+        "[module.chain]\n",
+        "[module.chain]\npin = 'event'",
+        "[module.chain]\npin = 'off'",
+    ] {
+        check(good).unwrap();
+    }
+    for (bad, place, message) in [
+        (
+            "[module.chain]\n\npin = 'evnt'",
+            "nexum.toml:3:7: module.chain.pin",
+            "event",
+        ),
+        (
+            "[module.chain]\npni = 'event'",
+            "nexum.toml:2:1: module.chain.pni",
+            "nearest known one is pin",
+        ),
+    ] {
+        let error = check(bad).unwrap_err().to_string();
+        assert!(error.starts_with(place) && error.contains(message), "{error}");
     }
 }
