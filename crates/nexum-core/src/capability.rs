@@ -16,6 +16,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use crate::BoxError;
 use crate::ambient::{self, Seams};
+use crate::document::{ConfigErrors, Section};
 use crate::host::HostState;
 use crate::loader::ModuleMeta;
 use crate::scope::EventScope;
@@ -37,6 +38,17 @@ pub trait Capability: Send + Sync + 'static {
     ///
     /// When a name is already taken, which is a fault of the program.
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
+
+    /// Checks a module's own settings, its manifest's `[module.<name>]` or `[capabilities.<name>]`. Called at load, before any
+    /// guest code runs, and only if there are settings. The same are in [`ModuleMeta::settings`] when the capability's
+    /// other functions are called. A capability that has none, which is the default, refuses every key.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them.
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        ConfigErrors::check(settings.unknown_keys(&[]))
+    }
 
     /// Makes the state of a new instance. Called before each `init`, on an async thread: must not block.
     ///
@@ -70,11 +82,16 @@ pub(crate) type Slot = (TypeId, Box<dyn Any + Send>);
 
 /// A [`Capability`] without its type.
 trait Erased: Send + Sync {
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors>;
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
     fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError>;
 }
 
 impl<C: Capability> Erased for C {
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        Capability::check(self, settings)
+    }
+
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         Capability::link(self, linker)
     }
@@ -89,6 +106,10 @@ impl<C: Capability> Erased for C {
 pub(crate) struct Present(Arc<dyn Erased>);
 
 impl Present {
+    pub(crate) fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        self.0.check(settings)
+    }
+
     pub(crate) fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         self.0.link(linker)
     }

@@ -28,6 +28,7 @@ use toml::de::DeTable;
 
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
+pub(crate) use key::nearest;
 pub use place::{Place, Placed};
 pub use section::Section;
 

@@ -2,10 +2,12 @@
 
 mod stub;
 
+use std::collections::BTreeMap;
+
 use wasmtime::component::{Component, Linker};
 
 use crate::capability::{Capabilities, Known, Present, Slot, Standing};
-use crate::document::{ConfigError, Placed};
+use crate::document::{ConfigError, Placed, Section};
 use crate::engine::Engine;
 use crate::host::HostState;
 use crate::loader::ModuleMeta;
@@ -211,6 +213,28 @@ fn decide(
     }
 }
 
+/// Has each capability check the settings that a manifest gives it. Those of one that is not in this build cannot be checked.
+pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<GrantError> {
+    let mut errors: Vec<GrantError> = Vec::new();
+    for (name, section) in settings {
+        match capabilities.known().iter().find(|known| known.answers_to(name)) {
+            None => {
+                let error = section.place("").error("there is no such capability");
+                let names = capabilities.known().iter().map(|known| known.name);
+                errors.push(error.with_nearest(name, names).into());
+            }
+            Some(known) => match &known.standing {
+                Standing::Ambient(present) | Standing::Granted(present) => {
+                    let found = present.check(section).err().into_iter().flatten();
+                    errors.extend(found.map(GrantError::from));
+                }
+                Standing::Absent { .. } => {}
+            },
+        }
+    }
+    errors
+}
+
 /// Checks what the manifest asks for, imported or not.
 fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) -> Vec<GrantError> {
     let find = |name: &str| capabilities.known().iter().find(|known| known.answers_to(name));
@@ -227,15 +251,6 @@ fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) ->
                 .place
                 .error("there is no such capability")
                 .with_nearest(&name.value, names());
-            errors.push(error.into());
-        }
-    }
-    for (name, section) in &requests.settings {
-        if find(name).is_none() {
-            let error = section
-                .place("")
-                .error("there is no such capability")
-                .with_nearest(name, names());
             errors.push(error.into());
         }
     }

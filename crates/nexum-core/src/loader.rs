@@ -17,7 +17,7 @@ use crate::config::ModuleConfig;
 use crate::document::Section;
 use crate::engine::{Demand, Engine};
 use crate::event::ChainId;
-use crate::grant::Grant;
+use crate::grant::{self, Grant};
 use crate::host::HostState;
 use crate::limits::Limits;
 use crate::manifest::{Manifest, Restart, Subscription};
@@ -184,6 +184,10 @@ impl Loader {
         let requests = manifest.capabilities.as_ref();
         let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
         let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
+        let mut settings = manifest.settings;
+        settings.extend(manifest.capabilities.into_iter().flat_map(|requests| requests.settings));
+        let refused = grant::check_settings(&self.capabilities, &settings);
+        errors.extend(refused.into_iter().map(LoadError::from));
         let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
             return Err(errors);
         };
@@ -194,10 +198,7 @@ impl Loader {
             digest: file.digest,
             limits,
             config: merged(manifest.config, &config.config),
-            settings: manifest
-                .capabilities
-                .map(|requests| requests.settings)
-                .unwrap_or_default(),
+            settings,
             recorder: Arc::new(recorder),
         };
         Ok(Candidate {

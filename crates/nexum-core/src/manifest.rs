@@ -37,6 +37,8 @@ pub struct Manifest {
     pub restart: Restart,
     /// The chains that the module works with.
     pub chains: ChainRequests,
+    /// `[module.<name>]` of capabilities, for the capability to read, whether or not [`Self::capabilities`] lists it.
+    pub settings: BTreeMap<String, Section>,
     /// The capabilities that the module asks for. None: every import of the component is required.
     pub capabilities: Option<CapabilityRequests>,
     /// The events that the module gets.
@@ -146,6 +148,7 @@ impl fmt::Debug for Manifest {
             wishes,
             restart,
             chains,
+            settings,
             capabilities,
             subscriptions,
             config,
@@ -158,6 +161,7 @@ impl fmt::Debug for Manifest {
             .field("wishes", wishes)
             .field("restart", restart)
             .field("chains", chains)
+            .field("settings", settings)
             .field("capabilities", capabilities)
             .field("subscriptions", subscriptions)
             .field("config_keys", &keys)

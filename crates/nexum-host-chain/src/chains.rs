@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_core::BoxError;
 use nexum_core::capability::{Capability, Has};
 use nexum_core::document::{ConfigErrors, Section};
-use nexum_core::event::ChainId;
+use nexum_core::event::{ChainId, Position};
 use nexum_core::host::HostState;
 use nexum_core::loader::ModuleMeta;
 use nexum_core::source::EventSource;
@@ -14,8 +14,9 @@ use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
 use crate::config::ChainConfig;
-use crate::endpoint::Endpoint;
+use crate::endpoints::Endpoints;
 use crate::error::RequestError;
+use crate::pin::Pin;
 use crate::requests::ChainRequests;
 use crate::source::BlockSource;
 
@@ -25,6 +26,7 @@ pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
 
 #[derive(Debug)]
 struct ConfiguredChain {
+    endpoints: Arc<Endpoints>,
     requests: ChainRequests,
     source: Arc<BlockSource>,
 }
@@ -51,10 +53,13 @@ impl Chains {
     /// Makes the endpoints, without touching the network. Of two configurations of one chain the later holds.
     pub fn new(configs: impl IntoIterator<Item = ChainConfig>) -> Self {
         let chain = |config: ChainConfig| {
-            let endpoint = Arc::new(Endpoint::new(&config));
-            let requests = ChainRequests::new(&config, Arc::clone(&endpoint));
-            let source = Arc::new(BlockSource::new(&config, endpoint));
-            (config.chain_id, ConfiguredChain { requests, source })
+            let endpoints = Arc::new(Endpoints::new(&config));
+            let configured = ConfiguredChain {
+                requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
+                source: Arc::new(BlockSource::new(&config, Arc::clone(&endpoints))),
+                endpoints,
+            };
+            (config.chain_id, configured)
         };
         Self(Arc::new(configs.into_iter().map(chain).collect()))
     }
@@ -68,6 +73,11 @@ impl Chains {
     pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
         let source: Arc<dyn EventSource> = self.0.get(&chain_id)?.source.clone();
         Some(source)
+    }
+
+    /// A chain's endpoints, which requests and the source share.
+    pub fn endpoints(&self, chain_id: ChainId) -> Option<&Arc<Endpoints>> {
+        self.0.get(&chain_id).map(|chain| &chain.endpoints)
     }
 
     /// What follows each chain, by chain id.
@@ -84,7 +94,22 @@ impl Chains {
     ///
     /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
     pub async fn request(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, RequestError> {
-        self.chain(chain_id)?.request(method, params).await
+        self.request_at(None, chain_id, method, params).await
+    }
+
+    /// As [`Self::request`]; with a block, `latest` in a read means that block: see [`pin`](crate::pin).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`].
+    pub async fn request_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        method: &str,
+        params: &str,
+    ) -> Result<String, RequestError> {
+        self.chain(chain_id)?.request(method, params, block).await
     }
 
     /// `chain.request-batch`: sends several requests, methods and parameters, for a module. There is one answer for each, in
@@ -99,7 +124,21 @@ impl Chains {
         chain_id: ChainId,
         requests: &[(&str, &str)],
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        self.chain(chain_id)?.batch(requests).await
+        self.request_batch_at(None, chain_id, requests).await
+    }
+
+    /// As [`Self::request_batch`]; with a block, `latest` in a read means that block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request_batch`].
+    pub async fn request_batch_at(
+        &self,
+        block: Option<Position>,
+        chain_id: ChainId,
+        requests: &[(&str, &str)],
+    ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
+        self.chain(chain_id)?.batch(requests, block).await
     }
 
     fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
@@ -114,8 +153,15 @@ pub struct Chain {
     chains: Chains,
 }
 
+/// The chains, as an instance of a module has them.
+#[derive(Clone, Debug)]
+pub struct ModuleChains {
+    pub(crate) chains: Chains,
+    pub(crate) pin: Pin,
+}
+
 impl Capability for Chain {
-    type State = Chains;
+    type State = ModuleChains;
 
     fn name(&self) -> &'static str {
         "chain"
@@ -129,7 +175,15 @@ impl Capability for Chain {
         chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
     }
 
-    fn prepare(&self, _: &ModuleMeta) -> Result<Self::State, BoxError> {
-        Ok(self.chains.clone())
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        Pin::from_section(settings).map(drop)
+    }
+
+    fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
+        let settings = module.settings.get(self.name());
+        Ok(ModuleChains {
+            chains: self.chains.clone(),
+            pin: settings.map(Pin::from_section).transpose()?.unwrap_or_default(),
+        })
     }
 }

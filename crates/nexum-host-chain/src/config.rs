@@ -1,16 +1,23 @@
 //! `[chains.<id>]` of `engine.toml`.
 
+mod endpoint;
+
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use nexum_core::document::{ConfigError, ConfigErrors, Section};
 use nexum_core::event::ChainId;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::endpoint_url::EndpointUrl;
 use crate::methods::CONNECTION_METHODS;
 use crate::requests::METHOD_BYTES_MAX;
+
+pub use self::endpoint::{EndpointConfig, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE};
+
+/// How many endpoints a chain may have: more than anybody pays for, and each of them is probed.
+pub const ENDPOINTS_MAX: usize = 16;
 
 /// How long one request may take, unless the operator says otherwise: a slow `eth_getLogs` takes a few seconds.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
@@ -36,61 +43,133 @@ pub const POLL_INTERVAL_MS_RANGE: RangeInclusive<u64> = 10..=60_000;
 /// How many methods `extra_methods` may hold: more than any node has.
 pub const EXTRA_METHODS_MAX: usize = 256;
 
+/// How often a request is tried again, unless the operator says otherwise: with the waits in between, a node that restarts
+/// behind a proxy, or a second endpoint, has its chance before a module's event is given up.
+pub const RETRIES: u64 = 3;
+
+/// What `retries` may be: more would take longer than any event may.
+pub const RETRIES_RANGE: RangeInclusive<u64> = 0..=10;
+
+/// How many blocks a reorg may take back, unless the operator says otherwise. Ethereum finalises within 64 to 95 blocks, so a
+/// deeper one is another chain, or an endpoint that is not to be believed.
+pub const REORG_DEPTH_MAX: u64 = 128;
+
+/// What `reorg_depth_max` may be: deeper ones have to be walked back block by block.
+pub const REORG_DEPTH_MAX_RANGE: RangeInclusive<u64> = 1..=10_000;
+
+/// After how long without a new head a chain counts as stalled, unless the operator says otherwise: fifteen slots of Ethereum,
+/// whose endpoints have never been empty so long while the chain went on, and ten polls and more on every other chain.
+pub const HEAD_STALL_SECONDS: u64 = 180;
+
+/// What `head_stall_seconds` may be: a day, for test networks that mine on demand.
+pub const HEAD_STALL_SECONDS_RANGE: RangeInclusive<u64> = 1..=86_400;
+
+/// How long the start waits for an endpoint, unless the operator says otherwise: a node that is started together with this
+/// host listens by then.
+pub const STARTUP_TIMEOUT_MS: u64 = 30_000;
+
+/// What `startup_timeout_ms` may be: an hour, for a node that has to repair its database.
+pub const STARTUP_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
+
+/// How much of what an endpoint says about logs is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyLogs {
+    /// Nothing: logs are taken as the endpoint gives them.
+    Off,
+    /// Where a header's bloom says that there may be logs and the answer has none, another endpoint is asked.
+    #[default]
+    Bloom,
+    /// Logs are taken from the block's receipts, which are checked against the header.
+    Receipts,
+}
+
 /// One chain, validated.
+///
+/// Invariant: it has at least one endpoint.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ChainConfig {
-    /// The EIP-155 chain id, which the endpoint must confirm.
+    /// The EIP-155 chain id, which each endpoint must confirm.
     pub chain_id: ChainId,
-    /// The endpoint.
-    pub rpc_url: EndpointUrl,
+    endpoints: Vec<EndpointConfig>,
     /// Methods that modules may call beside [`READ_METHODS`](crate::methods::READ_METHODS).
     pub extra_methods: BTreeSet<String>,
-    /// The bound on the time of one request, connecting included. Default [`REQUEST_TIMEOUT_MS`].
+    /// The bound on the time of one request to one endpoint, connecting included. Default [`REQUEST_TIMEOUT_MS`].
     pub request_timeout_ms: u64,
+    /// How often a request is tried again after a failure that may pass. Default [`RETRIES`].
+    pub retries: u32,
     /// The bound on an answer's size, of a whole batch over http. Default [`RESPONSE_BYTES_MAX`].
     pub response_bytes_max: usize,
     /// How often an endpoint that cannot push is asked for its head. Default [`POLL_INTERVAL_MS`].
     pub poll_interval_ms: u64,
+    /// How many blocks a reorg may take back. Default [`REORG_DEPTH_MAX`].
+    pub reorg_depth_max: u64,
+    /// After how long without a new head the chain counts as stalled. Default [`HEAD_STALL_SECONDS`].
+    pub head_stall_seconds: u64,
+    /// How long the start waits for one of the endpoints. Default [`STARTUP_TIMEOUT_MS`].
+    pub startup_timeout_ms: u64,
+    /// How much of what an endpoint says about logs is checked. Default [`VerifyLogs::Bloom`].
+    pub verify_logs: VerifyLogs,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    rpc_url: EndpointUrl,
+    rpc_url: Option<EndpointUrl>,
+    /// Read table by table, so that each error has its place.
+    endpoints: Option<IgnoredAny>,
     #[serde(default)]
     extra_methods: Vec<String>,
-    #[serde(default = "default_request_timeout_ms")]
-    request_timeout_ms: u64,
-    #[serde(default = "default_response_bytes_max")]
-    response_bytes_max: u64,
-    #[serde(default = "default_poll_interval_ms")]
-    poll_interval_ms: u64,
-}
-
-fn default_request_timeout_ms() -> u64 {
-    REQUEST_TIMEOUT_MS
-}
-
-fn default_response_bytes_max() -> u64 {
-    RESPONSE_BYTES_MAX
-}
-
-fn default_poll_interval_ms() -> u64 {
-    POLL_INTERVAL_MS
+    request_timeout_ms: Option<u64>,
+    retries: Option<u64>,
+    response_bytes_max: Option<u64>,
+    poll_interval_ms: Option<u64>,
+    reorg_depth_max: Option<u64>,
+    head_stall_seconds: Option<u64>,
+    startup_timeout_ms: Option<u64>,
+    verify_logs: Option<VerifyLogs>,
 }
 
 impl ChainConfig {
+    /// What each number may be, by its key.
+    pub const RANGES: [(&str, RangeInclusive<u64>); 7] = [
+        ("request_timeout_ms", REQUEST_TIMEOUT_MS_RANGE),
+        ("retries", RETRIES_RANGE),
+        ("response_bytes_max", RESPONSE_BYTES_MAX_RANGE),
+        ("poll_interval_ms", POLL_INTERVAL_MS_RANGE),
+        ("reorg_depth_max", REORG_DEPTH_MAX_RANGE),
+        ("head_stall_seconds", HEAD_STALL_SECONDS_RANGE),
+        ("startup_timeout_ms", STARTUP_TIMEOUT_MS_RANGE),
+    ];
+
     /// A chain with this endpoint, and every default.
-    pub fn new(chain_id: ChainId, rpc_url: EndpointUrl) -> Self {
+    pub fn new(chain_id: ChainId, endpoint: impl Into<EndpointConfig>) -> Self {
         Self {
             chain_id,
-            rpc_url,
+            endpoints: vec![endpoint.into()],
             extra_methods: BTreeSet::new(),
             request_timeout_ms: REQUEST_TIMEOUT_MS,
+            retries: narrow_u32(RETRIES),
             response_bytes_max: narrow(RESPONSE_BYTES_MAX),
             poll_interval_ms: POLL_INTERVAL_MS,
+            reorg_depth_max: REORG_DEPTH_MAX,
+            head_stall_seconds: HEAD_STALL_SECONDS,
+            startup_timeout_ms: STARTUP_TIMEOUT_MS,
+            verify_logs: VerifyLogs::default(),
         }
+    }
+
+    /// The same chain with one endpoint more.
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: impl Into<EndpointConfig>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// The endpoints, at least one, in the order in which they were given.
+    pub fn endpoints(&self) -> &[EndpointConfig] {
+        &self.endpoints
     }
 
     /// Validates a `[chains.<id>]` table.
@@ -101,37 +180,38 @@ impl ChainConfig {
     pub fn from_section(chain_id: ChainId, section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = section.parse_all::<Raw>(&mut errors);
+        for (key, range) in &Self::RANGES {
+            errors.extend(section.out_of_range(key, range));
+        }
+        let mut endpoints = Vec::new();
         if let Some(raw) = &raw {
-            errors.extend(check_range(
-                section,
-                "request_timeout_ms",
-                raw.request_timeout_ms,
-                REQUEST_TIMEOUT_MS_RANGE,
-            ));
-            errors.extend(check_range(
-                section,
-                "response_bytes_max",
-                raw.response_bytes_max,
-                RESPONSE_BYTES_MAX_RANGE,
-            ));
-            errors.extend(check_range(
-                section,
-                "poll_interval_ms",
-                raw.poll_interval_ms,
-                POLL_INTERVAL_MS_RANGE,
-            ));
             errors.extend(check_methods(section, &raw.extra_methods));
+            endpoints = read_endpoints(section, raw, &mut errors);
         }
         ConfigErrors::check(errors)?;
-        // `parse_all` gives nothing only with an error.
-        let raw = raw.ok_or_else(|| ConfigErrors::from(section.error("", "expected the table of a chain")))?;
-        Ok(Self {
-            extra_methods: raw.extra_methods.into_iter().collect(),
-            request_timeout_ms: raw.request_timeout_ms,
-            response_bytes_max: narrow(raw.response_bytes_max),
-            poll_interval_ms: raw.poll_interval_ms,
-            ..Self::new(chain_id, raw.rpc_url)
-        })
+        let mut endpoints = endpoints.into_iter();
+        // Without one of them there is an error.
+        let (Some(raw), Some(first)) = (raw, endpoints.next()) else {
+            return Err(ConfigErrors::from(section.error("", "expected the table of a chain")));
+        };
+        let mut config = Self::new(chain_id, first);
+        config.endpoints.extend(endpoints);
+        config.extra_methods = raw.extra_methods.into_iter().collect();
+        set(&mut config.request_timeout_ms, raw.request_timeout_ms);
+        set(&mut config.retries, raw.retries.map(narrow_u32));
+        set(&mut config.response_bytes_max, raw.response_bytes_max.map(narrow));
+        set(&mut config.poll_interval_ms, raw.poll_interval_ms);
+        set(&mut config.reorg_depth_max, raw.reorg_depth_max);
+        set(&mut config.head_stall_seconds, raw.head_stall_seconds);
+        set(&mut config.startup_timeout_ms, raw.startup_timeout_ms);
+        set(&mut config.verify_logs, raw.verify_logs);
+        Ok(config)
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
     }
 }
 
@@ -140,16 +220,49 @@ fn narrow(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-fn check_range<T: PartialOrd + Display>(
-    section: &Section,
-    key: &str,
-    value: T,
-    range: RangeInclusive<T>,
-) -> Option<ConfigError> {
-    if range.contains(&value) {
-        return None;
+fn narrow_u32(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn read_endpoints(section: &Section, raw: &Raw, errors: &mut Vec<ConfigError>) -> Vec<EndpointConfig> {
+    let hint = format!(
+        "write rpc_url = \"...\" for one endpoint, [[{}.endpoints]] for several",
+        section.key()
+    );
+    match (&raw.rpc_url, &raw.endpoints) {
+        (Some(url), None) => return vec![url.clone().into()],
+        (Some(_), Some(_)) => {
+            let error = section.error("rpc_url", "there are `endpoints` as well");
+            errors.push(error.with_hint(hint));
+            return Vec::new();
+        }
+        (None, None) => {
+            errors.push(section.error("", "missing key rpc_url").with_hint(hint));
+            return Vec::new();
+        }
+        (None, Some(_)) => {}
     }
-    Some(section.error(key, format!("must be from {} to {}", range.start(), range.end())))
+    let tables = match section.array_of_tables("endpoints") {
+        Ok(tables) => tables,
+        Err(error) => {
+            errors.push(error);
+            return Vec::new();
+        }
+    };
+    if tables.is_empty() || tables.len() > ENDPOINTS_MAX {
+        errors.push(section.error("endpoints", format!("expected 1 to {ENDPOINTS_MAX} endpoints")));
+    }
+    let mut endpoints: Vec<EndpointConfig> = Vec::with_capacity(tables.len().min(ENDPOINTS_MAX));
+    for table in tables.iter().take(ENDPOINTS_MAX) {
+        let Some(endpoint) = EndpointConfig::from_section(table, errors) else {
+            continue;
+        };
+        if endpoints.iter().any(|before| before.url == endpoint.url) {
+            errors.push(table.error("url", "the same endpoint as one before it"));
+        }
+        endpoints.push(endpoint);
+    }
+    endpoints
 }
 
 fn check_methods(section: &Section, methods: &[String]) -> Option<ConfigError> {

@@ -6,13 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-/// What a part of an address must have at least to be taken for a key and struck out of an endpoint's texts. Shorter ones,
-/// such as `v2` or `rpc`, unlock nothing, and are words that messages need.
-const KEY_BYTES_MIN: usize = 8;
-
-/// What stands in a text for what was struck out.
-const REDACTED: &str = "[redacted]";
-
 /// Where an endpoint is. Providers put keys into the path, the query and the user part, so `Debug` and `Display` show the
 /// scheme and the host only, and of an ipc path nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,31 +67,16 @@ impl EndpointUrl {
         Self(Address::Ipc(Path::new(path).to_owned()))
     }
 
+    pub(crate) fn is_ipc(&self) -> bool {
+        matches!(self.0, Address::Ipc(_))
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.0
     }
 
-    /// Strikes out of an endpoint's text every URL, and every part of this address that may be a key: an endpoint that
-    /// refuses a request likes to name what it was sent.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        let struck = self
-            .keys()
-            .iter()
-            .fold(text.to_owned(), |text, key| text.replace(key, REDACTED));
-        let words = struck.split_inclusive(char::is_whitespace);
-        words
-            .map(|word| {
-                if word.contains("://") {
-                    REDACTED.to_owned() + trailing_space(word)
-                } else {
-                    word.to_owned()
-                }
-            })
-            .collect()
-    }
-
-    /// The longest come first, so that none hides part of another.
-    fn keys(&self) -> Vec<String> {
+    /// The parts that may be keys; an ipc path, which names a user's directory, is one.
+    pub(crate) fn keys(&self) -> Vec<String> {
         let url = match &self.0 {
             Address::Http(url) | Address::Ws(url) => url,
             Address::Ipc(path) => return vec![path.display().to_string()],
@@ -108,15 +86,8 @@ impl EndpointUrl {
         keys.extend(url.query().map(str::to_owned));
         keys.push(url.username().to_owned());
         keys.extend(url.password().map(str::to_owned));
-        keys.retain(|key| key.len() >= KEY_BYTES_MIN);
-        keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
         keys
     }
-}
-
-/// The white space that a word ends with.
-fn trailing_space(word: &str) -> &str {
-    &word[word.trim_end().len()..]
 }
 
 impl<'de> Deserialize<'de> for EndpointUrl {

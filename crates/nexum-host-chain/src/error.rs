@@ -1,14 +1,20 @@
 //! What can go wrong with a request, and what of it a guest sees.
 
+mod answer;
+
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use alloy_json_rpc::{ErrorPayload, RpcError};
 use alloy_primitives::Bytes;
 use alloy_transport::{TransportError, TransportErrorKind};
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-use crate::endpoint_url::EndpointUrl;
+use crate::redact::Secrets;
+
+pub use self::answer::AnswerKind;
 
 /// The `domain` of every host error of this crate: the interface.
 const DOMAIN: &str = "chain";
@@ -31,9 +37,15 @@ pub enum RequestError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No connection, or one that broke before the answer.
-    #[error("the endpoint cannot be reached{}", cause.map(|cause| format!(": {cause}")).unwrap_or_default())]
+    /// No connection. Nothing was sent.
+    #[error("the endpoint cannot be reached{}", said(*cause))]
     Unreachable {
+        /// What the operating system said, if it said something.
+        cause: Option<io::ErrorKind>,
+    },
+    /// The connection broke before the answer.
+    #[error("the connection to the endpoint was lost{}", said(*cause))]
+    Lost {
         /// What the operating system said, if it said something.
         cause: Option<io::ErrorKind>,
     },
@@ -42,6 +54,8 @@ pub enum RequestError {
     Status {
         /// The status.
         status: u16,
+        /// How long the endpoint asks to be left alone.
+        retry_after: Option<Duration>,
     },
     /// No answer in time.
     #[error("the endpoint did not answer within {timeout_ms} ms")]
@@ -73,6 +87,8 @@ pub enum RequestError {
         code: i64,
         /// The endpoint's text, shortened and without secrets.
         message: String,
+        /// What it means.
+        kind: AnswerKind,
         /// What a contract reverted with, as `0x` and hex; `Some("0x")` if it reverted with nothing.
         revert_data: Option<String>,
     },
@@ -104,28 +120,40 @@ impl RequestError {
     }
 
     /// What alloy says, without the texts that it or the libraries below it put URLs into.
-    pub(crate) fn from_alloy(error: TransportError, url: &EndpointUrl) -> Self {
+    pub(crate) fn from_alloy(error: TransportError, secrets: &Secrets) -> Self {
         match error {
-            RpcError::ErrorResp(payload) => Self::from_payload(&payload, url),
+            RpcError::ErrorResp(payload) => Self::from_payload(&payload, secrets),
             RpcError::DeserError { .. } | RpcError::NullResp => Self::Malformed,
             RpcError::Transport(TransportErrorKind::MissingBatchResponse(_)) => Self::Malformed,
             RpcError::Transport(TransportErrorKind::Custom(error)) => match error.downcast::<Self>() {
                 Ok(own) => *own,
                 Err(foreign) => Self::from_connect(&*foreign),
             },
-            RpcError::Transport(TransportErrorKind::BackendGone) => Self::Unreachable { cause: None },
+            RpcError::Transport(TransportErrorKind::BackendGone) => Self::Lost { cause: None },
             _ => Self::Internal,
         }
     }
 
-    fn from_payload(payload: &ErrorPayload, url: &EndpointUrl) -> Self {
-        let message = url.redact(&payload.message);
+    fn from_payload(payload: &ErrorPayload, secrets: &Secrets) -> Self {
+        let message = secrets.redact(&payload.message);
         let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+        let revert_data = revert_data(payload).map(|data| data.to_string());
+        let kind = match &revert_data {
+            Some(_) => AnswerKind::Revert,
+            None => AnswerKind::of(payload.code, &payload.message),
+        };
         Self::Answer {
             code: payload.code,
             message: message[..end].to_owned(),
-            revert_data: revert_data(payload).map(|data| data.to_string()),
+            kind,
+            revert_data,
         }
+    }
+
+    /// Whether an endpoint's error has a name here.
+    pub(crate) fn is_specific(payload: &ErrorPayload) -> bool {
+        let kind = AnswerKind::of(payload.code, &payload.message);
+        revert_data(payload).is_some() || !matches!(kind, AnswerKind::Other | AnswerKind::Trouble)
     }
 
     /// A connection that could not be made.
@@ -133,9 +161,10 @@ impl RequestError {
         let causes =
             std::iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| error.source()).take(CAUSES_MAX);
         for cause in causes {
-            if let Some(tungstenite::Error::Http(response)) = cause.downcast_ref() {
+            if let Some(tokio_tungstenite::tungstenite::Error::Http(response)) = cause.downcast_ref() {
                 return Self::Status {
                     status: response.status().as_u16(),
+                    retry_after: retry_after(response.headers()),
                 };
             }
             if let Some(error) = cause.downcast_ref::<io::Error>() {
@@ -147,27 +176,80 @@ impl RequestError {
         Self::Unreachable { cause: None }
     }
 
-    /// Whether another node may stand behind the endpoint after this, so that its chain id has to be checked again.
-    pub(crate) fn is_outage(&self) -> bool {
+    /// Where the request may be sent again after this failure, if it does no harm twice. This is the only place that decides it.
+    pub fn retry(&self) -> Retry {
         match self {
-            Self::Unreachable { .. } => true,
-            Self::Status { status } => *status >= 500,
-            _ => false,
+            // The same request would fail in the same way.
+            Self::Refused { .. } | Self::TooLarge { .. } | Self::Internal => Retry::Never,
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::Malformed => Retry::Anywhere,
+            Self::Status { status, .. } => match status {
+                408 | 429 | 500.. => Retry::Anywhere,
+                400 | 413 | 414 | 431 => Retry::Never,
+                // A wrong key or a wrong path: this endpoint will not do, another may.
+                _ => Retry::Elsewhere,
+            },
+            Self::WrongChain { .. } => Retry::Elsewhere,
+            Self::Answer { kind, .. } => match kind {
+                AnswerKind::RateLimit | AnswerKind::UnknownBlock | AnswerKind::Trouble => Retry::Anywhere,
+                AnswerKind::NoMethod => Retry::Elsewhere,
+                AnswerKind::Revert | AnswerKind::TooMuch | AnswerKind::Invalid | AnswerKind::Other => Retry::Never,
+            },
+        }
+    }
+
+    /// Whether the failure shows that the endpoint does not work, whatever it is asked.
+    pub(crate) fn is_endpoints_fault(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::Malformed
+            | Self::WrongChain { .. } => true,
+            Self::Status { status, .. } => !matches!(status, 400 | 413 | 414 | 429 | 431),
+            // What is answered can be asked for: no module shall put an endpoint to rest by what it asks.
+            Self::Refused { .. } | Self::TooLarge { .. } | Self::Answer { .. } | Self::Internal => false,
         }
     }
 
     /// Whether the endpoint asks for fewer requests.
     pub(crate) fn is_rate_limit(&self) -> bool {
-        self.kind_and_code().0 == HostErrorKind::RateLimited
+        match self {
+            Self::Status { status, .. } => *status == 429,
+            Self::Answer { kind, .. } => *kind == AnswerKind::RateLimit,
+            _ => false,
+        }
+    }
+
+    /// How long the endpoint asks to be left alone, if it says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn revert_data(&self) -> Option<&str> {
+        match self {
+            Self::Answer { revert_data, .. } => revert_data.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Null in answer to what asks for a block: the endpoint does not have it.
+    pub(crate) fn unknown_block() -> Self {
+        Self::Answer {
+            // EIP-1474: resource not found.
+            code: -32_001,
+            message: "the endpoint does not have the block".to_owned(),
+            kind: AnswerKind::UnknownBlock,
+            revert_data: None,
+        }
     }
 
     /// What a guest sees. This is the only place that decides it.
     pub fn to_host_error(&self) -> HostError {
         let (kind, code) = self.kind_and_code();
-        let data = match self {
-            Self::Answer { revert_data, .. } => revert_data.clone(),
-            _ => None,
-        };
+        let data = self.revert_data().map(str::to_owned);
         HostError {
             code,
             data,
@@ -178,19 +260,32 @@ impl RequestError {
     fn kind_and_code(&self) -> (HostErrorKind, i32) {
         match self {
             Self::Refused { kind, .. } => (*kind, 0),
-            Self::Unreachable { .. } | Self::Malformed | Self::WrongChain { .. } => (HostErrorKind::Unavailable, 0),
-            Self::Status { status } => (status_kind(*status), i32::from(*status)),
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Malformed | Self::WrongChain { .. } => {
+                (HostErrorKind::Unavailable, 0)
+            }
+            Self::Status { status, .. } => (status_kind(*status), i32::from(*status)),
             Self::Timeout { .. } => (HostErrorKind::Timeout, 0),
             Self::TooLarge { .. } => (HostErrorKind::Denied, 0),
-            Self::Answer {
-                revert_data: Some(_),
-                code,
-                ..
-            } => (HostErrorKind::InvalidInput, narrow(*code)),
-            Self::Answer { code, .. } => (code_kind(*code), narrow(*code)),
+            Self::Answer { kind, code, .. } => (answer_kind(*kind), narrow(*code)),
             Self::Internal => (HostErrorKind::Internal, 0),
         }
     }
+}
+
+/// Where a request may be sent again, the widest choice last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Retry {
+    /// Nowhere: it would fail in the same way.
+    Never,
+    /// To another endpoint.
+    Elsewhere,
+    /// To another endpoint, or to the same one a while later.
+    Anywhere,
+}
+
+/// What the operating system said, as the end of a sentence.
+fn said(cause: Option<io::ErrorKind>) -> String {
+    cause.map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// A code that does not fit the contract's 32 bits is no code that anybody knows.
@@ -207,15 +302,29 @@ fn status_kind(status: u16) -> HostErrorKind {
     }
 }
 
-/// The codes of JSON-RPC 2.0 and EIP-1474, and those that large providers use for their limits. What is not known counts as
-/// the far side's trouble: -32000 is what nodes say when a block has not reached them yet.
-fn code_kind(code: i64) -> HostErrorKind {
-    match code {
-        3 | -32_003 | -32_600 | -32_602 | -32_700 => HostErrorKind::InvalidInput,
-        -32_601 | -32_004 => HostErrorKind::Unsupported,
-        429 | -32_005 | -32_029 => HostErrorKind::RateLimited,
-        _ => HostErrorKind::Unavailable,
+/// What is not known counts as the far side's trouble.
+fn answer_kind(kind: AnswerKind) -> HostErrorKind {
+    match kind {
+        AnswerKind::Revert | AnswerKind::Invalid | AnswerKind::TooMuch => HostErrorKind::InvalidInput,
+        AnswerKind::NoMethod => HostErrorKind::Unsupported,
+        AnswerKind::RateLimit => HostErrorKind::RateLimited,
+        AnswerKind::UnknownBlock | AnswerKind::Trouble | AnswerKind::Other => HostErrorKind::Unavailable,
     }
+}
+
+/// The wait that a response asks for: in seconds, or until a date, which is measured from the response's own `Date`, because
+/// the two clocks need not agree.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let wait = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wait.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let (until, now) = (
+        httpdate::parse_http_date(wait).ok()?,
+        httpdate::parse_http_date(text(DATE)?).ok()?,
+    );
+    until.duration_since(now).ok()
 }
 
 /// Code 3 is a revert by the execution API's specification; older nodes say so with -32000 or -32015 and a text alone.

@@ -3,21 +3,19 @@
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
 
-use crate::Chains;
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
+use crate::chains::ModuleChains;
 
-impl chain::Host for View<'_, Chains> {
+impl chain::Host for View<'_, ModuleChains> {
     async fn request(
         &mut self,
         chain_id: u64,
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
-        Ok(self
-            .state
-            .request(chain_id, &method, &params)
-            .await
-            .map_err(|error| error.to_host_error()))
+        let block = self.state.pin.block(self, chain_id);
+        let answer = self.state.chains.request_at(block, chain_id, &method, &params).await;
+        Ok(answer.map_err(|error| error.to_host_error()))
     }
 
     async fn request_batch(
@@ -29,11 +27,9 @@ impl chain::Host for View<'_, Chains> {
             .iter()
             .map(|request| (&*request.method, &*request.params))
             .collect();
-        let answers = self
-            .state
-            .request_batch(chain_id, &requests)
-            .await
-            .map_err(|error| error.to_host_error());
+        let block = self.state.pin.block(self, chain_id);
+        let answers = self.state.chains.request_batch_at(block, chain_id, &requests).await;
+        let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! # How data flows
 //!
-//! [`Chains`] is made once from the `[chains.<id>]` tables of `engine.toml`; each chain has one endpoint. The capability
-//! [`Chain`] carries modules' requests to it, and [`BlockSource`] follows its heads into the core's event log. Both share the
-//! endpoint's connection, which is made at the first use, and made anew by whoever needs it after it has died.
+//! [`Chains`] is made once from the `[chains.<id>]` tables of `engine.toml`. Each chain has one pool of [`Endpoints`], which two
+//! share: the capability [`Chain`] carries modules' requests to it, and [`BlockSource`] follows heads into the core's event log.
+//! A connection is made at the first use, and made anew by whoever needs it after it has died.
+//!
+//! A module's request is checked (`requests`), pinned to its event's block if its manifest says so ([`pin`]), shared with an
+//! equal one in flight or answered from the cache (`reads`), and sent to the best endpoint ([`Endpoints`]), which is
+//! limited, measured and judged by what becomes of it ([`Endpoint`]).
 //!
 //! # What a guest sees of a failure
 //!
@@ -14,8 +18,8 @@
 //! |---|---|
 //! | `unsupported` | the chain is not configured; the endpoint does not have the method (-32601, -32004) |
 //! | `denied` | the method is not allowed; the answer is over `response_bytes_max` |
-//! | `invalid-input` | parameters that are no JSON array, or over a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a revert |
-//! | `rate-limited` | HTTP 429; -32005, -32029, 429 |
+//! | `invalid-input` | parameters that are no JSON array, or over a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a range too wide, or with too many results; a revert |
+//! | `rate-limited` | HTTP 429; -32005, -32029, 429, or words that say so |
 //! | `timeout` | no answer within `request_timeout_ms`; HTTP 408 or 504 |
 //! | `unavailable` | no connection, any other HTTP status, an answer that is not JSON-RPC, a wrong chain id, any other code |
 //! | `internal` | a fault of this host |
@@ -34,10 +38,13 @@
 //!
 //! # Invariants
 //!
-//! - No log, error or `Debug` of this crate holds more of an address than scheme and host; what a guest sees holds nothing.
+//! - No log, error, metric or `Debug` of this crate holds more of an address than scheme and host, or the value of a header;
+//!   what a guest sees holds nothing.
 //!   The libraries below keep no such promise: see [`SILENCED_LOG_TARGETS`].
 //! - Parameters go out, and results come in, as the text that they are. They are never encoded anew.
-//! - A module's request is sent at most once.
+//! - A request that is not known to read only ([`methods::READ_METHODS`]) reaches at most one endpoint, at most once. A read is
+//!   sent again after a failure that may pass, up to `retries` times, within a bounded time: see [`Endpoints::request`].
+//! - What a module asks cannot put an endpoint to rest for others: an answer with an error is an answer.
 //! - Nothing is taken from an endpoint before it has said the configured chain id: for each connection over ws and ipc; over
 //!   http, where connections do not show, at the first request and after each outage.
 
@@ -55,24 +62,35 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
     "tungstenite",
 ];
 
-pub use chains::{Chain, Chains};
-pub use config::ChainConfig;
+pub use chains::{Chain, Chains, ModuleChains};
+pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
+pub use endpoint::{Answer, Endpoint, Request};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
-pub use error::{MESSAGE_BYTES_MAX, RequestError};
+pub use endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
+pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
+pub use headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
+pub use reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
 pub use requests::{BATCH_REQUESTS_MAX, METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
-pub use source::{BlockSource, REORG_DEPTH_MAX};
+pub use source::BlockSource;
 
 pub mod config;
 pub mod methods;
+pub mod metrics;
+pub mod pin;
 
 mod chains;
 mod host;
+mod reads;
 mod requests;
 mod source;
+
+mod endpoints;
 
 mod endpoint;
 mod endpoint_url;
 mod error;
+mod headers;
+mod redact;
 
 mod backoff;
 mod bindings;

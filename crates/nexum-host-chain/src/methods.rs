@@ -49,5 +49,11 @@ pub const CONNECTION_METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
 
 /// Whether a method is among [`READ_METHODS`].
 pub fn is_read(method: &str) -> bool {
-    READ_METHODS.binary_search(&method).is_ok()
+    read(method).is_some()
+}
+
+/// The name as it stands in [`READ_METHODS`].
+pub(crate) fn read(method: &str) -> Option<&'static str> {
+    let index = READ_METHODS.binary_search(&method).ok()?;
+    READ_METHODS.get(index).copied()
 }

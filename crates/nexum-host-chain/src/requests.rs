@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nexum_core::event::ChainId;
+use nexum_core::event::{ChainId, Position};
 use serde_json::value::RawValue;
 
 use crate::config::ChainConfig;
-use crate::endpoint::{Endpoint, Request};
+use crate::endpoint::{Answer, Request};
+use crate::endpoints::Endpoints;
 use crate::error::RequestError;
 use crate::methods;
+use crate::pin::{self, Pinned};
+use crate::reads::{Read, Reads};
 
 /// How many requests a batch may hold. It is the least that large providers take, and a module that wants more sends another
 /// batch.
@@ -26,29 +29,50 @@ pub const PARAMS_BYTES_MAX: usize = 1_024 * 1_024;
 #[derive(Debug)]
 pub(crate) struct ChainRequests {
     chain_id: ChainId,
-    endpoint: Arc<Endpoint>,
+    endpoints: Arc<Endpoints>,
+    reads: Reads,
     extra_methods: BTreeSet<String>,
 }
 
+/// A request that may be sent.
+enum Allowed {
+    /// The event in hand has the answer.
+    Answered(String),
+    Read(Read),
+    /// It is not known to do no harm twice.
+    Other(Request),
+}
+
 impl ChainRequests {
-    pub(crate) fn new(config: &ChainConfig, endpoint: Arc<Endpoint>) -> Self {
+    pub(crate) fn new(config: &ChainConfig, endpoints: Arc<Endpoints>) -> Self {
         Self {
             chain_id: config.chain_id,
-            endpoint,
+            reads: Reads::new(Arc::clone(&endpoints)),
+            endpoints,
             extra_methods: config.extra_methods.clone(),
         }
     }
 
-    /// Sends one request; its result is JSON text.
-    pub(crate) async fn request(&self, method: &str, params: &str) -> Result<String, RequestError> {
-        let request = self.check(method, params)?;
-        self.endpoint.request(&request).await.map(into_string)
+    /// Sends one request; its result is JSON text. Where `pin` is a block, `latest` in a read means that block.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        params: &str,
+        pin: Option<Position>,
+    ) -> Result<String, RequestError> {
+        let answer = match self.check(method, params, pin)? {
+            Allowed::Answered(answer) => return Ok(answer),
+            Allowed::Read(read) => self.reads.read(read).await,
+            Allowed::Other(request) => self.endpoints.request(&request).await,
+        };
+        answer.map(into_string)
     }
 
     /// Sends those of the requests that may be sent, together. There is one answer for each request, in their order.
     pub(crate) async fn batch(
         &self,
         requests: &[(&str, &str)],
+        pin: Option<Position>,
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
         if requests.len() > BATCH_REQUESTS_MAX {
             return Err(RequestError::invalid(format!(
@@ -60,33 +84,41 @@ impl ChainRequests {
                 "the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes"
             )));
         }
-        let mut sent = Vec::with_capacity(requests.len());
-        let mut answers = Vec::with_capacity(requests.len());
+        let (mut reads, mut others) = (Vec::new(), Vec::new());
+        let mut places = Vec::with_capacity(requests.len());
         for (method, params) in requests {
-            // Its place is kept for the answer of the next request sent.
-            answers.push(self.check(method, params).map(|request| sent.push(request)));
+            places.push(match self.check(method, params, pin) {
+                Err(error) => Place::Answered(Err(error)),
+                Ok(Allowed::Answered(answer)) => Place::Answered(Ok(answer)),
+                Ok(Allowed::Read(read)) => {
+                    reads.push(read);
+                    Place::Read
+                }
+                Ok(Allowed::Other(request)) => {
+                    others.push(request);
+                    Place::Other
+                }
+            });
         }
-        let mut received = if sent.is_empty() {
-            Vec::new()
-        } else {
-            self.endpoint.batch(&sent).await
-        }
-        .into_iter();
-        let answer = |checked: Result<(), RequestError>| {
-            checked
-                .and_then(|()| received.next().unwrap_or(Err(RequestError::Internal)))
-                .map(into_string)
+        let mut reads = self.reads.read_all(reads).await.into_iter();
+        let mut others = self.endpoints.batch(&others).await.into_iter();
+        let received = |answer: Option<Answer>| answer.unwrap_or(Err(RequestError::Internal)).map(into_string);
+        let answer = |place| match place {
+            Place::Answered(answer) => answer,
+            Place::Read => received(reads.next()),
+            Place::Other => received(others.next()),
         };
-        Ok(answers.into_iter().map(answer).collect())
+        Ok(places.into_iter().map(answer).collect())
     }
 
-    fn check(&self, method: &str, params: &str) -> Result<Request, RequestError> {
+    fn check(&self, method: &str, params: &str, pin: Option<Position>) -> Result<Allowed, RequestError> {
         if method.len() > METHOD_BYTES_MAX {
             return Err(RequestError::invalid(format!(
                 "a method's name takes at most {METHOD_BYTES_MAX} bytes"
             )));
         }
-        if !methods::is_read(method) && !self.extra_methods.contains(method) {
+        let read = methods::read(method);
+        if read.is_none() && !self.extra_methods.contains(method) {
             let reason = format!(
                 "the method {} is not allowed on chain {}",
                 method.escape_debug(),
@@ -100,11 +132,38 @@ impl ChainRequests {
             )));
         }
         // The check does not recurse, however deep the text is nested.
-        match serde_json::from_str::<&RawValue>(params) {
-            Ok(params) if params.get().starts_with('[') => Ok((method.to_owned().into(), params.to_owned())),
-            _ => Err(RequestError::invalid("the parameters are not a JSON array")),
-        }
+        let params = match serde_json::from_str::<&RawValue>(params) {
+            Ok(params) if params.get().starts_with('[') => params,
+            _ => return Err(RequestError::invalid("the parameters are not a JSON array")),
+        };
+        let Some(method) = read else {
+            return Ok(Allowed::Other((method.to_owned().into(), params.to_owned())));
+        };
+        let Some(block) = pin else {
+            return Ok(Allowed::Read(Read::unpinned(method, params.to_owned())));
+        };
+        Ok(match pin::pin(method, params, &block) {
+            Pinned::Untouched => Allowed::Read(Read::unpinned(method, params.to_owned())),
+            Pinned::Answer(answer) => Allowed::Answered(answer),
+            Pinned::ByHash { method, params } => Allowed::Read(Read {
+                is_pinned: true,
+                null_is_unknown: pin::null_is_unknown(method),
+                ..Read::unpinned(method, raw(params)?)
+            }),
+            Pinned::ByNumber { params } => Allowed::Read(Read::unpinned(method, raw(params)?)),
+        })
     }
+}
+
+/// Where the answer to a request of a batch comes from.
+enum Place {
+    Answered(Result<String, RequestError>),
+    Read,
+    Other,
+}
+
+fn raw(params: String) -> Result<Box<RawValue>, RequestError> {
+    RawValue::from_string(params).map_err(|_| RequestError::Internal)
 }
 
 fn into_string(result: Box<RawValue>) -> String {

@@ -16,13 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::follower::Follower;
 use self::header::Header;
-use crate::config::ChainConfig;
+use crate::config::{ChainConfig, REORG_DEPTH_MAX};
 use crate::endpoint::{Endpoint, Request};
+use crate::endpoints::Endpoints;
 use crate::error::RequestError;
-
-/// How many blocks of the log a reorg may take back. Ethereum finalises within 64 to 95 blocks, so a deeper one is another
-/// chain, or an endpoint that is not to be believed.
-pub const REORG_DEPTH_MAX: u64 = 128;
 
 /// How many blocks are asked for at once. A block with the hashes of its transactions takes up to 40 kB on most chains, so
 /// that an answer is far below every bound on its size, and a round trip is shared by enough of them not to matter.
@@ -68,11 +65,11 @@ impl FollowError {
 }
 
 impl BlockSource {
-    pub(crate) fn new(config: &ChainConfig, endpoint: Arc<Endpoint>) -> Self {
+    pub(crate) fn new(config: &ChainConfig, endpoints: Arc<Endpoints>) -> Self {
         let poll_interval = Duration::from_millis(config.poll_interval_ms);
         Self {
             chain_id: config.chain_id,
-            endpoint,
+            endpoint: endpoints.preferred(),
             poll_interval,
         }
     }

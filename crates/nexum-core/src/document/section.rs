@@ -114,11 +114,23 @@ impl Section {
             .map(|entry| (&*entry.key, self.below(&entry.key, &entry.node)))
     }
 
+    /// The same table without these keys.
+    pub(crate) fn without(&self, keys: &[&str]) -> Section {
+        let kept = self.table.entries.iter().filter(|entry| !keys.contains(&&*entry.key));
+        let table = Table {
+            entries: kept.cloned().collect(),
+        };
+        Self {
+            table: Arc::new(table),
+            ..self.clone()
+        }
+    }
+
     /// The tables of the array at `key`, as made by `[[key]]`; none if the key is not there.
     ///
     /// # Errors
     /// When the value is not an array of tables.
-    pub(crate) fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
+    pub fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
         };
@@ -158,9 +170,11 @@ impl Section {
         let error = self
             .origin
             .error(span.clone(), join(&self.key, key), "unknown key".to_owned());
-        error
-            .with_nearest(key, known.iter().copied())
-            .with_hint(format!("known keys: {}", known.join(", ")))
+        let known_keys = match known {
+            [] => "no keys are known here".to_owned(),
+            known => format!("known keys: {}", known.join(", ")),
+        };
+        error.with_nearest(key, known.iter().copied()).with_hint(known_keys)
     }
 
     /// Errors for the keys that are not in `known`.

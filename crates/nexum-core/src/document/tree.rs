@@ -11,12 +11,14 @@ use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};
 pub(crate) type Span = Range<usize>;
 
 /// A value and its place.
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) value: Value,
 }
 
 /// A TOML value. Numbers that no type of ours holds are `None`; a date's text is the document's.
+#[derive(Clone)]
 pub(crate) enum Value {
     /// Before interpolation.
     String(Box<str>),
@@ -34,6 +36,7 @@ pub(crate) struct Table {
 }
 
 /// A key of a table, with its value.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) key: Box<str>,
     pub(crate) key_span: Span,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     CapabilityRequests, ChainRequests, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
 };
-use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough};
+use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough, nearest};
 use crate::limits::{Limits, Wishes, saturating_u32};
 
 /// The keys of a manifest's outermost table.
@@ -17,6 +17,9 @@ const KINDS: [&str; 1] = ["block"];
 /// The lists in `[capabilities]`; every other key there is a capability's own table.
 const CAPABILITY_LISTS: [&str; 3] = ["required", "optional", "denied"];
 
+/// The tables in `[module]` that are its own; every other table there is a capability's.
+const MODULE_TABLES: [&str; 2] = ["resources", "restart"];
+
 /// Reads the outermost table.
 pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
     let mut reader = Reader {
@@ -27,7 +30,9 @@ pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
         reader.module(&section, &mut manifest);
     }
     if let Some(section) = reader.section(root, "capabilities") {
-        manifest.capabilities = Some(reader.capabilities(&section));
+        let capabilities = reader.capabilities(&section);
+        reader.check_set_once(&manifest.settings, &capabilities.settings);
+        manifest.capabilities = Some(capabilities);
     }
     if let Some(section) = reader.section(root, "config") {
         manifest.config = section.scalars(&mut reader.errors);
@@ -67,7 +72,9 @@ impl Reader {
     }
 
     fn module(&mut self, section: &Section, manifest: &mut Manifest) {
-        let Some(raw) = section.parse_all::<raw::Module>(&mut self.errors) else {
+        manifest.settings = settings(section);
+        let names: Vec<_> = manifest.settings.keys().map(String::as_str).collect();
+        let Some(raw) = section.without(&names).parse_all::<raw::Module>(&mut self.errors) else {
             return;
         };
         let accepted = |version: &String| {
@@ -155,6 +162,15 @@ impl Reader {
         }
     }
 
+    fn check_set_once(&mut self, settings: &BTreeMap<String, Section>, others: &BTreeMap<String, Section>) {
+        for (name, section) in settings {
+            if others.contains_key(name) && !enough(&self.errors) {
+                self.errors
+                    .push(section.error("", format!("[capabilities.{name}] has settings as well")));
+            }
+        }
+    }
+
     fn check_listed_once(&mut self, lists: &[Vec<Placed<String>>; 3]) {
         let mut listed = BTreeMap::new();
         for (names, list) in lists.iter().zip(CAPABILITY_LISTS) {
@@ -221,4 +237,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// The tables in `[module]` that are capabilities'. What is nearly the name of one of its own tables is a mistake in that.
+fn settings(module: &Section) -> BTreeMap<String, Section> {
+    let tables = module.tables().filter_map(|(name, table)| Some((name, table.ok()?)));
+    tables
+        .filter(|(name, _)| nearest(name, MODULE_TABLES).is_none())
+        .map(|(name, table)| (name.to_owned(), table))
+        .collect()
 }

@@ -103,6 +103,25 @@ fn a_capability_that_does_not_exist_is_refused_with_the_nearest() {
 }
 
 #[test]
+fn settings_are_checked_by_their_capability_before_any_guest_code_runs() {
+    let bytes = fixture("noop");
+    let said = refuse("unknown-settings", &bytes, Some("[module.stroe]\nsize = 1\n"), "")
+        + &refuse(
+            "no-settings",
+            &bytes,
+            Some("[module.store]\nsize = 1\n[module.logging]\n"),
+            "",
+        )
+        + &refuse(
+            "listed-settings",
+            &bytes,
+            Some("[capabilities]\nrequired = [\"store\"]\n[capabilities.store]\nsize = 1\n"),
+            "",
+        );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn a_capability_may_be_named_by_its_interface() {
     let path = module_dir(
         "by-interface",

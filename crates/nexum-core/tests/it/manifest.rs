@@ -44,6 +44,8 @@ fn every_key_is_read() {
         max_state_bytes = 7
         [module.restart]
         max_consecutive_failures = 3
+        [module.chain]
+        pin = "event"
         [chains]
         required = [1]
         optional = [100]
@@ -90,6 +92,7 @@ fn every_key_is_read() {
     );
     assert_eq!(manifest.subscriptions, [Subscription::Block { chain_id: 1 }]);
     assert_eq!(manifest.config, [("threshold".to_owned(), "10".to_owned())]);
+    assert_eq!(manifest.settings["chain"].key(), "module.chain");
     let capabilities = manifest.capabilities.unwrap();
     let names = |names: &[nexum_core::document::Placed<String>]| {
         names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()
@@ -118,6 +121,8 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[module]\nversion = \"\"\n[module.resources]\nmax_memory = 1\nmax_fuel_per_event = 0\n[module.restart]\nmax_consecutive_failures = 0",
         "[module.resources]\nmax_memory_bytes = 65_535\nmax_instances = 0\nmax_log_records_per_event = 0",
         "[module]\ncomponent = \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "[module.resorces]\nmax_memory_bytes = 1",
+        "[module.chain]\npin = 1\n[capabilities]\nrequired = [\"chain\"]\n[capabilities.chain]\npin = 1",
         "[chains]\nrequired = [1, 2]\noptional = [2]",
         "[chains]\nrequired = \"mainnet\"",
         "[chains]\nrequires = [1]",

@@ -5,11 +5,12 @@ use std::task::{Context, Poll};
 use alloy_json_rpc::{RequestPacket, ResponsePacket, RpcError};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;
 use url::Url;
 
-use crate::error::RequestError;
+use crate::error::{RequestError, retry_after};
+use crate::headers::Headers;
 
 /// How much room is made for an answer before its first byte: most fit, and an endpoint that announces more than it sends
 /// cannot make us hold more.
@@ -24,9 +25,10 @@ pub(super) struct BoundedHttp {
 }
 
 impl BoundedHttp {
-    pub(super) fn new(url: Url, response_bytes_max: usize) -> Result<Self, RequestError> {
+    pub(super) fn new(url: Url, headers: &Headers, response_bytes_max: usize) -> Result<Self, RequestError> {
         // A redirect of a POST is no part of JSON-RPC, and would let an endpoint choose whom this host talks to.
         let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
+        let client = client.default_headers(headers.map().clone());
         let client = client.build().map_err(|_| RequestError::Internal)?;
         Ok(Self {
             client,
@@ -46,13 +48,13 @@ impl BoundedHttp {
             .body(Box::<str>::from(body).into_string())
             .send()
             .await
-            .map_err(unreachable)?;
+            .map_err(|error| failed(&error))?;
         let status = response.status();
+        let retry_after = retry_after(response.headers());
         let body = read(response, self.response_bytes_max).await?;
         let packet = serde_json::from_slice::<ResponsePacket>(&body);
         match packet {
-            // Some endpoints say what is wrong in the body of an error status. What 429 means is plain without it.
-            Ok(packet) if status.is_success() || (packet.is_error() && status.as_u16() != 429) => {
+            Ok(packet) if status.is_success() || says_more(&packet, status) => {
                 if is_batch {
                     refusal(packet)
                 } else {
@@ -61,9 +63,23 @@ impl BoundedHttp {
             }
             _ if !status.is_success() => Err(own(RequestError::Status {
                 status: status.as_u16(),
+                retry_after,
             })),
             _ => Err(own(RequestError::Malformed)),
         }
+    }
+}
+
+/// Whether the body of an error status says more than the status: some endpoints put there what is wrong with the request.
+fn says_more(packet: &ResponsePacket, status: StatusCode) -> bool {
+    let Some(error) = packet.iter_errors().next() else {
+        return false;
+    };
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => false,
+        // Trouble of the endpoint's own, unless it has a name for what is wrong.
+        status if status.is_server_error() => RequestError::is_specific(error),
+        _ => true,
     }
 }
 
@@ -86,7 +102,7 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Trans
         return Err(too_large());
     }
     let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(BODY_CAPACITY_MAX));
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > bytes_max {
             return Err(too_large());
         }
@@ -100,8 +116,12 @@ fn own(error: RequestError) -> TransportError {
 }
 
 /// The text of reqwest's errors has the URL in it: only the cause is kept.
-fn unreachable(error: reqwest::Error) -> TransportError {
-    own(RequestError::from_connect(&error))
+fn failed(error: &reqwest::Error) -> TransportError {
+    let failure = RequestError::from_connect(error);
+    own(match failure {
+        RequestError::Unreachable { cause } if !error.is_connect() => RequestError::Lost { cause },
+        failure => failure,
+    })
 }
 
 impl Service<RequestPacket> for BoundedHttp {

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_pubsub::{ConnectionHandle, PubSubConnect};
 use alloy_transport::{TransportErrorKind, TransportResult};
-use alloy_transport_ws::{WebSocketConfig, WsConnect};
 use url::Url;
 
 use super::ipc;
+use super::ws::WsDial;
+use crate::headers::Headers;
 
 /// Connects once. alloy would connect anew by itself when a connection dies: without a look at the chain id, without word of
 /// the heads that were missed meanwhile, and sending again what had been sent. Here a connection that has died stays dead,
@@ -20,17 +21,19 @@ pub(super) struct ConnectOnce {
 }
 
 enum To {
-    Ws(WsConnect),
+    Ws(WsDial),
     Ipc { path: PathBuf, response_bytes_max: usize },
 }
 
 impl ConnectOnce {
     /// Over ws. `dead` is set when the connection has died.
-    pub(super) fn ws(url: &Url, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
-        let size = Some(response_bytes_max);
-        let config = WebSocketConfig::default().max_message_size(size).max_frame_size(size);
+    pub(super) fn ws(url: &Url, headers: &Headers, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
         Self {
-            to: To::Ws(WsConnect::new(url.as_str()).with_config(config)),
+            to: To::Ws(WsDial {
+                url: url.clone(),
+                headers: headers.clone(),
+                response_bytes_max,
+            }),
             dead: Arc::clone(dead),
         }
     }

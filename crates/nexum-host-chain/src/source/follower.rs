@@ -6,8 +6,9 @@ use nexum_core::log::EventLog;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::header::Header;
-use super::{BlockSource, FollowError, REORG_DEPTH_MAX};
+use super::{BlockSource, FollowError};
 use crate::backoff::Backoff;
+use crate::config::REORG_DEPTH_MAX;
 
 /// How often the log is brought nearer to one head, when the chain changes meanwhile, before the endpoint is left alone for a
 /// while. Each round ends a reorg, and no chain has that many at once.

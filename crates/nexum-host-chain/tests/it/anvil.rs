@@ -1,9 +1,10 @@
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_core::event::Position;
+use nexum_host_chain::Endpoints;
 use nexum_testing::{Anvil, AnvilOptions};
 use serde_json::json;
 
-use crate::support::{CHAIN, Following, chains};
+use crate::support::{CHAIN, Following, chains, config_of, request, soon};
 
 /// Init code, which an `eth_call` without `to` runs as it is: stores 0xab as a word and reverts with its last byte.
 const REVERTING_CODE: &str = "0x60ab5f526001601ffd";
@@ -130,4 +131,82 @@ async fn a_real_node_that_is_killed_and_started_on_another_chain_is_noticed() {
     // The source began at block 5 and has told nobody of an earlier one: that block goes, and the new chain's come.
     assert_eq!(following.reverts().len(), 1);
     assert_eq!(following.chain().len(), 5);
+}
+
+#[tokio::test]
+async fn a_real_primary_that_is_killed_is_passed_over_and_gone_back_to() {
+    for url in [Anvil::http_url, Anvil::ws_url] {
+        let (primary, secondary) = (Anvil::start(), Anvil::start());
+        secondary.mine(3).await;
+        let endpoints = Endpoints::new(&config_of(&[url(&primary), url(&secondary)]));
+        let head = request("eth_blockNumber", "[]");
+        let following = endpoints.all()[1].clone();
+        let asked = async {
+            assert_eq!(endpoints.request(&head).await.unwrap().get(), "\"0x0\"");
+            let options = AnvilOptions {
+                port: Some(primary.port()),
+                ..AnvilOptions::default()
+            };
+            drop(primary);
+            soon(async { while endpoints.request(&head).await.unwrap().get() != "\"0x3\"" {} }).await;
+            let _primary = Anvil::start_with(&options);
+            soon(endpoints.changed(&following)).await;
+            assert_eq!(endpoints.request(&head).await.unwrap().get(), "\"0x0\"");
+        };
+        tokio::select! {
+            () = endpoints.tend() => {}
+            () = asked => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_real_node_takes_every_pinned_read_and_answers_for_that_block() {
+    const ADDRESS: &str = "0x00000000000000000000000000000000000000aa";
+    let anvil = Anvil::start();
+    // Each transfer is in a block of its own.
+    let accounts = anvil.request("eth_accounts", json!([])).await;
+    let transfer = json!([{ "from": accounts[0], "to": ADDRESS, "value": "0x5" }]);
+    anvil.request("eth_sendTransaction", transfer.clone()).await;
+    anvil.mine(3).await;
+    let block = head(&anvil).await;
+    anvil.request("eth_sendTransaction", transfer).await;
+    let chains = chains(&anvil.ws_url());
+    let call = format!(r#"[{{"to":"{ADDRESS}"}}]"#);
+    let account = format!(r#"["{ADDRESS}"]"#);
+    for (method, params) in [
+        ("eth_call", &*call),
+        ("eth_estimateGas", &call),
+        ("eth_createAccessList", &call),
+        ("eth_getBalance", &account),
+        ("eth_getCode", &account),
+        ("eth_getTransactionCount", &account),
+        ("eth_getStorageAt", &format!(r#"["{ADDRESS}","0x0"]"#)),
+        ("eth_getProof", &format!(r#"["{ADDRESS}",[]]"#)),
+        ("eth_getBlockReceipts", r#"["latest"]"#),
+        ("eth_getBlockByNumber", r#"["latest",false]"#),
+        ("eth_getBlockTransactionCountByNumber", r#"["latest"]"#),
+        ("eth_getUncleCountByBlockNumber", r#"["latest"]"#),
+        ("eth_getTransactionByBlockNumberAndIndex", r#"["latest","0x0"]"#),
+        ("eth_feeHistory", r#"["0x1","latest",[]]"#),
+        ("eth_getLogs", "[{}]"),
+        ("eth_getLogs", r#"[{"fromBlock":"0x1"}]"#),
+    ] {
+        let answer = chains.request_at(Some(block), CHAIN, method, params).await;
+        assert!(answer.is_ok(), "{method} {params}: {answer:?}");
+    }
+    let latest = format!(r#"["{ADDRESS}","latest"]"#);
+    let at = async |block| {
+        chains
+            .request_at(block, CHAIN, "eth_getBalance", &latest)
+            .await
+            .unwrap()
+    };
+    assert_eq!(at(Some(block)).await, "\"0x5\"");
+    assert_eq!(at(None).await, "\"0xa\"");
+    let number = chains
+        .request_at(Some(block), CHAIN, "eth_blockNumber", "[]")
+        .await
+        .unwrap();
+    assert_eq!(number, format!("\"{:#x}\"", block.number));
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use nexum_core::config::Config;
 use nexum_core::document::Environment;
-use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, methods};
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, VerifyLogs, methods};
 
 fn parse(table: &str) -> Result<ChainConfig, String> {
     let text = format!("[chains.1]\n{table}");
@@ -15,10 +15,15 @@ fn parse(table: &str) -> Result<ChainConfig, String> {
 #[test]
 fn a_chain_needs_its_url_alone() {
     let config = parse("rpc_url = 'wss://node.example.org/v2/secret-key'").unwrap();
-    assert_eq!(config.rpc_url.to_string(), "wss://node.example.org");
+    assert_eq!(config.endpoints()[0].url.to_string(), "wss://node.example.org");
     assert_eq!(config.request_timeout_ms, 10_000);
     assert_eq!(config.response_bytes_max, 16 * 1_024 * 1_024);
     assert_eq!(config.poll_interval_ms, 2_000);
+    assert_eq!((config.retries, config.reorg_depth_max), (3, 128));
+    assert_eq!((config.head_stall_seconds, config.startup_timeout_ms), (180, 30_000));
+    assert_eq!(config.verify_logs, VerifyLogs::Bloom);
+    assert_eq!(config.endpoints().len(), 1);
+    assert_eq!(config.endpoints()[0].priority, 0);
     assert!(config.extra_methods.is_empty());
 }
 
@@ -26,10 +31,11 @@ fn a_chain_needs_its_url_alone() {
 fn every_key_is_taken() {
     let config = parse(
         "rpc_url = '/var/run/node.sock'\nextra_methods = ['trace_block', 'debug_traceCall']\nrequest_timeout_ms = 1\n\
-         response_bytes_max = 1048576\npoll_interval_ms = 250",
+         response_bytes_max = 1048576\npoll_interval_ms = 250\nretries = 0\nreorg_depth_max = 64\nhead_stall_seconds = 60\n\
+         startup_timeout_ms = 5\nverify_logs = 'receipts'",
     )
     .unwrap();
-    assert_eq!(config.rpc_url.to_string(), "ipc");
+    assert_eq!(config.endpoints()[0].url.to_string(), "ipc");
     assert_eq!(
         config.extra_methods.iter().collect::<Vec<_>>(),
         ["debug_traceCall", "trace_block"]
@@ -42,6 +48,106 @@ fn every_key_is_taken() {
         ),
         (1, 1_048_576, 250)
     );
+    assert_eq!((config.retries, config.reorg_depth_max), (0, 64));
+    assert_eq!((config.head_stall_seconds, config.startup_timeout_ms), (60, 5));
+    assert_eq!(config.verify_logs, VerifyLogs::Receipts);
+}
+
+#[test]
+fn a_chain_may_have_several_endpoints() {
+    let config = parse(
+        "[[chains.1.endpoints]]\nurl = 'wss://a.example.org/key'\n\
+         [[chains.1.endpoints]]\nurl = 'https://b.example.org'\npriority = 2\nrequests_per_second = 25\n\
+         max_log_range_blocks = 10000\nheaders = { Authorization = 'Bearer hunter2', x-key = 'topsecret' }",
+    )
+    .unwrap();
+    let [first, second] = config.endpoints() else {
+        panic!("two endpoints")
+    };
+    assert_eq!((first.priority, first.requests_per_second), (0, None));
+    assert_eq!(second.url.to_string(), "https://b.example.org");
+    assert_eq!(second.priority, 2);
+    assert_eq!(second.requests_per_second.unwrap().get(), 25);
+    assert_eq!(second.max_log_range_blocks.unwrap().get(), 10_000);
+    let shown = format!("{config:?}");
+    assert!(
+        shown.contains("x-key") && !shown.contains("hunter2") && !shown.contains("topsecret"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_an_endpoint_is_said_with_its_key() {
+    let endpoint = "[[chains.1.endpoints]]\nurl = 'https://a'\n";
+    for (table, key, message) in [
+        (
+            format!("rpc_url = 'https://a'\n{endpoint}"),
+            "chains.1.rpc_url",
+            "`endpoints` as well",
+        ),
+        ("endpoints = []".to_owned(), "chains.1.endpoints", "expected 1 to 16"),
+        (
+            "endpoints = ['https://a']".to_owned(),
+            "chains.1.endpoints",
+            "array of tables",
+        ),
+        (endpoint.repeat(17), "chains.1.endpoints", "expected 1 to 16"),
+        (endpoint.repeat(2), "chains.1.endpoints[1].url", "the same endpoint"),
+        (
+            "[[chains.1.endpoints]]\npriority = 1".to_owned(),
+            "chains.1.endpoints[0]",
+            "url",
+        ),
+        (
+            format!("{endpoint}uri = 'x'"),
+            "chains.1.endpoints[0].uri",
+            "unknown key",
+        ),
+        (
+            format!("{endpoint}priority = 1001"),
+            "chains.1.endpoints[0].priority",
+            "from 0 to 1000",
+        ),
+        (
+            format!("{endpoint}requests_per_second = 0"),
+            "chains.1.endpoints[0].requests_per_second",
+            "from 1 to 10000",
+        ),
+        (
+            format!("{endpoint}max_log_range_blocks = 0"),
+            "chains.1.endpoints[0].max_log_range_blocks",
+            "from 1 to",
+        ),
+        (
+            format!("{endpoint}headers = {{ 'a b' = 'x' }}"),
+            "chains.1.endpoints[0].headers",
+            "not the name",
+        ),
+        (
+            format!("{endpoint}headers = {{ Host = 'x' }}"),
+            "chains.1.endpoints[0].headers",
+            "cannot be set",
+        ),
+        (
+            format!("{endpoint}headers = {{ a = 'x', A = 'y' }}"),
+            "chains.1.endpoints[0].headers",
+            "there twice",
+        ),
+        (
+            format!("{endpoint}headers = {{ x = \"hunter2\\n\" }}"),
+            "chains.1.endpoints[0].headers",
+            "printable characters",
+        ),
+        (
+            "[[chains.1.endpoints]]\nurl = '/run/geth.ipc'\nheaders = { a = 'x' }".to_owned(),
+            "chains.1.endpoints[0].headers",
+            "takes no headers",
+        ),
+    ] {
+        let error = parse(&table).unwrap_err();
+        assert!(error.contains(key) && error.contains(message), "{table}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]
@@ -67,6 +173,23 @@ fn what_is_wrong_is_said_with_its_key() {
             "chains.1.poll_interval_ms",
             "from 10 to 60000",
         ),
+        (format!("{url}retries = 11"), "chains.1.retries", "from 0 to 10"),
+        (
+            format!("{url}reorg_depth_max = 0"),
+            "chains.1.reorg_depth_max",
+            "from 1 to 10000",
+        ),
+        (
+            format!("{url}head_stall_seconds = 0"),
+            "chains.1.head_stall_seconds",
+            "from 1 to",
+        ),
+        (
+            format!("{url}startup_timeout_ms = 0"),
+            "chains.1.startup_timeout_ms",
+            "from 1 to",
+        ),
+        (format!("{url}verify_logs = 'all'"), "chains.1.verify_logs", "off"),
         (
             format!("{url}extra_methods = ['']"),
             "chains.1.extra_methods",

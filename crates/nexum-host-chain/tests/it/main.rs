@@ -9,9 +9,16 @@
 
 mod anvil;
 mod batch;
+mod captured;
 mod config;
+mod endpoints;
+mod failures;
+mod handshake;
+mod metrics;
+mod pin;
 mod request;
 mod secrecy;
+mod sharing;
 mod source;
 mod source_faults;
 mod support;

@@ -4,11 +4,11 @@ use nexum_testing::{Answer, Node};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{CHAIN, chains, config};
+use crate::support::{CHAIN, chains, chains_without_retries, config};
 
 /// Asks for `eth_call` and returns what a guest gets.
 async fn eth_call(node_url: &str) -> Result<String, HostError> {
-    chains(node_url)
+    chains_without_retries(node_url)
         .request(CHAIN, "eth_call", "[]")
         .await
         .map_err(|error| error.to_host_error())
@@ -180,6 +180,11 @@ async fn http_failures_have_kinds() {
         retry_after,
         body: "slow down".to_owned(),
     };
+    let failing = |status, code, message: &str| Answer::Status {
+        status,
+        retry_after: None,
+        body: format!(r#"{{"jsonrpc":"2.0","id":0,"error":{{"code":{code},"message":"{message}"}}}}"#),
+    };
     let cases = [
         (slow_down(None), RateLimited, 429),
         (slow_down(Some(5)), RateLimited, 429),
@@ -187,6 +192,8 @@ async fn http_failures_have_kinds() {
         (Answer::status(401), Unavailable, 401),
         (Answer::status(413), InvalidInput, 413),
         (Answer::status(504), Timeout, 504),
+        (failing(500, -32_000, "no node behind this gate"), Unavailable, 500),
+        (failing(500, -32_602, "bad block"), InvalidInput, -32_602),
         (Answer::status(301), Unavailable, 301),
         (Answer::Drop, Unavailable, 0),
         (Answer::Truncated, Unavailable, 0),
@@ -213,7 +220,7 @@ async fn http_failures_have_kinds() {
 #[tokio::test]
 async fn ws_failures_have_kinds_and_the_next_request_gets_through() {
     let node = Node::start().await;
-    let chains = chains(&node.ws_url());
+    let chains = chains_without_retries(&node.ws_url());
     for answer in [Answer::Drop, Answer::Truncated, Answer::Text("{}".to_owned())] {
         node.once("eth_call", answer.clone());
         let error = chains
@@ -263,6 +270,7 @@ async fn a_request_that_is_not_answered_times_out() {
     for url in [node.http_url(), node.ws_url()] {
         let mut config = config(&url);
         config.request_timeout_ms = 250;
+        config.retries = 0;
         let chains = nexum_host_chain::Chains::new([config]);
         let error = chains
             .request(CHAIN, "eth_call", "[]")
@@ -285,6 +293,7 @@ async fn an_answer_over_the_bound_is_not_taken_in() {
     ] {
         let mut config = config(&url);
         config.response_bytes_max = 1_024 * 1_024;
+        config.retries = 0;
         let chains = nexum_host_chain::Chains::new([config]);
         node.once("eth_call", Answer::Huge { bytes: 50 * MIB });
         let error = chains
@@ -354,6 +363,7 @@ async fn an_ipc_answer_over_the_bound_is_not_taken_in() {
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let mut config = config(path.to_str().unwrap());
     config.response_bytes_max = 1_024 * 1_024;
+    config.retries = 0;
     let chains = nexum_host_chain::Chains::new([config]);
     let (taken, answer) = tokio::join!(endless(listener), chains.request(CHAIN, "eth_call", "[]"));
     assert_eq!(answer.unwrap_err().to_host_error().kind, HostErrorKind::Unavailable);

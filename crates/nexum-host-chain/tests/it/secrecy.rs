@@ -1,73 +1,40 @@
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
 
-use nexum_host_chain::{Chains, EndpointUrl, SILENCED_LOG_TARGETS};
+use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, Headers};
 use nexum_testing::{Answer, Node};
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{CHAIN, Following, config, soon, texts};
+use crate::captured::Log;
+use crate::support::{CHAIN, Following, chains_without_retries, config, soon, texts};
 
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "hunter2-password",
     "0123456789abcdef-path",
     "fedcba9876543210-query",
     "a-user-name",
+    "c0ffee-header-value",
 ];
 
 /// The address of a node with a secret wherever one can be.
 fn secret(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
-    let [password, path, query, user] = SECRETS;
+    let [password, path, query, user, _] = SECRETS;
     format!("{scheme}://{user}:{password}@{rest}/v3/{path}?apikey={query}")
+}
+
+/// A configuration with a secret wherever one can be.
+fn secret_config(url: &str) -> ChainConfig {
+    let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&secret(url)).unwrap());
+    let headers = BTreeMap::from([("x-api-key".to_owned(), format!("Token {}", SECRETS[4]))]);
+    endpoint.headers = Headers::new(&headers).unwrap();
+    let mut config = ChainConfig::new(CHAIN, endpoint);
+    config.poll_interval_ms = 10;
+    config
 }
 
 fn check(text: &str) {
     for secret in SECRETS {
         let line = text.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "shows {secret}");
-    }
-}
-
-/// Everything that is logged, by any crate and at any level, but for the targets that are to be silenced.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Captures what this thread logs.
-    fn capture(&self) -> DefaultGuard {
-        // Some libraries log through the older facade. Another test may have been the first.
-        let _ = tracing_log::LogTracer::init();
-        let silenced = SILENCED_LOG_TARGETS.iter().map(|target| format!(",{target}=off"));
-        let filter = EnvFilter::new(silenced.fold("trace".to_owned(), |filter, directive| filter + &directive));
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(false)
-            .with_writer(self.clone());
-        tracing::subscriber::set_default(subscriber.finish())
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
 
@@ -78,8 +45,9 @@ async fn no_failure_shows_a_secret() {
 
     let mut node = Node::start().await;
     let echo = format!(
-        "project {} of {} unknown, see https://example.org/help now",
+        "project {} with {} of {} unknown, see https://example.org/help now",
         SECRETS[1],
+        SECRETS[4],
         secret("http://h")
     );
     let faults = [
@@ -101,7 +69,8 @@ async fn no_failure_shows_a_secret() {
         Answer::Drop,
     ];
     for url in [node.http_url(), node.ws_url()] {
-        let mut config = config(&secret(&url));
+        let mut config = secret_config(&url);
+        config.retries = 0;
         config.request_timeout_ms = 500;
         config.response_bytes_max = 1_024 * 1_024;
         check(&format!("{config:?}"));
@@ -137,7 +106,7 @@ async fn following_logs_scheme_and_host_only() {
 
     let mut node = Node::start().await;
     for url in [node.http_url(), node.ws_url()] {
-        let following = Following::start(&Chains::new([config(&secret(&url))]));
+        let following = Following::start(&Chains::new([secret_config(&url)]));
         following.reaches(&node.mine(1)[0]).await;
         let before = log.text().len();
         node.stop().await;
@@ -163,7 +132,7 @@ async fn following_logs_scheme_and_host_only() {
 #[tokio::test]
 async fn a_message_of_the_endpoint_keeps_its_words_but_no_url() {
     let node = Node::start().await;
-    let chains = Chains::new([config(&secret(&node.http_url()))]);
+    let chains = chains_without_retries(&secret(&node.http_url()));
     let message = format!(
         "project id {} is over its limit, see https://example.org/{} for more",
         SECRETS[1], SECRETS[2]
@@ -192,7 +161,7 @@ async fn a_message_of_the_endpoint_keeps_its_words_but_no_url() {
 async fn an_ipc_path_is_not_shown() {
     let path = "/nowhere/of-the-operator/geth.ipc";
     let config = config(path);
-    assert_eq!(config.rpc_url, EndpointUrl::parse(path).unwrap());
+    assert_eq!(config.endpoints()[0].url, EndpointUrl::parse(path).unwrap());
     let error = Chains::new([config])
         .request(CHAIN, "eth_call", "[]")
         .await

@@ -4,8 +4,9 @@ use std::time::Duration;
 use nexum_core::event::Position;
 use nexum_core::log::{Entry, EventLog, Read};
 use nexum_core::source::SourceError;
-use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
+use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, Request};
 use nexum_testing::{Block, TEST_CHAIN_ID, WAIT_MAX};
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,28 @@ pub(crate) fn config(url: &str) -> ChainConfig {
 
 pub(crate) fn chains(url: &str) -> Chains {
     Chains::new([config(url)])
+}
+
+/// As [`chains`], without a second attempt at anything.
+pub(crate) fn chains_without_retries(url: &str) -> Chains {
+    let mut config = config(url);
+    config.retries = 0;
+    Chains::new([config])
+}
+
+/// A chain with several endpoints, the first of which is the primary.
+pub(crate) fn config_of(urls: &[String]) -> ChainConfig {
+    let (primary, others) = urls.split_first().unwrap();
+    others.iter().zip(1..).fold(config(primary), |config, (url, priority)| {
+        let mut endpoint = EndpointConfig::from(EndpointUrl::parse(url).unwrap());
+        endpoint.priority = priority;
+        config.with_endpoint(endpoint)
+    })
+}
+
+/// A request for the pool.
+pub(crate) fn request(method: &'static str, params: &str) -> Request {
+    (method.into(), RawValue::from_string(params.to_owned()).unwrap())
 }
 
 pub(crate) fn position(block: &Block) -> Position {

@@ -1,0 +1,91 @@
+//! One endpoint of a chain: `[[chains.<id>.endpoints]]`, or the chain's `rpc_url`.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
+
+use nexum_core::document::{ConfigError, Section};
+use serde::Deserialize;
+
+use crate::endpoint_url::EndpointUrl;
+use crate::headers::Headers;
+
+/// What `priority` may be: more steps than there may be endpoints.
+pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;
+
+/// What `requests_per_second` may be. Nobody sells more, and the times of as many requests are kept.
+pub const REQUESTS_PER_SECOND_RANGE: RangeInclusive<u64> = 1..=10_000;
+
+/// What `max_log_range_blocks` may be: more blocks than any chain has in a year, at four a second.
+pub const MAX_LOG_RANGE_BLOCKS_RANGE: RangeInclusive<u64> = 1..=200_000_000;
+
+/// An endpoint, validated.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Where it is.
+    pub url: EndpointUrl,
+    /// Endpoints of the lowest number are used as long as one of them works. Default 0.
+    pub priority: u32,
+    /// How many requests it may get within any second; each call of a batch counts. Default: no bound.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// How many blocks one `eth_getLogs` may span on it. Default: not known.
+    pub max_log_range_blocks: Option<NonZeroU64>,
+    /// What each http request, or the ws handshake, has beside the usual headers.
+    pub headers: Headers,
+}
+
+impl From<EndpointUrl> for EndpointConfig {
+    /// An endpoint with every default.
+    fn from(url: EndpointUrl) -> Self {
+        Self {
+            url,
+            priority: 0,
+            requests_per_second: None,
+            max_log_range_blocks: None,
+            headers: Headers::default(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    url: EndpointUrl,
+    #[serde(default)]
+    priority: u64,
+    requests_per_second: Option<u64>,
+    max_log_range_blocks: Option<u64>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+}
+
+impl EndpointConfig {
+    /// Validates one table of `[[chains.<id>.endpoints]]`, and adds to `errors` what is wrong with it.
+    pub(super) fn from_section(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
+        let raw = section.parse_all::<Raw>(errors)?;
+        for (key, range) in [
+            ("priority", PRIORITY_RANGE),
+            ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
+            ("max_log_range_blocks", MAX_LOG_RANGE_BLOCKS_RANGE),
+        ] {
+            errors.extend(section.out_of_range(key, &range));
+        }
+        let headers = Headers::new(&raw.headers).unwrap_or_else(|error| {
+            // Of the table, because an error about a value shows it.
+            errors.push(section.error("headers", error.to_string()));
+            Headers::default()
+        });
+        if !headers.is_empty() && raw.url.is_ipc() {
+            errors.push(section.error("headers", "an ipc socket takes no headers"));
+        }
+        let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Some(Self {
+            url: raw.url,
+            priority: narrow(raw.priority),
+            requests_per_second: raw.requests_per_second.and_then(|value| NonZeroU32::new(narrow(value))),
+            max_log_range_blocks: raw.max_log_range_blocks.and_then(NonZeroU64::new),
+            headers,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! Makes connections to an endpoint, one at a time, and none to another chain.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use alloy_primitives::U64;
+use alloy_rpc_client::RpcClient;
+use nexum_core::event::ChainId;
+use serde_json::value::to_raw_value;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::health::Health;
+use super::http::BoundedHttp;
+use super::parse;
+use super::pubsub::ConnectOnce;
+use crate::backoff::Backoff;
+use crate::config::{ChainConfig, EndpointConfig};
+use crate::endpoint_url::{Address, EndpointUrl};
+use crate::error::RequestError;
+use crate::headers::Headers;
+use crate::metrics::EndpointMetrics;
+use crate::redact::Secrets;
+
+/// The connection to an endpoint: made at the first use, and made anew by whoever needs it after it was lost, for ever, with
+/// a wait after each failure that is bounded by [`WAIT_MAX`](crate::backoff::WAIT_MAX).
+#[derive(Debug)]
+pub(super) struct Connector {
+    chain_id: ChainId,
+    url: EndpointUrl,
+    headers: Headers,
+    secrets: Secrets,
+    label: String,
+    response_bytes_max: usize,
+    /// The connection in use. Invariant: it has said the right chain id.
+    connection: Mutex<Option<Connection>>,
+    connecting: tokio::sync::Mutex<Connecting>,
+    was_connected: AtomicBool,
+    metrics: Arc<EndpointMetrics>,
+}
+
+/// What is known from earlier attempts to connect. Held locked while one is made, so that there is one at a time.
+#[derive(Debug, Default)]
+struct Connecting {
+    /// The http client outlives what is known about the endpoint: it has no connection of its own that could be wrong.
+    http: Option<RpcClient>,
+    backoff: Backoff,
+    /// Why the last attempt failed, and until when its answer holds for everyone.
+    failure: Option<(RequestError, Instant)>,
+}
+
+impl Connector {
+    pub(super) fn new(
+        chain: &ChainConfig,
+        endpoint: &EndpointConfig,
+        label: String,
+        metrics: Arc<EndpointMetrics>,
+    ) -> Self {
+        Self {
+            chain_id: chain.chain_id,
+            url: endpoint.url.clone(),
+            headers: endpoint.headers.clone(),
+            secrets: Secrets::new(&endpoint.url, &endpoint.headers),
+            label,
+            response_bytes_max: chain.response_bytes_max,
+            connection: Mutex::new(None),
+            connecting: tokio::sync::Mutex::default(),
+            was_connected: AtomicBool::new(false),
+            metrics,
+        }
+    }
+
+    pub(super) fn url(&self) -> &EndpointUrl {
+        &self.url
+    }
+
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Forgets the connection. Requests in flight on it go on.
+    pub(super) fn reset(&self) {
+        *self.current() = None;
+    }
+
+    /// The connection in use, or a new one that has said the right chain id.
+    pub(super) async fn connect(&self, health: &Health) -> Result<Connection, RequestError> {
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        let mut connecting = self.connecting.lock().await;
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        if let Some((error, until)) = &connecting.failure
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
+        }
+        match self.connect_anew(&mut connecting, health).await {
+            Ok(connection) => {
+                connecting.backoff.reset();
+                connecting.failure = None;
+                if self.was_connected.swap(true, Ordering::Relaxed) {
+                    self.metrics.reconnect();
+                }
+                *self.current() = Some(connection.clone());
+                Ok(connection)
+            }
+            Err(error) => {
+                let until = Instant::now() + connecting.backoff.next();
+                connecting.failure = Some((error.clone(), until));
+                Err(error)
+            }
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection in use, unless it is spent.
+    fn usable(&self) -> Option<Connection> {
+        let mut current = self.current();
+        if current.as_ref().is_some_and(Connection::is_spent) {
+            *current = None;
+        }
+        current.clone()
+    }
+
+    async fn connect_anew(&self, connecting: &mut Connecting, health: &Health) -> Result<Connection, RequestError> {
+        let bytes_max = self.response_bytes_max;
+        let dead = Arc::default();
+        let client = match self.url.address() {
+            Address::Http(url) => match &connecting.http {
+                Some(client) => client.clone(),
+                None => {
+                    let transport = BoundedHttp::new(url.clone(), &self.headers, bytes_max)?;
+                    connecting.http.insert(RpcClient::new(transport, false)).clone()
+                }
+            },
+            Address::Ws(url) => self.dial(ConnectOnce::ws(url, &self.headers, bytes_max, &dead)).await?,
+            Address::Ipc(path) => self.dial(ConnectOnce::ipc(path, bytes_max, &dead)).await?,
+        };
+        let connection = Connection::new(client, dead);
+        self.check_chain_id(&connection, health).await?;
+        Ok(connection)
+    }
+
+    async fn dial(&self, connect: ConnectOnce) -> Result<RpcClient, RequestError> {
+        let client = RpcClient::connect_pubsub(connect).await;
+        client.map_err(|error| RequestError::from_alloy(error, &self.secrets))
+    }
+
+    async fn check_chain_id(&self, connection: &Connection, health: &Health) -> Result<(), RequestError> {
+        let params = to_raw_value(&[(); 0]).map_err(|_| RequestError::Internal)?;
+        let answer = connection.call(&("eth_chainId".into(), params), &self.secrets).await?;
+        let actual = parse::<U64>(&answer)?.to::<u64>();
+        let expected = self.chain_id;
+        let is_right = actual == expected;
+        let was_right = health.says_chain(is_right);
+        if is_right {
+            return Ok(());
+        }
+        if was_right {
+            tracing::error!(
+                chain = expected,
+                endpoint = %self.label,
+                expected,
+                actual,
+                "the endpoint serves another chain and is not used"
+            );
+        }
+        Err(RequestError::WrongChain { expected, actual })
+    }
+}

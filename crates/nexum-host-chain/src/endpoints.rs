@@ -1,0 +1,259 @@
+//! The endpoints of a chain: which of them to use, and what to do when one fails.
+//!
+//! Requests go to the best endpoint of the lowest priority number that works. One that fails rests, for longer and longer
+//! while it goes on failing, and is probed when its rest is over, so that the primary is gone back to. How a single failure
+//! counts is decided by [`RequestError::retry`] alone.
+
+mod ready;
+mod retry;
+mod tend;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_core::event::ChainId;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+pub use self::ready::NotReady;
+use crate::config::ChainConfig;
+use crate::endpoint::{Answer, Endpoint, Failure, Request, Signal, Standing};
+use crate::error::RequestError;
+use crate::metrics::ChainMetrics;
+use crate::reads::Read;
+
+/// How many blocks an endpoint may be behind the best of the others and still be preferred to them: more than differ by the
+/// time that a block takes to travel, on a chain with four blocks a second, and minutes on Ethereum, where a node so far
+/// behind is syncing.
+pub const BLOCKS_BEHIND_MAX: u64 = 16;
+
+/// The endpoints of one chain, at least one, shared by modules' requests and the chain's source.
+#[derive(Debug)]
+pub struct Endpoints {
+    chain_id: ChainId,
+    /// In the order of the configuration. Never empty.
+    all: Vec<Arc<Endpoint>>,
+    retries: u32,
+    startup_timeout: Duration,
+    signal: Arc<Signal>,
+    metrics: ChainMetrics,
+}
+
+impl Endpoints {
+    /// The endpoints of `config`. Touches no network.
+    pub fn new(config: &ChainConfig) -> Self {
+        let signal = Arc::default();
+        let labels = labels(config);
+        let endpoint =
+            |(index, (config_of_one, label))| Arc::new(Endpoint::new(config, config_of_one, index, label, &signal));
+        let all = config
+            .endpoints()
+            .iter()
+            .zip(labels)
+            .enumerate()
+            .map(endpoint)
+            .collect();
+        Self {
+            chain_id: config.chain_id,
+            all,
+            retries: config.retries,
+            startup_timeout: Duration::from_millis(config.startup_timeout_ms),
+            metrics: ChainMetrics::new(config.chain_id),
+            signal,
+        }
+    }
+
+    /// The chain's id.
+    pub fn chain_id(&self) -> ChainId {
+        self.chain_id
+    }
+
+    /// Sends one request, with the parameters' text as it is, to the best endpoint. What fails and may pass is sent again, to
+    /// another endpoint if there is one, after a wait that grows, up to `retries` times; what is not among
+    /// [`READ_METHODS`](crate::methods::READ_METHODS) is sent again only if no endpoint can have got it.
+    ///
+    /// It takes at most `retries` + 1 times `request_timeout_ms`, and one `request_timeout_ms` more for what was begun in
+    /// time, without the time that it waits for `requests_per_second`, where nothing is refused.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no result at the last endpoint asked.
+    pub async fn request(&self, request: &Request) -> Answer {
+        self.request_for(request, Expected::Any).await
+    }
+
+    /// As [`Self::request`], for a module's read.
+    pub(crate) async fn read(&self, read: &Read) -> Answer {
+        self.request_for(&read.request, Expected::of(read)).await
+    }
+
+    /// As [`Self::batch`], for modules' reads.
+    pub(crate) async fn read_batch(&self, reads: &[Read]) -> Vec<Answer> {
+        let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
+        let mut answers = self.batch(&requests).await;
+        for (read, answer) in reads.iter().zip(&mut answers) {
+            if answer.as_ref().is_ok_and(|result| !Expected::of(read).allows(result)) {
+                *answer = self.read(read).await;
+            }
+        }
+        answers
+    }
+
+    async fn request_for(&self, request: &Request, expected: Expected) -> Answer {
+        let began = Instant::now();
+        let first = self.best();
+        let answer = first.attempt(request, self.deadline(began)).await;
+        match expected.check(answer) {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Box::pin(self.request_again(request, expected, first, failure, began)).await,
+        }
+    }
+
+    /// Sends several requests together, as one over http. What has side effects is sent by itself, as in [`Self::request`].
+    /// There is one answer for each request, in their order. Those that fail and may pass are sent again, as in
+    /// [`Self::request`].
+    pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
+        Box::pin(self.batch_with_retries(requests)).await
+    }
+
+    /// The endpoint to follow now: the best of those that work, or the one that is least bad.
+    pub fn preferred(&self) -> Arc<Endpoint> {
+        Arc::clone(self.least(|endpoint| self.rank(endpoint)))
+    }
+
+    /// All endpoints that work now, best first. None of them rests, serves another chain, or is behind the others.
+    pub fn by_preference(&self) -> Vec<Arc<Endpoint>> {
+        let good = |endpoint: &&Arc<Endpoint>| endpoint.health().standing().is_good();
+        let mut usable: Vec<_> = self.all.iter().filter(good).cloned().collect();
+        usable.sort_by_key(|endpoint| self.rank(endpoint));
+        usable
+    }
+
+    /// Waits until another endpoint than `following` is preferred. Returns at once if that is so already.
+    pub async fn changed(&self, following: &Endpoint) {
+        loop {
+            let changed = self.signal.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.preferred().index() != following.index() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The source has found an endpoint at fault, and says why: it rests as after a failure.
+    pub fn rest(&self, endpoint: &Endpoint, why: &str) {
+        tracing::warn!(
+            chain = self.chain_id,
+            endpoint = endpoint.label(),
+            why,
+            "the endpoint is rested"
+        );
+        endpoint.reset();
+        endpoint.health().found_at_fault();
+    }
+
+    /// An endpoint has this head. One that is more than [`BLOCKS_BEHIND_MAX`] behind the best head of the others is not
+    /// preferred to them until its head is seen again and is not.
+    pub fn saw_head(&self, endpoint: &Endpoint, number: u64) {
+        endpoint.health().saw_head(number);
+        self.compare(endpoint);
+    }
+
+    pub(crate) fn metrics(&self) -> &ChainMetrics {
+        &self.metrics
+    }
+
+    /// Every endpoint, working or not, in the order of the configuration.
+    pub fn all(&self) -> &[Arc<Endpoint>] {
+        &self.all
+    }
+
+    fn compare(&self, endpoint: &Endpoint) {
+        let Some(head) = endpoint.health().head() else { return };
+        let others = self.all.iter().filter(|other| other.index() != endpoint.index());
+        let best = others.filter_map(|other| other.health().head()).max();
+        // What is known of the others may be old, and is a lower bound then.
+        let is_behind = best.is_some_and(|best| best.saturating_sub(head) > BLOCKS_BEHIND_MAX);
+        endpoint.health().set_behind(is_behind);
+    }
+
+    /// The endpoint for the next request.
+    fn best(&self) -> &Arc<Endpoint> {
+        match &*self.all {
+            [only] => only,
+            _ => self.least(|endpoint| self.request_rank(endpoint)),
+        }
+    }
+
+    /// Orders the endpoints: whether they work, then priority, then how often they have failed in a row.
+    fn rank(&self, endpoint: &Endpoint) -> Rank {
+        let health = endpoint.health();
+        (health.standing(), endpoint.priority(), health.failures())
+    }
+
+    /// As [`Self::rank`], but one that has asked to be left alone comes after those that work. It is no reason to follow
+    /// another one.
+    fn request_rank(&self, endpoint: &Endpoint) -> (Standing, bool, Rank) {
+        let is_paused = endpoint.health().paused_until().is_some();
+        (endpoint.health().standing(), is_paused, self.rank(endpoint))
+    }
+
+    /// Of several that are equal, the first.
+    fn least<K: Ord>(&self, key: impl Fn(&Endpoint) -> K) -> &Arc<Endpoint> {
+        let least = self.all.iter().min_by_key(|endpoint| key(endpoint));
+        // It has at least one.
+        least.unwrap_or(&self.all[0])
+    }
+
+    /// When no further attempt is begun.
+    fn deadline(&self, began: Instant) -> Instant {
+        let attempts = self.retries.saturating_add(1);
+        began + self.all[0].timeout().saturating_mul(attempts)
+    }
+}
+
+/// What a result may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Any,
+    /// Null says that the endpoint does not have what another one may have.
+    NotNull,
+}
+
+impl Expected {
+    fn of(read: &Read) -> Self {
+        if read.null_is_unknown { Self::NotNull } else { Self::Any }
+    }
+
+    fn allows(self, result: &RawValue) -> bool {
+        self == Self::Any || result.get() != "null"
+    }
+
+    fn check(self, answer: Result<Box<RawValue>, Failure>) -> Result<Box<RawValue>, Failure> {
+        match answer {
+            Ok(result) if !self.allows(&result) => Err(Failure {
+                error: RequestError::unknown_block(),
+                sent: true,
+            }),
+            answer => answer,
+        }
+    }
+}
+
+type Rank = (Standing, u32, u32);
+
+/// Scheme and host of each endpoint, those that look alike numbered.
+fn labels(config: &ChainConfig) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let label = |url: String| {
+        let count = seen.entry(url.clone()).or_default();
+        *count += 1;
+        if *count == 1 { url } else { format!("{url}#{count}") }
+    };
+    let urls = config.endpoints().iter().map(|endpoint| endpoint.url.to_string());
+    urls.map(label).collect()
+}

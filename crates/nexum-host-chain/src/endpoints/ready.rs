@@ -1,0 +1,79 @@
+//! Whether a chain can be used at the start.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use nexum_core::event::ChainId;
+
+use super::Endpoints;
+use crate::backoff::Backoff;
+use crate::endpoint::Endpoint;
+use crate::error::RequestError;
+
+/// No endpoint of a chain could be used in time.
+#[derive(Clone, Debug)]
+pub struct NotReady {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// The bound, `startup_timeout_ms`.
+    pub timeout_ms: u64,
+    /// Each endpoint's label, and its last failure; none for one that has not answered at all.
+    pub failures: Vec<(String, Option<RequestError>)>,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            chain_id,
+            timeout_ms,
+            failures,
+        } = self;
+        write!(
+            f,
+            "no endpoint of chain {chain_id} could be used within {timeout_ms} ms"
+        )?;
+        for (index, (label, failure)) in failures.iter().enumerate() {
+            let separator = if index == 0 { ": " } else { "; " };
+            match failure {
+                Some(failure) => write!(f, "{separator}{label}: {failure}")?,
+                None => write!(f, "{separator}{label}: no answer")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+impl Endpoints {
+    /// Waits until one of the endpoints has said the right chain id, for at most `startup_timeout_ms`. All are asked at once,
+    /// again and again. For the start; [`Self::request`] does not need it.
+    ///
+    /// # Errors
+    ///
+    /// When none has, with the last failure of each.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        let mut asking: FuturesUnordered<_> = self.all.iter().map(|endpoint| until_reached(endpoint)).collect();
+        let first = tokio::time::timeout(self.startup_timeout, asking.next()).await;
+        drop(asking);
+        if first.is_ok() {
+            return Ok(());
+        }
+        let failure = |endpoint: &Arc<Endpoint>| (endpoint.label().to_owned(), endpoint.health().last_failure());
+        Err(NotReady {
+            chain_id: self.chain_id,
+            timeout_ms: u64::try_from(self.startup_timeout.as_millis()).unwrap_or(u64::MAX),
+            failures: self.all.iter().map(failure).collect(),
+        })
+    }
+}
+
+/// Asks one endpoint until it can be used.
+async fn until_reached(endpoint: &Endpoint) {
+    let mut backoff = Backoff::default();
+    while endpoint.reach().await.is_err() {
+        tokio::time::sleep(backoff.next()).await;
+    }
+}

@@ -1,0 +1,113 @@
+//! Headers that an operator gives an endpoint, whose values are secrets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// How many headers an endpoint may be given: providers ask for one or two.
+pub const HEADERS_MAX: usize = 16;
+
+/// How long a header's value may be: what servers take for all headers together.
+pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1_024;
+
+/// Headers that the transport sets: another value would break it.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The headers of an endpoint. `Debug` shows their names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers(HeaderMap);
+
+/// Why headers cannot be sent. Never shows a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadersError {
+    /// More than [`HEADERS_MAX`].
+    #[error("more than {HEADERS_MAX} headers")]
+    TooMany,
+    /// A name that http does not have.
+    #[error("`{}` is not the name of a header", name.escape_debug())]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A header that the transport sets itself.
+    #[error("the header `{name}` cannot be set")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// A value with control characters, or over [`HEADER_VALUE_BYTES_MAX`].
+    #[error("the value of the header `{name}` must be up to {HEADER_VALUE_BYTES_MAX} printable characters")]
+    Value {
+        /// The name.
+        name: String,
+    },
+    /// A header that is there twice, because names differ in case only.
+    #[error("the header `{name}` is there twice")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Headers {
+    /// Takes headers by name.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be sent.
+    pub fn new(headers: &BTreeMap<String, String>) -> Result<Self, HeadersError> {
+        if headers.len() > HEADERS_MAX {
+            return Err(HeadersError::TooMany);
+        }
+        let mut map = HeaderMap::with_capacity(headers.len());
+        for (name, value) in headers {
+            let owned = || name.clone();
+            let header = HeaderName::try_from(name).map_err(|_| HeadersError::Name { name: owned() })?;
+            if RESERVED.contains(&header.as_str()) {
+                return Err(HeadersError::Reserved { name: owned() });
+            }
+            let value = Some(value).filter(|value| value.len() <= HEADER_VALUE_BYTES_MAX);
+            let mut value = value
+                .and_then(|value| HeaderValue::try_from(value).ok())
+                .ok_or_else(|| HeadersError::Value { name: owned() })?;
+            // Keeps it out of `Debug`, and out of the compression tables of HTTP/2.
+            value.set_sensitive(true);
+            if map.insert(header, value).is_some() {
+                return Err(HeadersError::Twice { name: owned() });
+            }
+        }
+        Ok(Self(map))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn map(&self) -> &HeaderMap {
+        &self.0
+    }
+
+    /// The values that are text, for striking them out of what an endpoint says.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.values().filter_map(|value| value.to_str().ok())
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

@@ -1,0 +1,285 @@
+//! Everything that is measured here, with names, units and labels.
+//!
+//! Handles are made once, when a chain's endpoints are: a program that exports metrics installs its recorder before. Without
+//! one they cost an atomic load.
+
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use nexum_core::event::ChainId;
+
+use crate::error::{AnswerKind, RequestError};
+
+/// Counter: requests sent to endpoints, each call of a batch and each retry being one. Labels: [`CHAIN`], [`ENDPOINT`],
+/// [`CLASS`], [`OUTCOME`].
+pub const REQUESTS: &str = "nexum_chain_requests_total";
+
+/// Histogram, seconds: from sending a request, or the batch that it is in, to its answer or failure, without waits of
+/// [`RATE_LIMIT_WAIT_SECONDS`]. Labels: [`CHAIN`], [`ENDPOINT`], [`CLASS`].
+pub const REQUEST_SECONDS: &str = "nexum_chain_request_seconds";
+
+/// Counter: requests, or batches of which some calls had failed, that were sent again. Label: [`CHAIN`].
+pub const RETRIES: &str = "nexum_chain_retries_total";
+
+/// Counter: those of [`RETRIES`] that went to another endpoint. Label: [`CHAIN`].
+pub const FAILOVERS: &str = "nexum_chain_failovers_total";
+
+/// Histogram, seconds: how long requests waited for `requests_per_second`, or for an endpoint that had asked to be left alone;
+/// only those that waited. Labels: [`CHAIN`], [`ENDPOINT`].
+pub const RATE_LIMIT_WAIT_SECONDS: &str = "nexum_chain_rate_limit_wait_seconds";
+
+/// Counter: connections made after the first one; over http, checks of the chain id after an outage. Labels: [`CHAIN`],
+/// [`ENDPOINT`].
+pub const RECONNECTS: &str = "nexum_chain_reconnects_total";
+
+/// Counter: modules' requests that were not sent because an equal one was in flight. Label: [`CHAIN`].
+pub const SHARED: &str = "nexum_chain_requests_shared_total";
+
+/// Counter: modules' pinned reads that were answered from the cache. Label: [`CHAIN`].
+pub const PINNED_HITS: &str = "nexum_chain_pinned_hits_total";
+
+/// Label: the chain id, in decimal.
+pub const CHAIN: &str = "chain";
+
+/// Label: the endpoint's label, scheme and host.
+pub const ENDPOINT: &str = "endpoint";
+
+/// Label: a [`Class`].
+pub const CLASS: &str = "class";
+
+/// Label: an [`Outcome`].
+pub const OUTCOME: &str = "outcome";
+
+/// Tells the recorder what the metrics mean. For whoever installed it, once.
+pub fn describe() {
+    describe_counter!(REQUESTS, "requests sent to endpoints");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "time from a request to its answer");
+    describe_counter!(RETRIES, "requests sent again");
+    describe_counter!(FAILOVERS, "requests sent again to another endpoint");
+    describe_histogram!(
+        RATE_LIMIT_WAIT_SECONDS,
+        Unit::Seconds,
+        "time that requests waited for a rate limit"
+    );
+    describe_counter!(RECONNECTS, "connections made after the first one");
+    describe_counter!(SHARED, "requests not sent because an equal one was in flight");
+    describe_counter!(PINNED_HITS, "pinned reads answered from the cache");
+}
+
+/// What a method is about: a small set, because modules may name any method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Runs code.
+    Call,
+    /// Reads logs or receipts by block.
+    Logs,
+    /// Reads blocks or headers.
+    Block,
+    /// Reads accounts.
+    State,
+    /// Reads single transactions.
+    Transaction,
+    /// All else.
+    Other,
+}
+
+impl Class {
+    const ALL: [Self; 6] = [
+        Self::Call,
+        Self::Logs,
+        Self::Block,
+        Self::State,
+        Self::Transaction,
+        Self::Other,
+    ];
+
+    /// The class of a method.
+    pub fn of(method: &str) -> Self {
+        match method {
+            "eth_call" | "eth_createAccessList" | "eth_estimateGas" | "eth_simulateV1" => Self::Call,
+            "eth_getBlockReceipts" | "eth_getLogs" => Self::Logs,
+            "eth_blockNumber"
+            | "eth_getBlockByHash"
+            | "eth_getBlockByNumber"
+            | "eth_getHeaderByHash"
+            | "eth_getHeaderByNumber" => Self::Block,
+            "eth_getBalance" | "eth_getCode" | "eth_getProof" | "eth_getStorageAt" | "eth_getTransactionCount" => {
+                Self::State
+            }
+            "eth_getRawTransactionByHash"
+            | "eth_getTransactionByBlockHashAndIndex"
+            | "eth_getTransactionByBlockNumberAndIndex"
+            | "eth_getTransactionByHash"
+            | "eth_getTransactionReceipt" => Self::Transaction,
+            _ => Self::Other,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Logs => "logs",
+            Self::Block => "block",
+            Self::State => "state",
+            Self::Transaction => "transaction",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A result.
+    Ok,
+    /// A contract reverted.
+    Revert,
+    /// Another JSON-RPC error.
+    Error,
+    /// The endpoint wants fewer requests.
+    RateLimited,
+    /// No answer in time.
+    Timeout,
+    /// No connection, a lost one, or an http status in place of an answer.
+    Unavailable,
+    /// An answer that is not JSON-RPC, or too large.
+    Malformed,
+    /// The endpoint serves another chain.
+    WrongChain,
+}
+
+impl Outcome {
+    const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Revert,
+        Self::Error,
+        Self::RateLimited,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Malformed,
+        Self::WrongChain,
+    ];
+
+    fn of(error: Option<&RequestError>) -> Self {
+        let Some(error) = error else { return Self::Ok };
+        match error {
+            error if error.is_rate_limit() => Self::RateLimited,
+            RequestError::Answer {
+                kind: AnswerKind::Revert,
+                ..
+            } => Self::Revert,
+            RequestError::Answer { .. } | RequestError::Refused { .. } | RequestError::Internal => Self::Error,
+            RequestError::Timeout { .. } => Self::Timeout,
+            RequestError::Unreachable { .. } | RequestError::Lost { .. } | RequestError::Status { .. } => {
+                Self::Unavailable
+            }
+            RequestError::Malformed | RequestError::TooLarge { .. } => Self::Malformed,
+            RequestError::WrongChain { .. } => Self::WrongChain,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Revert => "revert",
+            Self::Error => "error",
+            Self::RateLimited => "rate_limited",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Malformed => "malformed",
+            Self::WrongChain => "wrong_chain",
+        }
+    }
+}
+
+/// The handles of one endpoint.
+pub(crate) struct EndpointMetrics {
+    requests: [[Counter; Outcome::ALL.len()]; Class::ALL.len()],
+    seconds: [Histogram; Class::ALL.len()],
+    rate_limit_wait_seconds: Histogram,
+    reconnects: Counter,
+}
+
+impl EndpointMetrics {
+    pub(crate) fn new(chain_id: ChainId, label: &str) -> Self {
+        let (chain, endpoint) = (chain_id.to_string(), label.to_owned());
+        let requests = Class::ALL.map(|class| {
+            Outcome::ALL.map(|outcome| {
+                counter!(
+                    REQUESTS,
+                    CHAIN => chain.clone(),
+                    ENDPOINT => endpoint.clone(),
+                    CLASS => class.label(),
+                    OUTCOME => outcome.label()
+                )
+            })
+        });
+        let seconds = Class::ALL.map(|class| {
+            histogram!(
+                REQUEST_SECONDS,
+                CHAIN => chain.clone(),
+                ENDPOINT => endpoint.clone(),
+                CLASS => class.label()
+            )
+        });
+        Self {
+            requests,
+            seconds,
+            rate_limit_wait_seconds: histogram!(
+                RATE_LIMIT_WAIT_SECONDS,
+                CHAIN => chain.clone(),
+                ENDPOINT => endpoint.clone()
+            ),
+            reconnects: counter!(RECONNECTS, CHAIN => chain, ENDPOINT => endpoint),
+        }
+    }
+
+    /// One call was answered, or failed.
+    pub(crate) fn request(&self, method: &str, error: Option<&RequestError>, took: Duration) {
+        let class = Class::of(method) as usize;
+        if let Some(counter) = self.requests[class].get(Outcome::of(error) as usize) {
+            counter.increment(1);
+        }
+        self.seconds[class].record(took);
+    }
+
+    pub(crate) fn rate_limit_wait(&self, waited: Duration) {
+        self.rate_limit_wait_seconds.record(waited);
+    }
+
+    pub(crate) fn reconnect(&self) {
+        self.reconnects.increment(1);
+    }
+}
+
+impl std::fmt::Debug for EndpointMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EndpointMetrics")
+    }
+}
+
+/// The handles of one chain's requests.
+pub(crate) struct ChainMetrics {
+    pub(crate) retries: Counter,
+    pub(crate) failovers: Counter,
+    pub(crate) shared: Counter,
+    pub(crate) pinned_hits: Counter,
+}
+
+impl ChainMetrics {
+    pub(crate) fn new(chain_id: ChainId) -> Self {
+        let chain = chain_id.to_string();
+        Self {
+            retries: counter!(RETRIES, CHAIN => chain.clone()),
+            failovers: counter!(FAILOVERS, CHAIN => chain.clone()),
+            shared: counter!(SHARED, CHAIN => chain.clone()),
+            pinned_hits: counter!(PINNED_HITS, CHAIN => chain),
+        }
+    }
+}
+
+impl std::fmt::Debug for ChainMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChainMetrics")
+    }
+}

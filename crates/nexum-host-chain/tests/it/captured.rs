@@ -1,0 +1,50 @@
+//! What is logged while a test runs.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use nexum_host_chain::SILENCED_LOG_TARGETS;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Everything that is logged, by any crate and at any level, but for the targets that are to be silenced.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Captures what this thread logs.
+    pub(crate) fn capture(&self) -> DefaultGuard {
+        // Some libraries log through the older facade. Another test may have been the first.
+        let _ = tracing_log::LogTracer::init();
+        let silenced = SILENCED_LOG_TARGETS.iter().map(|target| format!(",{target}=off"));
+        let filter = EnvFilter::new(silenced.fold("trace".to_owned(), |filter, directive| filter + &directive));
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .with_writer(self.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

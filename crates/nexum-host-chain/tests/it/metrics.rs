@@ -1,0 +1,115 @@
+//! What is measured.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use nexum_host_chain::{Chains, metrics as names};
+use nexum_testing::{Answer, Node};
+use serde_json::json;
+
+use crate::support::{CHAIN, config_of};
+
+/// Counts increments, and records of histograms, by name and labels.
+#[derive(Default)]
+struct Counts(Mutex<BTreeMap<String, Arc<Count>>>);
+
+#[derive(Default)]
+struct Count(AtomicU64);
+
+impl metrics::CounterFn for Count {
+    fn increment(&self, value: u64) {
+        self.0.fetch_add(value, Ordering::Relaxed);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+impl HistogramFn for Count {
+    fn record(&self, _: f64) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counts {
+    fn count(&self, key: &Key) -> Arc<Count> {
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        let name = format!("{} {}", key.name(), labels.join(" "));
+        Arc::clone(self.0.lock().unwrap().entry(name).or_default())
+    }
+
+    /// The sum of all with this name and all of these labels.
+    fn sum(&self, name: &str, labels: &[&str]) -> u64 {
+        let counts = self.0.lock().unwrap();
+        let matching = counts.iter().filter(|(key, _)| {
+            let mut words = key.split(' ');
+            words.next() == Some(name) && labels.iter().all(|label| key.split(' ').any(|word| word == *label))
+        });
+        matching.map(|(_, count)| count.0.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl Recorder for Counts {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.count(key))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.count(key))
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_endpoint_class_and_outcome() {
+    let nodes = [Node::start().await, Node::start().await];
+    nodes[0].on("eth_call", |_| Answer::error(3, "execution reverted"));
+    nodes[0].once("eth_call", Answer::status(503));
+    nodes[1].on("eth_call", |_| Answer::Result(json!("0x01")));
+    let counts = Counts::default();
+    let config = config_of(&nodes.each_ref().map(Node::http_url));
+    let chains = metrics::with_local_recorder(&counts, || Chains::new([config]));
+
+    assert_eq!(chains.request(CHAIN, "eth_call", "[1]").await.unwrap(), "\"0x01\"");
+    let (first, second) = tokio::join!(
+        chains.request(CHAIN, "eth_blockNumber", "[]"),
+        chains.request(CHAIN, "eth_blockNumber", "[]"),
+    );
+    assert_eq!(first, second);
+
+    let chain = "chain=11155111";
+    let (primary, secondary) = ("endpoint=http://127.0.0.1", "endpoint=http://127.0.0.1#2");
+    for (name, labels, count) in [
+        (
+            names::REQUESTS,
+            vec![chain, primary, "class=call", "outcome=unavailable"],
+            1,
+        ),
+        (names::REQUESTS, vec![chain, secondary, "class=call", "outcome=ok"], 1),
+        (names::REQUESTS, vec![chain, "class=block", "outcome=ok"], 1),
+        (names::REQUESTS, vec![chain], 3),
+        (names::REQUEST_SECONDS, vec![chain, "class=call"], 2),
+        (names::RETRIES, vec![chain], 1),
+        (names::FAILOVERS, vec![chain], 1),
+        (names::SHARED, vec![chain], 1),
+        (names::RECONNECTS, vec![chain], 0),
+        (names::RATE_LIMIT_WAIT_SECONDS, vec![chain], 0),
+    ] {
+        assert_eq!(counts.sum(name, &labels), count, "{name} {labels:?}");
+    }
+}
