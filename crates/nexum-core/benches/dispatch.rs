@@ -12,31 +12,27 @@
 mod common;
 
 use std::future::poll_fn;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use nexum_core::ambient::{Clock, Seams, SystemClock};
 use nexum_core::config::{ModuleConfig, Pooling};
-use nexum_core::event::{Advance, ChainId};
 use nexum_core::limits::Limits;
 use nexum_core::log::EventLog;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::source::{EventSource, SourceError};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_testing::bench::{self, Figure, median};
-use nexum_testing::{TEST_CHAIN_ID, guests};
+use nexum_testing::guests;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentType, Lift, Linker};
 
-use common::Bare;
+use common::{Bare, Chain};
 
 /// Pairs of samples; with those before them, which warm the caches, some seconds for each figure.
 const SAMPLES: usize = 500;
@@ -54,9 +50,9 @@ fn main() -> wasmtime::Result<()> {
     let one_thread = Builder::new_current_thread().enable_all().build()?;
     let two_threads = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut figures = Vec::new();
-    // With one module the wait for it would compete with it for the threads, so two threads get many.
     for (name, runtime, modules) in [
         ("block event, 1 module, one thread", &one_thread, 1),
+        ("block event, 1 module, two threads", &two_threads, 1),
         ("block event, each of 100 modules, one thread", &one_thread, 100),
         ("block event, each of 100 modules, two threads", &two_threads, 100),
     ] {
@@ -142,7 +138,7 @@ async fn calls(instances: &mut [Bare], numbers: &[u64]) -> wasmtime::Result<Dura
     let start = Instant::now();
     for block in &blocks {
         for instance in instances.iter_mut() {
-            instance.on_event(block.block_event()).await?;
+            instance.on_event(common::event(block)).await?;
         }
     }
     Ok(start.elapsed())
@@ -212,12 +208,13 @@ impl<'a> Host<'a> {
     fn start(runtime: &'a Runtime, modules: Vec<nexum_core::loader::Module>) -> Self {
         let (requests, queue) = mpsc::channel(1);
         let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
-        let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
-        let chain = Chain {
-            statuses,
-            requests: Mutex::new(queue),
-        };
-        let supervisor = supervisor.source(Arc::new(chain));
+        let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
+        let requests_of_bench = Arc::new(Mutex::new(queue));
+        let chain = Chain::new(move |log, _| {
+            let (statuses, requests) = (statuses.clone(), requests_of_bench.clone());
+            Box::pin(async move { grow(log, &statuses, &requests).await })
+        });
+        let supervisor = supervisor.source(chain);
         let mut task = JoinSet::new();
         let run = async move {
             let _ = supervisor.run(CancellationToken::new()).await;
@@ -247,68 +244,34 @@ impl<'a> Host<'a> {
     }
 }
 
-/// A chain that grows by a block when the bench says so, and by the next when all modules have handled that.
-#[derive(Debug)]
-struct Chain {
-    statuses: Vec<Arc<ModuleStatus>>,
-    requests: Mutex<mpsc::Receiver<Request>>,
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").finish_non_exhaustive()
-    }
-}
-
-impl Chain {
-    /// Waits at the back of the runtime's queue, without going to sleep: the cost of that is no part of the event's way.
-    async fn until(&self, holds: impl Fn(&ModuleStatus) -> bool) {
-        poll_fn(|context| {
-            if self.statuses.iter().all(|status| holds(status)) {
-                return Poll::Ready(());
-            }
-            let dead = |status: &Arc<ModuleStatus>| status.failed() > 0 || status.stage() == Stage::Dead;
-            assert!(!self.statuses.iter().any(dead), "a module failed");
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-#[async_trait]
-impl EventSource for Chain {
-    fn chain_id(&self) -> ChainId {
-        TEST_CHAIN_ID
-    }
-
-    fn describe(&self) -> String {
-        "a bench".to_owned()
-    }
-
-    async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
-        self.until(|status| status.stage() == Stage::Running).await;
-        let mut requests = self.requests.lock().await;
-        let mut appended = 0;
-        loop {
-            let Some(request) = requests.recv().await else {
-                // The bench goes on with another host.
-                stop.cancelled().await;
-                return Ok(());
-            };
-            let blocks: Vec<_> = request.numbers.iter().map(|number| common::block(*number)).collect();
-            let start = Instant::now();
-            for block in blocks {
-                log.append(block);
-                appended += 1;
-                self.until(|status| status.handled() >= appended).await;
-            }
-            // The bench that asked may have failed meanwhile.
-            let _ = request.took.send(start.elapsed());
+/// Appends a block when the bench says so, and the next when all modules have handled that.
+async fn grow(log: &EventLog, statuses: &[Arc<ModuleStatus>], requests: &Mutex<mpsc::Receiver<Request>>) {
+    until(statuses, |status| status.stage() == Stage::Running).await;
+    let mut requests = requests.lock().await;
+    let mut appended = 0;
+    while let Some(request) = requests.recv().await {
+        let blocks: Vec<_> = request.numbers.iter().map(|number| common::block(*number)).collect();
+        let start = Instant::now();
+        for block in blocks {
+            log.append(block);
+            appended += 1;
+            until(statuses, |status| status.handled() >= appended).await;
         }
+        // The bench that asked may have failed meanwhile.
+        let _ = request.took.send(start.elapsed());
     }
+}
 
-    async fn replay(&self, _: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
-        Err(SourceError::new(TEST_CHAIN_ID, "a bench keeps no blocks"))
-    }
+/// Waits at the back of the runtime's queue, without going to sleep: the cost of that is no part of the event's way.
+async fn until(statuses: &[Arc<ModuleStatus>], holds: impl Fn(&ModuleStatus) -> bool) {
+    poll_fn(|context| {
+        if statuses.iter().all(|status| holds(status)) {
+            return Poll::Ready(());
+        }
+        let dead = |status: &Arc<ModuleStatus>| status.failed() > 0 || status.stage() == Stage::Dead;
+        assert!(!statuses.iter().any(dead), "a module failed");
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -12,28 +12,23 @@
 
 mod common;
 
-use std::ops::RangeInclusive;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
-use async_trait::async_trait;
 use nexum_core::ambient::Seams;
 use nexum_core::config::Pooling;
-use nexum_core::event::{Advance, ChainId};
 use nexum_core::limits::Limits;
 use nexum_core::log::EventLog;
 use nexum_core::runner::ModuleStatus;
-use nexum_core::source::{EventSource, SourceError};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
-use nexum_testing::TEST_CHAIN_ID;
 use nexum_testing::bench::{self, Figure, median};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use common::Bare;
+use common::{Bare, Chain};
 
 const GUEST: &str = "noop";
 /// How many modules are idle, and how many must load at all.
@@ -140,7 +135,7 @@ fn measure(side: &str, count: usize) -> wasmtime::Result<Usage> {
 async fn measure_bare(count: usize, pooling: Pooling) -> wasmtime::Result<Usage> {
     let mut instances = Bare::instances(GUEST, count, pooling, &[], |_| Ok(())).await?;
     for instance in &mut instances {
-        instance.on_event(common::block(0).block_event()).await?;
+        instance.on_event(common::event(&common::block(0))).await?;
     }
     Ok(Usage::now())
 }
@@ -149,9 +144,13 @@ async fn measure_host(count: usize, pooling: Pooling) -> Usage {
     let configs = common::copies(GUEST, count);
     let modules = common::load(configs, Seams::system(), Limits::default(), pooling).await;
     let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
-    let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
+    let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
     let (usage, mut measured) = mpsc::channel(1);
-    let supervisor = supervisor.source(Arc::new(OneBlock { statuses, usage }));
+    let chain = Chain::new(move |log, _| {
+        let (statuses, usage) = (statuses.clone(), usage.clone());
+        Box::pin(async move { one_block(log, &statuses, &usage).await })
+    });
+    let supervisor = supervisor.source(chain);
     let stop = CancellationToken::new();
     let measured = async {
         let usage = measured.recv().await;
@@ -162,46 +161,20 @@ async fn measure_host(count: usize, pooling: Pooling) -> Usage {
     usage.unwrap_or_else(|| panic!("the host ended: {report:?}"))
 }
 
-/// A chain of one block, which looks at the process when all modules have handled it.
-#[derive(Debug)]
-struct OneBlock {
-    statuses: Vec<Arc<ModuleStatus>>,
-    usage: mpsc::Sender<Usage>,
+/// Has all modules handle one block, and looks at the process.
+async fn one_block(log: &EventLog, statuses: &[Arc<ModuleStatus>], usage: &mpsc::Sender<Usage>) {
+    log.append(common::block(0));
+    let mut turns = tokio::time::interval(Duration::from_millis(5));
+    while !statuses.iter().all(|status| status.handled() == 1) {
+        turns.tick().await;
+        assert!(statuses.iter().all(|status| status.failed() == 0), "a module failed");
+    }
+    // Nobody receives it but the bench, which waits for it.
+    let _ = usage.send(Usage::now()).await;
 }
 
 impl std::fmt::Debug for Usage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Usage").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl EventSource for OneBlock {
-    fn chain_id(&self) -> ChainId {
-        TEST_CHAIN_ID
-    }
-
-    fn describe(&self) -> String {
-        "a bench".to_owned()
-    }
-
-    async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
-        log.append(common::block(0));
-        let mut turns = tokio::time::interval(Duration::from_millis(5));
-        while !self.statuses.iter().all(|status| status.handled() == 1) {
-            turns.tick().await;
-            assert!(
-                self.statuses.iter().all(|status| status.failed() == 0),
-                "a module failed"
-            );
-        }
-        // Nobody receives it but the bench, which waits for it.
-        let _ = self.usage.send(Usage::now()).await;
-        stop.cancelled().await;
-        Ok(())
-    }
-
-    async fn replay(&self, _: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
-        Err(SourceError::new(TEST_CHAIN_ID, "a bench keeps no blocks"))
     }
 }

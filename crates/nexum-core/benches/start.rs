@@ -13,7 +13,6 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,18 +20,14 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-use async_trait::async_trait;
 use nexum_core::ambient::Seams;
 use nexum_core::capability::Capabilities;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::event::{Advance, ChainId};
 use nexum_core::limits::Limits;
 use nexum_core::loader::{Candidate, Loader, Module};
-use nexum_core::log::EventLog;
 use nexum_core::names::Digest;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::source::{EventSource, SourceError};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_testing::bench::{self, Figure, median};
@@ -40,6 +35,8 @@ use nexum_testing::{TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Component;
+
+use common::Chain;
 
 /// A module as its author would write it: it decodes JSON and big numbers, and has 120 kB.
 const GUEST: &str = "balance-watch";
@@ -174,8 +171,12 @@ fn start_host(directory: &Path) -> wasmtime::Result<()> {
     let report = runtime.block_on(async {
         let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
         let modules = load(directory).await;
-        let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
-        let supervisor = supervisor.source(Arc::new(NoBlocks { statuses }));
+        let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
+        let chain = Chain::new(move |_, _| {
+            let statuses = statuses.clone();
+            Box::pin(async move { until_all_run(&statuses).await })
+        });
+        let supervisor = supervisor.source(chain);
         supervisor.run(CancellationToken::new()).await
     });
     panic!("the host ended: {report:?}");
@@ -213,37 +214,12 @@ async fn load(directory: &Path) -> Vec<Module> {
     loading.join_all().await
 }
 
-/// A chain without blocks, which says when all modules run.
-#[derive(Debug)]
-struct NoBlocks {
-    statuses: Vec<Arc<ModuleStatus>>,
-}
-
-#[async_trait]
-impl EventSource for NoBlocks {
-    fn chain_id(&self) -> ChainId {
-        TEST_CHAIN_ID
+/// Says when all modules run.
+async fn until_all_run(statuses: &[Arc<ModuleStatus>]) {
+    let mut turns = tokio::time::interval(Duration::from_millis(1));
+    while !statuses.iter().all(|status| status.stage() == Stage::Running) {
+        turns.tick().await;
+        assert!(statuses.iter().all(|status| status.failed() == 0), "a module failed");
     }
-
-    fn describe(&self) -> String {
-        "a bench".to_owned()
-    }
-
-    async fn follow(&self, _: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
-        let mut turns = tokio::time::interval(Duration::from_millis(1));
-        while !self.statuses.iter().all(|status| status.stage() == Stage::Running) {
-            turns.tick().await;
-            assert!(
-                self.statuses.iter().all(|status| status.failed() == 0),
-                "a module failed"
-            );
-        }
-        say_done();
-        stop.cancelled().await;
-        Ok(())
-    }
-
-    async fn replay(&self, _: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
-        Err(SourceError::new(TEST_CHAIN_ID, "a bench keeps no blocks"))
-    }
+    say_done();
 }

@@ -187,6 +187,9 @@ fn base_config() -> wasmtime::Config {
         // An image that a memory is mapped from takes a file descriptor for each component and two more maps for each
         // instance, of which a process has only so many; for guests of this size, copying the data is as fast.
         .memory_init_cow(false)
+        // For debuggers and profilers of the host: wasmtime's own backtraces do without. It would be registered, entry by
+        // entry, for each component at each start.
+        .native_unwind_info(cfg!(windows))
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     config

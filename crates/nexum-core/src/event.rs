@@ -1,9 +1,10 @@
-//! What happened: blocks of a chain, and how an event is named.
+//! What happened: blocks of a chain and their logs, and how an event is named.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-pub use crate::bindings::nexum::host::types::{Block, Event};
+pub use crate::bindings::nexum::host::types::{Block, Event, Log};
 
 /// An EIP-155 chain id.
 pub type ChainId = u64;
@@ -28,21 +29,87 @@ impl fmt::Display for Position {
     }
 }
 
-/// A block that extends a chain.
+/// How settled a block has to be before a module hears of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finality {
+    /// As soon as it is the head.
+    #[default]
+    Latest,
+    /// When so many blocks are on top of it.
+    Confirmations(NonZeroU64),
+    /// When the node calls it safe: two thirds of the validators have attested to it.
+    Safe,
+    /// When the node calls it finalized: it cannot be taken back.
+    Finalized,
+}
+
+impl fmt::Display for Finality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Confirmations(count) => write!(f, "{count} confirmations"),
+            Self::Safe => f.write_str("safe"),
+            Self::Finalized => f.write_str("finalized"),
+        }
+    }
+}
+
+/// One sequence of blocks that a module can follow, with a cursor of its own: a chain, as far as it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// How settled its blocks are.
+    pub finality: Finality,
+}
+
+impl Topic {
+    /// A chain up to its head.
+    pub fn latest(chain_id: ChainId) -> Self {
+        Self {
+            chain_id,
+            finality: Finality::Latest,
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.finality {
+            Finality::Latest => write!(f, "{}", self.chain_id),
+            finality => write!(f, "{} ({finality})", self.chain_id),
+        }
+    }
+}
+
+/// A block that extends a chain, with those of its logs that somebody asked for.
 ///
-/// Its event is made once and shared by every module that gets it.
+/// The event of the block is made once and shared by every module that gets it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Advance {
     /// Where the chain is after this block.
     pub position: Position,
-    /// The hash of the block before.
+    /// The hash of the block before; zero where only logs were read.
     pub parent_hash: BlockHash,
-    event: Event,
+    /// In the order of their index; at least those that match a filter of those who follow the chain.
+    pub logs: Vec<Log>,
+    event: Option<Event>,
 }
 
 impl Advance {
-    /// A block as a source read it; `timestamp_ms` is in milliseconds since the Unix epoch.
+    /// A block as a source read it, without logs; `timestamp_ms` is in milliseconds since the Unix epoch.
     pub fn new(chain_id: ChainId, position: Position, parent_hash: BlockHash, timestamp_ms: u64) -> Arc<Self> {
+        Self::with_logs(chain_id, position, parent_hash, timestamp_ms, Vec::new())
+    }
+
+    /// A block with its logs, in the order of their index.
+    pub fn with_logs(
+        chain_id: ChainId,
+        position: Position,
+        parent_hash: BlockHash,
+        timestamp_ms: u64,
+        logs: Vec<Log>,
+    ) -> Arc<Self> {
         let event = Event::Block(Block {
             chain_id,
             number: position.number,
@@ -52,21 +119,52 @@ impl Advance {
         Arc::new(Self {
             position,
             parent_hash,
-            event,
+            logs,
+            event: Some(event),
         })
     }
 
-    /// The `block` event that modules get.
-    pub fn block_event(&self) -> &Event {
-        &self.event
+    /// A block of which only the logs were read, for those who want nothing else of it.
+    pub fn of_logs(position: Position, logs: Vec<Log>) -> Arc<Self> {
+        Arc::new(Self {
+            position,
+            parent_hash: [0; 32],
+            logs,
+            event: None,
+        })
+    }
+
+    /// The `block` event that modules get; none where only logs were read.
+    pub fn block_event(&self) -> Option<&Event> {
+        self.event.as_ref()
+    }
+
+    /// About how many bytes it holds in memory.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let log = |log: &Log| {
+            let topics: usize = log.topics.iter().map(|topic| size_of_val(topic) + topic.len()).sum();
+            size_of_val(log) + log.address.len() + log.data.len() + log.transaction_hash.len() + topics
+        };
+        size_of::<Self>() + self.position.hash.len() + self.logs.iter().map(log).sum::<usize>()
     }
 }
 
-/// What an event is about; with the chain and the block it names an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an event is about, in the order in which the events of one block come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventKind {
+    /// Contracts logged something in the block.
+    Logs,
     /// A block became part of the chain.
     Block,
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Logs => "logs",
+            Self::Block => "block",
+        })
+    }
 }
 
 /// Names an event in logs and records, as `chain:block:kind`.
@@ -82,10 +180,7 @@ pub struct EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            EventKind::Block => "block",
-        };
-        write!(f, "{}:{}:{kind}", self.chain_id, self.position.number)
+        write!(f, "{}:{}:{}", self.chain_id, self.position.number, self.kind)
     }
 }
 

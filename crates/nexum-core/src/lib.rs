@@ -15,7 +15,7 @@
 //! | [`limits`], [`limiter`] | what a module may use, and the record of a limit that tripped |
 //! | [`capability`], [`grant`], [`ambient`] | what a module may call |
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
-//! | [`event`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
+//! | [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
 //! | [`scope`], [`store`], [`committer`] | one event, one transaction |
 //!
 //! # Assumptions
@@ -40,6 +40,7 @@ pub mod config;
 pub mod document;
 pub mod engine;
 pub mod event;
+pub mod filter;
 pub mod grant;
 pub mod host;
 pub mod instance;

@@ -62,6 +62,8 @@ pub struct Candidate {
     pub grant: Grant,
     /// What it is told about. Every chain in it is configured.
     pub subscriptions: Vec<Subscription>,
+    /// The chains that it cannot be without. Each is configured.
+    pub required_chains: BTreeSet<ChainId>,
     /// What happens when it fails.
     pub restart: Restart,
     /// What the operator should know, though it keeps nothing from working.
@@ -75,6 +77,8 @@ pub struct Module {
     pub meta: Arc<ModuleMeta>,
     /// What it is told about.
     pub subscriptions: Vec<Subscription>,
+    /// The chains that it cannot be without.
+    pub required_chains: BTreeSet<ChainId>,
     /// What happens when it fails.
     pub restart: Restart,
     pub(crate) grant: Grant,
@@ -207,6 +211,7 @@ impl Loader {
             summary: file.summary,
             grant,
             subscriptions,
+            required_chains: manifest.chains.required,
             restart: manifest.restart,
             warnings,
             bytes: self.share(file.digest, file.bytes),
@@ -237,7 +242,7 @@ impl Loader {
         for subscription in &manifest.subscriptions {
             let chain_id = subscription.chain_id();
             if self.chains.contains(&chain_id) {
-                active.push(*subscription);
+                active.push(subscription.clone());
             } else if manifest.chains.optional.contains(&chain_id) {
                 warnings.push(format!(
                     "chain {chain_id} is optional and not configured: the module hears nothing of it"
@@ -264,6 +269,7 @@ impl Loader {
         Ok(Module {
             meta: candidate.meta,
             subscriptions: candidate.subscriptions,
+            required_chains: candidate.required_chains,
             restart: candidate.restart,
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,

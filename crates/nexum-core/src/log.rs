@@ -1,4 +1,6 @@
-//! The bus: one bounded log of entries per chain, that sources append to and runners read at their own pace.
+//! The bus: one bounded log of entries per topic, that sources append to and runners read at their own pace.
+
+mod history;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -6,19 +8,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::event::{Advance, BlockHash, ChainId, Position};
+use self::history::History;
+use crate::event::{Advance, BlockHash, Position, Topic};
+use crate::filter::{LogFilter, Router, Routes, SubscriberId};
 
 /// How many entries a log holds: about three and a half hours of twelve-second blocks, or half an hour of two-second ones,
-/// in some 300 kB. A runner that is further behind reads the gap from the source.
+/// in some 300 kB without logs. A runner that is further behind reads the gap from the source.
 pub const LOG_ENTRIES_MAX: usize = 1_024;
+
+/// How many bytes a log's entries take, logs of contracts included: room for the logs of some hundred full blocks, and little
+/// enough for a dozen chains in one process. The newest entry is held whatever its size.
+pub const LOG_BYTES_MAX: usize = 64 << 20;
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// The chain grew by a block.
-    Advance(Arc<Advance>),
+    Advance(Arc<Routed>),
     /// The blocks after this position are no longer part of the chain.
     Revert(Position),
+}
+
+/// A block, and whose its logs are.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// The block.
+    pub block: Arc<Advance>,
+    routes: Routes,
+}
+
+impl Routed {
+    /// The places in the block's list of the logs that a subscriber asked for, in order; none if it asked for none of them.
+    pub fn logs_of(&self, subscriber: SubscriberId) -> &[u32] {
+        let found = self
+            .routes
+            .binary_search_by_key(&subscriber, |(subscriber, _)| *subscriber);
+        found.map_or(&[], |index| &self.routes[index].1)
+    }
 }
 
 /// What a reader finds at a place of the log.
@@ -30,6 +56,8 @@ pub enum Read {
     Pending,
     /// The entry is no longer held.
     Gone,
+    /// Nothing more will be appended: why the source gave up.
+    Closed(Arc<str>),
 }
 
 /// How a reader whose last block is known goes on.
@@ -37,18 +65,22 @@ pub enum Read {
 pub enum Resume {
     /// Read on at this sequence number.
     At(u64),
-    /// The log is empty: ask again after the next append.
+    /// The log is empty, or ends before that block: ask again after the next append.
     Pending,
     /// First replay these blocks from the source, then ask again.
     Replay(RangeInclusive<u64>),
-    /// The log holds the numbers that would follow, but not on top of this block: it was reorganised away.
-    Diverged,
+    /// The block was reorganised away: go back to this one first.
+    Revert(Position),
+    /// The log knows another block in that one's place, and not how they hang together.
+    Diverged(Position),
+    /// Nothing more will be appended: why the source gave up.
+    Closed(Arc<str>),
 }
 
-/// The recent history of one chain. Shared by one source, which appends, and any number of runners.
+/// The recent history of one topic. Shared by one source, which appends, and any number of runners.
 #[derive(Debug)]
 pub struct EventLog {
-    chain_id: ChainId,
+    topic: Topic,
     inner: Mutex<Inner>,
     /// Apart from `inner`, so that a runner which has been woken can read while the others are still being woken.
     wakers: Mutex<Vec<Arc<Notify>>>,
@@ -59,68 +91,105 @@ struct Inner {
     /// The sequence number of the first entry held.
     first: u64,
     entries: VecDeque<Entry>,
-    head: Option<Position>,
+    bytes: usize,
+    history: History,
+    /// The number of the first block ever appended.
+    origin: Option<u64>,
+    router: Router,
+    subscribers: SubscriberId,
+    closed: Option<Arc<str>>,
 }
 
 impl EventLog {
     /// An empty log.
-    pub fn new(chain_id: ChainId) -> Self {
+    pub fn new(topic: Topic) -> Self {
         Self {
-            chain_id,
+            topic,
             inner: Mutex::default(),
             wakers: Mutex::default(),
         }
     }
 
-    /// The chain that it is about.
-    pub fn chain_id(&self) -> ChainId {
-        self.chain_id
+    /// What it is about.
+    pub fn topic(&self) -> Topic {
+        self.topic
+    }
+
+    /// Takes note of someone who reads this log: `waker` is notified after each append, and the logs that match one of
+    /// `filters` are routed to the number that this returns.
+    pub fn subscribe(&self, waker: Arc<Notify>, filters: impl IntoIterator<Item = LogFilter>) -> SubscriberId {
+        let mut inner = lock(&self.inner);
+        let id = inner.subscribers;
+        inner.subscribers += 1;
+        filters.into_iter().for_each(|filter| inner.router.add(id, filter));
+        drop(inner);
+        lock(&self.wakers).push(waker);
+        id
+    }
+
+    /// Every filter of every subscriber, each once.
+    pub fn filters(&self) -> Vec<LogFilter> {
+        let mut filters: Vec<_> = lock(&self.inner).router.filters().cloned().collect();
+        filters.sort_unstable();
+        filters.dedup();
+        filters
     }
 
     /// Appends a block. Called by the source alone, which has checked that it extends the [`head`](Self::head).
-    pub fn append(&self, advance: Arc<Advance>) {
-        let position = advance.position;
-        self.push(Entry::Advance(advance), position);
+    pub fn append(&self, block: Arc<Advance>) {
+        let mut inner = lock(&self.inner);
+        let routes = inner.router.route(&block.logs);
+        inner.history.append(block.position, block.parent_hash);
+        inner.origin.get_or_insert(block.position.number);
+        inner.push(Entry::Advance(Arc::new(Routed { block, routes })));
+        drop(inner);
+        self.wake();
     }
 
     /// Takes back every block after `to`. Called by the source alone, with a block that it found on the old chain and the
     /// new one.
     pub fn revert(&self, to: Position) {
-        self.push(Entry::Revert(to), to);
+        let mut inner = lock(&self.inner);
+        inner.history.revert(to);
+        inner.push(Entry::Revert(to));
+        drop(inner);
+        self.wake();
     }
 
-    fn push(&self, entry: Entry, head: Position) {
-        let mut inner = lock(&self.inner);
-        if inner.entries.len() == LOG_ENTRIES_MAX {
-            inner.entries.pop_front();
-            inner.first += 1;
-        }
-        inner.entries.push_back(entry);
-        inner.head = Some(head);
-        drop(inner);
+    /// Says that nothing more will be appended, and why. Readers learn of it when they have read everything before.
+    pub fn close(&self, reason: &str) {
+        lock(&self.inner).closed = Some(reason.into());
+        self.wake();
+    }
+
+    fn wake(&self) {
         lock(&self.wakers).iter().for_each(|waker| waker.notify_one());
     }
 
-    /// The newest block of the chain, as far as the log knows.
+    /// The newest block of the topic, as far as the log knows.
     pub fn head(&self) -> Option<Position> {
-        lock(&self.inner).head
+        lock(&self.inner).history.head()
     }
 
-    /// The hash of the canonical block of this number, if the log still holds it.
+    /// The number of the first block that was ever appended.
+    pub fn origin(&self) -> Option<u64> {
+        lock(&self.inner).origin
+    }
+
+    /// The hash of the canonical block of this number, if the log still knows it.
     pub fn hash_at(&self, number: u64) -> Option<BlockHash> {
+        lock(&self.inner).history.hash_at(number)
+    }
+
+    /// The canonical block of this number, if the log still holds it.
+    pub fn block_at(&self, number: u64) -> Option<Arc<Advance>> {
         let inner = lock(&self.inner);
-        let mut below = u64::MAX;
-        for entry in inner.entries.iter().rev() {
-            match entry {
-                Entry::Revert(to) if to.number == number && number <= below => return Some(to.hash),
-                Entry::Revert(to) => below = below.min(to.number),
-                Entry::Advance(block) if block.position.number == number && number <= below => {
-                    return Some(block.position.hash);
-                }
-                Entry::Advance(_) => {}
-            }
-        }
-        None
+        let hash = inner.history.hash_at(number)?;
+        let held = Position { number, hash };
+        inner.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Advance(routed) if routed.block.position == held => Some(routed.block.clone()),
+            _ => None,
+        })
     }
 
     /// Reads the entry with this sequence number.
@@ -132,60 +201,89 @@ impl EventLog {
         let entry = usize::try_from(offset)
             .ok()
             .and_then(|offset| inner.entries.get(offset));
-        entry.map_or(Read::Pending, |entry| Read::Entry(entry.clone()))
+        match (entry, &inner.closed) {
+            (Some(entry), _) => Read::Entry(entry.clone()),
+            (None, Some(reason)) => Read::Closed(reason.clone()),
+            (None, None) => Read::Pending,
+        }
     }
 
-    /// The sequence number of the oldest entry held, or of the next one where none is.
-    pub fn first_sequence(&self) -> u64 {
-        lock(&self.inner).first
-    }
-
-    /// The sequence number that the next entry will have: where a reader without a past begins.
-    pub fn next_sequence(&self) -> u64 {
-        let inner = lock(&self.inner);
-        inner.first + inner.entries.len() as u64
-    }
-
-    /// Where a reader whose last block is `last` goes on.
+    /// How a reader that has handled the block `last` goes on.
     pub fn resume(&self, last: Position) -> Resume {
         let inner = lock(&self.inner);
+        if let Some(fork) = inner.history.fork_of(&last) {
+            return Resume::Revert(fork);
+        }
         let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
-            Entry::Advance(block) => block.position == last,
+            Entry::Advance(routed) => routed.block.position == last,
             Entry::Revert(to) => *to == last,
         });
         if let Some((index, _)) = held {
             return Resume::At(inner.first + index as u64 + 1);
         }
-        let oldest = inner.entries.iter().find_map(|entry| match entry {
-            Entry::Advance(block) => Some(block.position.number),
-            Entry::Revert(_) => None,
-        });
         let next = last.number.saturating_add(1);
-        match oldest {
-            None => Resume::Pending,
-            Some(oldest) if next < oldest => Resume::Replay(next..=oldest - 1),
-            Some(oldest) if next == oldest && inner.extends(last) => Resume::At(inner.first),
-            Some(_) => Resume::Diverged,
+        inner
+            .from(next, |oldest| oldest.parent_hash == last.hash)
+            .unwrap_or_else(|| {
+                let hash = inner.history.hash_at(last.number).unwrap_or_default();
+                Resume::Diverged(Position { hash, ..last })
+            })
+    }
+
+    /// How a reader goes on that wants the block of this number next, whatever it had before.
+    pub fn begin(&self, number: u64) -> Resume {
+        let inner = lock(&self.inner);
+        let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
+            Entry::Advance(routed) => routed.block.position.number == number,
+            Entry::Revert(_) => false,
+        });
+        match held {
+            Some((index, _)) => Resume::At(inner.first + index as u64),
+            None => inner.from(number, |_| true).unwrap_or(Resume::Pending),
+        }
+    }
+}
+
+impl Inner {
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.size_bytes();
+        self.entries.push_back(entry);
+        while self.entries.len() > LOG_ENTRIES_MAX || (self.bytes > LOG_BYTES_MAX && self.entries.len() > 1) {
+            let Some(gone) = self.entries.pop_front() else { return };
+            self.bytes -= gone.size_bytes();
+            self.first += 1;
         }
     }
 
-    /// Has `waker` notified after each append, for as long as the log lives.
-    pub fn wake(&self, waker: Arc<Notify>) {
-        lock(&self.wakers).push(waker);
+    /// How to go on with block `next`, which is not held, if `follows` says that the oldest block held may come after it.
+    fn from(&self, next: u64, follows: impl Fn(&Advance) -> bool) -> Option<Resume> {
+        let oldest = self.entries.iter().find_map(|entry| match entry {
+            Entry::Advance(routed) => Some(&routed.block),
+            Entry::Revert(_) => None,
+        });
+        let head = self.history.head().map(|head| head.number);
+        Some(match (oldest, head, &self.closed) {
+            (Some(oldest), ..) if next < oldest.position.number => Resume::Replay(next..=oldest.position.number - 1),
+            (Some(oldest), ..) if next == oldest.position.number && follows(oldest) => Resume::At(self.first),
+            // A log of reverts alone.
+            (None, Some(head), _) if next <= head => Resume::Replay(next..=head),
+            (_, head, Some(reason)) if head.is_none_or(|head| next > head) => Resume::Closed(reason.clone()),
+            (_, head, None) if head.is_none_or(|head| next > head) => Resume::Pending,
+            _ => return None,
+        })
+    }
+}
+
+impl Entry {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Advance(routed) => size_of::<Self>() + routed.block.size_bytes(),
+            Self::Revert(_) => size_of::<Self>(),
+        }
     }
 }
 
 /// Locks without minding a panic elsewhere: none of the calls made under these locks can leave half a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Inner {
-    /// Whether the oldest block held has `last` as its parent.
-    fn extends(&self, last: Position) -> bool {
-        self.entries.iter().find_map(|entry| match entry {
-            Entry::Advance(block) => Some(block.parent_hash == last.hash),
-            Entry::Revert(_) => None,
-        }) == Some(true)
-    }
 }

@@ -5,6 +5,7 @@
 
 mod raw;
 mod read;
+mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,10 +16,18 @@ use crate::document::{self, ConfigErrors, Document, Environment, Placed, Section
 use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
 
+pub use subscription::{BlockSubscription, CatchUp, LogSubscription, Subscription};
+
 /// The largest manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many settings.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
 /// The most subscriptions of one module. Each is matched against every event of its chain.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// The most addresses of one subscription: as many as large providers take in one `eth_getLogs`.
+pub const ADDRESSES_MAX: usize = 1_000;
+/// The most values in one position of `topics`.
+pub const TOPIC_VALUES_MAX: usize = 1_000;
+/// The most confirmations: more than the recent blocks that are held for those who wait.
+pub const CONFIRMATIONS_MAX: u64 = 1_000;
 /// The longest version, in characters: the longest that people write is a tag with a commit's hash.
 pub const VERSION_CHARS_MAX: usize = 64;
 
@@ -88,34 +97,6 @@ pub struct CapabilityRequests {
     pub denied: Vec<Placed<String>>,
     /// `[capabilities.<name>]` of those that are required or optional, for the capability to read.
     pub settings: BTreeMap<String, Section>,
-}
-
-/// Events that a module gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Subscription {
-    /// Each block of a chain.
-    Block {
-        /// The chain.
-        chain_id: u64,
-    },
-}
-
-impl Subscription {
-    /// The chain that the events are of.
-    pub fn chain_id(&self) -> u64 {
-        match self {
-            Self::Block { chain_id } => *chain_id,
-        }
-    }
-}
-
-impl fmt::Display for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Block { chain_id } => write!(f, "blocks of {chain_id}"),
-        }
-    }
 }
 
 impl Manifest {

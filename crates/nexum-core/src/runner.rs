@@ -3,7 +3,9 @@
 //! Invariant: a module's events are handled one at a time, in the order of each chain's log. Invariant: nothing that one
 //! runner does or waits for holds up another.
 
+mod catch_up;
 mod feed;
+mod interest;
 mod status;
 
 use std::sync::Arc;
@@ -11,14 +13,16 @@ use std::time::Duration;
 
 use crate::bindings::nexum::host::types::{HostError, HostErrorKind};
 use crate::committer::{CommitError, Committer};
-use crate::event::{Advance, ChainId, EventId, EventKind, Handler, Position};
+use crate::event::{ChainId, Event, EventId, EventKind, Handler, Position, Topic};
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
-use crate::log::Entry;
-use crate::store::{Commit, Cursor, Cursors, ModuleId, StateStore, StoreError, Write};
+use crate::store::{Commit, Cursor, Cursors, ModuleId, Progress, StateStore, StoreError, Write};
+
+use feed::{Delivery, Next};
 
 pub(crate) use feed::Feed;
-pub use status::{ModuleStatus, Stage};
+pub(crate) use interest::Interest;
+pub use status::{ModuleStatus, Replaying, Stage};
 
 /// The first pause before a failed `init` is tried again; it doubles with each failure in a row.
 const RESTART_DELAY_MS: u64 = 200;
@@ -47,8 +51,17 @@ pub(crate) enum Dead {
     TooManyFailures { failures: u32, last: Failure },
     #[error("init failed: {0}")]
     Init(Failure),
-    #[error("block {position} of chain {chain_id} was reorganised away while the module was behind")]
-    Diverged { chain_id: ChainId, position: Position },
+    #[error(
+        "the module has handled block {known} of chain {topic}, which now has {canonical} in its place, and no block before \
+         it is known to both: remove the module's state to begin anew, or connect to a node of the chain that it followed"
+    )]
+    Diverged {
+        topic: Topic,
+        known: Position,
+        canonical: Position,
+    },
+    #[error("chain {chain_id} is lost: {reason}")]
+    ChainLost { chain_id: ChainId, reason: Arc<str> },
     #[error("its state cannot be committed")]
     Commit(#[source] CommitError),
     #[error("its state cannot be used")]
@@ -116,17 +129,42 @@ impl Runner {
         Ok(())
     }
 
-    /// Handles the next entry of the first feed that has one, and puts that feed last.
+    /// Handles what the first feed has that has something, and puts that feed last.
     async fn step(&mut self) -> Result<bool, Dead> {
         for index in 0..self.feeds.len() {
-            let Some(entry) = self.next_entry(index).await? else {
-                continue;
-            };
-            let chain_id = self.feeds[index].chain_id();
-            match entry {
-                Entry::Advance(advance) => self.deliver(chain_id, &advance).await?,
-                Entry::Revert(to) => self.revert(chain_id, to).await?,
+            let feed = &mut self.feeds[index];
+            let topic = feed.topic();
+            let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
+            let next = feed.next(last).await;
+            self.begin(index);
+            match next {
+                Next::Pending => continue,
+                Next::Block(delivery) => self.deliver(index, delivery).await?,
+                Next::Passed(position) => self.pass(index, position, EventKind::Block),
+                Next::Revert(to) => self.revert(topic, to).await?,
+                Next::Failed(error) => {
+                    tracing::warn!(
+                        target: "nexum::event",
+                        module = self.module.meta.name.as_str(),
+                        chain = topic.chain_id,
+                        error = &error as &(dyn std::error::Error + 'static),
+                        "cannot replay what the module missed; trying again"
+                    );
+                    self.pause(Duration::from_millis(RESTART_DELAY_MS)).await;
+                }
+                Next::Diverged { known, canonical } => {
+                    return Err(Dead::Diverged {
+                        topic,
+                        known,
+                        canonical,
+                    });
+                }
+                Next::Closed(reason) => {
+                    let chain_id = topic.chain_id;
+                    return Err(Dead::ChainLost { chain_id, reason });
+                }
             }
+            self.show(index);
             let handed_out = (index + 1) % self.feeds.len();
             self.feeds.rotate_left(handed_out);
             return Ok(true);
@@ -134,51 +172,91 @@ impl Runner {
         Ok(false)
     }
 
-    async fn next_entry(&mut self, index: usize) -> Result<Option<Entry>, Dead> {
+    /// Takes note of where the topic of a feed begins for this module, as soon as that is known.
+    fn begin(&mut self, index: usize) {
         let feed = &mut self.feeds[index];
-        let chain_id = feed.chain_id();
-        let cursor = self.cursors.get(chain_id);
-        match feed.next(cursor).await {
-            feed::Next::Entry(entry) => Ok(Some(entry)),
-            feed::Next::Pending => Ok(None),
-            feed::Next::Diverged(position) => Err(Dead::Diverged { chain_id, position }),
-            feed::Next::Failed(error) => {
-                tracing::warn!(
-                    target: "nexum::event",
-                    module = self.module.meta.name.as_str(),
-                    chain = chain_id,
-                    error = &error as &(dyn std::error::Error + 'static),
-                    "cannot replay what the module missed; trying again"
-                );
-                self.pause(Duration::from_millis(RESTART_DELAY_MS)).await;
-                Ok(None)
+        let topic = feed.topic();
+        if let (None, Some(live_from)) = (self.cursors.get(topic), feed.live_from()) {
+            let last = None;
+            self.cursors.set(Cursor { topic, live_from, last });
+        }
+    }
+
+    /// Has the module's status say how far it has come.
+    fn show(&self, index: usize) {
+        let feed = &self.feeds[index];
+        let last = self.cursors.get(feed.topic()).and_then(|cursor| cursor.last);
+        self.status
+            .set_replaying(feed.topic(), feed.catching_up().map(|up| up.range()));
+        feed.show_behind(last);
+    }
+
+    /// The events of one block, each a transaction of its own.
+    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<(), Dead> {
+        let Delivery {
+            block,
+            logs,
+            block_event,
+        } = delivery;
+        let topic = self.feeds[index].topic();
+        let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
+        let half_done = last.is_some_and(|last| last.position == block.position && last.done == EventKind::Logs);
+        if !logs.is_empty() && !half_done {
+            let done = if block_event { EventKind::Logs } else { EventKind::Block };
+            self.handle(index, block.position, EventKind::Logs, &Event::Logs(logs), done)
+                .await?;
+            if self.stopped_short(topic, block.position) {
+                return Ok(());
+            }
+        }
+        match block.block_event().filter(|_| block_event) {
+            Some(event) => {
+                let kind = EventKind::Block;
+                self.handle(index, block.position, kind, event, kind).await
+            }
+            None => {
+                self.pass(index, block.position, EventKind::Block);
+                Ok(())
             }
         }
     }
 
-    /// One event, one transaction.
-    async fn deliver(&mut self, chain_id: ChainId, advance: &Advance) -> Result<(), Dead> {
-        let position = advance.position;
+    /// Whether the module was stopped before it had handled anything of this block.
+    fn stopped_short(&self, topic: Topic, position: Position) -> bool {
+        let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
+        self.status.is_stopping() && last.is_none_or(|last| last.position != position)
+    }
+
+    /// One event, one transaction. Afterwards the topic's cursor is at `done`.
+    async fn handle(
+        &mut self,
+        index: usize,
+        position: Position,
+        kind: EventKind,
+        event: &Event,
+        done: EventKind,
+    ) -> Result<(), Dead> {
+        let topic = self.feeds[index].topic();
         let id = EventId {
-            chain_id,
+            chain_id: topic.chain_id,
             position,
-            kind: EventKind::Block,
+            kind,
         };
         self.ensure_instance().await?;
         let Some(instance) = &mut self.instance else {
             return Ok(());
         };
-        let result = instance.on_event(id, advance.block_event()).await;
+        let result = instance.on_event(id, event).await;
         self.status.set_memory(instance.memory_bytes());
         match result {
-            Ok(writes) if writes.is_empty() => self.pass(chain_id, position),
+            Ok(writes) if writes.is_empty() => self.pass(index, position, done),
             Ok(writes) => {
                 let mut after = self.cursors.clone();
-                after.set(chain_id, position);
-                self.commit(writes, after, Some(Cursor { chain_id, position })).await?;
+                after.set(self.cursor(index, position, done));
+                self.commit(writes, after, Some((topic, position))).await?;
             }
             Err(failure) => {
-                self.pass(chain_id, position);
+                self.pass(index, position, done);
                 return self.failed(Handler::OnEvent(id), failure);
             }
         }
@@ -188,39 +266,47 @@ impl Runner {
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
             event = %id,
-            chain = chain_id,
+            chain = topic.chain_id,
             block = position.number,
             "event handled"
         );
         Ok(())
     }
 
-    /// Moves a chain's cursor over an event that wrote nothing: it is committed with the next one that does.
-    fn pass(&mut self, chain_id: ChainId, position: Position) {
-        self.cursors.set(chain_id, position);
+    fn cursor(&self, index: usize, position: Position, done: EventKind) -> Cursor {
+        let topic = self.feeds[index].topic();
+        Cursor {
+            topic,
+            live_from: self
+                .cursors
+                .get(topic)
+                .map_or(position.number, |cursor| cursor.live_from),
+            last: Some(Progress { position, done }),
+        }
+    }
+
+    /// Moves a topic's cursor over what wrote nothing: it is committed with the next event that does.
+    fn pass(&mut self, index: usize, position: Position, done: EventKind) {
+        self.cursors.set(self.cursor(index, position, done));
         self.cursors_moved = true;
     }
 
     /// The blocks after `to` never happened: what they did is undone, and forgotten.
-    async fn revert(&mut self, chain_id: ChainId, to: Position) -> Result<(), Dead> {
-        let reached = self
-            .cursors
-            .get(chain_id)
-            .is_some_and(|position| position.number > to.number);
-        if !reached {
+    async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), Dead> {
+        let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
+        if last.is_none_or(|last| last.position.number <= to.number) {
             return Ok(());
         }
         self.instance = None;
         let (store, id, current) = (self.store.clone(), self.id, self.cursors.clone());
-        let reverted =
-            tokio::task::spawn_blocking(move || store.revert(id, &current, Cursor { chain_id, position: to }));
+        let reverted = tokio::task::spawn_blocking(move || store.revert(id, &current, topic, to));
         let reverted = reverted
             .await
             .unwrap_or_else(|panic| Err(StoreError::Backend(panic.into())));
         let cursors = reverted.map_err(Dead::Store)?;
         for feed in &mut self.feeds {
-            // Events of other chains that came after the first undone one are delivered again.
-            if feed.chain_id() != chain_id && cursors.get(feed.chain_id()) != self.cursors.get(feed.chain_id()) {
+            // Events of other topics that came after the first undone one are delivered again.
+            if feed.topic() != topic && cursors.get(feed.topic()) != self.cursors.get(feed.topic()) {
                 feed.resume();
             }
         }
@@ -229,7 +315,7 @@ impl Runner {
         tracing::info!(
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
-            chain = chain_id,
+            chain = topic.chain_id,
             block = to.number,
             "reverted after a reorganisation"
         );
@@ -276,14 +362,19 @@ impl Runner {
         Ok(())
     }
 
-    async fn commit(&mut self, writes: Vec<Write>, after: Cursors, undo: Option<Cursor>) -> Result<(), Dead> {
+    async fn commit(
+        &mut self,
+        writes: Vec<Write>,
+        after: Cursors,
+        event: Option<(Topic, Position)>,
+    ) -> Result<(), Dead> {
         let before = std::mem::replace(&mut self.cursors, after.clone());
         let commit = Commit {
             module: self.id,
             writes,
             before,
             after,
-            undo,
+            event,
         };
         self.committer.commit(commit).await.map_err(Dead::Commit)?;
         self.cursors_moved = false;

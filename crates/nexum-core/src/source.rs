@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxError;
-use crate::event::{Advance, ChainId};
+use crate::event::{Advance, BlockHash, ChainId, Finality, Position, Topic};
+use crate::filter::LogFilter;
 use crate::log::EventLog;
 
 /// Follows one chain.
 ///
-/// The supervisor calls [`follow`](Self::follow) once; runners call [`replay`](Self::replay) when they have fallen behind
-/// the log, any number of them at a time.
+/// The supervisor calls [`ready`](Self::ready) and then [`follow`](Self::follow), once; runners call
+/// [`replay`](Self::replay) when they have fallen behind the log, any number of them at a time.
 #[async_trait]
 pub trait EventSource: Send + Sync + Debug + 'static {
     /// The chain that it follows.
@@ -23,21 +24,111 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     /// What an operator should read of where it comes from, such as an endpoint's scheme and host. Must hold no secret.
     fn describe(&self) -> String;
 
-    /// Appends what the chain does to `log` until `stop`, in order: each [`Advance`] has the log's head as its parent, or
-    /// a revert to its parent comes first. Must get over any outage by itself, and fill the gap that it left.
+    /// Returns when the chain can be read. Awaited before anything is started, for chains without which a module cannot
+    /// be; must end within a bound of its own.
     ///
     /// # Errors
     ///
-    /// Only what waiting cannot mend, such as an endpoint of another chain.
-    async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError>;
+    /// When that takes too long; it says what was tried.
+    async fn ready(&self) -> Result<(), SourceError>;
 
-    /// Reads the canonical blocks with these numbers, oldest first. May answer fewer than asked, from the start of the
-    /// range, but not none.
+    /// Appends what the chain does to its logs until `stop`, in order: each [`Advance`] has the log's head as its parent, or
+    /// a revert to its parent comes first, and it has every log that one of [`ChainLogs::filters`] matches. Must get over any
+    /// outage by itself, and fill the gap that it left.
+    ///
+    /// # Errors
+    ///
+    /// Only what waiting cannot mend, such as a reorganisation deeper than is believed.
+    async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError>;
+
+    /// Reads a part of the canonical chain, oldest first. May answer less than was asked, from the start of the range, but not
+    /// nothing. All that it answers is of one chain.
     ///
     /// # Errors
     ///
     /// When the chain cannot be read now; the caller tries again later.
-    async fn replay(&self, numbers: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError>;
+    async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError>;
+}
+
+/// What a runner that is behind asks of a source.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The blocks to read. Not empty, and none of them is above the log's head.
+    pub numbers: RangeInclusive<u64>,
+    /// Whether every block is wanted, or only those with logs that match.
+    pub blocks: bool,
+    /// The logs that are wanted: those that one of these matches. None: no logs.
+    pub filters: Arc<[LogFilter]>,
+}
+
+/// A part of a chain.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The hash of the block before the first that was asked for.
+    pub parent_hash: BlockHash,
+    /// The blocks that were wanted, with at least the logs that were.
+    pub blocks: Vec<Arc<Advance>>,
+    /// The last block that was read, wanted or not.
+    pub through: Position,
+}
+
+/// The logs of one chain that somebody reads: one for each finality that a module asked for.
+#[derive(Clone, Debug)]
+pub struct ChainLogs {
+    chain_id: ChainId,
+    logs: Vec<Arc<EventLog>>,
+}
+
+impl ChainLogs {
+    /// No logs: nobody follows the chain.
+    pub fn new(chain_id: ChainId) -> Self {
+        Self {
+            chain_id,
+            logs: Vec::new(),
+        }
+    }
+
+    /// The log of this finality, which is made if it is not there.
+    pub fn open(&mut self, finality: Finality) -> Arc<EventLog> {
+        if let Some(log) = self.get(finality) {
+            return log.clone();
+        }
+        let topic = Topic {
+            chain_id: self.chain_id,
+            finality,
+        };
+        let log = Arc::new(EventLog::new(topic));
+        self.logs.push(log.clone());
+        log
+    }
+
+    /// The log of this finality, if somebody reads it.
+    pub fn get(&self, finality: Finality) -> Option<&Arc<EventLog>> {
+        self.logs.iter().find(|log| log.topic().finality == finality)
+    }
+
+    /// The chain.
+    pub fn chain_id(&self) -> ChainId {
+        self.chain_id
+    }
+
+    /// Every log, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<EventLog>> {
+        self.logs.iter()
+    }
+
+    /// Whether nobody follows the chain.
+    pub fn is_empty(&self) -> bool {
+        self.logs.is_empty()
+    }
+
+    /// Every filter of everyone who reads one of the logs, each once.
+    pub fn filters(&self) -> Vec<LogFilter> {
+        let mut filters: Vec<_> = self.logs.iter().flat_map(|log| log.filters()).collect();
+        filters.sort_unstable();
+        filters.dedup();
+        filters
+    }
 }
 
 /// Why a source cannot go on.
@@ -61,6 +152,14 @@ impl SourceError {
             chain_id,
             reason: reason.into(),
             source: None,
+        }
+    }
+
+    /// An error with what it came from.
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self
         }
     }
 }

@@ -5,7 +5,7 @@ mod memory;
 use std::fmt::Debug;
 
 use crate::BoxError;
-use crate::event::{ChainId, Position};
+use crate::event::{EventKind, Position, Topic};
 use crate::names::ModuleName;
 
 pub use memory::MemoryStore;
@@ -14,39 +14,70 @@ pub use memory::MemoryStore;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleId(pub u32);
 
-/// How far a module has come in one chain.
+/// How far a module has come in one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The chain.
-    pub chain_id: ChainId,
-    /// The last block whose event the module has handled.
-    pub position: Position,
+    /// The topic.
+    pub topic: Topic,
+    /// The block with which subscriptions begin that name none: the first that the chain grew by when the module was first
+    /// started.
+    pub live_from: u64,
+    /// The last event that the module has handled, or passed over; none before the first.
+    pub last: Option<Progress>,
 }
 
-/// One cursor for each chain that a module has seen a block of; few, so a list.
+/// An event of a topic, as the last that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Its block.
+    pub position: Position,
+    /// Which of the block's events it is; after [`EventKind::Block`] the block is done.
+    pub done: EventKind,
+}
+
+/// One cursor for each topic that a module has begun with; few, so a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursors(Vec<Cursor>);
 
 impl Cursors {
-    /// The cursor of a chain.
-    pub fn get(&self, chain_id: ChainId) -> Option<Position> {
-        self.0
-            .iter()
-            .find(|cursor| cursor.chain_id == chain_id)
-            .map(|cursor| cursor.position)
+    /// The cursor of a topic.
+    pub fn get(&self, topic: Topic) -> Option<Cursor> {
+        self.iter().find(|cursor| cursor.topic == topic)
     }
 
-    /// Moves a chain's cursor, forwards or back.
-    pub fn set(&mut self, chain_id: ChainId, position: Position) {
-        match self.0.iter_mut().find(|cursor| cursor.chain_id == chain_id) {
-            Some(cursor) => cursor.position = position,
-            None => self.0.push(Cursor { chain_id, position }),
+    /// Moves the cursor of its topic, forwards or back.
+    pub fn set(&mut self, new: Cursor) {
+        match self.0.iter_mut().find(|cursor| cursor.topic == new.topic) {
+            Some(cursor) => *cursor = new,
+            None => self.0.push(new),
         }
     }
 
     /// Every cursor, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Cursor> + '_ {
         self.0.iter().copied()
+    }
+
+    /// These cursors after a revert of `topic` to the block `to`, where `current` are the cursors that the revert found:
+    /// the topic is not beyond `to`, and no topic that was begun is forgotten.
+    #[must_use]
+    pub fn reverted(mut self, current: &Self, topic: Topic, to: Position) -> Self {
+        for cursor in current.iter() {
+            if self.get(cursor.topic).is_none() {
+                self.set(Cursor { last: None, ..cursor });
+            }
+        }
+        if let Some(cursor) = self
+            .get(topic)
+            .filter(|cursor| cursor.last.is_none_or(|last| last.position.number > to.number))
+        {
+            let last = Some(Progress {
+                position: to,
+                done: EventKind::Block,
+            });
+            self.set(Cursor { last, ..cursor });
+        }
+        self
     }
 }
 
@@ -64,8 +95,8 @@ pub struct Commit {
     pub before: Cursors,
     /// Every cursor after it.
     pub after: Cursors,
-    /// The event's place, if it is one; an `init`, or cursors alone, has none and is not undone.
-    pub undo: Option<Cursor>,
+    /// The event, if it is one; an `init`, or cursors alone, is none and is not undone.
+    pub event: Option<(Topic, Position)>,
 }
 
 /// Where modules' state lives.
@@ -100,14 +131,14 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     /// When the store cannot be written. Then none of the commits has happened.
     fn commit(&self, commits: &[Commit]) -> Result<(), StoreError>;
 
-    /// Takes back the module's events from the first one that `to.chain_id` no longer has, those of other chains after it
-    /// too, and sets the chain's cursor back to `to` if it is further. Returns the cursors from which to go on. All of it
-    /// happens or nothing.
+    /// Takes back the module's events from the first one of `topic` that is beyond the block `to`, those of other topics after
+    /// it too. Returns the cursors from which to go on: those before the first event taken back, as
+    /// [`Cursors::reverted`] says. All of it happens or nothing.
     ///
     /// # Errors
     ///
     /// When the undo records do not reach back so far, or the store cannot be written.
-    fn revert(&self, module: ModuleId, current: &Cursors, to: Cursor) -> Result<Cursors, StoreError>;
+    fn revert(&self, module: ModuleId, current: &Cursors, topic: Topic, to: Position) -> Result<Cursors, StoreError>;
 }
 
 /// A consistent view of one module's keys and values.
@@ -132,12 +163,12 @@ pub trait Snapshot: Send + Sync + Debug {
 #[non_exhaustive]
 pub enum StoreError {
     /// The reorg is deeper than the undo records that are kept.
-    #[error("the undo records of chain {chain_id} do not reach back to block {number}")]
+    #[error("the undo records of chain {topic} do not reach back to block {to}")]
     TooDeep {
-        /// The chain.
-        chain_id: ChainId,
+        /// The topic.
+        topic: Topic,
         /// The block to go back to.
-        number: u64,
+        to: Position,
     },
     /// The back-end failed.
     #[error("the state store failed")]

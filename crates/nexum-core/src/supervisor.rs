@@ -2,18 +2,18 @@
 //!
 //! Invariant: whatever one module or one chain does, the others go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::Committer;
-use crate::event::ChainId;
+use crate::event::{ChainId, Topic};
 use crate::loader::Module;
-use crate::log::EventLog;
-use crate::runner::{Feed, ModuleStatus, Runner, Stage};
-use crate::source::{EventSource, SourceError};
+use crate::names::ModuleName;
+use crate::runner::{Feed, Interest, ModuleStatus, Runner, Stage};
+use crate::source::{ChainLogs, EventSource, SourceError};
 use crate::store::{StateStore, StoreError};
 
 /// Modules and the chains that they hear of, ready to run.
@@ -33,6 +33,15 @@ pub enum StartError {
     NoSource {
         /// The chain.
         chain_id: ChainId,
+    },
+    /// A chain that a module cannot be without cannot be read.
+    #[error("chain {}, which the module {module} requires, cannot be read", error.chain_id)]
+    NotReady {
+        /// The module.
+        module: ModuleName,
+        /// What is wrong with the chain.
+        #[source]
+        error: SourceError,
     },
     /// The state of a module cannot be read.
     #[error("the state store cannot be used")]
@@ -74,16 +83,27 @@ impl Supervisor {
         status
     }
 
-    /// Runs until `stop`, or until no module or no chain is left. Then the events in hand have been finished, each within
-    /// its deadline.
+    /// Waits for the chains that a module cannot be without, and then runs until `stop`, or until no module or no chain is
+    /// left. Then the events in hand have been finished, each within its deadline.
     ///
     /// # Errors
     ///
     /// When it cannot start; then nothing has run.
     pub async fn run(self, stop: CancellationToken) -> Result<Report, StartError> {
-        let (committer, commits) = Committer::new(self.store.clone());
         let logs = self.logs()?;
+        let (committer, commits) = Committer::new(self.store.clone());
         let statuses: Vec<_> = self.modules.iter().map(|(_, status)| status.clone()).collect();
+        tokio::select! {
+            ready = self.ready() => ready?,
+            () = stop.cancelled() => return Ok(Report { modules: statuses, lost_chains: Vec::new(), stopped: true }),
+        }
+        let follows_none = |(module, _): &&(Module, _)| module.subscriptions.is_empty();
+        let idle: Vec<_> = self
+            .modules
+            .iter()
+            .filter(follows_none)
+            .map(|(_, status)| status.clone())
+            .collect();
         let mut runners = Vec::new();
         for (module, status) in self.modules {
             runners.push(
@@ -97,16 +117,15 @@ impl Supervisor {
             .into_iter()
             .for_each(|runner| drop(tasks.runners.spawn(runner.run())));
         let sources_stop = stop.child_token();
-        for (chain_id, log) in logs {
+        for (chain_id, logs) in logs {
             if let Some(source) = self.sources.get(&chain_id).cloned() {
-                let stop = sources_stop.clone();
-                tasks.sources.spawn(async move { source.follow(&log, &stop).await });
+                tasks.sources.spawn(follow(source, logs, sources_stop.clone()));
             }
         }
-        let lost_chains = tasks.watch(&stop, &statuses).await;
+        let mut lost_chains = tasks.watch(&stop, &statuses, &idle).await;
         let stopped = stop.is_cancelled();
         sources_stop.cancel();
-        tasks.finish(&statuses).await;
+        lost_chains.extend(tasks.finish(&statuses).await);
         Ok(Report {
             modules: statuses,
             lost_chains,
@@ -114,18 +133,48 @@ impl Supervisor {
         })
     }
 
-    /// One log for each chain that a module subscribes to.
-    fn logs(&self) -> Result<BTreeMap<ChainId, Arc<EventLog>>, StartError> {
-        let subscriptions = self.modules.iter().flat_map(|(module, _)| &module.subscriptions);
-        subscriptions
-            .map(|subscription| {
-                let chain_id = subscription.chain_id();
-                match self.sources.contains_key(&chain_id) {
-                    true => Ok((chain_id, Arc::new(EventLog::new(chain_id)))),
-                    false => Err(StartError::NoSource { chain_id }),
-                }
-            })
-            .collect()
+    /// The logs of each chain that a module follows, or cannot be without.
+    fn logs(&self) -> Result<BTreeMap<ChainId, ChainLogs>, StartError> {
+        let mut chains = BTreeMap::new();
+        for (module, _) in &self.modules {
+            for chain_id in &module.required_chains {
+                chains.entry(*chain_id).or_insert_with(|| ChainLogs::new(*chain_id));
+            }
+            for subscription in &module.subscriptions {
+                let Topic { chain_id, finality } = subscription.topic();
+                let logs = chains.entry(chain_id).or_insert_with(|| ChainLogs::new(chain_id));
+                logs.open(finality);
+            }
+        }
+        match chains.keys().find(|chain_id| !self.sources.contains_key(chain_id)) {
+            Some(&chain_id) => Err(StartError::NoSource { chain_id }),
+            None => Ok(chains),
+        }
+    }
+
+    /// Waits for every chain that a module cannot be without, at the same time.
+    async fn ready(&self) -> Result<(), StartError> {
+        let mut required = BTreeMap::new();
+        for (module, _) in &self.modules {
+            for chain_id in &module.required_chains {
+                required.entry(*chain_id).or_insert(&module.meta.name);
+            }
+        }
+        let mut waiting = JoinSet::new();
+        for (chain_id, module) in required {
+            if let Some(source) = self.sources.get(&chain_id).cloned() {
+                let module = module.clone();
+                waiting.spawn(async move {
+                    let ready = source.ready().await;
+                    ready.map_err(|error| StartError::NotReady { module, error })
+                });
+            }
+        }
+        while let Some(ready) = waiting.join_next().await {
+            // A source that panics here is named when it is followed.
+            ready.unwrap_or(Ok(()))?;
+        }
+        Ok(())
     }
 }
 
@@ -134,19 +183,35 @@ fn runner(
     status: Arc<ModuleStatus>,
     store: &Arc<dyn StateStore>,
     committer: &Committer,
-    logs: &BTreeMap<ChainId, Arc<EventLog>>,
+    logs: &BTreeMap<ChainId, ChainLogs>,
     sources: &BTreeMap<ChainId, Arc<dyn EventSource>>,
 ) -> Result<Runner, StoreError> {
-    let chains: std::collections::BTreeSet<_> = module.subscriptions.iter().map(|one| one.chain_id()).collect();
+    let topics: BTreeSet<Topic> = module.subscriptions.iter().map(|one| one.topic()).collect();
     let cursors = store.cursors(store.intern(&module.meta.name)?)?;
     let mut feeds = Vec::new();
-    for chain_id in chains {
-        if let (Some(log), Some(source)) = (logs.get(&chain_id), sources.get(&chain_id)) {
-            log.wake(status.wake.clone());
-            feeds.push(Feed::new(log.clone(), source.clone(), cursors.get(chain_id)));
+    for topic in topics {
+        let log = logs.get(&topic.chain_id).and_then(|logs| logs.get(topic.finality));
+        if let (Some(log), Some(source)) = (log, sources.get(&topic.chain_id)) {
+            let interest = Interest::of(&module.subscriptions, topic);
+            let cursor = cursors.get(topic);
+            feeds.push(Feed::new(log.clone(), source.clone(), interest, cursor, &status));
         }
     }
     Runner::new(module, store.clone(), committer.clone(), feeds, status)
+}
+
+/// Follows a chain, and tells those who read it when that has come to an end.
+async fn follow(source: Arc<dyn EventSource>, logs: ChainLogs, stop: CancellationToken) -> Result<(), SourceError> {
+    let followed = source.follow(&logs, &stop).await;
+    if let Err(error) = &followed {
+        let causes = std::iter::successors(
+            error.source.as_deref().map(|cause| cause as &dyn std::error::Error),
+            |error| error.source(),
+        );
+        let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
+        logs.iter().for_each(|log| log.close(&reason));
+    }
+    followed
 }
 
 #[derive(Default)]
@@ -158,7 +223,13 @@ struct Tasks {
 
 impl Tasks {
     /// Returns when told to stop, or when there is nothing left to do.
-    async fn watch(&mut self, stop: &CancellationToken, statuses: &[Arc<ModuleStatus>]) -> Vec<SourceError> {
+    /// The modules in `idle` follow no chain.
+    async fn watch(
+        &mut self,
+        stop: &CancellationToken,
+        statuses: &[Arc<ModuleStatus>],
+        idle: &[Arc<ModuleStatus>],
+    ) -> Vec<SourceError> {
         let mut lost = Vec::new();
         loop {
             tokio::select! {
@@ -184,21 +255,27 @@ impl Tasks {
                         Some(Err(panic)) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                         Some(Ok(Ok(()))) | None => {}
                     }
+                    // Modules that follow a lost chain end by themselves, when they have handled what they had of it.
                     if self.sources.is_empty() {
                         tracing::error!("no chain is left");
-                        return lost;
+                        idle.iter().for_each(|status| status.stop());
                     }
                 }
             }
         }
     }
 
-    async fn finish(mut self, statuses: &[Arc<ModuleStatus>]) {
+    /// Returns the chains that were lost in the last moment.
+    async fn finish(mut self, statuses: &[Arc<ModuleStatus>]) -> Vec<SourceError> {
         statuses.iter().for_each(|status| status.stop());
         while self.runners.join_next().await.is_some() {}
-        while self.sources.join_next().await.is_some() {}
+        let mut lost = Vec::new();
+        while let Some(ended) = self.sources.join_next().await {
+            lost.extend(ended.ok().and_then(Result::err));
+        }
         // The last runner took the last handle of the committer with it.
         while self.committer.join_next().await.is_some() {}
+        lost
     }
 }
 

@@ -18,7 +18,7 @@ use crate::endpoints::Endpoints;
 use crate::error::RequestError;
 use crate::pin::Pin;
 use crate::requests::ChainRequests;
-use crate::source::BlockSource;
+use crate::source::ChainSource;
 
 /// The chains that an operator has configured. Clones share their endpoints.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
 struct ConfiguredChain {
     endpoints: Arc<Endpoints>,
     requests: ChainRequests,
-    source: Arc<BlockSource>,
+    source: Arc<ChainSource>,
 }
 
 impl Chains {
@@ -56,7 +56,7 @@ impl Chains {
             let endpoints = Arc::new(Endpoints::new(&config));
             let configured = ConfiguredChain {
                 requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
-                source: Arc::new(BlockSource::new(&config, Arc::clone(&endpoints))),
+                source: Arc::new(ChainSource::new(&config, Arc::clone(&endpoints))),
                 endpoints,
             };
             (config.chain_id, configured)

@@ -54,8 +54,8 @@ pub const RETRIES_RANGE: RangeInclusive<u64> = 0..=10;
 /// deeper one is another chain, or an endpoint that is not to be believed.
 pub const REORG_DEPTH_MAX: u64 = 128;
 
-/// What `reorg_depth_max` may be: deeper ones have to be walked back block by block.
-pub const REORG_DEPTH_MAX_RANGE: RangeInclusive<u64> = 1..=10_000;
+/// What `reorg_depth_max` may be: as many blocks as a log remembers.
+pub const REORG_DEPTH_MAX_RANGE: RangeInclusive<u64> = 1..=1_000;
 
 /// After how long without a new head a chain counts as stalled, unless the operator says otherwise: fifteen slots of Ethereum,
 /// whose endpoints have never been empty so long while the chain went on, and ten polls and more on every other chain.

@@ -28,7 +28,7 @@ use self::connection::Connection;
 pub(crate) use self::health::{Health, RETRY_AFTER_MAX, Signal, Standing};
 use self::limit::RateLimit;
 use crate::config::{ChainConfig, EndpointConfig};
-use crate::endpoint_url::{Address, EndpointUrl};
+use crate::endpoint_url::Address;
 use crate::error::{AnswerKind, RequestError};
 use crate::metrics::EndpointMetrics;
 
@@ -119,11 +119,6 @@ impl Endpoint {
     /// Whether it announces heads by itself.
     pub fn supports_push(&self) -> bool {
         self.supports_push
-    }
-
-    /// Shows scheme and host only.
-    pub(crate) fn url(&self) -> &EndpointUrl {
-        self.connector.url()
     }
 
     pub(crate) fn index(&self) -> usize {

@@ -3,7 +3,8 @@
 //! # How data flows
 //!
 //! [`Chains`] is made once from the `[chains.<id>]` tables of `engine.toml`. Each chain has one pool of [`Endpoints`], which two
-//! share: the capability [`Chain`] carries modules' requests to it, and [`BlockSource`] follows heads into the core's event log.
+//! share: the capability [`Chain`] carries modules' requests to it, and [`ChainSource`] follows heads, and the logs of each block,
+//! into the core's event logs.
 //! A connection is made at the first use, and made anew by whoever needs it after it has died.
 //!
 //! A module's request is checked (`requests`), pinned to its event's block if its manifest says so ([`pin`]), shared with an
@@ -47,6 +48,8 @@
 //! - What a module asks cannot put an endpoint to rest for others: an answer with an error is an answer.
 //! - Nothing is taken from an endpoint before it has said the configured chain id: for each connection over ws and ipc; over
 //!   http, where connections do not show, at the first request and after each outage.
+//! - No block is appended to a log before all of its logs that somebody wants are known: a request that fails is asked again, and
+//!   nothing passes it.
 
 /// Log targets of the libraries below, as prefixes, which whoever sets up logging must turn off whatever level an operator asks
 /// for: at `trace` they show whole requests, address and credentials included, and what an endpoint echoes of them, and at
@@ -71,7 +74,7 @@ pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
 pub use headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
 pub use reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
 pub use requests::{BATCH_REQUESTS_MAX, METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
-pub use source::BlockSource;
+pub use source::ChainSource;
 
 pub mod config;
 pub mod methods;

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use nexum_core::event::ChainId;
 
 use crate::error::{AnswerKind, RequestError};
@@ -38,6 +40,28 @@ pub const SHARED: &str = "nexum_chain_requests_shared_total";
 /// Counter: modules' pinned reads that were answered from the cache. Label: [`CHAIN`].
 pub const PINNED_HITS: &str = "nexum_chain_pinned_hits_total";
 
+/// Gauge: the number of the newest block that was followed. Label: [`CHAIN`].
+pub const HEAD_NUMBER: &str = "nexum_chain_head_number";
+
+/// Gauge, seconds since the Unix epoch: the timestamp of that block; the time since then is the head's age. Label: [`CHAIN`].
+pub const HEAD_TIMESTAMP_SECONDS: &str = "nexum_chain_head_timestamp_seconds";
+
+/// Counter: times that an endpoint had no new head for `head_stall_seconds`. Label: [`CHAIN`].
+pub const STALLS: &str = "nexum_chain_stalls_total";
+
+/// Histogram, blocks: how many blocks a reorganisation took back; its count is the number of reorganisations. Label:
+/// [`CHAIN`].
+pub const REORG_DEPTH_BLOCKS: &str = "nexum_chain_reorg_depth_blocks";
+
+/// Counter: blocks whose logs were not asked for, because the header's bloom rules them out. Label: [`CHAIN`].
+pub const LOG_FETCHES_SAVED: &str = "nexum_chain_log_fetches_saved_total";
+
+/// Counter: answers about logs that were found to be false. Label: [`CHAIN`].
+pub const VERIFICATION_FAILURES: &str = "nexum_chain_verification_failures_total";
+
+/// Counter: answers without logs of which nobody could say whether they are true. Label: [`CHAIN`].
+pub const UNVERIFIED: &str = "nexum_chain_unverified_total";
+
 /// Label: the chain id, in decimal.
 pub const CHAIN: &str = "chain";
 
@@ -64,6 +88,17 @@ pub fn describe() {
     describe_counter!(RECONNECTS, "connections made after the first one");
     describe_counter!(SHARED, "requests not sent because an equal one was in flight");
     describe_counter!(PINNED_HITS, "pinned reads answered from the cache");
+    describe_gauge!(HEAD_NUMBER, "number of the newest block followed");
+    describe_gauge!(
+        HEAD_TIMESTAMP_SECONDS,
+        Unit::Seconds,
+        "timestamp of the newest block followed"
+    );
+    describe_counter!(STALLS, "times that an endpoint had no new head for too long");
+    describe_histogram!(REORG_DEPTH_BLOCKS, "blocks that reorganisations took back");
+    describe_counter!(LOG_FETCHES_SAVED, "blocks whose bloom rules out every wanted log");
+    describe_counter!(VERIFICATION_FAILURES, "answers about logs that were false");
+    describe_counter!(UNVERIFIED, "answers without logs that could not be verified");
 }
 
 /// What a method is about: a small set, because modules may name any method.
@@ -281,5 +316,37 @@ impl ChainMetrics {
 impl std::fmt::Debug for ChainMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ChainMetrics")
+    }
+}
+
+/// The handles of one chain's source.
+pub(crate) struct SourceMetrics {
+    pub(crate) head_number: Gauge,
+    pub(crate) head_timestamp_seconds: Gauge,
+    pub(crate) stalls: Counter,
+    pub(crate) reorg_depth_blocks: Histogram,
+    pub(crate) log_fetches_saved: Counter,
+    pub(crate) verification_failures: Counter,
+    pub(crate) unverified: Counter,
+}
+
+impl SourceMetrics {
+    pub(crate) fn new(chain_id: ChainId) -> Self {
+        let chain = chain_id.to_string();
+        Self {
+            head_number: gauge!(HEAD_NUMBER, CHAIN => chain.clone()),
+            head_timestamp_seconds: gauge!(HEAD_TIMESTAMP_SECONDS, CHAIN => chain.clone()),
+            stalls: counter!(STALLS, CHAIN => chain.clone()),
+            reorg_depth_blocks: histogram!(REORG_DEPTH_BLOCKS, CHAIN => chain.clone()),
+            log_fetches_saved: counter!(LOG_FETCHES_SAVED, CHAIN => chain.clone()),
+            verification_failures: counter!(VERIFICATION_FAILURES, CHAIN => chain.clone()),
+            unverified: counter!(UNVERIFIED, CHAIN => chain),
+        }
+    }
+}
+
+impl std::fmt::Debug for SourceMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SourceMetrics")
     }
 }

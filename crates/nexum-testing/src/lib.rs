@@ -5,6 +5,7 @@
 //!   show.
 //! - [`Anvil`]: a real local node.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
+//! - [`TestStore`]: the local store as modules see it, over whatever store the host has.
 //! - [`Records`]: what was logged.
 //! - [`guests`]: the built guests of `modules/`.
 //! - [`bench`](mod@bench): figures of the benches, beside their bare part.
@@ -26,12 +27,14 @@ pub use clock::FakeClock;
 pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};
+pub use store::{TestStore, journal};
 
 mod anvil;
 mod clock;
 mod node;
 mod records;
 mod source;
+mod store;
 
 /// The chain id of [`Node`] and [`Anvil`] unless a test asks for another: Sepolia's, one that the CoW libraries know.
 pub const TEST_CHAIN_ID: u64 = 11_155_111;

@@ -1,12 +1,11 @@
 //! A chain that a test grows and reorganises by hand.
 
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use nexum_core::event::{Advance, BlockHash, ChainId, Position};
+use nexum_core::event::{Advance, BlockHash, ChainId, Finality, Log, Position};
 use nexum_core::log::EventLog;
-use nexum_core::source::{EventSource, SourceError};
+use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -69,17 +68,23 @@ impl ScriptedSource {
         }
     }
 
-    /// Adds this many blocks.
+    /// Adds this many blocks without logs.
     pub fn mine(&self, count: usize) {
+        (0..count).for_each(|_| self.mine_with(Vec::new()));
+    }
+
+    /// Adds a block with these logs.
+    pub fn mine_with(&self, logs: Vec<Log>) {
         let mut chain = self.chain();
-        for _ in 0..count {
+        {
             let number = chain.blocks.len() as u64;
             let parent_hash = chain.blocks.last().map_or([0; 32], |block| block.position.hash);
             let position = Position {
                 number,
                 hash: hash(chain.forks, number),
             };
-            let block = Advance::new(self.chain_id, position, parent_hash, GENESIS_MS + number * 12_000);
+            let timestamp_ms = GENESIS_MS + number * 12_000;
+            let block = Advance::with_logs(self.chain_id, position, parent_hash, timestamp_ms, logs);
             chain.blocks.push(block.clone());
             chain.steps.push_back(Step::Advance(block));
         }
@@ -130,13 +135,14 @@ impl EventSource for ScriptedSource {
         "a script".to_owned()
     }
 
-    async fn follow(&self, log: &EventLog, stop: &CancellationToken) -> Result<(), SourceError> {
+    async fn ready(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
         loop {
             while let Some(step) = { self.chain().steps.pop_front() } {
-                match step {
-                    Step::Advance(block) => log.append(block),
-                    Step::Revert(to) => log.revert(to),
-                }
+                logs.iter().for_each(|log| self.take(log, &step));
             }
             if let Some(reason) = self.chain().failure.take() {
                 return Err(SourceError::new(self.chain_id, reason));
@@ -148,14 +154,48 @@ impl EventSource for ScriptedSource {
         }
     }
 
-    async fn replay(&self, numbers: RangeInclusive<u64>) -> Result<Vec<Arc<Advance>>, SourceError> {
+    async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError> {
         let chain = self.chain();
-        Ok(chain
-            .blocks
-            .iter()
-            .filter(|block| numbers.contains(&block.position.number))
-            .cloned()
-            .collect())
+        let number = |block: &&Arc<Advance>| wanted.numbers.contains(&block.position.number);
+        let blocks: Vec<_> = chain.blocks.iter().filter(number).cloned().collect();
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+            return Err(SourceError::new(self.chain_id, "the script has no such block"));
+        };
+        let matches = |log: &Log| wanted.filters.iter().any(|filter| filter.matches(log));
+        Ok(Replayed {
+            parent_hash: first.parent_hash,
+            through: last.position,
+            blocks: blocks
+                .iter()
+                .filter(|block| wanted.blocks || block.logs.iter().any(matches))
+                .cloned()
+                .collect(),
+        })
+    }
+}
+
+impl ScriptedSource {
+    /// Tells one log of a step, as far as it is settled enough: safe and finalized are as good as latest here.
+    fn take(&self, log: &EventLog, step: &Step) {
+        let depth = match log.topic().finality {
+            Finality::Confirmations(count) => count.get(),
+            Finality::Latest | Finality::Safe | Finality::Finalized => 0,
+        };
+        match step {
+            Step::Advance(block) if depth == 0 => log.append(block.clone()),
+            Step::Advance(block) => {
+                let settled = block.position.number.checked_sub(depth);
+                let chain = self.chain();
+                let new = settled
+                    .filter(|number| log.head().is_none_or(|head| head.number < *number))
+                    .and_then(|number| chain.blocks.iter().find(|block| block.position.number == number));
+                if let Some(block) = new {
+                    log.append(block.clone());
+                }
+            }
+            Step::Revert(to) if log.head().is_some_and(|head| head.number > to.number) => log.revert(*to),
+            Step::Revert(_) => {}
+        }
     }
 }
 

@@ -4,16 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use nexum_core::ambient::Seams;
 use nexum_core::bindings;
 use nexum_core::capability::Capabilities;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::{Demand, Engine, EngineConfig};
-use nexum_core::event::{Advance, Event, Position};
+use nexum_core::event::{Advance, ChainId, Event, Finality, Position};
 use nexum_core::limits::Limits;
 use nexum_core::loader::{Candidate, Loader, Module};
+use nexum_core::log::EventLog;
 use nexum_core::names::Digest;
+use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
 use nexum_testing::{GENESIS_MS, TEST_CHAIN_ID, guests};
+use tokio_util::sync::CancellationToken;
 use wasmtime::Store;
 use wasmtime::component::Linker;
 
@@ -60,6 +65,57 @@ pub(crate) fn block(number: u64) -> Arc<Advance> {
     hash[..8].copy_from_slice(&number.to_be_bytes());
     let timestamp_ms = GENESIS_MS + number * 12_000;
     Advance::new(TEST_CHAIN_ID, Position { number, hash }, [0; 32], timestamp_ms)
+}
+
+/// The event of a block.
+pub(crate) fn event(block: &Advance) -> &Event {
+    block.block_event().expect("a block that was read whole")
+}
+
+/// What a bench does with a chain's log until it is told to stop.
+type Follow = dyn for<'a> Fn(&'a EventLog, &'a CancellationToken) -> BoxFuture<'a, ()> + Send + Sync;
+
+/// A chain that a bench grows by hand.
+pub(crate) struct Chain(Box<Follow>);
+
+impl Chain {
+    pub(crate) fn new(
+        follow: impl for<'a> Fn(&'a EventLog, &'a CancellationToken) -> BoxFuture<'a, ()> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self(Box::new(follow)))
+    }
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chain")
+    }
+}
+
+#[async_trait]
+impl EventSource for Chain {
+    fn chain_id(&self) -> ChainId {
+        TEST_CHAIN_ID
+    }
+
+    fn describe(&self) -> String {
+        "a bench".to_owned()
+    }
+
+    async fn ready(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
+        let log = logs.get(Finality::Latest).expect("modules that follow the head");
+        (self.0)(log, stop).await;
+        stop.cancelled().await;
+        Ok(())
+    }
+
+    async fn replay(&self, _: &Replay) -> Result<Replayed, SourceError> {
+        Err(SourceError::new(TEST_CHAIN_ID, "a bench keeps no blocks"))
+    }
 }
 
 /// A guest in wasmtime alone: what the host adds is what it takes longer than this.

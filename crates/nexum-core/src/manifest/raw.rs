@@ -1,9 +1,14 @@
 //! The parts of `nexum.toml` with a fixed set of keys, as they are written. Nothing but [`super::Manifest`] sees them.
 
+mod log;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::manifest::CatchUp;
 use crate::names::{Digest, ModuleName};
+
+pub(super) use log::{AnyOf, ContractAddress, EventSignature};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,4 +52,33 @@ pub(super) struct BlockSubscription {
     #[serde(rename = "kind")]
     _kind: IgnoredAny,
     pub(super) chain_id: u64,
+    pub(super) confirmations: Option<u64>,
+    pub(super) finality: Option<Finality>,
+    pub(super) from_block: Option<u64>,
+    #[serde(default)]
+    pub(super) catch_up: CatchUp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogSubscription {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    pub(super) chain_id: u64,
+    pub(super) confirmations: Option<u64>,
+    pub(super) finality: Option<Finality>,
+    pub(super) from_block: Option<u64>,
+    pub(super) address: Option<ContractAddress>,
+    pub(super) addresses: Option<Vec<ContractAddress>>,
+    pub(super) event_signature: Option<EventSignature>,
+    #[serde(default)]
+    pub(super) topics: Vec<AnyOf>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Finality {
+    Latest,
+    Safe,
+    Finalized,
 }

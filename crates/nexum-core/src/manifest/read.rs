@@ -1,5 +1,7 @@
 //! Validates a manifest, and goes on after an error, so that its author sees all of them.
 
+mod subscription;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
@@ -10,10 +12,6 @@ use crate::limits::{Limits, Wishes, saturating_u32};
 
 /// The keys of a manifest's outermost table.
 const KEYS: [&str; 5] = ["module", "chains", "capabilities", "subscription", "config"];
-/// The kinds of events that the contract knows but that cannot be subscribed to yet.
-const KINDS_TO_COME: [&str; 4] = ["log", "cron", "tick", "message"];
-/// The kinds of events that can be subscribed to.
-const KINDS: [&str; 1] = ["block"];
 /// The lists in `[capabilities]`; every other key there is a capability's own table.
 const CAPABILITY_LISTS: [&str; 3] = ["required", "optional", "denied"];
 
@@ -194,37 +192,16 @@ impl Reader {
         }
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
         for section in sections.into_iter().take(SUBSCRIPTIONS_MAX) {
-            let Some(subscription) = self.subscription(&section) else {
+            let Some(subscription) = subscription::subscription(&section, &mut self.errors) else {
                 continue;
             };
-            if subscriptions.iter().any(|(_, before)| *before == subscription) {
+            if subscriptions.iter().any(|(_, before)| overlap(before, &subscription)) {
                 self.errors
                     .push(section.error("", "the same subscription as one before it"));
             }
             subscriptions.push((section, subscription));
         }
         subscriptions
-    }
-
-    fn subscription(&mut self, section: &Section) -> Option<Subscription> {
-        let kind = self.keep(section.string("kind"))?;
-        let name = kind.value.as_str();
-        if name == "block" {
-            let raw = section.parse_all::<raw::BlockSubscription>(&mut self.errors)?;
-            return Some(Subscription::Block { chain_id: raw.chain_id });
-        }
-        let error = match KINDS_TO_COME.contains(&name) {
-            true => kind.place.error("is not yet supported as a subscription"),
-            false => {
-                let known = KINDS.into_iter().chain(KINDS_TO_COME);
-                kind.place
-                    .error("unknown kind of subscription")
-                    .with_nearest(name, known)
-            }
-        };
-        self.errors
-            .push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
-        None
     }
 
     fn check_subscribed_chains(&mut self, subscriptions: &[(Section, Subscription)], chains: &ChainRequests) {
@@ -236,6 +213,14 @@ impl Reader {
                     .push(error.with_hint(format!("add {chain} to chains.required or chains.optional")));
             }
         }
+    }
+}
+
+/// Whether two subscriptions ask for the same events. For blocks it does not matter from where: each comes once.
+fn overlap(one: &Subscription, other: &Subscription) -> bool {
+    match (one, other) {
+        (Subscription::Block(one), Subscription::Block(other)) => one.topic == other.topic,
+        (one, other) => one == other,
     }
 }
 

@@ -1,24 +1,47 @@
-//! A runner's place in one chain's log.
+//! A runner's place in one topic.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::event::{Advance, ChainId, Position};
-use crate::log::{Entry, EventLog, Read, Resume};
-use crate::source::{EventSource, SourceError};
+use metrics::Gauge;
+use tokio::task::JoinSet;
 
-/// How many blocks a runner asks a source for at a time while it catches up: two requests' worth of a common batch limit,
-/// and a few kilobytes.
-const REPLAY_BLOCKS_MAX: u64 = 64;
+use super::catch_up::CatchingUp;
+use super::interest::Interest;
+use super::status::ModuleStatus;
+use crate::event::{Advance, EventKind, Log, Position, Topic};
+use crate::filter::{LogFilter, SubscriberId};
+use crate::log::{Entry, EventLog, Read, Resume, Routed};
+use crate::source::{EventSource, Replay, Replayed, SourceError};
+use crate::store::{Cursor, Progress};
 
-/// Reads one chain, from the log while it is there and from the source where it no longer is.
+/// Blocks that a module has still to handle, by module and chain.
+const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
+
+/// How many blocks are remembered of those that were replayed, to find back to the chain when it is reorganised meanwhile: as
+/// many as any chain takes back that its source still believes by default.
+const TRAIL_MAX: usize = 128;
+
+/// Reads one topic, from the log while it is there and from the source where it no longer is.
 #[derive(Debug)]
 pub(crate) struct Feed {
     log: Arc<EventLog>,
     source: Arc<dyn EventSource>,
+    subscriber: SubscriberId,
+    interest: Interest,
+    filters: Arc<[LogFilter]>,
+    /// Where subscriptions begin that name no block, once that is known.
+    live_from: Option<u64>,
     place: Place,
-    /// Blocks that were replayed and not yet handed out.
-    replayed: VecDeque<Arc<Advance>>,
+    /// What was replayed and not yet handed out.
+    replayed: VecDeque<Next>,
+    /// The part after that, which is read while the module works.
+    ahead: Ahead,
+    /// The last blocks that were replayed: the log has not seen them.
+    trail: VecDeque<Position>,
+    catching_up: Option<CatchingUp>,
+    behind: Gauge,
 }
 
 #[derive(Debug)]
@@ -30,85 +53,314 @@ enum Place {
 }
 
 /// What a feed has for its runner.
+#[derive(Debug)]
 pub(super) enum Next {
-    Entry(Entry),
+    /// A block, with what the module wants of it.
+    Block(Delivery),
+    /// Everything up to this block is done, and there was nothing in it.
+    Passed(Position),
+    /// What came after this block never happened.
+    Revert(Position),
     /// Nothing yet: the log wakes the runner.
     Pending,
-    /// The cursor's block is not on the chain that the log goes on with.
-    Diverged(Position),
+    /// The cursor's block is not on the chain that goes on, nor is any that is still known.
+    Diverged { known: Position, canonical: Position },
     /// The source cannot replay now.
     Failed(SourceError),
+    /// The source has given up.
+    Closed(Arc<str>),
+}
+
+/// What a module gets of a block.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) block: Arc<Advance>,
+    /// Empty: no event.
+    pub(super) logs: Vec<Log>,
+    /// Whether there is a `block` event.
+    pub(super) block_event: bool,
 }
 
 impl Feed {
-    /// A feed that begins after the cursor, or with the log's next entry where there is none.
-    pub(crate) fn new(log: Arc<EventLog>, source: Arc<dyn EventSource>, cursor: Option<Position>) -> Self {
-        let place = if cursor.is_some() {
-            Place::AfterCursor
-        } else {
-            Place::At(log.next_sequence())
+    /// A feed that begins after the cursor, or with what comes next where there is none. The module that `status` is
+    /// of is woken when there is more to read.
+    pub(crate) fn new(
+        log: Arc<EventLog>,
+        source: Arc<dyn EventSource>,
+        interest: Interest,
+        cursor: Option<Cursor>,
+        status: &ModuleStatus,
+    ) -> Self {
+        let filters: Arc<[_]> = interest.filters().cloned().collect();
+        let subscriber = log.subscribe(status.wake.clone(), filters.iter().cloned());
+        let behind = metrics::gauge!(
+            BLOCKS_BEHIND,
+            "module" => status.name().to_string(),
+            "chain" => log.topic().to_string()
+        );
+        let live_from = match cursor {
+            Some(cursor) => Some(cursor.live_from),
+            None => log.head().map(|head| head.number.saturating_add(1)),
         };
         Self {
             log,
             source,
-            place,
+            subscriber,
+            interest,
+            filters,
+            live_from,
+            place: Place::AfterCursor,
             replayed: VecDeque::new(),
+            ahead: Ahead::default(),
+            trail: VecDeque::new(),
+            catching_up: None,
+            behind,
         }
     }
 
-    pub(super) fn chain_id(&self) -> ChainId {
-        self.log.chain_id()
+    pub(super) fn topic(&self) -> Topic {
+        self.log.topic()
+    }
+
+    /// Where subscriptions begin that name no block; none while the chain has not been seen.
+    pub(super) fn live_from(&mut self) -> Option<u64> {
+        self.live_from = self.live_from.or_else(|| self.log.origin());
+        self.live_from
     }
 
     /// Goes back to what comes after the cursor.
     pub(super) fn resume(&mut self) {
         self.replayed.clear();
+        self.ahead = Ahead::default();
+        self.trail.clear();
         self.place = Place::AfterCursor;
     }
 
-    pub(super) async fn next(&mut self, cursor: Option<Position>) -> Next {
+    pub(super) async fn next(&mut self, last: Option<Progress>) -> Next {
         loop {
-            if let Some(advance) = self.replayed.pop_front() {
-                return match cursor {
-                    Some(last) if advance.parent_hash != last.hash => Next::Diverged(last),
-                    _ => Next::Entry(Entry::Advance(advance)),
-                };
+            if let Some(next) = self.replayed.pop_front() {
+                return next;
             }
-            let numbers = match (&self.place, cursor) {
-                (Place::At(sequence), _) => match self.log.read(*sequence) {
-                    Read::Entry(entry) => {
+            if let Place::At(sequence) = self.place {
+                match self.log.read(sequence) {
+                    Read::Entry(Entry::Advance(routed)) => {
                         self.place = Place::At(sequence + 1);
-                        return Next::Entry(entry);
+                        self.live();
+                        return Next::Block(self.delivery(&routed));
                     }
-                    Read::Pending => return Next::Pending,
-                    Read::Gone => {
-                        self.place = Place::AfterCursor;
-                        continue;
+                    Read::Entry(Entry::Revert(to)) => {
+                        self.place = Place::At(sequence + 1);
+                        return Next::Revert(to);
                     }
-                },
-                // A module that has never finished an event has no place to lose: it begins with what there is.
-                (Place::AfterCursor, None) => {
-                    self.place = Place::At(self.log.first_sequence());
-                    continue;
+                    Read::Pending => {
+                        self.live();
+                        return Next::Pending;
+                    }
+                    Read::Gone => self.place = Place::AfterCursor,
+                    Read::Closed(reason) => return Next::Closed(reason),
                 }
-                (Place::AfterCursor, Some(last)) => match self.log.resume(last) {
-                    Resume::At(sequence) => {
-                        self.place = Place::At(sequence);
-                        continue;
-                    }
-                    Resume::Pending => return Next::Pending,
-                    Resume::Diverged => return Next::Diverged(last),
-                    Resume::Replay(numbers) => numbers,
-                },
+                continue;
+            }
+            let Some(live_from) = self.live_from() else {
+                // A log without a block has nothing to resume with, unless it never will.
+                return match self.log.begin(0) {
+                    Resume::Closed(reason) => Next::Closed(reason),
+                    _ => Next::Pending,
+                };
             };
-            let end = (*numbers.end()).min(numbers.start().saturating_add(REPLAY_BLOCKS_MAX - 1));
-            match self.source.replay(*numbers.start()..=end).await {
-                Ok(blocks) if blocks.is_empty() => {
-                    return Next::Failed(SourceError::new(self.chain_id(), "the source replayed nothing"));
+            match self.find_place(last, live_from) {
+                Resume::At(sequence) => self.place = Place::At(sequence),
+                Resume::Pending => return Next::Pending,
+                Resume::Revert(to) => return Next::Revert(to),
+                Resume::Closed(reason) => return Next::Closed(reason),
+                Resume::Diverged(canonical) => return self.find_back(last, canonical).await,
+                Resume::Replay(numbers) => {
+                    if let Some(next) = self.replay(last, live_from, numbers).await {
+                        return next;
+                    }
                 }
-                Ok(blocks) => self.replayed = blocks.into(),
-                Err(error) => return Next::Failed(error),
             }
         }
+    }
+
+    fn find_place(&self, last: Option<Progress>, live_from: u64) -> Resume {
+        match last {
+            None => self.log.begin(self.interest.first(live_from)),
+            Some(Progress {
+                position,
+                done: EventKind::Block,
+            }) => self.log.resume(position),
+            // The block's other event is still to come.
+            Some(Progress { position, .. }) => match self.log.resume(position) {
+                Resume::At(_) | Resume::Pending | Resume::Replay(_) => self.log.begin(position.number),
+                other => other,
+            },
+        }
+    }
+
+    /// There is nothing more to catch up with.
+    fn live(&mut self) {
+        self.trail.clear();
+        self.ahead.first = None;
+        if let Some(catching_up) = self.catching_up.take() {
+            catching_up.done();
+        }
+    }
+
+    fn delivery(&self, routed: &Routed) -> Delivery {
+        let number = routed.block.position.number;
+        let live_from = self.live_from.unwrap_or_default();
+        let places = routed.logs_of(self.subscriber);
+        let logs = match places {
+            [] => Vec::new(),
+            places => self.interest.pick(&routed.block, places, live_from),
+        };
+        let head = || self.log.head().map(|head| head.number);
+        Delivery {
+            block_event: self.interest.wants_block(number, live_from, head),
+            logs,
+            block: routed.block.clone(),
+        }
+    }
+
+    /// Reads a part of what was missed. Returns what stands in the way, if something does.
+    async fn replay(&mut self, last: Option<Progress>, live_from: u64, numbers: RangeInclusive<u64>) -> Option<Next> {
+        let every_block = self.interest.wants_every_block();
+        if !every_block && !self.interest.wants_logs() {
+            // Blocks that were missed do not matter.
+            if let Resume::At(sequence) = self.log.begin(numbers.end().saturating_add(1)) {
+                self.place = Place::At(sequence);
+                return None;
+            }
+        }
+        let wanted = |numbers| Replay {
+            numbers,
+            blocks: every_block,
+            filters: self.filters.clone(),
+        };
+        let replayed = match self.ahead.take(&self.source, wanted(numbers.clone())).await {
+            Ok(replayed) => replayed,
+            Err(error) => return Some(Next::Failed(error)),
+        };
+        if let Some(last) = last.filter(|last| !follows(&replayed, last)) {
+            let canonical = Position {
+                number: last.position.number,
+                hash: replayed.parent_hash,
+            };
+            return Some(self.find_back(Some(last), canonical).await);
+        }
+        let after = replayed.through.number.saturating_add(1);
+        if after <= *numbers.end() {
+            self.ahead.begin(&self.source, wanted(after..=*numbers.end()));
+        }
+        self.take(replayed, live_from, numbers);
+        None
+    }
+
+    fn take(&mut self, replayed: Replayed, live_from: u64, numbers: RangeInclusive<u64>) {
+        let head = || self.log.head().map(|head| head.number);
+        for block in replayed.blocks {
+            self.trail.push_back(block.position);
+            let number = block.position.number;
+            self.replayed.push_back(Next::Block(Delivery {
+                logs: self.interest.pick_unrouted(&block, live_from),
+                block_event: self.interest.wants_block(number, live_from, head),
+                block,
+            }));
+        }
+        if self.trail.back() != Some(&replayed.through) {
+            self.trail.push_back(replayed.through);
+            self.replayed.push_back(Next::Passed(replayed.through));
+        }
+        let surplus = self.trail.len().saturating_sub(TRAIL_MAX);
+        self.trail.drain(..surplus);
+        let topic = self.log.topic();
+        let catching_up = self
+            .catching_up
+            .get_or_insert_with(|| CatchingUp::new(topic, *numbers.start()));
+        catching_up.reached(replayed.through.number, *numbers.end());
+    }
+
+    /// Shows how many blocks the module has still to handle.
+    pub(super) fn show_behind(&self, last: Option<Progress>) {
+        let next = last.map_or(self.live_from, |last| Some(last.position.number.saturating_add(1)));
+        if let (Some(head), Some(next)) = (self.log.head(), next) {
+            self.behind
+                .set(head.number.saturating_add(1).saturating_sub(next) as f64);
+        }
+    }
+
+    pub(super) fn catching_up(&self) -> Option<&CatchingUp> {
+        self.catching_up.as_ref()
+    }
+
+    /// The chain was reorganised where the log has not seen it: looks for the newest block that the module knows and that
+    /// still is on the chain.
+    async fn find_back(&mut self, last: Option<Progress>, canonical: Position) -> Next {
+        let Some(last) = last else {
+            // Nothing was handled, so nothing can be wrong.
+            return Next::Pending;
+        };
+        while let Some(known) = self.trail.pop_back() {
+            if known.number >= last.position.number {
+                continue;
+            }
+            let wanted = Replay {
+                numbers: known.number..=known.number,
+                blocks: true,
+                filters: Arc::default(),
+            };
+            match self.source.replay(&wanted).await {
+                Ok(now) if now.through == known => return Next::Revert(known),
+                Ok(_) => {}
+                Err(error) => {
+                    self.trail.push_back(known);
+                    return Next::Failed(error);
+                }
+            }
+        }
+        Next::Diverged {
+            known: last.position,
+            canonical,
+        }
+    }
+}
+
+/// Whether what was replayed comes after the last block, or begins with it where it is only half done.
+fn follows(replayed: &Replayed, last: &Progress) -> bool {
+    match last.done {
+        EventKind::Block => replayed.parent_hash == last.position.hash,
+        EventKind::Logs => {
+            let again = replayed.blocks.first().map_or(replayed.through, |block| block.position);
+            again.number != last.position.number || again == last.position
+        }
+    }
+}
+
+/// The part of a replay that is read ahead, while the module works on the one before: one at most, so that a module that is far
+/// behind holds no more than two in memory.
+#[derive(Debug, Default)]
+struct Ahead {
+    first: Option<u64>,
+    reading: JoinSet<Result<Replayed, SourceError>>,
+}
+
+impl Ahead {
+    fn begin(&mut self, source: &Arc<dyn EventSource>, wanted: Replay) {
+        let source = source.clone();
+        self.first = Some(*wanted.numbers.start());
+        self.reading.abort_all();
+        self.reading = JoinSet::new();
+        self.reading.spawn(async move { source.replay(&wanted).await });
+    }
+
+    /// What was read ahead, if it is what is wanted now, or else what the source says.
+    async fn take(&mut self, source: &Arc<dyn EventSource>, wanted: Replay) -> Result<Replayed, SourceError> {
+        if self.first.take() == Some(*wanted.numbers.start())
+            && let Some(Ok(replayed)) = self.reading.join_next().await
+        {
+            return replayed;
+        }
+        source.replay(&wanted).await
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::event::Topic;
 use crate::names::ModuleName;
 
 /// Where a module is in its life.
@@ -21,6 +23,19 @@ pub enum Stage {
     Stopped,
 }
 
+/// How far a module has come with what it missed of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaying {
+    /// The topic.
+    pub topic: Topic,
+    /// The number of the first block that is read again.
+    pub from: u64,
+    /// The last block that has been read.
+    pub at: u64,
+    /// The last block that has to be read, as far as is known now.
+    pub to: u64,
+}
+
 /// A module's state and counts, kept by its runner and readable from anywhere.
 #[derive(Debug)]
 pub struct ModuleStatus {
@@ -29,6 +44,9 @@ pub struct ModuleStatus {
     handled: AtomicU64,
     failed: AtomicU64,
     memory_bytes: AtomicU64,
+    /// Whether there is something in `replaying`: most events need no look at that.
+    is_replaying: AtomicBool,
+    replaying: Mutex<Vec<Replaying>>,
     stopping: AtomicBool,
     pub(crate) wake: Arc<Notify>,
 }
@@ -41,6 +59,8 @@ impl ModuleStatus {
             handled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
+            is_replaying: AtomicBool::new(false),
+            replaying: Mutex::default(),
             stopping: AtomicBool::new(false),
             wake: Arc::new(Notify::new()),
         }
@@ -74,6 +94,21 @@ impl ModuleStatus {
     /// Bytes in the linear memories of its instance after the last event.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.load(Ordering::Acquire)
+    }
+
+    /// What it catches up with, by topic; empty while it keeps up.
+    pub fn replaying(&self) -> Vec<Replaying> {
+        self.replaying.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_replaying(&self, topic: Topic, range: Option<(u64, u64, u64)>) {
+        if range.is_none() && !self.is_replaying.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut replaying = self.replaying.lock().unwrap_or_else(PoisonError::into_inner);
+        replaying.retain(|one| one.topic != topic);
+        replaying.extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
+        self.is_replaying.store(!replaying.is_empty(), Ordering::Relaxed);
     }
 
     pub(crate) fn enter(&self, stage: Stage) {

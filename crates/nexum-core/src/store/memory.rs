@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Commit, Cursor, Cursors, ModuleId, Snapshot, StateStore, StoreError, Write};
+use super::{Commit, Cursors, ModuleId, Snapshot, StateStore, StoreError, Write};
+use crate::event::{Position, Topic};
 use crate::names::ModuleName;
 
 /// How many events of a module can be taken back: over twenty minutes of blocks every ten seconds, and as deep as any
@@ -36,7 +37,8 @@ struct Module {
 /// How to take one event back.
 #[derive(Clone, Debug)]
 struct Undo {
-    event: Cursor,
+    topic: Topic,
+    position: Position,
     before: Cursors,
     old: Vec<Write>,
 }
@@ -86,8 +88,12 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
-    fn revert(&self, module: ModuleId, current: &Cursors, to: Cursor) -> Result<Cursors, StoreError> {
-        self.lock().modules.entry(module).or_default().revert(current, to)
+    fn revert(&self, module: ModuleId, current: &Cursors, topic: Topic, to: Position) -> Result<Cursors, StoreError> {
+        self.lock()
+            .modules
+            .entry(module)
+            .or_default()
+            .revert(current, topic, to)
     }
 }
 
@@ -103,29 +109,26 @@ impl Module {
             old.push((key.clone(), before));
         }
         self.cursors = commit.after.clone();
-        if let Some(event) = commit.undo {
+        if let Some((topic, position)) = commit.event {
             if self.undo.len() == UNDO_RECORDS_MAX {
                 self.undo.pop_front();
                 self.undo_cut = true;
             }
             self.undo.push_back(Undo {
-                event,
+                topic,
+                position,
                 before: commit.before.clone(),
                 old,
             });
         }
     }
 
-    fn revert(&mut self, current: &Cursors, to: Cursor) -> Result<Cursors, StoreError> {
-        let removed =
-            |undo: &Undo| undo.event.chain_id == to.chain_id && undo.event.position.number > to.position.number;
+    fn revert(&mut self, current: &Cursors, topic: Topic, to: Position) -> Result<Cursors, StoreError> {
+        let removed = |undo: &Undo| undo.topic == topic && undo.position.number > to.number;
         let first = self.undo.iter().position(removed);
         // When even the oldest record is of a removed event, one that was dropped may have been too.
         if first == Some(0) && self.undo_cut {
-            return Err(StoreError::TooDeep {
-                chain_id: to.chain_id,
-                number: to.position.number,
-            });
+            return Err(StoreError::TooDeep { topic, to });
         }
         let mut cursors = current.clone();
         if let Some(first) = first {
@@ -140,14 +143,8 @@ impl Module {
                 }
             }
         }
-        if cursors
-            .get(to.chain_id)
-            .is_some_and(|position| position.number > to.position.number)
-        {
-            cursors.set(to.chain_id, to.position);
-        }
-        self.cursors = cursors.clone();
-        Ok(cursors)
+        self.cursors = cursors.reverted(current, topic, to);
+        Ok(self.cursors.clone())
     }
 }
 

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use nexum_core::event::Position;
+use nexum_core::event::{Position, Topic};
 use nexum_core::names::ModuleName;
 use nexum_core::runner::Stage;
 use nexum_core::store::{MemoryStore, StateStore};
-use nexum_testing::TEST_CHAIN_ID;
+use nexum_testing::{TEST_CHAIN_ID, TestStore};
 
-use crate::support::{Setup, SilentChain, TestStore};
+use crate::support::{Setup, SilentChain};
 
 fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
     let name: ModuleName = module.parse().expect("a name");
     store
         .cursors(store.intern(&name).expect("an id"))
         .expect("cursors")
-        .get(TEST_CHAIN_ID)
+        .get(Topic::latest(TEST_CHAIN_ID))?
+        .last
+        .map(|last| last.position)
 }
 
 /// The numbers of the blocks that a `recorder` was told of.

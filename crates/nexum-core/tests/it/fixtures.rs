@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use nexum_core::runner::Stage;
+use nexum_testing::{TestStore, journal};
 use tracing::Level;
 
-use crate::support::{Setup, SilentChain, TestStore, with_the_contract};
+use crate::support::{Setup, SilentChain, with_the_contract};
 
 /// Runs a test for each fixture, and keeps the list of those that have one.
 macro_rules! fixtures {
@@ -28,6 +29,7 @@ fixtures! {
     "bad-init" => bad_init_is_dead_before_its_first_event,
     "calls" => calls_reach_the_host_each_time,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
+    "journal" => journal_keeps_what_it_was_told,
     "log-bomb" => log_bomb_is_cut_and_counted,
     "memory-bomb" => memory_bomb_trips_the_memory_limit,
     "memory-bomb-many" => memory_bomb_many_trips_the_limit_of_the_sum,
@@ -51,6 +53,19 @@ async fn noop_handles_every_block() {
     run.chain.mine(100);
     run.handled("noop", 100).await;
     assert!(!run.stop().await.failed());
+}
+
+async fn journal_keeps_what_it_was_told() {
+    let mut setup = Setup::new().module("journal");
+    setup.capabilities = setup.capabilities.with(TestStore);
+    let store = setup.store.clone();
+    let run = setup.start().await;
+    run.chain.mine(2);
+    run.handled("journal", 2).await;
+    insta::assert_snapshot!(journal(&*store, "journal").join("\n"), @r"
+    block 0 0000000000000000000000000000000000000000000000000000000000000000
+    block 1 0000000000000001000000000000000000000000000000000000000000000000
+    ");
 }
 
 async fn recorder_gets_what_happened() {

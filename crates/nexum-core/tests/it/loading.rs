@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nexum_core::component::{COMPONENT_BYTES_MAX, ComponentFile};
 use nexum_core::loader::LoadError;
-use nexum_testing::guests;
+use nexum_testing::{TestStore, guests};
 
-use crate::support::{Setup, TestStore, module_at};
+use crate::support::{Setup, module_at};
 
 /// A directory of this test's own, with a component in it.
 fn module_dir(test: &str, bytes: &[u8], manifest: Option<&str>) -> PathBuf {

@@ -16,4 +16,5 @@ mod fixtures;
 mod loading;
 mod manifest;
 mod names;
+mod subscriptions;
 mod support;

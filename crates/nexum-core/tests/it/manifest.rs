@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use crate::document::report;
+use nexum_core::event::Topic;
 use nexum_core::limits::Wishes;
-use nexum_core::manifest::{MANIFEST_BYTES_MAX, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription};
+use nexum_core::manifest::{
+    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription,
+};
 
 fn parse(text: &str) -> Manifest {
     Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap()
@@ -90,7 +93,14 @@ fn every_key_is_read() {
         ),
         (vec![1], vec![100])
     );
-    assert_eq!(manifest.subscriptions, [Subscription::Block { chain_id: 1 }]);
+    assert_eq!(
+        manifest.subscriptions,
+        [Subscription::Block(BlockSubscription {
+            topic: Topic::latest(1),
+            from_block: None,
+            catch_up: CatchUp::All,
+        })]
+    );
     assert_eq!(manifest.config, [("threshold".to_owned(), "10".to_owned())]);
     assert_eq!(manifest.settings["chain"].key(), "module.chain");
     let capabilities = manifest.capabilities.unwrap();
@@ -132,7 +142,6 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[capabilities]\nrequired = [1]",
         "[capabilities.http]\nallow = [\"host\"]",
         "[[subscription]]\nchain_id = 1",
-        "[[subscription]]\nkind = \"log\"\nchain_id = 1",
         "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"",
         "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"message\"",
         "[[subscription]]\nkind = \"blok\"\nchain_id = 1",

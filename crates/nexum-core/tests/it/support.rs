@@ -20,7 +20,7 @@ use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_I
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use capabilities::{SilentChain, TestStore};
+pub(crate) use capabilities::SilentChain;
 
 /// How long a test waits for what must come: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);

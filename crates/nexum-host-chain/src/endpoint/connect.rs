@@ -70,10 +70,6 @@ impl Connector {
         }
     }
 
-    pub(super) fn url(&self) -> &EndpointUrl {
-        &self.url
-    }
-
     pub(super) fn secrets(&self) -> &Secrets {
         &self.secrets
     }

@@ -1,43 +1,63 @@
-//! Brings a log to an endpoint's head and keeps it there.
+//! Brings a chain's logs to its head and keeps them there.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use alloy_pubsub::RawSubscription;
-use nexum_core::event::Position;
+use nexum_core::event::Finality;
 use nexum_core::log::EventLog;
+use nexum_core::source::ChainLogs;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
-use super::header::Header;
-use super::{BlockSource, FollowError};
+use super::filters::Filters;
+use super::header::{self, Header};
+use super::{ChainSource, FollowError};
 use crate::backoff::Backoff;
-use crate::config::REORG_DEPTH_MAX;
+use crate::endpoint::Endpoint;
+use crate::endpoints::BLOCKS_BEHIND_MAX;
 
-/// How often the log is brought nearer to one head, when the chain changes meanwhile, before the endpoint is left alone for a
+/// How long an endpoint that announces heads may be silent before it is asked: a slot of Ethereum and a quarter, so that it is
+/// hardly ever asked in vain, and a subscription that died in silence costs no more than a block.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// How often a log is brought nearer to one head, when the chain changes meanwhile, before the endpoint is left alone for a
 /// while. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
-/// One run of [`BlockSource::follow`](nexum_core::source::EventSource::follow).
+/// One run of [`EventSource::follow`](nexum_core::source::EventSource::follow).
 pub(super) struct Follower<'a> {
-    source: &'a BlockSource,
-    log: &'a EventLog,
-    /// The number of the block that this run began the log with. Nobody has been told of a block below it.
-    first: Option<u64>,
+    pub(super) source: &'a ChainSource,
+    pub(super) logs: &'a ChainLogs,
+    /// The chain up to its head, which the other logs follow. There is one even if no module reads it.
+    pub(super) latest: Arc<EventLog>,
+    pub(super) filters: Filters,
+    /// The number of the block that this run began with. Nobody has been told of a block below it.
+    pub(super) first: Option<u64>,
     backoff: Backoff,
     /// Whether the failure in hand has been reported, so that an outage fills no log.
     reported: bool,
 }
 
 /// What became of an attempt to reach a head.
-enum Step {
-    /// The log is at the head, or as near as it can be now.
+pub(super) enum Step {
+    /// The log is at the head, or there is no reason to move it.
     Done,
+    /// The log is as near to the head as it can be now: the endpoint does not have the blocks in between yet.
+    Waiting,
     /// The log and the chain part at or below this number.
     Forked(u64),
 }
 
 impl<'a> Follower<'a> {
-    pub(super) fn new(source: &'a BlockSource, log: &'a EventLog) -> Self {
+    pub(super) fn new(source: &'a ChainSource, logs: &'a ChainLogs) -> Self {
+        let latest = logs.get(Finality::Latest).cloned();
+        let latest = latest.unwrap_or_else(|| ChainLogs::new(source.chain_id).open(Finality::Latest));
         Self {
             source,
-            log,
+            logs,
+            latest,
+            filters: Filters::new(&logs.filters()),
             first: None,
             backoff: Backoff::default(),
             reported: false,
@@ -47,155 +67,210 @@ impl<'a> Follower<'a> {
     /// Follows for ever. Returns what waiting cannot mend.
     pub(super) async fn follow(mut self) -> FollowError {
         loop {
-            let Err(error) = self.session().await;
+            let endpoint = self.source.endpoints.preferred();
+            let Err(error) = self.session(&endpoint).await else {
+                continue;
+            };
             if error.is_final() {
                 return error;
             }
-            self.source.endpoint.reset();
+            self.blame(&endpoint, &error);
+            self.report(&endpoint, &error);
             let wait = self.backoff.next();
-            self.report(&error);
-            tokio::time::sleep(wait).await;
+            if Arc::ptr_eq(&endpoint, &self.source.endpoints.preferred()) {
+                tokio::time::sleep(wait).await;
+            }
         }
     }
 
-    fn report(&mut self, error: &FollowError) {
-        let (chain, endpoint) = (self.source.chain_id, self.source.endpoint.url());
+    /// An endpoint that did not fail in a request may still be at fault.
+    fn blame(&self, endpoint: &Endpoint, error: &FollowError) {
+        match error {
+            FollowError::Request(_) => {}
+            FollowError::Stalled(_) => {
+                self.source.metrics.stalls.increment(1);
+                self.source.endpoints.rest(endpoint, "it has no new heads");
+            }
+            FollowError::Alone => self
+                .source
+                .endpoints
+                .rest(endpoint, "it is on another fork than the others"),
+            // The next connection may lead to another node.
+            _ => endpoint.reset(),
+        }
+    }
+
+    fn report(&mut self, endpoint: &Endpoint, error: &FollowError) {
+        let (chain, endpoint) = (self.source.chain_id, endpoint.label());
         if self.reported {
-            tracing::debug!(chain, %endpoint, %error, "the chain can still not be followed");
+            tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
         } else {
-            tracing::warn!(chain, %endpoint, %error, "the chain cannot be followed, trying again until it can");
+            tracing::warn!(chain, endpoint, %error, "the chain cannot be followed, trying again until it can");
         }
         self.reported = true;
     }
 
-    /// Follows until something fails.
-    async fn session(&mut self) -> Result<std::convert::Infallible, FollowError> {
+    /// Follows until something fails, or until another endpoint is better.
+    async fn session(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         // Subscribed before the head is asked for, so that no block falls between the two.
-        let heads = self.source.endpoint.heads().await?;
-        let head = self.source.latest().await?;
-        self.reach(head).await?;
+        let mut heads = Heads {
+            pushed: endpoint.heads().await?,
+            poll_interval: Duration::from_millis(self.source.config.poll_interval_ms),
+            soon: false,
+        };
+        let mut head = latest(endpoint).await?;
+        heads.soon = self.reach(endpoint, &head).await?;
         self.backoff.reset();
         self.reported = false;
-        let pushed = heads.is_some();
         tracing::info!(
             chain = self.source.chain_id,
-            endpoint = %self.source.endpoint.url(),
+            endpoint = endpoint.label(),
             head = head.position.number,
-            pushed,
+            pushed = heads.pushed.is_some(),
             "following the chain"
         );
-        match heads {
-            Some(heads) => self.take_pushed(heads).await,
-            None => self.ask().await,
-        }
-    }
-
-    async fn take_pushed(&mut self, mut heads: RawSubscription) -> Result<std::convert::Infallible, FollowError> {
+        let stall = Duration::from_secs(self.source.config.head_stall_seconds);
+        let mut stalls_at = Instant::now() + stall;
         loop {
-            match heads.recv().await {
-                Ok(head) => self.reach(Header::parse(&head)?.ok_or(FollowError::BadHeader)?).await?,
-                // The heads lost are read by number when the next one comes.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return Err(FollowError::HeadsEnded),
-            }
-        }
-    }
-
-    async fn ask(&mut self) -> Result<std::convert::Infallible, FollowError> {
-        loop {
-            tokio::time::sleep(self.source.poll_interval).await;
-            let head = self.source.latest().await?;
-            self.reach(head).await?;
-        }
-    }
-
-    /// Brings the log to a head. When it cannot be reached now, because the endpoint has not got all of its blocks or has left
-    /// it behind already, the next head does it.
-    async fn reach(&mut self, head: Header) -> Result<(), FollowError> {
-        for _ in 0..ROUNDS_MAX {
-            let Some(tip) = self.log.head() else {
-                self.first = Some(head.position.number);
-                self.append(&head);
-                return Ok(());
+            let next = tokio::select! {
+                next = heads.next(endpoint) => next?,
+                () = self.source.endpoints.changed(endpoint) => return Ok(()),
+                () = tokio::time::sleep_until(stalls_at) => {
+                    return Err(FollowError::Stalled(self.source.config.head_stall_seconds));
+                }
             };
-            let step = if head.position.number > tip.number {
-                self.extend(tip, &head).await?
-            } else {
-                self.compare(&head).await?
+            if next.position != head.position {
+                stalls_at = Instant::now() + stall;
+            }
+            head = next;
+            heads.soon = self.reach(endpoint, &head).await?;
+        }
+    }
+
+    /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
+    async fn reach(&mut self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
+        let source = self.source;
+        source.endpoints.saw_head(endpoint, head.position.number);
+        let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
+        if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {
+            tracing::debug!(
+                chain = source.chain_id,
+                head = head.position.number,
+                "the endpoint is behind: its head is ignored"
+            );
+            return Ok(false);
+        }
+        let waiting = self.reach_latest(endpoint, head).await?;
+        if let Some(tip) = self.latest.head() {
+            source.metrics.head_number.set(tip.number as f64);
+        }
+        source
+            .metrics
+            .head_timestamp_seconds
+            .set(head.timestamp_ms as f64 / 1e3);
+        self.settle(endpoint).await?;
+        Ok(waiting)
+    }
+
+    async fn reach_latest(&mut self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
+        for _ in 0..ROUNDS_MAX {
+            let step = match self.latest.head() {
+                None => {
+                    self.first = Some(head.position.number);
+                    self.append(endpoint, vec![head.clone()]).await?;
+                    Step::Done
+                }
+                Some(tip) if head.position.number > tip.number => self.extend(endpoint, head).await?,
+                Some(_) => self.compare(endpoint, head).await?,
             };
             match step {
-                Step::Done => return Ok(()),
-                // Where the log's own head is canonical, this head no longer is.
-                Step::Forked(number) if !self.revert(number).await? => return Ok(()),
-                Step::Forked(_) => {}
+                Step::Done => return Ok(false),
+                Step::Waiting => return Ok(true),
+                Step::Forked(number) => {
+                    if !self.revert(endpoint, number, head).await? {
+                        return Ok(false);
+                    }
+                }
             }
         }
         Err(FollowError::Unsettled)
     }
 
-    /// Appends the blocks after `tip` up to and with `head`.
-    async fn extend(&self, mut tip: Position, head: &Header) -> Result<Step, FollowError> {
-        while tip.number + 1 < head.position.number {
-            let blocks = self.source.blocks(tip.number + 1..=head.position.number - 1).await?;
-            if blocks.is_empty() {
-                return Ok(Step::Done);
-            }
-            for block in &blocks {
-                if block.parent_hash != tip.hash {
+    /// Appends the blocks up to a head that is above the log's.
+    async fn extend(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Step, FollowError> {
+        while let Some(tip) = self.latest.head() {
+            let next = tip.number.saturating_add(1);
+            if next >= head.position.number {
+                if head.parent_hash != tip.hash {
                     return Ok(Step::Forked(tip.number));
                 }
-                self.append(block);
-                tip = block.position;
+                self.append(endpoint, vec![head.clone()]).await?;
+                return Ok(Step::Done);
+            }
+            let headers = header::chain_of(endpoint, next..=head.position.number - 1).await?;
+            match headers.first() {
+                None => return Ok(Step::Waiting),
+                Some(first) if first.parent_hash != tip.hash => return Ok(Step::Forked(tip.number)),
+                Some(_) => self.append(endpoint, headers).await?,
             }
         }
-        if head.parent_hash != tip.hash {
-            return Ok(Step::Forked(tip.number));
-        }
-        self.append(head);
         Ok(Step::Done)
     }
 
+    /// Appends blocks to the log of the head, once their logs are known.
+    async fn append(&self, endpoint: &Arc<Endpoint>, headers: Vec<Header>) -> Result<(), FollowError> {
+        let blocks = self.source.with_logs(endpoint, headers, &self.filters).await?;
+        blocks.into_iter().for_each(|block| self.latest.append(block));
+        Ok(())
+    }
+
     /// Looks at a head that is not above the log's. Most are duplicates, or late.
-    async fn compare(&self, head: &Header) -> Result<Step, FollowError> {
-        let Position { number, hash } = head.position;
-        match self.log.hash_at(number) {
-            Some(held) if held != hash => {}
+    async fn compare(&self, endpoint: &Endpoint, head: &Header) -> Result<Step, FollowError> {
+        let number = head.position.number;
+        match self.latest.hash_at(number) {
+            Some(held) if held != head.position.hash => {}
             _ => return Ok(Step::Done),
         }
-        let canonical = self.source.block(number).await?;
+        let canonical = header::numbered(endpoint, number).await?;
         let is_canonical = canonical.is_some_and(|block| block.position == head.position);
         Ok(if is_canonical { Step::Forked(number) } else { Step::Done })
     }
+}
 
-    /// Reverts the log to the newest block, at or below `number`, that it has in common with the chain. Returns false if that is
-    /// the log's own head.
-    async fn revert(&self, number: u64) -> Result<bool, FollowError> {
-        let Some(tip) = self.log.head() else { return Ok(false) };
-        let lowest = tip.number.saturating_sub(REORG_DEPTH_MAX);
-        for number in (lowest..=number).rev() {
-            let held = self.log.hash_at(number);
-            // Below the first block everything is as good as held.
-            let untold = held.is_none() && self.first.is_some_and(|first| number < first);
-            if held.is_none() && !untold {
-                break;
-            }
-            let Some(block) = self.source.block(number).await? else {
-                continue;
-            };
-            if block.position == tip {
-                return Ok(false);
-            }
-            if untold || held == Some(block.position.hash) {
-                let depth = tip.number - number;
-                tracing::info!(chain = self.source.chain_id, depth, from = %tip, to = %block.position, "the chain was reorganised");
-                self.log.revert(block.position);
-                return Ok(true);
+/// Where heads come from.
+struct Heads {
+    pushed: Option<RawSubscription>,
+    poll_interval: Duration,
+    /// Whether blocks are missing that should come soon, head or no head.
+    soon: bool,
+}
+
+impl Heads {
+    /// The next head, new or not.
+    async fn next(&mut self, endpoint: &Endpoint) -> Result<Header, FollowError> {
+        /// How soon an endpoint is asked again that has announced a head before it had the blocks below.
+        const SOON: Duration = Duration::from_millis(200);
+        let wait = match (self.soon, &self.pushed) {
+            (true, _) => SOON.min(self.poll_interval),
+            (false, Some(_)) => SILENCE_MAX,
+            (false, None) => self.poll_interval,
+        };
+        let Some(pushed) = &mut self.pushed else {
+            tokio::time::sleep(wait).await;
+            return latest(endpoint).await;
+        };
+        loop {
+            match tokio::time::timeout(wait, pushed.recv()).await {
+                Err(_) => return latest(endpoint).await,
+                Ok(Ok(head)) => return Header::parse(&head)?.ok_or(FollowError::BadHeader),
+                // The heads lost are read by number when the next one comes.
+                Ok(Err(RecvError::Lagged(_))) => {}
+                Ok(Err(RecvError::Closed)) => return Err(FollowError::HeadsEnded),
             }
         }
-        Err(FollowError::TooDeep { tip })
     }
+}
 
-    fn append(&self, block: &Header) {
-        self.log.append(block.advance(self.source.chain_id));
-    }
+async fn latest(endpoint: &Endpoint) -> Result<Header, FollowError> {
+    header::tagged(endpoint, "latest").await?.ok_or(FollowError::BadHeader)
 }

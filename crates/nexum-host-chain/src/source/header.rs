@@ -1,22 +1,28 @@
 //! A block's header as an endpoint tells it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use alloy_primitives::{B256, U64};
-use nexum_core::event::{Advance, BlockHash, ChainId, Position};
+use alloy_primitives::{B256, Bloom, U64};
+use nexum_core::event::{Advance, BlockHash, ChainId, Log, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::FollowError;
+use super::{BLOCKS_PER_BATCH, FollowError};
+use crate::endpoint::{Endpoint, Request};
+use crate::error::RequestError;
 
 const MS_PER_SECOND: u64 = 1_000;
 
 /// What of a header the source needs. Nothing in it has been compared with anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) position: Position,
     pub(super) parent_hash: BlockHash,
     pub(super) timestamp_ms: u64,
+    /// None where the endpoint does not say: there may be any logs.
+    pub(super) bloom: Option<Box<Bloom>>,
+    pub(super) receipts_root: Option<B256>,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +32,8 @@ struct Raw {
     hash: B256,
     parent_hash: B256,
     timestamp: U64,
+    logs_bloom: Option<Box<Bloom>>,
+    receipts_root: Option<B256>,
 }
 
 impl Header {
@@ -47,11 +55,70 @@ impl Header {
             position,
             parent_hash: raw.parent_hash.0,
             timestamp_ms,
+            bloom: raw.logs_bloom,
+            receipts_root: raw.receipts_root,
         }))
     }
 
-    /// The entry that tells the log of it.
-    pub(super) fn advance(&self, chain_id: ChainId) -> Arc<Advance> {
-        Advance::new(chain_id, self.position, self.parent_hash, self.timestamp_ms)
+    /// The entry that tells a log of it.
+    pub(super) fn advance(&self, chain_id: ChainId, logs: Vec<Log>) -> Arc<Advance> {
+        Advance::with_logs(chain_id, self.position, self.parent_hash, self.timestamp_ms, logs)
+    }
+}
+
+/// The endpoint's block for a tag, such as `latest`, without its transactions; none if it has none.
+pub(super) async fn tagged(endpoint: &Endpoint, tag: &str) -> Result<Option<Header>, FollowError> {
+    let answer = endpoint.request(&block_request(tag)?).await?;
+    Header::parse(&answer)
+}
+
+/// The endpoint's canonical block of this number, if it has one.
+pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<Header>, FollowError> {
+    let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await?;
+    read_numbered(number, &answer)
+}
+
+/// The endpoint's canonical blocks of these numbers, up to the first that it does not have.
+pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Vec<Header>, FollowError> {
+    let requests: Result<Vec<Request>, _> = numbers
+        .iter()
+        .map(|number| block_request(&format!("{number:#x}")))
+        .collect();
+    let answers = endpoint.batch(&requests?).await;
+    let mut headers = Vec::with_capacity(numbers.len());
+    for (number, answer) in numbers.iter().zip(answers) {
+        match read_numbered(*number, &answer?)? {
+            Some(header) => headers.push(header),
+            None => break,
+        }
+    }
+    Ok(headers)
+}
+
+/// The canonical blocks of the first [`BLOCKS_PER_BATCH`] of these numbers, up to the first that the endpoint does not have,
+/// each the child of the one before.
+pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) -> Result<Vec<Header>, FollowError> {
+    let count = usize::try_from(BLOCKS_PER_BATCH).unwrap_or(usize::MAX);
+    let numbers: Vec<u64> = numbers.take(count).collect();
+    let headers = of_numbers(endpoint, &numbers).await?;
+    if headers
+        .windows(2)
+        .any(|pair| pair[1].parent_hash != pair[0].position.hash)
+    {
+        return Err(FollowError::Unsettled);
+    }
+    Ok(headers)
+}
+
+/// Asks for a block, by number or tag, without its transactions.
+fn block_request(block: &str) -> Result<Request, FollowError> {
+    let params = RawValue::from_string(format!(r#"["{block}",false]"#)).map_err(|_| RequestError::Internal)?;
+    Ok(("eth_getBlockByNumber".into(), params))
+}
+
+fn read_numbered(number: u64, answer: &RawValue) -> Result<Option<Header>, FollowError> {
+    match Header::parse(answer)? {
+        Some(header) if header.position.number != number => Err(FollowError::BadHeader),
+        header => Ok(header),
     }
 }

@@ -111,7 +111,7 @@ fn what_is_wrong_with_an_endpoint_is_said_with_its_key() {
         (
             format!("{endpoint}requests_per_second = 0"),
             "chains.1.endpoints[0].requests_per_second",
-            "from 1 to 10000",
+            "from 1 to 1000",
         ),
         (
             format!("{endpoint}max_log_range_blocks = 0"),
@@ -177,7 +177,7 @@ fn what_is_wrong_is_said_with_its_key() {
         (
             format!("{url}reorg_depth_max = 0"),
             "chains.1.reorg_depth_max",
-            "from 1 to 10000",
+            "from 1 to 1000",
         ),
         (
             format!("{url}head_stall_seconds = 0"),

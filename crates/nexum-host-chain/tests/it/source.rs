@@ -1,4 +1,9 @@
-use nexum_host_chain::{BlockSource, REORG_DEPTH_MAX};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use nexum_core::source::Replay;
+use nexum_host_chain::ChainSource;
+use nexum_host_chain::config::REORG_DEPTH_MAX;
 use nexum_testing::{Answer, Block, Node};
 
 use crate::support::{CHAIN, Following, chains, position, texts};
@@ -51,7 +56,7 @@ async fn a_block_event_has_milliseconds_and_the_chain() {
     let nexum_core::log::Entry::Advance(advance) = following.entries().remove(0) else {
         panic!("not a block")
     };
-    let nexum_core::event::Event::Block(event) = advance.block_event() else {
+    let Some(nexum_core::event::Event::Block(event)) = advance.block.block_event() else {
         panic!("not a block")
     };
     assert_eq!((event.chain_id, event.number), (CHAIN, 1));
@@ -142,7 +147,7 @@ async fn a_reorg_deeper_than_the_bound_ends_the_source() {
             if ends {
                 let error = following.fails().await;
                 assert!(
-                    texts(&error)[1].contains("no block in common with the 128"),
+                    texts(&error)[1].contains("none of the 128 blocks before that is in both"),
                     "{:?}",
                     texts(&error)
                 );
@@ -151,6 +156,15 @@ async fn a_reorg_deeper_than_the_bound_ends_the_source() {
                 check_canonical(&node, &following);
             }
         }
+    }
+}
+
+/// Every block of these numbers, without logs.
+fn blocks(numbers: RangeInclusive<u64>) -> Replay {
+    Replay {
+        numbers,
+        blocks: true,
+        filters: Arc::default(),
     }
 }
 
@@ -167,17 +181,18 @@ async fn replay_gives_the_canonical_blocks_from_the_start_of_the_range() {
         let source = chains(&url).source(CHAIN).unwrap();
         let mut next = 3;
         while next <= 100 {
-            let blocks = source.replay(next..=100).await.unwrap();
-            for block in &blocks {
+            let replayed = source.replay(&blocks(next..=100)).await.unwrap();
+            assert_eq!(replayed.parent_hash, node.chain().by_number(next - 1).unwrap().hash);
+            for block in &replayed.blocks {
                 assert_eq!(block.position, position(node.chain().by_number(next).unwrap()));
                 assert_eq!(block.parent_hash, node.chain().by_number(next - 1).unwrap().hash);
                 next += 1;
             }
-            assert!(!blocks.is_empty());
+            assert_eq!(replayed.through.number, next - 1);
         }
-        assert_eq!(source.replay(99..=200).await.unwrap().len(), 2);
-        assert!(source.replay(101..=101).await.is_err());
-        assert!(source.replay(u64::MAX - 1..=u64::MAX).await.is_err());
+        assert_eq!(source.replay(&blocks(99..=200)).await.unwrap().blocks.len(), 2);
+        assert!(source.replay(&blocks(101..=101)).await.is_err());
+        assert!(source.replay(&blocks(u64::MAX - 1..=u64::MAX)).await.is_err());
     }
 }
 
@@ -193,13 +208,13 @@ async fn replay_does_not_join_blocks_of_two_forks() {
         Answer::Result(node.chain().by_number(3).unwrap().to_json()),
     );
     node.once("eth_getBlockByNumber", Answer::Result(stale));
-    assert!(source.replay(3..=5).await.is_err());
-    assert_eq!(source.replay(3..=5).await.unwrap().len(), 3);
+    assert!(source.replay(&blocks(3..=5)).await.is_err());
+    assert_eq!(source.replay(&blocks(3..=5)).await.unwrap().blocks.len(), 3);
 }
 
 /// The supervisor keeps sources as trait objects on any thread.
 #[test]
 fn a_source_can_be_shared() {
     fn shared<T: Send + Sync + 'static>() {}
-    shared::<BlockSource>();
+    shared::<ChainSource>();
 }

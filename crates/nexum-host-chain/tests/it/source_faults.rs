@@ -2,7 +2,7 @@ use nexum_host_chain::Chains;
 use nexum_testing::{Answer, Node};
 use serde_json::json;
 
-use crate::support::{Following, chains, config, position, texts};
+use crate::support::{Following, chains, config, config_of, position};
 
 #[tokio::test]
 async fn an_outage_is_waited_out_and_its_blocks_are_not_missed() {
@@ -128,34 +128,22 @@ async fn a_hostile_head_is_not_believed() {
 }
 
 #[tokio::test]
-async fn an_endpoint_of_another_chain_ends_the_source() {
+async fn nothing_is_taken_from_an_endpoint_that_has_become_one_of_another_chain() {
     for url in [Node::http_url, Node::ws_url] {
         let node = Node::start().await;
-        node.set_chain_id(1);
-        let error = Following::start(&chains(&url(&node))).fails().await;
-        assert_eq!(
-            texts(&error),
-            [
-                "chain 11155111: cannot be followed any longer",
-                "the endpoint serves chain 1, not chain 11155111",
-            ]
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_endpoint_that_comes_back_as_another_chain_ends_the_source() {
-    for url in [Node::http_url, Node::ws_url] {
-        let node = Node::start().await;
-        let following = Following::start(&chains(&url(&node)));
+        let other = node.replica().await;
+        let config = config_of(&[url(&node), url(&other)]);
+        let following = Following::start(&Chains::new([config]));
         following.reaches(&node.mine(1)[0]).await;
         node.set_chain_id(1);
-        node.mine_unannounced(1);
+        let asked = node.count("eth_chainId");
         node.once("eth_getBlockByNumber", Answer::Drop);
         node.drop_connections();
-        let log = following.log.clone();
-        following.fails().await;
-        assert_eq!(log.head().unwrap().number, 1);
+        other.mine(1);
+        node.until(|node| node.count("eth_chainId") > asked).await;
+        // The other endpoint goes on where the first one was.
+        following.reaches(&other.mine(3)[2]).await;
+        assert_eq!(following.chain().len(), 5);
     }
 }
 

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::event::Position;
+use nexum_core::event::{Finality, Position};
+use nexum_core::filter::LogFilter;
 use nexum_core::log::{Entry, EventLog, Read};
-use nexum_core::source::SourceError;
+use nexum_core::source::{ChainLogs, SourceError};
 use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, Request};
 use nexum_testing::{Block, TEST_CHAIN_ID, WAIT_MAX};
 use serde_json::value::RawValue;
@@ -67,15 +68,22 @@ pub(crate) struct Following {
 }
 
 impl Following {
+    /// To the head, without logs of contracts.
     pub(crate) fn start(chains: &Chains) -> Self {
-        let log = Arc::new(EventLog::new(TEST_CHAIN_ID));
+        Self::start_with(chains, Finality::Latest, &[])
+    }
+
+    /// As far as the chain is settled, with the logs that match one of `filters`.
+    pub(crate) fn start_with(chains: &Chains, finality: Finality, filters: &[LogFilter]) -> Self {
+        let mut logs = ChainLogs::new(TEST_CHAIN_ID);
+        let log = logs.open(finality);
         let appended = Arc::new(Notify::new());
-        log.wake(Arc::clone(&appended));
+        log.subscribe(Arc::clone(&appended), filters.iter().cloned());
         let stop = CancellationToken::new();
         let source = chains.source(TEST_CHAIN_ID).unwrap();
         let mut task = JoinSet::new();
-        let (its_log, its_stop) = (Arc::clone(&log), stop.clone());
-        task.spawn(async move { source.follow(&its_log, &its_stop).await });
+        let its_stop = stop.clone();
+        task.spawn(async move { source.follow(&logs, &its_stop).await });
         Self {
             log,
             stop,
@@ -101,11 +109,15 @@ impl Following {
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let read = |sequence| match self.log.read(sequence) {
-            Read::Entry(entry) => Some(entry),
-            Read::Pending | Read::Gone => None,
-        };
-        (0..self.log.next_sequence()).filter_map(read).collect()
+        let mut entries = Vec::new();
+        for sequence in 0.. {
+            match self.log.read(sequence) {
+                Read::Entry(entry) => entries.push(entry),
+                Read::Gone => {}
+                Read::Pending | Read::Closed(_) => break,
+            }
+        }
+        entries
     }
 
     /// The chain that a reader of the log has in the end. Each block must have been the child of the one before.
@@ -113,7 +125,8 @@ impl Following {
         let mut chain: Vec<Position> = Vec::new();
         for entry in self.entries() {
             match entry {
-                Entry::Advance(block) => {
+                Entry::Advance(routed) => {
+                    let block = &routed.block;
                     if let Some(last) = chain.last() {
                         assert_eq!(block.position.number, last.number + 1);
                         assert_eq!(block.parent_hash, last.hash);
@@ -130,6 +143,20 @@ impl Following {
             }
         }
         chain
+    }
+
+    /// The logs of the chain that a reader has in the end, by block number and index.
+    pub(crate) fn logs(&self) -> Vec<(u64, u32)> {
+        let mut logs: Vec<(u64, u32)> = Vec::new();
+        for entry in self.entries() {
+            match entry {
+                Entry::Advance(routed) => {
+                    logs.extend(routed.block.logs.iter().map(|log| (log.block_number, log.log_index)));
+                }
+                Entry::Revert(to) => logs.retain(|(number, _)| *number <= to.number),
+            }
+        }
+        logs
     }
 
     pub(crate) fn reverts(&self) -> Vec<Position> {

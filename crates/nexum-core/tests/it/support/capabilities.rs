@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nexum_core::BoxError;
-use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::{Capability, Has, View};
 use nexum_core::host::HostState;
 use nexum_core::loader::ModuleMeta;
@@ -20,7 +20,6 @@ mod bindings {
 
             world test {
                 import nexum:host/chain@0.2.0;
-                import nexum:host/local-store@0.2.0;
             }
         ",
         world: "nexum:test/test",
@@ -29,59 +28,7 @@ mod bindings {
     });
 }
 
-use bindings::nexum::host::{chain, local_store};
-
-/// `nexum:host/local-store` straight over the event's transaction.
-pub(crate) struct TestStore;
-
-impl Capability for TestStore {
-    type State = ();
-
-    fn name(&self) -> &'static str {
-        "store"
-    }
-
-    fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/local-store@0.2.0"]
-    }
-
-    fn link(&self, linker: &mut Linker<HostState>) -> Trappable<()> {
-        local_store::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
-    }
-
-    fn prepare(&self, _module: &ModuleMeta) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
-impl local_store::Host for View<'_, ()> {
-    async fn get(&mut self, key: String) -> Trappable<Result<Option<Vec<u8>>, HostError>> {
-        Ok(self.scope.get(key.as_bytes()).map_err(internal))
-    }
-
-    async fn set(&mut self, key: String, value: Vec<u8>) -> Trappable<Result<(), HostError>> {
-        self.scope.write(key.into_bytes(), Some(value));
-        Ok(Ok(()))
-    }
-
-    async fn delete(&mut self, key: String) -> Trappable<Result<(), HostError>> {
-        self.scope.write(key.into_bytes(), None);
-        Ok(Ok(()))
-    }
-
-    async fn list_keys(&mut self, prefix: String) -> Trappable<Result<Vec<String>, HostError>> {
-        let keys = self.scope.keys(prefix.as_bytes(), usize::MAX).map_err(internal);
-        Ok(keys.map(|keys| {
-            keys.into_iter()
-                .map(|key| String::from_utf8_lossy(&key).into_owned())
-                .collect()
-        }))
-    }
-}
-
-fn internal(error: nexum_core::store::StoreError) -> HostError {
-    HostError::new("local-store", HostErrorKind::Internal, error.to_string())
-}
+use bindings::nexum::host::chain;
 
 /// `nexum:host/chain` that answers nothing until it is opened, and counts how often it was asked.
 #[derive(Clone)]

@@ -1,0 +1,107 @@
+//! Which logs a module asked for, and whose a log is.
+
+use std::collections::HashMap;
+
+use crate::event::Log;
+
+/// The most positions of a log that can be filtered: as many topics as the EVM gives a log.
+pub const TOPICS_MAX: usize = 4;
+
+/// A contract's address.
+pub type Address = [u8; 20];
+
+/// One topic of a log.
+pub type TopicHash = [u8; 32];
+
+/// Which logs are asked for, in the terms of `eth_getLogs`. The default asks for every log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogFilter {
+    /// Logs of one of these contracts; of any, if there is none here.
+    pub addresses: Vec<Address>,
+    /// For each position, the topics of which the log has to have one; anything will do where there is none, the lack of a
+    /// topic too.
+    pub topics: [Vec<TopicHash>; TOPICS_MAX],
+}
+
+impl LogFilter {
+    /// Whether the log is asked for.
+    pub fn matches(&self, log: &Log) -> bool {
+        let address = self.addresses.is_empty() || self.addresses.iter().any(|address| log.address == address);
+        address && self.topics_match(log)
+    }
+
+    fn topics_match(&self, log: &Log) -> bool {
+        self.topics.iter().enumerate().all(|(position, wanted)| {
+            let topic = log.topics.get(position);
+            wanted.is_empty() || topic.is_some_and(|topic| wanted.iter().any(|wanted| topic == wanted))
+        })
+    }
+}
+
+/// A number for whoever has subscribed to a log, unique in that log.
+pub type SubscriberId = u32;
+
+/// Finds those who asked for a log without asking each of them.
+///
+/// A filter is kept under every pair of address and first topic that it names, or under "any" where it names none: a log is
+/// looked up in four places, however many filters there are.
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    filters: Vec<(SubscriberId, LogFilter)>,
+    by_key: HashMap<Key, Vec<usize>>,
+}
+
+/// What a filter is kept under.
+type Key = (Option<Address>, Option<TopicHash>);
+
+/// For each subscriber, sorted, which of a block's logs are its own, by their place in the list.
+pub(crate) type Routes = Box<[(SubscriberId, Box<[u32]>)]>;
+
+impl Router {
+    pub(crate) fn add(&mut self, subscriber: SubscriberId, filter: LogFilter) {
+        let index = self.filters.len();
+        for address in or_any(&filter.addresses) {
+            for topic in or_any(&filter.topics[0]) {
+                self.by_key.entry((address, topic)).or_default().push(index);
+            }
+        }
+        self.filters.push((subscriber, filter));
+    }
+
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &LogFilter> {
+        self.filters.iter().map(|(_, filter)| filter)
+    }
+
+    pub(crate) fn route(&self, logs: &[Log]) -> Routes {
+        let mut routes: Vec<(SubscriberId, u32)> = Vec::new();
+        for (place, log) in (0..).zip(logs) {
+            let address = Address::try_from(log.address.as_slice()).ok();
+            let topic = log
+                .topics
+                .first()
+                .and_then(|topic| TopicHash::try_from(topic.as_slice()).ok());
+            let mut keys = vec![(None, None), (address, None), (None, topic), (address, topic)];
+            keys.sort_unstable();
+            keys.dedup();
+            let kept = keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
+            let matching = kept.filter_map(|index| self.filters.get(*index));
+            routes.extend(
+                matching
+                    .filter(|(_, filter)| filter.matches(log))
+                    .map(|(subscriber, _)| (*subscriber, place)),
+            );
+        }
+        routes.sort_unstable();
+        routes.dedup();
+        let of_one = |routes: &[(SubscriberId, u32)]| (routes[0].0, routes.iter().map(|(_, place)| *place).collect());
+        routes.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
+    }
+}
+
+/// Each of these, or "any" where there is none.
+fn or_any<T: Copy>(values: &[T]) -> Vec<Option<T>> {
+    match values {
+        [] => vec![None],
+        values => values.iter().copied().map(Some).collect(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Addresses, topics and event signatures, as people write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use alloy_json_abi::Event;
+use alloy_primitives::{Address, B256};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+
+/// The longest event signature: with some dozens of parameters.
+const SIGNATURE_CHARS_MAX: usize = 1_024;
+
+/// A contract's address. In mixed case its checksum has to be right.
+pub(in crate::manifest) struct ContractAddress(pub(in crate::manifest) [u8; 20]);
+
+/// The first topic of an event: its hash, or the text that hashes to it.
+pub(in crate::manifest) struct EventSignature(pub(in crate::manifest) [u8; 32]);
+
+/// What a topic may be: one value or several; none, as `""` or `[]`, is any.
+#[derive(Default)]
+pub(in crate::manifest) struct AnyOf(pub(in crate::manifest) Vec<[u8; 32]>);
+
+fn address(text: &str) -> Result<Address, &'static str> {
+    const EXPECTED: &str = "expected an address: 0x and 40 hexadecimal digits";
+    let digits = text.strip_prefix("0x").ok_or(EXPECTED)?;
+    let address = Address::from_str(text).map_err(|_| EXPECTED)?;
+    let mixed = digits.contains(|c: char| c.is_ascii_uppercase()) && digits.contains(|c: char| c.is_ascii_lowercase());
+    if mixed && Address::parse_checksummed(text, None).is_err() {
+        return Err("the address's checksum is wrong: a letter has the wrong case, or a digit is mistaken");
+    }
+    Ok(address)
+}
+
+/// A topic, or an address, which as a topic is padded to its size.
+fn topic(text: &str) -> Result<[u8; 32], &'static str> {
+    const EXPECTED: &str = "expected a topic: 0x and 64 hexadecimal digits, or an address";
+    if text.len() == 2 + 2 * Address::len_bytes() {
+        return Ok(address(text)?.into_word().0);
+    }
+    text.strip_prefix("0x").ok_or(EXPECTED)?;
+    B256::from_str(text).map(|topic| topic.0).map_err(|_| EXPECTED)
+}
+
+/// The hash of an event such as `Transfer(address,address,uint256)`.
+fn signature(text: &str) -> Result<[u8; 32], &'static str> {
+    const EXPECTED: &str =
+        "expected a topic (0x and 64 hexadecimal digits) or a signature such as Transfer(address,address,uint256)";
+    const CANONICAL: &str = "expected the signature in its canonical form, without spaces, names and indexed, and with the sizes of numbers: uint256, not uint";
+    if text.starts_with("0x") {
+        return B256::from_str(text).map(|topic| topic.0).map_err(|_| EXPECTED);
+    }
+    if text.len() > SIGNATURE_CHARS_MAX {
+        return Err(EXPECTED);
+    }
+    let event = Event::parse(text).map_err(|_| EXPECTED)?;
+    let unsized_number = |word: &str| matches!(word, "uint" | "int" | "fixed" | "ufixed" | "byte");
+    if event.signature() != text
+        || text
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .skip(1)
+            .any(unsized_number)
+    {
+        return Err(CANONICAL);
+    }
+    Ok(event.selector().0)
+}
+
+struct Text<T> {
+    expecting: &'static str,
+    parse: fn(&str) -> Result<T, &'static str>,
+}
+
+impl<T> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContractAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expecting: "an address",
+            parse: |text| address(text).map(|address| Self(address.into())),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for EventSignature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expecting: "a topic or the signature of an event",
+            parse: |text| signature(text).map(Self),
+        })
+    }
+}
+
+struct Topic([u8; 32]);
+
+impl<'de> Deserialize<'de> for Topic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expecting: "a topic",
+            parse: |text| topic(text).map(Self),
+        })
+    }
+}
+
+struct AnyOfVisitor;
+
+impl<'de> Visitor<'de> for AnyOfVisitor {
+    type Value = AnyOf;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a topic, a list of topics, or \"\" for any")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AnyOf, E> {
+        match text {
+            "" => Ok(AnyOf::default()),
+            text => topic(text).map(|topic| AnyOf(vec![topic])).map_err(E::custom),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<AnyOf, A::Error> {
+        let mut topics = Vec::new();
+        while let Some(Topic(topic)) = seq.next_element()? {
+            topics.push(topic);
+        }
+        Ok(AnyOf(topics))
+    }
+}
+
+impl<'de> Deserialize<'de> for AnyOf {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyOfVisitor)
+    }
+}

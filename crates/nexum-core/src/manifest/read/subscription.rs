@@ -1,0 +1,145 @@
+//! Reads `[[subscription]]`.
+
+use std::num::NonZeroU64;
+
+use crate::document::{ConfigError, Section};
+use crate::event::{Finality, Topic};
+use crate::filter::{LogFilter, TOPICS_MAX};
+use crate::manifest::raw::{self, AnyOf};
+use crate::manifest::{
+    ADDRESSES_MAX, BlockSubscription, CONFIRMATIONS_MAX, LogSubscription, Subscription, TOPIC_VALUES_MAX,
+};
+
+/// The kinds of events that can be subscribed to.
+const KINDS: [&str; 2] = ["block", "log"];
+/// The kinds of events that the contract knows but that cannot be subscribed to yet.
+const KINDS_TO_COME: [&str; 3] = ["cron", "tick", "message"];
+
+/// Reads one table. What is wrong goes to `errors`.
+pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
+    let kind = section.string("kind").map_err(|error| errors.push(error)).ok()?;
+    match kind.value.as_str() {
+        "block" => block(section, errors),
+        "log" => logs(section, errors),
+        name => {
+            let error = match KINDS_TO_COME.contains(&name) {
+                true => kind.place.error("is not yet supported as a subscription"),
+                false => {
+                    let known = KINDS.into_iter().chain(KINDS_TO_COME);
+                    let error = kind.place.error("unknown kind of subscription");
+                    error.with_nearest(name, known)
+                }
+            };
+            errors.push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
+            None
+        }
+    }
+}
+
+fn block(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
+    let raw = section.parse_all::<raw::BlockSubscription>(errors)?;
+    let finality = finality(section, raw.confirmations, raw.finality, errors)?;
+    Some(Subscription::Block(BlockSubscription {
+        topic: Topic {
+            chain_id: raw.chain_id,
+            finality,
+        },
+        from_block: raw.from_block,
+        catch_up: raw.catch_up,
+    }))
+}
+
+fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
+    let raw = section.parse_all::<raw::LogSubscription>(errors)?;
+    let finality = finality(section, raw.confirmations, raw.finality, errors)?;
+    let before = errors.len();
+    if raw.address.is_some() && raw.addresses.is_some() {
+        errors.push(
+            section
+                .error("addresses", "is given beside address")
+                .with_hint("put all of them into addresses"),
+        );
+    }
+    let addresses = raw.address.map(|address| vec![address]).or(raw.addresses);
+    if addresses.as_ref().is_some_and(Vec::is_empty) {
+        errors.push(
+            section
+                .error("addresses", "names no address")
+                .with_hint("leave it out to get the logs of every contract"),
+        );
+    }
+    let mut addresses: Vec<_> = addresses
+        .unwrap_or_default()
+        .into_iter()
+        .map(|address| address.0)
+        .collect();
+    if addresses.len() > ADDRESSES_MAX {
+        errors.push(section.error("addresses", format!("more than {ADDRESSES_MAX} addresses")));
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    let topics = topics(section, raw.event_signature, raw.topics, errors);
+    let subscription = LogSubscription {
+        topic: Topic {
+            chain_id: raw.chain_id,
+            finality,
+        },
+        from_block: raw.from_block,
+        filter: LogFilter { addresses, topics },
+    };
+    (errors.len() == before).then_some(Subscription::Logs(subscription))
+}
+
+fn topics(
+    section: &Section,
+    signature: Option<raw::EventSignature>,
+    given: Vec<AnyOf>,
+    errors: &mut Vec<ConfigError>,
+) -> [Vec<[u8; 32]>; TOPICS_MAX] {
+    let mut topics: [Vec<[u8; 32]>; TOPICS_MAX] = Default::default();
+    if given.len() > TOPICS_MAX {
+        errors.push(section.error("topics", format!("a log has at most {TOPICS_MAX} topics")));
+    }
+    for (position, AnyOf(values)) in topics.iter_mut().zip(given) {
+        if values.len() > TOPIC_VALUES_MAX {
+            errors.push(section.error("topics", format!("more than {TOPIC_VALUES_MAX} values in one position")));
+        }
+        *position = values;
+        position.sort_unstable();
+        position.dedup();
+    }
+    if let Some(raw::EventSignature(hash)) = signature {
+        if !topics[0].is_empty() && topics[0] != [hash] {
+            let error = section.error("topics", "asks for another first topic than event_signature");
+            errors.push(error.with_hint("the first topic of a log is its event's signature: begin topics with \"\""));
+        }
+        topics[0] = vec![hash];
+    }
+    topics
+}
+
+fn finality(
+    section: &Section,
+    confirmations: Option<u64>,
+    finality: Option<raw::Finality>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Finality> {
+    errors.extend(section.out_of_range("confirmations", &(0..=CONFIRMATIONS_MAX)));
+    match (confirmations, finality) {
+        (Some(_), Some(_)) => {
+            errors.push(
+                section
+                    .error("finality", "is given beside confirmations")
+                    .with_hint("give one of them"),
+            );
+            None
+        }
+        (Some(count), None) if count > CONFIRMATIONS_MAX => None,
+        (count, None) => {
+            Some(NonZeroU64::new(count.unwrap_or_default()).map_or(Finality::Latest, Finality::Confirmations))
+        }
+        (None, Some(raw::Finality::Latest)) => Some(Finality::Latest),
+        (None, Some(raw::Finality::Safe)) => Some(Finality::Safe),
+        (None, Some(raw::Finality::Finalized)) => Some(Finality::Finalized),
+    }
+}

@@ -1,0 +1,92 @@
+//! What a module subscribes to.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::event::{ChainId, Finality, Topic};
+use crate::filter::LogFilter;
+
+/// Events that a module gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subscription {
+    /// Blocks of a chain.
+    Block(BlockSubscription),
+    /// Logs of contracts.
+    Logs(LogSubscription),
+}
+
+/// Blocks of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockSubscription {
+    /// The chain, as far as it is settled.
+    pub topic: Topic,
+    /// The first block. None: the first that the chain grows by when the module is first started.
+    pub from_block: Option<u64>,
+    /// What becomes of blocks that the module has missed.
+    pub catch_up: CatchUp,
+}
+
+/// Logs of contracts, block by block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSubscription {
+    /// The chain, as far as it is settled.
+    pub topic: Topic,
+    /// The first block. None: the first that the chain grows by when the module is first started.
+    pub from_block: Option<u64>,
+    /// Which logs.
+    pub filter: LogFilter,
+}
+
+/// What becomes of blocks that a module has missed, because nexum was off or the module is slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CatchUp {
+    /// The module gets each of them.
+    #[default]
+    All,
+    /// The module gets a block only while it is the newest.
+    Latest,
+}
+
+impl Subscription {
+    /// What the events are of.
+    pub fn topic(&self) -> Topic {
+        match self {
+            Self::Block(block) => block.topic,
+            Self::Logs(logs) => logs.topic,
+        }
+    }
+
+    /// The chain that the events are of.
+    pub fn chain_id(&self) -> ChainId {
+        self.topic().chain_id
+    }
+
+    /// The first block, if the manifest names one.
+    pub fn from_block(&self) -> Option<u64> {
+        match self {
+            Self::Block(block) => block.from_block,
+            Self::Logs(logs) => logs.from_block,
+        }
+    }
+}
+
+impl fmt::Display for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Block(_) => "blocks",
+            Self::Logs(_) => "logs",
+        };
+        let Topic { chain_id, finality } = self.topic();
+        write!(f, "{what} of {chain_id}")?;
+        if finality != Finality::Latest {
+            write!(f, ", {finality}")?;
+        }
+        match self.from_block() {
+            Some(from) => write!(f, ", from {from}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a module wants of one topic.
+
+use std::sync::Arc;
+
+use crate::event::{Advance, Log, Topic};
+use crate::filter::LogFilter;
+use crate::manifest::{CatchUp, Subscription};
+
+/// A module's subscriptions to one topic.
+///
+/// Each begins with the block that it names, or else with the first that the chain grew by when the module was first started:
+/// `live_from`.
+#[derive(Debug, Default)]
+pub(crate) struct Interest {
+    blocks: Option<Blocks>,
+    logs: Vec<Logs>,
+}
+
+#[derive(Debug)]
+struct Blocks {
+    from: Option<u64>,
+    catch_up: CatchUp,
+}
+
+#[derive(Debug)]
+struct Logs {
+    from: Option<u64>,
+    filter: LogFilter,
+}
+
+impl Interest {
+    pub(crate) fn of(subscriptions: &[Subscription], topic: Topic) -> Self {
+        let mut interest = Self::default();
+        for subscription in subscriptions
+            .iter()
+            .filter(|subscription| subscription.topic() == topic)
+        {
+            match subscription {
+                Subscription::Block(block) => {
+                    interest.blocks = Some(Blocks {
+                        from: block.from_block,
+                        catch_up: block.catch_up,
+                    });
+                }
+                Subscription::Logs(logs) => interest.logs.push(Logs {
+                    from: logs.from_block,
+                    filter: logs.filter.clone(),
+                }),
+            }
+        }
+        interest
+    }
+
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &LogFilter> {
+        self.logs.iter().map(|logs| &logs.filter)
+    }
+
+    /// The first block that anything of this is about.
+    pub(super) fn first(&self, live_from: u64) -> u64 {
+        let blocks = self.blocks.iter().map(|blocks| blocks.from);
+        let starts = blocks.chain(self.logs.iter().map(|logs| logs.from));
+        starts.map(|from| from.unwrap_or(live_from)).min().unwrap_or(live_from)
+    }
+
+    /// Whether the module wants the event of the block of this number, when the newest known one is `head`.
+    pub(super) fn wants_block(&self, number: u64, live_from: u64, head: impl Fn() -> Option<u64>) -> bool {
+        self.blocks.as_ref().is_some_and(|blocks| {
+            number >= blocks.from.unwrap_or(live_from)
+                && (blocks.catch_up == CatchUp::All || head().is_none_or(|head| number >= head))
+        })
+    }
+
+    /// Whether each of the blocks that a module has missed matters to it, or only what was logged in them.
+    pub(super) fn wants_every_block(&self) -> bool {
+        self.blocks
+            .as_ref()
+            .is_some_and(|blocks| blocks.catch_up == CatchUp::All)
+    }
+
+    pub(super) fn wants_logs(&self) -> bool {
+        !self.logs.is_empty()
+    }
+
+    /// The module's logs of a block, of which those at `places` match one of its filters.
+    pub(super) fn pick(&self, block: &Arc<Advance>, places: &[u32], live_from: u64) -> Vec<Log> {
+        let begun = |logs: &Logs| block.position.number >= logs.from.unwrap_or(live_from);
+        let all_begun = self.logs.iter().all(begun);
+        let found = places
+            .iter()
+            .filter_map(|place| usize::try_from(*place).ok().and_then(|place| block.logs.get(place)));
+        let wanted = |log: &&Log| all_begun || self.logs.iter().any(|logs| begun(logs) && logs.filter.matches(log));
+        found.filter(wanted).cloned().collect()
+    }
+
+    /// As [`pick`](Self::pick), where nobody has matched the block's logs yet.
+    pub(super) fn pick_unrouted(&self, block: &Arc<Advance>, live_from: u64) -> Vec<Log> {
+        let matches = |log: &Log| self.filters().any(|filter| filter.matches(log));
+        let places: Vec<u32> = (0..)
+            .zip(&block.logs)
+            .filter(|(_, log)| matches(log))
+            .map(|(place, _)| place)
+            .collect();
+        self.pick(block, &places, live_from)
+    }
+}

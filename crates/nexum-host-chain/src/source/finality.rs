@@ -1,0 +1,122 @@
+//! Follows the head at a distance, for those who want blocks that are settled.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use nexum_core::event::{Advance, BlockHash, Finality, Position};
+use nexum_core::log::EventLog;
+
+use super::follower::Follower;
+use super::{FollowError, header};
+use crate::endpoint::Endpoint;
+
+impl Follower<'_> {
+    /// Brings every log but that of the head to where it should be.
+    pub(super) async fn settle(&self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
+        let Some(tip) = self.latest.head() else { return Ok(()) };
+        for log in self.logs.iter() {
+            let settled = match log.topic().finality {
+                Finality::Latest => continue,
+                Finality::Confirmations(count) => tip.number.checked_sub(count.get()),
+                Finality::Safe => self.tagged(endpoint, "safe").await?,
+                Finality::Finalized => self.tagged(endpoint, "finalized").await?,
+            };
+            match settled {
+                Some(settled) if settled <= tip.number => self.bring(endpoint, log, settled).await?,
+                // Nothing is settled yet, or the endpoint is ahead of the head that it gave.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn tagged(&self, endpoint: &Endpoint, tag: &str) -> Result<Option<u64>, FollowError> {
+        let header = header::tagged(endpoint, tag).await?;
+        Ok(header.map(|header| header.position.number))
+    }
+
+    /// Brings a log to the canonical block of this number.
+    async fn bring(&self, endpoint: &Arc<Endpoint>, log: &EventLog, to: u64) -> Result<(), FollowError> {
+        if let Some(head) = log.head() {
+            self.revert_settled(endpoint, log, head).await?;
+        }
+        loop {
+            let head = log.head();
+            let next = head.map_or(to, |head| head.number.saturating_add(1));
+            if next > to {
+                return Ok(());
+            }
+            let blocks = self.settled_blocks(endpoint, next..=to).await?;
+            let follows = |head: Position| blocks.first().is_some_and(|first| first.parent_hash == head.hash);
+            if blocks.is_empty() || !head.is_none_or(follows) {
+                return Err(FollowError::Unsettled);
+            }
+            blocks.into_iter().for_each(|block| log.append(block));
+        }
+    }
+
+    /// Canonical blocks from the start of these: those that the log of the head still holds, or else what the endpoint has.
+    async fn settled_blocks(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        numbers: RangeInclusive<u64>,
+    ) -> Result<Vec<Arc<Advance>>, FollowError> {
+        let held: Vec<_> = numbers
+            .clone()
+            .map_while(|number| self.latest.block_at(number))
+            .collect();
+        if !held.is_empty() {
+            return Ok(held);
+        }
+        let headers = header::chain_of(endpoint, numbers).await?;
+        self.source.with_logs(endpoint, headers, &self.filters).await
+    }
+
+    /// Takes back what was settled and is no longer part of the chain.
+    async fn revert_settled(&self, endpoint: &Endpoint, log: &EventLog, head: Position) -> Result<(), FollowError> {
+        let depth = self.source.config.reorg_depth_max;
+        let lowest = head.number.saturating_sub(depth);
+        let mut number = head.number;
+        loop {
+            let held = log.hash_at(number);
+            let canonical = self.canonical(endpoint, number).await?;
+            match canonical {
+                Some(hash) if held == Some(hash) && number == head.number => return Ok(()),
+                Some(hash) if held.is_none_or(|held| held == hash) => {
+                    let to = Position { number, hash };
+                    tracing::info!(chain = %log.topic(), from = %head, to = %to, "settled blocks were reorganised");
+                    log.revert(to);
+                    return Ok(());
+                }
+                _ => {}
+            }
+            match number.checked_sub(1).filter(|below| *below >= lowest) {
+                Some(below) => number = below,
+                None => {
+                    let theirs = Position {
+                        number,
+                        hash: canonical.unwrap_or_default(),
+                    };
+                    let hash = held.unwrap_or_default();
+                    return Err(FollowError::TooDeep {
+                        ours: Position { number, hash },
+                        theirs,
+                        depth,
+                    });
+                }
+            }
+        }
+    }
+
+    async fn canonical(&self, endpoint: &Endpoint, number: u64) -> Result<Option<BlockHash>, FollowError> {
+        let tip = self.latest.head();
+        match self.latest.hash_at(number) {
+            Some(hash) => Ok(Some(hash)),
+            None if tip.is_some_and(|tip| number > tip.number) => Ok(None),
+            None => {
+                let header = header::numbered(endpoint, number).await?;
+                Ok(header.map(|header| header.position.hash))
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How many blocks an endpoint answers for at once.
+
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use crate::endpoint::Endpoint;
+use crate::endpoints::Endpoints;
+
+/// How many blocks the first question spans, where the operator does not say: what nearly every provider allows.
+const WIDTH_FIRST: u64 = 1_000;
+
+/// How many blocks a question spans at most, where the operator does not say: no known provider allows more for a wide filter.
+const WIDTH_MAX: u64 = 10_000;
+
+/// What an endpoint has shown of itself.
+#[derive(Clone, Copy, Debug)]
+struct Width {
+    /// How many blocks the next question spans.
+    now: u64,
+    max: u64,
+    /// So many blocks have been answered for, and the answer was true.
+    proven: u64,
+}
+
+/// The widths of a chain's endpoints: halved when a question is too much, and slowly grown while none is.
+#[derive(Debug)]
+pub(super) struct Ranges(Vec<Mutex<Width>>);
+
+impl Ranges {
+    pub(super) fn new(endpoints: &Endpoints) -> Self {
+        let width = |endpoint: &std::sync::Arc<Endpoint>| {
+            let max = endpoint.max_log_range_blocks();
+            Mutex::new(Width {
+                now: max.unwrap_or(WIDTH_FIRST),
+                max: max.unwrap_or(WIDTH_MAX),
+                proven: 1,
+            })
+        };
+        Self(endpoints.all().iter().map(width).collect())
+    }
+
+    /// The part of `numbers`, from their start, to ask the endpoint for now.
+    pub(super) fn narrow(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> RangeInclusive<u64> {
+        let width = self.with(endpoint, |width| width.now);
+        let end = numbers.start().saturating_add(width.max(1) - 1);
+        *numbers.start()..=end.min(*numbers.end())
+    }
+
+    /// The endpoint has answered: the next question is a little wider.
+    pub(super) fn answered(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
+        self.with(endpoint, |width| {
+            if span(numbers) >= width.now {
+                width.now = (width.now + width.now / 4 + 1).min(width.max);
+            }
+        });
+    }
+
+    /// The question was too much. False if it cannot be narrower.
+    pub(super) fn too_much(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> bool {
+        let span = span(numbers);
+        self.with(endpoint, |width| {
+            width.now = width.now.min(span / 2).max(1);
+            // It grows again, but not at once to where it failed.
+            width.max = width.max.min(span.saturating_sub(1)).max(1);
+        });
+        span > 1
+    }
+
+    /// Whether an empty answer for so many blocks is believed.
+    pub(super) fn is_proven(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> bool {
+        let proven = self.with(endpoint, |width| width.proven);
+        span(numbers) <= proven
+    }
+
+    /// The endpoint has found logs in so many blocks at once.
+    pub(super) fn prove(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
+        self.with(endpoint, |width| width.proven = width.proven.max(span(numbers)));
+    }
+
+    fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Width) -> T) -> T {
+        // There is one for each endpoint of the chain.
+        let mut width = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut width)
+    }
+}
+
+/// How many blocks these are.
+fn span(numbers: &RangeInclusive<u64>) -> u64 {
+    numbers.end().saturating_sub(*numbers.start()).saturating_add(1)
+}

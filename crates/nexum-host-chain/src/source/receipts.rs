@@ -1,0 +1,90 @@
+//! The logs of a block from its receipts, which are checked against the block's header.
+
+use alloy_consensus::proofs::calculate_receipt_root;
+use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxType};
+use alloy_primitives::{B256, Bloom, U64};
+use nexum_core::event::ChainId;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::FollowError;
+use super::header::Header;
+use super::logs::{RawLog, WireLog};
+use crate::endpoint::Request;
+use crate::error::RequestError;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawReceipt {
+    #[serde(default, rename = "type")]
+    kind: U64,
+    status: Option<U64>,
+    root: Option<B256>,
+    cumulative_gas_used: U64,
+    logs_bloom: Box<Bloom>,
+    logs: Vec<WireLog>,
+}
+
+/// What the receipts of a block say of it.
+pub(super) enum Checked {
+    /// They are the block's, and these are all its logs.
+    Proven(Vec<RawLog>),
+    /// They are of a kind that this host cannot encode, as some of other networks than Ethereum: nothing is proven.
+    Unknown,
+    /// They are not the block's.
+    False,
+}
+
+/// Asks for the receipts of a block.
+pub(super) fn request(header: &Header) -> Result<Request, FollowError> {
+    let hash = B256::from(header.position.hash);
+    let params = RawValue::from_string(format!(r#"["{hash}"]"#)).map_err(|_| RequestError::Internal)?;
+    Ok(("eth_getBlockReceipts".into(), params))
+}
+
+/// Computes the root of the receipts, off the async threads: a full block takes milliseconds.
+pub(super) async fn check(answer: Box<RawValue>, header: &Header, chain_id: ChainId) -> Result<Checked, FollowError> {
+    let header = header.clone();
+    let checked = tokio::task::spawn_blocking(move || check_now(&answer, &header, chain_id));
+    checked.await.map_err(|_| RequestError::Internal)?
+}
+
+fn check_now(answer: &RawValue, header: &Header, chain_id: ChainId) -> Result<Checked, FollowError> {
+    let receipts = serde_json::from_str::<Option<Vec<RawReceipt>>>(answer.get()).map_err(|_| FollowError::BadLogs)?;
+    let receipts = receipts.ok_or(FollowError::NoBlock(header.position.number))?;
+    let Some(expected) = header.receipts_root else {
+        return Ok(Checked::Unknown);
+    };
+    let mut envelopes = Vec::with_capacity(receipts.len());
+    for receipt in &receipts {
+        match envelope(receipt) {
+            Some(envelope) => envelopes.push(envelope),
+            None => return Ok(Checked::Unknown),
+        }
+    }
+    if calculate_receipt_root(&envelopes) != expected {
+        return Ok(Checked::False);
+    }
+    let logs = receipts.into_iter().flat_map(|receipt| receipt.logs);
+    let logs = logs.map(|log| RawLog::read(log, chain_id)).collect::<Result<_, _>>()?;
+    Ok(Checked::Proven(logs))
+}
+
+fn envelope(raw: &RawReceipt) -> Option<ReceiptEnvelope> {
+    let status = match (raw.status, raw.root) {
+        (Some(status), _) => Eip658Value::Eip658(!status.is_zero()),
+        (None, Some(root)) => Eip658Value::PostState(root),
+        (None, None) => return None,
+    };
+    let receipt = Receipt {
+        status,
+        cumulative_gas_used: raw.cumulative_gas_used.to(),
+        logs: raw.logs.iter().map(WireLog::consensus).collect(),
+    };
+    let receipt = ReceiptWithBloom {
+        receipt,
+        logs_bloom: *raw.logs_bloom,
+    };
+    let kind = TxType::try_from(u8::try_from(raw.kind.to::<u64>()).ok()?).ok()?;
+    Some(ReceiptEnvelope::from_typed(kind, receipt))
+}
