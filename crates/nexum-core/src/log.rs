@@ -135,11 +135,18 @@ impl EventLog {
         filters
     }
 
+    /// Makes blocks known that came before the first that is appended: each the child of the one before, the last the parent of
+    /// that first one. Called by the source alone, once, so that a reorganisation which takes back more than was appended
+    /// finds the block where it left the chain, for those who have read the past.
+    pub fn seed(&self, known: &[Position]) {
+        lock(&self.inner).history.seed(known);
+    }
+
     /// Appends a block. Called by the source alone, which has checked that it extends the [`head`](Self::head).
     pub fn append(&self, block: Arc<Advance>) {
         let mut inner = lock(&self.inner);
         let routes = inner.router.route(&block.logs);
-        inner.history.append(block.position, block.parent_hash);
+        inner.history.append(block.position);
         inner.origin.get_or_insert(block.position.number);
         inner.push(Entry::Advance(Arc::new(Routed { block, routes })));
         drop(inner);

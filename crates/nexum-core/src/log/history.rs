@@ -24,14 +24,16 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Makes blocks known from before the first one.
+    pub(super) fn seed(&mut self, known: &[Position]) {
+        let surplus = known.len().saturating_sub(CANONICAL_MAX);
+        known[surplus..].iter().for_each(|position| self.append(*position));
+    }
+
     /// Adds the block after the head.
-    pub(super) fn append(&mut self, position: Position, parent_hash: BlockHash) {
+    pub(super) fn append(&mut self, position: Position) {
         if self.canonical.is_empty() {
             self.first = position.number;
-            if let Some(before) = position.number.checked_sub(1) {
-                self.first = before;
-                self.canonical.push_back(parent_hash);
-            }
         }
         self.orphans.remove(&position.hash);
         self.canonical.push_back(position.hash);
@@ -43,18 +45,14 @@ impl History {
 
     /// Takes back what is after `to`.
     pub(super) fn revert(&mut self, to: Position) {
-        // What is known of the first block's parent may be what was reorganised.
-        let is_lost = |head: &Position| head.number > to.number || (head.number == to.number && head.hash != to.hash);
-        while let Some(head) = self.head().filter(is_lost) {
+        while let Some(head) = self.head().filter(|head| head.number > to.number) {
             self.canonical.pop_back();
             if self.orphans.insert(head.hash, to).is_none() {
                 self.lost.push_back(head.hash);
             }
         }
-        if self.head().is_none_or(|head| head.number < to.number) {
-            if self.canonical.is_empty() {
-                self.first = to.number;
-            }
+        if self.canonical.is_empty() {
+            self.first = to.number;
             self.canonical.push_back(to.hash);
         }
         while self.lost.len() > ORPHANS_MAX {

@@ -37,8 +37,9 @@ impl Follower<'_> {
 
     /// Brings a log to the canonical block of this number.
     async fn bring(&self, endpoint: &Arc<Endpoint>, log: &EventLog, to: u64) -> Result<(), FollowError> {
-        if let Some(head) = log.head() {
-            self.revert_settled(endpoint, log, head).await?;
+        match log.head() {
+            Some(head) => self.revert_settled(endpoint, log, head).await?,
+            None => log.seed(&self.known_before(to)),
         }
         loop {
             let head = log.head();
@@ -53,6 +54,17 @@ impl Follower<'_> {
             }
             blocks.into_iter().for_each(|block| log.append(block));
         }
+    }
+
+    /// What the log of the head knows of the blocks before this one, so far as it knows all in between.
+    fn known_before(&self, number: u64) -> Vec<Position> {
+        let known = (0..number).rev().map_while(|number| {
+            let hash = self.latest.hash_at(number)?;
+            Some(Position { number, hash })
+        });
+        let mut known: Vec<_> = known.collect();
+        known.reverse();
+        known
     }
 
     /// Canonical blocks from the start of these: those that the log of the head still holds, or else what the endpoint has.
@@ -82,7 +94,7 @@ impl Follower<'_> {
             let canonical = self.canonical(endpoint, number).await?;
             match canonical {
                 Some(hash) if held == Some(hash) && number == head.number => return Ok(()),
-                Some(hash) if held.is_none_or(|held| held == hash) => {
+                Some(hash) if held == Some(hash) => {
                     let to = Position { number, hash };
                     tracing::info!(chain = %log.topic(), from = %head, to = %to, "settled blocks were reorganised");
                     log.revert(to);
@@ -90,7 +102,7 @@ impl Follower<'_> {
                 }
                 _ => {}
             }
-            match number.checked_sub(1).filter(|below| *below >= lowest) {
+            match number.checked_sub(1).filter(|below| *below >= lowest && held.is_some()) {
                 Some(below) => number = below,
                 None => {
                     let theirs = Position {

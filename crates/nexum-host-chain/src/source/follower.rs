@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_pubsub::RawSubscription;
-use nexum_core::event::Finality;
+use nexum_core::event::{Finality, Position};
 use nexum_core::log::EventLog;
 use nexum_core::source::ChainLogs;
 use tokio::sync::broadcast::error::RecvError;
@@ -32,8 +32,6 @@ pub(super) struct Follower<'a> {
     /// The chain up to its head, which the other logs follow. There is one even if no module reads it.
     pub(super) latest: Arc<EventLog>,
     pub(super) filters: Filters,
-    /// The number of the block that this run began with. Nobody has been told of a block below it.
-    pub(super) first: Option<u64>,
     backoff: Backoff,
     /// Whether the failure in hand has been reported, so that an outage fills no log.
     reported: bool,
@@ -58,7 +56,6 @@ impl<'a> Follower<'a> {
             logs,
             latest,
             filters: Filters::new(&logs.filters()),
-            first: None,
             backoff: Backoff::default(),
             reported: false,
         }
@@ -148,7 +145,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
-    async fn reach(&mut self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
+    async fn reach(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
         let source = self.source;
         source.endpoints.saw_head(endpoint, head.position.number);
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
@@ -172,14 +169,10 @@ impl<'a> Follower<'a> {
         Ok(waiting)
     }
 
-    async fn reach_latest(&mut self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
+    async fn reach_latest(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
         for _ in 0..ROUNDS_MAX {
             let step = match self.latest.head() {
-                None => {
-                    self.first = Some(head.position.number);
-                    self.append(endpoint, vec![head.clone()]).await?;
-                    Step::Done
-                }
+                None => self.begin(endpoint, head).await?,
                 Some(tip) if head.position.number > tip.number => self.extend(endpoint, head).await?,
                 Some(_) => self.compare(endpoint, head).await?,
             };
@@ -194,6 +187,34 @@ impl<'a> Follower<'a> {
             }
         }
         Err(FollowError::Unsettled)
+    }
+
+    /// Begins the log with a head, on top of as much of its past as a reorganisation may take back: modules may know that.
+    async fn begin(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Step, FollowError> {
+        let depth = self.source.config.reorg_depth_max.min(head.position.number);
+        let mut known: Vec<Position> = Vec::new();
+        let mut next = head.position.number - depth;
+        while next < head.position.number {
+            let headers = header::chain_of(endpoint, next..=head.position.number - 1).await?;
+            let follows = |header: &Header| known.last().is_none_or(|last| header.parent_hash == last.hash);
+            match headers.first() {
+                None => return Err(FollowError::NoBlock(next)),
+                Some(first) if !follows(first) => return Err(FollowError::Unsettled),
+                Some(_) => known.extend(headers.iter().map(|header| header.position)),
+            }
+            next = known.last().map_or(next, |last| last.number + 1);
+        }
+        if known.last().is_some_and(|last| head.parent_hash != last.hash) {
+            return Err(FollowError::Unsettled);
+        }
+        // Read before anything is changed, so that a failure leaves the log empty.
+        let blocks = self
+            .source
+            .with_logs(endpoint, vec![head.clone()], &self.filters)
+            .await?;
+        self.latest.seed(&known);
+        blocks.into_iter().for_each(|block| self.latest.append(block));
+        Ok(Step::Done)
     }
 
     /// Appends the blocks up to a head that is above the log's.

@@ -33,7 +33,7 @@ impl Follower<'_> {
             let theirs = header::numbered(endpoint, number).await?;
             let theirs = theirs.map_or(head.position, |theirs| theirs.position);
             let hash = self.latest.hash_at(theirs.number).unwrap_or(tip.hash);
-            let depth = self.source.config.reorg_depth_max;
+            let depth = self.source.config.reorg_depth_max.min(tip.number);
             let ours = Position { hash, ..theirs };
             return Err(FollowError::TooDeep { ours, theirs, depth });
         };
@@ -60,10 +60,7 @@ impl Follower<'_> {
             let headers = header::of_numbers(endpoint, &numbers).await?;
             for header in &headers {
                 let Position { number, hash } = header.position;
-                // Below the first block everything is as good as held: nobody has been told of it.
-                let untold = self.first.is_some_and(|first| number < first);
                 match self.latest.hash_at(number) {
-                    _ if untold => return Ok(Some(header.position)),
                     Some(held) if held == hash => return Ok(Some(header.position)),
                     Some(_) => {}
                     None => return Ok(None),

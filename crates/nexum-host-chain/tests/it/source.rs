@@ -133,7 +133,7 @@ async fn a_reorg_below_the_first_block_reverts_it_too() {
     for (node, following) in started().await {
         node.reorg(3, 4);
         following.reaches(node.chain().head()).await;
-        assert_eq!(following.reverts(), [position(node.chain().by_number(4).unwrap())]);
+        assert_eq!(following.reverts(), [position(node.chain().by_number(2).unwrap())]);
         check_canonical(&node, &following);
     }
 }

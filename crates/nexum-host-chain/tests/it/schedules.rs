@@ -1,0 +1,260 @@
+//! Whatever a chain and its endpoint do, in any order: in the end the modules' state is that of the canonical chain.
+
+use std::sync::{Arc, LazyLock};
+
+use alloy_primitives::{Address, B256, Bytes};
+use nexum_core::store::MemoryStore;
+use nexum_host_chain::{ChainConfig, Chains};
+use nexum_testing::{Answer, Block, LogSpec, Node};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::journals::{Journals, Running};
+use crate::support::config;
+
+/// How many schedules are tried, unless the environment says otherwise: some minutes' worth.
+const SCHEDULES: u32 = 500;
+
+/// The environment variable that says otherwise.
+const SCHEDULES_VARIABLE: &str = "NEXUM_SCHEDULES";
+
+/// How many schedules run at a time: they mostly wait, for an endpoint that is down to be tried again.
+const THREADS: u32 = 10;
+
+/// How long a schedule may be. Everything that goes wrong needs a few steps only.
+const STEPS_MAX: usize = 12;
+
+/// The address whose logs half of the journals want, and another one.
+const WANTED: Address = Address::repeat_byte(0xaa);
+const OTHER: Address = Address::repeat_byte(0xbb);
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Mine(u64),
+    MineUnannounced(u64),
+    Reorg {
+        depth: u64,
+        new_blocks: u64,
+    },
+    ReorgUnannounced {
+        depth: u64,
+        new_blocks: u64,
+    },
+    /// The connections break, and so many blocks come before anyone can be back.
+    Drop {
+        blocks: u64,
+    },
+    /// The node is gone, and so many blocks come meanwhile, after a reorganisation.
+    Outage {
+        depth: u64,
+        blocks: u64,
+    },
+    /// The next call of this method goes wrong.
+    Fault(&'static str, Answer),
+    /// The endpoint serves an older head for a while.
+    Lag(u64),
+    /// The host is stopped, when it has handled everything, and started again after so many blocks.
+    Restart {
+        blocks: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let method = prop_oneof![
+        Just("eth_getBlockByNumber"),
+        Just("eth_getLogs"),
+        Just("eth_subscribe"),
+        Just("eth_chainId"),
+    ];
+    let answer = prop_oneof![
+        Just(Answer::Drop),
+        Just(Answer::Truncated),
+        Just(Answer::status(503)),
+        Just(Answer::error(-32_000, "header not found")),
+        Just(Answer::error(-32_000, "unknown block")),
+        Just(Answer::Json("null".to_owned())),
+        Just(Answer::Json("{}".to_owned())),
+    ];
+    prop_oneof![
+        4 => (1..6u64).prop_map(Step::Mine),
+        2 => (1..4u64).prop_map(Step::MineUnannounced),
+        3 => (1..6u64, 0..8u64).prop_map(|(depth, new_blocks)| Step::Reorg { depth, new_blocks }),
+        1 => (1..6u64, 1..8u64).prop_map(|(depth, new_blocks)| Step::ReorgUnannounced { depth, new_blocks }),
+        2 => (0..4u64).prop_map(|blocks| Step::Drop { blocks }),
+        1 => (0..4u64, 1..6u64).prop_map(|(depth, blocks)| Step::Outage { depth, blocks }),
+        4 => (method, answer).prop_map(|(method, answer)| Step::Fault(method, answer)),
+        1 => (1..5u64).prop_map(Step::Lag),
+        1 => (1..6u64).prop_map(|blocks| Step::Restart { blocks }),
+    ]
+}
+
+/// Journals of every kind of subscription, from the first block on, so that what they should hold is known.
+static JOURNALS: LazyLock<Journals> = LazyLock::new(|| {
+    const WANTED: &str = "address = \"0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"";
+    let logs = format!("kind = \"log\"\nfrom_block = 1\n{WANTED}");
+    let blocks = "kind = \"block\"\nfrom_block = 1";
+    Journals::new(&[
+        ("blocks", &[blocks]),
+        ("logs", &[&logs]),
+        ("both", &[blocks, &logs]),
+        (
+            "settled",
+            &[
+                &format!("{blocks}\nconfirmations = 4"),
+                &format!("{logs}\nconfirmations = 4"),
+            ],
+        ),
+        ("everything", &["kind = \"log\"\nfrom_block = 1", blocks]),
+    ])
+});
+
+/// Two blocks of three have logs, of one address or both.
+fn logs_of(number: u64, fork: u64) -> Vec<LogSpec> {
+    let log = |address| LogSpec {
+        address,
+        topics: vec![B256::repeat_byte(0x11)],
+        data: Bytes::new(),
+    };
+    match (number + fork) % 3 {
+        0 => Vec::new(),
+        1 => vec![log(WANTED), log(OTHER)],
+        _ => vec![log(OTHER), log(WANTED), log(WANTED)],
+    }
+}
+
+/// What a journal should hold of these blocks.
+fn expected<'a>(
+    blocks: impl Iterator<Item = &'a Block>,
+    with_blocks: bool,
+    wants: fn(&Address) -> bool,
+) -> Vec<String> {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let entries = |block: &Block| {
+        let logs = block.logs().iter().filter(|log| wants(&log.address));
+        let logs: String = logs
+            .map(|log| {
+                format!(
+                    " {}/{}/{}",
+                    block.number,
+                    log.index,
+                    hex(log.transaction_hash.as_slice())
+                )
+            })
+            .collect();
+        let logs = (!logs.is_empty()).then(|| format!("logs{logs}"));
+        let block = with_blocks.then(|| format!("block {} {}", block.number, hex(&block.hash)));
+        logs.into_iter().chain(block)
+    };
+    blocks.filter(|block| block.number > 0).flat_map(entries).collect()
+}
+
+/// Waits until every journal is that of the canonical chain.
+async fn check(node: &Node, running: &Running) -> Result<(), String> {
+    let chain = node.chain();
+    let (all, head) = (chain.canonical(), chain.head().number);
+    let settled = || all.iter().filter(|block| block.number + 4 <= head);
+    let wanted: fn(&Address) -> bool = |address| *address == WANTED;
+    running
+        .becomes("blocks", &expected(all.iter(), true, |_| false))
+        .await?;
+    running.becomes("logs", &expected(all.iter(), false, wanted)).await?;
+    running.becomes("both", &expected(all.iter(), true, wanted)).await?;
+    running.becomes("settled", &expected(settled(), true, wanted)).await?;
+    running
+        .becomes("everything", &expected(all.iter(), true, |_| true))
+        .await
+}
+
+/// Ends every fault, has the chain grow above where it ever was, and looks at all journals.
+async fn settle(node: &Node, running: &Running, peak: u64) -> Result<(), String> {
+    node.set_lag(0);
+    node.mine(peak + 1 - node.chain().head().number.min(peak));
+    check(node, running).await
+}
+
+async fn run(url: fn(&Node) -> String, steps: Vec<Step>) -> Result<(), String> {
+    let mut node = Node::start().await;
+    node.set_logs(logs_of);
+    node.mine(8);
+    let chains = |node: &Node| {
+        let mut config: ChainConfig = config(&url(node));
+        config.request_timeout_ms = 2_000;
+        Chains::new([config])
+    };
+    let store = Arc::new(MemoryStore::new());
+    let mut running = JOURNALS.start(&chains(&node), &store).await;
+    let mut peak = 0;
+    for step in steps {
+        let height = node.chain().head().number;
+        peak = peak.max(height);
+        match step {
+            Step::Mine(blocks) => drop(node.mine(blocks)),
+            Step::MineUnannounced(blocks) => drop(node.mine_unannounced(blocks)),
+            Step::Reorg { depth, new_blocks } => drop(node.reorg(depth.min(height - 1), new_blocks)),
+            Step::ReorgUnannounced { depth, new_blocks } => {
+                drop(node.reorg_unannounced(depth.min(height - 1), new_blocks));
+            }
+            Step::Drop { blocks } => {
+                node.drop_connections();
+                node.mine(blocks);
+            }
+            Step::Outage { depth, blocks } => {
+                node.stop().await;
+                node.reorg_unannounced(depth.min(height - 1), blocks);
+                node.restart().await;
+            }
+            Step::Fault(method, answer) => node.once(method, answer),
+            Step::Lag(blocks) => node.set_lag(blocks),
+            Step::Restart { blocks } => {
+                settle(&node, &running, peak).await?;
+                running.stop().await;
+                node.mine(blocks);
+                running = JOURNALS.start(&chains(&node), &store).await;
+                // A store that forgets what was canonical cannot tell of a reorganisation that it did not see.
+                check(&node, &running).await?;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    peak = peak.max(node.chain().head().number);
+    let settled = settle(&node, &running, peak).await;
+    running.stop().await;
+    settled
+}
+
+/// Tries so many schedules, one after another. They differ from one call to the next.
+fn try_schedules(cases: u32) {
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let steps = (any::<bool>(), prop::collection::vec(step(), 1..STEPS_MAX));
+    let checked = runner.run(&steps, |(ws, steps)| {
+        let url = if ws { Node::ws_url } else { Node::http_url };
+        runtime.block_on(run(url, steps)).map_err(TestCaseError::fail)
+    });
+    if let Err(failure) = checked {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn every_journal_is_that_of_the_canonical_chain() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the number of schedules is for whoever runs the tests"
+    )]
+    let cases = std::env::var(SCHEDULES_VARIABLE).map_or(SCHEDULES, |cases| cases.parse().unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| try_schedules(cases.div_ceil(THREADS)));
+        }
+    });
+}
