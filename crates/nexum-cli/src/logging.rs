@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::compose;
+use crate::progress::StderrAboveBars;
 use crate::report::{Refusal, Refusals};
 
 /// Starts logging. Called once.
@@ -25,7 +26,7 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(StderrAboveBars)
         .with_ansi(std::io::stderr().is_terminal())
         .with_timer(SystemTime);
     let started = match config.format {

@@ -13,6 +13,7 @@ mod compose;
 mod inspect;
 mod logging;
 mod modules;
+mod progress;
 mod report;
 mod run;
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::Load;
 use crate::modules::{Plan, configure};
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{FAILED, STOPPED, logging};
+use crate::{FAILED, STOPPED, logging, progress};
 
 /// Runs modules until a signal, or until none is left.
 ///
@@ -56,10 +56,11 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
         .iter()
         .cloned()
         .fold(Supervisor::new(store), Supervisor::source);
-    for module in modules {
-        supervisor.module(module);
-    }
-    let report = supervisor.run(stop.token).await.map_err(|error| Refusal::of(&error))?;
+    let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
+    let report = tokio::select! {
+        report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
+        never = progress::show(statuses) => match never {},
+    };
     for status in &report.modules {
         tracing::info!(
             module = status.name().as_str(),

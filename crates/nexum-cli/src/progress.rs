@@ -1,0 +1,94 @@
+//! Bars on a terminal while modules catch up with what they missed.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nexum_core::event::Topic;
+use nexum_core::runner::{ModuleStatus, Replaying};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How often the bars move: as often as an eye can follow.
+const REDRAW_EVERY: Duration = Duration::from_millis(200);
+
+/// How many bars there are at most: the height of a small terminal, with room for the log above.
+const BARS_MAX: usize = 10;
+
+/// What a bar shows. The estimate is indicatif's, from the last seconds.
+const TEMPLATE: &str = "{prefix:24!} {bar:30} {percent:>3}% {human_pos}/{human_len} blocks, {per_sec:.0}, {eta} left";
+
+/// The bars of this process. Drawn on stderr, below what is logged there.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+    let target = match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    MultiProgress::with_draw_target(target)
+});
+
+/// Draws a bar for each topic that a module catches up with. Never returns; draws nothing where nobody looks.
+pub(crate) async fn show(statuses: Vec<Arc<ModuleStatus>>) -> Infallible {
+    if BARS.is_hidden() {
+        return std::future::pending().await;
+    }
+    let mut bars: HashMap<(usize, Topic), ProgressBar> = HashMap::new();
+    let mut turns = tokio::time::interval(REDRAW_EVERY);
+    loop {
+        turns.tick().await;
+        let replaying = statuses.iter().enumerate();
+        let replaying: Vec<_> = replaying
+            .flat_map(|(index, status)| status.replaying().into_iter().map(move |one| (index, one)))
+            .collect();
+        bars.retain(|key, bar| {
+            let goes_on = replaying.iter().any(|(index, one)| (*index, one.topic) == *key);
+            if !goes_on {
+                bar.finish_and_clear();
+            }
+            goes_on
+        });
+        for (index, one) in replaying {
+            let is_known = bars.contains_key(&(index, one.topic));
+            if is_known || bars.len() < BARS_MAX {
+                let bar = bars
+                    .entry((index, one.topic))
+                    .or_insert_with(|| bar(&statuses[index], &one));
+                bar.set_length(one.to.saturating_sub(one.from).saturating_add(1));
+                bar.set_position(one.at.saturating_sub(one.from).saturating_add(1));
+            }
+        }
+    }
+}
+
+fn bar(status: &ModuleStatus, one: &Replaying) -> ProgressBar {
+    let bar = BARS.add(ProgressBar::no_length());
+    // The template is a constant; were it wrong, there would be another bar.
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style);
+    bar.set_prefix(format!("{} {}", status.name(), one.topic));
+    bar
+}
+
+/// Writes to stderr without tearing the bars.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StderrAboveBars;
+
+impl Write for StderrAboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for StderrAboveBars {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        *self
+    }
+}
