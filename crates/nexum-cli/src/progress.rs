@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use nexum_core::event::Topic;
 use nexum_core::runner::{ModuleStatus, Replaying};
 use tracing_subscriber::fmt::MakeWriter;
@@ -18,7 +19,7 @@ const REDRAW_EVERY: Duration = Duration::from_millis(200);
 const BARS_MAX: usize = 10;
 
 /// What a bar shows. The estimate is indicatif's, from the last seconds.
-const TEMPLATE: &str = "{prefix:24!} {bar:30} {percent:>3}% {human_pos}/{human_len} blocks, {per_sec:.0}, {eta} left";
+const TEMPLATE: &str = "{prefix:24!} {bar:30} {percent:>3}% {human_pos}/{human_len} blocks, {speed}, {eta} left";
 
 /// The bars of this process. Drawn on stderr, below what is logged there.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
@@ -66,7 +67,11 @@ fn bar(status: &ModuleStatus, one: &Replaying) -> ProgressBar {
     let bar = BARS.add(ProgressBar::no_length());
     // The template is a constant; were it wrong, there would be another bar.
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style);
+    let speed = |state: &ProgressState, line: &mut dyn fmt::Write| {
+        // A line that cannot be written is drawn anew in a moment.
+        let _ = write!(line, "{:.0}/s", state.per_sec());
+    };
+    bar.set_style(style.with_key("speed", speed));
     bar.set_prefix(format!("{} {}", status.name(), one.topic));
     bar
 }

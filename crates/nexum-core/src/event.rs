@@ -24,8 +24,8 @@ pub struct Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (0x", self.number)?;
-        self.hash[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str("..)")
+        self.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
     }
 }
 

@@ -138,7 +138,10 @@ impl Runner {
             let next = feed.next(last).await;
             self.begin(index);
             match next {
-                Next::Pending => continue,
+                Next::Pending => {
+                    self.show(index);
+                    continue;
+                }
                 Next::Block(delivery) => self.deliver(index, delivery).await?,
                 Next::Passed(position) => self.pass(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,

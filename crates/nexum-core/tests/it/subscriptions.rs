@@ -247,3 +247,38 @@ async fn a_lost_chain_stops_its_modules_with_the_reason() {
     );
     assert!(run.ended().await.failed());
 }
+
+#[tokio::test]
+async fn a_chain_that_the_cursor_does_not_know_stops_the_module_and_names_both_blocks() {
+    let store = Arc::new(MemoryStore::new());
+    let (run, _, _manifests) = Journals::over(store.clone()).module("journal", &[BLOCKS]).start().await;
+    run.chain.mine(5);
+    entries(
+        &run,
+        &store,
+        "journal",
+        &["block 0", "block 1", "block 2", "block 3", "block 4"],
+    )
+    .await;
+    let chain = run.chain.clone();
+    assert!(!run.stop().await.failed());
+    // The chain leaves the module's block behind while nobody looks.
+    chain.reorg(2);
+    let (mut run, store, _manifests) = Journals::over(store)
+        .module("journal", &[BLOCKS])
+        .start_on(chain, 6)
+        .await;
+    run.stage("journal", Stage::Dead).await;
+    assert_eq!(journal(&*store, "journal").len(), 5);
+    let record = run.records.find("the module is dead").expect("a record");
+    let error = &record.fields["error"];
+    let hash = |fork: &str| format!("4 (0x0000000000000004{})", fork.repeat(24));
+    for part in [
+        hash("00"),
+        format!("which now has {} in its place", hash("01")),
+        "remove the module's state".to_owned(),
+    ] {
+        assert!(error.contains(&part), "{error}");
+    }
+    assert!(run.ended().await.failed());
+}
