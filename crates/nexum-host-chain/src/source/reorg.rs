@@ -41,7 +41,8 @@ impl Follower<'_> {
             return Ok(false);
         }
         let depth = tip.number.saturating_sub(ancestor.number);
-        if depth >= DEPTH_CHECKED_MIN {
+        // How deep it goes below the first block is not known.
+        if depth >= DEPTH_CHECKED_MIN || self.is_untold(ancestor.number) {
             self.doubt(endpoint, tip).await?;
         }
         tracing::info!(chain = self.source.chain_id, depth, from = %tip, to = %ancestor, "the chain was reorganised");
@@ -60,10 +61,9 @@ impl Follower<'_> {
             let headers = header::of_numbers(endpoint, &numbers).await?;
             for header in &headers {
                 let Position { number, hash } = header.position;
-                // Below the first block everything is as good as held: nobody has been told of it.
-                let untold = self.first.is_some_and(|first| number < first);
                 match self.latest.hash_at(number) {
-                    _ if untold => return Ok(Some(header.position)),
+                    // It is as good as held.
+                    _ if self.is_untold(number) => return Ok(Some(header.position)),
                     Some(held) if held == hash => return Ok(Some(header.position)),
                     Some(_) => {}
                     None => return Ok(None),
@@ -78,6 +78,11 @@ impl Follower<'_> {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Whether a block is below the first one, so that nobody has been told of it.
+    fn is_untold(&self, number: u64) -> bool {
+        self.first.is_some_and(|first| number < first)
     }
 
     /// Fails if there is reason not to believe this endpoint: it is syncing, or another one still has the log's head.
