@@ -2,6 +2,7 @@
 
 mod connect;
 mod connection;
+mod heads;
 mod health;
 mod http;
 mod ipc;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U64};
 use alloy_provider::Provider as _;
-use alloy_pubsub::RawSubscription;
 use futures_util::StreamExt as _;
 use nexum_core::event::ChainId;
 use serde_json::value::{RawValue, to_raw_value};
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use self::connect::Connector;
 use self::connection::Connection;
+pub use self::heads::Heads;
 pub(crate) use self::health::{Health, RETRY_AFTER_MAX, Signal, Standing};
 use self::limit::RateLimit;
 use crate::config::{ChainConfig, EndpointConfig};
@@ -162,7 +163,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// When it cannot be subscribed to.
-    pub async fn heads(&self) -> Result<Option<RawSubscription>, RequestError> {
+    pub async fn heads(&self) -> Result<Option<Heads>, RequestError> {
         if !self.supports_push {
             return Ok(None);
         }
@@ -294,7 +295,7 @@ impl Endpoint {
         Ok(connection)
     }
 
-    async fn subscribe(&self, sent: &AtomicBool) -> Result<RawSubscription, RequestError> {
+    async fn subscribe(&self, sent: &AtomicBool) -> Result<Heads, RequestError> {
         let connection = self.connect(sent).await?;
         let client = connection.provider.client();
         let frontend = client.pubsub_frontend().ok_or(RequestError::Internal)?;
@@ -303,7 +304,8 @@ impl Endpoint {
         let secrets = self.connector.secrets();
         let answer = connection.call(&("eth_subscribe".into(), params), secrets).await?;
         let subscription = frontend.get_subscription(parse::<B256>(&answer)?).await;
-        subscription.map_err(|error| RequestError::from_alloy(error, secrets))
+        let subscription = subscription.map_err(|error| RequestError::from_alloy(error, secrets))?;
+        Ok(Heads::new(subscription, connection.provider.weak_client()))
     }
 
     /// Whoever asks without an own bound waits out every pause.

@@ -146,14 +146,11 @@ impl Endpoints {
 
     /// The source has found an endpoint at fault, and says why: it rests as after a failure.
     pub fn rest(&self, endpoint: &Endpoint, why: &str) {
-        tracing::warn!(
-            chain = self.chain_id,
-            endpoint = endpoint.label(),
-            why,
-            "the endpoint is rested"
-        );
-        endpoint.reset();
-        endpoint.health().found_at_fault();
+        if endpoint.health().found_at_fault() {
+            endpoint.reset();
+            let (chain, endpoint) = (self.chain_id, endpoint.label());
+            tracing::warn!(chain, endpoint, why, "the endpoint is rested");
+        }
     }
 
     /// An endpoint has this head. One that is more than [`BLOCKS_BEHIND_MAX`] behind the best head of the others is not

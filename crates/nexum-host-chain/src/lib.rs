@@ -67,7 +67,7 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
 
 pub use chains::{Chain, Chains, ModuleChains};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
-pub use endpoint::{Answer, Endpoint, Request};
+pub use endpoint::{Answer, Endpoint, Heads, Request};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
 pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};

@@ -12,6 +12,7 @@ mod replay;
 
 use std::sync::Arc;
 
+use alloy_primitives::B256;
 use async_trait::async_trait;
 use nexum_core::event::{ChainId, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
@@ -67,9 +68,10 @@ enum FollowError {
     #[error("the chain changed while it was read")]
     Unsettled,
     #[error(
-        "the endpoint has block {theirs} where {ours} was followed, and none of the {depth} blocks before that is in both: \
-         the reorganisation is deeper than reorg_depth_max, or the endpoint is of another network; raise reorg_depth_max, or \
-         start again on the chain that is right"
+        "the endpoint has {} for block {} where {} was followed, and none of the {depth} blocks before that is in both: the \
+         reorganisation is deeper than reorg_depth_max, or the endpoint is of another network; raise reorg_depth_max, or start \
+         again on the chain that is right",
+        B256::from(theirs.hash), theirs.number, B256::from(ours.hash)
     )]
     TooDeep {
         ours: Position,
@@ -82,13 +84,6 @@ impl FollowError {
     /// Whether it stays so however long one waits.
     fn is_final(&self) -> bool {
         matches!(self, Self::TooDeep { .. })
-    }
-
-    /// Whether a narrower question may be answered.
-    fn is_too_much(&self) -> bool {
-        let Self::Request(error) = self else { return false };
-        matches!(error, RequestError::TooLarge { .. } | RequestError::Timeout { .. })
-            || matches!(error, RequestError::Answer { kind, .. } if *kind == crate::error::AnswerKind::TooMuch)
     }
 
     /// Whether another endpoint may answer what this one did not.

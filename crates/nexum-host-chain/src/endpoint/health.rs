@@ -170,12 +170,16 @@ impl Health {
         failures == 1
     }
 
-    /// The source has found it at fault.
-    pub(crate) fn found_at_fault(&self) {
+    /// The source has found it at fault. Returns false if it rests already: what was asked of it together counts once.
+    pub(crate) fn found_at_fault(&self) -> bool {
+        if self.rest_over().is_some_and(|over| Instant::now() < over) {
+            return false;
+        }
         let failures = self.failures().saturating_add(1);
         self.failures.store(failures, Ordering::Relaxed);
         self.head.store(NO_HEAD, Ordering::Relaxed);
         self.rest(backoff::wait(REST_MIN, REST_MAX, failures).max(FAULT_REST_MIN));
+        true
     }
 
     /// Whether it serves the right chain. Returns whether it was taken to serve the right one before.

@@ -50,6 +50,7 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("range too", AnswerKind::TooMuch),
     ("is limited to a", AnswerKind::TooMuch),
     ("too many results", AnswerKind::TooMuch),
+    ("response is too big", AnswerKind::TooMuch),
     ("exceeds max results", AnswerKind::TooMuch),
     ("too many blocks", AnswerKind::TooMuch),
     ("exceeds limit of", AnswerKind::TooMuch),

@@ -9,12 +9,14 @@ use nexum_core::log::EventLog;
 use super::follower::Follower;
 use super::{FollowError, header};
 use crate::endpoint::Endpoint;
+use crate::error::RequestError;
 
 impl Follower<'_> {
     /// Brings every log but that of the head to where it should be.
-    pub(super) async fn settle(&self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
+    pub(super) async fn settle(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         let Some(tip) = self.latest.head() else { return Ok(()) };
-        for log in self.logs.iter() {
+        let logs = self.logs;
+        for log in logs.iter() {
             let settled = match log.topic().finality {
                 Finality::Latest => continue,
                 Finality::Confirmations(count) => tip.number.checked_sub(count.get()),
@@ -30,9 +32,21 @@ impl Follower<'_> {
         Ok(())
     }
 
-    async fn tagged(&self, endpoint: &Endpoint, tag: &str) -> Result<Option<u64>, FollowError> {
-        let header = header::tagged(endpoint, tag).await?;
-        Ok(header.map(|header| header.position.number))
+    /// The number of the block with this tag, if the endpoint has one. That it knows no such tag, or no such block yet, holds
+    /// up those alone who want the tag's blocks.
+    async fn tagged(&mut self, endpoint: &Endpoint, tag: &str) -> Result<Option<u64>, FollowError> {
+        match header::tagged(endpoint, tag).await {
+            Ok(header) => Ok(header.map(|header| header.position.number)),
+            Err(FollowError::Request(error @ RequestError::Answer { .. })) if !error.is_rate_limit() => {
+                if !self.untagged {
+                    let (chain, endpoint) = (self.source.chain_id, endpoint.label());
+                    tracing::warn!(chain, endpoint, tag, %error, "the endpoint does not say how far the chain is settled");
+                }
+                self.untagged = true;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Brings a log to the canonical block of this number.

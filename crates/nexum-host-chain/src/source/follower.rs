@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_pubsub::RawSubscription;
 use nexum_core::event::{Finality, Position};
 use nexum_core::log::EventLog;
 use nexum_core::source::ChainLogs;
@@ -14,7 +13,7 @@ use super::filters::Filters;
 use super::header::{self, Header};
 use super::{ChainSource, FollowError};
 use crate::backoff::Backoff;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::endpoints::BLOCKS_BEHIND_MAX;
 
 /// How long an endpoint that announces heads may be silent before it is asked: a slot of Ethereum and a quarter, so that it is
@@ -35,6 +34,8 @@ pub(super) struct Follower<'a> {
     backoff: Backoff,
     /// Whether the failure in hand has been reported, so that an outage fills no log.
     reported: bool,
+    /// Whether it has been reported that an endpoint does not know a tag.
+    pub(super) untagged: bool,
 }
 
 /// What became of an attempt to reach a head.
@@ -58,6 +59,7 @@ impl<'a> Follower<'a> {
             filters: Filters::new(&logs.filters()),
             backoff: Backoff::default(),
             reported: false,
+            untagged: false,
         }
     }
 
@@ -65,16 +67,22 @@ impl<'a> Follower<'a> {
     pub(super) async fn follow(mut self) -> FollowError {
         loop {
             let endpoint = self.source.endpoints.preferred();
+            let before = self.latest.head();
             let Err(error) = self.session(&endpoint).await else {
                 continue;
             };
             if error.is_final() {
                 return error;
             }
+            if self.latest.head() != before {
+                self.backoff.reset();
+            }
             self.blame(&endpoint, &error);
             self.report(&endpoint, &error);
             let wait = self.backoff.next();
-            if Arc::ptr_eq(&endpoint, &self.source.endpoints.preferred()) {
+            // One that works is gone over to at once; those that do not work are not tried in turn without a pause.
+            let better = self.source.endpoints.by_preference().into_iter().next();
+            if better.is_none_or(|better| Arc::ptr_eq(&better, &endpoint)) {
                 tokio::time::sleep(wait).await;
             }
         }
@@ -145,7 +153,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
-    async fn reach(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
+    async fn reach(&mut self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
         let source = self.source;
         source.endpoints.saw_head(endpoint, head.position.number);
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
@@ -260,7 +268,7 @@ impl<'a> Follower<'a> {
 
 /// Where heads come from.
 struct Heads {
-    pushed: Option<RawSubscription>,
+    pushed: Option<endpoint::Heads>,
     poll_interval: Duration,
     /// Whether blocks are missing that should come soon, head or no head.
     soon: bool,

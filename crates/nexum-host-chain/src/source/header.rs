@@ -78,7 +78,8 @@ pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<
     read_numbered(number, &answer)
 }
 
-/// The endpoint's canonical blocks of these numbers, up to the first that it does not have.
+/// The endpoint's canonical blocks of these numbers, up to the first that it does not have or does not give. What it gave
+/// before is kept, so that one that gives only so much at a time gets there in the end.
 pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Vec<Header>, FollowError> {
     let requests: Result<Vec<Request>, _> = numbers
         .iter()
@@ -87,7 +88,12 @@ pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<V
     let answers = endpoint.batch(&requests?).await;
     let mut headers = Vec::with_capacity(numbers.len());
     for (number, answer) in numbers.iter().zip(answers) {
-        match read_numbered(*number, &answer?)? {
+        let header = match answer {
+            Ok(answer) => read_numbered(*number, &answer)?,
+            Err(_) if !headers.is_empty() => None,
+            Err(error) => return Err(error.into()),
+        };
+        match header {
             Some(header) => headers.push(header),
             None => break,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, LogData, U64};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use nexum_core::event::{Advance, BlockHash, ChainId, Log, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,6 +14,7 @@ use super::receipts::{self, Checked};
 use super::{ChainSource, FollowError, LOG_REQUESTS_MAX};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
+use crate::error::Retry;
 
 /// A log as endpoints write it.
 #[derive(Deserialize)]
@@ -101,7 +102,11 @@ enum Found {
 }
 
 impl ChainSource {
-    /// Reads the logs of these blocks, some at a time, and makes the entries for a log of them.
+    /// Reads the logs of these blocks, some at a time, and makes the entries for a log of them: of as many blocks, from the
+    /// first one, as can be had now. What was read before a failure is kept, so that an endpoint that answers only so much at
+    /// a time gets there in the end.
+    ///
+    /// Fails if not even the first block's can be read.
     pub(super) async fn with_logs(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -112,7 +117,16 @@ impl ChainSource {
             .into_iter()
             .map(|header| self.with_its_logs(endpoint, header, filters));
         let read: Vec<_> = read.collect();
-        stream::iter(read).buffered(LOG_REQUESTS_MAX).try_collect().await
+        let mut blocks = Vec::with_capacity(read.len());
+        let mut read = stream::iter(read).buffered(LOG_REQUESTS_MAX);
+        while let Some(block) = read.next().await {
+            match block {
+                Ok(block) => blocks.push(block),
+                Err(error) if blocks.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(blocks)
     }
 
     async fn with_its_logs(
@@ -220,7 +234,8 @@ impl ChainSource {
                 self.note_unverified(header, "its receipts are of a kind that cannot be checked");
                 Ok(Vec::new())
             }
-            Err(FollowError::Request(error)) if error.retry() == crate::error::Retry::Never => {
+            // It would say the same the next time, and the chain would stand still.
+            Err(FollowError::Request(error)) if error.retry() != Retry::Anywhere => {
                 self.note_unverified(header, "the endpoint does not give its receipts");
                 Ok(Vec::new())
             }

@@ -13,12 +13,22 @@ const WIDTH_FIRST: u64 = 1_000;
 /// How many blocks a question spans at most, where the operator does not say: no known provider allows more for a wide filter.
 const WIDTH_MAX: u64 = 10_000;
 
+/// How many questions have to be answered in a row at the width that was found to do, before a wider one is tried again: so
+/// many that the refusals cost next to nothing where a provider has a fixed limit, and so few that a part of the chain with
+/// many logs, where the width shrinks, does not slow down what comes after it.
+const CALM_MIN: u32 = 16;
+
 /// What an endpoint has shown of itself.
 #[derive(Clone, Copy, Debug)]
 struct Width {
     /// How many blocks the next question spans.
     now: u64,
+    /// What is below the last width that was too much.
     max: u64,
+    /// What `max` never exceeds.
+    ceiling: u64,
+    /// How many questions have been answered in a row at `max`.
+    calm: u32,
     /// So many blocks have been answered for, and the answer was true.
     proven: u64,
 }
@@ -30,10 +40,13 @@ pub(super) struct Ranges(Vec<Mutex<Width>>);
 impl Ranges {
     pub(super) fn new(endpoints: &Endpoints) -> Self {
         let width = |endpoint: &std::sync::Arc<Endpoint>| {
-            let max = endpoint.max_log_range_blocks();
+            let said = endpoint.max_log_range_blocks();
+            let max = said.unwrap_or(WIDTH_MAX);
             Mutex::new(Width {
-                now: max.unwrap_or(WIDTH_FIRST),
-                max: max.unwrap_or(WIDTH_MAX),
+                now: said.unwrap_or(WIDTH_FIRST),
+                max,
+                ceiling: max,
+                calm: 0,
                 proven: 1,
             })
         };
@@ -50,21 +63,31 @@ impl Ranges {
     /// The endpoint has answered: the next question is a little wider.
     pub(super) fn answered(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         self.with(endpoint, |width| {
-            if span(numbers) >= width.now {
+            if span(numbers) < width.now {
+                return;
+            }
+            if width.now < width.max {
                 width.now = (width.now + width.now / 4 + 1).min(width.max);
+                return;
+            }
+            width.calm += 1;
+            if width.calm >= CALM_MIN {
+                width.calm = 0;
+                width.max = width.max.saturating_mul(2).min(width.ceiling);
             }
         });
     }
 
-    /// The question was too much. False if it cannot be narrower.
-    pub(super) fn too_much(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> bool {
+    /// The question was too much: the next one is half as wide.
+    pub(super) fn too_much(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         let span = span(numbers);
         self.with(endpoint, |width| {
             width.now = width.now.min(span / 2).max(1);
             // It grows again, but not at once to where it failed.
-            width.max = width.max.min(span.saturating_sub(1)).max(1);
+            let below = span - (span / 8).max(1);
+            width.max = width.max.min(below).max(1);
+            width.calm = 0;
         });
-        span > 1
     }
 
     /// Whether an empty answer for so many blocks is believed.

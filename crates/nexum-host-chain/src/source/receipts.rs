@@ -66,7 +66,15 @@ fn check_now(answer: &RawValue, header: &Header, chain_id: ChainId) -> Result<Ch
         return Ok(Checked::False);
     }
     let logs = receipts.into_iter().flat_map(|receipt| receipt.logs);
-    let logs = logs.map(|log| RawLog::read(log, chain_id)).collect::<Result<_, _>>()?;
+    let logs = logs.map(|log| RawLog::read(log, chain_id));
+    let mut logs = logs.collect::<Result<Vec<_>, _>>()?;
+    // The root covers what the logs say and their order, but not what they say of their place.
+    if logs.iter().any(|raw| raw.block != header.position) {
+        return Ok(Checked::False);
+    }
+    for (raw, index) in logs.iter_mut().zip(0..) {
+        raw.log.log_index = index;
+    }
     Ok(Checked::Proven(logs))
 }
 

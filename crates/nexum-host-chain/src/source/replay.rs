@@ -14,10 +14,11 @@ use super::logs::{self, RawLog};
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
+use crate::error::{AnswerKind, RequestError};
 
-/// How many blocks are looked at for a log by which an endpoint can prove that it answers for a wide range. In a chain where so
-/// many blocks in a row have none, an empty answer is nothing to wonder at.
-const PROOF_BLOCKS_MAX: u64 = 2 * BLOCKS_PER_BATCH;
+/// How many blocks that may have logs are looked into for one by which an endpoint can prove that it answers for a wide range.
+/// Only where headers have no bloom, or the endpoint does not tell the truth of a single block either, the first has none.
+const LOOKS_MAX: u32 = 8;
 
 impl ChainSource {
     /// What [`EventSource::replay`](nexum_core::source::EventSource::replay) asks for, from the best endpoint that can say.
@@ -30,7 +31,8 @@ impl ChainSource {
         let mut failure = None;
         for endpoint in &endpoints {
             let read = if wanted.blocks || filters.is_empty() || self.config.verify_logs == VerifyLogs::Receipts {
-                self.read_blocks(endpoint, wanted, &filters).await
+                self.read_blocks(endpoint, &wanted.numbers, wanted.blocks, &filters)
+                    .await
             } else {
                 self.read_logs(endpoint, &wanted.numbers, &filters).await
             };
@@ -42,21 +44,20 @@ impl ChainSource {
         Err(failure.unwrap_or(FollowError::NoBlock(*wanted.numbers.start())))
     }
 
-    /// Reads every block, with its logs.
+    /// Reads every block, with its logs. Answers for all of them, or for those with logs alone.
     async fn read_blocks(
         &self,
         endpoint: &Arc<Endpoint>,
-        wanted: &Replay,
+        numbers: &RangeInclusive<u64>,
+        all: bool,
         filters: &Filters,
     ) -> Result<Replayed, FollowError> {
-        let headers = header::chain_of(endpoint, wanted.numbers.clone()).await?;
-        let no_block = || FollowError::NoBlock(*wanted.numbers.start());
-        let (parent_hash, through) = match (headers.first(), headers.last()) {
-            (Some(first), Some(last)) => (first.parent_hash, last.position),
-            _ => return Err(no_block()),
-        };
+        let no_block = || FollowError::NoBlock(*numbers.start());
+        let headers = header::chain_of(endpoint, numbers.clone()).await?;
+        let parent_hash = headers.first().ok_or_else(no_block)?.parent_hash;
         let mut blocks = self.with_logs(endpoint, headers, filters).await?;
-        if !wanted.blocks {
+        let through = blocks.last().ok_or_else(no_block)?.position;
+        if !all {
             blocks.retain(|block| !block.logs.is_empty());
         }
         Ok(Replayed {
@@ -73,123 +74,167 @@ impl ChainSource {
         numbers: &RangeInclusive<u64>,
         filters: &Filters,
     ) -> Result<Replayed, FollowError> {
+        let (chain, label) = (self.chain_id, endpoint.label());
         loop {
             let part = self.ranges.narrow(endpoint, numbers);
-            match self.read_part(endpoint, &part, filters).await {
-                Ok(Some(replayed)) => {
+            if part.start() == part.end() {
+                // By its hash a single block is asked for without a limit, and its bloom tells whether the answer can be true.
+                let replayed = self.read_blocks(endpoint, &part, false, filters).await?;
+                self.ranges.answered(endpoint, &part);
+                return Ok(replayed);
+            }
+            let read = self.read_part(endpoint, &part, filters).await?;
+            if !matches!(read, Part::Read(_)) {
+                self.ranges.too_much(endpoint, &part);
+            }
+            match read {
+                Part::Read(replayed) => {
                     self.ranges.answered(endpoint, &part);
                     return Ok(replayed);
                 }
+                // It need not be the width that it failed for, and another one may be well.
+                Part::TooMuch(error) if error.is_endpoints_fault() && self.has_other(endpoint) => {
+                    return Err(error.into());
+                }
+                Part::TooMuch(error) => {
+                    tracing::debug!(chain, endpoint = label, %error, "asking for the logs of fewer blocks at once");
+                }
                 // A false answer for many blocks may be a true one for fewer.
-                Ok(None) if self.ranges.too_much(endpoint, &part) => {
+                Part::Untrue => {
                     self.metrics.verification_failures.increment(1);
                     tracing::warn!(
-                        chain = self.chain_id,
-                        endpoint = endpoint.label(),
+                        chain,
+                        endpoint = label,
                         from = part.start(),
                         to = part.end(),
                         "the endpoint has no logs for a range that has some: asking for fewer blocks at once"
                     );
                 }
-                Ok(None) => return Err(FollowError::BadLogs),
-                Err(error) if error.is_too_much() && self.ranges.too_much(endpoint, &part) => {
-                    tracing::debug!(chain = self.chain_id, endpoint = endpoint.label(), %error, "asking for fewer blocks at once");
-                }
-                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Reads the logs of a range whose last block is the same before and after. None if the endpoint does not tell the truth.
+    /// Whether an endpoint beside this one works.
+    fn has_other(&self, endpoint: &Arc<Endpoint>) -> bool {
+        let others = self.endpoints.by_preference();
+        others.iter().any(|other| !Arc::ptr_eq(other, endpoint))
+    }
+
+    /// Reads the logs of a range whose ends are the same before and after.
     async fn read_part(
         &self,
         endpoint: &Arc<Endpoint>,
         part: &RangeInclusive<u64>,
         filters: &Filters,
-    ) -> Result<Option<Replayed>, FollowError> {
-        let ends = header::of_numbers(endpoint, &[*part.start(), *part.end()]).await?;
+    ) -> Result<Part, FollowError> {
+        let numbers = [*part.start(), *part.end()];
+        let ends = header::of_numbers(endpoint, &numbers).await?;
         let [first, last] = &ends[..] else {
             return Err(FollowError::NoBlock(*part.end()));
         };
-        let answer = endpoint.request(&filters.of_range(part)?).await?;
+        let answer = match endpoint.request(&filters.of_range(part)?).await {
+            Err(error) if is_too_much(&error) => return Ok(Part::TooMuch(error)),
+            answer => answer?,
+        };
         let logs = logs::in_order(logs::parse(&answer, self.chain_id)?, filters);
         if logs.iter().any(|raw| !part.contains(&raw.block.number)) {
             return Err(FollowError::BadLogs);
         }
-        if logs.is_empty() && !self.may_be_empty(endpoint, part, filters, last).await? {
-            return Ok(None);
+        if logs.is_empty()
+            && let Some(refused) = self.doubt_empty(endpoint, part).await?
+        {
+            return Ok(refused);
         }
-        let now = header::numbered(endpoint, *part.end()).await?;
-        let is_settled = now.is_some_and(|now| now.position == last.position)
-            && logs::hash_of(&logs, *part.end()).is_none_or(|hash| hash == last.position.hash);
-        if !is_settled {
+        let is_in_place = |end: &Header| {
+            let hash = logs::hash_of(&logs, end.position.number);
+            hash.is_none_or(|hash| hash == end.position.hash)
+        };
+        if header::of_numbers(endpoint, &numbers).await? != ends || !ends.iter().all(is_in_place) {
             return Err(FollowError::Unsettled);
         }
         if !logs.is_empty() {
             self.ranges.prove(endpoint, part);
         }
-        Ok(Some(Replayed {
+        Ok(Part::Read(Replayed {
             parent_hash: first.parent_hash,
-            blocks: by_block(logs)?,
             through: last.position,
+            blocks: by_block(logs)?,
         }))
     }
 
-    /// Whether an empty answer is to be believed. Some endpoints give one where they should say that the range is too wide; so
-    /// each has to find a log that is known to be there in as wide a range first.
-    async fn may_be_empty(
+    /// Why an empty answer is not to be believed; none if it is. Some endpoints give one where they should say that the range
+    /// is too wide; so each has to find a log that is known to be there in as wide a range first.
+    async fn doubt_empty(
         &self,
         endpoint: &Arc<Endpoint>,
         part: &RangeInclusive<u64>,
-        filters: &Filters,
-        last: &Header,
-    ) -> Result<bool, FollowError> {
+    ) -> Result<Option<Part>, FollowError> {
         if self.config.verify_logs == VerifyLogs::Off || self.ranges.is_proven(endpoint, part) {
-            return Ok(true);
-        }
-        if part.start() == part.end() {
-            // Of a single block, the bloom tells.
-            let logs = self.logs_of(endpoint, last, filters).await?;
-            return Ok(logs.is_empty());
+            return Ok(None);
         }
         let Some(known) = self.some_log(endpoint, part).await? else {
-            self.note_unverified(last, "there is no log near it by which the endpoint could be tried");
-            return Ok(true);
+            return Ok(None);
         };
-        let answer = endpoint
-            .request(&Filters::new(&[exactly(&known)]).of_range(part)?)
-            .await;
-        let found = match answer {
+        let request = Filters::new(&[exactly(&known)]).of_range(part)?;
+        let found = match endpoint.request(&request).await {
             Ok(answer) => logs::parse(&answer, self.chain_id)?,
-            // So many that it cannot say: there are some.
-            Err(crate::error::RequestError::TooLarge { .. }) => return Ok(true),
+            // It does have them, and more than can be taken.
+            Err(RequestError::TooLarge { .. }) => return Ok(None),
+            Err(error) if is_too_much(&error) => return Ok(Some(Part::TooMuch(error))),
             Err(error) => return Err(error.into()),
         };
-        let is_true = found.iter().any(|raw| raw.log == known);
-        if is_true {
-            self.ranges.prove(endpoint, part);
+        if !found.iter().any(|raw| raw.log == known) {
+            return Ok(Some(Part::Untrue));
         }
-        Ok(is_true)
+        self.ranges.prove(endpoint, part);
+        Ok(None)
     }
 
-    /// A log of one of the last blocks of a range.
+    /// One of the last logs of a range; none if its headers say that it has none. On most chains the last block has some.
     async fn some_log(&self, endpoint: &Endpoint, part: &RangeInclusive<u64>) -> Result<Option<Log>, FollowError> {
         let everything = Filters::new(&[LogFilter::default()]);
-        let from = part.end().saturating_sub(PROOF_BLOCKS_MAX - 1).max(*part.start());
+        let mut looks = 0;
         let mut end = *part.end();
-        while end >= from {
-            let start = end.saturating_sub(BLOCKS_PER_BATCH - 1).max(from);
+        loop {
+            let start = end.saturating_sub(BLOCKS_PER_BATCH - 1).max(*part.start());
             let headers = header::chain_of(endpoint, start..=end).await?;
-            let has_logs = |header: &&Header| header.bloom.as_deref().is_some_and(|bloom| *bloom != Bloom::ZERO);
-            if let Some(header) = headers.iter().rev().find(has_logs) {
+            let may_have_logs = |header: &&Header| header.bloom.as_deref().is_none_or(|bloom| *bloom != Bloom::ZERO);
+            for header in headers.iter().rev().filter(may_have_logs) {
+                if looks == LOOKS_MAX {
+                    self.note_unverified(header, "there is no log near it by which the endpoint could be tried");
+                    return Ok(None);
+                }
+                looks += 1;
                 let answer = endpoint.request(&everything.of_block(&header.position.hash)?).await?;
-                let known = logs::parse(&answer, self.chain_id)?.into_iter().next();
-                return Ok(known.map(|raw| raw.log));
+                if let Some(known) = logs::parse(&answer, self.chain_id)?.into_iter().next() {
+                    return Ok(Some(known.log));
+                }
             }
-            let Some(before) = start.checked_sub(1) else { break };
-            end = before;
+            match start.checked_sub(1).filter(|before| before >= part.start()) {
+                Some(before) => end = before,
+                None => return Ok(None),
+            }
         }
-        Ok(None)
+    }
+}
+
+/// What became of a question for the logs of a range.
+enum Part {
+    Read(Replayed),
+    /// The endpoint has no logs where there are some.
+    Untrue,
+    /// A narrower question may be answered.
+    TooMuch(RequestError),
+}
+
+/// Whether fewer blocks may be answered for. Over ws an answer that is too large breaks the connection, and proxies say with a
+/// status that what is behind them takes too long.
+fn is_too_much(error: &RequestError) -> bool {
+    match error {
+        RequestError::TooLarge { .. } | RequestError::Timeout { .. } | RequestError::Lost { .. } => true,
+        RequestError::Status { status, .. } => matches!(status, 408 | 413 | 504),
+        RequestError::Answer { kind, .. } => *kind == AnswerKind::TooMuch,
+        _ => false,
     }
 }
 

@@ -31,7 +31,7 @@ fn real() -> Real {
     }
 }
 
-async fn head(anvil: &Anvil) -> Position {
+pub(crate) async fn head(anvil: &Anvil) -> Position {
     let block = anvil.request("eth_getBlockByNumber", json!(["latest", false])).await;
     let digits = |key: &str| block[key].as_str().unwrap().trim_start_matches("0x").to_owned();
     let hash = digits("hash");

@@ -8,19 +8,28 @@
 )]
 
 mod anvil;
+mod anvil_logs;
 mod batch;
 mod captured;
 mod config;
 mod endpoints;
 mod failures;
+mod finality;
 mod handshake;
+mod hostile_logs;
 mod journals;
+mod logs;
 mod metrics;
 mod pin;
+mod receipts;
+mod replay;
+mod replay_reorg;
 mod request;
 mod schedules;
 mod secrecy;
+mod several_endpoints;
 mod sharing;
 mod source;
 mod source_faults;
 mod support;
+mod wanted;

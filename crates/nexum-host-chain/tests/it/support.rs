@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::event::{Finality, Position};
+use nexum_core::event::{Finality, Log, Position};
 use nexum_core::filter::LogFilter;
 use nexum_core::log::{Entry, EventLog, Read};
 use nexum_core::source::{ChainLogs, SourceError};
@@ -76,9 +76,15 @@ impl Following {
     /// As far as the chain is settled, with the logs that match one of `filters`.
     pub(crate) fn start_with(chains: &Chains, finality: Finality, filters: &[LogFilter]) -> Self {
         let mut logs = ChainLogs::new(TEST_CHAIN_ID);
+        logs.open(finality).subscribe(Arc::default(), filters.iter().cloned());
+        Self::start_on(chains, logs, finality)
+    }
+
+    /// Into these logs, of which the test looks at the one of `finality`.
+    pub(crate) fn start_on(chains: &Chains, mut logs: ChainLogs, finality: Finality) -> Self {
         let log = logs.open(finality);
         let appended = Arc::new(Notify::new());
-        log.subscribe(Arc::clone(&appended), filters.iter().cloned());
+        log.subscribe(Arc::clone(&appended), []);
         let stop = CancellationToken::new();
         let source = chains.source(TEST_CHAIN_ID).unwrap();
         let mut task = JoinSet::new();
@@ -145,15 +151,17 @@ impl Following {
         chain
     }
 
-    /// The logs of the chain that a reader has in the end, by block number and index.
-    pub(crate) fn logs(&self) -> Vec<(u64, u32)> {
-        let mut logs: Vec<(u64, u32)> = Vec::new();
+    /// The logs of the chain that a reader has in the end. Each must have come with its block.
+    pub(crate) fn logs(&self) -> Vec<Log> {
+        let mut logs: Vec<Log> = Vec::new();
         for entry in self.entries() {
             match entry {
                 Entry::Advance(routed) => {
-                    logs.extend(routed.block.logs.iter().map(|log| (log.block_number, log.log_index)));
+                    let block = &routed.block;
+                    assert!(block.logs.iter().all(|log| log.block_number == block.position.number));
+                    logs.extend_from_slice(&block.logs);
                 }
-                Entry::Revert(to) => logs.retain(|(number, _)| *number <= to.number),
+                Entry::Revert(to) => logs.retain(|log| log.block_number <= to.number),
             }
         }
         logs

@@ -1,0 +1,248 @@
+//! Which of several endpoints a chain is followed on, and what becomes of its blocks when that changes.
+
+use alloy_primitives::B256;
+use nexum_core::event::Finality;
+use nexum_core::log::EventLog;
+use nexum_core::source::ChainLogs;
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
+use nexum_testing::{Answer, Node};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::captured::Log;
+use crate::support::{CHAIN, Following, config_of, position, soon, texts};
+use crate::wanted::{check_logs, filters, node_with_logs};
+
+const URLS: [fn(&Node) -> String; 2] = [Node::http_url, Node::ws_url];
+
+struct Followed {
+    chains: Chains,
+    following: Following,
+    log: Log,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+/// Follows the first of these nodes, and the others when they are better.
+fn follow(nodes: &[&Node], url: fn(&Node) -> String, change: impl FnOnce(&mut ChainConfig)) -> Followed {
+    let log = Log::default();
+    let guard = log.capture();
+    let mut config = config_of(&nodes.iter().map(|node| url(node)).collect::<Vec<_>>());
+    change(&mut config);
+    let chains = Chains::new([config]);
+    Followed {
+        following: Following::start_with(&chains, Finality::Latest, &filters()),
+        chains,
+        log,
+        _guard: guard,
+    }
+}
+
+impl Followed {
+    /// The places of the endpoints that were followed, in order.
+    fn followed(&self) -> Vec<usize> {
+        let labels = self.chains.endpoints(CHAIN).unwrap().all();
+        let place = |line: &str| {
+            labels
+                .iter()
+                .position(|endpoint| line.contains(&format!("\"{}\"", endpoint.label())))
+        };
+        let text = self.log.text();
+        let lines = text.lines().filter(|line| line.contains("following the chain"));
+        lines.map(|line| place(line).unwrap()).collect()
+    }
+
+    /// Waits until this is logged.
+    async fn says(&self, text: &str) {
+        soon(async {
+            while !self.log.text().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until endpoints at these places have been followed one after the other.
+    async fn follows(&self, places: &[usize]) {
+        let followed = async {
+            while self.followed() != places {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(nexum_testing::WAIT_MAX, followed).await.is_err() {
+            panic!("followed {:?}: {}", self.followed(), self.log.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_has_no_new_heads_is_left_for_another() {
+    for url in URLS {
+        let node = node_with_logs(5).await;
+        let other = node.replica().await;
+        let followed = follow(&[&node, &other], url, |config| config.head_stall_seconds = 1);
+        followed.following.reaches(node.chain().head()).await;
+        node.freeze();
+        node.mine(5);
+        followed.following.reaches(node.chain().head()).await;
+        followed.following.reaches(node.mine(3).last().unwrap()).await;
+        check_logs(&node, &followed.following);
+        followed.follows(&[0, 1]).await;
+        assert!(followed.log.text().contains("it has no new heads"));
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_falls_behind_is_left_for_another() {
+    let node = node_with_logs(40).await;
+    let other = node.replica().await;
+    let followed = follow(&[&node, &other], Node::http_url, |_| {});
+    followed.following.reaches(node.chain().head()).await;
+    other.until(|other| other.count("eth_blockNumber") > 0).await;
+    node.set_lag(20);
+    followed.follows(&[0, 1]).await;
+    followed.following.reaches(node.mine(5).last().unwrap()).await;
+    check_logs(&node, &followed.following);
+    assert!(followed.following.reverts().is_empty());
+}
+
+#[tokio::test]
+async fn a_primary_that_was_killed_is_gone_back_to() {
+    for url in URLS {
+        let mut node = node_with_logs(5).await;
+        let other = node.replica().await;
+        let followed = follow(&[&node, &other], url, |_| {});
+        followed.following.reaches(node.chain().head()).await;
+        node.stop().await;
+        followed.following.reaches(node.mine(20).last().unwrap()).await;
+        node.restart().await;
+        followed.follows(&[0, 1, 0]).await;
+        followed.following.reaches(node.mine(3).last().unwrap()).await;
+        check_logs(&node, &followed.following);
+        assert!(followed.following.reverts().is_empty());
+    }
+}
+
+/// A node that has the chain so far, with blocks of its own on top.
+async fn on_a_fork(node: &Node, blocks: u64) -> Node {
+    let other = Node::start_on(node.chain()).await;
+    other.mine(blocks);
+    other
+}
+
+#[tokio::test]
+async fn a_fork_is_not_believed_while_another_endpoint_has_our_head_or_the_node_is_syncing() {
+    for url in URLS {
+        // Whether the source has seen the last block that both have, or began above it.
+        for (syncing, seen) in [(true, true), (false, true), (true, false), (false, false)] {
+            let node = node_with_logs(10).await;
+            let mut false_one = on_a_fork(&node, 25).await;
+            if syncing {
+                false_one.set_syncing(Some(1_000));
+            }
+            if !seen {
+                node.mine(20);
+            }
+            false_one.stop().await;
+            let followed = follow(&[&false_one, &node], url, |_| {});
+            followed.following.reaches(node.chain().head()).await;
+            if seen {
+                followed.following.reaches(node.mine(20).last().unwrap()).await;
+            }
+            false_one.restart().await;
+            followed.says("it is on another fork than the others").await;
+            followed.following.reaches(node.mine(3).last().unwrap()).await;
+            check_logs(&node, &followed.following);
+            assert!(followed.following.reverts().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lone_endpoint_that_is_syncing_on_a_fork_is_waited_for() {
+    let mut node = node_with_logs(10).await;
+    let mut fork = on_a_fork(&node, 25).await;
+    fork.set_syncing(Some(1_000));
+    fork.stop().await;
+    let followed = follow(&[&fork, &node], Node::http_url, |_| {});
+    followed.following.reaches(node.chain().head()).await;
+    followed.following.reaches(node.mine(20).last().unwrap()).await;
+    let common = position(node.chain().by_number(10).unwrap());
+    node.stop().await;
+    fork.restart().await;
+    fork.until(|fork| fork.count("eth_syncing") > 0).await;
+    assert!(followed.following.reverts().is_empty());
+    fork.set_syncing(None);
+    followed.following.reaches(fork.chain().head()).await;
+    assert_eq!(followed.following.reverts(), [common]);
+    check_logs(&fork, &followed.following);
+}
+
+#[tokio::test]
+async fn another_fork_is_followed_once_nobody_has_the_old_one() {
+    for url in URLS {
+        let mut node = node_with_logs(5).await;
+        let followed = follow(&[&node], url, |config| config.reorg_depth_max = 20);
+        followed.following.reaches(node.chain().head()).await;
+        followed.following.reaches(node.mine(25).last().unwrap()).await;
+        // As a node does that was restarted with another database.
+        node.stop().await;
+        node.reorg(20, 22);
+        node.restart().await;
+        followed.following.reaches(node.chain().head()).await;
+        assert_eq!(
+            followed.following.reverts(),
+            [position(node.chain().by_number(10).unwrap())]
+        );
+        check_logs(&node, &followed.following);
+    }
+}
+
+#[tokio::test]
+async fn a_fork_that_is_too_deep_ends_the_source_with_both_hashes_and_the_remedy() {
+    for url in URLS {
+        let mut node = node_with_logs(5).await;
+        let followed = follow(&[&node], url, |config| config.reorg_depth_max = 20);
+        followed.following.reaches(node.chain().head()).await;
+        followed.following.reaches(node.mine(25).last().unwrap()).await;
+        let old = node.chain();
+        node.stop().await;
+        node.reorg(21, 30);
+        node.restart().await;
+        let error = followed.following.fails().await;
+        let text = &texts(&error)[1];
+        let named = (0..=30)
+            .find(|number| text.contains(&format!("block {number} where")))
+            .unwrap();
+        for chain in [&old, &node.chain()] {
+            let hash = B256::from(chain.by_number(named).unwrap().hash).to_string();
+            assert!(text.contains(&hash), "{text}");
+        }
+        assert!(text.contains("raise reorg_depth_max"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_whose_endpoint_is_dead_does_not_hold_up_another() {
+    const OTHER: u64 = 1;
+    let (node, mut dead) = (node_with_logs(5).await, Node::start().await);
+    dead.set_chain_id(OTHER);
+    for hangs in [true, false] {
+        if hangs {
+            dead.on("*", |_| Answer::Hang);
+        } else {
+            dead.stop().await;
+        }
+        let other = ChainConfig::new(OTHER, EndpointUrl::parse(&dead.http_url()).unwrap());
+        let chains = Chains::new([other, config_of(&[node.http_url()])]);
+        let mut logs = ChainLogs::new(OTHER);
+        let silent: std::sync::Arc<EventLog> = logs.open(Finality::Latest);
+        let source = chains.source(OTHER).unwrap();
+        let mut task = JoinSet::new();
+        task.spawn(async move { source.follow(&logs, &CancellationToken::new()).await });
+        let following = Following::start_with(&chains, Finality::Latest, &filters());
+        following.reaches(node.chain().head()).await;
+        following.reaches(node.mine(3).last().unwrap()).await;
+        check_logs(&node, &following);
+        assert_eq!(silent.head(), None);
+    }
+}
