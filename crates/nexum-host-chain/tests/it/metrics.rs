@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use nexum_core::event::Finality;
 use nexum_host_chain::{Chains, metrics as names};
-use nexum_testing::{Answer, Node};
+use nexum_testing::{Answer, LostLogs, Node};
 use serde_json::json;
 
-use crate::support::{CHAIN, config_of};
+use crate::support::{CHAIN, Following, chains, config_of};
+use crate::wanted::{filters, node_with_logs};
 
 /// Counts increments, and records of histograms, by name and labels.
 #[derive(Default)]
@@ -111,5 +113,29 @@ async fn requests_are_counted_by_endpoint_class_and_outcome() {
         (names::RATE_LIMIT_WAIT_SECONDS, vec![chain], 0),
     ] {
         assert_eq!(counts.sum(name, &labels), count, "{name} {labels:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_source_checks_is_counted() {
+    let node = node_with_logs(4).await;
+    node.lose_logs(LostLogs::ByHash);
+    let counts = Counts::default();
+    let chains = metrics::with_local_recorder(&counts, || chains(&node.http_url()));
+    let following = Following::start_with(&chains, Finality::Latest, &filters());
+    following.reaches(node.chain().head()).await;
+    // Two of them have logs that are wanted and lost, which their receipts show.
+    following.reaches(node.mine(4).last().unwrap()).await;
+    following.reaches(&node.reorg(1, 1)[0]).await;
+    node.on("eth_getBlockReceipts", |_| Answer::error(-32_601, "no such method"));
+    following.reaches(&node.mine(1)[0]).await;
+    for (name, count) in [
+        (names::LOG_FETCHES_SAVED, 4),
+        (names::VERIFICATION_FAILURES, 2),
+        (names::UNVERIFIED, 1),
+        (names::REORG_DEPTH_BLOCKS, 1),
+        (names::STALLS, 0),
+    ] {
+        assert_eq!(counts.sum(name, &["chain=11155111"]), count, "{name}");
     }
 }

@@ -55,6 +55,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
+                // As real nodes do: else each second message over ws waits for the other side to acknowledge the first.
+                let _ = stream.set_nodelay(true);
                 connections.spawn(serve(stream, router.clone(), Arc::clone(&shared)));
             }
             Some(_) = connections.join_next() => {}
