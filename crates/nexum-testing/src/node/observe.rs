@@ -20,7 +20,7 @@ impl Node {
         self.shared.with(|state| state.ws_connections)
     }
 
-    /// How many bytes of [`Answer::Huge`] have been handed to connections.
+    /// How many bytes of [`Answer::Huge`](crate::Answer::Huge) have been handed to connections.
     pub fn huge_bytes_sent(&self) -> u64 {
         self.shared.with(|state| state.huge_bytes_sent)
     }
