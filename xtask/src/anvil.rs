@@ -16,6 +16,9 @@ const VERSION: &str = "1.7.1";
 /// A chain that every part of the project knows, CoW Protocol's libraries included: Sepolia.
 pub(crate) const CHAIN_ID: u64 = 11_155_111;
 
+/// The environment variable in which tests and benches find it.
+pub(crate) const VARIABLE: &str = "NEXUM_ANVIL";
+
 /// How many lines anvil may print before the one that names its address: far more than its banner has.
 const BANNER_LINES_MAX: usize = 200;
 

@@ -5,13 +5,14 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{guests, paths, process};
+use crate::{anvil, guests, paths, process};
 
 /// A bench, and what it needs.
 struct Bench {
     name: &'static str,
     package: &'static str,
     guests: &'static [&'static str],
+    anvil: bool,
 }
 
 /// All of them, in the order in which `--all` runs them.
@@ -20,16 +21,25 @@ const BENCHES: &[Bench] = &[
         name: "dispatch",
         package: "nexum-core",
         guests: &["calls", "noop"],
+        anvil: false,
     },
     Bench {
         name: "start",
         package: "nexum-core",
         guests: &["balance-watch"],
+        anvil: false,
     },
     Bench {
         name: "memory",
         package: "nexum-core",
         guests: &["noop"],
+        anvil: false,
+    },
+    Bench {
+        name: "chain",
+        package: "nexum-host-chain",
+        guests: &["calls", "requests"],
+        anvil: true,
     },
 ];
 
@@ -60,6 +70,9 @@ fn run_one(bench: &Bench) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(paths::root());
     cargo.args(["bench", "--locked", "--package", bench.package, "--bench", bench.name]);
+    if bench.anvil {
+        cargo.env(anvil::VARIABLE, anvil::ensure()?);
+    }
     process::run(&mut cargo)?;
     let path = paths::root().join("target/bench").join(format!("{}.json", bench.name));
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -9,9 +9,6 @@ use crate::{
     tools::{self, NEXTEST},
 };
 
-/// Where tests find anvil.
-const ANVIL_VARIABLE: &str = "NEXUM_ANVIL";
-
 /// Gets what the tests need, then runs them all.
 pub(crate) fn run() -> Result<()> {
     let nextest = tools::ensure(&NEXTEST)?;
@@ -21,7 +18,7 @@ pub(crate) fn run() -> Result<()> {
     let mut tests = Command::new(nextest);
     tests
         .args(["nextest", "run", "--workspace", "--all-features"])
-        .env(ANVIL_VARIABLE, &anvil);
+        .env(anvil::VARIABLE, &anvil);
     // What is set on the machines of continuous integration everywhere.
     if std::env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
@@ -31,6 +28,6 @@ pub(crate) fn run() -> Result<()> {
     let mut doc_tests = Command::new("cargo");
     doc_tests
         .args(["test", "--doc", "--workspace", "--all-features"])
-        .env(ANVIL_VARIABLE, &anvil);
+        .env(anvil::VARIABLE, &anvil);
     process::run(&mut doc_tests)
 }

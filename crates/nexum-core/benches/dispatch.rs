@@ -24,7 +24,7 @@ use nexum_core::log::EventLog;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
-use nexum_testing::bench::{self, Figure, median};
+use nexum_testing::bench::{self, Figure, HandGrown, median};
 use nexum_testing::guests;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentType, Lift, Linker};
 
-use common::{Bare, Chain};
+use common::Bare;
 
 /// Pairs of samples; with those before them, which warm the caches, some seconds for each figure.
 const SAMPLES: usize = 500;
@@ -70,7 +70,7 @@ fn main() -> wasmtime::Result<()> {
 /// Microseconds for each module that handles a block: through the host, and bare.
 fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
     let loading = common::load(
-        common::copies("noop", modules),
+        bench::copies("noop", modules),
         Seams::system(),
         Limits::default(),
         Pooling::Auto,
@@ -134,11 +134,11 @@ fn medians(sample: &mut dyn FnMut() -> wasmtime::Result<(f64, f64)>) -> wasmtime
 
 /// Calls every instance with a block of each number.
 async fn calls(instances: &mut [Bare], numbers: &[u64]) -> wasmtime::Result<Duration> {
-    let blocks: Vec<_> = numbers.iter().map(|number| common::block(*number)).collect();
+    let blocks: Vec<_> = numbers.iter().map(|number| bench::block(*number)).collect();
     let start = Instant::now();
     for block in &blocks {
         for instance in instances.iter_mut() {
-            instance.on_event(common::event(block)).await?;
+            instance.on_event(bench::event(block)).await?;
         }
     }
     Ok(start.elapsed())
@@ -210,7 +210,7 @@ impl<'a> Host<'a> {
         let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
         let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
         let requests_of_bench = Arc::new(Mutex::new(queue));
-        let chain = Chain::new(move |log, _| {
+        let chain = HandGrown::new(move |log, _| {
             let (statuses, requests) = (statuses.clone(), requests_of_bench.clone());
             Box::pin(async move { grow(log, &statuses, &requests).await })
         });
@@ -250,7 +250,7 @@ async fn grow(log: &EventLog, statuses: &[Arc<ModuleStatus>], requests: &Mutex<m
     let mut requests = requests.lock().await;
     let mut appended = 0;
     while let Some(request) = requests.recv().await {
-        let blocks: Vec<_> = request.numbers.iter().map(|number| common::block(*number)).collect();
+        let blocks: Vec<_> = request.numbers.iter().map(|number| bench::block(*number)).collect();
         let start = Instant::now();
         for block in blocks {
             log.append(block);

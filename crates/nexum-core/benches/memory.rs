@@ -24,11 +24,11 @@ use nexum_core::log::EventLog;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
-use nexum_testing::bench::{self, Figure, median};
+use nexum_testing::bench::{self, Figure, HandGrown, median};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use common::{Bare, Chain};
+use common::Bare;
 
 const GUEST: &str = "noop";
 /// How many modules are idle, and how many must load at all.
@@ -135,18 +135,18 @@ fn measure(side: &str, count: usize) -> wasmtime::Result<Usage> {
 async fn measure_bare(count: usize, pooling: Pooling) -> wasmtime::Result<Usage> {
     let mut instances = Bare::instances(GUEST, count, pooling, &[], |_| Ok(())).await?;
     for instance in &mut instances {
-        instance.on_event(common::event(&common::block(0))).await?;
+        instance.on_event(bench::event(&bench::block(0))).await?;
     }
     Ok(Usage::now())
 }
 
 async fn measure_host(count: usize, pooling: Pooling) -> Usage {
-    let configs = common::copies(GUEST, count);
+    let configs = bench::copies(GUEST, count);
     let modules = common::load(configs, Seams::system(), Limits::default(), pooling).await;
     let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
     let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
     let (usage, mut measured) = mpsc::channel(1);
-    let chain = Chain::new(move |log, _| {
+    let chain = HandGrown::new(move |log, _| {
         let (statuses, usage) = (statuses.clone(), usage.clone());
         Box::pin(async move { one_block(log, &statuses, &usage).await })
     });
@@ -163,7 +163,7 @@ async fn measure_host(count: usize, pooling: Pooling) -> Usage {
 
 /// Has all modules handle one block, and looks at the process.
 async fn one_block(log: &EventLog, statuses: &[Arc<ModuleStatus>], usage: &mpsc::Sender<Usage>) {
-    log.append(common::block(0));
+    log.append(bench::block(0));
     let mut turns = tokio::time::interval(Duration::from_millis(5));
     while !statuses.iter().all(|status| status.handled() == 1) {
         turns.tick().await;

@@ -10,8 +10,6 @@
     reason = "a measurement runs on the machine's own clock, and cannot go on after a fault"
 )]
 
-mod common;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -30,13 +28,11 @@ use nexum_core::names::Digest;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
-use nexum_testing::bench::{self, Figure, median};
+use nexum_testing::bench::{self, Figure, HandGrown, median};
 use nexum_testing::{TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Component;
-
-use common::Chain;
 
 /// A module as its author would write it: it decodes JSON and big numbers, and has 120 kB.
 const GUEST: &str = "balance-watch";
@@ -172,7 +168,7 @@ fn start_host(directory: &Path) -> wasmtime::Result<()> {
         let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
         let modules = load(directory).await;
         let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
-        let chain = Chain::new(move |_, _| {
+        let chain = HandGrown::new(move |_, _| {
             let statuses = statuses.clone();
             Box::pin(async move { until_all_run(&statuses).await })
         });

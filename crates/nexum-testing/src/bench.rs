@@ -1,9 +1,13 @@
-//! What the benches share: figures that stand beside their bare part, and where they are kept.
+//! What the benches share: figures that stand beside their bare part, where they are kept, and modules loaded as the binary
+//! loads them.
+
+mod host;
 
 use std::fs;
 
 use serde::Serialize;
 
+pub use self::host::{HandGrown, block, copies, engine, event, load};
 use crate::guests::root;
 
 /// One figure of a bench. `cargo xtask bench` reads it back from the bench's file.
@@ -45,6 +49,21 @@ impl Figure {
     pub fn at_most_over_baseline(self, allowed: f64) -> Self {
         let goal = self.baseline + allowed;
         self.at_most(goal)
+    }
+
+    /// The figure must not be larger than so many times its bare part.
+    #[must_use]
+    pub fn at_most_times_baseline(self, times: f64) -> Self {
+        let goal = self.baseline * times;
+        self.at_most(goal)
+    }
+
+    /// The figure, of which more is better, must not be smaller than its bare part.
+    #[must_use]
+    pub fn at_least_baseline(mut self) -> Self {
+        self.goal = Some(self.baseline);
+        self.met = self.median >= self.baseline;
+        self
     }
 }
 
@@ -138,6 +157,14 @@ mod tests {
     fn a_goal_over_the_baseline_moves_with_it() {
         let figure = |median| Figure::new("call", "us", median, 0.5).at_most_over_baseline(1.5);
         assert_eq!((figure(2.0).met, figure(2.1).met), (true, false));
+        let figure = |median| Figure::new("call", "us", median, 2.0).at_most_times_baseline(1.5);
+        assert_eq!((figure(3.0).met, figure(3.1).met), (true, false));
+    }
+
+    #[test]
+    fn of_some_figures_more_is_better() {
+        let figure = |median| Figure::new("calls", "calls/s", median, 100.0).at_least_baseline();
+        assert_eq!((figure(100.0).met, figure(99.0).met), (true, false));
     }
 
     #[test]

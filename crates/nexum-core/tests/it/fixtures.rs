@@ -36,6 +36,7 @@ fixtures! {
     "noop" => noop_handles_every_block,
     "panic" => panic_loses_only_its_own_event,
     "recorder" => recorder_gets_what_happened,
+    "requests" => requests_asks_for_each_balance,
     "slow-host" => slow_host_is_ended_by_the_deadline,
     "spin" => spin_lets_others_run,
     "table-bomb" => table_bomb_trips_the_table_limit,
@@ -100,6 +101,25 @@ async fn calls_reach_the_host_each_time() {
     run.chain.mine(4);
     run.handled("calls", 4).await;
     assert_eq!(run.records.of_module("calls").len(), 1 + 2 + 3);
+
+    let run = Setup::new()
+        .module_with("calls", "name = \"calls\"\nconfig = { call = \"log\", count = 1 }")
+        .start()
+        .await;
+    run.chain.mine(4);
+    run.handled("calls", 4).await;
+    assert_eq!(run.records.of_module("calls").len(), 4);
+}
+
+async fn requests_asks_for_each_balance() {
+    let chain = SilentChain::default();
+    chain.open();
+    let mut setup = Setup::new().module("requests");
+    setup.capabilities = setup.capabilities.with(chain.clone());
+    let run = setup.start().await;
+    run.chain.mine(4);
+    run.handled("requests", 4).await;
+    assert_eq!(chain.asked(), 1 + 2 + 3);
 }
 
 /// Expects one trip of `limit` and a module that goes on.

@@ -1,0 +1,73 @@
+//! A module that begins long ago, against alloy making the same `eth_getLogs` calls: those that the host made, to the letter,
+//! one after another.
+//!
+//! A sample of the host begins before its supervisor is started, with everything loaded and nothing connected, and ends with
+//! the last event in the guest. The answers' checks, which the bare side does without, are part of it.
+
+use std::time::Instant;
+
+use alloy_provider::DynProvider;
+use nexum_testing::bench::Figure;
+use nexum_testing::{Node, TEST_CHAIN_ID};
+
+use crate::blocks::{address, log};
+use crate::{Result, Runtimes, bare, host, medians};
+
+/// Pairs of samples, and how many warm up.
+const SAMPLES: usize = 9;
+const WARM_UP: usize = 1;
+/// The past.
+const BLOCKS: u64 = 100_000;
+/// Every so many blocks have a log.
+const BLOCKS_PER_LOG: u64 = 10;
+/// How many times what its calls take alone a backfill may take.
+const TIMES_BARE: f64 = 1.5;
+
+pub(crate) fn figure(runtimes: &Runtimes) -> Result<Figure> {
+    let node = runtimes.node.block_on(Node::start());
+    node.set_logs(|number, _| match number % BLOCKS_PER_LOG {
+        0 => vec![log(0)],
+        _ => Vec::new(),
+    });
+    node.mine_unannounced(BLOCKS);
+    // Once to see what it asks.
+    through_host(runtimes, &node);
+    let calls = node.calls().into_iter();
+    let calls = calls
+        .filter(|call| call.method == "eth_getLogs")
+        .map(|call| call.params);
+    let calls: Vec<String> = calls.collect();
+    node.forget_calls();
+    let provider = runtimes.host.block_on(bare::connect(&node.ws_url()))?;
+    let (host, bare) = medians(WARM_UP, SAMPLES, || {
+        let through_host = through_host(runtimes, &node);
+        let alone = runtimes.host.spawn(alone(provider.clone(), calls.clone()));
+        Ok((through_host, runtimes.host.block_on(alone)??))
+    })?;
+    let name = format!("backfill of {BLOCKS} blocks of logs, {} calls, ws", calls.len());
+    Ok(Figure::new(name, "ms", host, bare).at_most_times_baseline(TIMES_BARE))
+}
+
+/// Milliseconds for a host to start and to catch up.
+fn through_host(runtimes: &Runtimes, node: &Node) -> f64 {
+    let runtime = &runtimes.host;
+    let chains = host::chains(&node.ws_url());
+    let configs = host::watchers(1, |_| host::logs_of(address(0)));
+    let loaded = runtime.block_on(host::load(configs, &chains));
+    loaded.stamps.expect((BLOCKS / BLOCKS_PER_LOG) as usize);
+    let source = chains.source(TEST_CHAIN_ID).expect("the chain's source");
+    let start = Instant::now();
+    let running = loaded.start(runtime, source);
+    let took = runtime.block_on(running.stamps.last()) - start;
+    took.as_secs_f64() * 1e3
+}
+
+/// Milliseconds for the calls.
+async fn alone(provider: DynProvider, calls: Vec<String>) -> Result<f64> {
+    let start = Instant::now();
+    for params in &calls {
+        let logs = bare::request(&provider, "eth_getLogs", params).await?;
+        assert!(logs.get() != "[]", "no logs");
+    }
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}

@@ -1,0 +1,194 @@
+//! Modules at work on a chain, and when they were called.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::Address;
+use nexum_core::ambient::{Clock, Seams, SystemClock};
+use nexum_core::capability::Capabilities;
+use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_core::limits::Limits;
+use nexum_core::loader::Module;
+use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::source::EventSource;
+use nexum_core::store::MemoryStore;
+use nexum_core::supervisor::Supervisor;
+use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
+use nexum_testing::{TEST_CHAIN_ID, bench};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long anything is waited for: a bench that hangs fails.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The chains of an operator who has configured one endpoint and nothing else.
+pub(crate) fn chains(url: &str) -> Chains {
+    let url = EndpointUrl::parse(url).expect("the address of a node");
+    Chains::new([ChainConfig::new(TEST_CHAIN_ID, url)])
+}
+
+/// Modules of the guest `calls`, each with the `[[subscription]]` tables that `subscriptions` gives for its number, which look
+/// at the clock once in every event.
+pub(crate) fn watchers(count: usize, subscriptions: impl Fn(usize) -> String) -> Vec<ModuleConfig> {
+    let with_manifest = |(index, mut config): (usize, ModuleConfig)| {
+        config.manifest = Some(manifest(index, &subscriptions(index)));
+        config.config = vec![("count".to_owned(), "1".to_owned())];
+        config
+    };
+    bench::copies("calls", count)
+        .into_iter()
+        .enumerate()
+        .map(with_manifest)
+        .collect()
+}
+
+/// The subscription to every block.
+pub(crate) fn every_block() -> String {
+    format!("[[subscription]]\nkind = \"block\"\nchain_id = {TEST_CHAIN_ID}\n")
+}
+
+/// The subscription to everything that a contract has logged, and will.
+pub(crate) fn logs_of(address: Address) -> String {
+    format!("[[subscription]]\nkind = \"log\"\nchain_id = {TEST_CHAIN_ID}\naddress = \"{address}\"\nfrom_block = 1\n")
+}
+
+/// Each is read when its modules are loaded, before the next ones are written.
+fn manifest(index: usize, subscriptions: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-chain");
+    let path = directory.join(format!("{index}.toml"));
+    let text = format!("[capabilities]\nrequired = []\n{subscriptions}");
+    fs::create_dir_all(&directory)
+        .and_then(|()| fs::write(&path, text))
+        .expect("a file under target");
+    path
+}
+
+/// A clock that takes the time when guests look at it.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    clock: SystemClock,
+    looks: AtomicU64,
+    awaited: AtomicU64,
+    reached: Mutex<Option<Instant>>,
+    wake: Notify,
+}
+
+impl Stamps {
+    /// From now on waits for so many looks. Nobody may be looking meanwhile.
+    pub(crate) fn expect(&self, looks: usize) {
+        self.awaited
+            .store(self.looks.load(Ordering::SeqCst) + looks as u64, Ordering::SeqCst);
+    }
+
+    /// When the last of the looks was that are waited for.
+    pub(crate) async fn last(&self) -> Instant {
+        let reached = async {
+            loop {
+                if let Some(at) = self.reached.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    return at;
+                }
+                self.wake.notified().await;
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, reached)
+            .await
+            .expect("modules that are called")
+    }
+}
+
+impl Clock for Stamps {
+    fn now_ms(&self) -> u64 {
+        if self.looks.fetch_add(1, Ordering::SeqCst) + 1 == self.awaited.load(Ordering::SeqCst) {
+            *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            self.wake.notify_one();
+        }
+        self.clock.now_ms()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.clock.monotonic_ns()
+    }
+}
+
+/// Modules that have been loaded, and the clock that they look at.
+pub(crate) struct Loaded {
+    pub(crate) stamps: Arc<Stamps>,
+    modules: Vec<Module>,
+}
+
+/// Loads modules which may use these chains.
+pub(crate) async fn load(configs: Vec<ModuleConfig>, chains: &Chains) -> Loaded {
+    let stamps = Arc::<Stamps>::default();
+    let seams = Seams {
+        clock: stamps.clone(),
+        ..Seams::system()
+    };
+    let capabilities = Capabilities::ambient(seams.clone()).with(chains.capability());
+    let modules = bench::load(configs, capabilities, seams, Limits::default(), Pooling::Auto);
+    Loaded {
+        modules: modules.await,
+        stamps,
+    }
+}
+
+/// A supervisor at work. It ends when this is dropped.
+pub(crate) struct Running {
+    pub(crate) stamps: Arc<Stamps>,
+    statuses: Vec<Arc<ModuleStatus>>,
+    _task: JoinSet<()>,
+}
+
+impl Loaded {
+    /// Starts the modules on a chain.
+    pub(crate) fn start(self, runtime: &Runtime, source: Arc<dyn EventSource>) -> Running {
+        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new())).source(source);
+        let statuses = self
+            .modules
+            .into_iter()
+            .map(|module| supervisor.module(module))
+            .collect();
+        let mut task = JoinSet::new();
+        let run = async move {
+            let _ = supervisor.run(CancellationToken::new()).await;
+            panic!("the host ended by itself");
+        };
+        task.spawn_on(run, runtime.handle());
+        Running {
+            stamps: self.stamps,
+            statuses,
+            _task: task,
+        }
+    }
+}
+
+/// Starts [`watchers`] on a node, and waits until they have handled its head, in which there is something for each.
+pub(crate) fn follow(runtime: &Runtime, url: &str, modules: usize, subscriptions: impl Fn(usize) -> String) -> Running {
+    let chains = chains(url);
+    let loaded = runtime.block_on(load(watchers(modules, subscriptions), &chains));
+    let running = loaded.start(runtime, chains.source(TEST_CHAIN_ID).expect("the chain's source"));
+    runtime.block_on(running.handled(1));
+    running
+}
+
+impl Running {
+    /// Waits until all modules run, and have handled so many events each.
+    pub(crate) async fn handled(&self, events: u64) {
+        let mut turns = tokio::time::interval(Duration::from_millis(1));
+        let is_there = |status: &Arc<ModuleStatus>| status.stage() == Stage::Running && status.handled() >= events;
+        let there = async {
+            while !self.statuses.iter().all(is_there) {
+                turns.tick().await;
+                assert!(
+                    self.statuses.iter().all(|status| status.failed() == 0),
+                    "a module failed"
+                );
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, there).await.expect("modules that run");
+    }
+}
