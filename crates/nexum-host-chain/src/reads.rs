@@ -191,10 +191,11 @@ impl Reads {
             key: Arc::clone(key),
             id,
         };
-        let flight = async move {
-            let _listed = listed;
-            answer.await
-        };
+        // An async block would have room for the answer's future twice.
+        let flight = answer.map(move |answer| {
+            drop(listed);
+            answer
+        });
         let flight = flight.boxed().shared();
         if let Some(weak) = flight.downgrade() {
             self.flights.by_key().insert(Arc::clone(key), (id, weak));

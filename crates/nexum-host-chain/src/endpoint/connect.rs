@@ -81,9 +81,16 @@ impl Connector {
 
     /// The connection in use, or a new one that has said the right chain id.
     pub(super) async fn connect(&self, health: &Health) -> Result<Connection, RequestError> {
-        if let Some(connection) = self.usable() {
-            return Ok(connection);
+        match self.usable() {
+            Some(connection) => Ok(connection),
+            // Apart, because it is dozens of times larger than what a request takes otherwise, and every request would be
+            // made with room for it.
+            None => Box::pin(self.connect_first(health)).await,
         }
+    }
+
+    /// As [`Self::connect`], for whoever has found no connection in use.
+    async fn connect_first(&self, health: &Health) -> Result<Connection, RequestError> {
         let mut connecting = self.connecting.lock().await;
         if let Some(connection) = self.usable() {
             return Ok(connection);
