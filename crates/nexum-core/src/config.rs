@@ -233,6 +233,12 @@ impl Reader<'_> {
             log_records_per_event: raw
                 .log_records_per_event
                 .map_or(default.log_records_per_event, saturating_u32),
+            store_operations_per_event: raw
+                .store_operations_per_event
+                .unwrap_or(default.store_operations_per_event),
+            store_bytes_written_per_event: raw
+                .store_bytes_written_per_event
+                .unwrap_or(default.store_bytes_written_per_event),
             state_bytes: raw.state_bytes.unwrap_or(default.state_bytes),
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::bindings::nexum::host::types::{Block, Event, Log};
 
 /// An EIP-155 chain id.
@@ -13,7 +15,7 @@ pub type ChainId = u64;
 pub type BlockHash = [u8; 32];
 
 /// A place in a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The block's number.
     pub number: u64,
@@ -30,7 +32,9 @@ impl fmt::Display for Position {
 }
 
 /// How settled a block has to be before a module hears of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// It is stored with cursors, by its place among the others: new ones come last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Finality {
     /// As soon as it is the head.
     #[default]
@@ -55,7 +59,7 @@ impl fmt::Display for Finality {
 }
 
 /// One sequence of blocks that a module can follow, with a cursor of its own: a chain, as far as it is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Topic {
     /// The chain.
     pub chain_id: ChainId,
@@ -149,8 +153,8 @@ impl Advance {
     }
 }
 
-/// What an event is about, in the order in which the events of one block come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What an event is about, in the order in which the events of one block come. Stored with cursors, as [`Finality`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EventKind {
     /// Contracts logged something in the block.
     Logs,

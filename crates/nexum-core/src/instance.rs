@@ -15,8 +15,9 @@ use crate::event::{Event, EventId, Handler};
 use crate::host::HostState;
 use crate::limiter::{Limit, Trip};
 use crate::loader::Module;
-use crate::scope::EventScope;
-use crate::store::{ModuleId, StateStore, Write};
+use crate::scope::{EventScope, Exhausted, Pending};
+use crate::state::{Changes, ModuleId, Usage};
+use crate::store::{StateStore, StoreError};
 
 /// How long the text of a trap may be in a record: enough for the innermost frames.
 const TRAP_CHARS_MAX: usize = 2_048;
@@ -25,6 +26,13 @@ const TRAP_CHARS_MAX: usize = 2_048;
 pub(crate) struct Instance {
     store: Store<HostState>,
     exports: bindings::Module,
+}
+
+/// What a handler finds: what its module keeps, and what of that is not in the store yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    pub(crate) usage: Usage,
+    pub(crate) pending: Arc<Pending>,
 }
 
 /// Why a handler did not return ok. Nothing that it wrote is kept.
@@ -37,6 +45,8 @@ pub enum Failure {
     Limit(Trip),
     /// The guest trapped, or a host function made it trap.
     Trap(String),
+    /// The state store could not be read: no fault of the guest's.
+    Store(String),
     /// A capability could not serve the module.
     Prepare {
         /// The capability.
@@ -58,18 +68,20 @@ impl fmt::Display for Failure {
             }
             Self::Limit(trip) => trip.fmt(f),
             Self::Trap(text) => write!(f, "the guest trapped: {text}"),
+            Self::Store(text) => write!(f, "the module's state cannot be read: {text}"),
             Self::Prepare { capability, reason } => write!(f, "the capability `{capability}` is not ready: {reason}"),
         }
     }
 }
 
 impl Instance {
-    /// Makes an instance and runs its `init`. Returns what that wrote, too.
+    /// Makes an instance and runs its `init`. Returns what that changed, too.
     pub(crate) async fn start(
         module: &Module,
         id: ModuleId,
         state: Arc<dyn StateStore>,
-    ) -> Result<(Self, Vec<Write>), Failure> {
+        before: Before,
+    ) -> Result<(Self, Changes), Failure> {
         let slots = module
             .grant
             .slots(&module.meta)
@@ -77,13 +89,14 @@ impl Instance {
                 capability,
                 reason: error.to_string(),
             })?;
-        let host = HostState::new(module.meta.clone(), EventScope::new(id, state), slots);
+        let scope = EventScope::new(id, state, module.meta.limits);
+        let host = HostState::new(module.meta.clone(), scope, slots);
         let mut store = Store::new(module.pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         // A guest that is still computing at the end of its slice lets others run, and goes on.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
         let handler = Handler::Init;
-        open(&mut store, handler)?;
+        open(&mut store, handler, before)?;
         let started = within_deadline(&mut store, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
@@ -92,15 +105,15 @@ impl Instance {
         .await;
         let (exports, result) = conclude(&mut store, handler, started)?;
         result.map_err(Failure::Returned)?;
-        let writes = close(&mut store);
-        Ok((Self { store, exports }, writes))
+        let changes = close(&mut store);
+        Ok((Self { store, exports }, changes))
     }
 
-    /// Calls the handler with an event and returns what it wrote. After an error the instance must be dropped.
-    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event) -> Result<Vec<Write>, Failure> {
+    /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
+    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, before: Before) -> Result<Changes, Failure> {
         let handler = Handler::OnEvent(id);
         let Self { store, exports } = self;
-        open(store, handler)?;
+        open(store, handler, before)?;
         let called = within_deadline(store, async |store| exports.call_on_event(store, event).await).await;
         let result = conclude(store, handler, called)?;
         result.map_err(Failure::Returned)?;
@@ -114,9 +127,9 @@ impl Instance {
 }
 
 /// Begins a handler: its transaction, its log allowance, its fuel and its first slice.
-fn open(store: &mut Store<HostState>, handler: Handler) -> Result<(), Failure> {
+fn open(store: &mut Store<HostState>, handler: Handler, before: Before) -> Result<(), Failure> {
     let host = store.data_mut();
-    host.scope.open(handler);
+    host.scope.open(handler, before.usage, before.pending);
     host.meta.recorder.open(handler);
     let fuel = host.meta.limits.fuel_per_event;
     store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
@@ -125,7 +138,7 @@ fn open(store: &mut Store<HostState>, handler: Handler) -> Result<(), Failure> {
 }
 
 /// Ends a handler that returned ok.
-fn close(store: &mut Store<HostState>) -> Vec<Write> {
+fn close(store: &mut Store<HostState>) -> Changes {
     store.data_mut().scope.close()
 }
 
@@ -174,8 +187,10 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
         Err(Stop::Deadline) => Err(Failure::Limit(trip(refused.unwrap_or(Limit::Deadline)))),
         Err(Stop::Error(error)) => {
             let out_of_fuel = matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel));
-            match refused.or(out_of_fuel.then_some(Limit::Fuel)) {
+            let exhausted = error.downcast_ref::<Exhausted>().map(|Exhausted(limit)| *limit);
+            match refused.or(exhausted).or(out_of_fuel.then_some(Limit::Fuel)) {
                 Some(limit) => Err(Failure::Limit(trip(limit))),
+                None if error.is::<StoreError>() => Err(Failure::Store(describe(&error))),
                 None => Err(Failure::Trap(describe(&error))),
             }
         }

@@ -16,7 +16,7 @@
 //! | [`capability`], [`grant`], [`ambient`] | what a module may call |
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
 //! | [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
-//! | [`scope`], [`store`], [`committer`] | one event, one transaction |
+//! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
 //!
 //! # Assumptions
 //!
@@ -55,6 +55,7 @@ pub mod runner;
 pub mod scope;
 pub mod signature;
 pub mod source;
+pub mod state;
 pub mod store;
 pub mod supervisor;
 

@@ -24,6 +24,10 @@ pub enum Limit {
     TableElements,
     /// Milliseconds of wall clock in one event, time in host calls included.
     Deadline,
+    /// Calls of the local store in one event.
+    StoreOperations,
+    /// Bytes of keys and values written in one event.
+    StoreBytesWritten,
 }
 
 impl Limit {
@@ -34,6 +38,8 @@ impl Limit {
             Self::Memory => "memory_bytes",
             Self::TableElements => "table_elements",
             Self::Deadline => "event_deadline_ms",
+            Self::StoreOperations => "store_operations_per_event",
+            Self::StoreBytesWritten => "store_bytes_written_per_event",
         }
     }
 }
@@ -103,6 +109,8 @@ impl Limiter {
             Limit::Memory => self.limits.memory_bytes,
             Limit::TableElements => self.limits.table_elements,
             Limit::Deadline => self.limits.event_deadline_ms,
+            Limit::StoreOperations => self.limits.store_operations_per_event,
+            Limit::StoreBytesWritten => self.limits.store_bytes_written_per_event,
         }
     }
 

@@ -23,6 +23,10 @@ pub struct Limits {
     pub instances: u32,
     /// Log records that one call of a handler may write; further ones are counted and dropped. Default 256.
     pub log_records_per_event: u32,
+    /// Calls of the local store in one call of a handler. Default 10,000.
+    pub store_operations_per_event: u64,
+    /// Bytes of keys and values that one call of a handler may write, overwritten ones included. Default 1,048,576 (1 MiB).
+    pub store_bytes_written_per_event: u64,
     /// Bytes of keys and values that a module may keep in the local store, which enforces it. Default 67,108,864
     /// (64 MiB).
     pub state_bytes: u64,
@@ -37,6 +41,8 @@ impl Default for Limits {
             table_elements: 100_000,
             instances: 64,
             log_records_per_event: 256,
+            store_operations_per_event: 10_000,
+            store_bytes_written_per_event: 1 << 20,
             state_bytes: 64 << 20,
         }
     }
@@ -57,13 +63,17 @@ pub struct Wishes {
     pub instances: Option<u32>,
     /// Wished [`Limits::log_records_per_event`].
     pub log_records_per_event: Option<u32>,
+    /// Wished [`Limits::store_operations_per_event`].
+    pub store_operations_per_event: Option<u64>,
+    /// Wished [`Limits::store_bytes_written_per_event`].
+    pub store_bytes_written_per_event: Option<u64>,
     /// Wished [`Limits::state_bytes`].
     pub state_bytes: Option<u64>,
 }
 
 impl Limits {
     /// What an operator may set for each, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 7] = [
+    pub const RANGES: [(&str, RangeInclusive<u64>); 9] = [
         // Up to about a day of computation, far over any deadline.
         ("fuel_per_event", 1..=100_000_000_000_000),
         // From one WebAssembly page to 64 GiB, which is sixteen full memories.
@@ -76,6 +86,10 @@ impl Limits {
         ("instances", 1..=1_000),
         // Tens of megabytes of log for one event.
         ("log_records_per_event", 1..=100_000),
+        // Seconds of the host's time.
+        ("store_operations_per_event", 1..=10_000_000),
+        // An event's writes are in memory twice until they are committed.
+        ("store_bytes_written_per_event", 1..=256 << 20),
         // Up to 1 TiB, a large disk.
         ("state_bytes", 1..=1 << 40),
     ];
@@ -96,6 +110,11 @@ impl Limits {
             table_elements: smaller(self.table_elements, wishes.table_elements),
             instances: smaller(self.instances, wishes.instances),
             log_records_per_event: smaller(self.log_records_per_event, wishes.log_records_per_event),
+            store_operations_per_event: smaller(self.store_operations_per_event, wishes.store_operations_per_event),
+            store_bytes_written_per_event: smaller(
+                self.store_bytes_written_per_event,
+                wishes.store_bytes_written_per_event,
+            ),
             state_bytes: smaller(self.state_bytes, wishes.state_bytes),
         }
     }

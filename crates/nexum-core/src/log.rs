@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use self::history::History;
 use crate::event::{Advance, BlockHash, Position, Topic};
 use crate::filter::{LogFilter, Router, Routes, SubscriberId};
+use crate::state::Headers;
 
 /// How many entries a log holds: about three and a half hours of twelve-second blocks, or half an hour of two-second ones,
 /// in some 300 kB without logs. A runner that is further behind reads the gap from the source.
@@ -81,6 +82,8 @@ pub enum Resume {
 #[derive(Debug)]
 pub struct EventLog {
     topic: Topic,
+    /// Where its blocks are remembered beyond the process; none for a log whose blocks another one has too.
+    headers: Option<Headers>,
     inner: Mutex<Inner>,
     /// Apart from `inner`, so that a runner which has been woken can read while the others are still being woken.
     wakers: Mutex<Vec<Arc<Notify>>>,
@@ -105,8 +108,17 @@ impl EventLog {
     pub fn new(topic: Topic) -> Self {
         Self {
             topic,
+            headers: None,
             inner: Mutex::default(),
             wakers: Mutex::default(),
+        }
+    }
+
+    /// An empty log whose blocks are remembered beyond the process.
+    pub(crate) fn with_headers(topic: Topic, headers: Headers) -> Self {
+        Self {
+            headers: Some(headers),
+            ..Self::new(topic)
         }
     }
 
@@ -139,11 +151,18 @@ impl EventLog {
     /// that first one. Called by the source alone, once, so that a reorganisation which takes back more than was appended
     /// finds the block where it left the chain, for those who have read the past.
     pub fn seed(&self, known: &[Position]) {
+        if let Some(headers) = &self.headers {
+            headers.seed(known);
+        }
         lock(&self.inner).history.seed(known);
     }
 
     /// Appends a block. Called by the source alone, which has checked that it extends the [`head`](Self::head).
     pub fn append(&self, block: Arc<Advance>) {
+        // Before anyone can read it, so that no cursor is ever durable whose block is not.
+        if let Some(headers) = &self.headers {
+            headers.append(block.position, block.parent_hash);
+        }
         let mut inner = lock(&self.inner);
         let routes = inner.router.route(&block.logs);
         inner.history.append(block.position);
@@ -227,6 +246,9 @@ impl EventLog {
         });
         if let Some((index, _)) = held {
             return Resume::At(inner.first + index as u64 + 1);
+        }
+        if let Some(hash) = inner.history.hash_at(last.number).filter(|hash| *hash != last.hash) {
+            return Resume::Diverged(Position { hash, ..last });
         }
         let next = last.number.saturating_add(1);
         inner

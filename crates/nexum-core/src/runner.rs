@@ -6,22 +6,27 @@
 mod catch_up;
 mod feed;
 mod interest;
+mod ledger;
 mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::BoxError;
 use crate::bindings::nexum::host::types::{HostError, HostErrorKind};
-use crate::committer::{CommitError, Committer};
+use crate::committer::CommitError;
 use crate::event::{ChainId, Event, EventId, EventKind, Handler, Position, Topic};
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
-use crate::store::{Commit, Cursor, Cursors, ModuleId, Progress, StateStore, StoreError, Write};
+use crate::state::{Cursor, Progress, RevertError};
+use crate::store::StoreError;
 
 use feed::{Delivery, Next};
+use ledger::RevertFailed;
 
 pub(crate) use feed::Feed;
 pub(crate) use interest::Interest;
+pub(crate) use ledger::Ledger;
 pub use status::{ModuleStatus, Replaying, Stage};
 
 /// The first pause before a failed `init` is tried again; it doubles with each failure in a row.
@@ -29,17 +34,15 @@ const RESTART_DELAY_MS: u64 = 200;
 /// The longest such pause: an operator who has mended the cause should not wait longer than this.
 const RESTART_DELAY_MS_MAX: u64 = 30_000;
 
+/// How many events that wrote nothing a busy module handles before its cursor is handed in.
+const PASSED_MAX: u32 = 64;
+
 /// Runs one module until it is told to stop, or has failed too often.
 pub(crate) struct Runner {
     module: Module,
-    id: ModuleId,
-    store: Arc<dyn StateStore>,
-    committer: Committer,
+    ledger: Ledger,
     feeds: Vec<Feed>,
     instance: Option<Instance>,
-    cursors: Cursors,
-    /// Whether `cursors` has moved since it was last committed.
-    cursors_moved: bool,
     failures_in_row: u32,
     status: Arc<ModuleStatus>,
 }
@@ -62,47 +65,50 @@ pub(crate) enum Dead {
     },
     #[error("chain {chain_id} is lost: {reason}")]
     ChainLost { chain_id: ChainId, reason: Arc<str> },
-    #[error("its state cannot be committed")]
-    Commit(#[source] CommitError),
-    #[error("its state cannot be used")]
-    Store(#[source] StoreError),
+    #[error("what the module did cannot be taken back: remove its state to begin anew")]
+    Revert(#[source] RevertFailed),
+    #[error("its last cursors could not be committed")]
+    Unsettled(#[source] CommitError),
+}
+
+/// Why a runner does not just go on.
+enum Halt {
+    Dead(Dead),
+    /// The store failed. It may be mended, so nothing is given up.
+    Store(BoxError),
+}
+
+impl From<Dead> for Halt {
+    fn from(dead: Dead) -> Self {
+        Self::Dead(dead)
+    }
+}
+
+impl From<CommitError> for Halt {
+    fn from(error: CommitError) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl Runner {
     /// A runner for a module whose feeds are in place.
-    pub(crate) fn new(
-        module: Module,
-        store: Arc<dyn StateStore>,
-        committer: Committer,
-        feeds: Vec<Feed>,
-        status: Arc<ModuleStatus>,
-    ) -> Result<Self, StoreError> {
-        let id = store.intern(&module.meta.name)?;
-        let cursors = store.cursors(id)?;
-        Ok(Self {
+    pub(crate) fn new(module: Module, ledger: Ledger, feeds: Vec<Feed>, status: Arc<ModuleStatus>) -> Self {
+        Self {
             module,
-            id,
-            store,
-            committer,
+            ledger,
             feeds,
             instance: None,
-            cursors,
-            cursors_moved: false,
             failures_in_row: 0,
             status,
-        })
+        }
     }
 
-    /// Runs until it is stopped; then the event in hand has been finished and its cursor committed.
+    /// Runs until it is stopped; then the event in hand has been finished and its cursor handed in.
     pub(crate) async fn run(mut self) {
         let result = self.work().await;
         self.status.clear_memory();
-        let flushed = if self.cursors_moved {
-            self.commit(Vec::new(), self.cursors.clone(), None).await
-        } else {
-            Ok(())
-        };
-        match result.and(flushed) {
+        let settled = self.ledger.settle(&settled(&self.feeds)).await;
+        match result.and(settled.map_err(Dead::Unsettled)) {
             Ok(()) => self.status.enter(Stage::Stopped),
             Err(dead) => {
                 self.status.enter(Stage::Dead);
@@ -117,24 +123,58 @@ impl Runner {
     }
 
     async fn work(&mut self) -> Result<(), Dead> {
-        self.ensure_instance().await?;
+        let mut passed = 0;
         while !self.status.is_stopping() {
-            if self.step().await? {
-                // A long backlog of events that never wait would otherwise keep this thread from other modules.
-                tokio::task::coop::consume_budget().await;
-            } else {
-                self.status.wake.notified().await;
+            let step = match self.ensure_instance().await {
+                Ok(()) => self.step().await,
+                Err(halt) => Err(halt),
+            };
+            match step {
+                Ok(true) => {
+                    passed += 1;
+                    if passed % PASSED_MAX == 0 {
+                        self.ledger.note();
+                    }
+                    // A long backlog of events that never wait would otherwise keep this thread from other modules.
+                    tokio::task::coop::consume_budget().await;
+                }
+                Ok(false) => self.status.wake.notified().await,
+                Err(Halt::Dead(dead)) => return Err(dead),
+                Err(Halt::Store(error)) => self.stall(error).await,
             }
         }
         Ok(())
     }
 
+    /// Waits until the store can be used again, and goes on from what it has.
+    async fn stall(&mut self, mut error: BoxError) {
+        self.instance = None;
+        self.status.clear_memory();
+        self.status.enter(Stage::Stalled);
+        let mut delay = RESTART_DELAY_MS;
+        while !self.status.is_stopping() {
+            tracing::error!(
+                target: "nexum::event",
+                module = self.module.meta.name.as_str(),
+                error = &*error as &(dyn std::error::Error + 'static),
+                "the module waits for the state store, and will go on from what that has"
+            );
+            self.pause(Duration::from_millis(delay)).await;
+            match self.ledger.reload().await {
+                Ok(()) => break,
+                Err(again) => error = again.into(),
+            }
+            delay = delay.saturating_mul(2).min(RESTART_DELAY_MS_MAX);
+        }
+        self.feeds.iter_mut().for_each(Feed::resume);
+    }
+
     /// Handles what the first feed has that has something, and puts that feed last.
-    async fn step(&mut self) -> Result<bool, Dead> {
+    async fn step(&mut self) -> Result<bool, Halt> {
         for index in 0..self.feeds.len() {
             let feed = &mut self.feeds[index];
             let topic = feed.topic();
-            let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
+            let last = self.ledger.cursors().get(topic).and_then(|cursor| cursor.last);
             let next = feed.next(last).await;
             self.begin(index);
             match next {
@@ -160,11 +200,12 @@ impl Runner {
                         topic,
                         known,
                         canonical,
-                    });
+                    }
+                    .into());
                 }
                 Next::Closed(reason) => {
                     let chain_id = topic.chain_id;
-                    return Err(Dead::ChainLost { chain_id, reason });
+                    return Err(Dead::ChainLost { chain_id, reason }.into());
                 }
             }
             self.show(index);
@@ -172,6 +213,7 @@ impl Runner {
             self.feeds.rotate_left(handed_out);
             return Ok(true);
         }
+        self.ledger.settle(&settled(&self.feeds)).await?;
         Ok(false)
     }
 
@@ -179,30 +221,34 @@ impl Runner {
     fn begin(&mut self, index: usize) {
         let feed = &mut self.feeds[index];
         let topic = feed.topic();
-        if let (None, Some(live_from)) = (self.cursors.get(topic), feed.live_from()) {
+        if let (None, Some(live_from)) = (self.ledger.cursors().get(topic), feed.live_from()) {
             let last = None;
-            self.cursors.set(Cursor { topic, live_from, last });
+            self.ledger.pass(Cursor { topic, live_from, last });
         }
     }
 
     /// Has the module's status say how far it has come.
     fn show(&self, index: usize) {
         let feed = &self.feeds[index];
-        let last = self.cursors.get(feed.topic()).and_then(|cursor| cursor.last);
+        let last = self.last(feed.topic());
         self.status
             .set_replaying(feed.topic(), feed.catching_up().map(|up| up.range()));
         feed.show_behind(last);
     }
 
+    fn last(&self, topic: Topic) -> Option<Progress> {
+        self.ledger.cursors().get(topic).and_then(|cursor| cursor.last)
+    }
+
     /// The events of one block, each a transaction of its own.
-    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<(), Dead> {
+    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<(), Halt> {
         let Delivery {
             block,
             logs,
             block_event,
         } = delivery;
         let topic = self.feeds[index].topic();
-        let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
+        let last = self.last(topic);
         let half_done = last.is_some_and(|last| last.position == block.position && last.done == EventKind::Logs);
         if !logs.is_empty() && !half_done {
             let done = if block_event { EventKind::Logs } else { EventKind::Block };
@@ -226,8 +272,7 @@ impl Runner {
 
     /// Whether the module was stopped before it had handled anything of this block.
     fn stopped_short(&self, topic: Topic, position: Position) -> bool {
-        let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
-        self.status.is_stopping() && last.is_none_or(|last| last.position != position)
+        self.status.is_stopping() && self.last(topic).is_none_or(|last| last.position != position)
     }
 
     /// One event, one transaction. Afterwards the topic's cursor is at `done`.
@@ -238,7 +283,7 @@ impl Runner {
         kind: EventKind,
         event: &Event,
         done: EventKind,
-    ) -> Result<(), Dead> {
+    ) -> Result<(), Halt> {
         let topic = self.feeds[index].topic();
         let id = EventId {
             chain_id: topic.chain_id,
@@ -249,18 +294,21 @@ impl Runner {
         let Some(instance) = &mut self.instance else {
             return Ok(());
         };
-        let result = instance.on_event(id, event).await;
+        let result = instance.on_event(id, event, self.ledger.before()).await;
         self.status.set_memory(instance.memory_bytes());
         match result {
-            Ok(writes) if writes.is_empty() => self.pass(index, position, done),
-            Ok(writes) => {
-                let mut after = self.cursors.clone();
-                after.set(self.cursor(index, position, done));
-                self.commit(writes, after, Some((topic, position))).await?;
+            Ok(changes) => {
+                let cursor = self.cursor(index, position, done);
+                let hold = self.feeds[index].is_replaying();
+                let event = Some((topic, position));
+                self.ledger
+                    .keep(changes, event, Some(cursor), hold, &settled(&self.feeds))
+                    .await?;
             }
+            Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
             Err(failure) => {
                 self.pass(index, position, done);
-                return self.failed(Handler::OnEvent(id), failure);
+                return Ok(self.failed(Handler::OnEvent(id), failure)?);
             }
         }
         self.failures_in_row = 0;
@@ -278,43 +326,41 @@ impl Runner {
 
     fn cursor(&self, index: usize, position: Position, done: EventKind) -> Cursor {
         let topic = self.feeds[index].topic();
+        let begun = self.ledger.cursors().get(topic);
         Cursor {
             topic,
-            live_from: self
-                .cursors
-                .get(topic)
-                .map_or(position.number, |cursor| cursor.live_from),
+            live_from: begun.map_or(position.number, |cursor| cursor.live_from),
             last: Some(Progress { position, done }),
         }
     }
 
     /// Moves a topic's cursor over what wrote nothing: it is committed with the next event that does.
     fn pass(&mut self, index: usize, position: Position, done: EventKind) {
-        self.cursors.set(self.cursor(index, position, done));
-        self.cursors_moved = true;
+        let cursor = self.cursor(index, position, done);
+        self.ledger.pass(cursor);
     }
 
     /// The blocks after `to` never happened: what they did is undone, and forgotten.
-    async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), Dead> {
-        let last = self.cursors.get(topic).and_then(|cursor| cursor.last);
-        if last.is_none_or(|last| last.position.number <= to.number) {
+    async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), Halt> {
+        if self.last(topic).is_none_or(|last| last.position.number <= to.number) {
             return Ok(());
         }
         self.instance = None;
-        let (store, id, current) = (self.store.clone(), self.id, self.cursors.clone());
-        let reverted = tokio::task::spawn_blocking(move || store.revert(id, &current, topic, to));
-        let reverted = reverted
-            .await
-            .unwrap_or_else(|panic| Err(StoreError::Backend(panic.into())));
-        let cursors = reverted.map_err(Dead::Store)?;
+        let before = self.ledger.cursors().clone();
+        match self.ledger.revert(topic, to, &settled(&self.feeds)).await {
+            Ok(()) => {}
+            Err(RevertFailed::Commit(error)) => return Err(error.into()),
+            Err(RevertFailed::Revert(RevertError::Store(error @ StoreError::Backend(_)))) => {
+                return Err(Halt::Store(error.into()));
+            }
+            Err(failed) => return Err(Dead::Revert(failed).into()),
+        }
         for feed in &mut self.feeds {
             // Events of other topics that came after the first undone one are delivered again.
-            if feed.topic() != topic && cursors.get(feed.topic()) != self.cursors.get(feed.topic()) {
+            if feed.topic() != topic && self.ledger.cursors().get(feed.topic()) != before.get(feed.topic()) {
                 feed.resume();
             }
         }
-        self.cursors = cursors;
-        self.cursors_moved = false;
         tracing::info!(
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
@@ -326,18 +372,22 @@ impl Runner {
     }
 
     /// Makes an instance if there is none, trying again for as long as its failure can pass.
-    async fn ensure_instance(&mut self) -> Result<(), Dead> {
+    async fn ensure_instance(&mut self) -> Result<(), Halt> {
         while self.instance.is_none() && !self.status.is_stopping() {
-            match Instance::start(&self.module, self.id, self.store.clone()).await {
-                Ok((instance, writes)) => {
+            let (id, store) = (self.ledger.id(), self.ledger.store().clone());
+            match Instance::start(&self.module, id, store, self.ledger.before()).await {
+                Ok((instance, changes)) => {
                     self.status.set_memory(instance.memory_bytes());
                     self.instance = Some(instance);
+                    self.ledger
+                        .keep(changes, None, None, false, &settled(&self.feeds))
+                        .await?;
                     self.status.enter(Stage::Running);
-                    if !writes.is_empty() {
-                        self.commit(writes, self.cursors.clone(), None).await?;
-                    }
                 }
-                Err(failure) if self.failures_in_row == 0 && !can_pass(&failure) => return Err(Dead::Init(failure)),
+                Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
+                Err(failure) if self.failures_in_row == 0 && !can_pass(&failure) => {
+                    return Err(Dead::Init(failure).into());
+                }
                 Err(failure) => {
                     self.failed(Handler::Init, failure)?;
                     let doubled = RESTART_DELAY_MS.saturating_mul(1 << self.failures_in_row.min(16));
@@ -365,25 +415,6 @@ impl Runner {
         Ok(())
     }
 
-    async fn commit(
-        &mut self,
-        writes: Vec<Write>,
-        after: Cursors,
-        event: Option<(Topic, Position)>,
-    ) -> Result<(), Dead> {
-        let before = std::mem::replace(&mut self.cursors, after.clone());
-        let commit = Commit {
-            module: self.id,
-            writes,
-            before,
-            after,
-            event,
-        };
-        self.committer.commit(commit).await.map_err(Dead::Commit)?;
-        self.cursors_moved = false;
-        Ok(())
-    }
-
     /// Waits, unless a stop comes first.
     async fn pause(&mut self, pause: Duration) {
         let until = tokio::time::Instant::now() + pause;
@@ -398,6 +429,11 @@ impl Runner {
             }
         }
     }
+}
+
+/// For each topic, the number of the newest block that cannot be taken back.
+fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
+    |topic| Some(feeds.iter().find(|feed| feed.topic() == topic)?.settled())
 }
 
 /// Whether a failed `init` may go well a little later.

@@ -1,46 +1,98 @@
 //! One event, one transaction: what a handler has written so far, over what was committed before it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::event::Handler;
-use crate::store::{ModuleId, Snapshot, StateStore, StoreError, Write};
+use crate::limiter::Limit;
+use crate::limits::Limits;
+use crate::state::{Change, Changes, ModuleId, Usage, rows};
+use crate::store::{StateStore, StoreError, View};
 
 /// The transaction of the handler that is running.
 ///
-/// Capabilities reach it through their view. Reads see the handler's own writes, then a snapshot that is taken at the
-/// first read. What was written is committed when the handler returns ok, and gone otherwise.
+/// Capabilities reach it through their view. Reads see the handler's own writes, then what was committed before. What was
+/// written is committed when the handler returns ok, and gone otherwise.
 #[derive(Debug)]
 pub struct EventScope {
     module: ModuleId,
     store: Arc<dyn StateStore>,
+    limits: Limits,
     handler: Handler,
-    snapshot: Option<Box<dyn Snapshot>>,
-    overlay: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    view: Option<Box<dyn View>>,
+    /// What earlier events wrote that is not in the store yet.
+    pending: Arc<Pending>,
+    changes: Changes,
+    spent: Spent,
+}
+
+/// What events wrote that is not in the store yet: each key's new value, or none where it was deleted.
+pub(crate) type Pending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// What the handler has used of its budgets.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    store_operations: u64,
+    store_bytes_written: u64,
+}
+
+/// A handler used up one of its budgets. A host function returns it as its trap: it ends the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event has used up its {}", .0.name())]
+pub struct Exhausted(pub Limit);
+
+/// Why a key was not set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetError {
+    /// The module would keep more than it may.
+    #[error("the module may keep {quota} bytes of keys and values, and this would make it {wanted}")]
+    Quota {
+        /// Bytes that it may keep.
+        quota: u64,
+        /// Bytes that it would keep.
+        wanted: u64,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl EventScope {
-    pub(crate) fn new(module: ModuleId, store: Arc<dyn StateStore>) -> Self {
+    pub(crate) fn new(module: ModuleId, store: Arc<dyn StateStore>, limits: Limits) -> Self {
         Self {
             module,
             store,
+            limits,
             handler: Handler::Init,
-            snapshot: None,
-            overlay: BTreeMap::new(),
+            view: None,
+            pending: Arc::default(),
+            changes: Changes::default(),
+            spent: Spent::default(),
         }
     }
 
-    /// Opens the transaction of a handler, without the writes and the snapshot of the one before.
-    pub(crate) fn open(&mut self, handler: Handler) {
+    /// Opens the transaction of a handler, over what was written before it. `usage` is what the module keeps with that.
+    pub(crate) fn open(&mut self, handler: Handler, usage: Usage, pending: Arc<Pending>) {
         self.handler = handler;
-        self.snapshot = None;
-        self.overlay.clear();
+        self.view = None;
+        self.pending = pending;
+        self.spent = Spent::default();
+        self.changes = Changes {
+            usage,
+            ..Changes::default()
+        };
     }
 
-    /// Closes the transaction and returns what was written, each key once.
-    pub(crate) fn close(&mut self) -> Vec<Write> {
-        self.snapshot = None;
-        std::mem::take(&mut self.overlay).into_iter().collect()
+    /// Closes the transaction and returns what it changed.
+    pub(crate) fn close(&mut self) -> Changes {
+        self.view = None;
+        self.pending = Arc::default();
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.keys.retain(|_, change| change.old != change.new);
+        changes
     }
 
     /// The handler that is running, with its event.
@@ -54,44 +106,154 @@ impl EventScope {
     ///
     /// When the store cannot be read.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.overlay.get(key) {
-            Some(value) => Ok(value.clone()),
-            None => self.snapshot()?.get(key),
+        match self.changes.keys.get(key) {
+            Some(change) => Ok(change.new.clone()),
+            None => self.before(key),
         }
     }
 
-    /// Sets a key, or deletes it where `value` is none.
-    pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.overlay.insert(key, value);
+    /// Sets a key.
+    ///
+    /// # Errors
+    ///
+    /// When that would make the module keep more than it may; then nothing has happened, and the handler can go on. And when
+    /// the store cannot be read.
+    pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
+        let (size, old) = self.current(&key)?;
+        let (before, after) = (size.unwrap_or(0), (key.len() + value.len()) as u64);
+        let usage = self.changes.usage;
+        let wanted = usage.bytes.saturating_sub(before).saturating_add(after);
+        let quota = self.limits.state_bytes;
+        if wanted > quota && after > before {
+            return Err(SetError::Quota { quota, wanted });
+        }
+        self.changes.usage = Usage {
+            keys: usage.keys + u64::from(size.is_none()),
+            bytes: wanted,
+        };
+        self.change(key, old, Some(value));
+        Ok(())
     }
 
-    /// Up to `limit` keys that start with `prefix`, in order.
+    /// Deletes a key, if it is there.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub fn keys(&mut self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        // Each key that the overlay deletes can hide one stored key.
-        let enough = limit.saturating_add(self.overlay.len());
-        let stored = self.snapshot()?.keys(prefix, None, enough)?;
-        let mut keys: BTreeMap<Vec<u8>, ()> = stored.into_iter().map(|key| (key, ())).collect();
-        let written = self
-            .overlay
-            .range(prefix.to_vec()..)
-            .take_while(|(key, _)| key.starts_with(prefix));
-        for (key, value) in written {
-            match value {
-                Some(_) => keys.insert(key.clone(), ()),
-                None => keys.remove(key),
-            };
-        }
-        Ok(keys.into_keys().take(limit).collect())
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        let (Some(size), old) = self.current(key)? else {
+            return Ok(());
+        };
+        let usage = self.changes.usage;
+        self.changes.usage = Usage {
+            keys: usage.keys.saturating_sub(1),
+            bytes: usage.bytes.saturating_sub(size),
+        };
+        self.change(key.to_vec(), old, None);
+        Ok(())
     }
 
-    fn snapshot(&mut self) -> Result<&dyn Snapshot, StoreError> {
-        match &mut self.snapshot {
-            Some(snapshot) => Ok(&**snapshot),
-            none => Ok(&**none.insert(self.store.snapshot(self.module)?)),
+    /// Shows the keys that start with `prefix` to `visit`, in order, until it breaks off.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn keys(&mut self, prefix: &[u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+        if self.view.is_none() {
+            self.view = Some(self.store.view()?);
+        }
+        let Some(view) = &self.view else { return Ok(()) };
+        let begins = |key: &&Vec<u8>| key.starts_with(prefix);
+        let pending = self.pending.range(prefix.to_vec()..).take_while(|(key, _)| begins(key));
+        let changed = self
+            .changes
+            .keys
+            .range(prefix.to_vec()..)
+            .take_while(|(key, _)| begins(key));
+        // The handler's own changes come last: they stand.
+        let written: BTreeMap<&[u8], bool> = pending
+            .map(|(key, value)| (&key[..], value.is_some()))
+            .chain(changed.map(|(key, change)| (&key[..], change.new.is_some())))
+            .collect();
+        let mut written = written.into_iter().peekable();
+        let mut flow = ControlFlow::Continue(());
+        rows::scan(&**view, &rows::state(self.module, prefix), None, &mut |row, _| {
+            let stored = rows::guest_key(row);
+            while flow.is_continue()
+                && let Some((key, present)) = written.next_if(|(key, _)| *key < stored)
+            {
+                flow = if present { visit(key) } else { flow };
+            }
+            if flow.is_continue() {
+                flow = match written.next_if(|(key, _)| *key == stored) {
+                    Some((_, false)) => flow,
+                    Some((_, true)) | None => visit(stored),
+                };
+            }
+            flow
+        })?;
+        for (key, present) in written {
+            if flow.is_break() {
+                break;
+            }
+            flow = if present { visit(key) } else { flow };
+        }
+        Ok(())
+    }
+
+    /// Says that the handler did something outside that must not be forgotten: the event's cursor is made durable before the
+    /// module's next event, even if it wrote nothing.
+    pub fn mark_effect(&mut self) {
+        self.changes.effect = true;
+    }
+
+    /// Takes `amount` off the handler's budget for the host's work.
+    ///
+    /// # Errors
+    ///
+    /// When the budget does not have so much, or `limit` is no budget: the host function that asked returns the error as its
+    /// trap.
+    pub fn spend(&mut self, limit: Limit, amount: u64) -> Result<(), Exhausted> {
+        let (spent, bound) = match limit {
+            Limit::StoreOperations => (&mut self.spent.store_operations, self.limits.store_operations_per_event),
+            Limit::StoreBytesWritten => (
+                &mut self.spent.store_bytes_written,
+                self.limits.store_bytes_written_per_event,
+            ),
+            _ => return Err(Exhausted(limit)),
+        };
+        *spent = spent.saturating_add(amount);
+        if *spent > bound { Err(Exhausted(limit)) } else { Ok(()) }
+    }
+
+    /// The value of a key before the handler changed it.
+    fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.pending.get(key) {
+            return Ok(value.clone());
+        }
+        let row = rows::state(self.module, key);
+        match &self.view {
+            Some(view) => view.get(&row),
+            None => self.view.insert(self.store.view()?).get(&row),
+        }
+    }
+
+    /// How many bytes a key takes now with its value, none if it is not there; and the value before the handler, if that has
+    /// not changed it yet.
+    fn current(&mut self, key: &[u8]) -> Result<(Option<u64>, Option<Vec<u8>>), StoreError> {
+        let size = |value: &Vec<u8>| (key.len() + value.len()) as u64;
+        if let Some(change) = self.changes.keys.get(key) {
+            return Ok((change.new.as_ref().map(size), None));
+        }
+        let old = self.before(key)?;
+        Ok((old.as_ref().map(size), old))
+    }
+
+    /// Changes a key that had the value `old` before, if this is the first change of it.
+    fn change(&mut self, key: Vec<u8>, old: Option<Vec<u8>>, new: Option<Vec<u8>>) {
+        match self.changes.keys.entry(key) {
+            Entry::Occupied(mut changed) => changed.get_mut().new = new,
+            Entry::Vacant(unchanged) => drop(unchanged.insert(Change { old, new })),
         }
     }
 }

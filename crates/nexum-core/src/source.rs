@@ -11,6 +11,7 @@ use crate::BoxError;
 use crate::event::{Advance, BlockHash, ChainId, Finality, Position, Topic};
 use crate::filter::LogFilter;
 use crate::log::EventLog;
+use crate::state::Headers;
 
 /// Follows one chain.
 ///
@@ -23,6 +24,9 @@ pub trait EventSource: Send + Sync + Debug + 'static {
 
     /// What an operator should read of where it comes from, such as an endpoint's scheme and host. Must hold no secret.
     fn describe(&self) -> String;
+
+    /// How many blocks a reorganisation may take back. What is deeper than that below the head is settled.
+    fn reorg_depth_max(&self) -> u64;
 
     /// Returns when the chain can be read. Awaited before anything is started, for chains without which a module cannot
     /// be; must end within a bound of its own.
@@ -85,6 +89,15 @@ impl ChainLogs {
         Self {
             chain_id,
             logs: Vec::new(),
+        }
+    }
+
+    /// The log of the chain's head, whose blocks are remembered beyond the process.
+    pub(crate) fn remembered(chain_id: ChainId, headers: Headers) -> Self {
+        let log = EventLog::with_headers(Topic::latest(chain_id), headers);
+        Self {
+            chain_id,
+            logs: vec![Arc::new(log)],
         }
     }
 

@@ -1,148 +1,60 @@
-//! The port to what modules remember: their keys and values, how far they have come, and how to take it back.
+//! The port to where state lives: an ordered map of bytes that takes batches of changes, each whole or not at all.
+//!
+//! What nexum keeps there, and under which keys, is [`state`](crate::state)'s matter: a back-end needs to know nothing of it.
 
 mod memory;
 
 use std::fmt::Debug;
+use std::ops::{Bound, ControlFlow};
 
 use crate::BoxError;
-use crate::event::{EventKind, Position, Topic};
-use crate::names::ModuleName;
 
 pub use memory::MemoryStore;
 
-/// A module's number in a store, interned by name. Stored keys carry it, so that two modules never meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ModuleId(pub u32);
+/// The most bytes of a key, whatever made it.
+pub const KEY_BYTES_MAX: usize = 2_048;
 
-/// How far a module has come in one topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// The topic.
-    pub topic: Topic,
-    /// The block with which subscriptions begin that name none: the first that the chain grew by when the module was first
-    /// started.
-    pub live_from: u64,
-    /// The last event that the module has handled, or passed over; none before the first.
-    pub last: Option<Progress>,
-}
-
-/// An event of a topic, as the last that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Its block.
-    pub position: Position,
-    /// Which of the block's events it is; after [`EventKind::Block`] the block is done.
-    pub done: EventKind,
-}
-
-/// One cursor for each topic that a module has begun with; few, so a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cursors(Vec<Cursor>);
-
-impl Cursors {
-    /// The cursor of a topic.
-    pub fn get(&self, topic: Topic) -> Option<Cursor> {
-        self.iter().find(|cursor| cursor.topic == topic)
-    }
-
-    /// Moves the cursor of its topic, forwards or back.
-    pub fn set(&mut self, new: Cursor) {
-        match self.0.iter_mut().find(|cursor| cursor.topic == new.topic) {
-            Some(cursor) => *cursor = new,
-            None => self.0.push(new),
-        }
-    }
-
-    /// Every cursor, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = Cursor> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// These cursors after a revert of `topic` to the block `to`, where `current` are the cursors that the revert found:
-    /// the topic is not beyond `to`, and no topic that was begun is forgotten.
-    #[must_use]
-    pub fn reverted(mut self, current: &Self, topic: Topic, to: Position) -> Self {
-        for cursor in current.iter() {
-            if self.get(cursor.topic).is_none() {
-                self.set(Cursor { last: None, ..cursor });
-            }
-        }
-        if let Some(cursor) = self
-            .get(topic)
-            .filter(|cursor| cursor.last.is_none_or(|last| last.position.number > to.number))
-        {
-            let last = Some(Progress {
-                position: to,
-                done: EventKind::Block,
-            });
-            self.set(Cursor { last, ..cursor });
-        }
-        self
-    }
-}
-
-/// A key and its new value; none deletes it.
-pub type Write = (Vec<u8>, Option<Vec<u8>>);
-
-/// What one event of one module changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
-    /// Whose.
-    pub module: ModuleId,
-    /// Each key once.
-    pub writes: Vec<Write>,
-    /// Every cursor before the event. Kept with the old values, so that a revert can put both back.
-    pub before: Cursors,
-    /// Every cursor after it.
-    pub after: Cursors,
-    /// The event, if it is one; an `init`, or cursors alone, is none and is not undone.
-    pub event: Option<(Topic, Position)>,
-}
-
-/// Where modules' state lives.
+/// An ordered map from bytes to bytes.
 ///
-/// Every method may block on a disk, so it is called where blocking is allowed.
+/// Every method may block on a disk. Only one [`write`](Self::write) runs at a time: the committer, or a tool that has the
+/// store to itself, makes all of them.
 pub trait StateStore: Send + Sync + Debug + 'static {
-    /// The number of this name, the same for as long as the store exists. Must not give one number to two names.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read or written.
-    fn intern(&self, name: &ModuleName) -> Result<ModuleId, StoreError>;
-
-    /// The module's last committed cursors.
+    /// What is written by now. Later writes may show through, so a reader sees to it that what it reads is not written
+    /// meanwhile: a module's rows are written for its own events alone, one at a time.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn cursors(&self, module: ModuleId) -> Result<Cursors, StoreError>;
+    fn view(&self) -> Result<Box<dyn View>, StoreError>;
 
-    /// A view of what the module has committed by now, which later commits must not change.
+    /// What is written by now, which no later write may change. May hold writes up for as long as it is held.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn snapshot(&self, module: ModuleId) -> Result<Box<dyn Snapshot>, StoreError>;
+    fn frozen(&self) -> Result<Box<dyn View>, StoreError>;
 
-    /// Makes all of these commits, in order, or none; they must be durable when it returns.
+    /// Makes all of these changes, in order, or none of them; they must be durable when it returns. After an error it may be
+    /// either, but never a part, and the next call has to try again whatever can be mended by trying again: a full disk may
+    /// have room by then.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written. Then none of the commits has happened.
-    fn commit(&self, commits: &[Commit]) -> Result<(), StoreError>;
+    /// When the store cannot be written.
+    fn write(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Takes back the module's events from the first one of `topic` that is beyond the block `to`, those of other topics after
-    /// it too. Returns the cursors from which to go on: those before the first event taken back, as
-    /// [`Cursors::reverted`] says. All of it happens or nothing.
+    /// Gives back what room it can. The default does nothing.
     ///
     /// # Errors
     ///
-    /// When the undo records do not reach back so far, or the store cannot be written.
-    fn revert(&self, module: ModuleId, current: &Cursors, topic: Topic, to: Position) -> Result<Cursors, StoreError>;
+    /// When the store cannot be written.
+    fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
-/// A consistent view of one module's keys and values.
-pub trait Snapshot: Send + Sync + Debug {
+/// What a store holds.
+pub trait View: Send + Sync + Debug {
     /// The value of a key.
     ///
     /// # Errors
@@ -150,27 +62,90 @@ pub trait Snapshot: Send + Sync + Debug {
     /// When the store cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Up to `limit` keys that start with `prefix` and come after `after`, in order.
+    /// Shows the keys between two bounds and their values to `visit`, in the keys' order, until it breaks off. Must not read
+    /// much further than it shows.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn keys(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+    fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError>;
+}
+
+/// The keys between two bounds.
+pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// Sees a key and its value, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// Changes to a store, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Sets a key, whatever it was before.
+    pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.put(key, Some(value));
+    }
+
+    /// Removes a key, if it is there.
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.put(key, None);
+    }
+
+    /// Sets a key, or removes it where there is no value.
+    pub fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        self.changes.push((key, value));
+    }
+
+    /// Adds the changes of another, after its own.
+    pub fn append(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.changes.extend(other.changes);
+    }
+
+    /// Each change: a key, and its new value or none.
+    pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.changes.iter().map(|(key, value)| (&key[..], value.as_deref()))
+    }
+
+    /// Bytes of all keys and values.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
 }
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The reorg is deeper than the undo records that are kept.
-    #[error("the undo records of chain {topic} do not reach back to block {to}")]
-    TooDeep {
-        /// The topic.
-        topic: Topic,
-        /// The block to go back to.
-        to: Position,
-    },
-    /// The back-end failed.
+    /// The back-end failed: a disk that is full or broken. It may be mended while the process runs.
     #[error("the state store failed")]
     Backend(#[source] BoxError),
+    /// A row is not what this program wrote.
+    #[error("the state store is damaged: {0}")]
+    Damaged(String),
+    /// The store was written by another version.
+    #[error("the state store has format {found}, and this program reads format {expected}")]
+    Format {
+        /// Its format.
+        found: u32,
+        /// Ours.
+        expected: u32,
+    },
+}
+
+impl StoreError {
+    /// A failure of the back-end.
+    pub fn backend(error: impl Into<BoxError>) -> Self {
+        Self::Backend(error.into())
+    }
 }

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::Committer;
-use crate::event::{ChainId, Topic};
+use crate::committer::{CommitPolicy, Committer, Lazy};
+use crate::event::{ChainId, Position, Topic};
 use crate::loader::Module;
 use crate::names::ModuleName;
-use crate::runner::{Feed, Interest, ModuleStatus, Runner, Stage};
+use crate::runner::{Feed, Interest, Ledger, ModuleStatus, Runner, Stage};
 use crate::source::{ChainLogs, EventSource, SourceError};
+use crate::state::{self, Headers, ModuleState};
 use crate::store::{StateStore, StoreError};
 
 /// Modules and the chains that they hear of, ready to run.
 #[derive(Debug)]
 pub struct Supervisor {
     store: Arc<dyn StateStore>,
+    policy: CommitPolicy,
     sources: BTreeMap<ChainId, Arc<dyn EventSource>>,
     modules: Vec<(Module, Arc<ModuleStatus>)>,
 }
@@ -64,9 +66,16 @@ impl Supervisor {
     pub fn new(store: Arc<dyn StateStore>) -> Self {
         Self {
             store,
+            policy: CommitPolicy::default(),
             sources: BTreeMap::new(),
             modules: Vec::new(),
         }
+    }
+
+    /// Sets when things become durable that may wait.
+    #[must_use]
+    pub fn commit_policy(self, policy: CommitPolicy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Adds a chain's source, in place of an earlier one for this chain.
@@ -90,8 +99,7 @@ impl Supervisor {
     ///
     /// When it cannot start; then nothing has run.
     pub async fn run(self, stop: CancellationToken) -> Result<Report, StartError> {
-        let logs = self.logs()?;
-        let (committer, commits) = Committer::new(self.store.clone());
+        let chains = self.chains()?;
         let statuses: Vec<_> = self.modules.iter().map(|(_, status)| status.clone()).collect();
         tokio::select! {
             ready = self.ready() => ready?,
@@ -104,11 +112,28 @@ impl Supervisor {
             .filter(follows_none)
             .map(|(_, status)| status.clone())
             .collect();
+        let (committer, commits) = Committer::new(self.store.clone(), self.policy);
+        let names = self.modules.iter().map(|(module, _)| module.meta.name.clone());
+        let kept = Kept::load(self.store.clone(), names.collect(), chains, committer.lazy().clone()).await;
+        let kept = kept.map_err(StartError::Store)?;
+        let mut headers = kept.headers;
+        let mut logs = BTreeMap::new();
+        for Topic { chain_id, finality } in self.topics() {
+            let remembered = |headers| ChainLogs::remembered(chain_id, headers);
+            let known = headers.remove(&chain_id).map(remembered);
+            let chain = logs.entry(chain_id);
+            let chain = chain.or_insert_with(|| known.unwrap_or_else(|| ChainLogs::new(chain_id)));
+            chain.open(finality);
+        }
+        // Chains that are required, and nothing else.
+        for chain_id in headers.into_keys() {
+            logs.insert(chain_id, ChainLogs::new(chain_id));
+        }
         let mut runners = Vec::new();
-        for (module, status) in self.modules {
-            runners.push(
-                runner(module, status, &self.store, &committer, &logs, &self.sources).map_err(StartError::Store)?,
-            );
+        for ((module, status), (state, known)) in self.modules.into_iter().zip(kept.modules) {
+            let feeds = feeds(&module, &status, &state, known, &logs, &self.sources);
+            let ledger = Ledger::new(state, self.store.clone(), committer.clone(), self.policy);
+            runners.push(Runner::new(module, ledger, feeds, status));
         }
         drop(committer);
         let mut tasks = Tasks::default();
@@ -133,20 +158,20 @@ impl Supervisor {
         })
     }
 
-    /// The logs of each chain that a module follows, or cannot be without.
-    fn logs(&self) -> Result<BTreeMap<ChainId, ChainLogs>, StartError> {
-        let mut chains = BTreeMap::new();
+    /// Each topic that a module subscribes to.
+    fn topics(&self) -> BTreeSet<Topic> {
+        let subscriptions = self.modules.iter().flat_map(|(module, _)| &module.subscriptions);
+        subscriptions.map(|subscription| subscription.topic()).collect()
+    }
+
+    /// Each chain that a module follows, or cannot be without.
+    fn chains(&self) -> Result<BTreeSet<ChainId>, StartError> {
+        let mut chains = BTreeSet::new();
         for (module, _) in &self.modules {
-            for chain_id in &module.required_chains {
-                chains.entry(*chain_id).or_insert_with(|| ChainLogs::new(*chain_id));
-            }
-            for subscription in &module.subscriptions {
-                let Topic { chain_id, finality } = subscription.topic();
-                let logs = chains.entry(chain_id).or_insert_with(|| ChainLogs::new(chain_id));
-                logs.open(finality);
-            }
+            chains.extend(&module.required_chains);
         }
-        match chains.keys().find(|chain_id| !self.sources.contains_key(chain_id)) {
+        chains.extend(self.topics().into_iter().map(|topic| topic.chain_id));
+        match chains.iter().find(|chain_id| !self.sources.contains_key(chain_id)) {
             Some(&chain_id) => Err(StartError::NoSource { chain_id }),
             None => Ok(chains),
         }
@@ -178,26 +203,64 @@ impl Supervisor {
     }
 }
 
-fn runner(
-    module: Module,
-    status: Arc<ModuleStatus>,
-    store: &Arc<dyn StateStore>,
-    committer: &Committer,
+/// What the store has of those who are about to run.
+struct Kept {
+    /// In the modules' order: where each is, and the blocks that were before its last ones.
+    modules: Vec<(ModuleState, BTreeMap<Topic, Vec<Position>>)>,
+    headers: BTreeMap<ChainId, Headers>,
+}
+
+impl Kept {
+    async fn load(
+        store: Arc<dyn StateStore>,
+        names: Vec<ModuleName>,
+        chains: BTreeSet<ChainId>,
+        lazy: Lazy,
+    ) -> Result<Self, StoreError> {
+        let load = tokio::task::spawn_blocking(move || {
+            state::open(&*store)?;
+            let ids = state::intern(&*store, &names)?;
+            let view = &*store.view()?;
+            let mut modules = Vec::new();
+            for id in ids {
+                let state = ModuleState::load(view, id)?;
+                let mut known = BTreeMap::new();
+                for cursor in state.cursors().iter() {
+                    if let Some(last) = cursor.last {
+                        let ancestors = state::ancestors(view, cursor.topic.chain_id, last.position)?;
+                        known.insert(cursor.topic, ancestors);
+                    }
+                }
+                modules.push((state, known));
+            }
+            let headers = chains.into_iter().map(|chain_id| {
+                let headers = Headers::load(view, chain_id, lazy.clone())?;
+                Ok((chain_id, headers))
+            });
+            let headers = headers.collect::<Result<_, StoreError>>()?;
+            Ok(Self { modules, headers })
+        });
+        load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+    }
+}
+
+/// A place in each topic that the module subscribes to.
+fn feeds(
+    module: &Module,
+    status: &ModuleStatus,
+    state: &ModuleState,
+    mut known: BTreeMap<Topic, Vec<Position>>,
     logs: &BTreeMap<ChainId, ChainLogs>,
     sources: &BTreeMap<ChainId, Arc<dyn EventSource>>,
-) -> Result<Runner, StoreError> {
+) -> Vec<Feed> {
     let topics: BTreeSet<Topic> = module.subscriptions.iter().map(|one| one.topic()).collect();
-    let cursors = store.cursors(store.intern(&module.meta.name)?)?;
-    let mut feeds = Vec::new();
-    for topic in topics {
-        let log = logs.get(&topic.chain_id).and_then(|logs| logs.get(topic.finality));
-        if let (Some(log), Some(source)) = (log, sources.get(&topic.chain_id)) {
-            let interest = Interest::of(&module.subscriptions, topic);
-            let cursor = cursors.get(topic);
-            feeds.push(Feed::new(log.clone(), source.clone(), interest, cursor, &status));
-        }
-    }
-    Runner::new(module, store.clone(), committer.clone(), feeds, status)
+    let feed = |topic: Topic| {
+        let (logs, source) = (logs.get(&topic.chain_id)?, sources.get(&topic.chain_id)?.clone());
+        let interest = Interest::of(&module.subscriptions, topic);
+        let known = known.remove(&topic).unwrap_or_default();
+        Feed::new(logs, source, interest, state.cursors().get(topic), known, status)
+    };
+    topics.into_iter().filter_map(feed).collect()
 }
 
 /// Follows a chain, and tells those who read it when that has come to an end.
@@ -240,7 +303,7 @@ impl Tasks {
                     if let Some(Err(panic)) = ended {
                         tracing::error!(error = %panic, "a module's runner panicked: this is a fault of nexum");
                     }
-                    let alive = |status: &Arc<ModuleStatus>| matches!(status.stage(), Stage::Starting | Stage::Running);
+                    let alive = |status: &Arc<ModuleStatus>| !matches!(status.stage(), Stage::Dead | Stage::Stopped);
                     if self.runners.is_empty() || !statuses.iter().any(alive) {
                         tracing::error!("no module is left");
                         return lost;

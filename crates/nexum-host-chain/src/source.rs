@@ -118,6 +118,10 @@ impl EventSource for ChainSource {
         self.chain_id
     }
 
+    fn reorg_depth_max(&self) -> u64 {
+        self.config.reorg_depth_max
+    }
+
     fn describe(&self) -> String {
         let labels: Vec<&str> = self.endpoints.all().iter().map(|endpoint| endpoint.label()).collect();
         labels.join(", ")

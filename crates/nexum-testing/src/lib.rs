@@ -5,7 +5,6 @@
 //!   show.
 //! - [`Anvil`]: a real local node.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
-//! - [`TestStore`]: the local store as modules see it, over whatever store the host has.
 //! - [`Records`]: what was logged.
 //! - [`guests`]: the built guests of `modules/`.
 //! - [`bench`](mod@bench): figures of the benches, beside their bare part.
@@ -27,7 +26,7 @@ pub use clock::FakeClock;
 pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};
-pub use store::{TestStore, journal};
+pub use store::journal;
 
 mod anvil;
 mod clock;

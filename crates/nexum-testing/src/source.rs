@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 /// The time of block 0, in milliseconds; each block is twelve seconds later than the one before.
 pub const GENESIS_MS: u64 = 1_700_000_000_000;
 
+/// How many blocks a reorganisation of a scripted chain may take back.
+const REORG_DEPTH_MAX: u64 = 128;
+
 /// An event source without a network. Clones are the same chain.
 #[derive(Clone, Debug)]
 pub struct ScriptedSource {
@@ -129,6 +132,10 @@ impl ScriptedSource {
 impl EventSource for ScriptedSource {
     fn chain_id(&self) -> ChainId {
         self.chain_id
+    }
+
+    fn reorg_depth_max(&self) -> u64 {
+        REORG_DEPTH_MAX
     }
 
     fn describe(&self) -> String {

@@ -27,6 +27,8 @@ pub(super) struct Limits {
     pub(super) table_elements: Option<u64>,
     pub(super) instances: Option<u64>,
     pub(super) log_records_per_event: Option<u64>,
+    pub(super) store_operations_per_event: Option<u64>,
+    pub(super) store_bytes_written_per_event: Option<u64>,
     pub(super) state_bytes: Option<u64>,
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Resources {
     pub(super) max_table_elements: Option<u64>,
     pub(super) max_instances: Option<u64>,
     pub(super) max_log_records_per_event: Option<u64>,
+    pub(super) max_store_operations_per_event: Option<u64>,
+    pub(super) max_store_bytes_written_per_event: Option<u64>,
     pub(super) max_state_bytes: Option<u64>,
 }
 

@@ -109,6 +109,8 @@ impl Reader {
             table_elements: raw.max_table_elements,
             instances: raw.max_instances.map(saturating_u32),
             log_records_per_event: raw.max_log_records_per_event.map(saturating_u32),
+            store_operations_per_event: raw.max_store_operations_per_event,
+            store_bytes_written_per_event: raw.max_store_bytes_written_per_event,
             state_bytes: raw.max_state_bytes,
         }
     }

@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use super::catch_up::CatchingUp;
 use super::interest::Interest;
 use super::status::ModuleStatus;
-use crate::event::{Advance, EventKind, Log, Position, Topic};
+use crate::event::{Advance, EventKind, Finality, Log, Position, Topic};
 use crate::filter::{LogFilter, SubscriberId};
 use crate::log::{Entry, EventLog, Read, Resume, Routed};
-use crate::source::{EventSource, Replay, Replayed, SourceError};
-use crate::store::{Cursor, Progress};
+use crate::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use crate::state::{Cursor, Progress};
 
 /// Blocks that a module has still to handle, by module and chain.
 const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
@@ -27,6 +27,8 @@ const TRAIL_MAX: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Feed {
     log: Arc<EventLog>,
+    /// The log of the chain's finalized blocks, if somebody follows them.
+    finalized: Option<Arc<EventLog>>,
     source: Arc<dyn EventSource>,
     subscriber: SubscriberId,
     interest: Interest,
@@ -82,15 +84,18 @@ pub(super) struct Delivery {
 }
 
 impl Feed {
-    /// A feed that begins after the cursor, or with what comes next where there is none. The module that `status` is
-    /// of is woken when there is more to read.
+    /// A feed that begins after the cursor, or with what comes next where there is none. `known` are the blocks before the
+    /// cursor's as they were when it was there, oldest first. The module that `status` is of is woken when there is more
+    /// to read.
     pub(crate) fn new(
-        log: Arc<EventLog>,
+        logs: &ChainLogs,
         source: Arc<dyn EventSource>,
         interest: Interest,
         cursor: Option<Cursor>,
+        known: Vec<Position>,
         status: &ModuleStatus,
-    ) -> Self {
+    ) -> Option<Self> {
+        let log = logs.get(interest.topic().finality)?.clone();
         let filters: Arc<[_]> = interest.filters().cloned().collect();
         let subscriber = log.subscribe(status.wake.clone(), filters.iter().cloned());
         let behind = metrics::gauge!(
@@ -102,8 +107,9 @@ impl Feed {
             Some(cursor) => Some(cursor.live_from),
             None => log.head().map(|head| head.number.saturating_add(1)),
         };
-        Self {
+        Some(Self {
             log,
+            finalized: logs.get(Finality::Finalized).cloned(),
             source,
             subscriber,
             interest,
@@ -112,10 +118,10 @@ impl Feed {
             place: Place::AfterCursor,
             replayed: VecDeque::new(),
             ahead: Ahead::default(),
-            trail: VecDeque::new(),
+            trail: known.into(),
             catching_up: None,
             behind,
-        }
+        })
     }
 
     pub(super) fn topic(&self) -> Topic {
@@ -290,6 +296,18 @@ impl Feed {
         }
     }
 
+    /// Whether what was handed out last is history, with more of it to come.
+    pub(super) fn is_replaying(&self) -> bool {
+        !self.replayed.is_empty()
+    }
+
+    /// The number of the newest block that cannot be taken back.
+    pub(super) fn settled(&self) -> u64 {
+        let head = |log: &EventLog| log.head().map_or(0, |head| head.number);
+        let deep = head(&self.log).saturating_sub(self.source.reorg_depth_max());
+        deep.max(self.finalized.as_deref().map_or(0, head))
+    }
+
     pub(super) fn catching_up(&self) -> Option<&CatchingUp> {
         self.catching_up.as_ref()
     }
@@ -305,14 +323,9 @@ impl Feed {
             if known.number >= last.position.number {
                 continue;
             }
-            let wanted = Replay {
-                numbers: known.number..=known.number,
-                blocks: true,
-                filters: Arc::default(),
-            };
-            match self.source.replay(&wanted).await {
-                Ok(now) if now.through == known => return Next::Revert(known),
-                Ok(_) => {}
+            match self.is_canonical(known).await {
+                Ok(true) => return Next::Revert(known),
+                Ok(false) => {}
                 Err(error) => {
                     self.trail.push_back(known);
                     return Next::Failed(error);
@@ -323,6 +336,21 @@ impl Feed {
             known: last.position,
             canonical,
         }
+    }
+}
+
+impl Feed {
+    /// Whether a block is on the chain now.
+    async fn is_canonical(&self, block: Position) -> Result<bool, SourceError> {
+        if let Some(hash) = self.log.hash_at(block.number) {
+            return Ok(hash == block.hash);
+        }
+        let wanted = Replay {
+            numbers: block.number..=block.number,
+            blocks: true,
+            filters: Arc::default(),
+        };
+        Ok(self.source.replay(&wanted).await?.through == block)
     }
 }
 

@@ -10,8 +10,9 @@ use crate::manifest::{CatchUp, Subscription};
 ///
 /// Each begins with the block that it names, or else with the first that the chain grew by when the module was first started:
 /// `live_from`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Interest {
+    topic: Topic,
     blocks: Option<Blocks>,
     logs: Vec<Logs>,
 }
@@ -30,7 +31,11 @@ struct Logs {
 
 impl Interest {
     pub(crate) fn of(subscriptions: &[Subscription], topic: Topic) -> Self {
-        let mut interest = Self::default();
+        let mut interest = Self {
+            topic,
+            blocks: None,
+            logs: Vec::new(),
+        };
         for subscription in subscriptions
             .iter()
             .filter(|subscription| subscription.topic() == topic)
@@ -49,6 +54,10 @@ impl Interest {
             }
         }
         interest
+    }
+
+    pub(super) fn topic(&self) -> Topic {
+        self.topic
     }
 
     pub(crate) fn filters(&self) -> impl Iterator<Item = &LogFilter> {

@@ -17,6 +17,8 @@ pub enum Stage {
     Starting,
     /// It handles events.
     Running,
+    /// The state store has failed: it waits for that, and then goes on.
+    Stalled,
     /// It has failed too often, or cannot go on.
     Dead,
     /// It was told to stop, and did.
@@ -73,7 +75,13 @@ impl ModuleStatus {
 
     /// Where it is in its life.
     pub fn stage(&self) -> Stage {
-        let stages = [Stage::Starting, Stage::Running, Stage::Dead, Stage::Stopped];
+        let stages = [
+            Stage::Starting,
+            Stage::Running,
+            Stage::Stalled,
+            Stage::Dead,
+            Stage::Stopped,
+        ];
         let stage = self.stage.load(Ordering::Acquire);
         stages
             .into_iter()

@@ -45,6 +45,8 @@ fn every_key_is_read() {
         instances = 5
         log_records_per_event = 6
         state_bytes = 7
+        store_operations_per_event = 8
+        store_bytes_written_per_event = 9
         [chains.1]
         rpc_url = "ws://localhost:8545"
         [store]
@@ -72,6 +74,8 @@ fn every_key_is_read() {
         table_elements: 4,
         instances: 5,
         log_records_per_event: 6,
+        store_operations_per_event: 8,
+        store_bytes_written_per_event: 9,
         state_bytes: 7,
     };
     assert_eq!(

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use nexum_core::event::{Position, Topic};
 use nexum_core::names::ModuleName;
 use nexum_core::runner::Stage;
-use nexum_core::store::{MemoryStore, StateStore};
-use nexum_testing::{TEST_CHAIN_ID, TestStore};
+use nexum_core::state::admin;
+use nexum_core::store::MemoryStore;
+use nexum_host_store::LocalStore;
+use nexum_testing::TEST_CHAIN_ID;
 
 use crate::support::{Setup, SilentChain};
 
 fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
     let name: ModuleName = module.parse().expect("a name");
-    store
-        .cursors(store.intern(&name).expect("an id"))
+    admin::cursors(store, &name)
         .expect("cursors")
         .get(Topic::latest(TEST_CHAIN_ID))?
         .last
@@ -87,7 +88,7 @@ async fn a_reorganisation_takes_back_what_the_lost_blocks_wrote() {
     let store = Arc::new(MemoryStore::new());
     let mut setup = Setup::new().module("trap-after-writes");
     setup.store = store.clone();
-    setup.capabilities = setup.capabilities.with(TestStore);
+    setup.capabilities = setup.capabilities.with(LocalStore);
     let run = setup.start().await;
     run.chain.mine(9);
     run.handled("trap-after-writes", 3).await;

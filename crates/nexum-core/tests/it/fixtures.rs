@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nexum_core::runner::Stage;
-use nexum_testing::{TestStore, journal};
+use nexum_host_store::LocalStore;
+use nexum_testing::journal;
 use tracing::Level;
 
 use crate::support::{Setup, SilentChain, with_the_contract};
@@ -58,7 +59,7 @@ async fn noop_handles_every_block() {
 
 async fn journal_keeps_what_it_was_told() {
     let mut setup = Setup::new().module("journal");
-    setup.capabilities = setup.capabilities.with(TestStore);
+    setup.capabilities = setup.capabilities.with(LocalStore);
     let store = setup.store.clone();
     let run = setup.start().await;
     run.chain.mine(2);
@@ -242,7 +243,7 @@ async fn bad_init_is_dead_before_its_first_event() {
 
 async fn trap_after_writes_leaves_nothing() {
     let mut setup = Setup::new().module("trap-after-writes");
-    setup.capabilities = setup.capabilities.with(TestStore);
+    setup.capabilities = setup.capabilities.with(LocalStore);
     let run = setup.start().await;
     run.chain.mine(9);
     // 0, 4 and 8 go well; 2 and 6 return an error; the odd ones trap.

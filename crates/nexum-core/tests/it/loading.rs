@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nexum_core::component::{COMPONENT_BYTES_MAX, ComponentFile};
 use nexum_core::loader::LoadError;
-use nexum_testing::{TestStore, guests};
+use nexum_host_store::LocalStore;
+use nexum_testing::guests;
 
 use crate::support::{Setup, module_at};
 
@@ -58,7 +59,7 @@ macro_rules! assert_said {
 fn refuse(test: &str, bytes: &[u8], manifest: Option<&str>, keys: &str) -> String {
     let path = module_dir(test, bytes, manifest);
     let mut setup = Setup::new();
-    setup.capabilities = crate::support::with_the_contract(setup.capabilities.with(TestStore));
+    setup.capabilities = crate::support::with_the_contract(setup.capabilities.with(LocalStore));
     let config = setup.parse_config();
     let errors = setup
         .loader(&config)
@@ -129,7 +130,7 @@ fn a_capability_may_be_named_by_its_interface() {
         Some(&asks("\"local-store\"")),
     );
     let mut setup = Setup::new();
-    setup.capabilities = setup.capabilities.with(TestStore);
+    setup.capabilities = setup.capabilities.with(LocalStore);
     let config = setup.parse_config();
     let candidate = setup
         .loader(&config)

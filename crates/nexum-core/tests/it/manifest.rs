@@ -45,6 +45,8 @@ fn every_key_is_read() {
         max_instances = 5
         max_log_records_per_event = 6
         max_state_bytes = 7
+        max_store_operations_per_event = 8
+        max_store_bytes_written_per_event = 9
         [module.restart]
         max_consecutive_failures = 3
         [module.chain]
@@ -72,6 +74,8 @@ fn every_key_is_read() {
         table_elements: Some(4),
         instances: Some(5),
         log_records_per_event: Some(6),
+        store_operations_per_event: Some(8),
+        store_bytes_written_per_event: Some(9),
         state_bytes: Some(7),
     };
     assert_eq!(

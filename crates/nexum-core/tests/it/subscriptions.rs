@@ -6,7 +6,8 @@ use std::sync::Arc;
 use nexum_core::event::Log;
 use nexum_core::runner::Stage;
 use nexum_core::store::MemoryStore;
-use nexum_testing::{ScriptedSource, TEST_CHAIN_ID, TestStore, journal};
+use nexum_host_store::LocalStore;
+use nexum_testing::{ScriptedSource, TEST_CHAIN_ID, journal};
 use tempfile::TempDir;
 
 use crate::support::{Run, Setup};
@@ -26,7 +27,7 @@ impl Journals {
     /// Modules that have run before.
     fn over(store: Arc<MemoryStore>) -> Self {
         let mut setup = Setup::new();
-        setup.capabilities = setup.capabilities.with(TestStore);
+        setup.capabilities = setup.capabilities.with(LocalStore);
         setup.store = store.clone();
         Self {
             manifests: TempDir::new().expect("a directory"),

@@ -14,7 +14,8 @@ use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::{Report, Supervisor};
 use nexum_host_chain::Chains;
-use nexum_testing::{TEST_CHAIN_ID, TestStore, guests, journal};
+use nexum_host_store::LocalStore;
+use nexum_testing::{TEST_CHAIN_ID, guests, journal};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ impl Journals {
     /// A journal for each name, with these keys in each of its `[[subscription]]` tables.
     pub(crate) fn new(journals: &[(&str, &[&str])]) -> Self {
         let manifests = TempDir::new().unwrap();
-        let capabilities = Capabilities::ambient(Seams::system()).with(TestStore);
+        let capabilities = Capabilities::ambient(Seams::system()).with(LocalStore);
         let loader = Loader::new(capabilities, Limits::default(), [TEST_CHAIN_ID], Seams::system());
         let config = |(name, subscriptions): &(&str, &[&str])| config(manifests.path(), name, subscriptions);
         let configs: Vec<_> = journals.iter().map(config).collect();

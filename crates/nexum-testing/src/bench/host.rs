@@ -113,6 +113,10 @@ impl EventSource for HandGrown {
         TEST_CHAIN_ID
     }
 
+    fn reorg_depth_max(&self) -> u64 {
+        128
+    }
+
     fn describe(&self) -> String {
         "a bench".to_owned()
     }

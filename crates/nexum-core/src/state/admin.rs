@@ -1,0 +1,42 @@
+//! What an operator asks of a store.
+
+use crate::names::ModuleName;
+use crate::store::{StateStore, StoreError, View};
+
+use super::{ModuleId, rows};
+
+/// The number of a module, if the store has ever heard of it.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
+    let row = view.get(&rows::module(name))?;
+    row.map(|row| Ok(ModuleId(rows::number(&row)?))).transpose()
+}
+
+/// The value of a module's key, as it is committed.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn get(store: &dyn StateStore, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let view = store.view()?;
+    match find(&*view, name)? {
+        Some(id) => view.get(&rows::state(id, key)),
+        None => Ok(None),
+    }
+}
+
+/// How far a module has come.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn cursors(store: &dyn StateStore, name: &ModuleName) -> Result<super::Cursors, StoreError> {
+    let view = store.view()?;
+    match find(&*view, name)? {
+        Some(id) => Ok(super::module::ProgressRow::read(&*view, id)?.cursors),
+        None => Ok(super::Cursors::default()),
+    }
+}

@@ -1,0 +1,182 @@
+//! One module's part of the store, as its runner holds it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::undo::{self, Reach, Settled, Undo, UndoLog};
+use super::{Cursors, ModuleId, rows};
+use crate::event::{Position, Topic};
+use crate::store::{Batch, StoreError, View};
+
+/// How much a module keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// How many keys.
+    pub keys: u64,
+    /// Bytes of all keys and values.
+    pub bytes: u64,
+}
+
+/// What an event did to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) old: Option<Vec<u8>>,
+    pub(crate) new: Option<Vec<u8>>,
+}
+
+/// What an event did to its module's keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Each key that has another value than before.
+    pub(crate) keys: BTreeMap<Vec<u8>, Change>,
+    /// How much the module keeps with them.
+    pub(crate) usage: Usage,
+    /// Whether the event did something outside that its cursor has to remember at once.
+    pub(crate) effect: bool,
+}
+
+/// How far a module has come and how much it keeps, as it is stored.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct ProgressRow {
+    pub(super) cursors: Cursors,
+    pub(super) usage: Usage,
+    /// What the newest event reached for which there is no undo record any more: no revert can go below that.
+    forgotten: Reach,
+}
+
+impl ProgressRow {
+    pub(super) fn read(view: &dyn View, id: ModuleId) -> Result<Self, StoreError> {
+        match view.get(&rows::progress(id))? {
+            Some(row) => rows::decode(&row, "a module's cursors"),
+            None => Ok(Self::default()),
+        }
+    }
+}
+
+/// Where a module is, and how to get it back. The store is at most behind it, never ahead.
+#[derive(Debug)]
+pub(crate) struct ModuleState {
+    id: ModuleId,
+    progress: ProgressRow,
+    undo: UndoLog,
+}
+
+/// Why a module's events cannot be taken back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RevertError {
+    #[error("the undo records of chain {topic} do not reach back to block {to}")]
+    TooDeep { topic: Topic, to: Position },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ModuleState {
+    /// The state of a module that has none.
+    pub(crate) fn empty(id: ModuleId) -> Self {
+        Self {
+            id,
+            progress: ProgressRow::default(),
+            undo: UndoLog::default(),
+        }
+    }
+
+    /// What the store says.
+    pub(crate) fn load(view: &dyn View, id: ModuleId) -> Result<Self, StoreError> {
+        Ok(Self {
+            id,
+            progress: ProgressRow::read(view, id)?,
+            undo: UndoLog::load(view, id)?,
+        })
+    }
+
+    pub(crate) fn id(&self) -> ModuleId {
+        self.id
+    }
+
+    pub(crate) fn cursors(&self) -> &Cursors {
+        &self.progress.cursors
+    }
+
+    pub(crate) fn cursors_mut(&mut self) -> &mut Cursors {
+        &mut self.progress.cursors
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.progress.usage
+    }
+
+    /// The row that says how far the module has come.
+    pub(crate) fn progress(&self) -> (Vec<u8>, Vec<u8>) {
+        (rows::progress(self.id), rows::encode(&self.progress))
+    }
+
+    /// Adds to a batch what an event did. The cursors are still those before it.
+    pub(crate) fn record(
+        &mut self,
+        changes: Changes,
+        event: Option<(Topic, Position)>,
+        settled: &Settled<'_>,
+        batch: &mut Batch,
+    ) {
+        let mut old = Vec::with_capacity(changes.keys.len());
+        for (key, change) in changes.keys {
+            batch.put(rows::state(self.id, &key), change.new);
+            old.push((ByteBuf::from(key), change.old.map(ByteBuf::from)));
+        }
+        let undo = Undo {
+            event,
+            before: self.progress.cursors.clone(),
+            usage: self.progress.usage,
+            old,
+        };
+        let forgotten = self.undo.record(self.id, &undo, settled, batch);
+        self.forget(forgotten);
+        self.progress.usage = changes.usage;
+    }
+
+    /// Ends a batch, with the cursors as they are now.
+    pub(crate) fn seal(&mut self, settled: &Settled<'_>, batch: &mut Batch) {
+        let forgotten = self.undo.prune(self.id, settled, batch);
+        self.forget(forgotten);
+        let (key, row) = self.progress();
+        batch.set(key, row);
+    }
+
+    /// Takes back every event that can depend on a block of `topic` after the block `to`. The batch has to be written before
+    /// anything else of the module; after an error this has changed nothing.
+    pub(crate) fn revert(&mut self, view: &dyn View, topic: Topic, to: Position) -> Result<Batch, RevertError> {
+        let sequences: Vec<u64> = self.undo.after(topic, to).collect();
+        if undo::reach_of(&self.progress.forgotten, topic).is_some_and(|number| number > to.number) {
+            return Err(RevertError::TooDeep { topic, to });
+        }
+        let mut batch = Batch::default();
+        let mut progress = self.progress.clone();
+        for &sequence in &sequences {
+            let row = rows::undo(self.id, sequence);
+            let undo = view.get(&row)?;
+            let undo = undo.ok_or_else(|| StoreError::Damaged("an undo record is gone".to_owned()))?;
+            let undo = undo::decode(&undo)?;
+            for (key, old) in undo.old {
+                batch.put(rows::state(self.id, &key), old.map(ByteBuf::into_vec));
+            }
+            batch.remove(row);
+            (progress.cursors, progress.usage) = (undo.before, undo.usage);
+        }
+        progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
+        self.progress = progress;
+        if let Some(&first) = sequences.last() {
+            self.undo.truncate(first);
+        }
+        let (key, row) = self.progress();
+        batch.set(key, row);
+        Ok(batch)
+    }
+
+    fn forget(&mut self, forgotten: Option<Reach>) {
+        if let Some(forgotten) = forgotten {
+            self.progress.forgotten = forgotten;
+        }
+    }
+}

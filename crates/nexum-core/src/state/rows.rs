@@ -1,0 +1,144 @@
+//! The rows of the store: their keys and what is in them.
+//!
+//! Numbers in keys are big-endian, so that the order of the bytes is theirs. Values of more than one field are in postcard's
+//! form; what is in them says so.
+
+use std::ops::{Bound, ControlFlow};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::event::{BlockHash, ChainId, Position};
+use crate::names::ModuleName;
+use crate::store::{StoreError, View, Visit};
+
+/// A module's number in a store. Stored keys carry it, so that two modules never meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModuleId(pub u32);
+
+/// The one row that says what form the others have: a number.
+const FORMAT: u8 = b'f';
+/// A module's name -> its number.
+const MODULE: u8 = b'm';
+/// A module's number -> its cursors and usage.
+const PROGRESS: u8 = b'c';
+/// A module's number, a key -> the value.
+const STATE: u8 = b's';
+/// A module's number, a sequence number -> how to take that event back.
+const UNDO: u8 = b'u';
+/// A chain, a block's number and hash -> its parent's hash.
+const HEADER: u8 = b'h';
+
+pub(crate) fn format() -> Vec<u8> {
+    vec![FORMAT]
+}
+
+pub(crate) fn modules() -> Vec<u8> {
+    vec![MODULE]
+}
+
+pub(crate) fn module(name: &ModuleName) -> Vec<u8> {
+    key(MODULE, &[name.as_str().as_bytes()])
+}
+
+pub(crate) fn progress(id: ModuleId) -> Vec<u8> {
+    key(PROGRESS, &[&id.0.to_be_bytes()])
+}
+
+/// The prefix of a module's keys and values.
+pub(crate) fn states(id: ModuleId) -> Vec<u8> {
+    key(STATE, &[&id.0.to_be_bytes()])
+}
+
+pub(crate) fn state(id: ModuleId, guest_key: &[u8]) -> Vec<u8> {
+    key(STATE, &[&id.0.to_be_bytes(), guest_key])
+}
+
+/// The module's own key, of a row's key.
+pub(crate) fn guest_key(row: &[u8]) -> &[u8] {
+    row.get(1 + size_of::<u32>()..).unwrap_or_default()
+}
+
+/// The prefix of a module's undo records.
+pub(crate) fn undos(id: ModuleId) -> Vec<u8> {
+    key(UNDO, &[&id.0.to_be_bytes()])
+}
+
+pub(crate) fn undo(id: ModuleId, sequence: u64) -> Vec<u8> {
+    key(UNDO, &[&id.0.to_be_bytes(), &sequence.to_be_bytes()])
+}
+
+/// The sequence number in an undo record's key.
+pub(crate) fn sequence_of(row: &[u8]) -> Result<u64, StoreError> {
+    let bytes = row.get(1 + size_of::<u32>()..).unwrap_or_default();
+    Ok(u64::from_be_bytes(array(bytes)?))
+}
+
+/// The prefix of a chain's headers.
+pub(crate) fn headers(chain_id: ChainId) -> Vec<u8> {
+    key(HEADER, &[&chain_id.to_be_bytes()])
+}
+
+pub(crate) fn header(chain_id: ChainId, position: Position) -> Vec<u8> {
+    key(
+        HEADER,
+        &[&chain_id.to_be_bytes(), &position.number.to_be_bytes(), &position.hash],
+    )
+}
+
+pub(crate) fn hash(value: &[u8]) -> Result<BlockHash, StoreError> {
+    array(value)
+}
+
+pub(crate) fn number(value: &[u8]) -> Result<u32, StoreError> {
+    Ok(u32::from_be_bytes(array(value)?))
+}
+
+pub(crate) fn name_of(row: &[u8]) -> Result<ModuleName, StoreError> {
+    let name = row.get(1..).and_then(|name| std::str::from_utf8(name).ok());
+    name.and_then(|name| name.parse().ok())
+        .ok_or_else(|| StoreError::Damaged("a module's name is not one".to_owned()))
+}
+
+#[expect(clippy::expect_used, reason = "what is written is plain data: numbers, bytes, lists")]
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("plain data can be encoded")
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(value: &[u8], what: &str) -> Result<T, StoreError> {
+    postcard::from_bytes(value).map_err(|error| StoreError::Damaged(format!("{what}: {error}")))
+}
+
+/// Shows the rows whose key begins with `prefix`, after the key `after` if there is one.
+pub(crate) fn scan(
+    view: &dyn View,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    let from = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    view.scan((from, Bound::Unbounded), &mut |key, value| {
+        if key.starts_with(prefix) {
+            visit(key, value)
+        } else {
+            ControlFlow::Break(())
+        }
+    })
+}
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let bytes = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut key = Vec::with_capacity(1 + bytes);
+    key.push(kind);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged(format!("{} bytes where {N} belong", bytes.len())))
+}

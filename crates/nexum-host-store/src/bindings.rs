@@ -1,0 +1,16 @@
+//! Bindings of `nexum:host/local-store`.
+#![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit/nexum-host",
+    inline: "
+        package nexum:store;
+
+        world store {
+            import nexum:host/local-store@0.2.0;
+        }
+    ",
+    world: "nexum:store/store",
+    imports: { default: async | trappable },
+    with: { "nexum:host/types": nexum_core::bindings::nexum::host::types },
+});

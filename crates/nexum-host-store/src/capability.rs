@@ -1,0 +1,33 @@
+//! The capability.
+
+use nexum_core::BoxError;
+use nexum_core::capability::{Capability, Has};
+use nexum_core::host::HostState;
+use nexum_core::loader::ModuleMeta;
+use wasmtime::component::Linker;
+
+use crate::bindings::nexum::host::local_store;
+
+/// `nexum:host/local-store`, over the state store that the host runs with.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalStore;
+
+impl Capability for LocalStore {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/local-store@0.2.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        local_store::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _module: &ModuleMeta) -> Result<(), BoxError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! State for modules: the `nexum:host/local-store` capability.
+//!
+//! # How data flows
+//!
+//! A guest's calls go through [`LocalStore`] to its event's transaction, the core's
+//! [`EventScope`](nexum_core::scope::EventScope): reads see what the handler wrote before, and then what was committed. When the
+//! handler returns ok, the core commits what it wrote with the cursor of its event.
+//!
+//! # What a guest sees of a failure
+//!
+//! The `domain` is `local-store`, `code` is 0 and there is no `data`.
+//!
+//! | kind | when |
+//! |---|---|
+//! | `invalid-input` | a key over [`KEY_BYTES_MAX`], a value over [`VALUE_BYTES_MAX`] |
+//! | `denied` | the module would keep more than `max_state_bytes`; the event may go on, without that write |
+//!
+//! A handler that uses up `store_operations_per_event` or `store_bytes_written_per_event` ends, and so does one whose state
+//! cannot be read: it must not go on without, and is called again when it can be.
+//!
+//! # Invariants
+//!
+//! - A module reads and writes its own keys alone: no call names another module.
+//! - What one call answers is bounded: a value by [`VALUE_BYTES_MAX`], a list by [`LISTED_KEYS_MAX`].
+
+mod bindings;
+mod capability;
+mod host;
+
+pub use capability::LocalStore;
+pub use host::{KEY_BYTES_MAX, LISTED_KEYS_MAX, VALUE_BYTES_MAX};
