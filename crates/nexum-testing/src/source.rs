@@ -52,6 +52,18 @@ impl ScriptedSource {
         }
     }
 
+    /// A chain without blocks, whose first blocks have hashes as after so many reorganisations: those of another chain.
+    pub fn of_fork(chain_id: ChainId, forks: u8) -> Self {
+        let source = Self::new(chain_id);
+        source.chain().forks = forks;
+        source
+    }
+
+    /// The hashes of the canonical blocks, oldest first.
+    pub fn hashes(&self) -> Vec<BlockHash> {
+        self.chain().blocks.iter().map(|block| block.position.hash).collect()
+    }
+
     /// The same chain for a new log, which begins with what is mined from now on.
     #[must_use]
     pub fn at_head(&self) -> Self {

@@ -1,5 +1,7 @@
 //! What an operator asks of a store.
 
+use std::ops::ControlFlow;
+
 use crate::names::ModuleName;
 use crate::store::{StateStore, StoreError, View};
 
@@ -39,4 +41,34 @@ pub fn cursors(store: &dyn StateStore, name: &ModuleName) -> Result<super::Curso
         Some(id) => Ok(super::module::ProgressRow::read(&*view, id)?.cursors),
         None => Ok(super::Cursors::default()),
     }
+}
+
+/// How much a module keeps.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn usage(store: &dyn StateStore, name: &ModuleName) -> Result<super::Usage, StoreError> {
+    let view = store.view()?;
+    match find(&*view, name)? {
+        Some(id) => Ok(super::module::ProgressRow::read(&*view, id)?.usage),
+        None => Ok(super::Usage::default()),
+    }
+}
+
+/// How many events of a module can be taken back.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn undo_records(store: &dyn StateStore, name: &ModuleName) -> Result<u64, StoreError> {
+    let view = store.view()?;
+    let mut records = 0;
+    if let Some(id) = find(&*view, name)? {
+        rows::scan(&*view, &rows::undos(id), None, &mut |_, _| {
+            records += 1;
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(records)
 }

@@ -45,11 +45,6 @@ pub(crate) fn progress(id: ModuleId) -> Vec<u8> {
     key(PROGRESS, &[&id.0.to_be_bytes()])
 }
 
-/// The prefix of a module's keys and values.
-pub(crate) fn states(id: ModuleId) -> Vec<u8> {
-    key(STATE, &[&id.0.to_be_bytes()])
-}
-
 pub(crate) fn state(id: ModuleId, guest_key: &[u8]) -> Vec<u8> {
     key(STATE, &[&id.0.to_be_bytes(), guest_key])
 }
