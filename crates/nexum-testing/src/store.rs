@@ -11,8 +11,7 @@ use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
 /// # Panics
 /// When the store cannot be read.
 pub fn kept(store: &dyn StateStore, module: &str, key: &str) -> Option<Vec<u8>> {
-    let name: ModuleName = module.parse().expect("a module's name");
-    state::admin::get(store, &name, key.as_bytes()).expect("a readable state")
+    value(&*store.view().expect("a view"), module, key)
 }
 
 /// What the fixture `journal` has written under this name: an entry for each event, in order.
@@ -20,13 +19,20 @@ pub fn kept(store: &dyn StateStore, module: &str, key: &str) -> Option<Vec<u8>> 
 /// # Panics
 /// When the store does not hold what the fixture writes.
 pub fn journal(store: &dyn StateStore, module: &str) -> Vec<String> {
-    let count = kept(store, module, "entries").unwrap_or_default();
+    // Frozen, so that a revert meanwhile does not take away what is counted.
+    let view = store.frozen().expect("a view");
+    let count = value(&*view, module, "entries").unwrap_or_default();
     let count = count.try_into().map_or(0, u64::from_le_bytes);
     let entry = |index: u64| {
-        let entry = kept(store, module, &format!("{index:010}"));
+        let entry = value(&*view, module, &format!("{index:010}"));
         String::from_utf8(entry.expect("an entry for each number")).expect("text")
     };
     (0..count).map(entry).collect()
+}
+
+fn value(view: &dyn View, module: &str, key: &str) -> Option<Vec<u8>> {
+    let name: ModuleName = module.parse().expect("a module's name");
+    state::admin::get(view, &name, key.as_bytes()).expect("a readable state")
 }
 
 /// A store whose writes can be held up and made to fail, and whose reads too. Clones are the same store.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::names::ModuleName;
-use crate::store::{StateStore, StoreError, View};
+use crate::store::{StoreError, View};
 
 use super::{ModuleId, rows};
 
@@ -22,9 +22,8 @@ pub fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, Stor
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn get(store: &dyn StateStore, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let view = store.view()?;
-    match find(&*view, name)? {
+pub fn get(view: &dyn View, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    match find(view, name)? {
         Some(id) => view.get(&rows::state(id, key)),
         None => Ok(None),
     }
@@ -35,10 +34,9 @@ pub fn get(store: &dyn StateStore, name: &ModuleName, key: &[u8]) -> Result<Opti
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn cursors(store: &dyn StateStore, name: &ModuleName) -> Result<super::Cursors, StoreError> {
-    let view = store.view()?;
-    match find(&*view, name)? {
-        Some(id) => Ok(super::module::ProgressRow::read(&*view, id)?.cursors),
+pub fn cursors(view: &dyn View, name: &ModuleName) -> Result<super::Cursors, StoreError> {
+    match find(view, name)? {
+        Some(id) => Ok(super::module::ProgressRow::read(view, id)?.cursors),
         None => Ok(super::Cursors::default()),
     }
 }
@@ -48,10 +46,9 @@ pub fn cursors(store: &dyn StateStore, name: &ModuleName) -> Result<super::Curso
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn usage(store: &dyn StateStore, name: &ModuleName) -> Result<super::Usage, StoreError> {
-    let view = store.view()?;
-    match find(&*view, name)? {
-        Some(id) => Ok(super::module::ProgressRow::read(&*view, id)?.usage),
+pub fn usage(view: &dyn View, name: &ModuleName) -> Result<super::Usage, StoreError> {
+    match find(view, name)? {
+        Some(id) => Ok(super::module::ProgressRow::read(view, id)?.usage),
         None => Ok(super::Usage::default()),
     }
 }
@@ -61,11 +58,10 @@ pub fn usage(store: &dyn StateStore, name: &ModuleName) -> Result<super::Usage, 
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn undo_records(store: &dyn StateStore, name: &ModuleName) -> Result<u64, StoreError> {
-    let view = store.view()?;
+pub fn undo_records(view: &dyn View, name: &ModuleName) -> Result<u64, StoreError> {
     let mut records = 0;
-    if let Some(id) = find(&*view, name)? {
-        rows::scan(&*view, &rows::undos(id), None, &mut |_, _| {
+    if let Some(id) = find(view, name)? {
+        rows::scan(view, &rows::undos(id), None, &mut |_, _| {
             records += 1;
             ControlFlow::Continue(())
         })?;

@@ -20,7 +20,7 @@ fn keepers(modules: &[(&str, &[(&str, &str)])]) -> (Setup, Arc<MemoryStore>) {
     let setup = modules.iter().fold(setup, |setup, (name, scripts)| {
         let scripts: Vec<_> = scripts
             .iter()
-            .map(|(when, script)| format!("{when:?} = {script:?}"))
+            .map(|(when, script)| format!("{when:?} = {}", quoted(script)))
             .collect();
         let keys = format!("name = {name:?}\nconfig = {{ {} }}", scripts.join(", "));
         setup.module_with("keeper", &keys)
@@ -28,9 +28,18 @@ fn keepers(modules: &[(&str, &[(&str, &str)])]) -> (Setup, Arc<MemoryStore>) {
     (setup, store)
 }
 
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    let escaped = text.chars().map(|letter| match letter {
+        '\0' => "\\u0000".to_owned(),
+        letter => letter.to_string(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
 fn usage(store: &dyn StateStore, module: &str) -> (u64, u64) {
     let name = module.parse().expect("a name");
-    let usage = admin::usage(store, &name).expect("a usage");
+    let usage = admin::usage(&*store.view().expect("a view"), &name).expect("a usage");
     (usage.keys, usage.bytes)
 }
 
@@ -63,7 +72,30 @@ pub(crate) async fn keeper_sees_what_it_wrote() {
     let run = setup.start().await;
     run.chain.mine(2);
     run.handled("keeper", 2).await;
-    insta::assert_snapshot!(said(&run, "keeper"), @"");
+    insta::assert_snapshot!(said(&run, "keeper"), @r#"
+    set from-init 1: done
+    get from-init: 1
+    get from-init: 1
+    set a 3: done
+    get a: 3
+    set a 5: done
+    get a: 5
+    list -: 2 from a to from-init
+    delete a: done
+    get a: none
+    list -: 1 from from-init to from-init
+    delete a: done
+    set b -: done
+    get b: 0
+    get a: none
+    get b: 0
+    list -: 2 from b to from-init
+    set c 1: done
+    list c: 1 from c to c
+    delete b: done
+    delete from-init: done
+    list -: 1 from c to c
+    "#);
     assert_eq!(usage(&*store, "keeper"), (1, 2));
 }
 
@@ -136,7 +168,16 @@ async fn keys_and_values_over_their_bounds_are_invalid_input() {
     run.chain.mine(2);
     run.handled("bounds", 2).await;
     let brief = said(&run, "bounds").replace(&long, "LONG").replace(&longest, "LONGEST");
-    insta::assert_snapshot!(brief, @"");
+    insta::assert_snapshot!(brief, @r#"
+    set LONG 1: HostErrorKind::InvalidInput: a key has 1025 bytes, and 1024 at most are allowed
+    get LONG: HostErrorKind::InvalidInput: a key has 1025 bytes, and 1024 at most are allowed
+    list LONG: HostErrorKind::InvalidInput: a key has 1025 bytes, and 1024 at most are allowed
+    set big 1048577: HostErrorKind::InvalidInput: a value has 1048577 bytes, and 1048576 at most are allowed
+    set big 1048576: done
+    set LONGEST 1: done
+    list k: 1 from LONGEST to LONGEST
+    get big: 1048576
+    "#);
     assert_eq!(usage(&*store, "bounds"), (2, 3 + 1_048_576 + KEY_BYTES_MAX as u64 + 1));
 }
 
@@ -155,7 +196,18 @@ async fn a_quota_denies_a_write_and_the_event_goes_on() {
     let run = setup.config("[engine.limits]\nstate_bytes = 100\n").start().await;
     run.chain.mine(2);
     run.handled("quota", 2).await;
-    insta::assert_snapshot!(said(&run, "quota"), @"");
+    insta::assert_snapshot!(said(&run, "quota"), @r#"
+    set a 99: done
+    set b 1: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 102
+    set a 100: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 101
+    delete a: done
+    set b 98: done
+    get b: 98
+    set b 100: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 101
+    get a: none
+    get b: 98
+    set b 10: done
+    "#);
     assert_eq!(usage(&*store, "quota"), (1, 11));
 }
 
@@ -174,7 +226,15 @@ async fn bytes_written_are_a_budget_of_the_event() {
         .await;
     run.chain.mine(2);
     run.handled("writer", 1).await;
-    insta::assert_snapshot!(said(&run, "writer"), @"");
+    insta::assert_snapshot!(said(&run, "writer"), @r#"
+    set a 40: done
+    set a 40: done
+    get a: none
+    set a 40: done
+    set a 40: done
+    get a: 40
+    tripped store_bytes_written_per_event = 100
+    "#);
     assert_eq!(usage(&*store, "writer"), (1, 41));
 }
 
@@ -249,6 +309,7 @@ async fn many_keys_are_deleted_by_prefix_in_bounded_lists() {
         run.records.of_module("many"),
         [
             "fill p 20000 1: done",
+            "set q 1: done",
             &format!("list p: {LISTED_KEYS_MAX} from p00000000 to p00001023"),
             &format!("list -: {LISTED_KEYS_MAX} from p00000000 to p00001023"),
             "clear p: 20000 gone",
