@@ -1,5 +1,6 @@
 //! From the command line to loaded modules: what `run` and `check` share.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -11,7 +12,7 @@ use nexum_core::loader::{Candidate, LoadError, Loader, Module};
 use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 
-use crate::args::Load;
+use crate::args::{self, Load};
 use crate::compose;
 use crate::report::{Refusal, Refusals};
 
@@ -27,8 +28,8 @@ pub(crate) struct Plan {
 }
 
 /// Reads the configuration; where none is there and none was named, its defaults and a sentence that says so.
-pub(crate) fn configure(load: &Load) -> Result<(Config, Option<String>), Refusals> {
-    let (path, may_be_missing) = load.config_path();
+pub(crate) fn configure(named: Option<&Path>) -> Result<(Config, Option<String>), Refusals> {
+    let (path, may_be_missing) = args::config_path(named);
     match Config::load(path, &Environment::process()) {
         Ok(config) => Ok((config, None)),
         Err(errors) if may_be_missing && errors.is_not_found() => Ok((

@@ -97,3 +97,26 @@ impl<'a> MakeWriter<'a> for StderrAboveBars {
         *self
     }
 }
+
+/// A line that says how many rows were read or written, on a terminal. It is gone when this is.
+pub(crate) struct Rows(ProgressBar);
+
+impl Rows {
+    /// A line that begins with what is done.
+    pub(crate) fn new(what: &'static str) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows, {per_sec}, {elapsed}");
+        let bar = BARS.add(ProgressBar::no_length());
+        Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())).with_message(what))
+    }
+
+    /// So many rows by now.
+    pub(crate) fn reached(&mut self, rows: u64) {
+        self.0.set_position(rows);
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

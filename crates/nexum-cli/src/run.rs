@@ -20,7 +20,7 @@ use crate::{FAILED, STOPPED, logging, progress};
 ///
 /// Everything that kept it from starting.
 pub(crate) fn run(args: &Load) -> Result<u8, Refusals> {
-    let (config, notice) = configure(args)?;
+    let (config, notice) = configure(args.config.as_deref())?;
     logging::start(&config.log)?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");

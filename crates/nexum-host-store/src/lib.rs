@@ -23,9 +23,23 @@
 //! - A module reads and writes its own keys alone: no call names another module.
 //! - What one call answers is bounded: a value by [`VALUE_BYTES_MAX`], a list by [`LISTED_KEYS_MAX`].
 
+mod backend;
+#[cfg(feature = "redb")]
+mod backup;
 mod bindings;
 mod capability;
+mod config;
+mod error;
 mod host;
 
+pub use backend::Backend;
+#[cfg(feature = "redb")]
+pub use backend::RedbStore;
+#[cfg(feature = "sled")]
+pub use backend::SledStore;
+#[cfg(feature = "redb")]
+pub use backup::{BackupError, backup};
 pub use capability::LocalStore;
+pub use config::{CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig};
+pub use error::{Holder, OpenError};
 pub use host::{KEY_BYTES_MAX, LISTED_KEYS_MAX, VALUE_BYTES_MAX};

@@ -128,8 +128,10 @@ async fn an_event_that_wrote_nothing_needs_no_transaction_of_its_own() {
     assert!(!run.stop().await.failed());
     // Its cursor was durable when the host had ended.
     let name = "recorder".parse().expect("a name");
-    let cursors = admin::cursors(&*store.view().expect("a view"), &name).expect("cursors");
-    let last = cursors
+    let summary = admin::summary(&*store.view().expect("a view"), &name).expect("a summary");
+    let last = summary
+        .expect("a module")
+        .cursors
         .iter()
         .next()
         .and_then(|cursor| cursor.last)
@@ -310,7 +312,8 @@ async fn undo_records_reach_as_far_as_a_reorganisation_and_no_further() {
     run.chain.mine(600);
     until_blocks(&run, &store, "journal", &row(0..600, 0)).await;
     let name = "journal".parse().expect("a name");
-    let records = admin::undo_records(&*store.view().expect("a view"), &name).expect("records");
+    let summary = admin::summary(&*store.view().expect("a view"), &name).expect("a summary");
+    let records = summary.expect("a module").undo_records;
     assert!((128..=160).contains(&records), "{records} undo records");
     run.chain.reorg(128);
     run.chain.mine(1);

@@ -14,8 +14,9 @@ use crate::support::{Setup, SilentChain};
 
 fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
     let name: ModuleName = module.parse().expect("a name");
-    admin::cursors(&*store.view().expect("a view"), &name)
-        .expect("cursors")
+    admin::summary(&*store.view().expect("a view"), &name)
+        .expect("a summary")?
+        .cursors
         .get(Topic::latest(TEST_CHAIN_ID))?
         .last
         .map(|last| last.position)

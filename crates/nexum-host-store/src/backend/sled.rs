@@ -1,0 +1,142 @@
+//! The store on [sled](https://docs.rs/sled/0.34.7): a directory of files, and one tree in it.
+//!
+//! sled has no snapshots: a view reads what is there, and a frozen one keeps writes waiting. After a write has failed nothing can
+//! be read either until the disk has room, because sled writes when it opens.
+//!
+//! sled's own flush waits until the pages of its log are written, and does not sync the file: when the power fails, the file's
+//! new length may be lost, and with it what was in the new part. So the log is synced here as well.
+
+mod gate;
+mod rows;
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nexum_core::BoxError;
+use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
+
+use self::gate::{Frozen, Gate};
+use self::rows::{Rows, SEGMENT_BYTES};
+use super::Place;
+use super::lock::DirectoryLock;
+use super::reopening::Reopening;
+use crate::error::OpenError;
+
+/// sled's log, in its directory.
+const LOG: &str = "db";
+
+/// Keeps state in a sled database.
+pub struct SledStore {
+    database: Arc<Reopening<Database>>,
+    gate: Arc<Gate>,
+    _lock: Option<DirectoryLock>,
+}
+
+struct Database {
+    rows: Rows,
+    log: File,
+}
+
+/// Opens the files of a state directory.
+pub(super) fn open(place: Place) -> Result<Arc<dyn StateStore>, OpenError> {
+    match SledStore::new(place.path.clone(), place.cache_bytes, Some(place.lock)) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(source) => Err(OpenError::Database {
+            path: place.path,
+            source,
+        }),
+    }
+}
+
+impl SledStore {
+    /// Opens a directory of files, which is made if it is missing. `cache_bytes` bounds the memory for pages.
+    ///
+    /// # Errors
+    ///
+    /// When it is no database, or in use, or cannot be read.
+    pub fn open(path: impl Into<PathBuf>, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::new(path.into(), cache_bytes, None).map_err(StoreError::Backend)
+    }
+
+    fn new(path: PathBuf, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
+        let open = move || Database::open(&path, cache_bytes);
+        Ok(Self {
+            database: Arc::new(Reopening::new(Box::new(open))?),
+            gate: Arc::default(),
+            _lock: lock,
+        })
+    }
+
+    fn read(&self, frozen: Option<Frozen>) -> Box<dyn View> {
+        Box::new(SledView {
+            database: self.database.clone(),
+            _frozen: frozen,
+        })
+    }
+}
+
+impl StateStore for SledStore {
+    fn view(&self) -> Result<Box<dyn View>, StoreError> {
+        Ok(self.read(None))
+    }
+
+    fn frozen(&self) -> Result<Box<dyn View>, StoreError> {
+        Ok(self.read(Some(self.gate.freeze())))
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        let _alone = self.gate.write();
+        self.database.with(|opened| {
+            opened.database.rows.apply(batch)?;
+            opened.database.rows.flush()?;
+            Ok(opened.database.log.sync_data()?)
+        })
+    }
+}
+
+impl Database {
+    fn open(path: &Path, cache_bytes: usize) -> Result<Self, BoxError> {
+        let config = ::sled::Config::new()
+            .path(path)
+            .segment_size(SEGMENT_BYTES)
+            .cache_capacity(cache_bytes as u64);
+        Ok(Self {
+            rows: Rows::new(config.open()?)?,
+            log: File::open(path.join(LOG))?,
+        })
+    }
+}
+
+/// What is there when it is read.
+struct SledView {
+    database: Arc<Reopening<Database>>,
+    _frozen: Option<Frozen>,
+}
+
+impl View for SledView {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.database.with(|opened| opened.database.rows.get(key))
+    }
+
+    fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        // What is visited may take its time, and use the store: nothing is locked meanwhile.
+        let (rows, health) = self
+            .database
+            .with(|opened| Ok((opened.database.rows.clone(), opened.health.clone())))?;
+        health.watch(|| rows.scan(range, visit))
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledStore").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SledView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledView").finish_non_exhaustive()
+    }
+}
