@@ -236,7 +236,7 @@ impl Lines<'_> {
 
     fn wrong(&self, what: impl ToString) -> TransferError {
         TransferError::Line {
-            line: self.number,
+            line: self.number.max(1),
             what: what.to_string(),
         }
     }
