@@ -31,9 +31,6 @@ impl chain::Host for View<'_, ModuleChains> {
             .iter()
             .map(|request| (&*request.method, &*request.params))
             .collect();
-        if !methods::is_read(&method) {
-            self.scope.mark_effect();
-        }
         if !requests.iter().all(|(method, _)| methods::is_read(method)) {
             self.scope.mark_effect();
         }

@@ -11,7 +11,7 @@ use super::rows::Kind;
 use super::{Cursors, ModuleId, Usage, rows};
 use crate::event::{BlockHash, ChainId, Position};
 use crate::names::ModuleName;
-use crate::store::{Batch, StateStore, StoreError, View};
+use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
 pub use verify::{FAULTS_MAX, Fault, verify};
 
@@ -117,7 +117,7 @@ pub fn scan(
     view: &dyn View,
     name: &ModuleName,
     prefix: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), StoreError> {
     let Some(id) = find(view, name)? else { return Ok(()) };
     rows::scan(view, &rows::state(id, prefix), None, &mut |row, value| {
