@@ -113,12 +113,7 @@ pub fn get(view: &dyn View, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn scan(
-    view: &dyn View,
-    name: &ModuleName,
-    prefix: &[u8],
-    visit: &mut Visit<'_>,
-) -> Result<(), StoreError> {
+pub fn scan(view: &dyn View, name: &ModuleName, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
     let Some(id) = find(view, name)? else { return Ok(()) };
     rows::scan(view, &rows::state(id, prefix), None, &mut |row, value| {
         visit(rows::guest_key(row), value)

@@ -1,4 +1,4 @@
-//! The back-ends of the state store.
+//! The back-ends of the state store: they do what the port says, whatever happens to the process and the disk.
 
 #![allow(
     clippy::expect_used,
@@ -7,4 +7,11 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod conformance;
+mod crash;
+mod disk;
+mod full;
+mod history;
+mod model;
+mod support;
 mod transfer;
