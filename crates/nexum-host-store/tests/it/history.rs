@@ -12,6 +12,9 @@ const NUMBER: &[u8] = b"n";
 /// How many keys there are.
 const KEYS: u16 = 300;
 
+/// How much larger a batch makes the store at least.
+const GROWTH_BYTES: usize = 1_000;
+
 /// The changes of a batch, which its number alone decides: a few, now and then many, and now and then large ones.
 pub(crate) fn batch(number: u64) -> Batch {
     let mut random = SmallRng::seed_from_u64(number);
@@ -31,6 +34,11 @@ pub(crate) fn batch(number: u64) -> Batch {
         let value = random.random_bool(0.75).then(|| vec![number as u8; size]);
         batch.put(key, value);
     }
+    // So that a store grows, too.
+    batch.set(
+        [b"g", &number.to_be_bytes()[..]].concat(),
+        vec![number as u8; GROWTH_BYTES],
+    );
     batch.set(NUMBER.to_vec(), number.to_be_bytes().to_vec());
     batch
 }

@@ -7,11 +7,13 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod child;
 mod conformance;
 mod crash;
 mod disk;
 mod full;
 mod history;
+mod killed;
 mod model;
 mod support;
 mod transfer;
