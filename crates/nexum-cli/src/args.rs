@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+#[cfg(feature = "store")]
 use nexum_core::names::ModuleName;
 
 /// Where the configuration is looked for unless `--config` says otherwise.
@@ -40,6 +41,7 @@ Exit codes: 0 all is well, 2 something would be refused; each error is a line on
 Example:
   nexum inspect target/my_module.wasm")]
     Inspect(Inspect),
+    #[cfg(feature = "store")]
     /// Look at what modules keep, take it along, and mend it
     #[command(after_help = "\
 Examples:
@@ -111,6 +113,7 @@ pub(crate) enum Format {
     Json,
 }
 
+#[cfg(feature = "store")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum State {
     /// List modules: keys, bytes, cursors
@@ -170,6 +173,7 @@ pub(crate) enum State {
     Verify,
 }
 
+#[cfg(feature = "store")]
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct Form {

@@ -7,11 +7,22 @@ use nexum_core::capability::Capabilities;
 use nexum_core::config::Config;
 use nexum_core::document::{ConfigError, ConfigErrors};
 use nexum_core::source::EventSource;
+#[cfg(feature = "store")]
+use nexum_core::store::StateStore;
+
+#[cfg(feature = "store")]
+use crate::report::Refusals;
+
+#[cfg(feature = "store")]
+pub(crate) use nexum_host_store::{backup, export, import};
+
+pub(crate) use store::State;
 
 /// What this build can do with a configuration.
 pub(crate) struct Composition {
     pub(crate) capabilities: Capabilities,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
+    pub(crate) state: State,
 }
 
 /// Every capability of the contract that is not ambient: its name, its interfaces, and the cargo feature of this crate
@@ -23,7 +34,7 @@ const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("identity", &["nexum:host/identity@0.2.0"], None),
     ("messaging", &["nexum:host/messaging@0.2.0"], None),
     ("remote-store", &["nexum:host/remote-store@0.2.0"], None),
-    ("store", &["nexum:host/local-store@0.2.0"], None),
+    ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
 ];
 
 /// Builds the capabilities from their sections of the configuration. Touches no network.
@@ -35,10 +46,13 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
     let mut composition = Composition {
         capabilities: Capabilities::ambient(seams),
         sources: Vec::new(),
+        state: State::default(),
     };
     let mut errors = Vec::new();
-    if let Err(found) = chain::add(config, &mut composition) {
-        errors.extend(found);
+    for add in [chain::add, store::add] {
+        if let Err(found) = add(config, &mut composition) {
+            errors.extend(found);
+        }
     }
     composition.capabilities = CONTRACT
         .iter()
@@ -64,7 +78,20 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .with_nearest(name, ["engine", "chains", "modules"]),
         }
     };
-    config.sections.iter().map(error).collect()
+    let is_claimed = |name: &str| store::SECTIONS.contains(&name);
+    let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
+    unclaimed.map(error).collect()
+}
+
+/// Opens the state alone, for what does not run modules. `purpose` is told to others who try to open it meanwhile.
+///
+/// # Errors
+///
+/// Everything that is wrong with the configuration, and why the state cannot be opened.
+#[cfg(feature = "store")]
+pub(crate) fn open_state(config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusals> {
+    let composition = compose(config, Seams::system())?;
+    Ok(composition.state.open(config, purpose)?)
 }
 
 #[cfg(feature = "chain")]
@@ -75,7 +102,7 @@ mod chain {
 
     use super::Composition;
 
-    pub(super) const FEATURE: Option<&str> = Some("chain");
+    pub(super) const FEATURES: &[&str] = &["chain"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
@@ -93,7 +120,7 @@ mod chain {
 
     use super::Composition;
 
-    pub(super) const FEATURE: Option<&str> = None;
+    pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
@@ -105,6 +132,84 @@ mod chain {
     }
 }
 
+/// State that outlives the process.
+#[cfg(feature = "store")]
+mod store {
+    use std::sync::Arc;
+
+    use nexum_core::committer::CommitPolicy;
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+    use nexum_core::store::StateStore;
+    use nexum_host_store::{LocalStore, StoreConfig};
+
+    use super::Composition;
+    use crate::report::Refusal;
+
+    #[cfg(feature = "store-sled")]
+    pub(super) const FEATURES: &[&str] = &["store", "store-sled"];
+    #[cfg(not(feature = "store-sled"))]
+    pub(super) const FEATURES: &[&str] = &["store"];
+    pub(super) const SECTIONS: &[&str] = &["store"];
+
+    #[derive(Default)]
+    pub(crate) struct State(StoreConfig);
+
+    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
+        if let Some(section) = config.sections.get("store") {
+            composition.state = State(StoreConfig::from_section(section)?);
+        }
+        composition.capabilities = composition.capabilities.clone().with(LocalStore);
+        Ok(())
+    }
+
+    impl State {
+        /// Blocks on the disk.
+        pub(crate) fn open(&self, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+            let opened = self.0.open(&config.state_dir, purpose);
+            opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
+        }
+
+        pub(crate) fn policy(&self) -> CommitPolicy {
+            self.0.policy
+        }
+    }
+}
+
+/// State that is gone with the process.
+#[cfg(not(feature = "store"))]
+mod store {
+    use std::sync::Arc;
+
+    use nexum_core::committer::CommitPolicy;
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+    use nexum_core::store::{MemoryStore, StateStore};
+
+    use super::Composition;
+    use crate::report::Refusal;
+
+    pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const SECTIONS: &[&str] = &[];
+
+    #[derive(Default)]
+    pub(crate) struct State;
+
+    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
+        Ok(())
+    }
+
+    impl State {
+        pub(crate) fn open(&self, _config: &Config, _purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+            Ok(Arc::new(MemoryStore::new()))
+        }
+
+        pub(crate) fn policy(&self) -> CommitPolicy {
+            CommitPolicy::default()
+        }
+    }
+}
+
 /// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     chain::SILENCED_LOG_TARGETS.iter().copied()
@@ -112,7 +217,7 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
 
 /// The version with the features that are compiled in.
 pub(crate) fn version() -> String {
-    let features: Vec<_> = [chain::FEATURE].into_iter().flatten().collect();
+    let features: Vec<_> = chain::FEATURES.iter().chain(store::FEATURES).copied().collect();
     let features = if features.is_empty() {
         "none".to_owned()
     } else {

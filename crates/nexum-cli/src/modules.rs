@@ -23,6 +23,7 @@ const CACHE_DIR: &str = "cache";
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
+    pub(crate) state: compose::State,
     loader: Arc<Loader>,
     modules: Vec<ModuleConfig>,
 }
@@ -60,6 +61,7 @@ impl Plan {
         Ok(Self {
             config,
             sources: composition.sources,
+            state: composition.state,
             loader: Arc::new(loader),
             modules,
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nexum_core::config::LogFormat;
 use nexum_core::loader::Candidate;
-use nexum_core::store::MemoryStore;
+use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -26,11 +26,14 @@ pub(crate) fn run(args: &Load) -> Result<u8, Refusals> {
         tracing::warn!("{notice}");
     }
     let plan = Plan::new(config, args)?;
+    let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Refusal::of(&error))?.block_on(run_async(plan))
+    runtime
+        .map_err(|error| Refusal::of(&error))?
+        .block_on(run_async(plan, store))
 }
 
-async fn run_async(plan: Plan) -> Result<u8, Refusals> {
+async fn run_async(plan: Plan, store: Arc<dyn StateStore>) -> Result<u8, Refusals> {
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
     let (candidates, refusals) = plan.inspect().await;
     if !refusals.is_empty() {
@@ -50,12 +53,8 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
         compiled = misses,
         "modules are loaded"
     );
-    let store = Arc::new(MemoryStore::new());
-    let mut supervisor = plan
-        .sources
-        .iter()
-        .cloned()
-        .fold(Supervisor::new(store), Supervisor::source);
+    let supervisor = Supervisor::new(store).commit_policy(plan.state.policy());
+    let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
     let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,

@@ -60,11 +60,11 @@ fn name(command: &State) -> &'static str {
 fn export(store: &dyn StateStore, module: &ModuleName, file: Option<&Path>) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut bar = Rows::new("exporting");
-    let mut progress = |rows| bar.reached(rows);
+    let mut progress = |rows, of| bar.reached(rows, of);
     let rows = match file {
         Some(path) => {
             let mut out = BufWriter::new(create(path)?);
-            let written = compose::export(&*view, module, &mut out, &mut progress);
+            let written = compose::export(&*view, module, &mut out, &mut progress).map_err(|error| Refusal::of(&error));
             let written = written.and_then(|rows| match out.get_ref().sync_all() {
                 Ok(()) => Ok(rows),
                 Err(error) => Err(Refusal::of(&error)),
@@ -72,7 +72,8 @@ fn export(store: &dyn StateStore, module: &ModuleName, file: Option<&Path>) -> R
             // Half an export is of no use to anybody.
             written.inspect_err(|_| drop(std::fs::remove_file(path)))?
         }
-        None => compose::export(&*view, module, &mut BufWriter::new(io::stdout().lock()), &mut progress)?,
+        None => compose::export(&*view, module, &mut BufWriter::new(io::stdout().lock()), &mut progress)
+            .map_err(|error| Refusal::of(&error))?,
     };
     drop(bar);
     eprintln!("{module}: {rows} rows exported");
@@ -81,14 +82,15 @@ fn export(store: &dyn StateStore, module: &ModuleName, file: Option<&Path>) -> R
 
 fn import(store: &dyn StateStore, file: Option<&Path>) -> Result<u8, Refusal> {
     let mut bar = Rows::new("importing");
-    let mut progress = |rows| bar.reached(rows);
-    let (module, rows) = match file {
+    let mut progress = |rows, of| bar.reached(rows, of);
+    let imported = match file {
         Some(path) => {
             let file = File::open(path).map_err(|error| of_file(path, &error))?;
-            compose::import(store, &mut BufReader::new(file), &mut progress)?
+            compose::import(store, &mut BufReader::new(file), &mut progress)
         }
-        None => compose::import(store, &mut io::stdin().lock(), &mut progress)?,
+        None => compose::import(store, &mut io::stdin().lock(), &mut progress),
     };
+    let (module, rows) = imported.map_err(|error| Refusal::of(&error))?;
     drop(bar);
     eprintln!("{module}: {rows} rows imported");
     Ok(STOPPED)
@@ -129,14 +131,15 @@ fn compact(store: &dyn StateStore) -> Result<u8, Refusal> {
 fn backup(store: &Arc<dyn StateStore>, file: &Path) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut bar = Rows::new("copying");
-    compose::backup(&*view, file, &mut |rows| bar.reached(rows))?;
+    let copied = compose::backup(&*view, file, &mut |rows| bar.reached(rows, 0));
+    copied.map_err(|error| Refusal::of(&error))?;
     Ok(STOPPED)
 }
 
 fn verify(store: &dyn StateStore) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut bar = Rows::new("reading");
-    let faults = admin::verify(&*view, &mut |rows| bar.reached(rows));
+    let faults = admin::verify(&*view, &mut |rows| bar.reached(rows, 0));
     drop(bar);
     let faults = faults.map_err(|error| Refusal::of(&error))?;
     for fault in &faults {

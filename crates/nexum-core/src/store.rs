@@ -62,8 +62,8 @@ pub trait View: Send + Sync + Debug {
     /// When the store cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Shows the keys between two bounds and their values to `visit`, in the keys' order, until it breaks off. Must not read
-    /// much further than it shows.
+    /// Shows the keys between two bounds and their values to `visit`, in the keys' order, until it breaks off; none where the
+    /// bounds are in the wrong order. Must not read much further than it shows.
     ///
     /// # Errors
     ///

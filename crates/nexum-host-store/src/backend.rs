@@ -13,11 +13,12 @@ mod sled;
 
 use std::fmt;
 use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nexum_core::state;
 use nexum_core::store::{MemoryStore, StateStore};
+use nexum_core::{BoxError, state};
 use serde::Deserialize;
 
 use crate::error::OpenError;
@@ -43,8 +44,8 @@ pub enum Backend {
     Memory,
 }
 
-/// Opens a back-end's file, which may be missing.
-type Open = fn(Place) -> Result<Arc<dyn StateStore>, OpenError>;
+/// Opens a back-end's file, which is made if it is missing, and keeps the lock for as long as that is open.
+type Open = fn(Place, Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError>;
 
 #[cfg(feature = "redb")]
 const REDB: Option<Open> = Some(self::redb::open);
@@ -114,11 +115,10 @@ struct Place {
     path: PathBuf,
     /// About how much memory it may use to read faster.
     cache_bytes: usize,
-    /// To be kept for as long as the file is open.
-    lock: DirectoryLock,
 }
 
-/// Opens the state in a directory, which is made if it is missing.
+/// Opens the state in a directory, which is made if it is missing. A new file is made under another name, because neither back-end
+/// can open what was left when that was cut off.
 pub(crate) fn open(
     backend: Backend,
     cache_bytes: usize,
@@ -133,20 +133,50 @@ pub(crate) fn open(
     make(directory)?;
     let lock = DirectoryLock::take(directory, purpose)?;
     let path = directory.join(file_name);
-    let is_new = !exists(&path)?;
-    if is_new {
-        refuse_other(backend, directory)?;
-    }
-    let store = open(Place {
-        path: path.clone(),
+    let place = |path: &Path| Place {
+        path: path.to_owned(),
         cache_bytes,
-        lock,
-    })?;
-    state::open(&*store).map_err(|source| OpenError::State { path, source })?;
-    if is_new {
+    };
+    if !exists(&path)? {
+        refuse_other(backend, directory)?;
+        let unfinished = directory.join(format!("{file_name}.new"));
+        discard(&unfinished)?;
+        drop(opened(open, place(&unfinished), None)?);
+        let renamed = std::fs::rename(&unfinished, &path);
+        renamed.map_err(|source| OpenError::Directory {
+            path: directory.to_owned(),
+            source,
+        })?;
         sync(directory)?;
     }
+    opened(open, place(&path), Some(lock))
+}
+
+/// Opens a file, and looks whether its rows are what this program reads.
+fn opened(open: Open, place: Place, lock: Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, OpenError> {
+    let path = place.path.clone();
+    let store = open(place, lock).map_err(|source| OpenError::Database {
+        path: path.clone(),
+        source,
+    })?;
+    state::open(&*store).map_err(|source| OpenError::State { path, source })?;
     Ok(store)
+}
+
+/// Removes what was begun by a process that did not come to the end of it.
+fn discard(path: &Path) -> Result<(), OpenError> {
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
+    match removed {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(OpenError::Directory {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Sees to it that a new file is still there when the power has failed.

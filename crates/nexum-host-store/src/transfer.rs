@@ -29,6 +29,7 @@ enum Line {
         module: String,
         keys: u64,
         bytes: u64,
+        undo_records: u64,
     },
     State {
         key: Key,
@@ -106,7 +107,8 @@ pub enum TransferError {
     Import(#[from] ImportError),
 }
 
-/// Writes what a module has to `out`. `progress` is called with the number of keys so far, now and then. Returns how many rows
+/// Writes what a module has to `out`. `progress` is called with the number of rows so far and about how many there are, now and
+/// then. Returns how many rows
 /// there were.
 ///
 /// # Errors
@@ -116,7 +118,7 @@ pub fn export(
     view: &dyn View,
     name: &ModuleName,
     out: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, ExportError> {
     let summary = admin::summary(view, name)?.ok_or_else(|| ExportError::NoModule(name.clone()))?;
     let begin = Line::Begin {
@@ -124,14 +126,16 @@ pub fn export(
         module: name.to_string(),
         keys: summary.usage.keys,
         bytes: summary.usage.bytes,
+        undo_records: summary.undo_records,
     };
     write(out, &begin)?;
+    let about = summary.usage.keys.saturating_add(summary.undo_records);
     let mut rows = 0;
     let mut failed = None;
     admin::export(view, name, &mut |row| {
         rows += 1;
         if rows % PROGRESS_EVERY == 0 {
-            progress(rows);
+            progress(rows, about);
         }
         match write(out, &line(row)) {
             Ok(()) => ControlFlow::Continue(()),
@@ -146,12 +150,12 @@ pub fn export(
     }
     write(out, &Line::End { rows })?;
     out.flush()?;
-    progress(rows);
+    progress(rows, rows);
     Ok(rows)
 }
 
-/// Takes in what [`export`] wrote, for a module that the store does not have. `progress` is called with the number of rows so far,
-/// now and then. Returns the module's name, and how many rows there were.
+/// Takes in what [`export`] wrote, for a module that the store does not have. `progress` is called with the number of rows so far
+/// and about how many there are, now and then. Returns the module's name, and how many rows there were.
 ///
 /// # Errors
 ///
@@ -159,12 +163,19 @@ pub fn export(
 pub fn import(
     store: &dyn StateStore,
     input: &mut dyn BufRead,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(ModuleName, u64), TransferError> {
     let mut lines = Lines { input, number: 0 };
-    let name = match lines.next()? {
-        Some(Line::Begin { format, module, .. }) if format == TRANSFER_FORMAT => {
-            module.parse().map_err(|error| lines.wrong(error))?
+    let (name, about) = match lines.next()? {
+        Some(Line::Begin {
+            format,
+            module,
+            keys,
+            undo_records,
+            ..
+        }) if format == TRANSFER_FORMAT => {
+            let name: ModuleName = module.parse().map_err(|error| lines.wrong(error))?;
+            (name, keys.saturating_add(undo_records))
         }
         Some(Line::Begin { format, .. }) => {
             return Err(lines.wrong(format_args!("the form {format} is not known")));
@@ -187,11 +198,11 @@ pub fn import(
         }
         rows += 1;
         if rows % PROGRESS_EVERY == 0 {
-            progress(rows);
+            progress(rows, about);
         }
     }
     import.finish()?;
-    progress(rows);
+    progress(rows, rows);
     Ok((name, rows))
 }
 
@@ -217,13 +228,15 @@ impl Lines<'_> {
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            return serde_json::from_slice(&text).map(Some).map_err(|error| self.wrong(error));
+            return serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(|error| self.wrong(error));
         }
     }
 
     fn wrong(&self, what: impl ToString) -> TransferError {
         TransferError::Line {
-            line: self.number,
+            line: self.number.max(1),
             what: what.to_string(),
         }
     }

@@ -44,7 +44,13 @@ pub(super) fn list(store: &dyn StateStore, format: Format) -> Result<u8, Refusal
 fn places(cursors: &Cursors) -> String {
     comma_list(cursors.iter().map(|cursor| {
         let last = cursor.last.map_or("-".to_owned(), |last| {
-            let hash: String = last.position.hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let hash: String = last
+                .position
+                .hash
+                .iter()
+                .take(4)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             format!("{} (0x{hash}..)", last.position.number)
         });
         format!("{}: {last}", cursor.topic)
@@ -81,11 +87,12 @@ pub(super) fn get(store: &dyn StateStore, module: &ModuleName, key: &str, form: 
     let value = admin::get(&*view, module, key.as_bytes()).map_err(|error| Refusal::of(&error))?;
     let value = value.ok_or_else(|| Refusal::new(format!("{module} has no key {key:?}")))?;
     if form.utf8 {
-        let text = String::from_utf8(value).map_err(|_| Refusal::new("the value is no text").with_hint("say `--hex`"))?;
+        let text =
+            String::from_utf8(value).map_err(|_| Refusal::new("the value is no text").with_hint("say `--hex`"))?;
         println!("{text}");
     } else if form.json {
-        let json: serde_json::Value =
-            serde_json::from_slice(&value).map_err(|_| Refusal::new("the value is no JSON").with_hint("say `--hex`"))?;
+        let json: serde_json::Value = serde_json::from_slice(&value)
+            .map_err(|_| Refusal::new("the value is no JSON").with_hint("say `--hex`"))?;
         println!("{json:#}");
     } else {
         println!("{}", hex(&value));

@@ -10,6 +10,8 @@
 mod refusals;
 mod reports;
 mod running;
+#[cfg(feature = "store")]
+mod state;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -59,7 +59,17 @@ fn inspect_shows_what_is_in_a_component() {
 #[test]
 fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
-    let features = if cfg!(feature = "chain") { "chain" } else { "none" };
+    let all = [
+        ("chain", cfg!(feature = "chain")),
+        ("store", cfg!(feature = "store")),
+        ("store-sled", cfg!(feature = "store-sled")),
+    ];
+    let features: Vec<_> = all.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+    let features = if features.is_empty() {
+        "none".to_owned()
+    } else {
+        features.join(", ")
+    };
     assert_eq!(
         ran.stdout,
         format!("nexum {} (features: {features})\n", env!("CARGO_PKG_VERSION"))

@@ -11,7 +11,7 @@ use super::rows::Kind;
 use super::{Cursors, ModuleId, Usage, rows};
 use crate::event::{BlockHash, ChainId, Position};
 use crate::names::ModuleName;
-use crate::store::{Batch, StateStore, StoreError, View};
+use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
 pub use verify::{FAULTS_MAX, Fault, verify};
 
@@ -113,12 +113,7 @@ pub fn get(view: &dyn View, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<
 /// # Errors
 ///
 /// When the store cannot be read.
-pub fn scan(
-    view: &dyn View,
-    name: &ModuleName,
-    prefix: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-) -> Result<(), StoreError> {
+pub fn scan(view: &dyn View, name: &ModuleName, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
     let Some(id) = find(view, name)? else { return Ok(()) };
     rows::scan(view, &rows::state(id, prefix), None, &mut |row, value| {
         visit(rows::guest_key(row), value)

@@ -15,7 +15,6 @@ use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
 use super::Place;
 use super::lock::DirectoryLock;
 use super::reopening::{Health, Reopening};
-use crate::error::OpenError;
 
 /// The one table.
 pub(crate) const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -32,16 +31,9 @@ pub struct RedbStore {
 }
 
 /// Opens the file of a state directory.
-pub(super) fn open(place: Place) -> Result<Arc<dyn StateStore>, OpenError> {
-    let file = place.path.clone();
-    let create = move |builder: &Builder| builder.create(&file);
-    match RedbStore::new(create, place.cache_bytes, Some(place.lock)) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(source) => Err(OpenError::Database {
-            path: place.path,
-            source,
-        }),
-    }
+pub(super) fn open(place: Place, lock: Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError> {
+    let create = move |builder: &Builder| builder.create(&place.path);
+    Ok(Arc::new(RedbStore::new(create, place.cache_bytes, lock)?))
 }
 
 impl RedbStore {

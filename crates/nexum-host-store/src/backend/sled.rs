@@ -11,8 +11,10 @@ mod rows;
 
 use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexum_core::BoxError;
 use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
@@ -22,10 +24,13 @@ use self::rows::{Rows, SEGMENT_BYTES};
 use super::Place;
 use super::lock::DirectoryLock;
 use super::reopening::Reopening;
-use crate::error::OpenError;
 
 /// sled's log, in its directory.
 const LOG: &str = "db";
+
+/// How often a database that is still locked is tried again, and how long after: longer than one of sled's writes takes.
+const UNLOCK_TRIES: u32 = 50;
+const UNLOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// Keeps state in a sled database.
 pub struct SledStore {
@@ -40,14 +45,8 @@ struct Database {
 }
 
 /// Opens the files of a state directory.
-pub(super) fn open(place: Place) -> Result<Arc<dyn StateStore>, OpenError> {
-    match SledStore::new(place.path.clone(), place.cache_bytes, Some(place.lock)) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(source) => Err(OpenError::Database {
-            path: place.path,
-            source,
-        }),
-    }
+pub(super) fn open(place: Place, lock: Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError> {
+    Ok(Arc::new(SledStore::new(place.path, place.cache_bytes, lock)?))
 }
 
 impl SledStore {
@@ -103,10 +102,30 @@ impl Database {
             .segment_size(SEGMENT_BYTES)
             .cache_capacity(cache_bytes as u64);
         Ok(Self {
-            rows: Rows::new(config.open()?)?,
+            rows: Rows::new(open_unlocked(&config)?)?,
             log: File::open(path.join(LOG))?,
         })
     }
+}
+
+/// Opens a database as soon as sled's own threads have let go of it, which may be a moment after it was closed.
+fn open_unlocked(config: &::sled::Config) -> Result<::sled::Db, ::sled::Error> {
+    for _ in 0..UNLOCK_TRIES {
+        match config.open() {
+            // The one error of this kind that sled makes: the lock is taken.
+            Err(::sled::Error::Io(error)) if error.kind() == ErrorKind::Other => wait(),
+            opened => return opened,
+        }
+    }
+    config.open()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the store's methods block, and are called where that is allowed"
+)]
+fn wait() {
+    std::thread::sleep(UNLOCK_WAIT);
 }
 
 /// What is there when it is read.

@@ -1,1 +1,19 @@
-//! The back-ends of the state store.
+//! The back-ends of the state store: they do what the port says, whatever happens to the process and the disk.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod child;
+mod conformance;
+mod crash;
+mod disk;
+mod full;
+mod history;
+mod killed;
+mod model;
+mod support;
+mod transfer;
