@@ -30,11 +30,14 @@ use anyhow::{Context, Result, bail};
 use self::rounds::Torture;
 use crate::{guests, paths, process};
 
+/// How long each back-end is tortured unless the caller says otherwise: time for a round of every kind.
+const MINUTES: f64 = 2.0;
+
 /// What to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// For how long, for each back-end.
-    #[arg(long, value_name = "N", default_value_t = 2.0)]
+    #[arg(long, value_name = "N", default_value_t = MINUTES)]
     pub(crate) minutes: f64,
     /// Which back-end; both, one after the other, when it is left out.
     #[arg(long)]
@@ -48,6 +51,19 @@ pub(crate) struct Options {
     /// Leave out the rounds on a full disk, which need a mount.
     #[arg(long)]
     pub(crate) no_full_disk: bool,
+}
+
+impl Default for Options {
+    /// Both back-ends, each for two minutes, with everything that can happen.
+    fn default() -> Self {
+        Self {
+            minutes: MINUTES,
+            backend: None,
+            seed: None,
+            release: false,
+            no_full_disk: false,
+        }
+    }
 }
 
 /// A durable back-end of the state store.
