@@ -41,6 +41,12 @@ const BENCHES: &[Bench] = &[
         guests: &["calls", "requests"],
         anvil: true,
     },
+    Bench {
+        name: "state",
+        package: "nexum-host-store",
+        guests: &["workload"],
+        anvil: true,
+    },
 ];
 
 /// Runs the bench of this name, or all. Fails when one cannot be run, not when it misses an aim: how fast a machine is

@@ -60,9 +60,16 @@ impl Figure {
 
     /// The figure, of which more is better, must not be smaller than its bare part.
     #[must_use]
-    pub fn at_least_baseline(mut self) -> Self {
-        self.goal = Some(self.baseline);
-        self.met = self.median >= self.baseline;
+    pub fn at_least_baseline(self) -> Self {
+        self.at_least_times_baseline(1.0)
+    }
+
+    /// The figure, of which more is better, must not be smaller than so many times its bare part.
+    #[must_use]
+    pub fn at_least_times_baseline(mut self, times: f64) -> Self {
+        let goal = self.baseline * times;
+        self.goal = Some(goal);
+        self.met = self.median >= goal;
         self
     }
 }
@@ -165,6 +172,8 @@ mod tests {
     fn of_some_figures_more_is_better() {
         let figure = |median| Figure::new("calls", "calls/s", median, 100.0).at_least_baseline();
         assert_eq!((figure(100.0).met, figure(99.0).met), (true, false));
+        let figure = |median| Figure::new("calls", "calls/s", median, 100.0).at_least_times_baseline(0.7);
+        assert_eq!((figure(70.0).met, figure(69.0).met), (true, false));
     }
 
     #[test]

@@ -48,6 +48,7 @@ fixtures! {
     "table-bomb" => table_bomb_trips_the_table_limit,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
     "wasi-importer" => wasi_importer_finds_everything_closed,
+    "workload" => workload_does_what_it_is_told,
 }
 
 #[test]
@@ -166,6 +167,23 @@ async fn requests_asks_for_each_balance() {
     run.chain.mine(4);
     run.handled("requests", 4).await;
     assert_eq!(chain.asked(), 1 + 2 + 3);
+}
+
+async fn workload_does_what_it_is_told() {
+    let chain = SilentChain::default();
+    chain.open();
+    let config = "config = { requests = 2, reads = 1, writes = 3, bytes = 9 }";
+    let mut setup = Setup::new().module_with("workload", &format!("name = \"workload\"\n{config}"));
+    setup.capabilities = setup.capabilities.with(chain.clone()).with(LocalStore);
+    let store = setup.store.clone();
+    let run = setup.start().await;
+    run.chain.mine(2);
+    run.handled("workload", 2).await;
+    assert_eq!(chain.asked(), 2 + 2);
+    for key in ["0", "1", "2"] {
+        assert_eq!(kept(&*store, "workload", key), Some(vec![1, 0, 0, 0, 0, 0, 0, 0, 0]));
+    }
+    assert_eq!(kept(&*store, "workload", "3"), None);
 }
 
 /// Expects one trip of `limit` and a module that goes on.
