@@ -8,10 +8,13 @@ use nexum_core::config::Config;
 use nexum_core::document::{ConfigError, ConfigErrors};
 use nexum_core::source::EventSource;
 
+pub(crate) use self::store::Store;
+
 /// What this build can do with a configuration.
 pub(crate) struct Composition {
     pub(crate) capabilities: Capabilities,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
+    pub(crate) store: Store,
 }
 
 /// Every capability of the contract that is not ambient: its name, its interfaces, and the cargo feature of this crate
@@ -23,7 +26,7 @@ const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("identity", &["nexum:host/identity@0.2.0"], None),
     ("messaging", &["nexum:host/messaging@0.2.0"], None),
     ("remote-store", &["nexum:host/remote-store@0.2.0"], None),
-    ("store", &["nexum:host/local-store@0.2.0"], None),
+    ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
 ];
 
 /// Builds the capabilities from their sections of the configuration. Touches no network.
@@ -35,10 +38,13 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
     let mut composition = Composition {
         capabilities: Capabilities::ambient(seams),
         sources: Vec::new(),
+        store: Store::default(),
     };
     let mut errors = Vec::new();
-    if let Err(found) = chain::add(config, &mut composition) {
-        errors.extend(found);
+    for add in [chain::add, store::add] {
+        if let Err(found) = add(config, &mut composition) {
+            errors.extend(found);
+        }
     }
     composition.capabilities = CONTRACT
         .iter()
@@ -64,7 +70,11 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .with_nearest(name, ["engine", "chains", "modules"]),
         }
     };
-    config.sections.iter().map(error).collect()
+    let sections = config.sections.iter();
+    sections
+        .filter(|(name, _)| !store::SECTIONS.contains(&name.as_str()))
+        .map(error)
+        .collect()
 }
 
 #[cfg(feature = "chain")]
@@ -75,7 +85,7 @@ mod chain {
 
     use super::Composition;
 
-    pub(super) const FEATURE: Option<&str> = Some("chain");
+    pub(super) const FEATURES: &[&str] = &["chain"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
@@ -93,7 +103,7 @@ mod chain {
 
     use super::Composition;
 
-    pub(super) const FEATURE: Option<&str> = None;
+    pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
@@ -105,6 +115,94 @@ mod chain {
     }
 }
 
+#[cfg(feature = "store")]
+mod store {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use nexum_core::committer::CommitPolicy;
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+    use nexum_core::store::StateStore;
+    use nexum_host_store::{LocalStore, StoreConfig};
+
+    use super::Composition;
+    use crate::report::Refusal;
+
+    #[cfg(feature = "store-sled")]
+    pub(super) const FEATURES: &[&str] = &["store", "store-sled"];
+    #[cfg(not(feature = "store-sled"))]
+    pub(super) const FEATURES: &[&str] = &["store"];
+    pub(super) const SECTIONS: &[&str] = &["store"];
+
+    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
+        composition.capabilities = composition.capabilities.clone().with(LocalStore);
+        if let Some(section) = config.sections.get("store") {
+            composition.store = Store(StoreConfig::from_section(section)?);
+        }
+        Ok(())
+    }
+
+    /// Where the state is kept.
+    #[derive(Clone, Copy, Default)]
+    pub(crate) struct Store(StoreConfig);
+
+    impl Store {
+        /// Opens it, for a purpose that is told to others who try to. Blocks on the disk.
+        pub(crate) fn open(self, state_dir: &Path, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+            let opened = self.0.open(state_dir, purpose);
+            opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
+        }
+
+        pub(crate) fn policy(self) -> CommitPolicy {
+            self.0.policy
+        }
+
+        pub(crate) fn backend(self) -> &'static str {
+            self.0.backend.name()
+        }
+    }
+}
+
+#[cfg(not(feature = "store"))]
+mod store {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use nexum_core::committer::CommitPolicy;
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+    use nexum_core::store::{MemoryStore, StateStore};
+
+    use super::Composition;
+    use crate::report::Refusal;
+
+    pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const SECTIONS: &[&str] = &[];
+
+    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
+        Ok(())
+    }
+
+    /// Nowhere: what modules have done is forgotten with the process.
+    #[derive(Clone, Copy, Default)]
+    pub(crate) struct Store;
+
+    impl Store {
+        pub(crate) fn open(self, _state_dir: &Path, _purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+            Ok(Arc::new(MemoryStore::new()))
+        }
+
+        pub(crate) fn policy(self) -> CommitPolicy {
+            CommitPolicy::default()
+        }
+
+        pub(crate) fn backend(self) -> &'static str {
+            "memory"
+        }
+    }
+}
+
 /// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     chain::SILENCED_LOG_TARGETS.iter().copied()
@@ -112,7 +210,7 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
 
 /// The version with the features that are compiled in.
 pub(crate) fn version() -> String {
-    let features: Vec<_> = [chain::FEATURE].into_iter().flatten().collect();
+    let features = [chain::FEATURES, store::FEATURES].concat();
     let features = if features.is_empty() {
         "none".to_owned()
     } else {

@@ -12,7 +12,7 @@ use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 
 use crate::args::Load;
-use crate::compose;
+use crate::compose::{self, Store};
 use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
@@ -22,6 +22,7 @@ const CACHE_DIR: &str = "cache";
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
+    pub(crate) store: Store,
     loader: Arc<Loader>,
     modules: Vec<ModuleConfig>,
 }
@@ -59,6 +60,7 @@ impl Plan {
         Ok(Self {
             config,
             sources: composition.sources,
+            store: composition.store,
             loader: Arc::new(loader),
             modules,
         })

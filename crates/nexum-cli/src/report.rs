@@ -41,7 +41,7 @@ impl Refusal {
         self
     }
 
-    fn with_hint_of(mut self, hint: Option<String>) -> Self {
+    pub(crate) fn with_hint_of(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use nexum_core::config::LogFormat;
 use nexum_core::loader::Candidate;
-use nexum_core::store::MemoryStore;
+use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Load;
@@ -36,6 +37,7 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
     if !refusals.is_empty() {
         return Err(refusals);
     }
+    let store = open_store(&plan).await?;
     let engine = plan.engine(&candidates)?;
     announce(&plan, &candidates);
     let (modules, refusals) = plan.load(&engine, candidates).await;
@@ -50,12 +52,8 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
         compiled = misses,
         "modules are loaded"
     );
-    let store = Arc::new(MemoryStore::new());
-    let mut supervisor = plan
-        .sources
-        .iter()
-        .cloned()
-        .fold(Supervisor::new(store), Supervisor::source);
+    let supervisor = Supervisor::new(store).commit_policy(plan.store.policy());
+    let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
     let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
@@ -71,6 +69,19 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
         );
     }
     Ok(if report.failed() { FAILED } else { STOPPED })
+}
+
+/// Opens the state, before anything is compiled: nobody else may run on it.
+async fn open_store(plan: &Plan) -> Result<Arc<dyn StateStore>, Refusals> {
+    let (store, state_dir) = (plan.store, plan.config.state_dir.clone());
+    let opened = spawn_blocking(move || store.open(&state_dir, "nexum run")).await;
+    let opened = opened.map_err(|error| Refusal::of(&error))??;
+    tracing::info!(
+        backend = store.backend(),
+        state_dir = %plan.config.state_dir.display(),
+        "the state is open"
+    );
+    Ok(opened)
 }
 
 /// A token that SIGINT or SIGTERM cancels, for as long as this is held.

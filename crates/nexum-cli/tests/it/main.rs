@@ -10,6 +10,7 @@
 mod refusals;
 mod reports;
 mod running;
+mod state;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -59,7 +59,21 @@ fn inspect_shows_what_is_in_a_component() {
 #[test]
 fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
-    let features = if cfg!(feature = "chain") { "chain" } else { "none" };
+    let built = [
+        ("chain", cfg!(feature = "chain")),
+        ("store", cfg!(feature = "store")),
+        ("store-sled", cfg!(feature = "store-sled")),
+    ];
+    let built: Vec<_> = built
+        .iter()
+        .filter(|(_, built)| *built)
+        .map(|(name, _)| *name)
+        .collect();
+    let features = if built.is_empty() {
+        "none".to_owned()
+    } else {
+        built.join(", ")
+    };
     assert_eq!(
         ran.stdout,
         format!("nexum {} (features: {features})\n", env!("CARGO_PKG_VERSION"))
