@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+#[cfg(feature = "store")]
+use nexum_core::names::ModuleName;
 
 /// Where the configuration is looked for unless `--config` says otherwise.
 const CONFIG: &str = "engine.toml";
@@ -39,6 +41,22 @@ Exit codes: 0 all is well, 2 something would be refused; each error is a line on
 Example:
   nexum inspect target/my_module.wasm")]
     Inspect(Inspect),
+    #[cfg(feature = "store")]
+    /// Look at what modules keep, take it along, and mend it
+    #[command(after_help = "\
+Examples:
+  nexum state list                              every module, how much it keeps and how far it has come
+  nexum state get my-module balance --utf8      one value
+  nexum state export my-module my-module.jsonl  all of a module, for `nexum state import`
+
+Exit codes: 0 done, 1 failed or found faults, 2 refused. A running nexum has the state to itself: stop it first.")]
+    State {
+        /// The configuration file, which says where the state is [default: engine.toml, if it is there]
+        #[arg(long, short, value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
+        #[command(subcommand)]
+        command: State,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "\
 Example:
@@ -59,13 +77,11 @@ pub(crate) struct Load {
     pub(crate) modules: Vec<PathBuf>,
 }
 
-impl Load {
-    /// The configuration's path, and whether it may be missing.
-    pub(crate) fn config_path(&self) -> (&Path, bool) {
-        match &self.config {
-            Some(path) => (path, false),
-            None => (Path::new(CONFIG), true),
-        }
+/// The configuration's path, and whether it may be missing.
+pub(crate) fn config_path(named: Option<&Path>) -> (&Path, bool) {
+    match named {
+        Some(path) => (path, false),
+        None => (Path::new(CONFIG), true),
     }
 }
 
@@ -95,4 +111,79 @@ pub(crate) enum Format {
     Text,
     /// One JSON document
     Json,
+}
+
+#[cfg(feature = "store")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// List modules: keys, bytes, cursors
+    List {
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print the value of a key
+    Get {
+        /// The module
+        module: ModuleName,
+        /// The key
+        key: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// List a module's keys and values
+    Scan {
+        /// The module
+        module: ModuleName,
+        /// Only keys that begin with this
+        #[arg(long, default_value = "")]
+        prefix: String,
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Write all of a module as lines of JSON
+    Export {
+        /// The module
+        module: ModuleName,
+        /// A file that is not there yet [default: stdout]
+        file: Option<PathBuf>,
+    },
+    /// Take in what `export` wrote
+    Import {
+        /// The file [default: stdin]
+        file: Option<PathBuf>,
+    },
+    /// Remove a module and all that it kept
+    Purge {
+        /// The module
+        module: ModuleName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Give back the room that removed rows took
+    Compact,
+    /// Copy everything to a new redb file
+    Backup {
+        /// A file that is not there yet
+        file: PathBuf,
+    },
+    /// Hold counters, cursors and undo records against the data
+    Verify,
+}
+
+#[cfg(feature = "store")]
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct Form {
+    /// As 0x and hexadecimal digits: the default
+    #[arg(long)]
+    pub(crate) hex: bool,
+    /// As text; refused where it is none
+    #[arg(long)]
+    pub(crate) utf8: bool,
+    /// As JSON, laid out; refused where it is none
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -51,7 +51,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 }
 
 fn look(args: &Check) -> Result<Findings, Refusals> {
-    let (config, notice) = configure(&args.load)?;
+    let (config, notice) = configure(args.load.config.as_deref())?;
     if let Some(notice) = notice {
         eprintln!("warning: {notice}");
     }

@@ -7,14 +7,22 @@ use nexum_core::capability::Capabilities;
 use nexum_core::config::Config;
 use nexum_core::document::{ConfigError, ConfigErrors};
 use nexum_core::source::EventSource;
+#[cfg(feature = "store")]
+use nexum_core::store::StateStore;
 
-pub(crate) use self::store::Store;
+#[cfg(feature = "store")]
+use crate::report::Refusals;
+
+#[cfg(feature = "store")]
+pub(crate) use nexum_host_store::{backup, export, import};
+
+pub(crate) use store::State;
 
 /// What this build can do with a configuration.
 pub(crate) struct Composition {
     pub(crate) capabilities: Capabilities,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
-    pub(crate) store: Store,
+    pub(crate) state: State,
 }
 
 /// Every capability of the contract that is not ambient: its name, its interfaces, and the cargo feature of this crate
@@ -38,7 +46,7 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
     let mut composition = Composition {
         capabilities: Capabilities::ambient(seams),
         sources: Vec::new(),
-        store: Store::default(),
+        state: State::default(),
     };
     let mut errors = Vec::new();
     for add in [chain::add, store::add] {
@@ -70,11 +78,20 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .with_nearest(name, ["engine", "chains", "modules"]),
         }
     };
-    let sections = config.sections.iter();
-    sections
-        .filter(|(name, _)| !store::SECTIONS.contains(&name.as_str()))
-        .map(error)
-        .collect()
+    let is_claimed = |name: &str| store::SECTIONS.contains(&name);
+    let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
+    unclaimed.map(error).collect()
+}
+
+/// Opens the state alone, for what does not run modules. `purpose` is told to others who try to open it meanwhile.
+///
+/// # Errors
+///
+/// Everything that is wrong with the configuration, and why the state cannot be opened.
+#[cfg(feature = "store")]
+pub(crate) fn open_state(config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusals> {
+    let composition = compose(config, Seams::system())?;
+    Ok(composition.state.open(config, purpose)?)
 }
 
 #[cfg(feature = "chain")]
@@ -115,9 +132,9 @@ mod chain {
     }
 }
 
+/// State that outlives the process.
 #[cfg(feature = "store")]
 mod store {
-    use std::path::Path;
     use std::sync::Arc;
 
     use nexum_core::committer::CommitPolicy;
@@ -135,38 +152,33 @@ mod store {
     pub(super) const FEATURES: &[&str] = &["store"];
     pub(super) const SECTIONS: &[&str] = &["store"];
 
+    #[derive(Default)]
+    pub(crate) struct State(StoreConfig);
+
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
-        composition.capabilities = composition.capabilities.clone().with(LocalStore);
         if let Some(section) = config.sections.get("store") {
-            composition.store = Store(StoreConfig::from_section(section)?);
+            composition.state = State(StoreConfig::from_section(section)?);
         }
+        composition.capabilities = composition.capabilities.clone().with(LocalStore);
         Ok(())
     }
 
-    /// Where the state is kept.
-    #[derive(Clone, Copy, Default)]
-    pub(crate) struct Store(StoreConfig);
-
-    impl Store {
-        /// Opens it, for a purpose that is told to others who try to. Blocks on the disk.
-        pub(crate) fn open(self, state_dir: &Path, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
-            let opened = self.0.open(state_dir, purpose);
+    impl State {
+        /// Blocks on the disk.
+        pub(crate) fn open(&self, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+            let opened = self.0.open(&config.state_dir, purpose);
             opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
         }
 
-        pub(crate) fn policy(self) -> CommitPolicy {
+        pub(crate) fn policy(&self) -> CommitPolicy {
             self.0.policy
-        }
-
-        pub(crate) fn backend(self) -> &'static str {
-            self.0.backend.name()
         }
     }
 }
 
+/// State that is gone with the process.
 #[cfg(not(feature = "store"))]
 mod store {
-    use std::path::Path;
     use std::sync::Arc;
 
     use nexum_core::committer::CommitPolicy;
@@ -180,25 +192,20 @@ mod store {
     pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SECTIONS: &[&str] = &[];
 
+    #[derive(Default)]
+    pub(crate) struct State;
+
     pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         Ok(())
     }
 
-    /// Nowhere: what modules have done is forgotten with the process.
-    #[derive(Clone, Copy, Default)]
-    pub(crate) struct Store;
-
-    impl Store {
-        pub(crate) fn open(self, _state_dir: &Path, _purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+    impl State {
+        pub(crate) fn open(&self, _config: &Config, _purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
             Ok(Arc::new(MemoryStore::new()))
         }
 
-        pub(crate) fn policy(self) -> CommitPolicy {
+        pub(crate) fn policy(&self) -> CommitPolicy {
             CommitPolicy::default()
-        }
-
-        pub(crate) fn backend(self) -> &'static str {
-            "memory"
         }
     }
 }
@@ -210,7 +217,7 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
 
 /// The version with the features that are compiled in.
 pub(crate) fn version() -> String {
-    let features = [chain::FEATURES, store::FEATURES].concat();
+    let features: Vec<_> = chain::FEATURES.iter().chain(store::FEATURES).copied().collect();
     let features = if features.is_empty() {
         "none".to_owned()
     } else {

@@ -16,6 +16,8 @@ mod modules;
 mod progress;
 mod report;
 mod run;
+#[cfg(feature = "store")]
+mod state;
 
 use std::process::ExitCode;
 
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        #[cfg(feature = "store")]
+        Command::State { config, command } => state::state(config.as_deref(), &command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut command(), "nexum", &mut std::io::stdout());
             Ok(STOPPED)

@@ -1,5 +1,6 @@
 //! From the command line to loaded modules: what `run` and `check` share.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -11,8 +12,8 @@ use nexum_core::loader::{Candidate, LoadError, Loader, Module};
 use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 
-use crate::args::Load;
-use crate::compose::{self, Store};
+use crate::args::{self, Load};
+use crate::compose;
 use crate::report::{Refusal, Refusals};
 
 /// The directory of compiled components, in the state directory.
@@ -22,14 +23,14 @@ const CACHE_DIR: &str = "cache";
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
-    pub(crate) store: Store,
+    pub(crate) state: compose::State,
     loader: Arc<Loader>,
     modules: Vec<ModuleConfig>,
 }
 
 /// Reads the configuration; where none is there and none was named, its defaults and a sentence that says so.
-pub(crate) fn configure(load: &Load) -> Result<(Config, Option<String>), Refusals> {
-    let (path, may_be_missing) = load.config_path();
+pub(crate) fn configure(named: Option<&Path>) -> Result<(Config, Option<String>), Refusals> {
+    let (path, may_be_missing) = args::config_path(named);
     match Config::load(path, &Environment::process()) {
         Ok(config) => Ok((config, None)),
         Err(errors) if may_be_missing && errors.is_not_found() => Ok((
@@ -60,7 +61,7 @@ impl Plan {
         Ok(Self {
             config,
             sources: composition.sources,
-            store: composition.store,
+            state: composition.state,
             loader: Arc::new(loader),
             modules,
         })

@@ -7,7 +7,6 @@ use nexum_core::loader::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Load;
@@ -21,23 +20,25 @@ use crate::{FAILED, STOPPED, logging, progress};
 ///
 /// Everything that kept it from starting.
 pub(crate) fn run(args: &Load) -> Result<u8, Refusals> {
-    let (config, notice) = configure(args)?;
+    let (config, notice) = configure(args.config.as_deref())?;
     logging::start(&config.log)?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
     let plan = Plan::new(config, args)?;
+    let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Refusal::of(&error))?.block_on(run_async(plan))
+    runtime
+        .map_err(|error| Refusal::of(&error))?
+        .block_on(run_async(plan, store))
 }
 
-async fn run_async(plan: Plan) -> Result<u8, Refusals> {
+async fn run_async(plan: Plan, store: Arc<dyn StateStore>) -> Result<u8, Refusals> {
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
     let (candidates, refusals) = plan.inspect().await;
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let store = open_store(&plan).await?;
     let engine = plan.engine(&candidates)?;
     announce(&plan, &candidates);
     let (modules, refusals) = plan.load(&engine, candidates).await;
@@ -52,7 +53,7 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
         compiled = misses,
         "modules are loaded"
     );
-    let supervisor = Supervisor::new(store).commit_policy(plan.store.policy());
+    let supervisor = Supervisor::new(store).commit_policy(plan.state.policy());
     let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
     let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
     let report = tokio::select! {
@@ -69,19 +70,6 @@ async fn run_async(plan: Plan) -> Result<u8, Refusals> {
         );
     }
     Ok(if report.failed() { FAILED } else { STOPPED })
-}
-
-/// Opens the state, before anything is compiled: nobody else may run on it.
-async fn open_store(plan: &Plan) -> Result<Arc<dyn StateStore>, Refusals> {
-    let (store, state_dir) = (plan.store, plan.config.state_dir.clone());
-    let opened = spawn_blocking(move || store.open(&state_dir, "nexum run")).await;
-    let opened = opened.map_err(|error| Refusal::of(&error))??;
-    tracing::info!(
-        backend = store.backend(),
-        state_dir = %plan.config.state_dir.display(),
-        "the state is open"
-    );
-    Ok(opened)
 }
 
 /// A token that SIGINT or SIGTERM cancels, for as long as this is held.

@@ -32,7 +32,7 @@ pub(crate) struct Instance {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Before {
     pub(crate) usage: Usage,
-    pub(crate) pending: Arc<Pending>,
+    pub(crate) pending: Option<Arc<Pending>>,
 }
 
 /// Why a handler did not return ok. Nothing that it wrote is kept.

@@ -161,7 +161,7 @@ impl EventLog {
     pub fn append(&self, block: Arc<Advance>) {
         // Before anyone can read it, so that no cursor is ever durable whose block is not.
         if let Some(headers) = &self.headers {
-            headers.append(block.position, block.parent_hash);
+            headers.append(block.position, Some(block.parent_hash));
         }
         let mut inner = lock(&self.inner);
         let routes = inner.router.route(&block.logs);

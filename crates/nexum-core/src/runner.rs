@@ -195,6 +195,7 @@ impl Runner {
                     );
                     self.pause(Duration::from_millis(RESTART_DELAY_MS)).await;
                 }
+                Next::Unknown(error) => return Err(Halt::Store(error.into())),
                 Next::Diverged { known, canonical } => {
                     return Err(Dead::Diverged {
                         topic,

@@ -23,7 +23,7 @@ pub struct EventScope {
     handler: Handler,
     view: Option<Box<dyn View>>,
     /// What earlier events wrote that is not in the store yet.
-    pending: Arc<Pending>,
+    pending: Option<Arc<Pending>>,
     changes: Changes,
     spent: Spent,
 }
@@ -68,14 +68,14 @@ impl EventScope {
             limits,
             handler: Handler::Init,
             view: None,
-            pending: Arc::default(),
+            pending: None,
             changes: Changes::default(),
             spent: Spent::default(),
         }
     }
 
     /// Opens the transaction of a handler, over what was written before it. `usage` is what the module keeps with that.
-    pub(crate) fn open(&mut self, handler: Handler, usage: Usage, pending: Arc<Pending>) {
+    pub(crate) fn open(&mut self, handler: Handler, usage: Usage, pending: Option<Arc<Pending>>) {
         self.handler = handler;
         self.view = None;
         self.pending = pending;
@@ -89,7 +89,7 @@ impl EventScope {
     /// Closes the transaction and returns what it changed.
     pub(crate) fn close(&mut self) -> Changes {
         self.view = None;
-        self.pending = Arc::default();
+        self.pending = None;
         let mut changes = std::mem::take(&mut self.changes);
         changes.keys.retain(|_, change| change.old != change.new);
         changes
@@ -163,18 +163,14 @@ impl EventScope {
             self.view = Some(self.store.view()?);
         }
         let Some(view) = &self.view else { return Ok(()) };
-        let begins = |key: &&Vec<u8>| key.starts_with(prefix);
-        let pending = self.pending.range(prefix.to_vec()..).take_while(|(key, _)| begins(key));
-        let changed = self
-            .changes
-            .keys
-            .range(prefix.to_vec()..)
-            .take_while(|(key, _)| begins(key));
+        let from = prefix.to_vec();
+        let pending = self.pending.iter().flat_map(|pending| pending.range(from.clone()..));
+        let pending = pending.map(|(key, value)| (&key[..], value.is_some()));
+        let changed = self.changes.keys.range(from.clone()..);
+        let changed = changed.map(|(key, change)| (&key[..], change.new.is_some()));
+        let begins = |(key, _): &(&[u8], bool)| key.starts_with(prefix);
         // The handler's own changes come last: they stand.
-        let written: BTreeMap<&[u8], bool> = pending
-            .map(|(key, value)| (&key[..], value.is_some()))
-            .chain(changed.map(|(key, change)| (&key[..], change.new.is_some())))
-            .collect();
+        let written: BTreeMap<&[u8], bool> = pending.take_while(begins).chain(changed.take_while(begins)).collect();
         let mut written = written.into_iter().peekable();
         let mut flow = ControlFlow::Continue(());
         rows::scan(&**view, &rows::state(self.module, prefix), None, &mut |row, _| {
@@ -228,7 +224,7 @@ impl EventScope {
 
     /// The value of a key before the handler changed it.
     fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        if let Some(value) = self.pending.get(key) {
+        if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
             return Ok(value.clone());
         }
         let row = rows::state(self.module, key);

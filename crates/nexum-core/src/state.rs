@@ -31,14 +31,15 @@ pub(crate) use undo::Settled;
 /// The form of what this version writes.
 pub const FORMAT: u32 = 1;
 
-/// Looks whether a store was written by this program, and makes it its own where it is empty.
+/// Looks whether a store was written by this program, and makes it its own where it is empty. Finishes what an import or a
+/// removal left behind when it was cut short.
 ///
 /// # Errors
 ///
 /// When another version wrote it, or it cannot be used.
 pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
     match store.view()?.get(&rows::format())? {
-        Some(found) if found == FORMAT.to_be_bytes() => Ok(()),
+        Some(found) if found == FORMAT.to_be_bytes() => admin::clear_nobodies(store),
         Some(found) => Err(StoreError::Format {
             found: rows::number(&found)?,
             expected: FORMAT,

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{CommitPolicy, Committer, Lazy};
-use crate::event::{ChainId, Position, Topic};
+use crate::event::{ChainId, Topic};
 use crate::loader::Module;
 use crate::names::ModuleName;
 use crate::runner::{Feed, Interest, Ledger, ModuleStatus, Runner, Stage};
@@ -130,8 +130,8 @@ impl Supervisor {
             logs.insert(chain_id, ChainLogs::new(chain_id));
         }
         let mut runners = Vec::new();
-        for ((module, status), (state, known)) in self.modules.into_iter().zip(kept.modules) {
-            let feeds = feeds(&module, &status, &state, known, &logs, &self.sources);
+        for ((module, status), state) in self.modules.into_iter().zip(kept.modules) {
+            let feeds = feeds(&module, &status, &state, &self.store, &logs, &self.sources);
             let ledger = Ledger::new(state, self.store.clone(), committer.clone(), self.policy);
             runners.push(Runner::new(module, ledger, feeds, status));
         }
@@ -205,8 +205,8 @@ impl Supervisor {
 
 /// What the store has of those who are about to run.
 struct Kept {
-    /// In the modules' order: where each is, and the blocks that were before its last ones.
-    modules: Vec<(ModuleState, BTreeMap<Topic, Vec<Position>>)>,
+    /// In the modules' order.
+    modules: Vec<ModuleState>,
     headers: BTreeMap<ChainId, Headers>,
 }
 
@@ -221,18 +221,8 @@ impl Kept {
             state::open(&*store)?;
             let ids = state::intern(&*store, &names)?;
             let view = &*store.view()?;
-            let mut modules = Vec::new();
-            for id in ids {
-                let state = ModuleState::load(view, id)?;
-                let mut known = BTreeMap::new();
-                for cursor in state.cursors().iter() {
-                    if let Some(last) = cursor.last {
-                        let ancestors = state::ancestors(view, cursor.topic.chain_id, last.position)?;
-                        known.insert(cursor.topic, ancestors);
-                    }
-                }
-                modules.push((state, known));
-            }
+            let modules = ids.into_iter().map(|id| ModuleState::load(view, id));
+            let modules = modules.collect::<Result<_, _>>()?;
             let headers = chains.into_iter().map(|chain_id| {
                 let headers = Headers::load(view, chain_id, lazy.clone())?;
                 Ok((chain_id, headers))
@@ -249,7 +239,7 @@ fn feeds(
     module: &Module,
     status: &ModuleStatus,
     state: &ModuleState,
-    mut known: BTreeMap<Topic, Vec<Position>>,
+    store: &Arc<dyn StateStore>,
     logs: &BTreeMap<ChainId, ChainLogs>,
     sources: &BTreeMap<ChainId, Arc<dyn EventSource>>,
 ) -> Vec<Feed> {
@@ -257,8 +247,8 @@ fn feeds(
     let feed = |topic: Topic| {
         let (logs, source) = (logs.get(&topic.chain_id)?, sources.get(&topic.chain_id)?.clone());
         let interest = Interest::of(&module.subscriptions, topic);
-        let known = known.remove(&topic).unwrap_or_default();
-        Feed::new(logs, source, interest, state.cursors().get(topic), known, status)
+        let cursor = state.cursors().get(topic);
+        Feed::new(logs, source, interest, cursor, store.clone(), status)
     };
     topics.into_iter().filter_map(feed).collect()
 }

@@ -5,6 +5,7 @@ use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::chains::ModuleChains;
+use crate::methods;
 
 impl chain::Host for View<'_, ModuleChains> {
     async fn request(
@@ -13,6 +14,9 @@ impl chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
+        if !methods::is_read(&method) {
+            self.scope.mark_effect();
+        }
         let block = self.state.pin.block(self, chain_id);
         let answer = self.state.chains.request_at(block, chain_id, &method, &params).await;
         Ok(answer.map_err(|error| error.to_host_error()))
@@ -27,6 +31,9 @@ impl chain::Host for View<'_, ModuleChains> {
             .iter()
             .map(|request| (&*request.method, &*request.params))
             .collect();
+        if !requests.iter().all(|(method, _)| methods::is_read(method)) {
+            self.scope.mark_effect();
+        }
         let block = self.state.pin.block(self, chain_id);
         let answers = self.state.chains.request_batch_at(block, chain_id, &requests).await;
         let answers = answers.map_err(|error| error.to_host_error());

@@ -31,6 +31,7 @@ mod capability;
 mod config;
 mod error;
 mod host;
+mod transfer;
 
 pub use backend::Backend;
 #[cfg(feature = "redb")]
@@ -43,3 +44,4 @@ pub use capability::LocalStore;
 pub use config::{CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig};
 pub use error::{Holder, OpenError};
 pub use host::{KEY_BYTES_MAX, LISTED_KEYS_MAX, VALUE_BYTES_MAX};
+pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

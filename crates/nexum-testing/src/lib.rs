@@ -26,7 +26,7 @@ pub use clock::FakeClock;
 pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};
-pub use store::journal;
+pub use store::{FaultyStore, journal, kept};
 
 mod anvil;
 mod clock;

@@ -52,6 +52,18 @@ impl ScriptedSource {
         }
     }
 
+    /// A chain without blocks, whose first blocks have hashes as after so many reorganisations: those of another chain.
+    pub fn of_fork(chain_id: ChainId, forks: u8) -> Self {
+        let source = Self::new(chain_id);
+        source.chain().forks = forks;
+        source
+    }
+
+    /// The hashes of the canonical blocks, oldest first.
+    pub fn hashes(&self) -> Vec<BlockHash> {
+        self.chain().blocks.iter().map(|block| block.position.hash).collect()
+    }
+
     /// The same chain for a new log, which begins with what is mined from now on.
     #[must_use]
     pub fn at_head(&self) -> Self {
@@ -183,13 +195,32 @@ impl EventSource for ScriptedSource {
 
 impl ScriptedSource {
     /// Tells one log of a step, as far as it is settled enough: safe and finalized are as good as latest here.
+    /// The blocks before this one, unless they have been reorganised since.
+    fn past_of(&self, block: &Advance) -> Vec<Position> {
+        let chain = self.chain();
+        let past = chain.blocks.iter().map(|block| block.position);
+        let past: Vec<_> = past
+            .take_while(|position| position.number < block.position.number)
+            .collect();
+        if past.last().is_some_and(|parent| parent.hash == block.parent_hash) {
+            past
+        } else {
+            Vec::new()
+        }
+    }
+
     fn take(&self, log: &EventLog, step: &Step) {
         let depth = match log.topic().finality {
             Finality::Confirmations(count) => count.get(),
             Finality::Latest | Finality::Safe | Finality::Finalized => 0,
         };
         match step {
-            Step::Advance(block) if depth == 0 => log.append(block.clone()),
+            Step::Advance(block) if depth == 0 => {
+                if log.head().is_none() {
+                    log.seed(&self.past_of(block));
+                }
+                log.append(block.clone());
+            }
             Step::Advance(block) => {
                 let settled = block.position.number.checked_sub(depth);
                 let chain = self.chain();

@@ -10,6 +10,7 @@
 mod refusals;
 mod reports;
 mod running;
+#[cfg(feature = "store")]
 mod state;
 
 use std::path::{Path, PathBuf};

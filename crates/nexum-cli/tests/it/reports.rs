@@ -59,20 +59,16 @@ fn inspect_shows_what_is_in_a_component() {
 #[test]
 fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
-    let built = [
+    let all = [
         ("chain", cfg!(feature = "chain")),
         ("store", cfg!(feature = "store")),
         ("store-sled", cfg!(feature = "store-sled")),
     ];
-    let built: Vec<_> = built
-        .iter()
-        .filter(|(_, built)| *built)
-        .map(|(name, _)| *name)
-        .collect();
-    let features = if built.is_empty() {
+    let features: Vec<_> = all.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+    let features = if features.is_empty() {
         "none".to_owned()
     } else {
-        built.join(", ")
+        features.join(", ")
     };
     assert_eq!(
         ran.stdout,

@@ -1,76 +1,136 @@
-//! The state directory as an operator meets it.
+//! `nexum state`.
 
-use nexum_testing::{Anvil, guests};
+use std::path::PathBuf;
+
+use nexum_host_store::StoreConfig;
 
 use crate::Dir;
 
-/// A configuration with a module that ends the run by itself, and with these further lines.
-fn config(anvil: &Anvil, module: &str, more: &str) -> String {
-    let path = guests::component(module).display().to_string();
-    let rpc_url = anvil.http_url();
-    format!("{more}\n[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {path:?}\n")
-}
+/// What `nexum state export` wrote of a module that keeps two keys.
+const EXPORT: &str = r#"{"begin":{"format":1,"module":"my-module","keys":2,"bytes":18,"undo_records":0}}
+{"state":{"key":"a","value":"0x01ff"}}
+{"state":{"key":"text","value":"0x7b2261223a20225c6e227d"}}
+{"header":{"chain_id":1,"number":7,"hash":"0x0707070707070707070707070707070707070707070707070707070707070707","parent":null}}
+{"progress":{"row":"0x010100000107070707070707070707070707070707070707070707070707070707070707070701021200"}}
+{"end":{"rows":4}}
+"#;
 
-#[cfg(feature = "store")]
-#[test]
-fn a_second_run_is_told_which_process_has_the_state() {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-
+/// A directory with a state that has the module.
+fn imported() -> (Dir, PathBuf) {
     let dir = Dir::new();
-    let anvil = Anvil::start();
-    dir.write("engine.toml", config(&anvil, "block-logger", ""));
-    let mut command = dir.command(&["run"]);
-    let mut first = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut log = BufReader::new(first.stderr.take().expect("a log")).lines();
-    let opened = log.find(|line| line.as_ref().is_ok_and(|line| line.contains("the state is open")));
-    assert!(opened.is_some());
-    std::thread::spawn(move || log.for_each(drop));
-    let second = dir.nexum(&["run"]);
-    let expected = format!("the state in ./data is in use by process {} (nexum run)", first.id());
-    assert_eq!(second.code, Some(2), "{}", second.stderr);
-    assert!(second.stderr.contains(&expected), "{}", second.stderr);
-    // To look at modules, the state is not needed.
-    assert_eq!(dir.nexum(&["check"]).code, Some(0));
-    let terminated = Command::new("kill").args(["-TERM", &first.id().to_string()]).status();
-    assert!(terminated.expect("kill").success());
-    assert_eq!(first.wait().expect("an end").code(), Some(0));
-}
-
-#[cfg(feature = "store-sled")]
-#[test]
-fn a_state_of_another_back_end_is_refused_with_the_remedy() {
-    let dir = Dir::new();
-    let anvil = Anvil::start();
-    dir.write("engine.toml", config(&anvil, "bad-init", ""));
-    assert_eq!(dir.nexum(&["run"]).code, Some(1));
-    dir.write("engine.toml", config(&anvil, "bad-init", "[store]\nbackend = \"sled\""));
-    let refused = dir.nexum(&["run"]);
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    for part in ["kept by redb, and sled was asked for", "nexum state export"] {
-        assert!(refused.stderr.contains(part), "{}", refused.stderr);
-    }
-}
-
-#[test]
-fn a_store_table_is_checked_by_what_reads_it() {
-    let dir = Dir::new();
-    let anvil = Anvil::start();
-    dir.write("engine.toml", config(&anvil, "bad-init", "[store]\ncash_bytes = 1"));
-    let refused = dir.nexum(&["check"]);
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-    let parts = if cfg!(feature = "store") {
-        ["store.cash_bytes: unknown key", "cache_bytes"]
-    } else {
-        ["this build lacks the capability `store`", "--features store"]
-    };
-    assert!(
-        parts.iter().all(|part| refused.stderr.contains(part)),
-        "{}",
-        refused.stderr
+    dir.write("engine.toml", "");
+    let file = dir.write("my-module.jsonl", EXPORT);
+    let ran = dir.nexum(&["state", "import", "my-module.jsonl"]);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "my-module: 4 rows imported\n")
     );
+    (dir, file)
+}
+
+#[test]
+fn what_modules_keep_is_shown() {
+    let (dir, _) = imported();
+    let shown: Vec<String> = [
+        &["state", "list"][..],
+        &["state", "list", "--format", "json"],
+        &["state", "get", "my-module", "a"],
+        &["state", "get", "my-module", "text", "--utf8"],
+        &["state", "get", "my-module", "text", "--json"],
+        &["state", "scan", "my-module"],
+        &["state", "scan", "my-module", "--prefix", "t"],
+        &["state", "verify"],
+        &["state", "compact"],
+    ]
+    .into_iter()
+    .map(|args| {
+        let ran = dir.nexum(args);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{args:?}");
+        format!("$ nexum {}\n{}", args.join(" "), ran.stdout)
+    })
+    .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    let (dir, _) = imported();
+    let refused: Vec<String> = [
+        &["state", "get", "nobody", "a"][..],
+        &["state", "get", "my-module", "b"],
+        &["state", "get", "my-module", "a", "--utf8"],
+        &["state", "get", "my-module", "a", "--json"],
+        &["state", "scan", "nobody"],
+        &["state", "export", "nobody"],
+        &["state", "export", "my-module", "my-module.jsonl"],
+        &["state", "import", "missing.jsonl"],
+        &["state", "import", "engine.toml"],
+        &["state", "import", "my-module.jsonl"],
+        &["state", "purge", "nobody", "--yes"],
+        &["state", "purge", "my-module"],
+        &["state", "get", "../x", "a"],
+    ]
+    .into_iter()
+    .map(|args| {
+        let ran = dir.nexum(args);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(2), ""),
+            "{args:?}: {}",
+            ran.stderr
+        );
+        format!("$ nexum {}\n{}", args.join(" "), ran.stderr)
+    })
+    .collect();
+    insta::assert_snapshot!(refused.join("\n"));
+}
+
+#[test]
+fn an_export_is_what_was_imported() {
+    let (dir, _) = imported();
+    let ran = dir.nexum(&["state", "export", "my-module"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), EXPORT));
+    let ran = dir.nexum(&["state", "export", "my-module", "copy.jsonl"]);
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("copy.jsonl")).expect("a copy"),
+        EXPORT
+    );
+}
+
+#[test]
+fn a_purged_module_can_be_imported_again() {
+    let (dir, _) = imported();
+    let ran = dir.nexum(&["state", "purge", "my-module", "--yes"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "my-module: removed\n"));
+    assert_eq!(dir.nexum(&["state", "list", "--format", "json"]).stdout, "[]\n");
+    assert_eq!(dir.nexum(&["state", "import", "my-module.jsonl"]).code, Some(0));
+}
+
+#[test]
+fn a_backup_is_a_state_again() {
+    let (dir, _) = imported();
+    let ran = dir.nexum(&["state", "backup", "backup.redb"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let other = Dir::new();
+    other.write("engine.toml", "");
+    std::fs::create_dir(other.path().join("data")).expect("a directory");
+    std::fs::copy(dir.path().join("backup.redb"), other.path().join("data/state.redb")).expect("a copy");
+    assert_eq!(other.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
+    assert_eq!(dir.nexum(&["state", "backup", "backup.redb"]).code, Some(2));
+}
+
+#[test]
+fn whoever_holds_the_state_is_named() {
+    let (dir, _) = imported();
+    let held = StoreConfig::default()
+        .open(&dir.path().join("data"), "a test")
+        .expect("the state");
+    let ran = dir.nexum(&["state", "list"]);
+    assert_eq!(ran.code, Some(2));
+    for part in ["a test", &std::process::id().to_string()] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    }
+    drop(held);
+    assert_eq!(dir.nexum(&["state", "list"]).code, Some(0));
 }

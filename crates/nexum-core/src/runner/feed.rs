@@ -14,7 +14,8 @@ use crate::event::{Advance, EventKind, Finality, Log, Position, Topic};
 use crate::filter::{LogFilter, SubscriberId};
 use crate::log::{Entry, EventLog, Read, Resume, Routed};
 use crate::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use crate::state::{Cursor, Progress};
+use crate::state::{self, Cursor, Progress};
+use crate::store::{StateStore, StoreError};
 
 /// Blocks that a module has still to handle, by module and chain.
 const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
@@ -42,6 +43,7 @@ pub(crate) struct Feed {
     ahead: Ahead,
     /// The last blocks that were replayed: the log has not seen them.
     trail: VecDeque<Position>,
+    store: Arc<dyn StateStore>,
     catching_up: Option<CatchingUp>,
     behind: Gauge,
 }
@@ -69,6 +71,8 @@ pub(super) enum Next {
     Diverged { known: Position, canonical: Position },
     /// The source cannot replay now.
     Failed(SourceError),
+    /// The store cannot say which blocks came before the cursor's.
+    Unknown(StoreError),
     /// The source has given up.
     Closed(Arc<str>),
 }
@@ -84,15 +88,14 @@ pub(super) struct Delivery {
 }
 
 impl Feed {
-    /// A feed that begins after the cursor, or with what comes next where there is none. `known` are the blocks before the
-    /// cursor's as they were when it was there, oldest first. The module that `status` is of is woken when there is more
-    /// to read.
+    /// A feed that begins after the cursor, or with what comes next where there is none. `store` knows blocks from before the
+    /// process. The module that `status` is of is woken when there is more to read.
     pub(crate) fn new(
         logs: &ChainLogs,
         source: Arc<dyn EventSource>,
         interest: Interest,
         cursor: Option<Cursor>,
-        known: Vec<Position>,
+        store: Arc<dyn StateStore>,
         status: &ModuleStatus,
     ) -> Option<Self> {
         let log = logs.get(interest.topic().finality)?.clone();
@@ -118,7 +121,8 @@ impl Feed {
             place: Place::AfterCursor,
             replayed: VecDeque::new(),
             ahead: Ahead::default(),
-            trail: known.into(),
+            trail: VecDeque::new(),
+            store,
             catching_up: None,
             behind,
         })
@@ -332,10 +336,27 @@ impl Feed {
                 }
             }
         }
-        Next::Diverged {
-            known: last.position,
-            canonical,
+        match self.find_back_in_store(last.position).await {
+            Ok(Some(known)) => Next::Revert(known),
+            Ok(None) => Next::Diverged {
+                known: last.position,
+                canonical,
+            },
+            Err(failed) => failed,
         }
+    }
+
+    /// The newest block before this one, on its own chain, that is still on the chain: as far as the store knows.
+    async fn find_back_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
+        let (store, chain_id) = (self.store.clone(), self.topic().chain_id);
+        let read = tokio::task::spawn_blocking(move || state::ancestors(&*store.view()?, chain_id, last));
+        let known = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)));
+        for known in known.map_err(Next::Unknown)?.into_iter().rev() {
+            if self.is_canonical(known).await.map_err(Next::Failed)? {
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -30,7 +30,7 @@ struct Held {
     batch: Batch,
     events: usize,
     /// What they wrote, for the events after them.
-    pending: Arc<Pending>,
+    pending: Option<Arc<Pending>>,
 }
 
 impl Ledger {
@@ -95,7 +95,7 @@ impl Ledger {
             };
         }
         if hold {
-            let pending = Arc::make_mut(&mut self.held.pending);
+            let pending = Arc::make_mut(self.held.pending.get_or_insert_default());
             pending.extend(
                 changes
                     .keys

@@ -1,7 +1,7 @@
 //! The blocks that a chain's log has seen lately, kept so that a module finds back to the chain when it was reorganised while
 //! nobody looked.
 //!
-//! A header is stored under its number and hash with its parent's hash, so that both sides of a fork are there: a module may
+//! A header is stored under its number and hash with its parent's hash, or nothing where that is not known, so that both sides of a fork are there: a module may
 //! have been on the one that was lost.
 
 use std::collections::{HashSet, VecDeque};
@@ -15,9 +15,6 @@ use crate::store::{StoreError, View};
 
 /// How many headers of a chain are kept: twice what a reorganisation may take back at most.
 const HEADERS_MAX: usize = 2_048;
-
-/// The hash in the place of a parent that is not known.
-const UNKNOWN: BlockHash = [0; 32];
 
 /// Has a chain's headers stored, with the next transaction that there is.
 #[derive(Debug)]
@@ -52,22 +49,22 @@ impl Headers {
 
     /// Takes note of blocks of which each is the child of the one before.
     pub(crate) fn seed(&self, known: &[Position]) {
-        let parents = std::iter::once(UNKNOWN).chain(known.iter().map(|position| position.hash));
+        let parents = std::iter::once(None).chain(known.iter().map(|position| Some(position.hash)));
         known
             .iter()
             .zip(parents)
             .for_each(|(position, parent)| self.append(*position, parent));
     }
 
-    /// Takes note of a block.
-    pub(crate) fn append(&self, position: Position, parent: BlockHash) {
+    /// Takes note of a block, and of its parent if that is known.
+    pub(crate) fn append(&self, position: Position, parent: Option<BlockHash>) {
         let key = rows::header(self.chain_id, position);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if !kept.known.insert(key.clone()) {
             return;
         }
         kept.order.push_back(key.clone());
-        self.rows.put(key, Some(parent.to_vec()));
+        self.rows.put(key, Some(parent.map_or(Vec::new(), Vec::from)));
         while kept.order.len() > HEADERS_MAX {
             if let Some(oldest) = kept.order.pop_front() {
                 kept.known.remove(&oldest);
@@ -85,10 +82,10 @@ pub(crate) fn ancestors(view: &dyn View, chain_id: ChainId, last: Position) -> R
         && let Some(number) = at.number.checked_sub(1)
         && let Some(parent) = view.get(&rows::header(chain_id, at))?
     {
-        let hash = rows::hash(&parent)?;
-        if hash == UNKNOWN {
+        if parent.is_empty() {
             break;
         }
+        let hash = rows::hash(&parent)?;
         at = Position { number, hash };
         ancestors.push(at);
     }

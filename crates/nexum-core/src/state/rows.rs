@@ -29,6 +29,9 @@ const UNDO: u8 = b'u';
 /// A chain, a block's number and hash -> its parent's hash.
 const HEADER: u8 = b'h';
 
+/// A number whose rows are of nobody: of a module that is being imported or removed -> nothing.
+const NOBODY: u8 = b'n';
+
 pub(crate) fn format() -> Vec<u8> {
     vec![FORMAT]
 }
@@ -45,11 +48,6 @@ pub(crate) fn progress(id: ModuleId) -> Vec<u8> {
     key(PROGRESS, &[&id.0.to_be_bytes()])
 }
 
-/// The prefix of a module's keys and values.
-pub(crate) fn states(id: ModuleId) -> Vec<u8> {
-    key(STATE, &[&id.0.to_be_bytes()])
-}
-
 pub(crate) fn state(id: ModuleId, guest_key: &[u8]) -> Vec<u8> {
     key(STATE, &[&id.0.to_be_bytes(), guest_key])
 }
@@ -57,6 +55,11 @@ pub(crate) fn state(id: ModuleId, guest_key: &[u8]) -> Vec<u8> {
 /// The module's own key, of a row's key.
 pub(crate) fn guest_key(row: &[u8]) -> &[u8] {
     row.get(1 + size_of::<u32>()..).unwrap_or_default()
+}
+
+/// The prefix of a module's keys and values.
+pub(crate) fn states(id: ModuleId) -> Vec<u8> {
+    state(id, &[])
 }
 
 /// The prefix of a module's undo records.
@@ -84,6 +87,60 @@ pub(crate) fn header(chain_id: ChainId, position: Position) -> Vec<u8> {
         HEADER,
         &[&chain_id.to_be_bytes(), &position.number.to_be_bytes(), &position.hash],
     )
+}
+
+/// The chain and the block in a header's key.
+pub(crate) fn block_of(row: &[u8]) -> Result<(ChainId, Position), StoreError> {
+    let numbers = row.get(1..).unwrap_or_default();
+    let (chain_id, rest) = numbers.split_at_checked(size_of::<u64>()).unwrap_or_default();
+    let (number, hash) = rest.split_at_checked(size_of::<u64>()).unwrap_or_default();
+    let position = Position {
+        number: u64::from_be_bytes(array(number)?),
+        hash: array(hash)?,
+    };
+    Ok((u64::from_be_bytes(array(chain_id)?), position))
+}
+
+/// The prefix of the numbers that are nobody's.
+pub(crate) fn nobodies() -> Vec<u8> {
+    vec![NOBODY]
+}
+
+pub(crate) fn nobody(id: ModuleId) -> Vec<u8> {
+    key(NOBODY, &[&id.0.to_be_bytes()])
+}
+
+/// The number in the key of a row of [`nobodies`], and of every row that a module has.
+pub(crate) fn id_of(row: &[u8]) -> Result<ModuleId, StoreError> {
+    let bytes = row.get(1..1 + size_of::<u32>()).unwrap_or_default();
+    number(bytes).map(ModuleId)
+}
+
+/// What kind of row this is the key of.
+pub(crate) fn kind_of(row: &[u8]) -> Kind {
+    match row.first() {
+        Some(&FORMAT) => Kind::Format,
+        Some(&MODULE) => Kind::Module,
+        Some(&PROGRESS) => Kind::Progress,
+        Some(&STATE) => Kind::State,
+        Some(&UNDO) => Kind::Undo,
+        Some(&HEADER) => Kind::Header,
+        Some(&NOBODY) => Kind::Nobody,
+        _ => Kind::Unknown,
+    }
+}
+
+/// The kinds of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Format,
+    Module,
+    Progress,
+    State,
+    Undo,
+    Header,
+    Nobody,
+    Unknown,
 }
 
 pub(crate) fn hash(value: &[u8]) -> Result<BlockHash, StoreError> {

@@ -6,7 +6,7 @@ use nexum_core::event::{Position, Topic};
 use nexum_core::names::ModuleName;
 use nexum_core::runner::Stage;
 use nexum_core::state::admin;
-use nexum_core::store::MemoryStore;
+use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::LocalStore;
 use nexum_testing::TEST_CHAIN_ID;
 
@@ -14,8 +14,9 @@ use crate::support::{Setup, SilentChain};
 
 fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
     let name: ModuleName = module.parse().expect("a name");
-    admin::cursors(store, &name)
-        .expect("cursors")
+    admin::summary(&*store.view().expect("a view"), &name)
+        .expect("a summary")?
+        .cursors
         .get(Topic::latest(TEST_CHAIN_ID))?
         .last
         .map(|last| last.position)

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use nexum_core::event::Log;
 use nexum_core::runner::Stage;
 use nexum_host_store::LocalStore;
-use nexum_testing::journal;
+use nexum_testing::{TEST_CHAIN_ID, journal, kept};
 use tracing::Level;
 
+use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Setup, SilentChain, with_the_contract};
 
 /// Runs a test for each fixture, and keeps the list of those that have one.
@@ -29,9 +31,12 @@ fixtures! {
     "all-imports" => all_imports_answer_or_say_unsupported,
     "bad-init" => bad_init_is_dead_before_its_first_event,
     "calls" => calls_reach_the_host_each_time,
+    "counter" => counter_counts_blocks,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
     "journal" => journal_keeps_what_it_was_told,
+    "keeper" => keeper_sees_what_it_wrote,
     "log-bomb" => log_bomb_is_cut_and_counted,
+    "log-sum" => log_sum_adds_up_logs,
     "memory-bomb" => memory_bomb_trips_the_memory_limit,
     "memory-bomb-many" => memory_bomb_many_trips_the_limit_of_the_sum,
     "noop" => noop_handles_every_block,
@@ -68,6 +73,46 @@ async fn journal_keeps_what_it_was_told() {
     block 0 0000000000000000000000000000000000000000000000000000000000000000
     block 1 0000000000000001000000000000000000000000000000000000000000000000
     ");
+}
+
+async fn counter_counts_blocks() {
+    let mut setup = Setup::new().module("counter");
+    setup.capabilities = setup.capabilities.with(LocalStore);
+    let store = setup.store.clone();
+    let run = setup.start().await;
+    run.chain.mine(3);
+    run.handled("counter", 3).await;
+    let value = |key: &str| kept(&*store, "counter", key);
+    assert_eq!(value("count"), Some(3_u64.to_le_bytes().to_vec()));
+    assert_eq!(value("block-3"), Some(b"2".to_vec()));
+}
+
+async fn log_sum_adds_up_logs() {
+    let mut setup = Setup::new().module("log-sum");
+    setup.capabilities = setup.capabilities.with(LocalStore);
+    let store = setup.store.clone();
+    let run = setup.start().await;
+    run.chain.mine_with(vec![log(1, 5), log(2, 7)]);
+    run.chain.mine_with(vec![log(3, 30)]);
+    run.handled("log-sum", 2).await;
+    let value = |key: &str| kept(&*store, "log-sum", key);
+    assert_eq!(
+        (value("count"), value("sum")),
+        (Some(3_u64.to_le_bytes().to_vec()), Some(42_u64.to_le_bytes().to_vec()))
+    );
+}
+
+/// A log of the contract that `log-sum` follows, with a number as its data.
+fn log(index: u32, number: u64) -> Log {
+    Log {
+        chain_id: TEST_CHAIN_ID,
+        address: vec![0xaa; 20],
+        topics: Vec::new(),
+        data: [[0; 24].as_slice(), &number.to_be_bytes()].concat(),
+        block_number: 0,
+        transaction_hash: vec![0; 32],
+        log_index: index,
+    }
 }
 
 async fn recorder_gets_what_happened() {

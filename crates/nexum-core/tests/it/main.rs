@@ -7,14 +7,17 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod commits;
 mod config;
 mod contract;
 mod document;
 mod engine;
 mod events;
 mod fixtures;
+mod histories;
 mod loading;
 mod manifest;
 mod names;
+mod state;
 mod subscriptions;
 mod support;

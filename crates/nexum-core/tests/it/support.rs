@@ -14,6 +14,7 @@ use nexum_core::document::Environment;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::loader::{Candidate, LoadError, Loader, Module};
 use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::source::EventSource;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::{Report, Supervisor};
 use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, guests};
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) pooling: Pooling,
     /// `engine.toml`, where it is not all defaults.
     pub(crate) config: String,
+    /// A second chain beside that of [`TEST_CHAIN_ID`].
+    pub(crate) other_chain: Option<ScriptedSource>,
     modules: Vec<(String, String)>,
 }
 
@@ -49,6 +52,7 @@ impl Setup {
             store: Arc::new(MemoryStore::new()),
             pooling: Pooling::default(),
             config: String::new(),
+            other_chain: None,
             modules: Vec::new(),
         }
     }
@@ -89,7 +93,10 @@ impl Setup {
     }
 
     pub(crate) fn loader(&self, config: &Config) -> Loader {
-        Loader::new(self.capabilities.clone(), config.limits, [TEST_CHAIN_ID], self.seams())
+        let chains = [TEST_CHAIN_ID]
+            .into_iter()
+            .chain(self.other_chain.iter().map(EventSource::chain_id));
+        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams())
     }
 
     /// Inspects and compiles the modules.
@@ -129,10 +136,14 @@ impl Setup {
         run
     }
 
-    async fn start_at_head(self, source: ScriptedSource) -> Run {
+    /// Starts the modules on a chain as it is.
+    pub(crate) async fn start_at_head(self, source: ScriptedSource) -> Run {
         let (records, capture) = Records::capture();
         let modules = self.load().await.unwrap_or_else(|errors| panic!("{errors:#?}"));
         let mut supervisor = Supervisor::new(self.store.clone()).source(Arc::new(source.clone()));
+        if let Some(other) = &self.other_chain {
+            supervisor = supervisor.source(Arc::new(other.clone()));
+        }
         let statuses = modules.into_iter().map(|module| supervisor.module(module));
         let statuses = statuses.map(|status| (status.name().to_string(), status)).collect();
         let stop = CancellationToken::new();

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long a journal may take to be what it should: far longer than a slow machine needs.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Journals that can be started again and again; they are compiled once.
 pub(crate) struct Journals {

@@ -19,3 +19,4 @@ mod history;
 mod killed;
 mod model;
 mod support;
+mod transfer;

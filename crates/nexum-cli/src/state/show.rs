@@ -1,0 +1,147 @@
+//! What is in a store, for people and programs.
+
+use std::ops::ControlFlow;
+
+use nexum_core::names::ModuleName;
+use nexum_core::state::Cursors;
+use nexum_core::state::admin::{self, Summary};
+use nexum_core::store::StateStore;
+use serde_json::json;
+
+use super::no_module;
+use crate::STOPPED;
+use crate::args::{Form, Format};
+use crate::report::{Refusal, list as comma_list, table};
+
+/// How many bytes of a value a list shows.
+const PREVIEW_BYTES: usize = 32;
+
+pub(super) fn list(store: &dyn StateStore, format: Format) -> Result<u8, Refusal> {
+    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    let summaries = admin::list(&*view).map_err(|error| Refusal::of(&error))?;
+    match format {
+        Format::Json => println!("{:#}", json!(summaries.iter().map(json_of).collect::<Vec<_>>())),
+        Format::Text => {
+            let mut rows = table(&["MODULE", "KEYS", "BYTES", "UNDO", "CURSORS"]);
+            for Summary {
+                name,
+                usage,
+                cursors,
+                undo_records,
+            } in &summaries
+            {
+                let counts = [usage.keys, usage.bytes, *undo_records].map(|count| count.to_string());
+                let [keys, bytes, undo] = counts;
+                rows.add_row([name.to_string(), keys, bytes, undo, places(cursors)]);
+            }
+            println!("{rows}");
+        }
+    }
+    Ok(STOPPED)
+}
+
+/// `CHAIN: BLOCK (HASH)` for each topic.
+fn places(cursors: &Cursors) -> String {
+    comma_list(cursors.iter().map(|cursor| {
+        let last = cursor.last.map_or("-".to_owned(), |last| {
+            let hash: String = last
+                .position
+                .hash
+                .iter()
+                .take(4)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("{} (0x{hash}..)", last.position.number)
+        });
+        format!("{}: {last}", cursor.topic)
+    }))
+}
+
+fn json_of(summary: &Summary) -> serde_json::Value {
+    let cursors = summary.cursors.iter().map(|cursor| {
+        json!({
+            "chain_id": cursor.topic.chain_id,
+            "finality": cursor.topic.finality.to_string(),
+            "block": cursor.last.map(|last| last.position.number),
+            "hash": cursor.last.map(|last| hex(&last.position.hash)),
+            "done": cursor.last.map(|last| last.done.to_string()),
+        })
+    });
+    json!({
+        "module": summary.name.as_str(),
+        "keys": summary.usage.keys,
+        "bytes": summary.usage.bytes,
+        "undo_records": summary.undo_records,
+        "cursors": cursors.collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn get(store: &dyn StateStore, module: &ModuleName, key: &str, form: &Form) -> Result<u8, Refusal> {
+    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    if admin::summary(&*view, module)
+        .map_err(|error| Refusal::of(&error))?
+        .is_none()
+    {
+        return Err(no_module(module));
+    }
+    let value = admin::get(&*view, module, key.as_bytes()).map_err(|error| Refusal::of(&error))?;
+    let value = value.ok_or_else(|| Refusal::new(format!("{module} has no key {key:?}")))?;
+    if form.utf8 {
+        let text =
+            String::from_utf8(value).map_err(|_| Refusal::new("the value is no text").with_hint("say `--hex`"))?;
+        println!("{text}");
+    } else if form.json {
+        let json: serde_json::Value = serde_json::from_slice(&value)
+            .map_err(|_| Refusal::new("the value is no JSON").with_hint("say `--hex`"))?;
+        println!("{json:#}");
+    } else {
+        println!("{}", hex(&value));
+    }
+    Ok(STOPPED)
+}
+
+pub(super) fn scan(store: &dyn StateStore, module: &ModuleName, prefix: &str, limit: usize) -> Result<u8, Refusal> {
+    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    if admin::summary(&*view, module)
+        .map_err(|error| Refusal::of(&error))?
+        .is_none()
+    {
+        return Err(no_module(module));
+    }
+    let mut rows = table(&["KEY", "BYTES", "VALUE"]);
+    let (mut shown, mut more) = (0, false);
+    let scanned = admin::scan(&*view, module, prefix.as_bytes(), &mut |key, value| {
+        if shown == limit {
+            more = true;
+            return ControlFlow::Break(());
+        }
+        shown += 1;
+        rows.add_row([printable(key), value.len().to_string(), preview(value)]);
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(|error| Refusal::of(&error))?;
+    println!("{rows}");
+    if more {
+        eprintln!("there are more: `--limit` shows more of them, `--prefix` fewer");
+    }
+    Ok(STOPPED)
+}
+
+fn preview(value: &[u8]) -> String {
+    let start = &value[..value.len().min(PREVIEW_BYTES)];
+    let dots = if start.len() < value.len() { ".." } else { "" };
+    printable(start) + dots
+}
+
+/// As text where it is text that does no harm to a terminal, else in hexadecimal digits.
+fn printable(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => hex(bytes),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{digits}")
+}

@@ -1,0 +1,163 @@
+//! Holds what a store says of itself against what is in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+
+use crate::names::ModuleName;
+use crate::state::module::ProgressRow;
+use crate::state::rows::{self, Kind};
+use crate::state::{ModuleId, Usage, undo};
+use crate::store::{StoreError, View};
+
+/// How many faults are named: who has more has no use for the list.
+pub const FAULTS_MAX: usize = 100;
+
+/// Something in a store that should not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whose rows it is in; none where no module can be named.
+    pub module: Option<ModuleName>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.module {
+            Some(module) => write!(f, "{module}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// Reads every row, and returns what does not fit: counts of keys and bytes, cursors, undo records, rows of nobody. `progress` is
+/// called with the number of rows read, now and then. Needs a frozen view.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub fn verify(view: &dyn View, progress: &mut dyn FnMut(u64)) -> Result<Vec<Fault>, StoreError> {
+    let mut check = Check::default();
+    let mut rows = 0;
+    view.scan((Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+        rows += 1;
+        if rows % 1_024 == 0 {
+            progress(rows);
+        }
+        check.row(key, value);
+        if check.faults.len() < FAULTS_MAX {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    progress(rows);
+    Ok(check.end())
+}
+
+#[derive(Default)]
+struct Check {
+    names: BTreeMap<ModuleId, ModuleName>,
+    claimed: BTreeMap<ModuleId, Usage>,
+    found: BTreeMap<ModuleId, Usage>,
+    nobodies: Vec<ModuleId>,
+    last_undo: Option<(ModuleId, u64)>,
+    faults: Vec<Fault>,
+}
+
+impl Check {
+    /// Rows come in the order of their keys.
+    fn row(&mut self, key: &[u8], value: &[u8]) {
+        let kind = rows::kind_of(key);
+        let checked = match kind {
+            Kind::Format => rows::number(value).map(drop),
+            Kind::Module => rows::name_of(key).and_then(|name| self.name(name, value)),
+            Kind::Progress => self.progress(key, value),
+            Kind::State => self.state(key, value),
+            Kind::Undo => self.undo(key, value),
+            Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
+            Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
+            Kind::Nobody => rows::id_of(key).map(|id| self.nobodies.push(id)),
+            Kind::Unknown => Err(StoreError::Damaged("a row of no kind that is known".to_owned())),
+        };
+        if let Err(error) = checked {
+            let module = matches!(kind, Kind::Progress | Kind::State | Kind::Undo).then(|| rows::id_of(key).ok());
+            self.fault(module.flatten(), error.to_string());
+        }
+    }
+
+    fn name(&mut self, name: ModuleName, value: &[u8]) -> Result<(), StoreError> {
+        let id = ModuleId(rows::number(value)?);
+        if let Some(other) = self.names.insert(id, name) {
+            self.fault(Some(id), format!("has the number of {other}"));
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let row: ProgressRow = rows::decode(value, "a module's cursors")?;
+        self.claimed.insert(rows::id_of(key)?, row.usage);
+        Ok(())
+    }
+
+    fn state(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let usage = self.found.entry(rows::id_of(key)?).or_default();
+        usage.keys += 1;
+        usage.bytes += (rows::guest_key(key).len() + value.len()) as u64;
+        Ok(())
+    }
+
+    fn undo(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let (id, sequence) = (rows::id_of(key)?, rows::sequence_of(key)?);
+        undo::decode(value)?;
+        if let Some((last_id, last)) = self.last_undo.replace((id, sequence))
+            && last_id == id
+            && last + 1 != sequence
+        {
+            self.fault(Some(id), format!("its undo records jump from {last} to {sequence}"));
+        }
+        self.found.entry(id).or_default();
+        Ok(())
+    }
+
+    fn end(mut self) -> Vec<Fault> {
+        let found = std::mem::take(&mut self.found);
+        for (id, usage) in &found {
+            if self.nobodies.contains(id) {
+                continue;
+            }
+            if !self.names.contains_key(id) {
+                self.fault(
+                    None,
+                    format!("{} keys of a module without a name, number {}", usage.keys, id.0),
+                );
+                continue;
+            }
+            let claimed = self.claimed.get(id).copied().unwrap_or_default();
+            self.compare(*id, *usage, claimed);
+        }
+        let claimed = std::mem::take(&mut self.claimed);
+        for (id, usage) in claimed {
+            if !found.contains_key(&id) && !self.nobodies.contains(&id) {
+                self.compare(id, Usage::default(), usage);
+            }
+        }
+        self.faults
+    }
+
+    fn compare(&mut self, id: ModuleId, found: Usage, claimed: Usage) {
+        if found != claimed {
+            let what = format!(
+                "it is said to keep {} keys and {} bytes, and keeps {} and {}",
+                claimed.keys, claimed.bytes, found.keys, found.bytes
+            );
+            self.fault(Some(id), what);
+        }
+    }
+
+    fn fault(&mut self, id: Option<ModuleId>, what: String) {
+        let module = id.and_then(|id| self.names.get(&id).cloned());
+        self.faults.push(Fault { module, what });
+    }
+}

@@ -1,0 +1,216 @@
+//! Random histories of two chains, with crashes and a failing store: at the end a module's state has to be what the chains
+//! that remained would have left.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_core::event::ChainId;
+use nexum_core::store::MemoryStore;
+use nexum_host_store::LocalStore;
+use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID, journal};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::support::{Run, Setup};
+
+const OTHER_CHAIN_ID: ChainId = 100;
+
+/// From here on the other chain's forks are counted, so that a journal's entry says which chain it is of.
+const OTHER_FORKS: u8 = 50;
+
+/// How many histories are tried, each of up to thirty steps.
+const HISTORIES: u32 = 48;
+
+/// How many milliseconds a history may take to settle: far longer than a slow machine needs.
+const TURNS_MAX: usize = 4_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Mine {
+        other: bool,
+        blocks: usize,
+    },
+    /// Takes some blocks back, and mines one more than that.
+    Reorg {
+        other: bool,
+        depth: usize,
+    },
+    /// Waits until everything is handled.
+    Settle,
+    /// Ends the host, in order or in the middle of whatever it does.
+    Restart {
+        crash: bool,
+        missed: usize,
+        reorg: usize,
+    },
+    /// The store's writes fail for a moment.
+    Fail,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (any::<bool>(), 1..4_usize).prop_map(|(other, blocks)| Step::Mine { other, blocks }),
+        3 => (any::<bool>(), 1..6_usize).prop_map(|(other, depth)| Step::Reorg { other, depth }),
+        2 => Just(Step::Settle),
+        2 => (any::<bool>(), 0..8_usize, 0..5_usize).prop_map(|(crash, missed, reorg)| Step::Restart { crash, missed, reorg }),
+        1 => Just(Step::Fail),
+    ]
+}
+
+struct World {
+    store: FaultyStore,
+    manifests: TempDir,
+    chains: [ScriptedSource; 2],
+    run: Option<Run>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let chains = [
+            ScriptedSource::new(TEST_CHAIN_ID),
+            ScriptedSource::of_fork(OTHER_CHAIN_ID, OTHER_FORKS),
+        ];
+        let manifests = TempDir::new().expect("a directory");
+        let tables = [vec![TEST_CHAIN_ID], vec![TEST_CHAIN_ID, OTHER_CHAIN_ID]].map(|chains| {
+            let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\nfrom_block = 0\n");
+            chains.iter().map(table).collect::<String>()
+        });
+        for (name, tables) in ["one", "both"].iter().zip(tables) {
+            let path = manifests.path().join(format!("{name}.toml"));
+            std::fs::write(path, format!("[capabilities]\nrequired = [\"store\"]\n{tables}")).expect("a manifest");
+        }
+        let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+        let mut world = Self {
+            store,
+            manifests,
+            chains,
+            run: None,
+        };
+        world.start().await;
+        // The first blocks, from which the logs begin and below which nothing is ever taken back.
+        world.chains.iter().for_each(|chain| chain.mine(2));
+        world.settle().await;
+        world
+    }
+
+    async fn start(&mut self) {
+        let mut setup = Setup::new();
+        setup.capabilities = setup.capabilities.with(LocalStore);
+        setup.store = Arc::new(self.store.clone());
+        setup.other_chain = Some(self.chains[1].clone());
+        for name in ["one", "both"] {
+            let manifest: PathBuf = self.manifests.path().join(format!("{name}.toml"));
+            let keys = format!("name = \"{name}\"\nmanifest = {:?}", manifest.display().to_string());
+            setup = setup.module_with("journal", &keys);
+        }
+        self.run = Some(setup.start_at_head(self.chains[0].clone()).await);
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Mine { other, blocks } => self.chains[usize::from(other)].mine(blocks),
+            Step::Reorg { other, depth } => reorg(&self.chains[usize::from(other)], depth),
+            Step::Settle => self.settle().await,
+            Step::Restart {
+                crash,
+                missed,
+                reorg: depth,
+            } => {
+                if let Some(run) = self.run.take() {
+                    if crash {
+                        drop(run);
+                    } else {
+                        assert!(!run.stop().await.failed());
+                    }
+                }
+                for chain in &self.chains {
+                    reorg(chain, depth);
+                    chain.mine(missed);
+                }
+                self.chains = [self.chains[0].at_head(), self.chains[1].at_head()];
+                self.start().await;
+                self.chains.iter().for_each(|chain| chain.mine(1));
+            }
+            Step::Fail => {
+                self.store.fail_writes(true);
+                self.chains.iter().for_each(|chain| chain.mine(1));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                self.store.fail_writes(false);
+            }
+        }
+    }
+
+    /// Waits until each module's journal is what the chains are now.
+    async fn settle(&self) {
+        let [first, other] = [0, 1].map(|index: usize| entries(&self.chains[index]));
+        let run = self.run.as_ref().expect("a host");
+        let journals = || {
+            let both = journal(&self.store, "both");
+            let (of_other, of_first): (Vec<_>, Vec<_>) = both.into_iter().partition(|entry| is_of_other(entry));
+            [journal(&self.store, "one"), of_first, of_other]
+        };
+        let expected = [first.clone(), first, other];
+        let mut turns = tokio::time::interval(Duration::from_millis(1));
+        for _ in 0..TURNS_MAX {
+            if journals() == expected {
+                return;
+            }
+            turns.tick().await;
+        }
+        let [is, should] = [journals(), expected].map(|journals| journals.map(|journal| brief(&journal)));
+        panic!("{is:#?} is not {should:#?}; the log: {:#?}", run.records.all());
+    }
+}
+
+/// Takes so many blocks back as there are above the first two, and mines one more.
+fn reorg(chain: &ScriptedSource, depth: usize) {
+    let depth = depth.min(chain.hashes().len() - 2);
+    if depth > 0 {
+        chain.reorg(depth);
+        chain.mine(depth + 1);
+    }
+}
+
+fn entries(chain: &ScriptedSource) -> Vec<String> {
+    let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hashes = chain.hashes();
+    let entry = |(number, hash)| format!("block {number} {}", hex(hash));
+    hashes.iter().enumerate().map(entry).collect()
+}
+
+/// Each block's number and fork.
+fn brief(entries: &[String]) -> String {
+    let block = |entry: &String| {
+        Some(format!(
+            "{}/{}",
+            entry.split(' ').nth(1)?,
+            entry.rsplit(' ').next()?.get(16..18)?
+        ))
+    };
+    entries.iter().filter_map(block).collect::<Vec<_>>().join(" ")
+}
+
+fn is_of_other(entry: &str) -> bool {
+    let fork = entry
+        .rsplit(' ')
+        .next()
+        .and_then(|hash| u8::from_str_radix(hash.get(16..18)?, 16).ok());
+    fork.is_some_and(|fork| fork >= OTHER_FORKS)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: HISTORIES, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_leaves_what_the_chains_that_remain_would(steps in prop::collection::vec(step(), 1..30)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for step in steps {
+                world.take(step).await;
+            }
+            world.settle().await;
+        });
+    }
+}
