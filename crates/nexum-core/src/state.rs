@@ -26,7 +26,7 @@ pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 
 pub(crate) use headers::{Headers, ancestors};
 pub(crate) use module::{Change, Changes, ModuleState, RevertError};
-pub(crate) use undo::Settled;
+pub(crate) use undo::{Settled, passed};
 
 /// The form of what this version writes.
 pub const FORMAT: u32 = 1;
