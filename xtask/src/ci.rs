@@ -10,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     demo, edges, paths, process, test,
     tools::{self, DENY, TYPOS},
-    torture,
 };
 
 /// How many blocks the demo must see handled.
@@ -20,7 +19,7 @@ const DEMO_BLOCKS: u64 = 3;
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 11] = [
     ("fmt", fmt),
     ("edges", edges::check),
     ("typos", typos),
@@ -34,7 +33,6 @@ const STEPS: [Step; 12] = [
     ("doc", doc),
     ("test", test::run),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
-    ("torture", || torture::run(&torture::Options::default())),
 ];
 
 /// Does the steps of these names, or all, until one fails, and tells how long each took.

@@ -23,7 +23,7 @@ impl DirectoryLock {
     ///
     /// # Errors
     ///
-    /// When somebody has it, or the file cannot be written.
+    /// When somebody has it, or the file cannot be opened.
     pub(crate) fn take(directory: &Path, purpose: &str) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::Directory {
             path: directory.to_owned(),
@@ -42,7 +42,8 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        write(&mut file, purpose).map_err(unusable)?;
+        // The lock is what counts. On a full disk nobody can be told who has it.
+        let _ = write(&mut file, purpose);
         Ok(Self { file })
     }
 }
@@ -64,7 +65,7 @@ fn write(file: &mut File, purpose: &str) -> std::io::Result<()> {
     writeln!(file, "{} {purpose}", std::process::id())
 }
 
-/// Who wrote the file. It may not have come to writing it, or a full disk may have kept it from that.
+/// Who wrote the file, if they came to it.
 fn read(file: &mut File) -> Holder {
     let mut text = Vec::new();
     if file.take(HOLDER_BYTES_MAX).read_to_end(&mut text).is_err() {

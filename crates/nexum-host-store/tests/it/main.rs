@@ -7,9 +7,12 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod backup;
 mod child;
+mod config;
 mod conformance;
 mod crash;
+mod directory;
 mod disk;
 mod full;
 mod history;
