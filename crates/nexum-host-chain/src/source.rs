@@ -4,6 +4,7 @@ mod filters;
 mod finality;
 mod follower;
 mod header;
+mod heads;
 mod logs;
 mod ranges;
 mod receipts;

@@ -3,7 +3,7 @@
 use alloy_pubsub::RawSubscription;
 use alloy_rpc_client::WeakClient;
 use serde_json::value::RawValue;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 /// New heads as the endpoint announces them. It is unsubscribed from when this is dropped: alloy does not do that, and the
 /// connection, which outlives whoever follows the chain, would carry one more subscription each time.
@@ -26,6 +26,15 @@ impl Heads {
     /// When heads were announced faster than they were read, of which the oldest are lost, and when the connection has died.
     pub async fn recv(&mut self) -> Result<Box<RawValue>, RecvError> {
         self.subscription.recv().await
+    }
+
+    /// The next head, if it has been announced already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::recv`], and when there is none.
+    pub fn try_recv(&mut self) -> Result<Box<RawValue>, TryRecvError> {
+        self.subscription.try_recv()
     }
 }
 

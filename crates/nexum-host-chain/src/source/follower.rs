@@ -6,19 +6,15 @@ use std::time::Duration;
 use nexum_core::event::{Finality, Position};
 use nexum_core::log::EventLog;
 use nexum_core::source::ChainLogs;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::filters::Filters;
 use super::header::{self, Header};
+use super::heads::{Announced, Heads};
 use super::{ChainSource, FollowError};
 use crate::backoff::Backoff;
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::endpoints::BLOCKS_BEHIND_MAX;
-
-/// How long an endpoint that announces heads may be silent before it is asked: a slot of Ethereum and a quarter, so that it is
-/// hardly ever asked in vain, and a subscription that died in silence costs no more than a block.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// How often a log is brought nearer to one head, when the chain changes meanwhile, before the endpoint is left alone for a
 /// while. Each round ends a reorg, and no chain has that many at once.
@@ -118,20 +114,17 @@ impl<'a> Follower<'a> {
     /// Follows until something fails, or until another endpoint is better.
     async fn session(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         // Subscribed before the head is asked for, so that no block falls between the two.
-        let mut heads = Heads {
-            pushed: endpoint.heads().await?,
-            poll_interval: Duration::from_millis(self.source.config.poll_interval_ms),
-            soon: false,
-        };
-        let mut head = latest(endpoint).await?;
-        heads.soon = self.reach(endpoint, &head).await?;
+        let poll_interval = Duration::from_millis(self.source.config.poll_interval_ms);
+        let mut heads = Heads::new(endpoint.heads().await?, poll_interval);
+        let mut announced = Announced::latest(endpoint).await?;
+        heads.soon = self.reach(endpoint, &announced).await?;
         self.backoff.reset();
         self.reported = false;
         tracing::info!(
             chain = self.source.chain_id,
             endpoint = endpoint.label(),
-            head = head.position.number,
-            pushed = heads.pushed.is_some(),
+            head = announced.head.position.number,
+            pushed = heads.are_pushed(),
             "following the chain"
         );
         let stall = Duration::from_secs(self.source.config.head_stall_seconds);
@@ -144,17 +137,17 @@ impl<'a> Follower<'a> {
                     return Err(FollowError::Stalled(self.source.config.head_stall_seconds));
                 }
             };
-            if next.position != head.position {
+            if next.head.position != announced.head.position {
                 stalls_at = Instant::now() + stall;
             }
-            head = next;
-            heads.soon = self.reach(endpoint, &head).await?;
+            announced = next;
+            heads.soon = self.reach(endpoint, &announced).await?;
         }
     }
 
     /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
-    async fn reach(&mut self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
-        let source = self.source;
+    async fn reach(&mut self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
+        let (source, head) = (self.source, &announced.head);
         source.endpoints.saw_head(endpoint, head.position.number);
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
         if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {
@@ -165,7 +158,7 @@ impl<'a> Follower<'a> {
             );
             return Ok(false);
         }
-        let waiting = self.reach_latest(endpoint, head).await?;
+        let waiting = self.reach_latest(endpoint, announced).await?;
         if let Some(tip) = self.latest.head() {
             source.metrics.head_number.set(tip.number as f64);
         }
@@ -177,11 +170,12 @@ impl<'a> Follower<'a> {
         Ok(waiting)
     }
 
-    async fn reach_latest(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<bool, FollowError> {
+    async fn reach_latest(&self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
+        let head = &announced.head;
         for _ in 0..ROUNDS_MAX {
             let step = match self.latest.head() {
                 None => self.begin(endpoint, head).await?,
-                Some(tip) if head.position.number > tip.number => self.extend(endpoint, head).await?,
+                Some(tip) if head.position.number > tip.number => self.extend(endpoint, announced).await?,
                 Some(_) => self.compare(endpoint, head).await?,
             };
             match step {
@@ -226,31 +220,49 @@ impl<'a> Follower<'a> {
     }
 
     /// Appends the blocks up to a head that is above the log's.
-    async fn extend(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Step, FollowError> {
-        while let Some(tip) = self.latest.head() {
+    async fn extend(&self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<Step, FollowError> {
+        let mut headers = Vec::new();
+        while let Some(tip) = self
+            .latest
+            .head()
+            .filter(|tip| tip.number < announced.head.position.number)
+        {
             let next = tip.number.saturating_add(1);
-            if next >= head.position.number {
-                if head.parent_hash != tip.hash {
-                    return Ok(Step::Forked(tip.number));
-                }
-                self.append(endpoint, vec![head.clone()]).await?;
-                return Ok(Step::Done);
+            // What was read ahead is of no use if not all before it could be appended.
+            if headers
+                .first()
+                .is_none_or(|first: &Header| first.position.number != next)
+            {
+                headers = self.headers(endpoint, next, announced).await?;
             }
-            let headers = header::chain_of(endpoint, next..=head.position.number - 1).await?;
-            match headers.first() {
+            let last = match headers.first() {
                 None => return Ok(Step::Waiting),
                 Some(first) if first.parent_hash != tip.hash => return Ok(Step::Forked(tip.number)),
-                Some(_) => self.append(endpoint, headers).await?,
-            }
+                Some(_) => tip.number.saturating_add(headers.len() as u64),
+            };
+            let ahead = self.headers(endpoint, last.saturating_add(1), announced);
+            let (appended, ahead) = tokio::join!(self.append(endpoint, headers), ahead);
+            appended?;
+            headers = ahead?;
         }
         Ok(Step::Done)
     }
 
-    /// Appends blocks to the log of the head, once their logs are known.
+    /// Headers from this number on, each the child of the one before: those that were announced, or, below them, as many as the
+    /// endpoint gives at once.
+    async fn headers(&self, endpoint: &Endpoint, from: u64, announced: &Announced) -> Result<Vec<Header>, FollowError> {
+        match announced.first().checked_sub(from) {
+            None | Some(0) => Ok(announced.from(from)),
+            Some(_) => header::chain_of(endpoint, from..=announced.first() - 1).await,
+        }
+    }
+
+    /// Appends blocks to the log of the head, each as soon as its logs are known.
     async fn append(&self, endpoint: &Arc<Endpoint>, headers: Vec<Header>) -> Result<(), FollowError> {
-        let blocks = self.source.with_logs(endpoint, headers, &self.filters).await?;
-        blocks.into_iter().for_each(|block| self.latest.append(block));
-        Ok(())
+        let append = |block| self.latest.append(block);
+        self.source
+            .each_with_logs(endpoint, headers, &self.filters, append)
+            .await
     }
 
     /// Looks at a head that is not above the log's. Most are duplicates, or late.
@@ -264,42 +276,4 @@ impl<'a> Follower<'a> {
         let is_canonical = canonical.is_some_and(|block| block.position == head.position);
         Ok(if is_canonical { Step::Forked(number) } else { Step::Done })
     }
-}
-
-/// Where heads come from.
-struct Heads {
-    pushed: Option<endpoint::Heads>,
-    poll_interval: Duration,
-    /// Whether blocks are missing that should come soon, head or no head.
-    soon: bool,
-}
-
-impl Heads {
-    /// The next head, new or not.
-    async fn next(&mut self, endpoint: &Endpoint) -> Result<Header, FollowError> {
-        /// How soon an endpoint is asked again that has announced a head before it had the blocks below.
-        const SOON: Duration = Duration::from_millis(200);
-        let wait = match (self.soon, &self.pushed) {
-            (true, _) => SOON.min(self.poll_interval),
-            (false, Some(_)) => SILENCE_MAX,
-            (false, None) => self.poll_interval,
-        };
-        let Some(pushed) = &mut self.pushed else {
-            tokio::time::sleep(wait).await;
-            return latest(endpoint).await;
-        };
-        loop {
-            match tokio::time::timeout(wait, pushed.recv()).await {
-                Err(_) => return latest(endpoint).await,
-                Ok(Ok(head)) => return Header::parse(&head)?.ok_or(FollowError::BadHeader),
-                // The heads lost are read by number when the next one comes.
-                Ok(Err(RecvError::Lagged(_))) => {}
-                Ok(Err(RecvError::Closed)) => return Err(FollowError::HeadsEnded),
-            }
-        }
-    }
-}
-
-async fn latest(endpoint: &Endpoint) -> Result<Header, FollowError> {
-    header::tagged(endpoint, "latest").await?.ok_or(FollowError::BadHeader)
 }

@@ -113,20 +113,35 @@ impl ChainSource {
         headers: Vec<Header>,
         filters: &Filters,
     ) -> Result<Vec<Arc<Advance>>, FollowError> {
+        let mut blocks = Vec::with_capacity(headers.len());
+        let push = |block| blocks.push(block);
+        self.each_with_logs(endpoint, headers, filters, push).await?;
+        Ok(blocks)
+    }
+
+    /// As [`Self::with_logs`], and hands over each block, in order, as soon as its logs are there.
+    pub(super) async fn each_with_logs(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        headers: Vec<Header>,
+        filters: &Filters,
+        mut hand_over: impl FnMut(Arc<Advance>),
+    ) -> Result<(), FollowError> {
         let read = headers
             .into_iter()
             .map(|header| self.with_its_logs(endpoint, header, filters));
         let read: Vec<_> = read.collect();
-        let mut blocks = Vec::with_capacity(read.len());
         let mut read = stream::iter(read).buffered(LOG_REQUESTS_MAX);
+        let mut is_first = true;
         while let Some(block) = read.next().await {
             match block {
-                Ok(block) => blocks.push(block),
-                Err(error) if blocks.is_empty() => return Err(error),
+                Ok(block) => hand_over(block),
+                Err(error) if is_first => return Err(error),
                 Err(_) => break,
             }
+            is_first = false;
         }
-        Ok(blocks)
+        Ok(())
     }
 
     async fn with_its_logs(
