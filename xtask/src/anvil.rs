@@ -79,10 +79,12 @@ pub(crate) struct Anvil {
 }
 
 impl Anvil {
-    /// Starts one that mines a block each second, on a free port.
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts one on a free port, with these arguments.
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(ensure()?);
-        command.args(["--port", "0", "--block-time", "1", "--chain-id", &CHAIN_ID.to_string()]);
+        command
+            .args(["--port", "0", "--chain-id", &CHAIN_ID.to_string()])
+            .args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command
             .spawn()

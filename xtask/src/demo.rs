@@ -2,7 +2,6 @@
 
 mod log;
 mod progress;
-mod rpc;
 mod traffic;
 
 use std::{
@@ -52,7 +51,7 @@ pub(crate) fn run(blocks: Option<u64>) -> Result<()> {
         process::run(Command::new("cargo").args(["build", "--package", "nexum-cli"]))
     })?;
     process::step("build the modules", || guests::build(&MODULES.map(String::from)))?;
-    let anvil = process::step("start anvil", Anvil::start)?;
+    let anvil = process::step("start anvil", || Anvil::start(&["--block-time", "1"]))?;
     let traffic = process::step("deploy a token", || Traffic::deploy(&anvil.http_url()))?;
 
     let directory = tempfile::tempdir()?;

@@ -16,6 +16,7 @@ mod bench;
 mod ci;
 mod demo;
 mod test;
+mod torture;
 
 mod anvil;
 mod edges;
@@ -25,6 +26,7 @@ mod tools;
 
 mod paths;
 mod process;
+mod rpc;
 
 use std::process::ExitCode;
 
@@ -62,6 +64,8 @@ enum Task {
         #[arg(long)]
         all: bool,
     },
+    /// Kill nexum again and again on a chain with reorgs, and compare what is left with what should be.
+    Torture(torture::Options),
     /// Make the compiler for guests, if the active one cannot build them.
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Ci { steps } => ci::run(&steps),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
+        Task::Torture(options) => torture::run(&options),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Guests { names } => guests::build(&names),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),

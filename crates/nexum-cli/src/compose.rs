@@ -193,7 +193,7 @@ mod store {
     pub(super) const SECTIONS: &[&str] = &[];
 
     #[derive(Default)]
-    pub(crate) struct State;
+    pub(crate) struct State(());
 
     pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         Ok(())

@@ -1,5 +1,6 @@
 //! `nexum state`.
 
+mod bar;
 mod show;
 
 use std::fs::File;
@@ -14,9 +15,10 @@ use nexum_core::store::StateStore;
 use crate::args::State;
 use crate::compose;
 use crate::modules::configure;
-use crate::progress::Rows;
 use crate::report::{Refusal, Refusals};
 use crate::{FAILED, STOPPED};
+
+use bar::Rows;
 
 /// Does what the command says.
 ///

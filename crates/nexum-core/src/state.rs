@@ -2,7 +2,7 @@
 //! they have seen.
 //!
 //! All of it is rows of one ordered map, so that an event's writes, its undo record and its cursor are one batch. A row's key
-//! begins with its kind, and then with the module's number or the chain's; [`rows`] has them all.
+//! begins with its kind, and then with the module's number or the chain's; `rows` has them all.
 //!
 //! Invariant: two modules never meet. A number is given to one name only, and every row of a module carries it.
 
@@ -26,7 +26,7 @@ pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 
 pub(crate) use headers::{Headers, ancestors};
 pub(crate) use module::{Change, Changes, ModuleState, RevertError};
-pub(crate) use undo::Settled;
+pub(crate) use undo::{Settled, passed};
 
 /// The form of what this version writes.
 pub const FORMAT: u32 = 1;

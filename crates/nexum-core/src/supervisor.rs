@@ -248,7 +248,7 @@ fn feeds(
         let (logs, source) = (logs.get(&topic.chain_id)?, sources.get(&topic.chain_id)?.clone());
         let interest = Interest::of(&module.subscriptions, topic);
         let cursor = state.cursors().get(topic);
-        Feed::new(logs, source, interest, cursor, store.clone(), status)
+        Feed::new(logs, source, interest, cursor, state.id(), store.clone(), status)
     };
     topics.into_iter().filter_map(feed).collect()
 }

@@ -110,6 +110,10 @@ impl fmt::Display for Backend {
 }
 
 /// What a back-end is given to open.
+#[cfg_attr(
+    not(any(feature = "redb", feature = "sled")),
+    expect(dead_code, reason = "a build without a back-end opens none")
+)]
 struct Place {
     /// Its file, or its directory of files.
     path: PathBuf,

@@ -2,7 +2,8 @@
 
 mod emitter;
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -257,9 +258,24 @@ fn spawn(options: &AnvilOptions) -> (Child, u16) {
         let _ = child.kill();
         panic!("`{}` ended without listening: {:?}", binary.display(), child.wait());
     };
-    // It prints every request, and would stand still once the pipe is full. Ends when the child does.
+    silence(port).expect("anvil answers");
+    // What it still prints would make it stand still once the pipe is full. Ends when the child does.
     std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
     (child, port)
+}
+
+/// Has it no longer print every request, which takes as long as answering a small one. Told to be quiet from the start, it
+/// would not print where it listens either.
+fn silence(port: u16) -> io::Result<()> {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"anvil_setLoggingEnabled","params":[false]}"#;
+    let length = body.len();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    write!(
+        stream,
+        "POST / HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
+    io::copy(&mut stream, &mut io::sink())?;
+    Ok(())
 }
 
 fn client() -> reqwest::Client {

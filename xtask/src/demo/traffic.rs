@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::rpc::Rpc;
+use crate::rpc::Rpc;
 
 /// The creation code of `xtask/demo/Token.sol`.
 const TOKEN: &str = include_str!("../../demo/Token.bin");

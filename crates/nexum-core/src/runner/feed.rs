@@ -14,7 +14,7 @@ use crate::event::{Advance, EventKind, Finality, Log, Position, Topic};
 use crate::filter::{LogFilter, SubscriberId};
 use crate::log::{Entry, EventLog, Read, Resume, Routed};
 use crate::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use crate::state::{self, Cursor, Progress};
+use crate::state::{self, Cursor, ModuleId, Progress};
 use crate::store::{StateStore, StoreError};
 
 /// Blocks that a module has still to handle, by module and chain.
@@ -43,6 +43,7 @@ pub(crate) struct Feed {
     ahead: Ahead,
     /// The last blocks that were replayed: the log has not seen them.
     trail: VecDeque<Position>,
+    module: ModuleId,
     store: Arc<dyn StateStore>,
     catching_up: Option<CatchingUp>,
     behind: Gauge,
@@ -95,6 +96,7 @@ impl Feed {
         source: Arc<dyn EventSource>,
         interest: Interest,
         cursor: Option<Cursor>,
+        module: ModuleId,
         store: Arc<dyn StateStore>,
         status: &ModuleStatus,
     ) -> Option<Self> {
@@ -122,6 +124,7 @@ impl Feed {
             replayed: VecDeque::new(),
             ahead: Ahead::default(),
             trail: VecDeque::new(),
+            module,
             store,
             catching_up: None,
             behind,
@@ -348,9 +351,19 @@ impl Feed {
 
     /// The newest block before this one, on its own chain, that is still on the chain: as far as the store knows.
     async fn find_back_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
-        let (store, chain_id) = (self.store.clone(), self.topic().chain_id);
-        let read = tokio::task::spawn_blocking(move || state::ancestors(&*store.view()?, chain_id, last));
-        let known = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)));
+        let (store, module, topic) = (self.store.clone(), self.module, self.topic());
+        let read = tokio::task::spawn_blocking(move || {
+            let view = &*store.view()?;
+            // What was replayed may have been on a fork that the log never saw: then the module's own way leads back.
+            let ancestors = state::ancestors(view, topic.chain_id, last)?;
+            let passed = state::passed(view, module, topic)?;
+            Ok(passed
+                .into_iter()
+                .filter(|passed| passed.number < last.number)
+                .chain(ancestors)
+                .collect())
+        });
+        let known: Result<Vec<_>, _> = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)));
         for known in known.map_err(Next::Unknown)?.into_iter().rev() {
             if self.is_canonical(known).await.map_err(Next::Failed)? {
                 return Ok(Some(known));

@@ -167,6 +167,29 @@ impl UndoLog {
     }
 }
 
+/// Where a module was in a topic before each of the events that it has a record of, oldest first: its own way, as far as that can
+/// be taken back.
+pub(crate) fn passed(view: &dyn View, id: ModuleId, topic: Topic) -> Result<Vec<Position>, StoreError> {
+    let mut passed: Vec<Position> = Vec::new();
+    let mut damaged = None;
+    rows::scan(view, &rows::undos(id), None, &mut |_, value| match decode(value) {
+        Ok(undo) => {
+            let before = undo.before.get(topic).and_then(|cursor| cursor.last);
+            passed.extend(
+                before
+                    .map(|last| last.position)
+                    .filter(|position| passed.last() != Some(position)),
+            );
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            damaged = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    damaged.map_or(Ok(passed), Err)
+}
+
 pub(super) fn decode(row: &[u8]) -> Result<Undo, StoreError> {
     rows::decode(row, "an undo record")
 }

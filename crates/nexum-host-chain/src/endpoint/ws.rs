@@ -1,13 +1,23 @@
 //! A connection over ws.
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
-use alloy_pubsub::ConnectionHandle;
+use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
+use alloy_transport::utils::Spawnable as _;
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
-use alloy_transport_ws::{WebSocketConfig, WsBackend};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use serde_json::value::RawValue;
+use tokio::net::TcpStream;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
 use crate::headers::Headers;
@@ -16,6 +26,10 @@ use crate::headers::Headers;
 /// connection is given up. So a silent peer is noticed within 20 seconds, less than two blocks of Ethereum. While requests
 /// are sent more often than this there are no pings, and it is the requests that time out.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How many bytes are read at once: many answers, or a part of a large one. The whole buffer is filled with zeros for each read,
+/// so that one of the usual 128 kB is slower.
+const READ_BYTES: usize = 16 * 1_024;
 
 /// How to connect. alloy's own `WsConnect` sends no headers but `Authorization`.
 pub(super) struct WsDial {
@@ -44,13 +58,79 @@ impl WsDial {
             let _ = aws_lc_rs::default_provider().install_default();
         }
         let size = Some(self.response_bytes_max);
-        let config = WebSocketConfig::default().max_message_size(size).max_frame_size(size);
-        // Requests are small and must not wait for more to be sent.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .max_message_size(size)
+            .max_frame_size(size);
+        // Requests are small, and what can go together goes together below: nothing has to wait for an answer to be sent.
         let no_delay = true;
         let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
         let (socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
         let (handle, interface) = ConnectionHandle::new();
-        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        serve(socket, interface).spawn_task();
         Ok(handle)
     }
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Carries messages until either side is gone. alloy's own backend sends every request by itself, and sets a timer with each.
+async fn serve(mut socket: Socket, mut interface: ConnectionInterface) {
+    // Why it ended is of no use: the endpoint connects anew whatever it was.
+    let _ = carry(&mut socket, &mut interface).await;
+    interface.close_with_error();
+}
+
+/// Does the work of [`serve`], and returns none in the end.
+async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface) -> Option<Infallible> {
+    let mut keepalive = pin!(sleep(KEEPALIVE));
+    let mut sent_at = Instant::now();
+    let mut awaits_pong = false;
+    loop {
+        tokio::select! {
+            biased;
+            request = interface.recv_from_frontend() => {
+                send(socket, request?, interface).await?;
+                sent_at = Instant::now();
+            }
+            () = &mut keepalive => {
+                if sent_at.elapsed() >= KEEPALIVE {
+                    if awaits_pong {
+                        return None;
+                    }
+                    socket.send(Message::Ping(Bytes::new())).await.ok()?;
+                    sent_at = Instant::now();
+                    awaits_pong = true;
+                }
+                keepalive.as_mut().reset(sent_at + KEEPALIVE);
+            }
+            message = socket.next() => match message?.ok()? {
+                Message::Text(text) => interface.send_to_frontend(serde_json::from_str(&text).ok()?).ok()?,
+                Message::Pong(_) => awaits_pong = false,
+                Message::Ping(_) | Message::Frame(_) => {}
+                Message::Binary(_) | Message::Close(_) => return None,
+            },
+        }
+    }
+}
+
+/// Sends a request, and together with it all that are asked for until everybody else has had a turn.
+async fn send(socket: &mut Socket, request: Box<RawValue>, interface: &mut ConnectionInterface) -> Option<()> {
+    feed(socket, request, interface).await?;
+    yield_now().await;
+    if let Some(request) = interface.recv_from_frontend().now_or_never() {
+        feed(socket, request?, interface).await?;
+    }
+    socket.flush().await.ok()
+}
+
+/// Writes a request, and all that wait behind it, where the socket keeps them until it is flushed, or has enough to send.
+async fn feed(socket: &mut Socket, request: Box<RawValue>, interface: &mut ConnectionInterface) -> Option<()> {
+    let mut next = Some(request);
+    while let Some(request) = next {
+        let text = Box::<str>::from(request).into_string();
+        socket.feed(Message::Text(text.into())).await.ok()?;
+        next = interface.recv_from_frontend().now_or_never().flatten();
+    }
+    Some(())
 }

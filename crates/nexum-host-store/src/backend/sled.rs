@@ -97,6 +97,7 @@ impl StateStore for SledStore {
 
 impl Database {
     fn open(path: &Path, cache_bytes: usize) -> Result<Self, BoxError> {
+        remove_unfinished(path)?;
         let config = ::sled::Config::new()
             .path(path)
             .segment_size(SEGMENT_BYTES)
@@ -106,6 +107,26 @@ impl Database {
             log: File::open(path.join(LOG))?,
         })
     }
+}
+
+/// What the name of a snapshot ends with that sled was still writing when its process ended, or the disk was full.
+const UNFINISHED: &str = "generating";
+
+/// Removes unfinished snapshots: sled takes them for finished ones, finds them damaged, and refuses the database. It needs
+/// none, because it makes them from its log.
+fn remove_unfinished(directory: &Path) -> Result<(), BoxError> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens a database as soon as sled's own threads have let go of it, which may be a moment after it was closed.

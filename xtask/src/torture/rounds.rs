@@ -1,0 +1,278 @@
+//! A run with one back-end: round after round.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    Backend, canonical, clock,
+    disk::{self, SmallDisk},
+    expected,
+    figures::Figures,
+    nexum::{End, Nexum},
+    pause,
+    schedule::Schedule,
+    site::Site,
+    traffic::{self, Traffic},
+};
+use crate::{anvil::Anvil, rpc::Rpc};
+
+/// How long processes are killed before the next comparison: long enough for some tens of kills, and short enough for two minutes
+/// to have rounds of every kind.
+const ROUND: Duration = Duration::from_secs(20);
+
+/// The kinds of rounds, in their order.
+const ROUNDS: [Kind; 4] = [Kind::Plain, Kind::FullDisk, Kind::ClockBack, Kind::Plain];
+
+/// How long modules may take to catch up with a chain that stands still: many times what they need on a busy machine. After a
+/// full disk they may look again only each thirty seconds.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a process that is left to catch up before it is killed may take to.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long the disk stays full under a process that has to go on afterwards.
+const OUTAGE: Duration = Duration::from_millis(1_500);
+
+/// How many states of old blocks anvil keeps: more than the deepest reorg needs.
+const STATES_KEPT: &str = "256";
+
+/// What modules handle of the last block, in which there is a log.
+const LAST_EVENTS: [(&str, u64); 3] = [("counter", 1), ("log-sum", 1), ("journal", 2)];
+
+/// What befalls processes in a round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Plain,
+    FullDisk,
+    ClockBack,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "kills",
+            Self::FullDisk => "kills, full disk",
+            Self::ClockBack => "kills, clock set back",
+        }
+    }
+}
+
+/// A run.
+pub(super) struct Torture {
+    site: Site,
+    figures: Figures,
+    bar: ProgressBar,
+    schedule: Schedule,
+    chain_schedule: Schedule,
+    /// None while it goes on.
+    traffic: Option<Traffic>,
+    rpc: Rpc,
+    clock: PathBuf,
+    full_disk: bool,
+    _anvil: Anvil,
+}
+
+impl Torture {
+    /// Starts a chain and prepares a directory. `programs` is where cargo has put what it built, `clock` the library of a clock.
+    pub(super) fn new(backend: Backend, seed: u64, programs: &Path, clock: &Path, full_disk: bool) -> Result<Self> {
+        let anvil = Anvil::start(&["--no-mining", "--prune-history", STATES_KEPT])?;
+        let traffic = Traffic::deploy(&anvil.http_url())?;
+        let [chain_schedule, schedule] = Schedule::pair(seed);
+        Ok(Self {
+            site: Site::new(backend, programs, &anvil, traffic.emitter())?,
+            figures: Figures::new(backend, seed),
+            bar: ProgressBar::hidden(),
+            schedule,
+            chain_schedule,
+            rpc: traffic.rpc().clone(),
+            traffic: Some(traffic),
+            clock: clock.to_owned(),
+            full_disk,
+            _anvil: anvil,
+        })
+    }
+
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Removes what a run leaves in which all was well.
+    pub(super) fn remove(self) -> Result<()> {
+        self.site.remove()
+    }
+
+    /// Rounds of each kind, until the time is over.
+    pub(super) fn run(&mut self, time: Duration) -> Result<()> {
+        println!("{}, seed {}", self.figures.backend.name(), self.figures.seed);
+        self.bar = ProgressBar::new(time.as_secs());
+        self.bar
+            .set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} s, {msg}")?);
+        let begin = Instant::now();
+        let outcome = self.rounds(begin, begin + time);
+        self.figures.took = begin.elapsed();
+        self.bar.finish_and_clear();
+        outcome
+    }
+
+    fn rounds(&mut self, begin: Instant, end: Instant) -> Result<()> {
+        let kinds = ROUNDS.iter().cycle().copied();
+        let full_disk = self.full_disk;
+        for kind in kinds.filter(|kind| full_disk || *kind != Kind::FullDisk) {
+            self.round(kind, begin, end.min(Instant::now() + ROUND))?;
+            self.bar.suspend(|| {
+                let at = begin.elapsed().as_secs();
+                println!(
+                    "{at:>5} s  {:<22}  all is well; so far {}",
+                    kind.name(),
+                    self.figures.brief()
+                );
+            });
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn round(&mut self, kind: Kind, begin: Instant, end: Instant) -> Result<()> {
+        let Some(traffic) = self.traffic.take() else {
+            bail!("the chain's traffic is lost");
+        };
+        let disk = (kind == Kind::FullDisk).then(|| SmallDisk::over(&self.site.state()));
+        let mut disk = disk.transpose()?;
+        let traffic = traffic.start(self.chain_schedule.fork());
+        while Instant::now() < end {
+            self.life(kind, disk.as_mut())?;
+            self.bar.set_position(begin.elapsed().as_secs());
+            self.bar.set_message(self.figures.brief());
+        }
+        self.settle(kind, disk.as_mut(), traffic)?;
+        disk.map_or(Ok(()), SmallDisk::put_back)?;
+        self.check()
+    }
+
+    /// Starts a process and kills it.
+    fn life(&mut self, kind: Kind, disk: Option<&mut SmallDisk>) -> Result<()> {
+        let life = self.schedule.life();
+        let mut was_full = false;
+        let (end, seen) = match disk {
+            None => {
+                let mut nexum = self.start(kind)?;
+                if life.catch_up {
+                    self.catch_up(&mut nexum)?;
+                }
+                pause(life.then)?;
+                nexum.kill()?
+            }
+            Some(disk) => {
+                let plan = self.schedule.disk();
+                if plan.free_before {
+                    disk.free()?;
+                }
+                was_full = plan.fill || disk.is_full();
+                let mut nexum = self.start(kind)?;
+                if life.catch_up && !disk.is_full() {
+                    self.catch_up(&mut nexum)?;
+                }
+                pause(life.then / 2)?;
+                if plan.fill {
+                    self.fill(disk)?;
+                    pause(life.then / 2)?;
+                }
+                if plan.free_after {
+                    disk.free()?;
+                }
+                pause(life.then / 2)?;
+                nexum.kill()?
+            }
+        };
+        self.figures.add(&seen);
+        match end {
+            End::Killed => {
+                self.figures.kills += 1;
+                self.figures.kills_at_start += u64::from(seen.handled == 0);
+            }
+            End::ByItself(_) if was_full => self.figures.refusals += 1,
+            End::ByItself(status) => bail!("nexum ended by itself, with {status}"),
+        }
+        Ok(())
+    }
+
+    /// Lets a last process come to the end of a chain that stands still, and stops it in order.
+    fn settle(&mut self, kind: Kind, disk: Option<&mut SmallDisk>, traffic: traffic::Running) -> Result<()> {
+        let mut nexum = match disk {
+            None => self.start(kind)?,
+            Some(disk) => {
+                disk.free()?;
+                let mut nexum = self.start(kind)?;
+                self.catch_up(&mut nexum)?;
+                self.fill(disk)?;
+                pause(OUTAGE)?;
+                disk.free()?;
+                nexum
+            }
+        };
+        let mut traffic = traffic.stop()?;
+        let last = traffic.mine_last()?;
+        self.figures.chain = traffic.done();
+        self.traffic = Some(traffic);
+        let is_done = nexum.wait_until(|seen| seen.has_handled(last, &LAST_EVENTS), SETTLE_PATIENCE)?;
+        ensure!(is_done, "the modules have not come to block {last}, the last");
+        self.figures.add(&nexum.stop()?);
+        self.figures.stops += 1;
+        Ok(())
+    }
+
+    /// Compares what the modules keep with what the chain says.
+    fn check(&mut self) -> Result<()> {
+        let Some(traffic) = &self.traffic else {
+            bail!("the chain's traffic is lost");
+        };
+        let blocks = canonical::read(&self.rpc, traffic.emitter(), Traffic::head(&self.rpc)?)?;
+        let kept = self.site.kept()?;
+        self.figures.blocks = blocks.len() as u64;
+        self.figures.keys = kept.values().map(|keys| keys.len() as u64).sum();
+        self.figures.state_bytes = disk::bytes_of(&self.site.state())?;
+        if let Err(difference) = expected::compare(&kept, &expected::of(&blocks)) {
+            bail!("{difference}");
+        }
+        self.figures.checks += 1;
+        self.site.forget_log()
+    }
+
+    /// Starts a process, over ws and over http by turns.
+    fn start(&mut self, kind: Kind) -> Result<Nexum> {
+        let [ws, http] = self.site.configs();
+        let config = if self.figures.starts.is_multiple_of(2) {
+            ws
+        } else {
+            http
+        };
+        self.figures.starts += 1;
+        let preload = (clock::PRELOAD, self.clock.as_path());
+        let environment = if kind == Kind::ClockBack { &[preload][..] } else { &[] };
+        Nexum::start(&self.site.program(), &config, &self.site.log(), environment)
+    }
+
+    /// Waits until a process is about where the chain is now; whether it gets there says nothing.
+    fn catch_up(&self, nexum: &mut Nexum) -> Result<()> {
+        let head = Traffic::head(&self.rpc)?;
+        nexum
+            .wait_until(|seen| seen.has_reached(head), CATCH_UP_PATIENCE)
+            .map(drop)
+    }
+
+    fn fill(&mut self, disk: &mut SmallDisk) -> Result<()> {
+        self.figures.full_disks += u64::from(!disk.is_full());
+        disk.fill()
+    }
+}

@@ -1,0 +1,142 @@
+//! The files of a run: configurations, manifests, the log, and the state.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    Backend,
+    expected::{Kept, Keys, MODULES},
+};
+use crate::{anvil::Anvil, anvil::CHAIN_ID, paths, process};
+
+/// How often an http endpoint is asked for its head, so that it is not far behind a chain that grows by the moment.
+const POLL_INTERVAL_MS: u64 = 20;
+
+/// A directory with all that a run needs, and what it leaves.
+#[derive(Debug)]
+pub(super) struct Site {
+    directory: PathBuf,
+    backend: Backend,
+    programs: PathBuf,
+}
+
+impl Site {
+    /// Makes it anew. `programs` is where cargo has put what it built.
+    pub(super) fn new(backend: Backend, programs: &Path, anvil: &Anvil, emitter: &str) -> Result<Self> {
+        let directory = paths::root().join("target/torture").join(backend.name());
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
+        }
+        fs::create_dir_all(&directory)?;
+        let site = Self {
+            directory,
+            backend,
+            programs: programs.to_owned(),
+        };
+        for (url, config) in [anvil.ws_url(), anvil.http_url()].iter().zip(site.configs()) {
+            fs::write(config, site.engine_toml(url))?;
+        }
+        for module in MODULES {
+            fs::write(site.manifest(module), manifest_toml(module, emitter))?;
+        }
+        Ok(site)
+    }
+
+    pub(super) fn program(&self) -> PathBuf {
+        self.programs.join("nexum")
+    }
+
+    /// The configurations: one over ws, one over http.
+    pub(super) fn configs(&self) -> [PathBuf; 2] {
+        ["ws.toml", "http.toml"].map(|name| self.directory.join(name))
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.directory.join("nexum.log")
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// What the modules keep, read while no nexum runs.
+    pub(super) fn kept(&self) -> Result<Kept> {
+        let mut read = Command::new(self.programs.join("examples/kept"));
+        read.arg(self.backend.name()).arg(self.state()).args(MODULES);
+        let text = process::output(&mut read)?;
+        let mut kept = Kept::new();
+        for line in text.lines() {
+            let fields: Vec<_> = line.split(' ').collect();
+            let [module, key, value] = fields[..] else {
+                bail!("the state is shown as {line:?}");
+            };
+            let keys: &mut Keys = kept.entry(module.to_owned()).or_default();
+            keys.insert(bytes(key)?, bytes(value)?);
+        }
+        Ok(kept)
+    }
+
+    /// Forgets what was logged before all was found to be well.
+    pub(super) fn forget_log(&self) -> Result<()> {
+        Ok(fs::rename(self.log(), self.log().with_extension("log.before"))?)
+    }
+
+    /// Removes everything, after a run in which all was well.
+    pub(super) fn remove(self) -> Result<()> {
+        Ok(fs::remove_dir_all(self.directory)?)
+    }
+
+    fn manifest(&self, module: &str) -> PathBuf {
+        self.directory.join(format!("{module}.toml"))
+    }
+
+    fn engine_toml(&self, url: &str) -> String {
+        let module = |module: &str| {
+            let component = paths::built_modules().join(module).join(format!("{module}.wasm"));
+            let (component, manifest) = (quote(&component), quote(&self.manifest(module)));
+            format!("\n[[modules]]\nname = \"{module}\"\npath = {component}\nmanifest = {manifest}\n")
+        };
+        format!(
+            "[engine]\nstate_dir = {state}\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\n\
+             [store]\nbackend = \"{backend}\"\n\n\
+             [chains.{CHAIN_ID}]\nrpc_url = \"{url}\"\npoll_interval_ms = {POLL_INTERVAL_MS}\n{modules}",
+            state = quote(&self.state()),
+            backend = self.backend.name(),
+            modules = MODULES.map(module).concat(),
+        )
+    }
+}
+
+/// What a module is told of: all of it from the first block on.
+fn manifest_toml(module: &str, emitter: &str) -> String {
+    let subscription =
+        |kind: &str| format!("\n[[subscription]]\nkind = \"{kind}\"\nchain_id = {CHAIN_ID}\nfrom_block = 0\n");
+    let blocks = subscription("block");
+    let logs = format!("{}address = \"{emitter}\"\n", subscription("log"));
+    let subscriptions = match module {
+        "counter" => blocks,
+        "log-sum" => logs,
+        _ => blocks + &logs,
+    };
+    format!("[module]\nname = \"{module}\"\n\n[capabilities]\nrequired = [\"store\"]\n{subscriptions}")
+}
+
+fn quote(path: &Path) -> String {
+    toml_edit::Value::from(path.to_string_lossy().as_ref()).to_string()
+}
+
+/// The bytes of hexadecimal digits.
+fn bytes(digits: &str) -> Result<Vec<u8>> {
+    let byte = |at: usize| {
+        digits
+            .get(at..at + 2)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    };
+    let bytes: Option<_> = (0..digits.len()).step_by(2).map(byte).collect();
+    bytes.with_context(|| format!("{digits:?} are no bytes"))
+}
