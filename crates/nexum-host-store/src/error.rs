@@ -70,8 +70,8 @@ impl OpenError {
                 ..
             } => Some("name another `state_dir` for a trial: what is here would be passed over".to_owned()),
             Self::OtherBackend { found, wanted, .. } => Some(format!(
-                "set `[store] backend = \"{found}\"`; or move what is here with `nexum state export` under {found}, and `nexum state import` \
-                 into a new `state_dir` under {wanted}"
+                "set `[store] backend = \"{found}\"`; or move what is here with `nexum state export` under {found}, and \
+                 `nexum state import` into a new `state_dir` under {wanted}"
             )),
             Self::NotBuilt(backend) => backend.feature_hint(),
             Self::State {

@@ -1,10 +1,14 @@
-//! State for modules: the `nexum:host/local-store` capability.
+//! State for modules: the `nexum:host/local-store` capability, and durable back-ends of the core's
+//! [`StateStore`](nexum_core::store::StateStore).
 //!
 //! # How data flows
 //!
 //! A guest's calls go through [`LocalStore`] to its event's transaction, the core's
 //! [`EventScope`](nexum_core::scope::EventScope): reads see what the handler wrote before, and then what was committed. When the
 //! handler returns ok, the core commits what it wrote with the cursor of its event.
+//!
+//! The core commits to the store that the program gives it, which [`StoreConfig::open`] opens: redb or sled in a state
+//! directory (the features `redb` and `sled`), or memory.
 //!
 //! # What a guest sees of a failure
 //!
@@ -22,6 +26,9 @@
 //!
 //! - A module reads and writes its own keys alone: no call names another module.
 //! - What one call answers is bounded: a value by [`VALUE_BYTES_MAX`], a list by [`LISTED_KEYS_MAX`].
+//! - What a durable back-end has acknowledged is there after a crash, and a batch is there whole or not at all.
+//! - A back-end that has failed opens its database anew by itself, as soon as that can be done.
+//! - A state directory has one open process, one back-end and one format of rows.
 
 mod backend;
 #[cfg(feature = "redb")]

@@ -154,6 +154,17 @@ fn what_was_left_when_a_new_state_was_cut_off_is_made_anew() {
 }
 
 #[test]
+fn an_unfinished_snapshot_of_sleds_is_passed_over() {
+    let fixture = Fixture::new(Backend::Sled);
+    fixture.open().write(&set([("a", "1")])).unwrap();
+    let unfinished = fixture.path().join("state.sled/snap.00000000000000FF.generating");
+    for content in [&b""[..], b"half of one"] {
+        fs::write(&unfinished, content).unwrap();
+        assert_eq!(rows(&*fixture.open().view().unwrap()).len(), 1);
+    }
+}
+
+#[test]
 fn the_directory_is_made_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
