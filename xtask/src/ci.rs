@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     demo, edges, paths, process, test,
     tools::{self, DENY, TYPOS},
+    torture,
 };
 
 /// How many blocks the demo must see handled.
@@ -19,7 +20,7 @@ const DEMO_BLOCKS: u64 = 3;
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("fmt", fmt),
     ("edges", edges::check),
     ("typos", typos),
@@ -33,6 +34,7 @@ const STEPS: [Step; 11] = [
     ("doc", doc),
     ("test", test::run),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
+    ("torture", || torture::run(&torture::Options::default())),
 ];
 
 /// Does the steps of these names, or all, until one fails, and tells how long each took.

@@ -129,6 +129,12 @@ impl ScriptedSource {
         self.inner.changed.notify_one();
     }
 
+    /// Has the log hear of the next so many changes of the chain alone, and never of those after them: a source that lags
+    /// behind what can be read of the chain.
+    pub fn hide_after(&self, changes: usize) {
+        self.chain().steps.truncate(changes);
+    }
+
     /// Ends the source with this reason.
     pub fn fail(&self, reason: &str) {
         self.chain().failure = Some(reason.to_owned());

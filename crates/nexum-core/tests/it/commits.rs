@@ -40,8 +40,17 @@ impl Journals {
         Self::over(FaultyStore::new(Arc::new(MemoryStore::new())))
     }
 
-    fn module(mut self, name: &str, chains: &[ChainId]) -> Self {
-        let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\n");
+    fn module(self, name: &str, chains: &[ChainId]) -> Self {
+        self.subscribed(name, chains, "")
+    }
+
+    /// As [`Self::module`], of the blocks from this one on.
+    fn from(self, name: &str, chains: &[ChainId], block: u64) -> Self {
+        self.subscribed(name, chains, &format!("from_block = {block}\n"))
+    }
+
+    fn subscribed(mut self, name: &str, chains: &[ChainId], keys: &str) -> Self {
+        let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\n{keys}");
         let tables: String = chains.iter().map(table).collect();
         let manifest: PathBuf = self.manifests.path().join(format!("{name}.toml"));
         std::fs::write(&manifest, format!("[capabilities]\nrequired = [\"store\"]\n{tables}")).expect("a manifest");
@@ -266,6 +275,31 @@ async fn a_reorganisation_while_the_host_was_down_is_rolled_back_before_the_firs
         run.handled("journal", head - fork).await;
         assert_eq!(run.status("journal").handled(), head - fork);
     }
+}
+
+#[tokio::test]
+async fn a_module_that_replayed_a_fork_which_no_log_ever_saw_finds_back_by_its_own_way() {
+    let chain = ScriptedSource::new(TEST_CHAIN_ID);
+    chain.mine(30);
+    let chain = chain.at_head();
+    // The log sees block 30 alone, while what is read of the chain is a fork from block 20 on.
+    chain.mine(1);
+    chain.reorg(11);
+    chain.mine(20);
+    chain.hide_after(1);
+    let journals = Journals::new().from("journal", &[TEST_CHAIN_ID], 0);
+    let store = journals.store.clone();
+    let run = journals.setup.start_at_head(chain.clone()).await;
+    let reached = || blocks(&store, "journal").contains(&(28, 1));
+    run.until("the fork to be replayed", reached).await;
+    drop(run);
+    assert!(reached());
+    chain.reorg(25);
+    chain.mine(20);
+    let journals = Journals::over(store.clone()).from("journal", &[TEST_CHAIN_ID], 0);
+    let run = journals.setup.start_on(chain, 0).await;
+    let expected = [row(0..15, 0), row(15..36, 2)].concat();
+    until_blocks(&run, &store, "journal", &expected).await;
 }
 
 #[tokio::test]

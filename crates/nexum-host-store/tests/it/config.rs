@@ -24,6 +24,19 @@ fn every_key_has_its_default() {
 }
 
 #[test]
+fn the_example_shows_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engine.example.toml");
+    let environment = Environment::from_pairs([("MAINNET_RPC_URL", "wss://localhost:8546")]);
+    let config = Config::load(&path, &environment).unwrap();
+    let section = &config.sections["store"];
+    assert_eq!(StoreConfig::from_section(section).unwrap(), StoreConfig::default());
+    let text = std::fs::read_to_string(path).unwrap();
+    for key in ["backend", "cursor_flush_ms", "replay_commit_events", "cache_bytes"] {
+        assert!(text.contains(&format!("\n{key} = ")), "{key}");
+    }
+}
+
+#[test]
 fn every_key_is_taken() {
     let config =
         parse("backend = 'sled'\ncursor_flush_ms = 50\nreplay_commit_events = 1\ncache_bytes = 1_048_576").unwrap();
