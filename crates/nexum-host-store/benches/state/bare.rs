@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use nexum_core::store::StateStore;
 use nexum_host_store::{Backend, StoreConfig};
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
 use sled::Db;
 
 use crate::Result;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+
+/// The size of the parts of sled's log, with which nexum makes its databases.
+const SEGMENT_BYTES: usize = 4 << 20;
 
 /// One key, and its new value or none.
 pub(crate) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -30,6 +33,7 @@ impl Bare {
         if backend == Backend::Sled {
             let database = sled::Config::new()
                 .path(&path)
+                .segment_size(SEGMENT_BYTES)
                 .cache_capacity(cache_bytes as u64)
                 .open()?;
             return Ok(Self::Sled(database, File::open(path.join("db"))?));
@@ -71,6 +75,14 @@ impl Bare {
             }
         }
         Ok(())
+    }
+
+    /// Reads the first row, and says whether there is one.
+    pub(crate) fn has_rows(&self) -> Result<bool> {
+        Ok(match self {
+            Self::Redb(database) => database.begin_read()?.open_table(ROWS)?.first()?.is_some(),
+            Self::Sled(database, _) => database.first()?.is_some(),
+        })
     }
 
     /// Reads a key so many times over, in one transaction, and returns how many bytes that were.
