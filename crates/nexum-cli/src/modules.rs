@@ -47,7 +47,7 @@ impl Plan {
         let seams = Seams::system();
         let composition = compose::compose(&config, seams.clone())?;
         let chains = config.chains.keys().copied();
-        let loader = Loader::new(composition.capabilities, config.limits, chains, seams);
+        let loader = Loader::new(composition.capabilities, config.limits, chains, seams).restart(config.restart);
         let modules = match load.modules.as_slice() {
             [] => config.modules.clone(),
             paths => paths.iter().map(ModuleConfig::new).collect(),

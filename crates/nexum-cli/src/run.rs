@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nexum_core::config::LogFormat;
+use nexum_core::limits::Limit;
 use nexum_core::loader::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
@@ -129,8 +130,8 @@ fn announce(plan: &Plan, candidates: &[Candidate]) {
             meta.version.clone().unwrap_or_else(|| "-".to_owned()),
             list(candidate.grant.names()),
             chains(candidate),
-            format!("{} MiB", meta.limits.memory_bytes >> 20),
-            meta.limits.fuel_per_event.to_string(),
+            format!("{} MiB", meta.limits[Limit::Memory] >> 20),
+            meta.limits[Limit::Fuel].to_string(),
         ]);
     }
     println!("{rows}\n");

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use nexum_core::ambient::{Clock, Seams, SystemClock};
 use nexum_core::config::{ModuleConfig, Pooling};
-use nexum_core::limits::Limits;
+use nexum_core::limits::{Limit, Limits};
 use nexum_core::log::EventLog;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
@@ -103,10 +103,7 @@ fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
         clock: clock.clone(),
         ..Seams::system()
     };
-    let limits = Limits {
-        log_records_per_event: u32::MAX,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(Limit::LogRecords, u64::MAX);
     let loading = common::load(vec![module], seams, limits, Pooling::Auto);
     let mut host = Host::start(runtime, runtime.block_on(loading));
     let link = |linker: &mut Linker<()>| link_by_hand(linker, clock);

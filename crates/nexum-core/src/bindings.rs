@@ -17,7 +17,7 @@ wasmtime::component::bindgen!({
     ",
     world: "nexum:engine/module",
     exports: { default: async },
-    additional_derives: [PartialEq, Eq],
+    additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
 });
 
 impl nexum::host::types::HostError {

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
-use crate::limits::{Limits, saturating_u32};
+use crate::limits::Limits;
 use crate::names::{Digest, ModuleName};
+use crate::restart::{Restart, RestartKeys};
 
 /// The most bytes of `log_level`: directives for a few dozen targets.
 pub const LOG_LEVEL_BYTES_MAX: usize = 1_024;
@@ -35,6 +36,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The ceiling for every module.
     pub limits: Limits,
+    /// How modules' failures are dealt with, unless their manifests say otherwise.
+    pub restart: Restart,
     /// Whether instances are taken from a pool.
     pub pooling: Pooling,
     /// `[chains.<id>]` by chain id, for the capability that connects to chains.
@@ -138,6 +141,7 @@ impl Default for Config {
                 format: LogFormat::default(),
             },
             limits: Limits::default(),
+            restart: Restart::default(),
             pooling: Pooling::default(),
             chains: BTreeMap::new(),
             modules: Vec::new(),
@@ -199,6 +203,8 @@ impl Reader<'_> {
     }
 
     fn engine(&mut self, section: &Section, config: &mut Config) {
+        config.limits = Limits::read(section, &mut self.errors);
+        config.restart = Restart::default().with(RestartKeys::read(section, &mut self.errors));
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {
             return;
         };
@@ -214,32 +220,6 @@ impl Reader<'_> {
                 self.errors.push(section.error("log_level", message).with_hint(hint));
             }
             config.log.level = level;
-        }
-        config.limits = self.limits(section, &raw.limits);
-    }
-
-    fn limits(&mut self, engine: &Section, raw: &raw::Limits) -> Limits {
-        for (key, range) in Limits::RANGES {
-            self.errors
-                .extend(engine.out_of_range(&format!("limits.{key}"), &range));
-        }
-        let default = Limits::default();
-        Limits {
-            fuel_per_event: raw.fuel_per_event.unwrap_or(default.fuel_per_event),
-            memory_bytes: raw.memory_bytes.unwrap_or(default.memory_bytes),
-            event_deadline_ms: raw.event_deadline_ms.unwrap_or(default.event_deadline_ms),
-            table_elements: raw.table_elements.unwrap_or(default.table_elements),
-            instances: raw.instances.map_or(default.instances, saturating_u32),
-            log_records_per_event: raw
-                .log_records_per_event
-                .map_or(default.log_records_per_event, saturating_u32),
-            store_operations_per_event: raw
-                .store_operations_per_event
-                .unwrap_or(default.store_operations_per_event),
-            store_bytes_written_per_event: raw
-                .store_bytes_written_per_event
-                .unwrap_or(default.store_bytes_written_per_event),
-            state_bytes: raw.state_bytes.unwrap_or(default.state_bytes),
         }
     }
 

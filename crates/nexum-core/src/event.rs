@@ -172,7 +172,7 @@ impl fmt::Display for EventKind {
 }
 
 /// Names an event in logs and records, as `chain:block:kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventId {
     /// The chain that it happened on.
     pub chain_id: ChainId,

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -13,10 +12,11 @@ use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
 use crate::event::{Event, EventId, Handler};
 use crate::host::HostState;
-use crate::limiter::{Limit, Trip};
+use crate::limiter::Trip;
+use crate::limits::{Limit, Used};
 use crate::loader::Module;
 use crate::scope::{EventScope, Exhausted, Pending};
-use crate::state::{Changes, ModuleId, Usage};
+use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
 /// How long the text of a trap may be in a record: enough for the innermost frames.
@@ -33,6 +33,20 @@ pub(crate) struct Instance {
 pub(crate) struct Before {
     pub(crate) usage: Usage,
     pub(crate) pending: Option<Arc<Pending>>,
+    /// How often it has been tried in vain.
+    pub(crate) failures: u32,
+}
+
+impl Before {
+    /// What an event changes that becomes a dead letter.
+    pub(crate) fn bury(&self, letter: DeadLetter) -> Changes {
+        let new = Some(letter.encode());
+        Changes {
+            dead_letters: vec![(letter.id, Change { old: None, new })],
+            usage: self.usage,
+            ..Changes::default()
+        }
+    }
 }
 
 /// Why a handler did not return ok. Nothing that it wrote is kept.
@@ -122,16 +136,22 @@ impl Instance {
 
     /// Bytes in all linear memories of the guest.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.store.data().limiter.memory_bytes()
+        self.store.data().limiter.used(Limit::Memory)
+    }
+
+    /// What the last handler used of each limit.
+    pub(crate) fn used(&self) -> Used {
+        used(&self.store)
     }
 }
 
 /// Begins a handler: its transaction, its log allowance, its fuel and its first slice.
 fn open(store: &mut Store<HostState>, handler: Handler, before: Before) -> Result<(), Failure> {
     let host = store.data_mut();
-    host.scope.open(handler, before.usage, before.pending);
+    let attempt = before.failures.saturating_add(1);
+    host.scope.open(handler, attempt, before.usage, before.pending);
     host.meta.recorder.open(handler);
-    let fuel = host.meta.limits.fuel_per_event;
+    let fuel = host.meta.limits[Limit::Fuel];
     store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
     store.set_epoch_deadline(1);
     Ok(())
@@ -153,43 +173,67 @@ async fn within_deadline<T>(
     store: &mut Store<HostState>,
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> Result<T, Stop> {
-    let deadline = Duration::from_millis(store.data().meta.limits.event_deadline_ms);
-    match tokio::time::timeout(deadline, call(store)).await {
+    let deadline = store.data().scope.deadline();
+    match tokio::time::timeout_at(deadline, call(store)).await {
         Ok(result) => result.map_err(Stop::Error),
         Err(_) => Err(Stop::Deadline),
     }
 }
 
+/// What the handler in a store has used of each limit so far.
+fn used(store: &Store<HostState>) -> Used {
+    let host = store.data();
+    let limits = &host.meta.limits;
+    let mut used = *host.scope.used();
+    // There is fuel, or there would be no store.
+    let left = store.get_fuel().unwrap_or_default();
+    used.set(Limit::Fuel, limits[Limit::Fuel].saturating_sub(left));
+    let elapsed_ms = host.scope.elapsed().as_millis();
+    used.set(Limit::Deadline, u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
+    used.set(Limit::StateBytes, host.scope.usage().bytes);
+    for held in [Limit::Memory, Limit::TableElements] {
+        used.set(held, host.limiter.used(held));
+    }
+    used
+}
+
 /// Says why a call did not return, naming the first limit that tripped in it.
 fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T, Stop>) -> Result<T, Failure> {
-    let host = store.data_mut();
+    let refused = store.data_mut().limiter.take_refused();
+    let host = store.data();
     host.meta.recorder.close();
-    let refused = host.limiter.take_tripped();
-    let trip = |limit: Limit| Trip {
+    let trip = |limit: Limit, used: u64| Trip {
         limit,
-        bound: host.limiter.bound(limit),
+        bound: host.meta.limits[limit],
+        used,
         module: host.meta.name.clone(),
         handler,
+        attempt: host.scope.attempt(),
     };
     match called {
         Ok(value) => {
-            if let Some(limit) = refused {
+            if let Some((limit, used)) = refused {
                 tracing::warn!(
                     target: "nexum::event",
                     module = host.meta.name.as_str(),
                     limit = limit.name(),
-                    bound = host.limiter.bound(limit),
+                    bound = host.meta.limits[limit],
+                    used,
                     "{handler} was refused more, and went on without"
                 );
             }
             Ok(value)
         }
-        Err(Stop::Deadline) => Err(Failure::Limit(trip(refused.unwrap_or(Limit::Deadline)))),
+        Err(Stop::Deadline) => {
+            let (limit, used) = refused.unwrap_or_else(|| (Limit::Deadline, used(store)[Limit::Deadline]));
+            Err(Failure::Limit(trip(limit, used)))
+        }
         Err(Stop::Error(error)) => {
             let out_of_fuel = matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel));
             let exhausted = error.downcast_ref::<Exhausted>().map(|Exhausted(limit)| *limit);
-            match refused.or(exhausted).or(out_of_fuel.then_some(Limit::Fuel)) {
-                Some(limit) => Err(Failure::Limit(trip(limit))),
+            let spent = exhausted.or(out_of_fuel.then_some(Limit::Fuel));
+            match refused.or_else(|| spent.map(|limit| (limit, used(store)[limit]))) {
+                Some((limit, used)) => Err(Failure::Limit(trip(limit, used))),
                 None if error.is::<StoreError>() => Err(Failure::Store(describe(&error))),
                 None => Err(Failure::Trap(describe(&error))),
             }

@@ -12,7 +12,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`config`], [`manifest`], [`document`] | what the operator and the module's author wrote, validated |
-//! | [`limits`], [`limiter`] | what a module may use, and the record of a limit that tripped |
+//! | [`limits`], [`limiter`], [`restart`] | what a module may use, the record of a limit that tripped, and what becomes of a failure |
 //! | [`capability`], [`grant`], [`ambient`] | what a module may call |
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
 //! | [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
@@ -51,6 +51,7 @@ pub mod log;
 pub mod manifest;
 pub mod names;
 pub mod recorder;
+pub mod restart;
 pub mod runner;
 pub mod scope;
 pub mod signature;

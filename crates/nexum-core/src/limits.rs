@@ -1,126 +1,339 @@
 //! What a module may use: the operator's ceiling, the module's wish, and the smaller of both.
 
-use std::ops::RangeInclusive;
+use std::fmt;
+use std::ops::{Index, RangeInclusive};
 
-/// The bounds that a module runs under.
+use crate::document::{ConfigError, Section};
+
+/// What a module can use up. The first ones are budgets: each call of a handler has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[repr(usize)]
+pub enum Limit {
+    /// Units of fuel. A unit is about one WebAssembly instruction.
+    Fuel,
+    /// Milliseconds of wall clock, waiting in host calls included.
+    Deadline,
+    /// Requests to chains, each of a batch counted.
+    ChainRequests,
+    /// Requests to the order book.
+    OrderBookRequests,
+    /// Fetches over HTTP.
+    HttpFetches,
+    /// Calls of the local store.
+    StoreOperations,
+    /// Bytes of keys and values written to the local store, overwritten ones included.
+    StoreBytesWritten,
+    /// Bytes of answers that come into the guest from outside: of chains, the order book and HTTP.
+    ResponseBytes,
+    /// Log records that somebody listens for.
+    LogRecords,
+    /// Bytes of all linear memories of an instance together.
+    Memory,
+    /// Elements of all tables of an instance together.
+    TableElements,
+    /// Core instances that make up one component instance.
+    Instances,
+    /// Bytes of keys and values that the module keeps in the local store.
+    StateBytes,
+}
+
+/// What is fixed about a limit.
+struct Spec {
+    limit: Limit,
+    /// Its key in a manifest. In `engine.toml` it is the same without `max_`.
+    wish: &'static str,
+    /// What holds unless the operator says otherwise.
+    default: u64,
+    /// What an operator may set.
+    range: RangeInclusive<u64>,
+}
+
+const PREFIX: &str = "max_";
+
+/// In the order of [`Limit`].
+static SPECS: [Spec; COUNT] = [
+    // About a second of computation. Up to about a day, far over any deadline.
+    spec(
+        Limit::Fuel,
+        "max_fuel_per_event",
+        1_000_000_000,
+        1..=100_000_000_000_000,
+    ),
+    // Up to an hour: a module that hangs for longer is lost to its events.
+    spec(Limit::Deadline, "max_event_deadline_ms", 10_000, 1..=3_600_000),
+    // What a module asks for in one event is some dozens. Up to what a node answers in a deadline.
+    spec(
+        Limit::ChainRequests,
+        "max_chain_requests_per_event",
+        1_000,
+        1..=1_000_000,
+    ),
+    // The order book takes five a second.
+    spec(
+        Limit::OrderBookRequests,
+        "max_order_book_requests_per_event",
+        100,
+        1..=100_000,
+    ),
+    // A price or two, with their second tries.
+    spec(Limit::HttpFetches, "max_http_fetches_per_event", 8, 1..=10_000),
+    // Up to seconds of the host's time.
+    spec(
+        Limit::StoreOperations,
+        "max_store_operations_per_event",
+        10_000,
+        1..=10_000_000,
+    ),
+    // An event's writes are in memory twice until they are committed.
+    spec(
+        Limit::StoreBytesWritten,
+        "max_store_bytes_written_per_event",
+        1 << 20,
+        1..=256 << 20,
+    ),
+    // One answer of the largest size that a chain's endpoint may give by default.
+    spec(
+        Limit::ResponseBytes,
+        "max_response_bytes_per_event",
+        16 << 20,
+        1..=1 << 30,
+    ),
+    // Up to tens of megabytes of log for one event.
+    spec(Limit::LogRecords, "max_log_records_per_event", 1_000, 1..=100_000),
+    // From one WebAssembly page to 64 GiB, which is sixteen full memories.
+    spec(Limit::Memory, "max_memory_bytes", 64 << 20, 65_536..=64 << 30),
+    // Ten times what a large component of a compiled language needs for its function pointers, and under a megabyte of the
+    // host's memory; up to 80 MB of it.
+    spec(Limit::TableElements, "max_table_elements", 100_000, 1..=10_000_000),
+    // A component of Rust or C has up to four, one that a JavaScript or Python tool links from shared libraries a few
+    // dozen. Up to more than any tool links.
+    spec(Limit::Instances, "max_instances", 64, 1..=1_000),
+    // Up to 1 TiB, a large disk.
+    spec(Limit::StateBytes, "max_state_bytes", 64 << 20, 1..=1 << 40),
+];
+
+/// How many limits there are.
+const COUNT: usize = Limit::StateBytes as usize + 1;
+
+const fn spec(limit: Limit, wish: &'static str, default: u64, range: RangeInclusive<u64>) -> Spec {
+    Spec {
+        limit,
+        wish,
+        default,
+        range,
+    }
+}
+
+impl Limit {
+    /// Every limit, the budgets of a handler first.
+    pub fn all() -> impl ExactSizeIterator<Item = Self> {
+        SPECS.iter().map(|spec| spec.limit)
+    }
+
+    /// Its key in `[engine.limits]`, with its unit. In a manifest's `[module.resources]` the key is the same after `max_`.
+    pub fn name(self) -> &'static str {
+        &self.spec().wish[PREFIX.len()..]
+    }
+
+    /// Whether each call of a handler has its own.
+    pub fn is_per_event(self) -> bool {
+        self < Self::Memory
+    }
+
+    fn spec(self) -> &'static Spec {
+        &SPECS[self as usize]
+    }
+}
+
+/// A number for each limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PerLimit<T>([T; COUNT]);
+
+impl<T> PerLimit<T> {
+    pub(crate) fn from_fn(of: impl FnMut(Limit) -> T) -> Self {
+        let mut of = of;
+        Self(std::array::from_fn(|index| of(SPECS[index].limit)))
+    }
+
+    pub(crate) fn get_mut(&mut self, limit: Limit) -> &mut T {
+        &mut self.0[limit as usize]
+    }
+}
+
+impl<T> Index<Limit> for PerLimit<T> {
+    type Output = T;
+
+    fn index(&self, limit: Limit) -> &T {
+        &self.0[limit as usize]
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for PerLimit<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(Limit::all().map(|limit| (limit.name(), &self[limit])))
+            .finish()
+    }
+}
+
+/// The bounds that a module runs under, by limit.
 ///
 /// The operator sets a ceiling in `[engine.limits]`, a manifest may wish for less in `[module.resources]`, and
 /// [`Limits::meet`] takes the smaller of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Units of fuel for one call of a handler. A unit is about one WebAssembly instruction. Default 1,000,000,000,
-    /// which is about a second of computation.
-    pub fuel_per_event: u64,
-    /// Bytes of all linear memories of an instance together. Default 67,108,864 (64 MiB).
-    pub memory_bytes: u64,
-    /// Milliseconds of wall-clock time for one call of a handler, waiting in host calls included. Default 10,000.
-    pub event_deadline_ms: u64,
-    /// Elements of all tables of an instance together. Default 100,000: ten times what a large component of a
-    /// compiled language needs for its function pointers, and under a megabyte of the host's memory.
-    pub table_elements: u64,
-    /// Core instances that make up one component instance. Default 64: a component of Rust or C has up to four, one
-    /// that a JavaScript or Python tool links from shared libraries has a few dozen.
-    pub instances: u32,
-    /// Log records that one call of a handler may write; further ones are counted and dropped. Default 256.
-    pub log_records_per_event: u32,
-    /// Calls of the local store in one call of a handler. Default 10,000.
-    pub store_operations_per_event: u64,
-    /// Bytes of keys and values that one call of a handler may write, overwritten ones included. Default 1,048,576 (1 MiB).
-    pub store_bytes_written_per_event: u64,
-    /// Bytes of keys and values that a module may keep in the local store, which enforces it. Default 67,108,864
-    /// (64 MiB).
-    pub state_bytes: u64,
-}
+pub struct Limits(PerLimit<u64>);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            fuel_per_event: 1_000_000_000,
-            memory_bytes: 64 << 20,
-            event_deadline_ms: 10_000,
-            table_elements: 100_000,
-            instances: 64,
-            log_records_per_event: 256,
-            store_operations_per_event: 10_000,
-            store_bytes_written_per_event: 1 << 20,
-            state_bytes: 64 << 20,
-        }
+        Self(PerLimit::from_fn(|limit| limit.spec().default))
     }
 }
 
-/// What a manifest asks for; what it leaves out is left to the operator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Wished [`Limits::fuel_per_event`].
-    pub fuel_per_event: Option<u64>,
-    /// Wished [`Limits::memory_bytes`].
-    pub memory_bytes: Option<u64>,
-    /// Wished [`Limits::event_deadline_ms`].
-    pub event_deadline_ms: Option<u64>,
-    /// Wished [`Limits::table_elements`].
-    pub table_elements: Option<u64>,
-    /// Wished [`Limits::instances`].
-    pub instances: Option<u32>,
-    /// Wished [`Limits::log_records_per_event`].
-    pub log_records_per_event: Option<u32>,
-    /// Wished [`Limits::store_operations_per_event`].
-    pub store_operations_per_event: Option<u64>,
-    /// Wished [`Limits::store_bytes_written_per_event`].
-    pub store_bytes_written_per_event: Option<u64>,
-    /// Wished [`Limits::state_bytes`].
-    pub state_bytes: Option<u64>,
+impl Index<Limit> for Limits {
+    type Output = u64;
+
+    fn index(&self, limit: Limit) -> &u64 {
+        &self.0[limit]
+    }
 }
 
 impl Limits {
-    /// What an operator may set for each, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 9] = [
-        // Up to about a day of computation, far over any deadline.
-        ("fuel_per_event", 1..=100_000_000_000_000),
-        // From one WebAssembly page to 64 GiB, which is sixteen full memories.
-        ("memory_bytes", 65_536..=64 << 30),
-        // Up to an hour: a module that hangs for longer is lost to its events.
-        ("event_deadline_ms", 1..=3_600_000),
-        // Up to 80 MB of the host's memory.
-        ("table_elements", 1..=10_000_000),
-        // More than any tool links.
-        ("instances", 1..=1_000),
-        // Tens of megabytes of log for one event.
-        ("log_records_per_event", 1..=100_000),
-        // Seconds of the host's time.
-        ("store_operations_per_event", 1..=10_000_000),
-        // An event's writes are in memory twice until they are committed.
-        ("store_bytes_written_per_event", 1..=256 << 20),
-        // Up to 1 TiB, a large disk.
-        ("state_bytes", 1..=1 << 40),
-    ];
+    /// These limits with another bound.
+    #[must_use]
+    pub fn with(mut self, limit: Limit, bound: u64) -> Self {
+        *self.0.get_mut(limit) = bound;
+        self
+    }
 
     /// The limits a module gets: for each, the smaller of this ceiling and the module's wish.
     #[must_use]
     pub fn meet(self, wishes: &Wishes) -> Self {
-        fn smaller<T: Ord>(ceiling: T, wish: Option<T>) -> T {
-            match wish {
-                Some(wish) => wish.min(ceiling),
-                None => ceiling,
-            }
+        let smaller = |limit| wishes.get(limit).map_or(self[limit], |wish| wish.min(self[limit]));
+        Self(PerLimit::from_fn(smaller))
+    }
+
+    /// Reads the table `limits` of `[engine]`. Adds to `errors` everything that is wrong with it.
+    pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
+        let given = read(
+            engine,
+            "limits",
+            Limit::name,
+            |limit| limit.spec().range.clone(),
+            errors,
+        );
+        Self(PerLimit::from_fn(|limit| given[limit].unwrap_or(limit.spec().default)))
+    }
+}
+
+/// What a manifest asks for; what it leaves out is left to the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wishes(PerLimit<Option<u64>>);
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self(PerLimit::from_fn(|_| None))
+    }
+}
+
+impl Wishes {
+    /// The bound that is wished for, if one is.
+    pub fn get(&self, limit: Limit) -> Option<u64> {
+        self.0[limit]
+    }
+
+    /// These wishes with another one.
+    #[must_use]
+    pub fn with(mut self, limit: Limit, bound: u64) -> Self {
+        *self.0.get_mut(limit) = Some(bound);
+        self
+    }
+
+    /// Reads the table `resources` of `[module]`. Adds to `errors` everything that is wrong with it: a wish for more than any
+    /// operator may allow is as good as none, and one for less than a module can run with is a mistake.
+    pub(crate) fn read(module: &Section, errors: &mut Vec<ConfigError>) -> Self {
+        let range = |limit: Limit| *limit.spec().range.start()..=u64::MAX;
+        Self(read(module, "resources", |limit| limit.spec().wish, range, errors))
+    }
+}
+
+/// Reads a table with a key for each limit, none of which has to be there.
+fn read(
+    parent: &Section,
+    table: &str,
+    key: impl Fn(Limit) -> &'static str,
+    range: impl Fn(Limit) -> RangeInclusive<u64>,
+    errors: &mut Vec<ConfigError>,
+) -> PerLimit<Option<u64>> {
+    let none = PerLimit::from_fn(|_| None);
+    let section = match parent.section(table) {
+        Ok(Some(section)) => section,
+        Ok(None) => return none,
+        Err(error) => {
+            errors.push(error);
+            return none;
         }
-        Self {
-            fuel_per_event: smaller(self.fuel_per_event, wishes.fuel_per_event),
-            memory_bytes: smaller(self.memory_bytes, wishes.memory_bytes),
-            event_deadline_ms: smaller(self.event_deadline_ms, wishes.event_deadline_ms),
-            table_elements: smaller(self.table_elements, wishes.table_elements),
-            instances: smaller(self.instances, wishes.instances),
-            log_records_per_event: smaller(self.log_records_per_event, wishes.log_records_per_event),
-            store_operations_per_event: smaller(self.store_operations_per_event, wishes.store_operations_per_event),
-            store_bytes_written_per_event: smaller(
-                self.store_bytes_written_per_event,
-                wishes.store_bytes_written_per_event,
-            ),
-            state_bytes: smaller(self.state_bytes, wishes.state_bytes),
-        }
+    };
+    let keys: Vec<&'static str> = Limit::all().map(&key).collect();
+    errors.extend(section.unknown_keys(&keys));
+    PerLimit::from_fn(|limit| {
+        let number = section.number(key(limit), &range(limit));
+        number.map_err(|error| errors.push(error)).ok().flatten()
+    })
+}
+
+/// What a handler has used of each limit, in the unit that the limit's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used(PerLimit<u64>);
+
+impl Default for Used {
+    fn default() -> Self {
+        Self(PerLimit::from_fn(|_| 0))
+    }
+}
+
+impl Index<Limit> for Used {
+    type Output = u64;
+
+    fn index(&self, limit: Limit) -> &u64 {
+        &self.0[limit]
+    }
+}
+
+impl Used {
+    /// Adds to what was used of a limit, and returns the sum.
+    pub(crate) fn add(&mut self, limit: Limit, amount: u64) -> u64 {
+        let used = self.0.get_mut(limit);
+        *used = used.saturating_add(amount);
+        *used
+    }
+
+    /// The larger of both for each limit.
+    #[must_use]
+    pub(crate) fn max(self, other: &Self) -> Self {
+        Self(PerLimit::from_fn(|limit| self[limit].max(other[limit])))
+    }
+
+    pub(crate) fn set(&mut self, limit: Limit, amount: u64) {
+        *self.0.get_mut(limit) = amount;
     }
 }
 
 /// `number`, or the largest there is: a count that large is refused or means "no bound".
 pub(crate) fn saturating_u32(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_its_row() {
+        for (index, spec) in SPECS.iter().enumerate() {
+            assert_eq!(spec.limit as usize, index);
+            assert!(spec.range.contains(&spec.default), "{:?}", spec.limit);
+            assert_eq!(spec.wish.strip_prefix(PREFIX), Some(spec.limit.name()));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use crate::ambient::Seams;
+use crate::ambient::{Clock, Seams};
 use crate::bindings::ModulePre;
 use crate::capability::Capabilities;
 use crate::component::{ComponentFile, EVENT_MODULE, Summary};
@@ -19,10 +19,11 @@ use crate::engine::{Demand, Engine};
 use crate::event::ChainId;
 use crate::grant::{self, Grant};
 use crate::host::HostState;
-use crate::limits::Limits;
-use crate::manifest::{Manifest, Restart, Subscription};
+use crate::limits::{Limit, Limits};
+use crate::manifest::{Manifest, Subscription};
 use crate::names::{Digest, ModuleName};
 use crate::recorder::Recorder;
+use crate::restart::Restart;
 use crate::signature;
 
 pub use error::LoadError;
@@ -47,6 +48,8 @@ pub struct ModuleMeta {
     pub settings: BTreeMap<String, Section>,
     /// Where its log records go.
     pub recorder: Arc<Recorder>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A module that has passed every check that needs no compiler.
@@ -98,6 +101,7 @@ impl std::fmt::Debug for Module {
 pub struct Loader {
     capabilities: Capabilities,
     ceiling: Limits,
+    restart: Restart,
     chains: BTreeSet<ChainId>,
     seams: Seams,
     /// One linker for each set of capabilities: most modules share one.
@@ -119,11 +123,18 @@ impl Loader {
         Self {
             capabilities,
             ceiling,
+            restart: Restart::default(),
             chains,
             seams,
             linkers: Mutex::default(),
             files: Mutex::default(),
         }
+    }
+
+    /// How failures are dealt with where a manifest does not say.
+    #[must_use]
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
     }
 
     /// Reads a module's files and makes every check that needs no compiler. Blocks on the file system.
@@ -172,10 +183,10 @@ impl Loader {
             }
         }
         let limits = self.ceiling.meet(&manifest.wishes);
-        if file.summary.core_instances > limits.instances {
+        if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
             errors.push(LoadError::Instances {
                 needed: file.summary.core_instances,
-                bound: limits.instances,
+                bound: limits[Limit::Instances],
             });
         }
         if !matches!(file.summary.world(), Some(world) if world != "nexum:host/query-module@0.2.0") {
@@ -195,7 +206,7 @@ impl Loader {
         let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
             return Err(errors);
         };
-        let recorder = Recorder::new(name.clone(), self.seams.clock.clone(), limits.log_records_per_event);
+        let recorder = Recorder::new(name.clone(), self.seams.clock.clone());
         let meta = ModuleMeta {
             name,
             version: manifest.version,
@@ -204,6 +215,7 @@ impl Loader {
             config: merged(manifest.config, &config.config),
             settings,
             recorder: Arc::new(recorder),
+            clock: self.seams.clock.clone(),
         };
         Ok(Candidate {
             path: config.path.clone(),
@@ -212,7 +224,7 @@ impl Loader {
             grant,
             subscriptions,
             required_chains: manifest.chains.required,
-            restart: manifest.restart,
+            restart: self.restart.with(manifest.restart),
             warnings,
             bytes: self.share(file.digest, file.bytes),
         })

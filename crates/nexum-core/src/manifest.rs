@@ -9,12 +9,12 @@ mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::document::{self, ConfigErrors, Document, Environment, Placed, Section};
 use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
+use crate::restart::RestartKeys;
 
 pub use subscription::{BlockSubscription, CatchUp, LogSubscription, Subscription};
 
@@ -42,8 +42,8 @@ pub struct Manifest {
     pub component: Option<Digest>,
     /// What the module asks for of its limits.
     pub wishes: Wishes,
-    /// When the module is given up.
-    pub restart: Restart,
+    /// How the module's failures are dealt with, where the author has a say.
+    pub restart: RestartKeys,
     /// The chains that the module works with.
     pub chains: ChainRequests,
     /// `[module.<name>]` of capabilities, for the capability to read, whether or not [`Self::capabilities`] lists it.
@@ -54,26 +54,6 @@ pub struct Manifest {
     pub subscriptions: Vec<Subscription>,
     /// What the module's `init` is given, in the order of the file.
     pub config: Vec<(String, String)>,
-}
-
-/// When a module is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restart {
-    /// So many failed events in a row, and the module is stopped until the operator restarts it. Default 10.
-    pub max_consecutive_failures: u32,
-}
-
-impl Restart {
-    /// What a manifest may set for [`Self::max_consecutive_failures`]: up to a thousand, hours of retries with backoff.
-    pub const MAX_CONSECUTIVE_FAILURES_RANGE: RangeInclusive<u64> = 1..=1_000;
-}
-
-impl Default for Restart {
-    fn default() -> Self {
-        Self {
-            max_consecutive_failures: 10,
-        }
-    }
 }
 
 /// The chains that a module works with. No chain is in both sets.

@@ -3,6 +3,7 @@
 //! The target is `nexum::module`; the fields are `module`, and where an event is in hand `event`, `chain` and `block`.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ambient::Clock;
@@ -16,6 +17,10 @@ pub const RECORD_BYTES_MAX: usize = 8_192;
 /// trouble. A burst may be as large.
 pub const RECORDS_PER_SECOND_MAX: u64 = 1_000;
 
+/// How many records of the handler in hand are kept, and how many bytes: enough to see what led to a failure.
+const KEPT_RECORDS_MAX: usize = 50;
+const KEPT_BYTES_MAX: usize = 16 * 1_024;
+
 /// The target of every record, by which an operator filters them.
 const TARGET: &str = "nexum::module";
 
@@ -27,51 +32,52 @@ const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 pub struct Recorder {
     module: ModuleName,
     clock: Arc<dyn Clock>,
-    per_event_max: u32,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     handler: Handler,
-    /// Records of the handler in hand.
-    written: u32,
     cut: u64,
+    /// The last records of the handler in hand, and their bytes.
+    kept: VecDeque<String>,
+    kept_bytes: usize,
     /// Nanoseconds of the second's allowance that are used up, and when that was so.
     used_ns: u64,
     used_at_ns: u64,
 }
 
 impl Recorder {
-    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>, per_event_max: u32) -> Self {
+    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>) -> Self {
         let state = State {
             handler: Handler::Init,
-            written: 0,
             cut: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
             used_ns: 0,
             used_at_ns: 0,
         };
         Self {
             module,
             clock,
-            per_event_max,
             state: Mutex::new(state),
         }
     }
 
-    /// Writes a record of the guest's, or counts it as cut when a bound is reached. A record that nobody listens for costs
-    /// nothing of the allowance.
+    /// Whether anybody listens for records of this level. One that nobody listens for costs nothing.
+    pub(crate) fn is_heard(&self, level: tracing::Level) -> bool {
+        is_heard(level)
+    }
+
+    /// Writes a record of the guest's, or counts it as cut when the module writes too many a second.
     pub fn record(&self, level: tracing::Level, message: &str) {
-        if !is_heard(level) {
-            return;
-        }
         let handler = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.written >= self.per_event_max || !state.within_rate(&*self.clock) {
+            if !state.within_rate(&*self.clock) {
                 state.cut += 1;
                 return;
             }
-            state.written += 1;
+            state.keep(level, message);
             state.handler
         };
         emit(&self.module, handler, level, message);
@@ -81,7 +87,15 @@ impl Recorder {
     pub(crate) fn open(&self, handler: Handler) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.handler = handler;
-        state.written = 0;
+        state.kept.clear();
+        state.kept_bytes = 0;
+    }
+
+    /// The last records of the handler that has ended.
+    pub(crate) fn take_records(&self) -> Vec<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.kept_bytes = 0;
+        std::mem::take(&mut state.kept).into()
     }
 
     /// Says how much was cut of the handler that has ended.
@@ -102,6 +116,15 @@ impl Recorder {
 }
 
 impl State {
+    fn keep(&mut self, level: tracing::Level, message: &str) {
+        let record = format!("{level} {}", clean(message));
+        self.kept_bytes += record.len();
+        self.kept.push_back(record);
+        while self.kept.len() > KEPT_RECORDS_MAX || self.kept_bytes > KEPT_BYTES_MAX {
+            self.kept_bytes -= self.kept.pop_front().map_or(0, |oldest| oldest.len());
+        }
+    }
+
     /// A token bucket in time: each record uses up its share of a second, and time gives it back.
     fn within_rate(&mut self, clock: &dyn Clock) -> bool {
         const SHARE_NS: u64 = NANOSECONDS_PER_SECOND / RECORDS_PER_SECOND_MAX;

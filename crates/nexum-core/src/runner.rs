@@ -4,6 +4,7 @@
 //! runner does or waits for holds up another.
 
 mod catch_up;
+mod failures;
 mod feed;
 mod interest;
 mod ledger;
@@ -13,14 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::BoxError;
-use crate::bindings::nexum::host::types::{HostError, HostErrorKind};
 use crate::committer::CommitError;
 use crate::event::{ChainId, Event, EventId, EventKind, Handler, Position, Topic};
-use crate::instance::{Failure, Instance};
+use crate::instance::{Before, Failure, Instance};
 use crate::loader::Module;
-use crate::state::{Cursor, Progress, RevertError};
+use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
 use crate::store::StoreError;
 
+use failures::{Failures, attempt, attempts_max};
 use feed::{Delivery, Next};
 use ledger::RevertFailed;
 
@@ -29,10 +30,10 @@ pub(crate) use interest::Interest;
 pub(crate) use ledger::Ledger;
 pub use status::{ModuleStatus, Replaying, Stage};
 
-/// The first pause before a failed `init` is tried again; it doubles with each failure in a row.
-const RESTART_DELAY_MS: u64 = 200;
+/// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
+const RETRY_DELAY_MS: u64 = 200;
 /// The longest such pause: an operator who has mended the cause should not wait longer than this.
-const RESTART_DELAY_MS_MAX: u64 = 30_000;
+const RETRY_DELAY_MS_MAX: u64 = 30_000;
 
 /// How many events that wrote nothing a busy module handles before its cursor is handed in.
 const PASSED_MAX: u32 = 64;
@@ -43,7 +44,7 @@ pub(crate) struct Runner {
     ledger: Ledger,
     feeds: Vec<Feed>,
     instance: Option<Instance>,
-    failures_in_row: u32,
+    failures: Failures,
     status: Arc<ModuleStatus>,
 }
 
@@ -52,8 +53,8 @@ pub(crate) struct Runner {
 pub(crate) enum Dead {
     #[error("{failures} failures in a row; the last: {last}")]
     TooManyFailures { failures: u32, last: Failure },
-    #[error("init failed: {0}")]
-    Init(Failure),
+    #[error("it has as many dead letters as a module may have: retry or skip some, and restart it")]
+    LettersMax,
     #[error(
         "the module has handled block {known} of chain {topic}, which now has {canonical} in its place, and no block before \
          it is known to both: remove the module's state to begin anew, or connect to a node of the chain that it followed"
@@ -84,6 +85,12 @@ impl From<Dead> for Halt {
     }
 }
 
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl From<CommitError> for Halt {
     fn from(error: CommitError) -> Self {
         Self::Store(error.into())
@@ -98,27 +105,35 @@ impl Runner {
             ledger,
             feeds,
             instance: None,
-            failures_in_row: 0,
+            failures: Failures::default(),
             status,
         }
     }
 
-    /// Runs until it is stopped; then the event in hand has been finished and its cursor handed in.
+    /// Runs until it is stopped; then the event in hand has been finished and its cursor handed in. A module that is dead waits
+    /// for the operator.
     pub(crate) async fn run(mut self) {
-        let result = self.work().await;
-        self.status.clear_memory();
-        let settled = self.ledger.settle(&settled(&self.feeds)).await;
-        match result.and(settled.map_err(Dead::Unsettled)) {
-            Ok(()) => self.status.enter(Stage::Stopped),
-            Err(dead) => {
-                self.status.enter(Stage::Dead);
-                tracing::error!(
-                    target: "nexum::event",
-                    module = self.module.meta.name.as_str(),
-                    error = &dead as &(dyn std::error::Error + 'static),
-                    "the module is dead"
-                );
+        loop {
+            let result = self.work().await;
+            self.discard_instance();
+            let settled = self.ledger.settle(&settled(&self.feeds)).await;
+            let Err(dead) = result.and(settled.map_err(Dead::Unsettled)) else {
+                return self.status.enter(Stage::Stopped);
+            };
+            tracing::error!(
+                target: "nexum::event",
+                module = self.module.meta.name.as_str(),
+                error = &dead as &(dyn std::error::Error + 'static),
+                "the module is dead"
+            );
+            self.status.die(&dead);
+            if !self.status.revived().await {
+                return;
             }
+            // At the same event, as if nothing had been tried yet.
+            self.failures = Failures::default();
+            self.feeds.iter_mut().for_each(Feed::resume);
+            self.status.enter(Stage::Starting);
         }
     }
 
@@ -148,10 +163,9 @@ impl Runner {
 
     /// Waits until the store can be used again, and goes on from what it has.
     async fn stall(&mut self, mut error: BoxError) {
-        self.instance = None;
-        self.status.clear_memory();
+        self.discard_instance();
         self.status.enter(Stage::Stalled);
-        let mut delay = RESTART_DELAY_MS;
+        let mut delay = RETRY_DELAY_MS;
         while !self.status.is_stopping() {
             tracing::error!(
                 target: "nexum::event",
@@ -164,7 +178,7 @@ impl Runner {
                 Ok(()) => break,
                 Err(again) => error = again.into(),
             }
-            delay = delay.saturating_mul(2).min(RESTART_DELAY_MS_MAX);
+            delay = delay.saturating_mul(2).min(RETRY_DELAY_MS_MAX);
         }
         self.feeds.iter_mut().for_each(Feed::resume);
     }
@@ -182,7 +196,13 @@ impl Runner {
                     self.show(index);
                     continue;
                 }
-                Next::Block(delivery) => self.deliver(index, delivery).await?,
+                Next::Block(delivery) => {
+                    if !self.deliver(index, delivery).await? {
+                        // This feed has the event that is to be tried again.
+                        self.feeds.rotate_left(index);
+                        return Ok(true);
+                    }
+                }
                 Next::Passed(position) => self.pass(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,
                 Next::Failed(error) => {
@@ -193,7 +213,7 @@ impl Runner {
                         error = &error as &(dyn std::error::Error + 'static),
                         "cannot replay what the module missed; trying again"
                     );
-                    self.pause(Duration::from_millis(RESTART_DELAY_MS)).await;
+                    self.pause(Duration::from_millis(RETRY_DELAY_MS)).await;
                 }
                 Next::Unknown(error) => return Err(Halt::Store(error.into())),
                 Next::Diverged { known, canonical } => {
@@ -241,22 +261,23 @@ impl Runner {
         self.ledger.cursors().get(topic).and_then(|cursor| cursor.last)
     }
 
-    /// The events of one block, each a transaction of its own.
-    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<(), Halt> {
+    /// The events of one block, each a transaction of its own. Returns whether all are done.
+    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, Halt> {
         let Delivery {
             block,
             logs,
             block_event,
         } = delivery;
-        let topic = self.feeds[index].topic();
-        let last = self.last(topic);
+        let last = self.last(self.feeds[index].topic());
         let half_done = last.is_some_and(|last| last.position == block.position && last.done == EventKind::Logs);
         if !logs.is_empty() && !half_done {
             let done = if block_event { EventKind::Logs } else { EventKind::Block };
-            self.handle(index, block.position, EventKind::Logs, &Event::Logs(logs), done)
-                .await?;
-            if self.stopped_short(topic, block.position) {
-                return Ok(());
+            let event = Event::Logs(logs);
+            if !self
+                .handle(index, block.position, EventKind::Logs, &event, done)
+                .await?
+            {
+                return Ok(false);
             }
         }
         match block.block_event().filter(|_| block_event) {
@@ -266,17 +287,12 @@ impl Runner {
             }
             None => {
                 self.pass(index, block.position, EventKind::Block);
-                Ok(())
+                Ok(true)
             }
         }
     }
 
-    /// Whether the module was stopped before it had handled anything of this block.
-    fn stopped_short(&self, topic: Topic, position: Position) -> bool {
-        self.status.is_stopping() && self.last(topic).is_none_or(|last| last.position != position)
-    }
-
-    /// One event, one transaction. Afterwards the topic's cursor is at `done`.
+    /// One event, one transaction. Returns whether the event is done; then the topic's cursor is at `done`.
     async fn handle(
         &mut self,
         index: usize,
@@ -284,7 +300,7 @@ impl Runner {
         kind: EventKind,
         event: &Event,
         done: EventKind,
-    ) -> Result<(), Halt> {
+    ) -> Result<bool, Halt> {
         let topic = self.feeds[index].topic();
         let id = EventId {
             chain_id: topic.chain_id,
@@ -293,26 +309,38 @@ impl Runner {
         };
         self.ensure_instance().await?;
         let Some(instance) = &mut self.instance else {
-            return Ok(());
+            return Ok(false);
         };
-        let result = instance.on_event(id, event, self.ledger.before()).await;
+        let before = Before {
+            failures: self.failures.of(id),
+            ..self.ledger.before()
+        };
+        let result = instance.on_event(id, event, before).await;
         self.status.set_memory(instance.memory_bytes());
+        self.status.set_used(instance.used());
+        let cursor = self.cursor(index, position, done);
+        let about = Some((topic, position));
         match result {
             Ok(changes) => {
-                let cursor = self.cursor(index, position, done);
                 let hold = self.feeds[index].is_replaying();
-                let event = Some((topic, position));
                 self.ledger
-                    .keep(changes, event, Some(cursor), hold, &settled(&self.feeds))
+                    .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
                     .await?;
             }
             Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
             Err(failure) => {
-                self.pass(index, position, done);
-                return Ok(self.failed(Handler::OnEvent(id), failure)?);
+                let Some(letter) = self.failed_at(id, event, failure).await? else {
+                    self.feeds[index].resume();
+                    return Ok(false);
+                };
+                let changes = self.ledger.before().bury(letter);
+                self.ledger
+                    .keep(changes, about, Some(cursor), false, &settled(&self.feeds))
+                    .await?;
+                return Ok(true);
             }
         }
-        self.failures_in_row = 0;
+        self.failures.succeeded();
         self.status.count_handled();
         tracing::debug!(
             target: "nexum::event",
@@ -322,7 +350,49 @@ impl Runner {
             block = position.number,
             "event handled"
         );
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
+    /// there is to be none.
+    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, Halt> {
+        let meta = self.module.meta.clone();
+        let restart = self.module.restart;
+        let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
+        let attempts = self.failures.again(id, attempt);
+        self.discard_instance();
+        self.status.count_failed();
+        report(&self.module, Handler::OnEvent(id), &failure, attempts);
+        if attempts < attempts_max(&failure, restart) {
+            self.back_off(attempts).await;
+            return Ok(None);
+        }
+        let in_row = self.failures.gave_up();
+        if in_row >= restart.max_consecutive_failures {
+            return Err(Dead::TooManyFailures {
+                failures: in_row,
+                last: failure,
+            }
+            .into());
+        }
+        if self.ledger.dead_letters().await? >= DEAD_LETTERS_MAX {
+            return Err(Dead::LettersMax.into());
+        }
+        tracing::error!(
+            target: "nexum::event",
+            module = meta.name.as_str(),
+            event = %id,
+            chain = id.chain_id,
+            block = id.position.number,
+            attempts,
+            "the event is a dead letter now, and the module goes on"
+        );
+        self.status.count_dead_letter();
+        Ok(Some(DeadLetter {
+            id,
+            event: event.clone(),
+            attempts: self.failures.take(),
+        }))
     }
 
     fn cursor(&self, index: usize, position: Position, done: EventKind) -> Cursor {
@@ -346,7 +416,8 @@ impl Runner {
         if self.last(topic).is_none_or(|last| last.position.number <= to.number) {
             return Ok(());
         }
-        self.instance = None;
+        self.discard_instance();
+        self.failures.forget();
         let before = self.ledger.cursors().clone();
         match self.ledger.revert(topic, to, &settled(&self.feeds)).await {
             Ok(()) => {}
@@ -372,12 +443,17 @@ impl Runner {
         Ok(())
     }
 
-    /// Makes an instance if there is none, trying again for as long as its failure can pass.
+    /// Makes an instance if there is none, trying again until that goes well or has failed too often.
     async fn ensure_instance(&mut self) -> Result<(), Halt> {
         while self.instance.is_none() && !self.status.is_stopping() {
             let (id, store) = (self.ledger.id(), self.ledger.store().clone());
-            match Instance::start(&self.module, id, store, self.ledger.before()).await {
+            let before = Before {
+                failures: self.failures.of_init,
+                ..self.ledger.before()
+            };
+            match Instance::start(&self.module, id, store, before).await {
                 Ok((instance, changes)) => {
+                    self.failures.of_init = 0;
                     self.status.set_memory(instance.memory_bytes());
                     self.instance = Some(instance);
                     self.ledger
@@ -386,34 +462,35 @@ impl Runner {
                     self.status.enter(Stage::Running);
                 }
                 Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
-                Err(failure) if self.failures_in_row == 0 && !can_pass(&failure) => {
-                    return Err(Dead::Init(failure).into());
-                }
                 Err(failure) => {
-                    self.failed(Handler::Init, failure)?;
-                    let doubled = RESTART_DELAY_MS.saturating_mul(1 << self.failures_in_row.min(16));
-                    self.pause(Duration::from_millis(doubled.min(RESTART_DELAY_MS_MAX)))
-                        .await;
+                    self.failures.of_init += 1;
+                    let failures = self.failures.of_init;
+                    self.status.count_failed();
+                    report(&self.module, Handler::Init, &failure, failures);
+                    if failures >= self.module.restart.max_consecutive_failures {
+                        return Err(Dead::TooManyFailures {
+                            failures,
+                            last: failure,
+                        }
+                        .into());
+                    }
+                    self.back_off(failures).await;
                 }
             }
         }
         Ok(())
     }
 
-    /// Records a failure and discards the instance; too many in a row and the module is dead.
-    fn failed(&mut self, handler: Handler, failure: Failure) -> Result<(), Dead> {
+    /// An instance whose event was rolled back, or reverted, is never entered again.
+    fn discard_instance(&mut self) {
         self.instance = None;
         self.status.clear_memory();
-        self.status.count_failed();
-        self.failures_in_row = self.failures_in_row.saturating_add(1);
-        report(&self.module, handler, &failure, self.failures_in_row);
-        if self.failures_in_row >= self.module.restart.max_consecutive_failures {
-            return Err(Dead::TooManyFailures {
-                failures: self.failures_in_row,
-                last: failure,
-            });
-        }
-        Ok(())
+    }
+
+    /// Waits as long as is due after so many failures in a row, unless a stop comes first.
+    async fn back_off(&mut self, failures: u32) {
+        self.status.enter(Stage::Backoff);
+        self.pause(self.module.restart.backoff(failures)).await;
     }
 
     /// Waits, unless a stop comes first.
@@ -437,35 +514,24 @@ fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
     |topic| Some(feeds.iter().find(|feed| feed.topic() == topic)?.settled())
 }
 
-/// Whether a failed `init` may go well a little later.
-fn can_pass(failure: &Failure) -> bool {
-    let kind = |error: &HostError| {
-        matches!(
-            error.kind,
-            HostErrorKind::Unavailable | HostErrorKind::RateLimited | HostErrorKind::Timeout
-        )
-    };
-    matches!(failure, Failure::Returned(error) if kind(error)) || matches!(failure, Failure::Prepare { .. })
-}
-
 /// Writes a failure where the operator sees it, the record of a limit with all its fields.
-fn report(module: &Module, handler: Handler, failure: &Failure, in_row: u32) {
+fn report(module: &Module, handler: Handler, failure: &Failure, attempt: u32) {
     let name = module.meta.name.as_str();
     let event = handler.event();
     let (id, chain) = (event.map(tracing::field::display), event.map(|event| event.chain_id));
     let block = event.map(|event| event.position.number);
-    let of = module.restart.max_consecutive_failures;
     let handler = if event.is_some() { "on-event" } else { "init" };
     match failure {
         Failure::Limit(trip) => {
-            let (limit, bound) = (trip.limit.name(), trip.bound);
+            let (limit, bound, used) = (trip.limit.name(), trip.bound, trip.used);
             tracing::error!(
-                target: "nexum::event", module = name, handler, event = id, chain, block, limit, bound, in_row, of,
+                target: "nexum::event",
+                module = name, handler, event = id, chain, block, attempt, limit, bound, used,
                 "a limit tripped: {failure}"
             );
         }
         failure => tracing::error!(
-            target: "nexum::event", module = name, handler, event = id, chain, block, in_row, of, "{failure}"
+            target: "nexum::event", module = name, handler, event = id, chain, block, attempt, "{failure}"
         ),
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::event::Handler;
-use crate::limiter::Limit;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits, Used};
 use crate::state::{Change, Changes, ModuleId, Usage, rows};
 use crate::store::{StateStore, StoreError, View};
 
@@ -21,22 +23,17 @@ pub struct EventScope {
     store: Arc<dyn StateStore>,
     limits: Limits,
     handler: Handler,
+    attempt: u32,
+    began: Instant,
     view: Option<Box<dyn View>>,
     /// What earlier events wrote that is not in the store yet.
     pending: Option<Arc<Pending>>,
     changes: Changes,
-    spent: Spent,
+    used: Used,
 }
 
 /// What events wrote that is not in the store yet: each key's new value, or none where it was deleted.
 pub(crate) type Pending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// What the handler has used of its budgets.
-#[derive(Clone, Copy, Debug, Default)]
-struct Spent {
-    store_operations: u64,
-    store_bytes_written: u64,
-}
 
 /// A handler used up one of its budgets. A host function returns it as its trap: it ends the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,19 +64,23 @@ impl EventScope {
             store,
             limits,
             handler: Handler::Init,
+            attempt: 1,
+            began: Instant::now(),
             view: None,
             pending: None,
             changes: Changes::default(),
-            spent: Spent::default(),
+            used: Used::default(),
         }
     }
 
     /// Opens the transaction of a handler, over what was written before it. `usage` is what the module keeps with that.
-    pub(crate) fn open(&mut self, handler: Handler, usage: Usage, pending: Option<Arc<Pending>>) {
+    pub(crate) fn open(&mut self, handler: Handler, attempt: u32, usage: Usage, pending: Option<Arc<Pending>>) {
         self.handler = handler;
+        self.attempt = attempt;
+        self.began = Instant::now();
         self.view = None;
         self.pending = pending;
-        self.spent = Spent::default();
+        self.used = Used::default();
         self.changes = Changes {
             usage,
             ..Changes::default()
@@ -98,6 +99,21 @@ impl EventScope {
     /// The handler that is running, with its event.
     pub fn handler(&self) -> Handler {
         self.handler
+    }
+
+    /// Which attempt at the event this is; the first is 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When the handler is ended, whatever it waits for. A capability that gives up before can tell the guest why.
+    pub fn deadline(&self) -> Instant {
+        self.began + Duration::from_millis(self.limits[Limit::Deadline])
+    }
+
+    /// How long the handler has run, waiting in host calls included.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// The value of a key.
@@ -123,7 +139,7 @@ impl EventScope {
         let (before, after) = (size.unwrap_or(0), (key.len() + value.len()) as u64);
         let usage = self.changes.usage;
         let wanted = usage.bytes.saturating_sub(before).saturating_add(after);
-        let quota = self.limits.state_bytes;
+        let quota = self.limits[Limit::StateBytes];
         if wanted > quota && after > before {
             return Err(SetError::Quota { quota, wanted });
         }
@@ -207,19 +223,22 @@ impl EventScope {
     ///
     /// # Errors
     ///
-    /// When the budget does not have so much, or `limit` is no budget: the host function that asked returns the error as its
-    /// trap.
+    /// When the budget does not have so much: the host function that asked returns the error as its trap.
     pub fn spend(&mut self, limit: Limit, amount: u64) -> Result<(), Exhausted> {
-        let (spent, bound) = match limit {
-            Limit::StoreOperations => (&mut self.spent.store_operations, self.limits.store_operations_per_event),
-            Limit::StoreBytesWritten => (
-                &mut self.spent.store_bytes_written,
-                self.limits.store_bytes_written_per_event,
-            ),
-            _ => return Err(Exhausted(limit)),
-        };
-        *spent = spent.saturating_add(amount);
-        if *spent > bound { Err(Exhausted(limit)) } else { Ok(()) }
+        match self.used.add(limit, amount) <= self.limits[limit] {
+            true => Ok(()),
+            false => Err(Exhausted(limit)),
+        }
+    }
+
+    /// What the module keeps with what the handler has written.
+    pub(crate) fn usage(&self) -> Usage {
+        self.changes.usage
+    }
+
+    /// What the handler has used of its budgets.
+    pub(crate) fn used(&self) -> &Used {
+        &self.used
     }
 
     /// The value of a key before the handler changed it.

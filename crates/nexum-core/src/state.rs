@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod cursors;
+mod dead_letter;
 mod headers;
 mod module;
 pub(crate) mod rows;
@@ -20,10 +21,12 @@ use crate::names::ModuleName;
 use crate::store::{Batch, StateStore, StoreError, View};
 
 pub use cursors::{Cursor, Cursors, Progress};
+pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
 pub use module::Usage;
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 
+pub(crate) use dead_letter::{count_dead_letters, dead_letters};
 pub(crate) use headers::{Headers, ancestors};
 pub(crate) use module::{Change, Changes, ModuleState, RevertError};
 pub(crate) use undo::{Settled, passed};

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,8 @@ pub struct Supervisor {
     policy: CommitPolicy,
     sources: BTreeMap<ChainId, Arc<dyn EventSource>>,
     modules: Vec<(Module, Arc<ModuleStatus>)>,
+    /// Told when a module is dead.
+    left: Arc<Notify>,
 }
 
 /// Why nothing was started.
@@ -69,6 +72,7 @@ impl Supervisor {
             policy: CommitPolicy::default(),
             sources: BTreeMap::new(),
             modules: Vec::new(),
+            left: Arc::default(),
         }
     }
 
@@ -87,7 +91,7 @@ impl Supervisor {
 
     /// Adds a module, and returns where it can be watched.
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
-        let status = Arc::new(ModuleStatus::new(module.meta.name.clone()));
+        let status = Arc::new(ModuleStatus::new(module.meta.name.clone(), self.left.clone()));
         self.modules.push((module, status.clone()));
         status
     }
@@ -129,6 +133,7 @@ impl Supervisor {
         for chain_id in headers.into_keys() {
             logs.insert(chain_id, ChainLogs::new(chain_id));
         }
+        let left = self.left;
         let mut runners = Vec::new();
         for ((module, status), state) in self.modules.into_iter().zip(kept.modules) {
             let feeds = feeds(&module, &status, &state, &self.store, &logs, &self.sources);
@@ -147,7 +152,7 @@ impl Supervisor {
                 tasks.sources.spawn(follow(source, logs, sources_stop.clone()));
             }
         }
-        let mut lost_chains = tasks.watch(&stop, &statuses, &idle).await;
+        let mut lost_chains = tasks.watch(&stop, &statuses, &idle, &left).await;
         let stopped = stop.is_cancelled();
         sources_stop.cancel();
         lost_chains.extend(tasks.finish(&statuses).await);
@@ -282,6 +287,7 @@ impl Tasks {
         stop: &CancellationToken,
         statuses: &[Arc<ModuleStatus>],
         idle: &[Arc<ModuleStatus>],
+        left: &Notify,
     ) -> Vec<SourceError> {
         let mut lost = Vec::new();
         loop {
@@ -289,12 +295,18 @@ impl Tasks {
                 // Looked at first: a stop also ends the sources.
                 biased;
                 () = stop.cancelled() => return lost,
+                () = left.notified() => {
+                    let alive = |status: &Arc<ModuleStatus>| !matches!(status.stage(), Stage::Dead | Stage::Stopped);
+                    if !statuses.iter().any(alive) {
+                        tracing::error!("no module is left");
+                        return lost;
+                    }
+                }
                 ended = self.runners.join_next() => {
                     if let Some(Err(panic)) = ended {
                         tracing::error!(error = %panic, "a module's runner panicked: this is a fault of nexum");
                     }
-                    let alive = |status: &Arc<ModuleStatus>| !matches!(status.stage(), Stage::Dead | Stage::Stopped);
-                    if self.runners.is_empty() || !statuses.iter().any(alive) {
+                    if self.runners.is_empty() {
                         tracing::error!("no module is left");
                         return lost;
                     }

@@ -2,9 +2,11 @@
 
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
+use nexum_core::limits::Limit;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::chains::ModuleChains;
+use crate::error::RequestError;
 use crate::methods;
 
 impl chain::Host for View<'_, ModuleChains> {
@@ -14,11 +16,13 @@ impl chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
+        self.scope.spend(Limit::ChainRequests, 1)?;
         if !methods::is_read(&method) {
             self.scope.mark_effect();
         }
         let block = self.state.pin.block(self, chain_id);
         let answer = self.state.chains.request_at(block, chain_id, &method, &params).await;
+        self.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
         Ok(answer.map_err(|error| error.to_host_error()))
     }
 
@@ -27,6 +31,7 @@ impl chain::Host for View<'_, ModuleChains> {
         chain_id: u64,
         requests: Vec<RpcRequest>,
     ) -> wasmtime::Result<Result<Vec<RpcResult>, HostError>> {
+        self.scope.spend(Limit::ChainRequests, requests.len() as u64)?;
         let requests: Vec<_> = requests
             .iter()
             .map(|request| (&*request.method, &*request.params))
@@ -36,12 +41,19 @@ impl chain::Host for View<'_, ModuleChains> {
         }
         let block = self.state.pin.block(self, chain_id);
         let answers = self.state.chains.request_batch_at(block, chain_id, &requests).await;
+        let received = answers.iter().flatten().map(bytes).sum();
+        self.scope.spend(Limit::ResponseBytes, received)?;
         let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
 }
 
-fn rpc_result(answer: Result<String, crate::RequestError>) -> RpcResult {
+/// How much of an answer came from outside: an error's data comes with bounds of its own.
+fn bytes(answer: &Result<String, RequestError>) -> u64 {
+    answer.as_ref().map_or(0, |result| result.len() as u64)
+}
+
+fn rpc_result(answer: Result<String, RequestError>) -> RpcResult {
     match answer {
         Ok(result) => RpcResult::Ok(result),
         Err(error) => RpcResult::Err(error.to_host_error()),

@@ -39,6 +39,9 @@ enum Line {
         sequence: u64,
         record: Hex,
     },
+    DeadLetter {
+        record: Hex,
+    },
     Header {
         chain_id: u64,
         number: u64,
@@ -262,6 +265,7 @@ fn line(row: Row) -> Line {
             sequence,
             record: Hex(record),
         },
+        Row::DeadLetter(record) => Line::DeadLetter { record: Hex(record) },
         Row::Header {
             chain_id,
             block,
@@ -306,6 +310,7 @@ fn row(line: Line) -> Option<Row> {
                 },
             }
         }
+        Line::DeadLetter { record } => Row::DeadLetter(record.0),
         Line::Progress { row } => Row::Progress(row.0),
         Line::Begin { .. } | Line::End { .. } => return None,
     })

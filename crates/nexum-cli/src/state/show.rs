@@ -22,17 +22,18 @@ pub(super) fn list(store: &dyn StateStore, format: Format) -> Result<u8, Refusal
     match format {
         Format::Json => println!("{:#}", json!(summaries.iter().map(json_of).collect::<Vec<_>>())),
         Format::Text => {
-            let mut rows = table(&["MODULE", "KEYS", "BYTES", "UNDO", "CURSORS"]);
+            let mut rows = table(&["MODULE", "KEYS", "BYTES", "UNDO", "DEAD LETTERS", "CURSORS"]);
             for Summary {
                 name,
                 usage,
                 cursors,
                 undo_records,
+                dead_letters,
             } in &summaries
             {
-                let counts = [usage.keys, usage.bytes, *undo_records].map(|count| count.to_string());
-                let [keys, bytes, undo] = counts;
-                rows.add_row([name.to_string(), keys, bytes, undo, places(cursors)]);
+                let counts = [usage.keys, usage.bytes, *undo_records, *dead_letters].map(|count| count.to_string());
+                let [keys, bytes, undo, letters] = counts;
+                rows.add_row([name.to_string(), keys, bytes, undo, letters, places(cursors)]);
             }
             println!("{rows}");
         }
@@ -72,6 +73,7 @@ fn json_of(summary: &Summary) -> serde_json::Value {
         "keys": summary.usage.keys,
         "bytes": summary.usage.bytes,
         "undo_records": summary.undo_records,
+        "dead_letters": summary.dead_letters,
         "cursors": cursors.collect::<Vec<_>>(),
     })
 }

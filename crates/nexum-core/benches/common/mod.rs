@@ -10,7 +10,7 @@ use nexum_core::capability::Capabilities;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::Demand;
 use nexum_core::event::Event;
-use nexum_core::limits::Limits;
+use nexum_core::limits::{Limit, Limits};
 use nexum_core::loader::Module;
 use nexum_core::names::Digest;
 use nexum_testing::{bench, guests};
@@ -66,7 +66,7 @@ impl Bare {
 
     /// Calls the handler under the bounds that the host sets for each event.
     pub(crate) async fn on_event(&mut self, event: &Event) -> wasmtime::Result<()> {
-        let deadline = Duration::from_millis(Limits::default().event_deadline_ms);
+        let deadline = Duration::from_millis(Limits::default()[Limit::Deadline]);
         begin(&mut self.store)?;
         tokio::time::timeout(deadline, self.exports.call_on_event(&mut self.store, event))
             .await??
@@ -77,5 +77,5 @@ impl Bare {
 fn begin(store: &mut Store<()>) -> wasmtime::Result<()> {
     store.epoch_deadline_async_yield_and_update(1);
     store.set_epoch_deadline(1);
-    store.set_fuel(Limits::default().fuel_per_event)
+    store.set_fuel(Limits::default()[Limit::Fuel])
 }

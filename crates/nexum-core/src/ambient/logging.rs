@@ -6,6 +6,7 @@ use super::bindings::nexum::host::logging::{self, Level};
 use crate::BoxError;
 use crate::capability::{Capability, Has, View};
 use crate::host::HostState;
+use crate::limits::Limit;
 use crate::loader::ModuleMeta;
 
 /// Lines for the operator, through the module's [`Recorder`](crate::recorder::Recorder).
@@ -41,7 +42,10 @@ impl logging::Host for View<'_, ()> {
             Level::Warn => tracing::Level::WARN,
             Level::Error => tracing::Level::ERROR,
         };
-        self.meta.recorder.record(level, &message);
+        if self.meta.recorder.is_heard(level) {
+            self.scope.spend(Limit::LogRecords, 1)?;
+            self.meta.recorder.record(level, &message);
+        }
         Ok(())
     }
 }

@@ -15,21 +15,11 @@ pub(super) struct Engine {
     pub(super) log_level: Option<String>,
     pub(super) log_format: LogFormat,
     pub(super) pooling: Pooling,
-    pub(super) limits: Limits,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Limits {
-    pub(super) fuel_per_event: Option<u64>,
-    pub(super) memory_bytes: Option<u64>,
-    pub(super) event_deadline_ms: Option<u64>,
-    pub(super) table_elements: Option<u64>,
-    pub(super) instances: Option<u64>,
-    pub(super) log_records_per_event: Option<u64>,
-    pub(super) store_operations_per_event: Option<u64>,
-    pub(super) store_bytes_written_per_event: Option<u64>,
-    pub(super) state_bytes: Option<u64>,
+    /// Each read by itself.
+    #[serde(rename = "limits")]
+    _limits: Option<IgnoredAny>,
+    #[serde(rename = "restart")]
+    _restart: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

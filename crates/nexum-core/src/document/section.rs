@@ -195,11 +195,23 @@ impl Section {
         if u64::try_from(number).is_ok_and(|number| range.contains(&number)) {
             return None;
         }
-        let message = match (range.start(), range.end()) {
-            (min, &u64::MAX) => format!("expected a whole number of at least {min}"),
-            (min, max) => format!("expected a whole number from {min} to {max}"),
+        Some(self.error(key, expected(range)))
+    }
+
+    /// The whole number at `key`, if the key is there.
+    ///
+    /// # Errors
+    /// When the value is not a whole number in `range`.
+    pub(crate) fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
+        let Some(entry) = self.table.get(key) else {
+            return Ok(None);
         };
-        Some(self.error(key, message))
+        let number = match entry.node.value {
+            Value::Integer(Some(number)) => u64::try_from(number).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| range.contains(number));
+        number.map(Some).ok_or_else(|| self.error(key, expected(range)))
     }
 
     /// The parts of `key`, a path as for [`Section::error`], each with its entry if that is there.
@@ -282,5 +294,13 @@ impl Section {
 impl fmt::Debug for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Section").field(&self.place("")).finish()
+    }
+}
+
+/// What a number should have been.
+fn expected(range: &RangeInclusive<u64>) -> String {
+    match (range.start(), range.end()) {
+        (min, &u64::MAX) => format!("expected a whole number of at least {min}"),
+        (min, max) => format!("expected a whole number from {min} to {max}"),
     }
 }

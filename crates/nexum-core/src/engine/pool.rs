@@ -6,7 +6,7 @@
 use wasmtime::PoolingAllocationConfig;
 
 use crate::component::Summary;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits, saturating_u32};
 
 /// What the modules of a run need, counted before anything is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +37,11 @@ impl Default for Demand {
             modules: 0,
             components: 0,
             memories: 0,
-            core_instances_max: limits.instances,
+            core_instances_max: saturating_u32(limits[Limit::Instances]),
             memories_max: 1,
             tables_max: 4,
-            memory_bytes_max: limits.memory_bytes,
-            table_elements_max: limits.table_elements,
+            memory_bytes_max: limits[Limit::Memory],
+            table_elements_max: limits[Limit::TableElements],
         }
     }
 }
@@ -63,8 +63,8 @@ impl Demand {
         self.core_instances_max = self.core_instances_max.max(summary.core_instances);
         self.memories_max = self.memories_max.max(summary.memories);
         self.tables_max = self.tables_max.max(summary.tables);
-        self.memory_bytes_max = self.memory_bytes_max.max(limits.memory_bytes);
-        self.table_elements_max = self.table_elements_max.max(limits.table_elements);
+        self.memory_bytes_max = self.memory_bytes_max.max(limits[Limit::Memory]);
+        self.table_elements_max = self.table_elements_max.max(limits[Limit::TableElements]);
     }
 
     pub(super) fn pool(&self) -> PoolingAllocationConfig {

@@ -44,7 +44,7 @@ pub enum LoadError {
         /// Core instances of the component.
         needed: u32,
         /// The limit.
-        bound: u32,
+        bound: u64,
     },
     /// The component is of another world.
     #[error("the component does not fit the world {expected}: it exports {}", list(exports))]

@@ -16,28 +16,11 @@ pub(super) struct Module {
     pub(super) name: Option<ModuleName>,
     pub(super) version: Option<String>,
     pub(super) component: Option<Digest>,
-    pub(super) resources: Resources,
-    pub(super) restart: Restart,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Resources {
-    pub(super) max_fuel_per_event: Option<u64>,
-    pub(super) max_memory_bytes: Option<u64>,
-    pub(super) max_event_deadline_ms: Option<u64>,
-    pub(super) max_table_elements: Option<u64>,
-    pub(super) max_instances: Option<u64>,
-    pub(super) max_log_records_per_event: Option<u64>,
-    pub(super) max_store_operations_per_event: Option<u64>,
-    pub(super) max_store_bytes_written_per_event: Option<u64>,
-    pub(super) max_state_bytes: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Restart {
-    pub(super) max_consecutive_failures: Option<u64>,
+    /// Each read by itself.
+    #[serde(rename = "resources")]
+    _resources: Option<IgnoredAny>,
+    #[serde(rename = "restart")]
+    _restart: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]

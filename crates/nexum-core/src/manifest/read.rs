@@ -4,11 +4,10 @@ mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    CapabilityRequests, ChainRequests, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
-};
+use super::{CapabilityRequests, ChainRequests, Manifest, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw};
 use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough, nearest};
-use crate::limits::{Limits, Wishes, saturating_u32};
+use crate::limits::Wishes;
+use crate::restart::RestartKeys;
 
 /// The keys of a manifest's outermost table.
 const KEYS: [&str; 5] = ["module", "chains", "capabilities", "subscription", "config"];
@@ -71,6 +70,8 @@ impl Reader {
 
     fn module(&mut self, section: &Section, manifest: &mut Manifest) {
         manifest.settings = settings(section);
+        manifest.wishes = Wishes::read(section, &mut self.errors);
+        manifest.restart = RestartKeys::read(section, &mut self.errors);
         let names: Vec<_> = manifest.settings.keys().map(String::as_str).collect();
         let Some(raw) = section.without(&names).parse_all::<raw::Module>(&mut self.errors) else {
             return;
@@ -82,37 +83,9 @@ impl Reader {
             let message = format!("expected 1 to {VERSION_CHARS_MAX} printable characters");
             self.errors.push(section.error("version", message));
         }
-        let range = Restart::MAX_CONSECUTIVE_FAILURES_RANGE;
-        self.errors
-            .extend(section.out_of_range("restart.max_consecutive_failures", &range));
-        if let Some(failures) = raw.restart.max_consecutive_failures {
-            manifest.restart.max_consecutive_failures = saturating_u32(failures);
-        }
-        manifest.wishes = self.wishes(section, &raw.resources);
         manifest.name = raw.name;
         manifest.version = raw.version;
         manifest.component = raw.component;
-    }
-
-    /// A wish for more than any operator may allow is as good as none; one for less than a module can run with is a
-    /// mistake.
-    fn wishes(&mut self, module: &Section, raw: &raw::Resources) -> Wishes {
-        for (key, range) in Limits::RANGES {
-            let range = *range.start()..=u64::MAX;
-            self.errors
-                .extend(module.out_of_range(&format!("resources.max_{key}"), &range));
-        }
-        Wishes {
-            fuel_per_event: raw.max_fuel_per_event,
-            memory_bytes: raw.max_memory_bytes,
-            event_deadline_ms: raw.max_event_deadline_ms,
-            table_elements: raw.max_table_elements,
-            instances: raw.max_instances.map(saturating_u32),
-            log_records_per_event: raw.max_log_records_per_event.map(saturating_u32),
-            store_operations_per_event: raw.max_store_operations_per_event,
-            store_bytes_written_per_event: raw.max_store_bytes_written_per_event,
-            state_bytes: raw.max_state_bytes,
-        }
     }
 
     fn chains(&mut self, section: &Section) -> Option<ChainRequests> {

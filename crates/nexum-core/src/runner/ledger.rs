@@ -7,7 +7,7 @@ use crate::committer::{CommitError, CommitPolicy, Committer};
 use crate::event::{Position, Topic};
 use crate::instance::Before;
 use crate::scope::Pending;
-use crate::state::{Changes, Cursor, Cursors, ModuleId, ModuleState, RevertError, Settled};
+use crate::state::{self, Changes, Cursor, Cursors, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::{Batch, StateStore, StoreError};
 
 /// After how many bytes the events of a replay are committed, however few they are: twice that is in memory meanwhile.
@@ -67,6 +67,7 @@ impl Ledger {
         Before {
             usage: self.state.usage(),
             pending: self.held.pending.clone(),
+            ..Before::default()
         }
     }
 
@@ -86,7 +87,7 @@ impl Ledger {
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
         let hold = hold && !changes.effect;
-        if changes.keys.is_empty() {
+        if changes.is_empty() {
             cursor.into_iter().for_each(|cursor| self.pass(cursor));
             return if changes.effect {
                 self.commit(settled).await
@@ -152,6 +153,13 @@ impl Ledger {
         self.state = state;
         self.moved = false;
         Ok(self.committer.commit(batch?).await?)
+    }
+
+    /// How many dead letters the module has.
+    pub(super) async fn dead_letters(&self) -> Result<usize, StoreError> {
+        let (store, id) = (self.store.clone(), self.id());
+        let count = tokio::task::spawn_blocking(move || state::count_dead_letters(&*store.view()?, id));
+        count.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
     }
 
     /// Begins again with what the store has.

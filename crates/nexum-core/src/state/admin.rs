@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use super::module::ProgressRow;
 use super::rows::Kind;
-use super::{Cursors, ModuleId, Usage, rows};
+use super::{Cursors, DeadLetter, ModuleId, Usage, rows};
 use crate::event::{BlockHash, ChainId, Position};
 use crate::names::ModuleName;
 use crate::store::{Batch, StateStore, StoreError, View, Visit};
@@ -29,6 +29,8 @@ pub struct Summary {
     pub cursors: Cursors,
     /// How many of its events can be taken back.
     pub undo_records: u64,
+    /// How many events it could not handle.
+    pub dead_letters: u64,
 }
 
 /// A row that belongs to a module, or to a chain that it follows.
@@ -48,6 +50,8 @@ pub enum Row {
         /// The record.
         record: Vec<u8>,
     },
+    /// An event that it could not handle, in the store's own form.
+    DeadLetter(Vec<u8>),
     /// A block that was seen on one of its chains.
     Header {
         /// The chain.
@@ -72,6 +76,7 @@ pub fn list(view: &dyn View) -> Result<Vec<Summary>, StoreError> {
         let ProgressRow { cursors, usage, .. } = ProgressRow::read(view, id)?;
         summaries.push(Summary {
             undo_records: count(view, &rows::undos(id))?,
+            dead_letters: count(view, &rows::dead_letters(id))?,
             name,
             usage,
             cursors,
@@ -93,6 +98,7 @@ pub fn summary(view: &dyn View, name: &ModuleName) -> Result<Option<Summary>, St
         usage,
         cursors,
         undo_records: count(view, &rows::undos(id))?,
+        dead_letters: count(view, &rows::dead_letters(id))?,
     }))
 }
 
@@ -105,6 +111,22 @@ pub fn get(view: &dyn View, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<
     match find(view, name)? {
         Some(id) => view.get(&rows::state(id, key)),
         None => Ok(None),
+    }
+}
+
+/// Shows the events that a module could not handle to `visit`, oldest block first, until it breaks off.
+///
+/// # Errors
+///
+/// When the store cannot be read, or is damaged.
+pub fn dead_letters(
+    view: &dyn View,
+    name: &ModuleName,
+    visit: &mut dyn FnMut(DeadLetter) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    match find(view, name)? {
+        Some(id) => super::dead_letters(view, id, visit),
+        None => Ok(()),
     }
 }
 
@@ -135,7 +157,7 @@ pub fn export(
     let mut chains: Vec<ChainId> = cursors.iter().map(|cursor| cursor.topic.chain_id).collect();
     chains.sort_unstable();
     chains.dedup();
-    let mut prefixes = vec![rows::states(id), rows::undos(id)];
+    let mut prefixes = vec![rows::states(id), rows::undos(id), rows::dead_letters(id)];
     prefixes.extend(chains.into_iter().map(rows::headers));
     prefixes.push(rows::progress(id));
     let mut outcome = Ok(());
@@ -168,6 +190,7 @@ fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
             sequence: rows::sequence_of(key)?,
             record: value.to_vec(),
         },
+        Kind::DeadLetter => Row::DeadLetter(value.to_vec()),
         Kind::Header => {
             let (chain_id, block) = rows::block_of(key)?;
             let parent = (!value.is_empty()).then(|| rows::hash(value)).transpose()?;
@@ -242,6 +265,10 @@ impl<'a> Import<'a> {
                 super::undo::decode(&record).map_err(damaged)?;
                 self.batch.set(rows::undo(self.id, sequence), record);
             }
+            Row::DeadLetter(record) => {
+                let letter = DeadLetter::decode(&record).map_err(damaged)?;
+                self.batch.set(rows::dead_letter(self.id, &letter.id), record);
+            }
             Row::Header {
                 chain_id,
                 block,
@@ -300,7 +327,12 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
         ControlFlow::Continue(())
     })?;
     for id in ids {
-        for prefix in [rows::states(id), rows::undos(id), rows::progress(id)] {
+        for prefix in [
+            rows::states(id),
+            rows::undos(id),
+            rows::dead_letters(id),
+            rows::progress(id),
+        ] {
             loop {
                 let mut batch = Batch::default();
                 rows::scan(&*store.view()?, &prefix, None, &mut |key, _| {

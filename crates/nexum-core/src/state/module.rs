@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
 use super::{Cursors, ModuleId, rows};
-use crate::event::{Position, Topic};
+use crate::event::{EventId, Position, Topic};
 use crate::store::{Batch, StoreError, View};
 
 /// How much a module keeps.
@@ -31,10 +31,19 @@ pub(crate) struct Change {
 pub(crate) struct Changes {
     /// Each key that has another value than before.
     pub(crate) keys: BTreeMap<Vec<u8>, Change>,
+    /// Each dead letter that it added or removed.
+    pub(crate) dead_letters: Vec<(EventId, Change)>,
     /// How much the module keeps with them.
     pub(crate) usage: Usage,
     /// Whether the event did something outside that its cursor has to remember at once.
     pub(crate) effect: bool,
+}
+
+impl Changes {
+    /// Whether there is nothing to be stored.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.dead_letters.is_empty()
+    }
 }
 
 /// How far a module has come and how much it keeps, as it is stored.
@@ -125,11 +134,17 @@ impl ModuleState {
             batch.put(rows::state(self.id, &key), change.new);
             old.push((ByteBuf::from(key), change.old.map(ByteBuf::from)));
         }
+        let mut dead_letters = Vec::with_capacity(changes.dead_letters.len());
+        for (letter, change) in changes.dead_letters {
+            batch.put(rows::dead_letter(self.id, &letter), change.new);
+            dead_letters.push((letter, change.old.map(ByteBuf::from)));
+        }
         let undo = Undo {
             event,
             before: self.progress.cursors.clone(),
             usage: self.progress.usage,
             old,
+            dead_letters,
         };
         let forgotten = self.undo.record(self.id, &undo, settled, batch);
         self.forget(forgotten);
@@ -160,6 +175,9 @@ impl ModuleState {
             let undo = undo::decode(&undo)?;
             for (key, old) in undo.old {
                 batch.put(rows::state(self.id, &key), old.map(ByteBuf::into_vec));
+            }
+            for (letter, old) in undo.dead_letters {
+                batch.put(rows::dead_letter(self.id, &letter), old.map(ByteBuf::into_vec));
             }
             batch.remove(row);
             (progress.cursors, progress.usage) = (undo.before, undo.usage);

@@ -8,7 +8,7 @@ use std::ops::{Bound, ControlFlow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::event::{BlockHash, ChainId, Position};
+use crate::event::{BlockHash, ChainId, EventId, Position};
 use crate::names::ModuleName;
 use crate::store::{StoreError, View, Visit};
 
@@ -26,6 +26,8 @@ const PROGRESS: u8 = b'c';
 const STATE: u8 = b's';
 /// A module's number, a sequence number -> how to take that event back.
 const UNDO: u8 = b'u';
+/// A module's number, an event -> what is known of it and of the attempts at it.
+const DEAD_LETTER: u8 = b'd';
 /// A chain, a block's number and hash -> its parent's hash.
 const HEADER: u8 = b'h';
 
@@ -77,6 +79,23 @@ pub(crate) fn sequence_of(row: &[u8]) -> Result<u64, StoreError> {
     Ok(u64::from_be_bytes(array(bytes)?))
 }
 
+/// The prefix of a module's dead letters.
+pub(crate) fn dead_letters(id: ModuleId) -> Vec<u8> {
+    key(DEAD_LETTER, &[&id.0.to_be_bytes()])
+}
+
+/// In the order of the chains, blocks and events.
+pub(crate) fn dead_letter(id: ModuleId, event: &EventId) -> Vec<u8> {
+    let EventId {
+        chain_id,
+        position,
+        kind,
+    } = event;
+    let (chain_id, number) = (chain_id.to_be_bytes(), position.number.to_be_bytes());
+    let id = id.0.to_be_bytes();
+    key(DEAD_LETTER, &[&id, &chain_id, &number, &[*kind as u8], &position.hash])
+}
+
 /// The prefix of a chain's headers.
 pub(crate) fn headers(chain_id: ChainId) -> Vec<u8> {
     key(HEADER, &[&chain_id.to_be_bytes()])
@@ -124,6 +143,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
         Some(&PROGRESS) => Kind::Progress,
         Some(&STATE) => Kind::State,
         Some(&UNDO) => Kind::Undo,
+        Some(&DEAD_LETTER) => Kind::DeadLetter,
         Some(&HEADER) => Kind::Header,
         Some(&NOBODY) => Kind::Nobody,
         _ => Kind::Unknown,
@@ -138,6 +158,7 @@ pub(crate) enum Kind {
     Progress,
     State,
     Undo,
+    DeadLetter,
     Header,
     Nobody,
     Unknown,

@@ -11,7 +11,7 @@ use serde_bytes::ByteBuf;
 
 use super::module::Usage;
 use super::{Cursors, ModuleId, rows};
-use crate::event::{Position, Topic};
+use crate::event::{EventId, Position, Topic};
 use crate::store::{Batch, StoreError, View};
 
 /// How many records of a module are kept at most, however long one of its chains stands still and keeps its blocks
@@ -34,6 +34,8 @@ pub(super) struct Undo {
     pub(super) usage: Usage,
     /// Each key that it changed, with the value before.
     pub(super) old: Vec<(ByteBuf, Option<ByteBuf>)>,
+    /// Each dead letter that it added or removed, with the row before.
+    pub(super) dead_letters: Vec<(EventId, Option<ByteBuf>)>,
 }
 
 impl Undo {

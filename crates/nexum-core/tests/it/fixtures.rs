@@ -9,7 +9,7 @@ use nexum_testing::{TEST_CHAIN_ID, journal, kept};
 use tracing::Level;
 
 use crate::state::keeper_sees_what_it_wrote;
-use crate::support::{Setup, SilentChain, with_the_contract};
+use crate::support::{Run, Setup, SilentChain, with_the_contract};
 
 /// Runs a test for each fixture, and keeps the list of those that have one.
 macro_rules! fixtures {
@@ -29,13 +29,13 @@ macro_rules! fixtures {
 
 fixtures! {
     "all-imports" => all_imports_answer_or_say_unsupported,
-    "bad-init" => bad_init_is_dead_before_its_first_event,
+    "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
     "journal" => journal_keeps_what_it_was_told,
     "keeper" => keeper_sees_what_it_wrote,
-    "log-bomb" => log_bomb_is_cut_and_counted,
+    "log-bomb" => log_bomb_trips_its_budget,
     "log-sum" => log_sum_adds_up_logs,
     "memory-bomb" => memory_bomb_trips_the_memory_limit,
     "memory-bomb-many" => memory_bomb_many_trips_the_limit_of_the_sum,
@@ -187,7 +187,7 @@ async fn workload_does_what_it_is_told() {
 }
 
 /// Expects one trip of `limit` and a module that goes on.
-async fn trips(fixture: &str, config: &str, limit: &str, bound: &str) {
+async fn trips(fixture: &str, config: &str, limit: &str, bound: &str) -> Run {
     let run = Setup::new().config(config).module(fixture).module("noop").start().await;
     run.chain.mine(1);
     run.failed(fixture, 1).await;
@@ -200,7 +200,11 @@ async fn trips(fixture: &str, config: &str, limit: &str, bound: &str) {
     );
     assert_eq!((field("module"), field("handler")), (Some(fixture), Some("on-event")));
     assert_eq!(field("event"), Some("11155111:0:block"));
+    assert_eq!(field("attempt"), Some("1"));
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+    assert!(number(field("used")) >= number(Some(bound)), "{:?}", field("used"));
     assert_eq!(run.status(fixture).stage(), Stage::Running);
+    run
 }
 
 async fn fuel_bomb_trips_the_fuel_limit() {
@@ -273,32 +277,28 @@ async fn slow_host_is_ended_by_the_deadline() {
     );
 }
 
-async fn log_bomb_is_cut_and_counted() {
-    let run = Setup::new()
-        .config("[engine.limits]\nlog_records_per_event = 10\n")
-        .module("log-bomb")
-        .start()
-        .await;
-    run.chain.mine(1);
-    run.handled("log-bomb", 1).await;
+async fn log_bomb_trips_its_budget() {
+    let limits = "[engine.limits]\nlog_records_per_event = 10\n";
+    let run = trips("log-bomb", limits, "log_records_per_event", "10").await;
     let records = run.records.of_module("log-bomb");
-    assert_eq!(records.len(), 10 + 1);
+    assert_eq!(records.len(), 10);
     assert!(
         records[0].len() < 9_000 && records[0].ends_with("bytes cut]"),
         "{} bytes",
         records[0].len()
     );
-    assert_eq!(records[10], "99991 more log records were cut");
 }
 
-async fn bad_init_is_dead_before_its_first_event() {
-    let run = Setup::new().module("bad-init").module("noop").start().await;
+async fn bad_init_is_tried_again_and_dead_before_its_first_event() {
+    let mut setup = Setup::new().module("bad-init").module("noop");
+    setup.restart.push_str("max_consecutive_failures = 3\n");
+    let run = setup.start().await;
     run.stage("bad-init", Stage::Dead).await;
     run.chain.mine(1);
     run.handled("noop", 1).await;
     let death = run.records.find("the module is dead").expect("the reason");
     assert!(
-        death.fields["error"].contains("init failed"),
+        death.fields["error"].contains("3 failures in a row"),
         "{}",
         death.fields["error"]
     );

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use crate::document::report;
 use nexum_core::event::Topic;
-use nexum_core::limits::Wishes;
-use nexum_core::manifest::{
-    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, Restart, SUBSCRIPTIONS_MAX, Subscription,
-};
+use nexum_core::limits::{Limit, Wishes};
+use nexum_core::manifest::{BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SUBSCRIPTIONS_MAX, Subscription};
+use nexum_core::restart::Restart;
 
 fn parse(text: &str) -> Manifest {
     Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap()
@@ -19,13 +18,8 @@ fn an_empty_file_asks_for_nothing() {
     assert!(manifest.name.is_none() && manifest.component.is_none() && manifest.capabilities.is_none());
     assert!(manifest.subscriptions.is_empty() && manifest.config.is_empty() && manifest.chains.required.is_empty());
     assert_eq!(
-        (manifest.wishes, manifest.restart),
-        (
-            Wishes::default(),
-            Restart {
-                max_consecutive_failures: 10
-            }
-        )
+        (manifest.wishes, Restart::default().with(manifest.restart)),
+        (Wishes::default(), Restart::default())
     );
 }
 
@@ -47,6 +41,10 @@ fn every_key_is_read() {
         max_state_bytes = 7
         max_store_operations_per_event = 8
         max_store_bytes_written_per_event = 9
+        max_chain_requests_per_event = 10
+        max_order_book_requests_per_event = 11
+        max_http_fetches_per_event = 12
+        max_response_bytes_per_event = 13
         [module.restart]
         max_consecutive_failures = 3
         [module.chain]
@@ -67,23 +65,32 @@ fn every_key_is_read() {
         threshold = 10
         "#,
     );
-    let wishes = Wishes {
-        fuel_per_event: Some(1),
-        memory_bytes: Some(65_536),
-        event_deadline_ms: Some(3),
-        table_elements: Some(4),
-        instances: Some(5),
-        log_records_per_event: Some(6),
-        store_operations_per_event: Some(8),
-        store_bytes_written_per_event: Some(9),
-        state_bytes: Some(7),
-    };
+    let wishes = [
+        (Limit::Fuel, 1),
+        (Limit::Memory, 65_536),
+        (Limit::Deadline, 3),
+        (Limit::TableElements, 4),
+        (Limit::Instances, 5),
+        (Limit::LogRecords, 6),
+        (Limit::StateBytes, 7),
+        (Limit::StoreOperations, 8),
+        (Limit::StoreBytesWritten, 9),
+        (Limit::ChainRequests, 10),
+        (Limit::OrderBookRequests, 11),
+        (Limit::HttpFetches, 12),
+        (Limit::ResponseBytes, 13),
+    ];
+    assert_eq!(wishes.len(), Limit::all().len());
+    let wishes = wishes
+        .into_iter()
+        .fold(Wishes::default(), |wishes, (limit, bound)| wishes.with(limit, bound));
     assert_eq!(
-        (manifest.wishes, manifest.restart),
+        (manifest.wishes, Restart::default().with(manifest.restart)),
         (
             wishes,
             Restart {
-                max_consecutive_failures: 3
+                max_consecutive_failures: 3,
+                ..Restart::default()
             }
         )
     );

@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) pooling: Pooling,
+    /// `[engine.restart]`: unless a test is about that, nothing is tried twice, and nobody waits.
+    pub(crate) restart: String,
     /// `engine.toml`, where it is not all defaults.
     pub(crate) config: String,
     /// A second chain beside that of [`TEST_CHAIN_ID`].
@@ -51,6 +53,7 @@ impl Setup {
             clock,
             store: Arc::new(MemoryStore::new()),
             pooling: Pooling::default(),
+            restart: "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\n".to_owned(),
             config: String::new(),
             other_chain: None,
             modules: Vec::new(),
@@ -81,7 +84,7 @@ impl Setup {
     }
 
     pub(crate) fn parse_config(&self) -> Config {
-        let mut text = self.config.clone();
+        let mut text = format!("{}{}", self.restart, self.config);
         for (fixture, keys) in &self.modules {
             let path = guests::component(fixture);
             text.push_str(&format!(
@@ -96,7 +99,7 @@ impl Setup {
         let chains = [TEST_CHAIN_ID]
             .into_iter()
             .chain(self.other_chain.iter().map(EventSource::chain_id));
-        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams())
+        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams()).restart(config.restart)
     }
 
     /// Inspects and compiles the modules.

@@ -7,7 +7,7 @@ use std::ops::{Bound, ControlFlow};
 use crate::names::ModuleName;
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
-use crate::state::{ModuleId, Usage, undo};
+use crate::state::{DeadLetter, ModuleId, Usage, undo};
 use crate::store::{StoreError, View};
 
 /// How many faults are named: who has more has no use for the list.
@@ -76,13 +76,15 @@ impl Check {
             Kind::Progress => self.progress(key, value),
             Kind::State => self.state(key, value),
             Kind::Undo => self.undo(key, value),
+            Kind::DeadLetter => self.dead_letter(key, value),
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Nobody => rows::id_of(key).map(|id| self.nobodies.push(id)),
             Kind::Unknown => Err(StoreError::Damaged("a row of no kind that is known".to_owned())),
         };
         if let Err(error) = checked {
-            let module = matches!(kind, Kind::Progress | Kind::State | Kind::Undo).then(|| rows::id_of(key).ok());
+            let module = matches!(kind, Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter)
+                .then(|| rows::id_of(key).ok());
             self.fault(module.flatten(), error.to_string());
         }
     }
@@ -116,6 +118,16 @@ impl Check {
             && last + 1 != sequence
         {
             self.fault(Some(id), format!("its undo records jump from {last} to {sequence}"));
+        }
+        self.found.entry(id).or_default();
+        Ok(())
+    }
+
+    fn dead_letter(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let id = rows::id_of(key)?;
+        let letter = DeadLetter::decode(value)?;
+        if rows::dead_letter(id, &letter.id) != key {
+            self.fault(Some(id), format!("the dead letter {} is in another's place", letter.id));
         }
         self.found.entry(id).or_default();
         Ok(())

@@ -1,0 +1,93 @@
+//! What a runner remembers of its module's failures.
+
+use crate::bindings::nexum::host::types::HostErrorKind;
+use crate::event::EventId;
+use crate::instance::Failure;
+use crate::restart::Restart;
+use crate::state::{Attempt, Tripped};
+
+/// How often an event is tried where the module has said that it will not do: once more, since another answer from outside may
+/// have been the reason.
+const HOPELESS_ATTEMPTS_MAX: u32 = 2;
+
+/// How long the text of a failure may be that is kept with an attempt: as long as a trap's.
+const REASON_CHARS_MAX: usize = 2_048;
+
+/// The failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// Of `init`.
+    pub(super) of_init: u32,
+    /// The event that failed last, and the attempts at it.
+    event: Option<(EventId, Vec<Attempt>)>,
+    /// Events that were given up, since the last that went well.
+    given_up: u32,
+}
+
+impl Failures {
+    /// How often this event has been tried in vain.
+    pub(super) fn of(&self, id: EventId) -> u32 {
+        let attempts = self.event.as_ref().filter(|(failed, _)| *failed == id);
+        attempts.map_or(0, |(_, attempts)| u32::try_from(attempts.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Adds an attempt at an event, and returns how many there were.
+    pub(super) fn again(&mut self, id: EventId, attempt: Attempt) -> u32 {
+        match &mut self.event {
+            Some((failed, attempts)) if *failed == id => attempts.push(attempt),
+            event => *event = Some((id, vec![attempt])),
+        }
+        self.of(id)
+    }
+
+    /// The event is given up. Returns how many were, one after the other.
+    pub(super) fn gave_up(&mut self) -> u32 {
+        self.given_up = self.given_up.saturating_add(1);
+        self.given_up
+    }
+
+    /// The attempts at the event that failed last.
+    pub(super) fn take(&mut self) -> Vec<Attempt> {
+        self.event.take().map(|(_, attempts)| attempts).unwrap_or_default()
+    }
+
+    /// The event that failed never happened.
+    pub(super) fn forget(&mut self) {
+        self.event = None;
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.event = None;
+        self.given_up = 0;
+    }
+}
+
+/// How often an event may be tried that has failed in this way.
+pub(super) fn attempts_max(failure: &Failure, restart: Restart) -> u32 {
+    let is_hopeless = matches!(failure, Failure::Returned(error) if matches!(
+        error.kind,
+        HostErrorKind::InvalidInput | HostErrorKind::Denied | HostErrorKind::Unsupported
+    ));
+    match is_hopeless {
+        true => restart.attempts_max.min(HOPELESS_ATTEMPTS_MAX),
+        false => restart.attempts_max,
+    }
+}
+
+/// The record of an attempt that ended at `at_ms` like this.
+pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> Attempt {
+    let reason = failure.to_string();
+    Attempt {
+        at_ms,
+        reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+        trip: match failure {
+            Failure::Limit(trip) => Some(Tripped {
+                limit: trip.limit.name().to_owned(),
+                bound: trip.bound,
+                used: trip.used,
+            }),
+            _ => None,
+        },
+        records,
+    }
+}
