@@ -177,8 +177,8 @@ fn the_example_is_valid_and_shows_the_defaults() {
     let config = Config::load(&path, &environment).unwrap();
     let default = Config::default();
     assert_eq!(
-        (config.limits, config.log, config.pooling),
-        (default.limits, default.log, default.pooling)
+        (config.limits, config.restart, config.log, config.pooling),
+        (default.limits, default.restart, default.log, default.pooling)
     );
     assert!(config.state_dir.ends_with("data") && !config.chains.is_empty() && !config.modules.is_empty());
 }
