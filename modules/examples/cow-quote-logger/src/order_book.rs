@@ -55,7 +55,10 @@ impl fmt::Display for Quote {
             buy_amount,
             fee_amount,
         } = self;
-        write!(f, "{sell_amount} of {sell_token} and a fee of {fee_amount} buy {buy_amount} of {buy_token}")
+        write!(
+            f,
+            "{sell_amount} of {sell_token} and a fee of {fee_amount} buy {buy_amount} of {buy_token}"
+        )
     }
 }
 

@@ -17,7 +17,12 @@ pub struct Settings {
 impl Settings {
     /// Reads the module's configuration. The error is a sentence for the operator.
     pub fn parse(config: &[(String, String)]) -> Result<Self, String> {
-        let value = |wanted: &str| config.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.trim());
+        let value = |wanted: &str| {
+            config
+                .iter()
+                .find(|(key, _)| key == wanted)
+                .map(|(_, value)| value.trim())
+        };
         let needed = |key: &str| value(key).ok_or_else(|| format!("`{key}` is missing"));
         let address = |key: &str| parse::<Address>(key, needed(key)?);
         Ok(Self {
@@ -33,5 +38,6 @@ impl Settings {
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(key: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|error| format!("`{key}` cannot be `{text}`: {error}"))
+    text.parse()
+        .map_err(|error| format!("`{key}` cannot be `{text}`: {error}"))
 }
