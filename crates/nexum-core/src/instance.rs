@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -153,8 +152,8 @@ async fn within_deadline<T>(
     store: &mut Store<HostState>,
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> Result<T, Stop> {
-    let deadline = Duration::from_millis(store.data().meta.limits.event_deadline_ms);
-    match tokio::time::timeout(deadline, call(store)).await {
+    let deadline = store.data().scope.deadline();
+    match tokio::time::timeout_at(deadline, call(store)).await {
         Ok(result) => result.map_err(Stop::Error),
         Err(_) => Err(Stop::Deadline),
     }

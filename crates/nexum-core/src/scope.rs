@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::event::Handler;
 use crate::limiter::Limit;
@@ -21,6 +24,7 @@ pub struct EventScope {
     store: Arc<dyn StateStore>,
     limits: Limits,
     handler: Handler,
+    deadline: Instant,
     view: Option<Box<dyn View>>,
     /// What earlier events wrote that is not in the store yet.
     pending: Option<Arc<Pending>>,
@@ -67,6 +71,7 @@ impl EventScope {
             store,
             limits,
             handler: Handler::Init,
+            deadline: Instant::now(),
             view: None,
             pending: None,
             changes: Changes::default(),
@@ -77,6 +82,7 @@ impl EventScope {
     /// Opens the transaction of a handler, over what was written before it. `usage` is what the module keeps with that.
     pub(crate) fn open(&mut self, handler: Handler, usage: Usage, pending: Option<Arc<Pending>>) {
         self.handler = handler;
+        self.deadline = Instant::now() + Duration::from_millis(self.limits.event_deadline_ms);
         self.view = None;
         self.pending = pending;
         self.spent = Spent::default();
@@ -98,6 +104,11 @@ impl EventScope {
     /// The handler that is running, with its event.
     pub fn handler(&self) -> Handler {
         self.handler
+    }
+
+    /// When the handler is ended, whatever it waits for. A capability that gives up before can tell the guest why.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// The value of a key.

@@ -61,6 +61,7 @@ fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
     let all = [
         ("chain", cfg!(feature = "chain")),
+        ("cow", cfg!(feature = "cow")),
         ("store", cfg!(feature = "store")),
         ("store-sled", cfg!(feature = "store-sled")),
     ];
