@@ -84,8 +84,9 @@ pub struct ErrorAnswer {
 impl std::fmt::Display for ErrorAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the order book answered with HTTP status {}", self.status)?;
-        match &self.error_type {
-            Some(error_type) => write!(f, " ({})", error_type.escape_debug()),
+        // A word that is not known could be anything, and is in the body.
+        match self.error_type.as_deref().and_then(find) {
+            Some(row) => write!(f, " ({})", row.error_type),
             None => Ok(()),
         }
     }

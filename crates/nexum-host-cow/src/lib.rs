@@ -60,7 +60,7 @@ pub use error::{ErrorAnswer, RequestError, Retry};
 pub use order_books::OrderBooks;
 pub use origin::{ATTEMPTS_MAX, PAUSE_MAX, RESPONSE_BYTES_MAX};
 pub use path::{PATH_BYTES_MAX, PathError};
-pub use submit::ORDER_BYTES_MAX;
+pub use submit::{ORDER_BYTES_MAX, Order};
 
 pub mod metrics;
 

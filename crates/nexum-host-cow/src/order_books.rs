@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::base_url::BaseUrl;
 use crate::call::Call;
 use crate::config::CowConfig;
-use crate::error::RequestError;
+use crate::error::{ErrorAnswer, RequestError};
 use crate::metrics::RouteMetrics;
 use crate::origin::{Origin, Terms};
 use crate::route::Route;
@@ -113,10 +113,10 @@ impl OrderBook {
 
     async fn send(&self, request: &HttpRequest, terms: &Terms) -> Result<String, RequestError> {
         self.origin.send(request, terms).await.map_err(|error| match error {
-            RequestError::Answer(mut answer) => {
+            RequestError::Answer(answer) => {
                 let public = Chain::try_from(self.chain_id).ok().map(Chain::orderbook_slug);
-                answer.body = self.base.redact(answer.body, public);
-                RequestError::Answer(answer)
+                let body = self.base.redact(answer.body, public);
+                RequestError::Answer(ErrorAnswer::new(answer.status, answer.retry_after, body))
             }
             error => error,
         })

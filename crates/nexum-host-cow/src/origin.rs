@@ -30,6 +30,10 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 /// The longest wait between attempts: less than a block of Ethereum, so that what passes is noticed within one.
 const WAIT_MAX: Duration = Duration::from_secs(8);
 
+/// What another attempt has to have of time at least. With less it would mostly be cut off, and nobody would know what became of it;
+/// the failure before it says more.
+const ATTEMPT_TIME_MIN: Duration = Duration::from_millis(500);
+
 /// What is shared by all modules and chains whose order book is on one host.
 pub(crate) struct Origin {
     /// Scheme and host.
@@ -80,7 +84,7 @@ impl Origin {
                 Retry::Always => true,
             };
             let again = Instant::now() + wait;
-            if !may_repeat || attempt >= ATTEMPTS_MAX || again >= terms.deadline {
+            if !may_repeat || attempt >= ATTEMPTS_MAX || again + ATTEMPT_TIME_MIN > terms.deadline {
                 return Err(failure);
             }
             tracing::debug!(target: "nexum::cow", origin = self.name, %failure, ?wait, "a request is sent again");
@@ -93,12 +97,13 @@ impl Origin {
 
     /// Waits for a place under the limit. None if there is none before the deadline.
     async fn turn(&self, terms: &Terms) -> Option<Turn<'_>> {
+        let turn = self.limit.turn_now();
+        if turn.is_some() {
+            return turn;
+        }
         let began = Instant::now();
         let turn = self.limit.turn(terms.deadline).await;
-        let waited = began.elapsed();
-        if turn.is_none() || !waited.is_zero() {
-            terms.metrics.wait(waited);
-        }
+        terms.metrics.wait(began.elapsed());
         turn
     }
 

@@ -18,9 +18,9 @@ pub const ORDER_BYTES_MAX: usize = 64 * 1_024;
 /// The status that stands for every success where only the body counts.
 const OK: u16 = 200;
 
-/// An order that may be sent to the order book of its chain.
+/// An order that was checked and may be sent to the order book of its chain.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub struct Order {
     book: Arc<OrderBook>,
     creation: OrderCreation,
     uid: OrderUid,
@@ -37,8 +37,13 @@ impl OrderBooks {
         self.check_order(chain_id, json)?.submit(deadline).await
     }
 
-    /// Parses an order with all of `cowprotocol`'s checks, verifies its owner as far as that can be done here, and computes its UID.
-    pub(crate) fn check_order(&self, chain_id: ChainId, json: &[u8]) -> Result<Order, RequestError> {
+    /// What [`submit`](Self::submit) does before it sends anything: parses an order with all of `cowprotocol`'s checks, verifies its
+    /// owner as far as that can be done without a chain, and computes its UID.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Refused`] with `unsupported` or `invalid-input`.
+    pub fn check_order(&self, chain_id: ChainId, json: &[u8]) -> Result<Order, RequestError> {
         let book = Arc::clone(self.book(chain_id)?);
         let checked = parse(json, &book).inspect_err(|_| metrics::submission(chain_id, "refused"));
         checked.map(|(creation, uid)| Order { book, creation, uid })
@@ -61,12 +66,17 @@ fn parse(json: &[u8], book: &OrderBook) -> Result<(OrderCreation, OrderUid), Req
 }
 
 impl Order {
-    pub(crate) fn uid(&self) -> &OrderUid {
+    /// What the order book will call it: its digest, its owner, and when it ends.
+    pub fn uid(&self) -> &OrderUid {
         &self.uid
     }
 
-    /// Posts it, until it is known to be there, refused, or the deadline near.
-    pub(crate) async fn submit(self, deadline: Instant) -> Result<OrderUid, RequestError> {
+    /// Posts it until it is known to be there, or refused, or the deadline is near. Returns its UID.
+    ///
+    /// # Errors
+    ///
+    /// As [`OrderBooks::request`].
+    pub async fn submit(self, deadline: Instant) -> Result<OrderUid, RequestError> {
         let chain_id = self.book.chain_id;
         let (class, result) = match self.post(deadline).await {
             Ok(uid) => ("accepted", Ok(uid)),

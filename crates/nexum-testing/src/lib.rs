@@ -7,6 +7,7 @@
 //! - [`OrderBook`]: an order book that checks what it is sent, and the orders to send it: [`order_book`].
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: what was logged.
+//! - [`Counts`]: what was measured.
 //! - [`guests`]: the built guests of `modules/`.
 //! - [`bench`](mod@bench): figures of the benches, beside their bare part.
 //!
@@ -25,6 +26,7 @@ pub mod order_book;
 
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
+pub use counts::Counts;
 pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
 pub use order_book::OrderBook;
 pub use records::{Record, Records};
@@ -33,6 +35,7 @@ pub use store::{FaultyStore, journal, kept};
 
 mod anvil;
 mod clock;
+mod counts;
 mod listener;
 mod node;
 mod records;

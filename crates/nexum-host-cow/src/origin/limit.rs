@@ -1,5 +1,6 @@
 //! How many requests a host gets within a second.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +41,13 @@ impl RateLimit {
             places: Mutex::new(Places::new(per_second, Instant::now())),
             sooner: Notify::new(),
         }
+    }
+
+    /// A turn that can be had without waiting.
+    pub(super) fn turn_now(&self) -> Option<Turn<'_>> {
+        let _next = self.next.try_lock().ok()?;
+        let place = self.places().take(Instant::now()).ok()?;
+        Some(Turn { limit: self, place })
     }
 
     /// Waits for a turn. None if there is none before the deadline.
@@ -86,52 +94,59 @@ impl Drop for Turn<'_> {
 /// As many places as a second has.
 #[derive(Debug)]
 struct Places {
-    /// When each is free. There is at least one.
-    free_at: Vec<Instant>,
+    count: usize,
+    /// Those that are not free, by when they are.
+    held: BTreeSet<Place>,
+    taken: u64,
     paused_until: Instant,
 }
 
 /// A place that was taken, until then if nothing is heard before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    index: usize,
     free_at: Instant,
+    /// Tells it from the others, which may be free at the same time.
+    number: u64,
 }
 
 impl Places {
     fn new(per_second: NonZeroU32, now: Instant) -> Self {
-        let count = usize::try_from(per_second.get()).unwrap_or(usize::MAX);
         Self {
-            free_at: vec![now; count],
+            count: usize::try_from(per_second.get()).unwrap_or(usize::MAX),
+            held: BTreeSet::new(),
+            taken: 0,
             paused_until: now,
         }
     }
 
-    /// Takes the place that is free first.
+    /// Takes a place.
     ///
     /// # Errors
     ///
     /// When none is free: the time at which one may be.
     fn take(&mut self, now: Instant) -> Result<Place, Instant> {
-        let paused_until = self.paused_until;
-        let places = self.free_at.iter_mut().enumerate();
-        let Some((index, place)) = places.min_by_key(|(_, free_at)| **free_at) else {
-            return Err(paused_until);
-        };
-        let due = (*place).max(paused_until);
+        while self.held.first().is_some_and(|place| place.free_at <= now) {
+            self.held.pop_first();
+        }
+        let first = self.held.first().filter(|_| self.held.len() >= self.count);
+        let due = first.map_or(now, |place| place.free_at).max(self.paused_until);
         if due > now {
             return Err(due);
         }
-        let free_at = now + TRANSIT_MAX + WINDOW;
-        *place = free_at;
-        Ok(Place { index, free_at })
+        self.taken += 1;
+        let place = Place {
+            free_at: now + TRANSIT_MAX + WINDOW,
+            number: self.taken,
+        };
+        self.held.insert(place);
+        Ok(place)
     }
 
-    /// What took the place was answered: from now on it counts for one window more, if the place is not another's by now.
-    fn answered(&mut self, place: Place, now: Instant) {
-        let held = self.free_at.get_mut(place.index);
-        if let Some(free_at) = held.filter(|free_at| **free_at == place.free_at) {
-            *free_at = place.free_at.min(now + WINDOW);
+    /// What took the place was answered: from now on it counts for one window more.
+    fn answered(&mut self, mut place: Place, now: Instant) {
+        if self.held.remove(&place) {
+            place.free_at = place.free_at.min(now + WINDOW);
+            self.held.insert(place);
         }
     }
 }

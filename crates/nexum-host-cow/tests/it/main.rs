@@ -8,3 +8,11 @@
 )]
 
 mod config;
+mod differential;
+mod limits;
+mod metrics;
+mod requests;
+mod retries;
+mod secrecy;
+mod submit;
+mod support;
