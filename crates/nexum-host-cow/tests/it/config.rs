@@ -54,8 +54,8 @@ fn the_public_order_books_need_no_configuration() {
 fn errors_name_the_place_and_show_no_secret() {
     for (text, expected) in [
         (
-            "[cow]\nrequests_per_secnd = 1\n",
-            "cow.requests_per_secnd: unknown key, the nearest known one is requests_per_second",
+            "[cow]\nrequest_per_second = 1\n",
+            "cow.request_per_second: unknown key, the nearest known one is requests_per_second",
         ),
         (
             "[cow]\nrequests_per_second = 0\n",
