@@ -11,6 +11,7 @@ mod config;
 mod differential;
 mod limits;
 mod metrics;
+mod modules;
 mod requests;
 mod retries;
 mod secrecy;

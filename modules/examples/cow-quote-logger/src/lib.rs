@@ -58,8 +58,8 @@ impl Guest for CowQuoteLogger {
             }
             // The next blocks bring another chance, so that nothing is won by failing the event and trying this one again.
             Err(error) => {
-                let reason = order_book::reason(&error);
-                logging::log(Level::Warn, &format!("block {}: no quote: {reason}", block.number));
+                let (level, reason) = order_book::reason(&error);
+                logging::log(level, &format!("block {}: no quote: {reason}", block.number));
             }
         }
         Ok(())

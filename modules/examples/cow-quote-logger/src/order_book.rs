@@ -3,10 +3,12 @@
 use std::fmt;
 
 use alloy_primitives::{Address, address};
+use nexum_cow_errors::classify;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::HostError;
+use crate::nexum::host::logging::Level;
 use crate::settings::Settings;
 
 /// Who would trade: nobody in particular.
@@ -62,8 +64,8 @@ impl fmt::Display for Quote {
     }
 }
 
-/// Why there is no quote. What the order book itself said is in `data`, where it said anything.
-pub fn reason(error: &HostError) -> String {
+/// Why there is no quote, and how bad that is: an error is for the operator to mend, a warning passes.
+pub fn reason(error: &HostError) -> (Level, String) {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Refusal {
@@ -71,11 +73,16 @@ pub fn reason(error: &HostError) -> String {
         description: String,
     }
     let refusal = error.data.as_deref().and_then(|data| serde_json::from_str(data).ok());
-    match refusal {
-        Some(Refusal {
-            error_type,
-            description,
-        }) => format!("{error_type}: {description}"),
-        None => error.message.clone(),
-    }
+    let (Some(refusal), Ok(status)) = (refusal, u16::try_from(error.code)) else {
+        return (Level::Warn, error.message.clone());
+    };
+    let Refusal {
+        error_type,
+        description,
+    } = refusal;
+    let level = match classify(status, Some(&error_type)).may_pass() {
+        true => Level::Warn,
+        false => Level::Error,
+    };
+    (level, format!("{error_type}: {description}"))
 }
