@@ -30,8 +30,8 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 /// The longest wait between attempts: less than a block of Ethereum, so that what passes is noticed within one.
 const WAIT_MAX: Duration = Duration::from_secs(8);
 
-/// What another attempt has to have of time at least. With less it would mostly be cut off, and nobody would know what became of it;
-/// the failure before it says more.
+/// What an attempt has to have of time at least that something was waited for. With less it would mostly be cut off, and nobody would
+/// know what became of it; the failure before it says more.
 const ATTEMPT_TIME_MIN: Duration = Duration::from_millis(500);
 
 /// What is shared by all modules and chains whose order book is on one host.
@@ -95,14 +95,15 @@ impl Origin {
         Err(last.unwrap_or(RequestError::Internal))
     }
 
-    /// Waits for a place under the limit. None if there is none before the deadline.
+    /// Waits for a place under the limit. None if there is none while an attempt has enough time left.
     async fn turn(&self, terms: &Terms) -> Option<Turn<'_>> {
         let turn = self.limit.turn_now();
         if turn.is_some() {
             return turn;
         }
         let began = Instant::now();
-        let turn = self.limit.turn(terms.deadline).await;
+        let until = terms.deadline.checked_sub(ATTEMPT_TIME_MIN).unwrap_or(began);
+        let turn = self.limit.turn(until).await;
         terms.metrics.wait(began.elapsed());
         turn
     }
