@@ -47,6 +47,12 @@ const BENCHES: &[Bench] = &[
         guests: &["workload"],
         anvil: true,
     },
+    Bench {
+        name: "cow",
+        package: "nexum-host-cow",
+        guests: &["cow-submitter"],
+        anvil: false,
+    },
 ];
 
 /// Runs the bench of this name, or all. Fails when one cannot be run, not when it misses an aim: how fast a machine is

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    demo, edges, paths, process, test,
+    demo, isolation, paths, process, test,
     tools::{self, DENY, TYPOS},
     torture,
 };
@@ -16,23 +16,29 @@ use crate::{
 /// How many blocks the demo must see handled.
 const DEMO_BLOCKS: u64 = 3;
 
+/// The builds of the binary that somebody may want, by what selects their features.
+const MIXES: [&[&str]; 4] = [
+    &["--no-default-features"],
+    &[],
+    &["--features", "cow,chain"],
+    &["--all-features"],
+];
+
 /// A step's name, and what it does.
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
 const STEPS: [Step; 12] = [
     ("fmt", fmt),
-    ("edges", edges::check),
+    ("isolation", isolation::check),
     ("typos", typos),
     ("deny", deny),
-    ("check", || cargo(&["check", "--locked"])),
-    ("check-no-features", || {
-        cargo(&["check", "--locked", "--no-default-features"])
-    }),
+    ("builds", builds),
     ("clippy", || clippy(&["--workspace", "--all-features"])),
     ("clippy-no-features", || clippy(&["--no-default-features"])),
     ("doc", doc),
     ("test", test::run),
+    ("test-default", test::of_the_default_build),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
     ("torture", || torture::run(&torture::Options::default())),
 ];
@@ -102,16 +108,30 @@ fn typos() -> Result<()> {
     process::run(Command::new(tools::ensure(&TYPOS)?).current_dir(paths::root()))
 }
 
-/// Advisories are left out: what is known about a dependency changes while the tree does not.
+/// Of the whole workspace, of each build of the binary, and of the guests. Advisories are left out: what is known about a dependency
+/// changes while the tree does not.
 fn deny() -> Result<()> {
     let deny = tools::ensure(&DENY)?;
-    for manifest in ["Cargo.toml", "modules/Cargo.toml"] {
+    let binary = MIXES.map(|mix| ("crates/nexum-cli/Cargo.toml", mix));
+    let whole: [(&str, &[&str]); 2] = [
+        ("Cargo.toml", &["--all-features"]),
+        ("modules/Cargo.toml", &["--all-features"]),
+    ];
+    for (manifest, features) in whole.into_iter().chain(binary) {
         let mut check = Command::new(&deny);
-        check.args(["--all-features", "--locked", "--manifest-path", manifest]);
-        check.args(["check", "bans", "licenses", "sources"]);
+        check.args(features).args(["--locked", "--manifest-path", manifest]);
+        // One list serves all: no mix has everything that may be reached through something.
+        check.args(["check", "--allow=unused-wrapper", "bans", "licenses", "sources"]);
         process::run(check.current_dir(paths::root()))?;
     }
     Ok(())
+}
+
+/// At the root, as one who wants the binary builds it.
+fn builds() -> Result<()> {
+    MIXES
+        .iter()
+        .try_for_each(|mix| cargo(&[&["build", "--locked"], *mix].concat()))
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

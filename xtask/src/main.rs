@@ -19,8 +19,8 @@ mod test;
 mod torture;
 
 mod anvil;
-mod edges;
 mod guests;
+mod isolation;
 mod toolchain;
 mod tools;
 

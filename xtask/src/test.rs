@@ -31,3 +31,13 @@ pub(crate) fn run() -> Result<()> {
         .env(anvil::VARIABLE, &anvil);
     process::run(&mut doc_tests)
 }
+
+/// Runs the tests of the binary as it is built by default: those of what is absent in it are of no other build. The guests have been
+/// built.
+pub(crate) fn of_the_default_build() -> Result<()> {
+    let mut tests = Command::new(tools::ensure(&NEXTEST)?);
+    tests
+        .args(["nextest", "run", "--package", "nexum-cli"])
+        .env(anvil::VARIABLE, anvil::ensure()?);
+    process::run(&mut tests)
+}

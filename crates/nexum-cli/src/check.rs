@@ -4,13 +4,15 @@ use nexum_core::loader::Candidate;
 use serde::Serialize;
 
 use crate::args::{Check, Format};
+use crate::compose;
 use crate::modules::{Plan, configure};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
 
-/// What a check found.
+/// What a check found, and which build found it.
 #[derive(Serialize)]
 struct Findings {
+    features: Vec<&'static str>,
     modules: Vec<Finding>,
     errors: Refusals,
 }
@@ -37,6 +39,7 @@ struct Finding {
 /// What keeps it from looking at the modules at all.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let findings = look(args).unwrap_or_else(|errors| Findings {
+        features: compose::features(),
         modules: Vec::new(),
         errors,
     });
@@ -65,6 +68,7 @@ fn look(args: &Check) -> Result<Findings, Refusals> {
         errors.extend(refusals);
         let loads = |finding: &Finding| loaded.iter().any(|module| module.meta.name.as_str() == finding.name);
         Ok(Findings {
+            features: compose::features(),
             modules: modules.into_iter().filter(loads).collect(),
             errors,
         })
@@ -109,8 +113,9 @@ fn print(findings: &Findings) {
     findings.errors.print();
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     println!(
-        "{} can run, {}",
+        "{} can run, {}, by nexum {}",
         count(findings.modules.len(), "module"),
-        count(findings.errors.len(), "error")
+        count(findings.errors.len(), "error"),
+        compose::version()
     );
 }

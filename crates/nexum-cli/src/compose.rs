@@ -29,7 +29,7 @@ pub(crate) struct Composition {
 /// that brings it, if there is one.
 const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
-    ("cow", &["shepherd:cow/cow-api@0.2.0"], None),
+    ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
     ("http", &["nexum:host/http@0.2.0"], None),
     ("identity", &["nexum:host/identity@0.2.0"], None),
     ("messaging", &["nexum:host/messaging@0.2.0"], None),
@@ -49,7 +49,7 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
         state: State::default(),
     };
     let mut errors = Vec::new();
-    for add in [chain::add, store::add] {
+    for add in [chain::add, cow::add, store::add] {
         if let Err(found) = add(config, &mut composition) {
             errors.extend(found);
         }
@@ -78,7 +78,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .with_nearest(name, ["engine", "chains", "modules"]),
         }
     };
-    let is_claimed = |name: &str| store::SECTIONS.contains(&name);
+    let is_claimed = |name: &str| cow::SECTIONS.contains(&name) || store::SECTIONS.contains(&name);
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()
 }
@@ -129,6 +129,42 @@ mod chain {
             error.with_hint("build nexum with `--features chain`")
         };
         ConfigErrors::check(config.chains.values().map(error).collect())
+    }
+}
+
+#[cfg(feature = "cow")]
+mod cow {
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+    use nexum_host_cow::{Cow, CowConfig};
+
+    use super::Composition;
+
+    pub(super) const FEATURES: &[&str] = &["cow"];
+    pub(super) const SECTIONS: &[&str] = &["cow"];
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_cow::SILENCED_LOG_TARGETS;
+
+    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
+        let section = config.sections.get("cow");
+        let cow = section.map(CowConfig::from_section).transpose()?.unwrap_or_default();
+        composition.capabilities = composition.capabilities.clone().with(Cow::new(&cow));
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "cow"))]
+mod cow {
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+
+    use super::Composition;
+
+    pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const SECTIONS: &[&str] = &[];
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
+
+    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
+        Ok(())
     }
 }
 
@@ -212,12 +248,18 @@ mod store {
 
 /// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
-    chain::SILENCED_LOG_TARGETS.iter().copied()
+    let targets = [chain::SILENCED_LOG_TARGETS, cow::SILENCED_LOG_TARGETS];
+    targets.into_iter().flatten().copied()
+}
+
+/// The features that are compiled in: the capabilities that this build can grant, and the back-ends that some of them have.
+pub(crate) fn features() -> Vec<&'static str> {
+    [chain::FEATURES, cow::FEATURES, store::FEATURES].concat()
 }
 
 /// The version with the features that are compiled in.
 pub(crate) fn version() -> String {
-    let features: Vec<_> = chain::FEATURES.iter().chain(store::FEATURES).copied().collect();
+    let features = features();
     let features = if features.is_empty() {
         "none".to_owned()
     } else {

@@ -10,7 +10,7 @@ use alloy_json_rpc::{ErrorPayload, RpcError};
 use alloy_primitives::Bytes;
 use alloy_transport::{TransportError, TransportErrorKind};
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use nexum_http::{causes, io_cause, retry_after};
 
 use crate::redact::Secrets;
 
@@ -21,9 +21,6 @@ const DOMAIN: &str = "chain";
 
 /// How much of an endpoint's error text is passed on: a sentence or two, as all known ones are.
 pub const MESSAGE_BYTES_MAX: usize = 1_024;
-
-/// How deep the cause of a transport error is looked for: deeper than the libraries below nest theirs.
-const CAUSES_MAX: usize = 16;
 
 /// Why a request has no result. No text in it holds a URL, a key or a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,22 +155,17 @@ impl RequestError {
 
     /// A connection that could not be made.
     pub(crate) fn from_connect(error: &(dyn StdError + 'static)) -> Self {
-        let causes =
-            std::iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| error.source()).take(CAUSES_MAX);
-        for cause in causes {
-            if let Some(tokio_tungstenite::tungstenite::Error::Http(response)) = cause.downcast_ref() {
-                return Self::Status {
-                    status: response.status().as_u16(),
-                    retry_after: retry_after(response.headers()),
-                };
-            }
-            if let Some(error) = cause.downcast_ref::<io::Error>() {
-                return Self::Unreachable {
-                    cause: Some(error.kind()),
-                };
-            }
+        let handshake = causes(error).find_map(|cause| match cause.downcast_ref() {
+            Some(tokio_tungstenite::tungstenite::Error::Http(response)) => Some(response),
+            _ => None,
+        });
+        match handshake {
+            Some(response) => Self::Status {
+                status: response.status().as_u16(),
+                retry_after: retry_after(response.headers()),
+            },
+            None => Self::Unreachable { cause: io_cause(error) },
         }
-        Self::Unreachable { cause: None }
     }
 
     /// Where the request may be sent again after this failure, if it does no harm twice. This is the only place that decides it.
@@ -310,21 +302,6 @@ fn answer_kind(kind: AnswerKind) -> HostErrorKind {
         AnswerKind::RateLimit => HostErrorKind::RateLimited,
         AnswerKind::UnknownBlock | AnswerKind::Trouble | AnswerKind::Other => HostErrorKind::Unavailable,
     }
-}
-
-/// The wait that a response asks for: in seconds, or until a date, which is measured from the response's own `Date`, because
-/// the two clocks need not agree.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let wait = text(RETRY_AFTER)?;
-    if let Ok(seconds) = wait.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let (until, now) = (
-        httpdate::parse_http_date(wait).ok()?,
-        httpdate::parse_http_date(text(DATE)?).ok()?,
-    );
-    until.duration_since(now).ok()
 }
 
 /// Code 3 is a revert by the execution API's specification; older nodes say so with -32000 or -32015 and a text alone.

@@ -95,5 +95,4 @@ mod error;
 mod headers;
 mod redact;
 
-mod backoff;
 mod bindings;

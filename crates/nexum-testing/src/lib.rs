@@ -4,8 +4,10 @@
 //! - [`Node`]: a scripted Ethereum node over real http and ws, with a model chain behind it and every fault an endpoint can
 //!   show.
 //! - [`Anvil`]: a real local node.
+//! - [`OrderBook`]: an order book that checks what it is sent, and the orders to send it: [`order_book`].
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: what was logged.
+//! - [`Counts`]: what was measured.
 //! - [`guests`]: the built guests of `modules/`.
 //! - [`bench`](mod@bench): figures of the benches, beside their bare part.
 //!
@@ -20,16 +22,21 @@
 
 pub mod bench;
 pub mod guests;
+pub mod order_book;
 
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
+pub use counts::Counts;
 pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
+pub use order_book::OrderBook;
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};
 pub use store::{FaultyStore, journal, kept};
 
 mod anvil;
 mod clock;
+mod counts;
+mod listener;
 mod node;
 mod records;
 mod source;

@@ -30,9 +30,9 @@ pub use self::logs::LostLogs;
 pub use self::observe::WAIT_MAX;
 use self::script::Shared;
 pub use self::script::{Call, Transport};
-use self::server::Server;
 use self::world::{Announce, World};
 use crate::TEST_CHAIN_ID;
+use crate::listener::Listener;
 
 /// An Ethereum node that does what a test tells it, on a free loopback port that serves http and ws.
 ///
@@ -46,7 +46,7 @@ use crate::TEST_CHAIN_ID;
 /// It stops when it is dropped.
 pub struct Node {
     shared: Arc<Shared>,
-    server: Option<Server>,
+    server: Option<Listener>,
     port: u16,
 }
 
@@ -85,7 +85,7 @@ impl Node {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let port = listener.local_addr().expect("a bound socket").port();
         let shared = Shared::new(chain_id, world);
-        let server = Some(Server::start(listener, &shared));
+        let server = Some(server::start(listener, &shared));
         Self { shared, server, port }
     }
 
@@ -186,7 +186,7 @@ impl Node {
         let listener = TcpListener::bind(("127.0.0.1", self.port))
             .await
             .expect("the node's own port");
-        self.server = Some(Server::start(listener, &self.shared));
+        self.server = Some(server::start(listener, &self.shared));
     }
 }
 

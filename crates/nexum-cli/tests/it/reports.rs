@@ -12,7 +12,8 @@ fn check_shows_imports_exports_and_the_world() {
         "nexum:host/event-module@0.2.0",
         "nexum:host/logging@0.2.0",
         "init, on-event",
-        "1 module can run",
+        "1 module can run, 0 errors, by nexum",
+        env!("CARGO_PKG_VERSION"),
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
@@ -61,6 +62,7 @@ fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
     let all = [
         ("chain", cfg!(feature = "chain")),
+        ("cow", cfg!(feature = "cow")),
         ("store", cfg!(feature = "store")),
         ("store-sled", cfg!(feature = "store-sled")),
     ];

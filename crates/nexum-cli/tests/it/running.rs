@@ -8,7 +8,7 @@ use nexum_testing::{Anvil, guests};
 use crate::Dir;
 
 /// Lines of the log until one satisfies the test, or all if none does.
-fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
+pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
     let log = child.stderr.take().expect("a log");
     let mut reader = BufReader::new(log).lines();
@@ -23,7 +23,7 @@ fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
     lines
 }
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     let sent = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()

@@ -114,8 +114,8 @@ impl Section {
             .map(|entry| (&*entry.key, self.below(&entry.key, &entry.node)))
     }
 
-    /// The same table without these keys.
-    pub(crate) fn without(&self, keys: &[&str]) -> Section {
+    /// The same table without these keys, for what has keys of its own making beside fixed ones.
+    pub fn without(&self, keys: &[&str]) -> Section {
         let kept = self.table.entries.iter().filter(|entry| !keys.contains(&&*entry.key));
         let table = Table {
             entries: kept.cloned().collect(),

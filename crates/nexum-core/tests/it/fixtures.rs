@@ -32,6 +32,7 @@ fixtures! {
     "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
+    "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
     "journal" => journal_keeps_what_it_was_told,
     "keeper" => keeper_sees_what_it_wrote,
@@ -350,6 +351,14 @@ async fn all_imports_answer_or_say_unsupported() {
         "{records:#?}"
     );
     assert_eq!(records.len(), 4 + 2 + 4 + 4 + 2 + 1 + 3 + 2);
+}
+
+async fn cow_submitter_is_refused_without_an_order_book() {
+    let mut setup = Setup::new().module("cow-submitter");
+    setup.capabilities = with_the_contract(setup.capabilities);
+    let refused = setup.load().await.expect_err("a refusal");
+    let said: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|error| error.contains("`cow`")), "{said:?}");
 }
 
 async fn wasi_importer_finds_everything_closed() {

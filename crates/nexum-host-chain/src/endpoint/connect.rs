@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alloy_primitives::U64;
 use alloy_rpc_client::RpcClient;
 use nexum_core::event::ChainId;
+use nexum_http::Backoff;
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
@@ -14,7 +15,6 @@ use super::health::Health;
 use super::http::BoundedHttp;
 use super::parse;
 use super::pubsub::ConnectOnce;
-use crate::backoff::Backoff;
 use crate::config::{ChainConfig, EndpointConfig};
 use crate::endpoint_url::{Address, EndpointUrl};
 use crate::error::RequestError;
@@ -23,7 +23,7 @@ use crate::metrics::EndpointMetrics;
 use crate::redact::Secrets;
 
 /// The connection to an endpoint: made at the first use, and made anew by whoever needs it after it was lost, for ever, with
-/// a wait after each failure that is bounded by [`WAIT_MAX`](crate::backoff::WAIT_MAX).
+/// a wait after each failure that is bounded by [`WAIT_MAX`](nexum_http::WAIT_MAX).
 #[derive(Debug)]
 pub(super) struct Connector {
     chain_id: ChainId,
@@ -111,7 +111,7 @@ impl Connector {
                 Ok(connection)
             }
             Err(error) => {
-                let until = Instant::now() + connecting.backoff.next();
+                let until = Instant::now() + connecting.backoff.after_failure();
                 connecting.failure = Some((error.clone(), until));
                 Err(error)
             }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nexum_http::wait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::backoff;
 use crate::error::RequestError;
 
 /// The rest after a first failure: a request that is retried finds another endpoint meanwhile, and what was a hiccup is over.
@@ -166,7 +166,7 @@ impl Health {
         }
         let failures = self.failures().saturating_add(1);
         self.failures.store(failures, Ordering::Relaxed);
-        self.rest(backoff::wait(REST_MIN, REST_MAX, failures));
+        self.rest(wait(REST_MIN, REST_MAX, failures));
         failures == 1
     }
 
@@ -178,7 +178,7 @@ impl Health {
         let failures = self.failures().saturating_add(1);
         self.failures.store(failures, Ordering::Relaxed);
         self.head.store(NO_HEAD, Ordering::Relaxed);
-        self.rest(backoff::wait(REST_MIN, REST_MAX, failures).max(FAULT_REST_MIN));
+        self.rest(wait(REST_MIN, REST_MAX, failures).max(FAULT_REST_MIN));
         true
     }
 

@@ -4,17 +4,14 @@ use std::task::{Context, Poll};
 
 use alloy_json_rpc::{RequestPacket, ResponsePacket, RpcError};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
+use nexum_http::{ReadError, read_bounded, retry_after};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;
 use url::Url;
 
-use crate::error::{RequestError, retry_after};
+use crate::error::RequestError;
 use crate::headers::Headers;
-
-/// How much room is made for an answer before its first byte: most fit, and an endpoint that announces more than it sends
-/// cannot make us hold more.
-const BODY_CAPACITY_MAX: usize = 16 * 1_024;
 
 /// An alloy transport. alloy's own reads an answer of any size into memory, and writes the URL into its spans.
 #[derive(Clone)]
@@ -94,21 +91,11 @@ fn refusal(packet: ResponsePacket) -> Result<ResponsePacket, TransportError> {
     }
 }
 
-/// Reads the body, and stops before it holds more than `bytes_max`.
-async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, TransportError> {
-    let too_large = || own(RequestError::TooLarge { bytes_max });
-    let announced = response.content_length().unwrap_or_default();
-    if announced > bytes_max as u64 {
-        return Err(too_large());
-    }
-    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(BODY_CAPACITY_MAX));
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-        if body.len() + chunk.len() > bytes_max {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(response: Response, bytes_max: usize) -> Result<Vec<u8>, TransportError> {
+    read_bounded(response, bytes_max).await.map_err(|error| match error {
+        ReadError::Lost(error) => failed(&error),
+        _ => own(RequestError::TooLarge { bytes_max }),
+    })
 }
 
 fn own(error: RequestError) -> TransportError {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use nexum_core::event::ChainId;
+use nexum_http::Backoff;
 
 use super::Endpoints;
-use crate::backoff::Backoff;
 use crate::endpoint::Endpoint;
 use crate::error::RequestError;
 
@@ -74,6 +74,6 @@ impl Endpoints {
 async fn until_reached(endpoint: &Endpoint) {
     let mut backoff = Backoff::default();
     while endpoint.reach().await.is_err() {
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(backoff.after_failure()).await;
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use nexum_http::Backoff;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{Endpoints, Expected};
-use crate::backoff::Backoff;
 use crate::endpoint::{Answer, Endpoint, Failure, Request};
 use crate::error::{RequestError, Retry};
 use crate::methods;
@@ -40,7 +40,7 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let endpoint = self.choose(retry)?;
-        let at = Instant::now() + self.backoff.next();
+        let at = Instant::now() + self.backoff.after_failure();
         if at > self.deadline {
             return None;
         }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use nexum_core::event::{Finality, Position};
 use nexum_core::log::EventLog;
 use nexum_core::source::ChainLogs;
+use nexum_http::Backoff;
 use tokio::time::Instant;
 
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
 use super::{ChainSource, FollowError};
-use crate::backoff::Backoff;
 use crate::endpoint::Endpoint;
 use crate::endpoints::BLOCKS_BEHIND_MAX;
 
@@ -75,7 +75,7 @@ impl<'a> Follower<'a> {
             }
             self.blame(&endpoint, &error);
             self.report(&endpoint, &error);
-            let wait = self.backoff.next();
+            let wait = self.backoff.after_failure();
             // One that works is gone over to at once; those that do not work are not tried in turn without a pause.
             let better = self.source.endpoints.by_preference().into_iter().next();
             if better.is_none_or(|better| Arc::ptr_eq(&better, &endpoint)) {

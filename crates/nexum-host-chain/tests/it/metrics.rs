@@ -1,81 +1,12 @@
 //! What is measured.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-
-use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use nexum_core::event::Finality;
 use nexum_host_chain::{Chains, metrics as names};
-use nexum_testing::{Answer, LostLogs, Node};
+use nexum_testing::{Answer, Counts, LostLogs, Node};
 use serde_json::json;
 
 use crate::support::{CHAIN, Following, chains, config_of};
 use crate::wanted::{filters, node_with_logs};
-
-/// Counts increments, and records of histograms, by name and labels.
-#[derive(Default)]
-struct Counts(Mutex<BTreeMap<String, Arc<Count>>>);
-
-#[derive(Default)]
-struct Count(AtomicU64);
-
-impl metrics::CounterFn for Count {
-    fn increment(&self, value: u64) {
-        self.0.fetch_add(value, Ordering::Relaxed);
-    }
-
-    fn absolute(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-}
-
-impl HistogramFn for Count {
-    fn record(&self, _: f64) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Counts {
-    fn count(&self, key: &Key) -> Arc<Count> {
-        let labels: Vec<_> = key
-            .labels()
-            .map(|label| format!("{}={}", label.key(), label.value()))
-            .collect();
-        let name = format!("{} {}", key.name(), labels.join(" "));
-        Arc::clone(self.0.lock().unwrap().entry(name).or_default())
-    }
-
-    /// The sum of all with this name and all of these labels.
-    fn sum(&self, name: &str, labels: &[&str]) -> u64 {
-        let counts = self.0.lock().unwrap();
-        let matching = counts.iter().filter(|(key, _)| {
-            let mut words = key.split(' ');
-            words.next() == Some(name) && labels.iter().all(|label| key.split(' ').any(|word| word == *label))
-        });
-        matching.map(|(_, count)| count.0.load(Ordering::Relaxed)).sum()
-    }
-}
-
-impl Recorder for Counts {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.count(key))
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.count(key))
-    }
-}
 
 #[tokio::test]
 async fn requests_are_counted_by_endpoint_class_and_outcome() {

@@ -1,97 +1,34 @@
-//! The node's http side, and the listener of both.
+//! The node's http side, and the way to both.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
-use axum::http::{HeaderValue, Request as HttpRequest, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tower::ServiceExt as _;
+use tokio::net::TcpListener;
 
 use super::answer::Answer;
 use super::script::{Request, Shared, Transport};
+use crate::listener::{HangUp, Listener};
 
 mod ws;
 
 /// How much of an [`Answer::Huge`] is made at a time.
 const PIECE_BYTES: usize = 64 * 1_024;
 
-/// The node's listener and its connections; they end when this is dropped.
-pub(super) struct Server {
-    tasks: JoinSet<()>,
-}
-
-impl Server {
-    pub(super) fn start(listener: TcpListener, shared: &Arc<Shared>) -> Self {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(shared)));
-        Self { tasks }
-    }
-
-    /// Ends, and returns once the port is free.
-    pub(super) async fn stop(mut self) {
-        self.tasks.shutdown().await;
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+/// Serves the node.
+pub(super) fn start(listener: TcpListener, shared: &Arc<Shared>) -> Listener {
     let method_router = get(ws)
         .post(http)
-        .with_state(Arc::clone(&shared))
+        .with_state(Arc::clone(shared))
         .layer(DefaultBodyLimit::disable());
     let router = Router::new().fallback_service(method_router);
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                // As real nodes do: else each second message over ws waits for the other side to acknowledge the first.
-                let _ = stream.set_nodelay(true);
-                connections.spawn(serve(stream, router.clone(), Arc::clone(&shared)));
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    Listener::start(listener, router, shared.hang_ups())
 }
-
-async fn serve(stream: TcpStream, router: Router, shared: Arc<Shared>) {
-    let mut hang_ups = shared.hang_ups();
-    let service = service_fn(move |request: HttpRequest<Incoming>| {
-        let router = router.clone();
-        async move {
-            let response = router
-                .oneshot(request.map(Body::new))
-                .await
-                .unwrap_or_else(|never: Infallible| match never {});
-            match response.extensions().get::<HangUp>() {
-                Some(HangUp) => Err(io::Error::other("the script says so")),
-                None => Ok(response),
-            }
-        }
-    });
-    let connection = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::select! {
-        // It fails whenever a test or its client wants it to.
-        _ = connection => {}
-        _ = hang_ups.changed() => {}
-    }
-}
-
-/// Marks a response in whose place the connection is to be closed.
-#[derive(Clone, Copy)]
-struct HangUp;
 
 async fn ws(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
     if let Some(status) = shared.with(|state| state.refuses_ws) {

@@ -15,4 +15,8 @@ mod node_limits;
 mod node_logs;
 mod node_replicas;
 mod node_ws;
+mod order_book;
+mod order_book_checks;
+mod order_book_faults;
+mod order_book_support;
 mod support;

@@ -7,30 +7,30 @@ const WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// The longest wait: short beside a block's time, so that an endpoint that comes back is noticed within a block, and long
 /// enough that a thousand hosts do not keep a provider down that is getting up.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
+pub const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Waits that double from one failure to the next up to a bound, each shortened by chance by up to half, so that the
 /// clients of an endpoint that comes back do not come all at once.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The wait after one more failure.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub fn after_failure(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         wait(WAIT_MIN, WAIT_MAX, self.failures)
     }
 
     /// Begins anew after a success.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
 /// The wait after so many failures in a row, the first of which is 1.
-pub(crate) fn wait(min: Duration, max: Duration, failures: u32) -> Duration {
+pub fn wait(min: Duration, max: Duration, failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1);
     let wait = min
         .saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX))

@@ -1,0 +1,76 @@
+//! The WIT implementation.
+
+use std::time::Duration;
+
+use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::capability::View;
+use nexum_core::scope::EventScope;
+use tokio::time::Instant;
+
+use crate::bindings::shepherd::cow::cow_api;
+use crate::call::Call;
+use crate::error::RequestError;
+use crate::order_books::OrderBooks;
+
+/// How much of an event's time is left to the guest at most, so that it hears why there is no answer and can keep what it learned:
+/// far more than a handler computes.
+const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
+
+/// Of an event with little time left, so much of it is the guest's: one part in ten.
+const GUEST_TIME_PART: u32 = 10;
+
+impl cow_api::Host for View<'_, OrderBooks> {
+    async fn request(
+        &mut self,
+        chain_id: u64,
+        method: String,
+        path: String,
+        body: Option<String>,
+    ) -> wasmtime::Result<Result<String, HostError>> {
+        let answer = request(self, chain_id, &method, &path, body).await;
+        Ok(answer.map_err(|error| error.to_host_error()))
+    }
+
+    async fn submit_order(
+        &mut self,
+        chain_id: u64,
+        order_data: Vec<u8>,
+    ) -> wasmtime::Result<Result<String, HostError>> {
+        let submitted = submit(self, chain_id, &order_data).await;
+        Ok(submitted.map_err(|error| error.to_host_error()))
+    }
+}
+
+async fn request(
+    view: &mut View<'_, OrderBooks>,
+    chain_id: u64,
+    method: &str,
+    path: &str,
+    body: Option<String>,
+) -> Result<String, RequestError> {
+    let call = Call::new(method, path, body)?;
+    if call.has_effect() {
+        view.scope.mark_effect();
+    }
+    let deadline = answer_by(view.scope);
+    view.state.request(chain_id, &call, deadline).await
+}
+
+async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> Result<String, RequestError> {
+    let order = view.state.check_order(chain_id, json)?;
+    view.scope.mark_effect();
+    let (module, uid) = (view.meta.name.as_str(), order.uid().to_string());
+    let result = order.submit(answer_by(view.scope)).await;
+    match &result {
+        Ok(_) => tracing::info!(target: "nexum::cow", module, chain_id, uid, "the order is submitted"),
+        Err(error) => tracing::warn!(target: "nexum::cow", module, chain_id, uid, %error, "the order is not submitted"),
+    }
+    result.map(|_| uid)
+}
+
+/// When the guest has to have an answer.
+fn answer_by(scope: &EventScope) -> Instant {
+    let end = scope.deadline();
+    let left = end.saturating_duration_since(Instant::now());
+    end - (left / GUEST_TIME_PART).min(GUEST_TIME_MAX)
+}

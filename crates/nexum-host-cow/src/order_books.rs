@@ -1,0 +1,124 @@
+//! The order books of a host, by chain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cowprotocol::{Chain, DomainSeparator, GPV2_SETTLEMENT, HttpRequest, settlement_domain};
+use nexum_core::event::ChainId;
+use tokio::time::Instant;
+
+use crate::base_url::BaseUrl;
+use crate::call::Call;
+use crate::config::CowConfig;
+use crate::error::{ErrorAnswer, RequestError};
+use crate::metrics::RouteMetrics;
+use crate::origin::{Origin, Terms};
+use crate::route::Route;
+
+/// The chains that `cowprotocol` knows. It has no list of its own.
+const PUBLIC: [Chain; 10] = [
+    Chain::Mainnet,
+    Chain::Bnb,
+    Chain::Gnosis,
+    Chain::Polygon,
+    Chain::Base,
+    Chain::Plasma,
+    Chain::ArbitrumOne,
+    Chain::Avalanche,
+    Chain::Linea,
+    Chain::Sepolia,
+];
+
+/// The order books that modules may ask, by chain. Clones share the limits on requests.
+#[derive(Clone, Debug)]
+pub struct OrderBooks(Arc<BTreeMap<ChainId, Arc<OrderBook>>>);
+
+/// The order book of one chain.
+#[derive(Debug)]
+pub(crate) struct OrderBook {
+    pub(crate) chain_id: ChainId,
+    pub(crate) base: BaseUrl,
+    /// What orders on this chain are signed for.
+    pub(crate) domain: DomainSeparator,
+    origin: Arc<Origin>,
+}
+
+impl OrderBooks {
+    /// The public order books, and those that the configuration puts in their place or adds. Touches no network.
+    pub fn new(config: &CowConfig) -> Self {
+        let public = PUBLIC.into_iter().filter_map(|chain| {
+            let base = BaseUrl::new(chain.orderbook_base_url()).ok()?;
+            Some((chain.id(), base))
+        });
+        let mut bases: BTreeMap<ChainId, BaseUrl> = public.collect();
+        bases.extend(config.base_urls.clone());
+        let mut origins: BTreeMap<String, Arc<Origin>> = BTreeMap::new();
+        let book = |(chain_id, base): (ChainId, BaseUrl)| {
+            // With the port: what is behind another one counts for itself.
+            let origin = origins
+                .entry(base.url().origin().ascii_serialization())
+                .or_insert_with(|| {
+                    let timeout = Duration::from_millis(config.request_timeout_ms);
+                    Arc::new(Origin::new(base.to_string(), config.requests_per_second, timeout))
+                });
+            let book = OrderBook {
+                chain_id,
+                domain: settlement_domain(chain_id, GPV2_SETTLEMENT),
+                origin: Arc::clone(origin),
+                base,
+            };
+            (chain_id, Arc::new(book))
+        };
+        Self(Arc::new(bases.into_iter().map(book).collect()))
+    }
+
+    /// The chains that have one.
+    pub fn chains(&self) -> impl Iterator<Item = ChainId> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// `cow-api.request`: sends a request to a chain's order book and returns the body of a 2xx answer as it came. It waits for its
+    /// turn, and is sent again after a failure that may pass if that does no harm, until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
+    pub async fn request(&self, chain_id: ChainId, call: &Call, deadline: Instant) -> Result<String, RequestError> {
+        let book = self.book(chain_id)?;
+        let terms = Terms {
+            repeatable: call.route.is_repeatable(),
+            deadline,
+            metrics: RouteMetrics::new(chain_id, call.route),
+        };
+        book.send(&call.to_request(&book.base)?, &terms).await
+    }
+
+    pub(crate) fn book(&self, chain_id: ChainId) -> Result<&Arc<OrderBook>, RequestError> {
+        let book = self.0.get(&chain_id);
+        book.ok_or_else(|| RequestError::unsupported(format!("there is no order book for chain {chain_id}")))
+    }
+}
+
+impl OrderBook {
+    /// Posts an order. May be repeated: an order that is there already is known by its UID.
+    pub(crate) async fn post_order(&self, request: &HttpRequest, deadline: Instant) -> Result<String, RequestError> {
+        let terms = Terms {
+            repeatable: true,
+            deadline,
+            metrics: RouteMetrics::new(self.chain_id, Route::SUBMIT),
+        };
+        self.send(request, &terms).await
+    }
+
+    async fn send(&self, request: &HttpRequest, terms: &Terms) -> Result<String, RequestError> {
+        self.origin.send(request, terms).await.map_err(|error| match error {
+            RequestError::Answer(answer) => {
+                let public = Chain::try_from(self.chain_id).ok().map(Chain::orderbook_slug);
+                let body = self.base.redact(answer.body, public);
+                RequestError::Answer(ErrorAnswer::new(answer.status, answer.retry_after, body))
+            }
+            error => error,
+        })
+    }
+}

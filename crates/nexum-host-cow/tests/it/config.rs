@@ -1,0 +1,94 @@
+//! `[cow]` and `[cow.<chain id>]`.
+
+use std::path::Path;
+
+use nexum_core::config::Config;
+use nexum_core::document::Environment;
+use nexum_host_cow::{CowConfig, OrderBooks};
+
+fn read(text: &str) -> Result<CowConfig, String> {
+    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
+    CowConfig::from_section(&config.sections["cow"]).map_err(|errors| {
+        let texts: Vec<String> = errors.into_iter().map(|error| error.to_string()).collect();
+        texts.join("\n")
+    })
+}
+
+#[test]
+fn everything_has_a_default() {
+    let config = read("[cow]\n").unwrap();
+    assert_eq!(
+        (config.requests_per_second.get(), config.request_timeout_ms),
+        (5, 5_000)
+    );
+    assert!(config.base_urls.is_empty());
+}
+
+#[test]
+fn keys_and_chains_are_read() {
+    let text = "[cow]\nrequests_per_second = 50\nrequest_timeout_ms = 700\n\
+                [cow.1]\nbase_url = \"https://barn.api.cow.fi/mainnet\"\n\
+                [cow.31337]\nbase_url = \"http://user:a-secret-password@127.0.0.1:8080/a-secret-path/\"\n";
+    let config = read(text).unwrap();
+    assert_eq!((config.requests_per_second.get(), config.request_timeout_ms), (50, 700));
+    assert_eq!(config.base_urls[&1].to_string(), "https://barn.api.cow.fi");
+    let shown = format!("{config:?} {:?}", OrderBooks::new(&config));
+    assert!(shown.contains("127.0.0.1") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn the_public_order_books_need_no_configuration() {
+    let chains: Vec<_> = OrderBooks::new(&CowConfig::default()).chains().collect();
+    assert_eq!(
+        chains,
+        [1, 56, 100, 137, 8_453, 9_745, 42_161, 43_114, 59_144, 11_155_111]
+    );
+    // Whatever `cowprotocol` knows is in the list.
+    let known = (0..100_000)
+        .chain([11_155_111])
+        .filter(|id| cowprotocol::Chain::try_from(*id).is_ok());
+    assert_eq!(known.collect::<Vec<_>>(), chains);
+}
+
+#[test]
+fn errors_name_the_place_and_show_no_secret() {
+    for (text, expected) in [
+        (
+            "[cow]\nrequest_per_second = 1\n",
+            "cow.request_per_second: unknown key, the nearest known one is requests_per_second",
+        ),
+        (
+            "[cow]\nrequests_per_second = 0\n",
+            "cow.requests_per_second: expected a whole number from 1 to 10000, found 0",
+        ),
+        (
+            "[cow]\nrequest_timeout_ms = 3600001\n",
+            "expected a whole number from 1 to 3600000",
+        ),
+        (
+            "[cow.01]\nbase_url = \"http://h\"\n",
+            "cow.01: expected a chain id in decimal",
+        ),
+        (
+            "[cow.99999999999999999999]\nbase_url = \"http://h\"\n",
+            "expected a chain id in decimal",
+        ),
+        ("[cow.mainnet]\nbase_url = \"http://h\"\n", "cow.mainnet: unknown key"),
+        ("[cow.1]\n", "cow.1.base_url: missing key"),
+        ("[cow.1]\nurl = \"http://h\"\n", "cow.1.url: unknown key"),
+        ("[cow]\n1 = 2\n", "cow.1: expected a table"),
+        (
+            "[cow.1]\nbase_url = \"ftp://user:secret@h/secret\"\n",
+            "has a scheme other than http and https",
+        ),
+        (
+            "[cow.1]\nbase_url = \"http://h/?key=secret\"\n",
+            "has a query or a fragment",
+        ),
+        ("[cow.1]\nbase_url = \"secret\"\n", "is not a URL"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+        assert!(!error.contains("secret"), "{text}: {error}");
+    }
+}

@@ -1,0 +1,19 @@
+//! Behaviours of the order book capability, against a fake order book over loopback.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod config;
+mod differential;
+mod limits;
+mod metrics;
+mod modules;
+mod requests;
+mod retries;
+mod secrecy;
+mod submit;
+mod support;

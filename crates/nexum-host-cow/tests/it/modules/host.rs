@@ -1,0 +1,129 @@
+//! Modules on a chain without a network, with the capability.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_core::ambient::Seams;
+use nexum_core::capability::Capabilities;
+use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_core::engine::{Engine, EngineConfig};
+use nexum_core::limits::Limits;
+use nexum_core::loader::{Candidate, Loader, Module};
+use nexum_core::runner::ModuleStatus;
+use nexum_core::store::MemoryStore;
+use nexum_core::supervisor::Supervisor;
+use nexum_host_cow::{Cow, CowConfig};
+use nexum_testing::{Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A guest under a name of its own, with its configuration.
+pub(super) fn module(name: &str, guest: &str, config: &[(&str, &str)]) -> ModuleConfig {
+    let mut module = ModuleConfig::new(guests::component(guest));
+    module.name = Some(name.parse().expect("a module's name"));
+    let pairs = config.iter();
+    module.config = pairs
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    module
+}
+
+/// A host that runs.
+pub(super) struct Host {
+    pub(super) chain: ScriptedSource,
+    pub(super) records: Records,
+    statuses: Vec<Arc<ModuleStatus>>,
+    stop: CancellationToken,
+    _task: JoinSet<()>,
+    _capture: tracing::subscriber::DefaultGuard,
+}
+
+impl Host {
+    /// Starts the modules on an empty chain, with the default limits.
+    pub(super) async fn start(config: &CowConfig, modules: Vec<ModuleConfig>) -> Self {
+        Self::start_limited(config, modules, Limits::default()).await
+    }
+
+    pub(super) async fn start_limited(config: &CowConfig, modules: Vec<ModuleConfig>, limits: Limits) -> Self {
+        let (records, capture) = Records::capture();
+        let seams = Seams::system();
+        let capabilities = Capabilities::ambient(seams.clone()).with(Cow::new(config));
+        let loader = Loader::new(capabilities, limits, [TEST_CHAIN_ID], seams);
+        let chain = ScriptedSource::new(TEST_CHAIN_ID);
+        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new())).source(Arc::new(chain.clone()));
+        let modules = load(&loader, &modules).await.into_iter();
+        let statuses = modules.map(|module| supervisor.module(module)).collect();
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        let token = stop.clone();
+        task.spawn(async move { drop(supervisor.run(token).await.expect("a start")) });
+        Self {
+            chain,
+            records,
+            statuses,
+            stop,
+            _task: task,
+            _capture: capture,
+        }
+    }
+
+    /// Mines a block and waits until every module is done with it, well or not.
+    pub(super) async fn mine(&self) {
+        let done = |status: &Arc<ModuleStatus>| status.handled() + status.failed();
+        let before: Vec<_> = self.statuses.iter().map(done).collect();
+        self.chain.mine(1);
+        let poll = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(1));
+            while self
+                .statuses
+                .iter()
+                .map(done)
+                .zip(&before)
+                .any(|(now, before)| now <= *before)
+            {
+                turns.tick().await;
+            }
+        };
+        if tokio::time::timeout(WAIT_MAX, poll).await.is_err() {
+            panic!("not every module was done; the log: {:#?}", self.records.all());
+        }
+    }
+
+    /// What a module has logged so far.
+    pub(super) fn said(&self, module: &str) -> Vec<String> {
+        self.records.of_module(module)
+    }
+
+    /// Mines a block, and returns what the only module logged of it.
+    pub(super) async fn said_of_next(&self) -> Vec<String> {
+        let name = self.statuses[0].name().to_string();
+        let before = self.said(&name).len();
+        self.mine().await;
+        self.said(&name).split_off(before)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Compiles the modules. What was compiled before is taken from the cache.
+async fn load(loader: &Loader, configs: &[ModuleConfig]) -> Vec<Module> {
+    let inspect = |config: &ModuleConfig| loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let candidates: Vec<Candidate> = configs.iter().map(inspect).collect();
+    let engine = Engine::new(&EngineConfig {
+        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
+        pooling: Pooling::default(),
+        demand: Candidate::demand(&candidates),
+    });
+    let engine = engine.expect("an engine");
+    let mut modules = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        let module = loader.load(&engine, candidate).await;
+        modules.push(module.unwrap_or_else(|error| panic!("{error:?}")));
+    }
+    modules
+}

@@ -1,0 +1,38 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use nexum_host_cow::{BaseUrl, Call, CowConfig, OrderBooks, RequestError};
+use nexum_testing::{OrderBook, TEST_CHAIN_ID, WAIT_MAX};
+use tokio::time::Instant;
+
+pub(crate) use nexum_testing::TEST_CHAIN_ID as CHAIN;
+
+/// An order book at this URL, and no limit that a test would notice.
+pub(crate) fn config(url: &str) -> CowConfig {
+    let mut config = CowConfig::default();
+    config.requests_per_second = NonZeroU32::new(1_000).unwrap();
+    config.base_urls.insert(TEST_CHAIN_ID, BaseUrl::parse(url).unwrap());
+    config
+}
+
+pub(crate) fn books(book: &OrderBook) -> OrderBooks {
+    OrderBooks::new(&config(&book.url()))
+}
+
+/// A deadline that no test gets to.
+pub(crate) fn late() -> Instant {
+    Instant::now() + WAIT_MAX
+}
+
+/// A deadline that leaves the time for one attempt on loopback, and not for a wait and a second one.
+pub(crate) fn after_one_attempt() -> Instant {
+    Instant::now() + Duration::from_millis(600)
+}
+
+pub(crate) fn call(method: &str, path: &str) -> Call {
+    Call::new(method, path, None).unwrap()
+}
+
+pub(crate) async fn get(books: &OrderBooks, path: &str) -> Result<String, RequestError> {
+    books.request(CHAIN, &call("GET", path), late()).await
+}

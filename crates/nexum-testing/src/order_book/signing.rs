@@ -1,0 +1,171 @@
+//! Those who place orders.
+
+use alloy_primitives::{Address, B256, Bytes, Signature};
+use k256::ecdsa::SigningKey;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::draw::Draw;
+use super::{OrderTerms, OrderUid, eip712};
+use crate::TEST_CHAIN_ID;
+
+/// How an order is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// By a key, as typed data.
+    Eip712,
+    /// By a key, as a message of the digest.
+    EthSign,
+    /// By a contract, which says whether it accepts the signature.
+    Eip1271,
+    /// By a transaction to the settlement contract.
+    Presign,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Eip712, Self::EthSign, Self::Eip1271, Self::Presign];
+}
+
+/// An owner of orders, with a key of its own. For [`Scheme::Eip1271`] its address stands for a contract.
+#[derive(Clone, Debug)]
+pub struct Trader {
+    key: SigningKey,
+    chain_id: u64,
+}
+
+impl Trader {
+    /// The owner of this number: always the same one, on the chain [`TEST_CHAIN_ID`].
+    pub fn new(number: u64) -> Self {
+        Self::on_chain(number, TEST_CHAIN_ID)
+    }
+
+    /// The same owner, who signs for another chain.
+    ///
+    /// # Panics
+    ///
+    /// For one number in 2^128, which is no key.
+    pub fn on_chain(number: u64, chain_id: u64) -> Self {
+        let secret = Draw::new(number).word();
+        let key = SigningKey::from_slice(secret.as_slice()).expect("a number in the range of keys");
+        Self { key, chain_id }
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Address {
+        Address::from_private_key(&self.key)
+    }
+
+    /// Signs an order as its owner.
+    pub fn sign(&self, terms: &OrderTerms, scheme: Scheme) -> SignedOrder {
+        let digest = eip712::order_digest(terms, self.chain_id);
+        let signature = match scheme {
+            Scheme::Eip712 | Scheme::EthSign => self.signature(scheme, digest),
+            Scheme::Eip1271 => digest.0[..7].to_vec(),
+            Scheme::Presign => Vec::new(),
+        };
+        SignedOrder {
+            terms: terms.clone(),
+            scheme,
+            signature: signature.into(),
+            owner: self.address(),
+            digest,
+        }
+    }
+
+    /// The body of `DELETE /api/v1/orders` that cancels these, signed as typed data.
+    pub fn cancellation(&self, uids: &[OrderUid]) -> String {
+        let digest = eip712::cancellations_digest(uids, self.chain_id);
+        let mut body = self.cancellation_body(digest);
+        body["orderUids"] = json!(uids);
+        body.to_string()
+    }
+
+    /// The body of `DELETE /api/v1/orders/{UID}` that cancels this one.
+    pub fn cancellation_of(&self, uid: &OrderUid) -> String {
+        let digest = eip712::cancellation_digest(uid, self.chain_id);
+        self.cancellation_body(digest).to_string()
+    }
+
+    fn cancellation_body(&self, digest: B256) -> Value {
+        let signature = Bytes::from(self.signature(Scheme::Eip712, digest));
+        json!({ "signature": signature, "signingScheme": Scheme::Eip712 })
+    }
+
+    fn signature(&self, scheme: Scheme, digest: B256) -> Vec<u8> {
+        let prehash = eip712::prehash(scheme, digest).expect("a scheme with a key");
+        let signed = self.key.sign_prehash_recoverable(prehash.as_slice());
+        Signature::from(signed.expect("a hash can be signed"))
+            .as_bytes()
+            .to_vec()
+    }
+}
+
+/// An order and its owner's signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedOrder {
+    /// What it says.
+    pub terms: OrderTerms,
+    /// How it is signed.
+    pub scheme: Scheme,
+    /// The signature; empty for [`Scheme::Presign`].
+    pub signature: Bytes,
+    owner: Address,
+    digest: B256,
+}
+
+impl SignedOrder {
+    /// [`OrderTerms::good`], signed by the owner of this number.
+    pub fn good(scheme: Scheme, trader: u64) -> Self {
+        Trader::new(trader).sign(&OrderTerms::good(), scheme)
+    }
+
+    /// [`OrderTerms::random`], signed by an owner and in a way that depend on the seed as well.
+    pub fn random(seed: u64) -> Self {
+        let scheme = Scheme::ALL[usize::try_from(seed % 4).unwrap_or_default()];
+        Trader::new(seed).sign(&OrderTerms::random(seed), scheme)
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> Address {
+        self.owner
+    }
+
+    /// What the owner signed.
+    pub fn digest(&self) -> B256 {
+        self.digest
+    }
+
+    /// What the order book will call it.
+    pub fn uid(&self) -> OrderUid {
+        eip712::uid(self.digest, self.owner, self.terms.valid_to)
+    }
+
+    /// An `OrderCreation`, for tests that change it before they send it.
+    pub fn to_json(&self) -> Value {
+        let mut creation = json!(self.terms);
+        creation["appDataHash"] = json!(self.terms.app_data_hash());
+        creation["signingScheme"] = json!(self.scheme);
+        creation["signature"] = json!(self.signature);
+        creation["from"] = json!(self.owner);
+        creation
+    }
+
+    /// The runtime code of a contract that accepts every signature of this order, and of no other: what the owner of an order
+    /// of [`Scheme::Eip1271`] has to be on a chain that is asked.
+    pub fn wallet_code(&self) -> Bytes {
+        const MAGIC_VALUE: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
+        let mut code = vec![0x7f];
+        code.extend(self.digest);
+        // Whether the first argument is the digest: 4 CALLDATALOAD EQ.
+        code.extend([0x60, 4, 0x35, 0x14]);
+        // That times the magic value, in the four bytes at the left: MUL, 224 SHL.
+        code.push(0x63);
+        code.extend(MAGIC_VALUE);
+        code.extend([0x02, 0x60, 224, 0x1b]);
+        // Stored at 0 and returned: PUSH1 0 MSTORE, PUSH1 32 PUSH1 0 RETURN.
+        code.extend([0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3]);
+        code.into()
+    }
+}

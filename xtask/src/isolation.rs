@@ -1,0 +1,251 @@
+//! Which crate may depend on which, and on what under which licence: the rules of `docs/architecture.md` that the compiler does
+//! not know.
+
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+use serde_json::Value;
+
+use crate::{paths, process};
+
+/// What the name of every host crate begins with.
+const HOST: &str = "nexum-host-";
+
+/// The feature of the binary that alone may bring in the order book's library, which has a licence of its own.
+const COW: &str = "cow";
+
+/// The crate that alone may use that library.
+const HOST_COW: &str = "nexum-host-cow";
+
+/// Checks every rule and fails with each edge that breaks one.
+pub(crate) fn check() -> Result<()> {
+    let metadata = process::output(Command::new("cargo").current_dir(paths::root()).args([
+        "metadata",
+        "--format-version=1",
+        "--no-deps",
+        "--locked",
+    ]))?;
+    let mut broken = Vec::new();
+    for rule in rules(&Package::parse(&metadata)?) {
+        let tree = rule.tree()?;
+        let found = rule.broken_by(&tree).into_iter();
+        broken.extend(found.map(|name| format!("{} depends on {name}: {}", rule.package, rule.why)));
+    }
+    ensure!(broken.is_empty(), "{}", broken.join("\n"));
+    Ok(())
+}
+
+/// A package of the workspace.
+#[derive(Debug, Clone, PartialEq)]
+struct Package {
+    name: String,
+    features: Vec<String>,
+}
+
+impl Package {
+    fn parse(metadata: &str) -> Result<Vec<Self>> {
+        let metadata: Value = serde_json::from_str(metadata)?;
+        let Some(packages) = metadata["packages"].as_array() else {
+            bail!("cargo's metadata names no packages")
+        };
+        let parse_one = |package: &Value| Self {
+            name: package["name"].as_str().unwrap_or_default().to_owned(),
+            features: package["features"]
+                .as_object()
+                .into_iter()
+                .flat_map(|all| all.keys().cloned())
+                .collect(),
+        };
+        Ok(packages.iter().map(parse_one).collect())
+    }
+}
+
+/// What a package must not depend on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Forbidden {
+    /// What has a name that begins so.
+    Named(&'static str),
+    /// What begins so, in the form `name vMAJOR.MINOR`.
+    Version(&'static str),
+    /// What is under the GPL and nothing else.
+    Gpl,
+}
+
+impl Forbidden {
+    /// Whether it is a line of a tree: name, version and place, and behind a bar the licence.
+    fn is(self, line: &str) -> bool {
+        let (package, licence) = line.split_once('|').unwrap_or((line, ""));
+        match self {
+            Self::Named(name) => package.starts_with(name),
+            Self::Version(version) => package.starts_with(version),
+            Self::Gpl => licence.split(" OR ").all(|choice| choice.contains("GPL")),
+        }
+    }
+}
+
+/// What one package, with some of its features, must not depend on, directly or through others.
+#[derive(Debug)]
+struct Rule {
+    package: String,
+    features: Vec<String>,
+    forbidden: Forbidden,
+    /// The package through which it may be reached all the same.
+    but_through: Option<&'static str>,
+    why: &'static str,
+}
+
+impl Rule {
+    fn new(package: &Package, forbidden: Forbidden, why: &'static str) -> Self {
+        Self {
+            package: package.name.clone(),
+            features: package.features.clone(),
+            forbidden,
+            but_through: None,
+            why,
+        }
+    }
+
+    fn without(mut self, left_out: &[&str]) -> Self {
+        self.features.retain(|feature| !left_out.contains(&feature.as_str()));
+        self
+    }
+
+    fn but_through(mut self, package: &'static str) -> Self {
+        self.but_through = Some(package);
+        self
+    }
+
+    /// What the package depends on, a line for each.
+    fn tree(&self) -> Result<String> {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(paths::root());
+        cargo.args([
+            "tree",
+            "--locked",
+            "--edges=normal,build",
+            "--prefix=none",
+            "--format={p}|{l}",
+        ]);
+        cargo.args(["--package", &self.package, "--no-default-features"]);
+        cargo.arg(format!("--features={}", self.features.join(",")));
+        cargo.args(self.but_through.map(|package| format!("--prune={package}")));
+        process::output(&mut cargo)
+    }
+
+    /// The packages of a tree that break the rule. A package is no dependency of its own.
+    fn broken_by<'a>(&self, tree: &'a str) -> Vec<&'a str> {
+        let lines = tree.lines().filter(|line| self.forbidden.is(line));
+        let names = lines.filter_map(|line| line.split([' ', '|']).next());
+        let mut broken: Vec<_> = names.filter(|name| *name != self.package).collect();
+        broken.sort_unstable();
+        broken.dedup();
+        broken
+    }
+}
+
+fn rules(packages: &[Package]) -> Vec<Rule> {
+    packages.iter().flat_map(rules_of).collect()
+}
+
+fn rules_of(package: &Package) -> Vec<Rule> {
+    let rule = |forbidden, why| Rule::new(package, forbidden, why);
+    let gpl_free = |why| rule(Forbidden::Gpl, why);
+    match package.name.as_str() {
+        "nexum-core" => vec![
+            rule(Forbidden::Named(HOST), "the core knows no capability"),
+            gpl_free("its licence is free of the GPL"),
+        ],
+        "nexum-cli" => vec![
+            rule(Forbidden::Named("nexum-testing"), "test tools are not shipped"),
+            rule(
+                Forbidden::Named("cowprotocol"),
+                "a build without `cow` is free of its licence",
+            )
+            .without(&[COW, "default"]),
+            gpl_free("a build without `cow` is free of the GPL").without(&[COW, "default"]),
+            gpl_free("the GPL comes with the order book alone").but_through(HOST_COW),
+            rule(Forbidden::Version("reqwest v0.12."), "one HTTP client is enough"),
+        ],
+        HOST_COW => vec![rule(Forbidden::Named(HOST), "host crates are independent")],
+        "nexum-testing" => vec![gpl_free("what tests share has no licence but the workspace's")],
+        name if name.starts_with("nexum-") => {
+            let mut rules = vec![gpl_free("its licence is free of the GPL")];
+            if name.starts_with(HOST) {
+                rules.push(rule(Forbidden::Named(HOST), "host crates are independent"));
+            }
+            rules
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METADATA: &str = r#"{"packages": [
+        {"name": "nexum-core", "features": {}},
+        {"name": "nexum-host-chain", "features": {}},
+        {"name": "nexum-cli", "features": {"default": ["chain"], "chain": [], "cow": []}},
+        {"name": "xtask", "features": {}}
+    ]}"#;
+
+    fn rules_on(package: &str, forbidden: Forbidden) -> Vec<Rule> {
+        let packages = Package::parse(METADATA).expect("metadata");
+        let mut rules = rules(&packages);
+        rules.retain(|rule| rule.package == package && rule.forbidden == forbidden);
+        rules
+    }
+
+    #[test]
+    fn finds_the_core_depending_on_a_host_crate() {
+        let tree = "nexum-core v0.1.0 (/w)|MIT\nnexum-host-chain v0.1.0 (/w)|MIT\nserde v1.0.0|MIT\n\
+                    nexum-host-chain v0.1.0 (/w)|MIT (*)\n";
+        let [rule] = &rules_on("nexum-core", Forbidden::Named(HOST))[..] else {
+            panic!("one rule")
+        };
+        assert_eq!(rule.broken_by(tree), ["nexum-host-chain"]);
+    }
+
+    #[test]
+    fn lets_a_host_crate_be_itself() {
+        let tree = "nexum-host-chain v0.1.0 (/w)|MIT\nnexum-core v0.1.0 (/w)|MIT\n";
+        let [rule] = &rules_on("nexum-host-chain", Forbidden::Named(HOST))[..] else {
+            panic!("one rule")
+        };
+        assert!(rule.broken_by(tree).is_empty());
+    }
+
+    #[test]
+    fn looks_for_the_order_book_in_builds_without_it() {
+        let [rule] = &rules_on("nexum-cli", Forbidden::Named("cowprotocol"))[..] else {
+            panic!("one rule")
+        };
+        assert_eq!(rule.features, ["chain"]);
+        let tree = "nexum-cli v0.1.0|MIT\ncowprotocol-primitives v0.2.0|GPL-3.0-or-later\n";
+        assert_eq!(rule.broken_by(tree), ["cowprotocol-primitives"]);
+    }
+
+    #[test]
+    fn looks_for_the_gpl_without_the_order_book_and_beside_it() {
+        let [without, beside] = &rules_on("nexum-cli", Forbidden::Gpl)[..] else {
+            panic!("two rules")
+        };
+        assert_eq!(
+            (&without.features[..], without.but_through),
+            (&["chain".to_owned()][..], None)
+        );
+        assert_eq!(beside.but_through, Some(HOST_COW));
+        let tree = "nexum-cli v0.1.0|MIT\na v1.0.0|MIT OR LGPL-2.1-or-later\nb v1.0.0|GPL-3.0-or-later (*)\n";
+        assert_eq!(beside.broken_by(tree), ["b"]);
+    }
+
+    #[test]
+    fn looks_for_a_second_http_client() {
+        let [rule] = &rules_on("nexum-cli", Forbidden::Version("reqwest v0.12."))[..] else {
+            panic!("one rule")
+        };
+        let tree = "nexum-cli v0.1.0|MIT\nreqwest v0.13.5|MIT\nreqwest v0.12.28|MIT\n";
+        assert_eq!(rule.broken_by(tree), ["reqwest"]);
+    }
+}
