@@ -178,6 +178,11 @@ impl RequestError {
         }
     }
 
+    /// Whether the order book has looked at what it was sent, and does not want it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Answer(answer) if (400..=499).contains(&answer.status) && !matches!(answer.status, 408 | 429))
+    }
+
     /// What is to be done about the order book's answer, if there was one.
     pub fn class(&self) -> Option<Class> {
         match self {

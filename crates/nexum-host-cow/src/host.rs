@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
+use nexum_core::limits::Limit;
 use nexum_core::scope::EventScope;
 use tokio::time::Instant;
 
@@ -27,7 +28,10 @@ impl cow_api::Host for View<'_, OrderBooks> {
         path: String,
         body: Option<String>,
     ) -> wasmtime::Result<Result<String, HostError>> {
+        self.scope.spend(Limit::OrderBookRequests, 1)?;
         let answer = request(self, chain_id, &method, &path, body).await;
+        let bytes = answer.as_ref().map_or(0, |body| body.len() as u64);
+        self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(answer.map_err(|error| error.to_host_error()))
     }
 
@@ -36,6 +40,7 @@ impl cow_api::Host for View<'_, OrderBooks> {
         chain_id: u64,
         order_data: Vec<u8>,
     ) -> wasmtime::Result<Result<String, HostError>> {
+        self.scope.spend(Limit::OrderBookRequests, 1)?;
         let submitted = submit(self, chain_id, &order_data).await;
         Ok(submitted.map_err(|error| error.to_host_error()))
     }

@@ -85,13 +85,7 @@ impl OrderBooks {
     ///
     /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
     pub async fn request(&self, chain_id: ChainId, call: &Call, deadline: Instant) -> Result<String, RequestError> {
-        let book = self.book(chain_id)?;
-        let terms = Terms {
-            repeatable: call.route.is_repeatable(),
-            deadline,
-            metrics: RouteMetrics::new(chain_id, call.route),
-        };
-        book.send(&call.to_request(&book.base)?, &terms).await
+        self.book(chain_id)?.request(call, deadline).await
     }
 
     pub(crate) fn book(&self, chain_id: ChainId) -> Result<&Arc<OrderBook>, RequestError> {
@@ -101,6 +95,16 @@ impl OrderBooks {
 }
 
 impl OrderBook {
+    /// As [`OrderBooks::request`].
+    pub(crate) async fn request(&self, call: &Call, deadline: Instant) -> Result<String, RequestError> {
+        let terms = Terms {
+            repeatable: call.route.is_repeatable(),
+            deadline,
+            metrics: RouteMetrics::new(self.chain_id, call.route),
+        };
+        self.send(&call.to_request(&self.base)?, &terms).await
+    }
+
     /// Posts an order. May be repeated: an order that is there already is known by its UID.
     pub(crate) async fn post_order(&self, request: &HttpRequest, deadline: Instant) -> Result<String, RequestError> {
         let terms = Terms {

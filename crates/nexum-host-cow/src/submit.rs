@@ -7,6 +7,7 @@ use nexum_core::event::ChainId;
 use nexum_cow_errors::Class;
 use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::error::RequestError;
 use crate::metrics;
 use crate::order_books::{OrderBook, OrderBooks};
@@ -14,6 +15,9 @@ use crate::order_books::{OrderBook, OrderBooks};
 /// How large the JSON of an order may be: the order book takes documents of 8 KiB, which JSON may double, beside a signature of a
 /// contract, which `cowprotocol` bounds.
 pub const ORDER_BYTES_MAX: usize = 64 * 1_024;
+
+/// Where the orders are.
+const ORDERS_PATH: &str = "api/v1/orders";
 
 /// The status that stands for every success where only the body counts.
 const OK: u16 = 200;
@@ -71,7 +75,8 @@ impl Order {
         &self.uid
     }
 
-    /// Posts it until it is known to be there, or refused, or the deadline is near. Returns its UID.
+    /// Posts it until it is known to be there, or refused, or the deadline is near. Returns its UID. One that is refused is
+    /// looked for by its UID: it may be there from before.
     ///
     /// # Errors
     ///
@@ -82,12 +87,26 @@ impl Order {
             Ok(uid) => ("accepted", Ok(uid)),
             Err(error) => match error.class() {
                 Some(Class::Accepted) => ("duplicate", Ok(self.uid)),
+                Some(_) if self.is_there(&error, deadline).await => ("duplicate", Ok(self.uid)),
                 Some(class) => (class.name(), Err(error)),
                 None => ("unknown", Err(error)),
             },
         };
         metrics::submission(chain_id, class);
         result
+    }
+
+    /// Whether an order that was refused is there all the same. It was posted before, with an answer that nobody got: and what it
+    /// is refused for now, such as the owner's number of orders or balance, may have come from itself.
+    async fn is_there(&self, refused: &RequestError, deadline: Instant) -> bool {
+        if !refused.is_refusal() {
+            return false;
+        }
+        let path = format!("{ORDERS_PATH}/{}", self.uid);
+        match Call::new("GET", &path, None) {
+            Ok(call) => self.book.request(&call, deadline).await.is_ok(),
+            Err(_) => false,
+        }
     }
 
     async fn post(&self, deadline: Instant) -> Result<OrderUid, RequestError> {

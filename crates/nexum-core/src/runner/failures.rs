@@ -91,3 +91,27 @@ pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> At
         records,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::nexum::host::types::HostError;
+
+    #[test]
+    fn what_a_module_says_will_not_do_is_tried_once_more() {
+        let restart = Restart::default();
+        let returned = |kind| Failure::Returned(HostError::new("chain", kind, "no"));
+        for (failure, expected) in [
+            (returned(HostErrorKind::InvalidInput), 2),
+            (returned(HostErrorKind::Denied), 2),
+            (returned(HostErrorKind::Unsupported), 2),
+            (returned(HostErrorKind::Unavailable), 5),
+            (returned(HostErrorKind::Internal), 5),
+            (Failure::Trap("unreachable".to_owned()), 5),
+        ] {
+            assert_eq!(attempts_max(&failure, restart), expected, "{failure}");
+        }
+        let once = Restart { attempts_max: 1, ..restart };
+        assert_eq!(attempts_max(&returned(HostErrorKind::Denied), once), 1);
+    }
+}

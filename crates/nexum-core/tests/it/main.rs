@@ -13,6 +13,7 @@ mod contract;
 mod document;
 mod engine;
 mod events;
+mod failures;
 mod fixtures;
 mod histories;
 mod loading;

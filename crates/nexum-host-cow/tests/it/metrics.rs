@@ -46,7 +46,7 @@ async fn requests_are_counted_by_route_and_orders_by_class() {
 
     let (chain, submit) = ("chain=11155111", ["method=POST", "route=api/v1/orders"]);
     for (name, labels, count) in [
-        (names::REQUESTS, vec![chain], 10),
+        (names::REQUESTS, vec![chain], 11),
         (names::REQUESTS, [&submit[..], &["outcome=ok"]].concat(), 1),
         (names::REQUESTS, [&submit[..], &["outcome=rejected"]].concat(), 3),
         (names::REQUESTS, [&submit[..], &["outcome=unavailable"]].concat(), 1),
@@ -55,11 +55,11 @@ async fn requests_are_counted_by_route_and_orders_by_class() {
         (
             names::REQUESTS,
             vec!["route=api/v1/orders/{uid}", "outcome=rejected"],
-            1,
+            2,
         ),
         (names::REQUESTS, vec!["route=other"], 1),
         (names::REQUESTS, vec!["route=api/v1/quote", "outcome=rate_limited"], 1),
-        (names::REQUEST_SECONDS, vec![chain], 10),
+        (names::REQUEST_SECONDS, vec![chain], 11),
         (names::RETRIES, submit.to_vec(), 1),
         (names::SUBMISSIONS, vec![chain, "class=accepted"], 1),
         (names::SUBMISSIONS, vec![chain, "class=duplicate"], 2),

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use nexum_core::config::ModuleConfig;
-use nexum_core::limits::Limits;
+use nexum_core::limits::{Limit, Limits};
 use nexum_host_cow::{BaseUrl, CowConfig};
 use nexum_testing::order_book::{Fault, OrderTerms, Scheme, SignedOrder, Trader};
 use nexum_testing::{OrderBook, TEST_CHAIN_ID};
@@ -215,10 +215,7 @@ async fn trouble_that_passes_is_waited_out() {
 
 #[tokio::test]
 async fn trouble_that_stays_is_told_before_the_event_ends() {
-    let limits = Limits {
-        event_deadline_ms: 1_000,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(Limit::Deadline, 1_000);
     for (fault, said) in [
         (Fault::Hang, "timeout 0 -"),
         (Fault::Status(503), "unavailable 503"),
@@ -275,10 +272,7 @@ async fn fifty_modules_share_the_rate_and_each_gets_its_turn() {
     });
     let mut config = config(&book);
     config.requests_per_second = NonZeroU32::new(PER_SECOND as u32).unwrap();
-    let limits = Limits {
-        event_deadline_ms: 60_000,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(Limit::Deadline, 60_000);
     let host = Host::start_limited(&config, modules.collect(), limits).await;
     host.mine().await;
 
@@ -316,10 +310,7 @@ async fn nothing_that_goes_wrong_shows_where_the_order_book_is() {
     const KEY: &str = "0123456789abcdef-key";
     const PASSWORD: &str = "hunter2-password";
     let order = SignedOrder::good(Scheme::Eip712, 1).to_json().to_string();
-    let limits = Limits {
-        event_deadline_ms: 500,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(Limit::Deadline, 500);
     let book = OrderBook::start().await.with_base_path(&format!("/v3/{KEY}"));
     let url = book.url().replace("http://", &format!("http://trader:{PASSWORD}@"));
     let mut config = config(&book);

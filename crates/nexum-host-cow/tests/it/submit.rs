@@ -66,6 +66,28 @@ async fn a_post_whose_answer_is_lost_places_one_order() {
 }
 
 #[tokio::test]
+async fn an_order_that_is_refused_because_it_is_there_is_submitted() {
+    let book = OrderBook::start().await;
+    book.set_limit_orders_max(1);
+    let books = books(&book);
+    let order = SignedOrder::good(Scheme::Eip712, 1);
+    book.fail_next(Fault::CutAfterStoring);
+    assert_eq!(submit(&books, &order).await.unwrap(), order.uid().to_string());
+    assert_eq!(book.orders().len(), 1);
+    // Another one of the same owner is not there, and is refused.
+    let another = Trader::new(1).sign(&OrderTerms::random(7), Scheme::Eip712);
+    submit(&books, &another).await.unwrap_err();
+}
+
+/// How many orders were posted.
+fn posts(book: &OrderBook) -> usize {
+    book.requests()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .count()
+}
+
+#[tokio::test]
 async fn each_error_is_classified_by_the_table() {
     let book = OrderBook::start().await;
     for (row, trader) in ERRORS.iter().zip(1..) {
@@ -78,9 +100,9 @@ async fn each_error_is_classified_by_the_table() {
         };
         book.fail_next(Fault::error(status, row.error_type));
         let order = SignedOrder::good(Scheme::Eip712, trader);
-        let (json, before) = (order.to_json().to_string(), book.request_count());
+        let (json, before) = (order.to_json().to_string(), posts(&book));
         let result = books.submit(CHAIN, json.as_bytes(), after_one_attempt()).await;
-        assert_eq!(book.request_count(), before + 1, "{row:?}");
+        assert_eq!(posts(&book), before + 1, "{row:?}");
         let error = match (row.class, result) {
             (Class::Accepted, Ok(uid)) => {
                 assert_eq!(uid.to_string(), order.uid().to_string());
