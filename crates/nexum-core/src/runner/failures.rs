@@ -111,7 +111,10 @@ mod tests {
         ] {
             assert_eq!(attempts_max(&failure, restart), expected, "{failure}");
         }
-        let once = Restart { attempts_max: 1, ..restart };
+        let once = Restart {
+            attempts_max: 1,
+            ..restart
+        };
         assert_eq!(attempts_max(&returned(HostErrorKind::Denied), once), 1);
     }
 }
