@@ -81,9 +81,14 @@ pub(crate) struct Anvil {
 impl Anvil {
     /// Starts one on a free port, with these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_chain(CHAIN_ID, arguments)
+    }
+
+    /// As [`Self::start`], with another chain.
+    pub(crate) fn start_chain(chain_id: u64, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(ensure()?);
         command
-            .args(["--port", "0", "--chain-id", &CHAIN_ID.to_string()])
+            .args(["--port", "0", "--chain-id", &chain_id.to_string()])
             .args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: the real nexum, killed hundreds of times on a chain that is reorganised all the time.
+//! `cargo xtask torture`: the real nexum, killed hundreds of times on chains that are reorganised all the time.
 //!
 //! A run is a row of rounds. In each the process is killed and started again, over and over; then the chain stands still, the
 //! modules catch up, nexum is stopped, and what they keep must be what the chain says. There are rounds on a disk that fills
@@ -28,7 +28,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use self::rounds::Torture;
-use crate::{guests, paths, process};
+use crate::{anvil::CHAIN_ID, guests, paths, process};
+
+/// The chains, of which the second is for the module that follows both.
+const CHAINS: [u64; 2] = [CHAIN_ID, 137];
 
 /// How long each back-end is tortured unless the caller says otherwise: time for a round of every kind.
 const MINUTES: f64 = 2.0;
@@ -97,7 +100,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?;
     let programs = process::step("build nexum", || build(options.release))?;
     process::step("build the modules", || {
-        guests::build(&expected::MODULES.map(String::from))
+        guests::build(&expected::GUESTS.map(String::from))
     })?;
     let clock = clock::build()?;
     // No generator of its own for one number: a map's hasher is seeded by the system.

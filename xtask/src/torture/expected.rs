@@ -1,6 +1,9 @@
 //! What the modules must have kept, and whether they have.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use super::canonical::{Block, Log};
 
@@ -11,18 +14,45 @@ pub(super) type Kept = BTreeMap<String, Keys>;
 pub(super) type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The modules of a run, under the names that they have in it.
-pub(super) const MODULES: [&str; 3] = ["counter", "log-sum", "journal"];
+pub(super) const MODULES: [&str; 4] = ["counter", "log-sum", "journal", BOTH];
 
-/// What modules keep that were told of these blocks, each once and in order, and of nothing else.
-pub(super) fn of(blocks: &[Block]) -> Kept {
-    let [counter, log_sum, journal] = MODULES.map(str::to_owned);
+/// What they are made of.
+pub(super) const GUESTS: [&str; 3] = ["counter", "log-sum", "journal"];
+
+/// The one that is told of both chains, in one sequence.
+pub(super) const BOTH: &str = "both";
+
+/// What modules keep that were told of these chains' blocks, each once and in order, and of nothing else. What [`BOTH`] keeps
+/// is given as [`untangled`] gives it.
+pub(super) fn of([blocks, others]: [&[Block]; 2]) -> Kept {
+    let [counter, log_sum, journal, both] = MODULES.map(str::to_owned);
     let kept = [
         (counter, counter_of(blocks)),
         (log_sum, log_sum_of(blocks)),
-        (journal, journal_of(blocks)),
+        (journal, journal_of(entries(blocks))),
+        (both, journal_of(entries(blocks).chain(entries(others)))),
     ];
     kept.into()
 }
+
+/// What [`BOTH`] keeps, with its entries of the first chain before all others: between the chains it has no order that anybody
+/// could know, and within each it has.
+pub(super) fn untangled(mut kept: Kept, first: &[Block]) -> Kept {
+    let Some(keys) = kept.get_mut(BOTH) else { return kept };
+    let of_first: HashSet<Vec<u8>> = entries(first).map(String::into_bytes).collect();
+    let is_entry = |key: &[u8]| key.len() == INDEX_DIGITS && key.iter().all(u8::is_ascii_digit);
+    let (indices, entries): (Vec<_>, Vec<_>) = keys
+        .iter()
+        .filter(|(key, _)| is_entry(key))
+        .map(|(key, entry)| (key.clone(), entry.clone()))
+        .unzip();
+    let (of_first, of_other): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| of_first.contains(entry));
+    keys.extend(indices.into_iter().zip(of_first.into_iter().chain(of_other)));
+    kept
+}
+
+/// How many digits the number of an entry has in a journal's key.
+const INDEX_DIGITS: usize = 10;
 
 fn counter_of(blocks: &[Block]) -> Keys {
     let entry = |(count, block): (u64, &Block)| (key(format!("block-{count}")), block.number.to_string().into_bytes());
@@ -41,8 +71,9 @@ fn log_sum_of(blocks: &[Block]) -> Keys {
     [(key("count"), little_endian(count)), (key("sum"), little_endian(sum))].into()
 }
 
-fn journal_of(blocks: &[Block]) -> Keys {
-    let entries = blocks.iter().flat_map(|block| {
+/// What a journal has to say of each event.
+fn entries(blocks: &[Block]) -> impl Iterator<Item = String> {
+    blocks.iter().flat_map(|block| {
         let log = |log: &Log| format!(" {}/{}/{}", block.number, log.index, log.transaction);
         let logs: String = block.logs.iter().map(log).collect();
         let logs = Some(logs)
@@ -50,8 +81,11 @@ fn journal_of(blocks: &[Block]) -> Keys {
             .map(|logs| format!("logs{logs}"));
         logs.into_iter()
             .chain([format!("block {} {}", block.number, block.hash)])
-    });
-    let entry = |(index, entry): (u64, String)| (key(format!("{index:010}")), entry.into_bytes());
+    })
+}
+
+fn journal_of(entries: impl Iterator<Item = String>) -> Keys {
+    let entry = |(index, entry): (u64, String)| (key(format!("{index:0INDEX_DIGITS$}")), entry.into_bytes());
     let mut keys: Keys = (0..).zip(entries).map(entry).collect();
     let count = keys.len() as u64;
     keys.insert(key("entries"), little_endian(count));
@@ -138,8 +172,22 @@ mod tests {
         ]
     }
 
+    /// Blocks of another chain.
+    fn others() -> Vec<Block> {
+        let block = |number| Block {
+            number,
+            hash: format!("o{number}"),
+            logs: Vec::new(),
+        };
+        (0..2).map(block).collect()
+    }
+
+    fn all() -> Kept {
+        of([&blocks(), &others()])
+    }
+
     fn entry(module: &str, key: &str) -> String {
-        let kept = of(&blocks());
+        let kept = all();
         text(kept[module].get(key.as_bytes()).expect("an entry"))
     }
 
@@ -160,12 +208,13 @@ mod tests {
                 "block 2 h2"
             ]
         );
-        assert_eq!(of(&blocks())["journal"].len(), 6);
+        assert_eq!((all()["journal"].len(), all()[BOTH].len()), (6, 8));
+        assert_eq!(entry(BOTH, "0000000005"), "block 0 o0");
     }
 
     #[test]
     fn finds_any_entry_that_is_missing_changed_or_too_much() {
-        let expected = of(&blocks());
+        let expected = all();
         assert_eq!(compare(&expected, &expected), Ok(()));
         for (module, keys) in &expected {
             for key in keys.keys() {
@@ -186,14 +235,40 @@ mod tests {
 
     #[test]
     fn finds_a_block_that_was_handled_twice_or_not_at_all() {
-        let (expected, mut handled) = (of(&blocks()), blocks());
+        let (expected, mut handled) = (all(), blocks());
         handled.push(handled[2].clone());
-        assert!(compare(&of(&handled), &expected).is_err());
+        assert!(compare(&of([&handled, &others()]), &expected).is_err());
         handled.truncate(1);
-        let difference = compare(&of(&handled), &expected).expect_err("a difference").to_string();
+        let difference = compare(&of([&handled, &others()]), &expected)
+            .expect_err("a difference")
+            .to_string();
         assert_eq!(
             difference,
             "counter at the key block-2\n  keeps   nothing\n  should  1\n"
         );
+    }
+
+    #[test]
+    fn does_not_mind_how_chains_are_tangled_and_minds_their_own_order() {
+        let tangle = |order: &[usize]| {
+            let (mut kept, straight) = (all(), all());
+            let entry = |index: usize| straight[BOTH][format!("{index:010}").as_bytes()].clone();
+            let keys = kept.get_mut(BOTH).expect("the module");
+            for (place, index) in order.iter().enumerate() {
+                keys.insert(key(format!("{place:010}")), entry(*index));
+            }
+            compare(&untangled(kept, &blocks()), &straight)
+        };
+        for order in [[0, 1, 2, 3, 4, 5, 6], [5, 6, 0, 1, 2, 3, 4], [0, 5, 1, 2, 6, 3, 4]] {
+            assert_eq!(tangle(&order), Ok(()));
+        }
+        for order in [
+            [0, 2, 1, 3, 4, 5, 6],
+            [6, 5, 0, 1, 2, 3, 4],
+            [0, 5, 1, 2, 5, 3, 4],
+            [0, 0, 1, 2, 3, 5, 6],
+        ] {
+            assert!(tangle(&order).is_err(), "{order:?}");
+        }
     }
 }

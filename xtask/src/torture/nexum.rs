@@ -38,8 +38,8 @@ pub(super) struct Seen {
     pub(super) handled: u64,
     /// How many transactions could not be written.
     pub(super) failed_writes: u64,
-    /// How many events of its newest block each module has handled, and which that is.
-    newest: BTreeMap<String, (u64, u64)>,
+    /// How many events of its newest block each module has handled of each chain, and which that is.
+    newest: BTreeMap<(String, u64), (u64, u64)>,
     /// What must never be said.
     fault: Option<String>,
 }
@@ -155,19 +155,20 @@ impl Drop for Nexum {
 }
 
 impl Seen {
-    /// Whether each of these modules has handled so many events of this block.
-    pub(super) fn has_handled(&self, block: u64, modules: &[(&str, u64)]) -> bool {
+    /// Whether each of these modules has handled so many events of this block of a chain.
+    pub(super) fn has_handled(&self, chain: u64, block: u64, modules: &[(&str, u64)]) -> bool {
         let done = |(module, events): &(&str, u64)| {
             self.newest
-                .get(*module)
+                .get(&((*module).to_owned(), chain))
                 .is_some_and(|newest| newest.0 == block && newest.1 >= *events)
         };
         modules.iter().all(done)
     }
 
-    /// Whether any module has come as far as this block.
-    pub(super) fn has_reached(&self, block: u64) -> bool {
-        self.newest.values().any(|(newest, _)| *newest >= block)
+    /// Whether any module has come as far as this block of a chain.
+    pub(super) fn has_reached(&self, chain: u64, block: u64) -> bool {
+        let mut of_chain = self.newest.iter().filter(|((_, known), _)| *known == chain);
+        of_chain.any(|(_, (newest, _))| *newest >= block)
     }
 
     fn check(&self) -> Result<()> {
@@ -190,9 +191,14 @@ impl Seen {
     /// A process that is killed may leave half a line.
     fn note_handled(&mut self, line: &str) {
         let record: Value = serde_json::from_str(line).unwrap_or_default();
-        if let (Some(module), Some(block)) = (record["module"].as_str(), record["block"].as_u64()) {
+        let fields = (
+            record["module"].as_str(),
+            record["chain"].as_u64(),
+            record["block"].as_u64(),
+        );
+        if let (Some(module), Some(chain), Some(block)) = fields {
             self.handled += 1;
-            let newest = self.newest.entry(module.to_owned()).or_insert((block, 0));
+            let newest = self.newest.entry((module.to_owned(), chain)).or_insert((block, 0));
             *newest = if newest.0 == block {
                 (block, newest.1 + 1)
             } else {
@@ -219,7 +225,7 @@ mod tests {
     use super::*;
 
     fn handled(module: &str, block: u64) -> String {
-        format!(r#"{{"level":"DEBUG","message":"event handled","module":"{module}","block":{block}}}"#)
+        format!(r#"{{"level":"DEBUG","message":"event handled","module":"{module}","chain":7,"block":{block}}}"#)
     }
 
     #[test]
@@ -236,9 +242,9 @@ mod tests {
         }
         seen.note(&handled("b", 9)[..60]);
         assert_eq!(seen.handled, 5);
-        assert!(seen.has_handled(3, &[("a", 1)]) && seen.has_handled(2, &[("b", 1)]));
-        assert!(!seen.has_handled(3, &[("a", 1), ("b", 1)]));
-        assert!(seen.has_reached(3) && !seen.has_reached(4));
+        assert!(seen.has_handled(7, 3, &[("a", 1)]) && seen.has_handled(7, 2, &[("b", 1)]));
+        assert!(!seen.has_handled(7, 3, &[("a", 1), ("b", 1)]) && !seen.has_handled(8, 3, &[("a", 1)]));
+        assert!(seen.has_reached(7, 3) && !seen.has_reached(7, 4) && !seen.has_reached(8, 3));
     }
 
     #[test]

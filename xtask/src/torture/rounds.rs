@@ -9,11 +9,11 @@ use anyhow::{Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    Backend, canonical, clock,
+    Backend, CHAINS, canonical, clock,
     disk::{self, SmallDisk},
-    expected,
+    expected::{self, BOTH},
     figures::Figures,
-    nexum::{End, Nexum},
+    nexum::{End, Nexum, Seen},
     pause,
     schedule::Schedule,
     site::Site,
@@ -41,8 +41,15 @@ const OUTAGE: Duration = Duration::from_millis(1_500);
 /// How many states of old blocks anvil keeps: more than the deepest reorg needs.
 const STATES_KEPT: &str = "256";
 
-/// What modules handle of the last block, in which there is a log.
-const LAST_EVENTS: [(&str, u64); 3] = [("counter", 1), ("log-sum", 1), ("journal", 2)];
+/// What modules handle of each chain's last block, in which there is a log.
+const LAST_EVENTS: [&[(&str, u64)]; CHAINS.len()] = [
+    &[("counter", 1), ("log-sum", 1), ("journal", 2), (BOTH, 2)],
+    &[(BOTH, 2)],
+];
+
+/// In which chains last blocks are mined, one after the other. When the first is handled, all that was taken back of the first
+/// chain is; when the second is, all of the second; and then what that took with it of the first comes again before the third.
+const LAST_BLOCKS: [usize; 3] = [0, 1, 0];
 
 /// What befalls processes in a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,30 +77,39 @@ pub(super) struct Torture {
     schedule: Schedule,
     chain_schedule: Schedule,
     /// None while it goes on.
-    traffic: Option<Traffic>,
+    traffic: Option<[Traffic; CHAINS.len()]>,
+    /// The first chain's.
     rpc: Rpc,
     clock: PathBuf,
     full_disk: bool,
-    _anvil: Anvil,
+    _anvils: [Anvil; CHAINS.len()],
 }
 
 impl Torture {
-    /// Starts a chain and prepares a directory. `programs` is where cargo has put what it built, `clock` the library of a clock.
+    /// Starts the chains and prepares a directory. `programs` is where cargo has put what it built, `clock` the library of a clock.
     pub(super) fn new(backend: Backend, seed: u64, programs: &Path, clock: &Path, full_disk: bool) -> Result<Self> {
-        let anvil = Anvil::start(&["--no-mining", "--prune-history", STATES_KEPT])?;
-        let traffic = Traffic::deploy(&anvil.http_url())?;
+        let start = |chain, balance| {
+            let arguments = ["--no-mining", "--prune-history", STATES_KEPT, "--balance", balance];
+            Anvil::start_chain(chain, &arguments)
+        };
+        // Other balances make another first block.
+        let anvils = [start(CHAINS[0], "10000")?, start(CHAINS[1], "20000")?];
+        let traffic = [
+            Traffic::deploy(&anvils[0].http_url())?,
+            Traffic::deploy(&anvils[1].http_url())?,
+        ];
         let [chain_schedule, schedule] = Schedule::pair(seed);
         Ok(Self {
-            site: Site::new(backend, programs, &anvil, traffic.emitter())?,
+            site: Site::new(backend, programs, &anvils, traffic.each_ref().map(Traffic::emitter))?,
             figures: Figures::new(backend, seed),
             bar: ProgressBar::hidden(),
             schedule,
             chain_schedule,
-            rpc: traffic.rpc().clone(),
+            rpc: traffic[0].rpc().clone(),
             traffic: Some(traffic),
             clock: clock.to_owned(),
             full_disk,
-            _anvil: anvil,
+            _anvils: anvils,
         })
     }
 
@@ -149,7 +165,7 @@ impl Torture {
         };
         let disk = (kind == Kind::FullDisk).then(|| SmallDisk::over(&self.site.state()));
         let mut disk = disk.transpose()?;
-        let traffic = traffic.start(self.chain_schedule.fork());
+        let traffic = traffic.map(|traffic| traffic.start(self.chain_schedule.fork()));
         while Instant::now() < end {
             self.life(kind, disk.as_mut())?;
             self.bar.set_position(begin.elapsed().as_secs());
@@ -207,8 +223,13 @@ impl Torture {
         Ok(())
     }
 
-    /// Lets a last process come to the end of a chain that stands still, and stops it in order.
-    fn settle(&mut self, kind: Kind, disk: Option<&mut SmallDisk>, traffic: traffic::Running) -> Result<()> {
+    /// Lets a last process come to the end of chains that stand still, and stops it in order.
+    fn settle(
+        &mut self,
+        kind: Kind,
+        disk: Option<&mut SmallDisk>,
+        traffic: [traffic::Running; CHAINS.len()],
+    ) -> Result<()> {
         let mut nexum = match disk {
             None => self.start(kind)?,
             Some(disk) => {
@@ -221,28 +242,37 @@ impl Torture {
                 nexum
             }
         };
-        let mut traffic = traffic.stop()?;
-        let last = traffic.mine_last()?;
-        self.figures.chain = traffic.done();
+        let [first, other] = traffic.map(traffic::Running::stop);
+        let mut traffic = [first?, other?];
+        for chain in LAST_BLOCKS {
+            let last = traffic[chain].mine_last()?;
+            let has_handled = |seen: &Seen| seen.has_handled(CHAINS[chain], last, LAST_EVENTS[chain]);
+            let is_done = nexum.wait_until(has_handled, SETTLE_PATIENCE)?;
+            ensure!(
+                is_done,
+                "the modules have not come to block {last} of chain {}, the last",
+                CHAINS[chain]
+            );
+        }
+        self.figures.chain = traffic[0].done().and(traffic[1].done());
         self.traffic = Some(traffic);
-        let is_done = nexum.wait_until(|seen| seen.has_handled(last, &LAST_EVENTS), SETTLE_PATIENCE)?;
-        ensure!(is_done, "the modules have not come to block {last}, the last");
         self.figures.add(&nexum.stop()?);
         self.figures.stops += 1;
         Ok(())
     }
 
-    /// Compares what the modules keep with what the chain says.
+    /// Compares what the modules keep with what the chains say.
     fn check(&mut self) -> Result<()> {
         let Some(traffic) = &self.traffic else {
             bail!("the chain's traffic is lost");
         };
-        let blocks = canonical::read(&self.rpc, traffic.emitter(), Traffic::head(&self.rpc)?)?;
-        let kept = self.site.kept()?;
-        self.figures.blocks = blocks.len() as u64;
+        let blocks = |traffic: &Traffic| canonical::read(traffic.rpc(), traffic.emitter(), traffic.head()?);
+        let blocks = [blocks(&traffic[0])?, blocks(&traffic[1])?];
+        let kept = expected::untangled(self.site.kept()?, &blocks[0]);
+        self.figures.blocks = blocks.iter().map(|blocks| blocks.len() as u64).sum();
         self.figures.keys = kept.values().map(|keys| keys.len() as u64).sum();
         self.figures.state_bytes = disk::bytes_of(&self.site.state())?;
-        if let Err(difference) = expected::compare(&kept, &expected::of(&blocks)) {
+        if let Err(difference) = expected::compare(&kept, &expected::of(blocks.each_ref().map(Vec::as_slice))) {
             bail!("{difference}");
         }
         self.figures.checks += 1;
@@ -263,11 +293,11 @@ impl Torture {
         Nexum::start(&self.site.program(), &config, &self.site.log(), environment)
     }
 
-    /// Waits until a process is about where the chain is now; whether it gets there says nothing.
+    /// Waits until a process is about where the first chain is now; whether it gets there says nothing.
     fn catch_up(&self, nexum: &mut Nexum) -> Result<()> {
-        let head = Traffic::head(&self.rpc)?;
+        let head = traffic::head(&self.rpc)?;
         nexum
-            .wait_until(|seen| seen.has_reached(head), CATCH_UP_PATIENCE)
+            .wait_until(|seen| seen.has_reached(CHAINS[0], head), CATCH_UP_PATIENCE)
             .map(drop)
     }
 

@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
-    Backend,
-    expected::{Kept, Keys, MODULES},
+    Backend, CHAINS,
+    expected::{BOTH, Kept, Keys, MODULES},
 };
-use crate::{anvil::Anvil, anvil::CHAIN_ID, paths, process};
+use crate::{anvil::Anvil, paths, process};
 
 /// How often an http endpoint is asked for its head, so that it is not far behind a chain that grows by the moment.
 const POLL_INTERVAL_MS: u64 = 20;
@@ -26,8 +26,13 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Makes it anew. `programs` is where cargo has put what it built.
-    pub(super) fn new(backend: Backend, programs: &Path, anvil: &Anvil, emitter: &str) -> Result<Self> {
+    /// Makes it anew, for these nodes and the contracts on them. `programs` is where cargo has put what it built.
+    pub(super) fn new(
+        backend: Backend,
+        programs: &Path,
+        anvils: &[Anvil; CHAINS.len()],
+        emitters: [&str; CHAINS.len()],
+    ) -> Result<Self> {
         let directory = paths::root().join("target/torture").join(backend.name());
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
@@ -38,11 +43,11 @@ impl Site {
             backend,
             programs: programs.to_owned(),
         };
-        for (url, config) in [anvil.ws_url(), anvil.http_url()].iter().zip(site.configs()) {
-            fs::write(config, site.engine_toml(url))?;
+        for (urls, config) in [Anvil::ws_url, Anvil::http_url].iter().zip(site.configs()) {
+            fs::write(config, site.engine_toml(anvils.each_ref().map(urls)))?;
         }
         for module in MODULES {
-            fs::write(site.manifest(module), manifest_toml(module, emitter))?;
+            fs::write(site.manifest(module), manifest_toml(module, emitters))?;
         }
         Ok(site)
     }
@@ -95,34 +100,47 @@ impl Site {
         self.directory.join(format!("{module}.toml"))
     }
 
-    fn engine_toml(&self, url: &str) -> String {
+    fn engine_toml(&self, urls: [String; CHAINS.len()]) -> String {
+        let chain = |(chain, url): (u64, String)| {
+            format!("\n[chains.{chain}]\nrpc_url = \"{url}\"\npoll_interval_ms = {POLL_INTERVAL_MS}\n")
+        };
         let module = |module: &str| {
-            let component = paths::built_modules().join(module).join(format!("{module}.wasm"));
+            let guest = if module == BOTH { "journal" } else { module };
+            let component = paths::built_modules().join(guest).join(format!("{guest}.wasm"));
             let (component, manifest) = (quote(&component), quote(&self.manifest(module)));
             format!("\n[[modules]]\nname = \"{module}\"\npath = {component}\nmanifest = {manifest}\n")
         };
         format!(
             "[engine]\nstate_dir = {state}\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\n\
-             [store]\nbackend = \"{backend}\"\n\n\
-             [chains.{CHAIN_ID}]\nrpc_url = \"{url}\"\npoll_interval_ms = {POLL_INTERVAL_MS}\n{modules}",
+             [store]\nbackend = \"{backend}\"\n{chains}{modules}",
             state = quote(&self.state()),
             backend = self.backend.name(),
+            chains = CHAINS.into_iter().zip(urls).map(chain).collect::<String>(),
             modules = MODULES.map(module).concat(),
         )
     }
 }
 
 /// What a module is told of: all of it from the first block on.
-fn manifest_toml(module: &str, emitter: &str) -> String {
-    let subscription =
-        |kind: &str| format!("\n[[subscription]]\nkind = \"{kind}\"\nchain_id = {CHAIN_ID}\nfrom_block = 0\n");
-    let blocks = subscription("block");
-    let logs = format!("{}address = \"{emitter}\"\n", subscription("log"));
-    let subscriptions = match module {
-        "counter" => blocks,
-        "log-sum" => logs,
-        _ => blocks + &logs,
+fn manifest_toml(module: &str, emitters: [&str; CHAINS.len()]) -> String {
+    let subscriptions = |(chain, emitter): (u64, &str)| {
+        let subscription =
+            |kind: &str| format!("\n[[subscription]]\nkind = \"{kind}\"\nchain_id = {chain}\nfrom_block = 0\n");
+        let blocks = subscription("block");
+        let logs = format!("{}address = \"{emitter}\"\n", subscription("log"));
+        match module {
+            "counter" => blocks,
+            "log-sum" => logs,
+            _ => blocks + &logs,
+        }
     };
+    let count = if module == BOTH { CHAINS.len() } else { 1 };
+    let subscriptions: String = CHAINS
+        .into_iter()
+        .zip(emitters)
+        .take(count)
+        .map(subscriptions)
+        .collect();
     format!("[module]\nname = \"{module}\"\n\n[capabilities]\nrequired = [\"store\"]\n{subscriptions}")
 }
 

@@ -75,8 +75,8 @@ impl Traffic {
     }
 
     /// The number of the newest block.
-    pub(super) fn head(rpc: &Rpc) -> Result<u64> {
-        number(&rpc.request("eth_blockNumber", json!([]))?)
+    pub(super) fn head(&self) -> Result<u64> {
+        head(&self.rpc)
     }
 
     /// Mines and reorganises by a schedule.
@@ -97,7 +97,7 @@ impl Traffic {
     /// Mines one block with one log, and returns its number: one that no block had before.
     pub(super) fn mine_last(&mut self) -> Result<u64> {
         self.mine(1)?;
-        Self::head(&self.rpc)
+        self.head()
     }
 
     fn happen(&mut self, burst: &Burst) -> Result<()> {
@@ -130,6 +130,16 @@ impl Traffic {
     }
 }
 
+impl Done {
+    /// What has happened on both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            reorgs: self.reorgs + other.reorgs,
+            deepest_reorg: self.deepest_reorg.max(other.deepest_reorg),
+        }
+    }
+}
+
 impl Running {
     /// Ends it after the burst in hand.
     pub(super) fn stop(self) -> Result<Traffic> {
@@ -140,6 +150,11 @@ impl Running {
             Err(_) => bail!("the chain's traffic panicked"),
         }
     }
+}
+
+/// The number of a node's newest block.
+pub(super) fn head(rpc: &Rpc) -> Result<u64> {
+    number(&rpc.request("eth_blockNumber", json!([]))?)
 }
 
 fn quantity(number: u64) -> String {
