@@ -52,7 +52,9 @@ impl<'a> Client<'a> {
             refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
         })?;
         let lost = |error: &dyn std::error::Error| Refusal::of(error);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| lost(&error))?;
         let request = Request::builder().method(method).uri(path).header("host", "nexum");
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| lost(&error))?;
         let answer = async {
@@ -71,11 +73,19 @@ impl<'a> Client<'a> {
 
 /// `nexum status`: every module of a running nexum.
 pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
-    let modules: Vec<Module> = client.get(&format!("{MODULES}/"))?;
+    let modules: Vec<Module> = client.get(MODULES)?;
     match format {
         Format::Json => println!("{:#}", json!(modules)),
         Format::Text => {
-            let mut rows = table(&["MODULE", "STAGE", "HANDLED", "FAILED", "DEAD LETTERS", "MEMORY", "CATCHING UP"]);
+            let mut rows = table(&[
+                "MODULE",
+                "STAGE",
+                "HANDLED",
+                "FAILED",
+                "DEAD LETTERS",
+                "MEMORY",
+                "CATCHING UP",
+            ]);
             for module in &modules {
                 let catching_up = module.catching_up.iter();
                 let counts = [module.handled, module.failed, module.dead_letters].map(|count| count.to_string());
@@ -137,7 +147,11 @@ pub(crate) fn dead_letters(client: &Client<'_>, module: &ModuleName, format: For
             for letter in &letters {
                 let reason = letter.attempts.last().map_or("", |attempt| &attempt.reason);
                 let reason = reason.lines().next().unwrap_or_default();
-                rows.add_row([letter.event.clone(), letter.attempts.len().to_string(), reason.to_owned()]);
+                rows.add_row([
+                    letter.event.clone(),
+                    letter.attempts.len().to_string(),
+                    reason.to_owned(),
+                ]);
             }
             println!("{rows}");
         }
@@ -155,7 +169,11 @@ pub(crate) fn dead_letter(client: &Client<'_>, module: &ModuleName, event: &str)
     })?;
     println!("event   {}\nblock   {}", letter.event, letter.block_hash);
     for (number, attempt) in (1..).zip(&letter.attempts) {
-        println!("\nattempt {number}, at {} ms\n  {}", attempt.at_ms, attempt.reason.replace('\n', "\n  "));
+        println!(
+            "\nattempt {number}, at {} ms\n  {}",
+            attempt.at_ms,
+            attempt.reason.replace('\n', "\n  ")
+        );
         if let Some(trip) = &attempt.trip {
             println!("  limit {}: {} of {}", trip.limit, trip.used, trip.bound);
         }

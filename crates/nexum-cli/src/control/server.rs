@@ -131,10 +131,7 @@ async fn limits(
     Ok(Json(view::usages(meta, status)))
 }
 
-async fn restart(
-    State(steered): State<Steered>,
-    PathOf(name): PathOf<String>,
-) -> Result<Json<view::Module>, Refusal> {
+async fn restart(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Result<Json<view::Module>, Refusal> {
     let (meta, status) = steered.module(&name)?;
     if status.stage() != Stage::Dead {
         return Err(Refusal::NotDead(name));

@@ -71,7 +71,12 @@ impl Module {
             name: meta.name.to_string(),
             version: meta.version.clone(),
             digest: meta.digest.to_string(),
-            stage: if catching_up.is_empty() { status.stage().name() } else { "replaying" }.to_owned(),
+            stage: if catching_up.is_empty() {
+                status.stage().name()
+            } else {
+                "replaying"
+            }
+            .to_owned(),
             reason: status.reason().map(|reason| reason.to_string()),
             handled: status.handled(),
             failed: status.failed(),
