@@ -88,12 +88,12 @@ pub(super) struct Torture {
 impl Torture {
     /// Starts the chains and prepares a directory. `programs` is where cargo has put what it built, `clock` the library of a clock.
     pub(super) fn new(backend: Backend, seed: u64, programs: &Path, clock: &Path, full_disk: bool) -> Result<Self> {
-        let start = |chain, balance| {
-            let arguments = ["--no-mining", "--prune-history", STATES_KEPT, "--balance", balance];
+        let start = |chain, gas_limit| {
+            let arguments = ["--no-mining", "--prune-history", STATES_KEPT, "--gas-limit", gas_limit];
             Anvil::start_chain(chain, &arguments)
         };
-        // Other balances make another first block.
-        let anvils = [start(CHAINS[0], "10000")?, start(CHAINS[1], "20000")?];
+        // Chains that begin in the same second would have the same first block.
+        let anvils = [start(CHAINS[0], "30000000")?, start(CHAINS[1], "30000001")?];
         let traffic = [
             Traffic::deploy(&anvils[0].http_url())?,
             Traffic::deploy(&anvils[1].http_url())?,
