@@ -56,19 +56,6 @@ pub(crate) struct Options {
     pub(crate) no_full_disk: bool,
 }
 
-impl Default for Options {
-    /// Both back-ends, each for two minutes, with everything that can happen.
-    fn default() -> Self {
-        Self {
-            minutes: MINUTES,
-            backend: None,
-            seed: None,
-            release: false,
-            no_full_disk: false,
-        }
-    }
-}
-
 /// A durable back-end of the state store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Backend {

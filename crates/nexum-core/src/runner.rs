@@ -130,10 +130,11 @@ impl Runner {
             if !self.status.revived().await {
                 return;
             }
-            // At the same event, as if nothing had been tried yet.
-            self.failures = Failures::default();
-            self.feeds.iter_mut().for_each(Feed::resume);
             self.status.enter(Stage::Starting);
+            match self.ledger.reload().await {
+                Ok(()) => self.begin_again(),
+                Err(error) => self.stall(error.into()).await,
+            }
         }
     }
 
@@ -180,6 +181,12 @@ impl Runner {
             }
             delay = delay.saturating_mul(2).min(RETRY_DELAY_MS_MAX);
         }
+        self.begin_again();
+    }
+
+    /// Goes on after what the store has, as if nothing had been tried yet: what failed meanwhile may have been the store's fault.
+    fn begin_again(&mut self) {
+        self.failures = Failures::default();
         self.feeds.iter_mut().for_each(Feed::resume);
     }
 
