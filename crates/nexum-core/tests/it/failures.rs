@@ -9,6 +9,7 @@ use nexum_core::state::DeadLetter;
 use nexum_core::state::admin;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::LocalStore;
+use nexum_testing::FaultyStore;
 
 use crate::support::Setup;
 
@@ -152,6 +153,24 @@ async fn a_module_that_gives_up_too_many_events_is_dead_until_it_is_revived() {
     let letters = dead_letters(&*store, "fuel-bomb");
     let expected: Vec<_> = (0..4).map(|number| format!("11155111:{number}:block")).collect();
     assert_eq!(ids(&letters), expected);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_no_reason_to_give_a_module_up() {
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+    let mut setup = trying(1, &["fuel-bomb"]);
+    setup.config = "[engine.limits]\nfuel_per_event = 1000000\n".to_owned();
+    setup.store = Arc::new(store.clone());
+    let run = setup.start().await;
+    run.stage("fuel-bomb", Stage::Running).await;
+    store.fail_writes(true);
+    run.chain.mine(1);
+    // Each time the dead letter cannot be kept, more often than a module may give up in a row.
+    run.failed("fuel-bomb", 4).await;
+    store.fail_writes(false);
+    let kept = || ids(&dead_letters(&store, "fuel-bomb")) == ["11155111:0:block"];
+    run.until("the dead letter", kept).await;
+    assert_ne!(run.status("fuel-bomb").stage(), Stage::Dead);
 }
 
 #[tokio::test]
