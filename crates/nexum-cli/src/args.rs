@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
-#[cfg(feature = "store")]
 use nexum_core::names::ModuleName;
 
 /// Where the configuration is looked for unless `--config` says otherwise.
@@ -57,6 +56,38 @@ Exit codes: 0 done, 1 failed or found faults, 2 refused. A running nexum has the
         #[command(subcommand)]
         command: State,
     },
+    /// Show the modules of a running nexum: where each is in its life, and what it has done
+    Status {
+        #[command(flatten)]
+        running: Running,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show what a module of a running nexum may use, and what it used
+    Limits {
+        /// The module
+        module: ModuleName,
+        #[command(flatten)]
+        running: Running,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Steer a module of a running nexum
+    Module {
+        #[command(flatten)]
+        running: Running,
+        #[command(subcommand)]
+        command: Module,
+    },
+    /// Look at the events that a module could not handle
+    DeadLetter {
+        #[command(flatten)]
+        running: Running,
+        #[command(subcommand)]
+        command: DeadLetter,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "\
 Example:
@@ -64,6 +95,42 @@ Example:
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// Which nexum is meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Running {
+    /// Its configuration file, which says where its state is [default: engine.toml, if it is there]
+    #[arg(long, short, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Module {
+    /// Have a dead module go on, at the event that it died at
+    Restart {
+        /// The module
+        module: ModuleName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetter {
+    /// List them, oldest block first
+    List {
+        /// The module
+        module: ModuleName,
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show one, with its attempts and what the module logged in them
+    Show {
+        /// The module
+        module: ModuleName,
+        /// The event, as `list` names it
+        event: String,
     },
 }
 

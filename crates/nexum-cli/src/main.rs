@@ -10,6 +10,7 @@
 mod args;
 mod check;
 mod compose;
+mod control;
 mod inspect;
 mod logging;
 mod modules;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Args, Command};
+use args::{Args, Command, DeadLetter, Running};
+use control::client::{self, Client};
 
 /// Told to stop, and did.
 const STOPPED: u8 = 0;
@@ -37,6 +39,15 @@ fn command() -> clap::Command {
     Args::command().version(compose::version())
 }
 
+/// Asks the nexum that runs with this configuration.
+fn ask(
+    running: &Running,
+    question: impl FnOnce(&Client<'_>) -> Result<u8, report::Refusals>,
+) -> Result<u8, report::Refusals> {
+    let (config, _) = modules::configure(running.config.as_deref())?;
+    question(&Client::of(&config.state_dir))
+}
+
 fn main() -> ExitCode {
     let args = match Args::from_arg_matches(&command().get_matches()) {
         Ok(args) => args,
@@ -48,6 +59,19 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(&args),
         #[cfg(feature = "store")]
         Command::State { config, command } => state::state(config.as_deref(), &command),
+        Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
+        Command::Limits {
+            module,
+            running,
+            format,
+        } => ask(&running, |client| client::limits(client, &module, format)),
+        Command::Module { running, command } => ask(&running, |client| match &command {
+            args::Module::Restart { module } => client::restart(client, module),
+        }),
+        Command::DeadLetter { running, command } => ask(&running, |client| match &command {
+            DeadLetter::List { module, format } => client::dead_letters(client, module, *format),
+            DeadLetter::Show { module, event } => client::dead_letter(client, module, event),
+        }),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut command(), "nexum", &mut std::io::stdout());
             Ok(STOPPED)

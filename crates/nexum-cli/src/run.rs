@@ -1,16 +1,19 @@
 //! `nexum run`.
 
+use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 
 use nexum_core::config::LogFormat;
 use nexum_core::limits::Limit;
-use nexum_core::loader::Candidate;
+use nexum_core::loader::{Candidate, Module};
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Load;
+use crate::control::server::{Control, Steered};
 use crate::modules::{Plan, configure};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{FAILED, STOPPED, logging, progress};
@@ -54,12 +57,18 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>) -> Result<u8, Refusal
         compiled = misses,
         "modules are loaded"
     );
+    let state = store.clone();
     let supervisor = Supervisor::new(store).commit_policy(plan.state.policy());
     let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
-    let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
+    let watch = |module: Module| (module.meta.clone(), supervisor.module(module));
+    let watched: Vec<_> = modules.into_iter().map(watch).collect();
+    let statuses = watched.iter().map(|(_, status)| status.clone()).collect();
+    let modules = watched.into();
+    let served = steer(&plan.config.state_dir, Steered { modules, store: state });
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
         never = progress::show(statuses) => match never {},
+        never = served => match never {},
     };
     for status in &report.modules {
         tracing::info!(
@@ -71,6 +80,18 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>) -> Result<u8, Refusal
         );
     }
     Ok(if report.failed() { FAILED } else { STOPPED })
+}
+
+/// Lets the operator steer, for as long as that is possible: modules run without it as well.
+async fn steer(state_dir: &Path, steered: Steered) -> Infallible {
+    let served = match Control::open(state_dir) {
+        Ok(control) => control.serve(steered).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
+    }
+    std::future::pending().await
 }
 
 /// A token that SIGINT or SIGTERM cancels, for as long as this is held.

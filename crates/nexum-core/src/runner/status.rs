@@ -29,6 +29,20 @@ pub enum Stage {
     Stopped,
 }
 
+impl Stage {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Backoff => "backoff",
+            Self::Stalled => "stalled",
+            Self::Dead => "dead",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// How far a module has come with what it missed of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaying {

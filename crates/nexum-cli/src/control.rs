@@ -1,0 +1,20 @@
+//! The socket in the state directory through which an operator steers a running nexum: JSON over HTTP.
+//!
+//! The socket's mode is 0600: whoever may open it may steer. [`view`] has what goes over it, [`server`] the running side, and
+//! [`client`] the side of `nexum status` and its like.
+
+pub(crate) mod client;
+pub(crate) mod server;
+pub(crate) mod view;
+
+/// The socket's name in the state directory.
+const SOCKET: &str = "nexum.sock";
+
+/// Where modules are listed; what is about one of them is below this and its name.
+const MODULES: &str = "/v1/modules";
+
+/// How large an answer may be: the dead letters of a module that failed at ten thousand large events are asked for in parts.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// How many dead letters an answer has at most, the oldest first.
+const DEAD_LETTERS_PER_ANSWER_MAX: usize = 1_000;
