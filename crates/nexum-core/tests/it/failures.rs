@@ -147,7 +147,7 @@ async fn a_module_that_gives_up_too_many_events_is_dead_until_it_is_revived() {
     assert_eq!((trip.limit.as_str(), trip.bound), ("fuel_per_event", 1_000_000));
     assert!(trip.used >= trip.bound);
     let failed = status.failed();
-    status.revive();
+    status.restart().await.expect("a module to restart");
     run.failed("fuel-bomb", failed + 6).await;
     run.stage("fuel-bomb", Stage::Dead).await;
     let letters = dead_letters(&*store, "fuel-bomb");
