@@ -16,7 +16,7 @@ use crate::committer::{CommitPolicy, Committer};
 use crate::event::{ChainId, Topic};
 use crate::loader::Module;
 use crate::names::ModuleName;
-use crate::runner::{Ledger, ModuleStatus, Runner, Wanted, topics};
+use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
 use crate::source::{EventSource, SourceError};
 use crate::state::{self, ModuleState};
 use crate::store::{StateStore, StoreError};
@@ -282,8 +282,9 @@ impl Run {
 
     /// Why there is nothing left to do, if that is so. A run without any module waits for the operator.
     fn is_over(&self) -> Option<&'static str> {
-        let modules = self.modules.all();
-        let mut alive = modules.iter().filter(|status| status.is_alive()).peekable();
+        let mut modules = self.modules.all();
+        modules.retain(|status| !self.removed.contains_key(status.name()));
+        let mut alive = modules.iter().filter(|status| status.stage() != Stage::Dead).peekable();
         if modules.iter().any(|status| status.is_refused()) {
             return Some("a module is refused");
         }

@@ -240,11 +240,6 @@ impl ModuleStatus {
         self.enter(Stage::Starting);
     }
 
-    /// Whether it does something, or may again without the operator.
-    pub(crate) fn is_alive(&self) -> bool {
-        self.stage() != Stage::Dead && self.wanted() != Wanted::Ended
-    }
-
     /// Takes note of what a handler used.
     pub(crate) fn set_used(&self, used: Used) {
         let mut consumption = lock(&self.used);
