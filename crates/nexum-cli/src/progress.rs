@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use nexum_core::event::Topic;
+use nexum_core::event::ChainTopic;
 use nexum_core::names::ModuleName;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::supervisor::Steering;
@@ -37,7 +37,7 @@ pub(crate) async fn show(steering: &Steering) -> Infallible {
     if BARS.is_hidden() {
         return std::future::pending().await;
     }
-    let mut bars: HashMap<(ModuleName, Topic), ProgressBar> = HashMap::new();
+    let mut bars: HashMap<(ModuleName, ChainTopic), ProgressBar> = HashMap::new();
     let mut turns = tokio::time::interval(REDRAW_EVERY);
     loop {
         turns.tick().await;
@@ -64,7 +64,7 @@ pub(crate) async fn show(steering: &Steering) -> Infallible {
     }
 }
 
-fn bar(module: &ModuleName, topic: Topic) -> ProgressBar {
+fn bar(module: &ModuleName, topic: ChainTopic) -> ProgressBar {
     let bar = BARS.add(ProgressBar::no_length());
     // The template is a constant; were it wrong, there would be another bar.
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -9,7 +9,9 @@ mod wasi;
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
 
 pub use clock::Clocks;
 pub use logging::Logging;
@@ -54,13 +56,25 @@ impl Seams {
     }
 }
 
+/// How often somebody who waits for a time looks at the clock: it may be set.
+const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A source of time.
+#[async_trait]
 pub trait Clock: Send + Sync + Debug + 'static {
     /// Milliseconds since the Unix epoch, UTC. May step back.
     fn now_ms(&self) -> u64;
 
     /// Nanoseconds since a point that is fixed for this clock. Must never step back.
     fn monotonic_ns(&self) -> u64;
+
+    /// Waits until [`now_ms`](Self::now_ms) is at least this. May be late by as much as the clock was set meanwhile, up to
+    /// a second.
+    async fn sleep_until(&self, ms: u64) {
+        while let Some(left) = ms.checked_sub(self.now_ms()).filter(|left| *left > 0) {
+            tokio::time::sleep(Duration::from_millis(left).min(CLOCK_LOOK_EVERY)).await;
+        }
+    }
 }
 
 /// A source of bytes that nobody can foretell.
@@ -89,6 +103,7 @@ impl Default for SystemClock {
     }
 }
 
+#[async_trait]
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the seam itself")]
     fn now_ms(&self) -> u64 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::bindings::nexum::host::types::{Block, Event, Log};
+pub use crate::bindings::nexum::host::types::{Block, Event, Log, Tick};
 
 /// An EIP-155 chain id.
 pub type ChainId = u64;
@@ -14,13 +14,23 @@ pub type ChainId = u64;
 /// A 32-byte block hash.
 pub type BlockHash = [u8; 32];
 
-/// A place in a chain.
+/// A place in a chain; or in a schedule, which has only the number: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The block's number.
     pub number: u64,
     /// The block's hash, which tells two blocks of one number apart.
     pub hash: BlockHash,
+}
+
+impl Position {
+    /// A time in a schedule, in milliseconds since the Unix epoch.
+    pub fn at_ms(ms: u64) -> Self {
+        Self {
+            number: ms,
+            hash: BlockHash::default(),
+        }
+    }
 }
 
 impl fmt::Display for Position {
@@ -58,16 +68,16 @@ impl fmt::Display for Finality {
     }
 }
 
-/// One sequence of blocks that a module can follow, with a cursor of its own: a chain, as far as it is settled.
+/// One sequence of blocks that a module can follow: a chain, as far as it is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Topic {
+pub struct ChainTopic {
     /// The chain.
     pub chain_id: ChainId,
     /// How settled its blocks are.
     pub finality: Finality,
 }
 
-impl Topic {
+impl ChainTopic {
     /// A chain up to its head.
     pub fn latest(chain_id: ChainId) -> Self {
         Self {
@@ -77,11 +87,49 @@ impl Topic {
     }
 }
 
-impl fmt::Display for Topic {
+impl fmt::Display for ChainTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.finality {
             Finality::Latest => write!(f, "{}", self.chain_id),
             finality => write!(f, "{} ({finality})", self.chain_id),
+        }
+    }
+}
+
+/// One sequence of events that a module can follow, with a cursor of its own. Stored with cursors, as [`Finality`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Topic {
+    /// What happens on a chain.
+    Chain(ChainTopic),
+    /// Ticks at the times of a schedule.
+    Schedule(ScheduleId),
+}
+
+/// What a schedule is known by where its text is too long: the beginning of that text's SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ScheduleId(pub u64);
+
+impl Topic {
+    /// The chain, if it is about one.
+    pub fn chain_id(self) -> Option<ChainId> {
+        match self {
+            Self::Chain(topic) => Some(topic.chain_id),
+            Self::Schedule(_) => None,
+        }
+    }
+}
+
+impl From<ChainTopic> for Topic {
+    fn from(topic: ChainTopic) -> Self {
+        Self::Chain(topic)
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain(topic) => topic.fmt(f),
+            Self::Schedule(ScheduleId(id)) => write!(f, "cron {id:016x}"),
         }
     }
 }
@@ -174,6 +222,8 @@ pub enum EventKind {
     Logs,
     /// A block became part of the chain.
     Block,
+    /// A time has come.
+    Tick,
 }
 
 impl fmt::Display for EventKind {
@@ -181,24 +231,40 @@ impl fmt::Display for EventKind {
         f.write_str(match self {
             Self::Logs => "logs",
             Self::Block => "block",
+            Self::Tick => "tick",
         })
     }
 }
 
-/// Names an event in logs and records, as `chain:block:kind`.
+/// Names an event in logs and records: `CHAIN:BLOCK:KIND`, `CHAIN@FINALITY:BLOCK:KIND` or `SCHEDULE:MILLISECONDS:tick`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventId {
-    /// The chain that it happened on.
-    pub chain_id: ChainId,
-    /// The block that it happened in.
+    /// What it is an event of.
+    pub topic: Topic,
+    /// The block that it happened in; for a tick its time.
     pub position: Position,
     /// What happened.
     pub kind: EventKind,
 }
 
+impl EventId {
+    /// The block that it happened in, if it is about one.
+    pub fn block(&self) -> Option<Position> {
+        self.topic.chain_id().map(|_| self.position)
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.chain_id, self.position.number, self.kind)
+        match self.topic {
+            Topic::Chain(ChainTopic { chain_id, finality }) => match finality {
+                Finality::Latest => write!(f, "{chain_id}"),
+                Finality::Confirmations(count) => write!(f, "{chain_id}@{count}"),
+                finality => write!(f, "{chain_id}@{finality}"),
+            },
+            Topic::Schedule(ScheduleId(id)) => write!(f, "{id:016x}"),
+        }?;
+        write!(f, ":{}:{}", self.position.number, self.kind)
     }
 }
 

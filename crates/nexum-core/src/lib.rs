@@ -53,6 +53,7 @@ pub mod names;
 pub mod recorder;
 pub mod restart;
 pub mod runner;
+pub mod schedule;
 pub mod scope;
 pub mod signature;
 pub mod source;

@@ -262,7 +262,10 @@ impl Loader {
         let mut missing: BTreeSet<ChainId> = manifest.chains.required.difference(&self.chains).copied().collect();
         let mut active = Vec::new();
         for subscription in &manifest.subscriptions {
-            let chain_id = subscription.chain_id();
+            let Some(chain_id) = subscription.chain_id() else {
+                active.push(subscription.clone());
+                continue;
+            };
             if self.chains.contains(&chain_id) {
                 active.push(subscription.clone());
             } else if manifest.chains.optional.contains(&chain_id) {

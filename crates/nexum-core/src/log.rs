@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use self::history::History;
-use crate::event::{Advance, BlockHash, Position, Topic};
+use crate::event::{Advance, BlockHash, ChainTopic, Position};
 use crate::filter::{LogFilter, Router, Routes, SubscriberId};
 use crate::state::Headers;
 
@@ -94,7 +94,7 @@ pub enum Resume {
 /// The recent history of one topic. Shared by one source, which appends, and any number of runners.
 #[derive(Debug)]
 pub struct EventLog {
-    topic: Topic,
+    topic: ChainTopic,
     /// Where its blocks are remembered beyond the process; none for a log whose blocks another one has too.
     headers: Option<Headers>,
     inner: Mutex<Inner>,
@@ -120,12 +120,12 @@ struct Inner {
 
 impl EventLog {
     /// An empty log.
-    pub fn new(topic: Topic) -> Self {
+    pub fn new(topic: ChainTopic) -> Self {
         Self::of_chain(topic, Arc::default())
     }
 
     /// An empty log of a chain whose logs share this count of changes of their filters.
-    pub(crate) fn of_chain(topic: Topic, revision: Arc<AtomicU64>) -> Self {
+    pub(crate) fn of_chain(topic: ChainTopic, revision: Arc<AtomicU64>) -> Self {
         Self {
             topic,
             headers: None,
@@ -144,7 +144,7 @@ impl EventLog {
     }
 
     /// What it is about.
-    pub fn topic(&self) -> Topic {
+    pub fn topic(&self) -> ChainTopic {
         self.topic
     }
 

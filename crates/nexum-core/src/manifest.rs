@@ -16,12 +16,14 @@ use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
 use crate::restart::RestartKeys;
 
-pub use subscription::{BlockSubscription, CatchUp, LogSubscription, Subscription};
+pub use subscription::{BlockSubscription, CatchUp, CronSubscription, LogSubscription, Missed, Subscription};
 
 /// The largest manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many settings.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
 /// The most subscriptions of one module. Each is matched against every event of its chain.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// The most schedules of one module: to find out that the time of one never comes takes a tenth of a second.
+pub const SCHEDULES_MAX: usize = 32;
 /// The most addresses of one subscription: as many as large providers take in one `eth_getLogs`.
 pub const ADDRESSES_MAX: usize = 1_000;
 /// The most values in one position of `topics`.

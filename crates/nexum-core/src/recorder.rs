@@ -182,8 +182,8 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     let module = module.as_str();
     let event = handler.event();
     let id = event.map(tracing::field::display);
-    let chain = event.map(|event| event.chain_id);
-    let block = event.map(|event| event.position.number);
+    let chain = event.and_then(|event| event.topic.chain_id());
+    let block = event.and_then(|event| event.block()).map(|block| block.number);
     macro_rules! at {
         ($level:ident) => {
             tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, "{}", clean(message))

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::BoxError;
 use crate::committer::CommitError;
-use crate::event::{ChainId, Event, EventKind, Position, Topic};
+use crate::event::{Event, EventKind, Position, Tick, Topic};
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
 use crate::state::{Cursor, Progress, RevertError};
@@ -26,12 +26,10 @@ use crate::store::StoreError;
 
 use failures::Failures;
 use feed::{Delivery, Feed, Next};
-use interest::Interest;
 use ledger::RevertFailed;
 
-pub(crate) use feed::Followed;
+pub(crate) use feed::{Followed, topics};
 pub(crate) use ledger::Ledger;
-pub(crate) use life::topics;
 pub use orders::OrderError;
 pub(crate) use status::Wanted;
 pub use status::{ModuleStatus, Replaying, Stage};
@@ -56,6 +54,8 @@ pub(crate) struct Runner {
     is_ready: bool,
     /// Whether it waits for the operator.
     is_dead: bool,
+    /// Whether it did, and has not gone on since.
+    was_off: bool,
     /// Whether the next `init` has to go well at once.
     is_strict: bool,
 }
@@ -78,8 +78,8 @@ pub(crate) enum Dead {
         known: Position,
         canonical: Position,
     },
-    #[error("chain {chain_id} is lost: {reason}")]
-    ChainLost { chain_id: ChainId, reason: Arc<str> },
+    #[error("chain {topic} is lost: {reason}")]
+    ChainLost { topic: Topic, reason: Arc<str> },
     #[error("what the module did cannot be taken back: remove its state to begin anew")]
     Revert(#[source] RevertFailed),
 }
@@ -130,13 +130,18 @@ impl Runner {
                         return Ok(true);
                     }
                 }
+                Next::Tick(fired_at) => {
+                    let event = Event::Tick(Tick { fired_at });
+                    let (position, kind) = (Position::at_ms(fired_at), EventKind::Tick);
+                    self.handle(index, position, kind, &event, kind).await?;
+                }
                 Next::Passed(position) => self.pass(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,
                 Next::Failed(error) => {
                     tracing::warn!(
                         target: "nexum::event",
                         module = self.module.meta.name.as_str(),
-                        chain = topic.chain_id,
+                        chain = topic.chain_id(),
                         error = &error as &(dyn std::error::Error + 'static),
                         "cannot replay what the module missed; trying again"
                     );
@@ -152,8 +157,7 @@ impl Runner {
                     .into());
                 }
                 Next::Closed(reason) => {
-                    let chain_id = topic.chain_id;
-                    return Err(Dead::ChainLost { chain_id, reason }.into());
+                    return Err(Dead::ChainLost { topic, reason }.into());
                 }
             }
             self.show(index);
@@ -175,13 +179,9 @@ impl Runner {
         }
     }
 
-    /// Has the module's status say how far it has come.
     fn show(&self, index: usize) {
         let feed = &self.feeds[index];
-        let last = self.last(feed.topic());
-        self.status
-            .set_replaying(feed.topic(), feed.catching_up().map(|up| up.range()));
-        feed.show_behind(last);
+        feed.show(self.last(feed.topic()), &self.status);
     }
 
     fn last(&self, topic: Topic) -> Option<Progress> {
@@ -253,15 +253,16 @@ impl Runner {
         }
         for feed in &mut self.feeds {
             // Events of other topics that came after the first undone one are delivered again.
-            if feed.topic() != topic && self.ledger.cursors().get(feed.topic()) != before.get(feed.topic()) {
-                feed.resume();
+            let cursor = self.ledger.cursors().get(feed.topic());
+            if feed.topic() != topic && cursor != before.get(feed.topic()) {
+                feed.rewind(cursor);
             }
         }
         self.count_dead_letters().await;
         tracing::info!(
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
-            chain = topic.chain_id,
+            chain = topic.chain_id(),
             block = to.number,
             "reverted after a reorganisation"
         );
@@ -286,5 +287,5 @@ impl Runner {
 
 /// For each topic, the number of the newest block that cannot be taken back.
 fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
-    |topic| Some(feeds.iter().find(|feed| feed.topic() == topic)?.settled())
+    |topic| feeds.iter().find(|feed| feed.topic() == topic)?.settled()
 }

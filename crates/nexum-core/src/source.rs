@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxError;
-use crate::event::{Advance, BlockHash, ChainId, Finality, Position, Topic};
+use crate::event::{Advance, BlockHash, ChainId, ChainTopic, Finality, Position};
 use crate::filter::LogFilter;
 use crate::log::EventLog;
 use crate::state::Headers;
@@ -108,7 +108,7 @@ impl ChainLogs {
     /// The log of the chain's head, whose blocks are remembered beyond the process.
     pub(crate) fn remembered(chain_id: ChainId, headers: Headers) -> Self {
         let chain = Self::new(chain_id);
-        let log = EventLog::of_chain(Topic::latest(chain_id), chain.revision.clone());
+        let log = EventLog::of_chain(ChainTopic::latest(chain_id), chain.revision.clone());
         chain.add(log.with_headers(headers));
         chain
     }
@@ -116,7 +116,7 @@ impl ChainLogs {
     /// The log of this finality, which is made if it is not there.
     pub fn open(&self, finality: Finality) -> Arc<EventLog> {
         self.get(finality).unwrap_or_else(|| {
-            let topic = Topic {
+            let topic = ChainTopic {
                 chain_id: self.chain_id,
                 finality,
             };

@@ -13,7 +13,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{CommitPolicy, Committer};
-use crate::event::{ChainId, Topic};
+use crate::event::{ChainId, ChainTopic};
 use crate::loader::Module;
 use crate::names::ModuleName;
 use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
@@ -238,7 +238,7 @@ impl Run {
             states.collect::<Result<Vec<_>, StoreError>>()
         });
         let states = load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
-        let topics: BTreeSet<Topic> = modules.iter().flat_map(|status| topics(&status.module())).collect();
+        let topics: BTreeSet<ChainTopic> = modules.iter().flat_map(|status| topics(&status.module())).collect();
         let followed = self.chains.open(&topics).await?;
         for (status, state) in modules.iter().zip(states) {
             let ledger = Ledger::new(state, self.store.clone(), self.committer.clone(), self.policy);

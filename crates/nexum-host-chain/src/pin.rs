@@ -52,11 +52,8 @@ impl Pin {
     /// The block that reads of this chain are pinned to in the handler that is running: none in `init`, in events that are
     /// about no block, and for other chains than the event's.
     pub(crate) fn block<S>(self, view: &View<'_, S>, chain_id: ChainId) -> Option<Position> {
-        let event = view
-            .scope
-            .handler()
-            .event()
-            .filter(|event| event.chain_id == chain_id)?;
+        let event = view.scope.handler().event();
+        let event = event.filter(|event| event.topic.chain_id() == Some(chain_id))?;
         (self == Self::Event).then_some(event.position)
     }
 }

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use nexum_core::ambient::Clock;
+use tokio::sync::Notify;
 
 /// A clock that stands still until a test moves it. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct FakeClock {
     now_ms: AtomicU64,
     monotonic_ns: AtomicU64,
+    moved: Notify,
 }
 
 impl FakeClock {
@@ -18,12 +21,14 @@ impl FakeClock {
         Self {
             now_ms: AtomicU64::new(now_ms),
             monotonic_ns: AtomicU64::new(0),
+            moved: Notify::new(),
         }
     }
 
     /// Sets the wall clock alone, as an operator or a time server would; the monotonic time does not move.
     pub fn set_now_ms(&self, now_ms: u64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
+        self.moved.notify_waiters();
     }
 
     /// Sets the monotonic time alone, in nanoseconds. It does not check that time goes forward.
@@ -37,9 +42,11 @@ impl FakeClock {
         let ns = u64::try_from(elapsed.as_nanos()).expect("a duration of less than 584 years");
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
         self.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
+        self.moved.notify_waiters();
     }
 }
 
+#[async_trait]
 impl Clock for FakeClock {
     fn now_ms(&self) -> u64 {
         self.now_ms.load(Ordering::SeqCst)
@@ -47,5 +54,16 @@ impl Clock for FakeClock {
 
     fn monotonic_ns(&self) -> u64 {
         self.monotonic_ns.load(Ordering::SeqCst)
+    }
+
+    async fn sleep_until(&self, ms: u64) {
+        loop {
+            // It is told of every move from here on.
+            let moved = self.moved.notified();
+            if self.now_ms() >= ms {
+                return;
+            }
+            moved.await;
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use nexum_core::event::Topic;
 use nexum_core::names::ModuleName;
 use nexum_core::state::Cursors;
 use nexum_core::state::admin::{self, Summary};
@@ -60,13 +61,17 @@ fn places(cursors: &Cursors) -> String {
 
 fn json_of(summary: &Summary) -> serde_json::Value {
     let cursors = summary.cursors.iter().map(|cursor| {
-        json!({
-            "chain_id": cursor.topic.chain_id,
-            "finality": cursor.topic.finality.to_string(),
-            "block": cursor.last.map(|last| last.position.number),
-            "hash": cursor.last.map(|last| hex(&last.position.hash)),
-            "done": cursor.last.map(|last| last.done.to_string()),
-        })
+        let number = cursor.last.map(|last| last.position.number);
+        match cursor.topic {
+            Topic::Chain(topic) => json!({
+                "chain_id": topic.chain_id,
+                "finality": topic.finality.to_string(),
+                "block": number,
+                "hash": cursor.last.map(|last| hex(&last.position.hash)),
+                "done": cursor.last.map(|last| last.done.to_string()),
+            }),
+            topic => json!({ "schedule": topic.to_string(), "fired_at_ms": number }),
+        }
     });
     json!({
         "module": summary.name.as_str(),

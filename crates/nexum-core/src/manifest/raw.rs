@@ -5,7 +5,7 @@ mod log;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::manifest::CatchUp;
+use crate::manifest::{CatchUp, Missed};
 use crate::names::{Digest, ModuleName};
 
 pub(super) use log::{AnyOf, ContractAddress, EventSignature};
@@ -58,6 +58,16 @@ pub(super) struct LogSubscription {
     pub(super) event_signature: Option<EventSignature>,
     #[serde(default)]
     pub(super) topics: Vec<AnyOf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CronSubscription {
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    pub(super) schedule: String,
+    #[serde(default)]
+    pub(super) missed: Missed,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,9 @@ mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CapabilityRequests, ChainRequests, Manifest, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw};
+use super::{
+    CapabilityRequests, ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
+};
 use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough, nearest};
 use crate::limits::Wishes;
 use crate::restart::RestartKeys;
@@ -40,10 +42,11 @@ pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
     let subscriptions = reader.subscriptions(root);
     match &chains {
         Some(chains) => reader.check_subscribed_chains(&subscriptions, chains),
-        None => manifest
-            .chains
-            .required
-            .extend(subscriptions.iter().map(|(_, subscription)| subscription.chain_id())),
+        None => manifest.chains.required.extend(
+            subscriptions
+                .iter()
+                .filter_map(|(_, subscription)| subscription.chain_id()),
+        ),
     }
     manifest.chains = chains.unwrap_or(manifest.chains);
     manifest.subscriptions = subscriptions
@@ -166,7 +169,14 @@ impl Reader {
                 .push(section.error("", format!("more than {SUBSCRIPTIONS_MAX} subscriptions")));
         }
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
+        let mut schedules = 0;
         for section in sections.into_iter().take(SUBSCRIPTIONS_MAX) {
+            schedules += usize::from(subscription::is_cron(&section));
+            if schedules > SCHEDULES_MAX {
+                self.errors
+                    .push(section.error("", format!("more than {SCHEDULES_MAX} schedules")));
+                break;
+            }
             let Some(subscription) = subscription::subscription(&section, &mut self.errors) else {
                 continue;
             };
@@ -181,7 +191,7 @@ impl Reader {
 
     fn check_subscribed_chains(&mut self, subscriptions: &[(Section, Subscription)], chains: &ChainRequests) {
         for (section, subscription) in subscriptions {
-            let chain = subscription.chain_id();
+            let Some(chain) = subscription.chain_id() else { continue };
             if !chains.required.contains(&chain) && !chains.optional.contains(&chain) {
                 let error = section.error("chain_id", "a chain that [chains] does not list");
                 self.errors
@@ -195,6 +205,7 @@ impl Reader {
 fn overlap(one: &Subscription, other: &Subscription) -> bool {
     match (one, other) {
         (Subscription::Block(one), Subscription::Block(other)) => one.topic == other.topic,
+        (Subscription::Cron(one), Subscription::Cron(other)) => one.schedule == other.schedule,
         (one, other) => one == other,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::Topic;
+use crate::event::ChainTopic;
 
 /// How often a line in the log says how far a module is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -12,7 +12,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// The replay of one topic.
 #[derive(Debug)]
 pub(crate) struct CatchingUp {
-    topic: Topic,
+    topic: ChainTopic,
     from: u64,
     at: u64,
     to: u64,
@@ -22,7 +22,7 @@ pub(crate) struct CatchingUp {
 }
 
 impl CatchingUp {
-    pub(super) fn new(topic: Topic, from: u64) -> Self {
+    pub(super) fn new(topic: ChainTopic, from: u64) -> Self {
         let now = Instant::now();
         Self {
             topic,

@@ -18,11 +18,7 @@ impl Runner {
         done: EventKind,
     ) -> Result<bool, Halt> {
         let topic = self.feeds[index].topic();
-        let id = EventId {
-            chain_id: topic.chain_id,
-            position,
-            kind,
-        };
+        let id = EventId { topic, position, kind };
         self.ensure_instance().await?;
         let Some(instance) = &mut self.instance else {
             return Ok(false);
@@ -63,8 +59,8 @@ impl Runner {
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
             event = %id,
-            chain = topic.chain_id,
-            block = position.number,
+            chain = topic.chain_id(),
+            block = id.block().map(|block| block.number),
             "event handled"
         );
         Ok(true)
@@ -99,8 +95,8 @@ impl Runner {
             target: "nexum::event",
             module = meta.name.as_str(),
             event = %id,
-            chain = id.chain_id,
-            block = id.position.number,
+            chain = id.topic.chain_id(),
+            block = id.block().map(|block| block.number),
             attempts,
             "the event is a dead letter now, and the module goes on"
         );
@@ -116,8 +112,11 @@ impl Runner {
 pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attempt: u32) {
     let name = module.meta.name.as_str();
     let event = handler.event();
-    let (id, chain) = (event.map(tracing::field::display), event.map(|event| event.chain_id));
-    let block = event.map(|event| event.position.number);
+    let (id, chain) = (
+        event.map(tracing::field::display),
+        event.and_then(|event| event.topic.chain_id()),
+    );
+    let block = event.and_then(|event| event.block()).map(|block| block.number);
     let handler = if event.is_some() { "on-event" } else { "init" };
     match failure {
         Failure::Limit(trip) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Advance, Log, Topic};
+use crate::event::{Advance, ChainTopic, Log};
 use crate::filter::LogFilter;
 use crate::manifest::{CatchUp, Subscription};
 
@@ -12,7 +12,7 @@ use crate::manifest::{CatchUp, Subscription};
 /// `live_from`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Interest {
-    topic: Topic,
+    topic: ChainTopic,
     blocks: Option<Blocks>,
     logs: Vec<Logs>,
 }
@@ -30,7 +30,7 @@ struct Logs {
 }
 
 impl Interest {
-    pub(crate) fn of(subscriptions: &[Subscription], topic: Topic) -> Self {
+    pub(crate) fn of(subscriptions: &[Subscription], topic: ChainTopic) -> Self {
         let mut interest = Self {
             topic,
             blocks: None,
@@ -38,7 +38,7 @@ impl Interest {
         };
         for subscription in subscriptions
             .iter()
-            .filter(|subscription| subscription.topic() == topic)
+            .filter(|subscription| subscription.topic() == topic.into())
         {
             match subscription {
                 Subscription::Block(block) => {
@@ -51,6 +51,7 @@ impl Interest {
                     from: logs.from_block,
                     filter: logs.filter.clone(),
                 }),
+                Subscription::Cron(_) => {}
             }
         }
         interest

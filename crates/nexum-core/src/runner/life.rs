@@ -1,6 +1,6 @@
 //! A runner's life: from its first instance over failures, stops and reloads to its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,9 @@ use super::status::Wanted;
 use super::{Dead, Failures, Halt, Ledger, ModuleStatus, Runner, Stage, settled};
 use super::{PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX};
 use crate::BoxError;
-use crate::event::{Handler, Topic};
+use crate::event::{ChainTopic, Handler};
 use crate::instance::{Before, Failure, Instance};
 use crate::loader::Module;
-use crate::runner::Interest;
 use crate::runner::handle::report;
 use crate::state::Changes;
 
@@ -21,7 +20,7 @@ impl Runner {
     pub(crate) fn new(
         status: Arc<ModuleStatus>,
         ledger: Ledger,
-        followed: &BTreeMap<Topic, Followed>,
+        followed: &BTreeMap<ChainTopic, Followed>,
         strict: bool,
     ) -> Self {
         let mut runner = Self {
@@ -33,27 +32,17 @@ impl Runner {
             status,
             is_ready: true,
             is_dead: false,
+            was_off: false,
             is_strict: strict,
         };
         runner.follow(followed);
         runner
     }
 
-    /// Has a feed for each of the module's topics, and keeps those that read what is wanted already.
-    pub(super) fn follow(&mut self, followed: &BTreeMap<Topic, Followed>) {
-        let mut old = std::mem::take(&mut self.feeds);
-        for topic in topics(&self.module) {
-            let interest = Interest::of(&self.module.subscriptions, topic);
-            let kept = old.iter().position(|feed| feed.serves(&interest));
-            if let Some(index) = kept {
-                self.feeds.push(old.swap_remove(index));
-            } else if let Some(followed) = followed.get(&topic) {
-                let cursor = self.ledger.cursors().get(topic);
-                let (id, store) = (self.ledger.id(), self.ledger.store().clone());
-                self.feeds
-                    .push(Feed::new(followed.clone(), interest, cursor, id, store, &self.status));
-            }
-        }
+    /// Reads what its module wants.
+    pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, Followed>) {
+        let old = std::mem::take(&mut self.feeds);
+        self.feeds = Feed::of(&self.module, old, &self.ledger, followed, &self.status);
     }
 
     /// Runs until the module is not wanted any more; then the event in hand has been finished and its cursor handed in. A module
@@ -105,12 +94,24 @@ impl Runner {
                     // A long backlog of events that never wait would otherwise keep this thread from other modules.
                     tokio::task::coop::consume_budget().await;
                 }
-                Ok(false) => self.status.wake.notified().await,
+                Ok(false) => self.wait().await,
                 Err(Halt::Dead(dead)) => return Err(dead),
                 Err(Halt::Store(error)) => self.stall(error).await,
             }
         }
         Ok(())
+    }
+
+    /// Waits until one of the feeds may have something, or an order comes.
+    async fn wait(&mut self) {
+        let woken = self.status.wake.notified();
+        match self.feeds.iter().filter_map(Feed::due_ms).min() {
+            None => woken.await,
+            Some(due) => tokio::select! {
+                () = woken => {}
+                () = self.module.meta.clock.sleep_until(due) => {}
+            },
+        }
     }
 
     /// Hands in what there is, and forgets the rest.
@@ -122,6 +123,7 @@ impl Runner {
             self.say("its last cursors could not be committed", &error);
         }
         self.is_ready = false;
+        self.was_off = true;
         if std::mem::take(&mut self.is_dead) {
             self.status.live();
         }
@@ -134,6 +136,7 @@ impl Runner {
             self.say("its last cursors could not be committed", &error);
         }
         self.is_ready = false;
+        self.was_off = true;
         self.is_dead = true;
         self.say("the module is dead", dead);
         self.status.die(dead);
@@ -172,6 +175,9 @@ impl Runner {
         self.is_ready = true;
         self.failures = Failures::default();
         self.feeds.iter_mut().for_each(Feed::resume);
+        if std::mem::take(&mut self.was_off) {
+            self.feeds.iter_mut().for_each(Feed::was_off);
+        }
         self.count_dead_letters().await;
     }
 
@@ -249,13 +255,4 @@ impl Runner {
     fn say(&self, what: &str, error: &(dyn std::error::Error + 'static)) {
         tracing::error!(target: "nexum::event", module = self.module.meta.name.as_str(), error, "{what}");
     }
-}
-
-/// Each topic that a module subscribes to.
-pub(crate) fn topics(module: &Module) -> BTreeSet<Topic> {
-    module
-        .subscriptions
-        .iter()
-        .map(|subscription| subscription.topic())
-        .collect()
 }

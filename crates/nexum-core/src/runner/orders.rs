@@ -13,7 +13,7 @@ use super::status::Wanted;
 use super::{Failures, ModuleStatus, Runner, settled};
 use crate::BoxError;
 use crate::committer::CommitError;
-use crate::event::{EventId, Handler, Topic};
+use crate::event::{ChainTopic, EventId, Handler};
 use crate::instance::{Before, Failure};
 use crate::loader::Module;
 use crate::state::{Changes, DeadLetter};
@@ -30,7 +30,7 @@ pub(super) enum Order {
     /// Go on.
     Start(Done),
     /// Go on with another module in this one's place.
-    Reload(Arc<Module>, BTreeMap<Topic, Followed>, Done),
+    Reload(Arc<Module>, BTreeMap<ChainTopic, Followed>, Done),
     /// Try an event again that is a dead letter.
     Retry(EventId, Done),
     /// Forget an event that is a dead letter.
@@ -46,10 +46,10 @@ pub(super) type Done = oneshot::Sender<Result<(), OrderError>>;
 pub enum OrderError {
     /// The new component's `init` did not return ok. The old one goes on.
     #[error("`init` of the new component failed, and the old one goes on: {0}")]
-    Init(Failure),
+    Init(Box<Failure>),
     /// The event failed again.
     #[error("the event failed again: {0}")]
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// There is no such dead letter.
     #[error("the module has no dead letter {0}")]
     NoLetter(EventId),
@@ -136,7 +136,7 @@ impl ModuleStatus {
     pub(crate) async fn reload(
         &self,
         module: Arc<Module>,
-        followed: BTreeMap<Topic, Followed>,
+        followed: BTreeMap<ChainTopic, Followed>,
     ) -> Result<(), OrderError> {
         self.obeyed(|done| Order::Reload(module, followed, done)).await
     }
@@ -181,7 +181,11 @@ impl Runner {
         Ok(())
     }
 
-    async fn reload(&mut self, module: Arc<Module>, followed: &BTreeMap<Topic, Followed>) -> Result<(), OrderError> {
+    async fn reload(
+        &mut self,
+        module: Arc<Module>,
+        followed: &BTreeMap<ChainTopic, Followed>,
+    ) -> Result<(), OrderError> {
         let is_wanted = self.status.wanted() == Wanted::Running;
         if is_wanted && !self.is_ready {
             let reloaded = self.ledger.reload().await;
@@ -191,7 +195,7 @@ impl Runner {
         let started = match is_wanted {
             true => Some(self.start(module.clone(), before).await.map_err(|failure| {
                 report(&module, Handler::Init, &failure, 1);
-                OrderError::Init(failure)
+                OrderError::Init(Box::new(failure))
             })?),
             false => None,
         };
@@ -221,7 +225,7 @@ impl Runner {
             let (instance, changes) = self
                 .start(self.module.clone(), before)
                 .await
-                .map_err(OrderError::Failed)?;
+                .map_err(|failure| OrderError::Failed(Box::new(failure)))?;
             self.adopt(instance);
             self.keep(changes).await?;
         }
@@ -247,7 +251,7 @@ impl Runner {
                 report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
                 let again = self.again(&letter, &failure);
                 let changes = self.ledger.before().with_letter(id, Some(&letter), Some(&again));
-                (changes, Err(OrderError::Failed(failure)))
+                (changes, Err(OrderError::Failed(Box::new(failure))))
             }
         };
         self.keep(changes).await?;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::orders::Order;
-use crate::event::Topic;
+use crate::event::ChainTopic;
 use crate::limits::Used;
 use crate::loader::Module;
 use crate::names::ModuleName;
@@ -53,7 +53,7 @@ impl fmt::Display for Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaying {
     /// The topic.
-    pub topic: Topic,
+    pub topic: ChainTopic,
     /// The number of the first block that is read again.
     pub from: u64,
     /// The last block that has been read.
@@ -195,7 +195,7 @@ impl ModuleStatus {
         lock(&self.replaying).clone()
     }
 
-    pub(crate) fn set_replaying(&self, topic: Topic, range: Option<(u64, u64, u64)>) {
+    pub(crate) fn set_replaying(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>) {
         if range.is_none() && !self.is_replaying.load(Ordering::Relaxed) {
             return;
         }

@@ -154,7 +154,7 @@ pub fn export(
 ) -> Result<(), StoreError> {
     let Some(id) = find(view, name)? else { return Ok(()) };
     let cursors = ProgressRow::read(view, id)?.cursors;
-    let mut chains: Vec<ChainId> = cursors.iter().map(|cursor| cursor.topic.chain_id).collect();
+    let mut chains: Vec<ChainId> = cursors.iter().filter_map(|cursor| cursor.topic.chain_id()).collect();
     chains.sort_unstable();
     chains.dedup();
     let mut prefixes = vec![rows::states(id), rows::undos(id), rows::dead_letters(id)];

@@ -8,7 +8,7 @@ use std::ops::{Bound, ControlFlow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::event::{BlockHash, ChainId, EventId, Position};
+use crate::event::{BlockHash, ChainId, ChainTopic, EventId, Finality, Position, ScheduleId, Topic};
 use crate::names::ModuleName;
 use crate::store::{StoreError, View, Visit};
 
@@ -84,16 +84,21 @@ pub(crate) fn dead_letters(id: ModuleId) -> Vec<u8> {
     key(DEAD_LETTER, &[&id.0.to_be_bytes()])
 }
 
-/// In the order of the chains, blocks and events.
+/// In the order of the topics, blocks and events.
 pub(crate) fn dead_letter(id: ModuleId, event: &EventId) -> Vec<u8> {
-    let EventId {
-        chain_id,
-        position,
-        kind,
-    } = event;
-    let (chain_id, number) = (chain_id.to_be_bytes(), position.number.to_be_bytes());
-    let id = id.0.to_be_bytes();
-    key(DEAD_LETTER, &[&id, &chain_id, &number, &[*kind as u8], &position.hash])
+    let EventId { topic, position, kind } = event;
+    let (what, of, rest) = match topic {
+        Topic::Chain(ChainTopic { chain_id, finality }) => match finality {
+            Finality::Latest => (0, *chain_id, 0),
+            Finality::Confirmations(count) => (0, *chain_id, count.get()),
+            Finality::Safe => (0, *chain_id, u64::MAX - 1),
+            Finality::Finalized => (0, *chain_id, u64::MAX),
+        },
+        Topic::Schedule(ScheduleId(id)) => (1, *id, 0),
+    };
+    let topic = [&[what][..], &of.to_be_bytes(), &rest.to_be_bytes()].concat();
+    let (id, number) = (id.0.to_be_bytes(), position.number.to_be_bytes());
+    key(DEAD_LETTER, &[&id, &topic, &number, &[*kind as u8], &position.hash])
 }
 
 /// The prefix of a chain's headers.

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::Lazy;
-use crate::event::{ChainId, Finality, Topic};
+use crate::event::{ChainId, ChainTopic, Finality};
 use crate::runner::Followed;
 use crate::source::{ChainLogs, EventSource, SourceError};
 use crate::state::Headers;
@@ -53,7 +53,10 @@ impl Chains {
 
     /// Makes logs for these topics, with what the store remembers of their chains. Nothing is appended to new ones before
     /// [`Self::begin`], so that whoever reads them misses nothing.
-    pub(super) async fn open(&mut self, topics: &BTreeSet<Topic>) -> Result<BTreeMap<Topic, Followed>, StoreError> {
+    pub(super) async fn open(
+        &mut self,
+        topics: &BTreeSet<ChainTopic>,
+    ) -> Result<BTreeMap<ChainTopic, Followed>, StoreError> {
         let chains = topics.iter().map(|topic| topic.chain_id);
         let unknown: BTreeSet<_> = chains.filter(|chain_id| !self.chains.contains_key(chain_id)).collect();
         if !unknown.is_empty() {
@@ -75,7 +78,7 @@ impl Chains {
                 chain.logs.open(topic.finality);
             }
         }
-        let followed = |topic: &Topic| {
+        let followed = |topic: &ChainTopic| {
             let logs = &self.chains.get(&topic.chain_id)?.logs;
             let followed = Followed {
                 log: logs.open(topic.finality),

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StartError;
 use super::chains::Sources;
-use crate::event::Topic;
+use crate::event::ChainTopic;
 use crate::loader::Module;
 use crate::names::ModuleName;
 use crate::runner::{Followed, ModuleStatus, OrderError};
@@ -37,7 +37,7 @@ pub(super) enum Request {
 }
 
 /// Topics that are followed.
-pub(super) type Topics = BTreeMap<Topic, Followed>;
+pub(super) type Topics = BTreeMap<ChainTopic, Followed>;
 
 /// Why the modules of a run were not changed.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_core::event::{Position, Topic};
+use nexum_core::event::{ChainTopic, Position};
 use nexum_core::names::ModuleName;
 use nexum_core::runner::Stage;
 use nexum_core::state::admin;
@@ -17,7 +17,7 @@ fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
     admin::summary(&*store.view().expect("a view"), &name)
         .expect("a summary")?
         .cursors
-        .get(Topic::latest(TEST_CHAIN_ID))?
+        .get(ChainTopic::latest(TEST_CHAIN_ID).into())?
         .last
         .map(|last| last.position)
 }

@@ -19,6 +19,7 @@ mod histories;
 mod loading;
 mod manifest;
 mod names;
+mod schedules;
 mod state;
 mod steering;
 mod subscriptions;

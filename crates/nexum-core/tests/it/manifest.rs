@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use crate::document::report;
-use nexum_core::event::Topic;
+use nexum_core::event::ChainTopic;
 use nexum_core::limits::{Limit, Wishes};
-use nexum_core::manifest::{BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SUBSCRIPTIONS_MAX, Subscription};
+use nexum_core::manifest::{
+    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription,
+};
 use nexum_core::restart::Restart;
 
 fn parse(text: &str) -> Manifest {
@@ -107,7 +109,7 @@ fn every_key_is_read() {
     assert_eq!(
         manifest.subscriptions,
         [Subscription::Block(BlockSubscription {
-            topic: Topic::latest(1),
+            topic: ChainTopic::latest(1),
             from_block: None,
             catch_up: CatchUp::All,
         })]
@@ -153,7 +155,11 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[capabilities]\nrequired = [1]",
         "[capabilities.http]\nallow = [\"host\"]",
         "[[subscription]]\nchain_id = 1",
-        "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"0 0 30 2 *\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"61 * * * *\"\nmissed = \"all\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"61 * * * *\"\nchain_id = 1",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"1 2 3\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n[[subscription]]\nkind = \"cron\"\nschedule = \"*  * * * *\"",
         "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"message\"",
         "[[subscription]]\nkind = \"blok\"\nchain_id = 1",
         "[[subscription]]\nkind = 1",
@@ -215,4 +221,18 @@ proptest::proptest! {
     fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
         let _ = Manifest::parse(Path::new("nexum.toml"), &bytes);
     }
+}
+
+#[test]
+fn a_module_has_so_many_schedules_and_no_more() {
+    let schedules = |count| -> String {
+        (0..count)
+            .map(|minute| format!("[[subscription]]\nkind = \"cron\"\nschedule = \"{minute} * * * *\"\n"))
+            .collect()
+    };
+    let parse = |text: &str| Manifest::parse(Path::new("nexum.toml"), text.as_bytes());
+    let most = parse(&schedules(SCHEDULES_MAX)).expect("a manifest");
+    assert_eq!(most.subscriptions[1].to_string(), "ticks at 1 * * * *");
+    let refused = parse(&schedules(SCHEDULES_MAX + 1)).expect_err("one too many");
+    assert!(refused.to_string().contains("more than 32 schedules"), "{refused}");
 }

@@ -3,17 +3,19 @@
 use std::num::NonZeroU64;
 
 use crate::document::{ConfigError, Section};
-use crate::event::{Finality, Topic};
+use crate::event::{ChainTopic, Finality};
 use crate::filter::{LogFilter, TOPICS_MAX};
 use crate::manifest::raw::{self, AnyOf};
 use crate::manifest::{
-    ADDRESSES_MAX, BlockSubscription, CONFIRMATIONS_MAX, LogSubscription, Subscription, TOPIC_VALUES_MAX,
+    ADDRESSES_MAX, BlockSubscription, CONFIRMATIONS_MAX, CronSubscription, LogSubscription, Subscription,
+    TOPIC_VALUES_MAX,
 };
+use crate::schedule::ScheduleError;
 
 /// The kinds of events that can be subscribed to.
-const KINDS: [&str; 2] = ["block", "log"];
+const KINDS: [&str; 3] = ["block", "log", "cron"];
 /// The kinds of events that the contract knows but that cannot be subscribed to yet.
-const KINDS_TO_COME: [&str; 3] = ["cron", "tick", "message"];
+const KINDS_TO_COME: [&str; 2] = ["tick", "message"];
 
 /// Reads one table. What is wrong goes to `errors`.
 pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
@@ -21,6 +23,7 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
     match kind.value.as_str() {
         "block" => block(section, errors),
         "log" => logs(section, errors),
+        "cron" => cron(section, errors),
         name => {
             let error = match KINDS_TO_COME.contains(&name) {
                 true => kind.place.error("is not yet supported as a subscription"),
@@ -36,17 +39,44 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
     }
 }
 
+/// Whether it is one that takes a while to read.
+pub(super) fn is_cron(section: &Section) -> bool {
+    section.string("kind").is_ok_and(|kind| kind.value == "cron")
+}
+
 fn block(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let raw = section.parse_all::<raw::BlockSubscription>(errors)?;
     let finality = finality(section, raw.confirmations, raw.finality, errors)?;
     Some(Subscription::Block(BlockSubscription {
-        topic: Topic {
+        topic: ChainTopic {
             chain_id: raw.chain_id,
             finality,
         },
         from_block: raw.from_block,
         catch_up: raw.catch_up,
     }))
+}
+
+fn cron(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
+    let raw = section.parse_all::<raw::CronSubscription>(errors)?;
+    match raw.schedule.parse() {
+        Ok(schedule) => Some(Subscription::Cron(CronSubscription {
+            schedule,
+            missed: raw.missed,
+        })),
+        Err(error) => {
+            errors.push(schedule_error(section, &error));
+            None
+        }
+    }
+}
+
+fn schedule_error(section: &Section, error: &ScheduleError) -> ConfigError {
+    let why = std::error::Error::source(error).map_or_else(String::new, |cause| {
+        format!(": {}", cause.to_string().trim_end_matches('.'))
+    });
+    let hint = "minute hour day month weekday in UTC, with the second before them if need be, as in \"0 12 * * 1-5\"";
+    section.error("schedule", format!("{error}{why}")).with_hint(hint)
 }
 
 fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
@@ -80,7 +110,7 @@ fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription
     addresses.dedup();
     let topics = topics(section, raw.event_signature, raw.topics, errors);
     let subscription = LogSubscription {
-        topic: Topic {
+        topic: ChainTopic {
             chain_id: raw.chain_id,
             finality,
         },

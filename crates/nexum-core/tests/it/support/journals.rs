@@ -37,9 +37,14 @@ impl Journals {
 
     /// A journal with these keys in each of its `[[subscription]]` tables.
     pub(crate) fn module(mut self, name: &str, subscriptions: &[&str]) -> Self {
-        let keys = manifest(self.manifests.path(), name, subscriptions);
+        let keys = self.keys(name, subscriptions);
         self.setup = self.setup.module_with("journal", &keys);
         self
+    }
+
+    /// The keys of a `[[modules]]` table for such a manifest.
+    pub(crate) fn keys(&self, name: &str, subscriptions: &[&str]) -> String {
+        manifest(self.manifests.path(), name, subscriptions)
     }
 
     pub(crate) async fn start(self) -> (Run, Arc<MemoryStore>, TempDir) {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Feed, Next};
+use super::{ChainFeed, Next};
 use crate::event::Position;
 use crate::source::{Replay, SourceError};
 use crate::state::{self, Progress};
 use crate::store::StoreError;
 
-impl Feed {
+impl ChainFeed {
     /// The chain was reorganised where the log has not seen it: looks for the newest block that the module knows and that
     /// still is on the chain.
     pub(super) async fn find_back(&mut self, last: Option<Progress>, canonical: Position) -> Next {
@@ -46,7 +46,7 @@ impl Feed {
             let view = &*store.view()?;
             // What was replayed may have been on a fork that the log never saw: then the module's own way leads back.
             let ancestors = state::ancestors(view, topic.chain_id, last)?;
-            let passed = state::passed(view, module, topic)?;
+            let passed = state::passed(view, module, topic.into())?;
             Ok(passed
                 .into_iter()
                 .filter(|passed| passed.number < last.number)

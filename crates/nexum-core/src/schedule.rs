@@ -1,0 +1,164 @@
+//! When a module is told what time it is.
+//!
+//! All times are UTC, in milliseconds since the Unix epoch.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use croner::Cron;
+use croner::errors::CronError;
+use croner::parser::{CronParser, Seconds, Year};
+use sha2::{Digest as _, Sha256};
+
+use crate::event::ScheduleId;
+
+/// How long a schedule may be: five or six fields, each with a list of every value that it can have.
+pub const SCHEDULE_CHARS_MAX: usize = 512;
+
+/// Times that come again: five fields in the order of `crontab`, or six with the second first.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    text: String,
+    cron: Cron,
+}
+
+/// Why a text is no schedule.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// It is longer than [`SCHEDULE_CHARS_MAX`].
+    #[error("a schedule has at most {SCHEDULE_CHARS_MAX} characters")]
+    Length,
+    /// It has not the form of one.
+    #[error("not a schedule")]
+    Form(#[source] CronError),
+    /// Its time never comes, as that of the 30th of February.
+    #[error("its time never comes")]
+    Never,
+}
+
+impl Schedule {
+    /// Known by its text, without regard to spaces.
+    pub fn id(&self) -> ScheduleId {
+        let digest: [u8; 32] = Sha256::digest(&self.text).into();
+        let (first, _) = digest.split_at(size_of::<u64>());
+        ScheduleId(first.iter().fold(0, |id, byte| id << 8 | u64::from(*byte)))
+    }
+
+    /// The first time after this one.
+    pub fn next_after(&self, ms: u64) -> Option<u64> {
+        let next = self.cron.find_next_occurrence(&time(ms)?, false).ok()?;
+        u64::try_from(next.timestamp_millis()).ok()
+    }
+
+    /// The last time up to this one, itself included.
+    pub fn last_until(&self, ms: u64) -> Option<u64> {
+        let last = self.cron.find_previous_occurrence(&time(ms)?, true).ok()?;
+        u64::try_from(last.timestamp_millis()).ok()
+    }
+}
+
+/// The schedule's own text, with one space between two fields.
+impl std::fmt::Display for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.chars().count() > SCHEDULE_CHARS_MAX {
+            return Err(ScheduleError::Length);
+        }
+        let fields: Vec<_> = text.split_whitespace().collect();
+        let text = fields.join(" ");
+        let parser = CronParser::builder()
+            .seconds(Seconds::Optional)
+            .year(Year::Disallowed)
+            .build();
+        let cron = parser.parse(&text).map_err(ScheduleError::Form)?;
+        let schedule = Self { text, cron };
+        // The parser looks a few thousand years ahead.
+        schedule.next_after(0).ok_or(ScheduleError::Never)?;
+        Ok(schedule)
+    }
+}
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Schedule {}
+
+/// None far beyond the age of the universe.
+fn time(ms: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 2023-11-14, a Tuesday, 22:13:20.
+    const NOW_MS: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn times_come_in_utc() {
+        for (text, next, last) in [
+            ("* * * * *", 1_700_000_040_000, 1_699_999_980_000),
+            ("  *  * * *   * ", 1_700_000_040_000, 1_699_999_980_000),
+            ("*/5 * * * * *", 1_700_000_005_000, 1_700_000_000_000),
+            ("0 0 * * *", 1_700_006_400_000, 1_699_920_000_000),
+            // The 29th of February 2024, and of 2020.
+            ("0 0 29 2 *", 1_709_164_800_000, 1_582_934_400_000),
+        ] {
+            let schedule: Schedule = text.parse().unwrap();
+            assert_eq!(schedule.next_after(NOW_MS), Some(next), "{text}");
+            assert_eq!(schedule.last_until(NOW_MS), Some(last), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused() {
+        for (text, expected) in [
+            ("", "not a schedule"),
+            ("* * * *", "not a schedule"),
+            ("* * * * * * *", "not a schedule"),
+            ("61 * * * *", "not a schedule"),
+            ("0 0 30 2 *", "its time never comes"),
+            ("0 0 31 2,4,6,9,11 *", "its time never comes"),
+            (&"1,".repeat(400), "a schedule has at most 512 characters"),
+        ] {
+            let error = text.parse::<Schedule>().unwrap_err();
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn spaces_make_no_other_schedule() {
+        let [one, same, other] = ["*/5 * * * *", " */5  * * * *", "*/6 * * * *"].map(|text| text.parse::<Schedule>());
+        let (one, same, other) = (one.unwrap(), same.unwrap(), other.unwrap());
+        assert_eq!((one.id(), &one), (same.id(), &same));
+        assert_ne!(one.id(), other.id());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_schedule_or_refused(text in "[-0-9*/,LW#?@a-zA-Z ]{0,40}") {
+            if let Ok(schedule) = text.parse::<Schedule>() {
+                let next = schedule.next_after(NOW_MS);
+                prop_assert!(next.is_none_or(|next| next > NOW_MS));
+                prop_assert!(schedule.last_until(NOW_MS).is_none_or(|last| last <= NOW_MS));
+                if let Some(next) = next {
+                    prop_assert_eq!(schedule.last_until(next), Some(next));
+                }
+            }
+        }
+    }
+}
