@@ -1,0 +1,1 @@
+//! Behaviours of the HTTP capability, against servers over loopback.
