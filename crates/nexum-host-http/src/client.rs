@@ -7,12 +7,12 @@ use nexum_http::read_bounded;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
 
 use crate::config::HttpConfig;
 use crate::error::{FetchError, Phase};
 use crate::request::Request;
 use crate::resolver::{CheckedResolver, LOOKUPS_MAX, Lookup};
+use crate::time::Time;
 
 /// How many headers an answer may have: servers send about twenty.
 pub const RESPONSE_HEADERS_MAX: usize = 100;
@@ -55,35 +55,31 @@ impl Clients {
         &self,
         request: &Request,
         may_be_private: bool,
-        until: Instant,
+        total: Time,
     ) -> Result<Response, FetchError> {
         let client = self.client(may_be_private)?;
-        let sent = client.request(request.method.clone(), request.url.clone());
         let mut headers = request.headers.clone();
         headers.entry(USER_AGENT).or_insert(AGENT);
-        let mut sent = sent.headers(headers);
-        if let Some(body) = &request.body {
-            sent = sent.body(body.clone());
-        }
-        let began = Instant::now();
-        let first_byte = began + Duration::from_millis(self.config.first_byte_timeout_ms);
-        let (phase, until) = if first_byte < until {
-            (Phase::FirstByte, first_byte)
-        } else {
-            (Phase::Total, until)
+        let sending = client
+            .request(request.method.clone(), request.url.clone())
+            .headers(headers);
+        let sending = match &request.body {
+            Some(body) => sending.body(body.clone()),
+            None => sending,
         };
-        let response = timeout_at(until, sent.send()).await;
-        let response = response.map_err(|_| timeout(phase, began, until))?;
+        let first_byte = Time::new(
+            Phase::FirstByte,
+            Duration::from_millis(self.config.first_byte_timeout_ms),
+        );
+        let response = total.least(first_byte).bound(sending.send()).await?;
         response.map_err(|error| FetchError::of_sending(&error, self.config.connect_timeout_ms))
     }
 
     /// Reads the body of an answer.
-    pub(crate) async fn read(&self, response: Response, until: Instant) -> Result<Vec<u8>, FetchError> {
-        let began = Instant::now();
+    pub(crate) async fn read(&self, response: Response, total: Time) -> Result<Vec<u8>, FetchError> {
         let bytes_max = self.config.response_bytes_max;
         let reading = read_bounded(response, usize::try_from(bytes_max).unwrap_or(usize::MAX));
-        let body = timeout_at(until, reading).await;
-        let body = body.map_err(|_| timeout(Phase::Total, began, until))?;
+        let body = total.bound(reading).await?;
         body.map_err(|error| FetchError::of_reading(&error, bytes_max))
     }
 
@@ -146,12 +142,4 @@ pub(crate) fn headers(headers: &HeaderMap) -> Result<Vec<(String, String)>, Fetc
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), text(value)));
     Ok(pairs.collect())
-}
-
-fn timeout(phase: Phase, began: Instant, until: Instant) -> FetchError {
-    let timeout = until.saturating_duration_since(began);
-    FetchError::Timeout {
-        phase,
-        timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-    }
 }

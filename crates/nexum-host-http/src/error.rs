@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_http::{ReadError, causes, io_cause};
+use nexum_http::{CAUSES_MAX, ReadError, causes, io_cause};
 use rustls::CertificateError;
 
 use crate::policy::Rule;
@@ -58,7 +58,7 @@ pub enum FetchError {
         timeout_ms: u64,
     },
     /// An answer over a bound.
-    #[error("the answer's {part} has more than {bytes_max} bytes")]
+    #[error("the answer has more than {bytes_max} bytes of {part}")]
     TooLarge {
         /// The body, or the headers.
         part: &'static str,
@@ -193,13 +193,20 @@ impl TlsFault {
     }
 }
 
-/// The first cause of this type. An `io::Error` does not give what is in it as its source, but what that has as its own.
+/// The first cause of this type. An `io::Error` that holds another error gives that one's source as its own, and not itself: so
+/// what is in one is looked at too.
 fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
-    causes(error).find_map(|cause| {
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<E>());
-        inner.or_else(|| cause.downcast_ref::<E>())
-    })
+    causes(error)
+        .flat_map(contents)
+        .find_map(|cause| cause.downcast_ref::<E>())
+}
+
+/// An error, and what is in it if it is an `io::Error`, which may hold another one.
+fn contents<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let content = |error: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> {
+        Some(error.downcast_ref::<io::Error>()?.get_ref()?)
+    };
+    std::iter::successors(Some(error), content).take(CAUSES_MAX)
 }
 
 /// What the operating system said, as the end of a sentence.

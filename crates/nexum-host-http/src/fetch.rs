@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use reqwest::Response;
 use tokio::time::Instant;
-use url::Host;
 
 use crate::client::{Clients, headers};
 use crate::config::HttpConfig;
-use crate::error::FetchError;
+use crate::error::{FetchError, Phase};
 use crate::metrics::HopMetrics;
 use crate::pattern::HostPattern;
 use crate::policy::{Permit, Policy, Rule};
 use crate::redirect::{REDIRECTS_MAX, next};
 use crate::request::Request;
 use crate::resolver::Lookup;
+use crate::time::Time;
 
 /// An answer, whatever its status.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,28 +85,26 @@ impl Fetcher {
     /// See [`FetchError`]; [`FetchError::to_host_error`] is what a guest gets.
     pub async fn fetch(&self, request: Request, deadline: Instant) -> Result<Answer, FetchError> {
         let timeout = request.timeout.unwrap_or(self.shared.timeout).min(self.shared.timeout);
-        let until = deadline.min(Instant::now() + timeout);
+        let time = Time::new(Phase::Total, timeout).before(deadline);
         let mut request = request;
-        let mut followed = 0;
-        loop {
-            let hop = self.hop(&request, until).await;
-            let hop = hop.map_err(|error| if followed > 0 { error.after_redirect() } else { error });
-            match hop.inspect_err(|error| self.tell(&request, error))? {
-                Hop::Answer(answer) => return Ok(answer),
-                Hop::Redirect(next) if followed < REDIRECTS_MAX => request = *next,
-                Hop::Redirect(_) => {
-                    return Err(FetchError::Denied {
-                        rule: Rule::Redirects(REDIRECTS_MAX),
-                        redirected: true,
-                    });
-                }
-            }
-            followed += 1;
+        for followed in 0.. {
+            let next = match self.hop(&request, time).await {
+                Ok(Hop::Answer(answer)) => return Ok(answer),
+                Ok(Hop::Redirect(_)) if followed == REDIRECTS_MAX => Err(FetchError::Denied {
+                    rule: Rule::Redirects(REDIRECTS_MAX),
+                    redirected: true,
+                }),
+                Ok(Hop::Redirect(next)) => Ok(*next),
+                Err(error) if followed > 0 => Err(error.after_redirect()),
+                Err(error) => Err(error),
+            };
+            request = next.inspect_err(|error| self.tell(&request, error))?;
         }
+        Err(FetchError::Internal)
     }
 
     /// One request and its answer, or where that redirects to.
-    async fn hop(&self, request: &Request, until: Instant) -> Result<Hop, FetchError> {
+    async fn hop(&self, request: &Request, time: Time) -> Result<Hop, FetchError> {
         let permit = self.shared.policy.permit(&self.wanted, &request.to);
         let permit = permit.map_err(|rule| FetchError::Denied {
             rule,
@@ -114,13 +112,13 @@ impl Fetcher {
         })?;
         let metrics = HopMetrics::new(permit.entry, &request.method);
         let began = Instant::now();
-        let hop = self.exchange(request, permit, until).await;
+        let hop = self.exchange(request, permit, time).await;
         metrics.done(&hop, began.elapsed());
         if let Ok(Hop::Answer(answer)) = &hop {
             tracing::debug!(
                 target: "nexum::http",
                 module = &*self.module,
-                host = shown(request.to.host()),
+                host = %request.to.host(),
                 method = request.method.as_str(),
                 status = answer.status,
                 bytes = answer.body.len(),
@@ -131,9 +129,9 @@ impl Fetcher {
         hop
     }
 
-    async fn exchange(&self, request: &Request, permit: Permit<'_>, until: Instant) -> Result<Hop, FetchError> {
+    async fn exchange(&self, request: &Request, permit: Permit<'_>, time: Time) -> Result<Hop, FetchError> {
         let clients = &self.shared.clients;
-        let response: Response = clients.send(request, permit.may_be_private, until).await?;
+        let response: Response = clients.send(request, permit.may_be_private, time).await?;
         let (status, headers) = (response.status(), headers(response.headers())?);
         if let Some(next) = next(request, status, response.headers())? {
             return Ok(Hop::Redirect(Box::new(next)));
@@ -141,18 +139,18 @@ impl Fetcher {
         Ok(Hop::Answer(Answer {
             status: status.as_u16(),
             headers,
-            body: clients.read(response, until).await?,
+            body: clients.read(response, time).await?,
         }))
     }
 
     /// Tells the operator of a fetch that failed.
     fn tell(&self, request: &Request, error: &FetchError) {
-        let (module, host) = (&*self.module, shown(request.to.host()));
+        let (module, host) = (&*self.module, request.to.host());
         if let FetchError::Denied { rule, .. } = error {
             crate::metrics::denied(*rule);
-            tracing::warn!(target: "nexum::http", module, host, %error, "a fetch is denied");
+            tracing::warn!(target: "nexum::http", module, %host, %error, "a fetch is denied");
         } else {
-            tracing::debug!(target: "nexum::http", module, host, %error, "a fetch failed");
+            tracing::debug!(target: "nexum::http", module, %host, %error, "a fetch failed");
         }
     }
 }
@@ -161,11 +159,6 @@ impl Fetcher {
 pub(crate) enum Hop {
     Answer(Answer),
     Redirect(Box<Request>),
-}
-
-/// A host as a record shows it.
-fn shown(host: &Host) -> String {
-    host.to_string()
 }
 
 impl fmt::Debug for Answer {

@@ -74,6 +74,7 @@ mod resolver;
 mod client;
 mod fetch;
 mod redirect;
+mod time;
 
 mod config;
 mod error;
