@@ -28,7 +28,7 @@ async fn an_answer_with_any_status_is_ok() {
 #[tokio::test]
 async fn headers_come_as_they_are_as_far_as_they_are_text() {
     let server = Server::start(|_| {
-        Reply::Bytes(b"HTTP/1.1 200 OK\r\nX-Two: 1\r\nX-Latin: caf\xe9\r\nX-Two: 2\r\nSet-Cookie: a=b\r\ncontent-length: 0\r\n\r\n".to_vec())
+        Reply::Bytes(b"HTTP/1.1 200 OK\r\nX-Two: 1\r\nX-Latin: \xe9t\xe9\r\nX-Two: 2\r\nSet-Cookie: a=b\r\ncontent-length: 0\r\n\r\n".to_vec())
     })
     .await;
     let answer = get(&fetcher_of(&[&server]), &server.url("/")).await.unwrap();
@@ -38,7 +38,7 @@ async fn headers_come_as_they_are_as_far_as_they_are_text() {
     };
     assert_eq!(
         (of("x-two"), of("x-latin"), of("set-cookie")),
-        (vec!["1", "2"], vec!["caf\u{fffd}"], vec!["a=b"])
+        (vec!["1", "2"], vec!["\u{fffd}t\u{fffd}"], vec!["a=b"])
     );
     // Nothing is kept for the next request.
     get(&fetcher_of(&[&server]), &server.url("/")).await.unwrap();

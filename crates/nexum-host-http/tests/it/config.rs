@@ -70,8 +70,8 @@ fn errors_name_the_place_and_what_may_help() {
     let many = format!("[http]\nallow = [{}]\n", "\"a.example\", ".repeat(ENTRIES_MAX + 1));
     for (text, expected) in [
         (
-            "[http]\nalow = []\n",
-            "http.alow: unknown key, the nearest known one is allow",
+            "[http]\nallowed = []\n",
+            "http.allowed: unknown key, the nearest known one is allow",
         ),
         ("[http]\nallow = \"a.example\"\n", "http.allow: "),
         ("[http]\nallow = [1]\n", "http.allow[0]: "),

@@ -70,7 +70,7 @@ fn what_is_no_entry_is_refused() {
         ("example.com?x", NotAHost),
         ("example.com#x", NotAHost),
         ("user@example.com", NotAHost),
-        ("exampl%65.com", NotAHost),
+        ("%61.example.com", NotAHost),
         ("*", Wildcard),
         ("*.", Host),
         ("*.*.example.com", Wildcard),
