@@ -121,7 +121,7 @@ impl Clients {
     }
 }
 
-/// The answer's headers, in the order of the answer. What is not UTF-8 in a value, which no registered header has, is replaced by U+FFFD.
+/// The answer's headers. What is not UTF-8 in a value, which no registered header has, is replaced by U+FFFD.
 ///
 /// # Errors
 ///

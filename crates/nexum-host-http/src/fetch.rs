@@ -24,7 +24,8 @@ use crate::time::Time;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case with their values, in the order of the answer. What is not UTF-8 in a value is replaced by U+FFFD.
+    /// Names in lower case with their values, those of one name in the order of the answer. What is not UTF-8 in a value is replaced
+    /// by U+FFFD.
     pub headers: Vec<(String, String)>,
     /// The body as the far side encoded it: nothing is decompressed.
     pub body: Vec<u8>,
