@@ -24,9 +24,13 @@ Examples:
   nexum run                             run the modules of ./engine.toml
   nexum run --config /etc/nexum.toml    run the modules of another file
   nexum run target/my_module.wasm       run this module on the chains of ./engine.toml
+  nexum run --watch my_module.wasm      and go on with the new one whenever it is built anew
+
+A module that is refused does not keep the others from running, unless `--strict` is given. `nexum status` and `nexum module`
+show and change what runs.
 
 Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
-    Run(Load),
+    Run(Run),
     /// Check everything that `run` checks, without network and without running a module
     #[command(after_help = "\
 Examples:
@@ -74,14 +78,28 @@ Exit codes: 0 done, 1 failed or found faults, 2 refused. A running nexum has the
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Steer a module of a running nexum
+    /// See and change which modules a running nexum has
+    #[command(after_help = "\
+Examples:
+  nexum module load target/my_module.wasm   add a module
+  nexum module reload my-module             go on with what its files are now
+  nexum module restart my-module            have a dead module go on
+
+Exit codes: 0 done, 2 refused.")]
     Module {
         #[command(flatten)]
         running: Running,
         #[command(subcommand)]
         command: Module,
     },
-    /// Look at the events that a module could not handle
+    /// Look at the events that a module could not handle, and decide about them
+    #[command(after_help = "\
+Examples:
+  nexum dead-letter list my-module              every event that it could not handle
+  nexum dead-letter show my-module 1:17:block   why, attempt by attempt
+  nexum dead-letter retry my-module --all       have it try all of them again
+
+Exit codes: 0 done, 1 some were not, 2 refused.")]
     DeadLetter {
         #[command(flatten)]
         running: Running,
@@ -108,11 +126,52 @@ pub(crate) struct Running {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Module {
-    /// Have a dead module go on, at the event that it died at
+    /// List the modules: what each is, and what it may do
+    List {
+        /// How to print them
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Add a module
+    Load(LoadModule),
+    /// Have a module go on with what its files are now, at the same place and with the same state
+    Reload {
+        /// The module
+        module: ModuleName,
+    },
+    /// Have a module finish the event in hand, and then wait
+    Stop {
+        /// The module
+        module: ModuleName,
+    },
+    /// Have a stopped module go on where it was
+    Start {
+        /// The module
+        module: ModuleName,
+    },
+    /// Have a module go on with a new instance: a dead one at the event that it died at
     Restart {
         /// The module
         module: ModuleName,
     },
+    /// Take a module away. What it keeps stays, for when it is loaded again
+    Remove {
+        /// The module
+        module: ModuleName,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LoadModule {
+    /// The component; `nexum.toml` beside it is its manifest
+    #[arg(value_name = "MODULE.wasm")]
+    pub(crate) path: PathBuf,
+    /// Another manifest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// A name in place of the manifest's
+    #[arg(long)]
+    pub(crate) name: Option<ModuleName>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,6 +191,44 @@ pub(crate) enum DeadLetter {
         /// The event, as `list` names it
         event: String,
     },
+    /// Have the module try them again, one after the other. What goes well is no dead letter any more
+    Retry {
+        /// The module
+        module: ModuleName,
+        #[command(flatten)]
+        events: Letters,
+    },
+    /// Forget them: the module will never handle these events
+    Skip {
+        /// The module
+        module: ModuleName,
+        #[command(flatten)]
+        events: Letters,
+    },
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Letters {
+    /// The events, as `list` names them
+    #[arg(value_name = "EVENT")]
+    pub(crate) events: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Refuse to start if any module is refused, and end if the first `init` of any fails
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Reload a module when its files change
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, clap::Args)]

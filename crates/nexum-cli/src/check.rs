@@ -79,7 +79,7 @@ impl Finding {
     fn of(candidate: &Candidate) -> Self {
         Self {
             name: candidate.meta.name.to_string(),
-            path: candidate.path.display().to_string(),
+            path: candidate.origin.path.display().to_string(),
             digest: candidate.meta.digest.to_string(),
             world: candidate.summary.world(),
             imports: candidate.summary.imports.clone(),

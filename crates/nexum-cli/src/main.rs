@@ -19,12 +19,13 @@ mod report;
 mod run;
 #[cfg(feature = "store")]
 mod state;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Args, Command, DeadLetter, Running};
+use args::{Args, Command, Running};
 use control::client::{self, Client};
 
 /// Told to stop, and did.
@@ -65,13 +66,8 @@ fn main() -> ExitCode {
             running,
             format,
         } => ask(&running, |client| client::limits(client, &module, format)),
-        Command::Module { running, command } => ask(&running, |client| match &command {
-            args::Module::Restart { module } => client::restart(client, module),
-        }),
-        Command::DeadLetter { running, command } => ask(&running, |client| match &command {
-            DeadLetter::List { module, format } => client::dead_letters(client, module, *format),
-            DeadLetter::Show { module, event } => client::dead_letter(client, module, event),
-        }),
+        Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
+        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut command(), "nexum", &mut std::io::stdout());
             Ok(STOPPED)

@@ -19,6 +19,35 @@ use crate::report::{Refusal, Refusals};
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
 
+/// Makes modules of files, for as long as nexum runs.
+#[derive(Clone)]
+pub(crate) struct Workshop {
+    loader: Arc<Loader>,
+    engine: Engine,
+}
+
+impl Workshop {
+    /// Reads, checks and compiles a module.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub(crate) async fn build(&self, config: ModuleConfig) -> Result<Module, Refusals> {
+        let path = config.path.display().to_string();
+        let loader = self.loader.clone();
+        let inspected = tokio::task::spawn_blocking(move || loader.inspect(&config)).await;
+        let candidate = match inspected {
+            Ok(inspected) => inspected.map_err(|errors| Refusals::of_module(&path, &errors))?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        for warning in &candidate.warnings {
+            tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
+        }
+        let loaded = self.loader.load(&self.engine, candidate).await;
+        loaded.map_err(|error| Refusals::of_module(&path, &[error]))
+    }
+}
+
 /// Everything that is known before anything is compiled.
 pub(crate) struct Plan {
     pub(crate) config: Config,
@@ -105,12 +134,20 @@ impl Plan {
         })
     }
 
+    /// What makes more modules with this engine.
+    pub(crate) fn workshop(&self, engine: &Engine) -> Workshop {
+        Workshop {
+            loader: self.loader.clone(),
+            engine: engine.clone(),
+        }
+    }
+
     /// Compiles the candidates, in their order.
     pub(crate) async fn load(&self, engine: &Engine, candidates: Vec<Candidate>) -> (Vec<Module>, Refusals) {
         let mut tasks = JoinSet::new();
         for (index, candidate) in candidates.into_iter().enumerate() {
             let (loader, engine) = (self.loader.clone(), engine.clone());
-            let path = candidate.path.display().to_string();
+            let path = candidate.origin.path.display().to_string();
             tasks.spawn(async move { (index, path, loader.load(&engine, candidate).await) });
         }
         let mut loaded = tasks.join_all().await;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use nexum_core::event::Topic;
-use nexum_core::runner::{ModuleStatus, Replaying};
+use nexum_core::names::ModuleName;
+use nexum_core::runner::ModuleStatus;
+use nexum_core::supervisor::Steering;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How often the bars move: as often as an eye can follow.
@@ -31,31 +33,30 @@ pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
 });
 
 /// Draws a bar for each topic that a module catches up with. Never returns; draws nothing where nobody looks.
-pub(crate) async fn show(statuses: Vec<Arc<ModuleStatus>>) -> Infallible {
+pub(crate) async fn show(steering: &Steering) -> Infallible {
     if BARS.is_hidden() {
         return std::future::pending().await;
     }
-    let mut bars: HashMap<(usize, Topic), ProgressBar> = HashMap::new();
+    let mut bars: HashMap<(ModuleName, Topic), ProgressBar> = HashMap::new();
     let mut turns = tokio::time::interval(REDRAW_EVERY);
     loop {
         turns.tick().await;
-        let replaying = statuses.iter().enumerate();
-        let replaying: Vec<_> = replaying
-            .flat_map(|(index, status)| status.replaying().into_iter().map(move |one| (index, one)))
-            .collect();
+        let of_module = |status: Arc<ModuleStatus>| {
+            let name = status.name().clone();
+            status.replaying().into_iter().map(move |one| (name.clone(), one))
+        };
+        let replaying: Vec<_> = steering.modules().into_iter().flat_map(of_module).collect();
         bars.retain(|key, bar| {
-            let goes_on = replaying.iter().any(|(index, one)| (*index, one.topic) == *key);
+            let goes_on = replaying.iter().any(|(name, one)| (name, one.topic) == (&key.0, key.1));
             if !goes_on {
                 bar.finish_and_clear();
             }
             goes_on
         });
-        for (index, one) in replaying {
-            let is_known = bars.contains_key(&(index, one.topic));
-            if is_known || bars.len() < BARS_MAX {
-                let bar = bars
-                    .entry((index, one.topic))
-                    .or_insert_with(|| bar(&statuses[index], &one));
+        for (name, one) in replaying {
+            let key = (name, one.topic);
+            if bars.contains_key(&key) || bars.len() < BARS_MAX {
+                let bar = bars.entry(key).or_insert_with_key(|(name, topic)| bar(name, *topic));
                 bar.set_length(one.to.saturating_sub(one.from).saturating_add(1));
                 bar.set_position(one.at.saturating_sub(one.from).saturating_add(1));
             }
@@ -63,7 +64,7 @@ pub(crate) async fn show(statuses: Vec<Arc<ModuleStatus>>) -> Infallible {
     }
 }
 
-fn bar(status: &ModuleStatus, one: &Replaying) -> ProgressBar {
+fn bar(module: &ModuleName, topic: Topic) -> ProgressBar {
     let bar = BARS.add(ProgressBar::no_length());
     // The template is a constant; were it wrong, there would be another bar.
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -72,7 +73,7 @@ fn bar(status: &ModuleStatus, one: &Replaying) -> ProgressBar {
         let _ = write!(line, "{:.0}/s", state.per_sec());
     };
     bar.set_style(style.with_key("speed", speed));
-    bar.set_prefix(format!("{} {}", status.name(), one.topic));
+    bar.set_prefix(format!("{module} {topic}"));
     bar
 }
 

@@ -7,13 +7,13 @@ use std::io::IsTerminal;
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_core::document::{ConfigError, ConfigErrors};
 use nexum_core::loader::LoadError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One reason not to start: a line, and what may help on a line of its own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     error: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl From<&ConfigError> for Refusal {
 }
 
 /// Everything that kept something from starting.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Refusals(Vec<Refusal>);
 
@@ -81,6 +81,13 @@ impl Refusals {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Writes them where the operator of a running nexum sees them.
+    pub(crate) fn log(&self) {
+        for Refusal { error, hint } in &self.0 {
+            tracing::error!(hint, "{error}");
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -6,49 +6,53 @@ use std::sync::Arc;
 
 use nexum_core::config::LogFormat;
 use nexum_core::limits::Limit;
-use nexum_core::loader::{Candidate, Module};
+use nexum_core::loader::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Load;
+use crate::args;
 use crate::control::server::{Control, Steered};
 use crate::modules::{Plan, configure};
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{FAILED, STOPPED, logging, progress};
+use crate::{FAILED, STOPPED, logging, progress, watch};
 
 /// Runs modules until a signal, or until none is left.
 ///
 /// # Errors
 ///
 /// Everything that kept it from starting.
-pub(crate) fn run(args: &Load) -> Result<u8, Refusals> {
-    let (config, notice) = configure(args.config.as_deref())?;
+pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
+    let (config, notice) = configure(args.load.config.as_deref())?;
     logging::start(&config.log)?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
-    let plan = Plan::new(config, args)?;
+    let plan = Plan::new(config, &args.load)?;
     let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Refusal::of(&error))?
-        .block_on(run_async(plan, store))
+        .block_on(run_async(plan, store, args))
 }
 
-async fn run_async(plan: Plan, store: Arc<dyn StateStore>) -> Result<u8, Refusals> {
+async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> Result<u8, Refusals> {
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
-    let (candidates, refusals) = plan.inspect().await;
-    if !refusals.is_empty() {
+    let (candidates, mut refusals) = plan.inspect().await;
+    // One that is refused does not keep the others from running.
+    let is_fatal = |refusals: &Refusals, left: usize| !refusals.is_empty() && (args.strict || left == 0);
+    if is_fatal(&refusals, candidates.len()) {
         return Err(refusals);
     }
     let engine = plan.engine(&candidates)?;
     announce(&plan, &candidates);
-    let (modules, refusals) = plan.load(&engine, candidates).await;
-    if !refusals.is_empty() {
+    let (modules, more) = plan.load(&engine, candidates).await;
+    refusals.extend(more);
+    if is_fatal(&refusals, modules.len()) {
         return Err(refusals);
     }
+    refusals.log();
     let (hits, misses) = engine.cache_hits_and_misses();
     tracing::info!(
         modules = modules.len(),
@@ -58,17 +62,21 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>) -> Result<u8, Refusal
         "modules are loaded"
     );
     let state = store.clone();
-    let supervisor = Supervisor::new(store).commit_policy(plan.state.policy());
+    let supervisor = Supervisor::new(store)
+        .commit_policy(plan.state.policy())
+        .strict(args.strict);
     let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
-    let watch = |module: Module| (module.meta.clone(), supervisor.module(module));
-    let watched: Vec<_> = modules.into_iter().map(watch).collect();
-    let statuses = watched.iter().map(|(_, status)| status.clone()).collect();
-    let modules = watched.into();
-    let served = steer(&plan.config.state_dir, Steered { modules, store: state });
+    modules.into_iter().for_each(|module| drop(supervisor.module(module)));
+    let steered = Steered {
+        steering: supervisor.steering(),
+        workshop: plan.workshop(&engine),
+        store: state,
+    };
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
-        never = progress::show(statuses) => match never {},
-        never = served => match never {},
+        never = progress::show(&steered.steering) => match never {},
+        never = steer(&plan.config.state_dir, steered.clone()) => match never {},
+        never = watch::reload_changed(&steered), if args.watch => match never {},
     };
     for status in &report.modules {
         tracing::info!(

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy};
 
@@ -50,7 +50,14 @@ struct Inner {
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
     /// As many compilations at a time as there are processors: each takes one, and much memory.
     compilers: Semaphore,
-    pooled: bool,
+    /// Places for modules; none where there is no pool to run out of.
+    places: Option<Arc<Semaphore>>,
+}
+
+/// A module's place in the engine, for as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no engine.
@@ -112,7 +119,8 @@ impl Engine {
         let cache = config.cache_dir.as_deref().map(open_cache).transpose()?;
         let mut wasmtime_config = base_config();
         wasmtime_config.cache(cache.clone());
-        let (wasmtime, pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
+        let (wasmtime, is_pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
+        let places = is_pooled.then(|| Arc::new(Semaphore::new(config.demand.places())));
         tick(&wasmtime).map_err(EngineError::Thread)?;
         let compilers = Semaphore::new(available_parallelism().map_or(1, usize::from));
         Ok(Self {
@@ -121,7 +129,7 @@ impl Engine {
                 cache,
                 components: Mutex::default(),
                 compilers,
-                pooled,
+                places,
             }),
         })
     }
@@ -133,7 +141,16 @@ impl Engine {
 
     /// Whether instances come from a pool.
     pub fn is_pooled(&self) -> bool {
-        self.inner.pooled
+        self.inner.places.is_some()
+    }
+
+    /// A place for a module, if there is one.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let _permit = match &self.inner.places {
+            Some(places) => Some(places.clone().try_acquire_owned().ok()?),
+            None => None,
+        };
+        Some(Place { _permit })
     }
 
     /// How many compilations the cache on disk has saved, and how many it could not.
@@ -168,7 +185,7 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("pooled", &self.inner.pooled)
+            .field("pooled", &self.is_pooled())
             .finish_non_exhaustive()
     }
 }

@@ -97,6 +97,8 @@ pub struct Advance {
     pub parent_hash: BlockHash,
     /// In the order of their index; at least those that match a filter of those who follow the chain.
     pub logs: Vec<Log>,
+    /// Which of the chain's filters that was: [`Wanted::revision`](crate::source::Wanted::revision).
+    pub(crate) revision: u64,
     event: Option<Event>,
 }
 
@@ -124,8 +126,19 @@ impl Advance {
             position,
             parent_hash,
             logs,
+            revision: u64::MAX,
             event: Some(event),
         })
+    }
+
+    /// This block, whose logs were asked for with the filters of this revision. Without this call they count as all that anybody
+    /// can want.
+    #[must_use]
+    pub fn as_of(mut self: Arc<Self>, revision: u64) -> Arc<Self> {
+        if let Some(block) = Arc::get_mut(&mut self) {
+            block.revision = revision;
+        }
+        self
     }
 
     /// A block of which only the logs were read, for those who want nothing else of it.
@@ -134,6 +147,7 @@ impl Advance {
             position,
             parent_hash: [0; 32],
             logs,
+            revision: u64::MAX,
             event: None,
         })
     }

@@ -68,6 +68,12 @@ impl Router {
         self.filters.push((subscriber, filter));
     }
 
+    pub(crate) fn remove(&mut self, subscriber: SubscriberId) {
+        let kept: Vec<_> = std::mem::take(self).filters;
+        let others = kept.into_iter().filter(|(of, _)| *of != subscriber);
+        others.for_each(|(of, filter)| self.add(of, filter));
+    }
+
     pub(crate) fn filters(&self) -> impl Iterator<Item = &LogFilter> {
         self.filters.iter().map(|(_, filter)| filter)
     }

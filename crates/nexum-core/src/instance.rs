@@ -38,11 +38,14 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    /// What an event changes that becomes a dead letter.
-    pub(crate) fn bury(&self, letter: DeadLetter) -> Changes {
-        let new = Some(letter.encode());
+    /// What is changed by nothing but a dead letter that comes, goes, or becomes another.
+    pub(crate) fn with_letter(&self, id: EventId, old: Option<&DeadLetter>, new: Option<&DeadLetter>) -> Changes {
+        let change = Change {
+            old: old.map(DeadLetter::encode),
+            new: new.map(DeadLetter::encode),
+        };
         Changes {
-            dead_letters: vec![(letter.id, Change { old: None, new })],
+            dead_letters: vec![(id, change)],
             usage: self.usage,
             ..Changes::default()
         }

@@ -3,7 +3,7 @@
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::types::ComponentItem;
@@ -15,7 +15,7 @@ use crate::capability::Capabilities;
 use crate::component::{ComponentFile, EVENT_MODULE, Summary};
 use crate::config::ModuleConfig;
 use crate::document::Section;
-use crate::engine::{Demand, Engine};
+use crate::engine::{Demand, Engine, Place};
 use crate::event::ChainId;
 use crate::grant::{self, Grant};
 use crate::host::HostState;
@@ -55,8 +55,8 @@ pub struct ModuleMeta {
 /// A module that has passed every check that needs no compiler.
 #[derive(Debug)]
 pub struct Candidate {
-    /// The component's file.
-    pub path: PathBuf,
+    /// Where it came from.
+    pub origin: ModuleConfig,
     /// What every part of the host may know of it.
     pub meta: Arc<ModuleMeta>,
     /// What is in the component.
@@ -84,8 +84,18 @@ pub struct Module {
     pub required_chains: BTreeSet<ChainId>,
     /// What happens when it fails.
     pub restart: Restart,
+    /// Where it came from, to be read again.
+    pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
+    _place: Place,
+}
+
+impl Module {
+    /// What it may call.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
 }
 
 impl std::fmt::Debug for Module {
@@ -219,7 +229,7 @@ impl Loader {
             clock: self.seams.clock.clone(),
         };
         Ok(Candidate {
-            path: config.path.clone(),
+            origin: config.clone(),
             meta: Arc::new(meta),
             summary: file.summary,
             grant,
@@ -272,8 +282,10 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// When the component does not compile, or has imports or exports of other types than the contract's.
+    /// When the component does not compile, or has imports or exports of other types than the contract's; or when there is no
+    /// room for it.
     pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
+        let place = engine.place().ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
         check_exports(&component)?;
         let pre = self
@@ -284,8 +296,10 @@ impl Loader {
             subscriptions: candidate.subscriptions,
             required_chains: candidate.required_chains,
             restart: candidate.restart,
+            origin: candidate.origin,
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
+            _place: place,
         })
     }
 

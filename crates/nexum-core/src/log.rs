@@ -4,6 +4,7 @@ mod history;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -36,16 +37,28 @@ pub struct Routed {
     /// The block.
     pub block: Arc<Advance>,
     routes: Routes,
+    /// Those who subscribed later are not in `routes`, or their logs are not in the block.
+    revision: u64,
 }
 
 impl Routed {
-    /// The places in the block's list of the logs that a subscriber asked for, in order; none if it asked for none of them.
-    pub fn logs_of(&self, subscriber: SubscriberId) -> &[u32] {
-        let found = self
-            .routes
-            .binary_search_by_key(&subscriber, |(subscriber, _)| *subscriber);
-        found.map_or(&[], |index| &self.routes[index].1)
+    /// The places in the block's list of the logs that a subscriber asked for, in order. None: the block was read before anybody
+    /// knew that it wants logs.
+    pub fn logs_of(&self, subscriber: Subscriber) -> Option<&[u32]> {
+        if self.revision < subscriber.since {
+            return None;
+        }
+        let found = self.routes.binary_search_by_key(&subscriber.id, |(id, _)| *id);
+        Some(found.map_or(&[], |index| &self.routes[index].1))
     }
+}
+
+/// Someone who reads a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    id: SubscriberId,
+    /// The first revision of the chain's filters that has its own.
+    since: u64,
 }
 
 /// What a reader finds at a place of the log.
@@ -85,8 +98,10 @@ pub struct EventLog {
     /// Where its blocks are remembered beyond the process; none for a log whose blocks another one has too.
     headers: Option<Headers>,
     inner: Mutex<Inner>,
+    /// How often a filter was added to one of the chain's logs.
+    revision: Arc<AtomicU64>,
     /// Apart from `inner`, so that a runner which has been woken can read while the others are still being woken.
-    wakers: Mutex<Vec<Arc<Notify>>>,
+    wakers: Mutex<Vec<(SubscriberId, Arc<Notify>)>>,
 }
 
 #[derive(Debug, Default)]
@@ -106,19 +121,25 @@ struct Inner {
 impl EventLog {
     /// An empty log.
     pub fn new(topic: Topic) -> Self {
+        Self::of_chain(topic, Arc::default())
+    }
+
+    /// An empty log of a chain whose logs share this count of changes of their filters.
+    pub(crate) fn of_chain(topic: Topic, revision: Arc<AtomicU64>) -> Self {
         Self {
             topic,
             headers: None,
             inner: Mutex::default(),
+            revision,
             wakers: Mutex::default(),
         }
     }
 
-    /// An empty log whose blocks are remembered beyond the process.
-    pub(crate) fn with_headers(topic: Topic, headers: Headers) -> Self {
+    /// This log, whose blocks are remembered beyond the process.
+    pub(crate) fn with_headers(self, headers: Headers) -> Self {
         Self {
             headers: Some(headers),
-            ..Self::new(topic)
+            ..self
         }
     }
 
@@ -128,15 +149,23 @@ impl EventLog {
     }
 
     /// Takes note of someone who reads this log: `waker` is notified after each append, and the logs that match one of
-    /// `filters` are routed to the number that this returns.
-    pub fn subscribe(&self, waker: Arc<Notify>, filters: impl IntoIterator<Item = LogFilter>) -> SubscriberId {
+    /// `filters` are routed to the subscriber that this returns, until [`unsubscribe`](Self::unsubscribe).
+    pub fn subscribe(&self, waker: Arc<Notify>, filters: impl IntoIterator<Item = LogFilter>) -> Subscriber {
         let mut inner = lock(&self.inner);
         let id = inner.subscribers;
         inner.subscribers += 1;
         filters.into_iter().for_each(|filter| inner.router.add(id, filter));
+        // After the filters and before the next append: whoever sees this revision has them.
+        let since = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
         drop(inner);
-        lock(&self.wakers).push(waker);
-        id
+        lock(&self.wakers).push((id, waker));
+        Subscriber { id, since }
+    }
+
+    /// Forgets someone who read this log.
+    pub fn unsubscribe(&self, subscriber: Subscriber) {
+        lock(&self.wakers).retain(|(id, _)| *id != subscriber.id);
+        lock(&self.inner).router.remove(subscriber.id);
     }
 
     /// Every filter of every subscriber, each once.
@@ -167,7 +196,13 @@ impl EventLog {
         let routes = inner.router.route(&block.logs);
         inner.history.append(block.position);
         inner.origin.get_or_insert(block.position.number);
-        inner.push(Entry::Advance(Arc::new(Routed { block, routes })));
+        let revision = block.revision.min(self.revision.load(Ordering::SeqCst));
+        let routed = Routed {
+            block,
+            routes,
+            revision,
+        };
+        inner.push(Entry::Advance(Arc::new(routed)));
         drop(inner);
         self.wake();
     }
@@ -189,7 +224,7 @@ impl EventLog {
     }
 
     fn wake(&self) {
-        lock(&self.wakers).iter().for_each(|waker| waker.notify_one());
+        lock(&self.wakers).iter().for_each(|(_, waker)| waker.notify_one());
     }
 
     /// The newest block of the topic, as far as the log knows.

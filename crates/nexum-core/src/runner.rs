@@ -6,8 +6,11 @@
 mod catch_up;
 mod failures;
 mod feed;
+mod handle;
 mod interest;
 mod ledger;
+mod life;
+mod orders;
 mod status;
 
 use std::sync::Arc;
@@ -15,19 +18,22 @@ use std::time::Duration;
 
 use crate::BoxError;
 use crate::committer::CommitError;
-use crate::event::{ChainId, Event, EventId, EventKind, Handler, Position, Topic};
-use crate::instance::{Before, Failure, Instance};
+use crate::event::{ChainId, Event, EventKind, Position, Topic};
+use crate::instance::{Failure, Instance};
 use crate::loader::Module;
-use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
+use crate::state::{Cursor, Progress, RevertError};
 use crate::store::StoreError;
 
-use failures::{Failures, attempt, attempts_max};
-use feed::{Delivery, Next};
+use failures::Failures;
+use feed::{Delivery, Feed, Next};
+use interest::Interest;
 use ledger::RevertFailed;
 
-pub(crate) use feed::Feed;
-pub(crate) use interest::Interest;
+pub(crate) use feed::Followed;
 pub(crate) use ledger::Ledger;
+pub(crate) use life::topics;
+pub use orders::OrderError;
+pub(crate) use status::Wanted;
 pub use status::{ModuleStatus, Replaying, Stage};
 
 /// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
@@ -40,12 +46,18 @@ const PASSED_MAX: u32 = 64;
 
 /// Runs one module until it is told to stop, or has failed too often.
 pub(crate) struct Runner {
-    module: Module,
+    module: Arc<Module>,
     ledger: Ledger,
     feeds: Vec<Feed>,
     instance: Option<Instance>,
     failures: Failures,
     status: Arc<ModuleStatus>,
+    /// Whether the ledger and the feeds are where the store is. If not, they have to be brought there before anything is done.
+    is_ready: bool,
+    /// Whether it waits for the operator.
+    is_dead: bool,
+    /// Whether the next `init` has to go well at once.
+    is_strict: bool,
 }
 
 /// Why a module has ended while the process goes on.
@@ -53,6 +65,8 @@ pub(crate) struct Runner {
 pub(crate) enum Dead {
     #[error("{failures} failures in a row; the last: {last}")]
     TooManyFailures { failures: u32, last: Failure },
+    #[error("its first `init` failed: {0}")]
+    Refused(Failure),
     #[error("it has as many dead letters as a module may have: retry or skip some, and restart it")]
     LettersMax,
     #[error(
@@ -68,8 +82,6 @@ pub(crate) enum Dead {
     ChainLost { chain_id: ChainId, reason: Arc<str> },
     #[error("what the module did cannot be taken back: remove its state to begin anew")]
     Revert(#[source] RevertFailed),
-    #[error("its last cursors could not be committed")]
-    Unsettled(#[source] CommitError),
 }
 
 /// Why a runner does not just go on.
@@ -98,98 +110,6 @@ impl From<CommitError> for Halt {
 }
 
 impl Runner {
-    /// A runner for a module whose feeds are in place.
-    pub(crate) fn new(module: Module, ledger: Ledger, feeds: Vec<Feed>, status: Arc<ModuleStatus>) -> Self {
-        Self {
-            module,
-            ledger,
-            feeds,
-            instance: None,
-            failures: Failures::default(),
-            status,
-        }
-    }
-
-    /// Runs until it is stopped; then the event in hand has been finished and its cursor handed in. A module that is dead waits
-    /// for the operator.
-    pub(crate) async fn run(mut self) {
-        loop {
-            let result = self.work().await;
-            self.discard_instance();
-            let settled = self.ledger.settle(&settled(&self.feeds)).await;
-            let Err(dead) = result.and(settled.map_err(Dead::Unsettled)) else {
-                return self.status.enter(Stage::Stopped);
-            };
-            tracing::error!(
-                target: "nexum::event",
-                module = self.module.meta.name.as_str(),
-                error = &dead as &(dyn std::error::Error + 'static),
-                "the module is dead"
-            );
-            self.status.die(&dead);
-            if !self.status.revived().await {
-                return;
-            }
-            self.status.enter(Stage::Starting);
-            match self.ledger.reload().await {
-                Ok(()) => self.begin_again(),
-                Err(error) => self.stall(error.into()).await,
-            }
-        }
-    }
-
-    async fn work(&mut self) -> Result<(), Dead> {
-        let mut passed = 0;
-        while !self.status.is_stopping() {
-            let step = match self.ensure_instance().await {
-                Ok(()) => self.step().await,
-                Err(halt) => Err(halt),
-            };
-            match step {
-                Ok(true) => {
-                    passed += 1;
-                    if passed % PASSED_MAX == 0 {
-                        self.ledger.note();
-                    }
-                    // A long backlog of events that never wait would otherwise keep this thread from other modules.
-                    tokio::task::coop::consume_budget().await;
-                }
-                Ok(false) => self.status.wake.notified().await,
-                Err(Halt::Dead(dead)) => return Err(dead),
-                Err(Halt::Store(error)) => self.stall(error).await,
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until the store can be used again, and goes on from what it has.
-    async fn stall(&mut self, mut error: BoxError) {
-        self.discard_instance();
-        self.status.enter(Stage::Stalled);
-        let mut delay = RETRY_DELAY_MS;
-        while !self.status.is_stopping() {
-            tracing::error!(
-                target: "nexum::event",
-                module = self.module.meta.name.as_str(),
-                error = &*error as &(dyn std::error::Error + 'static),
-                "the module waits for the state store, and will go on from what that has"
-            );
-            self.pause(Duration::from_millis(delay)).await;
-            match self.ledger.reload().await {
-                Ok(()) => break,
-                Err(again) => error = again.into(),
-            }
-            delay = delay.saturating_mul(2).min(RETRY_DELAY_MS_MAX);
-        }
-        self.begin_again();
-    }
-
-    /// Goes on after what the store has, as if nothing had been tried yet: what failed meanwhile may have been the store's fault.
-    fn begin_again(&mut self) {
-        self.failures = Failures::default();
-        self.feeds.iter_mut().for_each(Feed::resume);
-    }
-
     /// Handles what the first feed has that has something, and puts that feed last.
     async fn step(&mut self) -> Result<bool, Halt> {
         for index in 0..self.feeds.len() {
@@ -299,109 +219,6 @@ impl Runner {
         }
     }
 
-    /// One event, one transaction. Returns whether the event is done; then the topic's cursor is at `done`.
-    async fn handle(
-        &mut self,
-        index: usize,
-        position: Position,
-        kind: EventKind,
-        event: &Event,
-        done: EventKind,
-    ) -> Result<bool, Halt> {
-        let topic = self.feeds[index].topic();
-        let id = EventId {
-            chain_id: topic.chain_id,
-            position,
-            kind,
-        };
-        self.ensure_instance().await?;
-        let Some(instance) = &mut self.instance else {
-            return Ok(false);
-        };
-        let before = Before {
-            failures: self.failures.of(id),
-            ..self.ledger.before()
-        };
-        let result = instance.on_event(id, event, before).await;
-        self.status.set_memory(instance.memory_bytes());
-        self.status.set_used(instance.used());
-        let cursor = self.cursor(index, position, done);
-        let about = Some((topic, position));
-        match result {
-            Ok(changes) => {
-                let hold = self.feeds[index].is_replaying();
-                self.ledger
-                    .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
-                    .await?;
-            }
-            Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
-            Err(failure) => {
-                let Some(letter) = self.failed_at(id, event, failure).await? else {
-                    self.feeds[index].resume();
-                    return Ok(false);
-                };
-                let changes = self.ledger.before().bury(letter);
-                self.ledger
-                    .keep(changes, about, Some(cursor), false, &settled(&self.feeds))
-                    .await?;
-                return Ok(true);
-            }
-        }
-        self.failures.succeeded();
-        self.status.count_handled();
-        tracing::debug!(
-            target: "nexum::event",
-            module = self.module.meta.name.as_str(),
-            event = %id,
-            chain = topic.chain_id,
-            block = position.number,
-            "event handled"
-        );
-        Ok(true)
-    }
-
-    /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
-    /// there is to be none.
-    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, Halt> {
-        let meta = self.module.meta.clone();
-        let restart = self.module.restart;
-        let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
-        let attempts = self.failures.again(id, attempt);
-        self.discard_instance();
-        self.status.count_failed();
-        report(&self.module, Handler::OnEvent(id), &failure, attempts);
-        if attempts < attempts_max(&failure, restart) {
-            self.back_off(attempts).await;
-            return Ok(None);
-        }
-        let in_row = self.failures.gave_up();
-        if in_row >= restart.max_consecutive_failures {
-            return Err(Dead::TooManyFailures {
-                failures: in_row,
-                last: failure,
-            }
-            .into());
-        }
-        if self.ledger.dead_letters().await? >= DEAD_LETTERS_MAX {
-            return Err(Dead::LettersMax.into());
-        }
-        tracing::error!(
-            target: "nexum::event",
-            module = meta.name.as_str(),
-            event = %id,
-            chain = id.chain_id,
-            block = id.position.number,
-            attempts,
-            "the event is a dead letter now, and the module goes on"
-        );
-        self.status.count_dead_letter();
-        Ok(Some(DeadLetter {
-            id,
-            event: event.clone(),
-            attempts: self.failures.take(),
-        }))
-    }
-
     fn cursor(&self, index: usize, position: Position, done: EventKind) -> Cursor {
         let topic = self.feeds[index].topic();
         let begun = self.ledger.cursors().get(topic);
@@ -440,6 +257,7 @@ impl Runner {
                 feed.resume();
             }
         }
+        self.count_dead_letters().await;
         tracing::info!(
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
@@ -450,60 +268,10 @@ impl Runner {
         Ok(())
     }
 
-    /// Makes an instance if there is none, trying again until that goes well or has failed too often.
-    async fn ensure_instance(&mut self) -> Result<(), Halt> {
-        while self.instance.is_none() && !self.status.is_stopping() {
-            let (id, store) = (self.ledger.id(), self.ledger.store().clone());
-            let before = Before {
-                failures: self.failures.of_init,
-                ..self.ledger.before()
-            };
-            match Instance::start(&self.module, id, store, before).await {
-                Ok((instance, changes)) => {
-                    self.failures.of_init = 0;
-                    self.status.set_memory(instance.memory_bytes());
-                    self.instance = Some(instance);
-                    self.ledger
-                        .keep(changes, None, None, false, &settled(&self.feeds))
-                        .await?;
-                    self.status.enter(Stage::Running);
-                }
-                Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
-                Err(failure) => {
-                    self.failures.of_init += 1;
-                    let failures = self.failures.of_init;
-                    self.status.count_failed();
-                    report(&self.module, Handler::Init, &failure, failures);
-                    if failures >= self.module.restart.max_consecutive_failures {
-                        return Err(Dead::TooManyFailures {
-                            failures,
-                            last: failure,
-                        }
-                        .into());
-                    }
-                    self.back_off(failures).await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// An instance whose event was rolled back, or reverted, is never entered again.
-    fn discard_instance(&mut self) {
-        self.instance = None;
-        self.status.clear_memory();
-    }
-
-    /// Waits as long as is due after so many failures in a row, unless a stop comes first.
-    async fn back_off(&mut self, failures: u32) {
-        self.status.enter(Stage::Backoff);
-        self.pause(self.module.restart.backoff(failures)).await;
-    }
-
-    /// Waits, unless a stop comes first.
+    /// Waits, unless an order comes first.
     async fn pause(&mut self, pause: Duration) {
         let until = tokio::time::Instant::now() + pause;
-        while !self.status.is_stopping() {
+        while !self.status.is_interrupted() {
             if tokio::time::timeout_at(until, self.status.wake.notified())
                 .await
                 .is_err()
@@ -519,26 +287,4 @@ impl Runner {
 /// For each topic, the number of the newest block that cannot be taken back.
 fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
     |topic| Some(feeds.iter().find(|feed| feed.topic() == topic)?.settled())
-}
-
-/// Writes a failure where the operator sees it, the record of a limit with all its fields.
-fn report(module: &Module, handler: Handler, failure: &Failure, attempt: u32) {
-    let name = module.meta.name.as_str();
-    let event = handler.event();
-    let (id, chain) = (event.map(tracing::field::display), event.map(|event| event.chain_id));
-    let block = event.map(|event| event.position.number);
-    let handler = if event.is_some() { "on-event" } else { "init" };
-    match failure {
-        Failure::Limit(trip) => {
-            let (limit, bound, used) = (trip.limit.name(), trip.bound, trip.used);
-            tracing::error!(
-                target: "nexum::event",
-                module = name, handler, event = id, chain, block, attempt, limit, bound, used,
-                "a limit tripped: {failure}"
-            );
-        }
-        failure => tracing::error!(
-            target: "nexum::event", module = name, handler, event = id, chain, block, attempt, "{failure}"
-        ),
-    }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,7 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     async fn ready(&self) -> Result<(), SourceError>;
 
     /// Appends what the chain does to its logs until `stop`, in order: each [`Advance`] has the log's head as its parent, or
-    /// a revert to its parent comes first, and it has every log that one of [`ChainLogs::filters`] matches. Must get over any
+    /// a revert to its parent comes first, and it has every log that one of the filters of [`ChainLogs::wanted`] matches. Must get over any
     /// outage by itself, and fill the gap that it left.
     ///
     /// # Errors
@@ -76,11 +77,22 @@ pub struct Replayed {
     pub through: Position,
 }
 
-/// The logs of one chain that somebody reads: one for each finality that a module asked for.
+/// The logs of one chain that somebody reads: one for each finality that a module asked for. Clones are of the same logs, which
+/// may become more at any time.
 #[derive(Clone, Debug)]
 pub struct ChainLogs {
     chain_id: ChainId,
-    logs: Vec<Arc<EventLog>>,
+    logs: Arc<RwLock<Vec<Arc<EventLog>>>>,
+    revision: Arc<AtomicU64>,
+}
+
+/// The logs of contracts that are wanted of a chain.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Every filter of everyone who reads one of the chain's logs, each once.
+    pub filters: Vec<LogFilter>,
+    /// Goes with the blocks whose logs were asked for with these filters: [`Advance::as_of`].
+    pub revision: u64,
 }
 
 impl ChainLogs {
@@ -88,36 +100,40 @@ impl ChainLogs {
     pub fn new(chain_id: ChainId) -> Self {
         Self {
             chain_id,
-            logs: Vec::new(),
+            logs: Arc::default(),
+            revision: Arc::default(),
         }
     }
 
     /// The log of the chain's head, whose blocks are remembered beyond the process.
     pub(crate) fn remembered(chain_id: ChainId, headers: Headers) -> Self {
-        let log = EventLog::with_headers(Topic::latest(chain_id), headers);
-        Self {
-            chain_id,
-            logs: vec![Arc::new(log)],
-        }
+        let chain = Self::new(chain_id);
+        let log = EventLog::of_chain(Topic::latest(chain_id), chain.revision.clone());
+        chain.add(log.with_headers(headers));
+        chain
     }
 
     /// The log of this finality, which is made if it is not there.
-    pub fn open(&mut self, finality: Finality) -> Arc<EventLog> {
-        if let Some(log) = self.get(finality) {
-            return log.clone();
-        }
-        let topic = Topic {
-            chain_id: self.chain_id,
-            finality,
-        };
-        let log = Arc::new(EventLog::new(topic));
-        self.logs.push(log.clone());
+    pub fn open(&self, finality: Finality) -> Arc<EventLog> {
+        self.get(finality).unwrap_or_else(|| {
+            let topic = Topic {
+                chain_id: self.chain_id,
+                finality,
+            };
+            self.add(EventLog::of_chain(topic, self.revision.clone()))
+        })
+    }
+
+    fn add(&self, log: EventLog) -> Arc<EventLog> {
+        let log = Arc::new(log);
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        logs.push(log.clone());
         log
     }
 
     /// The log of this finality, if somebody reads it.
-    pub fn get(&self, finality: Finality) -> Option<&Arc<EventLog>> {
-        self.logs.iter().find(|log| log.topic().finality == finality)
+    pub fn get(&self, finality: Finality) -> Option<Arc<EventLog>> {
+        self.all().into_iter().find(|log| log.topic().finality == finality)
     }
 
     /// The chain.
@@ -126,21 +142,28 @@ impl ChainLogs {
     }
 
     /// Every log, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<EventLog>> {
-        self.logs.iter()
+    pub fn all(&self) -> Vec<Arc<EventLog>> {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether nobody follows the chain.
     pub fn is_empty(&self) -> bool {
-        self.logs.is_empty()
+        self.all().is_empty()
     }
 
-    /// Every filter of everyone who reads one of the logs, each once.
-    pub fn filters(&self) -> Vec<LogFilter> {
-        let mut filters: Vec<_> = self.logs.iter().flat_map(|log| log.filters()).collect();
+    /// What [`Wanted::revision`] is now: with the same one, the filters are the same.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
+    /// What is wanted now.
+    pub fn wanted(&self) -> Wanted {
+        // Read first: there may be more filters than it says, never less.
+        let revision = self.revision();
+        let mut filters: Vec<_> = self.all().iter().flat_map(|log| log.filters()).collect();
         filters.sort_unstable();
         filters.dedup();
-        filters
+        Wanted { filters, revision }
     }
 }
 

@@ -2,34 +2,45 @@
 //!
 //! Invariant: whatever one module or one chain does, the others go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod chains;
+mod steering;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::{CommitPolicy, Committer, Lazy};
+use crate::committer::{CommitPolicy, Committer};
 use crate::event::{ChainId, Topic};
 use crate::loader::Module;
 use crate::names::ModuleName;
-use crate::runner::{Feed, Interest, Ledger, ModuleStatus, Runner, Stage};
-use crate::source::{ChainLogs, EventSource, SourceError};
-use crate::state::{self, Headers, ModuleState};
+use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
+use crate::source::{EventSource, SourceError};
+use crate::state::{self, ModuleState};
 use crate::store::{StateStore, StoreError};
+
+use chains::{Chains, Sources};
+use steering::{Modules, Request, Topics};
+
+pub use steering::{SteerError, Steering};
 
 /// Modules and the chains that they hear of, ready to run.
 #[derive(Debug)]
 pub struct Supervisor {
     store: Arc<dyn StateStore>,
     policy: CommitPolicy,
-    sources: BTreeMap<ChainId, Arc<dyn EventSource>>,
-    modules: Vec<(Module, Arc<ModuleStatus>)>,
+    strict: bool,
+    steering: Steering,
+    requests: mpsc::Receiver<Request>,
+    /// In the order in which they were added.
+    modules: Vec<Arc<ModuleStatus>>,
     /// Told when a module is dead.
     left: Arc<Notify>,
 }
 
-/// Why nothing was started.
+/// Why a module was not started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -50,13 +61,13 @@ pub enum StartError {
     },
     /// The state of a module cannot be read.
     #[error("the state store cannot be used")]
-    Store(#[source] StoreError),
+    Store(#[from] StoreError),
 }
 
 /// How a run ended.
 #[derive(Debug)]
 pub struct Report {
-    /// Every module's last status.
+    /// The last status of every module that was not removed.
     pub modules: Vec<Arc<ModuleStatus>>,
     /// Chains that could not be followed any longer.
     pub lost_chains: Vec<SourceError>,
@@ -67,10 +78,13 @@ pub struct Report {
 impl Supervisor {
     /// A supervisor whose modules keep their state in `store`.
     pub fn new(store: Arc<dyn StateStore>) -> Self {
+        let (steering, requests) = Steering::new();
         Self {
             store,
             policy: CommitPolicy::default(),
-            sources: BTreeMap::new(),
+            strict: false,
+            steering,
+            requests,
             modules: Vec::new(),
             left: Arc::default(),
         }
@@ -82,18 +96,31 @@ impl Supervisor {
         Self { policy, ..self }
     }
 
+    /// Sets whether the run ends when the first `init` of a module fails that was added before it began. Default: the module is
+    /// tried again, and the others go on.
+    #[must_use]
+    pub fn strict(self, strict: bool) -> Self {
+        Self { strict, ..self }
+    }
+
     /// Adds a chain's source, in place of an earlier one for this chain.
     #[must_use]
     pub fn source(mut self, source: Arc<dyn EventSource>) -> Self {
-        self.sources.insert(source.chain_id(), source);
+        self.steering.sources.insert(source.chain_id(), source);
         self
     }
 
     /// Adds a module, and returns where it can be watched.
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
-        let status = Arc::new(ModuleStatus::new(module.meta.name.clone(), self.left.clone()));
-        self.modules.push((module, status.clone()));
+        let status = Arc::new(ModuleStatus::new(Arc::new(module), self.left.clone()));
+        self.modules.push(status.clone());
+        self.steering.modules.insert(status.clone());
         status
+    }
+
+    /// What steers the run, as soon as it has begun. Knows the sources that have been added so far.
+    pub fn steering(&self) -> Steering {
+        self.steering.clone()
     }
 
     /// Waits for the chains that a module cannot be without, and then runs until `stop`, or until no module or no chain is
@@ -103,244 +130,250 @@ impl Supervisor {
     ///
     /// When it cannot start; then nothing has run.
     pub async fn run(self, stop: CancellationToken) -> Result<Report, StartError> {
-        let chains = self.chains()?;
-        let statuses: Vec<_> = self.modules.iter().map(|(_, status)| status.clone()).collect();
+        let Self {
+            store,
+            policy,
+            strict,
+            steering,
+            requests,
+            modules: statuses,
+            left,
+        } = self;
+        let Steering { modules, sources, .. } = steering;
+        let loaded: Vec<_> = statuses.iter().map(|status| status.module()).collect();
+        check_sources(&sources, loaded.iter().map(|module| &**module))?;
         tokio::select! {
-            ready = self.ready() => ready?,
+            ready = ready(&sources, loaded.iter().map(|module| &**module)) => ready?,
             () = stop.cancelled() => return Ok(Report { modules: statuses, lost_chains: Vec::new(), stopped: true }),
         }
-        let follows_none = |(module, _): &&(Module, _)| module.subscriptions.is_empty();
-        let idle: Vec<_> = self
-            .modules
-            .iter()
-            .filter(follows_none)
-            .map(|(_, status)| status.clone())
-            .collect();
-        let (committer, commits) = Committer::new(self.store.clone(), self.policy);
-        let names = self.modules.iter().map(|(module, _)| module.meta.name.clone());
-        let kept = Kept::load(self.store.clone(), names.collect(), chains, committer.lazy().clone()).await;
-        let kept = kept.map_err(StartError::Store)?;
-        let mut headers = kept.headers;
-        let mut logs = BTreeMap::new();
-        for Topic { chain_id, finality } in self.topics() {
-            let remembered = |headers| ChainLogs::remembered(chain_id, headers);
-            let known = headers.remove(&chain_id).map(remembered);
-            let chain = logs.entry(chain_id);
-            let chain = chain.or_insert_with(|| known.unwrap_or_else(|| ChainLogs::new(chain_id)));
-            chain.open(finality);
-        }
-        // Chains that are required, and nothing else.
-        for chain_id in headers.into_keys() {
-            logs.insert(chain_id, ChainLogs::new(chain_id));
-        }
-        let left = self.left;
-        let mut runners = Vec::new();
-        for ((module, status), state) in self.modules.into_iter().zip(kept.modules) {
-            let feeds = feeds(&module, &status, &state, &self.store, &logs, &self.sources);
-            let ledger = Ledger::new(state, self.store.clone(), committer.clone(), self.policy);
-            runners.push(Runner::new(module, ledger, feeds, status));
-        }
-        drop(committer);
-        let mut tasks = Tasks::default();
-        tasks.committer.spawn(commits);
-        runners
-            .into_iter()
-            .for_each(|runner| drop(tasks.runners.spawn(runner.run())));
-        let sources_stop = stop.child_token();
-        for (chain_id, logs) in logs {
-            if let Some(source) = self.sources.get(&chain_id).cloned() {
-                tasks.sources.spawn(follow(source, logs, sources_stop.clone()));
-            }
-        }
-        let mut lost_chains = tasks.watch(&stop, &statuses, &idle, &left).await;
+        let (committer, commits) = Committer::new(store.clone(), policy);
+        let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
+        let mut run = Run {
+            store,
+            policy,
+            committer,
+            chains,
+            modules,
+            runners: JoinSet::new(),
+            names: HashMap::new(),
+            removed: HashMap::new(),
+            left,
+            lost: Vec::new(),
+        };
+        let mut committing = JoinSet::new();
+        committing.spawn(commits);
+        run.start(&statuses, strict).await?;
+        run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
-        sources_stop.cancel();
-        lost_chains.extend(tasks.finish(&statuses).await);
-        Ok(Report {
-            modules: statuses,
-            lost_chains,
-            stopped,
-        })
-    }
-
-    /// Each topic that a module subscribes to.
-    fn topics(&self) -> BTreeSet<Topic> {
-        let subscriptions = self.modules.iter().flat_map(|(module, _)| &module.subscriptions);
-        subscriptions.map(|subscription| subscription.topic()).collect()
-    }
-
-    /// Each chain that a module follows, or cannot be without.
-    fn chains(&self) -> Result<BTreeSet<ChainId>, StartError> {
-        let mut chains = BTreeSet::new();
-        for (module, _) in &self.modules {
-            chains.extend(&module.required_chains);
-        }
-        chains.extend(self.topics().into_iter().map(|topic| topic.chain_id));
-        match chains.iter().find(|chain_id| !self.sources.contains_key(chain_id)) {
-            Some(&chain_id) => Err(StartError::NoSource { chain_id }),
-            None => Ok(chains),
-        }
-    }
-
-    /// Waits for every chain that a module cannot be without, at the same time.
-    async fn ready(&self) -> Result<(), StartError> {
-        let mut required = BTreeMap::new();
-        for (module, _) in &self.modules {
-            for chain_id in &module.required_chains {
-                required.entry(*chain_id).or_insert(&module.meta.name);
-            }
-        }
-        let mut waiting = JoinSet::new();
-        for (chain_id, module) in required {
-            if let Some(source) = self.sources.get(&chain_id).cloned() {
-                let module = module.clone();
-                waiting.spawn(async move {
-                    let ready = source.ready().await;
-                    ready.map_err(|error| StartError::NotReady { module, error })
-                });
-            }
-        }
-        while let Some(ready) = waiting.join_next().await {
-            // A source that panics here is named when it is followed.
-            ready.unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        let report = run.finish(stopped).await;
+        // The last runner took the last handle of the committer with it.
+        while committing.join_next().await.is_some() {}
+        Ok(report)
     }
 }
 
-/// What the store has of those who are about to run.
-struct Kept {
-    /// In the modules' order.
-    modules: Vec<ModuleState>,
-    headers: BTreeMap<ChainId, Headers>,
+/// Refuses modules that follow a chain, or cannot be without one, which has no source.
+fn check_sources<'a>(sources: &Sources, modules: impl IntoIterator<Item = &'a Module>) -> Result<(), StartError> {
+    for module in modules {
+        let followed = topics(module).into_iter().map(|topic| topic.chain_id);
+        let mut chains = followed.chain(module.required_chains.iter().copied());
+        if let Some(chain_id) = chains.find(|chain_id| !sources.contains_key(chain_id)) {
+            return Err(StartError::NoSource { chain_id });
+        }
+    }
+    Ok(())
 }
 
-impl Kept {
-    async fn load(
-        store: Arc<dyn StateStore>,
-        names: Vec<ModuleName>,
-        chains: BTreeSet<ChainId>,
-        lazy: Lazy,
-    ) -> Result<Self, StoreError> {
+/// Waits for every chain that one of these modules cannot be without, at the same time.
+async fn ready<'a>(sources: &Sources, modules: impl IntoIterator<Item = &'a Module>) -> Result<(), StartError> {
+    let mut required = HashMap::new();
+    for module in modules {
+        for chain_id in &module.required_chains {
+            required.entry(*chain_id).or_insert(&module.meta.name);
+        }
+    }
+    let mut waiting = JoinSet::new();
+    for (chain_id, module) in required {
+        if let Some(source) = sources.get(&chain_id).cloned() {
+            let module = module.clone();
+            waiting.spawn(async move {
+                let ready = source.ready().await;
+                ready.map_err(|error| StartError::NotReady { module, error })
+            });
+        }
+    }
+    while let Some(ready) = waiting.join_next().await {
+        // A source that panics here is named when it is followed.
+        ready.unwrap_or(Ok(()))?;
+    }
+    Ok(())
+}
+
+/// A run that goes on.
+struct Run {
+    store: Arc<dyn StateStore>,
+    policy: CommitPolicy,
+    committer: Committer,
+    chains: Chains,
+    modules: Modules,
+    runners: JoinSet<()>,
+    /// Whose runner a task is.
+    names: HashMap<Id, ModuleName>,
+    /// Those who wait for the end of a runner.
+    removed: HashMap<ModuleName, oneshot::Sender<Result<(), SteerError>>>,
+    left: Arc<Notify>,
+    lost: Vec<SourceError>,
+}
+
+impl Run {
+    /// Starts these modules, and has the chains that they follow be followed.
+    async fn start(&mut self, modules: &[Arc<ModuleStatus>], strict: bool) -> Result<(), StoreError> {
+        let names: Vec<_> = modules.iter().map(|status| status.name().clone()).collect();
+        let store = self.store.clone();
         let load = tokio::task::spawn_blocking(move || {
             state::open(&*store)?;
             let ids = state::intern(&*store, &names)?;
             let view = &*store.view()?;
-            let modules = ids.into_iter().map(|id| ModuleState::load(view, id));
-            let modules = modules.collect::<Result<_, _>>()?;
-            let headers = chains.into_iter().map(|chain_id| {
-                let headers = Headers::load(view, chain_id, lazy.clone())?;
-                Ok((chain_id, headers))
-            });
-            let headers = headers.collect::<Result<_, StoreError>>()?;
-            Ok(Self { modules, headers })
+            let states = ids.into_iter().map(|id| ModuleState::load(view, id));
+            states.collect::<Result<Vec<_>, StoreError>>()
         });
-        load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+        let states = load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
+        let topics: BTreeSet<Topic> = modules.iter().flat_map(|status| topics(&status.module())).collect();
+        let followed = self.chains.open(&topics).await?;
+        for (status, state) in modules.iter().zip(states) {
+            let ledger = Ledger::new(state, self.store.clone(), self.committer.clone(), self.policy);
+            let runner = Runner::new(status.clone(), ledger, &followed, strict);
+            let task = self.runners.spawn(runner.run());
+            self.names.insert(task.id(), status.name().clone());
+        }
+        let needed = modules
+            .iter()
+            .flat_map(|status| status.module().required_chains.clone());
+        self.chains.begin(needed);
+        Ok(())
     }
-}
 
-/// A place in each topic that the module subscribes to.
-fn feeds(
-    module: &Module,
-    status: &ModuleStatus,
-    state: &ModuleState,
-    store: &Arc<dyn StateStore>,
-    logs: &BTreeMap<ChainId, ChainLogs>,
-    sources: &BTreeMap<ChainId, Arc<dyn EventSource>>,
-) -> Vec<Feed> {
-    let topics: BTreeSet<Topic> = module.subscriptions.iter().map(|one| one.topic()).collect();
-    let feed = |topic: Topic| {
-        let (logs, source) = (logs.get(&topic.chain_id)?, sources.get(&topic.chain_id)?.clone());
-        let interest = Interest::of(&module.subscriptions, topic);
-        let cursor = state.cursors().get(topic);
-        Feed::new(logs, source, interest, cursor, state.id(), store.clone(), status)
-    };
-    topics.into_iter().filter_map(feed).collect()
-}
-
-/// Follows a chain, and tells those who read it when that has come to an end.
-async fn follow(source: Arc<dyn EventSource>, logs: ChainLogs, stop: CancellationToken) -> Result<(), SourceError> {
-    let followed = source.follow(&logs, &stop).await;
-    if let Err(error) = &followed {
-        let causes = std::iter::successors(
-            error.source.as_deref().map(|cause| cause as &dyn std::error::Error),
-            |error| error.source(),
-        );
-        let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
-        logs.iter().for_each(|log| log.close(&reason));
-    }
-    followed
-}
-
-#[derive(Default)]
-struct Tasks {
-    committer: JoinSet<()>,
-    runners: JoinSet<()>,
-    sources: JoinSet<Result<(), SourceError>>,
-}
-
-impl Tasks {
     /// Returns when told to stop, or when there is nothing left to do.
-    /// The modules in `idle` follow no chain.
-    async fn watch(
-        &mut self,
-        stop: &CancellationToken,
-        statuses: &[Arc<ModuleStatus>],
-        idle: &[Arc<ModuleStatus>],
-        left: &Notify,
-    ) -> Vec<SourceError> {
-        let mut lost = Vec::new();
+    async fn watch(&mut self, stop: &CancellationToken, mut requests: mpsc::Receiver<Request>) {
         loop {
+            let left = self.left.clone();
             tokio::select! {
                 // Looked at first: a stop also ends the sources.
                 biased;
-                () = stop.cancelled() => return lost,
-                () = left.notified() => {
-                    let alive = |status: &Arc<ModuleStatus>| !matches!(status.stage(), Stage::Dead | Stage::Stopped);
-                    if !statuses.iter().any(alive) {
-                        tracing::error!("no module is left");
-                        return lost;
+                () = stop.cancelled() => return,
+                () = left.notified() => {}
+                Some(ended) = self.runners.join_next_with_id() => self.ended(ended),
+                ended = self.chains.ended() => match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a chain is lost");
+                        self.lost.push(error);
                     }
-                }
-                ended = self.runners.join_next() => {
-                    if let Some(Err(panic)) = ended {
-                        tracing::error!(error = %panic, "a module's runner panicked: this is a fault of nexum");
+                    Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
+                },
+                Some(request) = requests.recv() => self.serve(request).await,
+            }
+            if let Some(reason) = self.is_over() {
+                tracing::error!("{reason}");
+                return;
+            }
+        }
+    }
+
+    /// Why there is nothing left to do, if that is so. A run without any module waits for the operator.
+    fn is_over(&self) -> Option<&'static str> {
+        let mut modules = self.modules.all();
+        modules.retain(|status| !self.removed.contains_key(status.name()));
+        let mut alive = modules.iter().filter(|status| status.stage() != Stage::Dead).peekable();
+        if modules.iter().any(|status| status.is_refused()) {
+            return Some("a module is refused");
+        }
+        if !modules.is_empty() && alive.peek().is_none() {
+            return Some("no module is left");
+        }
+        // Modules that follow a lost chain end by themselves, when they have handled what they had of it.
+        let follows_none = |status: &Arc<ModuleStatus>| status.module().subscriptions.is_empty();
+        let is_lost = !self.lost.is_empty() && self.chains.is_empty();
+        (is_lost && alive.all(follows_none)).then_some("no chain is left")
+    }
+
+    /// A runner has ended: it was told to, or it is broken.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(panic) => panic.id(),
+        };
+        let Some(name) = self.names.remove(&id) else { return };
+        if let (Err(panic), Some(status)) = (&ended, self.modules.get(&name)) {
+            tracing::error!(module = name.as_str(), error = %panic, "a module's runner panicked: this is a fault of nexum");
+            status.want(Wanted::Ended);
+            status.die(panic);
+            status.dismiss();
+        }
+        if let Some(done) = self.removed.remove(&name) {
+            self.modules.remove(&name);
+            // Whoever asked may have left.
+            let _ = done.send(Ok(()));
+        }
+    }
+
+    async fn serve(&mut self, request: Request) {
+        // Whoever asked may have left.
+        match request {
+            Request::Load(module, done) => drop(done.send(self.load(*module).await)),
+            Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
+            Request::Remove(name, done) => {
+                match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {
+                    Some(status) if self.names.values().any(|running| *running == name) => {
+                        status.want(Wanted::Ended);
+                        self.removed.insert(name, done);
                     }
-                    if self.runners.is_empty() {
-                        tracing::error!("no module is left");
-                        return lost;
+                    // Its runner broke.
+                    Some(_) => {
+                        self.modules.remove(&name);
+                        drop(done.send(Ok(())));
                     }
-                }
-                ended = self.sources.join_next(), if !self.sources.is_empty() => {
-                    match ended {
-                        Some(Ok(Err(error))) => {
-                            tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a chain is lost");
-                            lost.push(error);
-                        }
-                        Some(Err(panic)) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
-                        Some(Ok(Ok(()))) | None => {}
-                    }
-                    // Modules that follow a lost chain end by themselves, when they have handled what they had of it.
-                    if self.sources.is_empty() {
-                        tracing::error!("no chain is left");
-                        idle.iter().for_each(|status| status.stop());
-                    }
+                    None => drop(done.send(Err(SteerError::NoModule(name)))),
                 }
             }
         }
     }
 
-    /// Returns the chains that were lost in the last moment.
-    async fn finish(mut self, statuses: &[Arc<ModuleStatus>]) -> Vec<SourceError> {
-        statuses.iter().for_each(|status| status.stop());
-        while self.runners.join_next().await.is_some() {}
-        let mut lost = Vec::new();
-        while let Some(ended) = self.sources.join_next().await {
-            lost.extend(ended.ok().and_then(Result::err));
+    async fn load(&mut self, module: Module) -> Result<(), SteerError> {
+        let name = module.meta.name.clone();
+        if self.modules.get(&name).is_some() {
+            return Err(SteerError::Exists(name));
         }
-        // The last runner took the last handle of the committer with it.
-        while self.committer.join_next().await.is_some() {}
-        lost
+        check_sources(self.chains.sources(), [&module])?;
+        let status = Arc::new(ModuleStatus::new(Arc::new(module), self.left.clone()));
+        self.start(std::slice::from_ref(&status), false)
+            .await
+            .map_err(StartError::Store)?;
+        self.modules.insert(status);
+        tracing::info!(module = name.as_str(), "the operator loaded the module");
+        Ok(())
+    }
+
+    /// Has the chains followed that a module will read in another one's place.
+    async fn follow(&mut self, module: &Module) -> Result<Topics, SteerError> {
+        check_sources(self.chains.sources(), [module])?;
+        let followed = self.chains.open(&topics(module)).await.map_err(StartError::Store)?;
+        // Before anybody reads them: a module's place in a topic begins when it does.
+        self.chains.begin(module.required_chains.iter().copied());
+        Ok(followed)
+    }
+
+    async fn finish(mut self, stopped: bool) -> Report {
+        let modules = self.modules.all();
+        let lost = self.chains.finish();
+        modules.iter().for_each(|status| status.want(Wanted::Ended));
+        self.lost.extend(lost.await);
+        while self.runners.join_next().await.is_some() {}
+        Report {
+            modules,
+            lost_chains: self.lost,
+            stopped,
+        }
     }
 }
 

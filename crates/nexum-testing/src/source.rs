@@ -167,7 +167,7 @@ impl EventSource for ScriptedSource {
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
         loop {
             while let Some(step) = { self.chain().steps.pop_front() } {
-                logs.iter().for_each(|log| self.take(log, &step));
+                logs.all().iter().for_each(|log| self.take(log, &step));
             }
             if let Some(reason) = self.chain().failure.take() {
                 return Err(SourceError::new(self.chain_id, reason));

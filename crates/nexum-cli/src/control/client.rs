@@ -1,22 +1,24 @@
 //! The commands that ask a running nexum.
 
+mod show;
+
 use std::path::Path;
 
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use nexum_core::names::ModuleName;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use tokio::net::UnixStream;
 
-use super::view::{Letter, Module, Refused, Usage};
+use super::view::{self, Letter, Load};
 use super::{ANSWER_BYTES_MAX, MODULES, SOCKET};
-use crate::STOPPED;
-use crate::args::Format;
-use crate::report::{Refusal, Refusals, list, table};
+use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::report::{Refusal, Refusals};
+use crate::{FAILED, STOPPED};
 
 /// A running nexum.
 pub(crate) struct Client<'a> {
@@ -28,24 +30,28 @@ impl<'a> Client<'a> {
         Self { state_dir }
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
-        self.ask(Method::GET, path)
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
+        self.ask(Method::GET, path, &())
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
+        self.ask(Method::POST, path, &())
     }
 
     /// Asks, on a runtime of its own: nothing else runs in this process.
-    fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Refusal> {
+    fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Refusals> {
+        let body = serde_json::to_vec(body).map_err(|error| Refusal::of(&error))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Refusal::of(&error))?;
-        let (is_success, body) = runtime.block_on(self.exchange(method, path))?;
+        let (is_success, body) = runtime.block_on(self.exchange(method, path, body.into()))?;
         let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
-        if is_success {
-            return serde_json::from_slice(&body).map_err(read);
+        match is_success {
+            true => Ok(serde_json::from_slice(&body).map_err(read)?),
+            false => Err(serde_json::from_slice(&body).map_err(read)?),
         }
-        let refused: Refused = serde_json::from_slice(&body).map_err(read)?;
-        Err(Refusal::new(refused.error))
     }
 
-    async fn exchange(&self, method: Method, path: &str) -> Result<(bool, Bytes), Refusal> {
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
         let socket = self.state_dir.join(SOCKET);
         let stream = UnixStream::connect(&socket).await.map_err(|error| {
             let refusal = Refusal::new(format!("no nexum runs in {}: {error}", self.state_dir.display()));
@@ -56,7 +62,8 @@ impl<'a> Client<'a> {
             .await
             .map_err(|error| lost(&error))?;
         let request = Request::builder().method(method).uri(path).header("host", "nexum");
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| lost(&error))?;
+        let request = request.header("content-type", "application/json").body(Full::new(body));
+        let request = request.map_err(|error| lost(&error))?;
         let answer = async {
             let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
             let is_success = answer.status().is_success();
@@ -69,116 +76,120 @@ impl<'a> Client<'a> {
             Err(error) = connection => Err(lost(&error)),
         }
     }
+
+    fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
+        self.get(&format!("{MODULES}/{module}/dead-letters"))
+    }
 }
 
 /// `nexum status`: every module of a running nexum.
 pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
-    let modules: Vec<Module> = client.get(MODULES)?;
-    match format {
-        Format::Json => println!("{:#}", json!(modules)),
-        Format::Text => {
-            let mut rows = table(&[
-                "MODULE",
-                "STAGE",
-                "HANDLED",
-                "FAILED",
-                "DEAD LETTERS",
-                "MEMORY",
-                "CATCHING UP",
-            ]);
-            for module in &modules {
-                let catching_up = module.catching_up.iter();
-                let counts = [module.handled, module.failed, module.dead_letters].map(|count| count.to_string());
-                let [handled, failed, letters] = counts;
-                rows.add_row([
-                    module.name.clone(),
-                    module.stage.clone(),
-                    handled,
-                    failed,
-                    letters,
-                    format!("{} KiB", module.memory_bytes >> 10),
-                    list(catching_up.map(|up| format!("{}: {} of {}", up.chain, up.at, up.to))),
-                ]);
-            }
-            println!("{rows}");
-            for module in &modules {
-                if let Some(reason) = &module.reason {
-                    println!("\n{} is dead: {reason}", module.name);
-                }
-            }
-        }
-    }
+    let modules: Vec<view::Module> = client.get(MODULES)?;
+    show::status(&modules, format);
     Ok(STOPPED)
 }
 
 /// `nexum limits`: what a module may use, and what it used.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
-    let usages: Vec<Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
-    match format {
-        Format::Json => println!("{:#}", json!(usages)),
-        Format::Text => {
-            let mut rows = table(&["LIMIT", "BOUND", "LAST", "MOST", "OF BOUND"]);
-            for usage in &usages {
-                let share = usage.most.saturating_mul(100) / usage.bound.max(1);
-                let numbers = [usage.bound, usage.last, usage.most].map(|number| number.to_string());
-                let [bound, last, most] = numbers;
-                rows.add_row([usage.limit.clone(), bound, last, most, format!("{share} %")]);
+    let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
+    show::limits(&usages, format);
+    Ok(STOPPED)
+}
+
+/// `nexum module`: changes which modules run.
+pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusals> {
+    match command {
+        Module::List { format } => {
+            let modules: Vec<view::Module> = client.get(MODULES)?;
+            show::modules(&modules, *format);
+        }
+        Module::Load(wanted) => {
+            let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            println!("{} is loaded", module.name);
+        }
+        Module::Reload { module } => {
+            let answer: view::Module = client.post(&format!("{MODULES}/{module}/reload"))?;
+            println!("{module} goes on with {}", answer.digest);
+        }
+        Module::Stop { module } => {
+            let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
+            println!("{module} is stopped");
+        }
+        Module::Start { module } => {
+            let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
+            println!("{module} goes on");
+        }
+        Module::Restart { module } => {
+            let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
+            println!("{module} goes on");
+        }
+        Module::Remove { module } => {
+            let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
+            println!("{module} is removed; what it keeps is still there");
+        }
+    }
+    Ok(STOPPED)
+}
+
+/// The files as the other process finds them, wherever it runs.
+fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|error| Refusal::new(format!("{}: {error}", path.display())));
+    Ok(Load {
+        path: absolute(&wanted.path)?,
+        manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
+        name: wanted.name.as_ref().map(ToString::to_string),
+    })
+}
+
+/// `nexum dead-letter`: the events that a module could not handle.
+pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u8, Refusals> {
+    match command {
+        DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format),
+        DeadLetter::Show { module, event } => {
+            let letters = client.letters(module)?;
+            let letter = letters.iter().find(|letter| letter.event == *event);
+            let letter = letter.ok_or_else(|| {
+                let refusal = Refusal::new(format!("{module} has no dead letter {event}"));
+                refusal.with_hint(format!("`nexum dead-letter list {module}` shows those that it has"))
+            })?;
+            show::letter(letter);
+        }
+        DeadLetter::Retry { module, events } => {
+            let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));
+            return each(client, module, events, "is handled", retry);
+        }
+        DeadLetter::Skip { module, events } => {
+            let path = |event: &str| format!("{MODULES}/{module}/dead-letters/{event}");
+            let skip = |event: &str| client.ask::<()>(Method::DELETE, &path(event), &());
+            return each(client, module, events, "is skipped", skip);
+        }
+    }
+    Ok(STOPPED)
+}
+
+/// Does something with each of these dead letters, or with all that the module has, in their order, and goes on after a failure.
+fn each(
+    client: &Client<'_>,
+    module: &ModuleName,
+    events: &crate::args::Letters,
+    done: &str,
+    act: impl Fn(&str) -> Result<(), Refusals>,
+) -> Result<u8, Refusals> {
+    let all: Vec<String> = match events.all {
+        true => client.letters(module)?.into_iter().map(|letter| letter.event).collect(),
+        false => events.events.clone(),
+    };
+    let mut outcome = STOPPED;
+    for event in &all {
+        match act(event) {
+            Ok(()) => println!("{event} {done}"),
+            Err(refusals) if all.len() == 1 => return Err(refusals),
+            Err(refusals) => {
+                refusals.print();
+                outcome = FAILED;
             }
-            println!("{rows}");
         }
     }
-    Ok(STOPPED)
-}
-
-/// `nexum module restart`: has a dead module go on at the event that it died at.
-pub(crate) fn restart(client: &Client<'_>, module: &ModuleName) -> Result<u8, Refusals> {
-    let _: Module = client.ask(Method::POST, &format!("{MODULES}/{module}/restart"))?;
-    println!("{module} goes on");
-    Ok(STOPPED)
-}
-
-/// `nexum dead-letter list`: the events that a module could not handle.
-pub(crate) fn dead_letters(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
-    let letters: Vec<Letter> = client.get(&format!("{MODULES}/{module}/dead-letters"))?;
-    match format {
-        Format::Json => println!("{:#}", json!(letters)),
-        Format::Text => {
-            let mut rows = table(&["EVENT", "ATTEMPTS", "REASON OF THE LAST"]);
-            for letter in &letters {
-                let reason = letter.attempts.last().map_or("", |attempt| &attempt.reason);
-                let reason = reason.lines().next().unwrap_or_default();
-                rows.add_row([
-                    letter.event.clone(),
-                    letter.attempts.len().to_string(),
-                    reason.to_owned(),
-                ]);
-            }
-            println!("{rows}");
-        }
-    }
-    Ok(STOPPED)
-}
-
-/// `nexum dead-letter show`: one of them, with its attempts.
-pub(crate) fn dead_letter(client: &Client<'_>, module: &ModuleName, event: &str) -> Result<u8, Refusals> {
-    let letters: Vec<Letter> = client.get(&format!("{MODULES}/{module}/dead-letters"))?;
-    let letter = letters.iter().find(|letter| letter.event == event);
-    let letter = letter.ok_or_else(|| {
-        let refusal = Refusal::new(format!("{module} has no dead letter {event}"));
-        refusal.with_hint(format!("`nexum dead-letter list {module}` shows those that it has"))
-    })?;
-    println!("event   {}\nblock   {}", letter.event, letter.block_hash);
-    for (number, attempt) in (1..).zip(&letter.attempts) {
-        println!(
-            "\nattempt {number}, at {} ms\n  {}",
-            attempt.at_ms,
-            attempt.reason.replace('\n', "\n  ")
-        );
-        if let Some(trip) = &attempt.trip {
-            println!("  limit {}: {} of {}", trip.limit, trip.used, trip.bound);
-        }
-        attempt.records.iter().for_each(|record| println!("  | {record}"));
-    }
-    println!("\n{:#}", json!(letter.content));
-    Ok(STOPPED)
+    Ok(outcome)
 }

@@ -8,28 +8,37 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path as PathOf, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path as PathOf, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use nexum_core::loader::ModuleMeta;
 use nexum_core::names::ModuleName;
-use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::state::admin;
+use nexum_core::runner::{ModuleStatus, OrderError};
+use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{StateStore, StoreError};
+use nexum_core::supervisor::{SteerError, Steering};
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 
-use super::view::{self, Letter, Refused};
+use super::view::{self, Letter};
 use super::{DEAD_LETTERS_PER_ANSWER_MAX, MODULES, SOCKET};
+use crate::modules::Workshop;
+use crate::report::{Refusal, Refusals};
 
-/// How large the body of a request may be: none has one yet.
+/// How large the body of a request may be: it has two paths and a name.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
+
+/// How many requests are answered at a time; others wait. Each is of an operator.
+const REQUESTS_MAX: usize = 8;
 
 /// What is steered.
 #[derive(Clone)]
 pub(crate) struct Steered {
-    pub(crate) modules: Arc<[(Arc<ModuleMeta>, Arc<ModuleStatus>)]>,
+    pub(crate) steering: Steering,
+    pub(crate) workshop: Workshop,
     pub(crate) store: Arc<dyn StateStore>,
 }
 
@@ -73,13 +82,20 @@ impl Control {
             return Ok(());
         };
         let modules = Router::new()
-            .route("/", get(list))
+            .route("/", get(list).post(load))
+            .route("/{name}", get(show).delete(remove))
             .route("/{name}/limits", get(limits))
+            .route("/{name}/reload", post(reload))
             .route("/{name}/restart", post(restart))
-            .route("/{name}/dead-letters", get(dead_letters));
+            .route("/{name}/stop", post(stop))
+            .route("/{name}/start", post(start))
+            .route("/{name}/dead-letters", get(dead_letters))
+            .route("/{name}/dead-letters/{event}", delete(skip))
+            .route("/{name}/dead-letters/{event}/retry", post(retry));
         let router = Router::new()
             .nest(MODULES, modules)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+            .layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
             .with_state(steered);
         axum::serve(listener, router).await
     }
@@ -92,76 +108,185 @@ impl Drop for Control {
     }
 }
 
-/// Why something was not done.
-enum Refusal {
-    NoModule(String),
-    NotDead(String),
-    Store(StoreError),
+async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    // The semaphore is never closed.
+    let _place = places.acquire().await;
+    next.run(request).await
 }
 
-impl IntoResponse for Refusal {
+/// Why something was not done, and whose fault that is.
+struct Denied(StatusCode, Refusals);
+
+type Answer<T> = Result<Json<T>, Denied>;
+
+impl Denied {
+    fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
+        Self(status, Refusal::of(error).into())
+    }
+}
+
+impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let (status, error) = match self {
-            Self::NoModule(name) => (StatusCode::NOT_FOUND, format!("there is no module {name:?}")),
-            Self::NotDead(name) => (StatusCode::CONFLICT, format!("the module {name} is not dead")),
-            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+impl From<SteerError> for Denied {
+    fn from(error: SteerError) -> Self {
+        let status = match &error {
+            SteerError::NoModule(_) | SteerError::Order(OrderError::NoLetter(_)) => StatusCode::NOT_FOUND,
+            SteerError::NotRunning | SteerError::Order(OrderError::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
         };
-        (status, Json(Refused { error })).into_response()
+        Self::of(status, &error)
+    }
+}
+
+impl From<OrderError> for Denied {
+    fn from(error: OrderError) -> Self {
+        SteerError::from(error).into()
+    }
+}
+
+impl From<StoreError> for Denied {
+    fn from(error: StoreError) -> Self {
+        Self::of(StatusCode::SERVICE_UNAVAILABLE, &error)
+    }
+}
+
+impl From<Refusals> for Denied {
+    fn from(refusals: Refusals) -> Self {
+        Self(StatusCode::UNPROCESSABLE_ENTITY, refusals)
     }
 }
 
 impl Steered {
-    fn module(&self, name: &str) -> Result<&(Arc<ModuleMeta>, Arc<ModuleStatus>), Refusal> {
-        let mut modules = self.modules.iter();
-        let module = modules.find(|(meta, _)| meta.name.as_str() == name);
-        module.ok_or_else(|| Refusal::NoModule(name.to_owned()))
+    fn module(&self, name: &str) -> Result<Arc<ModuleStatus>, Denied> {
+        let name = name_of(name)?;
+        Ok(self.steering.module(&name)?)
     }
+
+    /// Goes on with what the module's files are now.
+    pub(crate) async fn reload(&self, status: &ModuleStatus) -> Result<(), Refusals> {
+        let origin = status.module().origin.clone();
+        let path = origin.path.display().to_string();
+        let module = self.workshop.build(origin).await?;
+        if module.meta.name != *status.name() {
+            let error = format!("{path}: the module is called {} now", module.meta.name);
+            let hint = "remove the old one and load the new one: each has a state of its own";
+            return Err(Refusal::new(error).with_hint(hint).into());
+        }
+        let reloaded = self.steering.reload(module).await;
+        reloaded.map_err(|error| Refusal::of(&error).into())
+    }
+
+    /// A dead letter of this name.
+    async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, Denied> {
+        let letters = self.letters(name, usize::MAX).await?;
+        let found = letters.into_iter().find(|letter| letter.id.to_string() == event);
+        found.ok_or_else(|| {
+            let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
+            let hint = format!("`nexum dead-letter list {name}` shows those that it has");
+            Denied(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
+        })
+    }
+
+    /// The oldest dead letters of a module.
+    async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let (store, name) = (self.store.clone(), name.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut letters = Vec::new();
+            admin::dead_letters(&*store.view()?, &name, &mut |letter| {
+                letters.push(letter);
+                match letters.len() < count_max {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            })?;
+            Ok(letters)
+        });
+        read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+    }
+}
+
+fn name_of(name: &str) -> Result<ModuleName, Denied> {
+    name.parse()
+        .map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))
 }
 
 async fn list(State(steered): State<Steered>) -> Json<Vec<view::Module>> {
-    let modules = steered.modules.iter();
-    Json(modules.map(|(meta, status)| view::Module::of(meta, status)).collect())
+    let modules = steered.steering.modules();
+    Json(modules.iter().map(|status| view::Module::of(status)).collect())
 }
 
-async fn limits(
-    State(steered): State<Steered>,
-    PathOf(name): PathOf<String>,
-) -> Result<Json<Vec<view::Usage>>, Refusal> {
-    let (meta, status) = steered.module(&name)?;
-    Ok(Json(view::usages(meta, status)))
+async fn show(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    Ok(Json(view::Module::of(&*steered.module(&name)?)))
 }
 
-async fn restart(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Result<Json<view::Module>, Refusal> {
-    let (meta, status) = steered.module(&name)?;
-    if status.stage() != Stage::Dead {
-        return Err(Refusal::NotDead(name));
-    }
+async fn load(State(steered): State<Steered>, wanted: Result<Json<view::Load>, JsonRejection>) -> Answer<view::Module> {
+    let Json(wanted) = wanted.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let config = wanted.config();
+    let config = config.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let module = steered.workshop.build(config).await?;
+    let name = module.meta.name.clone();
+    steered.steering.load(module).await?;
+    Ok(Json(view::Module::of(&*steered.steering.module(&name)?)))
+}
+
+async fn remove(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<()> {
+    let name = name_of(&name)?;
+    tracing::info!(module = name.as_str(), "the operator removes the module");
+    Ok(Json(steered.steering.remove(&name).await?))
+}
+
+async fn limits(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
+    Ok(Json(view::usages(&*steered.module(&name)?)))
+}
+
+async fn reload(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = steered.module(&name)?;
+    tracing::info!(module = name, "the operator reloads the module");
+    steered.reload(&status).await?;
+    Ok(Json(view::Module::of(&status)))
+}
+
+async fn restart(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = steered.module(&name)?;
     tracing::info!(module = name, "the operator restarts the module");
-    status.revive();
-    Ok(Json(view::Module::of(meta, status)))
+    status.restart().await?;
+    Ok(Json(view::Module::of(&status)))
 }
 
-async fn dead_letters(
-    State(steered): State<Steered>,
-    PathOf(name): PathOf<String>,
-) -> Result<Json<Vec<Letter>>, Refusal> {
-    let name: ModuleName = steered.module(&name)?.0.name.clone();
-    let store = steered.store;
-    let read = tokio::task::spawn_blocking(move || letters(&*store, &name)).await;
-    let letters = read.unwrap_or_else(|panic| Err(StoreError::backend(panic)));
-    letters.map(Json).map_err(Refusal::Store)
+async fn stop(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = steered.module(&name)?;
+    tracing::info!(module = name, "the operator stops the module");
+    status.stop().await?;
+    Ok(Json(view::Module::of(&status)))
 }
 
-/// The oldest dead letters of a module.
-pub(crate) fn letters(store: &dyn StateStore, name: &ModuleName) -> Result<Vec<Letter>, StoreError> {
-    let mut letters = Vec::new();
-    admin::dead_letters(&*store.view()?, name, &mut |letter| {
-        letters.push(Letter::from(letter));
-        if letters.len() < DEAD_LETTERS_PER_ANSWER_MAX {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    })?;
-    Ok(letters)
+async fn start(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = steered.module(&name)?;
+    tracing::info!(module = name, "the operator starts the module");
+    status.start().await?;
+    Ok(Json(view::Module::of(&status)))
+}
+
+async fn dead_letters(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<Vec<Letter>> {
+    let status = steered.module(&name)?;
+    let letters = steered.letters(status.name(), DEAD_LETTERS_PER_ANSWER_MAX).await?;
+    Ok(Json(letters.into_iter().map(Letter::from).collect()))
+}
+
+async fn retry(State(steered): State<Steered>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
+    let status = steered.module(&name)?;
+    let letter = steered.letter(status.name(), &event).await?;
+    tracing::info!(module = name, event, "the operator has a dead letter tried again");
+    Ok(Json(status.retry(letter.id).await?))
+}
+
+async fn skip(State(steered): State<Steered>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
+    let status = steered.module(&name)?;
+    let letter = steered.letter(status.name(), &event).await?;
+    tracing::info!(module = name, event, "the operator skips a dead letter");
+    Ok(Json(status.skip(letter.id).await?))
 }

@@ -1,8 +1,10 @@
 //! What goes over the socket.
 
+use std::path::PathBuf;
+
 use nexum_core::event::Event;
 use nexum_core::limits::Limit;
-use nexum_core::loader::ModuleMeta;
+use nexum_core::names::ModuleName;
 use nexum_core::runner::{ModuleStatus, Replaying};
 use nexum_core::state::{Attempt, DeadLetter};
 use serde::{Deserialize, Serialize};
@@ -12,14 +14,17 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
+    /// The component's file.
+    pub(crate) path: PathBuf,
     pub(crate) digest: String,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) subscriptions: Vec<String>,
     /// Where it is in its life, in one word.
     pub(crate) stage: String,
     /// Why it is dead, if it is.
     pub(crate) reason: Option<String>,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
-    /// Events that became dead letters since the process began.
     pub(crate) dead_letters: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
@@ -33,6 +38,20 @@ pub(crate) struct CatchingUp {
     pub(crate) from: u64,
     pub(crate) at: u64,
     pub(crate) to: u64,
+}
+
+/// A module to be loaded.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Load {
+    /// The component's file, absolute.
+    pub(crate) path: PathBuf,
+    /// Its manifest, absolute, if that is not beside it.
+    #[serde(default)]
+    pub(crate) manifest: Option<PathBuf>,
+    /// A name in place of the manifest's.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
 }
 
 /// A limit of a module, and what its handlers used of it.
@@ -49,7 +68,7 @@ pub(crate) struct Usage {
 /// An event that a module could not handle.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Letter {
-    /// `chain:block:kind`.
+    /// Its name.
     pub(crate) event: String,
     /// The block's hash, in hexadecimal digits.
     pub(crate) block_hash: String,
@@ -58,25 +77,19 @@ pub(crate) struct Letter {
     pub(crate) content: Event,
 }
 
-/// Why something was not done.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Refused {
-    pub(crate) error: String,
-}
-
 impl Module {
-    pub(crate) fn of(meta: &ModuleMeta, status: &ModuleStatus) -> Self {
+    pub(crate) fn of(status: &ModuleStatus) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
+        let module = status.module();
+        let meta = &module.meta;
         Self {
-            name: meta.name.to_string(),
+            name: status.name().to_string(),
             version: meta.version.clone(),
+            path: module.origin.path.clone(),
             digest: meta.digest.to_string(),
-            stage: if catching_up.is_empty() {
-                status.stage().name()
-            } else {
-                "replaying"
-            }
-            .to_owned(),
+            capabilities: module.grant().names().map(str::to_owned).collect(),
+            subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
+            stage: status.stage().to_string(),
             reason: status.reason().map(|reason| reason.to_string()),
             handled: status.handled(),
             failed: status.failed(),
@@ -98,12 +111,27 @@ impl From<Replaying> for CatchingUp {
     }
 }
 
+impl Load {
+    /// # Errors
+    ///
+    /// When the name is none.
+    pub(crate) fn config(self) -> Result<nexum_core::config::ModuleConfig, nexum_core::names::ModuleNameError> {
+        let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
+        Ok(nexum_core::config::ModuleConfig {
+            manifest: self.manifest,
+            name,
+            ..nexum_core::config::ModuleConfig::new(self.path)
+        })
+    }
+}
+
 /// Every limit of a module.
-pub(crate) fn usages(meta: &ModuleMeta, status: &ModuleStatus) -> Vec<Usage> {
+pub(crate) fn usages(status: &ModuleStatus) -> Vec<Usage> {
     let consumption = status.consumption();
+    let module = status.module();
     let usage = |limit: Limit| Usage {
         limit: limit.name().to_owned(),
-        bound: meta.limits[limit],
+        bound: module.meta.limits[limit],
         last: consumption.last[limit],
         most: consumption.most[limit],
     };

@@ -127,8 +127,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     )
     .await;
     for (args, expected) in [
-        (&["module", "restart", "noop"][..], "the module noop is not dead"),
-        (&["limits", "nobody"], "there is no module \"nobody\""),
+        (&["limits", "nobody"][..], "there is no module nobody"),
         (
             &["dead-letter", "show", "noop", "1:2:block"],
             "noop has no dead letter 1:2:block",
@@ -141,4 +140,132 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
     assert!(!dir.path().join("data/nexum.sock").exists());
+}
+
+/// Starts nexum with this configuration of its modules on a chain, and waits until it runs.
+fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
+    let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
+    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
+    dir.write("engine.toml", format!("{restart}{chain}{modules}"));
+    let mut command = dir.command(args);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    read_until(&mut child, |line| line.contains("following the chain"));
+    child
+}
+
+fn done(dir: &Dir, args: &[&str], expected: &str) {
+    let ran = dir.nexum(args);
+    assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.stderr);
+    assert!(ran.stdout.contains(expected), "{args:?}: {}", ran.stdout);
+}
+
+const BLOCKS: &str = "[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
+const LIST: [&str; 4] = ["module", "list", "--format", "json"];
+
+#[tokio::test]
+async fn modules_are_changed_while_nexum_runs() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let noop = format!(
+        "[[modules]]\npath = {:?}\n",
+        guests::component("noop").display().to_string()
+    );
+    let child = start(&dir, &anvil, &noop, &["run"]);
+    dir.guest("keeper");
+    let manifest =
+        |script: &str| format!("[capabilities]\nrequired = [\"store\"]\n{BLOCKS}[config]\nevery = {script:?}\n");
+    dir.write("nexum.toml", manifest("fail"));
+    done(&dir, &["module", "load", "keeper.wasm"], "keeper is loaded");
+    let refused = dir.nexum(&["module", "load", "keeper.wasm"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("there is a module keeper already"),
+        "{}",
+        refused.stderr
+    );
+    let modules = json(&dir, &LIST);
+    assert_eq!(
+        (&modules[0]["name"], &modules[0]["capabilities"]),
+        (&"keeper".into(), &serde_json::json!(["logging", "store"]))
+    );
+    anvil.mine(2).await;
+    let letters = ["dead-letter", "list", "keeper", "--format", "json"];
+    let two = until(&dir, &letters, |letters| letters[1].is_object()).await;
+    let event = two[0]["event"].as_str().expect("an event");
+    let again = dir.nexum(&["dead-letter", "retry", "keeper", event]);
+    assert_eq!(again.code, Some(2));
+    assert!(
+        again.stderr.contains("the event failed again: the handler returned"),
+        "{}",
+        again.stderr
+    );
+    done(&dir, &["dead-letter", "skip", "keeper", event], "is skipped");
+    // What is refused changes nothing.
+    dir.write("nexum.toml", "[capabilities]\nrequired = [\"nothing\"]\n");
+    let refused = dir.nexum(&["module", "reload", "keeper"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("nothing"), "{}", refused.stderr);
+    dir.write("nexum.toml", manifest("set a 1"));
+    done(&dir, &["module", "reload", "keeper"], "keeper goes on with sha256:");
+    done(&dir, &["dead-letter", "retry", "keeper", "--all"], "is handled");
+    assert_eq!(json(&dir, &letters), serde_json::json!([]));
+
+    done(&dir, &["module", "stop", "keeper"], "keeper is stopped");
+    assert_eq!(json(&dir, &LIST)[0]["stage"], "stopped");
+    anvil.mine(2).await;
+    done(&dir, &["module", "start", "keeper"], "keeper goes on");
+    until(&dir, &LIST, |modules| modules[0]["handled"] == 3).await;
+    done(&dir, &["module", "list"], "blocks of 11155111");
+    done(&dir, &["module", "remove", "keeper"], "what it keeps is still there");
+    assert_eq!(json(&dir, &LIST).as_array().map(Vec::len), Some(1));
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+    #[cfg(feature = "store")]
+    done(&dir, &["state", "get", "keeper", "a", "--utf8"], "v");
+}
+
+#[tokio::test]
+async fn a_watched_module_is_reloaded_when_its_files_change() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.write("nexum.toml", format!("[module]\nname = \"module\"\n{BLOCKS}"));
+    let path = dir.guest("noop");
+    let modules = format!("[[modules]]\npath = {:?}\n", path.display().to_string());
+    let child = start(&dir, &anvil, &modules, &["run", "--watch"]);
+    let before = json(&dir, &LIST)[0]["digest"].clone();
+    // As a linker does it, and then as an editor does.
+    std::fs::copy(guests::component("spin"), dir.path().join("new.wasm")).expect("a copy");
+    std::fs::rename(dir.path().join("new.wasm"), &path).expect("a rename");
+    until(&dir, &LIST, |modules| modules[0]["digest"] != before).await;
+    dir.write("module.wasm", "this is no module");
+    dir.write(
+        "nexum.toml",
+        format!("[module]\nname = \"module\"\nversion = \"2\"\n{BLOCKS}"),
+    );
+    until(&dir, &LIST, |modules| modules[0]["version"] == "2").await;
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_refused_module_keeps_the_others_from_running_only_if_that_is_wanted() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.write("broken.wasm", "this is no module");
+    let modules = format!(
+        "[[modules]]\npath = \"broken.wasm\"\n[[modules]]\npath = {:?}\n",
+        guests::component("noop").display().to_string()
+    );
+    let child = start(&dir, &anvil, &modules, &["run"]);
+    anvil.mine(1).await;
+    until(&dir, &LIST, |modules| modules[0]["handled"].as_u64() >= Some(1)).await;
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+    let strict = dir.nexum(&["run", "--strict"]);
+    assert_eq!(strict.code, Some(2));
+    assert!(strict.stderr.contains("broken.wasm"), "{}", strict.stderr);
 }

@@ -46,7 +46,8 @@ impl Default for Demand {
     }
 }
 
-/// Room in the pool beyond the modules that are known: for those that are added while the process runs.
+/// Room in the pool beyond the modules that are known: for those that are added while the process runs, and for the new one of a
+/// module that is reloaded while the old one is still there.
 pub(super) const SPARE_MODULES: u32 = 16;
 
 /// The largest component's own bookkeeping that fits a slot: ten times that of a component with an interpreter inside.
@@ -65,6 +66,11 @@ impl Demand {
         self.tables_max = self.tables_max.max(summary.tables);
         self.memory_bytes_max = self.memory_bytes_max.max(limits[Limit::Memory]);
         self.table_elements_max = self.table_elements_max.max(limits[Limit::TableElements]);
+    }
+
+    /// How many modules there is room for.
+    pub(super) fn places(&self) -> usize {
+        usize::try_from(self.modules.saturating_add(SPARE_MODULES)).unwrap_or(usize::MAX)
     }
 
     pub(super) fn pool(&self) -> PoolingAllocationConfig {

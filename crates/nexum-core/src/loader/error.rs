@@ -69,6 +69,9 @@ pub enum LoadError {
     /// The component's imports do not fit what serves them.
     #[error("the component's imports do not fit the host's")]
     Link(#[source] wasmtime::Error),
+    /// The pool of instances was made for fewer modules.
+    #[error("there is no room for another module until nexum is started anew")]
+    Full,
     /// An export has another type than the contract says.
     #[error("the export `{name}` is {actual}, not {expected}")]
     Export {

@@ -1,20 +1,23 @@
 //! A runner's place in one topic.
 
+mod ahead;
+mod back;
+
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use metrics::Gauge;
-use tokio::task::JoinSet;
 
+use self::ahead::Ahead;
 use super::catch_up::CatchingUp;
 use super::interest::Interest;
 use super::status::ModuleStatus;
-use crate::event::{Advance, EventKind, Finality, Log, Position, Topic};
-use crate::filter::{LogFilter, SubscriberId};
-use crate::log::{Entry, EventLog, Read, Resume, Routed};
-use crate::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use crate::state::{self, Cursor, ModuleId, Progress};
+use crate::event::{Advance, EventKind, Log, Position, Topic};
+use crate::filter::LogFilter;
+use crate::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
+use crate::source::{EventSource, Replay, Replayed, SourceError};
+use crate::state::{Cursor, ModuleId, Progress};
 use crate::store::{StateStore, StoreError};
 
 /// Blocks that a module has still to handle, by module and chain.
@@ -24,14 +27,20 @@ const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
 /// many as any chain takes back that its source still believes by default.
 const TRAIL_MAX: usize = 128;
 
+/// A topic that is followed: its log, and where that comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) log: Arc<EventLog>,
+    /// The log of the chain's finalized blocks, if somebody follows them.
+    pub(crate) finalized: Option<Arc<EventLog>>,
+    pub(crate) source: Arc<dyn EventSource>,
+}
+
 /// Reads one topic, from the log while it is there and from the source where it no longer is.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    log: Arc<EventLog>,
-    /// The log of the chain's finalized blocks, if somebody follows them.
-    finalized: Option<Arc<EventLog>>,
-    source: Arc<dyn EventSource>,
-    subscriber: SubscriberId,
+    followed: Followed,
+    subscriber: Subscriber,
     interest: Interest,
     filters: Arc<[LogFilter]>,
     /// Where subscriptions begin that name no block, once that is known.
@@ -91,16 +100,15 @@ pub(super) struct Delivery {
 impl Feed {
     /// A feed that begins after the cursor, or with what comes next where there is none. `store` knows blocks from before the
     /// process. The module that `status` is of is woken when there is more to read.
-    pub(crate) fn new(
-        logs: &ChainLogs,
-        source: Arc<dyn EventSource>,
+    pub(super) fn new(
+        followed: Followed,
         interest: Interest,
         cursor: Option<Cursor>,
         module: ModuleId,
         store: Arc<dyn StateStore>,
         status: &ModuleStatus,
-    ) -> Option<Self> {
-        let log = logs.get(interest.topic().finality)?.clone();
+    ) -> Self {
+        let log = &followed.log;
         let filters: Arc<[_]> = interest.filters().cloned().collect();
         let subscriber = log.subscribe(status.wake.clone(), filters.iter().cloned());
         let behind = metrics::gauge!(
@@ -112,10 +120,8 @@ impl Feed {
             Some(cursor) => Some(cursor.live_from),
             None => log.head().map(|head| head.number.saturating_add(1)),
         };
-        Some(Self {
-            log,
-            finalized: logs.get(Finality::Finalized).cloned(),
-            source,
+        Self {
+            followed,
             subscriber,
             interest,
             filters,
@@ -128,16 +134,25 @@ impl Feed {
             store,
             catching_up: None,
             behind,
-        })
+        }
+    }
+
+    fn log(&self) -> &EventLog {
+        &self.followed.log
+    }
+
+    /// Whether it reads just what a module wants of its topic.
+    pub(super) fn serves(&self, interest: &Interest) -> bool {
+        self.interest == *interest
     }
 
     pub(super) fn topic(&self) -> Topic {
-        self.log.topic()
+        self.log().topic()
     }
 
     /// Where subscriptions begin that name no block; none while the chain has not been seen.
     pub(super) fn live_from(&mut self) -> Option<u64> {
-        self.live_from = self.live_from.or_else(|| self.log.origin());
+        self.live_from = self.live_from.or_else(|| self.log().origin());
         self.live_from
     }
 
@@ -155,11 +170,15 @@ impl Feed {
                 return next;
             }
             if let Place::At(sequence) = self.place {
-                match self.log.read(sequence) {
+                match self.log().read(sequence) {
                     Read::Entry(Entry::Advance(routed)) => {
+                        let delivery = match self.delivery(&routed).await {
+                            Ok(delivery) => delivery,
+                            Err(error) => return Next::Failed(error),
+                        };
                         self.place = Place::At(sequence + 1);
                         self.live();
-                        return Next::Block(self.delivery(&routed));
+                        return Next::Block(delivery);
                     }
                     Read::Entry(Entry::Revert(to)) => {
                         self.place = Place::At(sequence + 1);
@@ -176,7 +195,7 @@ impl Feed {
             }
             let Some(live_from) = self.live_from() else {
                 // A log without a block has nothing to resume with, unless it never will.
-                return match self.log.begin(0) {
+                return match self.log().begin(0) {
                     Resume::Closed(reason) => Next::Closed(reason),
                     _ => Next::Pending,
                 };
@@ -198,14 +217,14 @@ impl Feed {
 
     fn find_place(&self, last: Option<Progress>, live_from: u64) -> Resume {
         match last {
-            None => self.log.begin(self.interest.first(live_from)),
+            None => self.log().begin(self.interest.first(live_from)),
             Some(Progress {
                 position,
                 done: EventKind::Block,
-            }) => self.log.resume(position),
+            }) => self.log().resume(position),
             // The block's other event is still to come.
-            Some(Progress { position, .. }) => match self.log.resume(position) {
-                Resume::At(_) | Resume::Pending | Resume::Replay(_) => self.log.begin(position.number),
+            Some(Progress { position, .. }) => match self.log().resume(position) {
+                Resume::At(_) | Resume::Pending | Resume::Replay(_) => self.log().begin(position.number),
                 other => other,
             },
         }
@@ -214,26 +233,48 @@ impl Feed {
     /// There is nothing more to catch up with.
     fn live(&mut self) {
         self.trail.clear();
-        self.ahead.first = None;
+        self.ahead.forget();
         if let Some(catching_up) = self.catching_up.take() {
             catching_up.done();
         }
     }
 
-    fn delivery(&self, routed: &Routed) -> Delivery {
+    async fn delivery(&self, routed: &Routed) -> Result<Delivery, SourceError> {
         let number = routed.block.position.number;
         let live_from = self.live_from.unwrap_or_default();
-        let places = routed.logs_of(self.subscriber);
-        let logs = match places {
-            [] => Vec::new(),
-            places => self.interest.pick(&routed.block, places, live_from),
+        let logs = match routed.logs_of(self.subscriber) {
+            Some([]) => Vec::new(),
+            Some(places) => self.interest.pick(&routed.block, places, live_from),
+            None if self.interest.wants_logs() => self.logs_of(&routed.block, live_from).await?,
+            None => Vec::new(),
         };
-        let head = || self.log.head().map(|head| head.number);
-        Delivery {
+        let head = || self.log().head().map(|head| head.number);
+        Ok(Delivery {
             block_event: self.interest.wants_block(number, live_from, head),
             logs,
             block: routed.block.clone(),
+        })
+    }
+
+    /// The module's logs of a block that was read before the module's filters were known.
+    async fn logs_of(&self, block: &Advance, live_from: u64) -> Result<Vec<Log>, SourceError> {
+        let position = block.position;
+        let wanted = Replay {
+            numbers: position.number..=position.number,
+            blocks: false,
+            filters: self.filters.clone(),
+        };
+        let replayed = self.followed.source.replay(&wanted).await?;
+        if replayed.through != position {
+            // The log will say so, too.
+            let chain_id = self.topic().chain_id;
+            return Err(SourceError::new(
+                chain_id,
+                format!("block {position} has been reorganised away"),
+            ));
         }
+        let logs = replayed.blocks.first();
+        Ok(logs.map_or_else(Vec::new, |block| self.interest.pick_unrouted(block, live_from)))
     }
 
     /// Reads a part of what was missed. Returns what stands in the way, if something does.
@@ -241,7 +282,7 @@ impl Feed {
         let every_block = self.interest.wants_every_block();
         if !every_block && !self.interest.wants_logs() {
             // Blocks that were missed do not matter.
-            if let Resume::At(sequence) = self.log.begin(numbers.end().saturating_add(1)) {
+            if let Resume::At(sequence) = self.log().begin(numbers.end().saturating_add(1)) {
                 self.place = Place::At(sequence);
                 return None;
             }
@@ -251,7 +292,7 @@ impl Feed {
             blocks: every_block,
             filters: self.filters.clone(),
         };
-        let replayed = match self.ahead.take(&self.source, wanted(numbers.clone())).await {
+        let replayed = match self.ahead.take(&self.followed.source, wanted(numbers.clone())).await {
             Ok(replayed) => replayed,
             Err(error) => return Some(Next::Failed(error)),
         };
@@ -264,14 +305,15 @@ impl Feed {
         }
         let after = replayed.through.number.saturating_add(1);
         if after <= *numbers.end() {
-            self.ahead.begin(&self.source, wanted(after..=*numbers.end()));
+            self.ahead.begin(&self.followed.source, wanted(after..=*numbers.end()));
         }
         self.take(replayed, live_from, numbers);
         None
     }
 
     fn take(&mut self, replayed: Replayed, live_from: u64, numbers: RangeInclusive<u64>) {
-        let head = || self.log.head().map(|head| head.number);
+        let log = self.followed.log.clone();
+        let head = || log.head().map(|head| head.number);
         for block in replayed.blocks {
             self.trail.push_back(block.position);
             let number = block.position.number;
@@ -287,7 +329,7 @@ impl Feed {
         }
         let surplus = self.trail.len().saturating_sub(TRAIL_MAX);
         self.trail.drain(..surplus);
-        let topic = self.log.topic();
+        let topic = self.log().topic();
         let catching_up = self
             .catching_up
             .get_or_insert_with(|| CatchingUp::new(topic, *numbers.start()));
@@ -297,7 +339,7 @@ impl Feed {
     /// Shows how many blocks the module has still to handle.
     pub(super) fn show_behind(&self, last: Option<Progress>) {
         let next = last.map_or(self.live_from, |last| Some(last.position.number.saturating_add(1)));
-        if let (Some(head), Some(next)) = (self.log.head(), next) {
+        if let (Some(head), Some(next)) = (self.log().head(), next) {
             self.behind
                 .set(head.number.saturating_add(1).saturating_sub(next) as f64);
         }
@@ -311,80 +353,12 @@ impl Feed {
     /// The number of the newest block that cannot be taken back.
     pub(super) fn settled(&self) -> u64 {
         let head = |log: &EventLog| log.head().map_or(0, |head| head.number);
-        let deep = head(&self.log).saturating_sub(self.source.reorg_depth_max());
-        deep.max(self.finalized.as_deref().map_or(0, head))
+        let deep = head(self.log()).saturating_sub(self.followed.source.reorg_depth_max());
+        deep.max(self.followed.finalized.as_deref().map_or(0, head))
     }
 
     pub(super) fn catching_up(&self) -> Option<&CatchingUp> {
         self.catching_up.as_ref()
-    }
-
-    /// The chain was reorganised where the log has not seen it: looks for the newest block that the module knows and that
-    /// still is on the chain.
-    async fn find_back(&mut self, last: Option<Progress>, canonical: Position) -> Next {
-        let Some(last) = last else {
-            // Nothing was handled, so nothing can be wrong.
-            return Next::Pending;
-        };
-        while let Some(known) = self.trail.pop_back() {
-            if known.number >= last.position.number {
-                continue;
-            }
-            match self.is_canonical(known).await {
-                Ok(true) => return Next::Revert(known),
-                Ok(false) => {}
-                Err(error) => {
-                    self.trail.push_back(known);
-                    return Next::Failed(error);
-                }
-            }
-        }
-        match self.find_back_in_store(last.position).await {
-            Ok(Some(known)) => Next::Revert(known),
-            Ok(None) => Next::Diverged {
-                known: last.position,
-                canonical,
-            },
-            Err(failed) => failed,
-        }
-    }
-
-    /// The newest block before this one, on its own chain, that is still on the chain: as far as the store knows.
-    async fn find_back_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
-        let (store, module, topic) = (self.store.clone(), self.module, self.topic());
-        let read = tokio::task::spawn_blocking(move || {
-            let view = &*store.view()?;
-            // What was replayed may have been on a fork that the log never saw: then the module's own way leads back.
-            let ancestors = state::ancestors(view, topic.chain_id, last)?;
-            let passed = state::passed(view, module, topic)?;
-            Ok(passed
-                .into_iter()
-                .filter(|passed| passed.number < last.number)
-                .chain(ancestors)
-                .collect())
-        });
-        let known: Result<Vec<_>, _> = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)));
-        for known in known.map_err(Next::Unknown)?.into_iter().rev() {
-            if self.is_canonical(known).await.map_err(Next::Failed)? {
-                return Ok(Some(known));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Feed {
-    /// Whether a block is on the chain now.
-    async fn is_canonical(&self, block: Position) -> Result<bool, SourceError> {
-        if let Some(hash) = self.log.hash_at(block.number) {
-            return Ok(hash == block.hash);
-        }
-        let wanted = Replay {
-            numbers: block.number..=block.number,
-            blocks: true,
-            filters: Arc::default(),
-        };
-        Ok(self.source.replay(&wanted).await?.through == block)
     }
 }
 
@@ -399,30 +373,8 @@ fn follows(replayed: &Replayed, last: &Progress) -> bool {
     }
 }
 
-/// The part of a replay that is read ahead, while the module works on the one before: one at most, so that a module that is far
-/// behind holds no more than two in memory.
-#[derive(Debug, Default)]
-struct Ahead {
-    first: Option<u64>,
-    reading: JoinSet<Result<Replayed, SourceError>>,
-}
-
-impl Ahead {
-    fn begin(&mut self, source: &Arc<dyn EventSource>, wanted: Replay) {
-        let source = source.clone();
-        self.first = Some(*wanted.numbers.start());
-        self.reading.abort_all();
-        self.reading = JoinSet::new();
-        self.reading.spawn(async move { source.replay(&wanted).await });
-    }
-
-    /// What was read ahead, if it is what is wanted now, or else what the source says.
-    async fn take(&mut self, source: &Arc<dyn EventSource>, wanted: Replay) -> Result<Replayed, SourceError> {
-        if self.first.take() == Some(*wanted.numbers.start())
-            && let Some(Ok(replayed)) = self.reading.join_next().await
-        {
-            return replayed;
-        }
-        source.replay(&wanted).await
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.log().unsubscribe(self.subscriber);
     }
 }

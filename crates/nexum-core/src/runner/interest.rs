@@ -10,20 +10,20 @@ use crate::manifest::{CatchUp, Subscription};
 ///
 /// Each begins with the block that it names, or else with the first that the chain grew by when the module was first started:
 /// `live_from`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Interest {
     topic: Topic,
     blocks: Option<Blocks>,
     logs: Vec<Logs>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Blocks {
     from: Option<u64>,
     catch_up: CatchUp,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Logs {
     from: Option<u64>,
     filter: LogFilter,
@@ -54,10 +54,6 @@ impl Interest {
             }
         }
         interest
-    }
-
-    pub(super) fn topic(&self) -> Topic {
-        self.topic
     }
 
     pub(crate) fn filters(&self) -> impl Iterator<Item = &LogFilter> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::BoxError;
 use crate::committer::{CommitError, CommitPolicy, Committer};
-use crate::event::{Position, Topic};
+use crate::event::{EventId, Position, Topic};
 use crate::instance::Before;
 use crate::scope::Pending;
-use crate::state::{self, Changes, Cursor, Cursors, ModuleId, ModuleState, RevertError, Settled};
+use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::{Batch, StateStore, StoreError};
 
 /// After how many bytes the events of a replay are committed, however few they are: twice that is in memory meanwhile.
@@ -160,6 +160,13 @@ impl Ledger {
         let (store, id) = (self.store.clone(), self.id());
         let count = tokio::task::spawn_blocking(move || state::count_dead_letters(&*store.view()?, id));
         count.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+    }
+
+    /// A dead letter of the module, if it has it.
+    pub(super) async fn dead_letter(&self, event: EventId) -> Result<Option<DeadLetter>, StoreError> {
+        let (store, id) = (self.store.clone(), self.id());
+        let read = tokio::task::spawn_blocking(move || state::dead_letter(&*store.view()?, id, &event));
+        read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
     }
 
     /// Begins again with what the store has.

@@ -1,14 +1,18 @@
 //! What can be seen of a module while it runs.
 
+use std::collections::VecDeque;
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::orders::Order;
 use crate::event::Topic;
 use crate::limits::Used;
+use crate::loader::Module;
 use crate::names::ModuleName;
 
 /// Where a module is in its life.
@@ -17,8 +21,10 @@ use crate::names::ModuleName;
 pub enum Stage {
     /// Its first `init` has not returned yet.
     Starting,
-    /// It handles events.
+    /// It handles events as they come.
     Running,
+    /// It handles events that it missed.
+    Replaying,
     /// It has failed, and waits before it is tried again.
     Backoff,
     /// The state store has failed: it waits for that, and then goes on.
@@ -29,17 +35,17 @@ pub enum Stage {
     Stopped,
 }
 
-impl Stage {
-    /// A word for it.
-    pub fn name(self) -> &'static str {
-        match self {
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Replaying => "replaying",
             Self::Backoff => "backoff",
             Self::Stalled => "stalled",
             Self::Dead => "dead",
             Self::Stopped => "stopped",
-        }
+        })
     }
 }
 
@@ -65,10 +71,22 @@ pub struct Consumption {
     pub most: Used,
 }
 
-/// A module's state and counts, kept by its runner and readable from anywhere.
+/// What a module is meant to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Wanted {
+    Running,
+    /// The operator stopped it, and may start it again.
+    Stopped,
+    /// Its runner ends, for good.
+    Ended,
+}
+
+/// A module's state and counts, kept by its runner and readable from anywhere; and what its runner is told to do.
 #[derive(Debug)]
 pub struct ModuleStatus {
     name: ModuleName,
+    module: Mutex<Arc<Module>>,
     stage: AtomicU8,
     handled: AtomicU64,
     failed: AtomicU64,
@@ -77,20 +95,25 @@ pub struct ModuleStatus {
     /// Whether there is something in `replaying`: most events need no look at that.
     is_replaying: AtomicBool,
     replaying: Mutex<Vec<Replaying>>,
-    stopping: AtomicBool,
     /// Why it is dead, if it is.
     reason: Mutex<Option<Arc<str>>>,
     used: Mutex<Consumption>,
-    revived: AtomicBool,
+    wanted: AtomicU8,
+    orders: Mutex<VecDeque<Order>>,
+    /// Whether there are orders, or something else is wanted, that the runner has not seen.
+    interrupted: AtomicBool,
+    /// Whether its first `init` had to go well, and did not.
+    refused: AtomicBool,
     /// Told when it is dead: there may be no module left.
     left: Arc<Notify>,
     pub(crate) wake: Arc<Notify>,
 }
 
 impl ModuleStatus {
-    pub(crate) fn new(name: ModuleName, left: Arc<Notify>) -> Self {
+    pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> Self {
         Self {
-            name,
+            name: module.meta.name.clone(),
+            module: Mutex::new(module),
             stage: AtomicU8::new(Stage::Starting as u8),
             handled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -98,16 +121,23 @@ impl ModuleStatus {
             memory_bytes: AtomicU64::new(0),
             is_replaying: AtomicBool::new(false),
             replaying: Mutex::default(),
-            stopping: AtomicBool::new(false),
             reason: Mutex::default(),
             used: Mutex::default(),
-            revived: AtomicBool::new(false),
+            wanted: AtomicU8::new(Wanted::Running as u8),
+            orders: Mutex::default(),
+            interrupted: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             left,
             wake: Arc::new(Notify::new()),
         }
     }
 
-    /// The module.
+    /// The module as it runs now.
+    pub fn module(&self) -> Arc<Module> {
+        lock(&self.module).clone()
+    }
+
+    /// The module's name.
     pub fn name(&self) -> &ModuleName {
         &self.name
     }
@@ -123,10 +153,11 @@ impl ModuleStatus {
             Stage::Stopped,
         ];
         let stage = self.stage.load(Ordering::Acquire);
-        stages
-            .into_iter()
-            .find(|known| *known as u8 == stage)
-            .unwrap_or(Stage::Starting)
+        let stage = stages.into_iter().find(|known| *known as u8 == stage);
+        match stage.unwrap_or(Stage::Starting) {
+            Stage::Running if self.is_replaying.load(Ordering::Relaxed) => Stage::Replaying,
+            stage => stage,
+        }
     }
 
     /// Events whose handler returned ok.
@@ -139,27 +170,19 @@ impl ModuleStatus {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Events that became dead letters.
+    /// Events that it could not handle, and that the operator has not decided about.
     pub fn dead_letters(&self) -> u64 {
         self.dead_letters.load(Ordering::Acquire)
     }
 
     /// Why it is dead; none if it is not.
     pub fn reason(&self) -> Option<Arc<str>> {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.reason).clone()
     }
 
     /// What its handlers used of its limits.
     pub fn consumption(&self) -> Consumption {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has a dead module go on at the event at which it died. Others are not concerned.
-    pub fn revive(&self) {
-        if self.stage() == Stage::Dead {
-            self.revived.store(true, Ordering::Release);
-            self.wake.notify_one();
-        }
+        *lock(&self.used)
     }
 
     /// Bytes in the linear memories of its instance after the last event.
@@ -169,14 +192,14 @@ impl ModuleStatus {
 
     /// What it catches up with, by topic; empty while it keeps up.
     pub fn replaying(&self) -> Vec<Replaying> {
-        self.replaying.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.replaying).clone()
     }
 
     pub(crate) fn set_replaying(&self, topic: Topic, range: Option<(u64, u64, u64)>) {
         if range.is_none() && !self.is_replaying.load(Ordering::Relaxed) {
             return;
         }
-        let mut replaying = self.replaying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut replaying = lock(&self.replaying);
         replaying.retain(|one| one.topic != topic);
         replaying.extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
         self.is_replaying.store(!replaying.is_empty(), Ordering::Relaxed);
@@ -194,37 +217,32 @@ impl ModuleStatus {
         self.failed.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn count_dead_letter(&self) {
-        self.dead_letters.fetch_add(1, Ordering::Release);
+    pub(crate) fn set_dead_letters(&self, count: u64) {
+        self.dead_letters.store(count, Ordering::Release);
+    }
+
+    pub(crate) fn set_module(&self, module: Arc<Module>) {
+        *lock(&self.module) = module;
     }
 
     /// Enters [`Stage::Dead`].
     pub(crate) fn die(&self, dead: &(dyn Error + 'static)) {
         let causes = std::iter::successors(dead.source(), |error| (*error).source());
         let reason = causes.fold(dead.to_string(), |text, cause| format!("{text}: {cause}"));
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.into());
-        self.revived.store(false, Ordering::Release);
+        *lock(&self.reason) = Some(reason.into());
         self.enter(Stage::Dead);
         self.left.notify_one();
     }
 
-    /// Waits until a dead module is to go on, or to end: then returns false.
-    pub(crate) async fn revived(&self) -> bool {
-        loop {
-            if self.is_stopping() {
-                return false;
-            }
-            if self.revived.swap(false, Ordering::AcqRel) {
-                *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                return true;
-            }
-            self.wake.notified().await;
-        }
+    /// Leaves [`Stage::Dead`].
+    pub(crate) fn live(&self) {
+        *lock(&self.reason) = None;
+        self.enter(Stage::Starting);
     }
 
     /// Takes note of what a handler used.
     pub(crate) fn set_used(&self, used: Used) {
-        let mut consumption = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut consumption = lock(&self.used);
         consumption.last = used;
         consumption.most = consumption.most.max(&used);
     }
@@ -237,13 +255,71 @@ impl ModuleStatus {
         self.set_memory(0);
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Release);
     }
 
-    /// Has the runner end after the event in hand.
-    pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        let wanted = self.wanted.load(Ordering::Acquire);
+        let known = [Wanted::Running, Wanted::Stopped, Wanted::Ended];
+        known
+            .into_iter()
+            .find(|known| *known as u8 == wanted)
+            .unwrap_or(Wanted::Ended)
+    }
+
+    /// Has the runner do this after the event in hand; nothing follows [`Wanted::Ended`].
+    pub(crate) fn want(&self, wanted: Wanted) {
+        self.wanted
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+                (now != Wanted::Ended as u8).then_some(wanted as u8)
+            })
+            .ok();
+        self.interrupt();
+    }
+
+    /// Has the runner do this after the event in hand.
+    pub(super) fn order(&self, order: Order) {
+        lock(&self.orders).push_back(order);
+        if self.wanted() == Wanted::Ended {
+            self.dismiss();
+        }
+        self.interrupt();
+    }
+
+    fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
         self.wake.notify_one();
     }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+
+    /// Waits until there is something to be done that has nothing to do with events.
+    pub(super) async fn interrupted(&self) {
+        while !self.is_interrupted() {
+            self.wake.notified().await;
+        }
+    }
+
+    /// The orders that have come since. Whatever is wanted after this call interrupts again.
+    pub(super) fn take_orders(&self) -> VecDeque<Order> {
+        self.interrupted.store(false, Ordering::Release);
+        std::mem::take(&mut *lock(&self.orders))
+    }
+
+    /// Takes no order any more: those who gave one learn that nobody obeys.
+    pub(crate) fn dismiss(&self) {
+        drop(self.take_orders());
+    }
+}
+
+/// Locks without minding a panic elsewhere: nothing here is left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

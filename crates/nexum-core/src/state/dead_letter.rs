@@ -81,6 +81,12 @@ pub(crate) fn dead_letters(
     damaged.map_or(Ok(()), Err)
 }
 
+/// A dead letter of a module, if it has it.
+pub(crate) fn dead_letter(view: &dyn View, id: ModuleId, event: &EventId) -> Result<Option<DeadLetter>, StoreError> {
+    let row = view.get(&rows::dead_letter(id, event))?;
+    row.map(|row| DeadLetter::decode(&row)).transpose()
+}
+
 /// How many dead letters a module has.
 pub(crate) fn count_dead_letters(view: &dyn View, id: ModuleId) -> Result<usize, StoreError> {
     let mut count = 0;

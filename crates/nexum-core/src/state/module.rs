@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
-use super::{Cursors, ModuleId, rows};
+use super::{Cursors, DeadLetter, ModuleId, rows};
 use crate::event::{EventId, Position, Topic};
 use crate::store::{Batch, StoreError, View};
 
@@ -40,6 +40,13 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    /// These changes, and the end of a dead letter.
+    pub(crate) fn without_letter(mut self, letter: &DeadLetter) -> Self {
+        let (old, new) = (Some(letter.encode()), None);
+        self.dead_letters.push((letter.id, Change { old, new }));
+        self
+    }
+
     /// Whether there is nothing to be stored.
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.dead_letters.is_empty()

@@ -1,17 +1,15 @@
 //! What becomes of events that fail, and of the modules that fail at them.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use nexum_core::event::EventId;
 use nexum_core::runner::Stage;
-use nexum_core::state::DeadLetter;
-use nexum_core::state::admin;
+use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::LocalStore;
 use nexum_testing::FaultyStore;
 
-use crate::support::Setup;
+use crate::support::{Setup, dead_letters};
 
 /// A host with these modules in which an event is tried so often.
 fn trying(attempts_max: u32, modules: &[&str]) -> Setup {
@@ -20,17 +18,6 @@ fn trying(attempts_max: u32, modules: &[&str]) -> Setup {
         format!("[engine.restart]\nattempts_max = {attempts_max}\nbackoff_ms = 1\nmax_consecutive_failures = 3\n");
     setup.capabilities = setup.capabilities.with(LocalStore);
     modules.iter().fold(setup, |setup, module| setup.module(module))
-}
-
-fn dead_letters(store: &dyn StateStore, module: &str) -> Vec<DeadLetter> {
-    let mut letters = Vec::new();
-    let name = module.parse().expect("a name");
-    let mut take = |letter| {
-        letters.push(letter);
-        ControlFlow::Continue(())
-    };
-    admin::dead_letters(&*store.view().expect("a view"), &name, &mut take).expect("dead letters");
-    letters
 }
 
 fn ids(letters: &[DeadLetter]) -> Vec<String> {
@@ -147,7 +134,7 @@ async fn a_module_that_gives_up_too_many_events_is_dead_until_it_is_revived() {
     assert_eq!((trip.limit.as_str(), trip.bound), ("fuel_per_event", 1_000_000));
     assert!(trip.used >= trip.bound);
     let failed = status.failed();
-    status.revive();
+    status.restart().await.expect("a module to restart");
     run.failed("fuel-bomb", failed + 6).await;
     run.stage("fuel-bomb", Stage::Dead).await;
     let letters = dead_letters(&*store, "fuel-bomb");

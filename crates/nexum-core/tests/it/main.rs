@@ -20,5 +20,6 @@ mod loading;
 mod manifest;
 mod names;
 mod state;
+mod steering;
 mod subscriptions;
 mod support;

@@ -1,97 +1,12 @@
 //! What a module gets of what it subscribed to, shown by the journal that it keeps.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexum_core::event::Log;
 use nexum_core::runner::Stage;
 use nexum_core::store::MemoryStore;
-use nexum_host_store::LocalStore;
 use nexum_testing::{ScriptedSource, TEST_CHAIN_ID, journal};
-use tempfile::TempDir;
 
-use crate::support::{Run, Setup};
-
-/// A host whose modules are journals, each with a manifest of its own.
-struct Journals {
-    manifests: TempDir,
-    setup: Setup,
-    store: Arc<MemoryStore>,
-}
-
-impl Journals {
-    fn new() -> Self {
-        Self::over(Arc::default())
-    }
-
-    /// Modules that have run before.
-    fn over(store: Arc<MemoryStore>) -> Self {
-        let mut setup = Setup::new();
-        setup.capabilities = setup.capabilities.with(LocalStore);
-        setup.store = store.clone();
-        Self {
-            manifests: TempDir::new().expect("a directory"),
-            setup,
-            store,
-        }
-    }
-
-    /// A journal with these keys in each of its `[[subscription]]` tables.
-    fn module(mut self, name: &str, subscriptions: &[&str]) -> Self {
-        let table = |keys: &&str| format!("[[subscription]]\nchain_id = {TEST_CHAIN_ID}\n{keys}\n");
-        let tables: String = subscriptions.iter().map(table).collect();
-        let manifest: PathBuf = self.manifests.path().join(format!("{name}.toml"));
-        std::fs::write(&manifest, format!("[capabilities]\nrequired = [\"store\"]\n{tables}")).expect("a manifest");
-        let keys = format!("name = \"{name}\"\nmanifest = {:?}", manifest.display().to_string());
-        self.setup = self.setup.module_with("journal", &keys);
-        self
-    }
-
-    async fn start(self) -> (Run, Arc<MemoryStore>, TempDir) {
-        (self.setup.start().await, self.store, self.manifests)
-    }
-
-    async fn start_on(self, chain: ScriptedSource, missed: usize) -> (Run, Arc<MemoryStore>, TempDir) {
-        (self.setup.start_on(chain, missed).await, self.store, self.manifests)
-    }
-}
-
-const ADDRESS: [u8; 20] = [0xaa; 20];
-const OTHER: [u8; 20] = [0xbb; 20];
-const TOPIC: [u8; 32] = [0x11; 32];
-
-fn log(address: [u8; 20], block_number: u64, log_index: u32) -> Log {
-    Log {
-        chain_id: TEST_CHAIN_ID,
-        address: address.to_vec(),
-        topics: vec![TOPIC.to_vec()],
-        data: Vec::new(),
-        block_number,
-        transaction_hash: vec![u8::try_from(block_number).expect("a small number")],
-        log_index,
-    }
-}
-
-/// The kind and number of each entry, and of logs their index.
-fn brief(entries: &[String]) -> Vec<String> {
-    let word = |word: &str| {
-        word.rsplit_once('/')
-            .map_or_else(|| word.to_owned(), |(place, _)| place.to_owned())
-    };
-    let entry = |entry: &String| {
-        let mut words = entry.split(' ');
-        match words.next() {
-            Some("block") => format!("block {}", words.next().unwrap_or_default()),
-            _ => format!("logs {}", words.map(word).collect::<Vec<_>>().join(" ")),
-        }
-    };
-    entries.iter().map(entry).collect()
-}
-
-async fn entries(run: &Run, store: &Arc<MemoryStore>, module: &str, expected: &[&str]) {
-    let what = format!("the journal of {module} to be {expected:?}");
-    run.until(&what, || brief(&journal(&**store, module)) == expected).await;
-}
+use crate::support::journals::{ADDRESS, Journals, OTHER, brief, entries, log};
 
 const LOGS: &str = "kind = \"log\"\naddress = \"0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"";
 const BLOCKS: &str = "kind = \"block\"";

@@ -1,8 +1,9 @@
 //! A whole host without a network: guests, a scripted chain, a fake clock, and capabilities that tests control.
 
 mod capabilities;
+pub(crate) mod journals;
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::loader::{Candidate, LoadError, Loader, Module};
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::source::EventSource;
+use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
-use nexum_core::supervisor::{Report, Supervisor};
+use nexum_core::supervisor::{Report, Steering, Supervisor};
 use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,10 @@ pub(crate) struct Setup {
     pub(crate) config: String,
     /// A second chain beside that of [`TEST_CHAIN_ID`].
     pub(crate) other_chain: Option<ScriptedSource>,
+    /// Chains that are configured and that nothing follows.
+    pub(crate) chains: Vec<u64>,
+    /// Whether a module that fails at first ends the run.
+    pub(crate) strict: bool,
     modules: Vec<(String, String)>,
 }
 
@@ -56,6 +62,8 @@ impl Setup {
             restart: "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\n".to_owned(),
             config: String::new(),
             other_chain: None,
+            chains: Vec::new(),
+            strict: false,
             modules: Vec::new(),
         }
     }
@@ -96,14 +104,18 @@ impl Setup {
     }
 
     pub(crate) fn loader(&self, config: &Config) -> Loader {
-        let chains = [TEST_CHAIN_ID]
-            .into_iter()
-            .chain(self.other_chain.iter().map(EventSource::chain_id));
+        let chains = [TEST_CHAIN_ID].into_iter().chain(self.chains.iter().copied());
+        let chains = chains.chain(self.other_chain.iter().map(EventSource::chain_id));
         Loader::new(self.capabilities.clone(), config.limits, chains, self.seams()).restart(config.restart)
     }
 
     /// Inspects and compiles the modules.
     pub(crate) async fn load(&self) -> Result<Vec<Module>, Vec<LoadError>> {
+        Ok(self.open().await?.0)
+    }
+
+    /// As [`Self::load`], and what makes more of them.
+    async fn open(&self) -> Result<(Vec<Module>, Workshop), Vec<LoadError>> {
         let config = self.parse_config();
         let loader = self.loader(&config);
         let inspected: Result<Vec<Candidate>, _> = config.modules.iter().map(|module| loader.inspect(module)).collect();
@@ -113,7 +125,7 @@ impl Setup {
         for candidate in candidates {
             modules.push(loader.load(&engine, candidate).await.map_err(|error| vec![error])?);
         }
-        Ok(modules)
+        Ok((modules, Workshop { loader, engine }))
     }
 
     pub(crate) fn engine(&self, demand: nexum_core::engine::Demand) -> Engine {
@@ -142,13 +154,16 @@ impl Setup {
     /// Starts the modules on a chain as it is.
     pub(crate) async fn start_at_head(self, source: ScriptedSource) -> Run {
         let (records, capture) = Records::capture();
-        let modules = self.load().await.unwrap_or_else(|errors| panic!("{errors:#?}"));
-        let mut supervisor = Supervisor::new(self.store.clone()).source(Arc::new(source.clone()));
+        let opened = self.open().await;
+        let (modules, workshop) = opened.unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let supervisor = Supervisor::new(self.store.clone()).strict(self.strict);
+        let mut supervisor = supervisor.source(Arc::new(source.clone()));
         if let Some(other) = &self.other_chain {
             supervisor = supervisor.source(Arc::new(other.clone()));
         }
         let statuses = modules.into_iter().map(|module| supervisor.module(module));
-        let statuses = statuses.map(|status| (status.name().to_string(), status)).collect();
+        statuses.for_each(drop);
+        let steering = supervisor.steering();
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         let token = stop.clone();
@@ -156,7 +171,9 @@ impl Setup {
         Run {
             chain: source,
             records,
-            statuses,
+            steering,
+            workshop,
+            store: self.store,
             clock: self.clock,
             stop,
             task,
@@ -165,12 +182,32 @@ impl Setup {
     }
 }
 
+/// A module's dead letters, oldest block first.
+pub(crate) fn dead_letters(store: &dyn StateStore, module: &str) -> Vec<DeadLetter> {
+    let mut letters = Vec::new();
+    let name = module.parse().expect("a name");
+    let mut take = |letter| {
+        letters.push(letter);
+        ControlFlow::Continue(())
+    };
+    admin::dead_letters(&*store.view().expect("a view"), &name, &mut take).expect("dead letters");
+    letters
+}
+
+/// Makes modules for a host that runs.
+struct Workshop {
+    loader: Loader,
+    engine: Engine,
+}
+
 /// A host that runs.
 pub(crate) struct Run {
     pub(crate) chain: ScriptedSource,
     pub(crate) records: Records,
     pub(crate) clock: Arc<FakeClock>,
-    statuses: BTreeMap<String, Arc<ModuleStatus>>,
+    pub(crate) steering: Steering,
+    workshop: Workshop,
+    pub(crate) store: Arc<dyn StateStore>,
     stop: CancellationToken,
     task: JoinSet<Report>,
     _capture: tracing::subscriber::DefaultGuard,
@@ -178,7 +215,27 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn status(&self, module: &str) -> Arc<ModuleStatus> {
-        self.statuses[module].clone()
+        let name = module.parse().expect("a name");
+        self.steering.module(&name).expect("a module")
+    }
+
+    /// Makes a module of a fixture, with more of its `[[modules]]` table.
+    pub(crate) async fn build(&self, fixture: &str, keys: &str) -> Module {
+        self.try_build(fixture, keys).await.expect("a module")
+    }
+
+    pub(crate) async fn try_build(&self, fixture: &str, keys: &str) -> Result<Module, LoadError> {
+        let config = module_at(&guests::component(fixture), keys);
+        let Workshop { loader, engine } = &self.workshop;
+        let candidate = loader.inspect(&config).expect("a sound module");
+        loader.load(engine, candidate).await
+    }
+
+    /// What a module keeps under a key.
+    pub(crate) fn value(&self, module: &str, key: &str) -> Option<Vec<u8>> {
+        let name = module.parse().expect("a name");
+        let view = self.store.view().expect("a view");
+        admin::get(&*view, &name, key.as_bytes()).expect("a value")
     }
 
     /// Waits until a module has handled so many events.

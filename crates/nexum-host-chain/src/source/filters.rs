@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use alloy_primitives::{Address, B256, Bloom, BloomInput, hex};
 use nexum_core::event::{BlockHash, Log};
 use nexum_core::filter::{LogFilter, TOPICS_MAX};
+use nexum_core::source::Wanted;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -25,6 +26,8 @@ pub(super) struct Filters {
     blooms: Vec<Vec<Vec<Bloom>>>,
     /// `address` and `topics` of `eth_getLogs`.
     query: Map<String, Value>,
+    /// Which of the chain's filters they are.
+    pub(super) revision: u64,
 }
 
 impl Filters {
@@ -33,6 +36,14 @@ impl Filters {
             blooms: filters.iter().map(blooms).collect(),
             query: query(filters),
             filters: filters.to_vec(),
+            revision: u64::MAX,
+        }
+    }
+
+    pub(super) fn of(wanted: &Wanted) -> Self {
+        Self {
+            revision: wanted.revision,
+            ..Self::new(&wanted.filters)
         }
     }
 

@@ -15,8 +15,7 @@ impl Follower<'_> {
     /// Brings every log but that of the head to where it should be.
     pub(super) async fn settle(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         let Some(tip) = self.latest.head() else { return Ok(()) };
-        let logs = self.logs;
-        for log in logs.iter() {
+        for log in &self.logs.all() {
             let settled = match log.topic().finality {
                 Finality::Latest => continue,
                 Finality::Confirmations(count) => tip.number.checked_sub(count.get()),

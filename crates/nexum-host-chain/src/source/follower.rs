@@ -46,13 +46,11 @@ pub(super) enum Step {
 
 impl<'a> Follower<'a> {
     pub(super) fn new(source: &'a ChainSource, logs: &'a ChainLogs) -> Self {
-        let latest = logs.get(Finality::Latest).cloned();
-        let latest = latest.unwrap_or_else(|| ChainLogs::new(source.chain_id).open(Finality::Latest));
         Self {
             source,
             logs,
-            latest,
-            filters: Filters::new(&logs.filters()),
+            latest: logs.open(Finality::Latest),
+            filters: Filters::of(&logs.wanted()),
             backoff: Backoff::default(),
             reported: false,
             untagged: false,
@@ -148,6 +146,9 @@ impl<'a> Follower<'a> {
     /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
     async fn reach(&mut self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
         let (source, head) = (self.source, &announced.head);
+        if self.filters.revision != self.logs.revision() {
+            self.filters = Filters::of(&self.logs.wanted());
+        }
         source.endpoints.saw_head(endpoint, head.position.number);
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
         if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {

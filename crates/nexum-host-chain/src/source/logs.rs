@@ -151,7 +151,7 @@ impl ChainSource {
         filters: &Filters,
     ) -> Result<Arc<Advance>, FollowError> {
         let logs = self.logs_of(endpoint, &header, filters).await?;
-        Ok(header.advance(self.chain_id, logs))
+        Ok(header.advance(self.chain_id, logs).as_of(filters.revision))
     }
 
     /// The logs of a block, as sure as the operator wants them to be. `endpoint` is asked first, and when it fails or is not

@@ -107,11 +107,11 @@ async fn tags_are_followed_over_many_blocks_at_once_with_their_logs() {
 async fn what_the_log_of_the_head_no_longer_holds_is_read_again() {
     let node = node_with_logs(20).await;
     node.set_finality(2, 4);
-    let mut logs = ChainLogs::new(CHAIN);
+    let logs = ChainLogs::new(CHAIN);
     for finality in [Finality::Latest, Finality::Finalized] {
         logs.open(finality).subscribe(std::sync::Arc::default(), filters());
     }
-    let head = logs.get(Finality::Latest).unwrap().clone();
+    let head = logs.get(Finality::Latest).unwrap();
     let following = Following::start_on(&chains(&node.http_url()), logs, Finality::Finalized);
     settles(&node, &following, 4).await;
     node.set_finality(5_000, 5_000);
@@ -135,7 +135,7 @@ async fn a_tag_that_goes_back_or_is_missing_changes_nothing() {
     for url in URLS {
         let node = node_with_logs(20).await;
         node.set_finality(2, 4);
-        let mut logs = ChainLogs::new(CHAIN);
+        let logs = ChainLogs::new(CHAIN);
         logs.open(Finality::Safe)
             .subscribe(std::sync::Arc::default(), filters());
         let head = logs.open(Finality::Latest);
@@ -190,7 +190,7 @@ async fn an_endpoint_without_tags_is_followed_as_any_other_and_said_once() {
             false => Answer::Default,
         }
     });
-    let mut logs = ChainLogs::new(CHAIN);
+    let logs = ChainLogs::new(CHAIN);
     let head = logs.open(Finality::Latest);
     let _following = Following::start_on(&chains(&node.http_url()), logs, Finality::Finalized);
     advance(&node, &head).await;

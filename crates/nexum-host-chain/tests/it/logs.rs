@@ -61,7 +61,7 @@ async fn every_wanted_log_comes_once_with_its_block_over_gaps_reorgs_and_drops()
 async fn a_block_is_asked_for_once_however_many_want_its_logs_and_not_if_its_bloom_excludes_them() {
     for url in URLS {
         let node = node_with_logs(8).await;
-        let mut logs = ChainLogs::new(CHAIN);
+        let logs = ChainLogs::new(CHAIN);
         for finality in [Finality::Latest, Finality::Confirmations(2.try_into().unwrap())] {
             for _ in 0..10 {
                 logs.open(finality).subscribe(std::sync::Arc::default(), filters());

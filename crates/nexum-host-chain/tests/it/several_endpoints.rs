@@ -234,7 +234,7 @@ async fn a_chain_whose_endpoint_is_dead_does_not_hold_up_another() {
         }
         let other = ChainConfig::new(OTHER, EndpointUrl::parse(&dead.http_url()).unwrap());
         let chains = Chains::new([other, config_of(&[node.http_url()])]);
-        let mut logs = ChainLogs::new(OTHER);
+        let logs = ChainLogs::new(OTHER);
         let silent: std::sync::Arc<EventLog> = logs.open(Finality::Latest);
         let source = chains.source(OTHER).unwrap();
         let mut task = JoinSet::new();

@@ -75,13 +75,13 @@ impl Following {
 
     /// As far as the chain is settled, with the logs that match one of `filters`.
     pub(crate) fn start_with(chains: &Chains, finality: Finality, filters: &[LogFilter]) -> Self {
-        let mut logs = ChainLogs::new(TEST_CHAIN_ID);
+        let logs = ChainLogs::new(TEST_CHAIN_ID);
         logs.open(finality).subscribe(Arc::default(), filters.iter().cloned());
         Self::start_on(chains, logs, finality)
     }
 
     /// Into these logs, of which the test looks at the one of `finality`.
-    pub(crate) fn start_on(chains: &Chains, mut logs: ChainLogs, finality: Finality) -> Self {
+    pub(crate) fn start_on(chains: &Chains, logs: ChainLogs, finality: Finality) -> Self {
         let log = logs.open(finality);
         let appended = Arc::new(Notify::new());
         log.subscribe(Arc::clone(&appended), []);

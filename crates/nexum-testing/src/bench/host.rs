@@ -127,7 +127,7 @@ impl EventSource for HandGrown {
 
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
         let log = logs.get(Finality::Latest).expect("modules that follow the head");
-        (self.0)(log, stop).await;
+        (self.0)(&log, stop).await;
         stop.cancelled().await;
         Ok(())
     }

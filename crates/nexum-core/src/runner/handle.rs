@@ -1,0 +1,135 @@
+//! One event, one transaction: what becomes of it where it goes well, and where it does not.
+
+use super::failures::{attempt, attempts_max};
+use super::{Dead, Halt, Runner, settled};
+use crate::event::{Event, EventId, EventKind, Handler, Position};
+use crate::instance::{Before, Failure};
+use crate::loader::Module;
+use crate::state::{DEAD_LETTERS_MAX, DeadLetter};
+
+impl Runner {
+    /// One event, one transaction. Returns whether the event is done; then the topic's cursor is at `done`.
+    pub(super) async fn handle(
+        &mut self,
+        index: usize,
+        position: Position,
+        kind: EventKind,
+        event: &Event,
+        done: EventKind,
+    ) -> Result<bool, Halt> {
+        let topic = self.feeds[index].topic();
+        let id = EventId {
+            chain_id: topic.chain_id,
+            position,
+            kind,
+        };
+        self.ensure_instance().await?;
+        let Some(instance) = &mut self.instance else {
+            return Ok(false);
+        };
+        let before = Before {
+            failures: self.failures.of(id),
+            ..self.ledger.before()
+        };
+        let result = instance.on_event(id, event, before).await;
+        self.status.set_memory(instance.memory_bytes());
+        self.status.set_used(instance.used());
+        let cursor = self.cursor(index, position, done);
+        let about = Some((topic, position));
+        match result {
+            Ok(changes) => {
+                let hold = self.feeds[index].is_replaying();
+                self.ledger
+                    .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
+                    .await?;
+            }
+            Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
+            Err(failure) => {
+                let Some(letter) = self.failed_at(id, event, failure).await? else {
+                    self.feeds[index].resume();
+                    return Ok(false);
+                };
+                let changes = self.ledger.before().with_letter(letter.id, None, Some(&letter));
+                self.ledger
+                    .keep(changes, about, Some(cursor), false, &settled(&self.feeds))
+                    .await?;
+                self.count_dead_letters().await;
+                return Ok(true);
+            }
+        }
+        self.failures.succeeded();
+        self.status.count_handled();
+        tracing::debug!(
+            target: "nexum::event",
+            module = self.module.meta.name.as_str(),
+            event = %id,
+            chain = topic.chain_id,
+            block = position.number,
+            "event handled"
+        );
+        Ok(true)
+    }
+
+    /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
+    /// there is to be none.
+    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, Halt> {
+        let meta = self.module.meta.clone();
+        let restart = self.module.restart;
+        let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
+        let attempts = self.failures.again(id, attempt);
+        self.discard_instance();
+        self.status.count_failed();
+        report(&self.module, Handler::OnEvent(id), &failure, attempts);
+        if attempts < attempts_max(&failure, restart) {
+            self.back_off(attempts).await;
+            return Ok(None);
+        }
+        let in_row = self.failures.gave_up();
+        if in_row >= restart.max_consecutive_failures {
+            return Err(Dead::TooManyFailures {
+                failures: in_row,
+                last: failure,
+            }
+            .into());
+        }
+        if self.ledger.dead_letters().await? >= DEAD_LETTERS_MAX {
+            return Err(Dead::LettersMax.into());
+        }
+        tracing::error!(
+            target: "nexum::event",
+            module = meta.name.as_str(),
+            event = %id,
+            chain = id.chain_id,
+            block = id.position.number,
+            attempts,
+            "the event is a dead letter now, and the module goes on"
+        );
+        Ok(Some(DeadLetter {
+            id,
+            event: event.clone(),
+            attempts: self.failures.take(),
+        }))
+    }
+}
+
+/// Writes a failure where the operator sees it, the record of a limit with all its fields.
+pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attempt: u32) {
+    let name = module.meta.name.as_str();
+    let event = handler.event();
+    let (id, chain) = (event.map(tracing::field::display), event.map(|event| event.chain_id));
+    let block = event.map(|event| event.position.number);
+    let handler = if event.is_some() { "on-event" } else { "init" };
+    match failure {
+        Failure::Limit(trip) => {
+            let (limit, bound, used) = (trip.limit.name(), trip.bound, trip.used);
+            tracing::error!(
+                target: "nexum::event",
+                module = name, handler, event = id, chain, block, attempt, limit, bound, used,
+                "a limit tripped: {failure}"
+            );
+        }
+        failure => tracing::error!(
+            target: "nexum::event", module = name, handler, event = id, chain, block, attempt, "{failure}"
+        ),
+    }
+}

@@ -1,0 +1,154 @@
+//! What can be done to the modules of a run while it goes on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::StartError;
+use super::chains::Sources;
+use crate::event::Topic;
+use crate::loader::Module;
+use crate::names::ModuleName;
+use crate::runner::{Followed, ModuleStatus, OrderError};
+
+/// How many requests may wait: each is of an operator who waits for the answer.
+const REQUESTS_MAX: usize = 16;
+
+/// The modules of a run, by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Modules(Arc<Mutex<BTreeMap<ModuleName, Arc<ModuleStatus>>>>);
+
+/// Steers the modules of a run: finds them, adds to them, takes them away. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Steering {
+    pub(super) modules: Modules,
+    pub(super) sources: Sources,
+    requests: mpsc::Sender<Request>,
+}
+
+/// What the supervisor is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    Load(Box<Module>, oneshot::Sender<Result<(), SteerError>>),
+    /// To have the chains followed that the module in this one's place will read.
+    Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
+    Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
+}
+
+/// Topics that are followed.
+pub(super) type Topics = BTreeMap<Topic, Followed>;
+
+/// Why the modules of a run were not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SteerError {
+    /// There is a module of this name.
+    #[error("there is a module {0} already")]
+    Exists(ModuleName),
+    /// There is none.
+    #[error("there is no module {0}")]
+    NoModule(ModuleName),
+    /// It cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The module's runner did not do it.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// The run has ended, or has not begun.
+    #[error("nexum does not run")]
+    NotRunning,
+}
+
+impl Modules {
+    pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<ModuleStatus>> {
+        self.lock().get(name).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<ModuleStatus>> {
+        self.lock().values().cloned().collect()
+    }
+
+    pub(super) fn insert(&self, status: Arc<ModuleStatus>) {
+        self.lock().insert(status.name().clone(), status);
+    }
+
+    pub(super) fn remove(&self, name: &ModuleName) {
+        self.lock().remove(name);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ModuleName, Arc<ModuleStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Steering {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
+        let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
+        let steering = Self {
+            modules: Modules::default(),
+            sources: Sources::new(),
+            requests,
+        };
+        (steering, receiver)
+    }
+
+    /// Every module, by name.
+    pub fn modules(&self) -> Vec<Arc<ModuleStatus>> {
+        self.modules.all()
+    }
+
+    /// The module of this name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn module(&self, name: &ModuleName) -> Result<Arc<ModuleStatus>, SteerError> {
+        let module = self.modules.get(name);
+        module.ok_or_else(|| SteerError::NoModule(name.clone()))
+    }
+
+    /// Adds a module, which begins with the next block, or where it was when it last ran. Waits for the chains that it cannot be
+    /// without.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of its name, or it cannot be started.
+    pub async fn load(&self, module: Module) -> Result<(), SteerError> {
+        super::ready(&self.sources, [&module]).await?;
+        self.ask(|done| Request::Load(Box::new(module), done)).await
+    }
+
+    /// Has a module go on with another component, manifest and configuration, at the same place and with the same state: the
+    /// event in hand is finished, and the new `init` has to return ok.
+    ///
+    /// # Errors
+    ///
+    /// When there is no module of its name, or the new one cannot be started: then the old one goes on.
+    pub async fn reload(&self, module: Module) -> Result<(), SteerError> {
+        super::ready(&self.sources, [&module]).await?;
+        let module = Arc::new(module);
+        let status = self.module(&module.meta.name)?;
+        let followed = self.ask(|done| Request::Follow(module.clone(), done)).await?;
+        Ok(status.reload(module, followed).await?)
+    }
+
+    /// Ends a module after the event in hand. What it keeps stays in the store.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name.
+    pub async fn remove(&self, name: &ModuleName) -> Result<(), SteerError> {
+        self.ask(|done| Request::Remove(name.clone(), done)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, SteerError>>) -> Request,
+    ) -> Result<T, SteerError> {
+        let (done, outcome) = oneshot::channel();
+        let sent = self.requests.send(request(done)).await;
+        sent.map_err(|_| SteerError::NotRunning)?;
+        outcome.await.unwrap_or(Err(SteerError::NotRunning))
+    }
+}

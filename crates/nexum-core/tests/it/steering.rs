@@ -1,0 +1,334 @@
+//! What an operator does to modules while they run.
+
+use std::sync::Arc;
+
+use nexum_core::event::EventId;
+use nexum_core::runner::{OrderError, Stage};
+use nexum_core::supervisor::SteerError;
+use nexum_host_store::LocalStore;
+use nexum_testing::ScriptedSource;
+
+use crate::support::journals::{ADDRESS, Journals, entries, log, manifest};
+use crate::support::{Run, Setup, dead_letters};
+
+const LOGS: &str = "kind = \"log\"\naddress = \"0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"";
+const BLOCKS: &str = "kind = \"block\"";
+const OTHER_CHAIN: u64 = 137;
+
+#[tokio::test]
+async fn a_stopped_module_misses_nothing() {
+    let (run, store, _manifests) = Journals::new().module("journal", &[BLOCKS]).start().await;
+    run.chain.mine(2);
+    entries(&run, &store, "journal", &["block 0", "block 1"]).await;
+    let status = run.status("journal");
+    status.stop().await.expect("a stop");
+    assert_eq!((status.stage(), status.memory_bytes()), (Stage::Stopped, 0));
+    run.chain.mine(2);
+    status.start().await.expect("a start");
+    entries(&run, &store, "journal", &["block 0", "block 1", "block 2", "block 3"]).await;
+    // Again, and twice: nothing is done twice.
+    status.stop().await.expect("a stop");
+    status.stop().await.expect("a second stop");
+    status.start().await.expect("a start");
+    status.start().await.expect("a second start");
+    run.chain.mine(1);
+    run.handled("journal", 5).await;
+}
+
+#[tokio::test]
+async fn a_host_whose_only_module_is_stopped_goes_on_until_it_is_told_to_stop() {
+    let run = Setup::new().module("noop").start().await;
+    run.stage("noop", Stage::Running).await;
+    let status = run.status("noop");
+    status.stop().await.expect("a stop");
+    run.chain.mine(1);
+    let report = run.stop().await;
+    assert!(!report.failed());
+    assert_eq!(status.stage(), Stage::Stopped);
+    assert!(matches!(status.start().await, Err(OrderError::Gone)));
+}
+
+#[tokio::test]
+async fn a_reloaded_module_goes_on_at_its_place_with_its_state() {
+    let (run, store, manifests) = Journals::new().module("journal", &[BLOCKS]).start().await;
+    run.chain.mine(2);
+    run.handled("journal", 2).await;
+    let before = run.status("journal").module();
+    let keys = manifest(manifests.path(), "journal", &[BLOCKS]);
+    run.steering
+        .reload(run.build("journal", &keys).await)
+        .await
+        .expect("a reload");
+    assert!(!Arc::ptr_eq(&before, &run.status("journal").module()));
+    run.chain.mine(1);
+    entries(&run, &store, "journal", &["block 0", "block 1", "block 2"]).await;
+    // What was not there before is read again for blocks that were there already: from the module's place on.
+    let status = run.status("journal");
+    status.stop().await.expect("a stop");
+    run.chain.mine_with(vec![log(ADDRESS, 3, 0)]);
+    run.chain.mine_with(vec![log(ADDRESS, 4, 0)]);
+    let keys = manifest(manifests.path(), "journal", &[BLOCKS, LOGS]);
+    run.steering
+        .reload(run.build("journal", &keys).await)
+        .await
+        .expect("a reload");
+    assert_eq!(status.stage(), Stage::Stopped);
+    status.start().await.expect("a start");
+    run.chain.mine_with(vec![log(ADDRESS, 5, 0)]);
+    let expected = [
+        "block 0", "block 1", "block 2", "logs 3/0", "block 3", "logs 4/0", "block 4", "logs 5/0", "block 5",
+    ];
+    entries(&run, &store, "journal", &expected).await;
+    // And what is not wanted any more does not come.
+    let keys = manifest(manifests.path(), "journal", &[LOGS]);
+    run.steering
+        .reload(run.build("journal", &keys).await)
+        .await
+        .expect("a reload");
+    run.chain.mine_with(vec![log(ADDRESS, 6, 0)]);
+    let expected: Vec<_> = expected.into_iter().chain(["logs 6/0"]).collect();
+    entries(&run, &store, "journal", &expected).await;
+}
+
+#[tokio::test]
+async fn a_reload_revives_a_dead_module() {
+    let mut setup = Setup::new().module_with("panic", "name = \"module\"").module("noop");
+    setup.restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 1\n".to_owned();
+    let run = setup.start().await;
+    run.chain.mine(2);
+    run.stage("module", Stage::Dead).await;
+    run.steering
+        .reload(run.build("noop", "name = \"module\"").await)
+        .await
+        .expect("a reload");
+    run.handled("module", 2).await;
+    assert_eq!(
+        (run.status("module").stage(), run.status("module").reason()),
+        (Stage::Running, None)
+    );
+}
+
+#[tokio::test]
+async fn modules_come_and_go() {
+    let mut journals = Journals::new().module("first", &[BLOCKS]);
+    let other = ScriptedSource::new(OTHER_CHAIN);
+    journals.setup.other_chain = Some(other.clone());
+    let (run, store, manifests) = journals.start().await;
+    run.chain.mine(2);
+    run.handled("first", 2).await;
+    let of_other = format!("chain_id = {OTHER_CHAIN}\nkind = \"block\"");
+    let keys = manifest(manifests.path(), "second", &[BLOCKS, &of_other]);
+    run.steering
+        .load(run.build("journal", &keys).await)
+        .await
+        .expect("a load");
+    let again = run.steering.load(run.build("journal", &keys).await).await;
+    assert!(matches!(again, Err(SteerError::Exists(_))), "{again:?}");
+    run.chain.mine(1);
+    run.handled("second", 1).await;
+    // Nobody has followed this chain so far.
+    other.mine(1);
+    entries(&run, &store, "second", &["block 2", "block 0"]).await;
+
+    let second = "second".parse().expect("a name");
+    run.steering.remove(&second).await.expect("a removal");
+    assert!(matches!(
+        run.steering.remove(&second).await,
+        Err(SteerError::NoModule(_))
+    ));
+    assert_eq!(run.steering.modules().len(), 1);
+    run.chain.mine(1);
+    run.handled("first", 4).await;
+    // What it keeps is still there, and it goes on where it was.
+    run.steering
+        .load(run.build("journal", &keys).await)
+        .await
+        .expect("a load");
+    entries(&run, &store, "second", &["block 2", "block 0", "block 3"]).await;
+    // The last module may go, too.
+    for module in ["first", "second"] {
+        run.steering
+            .remove(&module.parse().expect("a name"))
+            .await
+            .expect("a removal");
+    }
+    assert!(!run.stop().await.failed());
+}
+
+#[tokio::test]
+async fn there_is_room_for_some_modules_more() {
+    let run = Setup::new().module("noop").start().await;
+    let mut loaded = Vec::new();
+    for index in 0..16 {
+        loaded.push(run.build("noop", &format!("name = \"noop-{index}\"")).await);
+    }
+    let full = run.try_build("noop", "name = \"too-many\"").await;
+    assert!(full.is_err_and(|error| error.to_string().contains("no room")));
+    drop(loaded.pop());
+    run.build("noop", "name = \"one-more\"").await;
+}
+
+/// A host with a keeper that does this in each block.
+async fn keeper(scripts: &str) -> Run {
+    let mut setup = Setup::new();
+    setup.capabilities = setup.capabilities.with(LocalStore);
+    let run = setup.module_with("keeper", &keys(scripts)).start().await;
+    run.stage("keeper", Stage::Running).await;
+    run
+}
+
+fn keys(scripts: &str) -> String {
+    format!("name = \"keeper\"\n[modules.config]\n{scripts}")
+}
+
+fn letters(run: &Run) -> Vec<EventId> {
+    let letters = dead_letters(&*run.store, "keeper");
+    letters.iter().map(|letter| letter.id).collect()
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_retried_is_handled_or_has_one_attempt_more() {
+    let run = keeper("1 = \"set a 1; fail\"\nevery = \"set b 1\"\n").await;
+    run.chain.mine(3);
+    run.handled("keeper", 2).await;
+    let status = run.status("keeper");
+    let letter = letters(&run)[0];
+    let again = status.retry(letter).await;
+    assert!(matches!(again, Err(OrderError::Failed(_))), "{again:?}");
+    let kept = dead_letters(&*run.store, "keeper");
+    assert_eq!((kept.len(), kept[0].attempts.len()), (1, 2));
+    assert_eq!(status.dead_letters(), 1);
+    // The author has mended the module.
+    run.steering
+        .reload(run.build("keeper", &keys("every = \"set a 1\"\n")).await)
+        .await
+        .expect("a reload");
+    status.retry(letter).await.expect("a success");
+    assert_eq!((letters(&run), status.dead_letters()), (vec![], 0));
+    assert_eq!(run.value("keeper", "a").as_deref(), Some(&b"v"[..]));
+    assert!(matches!(status.retry(letter).await, Err(OrderError::NoLetter(_))));
+}
+
+#[tokio::test]
+async fn a_retry_that_is_reorganised_away_is_a_dead_letter_again() {
+    let run = keeper("1 = \"fail\"\nevery = \"set b 1\"\n").await;
+    run.chain.mine(3);
+    run.handled("keeper", 2).await;
+    let status = run.status("keeper");
+    let letter = letters(&run)[0];
+    run.steering
+        .reload(run.build("keeper", &keys("1 = \"set a 1\"\n")).await)
+        .await
+        .expect("a reload");
+    status.retry(letter).await.expect("a success");
+    assert_eq!(run.value("keeper", "a").as_deref(), Some(&b"v"[..]));
+    // What the retry did may depend on block 2.
+    run.chain.reorg(1);
+    run.chain.mine(1);
+    run.until("the dead letter", || status.dead_letters() == 1).await;
+    assert_eq!((letters(&run), run.value("keeper", "a")), (vec![letter], None));
+    // With the event's own block it goes for good.
+    run.chain.reorg(2);
+    run.chain.mine(1);
+    run.until("no dead letter", || status.dead_letters() == 0).await;
+    run.until("the new block", || run.value("keeper", "a").is_some()).await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_skipped_even_of_a_module_that_does_not_run() {
+    let run = keeper("every = \"fail\"\n").await;
+    run.chain.mine(3);
+    let status = run.status("keeper");
+    run.until("dead letters", || status.dead_letters() == 3).await;
+    let all = letters(&run);
+    status.skip(all[0]).await.expect("a skip");
+    status.stop().await.expect("a stop");
+    assert!(matches!(status.retry(all[1]).await, Err(OrderError::NotRunning)));
+    status.skip(all[2]).await.expect("a skip");
+    assert!(matches!(status.skip(all[2]).await, Err(OrderError::NoLetter(_))));
+    assert_eq!((letters(&run), status.dead_letters()), (vec![all[1]], 1));
+    status.start().await.expect("a start");
+    run.chain.mine(1);
+    run.until("one more", || status.dead_letters() == 2).await;
+}
+
+/// How often the keeper's `init` has run.
+fn starts(run: &Run) -> usize {
+    let records = run.records.of_module("keeper");
+    records.iter().filter(|record| record.contains("set started 1")).count()
+}
+
+#[tokio::test]
+async fn where_the_new_init_fails_the_old_one_goes_on() {
+    let run = keeper("init = \"set started 1\"\nevery = \"set a 1\"\n").await;
+    run.chain.mine(1);
+    run.handled("keeper", 1).await;
+    let before = run.status("keeper").module();
+    let refused = run
+        .steering
+        .reload(run.build("bad-init", "name = \"keeper\"").await)
+        .await;
+    assert!(
+        matches!(refused, Err(SteerError::Order(OrderError::Init(_)))),
+        "{refused:?}"
+    );
+    let refused = run
+        .steering
+        .reload(run.build("keeper", &keys("init = \"set x 1; trap\"\n")).await);
+    assert!(refused.await.is_err());
+    assert!(Arc::ptr_eq(&before, &run.status("keeper").module()));
+    run.chain.mine(1);
+    run.handled("keeper", 2).await;
+    assert_eq!((starts(&run), run.value("keeper", "x")), (1, None));
+    assert_eq!(run.status("keeper").stage(), Stage::Running);
+}
+
+#[tokio::test]
+async fn a_restarted_module_has_a_new_instance() {
+    let run = keeper("init = \"set started 1\"\n").await;
+    run.chain.mine(2);
+    run.handled("keeper", 2).await;
+    assert_eq!(starts(&run), 1);
+    run.status("keeper").restart().await.expect("a restart");
+    run.until("another start", || starts(&run) == 2).await;
+    run.chain.mine(1);
+    run.handled("keeper", 3).await;
+}
+
+#[tokio::test]
+async fn a_strict_run_ends_when_the_first_init_of_a_module_fails() {
+    let mut setup = Setup::new().module("bad-init").module("noop");
+    setup.strict = true;
+    let mut run = setup.start().await;
+    let report = run.ended().await;
+    assert!(report.failed());
+    assert_eq!(run.status("bad-init").failed(), 1);
+    let reason = run.status("bad-init").reason().expect("a reason");
+    assert!(reason.contains("its first `init` failed"), "{reason}");
+    assert!(run.records.find("a module is refused").is_some());
+}
+
+#[tokio::test]
+async fn without_strictness_the_others_go_on() {
+    let run = Setup::new().module("bad-init").module("noop").start().await;
+    run.chain.mine(2);
+    run.handled("noop", 2).await;
+    run.failed("bad-init", 2).await;
+    assert_eq!(run.status("noop").failed(), 0);
+}
+
+#[tokio::test]
+async fn a_chain_without_a_source_is_refused() {
+    let mut journals = Journals::new().module("first", &[BLOCKS]);
+    journals.setup.chains.push(5);
+    let (run, _store, manifests) = journals.start().await;
+    run.stage("first", Stage::Running).await;
+    let keys = manifest(manifests.path(), "second", &["chain_id = 5\nkind = \"block\""]);
+    let refused = run.steering.load(run.build("journal", &keys).await).await;
+    assert!(matches!(refused, Err(SteerError::Start(_))), "{refused:?}");
+    let keys = manifest(manifests.path(), "first", &["chain_id = 5\nkind = \"block\""]);
+    let refused = run.steering.reload(run.build("journal", &keys).await).await;
+    assert!(matches!(refused, Err(SteerError::Start(_))), "{refused:?}");
+    run.chain.mine(1);
+    run.handled("first", 1).await;
+}
