@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use nexum_core::document::ERRORS_MAX;
-use nexum_core::limits::Limits;
+use nexum_core::limits::{Limit, Limits};
 use nexum_core::manifest::{Manifest, SUBSCRIPTIONS_MAX};
 
 fuzz_target!(|bytes: &[u8]| match Manifest::parse(Path::new("nexum.toml"), bytes) {
@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| match Manifest::parse(Path::new("nexum.toml"), bytes
         assert!(manifest.chains.required.is_disjoint(&manifest.chains.optional));
         assert!(manifest.subscriptions.len() <= SUBSCRIPTIONS_MAX);
         let limits = Limits::default().meet(&manifest.wishes);
-        assert!(limits.fuel_per_event > 0 && limits.memory_bytes > 0 && limits.instances > 0);
+        assert!(Limit::all().all(|limit| limits[limit] > 0));
     }
     Err(errors) => {
         assert!((1..=ERRORS_MAX).contains(&errors.iter().count()));

@@ -30,7 +30,7 @@ pub(crate) struct Composition {
 const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
     ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
-    ("http", &["nexum:host/http@0.2.0"], None),
+    ("http", &["nexum:host/http@0.2.0"], Some("http")),
     ("identity", &["nexum:host/identity@0.2.0"], None),
     ("messaging", &["nexum:host/messaging@0.2.0"], None),
     ("remote-store", &["nexum:host/remote-store@0.2.0"], None),
@@ -49,7 +49,7 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
         state: State::default(),
     };
     let mut errors = Vec::new();
-    for add in [chain::add, cow::add, store::add] {
+    for add in [chain::add, cow::add, http::add, store::add] {
         if let Err(found) = add(config, &mut composition) {
             errors.extend(found);
         }
@@ -78,7 +78,8 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
                 .with_nearest(name, ["engine", "chains", "modules"]),
         }
     };
-    let is_claimed = |name: &str| cow::SECTIONS.contains(&name) || store::SECTIONS.contains(&name);
+    let claimed = [cow::SECTIONS, http::SECTIONS, store::SECTIONS].concat();
+    let is_claimed = |name: &str| claimed.contains(&name);
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()
 }
@@ -154,6 +155,42 @@ mod cow {
 
 #[cfg(not(feature = "cow"))]
 mod cow {
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+
+    use super::Composition;
+
+    pub(super) const FEATURES: &[&str] = &[];
+    pub(super) const SECTIONS: &[&str] = &[];
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
+
+    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "http")]
+mod http {
+    use nexum_core::config::Config;
+    use nexum_core::document::ConfigErrors;
+    use nexum_host_http::{Http, HttpConfig};
+
+    use super::Composition;
+
+    pub(super) const FEATURES: &[&str] = &["http"];
+    pub(super) const SECTIONS: &[&str] = &["http"];
+    pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_http::SILENCED_LOG_TARGETS;
+
+    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
+        let section = config.sections.get("http");
+        let http = section.map(HttpConfig::from_section).transpose()?.unwrap_or_default();
+        composition.capabilities = composition.capabilities.clone().with(Http::new(http));
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "http"))]
+mod http {
     use nexum_core::config::Config;
     use nexum_core::document::ConfigErrors;
 
@@ -248,13 +285,17 @@ mod store {
 
 /// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
-    let targets = [chain::SILENCED_LOG_TARGETS, cow::SILENCED_LOG_TARGETS];
+    let targets = [
+        chain::SILENCED_LOG_TARGETS,
+        cow::SILENCED_LOG_TARGETS,
+        http::SILENCED_LOG_TARGETS,
+    ];
     targets.into_iter().flatten().copied()
 }
 
 /// The features that are compiled in: the capabilities that this build can grant, and the back-ends that some of them have.
 pub(crate) fn features() -> Vec<&'static str> {
-    [chain::FEATURES, cow::FEATURES, store::FEATURES].concat()
+    [chain::FEATURES, cow::FEATURES, http::FEATURES, store::FEATURES].concat()
 }
 
 /// The version with the features that are compiled in.

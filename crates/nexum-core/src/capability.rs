@@ -50,6 +50,13 @@ pub trait Capability: Send + Sync + 'static {
         ConfigErrors::check(settings.unknown_keys(&[]))
     }
 
+    /// What the operator should know of a module's settings, though it keeps nothing from working: a sentence each, without a
+    /// full stop. Called after [`check`](Self::check) has found nothing wrong. By default there is nothing.
+    fn warnings(&self, settings: &Section) -> Vec<String> {
+        let _ = settings;
+        Vec::new()
+    }
+
     /// Makes the state of a new instance. Called before each `init`, on an async thread: must not block.
     ///
     /// # Errors
@@ -83,6 +90,7 @@ pub(crate) type Slot = (TypeId, Box<dyn Any + Send>);
 /// A [`Capability`] without its type.
 trait Erased: Send + Sync {
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors>;
+    fn warnings(&self, settings: &Section) -> Vec<String>;
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
     fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError>;
 }
@@ -90,6 +98,10 @@ trait Erased: Send + Sync {
 impl<C: Capability> Erased for C {
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
         Capability::check(self, settings)
+    }
+
+    fn warnings(&self, settings: &Section) -> Vec<String> {
+        Capability::warnings(self, settings)
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
@@ -108,6 +120,10 @@ pub(crate) struct Present(Arc<dyn Erased>);
 impl Present {
     pub(crate) fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
         self.0.check(settings)
+    }
+
+    pub(crate) fn warnings(&self, settings: &Section) -> Vec<String> {
+        self.0.warnings(settings)
     }
 
     pub(crate) fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

@@ -235,6 +235,18 @@ pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<St
     errors
 }
 
+/// What each capability has to say of the settings that a manifest gives it, which it has found to be in order.
+pub(crate) fn warnings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<String> {
+    let of_one = |(name, section): (&String, &Section)| {
+        let known = capabilities.known().iter().find(|known| known.answers_to(name));
+        match known.map(|known| &known.standing) {
+            Some(Standing::Ambient(present) | Standing::Granted(present)) => present.warnings(section),
+            Some(Standing::Absent { .. }) | None => Vec::new(),
+        }
+    };
+    settings.iter().flat_map(of_one).collect()
+}
+
 /// Checks what the manifest asks for, imported or not.
 fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) -> Vec<GrantError> {
     let find = |name: &str| capabilities.known().iter().find(|known| known.answers_to(name));

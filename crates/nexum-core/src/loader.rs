@@ -216,6 +216,7 @@ impl Loader {
         let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
             return Err(errors);
         };
+        warnings.extend(grant::warnings(&self.capabilities, &settings));
         let recorder = Recorder::new(name.clone(), self.seams.clock.clone());
         let meta = ModuleMeta {
             name,

@@ -13,6 +13,12 @@ use crate::limits::{Limit, Limits, Used};
 use crate::state::{Change, Changes, ModuleId, Usage, rows};
 use crate::store::{StateStore, StoreError, View};
 
+/// How much of an event's time is left to the guest at most by a host function that waits: far more than a handler computes.
+const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
+
+/// Of an event with little time left, so much of it is the guest's: one part in ten.
+const GUEST_TIME_PART: u32 = 10;
+
 /// The transaction of the handler that is running.
 ///
 /// Capabilities reach it through their view. Reads see the handler's own writes, then what was committed before. What was
@@ -109,6 +115,14 @@ impl EventScope {
     /// When the handler is ended, whatever it waits for. A capability that gives up before can tell the guest why.
     pub fn deadline(&self) -> Instant {
         self.began + Duration::from_millis(self.limits[Limit::Deadline])
+    }
+
+    /// When a host function that waits has to answer, so that the guest hears why there is no answer and can keep what it learned:
+    /// a little before the [`deadline`](Self::deadline).
+    pub fn answer_by(&self) -> Instant {
+        let end = self.deadline();
+        let left = end.saturating_duration_since(Instant::now());
+        end - (left / GUEST_TIME_PART).min(GUEST_TIME_MAX)
     }
 
     /// How long the handler has run, waiting in host calls included.

@@ -1,24 +1,13 @@
 //! The WIT implementation.
 
-use std::time::Duration;
-
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
 use nexum_core::limits::Limit;
-use nexum_core::scope::EventScope;
-use tokio::time::Instant;
 
 use crate::bindings::shepherd::cow::cow_api;
 use crate::call::Call;
 use crate::error::RequestError;
 use crate::order_books::OrderBooks;
-
-/// How much of an event's time is left to the guest at most, so that it hears why there is no answer and can keep what it learned:
-/// far more than a handler computes.
-const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
-
-/// Of an event with little time left, so much of it is the guest's: one part in ten.
-const GUEST_TIME_PART: u32 = 10;
 
 impl cow_api::Host for View<'_, OrderBooks> {
     async fn request(
@@ -57,7 +46,7 @@ async fn request(
     if call.has_effect() {
         view.scope.mark_effect();
     }
-    let deadline = answer_by(view.scope);
+    let deadline = view.scope.answer_by();
     view.state.request(chain_id, &call, deadline).await
 }
 
@@ -65,17 +54,10 @@ async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> 
     let order = view.state.check_order(chain_id, json)?;
     view.scope.mark_effect();
     let (module, uid) = (view.meta.name.as_str(), order.uid().to_string());
-    let result = order.submit(answer_by(view.scope)).await;
+    let result = order.submit(view.scope.answer_by()).await;
     match &result {
         Ok(_) => tracing::info!(target: "nexum::cow", module, chain_id, uid, "the order is submitted"),
         Err(error) => tracing::warn!(target: "nexum::cow", module, chain_id, uid, %error, "the order is not submitted"),
     }
     result.map(|_| uid)
-}
-
-/// When the guest has to have an answer.
-fn answer_by(scope: &EventScope) -> Instant {
-    let end = scope.deadline();
-    let left = end.saturating_duration_since(Instant::now());
-    end - (left / GUEST_TIME_PART).min(GUEST_TIME_MAX)
 }

@@ -9,6 +9,7 @@
 
 mod control;
 mod cow;
+mod http;
 mod refusals;
 mod reports;
 mod running;

@@ -77,7 +77,7 @@ fn refuses_configurations_that_make_no_sense() {
     for (name, config) in [
         ("no modules", ""),
         ("unknown section", "[chain.1]\nrpc_url = \"http://localhost\"\n"),
-        ("absent capability", "[http]\nallow = [\"localhost\"]\n"),
+        ("absent capability", "[messaging]\nnode = \"localhost\"\n"),
         ("bad url", "[chains.1]\nrpc_url = \"htp://user:secret@node/key\"\n"),
         (
             "unset variable",

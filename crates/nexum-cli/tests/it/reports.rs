@@ -63,6 +63,7 @@ fn the_version_names_the_features() {
     let all = [
         ("chain", cfg!(feature = "chain")),
         ("cow", cfg!(feature = "cow")),
+        ("http", cfg!(feature = "http")),
         ("store", cfg!(feature = "store")),
         ("store-sled", cfg!(feature = "store-sled")),
     ];

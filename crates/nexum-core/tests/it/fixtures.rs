@@ -33,6 +33,7 @@ fixtures! {
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
+    "fetcher" => fetcher_is_refused_without_http,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
     "journal" => journal_keeps_what_it_was_told,
     "keeper" => keeper_sees_what_it_wrote,
@@ -359,6 +360,14 @@ async fn cow_submitter_is_refused_without_an_order_book() {
     let refused = setup.load().await.expect_err("a refusal");
     let said: Vec<_> = refused.iter().map(ToString::to_string).collect();
     assert!(said.iter().any(|error| error.contains("`cow`")), "{said:?}");
+}
+
+async fn fetcher_is_refused_without_http() {
+    let mut setup = Setup::new().module("fetcher");
+    setup.capabilities = with_the_contract(setup.capabilities);
+    let refused = setup.load().await.expect_err("a refusal");
+    let said: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|error| error.contains("`http`")), "{said:?}");
 }
 
 async fn wasi_importer_finds_everything_closed() {

@@ -1,0 +1,90 @@
+//! HTTP, in builds that have it and in those that do not.
+
+use crate::Dir;
+
+/// A module that fetches, with what its manifest says of capabilities.
+fn fetcher(dir: &Dir, capabilities: &str) {
+    dir.guest("fetcher");
+    dir.write(
+        "nexum.toml",
+        format!("[module]\nname = \"fetcher\"\n[capabilities]\n{capabilities}\n"),
+    );
+}
+
+#[test]
+#[cfg(not(feature = "http"))]
+fn its_section_is_refused_with_the_feature() {
+    let dir = Dir::new();
+    dir.write("engine.toml", "[http]\nallow = [\"localhost\"]\n");
+    let ran = dir.nexum(&["run"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    for part in ["http: this build lacks the capability `http`", "`--features http`"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+}
+
+#[test]
+#[cfg(not(feature = "http"))]
+fn a_module_that_can_do_without_it_is_told_unsupported() {
+    let dir = Dir::new();
+    fetcher(&dir, "optional = [\"http\", \"store\"]");
+    let ran = dir.nexum(&["check", "--format", "json", "fetcher.wasm"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let stubs = found["modules"][0]["stubs"].to_string();
+    assert!(stubs.contains("nexum:host/http@0.2.0"), "{found}");
+}
+
+#[test]
+#[cfg(all(feature = "http", feature = "store"))]
+fn check_tells_what_a_manifest_wants_and_the_operator_does_not_allow() {
+    let dir = Dir::new();
+    let wanted = r#"["api.example.com", "*.example.org", "a.b.example.net", "api.example.com:8443"]"#;
+    fetcher(
+        &dir,
+        &format!("required = [\"http\", \"store\"]\n[capabilities.http]\nallow = {wanted}"),
+    );
+    dir.write(
+        "engine.toml",
+        "[http]\nallow = [\"API.example.com\", \"b.example.org\", \"*.example.net\"]\n",
+    );
+    let ran = dir.nexum(&["check", "--format", "json", "fetcher.wasm"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let warnings = found["modules"][0]["warnings"].as_array().expect("warnings");
+    let about = |what: &str| {
+        warnings
+            .iter()
+            .any(|said| said.as_str().is_some_and(|said| said.contains(what)))
+    };
+    assert!(about("`*.example.org`") && about("`api.example.com:8443`"), "{found}");
+    assert_eq!(warnings.len(), 2, "{found}");
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn what_is_wrong_with_the_lists_is_refused_with_its_place() {
+    let dir = Dir::new();
+    fetcher(
+        &dir,
+        "required = [\"http\", \"store\"]\n[capabilities.http]\nallow = [\"https://api.example.com/v1\"]\nports = [1]",
+    );
+    dir.write("engine.toml", "[http]\nallow = [\"api.example.com\"]\n");
+    let ran = dir.nexum(&["check", "fetcher.wasm"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    for part in [
+        "capabilities.http.allow[0]: has more than a host and a port",
+        "write the host alone",
+        "capabilities.http.ports: unknown key",
+    ] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    dir.write(
+        "engine.toml",
+        "[http]\nallow = [\"0x7f.1\"]\nallow_http = [\"localhost\"]\n",
+    );
+    let ran = dir.nexum(&["run"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let expected = "http.allow[0]: is an address in an unusual form";
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+}

@@ -1,0 +1,145 @@
+//! The connections, and one request over them.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nexum_http::read_bounded;
+use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::{Client, Response, redirect, retry};
+use tokio::sync::Semaphore;
+
+use crate::config::HttpConfig;
+use crate::error::{FetchError, Phase};
+use crate::request::Request;
+use crate::resolver::{CheckedResolver, LOOKUPS_MAX, Lookup};
+use crate::time::Time;
+
+/// How many headers an answer may have: servers send about twenty.
+pub const RESPONSE_HEADERS_MAX: usize = 100;
+
+/// How many bytes names and values of an answer's headers may have together: four times what servers take of a request.
+pub const RESPONSE_HEADER_BYTES_MAX: u32 = 64 * 1_024;
+
+/// How many connections to one host are kept for later, and for how long: as many as a block's events use at a time, until the block
+/// after the next.
+const IDLE_PER_HOST_MAX: usize = 8;
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// What the host calls itself, unless a module says otherwise.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("nexum/", env!("CARGO_PKG_VERSION")));
+
+/// Two clients, each with connections of its own, so that none that was made to a private address can be taken by a request that
+/// may not go there. Each is made at the first use: with the roots of trust it takes a moment.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    config: HttpConfig,
+    lookup: Arc<dyn Lookup>,
+    lookups: Arc<Semaphore>,
+    public: OnceLock<Option<Client>>,
+    private: OnceLock<Option<Client>>,
+}
+
+impl Clients {
+    pub(crate) fn new(config: HttpConfig, lookup: Arc<dyn Lookup>) -> Self {
+        Self {
+            config,
+            lookup,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            public: OnceLock::new(),
+            private: OnceLock::new(),
+        }
+    }
+
+    /// Sends a request whose destination is allowed, once, and returns the answer when its headers are there.
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        may_be_private: bool,
+        total: Time,
+    ) -> Result<Response, FetchError> {
+        let client = self.client(may_be_private)?;
+        let mut headers = request.headers.clone();
+        headers.entry(USER_AGENT).or_insert(AGENT);
+        let sending = client
+            .request(request.method.clone(), request.url.clone())
+            .headers(headers);
+        let sending = match &request.body {
+            Some(body) => sending.body(body.clone()),
+            None => sending,
+        };
+        let first_byte = Time::new(
+            Phase::FirstByte,
+            Duration::from_millis(self.config.first_byte_timeout_ms),
+        );
+        let response = total.least(first_byte).bound(sending.send()).await?;
+        response.map_err(|error| FetchError::of_sending(&error, self.config.connect_timeout_ms))
+    }
+
+    /// Reads the body of an answer.
+    pub(crate) async fn read(&self, response: Response, total: Time) -> Result<Vec<u8>, FetchError> {
+        let bytes_max = self.config.response_bytes_max;
+        let reading = read_bounded(response, usize::try_from(bytes_max).unwrap_or(usize::MAX));
+        let body = total.bound(reading).await?;
+        body.map_err(|error| FetchError::of_reading(&error, bytes_max))
+    }
+
+    fn client(&self, may_be_private: bool) -> Result<&Client, FetchError> {
+        let kept = if may_be_private { &self.private } else { &self.public };
+        let client = kept.get_or_init(|| self.build(may_be_private).ok());
+        client.as_ref().ok_or(FetchError::Internal)
+    }
+
+    fn build(&self, may_be_private: bool) -> reqwest::Result<Client> {
+        let resolver = CheckedResolver {
+            lookup: Arc::clone(&self.lookup),
+            lookups: Arc::clone(&self.lookups),
+            may_be_private,
+        };
+        let mut builder = Client::builder()
+            .dns_resolver(resolver)
+            // A proxy would resolve names by itself, and is at an address that was not checked.
+            .no_proxy()
+            // They are followed where each can be checked.
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // What is sent again is for the module to decide.
+            .retry(retry::never())
+            // A small body can become a large one. These are off unless some other crate turns them on.
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
+            .connect_timeout(Duration::from_millis(self.config.connect_timeout_ms))
+            .http1_max_headers(RESPONSE_HEADERS_MAX)
+            .http2_max_header_list_size(RESPONSE_HEADER_BYTES_MAX)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .pool_idle_timeout(IDLE_MAX);
+        if !self.config.certificates.is_empty() {
+            builder = builder.tls_certs_merge(self.config.certificates.clone());
+        }
+        builder.build()
+    }
+}
+
+/// The answer's headers. What is not UTF-8 in a value, which no registered header has, is replaced by U+FFFD.
+///
+/// # Errors
+///
+/// When they are over [`RESPONSE_HEADER_BYTES_MAX`].
+pub(crate) fn headers(headers: &HeaderMap) -> Result<Vec<(String, String)>, FetchError> {
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if bytes as u64 > u64::from(RESPONSE_HEADER_BYTES_MAX) {
+        return Err(FetchError::TooLarge {
+            part: "headers",
+            bytes_max: RESPONSE_HEADER_BYTES_MAX.into(),
+        });
+    }
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    Ok(pairs.collect())
+}

@@ -1,0 +1,169 @@
+//! A fetch: a request, and those that it is redirected to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Response;
+use tokio::time::Instant;
+
+use crate::client::{Clients, headers};
+use crate::config::HttpConfig;
+use crate::error::{FetchError, Phase};
+use crate::metrics::HopMetrics;
+use crate::pattern::HostPattern;
+use crate::policy::{Permit, Policy, Rule};
+use crate::redirect::{REDIRECTS_MAX, next};
+use crate::request::Request;
+use crate::resolver::Lookup;
+use crate::time::Time;
+
+/// An answer, whatever its status.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case with their values, those of one name in the order of the answer. What is not UTF-8 in a value is replaced
+    /// by U+FFFD.
+    pub headers: Vec<(String, String)>,
+    /// The body as the far side encoded it: nothing is decompressed.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// How much of it comes into the guest: names and values of headers, and the body.
+    pub fn bytes(&self) -> u64 {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        (headers.sum::<usize>() + self.body.len()) as u64
+    }
+}
+
+/// What all modules of a host share: the operator's configuration and the connections.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    policy: Policy,
+    timeout: Duration,
+    clients: Clients,
+}
+
+impl Shared {
+    pub(crate) fn new(config: HttpConfig, lookup: Arc<dyn Lookup>) -> Self {
+        Self {
+            policy: config.policy.clone(),
+            timeout: Duration::from_millis(config.timeout_ms),
+            clients: Clients::new(config, lookup),
+        }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// Fetches for one module, from where it may.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    shared: Arc<Shared>,
+    module: Arc<str>,
+    wanted: Arc<[HostPattern]>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(shared: Arc<Shared>, module: &str, wanted: Vec<HostPattern>) -> Self {
+        Self {
+            shared,
+            module: module.into(),
+            wanted: wanted.into(),
+        }
+    }
+
+    /// `http.fetch`: sends a request, follows redirects, and returns the answer that is none. Every check is made for each request
+    /// anew. It ends at the deadline, at the request's timeout or at the operator's, whichever is first.
+    ///
+    /// # Errors
+    ///
+    /// See [`FetchError`]; [`FetchError::to_host_error`] is what a guest gets.
+    pub async fn fetch(&self, request: Request, deadline: Instant) -> Result<Answer, FetchError> {
+        let timeout = request.timeout.unwrap_or(self.shared.timeout).min(self.shared.timeout);
+        let time = Time::new(Phase::Total, timeout).before(deadline);
+        let mut request = request;
+        for followed in 0.. {
+            let next = match self.hop(&request, time).await {
+                Ok(Hop::Answer(answer)) => return Ok(answer),
+                Ok(Hop::Redirect(_)) if followed == REDIRECTS_MAX => Err(FetchError::Denied {
+                    rule: Rule::Redirects(REDIRECTS_MAX),
+                    redirected: true,
+                }),
+                Ok(Hop::Redirect(next)) => Ok(*next),
+                Err(error) if followed > 0 => Err(error.after_redirect()),
+                Err(error) => Err(error),
+            };
+            request = next.inspect_err(|error| self.tell(&request, error))?;
+        }
+        Err(FetchError::Internal)
+    }
+
+    /// One request and its answer, or where that redirects to.
+    async fn hop(&self, request: &Request, time: Time) -> Result<Hop, FetchError> {
+        let permit = self.shared.policy.permit(&self.wanted, &request.to);
+        let permit = permit.map_err(|rule| FetchError::Denied {
+            rule,
+            redirected: false,
+        })?;
+        let metrics = HopMetrics::new(permit.entry, &request.method);
+        let began = Instant::now();
+        let hop = self.exchange(request, permit, time).await;
+        metrics.done(&hop, began.elapsed());
+        if let Ok(Hop::Answer(answer)) = &hop {
+            tracing::debug!(
+                target: "nexum::http",
+                module = &*self.module,
+                host = %request.to.host(),
+                method = request.method.as_str(),
+                status = answer.status,
+                bytes = answer.body.len(),
+                ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                "fetched"
+            );
+        }
+        hop
+    }
+
+    async fn exchange(&self, request: &Request, permit: Permit<'_>, time: Time) -> Result<Hop, FetchError> {
+        let clients = &self.shared.clients;
+        let response: Response = clients.send(request, permit.may_be_private, time).await?;
+        let (status, headers) = (response.status(), headers(response.headers())?);
+        if let Some(next) = next(request, status, response.headers())? {
+            return Ok(Hop::Redirect(Box::new(next)));
+        }
+        Ok(Hop::Answer(Answer {
+            status: status.as_u16(),
+            headers,
+            body: clients.read(response, time).await?,
+        }))
+    }
+
+    /// Tells the operator of a fetch that failed.
+    fn tell(&self, request: &Request, error: &FetchError) {
+        let (module, host) = (&*self.module, request.to.host());
+        if let FetchError::Denied { rule, .. } = error {
+            crate::metrics::denied(*rule);
+            tracing::warn!(target: "nexum::http", module, %host, %error, "a fetch is denied");
+        } else {
+            tracing::debug!(target: "nexum::http", module, %host, %error, "a fetch failed");
+        }
+    }
+}
+
+/// What became of one request.
+pub(crate) enum Hop {
+    Answer(Answer),
+    Redirect(Box<Request>),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.bytes())
+    }
+}

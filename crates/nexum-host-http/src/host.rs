@@ -1,0 +1,59 @@
+//! The WIT implementation.
+
+use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::capability::View;
+use nexum_core::limits::Limit;
+
+use crate::bindings::nexum::host::http;
+use crate::error::FetchError;
+use crate::fetch::{Answer, Fetcher};
+use crate::request::Request;
+
+impl http::Host for View<'_, Fetcher> {
+    async fn fetch(&mut self, req: http::Request) -> wasmtime::Result<Result<http::Response, HostError>> {
+        self.scope.spend(Limit::HttpFetches, 1)?;
+        let answer = fetch(self, req).await;
+        let bytes = answer.as_ref().map_or(0, Answer::bytes);
+        self.scope.spend(Limit::ResponseBytes, bytes)?;
+        Ok(answer.map(http::Response::from).map_err(|error| error.to_host_error()))
+    }
+}
+
+async fn fetch(view: &mut View<'_, Fetcher>, req: http::Request) -> Result<Answer, FetchError> {
+    let request = Request::try_from(req)?;
+    if request.has_effect() {
+        view.scope.mark_effect();
+    }
+    let deadline = view.scope.answer_by();
+    view.state.fetch(request, deadline).await
+}
+
+impl TryFrom<http::Request> for Request {
+    type Error = FetchError;
+
+    fn try_from(req: http::Request) -> Result<Self, FetchError> {
+        let headers = req.headers.into_iter().map(|header| (header.name, header.value));
+        let mut request = Self::new(&req.method, &req.url)?.with_headers(headers.collect())?;
+        if let Some(body) = req.body {
+            request = request.with_body(body)?;
+        }
+        if let Some(timeout_ms) = req.timeout_ms {
+            request = request.with_timeout_ms(timeout_ms)?;
+        }
+        Ok(request)
+    }
+}
+
+impl From<Answer> for http::Response {
+    fn from(answer: Answer) -> Self {
+        let headers = answer
+            .headers
+            .into_iter()
+            .map(|(name, value)| http::Header { name, value });
+        Self {
+            status: answer.status,
+            headers: headers.collect(),
+            body: answer.body,
+        }
+    }
+}

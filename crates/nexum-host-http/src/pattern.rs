@@ -1,0 +1,182 @@
+//! Entries of the lists of hosts.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+use url::Host;
+
+use crate::destination::{Destination, is_name};
+
+/// How long an entry may be: a `*.`, the longest name of the domain name system, a colon and a port.
+pub const PATTERN_BYTES_MAX: usize = 2 + 253 + 6;
+
+/// An entry of a list of hosts: `api.example.com`, or `*.example.com` for every name below that one but not itself, or an
+/// address; with `:8443` behind it for that port, and without for the default port of the scheme.
+///
+/// It is kept as URLs write their hosts: in lower case, names of other scripts in Punycode, IPv6 in brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPattern {
+    hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hosts {
+    One(Host),
+    /// What the names end in, with the dot before it.
+    Below(String),
+}
+
+/// Why a text is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// A whole URL, or something else than a host that URLs have.
+    #[error("has more than a host and a port")]
+    NotAHost,
+    /// A `*` that is not the first of several labels.
+    #[error("has a `*` that is not in place of the first labels")]
+    Wildcard,
+    /// Not a name, and not an address.
+    #[error("is neither a host name nor an address")]
+    Host,
+    /// An IPv4 address in a form that people do not read as one, such as `0x7f.1`.
+    #[error("is an address in an unusual form")]
+    Address,
+    /// What is behind the colon.
+    #[error("has a port that is not a number from 1 to 65535")]
+    Port,
+    /// Longer than [`PATTERN_BYTES_MAX`].
+    #[error("is longer than any host name")]
+    TooLong,
+}
+
+impl PatternError {
+    /// What may put it right.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::NotAHost => "write the host alone, as \"api.example.com\" or \"api.example.com:8443\"",
+            Self::Wildcard => "write \"*.example.com\" for all names below example.com",
+            Self::Address => "write the address as \"127.0.0.1\"",
+            Self::Host => "write a name as \"api.example.com\", an address as \"192.0.2.1\" or \"[2001:db8::1]\"",
+            Self::Port | Self::TooLong => "write it as \"api.example.com:8443\"",
+        }
+    }
+}
+
+impl HostPattern {
+    /// Takes an entry.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        if text.len() > PATTERN_BYTES_MAX {
+            return Err(PatternError::TooLong);
+        }
+        if text.contains(['/', '\\', '@', '?', '#', '%']) {
+            return Err(PatternError::NotAHost);
+        }
+        let (host, port) = split(text)?;
+        let hosts = match host.strip_prefix("*.") {
+            Some(suffix) => match parse_host(suffix)? {
+                Host::Domain(name) => Hosts::Below(format!(".{name}")),
+                // The end of an address means nothing.
+                Host::Ipv4(_) | Host::Ipv6(_) => return Err(PatternError::Wildcard),
+            },
+            None => Hosts::One(parse_host(host)?),
+        };
+        Ok(Self { hosts, port })
+    }
+
+    /// Whether the destination is meant.
+    pub fn matches(&self, to: &Destination) -> bool {
+        let hosts = match (&self.hosts, to.host()) {
+            (Hosts::One(one), host) => one == host,
+            (Hosts::Below(suffix), Host::Domain(name)) => is_below(name, suffix),
+            (Hosts::Below(_), Host::Ipv4(_) | Host::Ipv6(_)) => false,
+        };
+        hosts && to.port() == self.port.unwrap_or(to.default_port())
+    }
+
+    /// Whether every destination that `other` means is meant by this as well. It may say no where both write one port in two
+    /// ways.
+    pub fn covers(&self, other: &Self) -> bool {
+        let hosts = match (&self.hosts, &other.hosts) {
+            (Hosts::Below(suffix), Hosts::One(Host::Domain(name))) => is_below(name, suffix),
+            (Hosts::Below(suffix), Hosts::Below(longer)) => longer.ends_with(suffix.as_str()),
+            (ours, theirs) => ours == theirs,
+        };
+        hosts && self.port == other.port
+    }
+}
+
+/// `suffix` begins with a dot, and there is something before it.
+fn is_below(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix).is_some_and(|label| !label.is_empty())
+}
+
+/// A host, and the port if there is one.
+fn split(text: &str) -> Result<(&str, Option<u16>), PatternError> {
+    let end = match text.strip_prefix('[') {
+        Some(_) => text.find(']').ok_or(PatternError::Host)? + 1,
+        None => text.find(':').unwrap_or(text.len()),
+    };
+    let (host, rest) = text.split_at(end);
+    let Some(port) = rest.strip_prefix(':') else {
+        return if rest.is_empty() {
+            Ok((host, None))
+        } else {
+            Err(PatternError::Host)
+        };
+    };
+    // A number has one spelling: no sign, no zeros before it.
+    let number = port
+        .parse()
+        .ok()
+        .filter(|number: &u16| *number > 0 && number.to_string() == port);
+    number.map(|number| (host, Some(number))).ok_or(PatternError::Port)
+}
+
+fn parse_host(text: &str) -> Result<Host, PatternError> {
+    if text.contains('*') {
+        return Err(PatternError::Wildcard);
+    }
+    let host = Host::parse(text).map_err(|_| PatternError::Host)?;
+    match &host {
+        Host::Domain(name) if !is_name(name) => Err(PatternError::Host),
+        Host::Ipv4(address) if address.to_string() != text => Err(PatternError::Address),
+        _ => Ok(host),
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hosts {
+            Hosts::One(host) => write!(f, "{host}")?,
+            Hosts::Below(suffix) => write!(f, "*{suffix}")?,
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for HostPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A visitor, so that the error is one about this value.
+        deserializer.deserialize_str(PatternVisitor)
+    }
+}
+
+struct PatternVisitor;
+
+impl de::Visitor<'_> for PatternVisitor {
+    type Value = HostPattern;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a host")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<HostPattern, E> {
+        HostPattern::parse(text).map_err(|error| E::custom(format_args!("{error}\nhint: {}", error.hint())))
+    }
+}

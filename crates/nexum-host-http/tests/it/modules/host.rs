@@ -1,0 +1,135 @@
+//! A module on a chain without a network, with the capability.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_core::ambient::Seams;
+use nexum_core::capability::Capabilities;
+use nexum_core::committer::CommitPolicy;
+use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_core::engine::{Engine, EngineConfig};
+use nexum_core::limits::Limits;
+use nexum_core::loader::{Candidate, Loader, Module};
+use nexum_core::runner::ModuleStatus;
+use nexum_core::store::MemoryStore;
+use nexum_core::supervisor::Supervisor;
+use nexum_host_http::{Http, HttpConfig};
+use nexum_host_store::LocalStore;
+use nexum_testing::{FaultyStore, Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The fixture that fetches what its configuration says, with a manifest that allows these hosts.
+pub(super) struct Fetching {
+    pub(super) config: ModuleConfig,
+    _manifest: TempDir,
+}
+
+impl Fetching {
+    pub(super) fn new(allow: &[&str], config: &[(&str, &str)]) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("nexum.toml");
+        let manifest = format!(
+            "[module]\nname = \"fetcher\"\n[capabilities]\nrequired = [\"http\", \"store\"]\n[capabilities.http]\nallow = {allow:?}\n\
+             [[subscription]]\nkind = \"block\"\nchain_id = {TEST_CHAIN_ID}\n"
+        );
+        std::fs::write(&path, manifest).expect("a manifest");
+        let mut module = ModuleConfig::new(guests::component("fetcher"));
+        module.manifest = Some(path);
+        let pairs = config.iter();
+        module.config = pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Self {
+            config: module,
+            _manifest: directory,
+        }
+    }
+}
+
+/// A host that runs.
+pub(super) struct Host {
+    pub(super) chain: ScriptedSource,
+    pub(super) records: Records,
+    pub(super) store: FaultyStore,
+    status: Arc<ModuleStatus>,
+    stop: CancellationToken,
+    _task: JoinSet<()>,
+    _capture: tracing::subscriber::DefaultGuard,
+}
+
+impl Host {
+    /// Starts the module on an empty chain.
+    pub(super) async fn start(config: HttpConfig, module: Fetching, limits: Limits) -> Self {
+        let (records, capture) = Records::capture();
+        let seams = Seams::system();
+        let capabilities = Capabilities::ambient(seams.clone())
+            .with(Http::new(config))
+            .with(LocalStore);
+        let loader = Loader::new(capabilities, limits, [TEST_CHAIN_ID], seams);
+        let chain = ScriptedSource::new(TEST_CHAIN_ID);
+        let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+        // What may wait for the next commit waits longer than any test.
+        let policy = CommitPolicy {
+            cursor_flush: Duration::from_secs(60),
+            ..CommitPolicy::default()
+        };
+        let supervisor = Supervisor::new(Arc::new(store.clone())).commit_policy(policy);
+        let mut supervisor = supervisor.source(Arc::new(chain.clone()));
+        let status = supervisor.module(load(&loader, &module.config).await);
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        let token = stop.clone();
+        task.spawn(async move { drop(supervisor.run(token).await.expect("a start")) });
+        Self {
+            chain,
+            records,
+            store,
+            status,
+            stop,
+            _task: task,
+            _capture: capture,
+        }
+    }
+
+    /// Mines a block, waits until the module is done with it, well or not, and returns what it logged of it.
+    pub(super) async fn said_of_next(&self) -> Vec<String> {
+        let said = || self.records.of_module("fetcher");
+        let done = || self.status.handled() + self.status.failed();
+        let (before, heard) = (done(), said().len());
+        self.chain.mine(1);
+        let poll = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(1));
+            while done() <= before {
+                turns.tick().await;
+            }
+        };
+        if tokio::time::timeout(WAIT_MAX, poll).await.is_err() {
+            panic!("the module was not done; the log: {:#?}", self.records.all());
+        }
+        said().split_off(heard)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Compiles the module. What was compiled before is taken from the cache.
+async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
+    let candidate = loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let engine = Engine::new(&EngineConfig {
+        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
+        pooling: Pooling::default(),
+        demand: Candidate::demand([&candidate]),
+    });
+    let engine = engine.expect("an engine");
+    loader
+        .load(&engine, candidate)
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"))
+}
