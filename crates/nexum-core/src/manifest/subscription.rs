@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::event::{ChainId, Finality, Topic};
-use crate::filter::LogFilter;
+use crate::log_filter::LogFilter;
+use crate::topic::{ChainId, Finality, Topic};
 
 /// Events that a module gets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::num::NonZeroU64;
 
 use crate::document::{ConfigError, Section};
-use crate::event::{Finality, Topic};
-use crate::filter::{LogFilter, TOPICS_MAX};
+use crate::log_filter::{LogFilter, TOPICS_MAX};
 use crate::manifest::raw::{self, AnyOf};
 use crate::manifest::{
     ADDRESSES_MAX, BlockSubscription, CONFIRMATIONS_MAX, LogSubscription, Subscription, TOPIC_VALUES_MAX,
 };
+use crate::topic::{Finality, Topic};
 
 /// The kinds of events that can be subscribed to.
 const KINDS: [&str; 2] = ["block", "log"];
