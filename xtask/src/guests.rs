@@ -163,10 +163,7 @@ fn publish(guest: &Guest) -> Result<()> {
     let component = match &guest.source {
         Source::Text => wat::parse_file(guest.directory.join("component.wat"))?,
         Source::Crate { target } => {
-            let file = match guest.kind {
-                Kind::Command => format!("{}.wasm", guest.name),
-                Kind::Module => format!("{}.wasm", guest.name.replace('-', "_")),
-            };
+            let file = format!("{}.wasm", guest.name.replace('-', "_"));
             let built = target_directory().join(target).join("release").join(file);
             fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?
         }

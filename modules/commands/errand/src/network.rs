@@ -1,6 +1,6 @@
 //! Sockets, by the interfaces of WASI themselves: not every C library for this target has them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use wasip2::sockets::{
     instance_network::instance_network,
@@ -18,7 +18,9 @@ pub(crate) fn exchange(address: &str) -> Result<String, ErrorCode> {
     socket.start_connect(&instance_network(), of(address))?;
     socket.subscribe().block();
     let (input, output) = socket.finish_connect()?;
-    output.blocking_write_and_flush(b"hello").expect("a connection that is open");
+    output
+        .blocking_write_and_flush(b"hello")
+        .expect("a connection that is open");
     let answer = input.blocking_read(64).expect("an answer");
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
@@ -29,8 +31,8 @@ pub(crate) fn resolve(name: &str) -> Result<Vec<String>, ErrorCode> {
     stream.subscribe().block();
     while let Some(address) = stream.resolve_next_address()? {
         addresses.push(match address {
-            IpAddress::Ipv4((a, b, c, d)) => std::net::Ipv4Addr::new(a, b, c, d).to_string(),
-            IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => std::net::Ipv6Addr::new(a, b, c, d, e, f, g, h).to_string(),
+            IpAddress::Ipv4((a, b, c, d)) => Ipv4Addr::new(a, b, c, d).to_string(),
+            IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => Ipv6Addr::new(a, b, c, d, e, f, g, h).to_string(),
         });
     }
     Ok(addresses)

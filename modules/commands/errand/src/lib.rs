@@ -2,11 +2,23 @@
 
 mod network;
 
-use std::{fmt, fs, io, io::Read, process, time::Duration};
+use std::{fmt, fs, io, io::Read, time::Duration};
 
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+wasip2::cli::command::export!(Errand);
+
+struct Errand;
+
+impl wasip2::exports::cli::run::Guest for Errand {
+    fn run() -> Result<(), ()> {
+        let args: Vec<String> = std::env::args().collect();
+        act(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+/// In backtraces, so not a part of another.
+#[inline(never)]
+fn act(args: &[&str]) {
     match &args[1..] {
         ["args", ..] => println!("{args:?}"),
         ["env"] => println!("{:?}", std::env::vars().collect::<Vec<_>>()),
@@ -19,8 +31,9 @@ fn main() {
         ["write", path, content] => tell(fs::write(path, content)),
         ["remove", path] => tell(fs::remove_file(path)),
         ["list", path] => tell(fs::read_dir(path).map(|entries| entries.count())),
-        ["exit", code] => process::exit(code.parse().expect("a code")),
-        ["fail"] => fail(),
+        // What the standard library's does is left to its C library, which may know only success and failure.
+        ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().expect("a code")),
+        ["fail"] => wasip2::cli::exit::exit(Err(())),
         ["panic"] => panic!("as it was told"),
         ["spin"] => spin(),
         ["sleep", seconds] => std::thread::sleep(Duration::from_secs(seconds.parse().expect("a number"))),
@@ -48,11 +61,6 @@ fn stdin() -> io::Result<String> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// What `wasi:cli/run` calls a failure, and nothing else.
-fn fail() {
-    wasip2::cli::exit::exit(Err(()));
 }
 
 fn spin() {
