@@ -83,7 +83,7 @@ fn finds_what_is_wrong_with_what_was_written() {
     let engine = |from: &str, to: &str| (ENGINE.replace(from, to), MANIFEST.to_owned());
     for ((engine, manifest), expected) in [
         (engine("path = \"watcher.wasm\"", "pat = \"watcher.wasm\""), "pat"),
-        (engine("[store]", "[stoer]"), "unknown section"),
+        (engine("[store]", "[stroke]"), "unknown section"),
         (
             engine("[store]\nbackend = \"redb\"", "[identity]"),
             "no build of this version has the capability `identity`",
@@ -122,7 +122,7 @@ fn finds_what_is_wrong_with_what_was_written() {
             manifest("\"chain\", \"logging\"", "\"messaging\""),
             "no build of this version has the capability `messaging`",
         ),
-        (manifest("kind = \"block\"", "kind = \"blok\""), "blok"),
+        (manifest("kind = \"block\"", "kind = \"bock\""), "bock"),
         (manifest("[module]", "[module]\ncolour = 1"), "colour"),
     ] {
         let dir = Dir::new();
