@@ -62,6 +62,14 @@ impl Dir {
     }
 }
 
+/// How each of several errands went, which one command does with these options.
+fn went(dir: &Dir, options: &[&str], errands: &[&[&str]]) -> Vec<String> {
+    let ran = dir.run_errand(options, &errands.join(&"then"));
+    let lines: Vec<_> = printed(&ran).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), errands.len(), "{} {}", ran.stdout, ran.stderr);
+    lines
+}
+
 /// What the command printed.
 fn printed(ran: &Ran) -> &str {
     let printed = ran.stdout.strip_prefix("READY\n");
@@ -71,7 +79,7 @@ fn printed(ran: &Ran) -> &str {
 #[test]
 fn exits_with_the_commands_own_code() {
     let dir = Dir::new();
-    for code in ["0", "1", "7", "125", "255"] {
+    for code in ["0", "7", "255"] {
         let ran = dir.run_errand(&[], &["exit", code]);
         assert_eq!(
             ran.code.map(|code| code.to_string()).as_deref(),

@@ -104,9 +104,6 @@ async fn a_command_ends_with_whoever_waits_for_it() {
     let package = Package::new("(loop $again (br $again))");
     let ready = Command::new(package.path()).load().await.expect("a command");
     let waited = tokio::time::timeout(Duration::from_millis(50), ready.run()).await;
+    // If it still ran, the test's runtime would wait for it at its end, and the test would have none.
     assert!(waited.is_err());
-    // Its task is over: else the runtime would wait for it for ever.
-    tokio::time::timeout(NEVER, tokio::task::yield_now())
-        .await
-        .expect("a turn");
 }

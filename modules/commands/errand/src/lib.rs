@@ -1,4 +1,5 @@
-//! A command that does what its arguments say and tells how it went, to show what a host lets it do.
+//! A command that does what its arguments say and tells how it went, to show what a host lets it do. Between one thing and the
+//! next stands `then`.
 
 mod network;
 
@@ -11,7 +12,8 @@ struct Errand;
 impl wasip2::exports::cli::run::Guest for Errand {
     fn run() -> Result<(), ()> {
         let args: Vec<String> = std::env::args().collect();
-        act(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        args[1..].split(|arg| *arg == "then").for_each(act);
         Ok(())
     }
 }
@@ -19,8 +21,8 @@ impl wasip2::exports::cli::run::Guest for Errand {
 /// In backtraces, so not a part of another.
 #[inline(never)]
 fn act(args: &[&str]) {
-    match &args[1..] {
-        ["args", ..] => println!("{args:?}"),
+    match args {
+        ["args", ..] => println!("{:?}", std::env::args().collect::<Vec<_>>()),
         ["env"] => println!("{:?}", std::env::vars().collect::<Vec<_>>()),
         ["stdin"] => println!("{:?}", stdin()),
         ["stdout-and-stderr"] => {
