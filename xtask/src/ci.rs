@@ -16,8 +16,9 @@ use crate::{
 const DEMO_BLOCKS: u64 = 3;
 
 /// The builds of the binary that somebody may want, by what selects their features.
-const MIXES: [&[&str]; 4] = [
+const MIXES: [&[&str]; 5] = [
     &["--no-default-features"],
+    &["--no-default-features", "--features", "runtime"],
     &[],
     &["--features", "cow,chain"],
     &["--all-features"],
@@ -27,7 +28,7 @@ const MIXES: [&[&str]; 4] = [
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("fmt", fmt),
     ("isolation", isolation::check),
     ("typos", typos),
@@ -38,6 +39,7 @@ const STEPS: [Step; 12] = [
     ("doc", doc),
     ("test", test::run),
     ("test-default", test::of_the_default_build),
+    ("test-no-features", test::of_the_build_without_features),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
     ("torture", torture),
 ];

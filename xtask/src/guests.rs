@@ -16,8 +16,8 @@ use crate::{
     toolchain::{self, BARE},
 };
 
-/// Builds the guests of these names, or all of them, into `target/modules/NAME/`: `NAME.wasm` and a `nexum.toml` that
-/// pins its digest.
+/// Builds the guests of these names, or all of them, into `target/modules/NAME/`: of a module `NAME.wasm` and a `nexum.toml`
+/// that pins its digest, of a command `app.wasm`.
 pub(crate) fn build(names: &[String]) -> Result<()> {
     let guests = select(find_all(&paths::modules())?, names)?;
     compile(&guests)?;
@@ -33,8 +33,25 @@ pub(crate) fn build(names: &[String]) -> Result<()> {
 struct Guest {
     name: String,
     directory: PathBuf,
+    kind: Kind,
     source: Source,
 }
+
+/// What a guest is for, which the directory says that it is in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    /// `nexum run`, with a manifest.
+    Module,
+    /// `nexum exec`.
+    Command,
+}
+
+/// The directories of guests.
+const DIRECTORIES: [(&str, Kind); 3] = [
+    ("examples", Kind::Module),
+    ("fixtures", Kind::Module),
+    ("commands", Kind::Command),
+];
 
 #[derive(Debug, PartialEq)]
 enum Source {
@@ -47,20 +64,20 @@ enum Source {
 /// Every guest of the workspace. Each directory must be one, so that none is forgotten for a wrong name.
 fn find_all(modules: &Path) -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
-    for kind in ["examples", "fixtures"] {
-        let directory = modules.join(kind);
+    for (name, kind) in DIRECTORIES {
+        let directory = modules.join(name);
         for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
-            guests.push(find(&entry?.path())?);
+            guests.push(find(&entry?.path(), kind)?);
         }
     }
     guests.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(guests)
 }
 
-fn find(directory: &Path) -> Result<Guest> {
+fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     ensure!(
-        directory.join("nexum.toml").exists(),
+        kind == Kind::Command || directory.join("nexum.toml").exists(),
         "{} has no nexum.toml",
         directory.display()
     );
@@ -84,6 +101,7 @@ fn find(directory: &Path) -> Result<Guest> {
     Ok(Guest {
         name,
         directory: directory.to_owned(),
+        kind,
         source,
     })
 }
@@ -150,13 +168,17 @@ fn publish(guest: &Guest) -> Result<()> {
             fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?
         }
     };
-    let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
-    let manifest = pin(&manifest, &guest.name, &component)?;
-
     let directory = paths::built_modules().join(&guest.name);
     fs::create_dir_all(&directory)?;
-    write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
-    write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())
+    match guest.kind {
+        Kind::Command => write_if_changed(&directory.join("app.wasm"), &component),
+        Kind::Module => {
+            let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
+            let manifest = pin(&manifest, &guest.name, &component)?;
+            write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
+            write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())
+        }
+    }
 }
 
 /// The manifest with the component's digest in it.
@@ -213,7 +235,7 @@ mod tests {
             .filter(|guest| guest.source != crate_for(BARE))
             .map(|g| &g.name)
             .collect();
-        assert_eq!(wasi, ["memory-bomb-many", "table-bomb", "wasi-importer"]);
+        assert_eq!(wasi, ["errand", "memory-bomb-many", "table-bomb", "wasi-importer"]);
         assert!(select(guests, &["absent".into()]).is_err());
     }
 

@@ -11,6 +11,9 @@ use crate::{paths, process};
 /// What the name of every host crate begins with.
 const HOST: &str = "nexum-host-";
 
+/// What the name of every crate of the WebAssembly runtime begins with.
+const WASMTIME: &str = "wasmtime";
+
 /// The feature of the binary that alone may bring in the order book's library, which has a licence of its own.
 const COW: &str = "cow";
 
@@ -110,6 +113,11 @@ impl Rule {
         self
     }
 
+    fn without_features(mut self) -> Self {
+        self.features.clear();
+        self
+    }
+
     fn but_through(mut self, package: &'static str) -> Self {
         self.but_through = Some(package);
         self
@@ -154,6 +162,11 @@ fn rules_of(package: &Package) -> Vec<Rule> {
         "nexum-core" => vec![
             rule(Forbidden::Named(HOST), "the core knows no capability"),
             gpl_free("its licence is free of the GPL"),
+            rule(Forbidden::Named(WASMTIME), "what only reads needs no runtime").without_features(),
+        ],
+        "nexum-exec" => vec![
+            rule(Forbidden::Named(HOST), "a command has no capability"),
+            gpl_free("its licence is free of the GPL"),
         ],
         "nexum-cli" => vec![
             rule(Forbidden::Named("nexum-testing"), "test tools are not shipped"),
@@ -165,6 +178,7 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             gpl_free("a build without `cow` is free of the GPL").without(&[COW, "default"]),
             gpl_free("the GPL comes with the order book alone").but_through(HOST_COW),
             rule(Forbidden::Version("reqwest v0.12."), "one HTTP client is enough"),
+            rule(Forbidden::Named(WASMTIME), "a build without `runtime` runs nothing").without_features(),
         ],
         HOST_COW => vec![rule(Forbidden::Named(HOST), "host crates are independent")],
         "nexum-testing" => vec![gpl_free("what tests share has no licence but the workspace's")],
@@ -238,6 +252,18 @@ mod tests {
         assert_eq!(beside.but_through, Some(HOST_COW));
         let tree = "nexum-cli v0.1.0|MIT\na v1.0.0|MIT OR LGPL-2.1-or-later\nb v1.0.0|GPL-3.0-or-later (*)\n";
         assert_eq!(beside.broken_by(tree), ["b"]);
+    }
+
+    #[test]
+    fn looks_for_the_runtime_where_nothing_runs() {
+        for package in ["nexum-core", "nexum-cli"] {
+            let [rule] = &rules_on(package, Forbidden::Named(WASMTIME))[..] else {
+                panic!("one rule")
+            };
+            assert!(rule.features.is_empty());
+            let tree = "nexum-cli v0.1.0|MIT\nwasmparser v0.254.2|MIT\nwasmtime-wasi v48.0.8|MIT\n";
+            assert_eq!(rule.broken_by(tree), ["wasmtime-wasi"]);
+        }
     }
 
     #[test]

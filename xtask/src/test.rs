@@ -35,9 +35,19 @@ pub(crate) fn run() -> Result<()> {
 /// Runs the tests of the binary as it is built by default: those of what is absent in it are of no other build. The guests have been
 /// built.
 pub(crate) fn of_the_default_build() -> Result<()> {
+    of_the_binary(&[])
+}
+
+/// Runs the tests of the binary that runs nothing.
+pub(crate) fn of_the_build_without_features() -> Result<()> {
+    of_the_binary(&["--no-default-features"])
+}
+
+fn of_the_binary(features: &[&str]) -> Result<()> {
     let mut tests = Command::new(tools::ensure(&NEXTEST)?);
     tests
         .args(["nextest", "run", "--package", "nexum-cli"])
+        .args(features)
         .env(anvil::VARIABLE, anvil::ensure()?);
     process::run(&mut tests)
 }

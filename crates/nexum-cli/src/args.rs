@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use nexum_core::names::ModuleName;
 
+/// The most memory of a command: as much as an operator may give a module.
+const MEMORY_MIB_MAX: u64 = 65_536;
+
 /// Where the configuration is looked for unless `--config` says otherwise.
 const CONFIG: &str = "engine.toml";
 
@@ -39,6 +42,17 @@ Examples:
 
 Exit codes: 0 all is well, 2 something would be refused; each error is a line on stderr.")]
     Check(Check),
+    /// Run one WASI command in a sandbox
+    #[command(after_help = "\
+Examples:
+  nexum exec tool.wasm -- --verbose input.txt          run a file, with arguments
+  nexum exec --dir ./data::/data:ro package            run package/app.wasm, which sees ./data as /data
+  nexum exec --allow-net node.example:443 tool.wasm    let it connect there, and nowhere else
+
+READY is printed before the command is entered, and systemd is told.
+
+Exit codes: the command's own; 2 refused to start, 3 trapped or ended by a limit, 130 and 143 ended by SIGINT and SIGTERM.")]
+    Exec(Exec),
     /// Show what is in a component
     #[command(after_help = "\
 Example:
@@ -256,6 +270,33 @@ pub(crate) struct Check {
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Exec {
+    /// A command's file, or a directory with the command in app.wasm
+    pub(crate) package: PathBuf,
+    /// A directory of the host that the command sees as GUEST, and may change unless `:ro` follows
+    #[arg(long = "dir", value_name = "HOST::GUEST[:ro]")]
+    pub(crate) dirs: Vec<String>,
+    /// Where the command may connect to; a name is resolved before it runs, to public addresses alone
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) allow_net: Vec<String>,
+    /// A variable of the command's environment
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// How much it may compute, in units of about one instruction [default: no bound]
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) fuel: Option<u64>,
+    /// How much memory it may have [default: 256]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=MEMORY_MIB_MAX))]
+    pub(crate) memory_mib: Option<u64>,
+    /// How long it may run [default: no bound]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) deadline: Option<u64>,
+    /// The command's arguments
+    #[arg(last = true)]
+    pub(crate) args: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -16,6 +16,8 @@ use crate::report::Refusals;
 #[cfg(feature = "store")]
 pub(crate) use nexum_host_store::{backup, export, import};
 
+use crate::contract::CONTRACT;
+
 pub(crate) use store::State;
 
 /// What this build can do with a configuration.
@@ -24,18 +26,6 @@ pub(crate) struct Composition {
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
     pub(crate) state: State,
 }
-
-/// Every capability of the contract that is not ambient: its name, its interfaces, and the cargo feature of this crate
-/// that brings it, if there is one.
-const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
-    ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
-    ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
-    ("http", &["nexum:host/http@0.2.0"], Some("http")),
-    ("identity", &["nexum:host/identity@0.2.0"], None),
-    ("messaging", &["nexum:host/messaging@0.2.0"], None),
-    ("remote-store", &["nexum:host/remote-store@0.2.0"], None),
-    ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
-];
 
 /// Builds the capabilities from their sections of the configuration. Touches no network.
 ///
@@ -295,16 +285,17 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
 
 /// The features that are compiled in: the capabilities that this build can grant, and the back-ends that some of them have.
 pub(crate) fn features() -> Vec<&'static str> {
-    [chain::FEATURES, cow::FEATURES, http::FEATURES, store::FEATURES].concat()
+    [
+        &["runtime"],
+        chain::FEATURES,
+        cow::FEATURES,
+        http::FEATURES,
+        store::FEATURES,
+    ]
+    .concat()
 }
 
 /// The version with the features that are compiled in.
 pub(crate) fn version() -> String {
-    let features = features();
-    let features = if features.is_empty() {
-        "none".to_owned()
-    } else {
-        features.join(", ")
-    };
-    format!("{} (features: {features})", env!("CARGO_PKG_VERSION"))
+    format!("{} (features: {})", env!("CARGO_PKG_VERSION"), features().join(", "))
 }

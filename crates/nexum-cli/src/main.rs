@@ -1,52 +1,71 @@
 //! The `nexum` binary: what an operator runs.
 //!
-//! It reads arguments, puts capabilities together ([`compose`], the one file that names them), and reports. What an
-//! embedder would need too is in `nexum-core`.
+//! It reads arguments, puts capabilities together (`compose`, the one file that names them), and reports. What an
+//! embedder would need too is in `nexum-core` and `nexum-exec`.
 //!
-//! Exit codes: 0 stopped, 1 failed while running, 2 refused to start.
+//! Exit codes: 0 stopped, 1 failed while running, 2 refused to start; `exec` has the command's, and 3 where it trapped.
 #![allow(clippy::print_stdout, reason = "reports go to stdout; errors and logs go to stderr")]
 #![allow(clippy::print_stderr, reason = "reports go to stdout; errors and logs go to stderr")]
 
 mod args;
+#[cfg(feature = "runtime")]
 mod check;
+#[cfg(feature = "runtime")]
 mod compose;
+mod configure;
+mod contract;
+#[cfg(feature = "runtime")]
 mod control;
+#[cfg(feature = "runtime")]
+mod exec;
 mod inspect;
+#[cfg(feature = "runtime")]
 mod logging;
+#[cfg(feature = "runtime")]
 mod modules;
+#[cfg(feature = "runtime")]
+mod perform;
+#[cfg(feature = "runtime")]
 mod progress;
 mod report;
+#[cfg(feature = "runtime")]
 mod run;
 #[cfg(feature = "store")]
 mod state;
+#[cfg(feature = "runtime")]
 mod watch;
+#[cfg(not(feature = "runtime"))]
+mod without_runtime;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Args, Command, Running};
-use control::client::{self, Client};
+use args::Args;
+#[cfg(feature = "runtime")]
+use perform::{perform, version};
+#[cfg(not(feature = "runtime"))]
+use without_runtime::{perform, version};
 
 /// Told to stop, and did.
 const STOPPED: u8 = 0;
 /// Failed while running.
+#[cfg(feature = "runtime")]
 const FAILED: u8 = 1;
 /// Refused to start.
 const REFUSED: u8 = 2;
+/// A command trapped, or was ended by a limit.
+#[cfg(feature = "runtime")]
+const TRAPPED: u8 = 3;
 
 /// The command line with what only the build knows.
 fn command() -> clap::Command {
-    Args::command().version(compose::version())
+    Args::command().version(version())
 }
 
-/// Asks the nexum that runs with this configuration.
-fn ask(
-    running: &Running,
-    question: impl FnOnce(&Client<'_>) -> Result<u8, report::Refusals>,
-) -> Result<u8, report::Refusals> {
-    let (config, _) = modules::configure(running.config.as_deref())?;
-    question(&Client::of(&config.state_dir))
+/// Prints a completion script.
+fn completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut command(), "nexum", &mut std::io::stdout());
 }
 
 fn main() -> ExitCode {
@@ -54,26 +73,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
-    let result = match args.command {
-        Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::check(&args),
-        Command::Inspect(args) => inspect::inspect(&args),
-        #[cfg(feature = "store")]
-        Command::State { config, command } => state::state(config.as_deref(), &command),
-        Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
-        Command::Limits {
-            module,
-            running,
-            format,
-        } => ask(&running, |client| client::limits(client, &module, format)),
-        Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
-        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut command(), "nexum", &mut std::io::stdout());
-            Ok(STOPPED)
-        }
-    };
-    result
+    perform(args.command)
         .unwrap_or_else(|refusals| {
             refusals.print();
             REFUSED

@@ -1,20 +1,20 @@
 //! From the command line to loaded modules: what `run` and `check` share.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use nexum_core::ambient::Seams;
 use nexum_core::config::{Config, ModuleConfig};
-use nexum_core::document::Environment;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::loader::{Candidate, LoadError, Loader, Module};
 use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 
-use crate::args::{self, Load};
+use crate::args::Load;
 use crate::compose;
 use crate::report::{Refusal, Refusals};
+
+pub(crate) use crate::configure::configure;
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
@@ -55,19 +55,6 @@ pub(crate) struct Plan {
     pub(crate) state: compose::State,
     loader: Arc<Loader>,
     modules: Vec<ModuleConfig>,
-}
-
-/// Reads the configuration; where none is there and none was named, its defaults and a sentence that says so.
-pub(crate) fn configure(named: Option<&Path>) -> Result<(Config, Option<String>), Refusals> {
-    let (path, may_be_missing) = args::config_path(named);
-    match Config::load(path, &Environment::process()) {
-        Ok(config) => Ok((config, None)),
-        Err(errors) if may_be_missing && errors.is_not_found() => Ok((
-            Config::default(),
-            Some(format!("there is no {}: every setting has its default", path.display())),
-        )),
-        Err(errors) => Err(errors.into()),
-    }
 }
 
 impl Plan {

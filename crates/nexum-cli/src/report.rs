@@ -1,12 +1,14 @@
 //! How errors and tables look.
 
+#[cfg(feature = "runtime")]
+mod module;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_core::document::{ConfigError, ConfigErrors};
-use nexum_core::loader::LoadError;
 use serde::{Deserialize, Serialize};
 
 /// One reason not to start: a line, and what may help on a line of its own.
@@ -47,7 +49,7 @@ impl Refusal {
     }
 
     /// The same, about a module.
-    fn about(mut self, subject: &str) -> Self {
+    pub(crate) fn about(mut self, subject: &str) -> Self {
         self.error = format!("{subject}: {}", self.error);
         self
     }
@@ -65,29 +67,12 @@ impl From<&ConfigError> for Refusal {
 pub(crate) struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    /// What is wrong with a module; errors of a file name it themselves.
-    pub(crate) fn of_module(subject: &str, errors: &[LoadError]) -> Self {
-        let refusals = |error: &LoadError| match error {
-            LoadError::Manifest(errors) => errors.iter().map(Refusal::from).collect(),
-            LoadError::Component(_) => vec![Refusal::of(error).with_hint_of(error.hint())],
-            error => vec![Refusal::of(error).with_hint_of(error.hint()).about(subject)],
-        };
-        Self(errors.iter().flat_map(refusals).collect())
-    }
-
     pub(crate) fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// Writes them where the operator of a running nexum sees them.
-    pub(crate) fn log(&self) {
-        for Refusal { error, hint } in &self.0 {
-            tracing::error!(hint, "{error}");
-        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -110,6 +95,12 @@ impl Refusals {
                 eprintln!("  {} {hint}", paint("hint:", "1;36"));
             }
         }
+    }
+}
+
+impl FromIterator<Refusal> for Refusals {
+    fn from_iter<T: IntoIterator<Item = Refusal>>(refusals: T) -> Self {
+        Self(refusals.into_iter().collect())
     }
 }
 

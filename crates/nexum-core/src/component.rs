@@ -124,21 +124,7 @@ impl ComponentFile {
     ///
     /// When the file cannot be read, is too large, or is not a component.
     pub fn read(path: &Path) -> Result<Self, ComponentError> {
-        let owned = || path.to_owned();
-        let failed = |source| ComponentError::Read { path: owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(ComponentError::Directory { path: owned() });
-        }
-        let mut bytes = Vec::new();
-        // The bound holds for the bytes that come, whatever the file system says the size is.
-        file.take(COMPONENT_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if bytes.len() as u64 > COMPONENT_BYTES_MAX {
-            return Err(ComponentError::TooLarge { path: owned() });
-        }
-        Self::parse(path, bytes)
+        Self::parse(path, read(path)?)
     }
 
     /// Looks into a component that has been read from `path`.
@@ -151,7 +137,7 @@ impl ComponentFile {
         if !bytes.starts_with(b"\0asm") {
             return Err(ComponentError::NotWasm { path: owned() });
         }
-        if Parser::is_core_wasm(&bytes) {
+        if is_core_module(&bytes) {
             return Err(ComponentError::CoreModule { path: owned() });
         }
         let summary = Summary::of(&bytes).map_err(|source| ComponentError::Invalid { path: owned(), source })?;
@@ -161,6 +147,34 @@ impl ComponentFile {
             summary,
         })
     }
+}
+
+/// Reads a file that should be WebAssembly. Blocks on the file system.
+///
+/// # Errors
+///
+/// When the file cannot be read or is too large.
+pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
+    let owned = || path.to_owned();
+    let failed = |source| ComponentError::Read { path: owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(ComponentError::Directory { path: owned() });
+    }
+    let mut bytes = Vec::new();
+    // The bound holds for the bytes that come, whatever the file system says the size is.
+    file.take(COMPONENT_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
+        return Err(ComponentError::TooLarge { path: owned() });
+    }
+    Ok(bytes)
+}
+
+/// Whether the bytes begin like a core module, of which components are made.
+pub fn is_core_module(bytes: &[u8]) -> bool {
+    Parser::is_core_wasm(bytes)
 }
 
 impl Summary {

@@ -250,22 +250,9 @@ pub(crate) fn warnings(capabilities: &Capabilities, settings: &BTreeMap<String, 
 /// Checks what the manifest asks for, imported or not.
 fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) -> Vec<GrantError> {
     let find = |name: &str| capabilities.known().iter().find(|known| known.answers_to(name));
-    let names = || capabilities.known().iter().map(|known| known.name);
-    let mut errors: Vec<GrantError> = Vec::new();
-    for name in requests
-        .required
-        .iter()
-        .chain(&requests.optional)
-        .chain(&requests.denied)
-    {
-        if find(&name.value).is_none() {
-            let error = name
-                .place
-                .error("there is no such capability")
-                .with_nearest(&name.value, names());
-            errors.push(error.into());
-        }
-    }
+    let names = capabilities.known().iter().map(|known| known.name);
+    let unknown = requests.unknown(|name| find(name).is_some(), names);
+    let mut errors: Vec<GrantError> = unknown.into_iter().map(GrantError::from).collect();
     let absent = |known: &Known| match known.standing {
         Standing::Absent { feature } => Some(GrantError::Absent {
             capability: known.name,

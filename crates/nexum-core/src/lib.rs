@@ -15,8 +15,11 @@
 //! | [`limits`], [`limiter`], [`restart`] | what a module may use, the record of a limit that tripped, and what becomes of a failure |
 //! | [`capability`], [`grant`], [`ambient`] | what a module may call |
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
-//! | [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
+//! | [`topic`], [`log_filter`], [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
 //! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
+//!
+//! Without the feature `runtime` there is no wasmtime in the crate. Then it reads what was written and runs nothing: of the
+//! modules above it has those of the first row, and what they need.
 //!
 //! # Assumptions
 //!
@@ -31,35 +34,58 @@
 //! - A cursor moves only after what the handler wrote has been committed, or when it wrote nothing.
 //! - An instance whose event was rolled back, or reverted, is never entered again.
 
+#[cfg(feature = "runtime")]
 pub mod ambient;
+#[cfg(feature = "runtime")]
 pub mod bindings;
+#[cfg(feature = "runtime")]
 pub mod capability;
+#[cfg(feature = "runtime")]
 pub mod committer;
 pub mod component;
 pub mod config;
 pub mod document;
+#[cfg(feature = "runtime")]
 pub mod engine;
+#[cfg(feature = "runtime")]
 pub mod event;
+#[cfg(feature = "runtime")]
 pub mod filter;
+#[cfg(feature = "runtime")]
 pub mod grant;
+#[cfg(feature = "runtime")]
 pub mod host;
+#[cfg(feature = "runtime")]
 pub mod instance;
+#[cfg(feature = "runtime")]
 pub mod limiter;
 pub mod limits;
+#[cfg(feature = "runtime")]
 pub mod loader;
+#[cfg(feature = "runtime")]
 pub mod log;
+pub mod log_filter;
 pub mod manifest;
 pub mod names;
+#[cfg(feature = "runtime")]
 pub mod recorder;
 pub mod restart;
+#[cfg(feature = "runtime")]
 pub mod runner;
 pub mod schedule;
+#[cfg(feature = "runtime")]
 pub mod scope;
+#[cfg(feature = "runtime")]
 pub mod signature;
+#[cfg(feature = "runtime")]
 pub mod source;
+#[cfg(feature = "runtime")]
 pub mod state;
+#[cfg(feature = "runtime")]
 pub mod store;
+#[cfg(feature = "runtime")]
 pub mod supervisor;
+pub mod topic;
 
 /// Any error that can cross a thread: what a port or a capability answers when it cannot say more.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

@@ -45,7 +45,7 @@ impl fmt::Display for Trip {
 /// Counts what one store holds. The sums are over all memories and tables of a component: a bound for each alone could be
 /// got around with many.
 #[derive(Debug)]
-pub(crate) struct Limiter {
+pub struct Limiter {
     limits: Limits,
     used: Used,
     /// What the last growth asked for, to be given back if it fails after all.
@@ -55,7 +55,8 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Nothing held yet.
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             used: Used::default(),
@@ -65,12 +66,12 @@ impl Limiter {
     }
 
     /// What the store holds now of a limit.
-    pub(crate) fn used(&self, limit: Limit) -> u64 {
+    pub fn used(&self, limit: Limit) -> u64 {
         self.used[limit]
     }
 
     /// The first limit that has refused something since the last call, and how much would have been used.
-    pub(crate) fn take_refused(&mut self) -> Option<(Limit, u64)> {
+    pub fn take_refused(&mut self) -> Option<(Limit, u64)> {
         self.refused.take()
     }
 

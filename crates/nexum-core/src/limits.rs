@@ -302,7 +302,7 @@ impl Index<Limit> for Used {
 
 impl Used {
     /// Adds to what was used of a limit, and returns the sum.
-    pub(crate) fn add(&mut self, limit: Limit, amount: u64) -> u64 {
+    pub fn add(&mut self, limit: Limit, amount: u64) -> u64 {
         let used = self.0.get_mut(limit);
         *used = used.saturating_add(amount);
         *used
@@ -310,11 +310,12 @@ impl Used {
 
     /// The larger of both for each limit.
     #[must_use]
-    pub(crate) fn max(self, other: &Self) -> Self {
+    pub fn max(self, other: &Self) -> Self {
         Self(PerLimit::from_fn(|limit| self[limit].max(other[limit])))
     }
 
-    pub(crate) fn set(&mut self, limit: Limit, amount: u64) {
+    /// Says what was used of a limit.
+    pub fn set(&mut self, limit: Limit, amount: u64) {
         *self.0.get_mut(limit) = amount;
     }
 }

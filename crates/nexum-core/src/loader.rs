@@ -3,7 +3,6 @@
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::types::ComponentItem;
@@ -26,10 +25,8 @@ use crate::recorder::Recorder;
 use crate::restart::Restart;
 use crate::signature;
 
+pub use crate::manifest::MANIFEST_FILE;
 pub use error::LoadError;
-
-/// The manifest's file name, beside the component.
-pub const MANIFEST_FILE: &str = "nexum.toml";
 
 /// What every part of the host may know of a module.
 #[derive(Debug)]
@@ -153,10 +150,7 @@ impl Loader {
     ///
     /// Everything that is wrong with the module, so far as one fault does not hide another.
     pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
-        let manifest = match load_manifest(config) {
-            Ok(manifest) => manifest,
-            Err(error) => return Err(vec![error]),
-        };
+        let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
         let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
         self.judge(config, manifest, file)
     }
@@ -182,8 +176,8 @@ impl Loader {
             .name
             .clone()
             .or_else(|| manifest.name.clone())
-            .map_or_else(|| name_of(&config.path), Ok);
-        let name = name.map_err(|error| errors.push(error));
+            .map_or_else(|| ModuleName::of_file(&config.path), Ok);
+        let name = name.map_err(|source| errors.push(LoadError::Name { source }));
         for expected in [config.digest, manifest.component].into_iter().flatten() {
             if expected != file.digest {
                 errors.push(LoadError::Digest {
@@ -260,7 +254,6 @@ impl Loader {
         errors: &mut Vec<LoadError>,
         warnings: &mut Vec<String>,
     ) -> Vec<Subscription> {
-        let mut missing: BTreeSet<ChainId> = manifest.chains.required.difference(&self.chains).copied().collect();
         let mut active = Vec::new();
         for subscription in &manifest.subscriptions {
             let Some(chain_id) = subscription.chain_id() else {
@@ -273,11 +266,10 @@ impl Loader {
                 warnings.push(format!(
                     "chain {chain_id} is optional and not configured: the module hears nothing of it"
                 ));
-            } else {
-                missing.insert(chain_id);
             }
         }
-        errors.extend(missing.into_iter().map(|chain_id| LoadError::Chain { chain_id }));
+        let missing = manifest.missing_chains(&self.chains).into_iter();
+        errors.extend(missing.map(|chain_id| LoadError::Chain { chain_id }));
         active
     }
 
@@ -350,26 +342,6 @@ impl Candidate {
         demand.components = u32::try_from(components.len()).unwrap_or(u32::MAX);
         demand
     }
-}
-
-/// The manifest that the operator names, or the one beside the component if there is one.
-fn load_manifest(config: &ModuleConfig) -> Result<Option<Manifest>, LoadError> {
-    let beside = || config.path.with_file_name(MANIFEST_FILE);
-    let path = config.manifest.clone().unwrap_or_else(beside);
-    match Manifest::load(&path) {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(errors) if config.manifest.is_none() && errors.is_not_found() => Ok(None),
-        Err(errors) => Err(LoadError::Manifest(errors)),
-    }
-}
-
-/// A module that nobody named is called like its file.
-fn name_of(path: &Path) -> Result<ModuleName, LoadError> {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    stem.replace('_', "-")
-        .to_lowercase()
-        .parse()
-        .map_err(|source| LoadError::Name { source })
 }
 
 /// The manifest's configuration with the operator's over it, key by key.

@@ -11,12 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use crate::document::{self, ConfigErrors, Document, Environment, Placed, Section};
+use crate::config::ModuleConfig;
+use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Placed, Section};
 use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
 use crate::restart::RestartKeys;
+use crate::topic::ChainId;
 
 pub use subscription::{BlockSubscription, CatchUp, CronSubscription, LogSubscription, Missed, Subscription};
+
+/// The manifest's file name, beside the component.
+pub const MANIFEST_FILE: &str = "nexum.toml";
 
 /// The largest manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many settings.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
@@ -90,6 +95,28 @@ impl Manifest {
         Self::parse(path, &document::read(path, MANIFEST_BYTES_MAX)?)
     }
 
+    /// Reads and validates the file that the operator names, or the one beside the component if there is one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, and that a file which was named is not there.
+    pub fn of_module(config: &ModuleConfig) -> Result<Option<Self>, ConfigErrors> {
+        let beside = || config.path.with_file_name(MANIFEST_FILE);
+        let path = config.manifest.clone().unwrap_or_else(beside);
+        match Self::load(&path) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(errors) if config.manifest.is_none() && errors.is_not_found() => Ok(None),
+            Err(errors) => Err(errors),
+        }
+    }
+
+    /// The chains that the module cannot be without and that are not among the `configured` ones.
+    pub fn missing_chains(&self, configured: &BTreeSet<ChainId>) -> BTreeSet<ChainId> {
+        let subscribed = self.subscriptions.iter().filter_map(Subscription::chain_id);
+        let needed = subscribed.filter(|chain_id| !self.chains.optional.contains(chain_id));
+        let needed = self.chains.required.iter().copied().chain(needed);
+        needed.filter(|chain_id| !configured.contains(chain_id)).collect()
+    }
+
     /// Validates `bytes`, the content of the file at `path`.
     ///
     /// # Errors
@@ -98,6 +125,22 @@ impl Manifest {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let document = Document::parse(path, bytes, &Environment::closed())?;
         read::manifest(document.root())
+    }
+}
+
+impl CapabilityRequests {
+    /// An error for each name that `is_known` does not know, with the nearest of the `known` ones.
+    pub fn unknown<'a>(
+        &self,
+        is_known: impl Fn(&str) -> bool,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Vec<ConfigError> {
+        let names = self.required.iter().chain(&self.optional).chain(&self.denied);
+        let error = |name: &Placed<String>| {
+            let error = name.place.error("there is no such capability");
+            error.with_nearest(&name.value, known.clone())
+        };
+        names.filter(|name| !is_known(&name.value)).map(error).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names that cross file boundaries: what a module is called, and which bytes it is made of.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -23,6 +24,15 @@ pub struct ModuleName(Box<str>);
 pub struct ModuleNameError;
 
 impl ModuleName {
+    /// What a module is called that nobody has named: like its component's file.
+    ///
+    /// # Errors
+    /// When the file's name, in lower case and with `-` for `_`, is no module name.
+    pub fn of_file(component: &Path) -> Result<Self, ModuleNameError> {
+        let stem = component.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        stem.replace('_', "-").to_lowercase().parse()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

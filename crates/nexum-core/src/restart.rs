@@ -82,7 +82,7 @@ impl Restart {
 
     /// How long to wait after so many failures in a row: twice as long each time, and between half of that and all of it, so
     /// that modules which failed together do not come back together.
-    pub(crate) fn backoff(&self, failures: u32) -> Duration {
+    pub fn backoff(&self, failures: u32) -> Duration {
         let doubled = self.backoff_ms.saturating_mul(1 << failures.saturating_sub(1).min(32));
         let whole_us = doubled.min(self.backoff_max_ms).saturating_mul(1_000);
         // Chance enough: a map's hasher is seeded by the system.

@@ -10,7 +10,7 @@ use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::ScheduleId;
+use crate::topic::ScheduleId;
 
 /// How long a schedule may be: five or six fields, each with a list of every value that it can have.
 pub const SCHEDULE_CHARS_MAX: usize = 512;

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::address::not_public;
+use nexum_net::not_public;
 
 /// The longest name of the domain name system, and the longest part of one.
 const NAME_BYTES_MAX: usize = 253;

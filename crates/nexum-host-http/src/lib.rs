@@ -39,7 +39,6 @@
 /// for: they show whole requests.
 pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
-pub use address::not_public;
 pub use client::{RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};
 pub use config::{
     CONNECT_TIMEOUT_MS, ENTRIES_MAX, FIRST_BYTE_TIMEOUT_MS, HttpConfig, RESPONSE_BYTES_MAX, RESPONSE_BYTES_MAX_RANGE,
@@ -49,6 +48,7 @@ pub use destination::{Destination, DestinationError};
 pub use error::{FetchError, Phase, TlsFault};
 pub use fetch::{Answer, Fetcher};
 pub use http::Http;
+pub use nexum_net::not_public;
 pub use pattern::{HostPattern, PATTERN_BYTES_MAX, PatternError};
 pub use policy::{Permit, Policy, Rule};
 pub use redirect::REDIRECTS_MAX;
@@ -68,7 +68,6 @@ mod request;
 mod pattern;
 mod policy;
 
-mod address;
 mod resolver;
 
 mod client;

@@ -9,7 +9,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::address::not_public;
+use nexum_net::not_public;
 
 /// How many names are looked up at a time. Each holds a thread of those on which commits run too, until the system's resolver gives up,
 /// which takes up to half a minute.

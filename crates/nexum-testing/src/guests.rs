@@ -15,10 +15,21 @@ pub fn component(name: &str) -> PathBuf {
 /// # Panics
 /// As [`component`].
 pub fn dir(name: &str) -> PathBuf {
+    built(name, &format!("{name}.wasm"))
+}
+
+/// The package of this command, from `modules/commands`: a directory with `app.wasm`.
+///
+/// # Panics
+/// As [`component`].
+pub fn command(name: &str) -> PathBuf {
+    built(name, "app.wasm")
+}
+
+fn built(name: &str, file: &str) -> PathBuf {
     let directory = root().join("target/modules").join(name);
-    let built = directory.join(format!("{name}.wasm")).exists();
     assert!(
-        built,
+        directory.join(file).exists(),
         "the guest {name} is not built; `cargo xtask guests {name}` builds it"
     );
     directory

@@ -7,18 +7,29 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(feature = "runtime")]
 mod control;
+#[cfg(feature = "runtime")]
 mod cow;
+#[cfg(feature = "runtime")]
+mod exec;
+#[cfg(feature = "runtime")]
 mod http;
+#[cfg(feature = "runtime")]
 mod refusals;
+#[cfg(feature = "runtime")]
 mod reports;
+#[cfg(feature = "runtime")]
 mod running;
 #[cfg(feature = "store")]
 mod state;
+#[cfg(not(feature = "runtime"))]
+mod without_runtime;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[cfg(feature = "runtime")]
 use nexum_testing::guests;
 
 /// A directory of one test's own to run in.
@@ -40,6 +51,7 @@ impl Dir {
     }
 
     /// Puts a guest here, without its manifest.
+    #[cfg(feature = "runtime")]
     fn guest(&self, name: &str) -> PathBuf {
         self.write(
             &format!("{name}.wasm"),

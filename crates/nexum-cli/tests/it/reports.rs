@@ -61,6 +61,7 @@ fn inspect_shows_what_is_in_a_component() {
 fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
     let all = [
+        ("runtime", cfg!(feature = "runtime")),
         ("chain", cfg!(feature = "chain")),
         ("cow", cfg!(feature = "cow")),
         ("http", cfg!(feature = "http")),

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::event::{ChainId, ChainTopic, Finality, Topic};
-use crate::filter::LogFilter;
+use crate::log_filter::LogFilter;
 use crate::schedule::Schedule;
+use crate::topic::{ChainId, ChainTopic, Finality, Topic};
 
 /// Events that a module gets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use std::num::NonZeroU64;
 
 use crate::document::{ConfigError, Section};
-use crate::event::{ChainTopic, Finality};
-use crate::filter::{LogFilter, TOPICS_MAX};
+use crate::log_filter::{LogFilter, TOPICS_MAX};
 use crate::manifest::raw::{self, AnyOf};
 use crate::manifest::{
     ADDRESSES_MAX, BlockSubscription, CONFIRMATIONS_MAX, CronSubscription, LogSubscription, Subscription,
     TOPIC_VALUES_MAX,
 };
 use crate::schedule::ScheduleError;
+use crate::topic::{ChainTopic, Finality};
 
 /// The kinds of events that can be subscribed to.
 const KINDS: [&str; 3] = ["block", "log", "cron"];

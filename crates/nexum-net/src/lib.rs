@@ -1,4 +1,4 @@
-//! Which addresses are on the public internet.
+//! Which addresses are on the public internet: what a name that somebody else answers for may lead to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -74,4 +74,48 @@ pub fn not_public(address: IpAddr) -> Option<&'static str> {
 
 fn find<N>(ranges: &[(N, &'static str)], contains: impl Fn(&N) -> bool) -> Option<&'static str> {
     ranges.iter().find(|(net, _)| contains(net)).map(|(_, what)| *what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_public_from_the_rest() {
+        let what = |text: &str| not_public(text.parse().expect("an address"));
+        for public in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "2a00::1",
+        ] {
+            assert_eq!(what(public), None, "{public}");
+        }
+        for (address, range) in [
+            ("0.0.0.0", "unspecified"),
+            ("10.255.255.255", "private"),
+            ("100.127.0.1", "shared by a carrier"),
+            ("127.0.0.53", "loopback"),
+            ("169.254.169.254", "link-local"),
+            ("172.16.0.1", "private"),
+            ("192.168.1.1", "private"),
+            ("224.0.0.1", "multicast"),
+            ("255.255.255.255", "reserved"),
+            ("::", "unspecified"),
+            ("::1", "loopback"),
+            ("::ffff:1.1.1.1", "IPv4 in IPv6"),
+            ("64:ff9b::101:101", "IPv4 in IPv6 (NAT64)"),
+            ("2002:7f00:1::", "IPv4 in IPv6 (6to4)"),
+            ("2001::1", "IPv4 in IPv6 (Teredo)"),
+            ("2001:db8::1", "for documentation"),
+            ("fd00::1", "private"),
+            ("fe80::1", "link-local"),
+            ("ff02::1", "multicast"),
+            ("4000::1", "reserved"),
+        ] {
+            assert_eq!(what(address), Some(range), "{address}");
+        }
+    }
 }

@@ -1,0 +1,32 @@
+//! What the contract has, in this build or not.
+
+/// Every capability of the contract that is not ambient: its name, its interfaces, and the cargo feature of this crate
+/// that brings it, if there is one.
+pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
+    ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
+    ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
+    ("http", &["nexum:host/http@0.2.0"], Some("http")),
+    ("identity", &["nexum:host/identity@0.2.0"], None),
+    ("messaging", &["nexum:host/messaging@0.2.0"], None),
+    ("remote-store", &["nexum:host/remote-store@0.2.0"], None),
+    ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
+];
+
+/// The capabilities that every module has.
+#[cfg(any(test, not(feature = "runtime")))]
+pub(crate) const AMBIENT: [&str; 4] = ["logging", "clock", "random", "wasi"];
+
+#[cfg(all(test, feature = "runtime"))]
+mod tests {
+    use nexum_core::ambient::Seams;
+    use nexum_core::capability::Capabilities;
+
+    use super::*;
+
+    #[test]
+    fn knows_what_is_ambient() {
+        let ambient = Capabilities::ambient(Seams::system());
+        let listed = format!("{AMBIENT:?}").replace('[', "{").replace(']', "}");
+        assert_eq!(format!("{ambient:?}"), listed);
+    }
+}

@@ -1,0 +1,44 @@
+//! From the command line to what is behind it.
+
+use crate::args::{Command, Running};
+use crate::control::client::{self, Client};
+use crate::report::Refusals;
+#[cfg(feature = "store")]
+use crate::state;
+use crate::{STOPPED, check, completions, exec, inspect, modules, run};
+
+pub(crate) use crate::compose::version;
+
+/// Does what the command says, and returns the exit code.
+///
+/// # Errors
+///
+/// Everything that kept it from starting.
+pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Exec(args) => exec::exec(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        #[cfg(feature = "store")]
+        Command::State { config, command } => state::state(config.as_deref(), &command),
+        Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
+        Command::Limits {
+            module,
+            running,
+            format,
+        } => ask(&running, |client| client::limits(client, &module, format)),
+        Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
+        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::Completions { shell } => {
+            completions(shell);
+            Ok(STOPPED)
+        }
+    }
+}
+
+/// Asks the nexum that runs with this configuration.
+fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
+    let (config, _) = modules::configure(running.config.as_deref())?;
+    question(&Client::of(&config.state_dir))
+}

@@ -1,0 +1,156 @@
+//! What is never entered.
+
+use std::fs::File;
+use std::process::Command;
+
+use nexum_testing::guests;
+
+use super::{preview_1, preview_2};
+use crate::Dir;
+
+/// Refused with a message that has this in it, and without anything else having happened.
+fn check(dir: &Dir, args: &[&str], expected: &str) {
+    let ran = dir.nexum(&[&["exec"], args].concat());
+    assert_eq!(ran.code, Some(2), "{args:?}: {} {}", ran.stdout, ran.stderr);
+    assert_eq!(ran.stdout, "", "{args:?}");
+    assert!(ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
+}
+
+#[test]
+fn refuses_files_that_are_no_commands() {
+    let dir = Dir::new();
+    let wat = |text: &str| wat::parse_str(text).expect("a module");
+    let cut = |mut bytes: Vec<u8>| {
+        bytes.truncate(bytes.len() / 2);
+        bytes
+    };
+    for (name, bytes, expected) in [
+        ("empty", Vec::new(), "empty is not WebAssembly"),
+        ("text", b"#!/bin/sh\n".to_vec(), "text is not WebAssembly"),
+        ("cut-module", cut(preview_1("", "")), "cut-module does not compile"),
+        (
+            "cut-component",
+            cut(preview_2(0)),
+            "cut-component is not a valid component",
+        ),
+        (
+            "library",
+            wat("(module (func (export \"f\")))"),
+            "library is no command: it does not export _start",
+        ),
+        (
+            "odd-start",
+            wat("(module (func (export \"_start\") (param i32)))"),
+            "it does not export _start",
+        ),
+        (
+            "no-function",
+            wat("(module (memory (export \"_start\") 1))"),
+            "it does not export _start",
+        ),
+        (
+            "no-run",
+            wat("(component)"),
+            "no-run is no command: it does not export wasi:cli/run@0.2",
+        ),
+        (
+            "module",
+            std::fs::read(guests::component("noop")).expect("a guest"),
+            "module is no command: it does not export wasi:cli/run@0.2",
+        ),
+        (
+            "odd-import",
+            wat("(module (import \"env\" \"f\" (func)) (func (export \"_start\")))"),
+            "odd-import imports what a command is not given: unknown import: `env::f`",
+        ),
+        (
+            "odd-run",
+            wat("(component (instance $i) (export \"wasi:cli/run@0.2.0\" (instance $i)))"),
+            "odd-run",
+        ),
+        (
+            "large",
+            wat("(module (memory 4097) (func (export \"_start\")))"),
+            "large needs 268500992 of memory_bytes at its start, and may have 268435456",
+        ),
+    ] {
+        dir.write(name, bytes);
+        check(&dir, &[name], expected);
+    }
+}
+
+#[test]
+fn refuses_what_is_no_file() {
+    let dir = Dir::new();
+    check(&dir, &["absent"], "cannot read absent: No such file or directory");
+    std::fs::create_dir_all(dir.path().join("package")).expect("a directory");
+    check(&dir, &["package"], "cannot read package/app.wasm: No such file");
+    std::fs::create_dir_all(dir.path().join("nested/app.wasm")).expect("a directory");
+    check(&dir, &["nested"], "nested/app.wasm is not a regular file");
+    let made = Command::new("mkfifo")
+        .arg(dir.path().join("pipe"))
+        .status()
+        .expect("mkfifo");
+    assert!(made.success());
+    check(&dir, &["pipe"], "pipe is not a regular file");
+    let huge = File::create(dir.path().join("huge")).expect("a file");
+    huge.set_len(64 * 1024 * 1024 + 1).expect("a sparse file");
+    check(&dir, &["huge"], "huge is larger than 67108864 bytes");
+}
+
+#[test]
+fn refuses_options_that_make_no_sense() {
+    let dir = Dir::new();
+    dir.write("tool", preview_2(0));
+    for (options, expected) in [
+        (
+            &["--dir", "/srv"][..],
+            "--dir /srv: a directory is given as HOST::GUEST",
+        ),
+        (
+            &["--dir", "absent::/data"],
+            "cannot open the directory absent: No such file",
+        ),
+        (
+            &["--dir", "tool::/data"],
+            "cannot open the directory tool: Not a directory",
+        ),
+        (
+            &["--dir", ".::/a", "--dir", "..::/a:ro"],
+            "two directories are given as /a",
+        ),
+        (
+            &["--allow-net", "example.com"],
+            "--allow-net example.com: a destination is given as HOST:PORT",
+        ),
+        (
+            &["--allow-net", "*:80"],
+            "--allow-net *:80: a destination's host is a name",
+        ),
+        (
+            &["--allow-net", "does-not-exist.invalid:80"],
+            "cannot resolve does-not-exist.invalid",
+        ),
+        (&["--env", "NAME"], "--env: a variable is given as NAME=VALUE"),
+        (&["--env", "=VALUE"], "--env: a variable is given as NAME=VALUE"),
+        (&["--fuel", "0"], "invalid value '0' for '--fuel"),
+        (&["--memory-mib", "0"], "invalid value '0' for '--memory-mib"),
+        (&["--memory-mib", "65537"], "invalid value '65537' for '--memory-mib"),
+        (&["--deadline", "0"], "invalid value '0' for '--deadline"),
+        (&["--deadline", "soon"], "invalid value 'soon' for '--deadline"),
+    ] {
+        check(&dir, &[options, &["tool"]].concat(), expected);
+    }
+    // Options of the command stand behind the dashes.
+    check(&dir, &["tool", "argument"], "unexpected argument 'argument'");
+}
+
+#[test]
+fn a_refusal_says_what_may_help() {
+    let dir = Dir::new();
+    dir.write("library", wat::parse_str("(module)").expect("a module"));
+    check(&dir, &["library"], "hint: build it as a command, not as a library");
+    let component = "(component (import \"nexum:host/chain@0.2.0\" (instance (export \"f\" (func)))))";
+    dir.write("chain", wat::parse_str(component).expect("a component"));
+    check(&dir, &["chain"], "it does not export wasi:cli/run@0.2");
+}

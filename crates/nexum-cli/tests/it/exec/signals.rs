@@ -1,0 +1,32 @@
+//! What a shell and systemd do to a command.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::Dir;
+
+#[test]
+fn signals_end_a_command_wherever_it_is() {
+    let dir = Dir::new();
+    for (args, name, code) in [
+        (&["spin"][..], "TERM", 143),
+        (&["spin"], "INT", 130),
+        (&["sleep", "1000"], "TERM", 143),
+        (&["stdin"], "INT", 130),
+        // Soon nobody reads what it writes, and it hangs in that.
+        (&["print-for-ever"], "TERM", 143),
+    ] {
+        let mut child = dir.errand(&[], args);
+        let child = child.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = child.spawn().expect("the binary");
+        let mut ready = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut ready).expect("a line");
+        assert_eq!(ready, "READY\n");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill").success());
+        assert_eq!(child.wait().expect("an end").code(), Some(code), "{args:?} {name}");
+    }
+}

@@ -1,0 +1,135 @@
+//! A build that checks what was written, and runs nothing.
+
+use crate::Dir;
+
+const MANIFEST: &str = "\
+[module]
+name = \"watcher\"
+
+[capabilities]
+required = [\"chain\", \"logging\"]
+optional = [\"local-store\"]
+
+[[subscription]]
+kind = \"block\"
+chain_id = 1
+";
+
+const ENGINE: &str = "\
+[chains.1]
+rpc_url = \"wss://node.example/very-secret-key\"
+
+[store]
+backend = \"redb\"
+
+[[modules]]
+path = \"watcher.wasm\"
+";
+
+#[test]
+fn says_that_the_runtime_is_not_built_in() {
+    let dir = Dir::new();
+    for args in [
+        &["run"][..],
+        &["exec", "tool.wasm", "--", "-v"],
+        &["status"],
+        &["limits", "watcher"],
+        &["module", "restart", "watcher"],
+        &["dead-letter", "list", "watcher"],
+    ] {
+        let ran = dir.nexum(args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}");
+        let expected = format!(
+            "error: `nexum {}` needs the runtime, which is not built in\n  hint: build nexum with `--features runtime`\n",
+            args[0]
+        );
+        assert_eq!(ran.stderr, expected, "{args:?}");
+    }
+    let version = dir.nexum(&["--version"]).stdout;
+    assert!(version.ends_with("(features: none)\n"), "{version}");
+}
+
+/// There is no component: only what was written is looked at.
+#[test]
+fn checks_what_was_written() {
+    let dir = Dir::new();
+    dir.write("engine.toml", ENGINE);
+    dir.write("nexum.toml", MANIFEST);
+    let ran = dir.nexum(&["check"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for part in [
+        "watcher (watcher.wasm)",
+        "blocks of 1",
+        "1 module without fault",
+        "0 errors",
+    ] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    for part in ["[chains] is not looked into", "[store] is not looked into"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("very-secret-key"), "{}", ran.stderr);
+    let json = dir.nexum(&["check", "--format", "json"]);
+    let found: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(
+        (&found["modules"][0]["name"], &found["errors"]),
+        (&"watcher".into(), &serde_json::json!([]))
+    );
+}
+
+#[test]
+fn finds_what_is_wrong_with_what_was_written() {
+    let manifest = |from: &str, to: &str| (ENGINE.to_owned(), MANIFEST.replace(from, to));
+    let engine = |from: &str, to: &str| (ENGINE.replace(from, to), MANIFEST.to_owned());
+    for ((engine, manifest), expected) in [
+        (engine("path = \"watcher.wasm\"", "pat = \"watcher.wasm\""), "pat"),
+        (engine("[store]", "[stroke]"), "unknown section"),
+        (
+            engine("[store]\nbackend = \"redb\"", "[identity]"),
+            "no build of this version has the capability `identity`",
+        ),
+        (
+            engine("[chains.1]", "[chains.2]"),
+            "watcher.wasm: the module needs chain 1, which is not configured",
+        ),
+        (
+            engine("[chains.1]", "[engine.limits]\nfuel_per_event = 0\n[chains.1]"),
+            "fuel_per_event",
+        ),
+        (
+            (
+                format!("{ENGINE}[[modules]]\npath = \"watcher.wasm\"\n"),
+                MANIFEST.to_owned(),
+            ),
+            "two modules are called `watcher`",
+        ),
+        (
+            (
+                ENGINE.replace("[[modules]]\npath = \"watcher.wasm\"\n", ""),
+                MANIFEST.to_owned(),
+            ),
+            "there are no modules",
+        ),
+        (
+            manifest("name = \"watcher\"", "name = \"Watcher!\""),
+            "a module name is",
+        ),
+        (
+            manifest("\"chain\", \"logging\"", "\"chian\""),
+            "there is no such capability",
+        ),
+        (
+            manifest("\"chain\", \"logging\"", "\"messaging\""),
+            "no build of this version has the capability `messaging`",
+        ),
+        (manifest("kind = \"block\"", "kind = \"bock\""), "bock"),
+        (manifest("[module]", "[module]\ncolour = 1"), "colour"),
+    ] {
+        let dir = Dir::new();
+        dir.write("engine.toml", engine);
+        dir.write("nexum.toml", manifest);
+        let ran = dir.nexum(&["check"]);
+        assert_eq!(ran.code, Some(2), "{expected}: {}", ran.stdout);
+        assert!(ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
+    }
+}

@@ -1,0 +1,231 @@
+//! What to run, and what it may touch.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nexum_core::component::{self, ComponentFile};
+use nexum_core::config::Pooling;
+use nexum_core::engine::{Engine, EngineConfig};
+use nexum_core::limits::Limit;
+use wasmtime::component::Component;
+use wasmtime::{ExternType, Module};
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+use crate::destination::Destination;
+use crate::dir::Dir;
+use crate::error::LoadError;
+use crate::host::Host;
+use crate::limits::Limits;
+use crate::lookup;
+use crate::network::Network;
+use crate::ready::{Entry, Ready};
+
+/// The command's file in a package that is a directory.
+pub const PACKAGE_FILE: &str = "app.wasm";
+
+/// What a preview 2 command exports, without the patch release.
+const RUN: &str = "wasi:cli/run@0.2.";
+
+/// What a preview 1 command exports.
+const START: &str = "_start";
+
+/// The size of a page of memory that has not said otherwise.
+const PAGE_BYTES: u64 = 65_536;
+
+/// A command that has not been looked at. Without more it has no arguments but its name, no variables, no files and no network.
+#[derive(Clone, Debug)]
+pub struct Command {
+    package: PathBuf,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    dirs: Vec<Dir>,
+    destinations: Vec<Destination>,
+    limits: Limits,
+}
+
+impl Command {
+    /// The command in a file, or in the file [`PACKAGE_FILE`] of a directory. Its name, which is its first argument, is the last
+    /// part of the path.
+    pub fn new(package: impl Into<PathBuf>) -> Self {
+        let package = package.into();
+        let name = package
+            .file_name()
+            .map_or(PACKAGE_FILE.into(), |name| name.to_string_lossy());
+        Self {
+            args: vec![name.into_owned()],
+            package,
+            env: Vec::new(),
+            dirs: Vec::new(),
+            destinations: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Adds arguments. Default: none.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = String>) -> Self {
+        self.args.extend(args);
+        self
+    }
+
+    /// Adds variables of the environment, by name and value. Default: none.
+    #[must_use]
+    pub fn env(mut self, env: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.env.extend(env);
+        self
+    }
+
+    /// Adds directories. Default: none.
+    #[must_use]
+    pub fn dirs(mut self, dirs: impl IntoIterator<Item = Dir>) -> Self {
+        self.dirs.extend(dirs);
+        self
+    }
+
+    /// Adds where it may connect to. Default: nowhere. A preview 1 command cannot connect at all.
+    #[must_use]
+    pub fn destinations(mut self, destinations: impl IntoIterator<Item = Destination>) -> Self {
+        self.destinations.extend(destinations);
+        self
+    }
+
+    /// Sets what it may use. Default: that of [`Limits`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Makes every check that needs no guest code, and opens what the command is given.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub async fn load(self) -> Result<Ready, LoadError> {
+        let mut places = BTreeSet::new();
+        if let Some(dir) = self.dirs.iter().find(|dir| !places.insert(dir.guest.as_str())) {
+            return Err(LoadError::SameDir {
+                guest: dir.guest.clone(),
+            });
+        }
+        let network = Network::resolve(&self.destinations).await?;
+        // Reading and compiling block, and may do so for long.
+        let load = move || self.load_blocking(network);
+        tokio::task::spawn_blocking(load).await.map_err(LoadError::Panicked)?
+    }
+
+    fn load_blocking(self, network: Network) -> Result<Ready, LoadError> {
+        let path = find(&self.package)?;
+        let bytes = component::read(&path)?;
+        let engine = Engine::new(&EngineConfig {
+            pooling: Pooling::Off,
+            ..EngineConfig::default()
+        })?;
+        let entry = if component::is_core_module(&bytes) {
+            self.module(&engine, &path, &bytes)?
+        } else {
+            self.component(&engine, &path, bytes)?
+        };
+        let host = Host::new(&self.args, &self.env, &self.dirs, network, &self.limits)?;
+        Ok(Ready {
+            engine,
+            entry,
+            host,
+            limits: self.limits,
+        })
+    }
+
+    fn component(&self, engine: &Engine, path: &Path, bytes: Vec<u8>) -> Result<Entry, LoadError> {
+        let ComponentFile { bytes, summary, .. } = ComponentFile::parse(path, bytes)?;
+        if !summary.exports.iter().any(|export| export.starts_with(RUN)) {
+            return Err(no_entry(path, RUN.trim_end_matches('.')));
+        }
+        self.check(path, Limit::Memory, summary.memory_bytes_min)?;
+        self.check(path, Limit::Instances, u64::from(summary.core_instances))?;
+        let component = Component::new(engine.wasmtime(), &bytes).map_err(compile(path))?;
+        let link = || {
+            let mut linker = wasmtime::component::Linker::new(engine.wasmtime());
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            lookup::link(&mut linker)?;
+            CommandPre::new(linker.instantiate_pre(&component)?)
+        };
+        link().map(Entry::Component).map_err(|source| LoadError::Link {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn module(&self, engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Entry, LoadError> {
+        let module = Module::new(engine.wasmtime(), bytes).map_err(compile(path))?;
+        let is_entry = |ty: ExternType| {
+            let function = ty
+                .func()
+                .map(|function| function.params().len() + function.results().len());
+            function == Some(0)
+        };
+        if !module.get_export(START).is_some_and(is_entry) {
+            return Err(no_entry(path, START));
+        }
+        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
+        self.check(path, Limit::Memory, pages.saturating_mul(PAGE_BYTES))?;
+        let link = || {
+            let mut linker = wasmtime::Linker::new(engine.wasmtime());
+            wasmtime_wasi::p1::add_to_linker_async(&mut linker, |host: &mut Host| &mut host.wasi)?;
+            linker.instantiate_pre(&module)
+        };
+        link().map(Entry::Module).map_err(|source| LoadError::Link {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Refuses what could not even be set up.
+    fn check(&self, path: &Path, limit: Limit, needed: u64) -> Result<(), LoadError> {
+        let bound = self.limits.of_store()[limit];
+        if needed <= bound {
+            return Ok(());
+        }
+        Err(LoadError::Needs {
+            path: path.to_owned(),
+            limit,
+            needed,
+            bound,
+        })
+    }
+}
+
+/// The command's file.
+fn find(package: &Path) -> Result<PathBuf, LoadError> {
+    let look = |path: &Path| {
+        fs::metadata(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let mut path = package.to_owned();
+    let mut found = look(&path)?;
+    if found.is_dir() {
+        path.push(PACKAGE_FILE);
+        found = look(&path)?;
+    }
+    if found.is_file() {
+        Ok(path)
+    } else {
+        Err(LoadError::NotAFile { path })
+    }
+}
+
+fn no_entry(path: &Path, expected: &'static str) -> LoadError {
+    LoadError::NoEntry {
+        path: path.to_owned(),
+        expected,
+    }
+}
+
+fn compile(path: &Path) -> impl FnOnce(wasmtime::Error) -> LoadError + '_ {
+    |source| LoadError::Compile {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,76 @@
+//! What a command's store holds.
+
+use std::sync::Arc;
+
+use nexum_core::limiter::Limiter;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+
+use crate::dir::Dir;
+use crate::error::LoadError;
+use crate::limits::Limits;
+use crate::network::Network;
+
+/// How many files, sockets, streams and the like a command may have at a time: four times what a process may usually open, as
+/// one thing often is several of these.
+const RESOURCES_MAX: usize = 4_096;
+
+/// The state of a store. That of preview 1 serves preview 2 as well.
+pub(crate) struct Host {
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) network: Arc<Network>,
+    pub(crate) limiter: Limiter,
+}
+
+impl Host {
+    /// Opens the directories. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// When a directory cannot be opened.
+    pub(crate) fn new(
+        args: &[String],
+        env: &[(String, String)],
+        dirs: &[Dir],
+        network: Network,
+        limits: &Limits,
+    ) -> Result<Self, LoadError> {
+        let mut builder = WasiCtx::builder();
+        builder.inherit_stdio().args(args).envs(env);
+        for dir in dirs {
+            let permissions = if dir.is_read_only {
+                FsPerms::ReadOnly
+            } else {
+                FsPerms::ReadWrite
+            };
+            let opened = builder.preopened_dir(&dir.host, &dir.guest, permissions);
+            opened.map_err(|source| LoadError::Dir {
+                path: dir.host.clone(),
+                source,
+            })?;
+        }
+        let network = Arc::new(network);
+        let allowed = network.clone();
+        builder
+            .allow_udp(false)
+            .allow_tcp(!network.is_empty())
+            .allow_ip_name_lookup(false)
+            .socket_addr_check(move |address, what| {
+                let allowed = allowed.allows(address.ip(), address.port(), what);
+                Box::pin(async move { allowed })
+            });
+        let mut host = Self {
+            wasi: builder.build_p1(),
+            network,
+            limiter: Limiter::new(limits.of_store()),
+        };
+        host.ctx().table.set_max_capacity(RESOURCES_MAX);
+        Ok(host)
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.ctx()
+    }
+}

@@ -1,0 +1,109 @@
+//! A command as a program that embeds nexum runs it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nexum_exec::{Command, Dir, Limits, LoadError, Reason, Stopped};
+use nexum_testing::guests;
+
+/// A preview 1 command that does this.
+struct Package(tempfile::TempDir);
+
+impl Package {
+    fn new(start: &str) -> Self {
+        let text = format!(
+            "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
+                (memory (export \"memory\") 1)
+                (func $main (export \"_start\") {start}))"
+        );
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("app.wasm"), wat::parse_str(text).expect("a module")).expect("a file");
+        Self(dir)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+}
+
+async fn run(start: &str, limits: Limits) -> Result<u8, Stopped> {
+    let package = Package::new(start);
+    let command = Command::new(package.path()).limits(limits);
+    command.load().await.expect("a command").run().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_with_the_exit_code() {
+    let limits = Limits::default();
+    assert_eq!(run("(call $exit (i32.const 5))", limits).await.expect("an end"), 5);
+    assert_eq!(run("", limits).await.expect("an end"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_why_a_command_was_stopped() {
+    let default = Limits::default();
+    let spin = "(loop $again (br $again))";
+    let fuel = NonZeroU64::new(10_000);
+    let stopped = run(spin, Limits { fuel, ..default }).await.expect_err("no fuel");
+    assert!(matches!(stopped.reason, Reason::Fuel { bound: 10_000 }), "{stopped}");
+    let deadline = Some(Duration::from_millis(20));
+    let stopped = run(spin, Limits { deadline, ..default }).await.expect_err("no time");
+    assert!(
+        matches!(stopped.reason, Reason::Deadline { bound } if Some(bound) == deadline),
+        "{stopped}"
+    );
+    assert!(stopped.backtrace.expect("a backtrace").contains("!main"));
+    let memory_bytes = 1 << 20;
+    let grow = "(br_if 0 (i32.ne (memory.grow (i32.const 100)) (i32.const -1))) (unreachable)";
+    let stopped = run(
+        grow,
+        Limits {
+            memory_bytes,
+            ..default
+        },
+    )
+    .await
+    .expect_err("no memory");
+    let expected = "memory_bytes = 1048576, and with what it asked for 6619136";
+    assert!(stopped.to_string().ends_with(expected), "{stopped}");
+    let stopped = run("(unreachable)", default).await.expect_err("a trap");
+    assert!(matches!(stopped.reason, Reason::Trap(_)), "{stopped}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_runs_before_every_check_has_passed() {
+    let guest = guests::command("errand");
+    let command = |args: [&str; 3]| Command::new(&guest).args(args.map(str::to_owned));
+    let given = tempfile::tempdir().expect("a directory");
+    let dir = |text: String| text.parse::<Dir>().expect("a directory");
+    let data = dir(format!("{}::/data", given.path().display()));
+    let absent = dir(format!("{}::/absent", given.path().join("absent").display()));
+    let write = ["write", "/data/new", "x"];
+    let refused = command(write)
+        .dirs([data.clone(), absent])
+        .load()
+        .await
+        .expect_err("no directory");
+    assert!(matches!(refused, LoadError::Dir { .. }), "{refused}");
+    let ready = command(write).dirs([data.clone()]).load().await.expect("a command");
+    assert!(!given.path().join("new").exists());
+    assert_eq!(ready.run().await.expect("an end"), 0);
+    assert!(given.path().join("new").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_ends_with_whoever_waits_for_it() {
+    let package = Package::new("(loop $again (br $again))");
+    let ready = Command::new(package.path()).load().await.expect("a command");
+    let waited = tokio::time::timeout(Duration::from_millis(50), ready.run()).await;
+    // If it still ran, the test's runtime would wait for it at its end, and the test would have none.
+    assert!(waited.is_err());
+}
