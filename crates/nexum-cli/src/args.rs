@@ -106,6 +106,25 @@ Exit codes: 0 done, 2 refused.")]
         #[command(subcommand)]
         command: Module,
     },
+    /// Ask a module of a running nexum that answers queries
+    #[command(after_help = "\
+Examples:
+  nexum query my-module --input 'how much?'           ask, and print the answer as it is
+  nexum query my-module --input-hex 0x00ff            ask with bytes
+  nexum query my-module --input-file - --format json  ask with what comes on stdin
+
+Exit codes: 0 answered, 1 the module did not answer, 2 it was not asked.")]
+    Query {
+        /// The module
+        module: ModuleName,
+        #[command(flatten)]
+        running: Running,
+        #[command(flatten)]
+        input: Input,
+        /// How to print the answer
+        #[arg(long, value_enum, default_value_t)]
+        format: Answer,
+    },
     /// Look at the events that a module could not handle, and decide about them
     #[command(after_help = "\
 Examples:
@@ -186,6 +205,34 @@ pub(crate) struct LoadModule {
     /// A name in place of the manifest's
     #[arg(long)]
     pub(crate) name: Option<ModuleName>,
+}
+
+/// What a module is asked.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Input {
+    /// Text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) input: Option<String>,
+    /// Bytes, as 0x and hexadecimal digits
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) input_hex: Option<String>,
+    /// What is in a file; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Answer {
+    /// The bytes as they are
+    #[default]
+    Raw,
+    /// As text and a line's end; refused where it is none
+    Text,
+    /// As 0x and hexadecimal digits
+    Hex,
+    /// As JSON, laid out; refused where it is none
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::args::{Check, Format};
 use crate::compose;
 use crate::modules::{Plan, configure};
+use crate::query::QueryConfig;
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
 
@@ -58,15 +59,17 @@ fn look(args: &Check) -> Result<Findings, Refusals> {
     if let Some(notice) = notice {
         eprintln!("warning: {notice}");
     }
+    let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
     let plan = Plan::new(config, &args.load)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| Refusal::of(&error))?.block_on(async {
         let (candidates, mut errors) = plan.inspect().await;
+        errors.extend(queries);
         let modules: Vec<_> = candidates.iter().map(Finding::of).collect();
         let engine = plan.engine(&candidates)?;
         let (loaded, refusals) = plan.load(&engine, candidates).await;
         errors.extend(refusals);
-        let loads = |finding: &Finding| loaded.iter().any(|module| module.meta.name.as_str() == finding.name);
+        let loads = |finding: &Finding| loaded.iter().any(|module| module.meta().name.as_str() == finding.name);
         Ok(Findings {
             features: compose::features(),
             modules: modules.into_iter().filter(loads).collect(),

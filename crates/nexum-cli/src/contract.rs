@@ -12,6 +12,9 @@ pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
 ];
 
+/// The table of the port on which modules can be asked, which is the binary's own.
+pub(crate) const QUERY_SECTION: &str = "query";
+
 /// The capabilities that every module has.
 #[cfg(any(test, not(feature = "runtime")))]
 pub(crate) const AMBIENT: [&str; 4] = ["logging", "clock", "random", "wasi"];

@@ -27,6 +27,8 @@ mod modules;
 mod perform;
 #[cfg(feature = "runtime")]
 mod progress;
+#[cfg(feature = "runtime")]
+mod query;
 mod report;
 #[cfg(feature = "runtime")]
 mod run;

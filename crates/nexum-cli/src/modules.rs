@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use nexum_core::ambient::Seams;
 use nexum_core::config::{Config, ModuleConfig};
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loader, Module};
+use nexum_core::loader::{Candidate, LoadError, Loaded, Loader};
 use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 
@@ -32,7 +32,7 @@ impl Workshop {
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub(crate) async fn build(&self, config: ModuleConfig) -> Result<Module, Refusals> {
+    pub(crate) async fn build(&self, config: ModuleConfig) -> Result<Loaded, Refusals> {
         let path = config.path.display().to_string();
         let loader = self.loader.clone();
         let inspected = tokio::task::spawn_blocking(move || loader.inspect(&config)).await;
@@ -43,7 +43,7 @@ impl Workshop {
         for warning in &candidate.warnings {
             tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
         }
-        let loaded = self.loader.load(&self.engine, candidate).await;
+        let loaded = self.loader.load_any(&self.engine, candidate).await;
         loaded.map_err(|error| Refusals::of_module(&path, &[error]))
     }
 }
@@ -63,7 +63,8 @@ impl Plan {
         let seams = Seams::system();
         let composition = compose::compose(&config, seams.clone())?;
         let chains = config.chains.keys().copied();
-        let loader = Loader::new(composition.capabilities, config.limits, chains, seams).restart(config.restart);
+        let loader = Loader::new(composition.capabilities, config.limits, chains, seams);
+        let loader = loader.restart(config.restart).query(config.query);
         let modules = match load.modules.as_slice() {
             [] => config.modules.clone(),
             paths => paths.iter().map(ModuleConfig::new).collect(),
@@ -130,12 +131,12 @@ impl Plan {
     }
 
     /// Compiles the candidates, in their order.
-    pub(crate) async fn load(&self, engine: &Engine, candidates: Vec<Candidate>) -> (Vec<Module>, Refusals) {
+    pub(crate) async fn load(&self, engine: &Engine, candidates: Vec<Candidate>) -> (Vec<Loaded>, Refusals) {
         let mut tasks = JoinSet::new();
         for (index, candidate) in candidates.into_iter().enumerate() {
             let (loader, engine) = (self.loader.clone(), engine.clone());
             let path = candidate.origin.path.display().to_string();
-            tasks.spawn(async move { (index, path, loader.load(&engine, candidate).await) });
+            tasks.spawn(async move { (index, path, loader.load_any(&engine, candidate).await) });
         }
         let mut loaded = tasks.join_all().await;
         loaded.sort_by_key(|(index, ..)| *index);

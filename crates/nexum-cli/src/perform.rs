@@ -5,7 +5,7 @@ use crate::control::client::{self, Client};
 use crate::report::Refusals;
 #[cfg(feature = "store")]
 use crate::state;
-use crate::{STOPPED, check, completions, exec, inspect, modules, run};
+use crate::{STOPPED, check, completions, exec, inspect, modules, query, run};
 
 pub(crate) use crate::compose::version;
 
@@ -29,6 +29,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             format,
         } => ask(&running, |client| client::limits(client, &module, format)),
         Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
+        Command::Query {
+            module,
+            running,
+            input,
+            format,
+        } => ask(&running, |client| query::query(client, &module, &input, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Completions { shell } => {
             completions(shell);

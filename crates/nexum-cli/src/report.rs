@@ -128,6 +128,13 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Bytes as 0x and hexadecimal digits.
+#[cfg(feature = "runtime")]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{digits}")
+}
+
 /// A list in one cell.
 pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nexum_core::config::LogFormat;
 use nexum_core::limits::Limit;
-use nexum_core::loader::Candidate;
+use nexum_core::loader::{Candidate, Loaded};
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args;
 use crate::control::server::{Control, Steered};
 use crate::modules::{Plan, configure};
+use crate::query::{Listener, QueryConfig};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{FAILED, STOPPED, logging, progress, watch};
 
@@ -30,14 +31,20 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         tracing::warn!("{notice}");
     }
     let plan = Plan::new(config, &args.load)?;
+    let queries = QueryConfig::of(&plan.config)?;
     let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Refusal::of(&error))?
-        .block_on(run_async(plan, store, args))
+        .block_on(run_async(plan, queries, store, args))
 }
 
-async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> Result<u8, Refusals> {
+async fn run_async(
+    plan: Plan,
+    queries: QueryConfig,
+    store: Arc<dyn StateStore>,
+    args: &args::Run,
+) -> Result<u8, Refusals> {
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
     let (candidates, mut refusals) = plan.inspect().await;
     // One that is refused does not keep the others from running.
@@ -61,12 +68,18 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> 
         compiled = misses,
         "modules are loaded"
     );
+    let listener = Listener::open(&queries).await?;
     let state = store.clone();
     let supervisor = Supervisor::new(store)
         .commit_policy(plan.state.policy())
         .strict(args.strict);
     let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
-    modules.into_iter().for_each(|module| drop(supervisor.module(module)));
+    for module in modules {
+        match module {
+            Loaded::Event(module) => drop(supervisor.module(*module)),
+            Loaded::Query(module) => supervisor.query(*module),
+        }
+    }
     let steered = Steered {
         steering: supervisor.steering(),
         workshop: plan.workshop(&engine),
@@ -76,6 +89,7 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> 
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
         never = progress::show(&steered.steering) => match never {},
         never = steer(&plan.config.state_dir, steered.clone()) => match never {},
+        never = listener.serve(&steered.steering) => match never {},
         never = watch::reload_changed(&steered), if args.watch => match never {},
     };
     for status in &report.modules {
@@ -131,7 +145,10 @@ fn announce(plan: &Plan, candidates: &[Candidate]) {
             tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
         }
     }
-    let chains = |candidate: &Candidate| list(candidate.subscriptions.iter().map(ToString::to_string));
+    let chains = |candidate: &Candidate| match candidate.query {
+        Some(_) => "queries".to_owned(),
+        None => list(candidate.subscriptions.iter().map(ToString::to_string)),
+    };
     if plan.config.log.format == LogFormat::Json {
         for candidate in candidates {
             tracing::info!(

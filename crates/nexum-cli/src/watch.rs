@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nexum_core::config::ModuleConfig;
 use nexum_core::loader::MANIFEST_FILE;
 use nexum_core::names::ModuleName;
-use nexum_core::runner::ModuleStatus;
 use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_mini::{DebounceEventResult, Debouncer, new_debouncer};
 use tokio::sync::mpsc;
@@ -60,11 +60,8 @@ async fn watch(steered: &Steered) -> Result<(), notify_debouncer_mini::notify::E
 }
 
 async fn reload(steered: &Steered, name: &ModuleName) {
-    let Ok(status) = steered.steering.module(name) else {
-        return;
-    };
     tracing::info!(module = name.as_str(), "a file of the module has changed");
-    match steered.reload(&status).await {
+    match steered.reload(name).await {
         Ok(()) => tracing::info!(module = name.as_str(), "the module is reloaded"),
         Err(refusals) => refusals.log(),
     }
@@ -72,15 +69,17 @@ async fn reload(steered: &Steered, name: &ModuleName) {
 
 /// The files of each module.
 fn files(steered: &Steered) -> BTreeMap<ModuleName, Vec<PathBuf>> {
-    let modules = steered.steering.modules();
-    modules
+    let (modules, queries) = (steered.steering.modules(), steered.steering.queries());
+    let modules = modules
         .iter()
-        .map(|status| (status.name().clone(), files_of(status)))
-        .collect()
+        .map(|status| (status.name().clone(), files_of(&status.module().origin)));
+    let queries = queries
+        .iter()
+        .map(|pool| (pool.name().clone(), files_of(&pool.module().origin)));
+    modules.chain(queries).collect()
 }
 
-fn files_of(status: &ModuleStatus) -> Vec<PathBuf> {
-    let origin = &status.module().origin;
+fn files_of(origin: &ModuleConfig) -> Vec<PathBuf> {
     let manifest = origin.manifest.clone();
     let manifest = manifest.unwrap_or_else(|| origin.path.with_file_name(MANIFEST_FILE));
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

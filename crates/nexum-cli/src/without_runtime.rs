@@ -24,6 +24,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Status { .. } => "status",
         Command::Limits { .. } => "limits",
         Command::Module { .. } => "module",
+        Command::Query { .. } => "query",
         Command::DeadLetter { .. } => "dead-letter",
     };
     let refusal = Refusal::new(format!("`nexum {name}` needs the runtime, which is not built in"));

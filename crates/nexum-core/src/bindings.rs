@@ -1,6 +1,6 @@
-//! Bindings of the contract's shared types, and of the two functions that every event module exports.
+//! Bindings of the contract's shared types, and of the two functions that every module of a world exports.
 //!
-//! The world is export-only, so that the core can call a module without naming a capability. Host crates generate the
+//! The worlds are export-only, so that the core can call a module without naming a capability. Host crates generate the
 //! bindings of their own interface and map `nexum:host/types` to the types here.
 #![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
 
@@ -19,6 +19,25 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
 });
+
+/// The functions that every query module exports.
+pub mod query {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host",
+        inline: "
+            package nexum:engine;
+
+            world query {
+                use nexum:host/types@0.2.0.{config, host-error};
+                export init: func(config: config) -> result<_, host-error>;
+                export evaluate: func(input: list<u8>) -> result<list<u8>, host-error>;
+            }
+        ",
+        world: "nexum:engine/query",
+        with: { "nexum:host/types": super::nexum::host::types },
+        exports: { default: async },
+    });
+}
 
 impl nexum::host::types::HostError {
     /// An error of this host, without a number or a body of the far side.

@@ -22,7 +22,8 @@ const NESTING_MAX: usize = 100;
 
 /// What the contract calls the world of modules that react to events.
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
-const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
+/// What the contract calls the world of modules that answer queries.
+pub const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
 const SHEPHERD: &str = "shepherd:cow/shepherd@0.2.0";
 
 /// A component as it stands in its file.
@@ -228,25 +229,27 @@ impl Summary {
         Ok(summary)
     }
 
+    /// Those of the contract's interfaces among the imports that no query may call.
+    pub(crate) fn beyond_queries(&self) -> impl Iterator<Item = &String> {
+        self.imports.iter().filter(|import| {
+            let ours = import.starts_with("nexum:host/") || import.starts_with("shepherd:cow/");
+            let may_call = |name: &str| import.starts_with(&format!("nexum:host/{name}@"));
+            ours && !["types", "local-store", "logging"].into_iter().any(may_call)
+        })
+    }
+
     /// The world of the contract that the imports and exports fit by name, the smallest first; the types are compared when
     /// the component is loaded. Imports outside the contract's packages do not count: an embedder can serve more.
     pub fn world(&self) -> Option<&'static str> {
         let exports = |name: &str| self.exports.iter().any(|export| export == name);
         let imports = |prefix: &str| self.imports.iter().any(|import| import.starts_with(prefix));
-        let query_import = |import: &String| {
-            let ours = import.starts_with("nexum:host/") || import.starts_with("shepherd:cow/");
-            !ours
-                || ["types", "local-store", "logging"]
-                    .iter()
-                    .any(|name| import.starts_with(&format!("nexum:host/{name}@")))
-        };
         if exports("init") && exports("on-event") {
             Some(if imports("shepherd:cow/cow-api@") {
                 SHEPHERD
             } else {
                 EVENT_MODULE
             })
-        } else if exports("init") && exports("evaluate") && self.imports.iter().all(query_import) {
+        } else if exports("init") && exports("evaluate") && self.beyond_queries().next().is_none() {
             Some(QUERY_MODULE)
         } else {
             None

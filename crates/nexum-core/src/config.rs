@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
 use crate::limits::Limits;
 use crate::names::{Digest, ModuleName};
+use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
 
 /// The most bytes of `log_level`: directives for a few dozen targets.
@@ -38,6 +39,8 @@ pub struct Config {
     pub limits: Limits,
     /// How modules' failures are dealt with, unless their manifests say otherwise.
     pub restart: Restart,
+    /// How many calls query modules take, and how long these wait.
+    pub query: QueryBounds,
     /// Whether instances are taken from a pool.
     pub pooling: Pooling,
     /// `[chains.<id>]` by chain id, for the capability that connects to chains.
@@ -142,6 +145,7 @@ impl Default for Config {
             },
             limits: Limits::default(),
             restart: Restart::default(),
+            query: QueryBounds::default(),
             pooling: Pooling::default(),
             chains: BTreeMap::new(),
             modules: Vec::new(),
@@ -205,6 +209,7 @@ impl Reader<'_> {
     fn engine(&mut self, section: &Section, config: &mut Config) {
         config.limits = Limits::read(section, &mut self.errors);
         config.restart = Restart::default().with(RestartKeys::read(section, &mut self.errors));
+        config.query = QueryBounds::read(section, &mut self.errors);
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {
             return;
         };

@@ -50,11 +50,11 @@ struct Inner {
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
     /// As many compilations at a time as there are processors: each takes one, and much memory.
     compilers: Semaphore,
-    /// Places for modules; none where there is no pool to run out of.
+    /// Places for instances; none where there is no pool to run out of.
     places: Option<Arc<Semaphore>>,
 }
 
-/// A module's place in the engine, for as long as this is held.
+/// A module's room in the engine, for as long as this is held.
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
@@ -144,10 +144,10 @@ impl Engine {
         self.inner.places.is_some()
     }
 
-    /// A place for a module, if there is one.
-    pub(crate) fn place(&self) -> Option<Place> {
+    /// Room for so many instances of a module, if there is as much.
+    pub(crate) fn place(&self, instances: u32) -> Option<Place> {
         let _permit = match &self.inner.places {
-            Some(places) => Some(places.clone().try_acquire_owned().ok()?),
+            Some(places) => Some(places.clone().try_acquire_many_owned(instances).ok()?),
             None => None,
         };
         Some(Place { _permit })

@@ -179,14 +179,43 @@ pub enum Handler {
     Init,
     /// `on-event`, for this event.
     OnEvent(EventId),
+    /// `evaluate`, for this request.
+    Evaluate(RequestId),
+}
+
+/// A call of a query module: the first since the module was loaded is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl Handler {
     /// The event in hand, if it is about one.
     pub fn event(&self) -> Option<EventId> {
         match self {
-            Self::Init => None,
+            Self::Init | Self::Evaluate(_) => None,
             Self::OnEvent(id) => Some(*id),
+        }
+    }
+
+    /// The exported function's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::OnEvent(_) => "on-event",
+            Self::Evaluate(_) => "evaluate",
+        }
+    }
+
+    /// The request in hand, if it is one.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Init | Self::OnEvent(_) => None,
+            Self::Evaluate(id) => Some(*id),
         }
     }
 }
@@ -194,8 +223,9 @@ impl Handler {
 impl fmt::Display for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Init => f.write_str("init"),
-            Self::OnEvent(id) => write!(f, "on-event {id}"),
+            Self::Init => f.write_str(self.name()),
+            Self::OnEvent(id) => write!(f, "{} {id}", self.name()),
+            Self::Evaluate(id) => write!(f, "{} {id}", self.name()),
         }
     }
 }

@@ -10,11 +10,12 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
-use crate::event::{Event, EventId, Handler};
+use crate::event::{Event, EventId, Handler, RequestId};
+use crate::grant::Grant;
 use crate::host::HostState;
 use crate::limiter::Trip;
 use crate::limits::{Limit, Used};
-use crate::loader::Module;
+use crate::loader::{Module, ModuleMeta, QueryModule};
 use crate::scope::{EventScope, Exhausted, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
@@ -22,11 +23,14 @@ use crate::store::{StateStore, StoreError};
 /// How long the text of a trap may be in a record: enough for the innermost frames.
 const TRAP_CHARS_MAX: usize = 2_048;
 
-/// A store with a guest in it, ready for its next event.
-pub(crate) struct Instance {
+/// A store with a guest in it, ready for its next call.
+pub(crate) struct Instance<E = bindings::Module> {
     store: Store<HostState>,
-    exports: bindings::Module,
+    exports: E,
 }
+
+/// An instance of a module that answers queries.
+pub(crate) type QueryInstance = Instance<bindings::query::Query>;
 
 /// What a handler finds: what its module keeps, and what of that is not in the store yet.
 #[derive(Clone, Debug, Default)]
@@ -99,29 +103,16 @@ impl Instance {
         state: Arc<dyn StateStore>,
         before: Before,
     ) -> Result<(Self, Changes), Failure> {
-        let slots = module
-            .grant
-            .slots(&module.meta)
-            .map_err(|(capability, error)| Failure::Prepare {
-                capability,
-                reason: error.to_string(),
-            })?;
         let scope = EventScope::new(id, state, module.meta.limits);
-        let host = HostState::new(module.meta.clone(), scope, slots);
-        let mut store = Store::new(module.pre.engine(), host);
-        store.limiter(|host| &mut host.limiter);
-        // A guest that is still computing at the end of its slice lets others run, and goes on.
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
-        let handler = Handler::Init;
-        open(&mut store, handler, before)?;
+        let mut store = hold(module.pre.engine(), &module.meta, &module.grant, scope)?;
+        open(&mut store, Handler::Init, before)?;
         let started = within_deadline(&mut store, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
             Ok((exports, result))
         })
         .await;
-        let (exports, result) = conclude(&mut store, handler, started)?;
-        result.map_err(Failure::Returned)?;
+        let exports = started_by(&mut store, started)?;
         let changes = close(&mut store);
         Ok((Self { store, exports }, changes))
     }
@@ -136,7 +127,44 @@ impl Instance {
         result.map_err(Failure::Returned)?;
         Ok(close(store))
     }
+}
 
+impl QueryInstance {
+    /// Makes an instance and runs its `init`. Nothing that it does from then on changes what its module keeps.
+    pub(crate) async fn start_query(
+        module: &QueryModule,
+        id: ModuleId,
+        state: Arc<dyn StateStore>,
+    ) -> Result<Self, Failure> {
+        let scope = EventScope::new(id, state, module.meta.limits).read_only();
+        // Others of the module run at the same time.
+        let meta = Arc::new(module.meta.beside());
+        let mut store = hold(module.pre.engine(), &meta, &module.grant, scope)?;
+        open(&mut store, Handler::Init, Before::default())?;
+        let started = within_deadline(&mut store, async |store| {
+            let exports = module.pre.instantiate_async(&mut *store).await?;
+            let result = exports.call_init(store, &module.meta.config).await?;
+            Ok((exports, result))
+        })
+        .await;
+        let exports = started_by(&mut store, started)?;
+        close(&mut store);
+        Ok(Self { store, exports })
+    }
+
+    /// Asks it, and returns its answer. After an error the instance must be dropped.
+    pub(crate) async fn evaluate(&mut self, id: RequestId, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        let handler = Handler::Evaluate(id);
+        let Self { store, exports } = self;
+        open(store, handler, Before::default())?;
+        let called = within_deadline(store, async |store| exports.call_evaluate(store, input).await).await;
+        let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
+        close(store);
+        Ok(answer)
+    }
+}
+
+impl<E> Instance<E> {
     /// Bytes in all linear memories of the guest.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.store.data().limiter.used(Limit::Memory)
@@ -146,6 +174,34 @@ impl Instance {
     pub(crate) fn used(&self) -> Used {
         used(&self.store)
     }
+}
+
+/// Makes a store for a guest, within the module's limits.
+fn hold(
+    engine: &wasmtime::Engine,
+    meta: &Arc<ModuleMeta>,
+    grant: &Grant,
+    scope: EventScope,
+) -> Result<Store<HostState>, Failure> {
+    let slots = grant.slots(meta).map_err(|(capability, error)| Failure::Prepare {
+        capability,
+        reason: error.to_string(),
+    })?;
+    let mut store = Store::new(engine, HostState::new(meta.clone(), scope, slots));
+    store.limiter(|host| &mut host.limiter);
+    // A guest that is still computing at the end of its slice lets others run, and goes on.
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+    Ok(store)
+}
+
+/// The exports of a guest whose `init` has returned ok.
+fn started_by<E>(
+    store: &mut Store<HostState>,
+    started: Result<(E, Result<(), HostError>), Stop>,
+) -> Result<E, Failure> {
+    let (exports, result) = conclude(store, Handler::Init, started)?;
+    result.map_err(Failure::Returned)?;
+    Ok(exports)
 }
 
 /// Begins a handler: its transaction, its log allowance, its fuel and its first slice.

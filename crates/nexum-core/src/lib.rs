@@ -16,6 +16,7 @@
 //! | [`capability`], [`grant`], [`ambient`] | what a module may call |
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
 //! | [`topic`], [`log_filter`], [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
+//! | [`query`] | the way of a query: a pool of instances for each module that answers some |
 //! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
 //!
 //! Without the feature `runtime` there is no wasmtime in the crate. Then it reads what was written and runs nothing: of the
@@ -67,6 +68,7 @@ pub mod log;
 pub mod log_filter;
 pub mod manifest;
 pub mod names;
+pub mod query;
 #[cfg(feature = "runtime")]
 pub mod recorder;
 pub mod restart;

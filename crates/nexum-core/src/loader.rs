@@ -1,17 +1,18 @@
 //! From files to a module that can be started: every check is made here, before any guest code runs.
 
 mod error;
+mod exports;
+mod query;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::ambient::{Clock, Seams};
 use crate::bindings::ModulePre;
 use crate::capability::Capabilities;
-use crate::component::{ComponentFile, EVENT_MODULE, Summary};
+use crate::component::{ComponentFile, QUERY_MODULE, Summary};
 use crate::config::ModuleConfig;
 use crate::document::Section;
 use crate::engine::{Demand, Engine, Place};
@@ -21,15 +22,16 @@ use crate::host::HostState;
 use crate::limits::{Limit, Limits};
 use crate::manifest::{Manifest, Subscription};
 use crate::names::{Digest, ModuleName};
+use crate::query::QueryBounds;
 use crate::recorder::Recorder;
 use crate::restart::Restart;
-use crate::signature;
 
 pub use crate::manifest::MANIFEST_FILE;
 pub use error::LoadError;
+pub use query::{Loaded, QueryModule};
 
 /// What every part of the host may know of a module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ModuleMeta {
     /// Unique in the process.
     pub name: ModuleName,
@@ -49,6 +51,16 @@ pub struct ModuleMeta {
     pub clock: Arc<dyn Clock>,
 }
 
+impl ModuleMeta {
+    /// The same for an instance that runs at the same time as others of its module.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            recorder: Arc::new(self.recorder.beside()),
+            ..self.clone()
+        }
+    }
+}
+
 /// A module that has passed every check that needs no compiler.
 #[derive(Debug)]
 pub struct Candidate {
@@ -66,6 +78,8 @@ pub struct Candidate {
     pub required_chains: BTreeSet<ChainId>,
     /// What happens when it fails.
     pub restart: Restart,
+    /// How many calls it takes, if it answers queries.
+    pub query: Option<QueryBounds>,
     /// What the operator should know, though it keeps nothing from working.
     pub warnings: Vec<String>,
     bytes: Arc<Vec<u8>>,
@@ -109,6 +123,7 @@ pub struct Loader {
     capabilities: Capabilities,
     ceiling: Limits,
     restart: Restart,
+    query: QueryBounds,
     chains: BTreeSet<ChainId>,
     seams: Seams,
     /// One linker for each set of capabilities: most modules share one.
@@ -131,6 +146,7 @@ impl Loader {
             capabilities,
             ceiling,
             restart: Restart::default(),
+            query: QueryBounds::default(),
             chains,
             seams,
             linkers: Mutex::default(),
@@ -142,6 +158,12 @@ impl Loader {
     #[must_use]
     pub fn restart(self, restart: Restart) -> Self {
         Self { restart, ..self }
+    }
+
+    /// How many calls query modules take at the most.
+    #[must_use]
+    pub fn query(self, query: QueryBounds) -> Self {
+        Self { query, ..self }
     }
 
     /// Reads a module's files and makes every check that needs no compiler. Blocks on the file system.
@@ -163,7 +185,9 @@ impl Loader {
     ) -> Result<Candidate, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut warnings = Vec::new();
-        if manifest.is_none() {
+        let world = file.summary.world();
+        let is_query = world == Some(QUERY_MODULE);
+        if manifest.is_none() && !is_query {
             warnings.push(format!(
                 "there is no {MANIFEST_FILE} beside the component: it has no subscriptions"
             ));
@@ -193,12 +217,16 @@ impl Loader {
                 bound: limits[Limit::Instances],
             });
         }
-        if !matches!(file.summary.world(), Some(world) if world != "nexum:host/query-module@0.2.0") {
-            errors.push(LoadError::World {
-                expected: EVENT_MODULE,
-                exports: file.summary.exports.clone(),
-            });
+        if world.is_none() {
+            errors.push(query::no_world(&file.summary));
         }
+        if is_query && !manifest.subscriptions.is_empty() {
+            errors.push(LoadError::Subscribed);
+        }
+        if !is_query && manifest.pool_size_max.is_some() {
+            warnings.push("[module.query] means nothing: the module answers no queries".to_owned());
+        }
+        let query = is_query.then(|| self.query.meet(manifest.pool_size_max));
         let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
         let requests = manifest.capabilities.as_ref();
         let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
@@ -230,6 +258,7 @@ impl Loader {
             subscriptions,
             required_chains: manifest.chains.required,
             restart: self.restart.with(manifest.restart),
+            query,
             warnings,
             bytes: self.share(file.digest, file.bytes),
         })
@@ -273,19 +302,18 @@ impl Loader {
         active
     }
 
-    /// Compiles a candidate, or finds it compiled, and links it.
+    /// Compiles a candidate that reacts to events, or finds it compiled, and links it.
     ///
     /// # Errors
     ///
-    /// When the component does not compile, or has imports or exports of other types than the contract's; or when there is no
-    /// room for it.
+    /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
+    /// answers queries; or when there is no room for it.
     pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
-        let place = engine.place().ok_or(LoadError::Full)?;
+        let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
-        check_exports(&component)?;
-        let pre = self
-            .link(engine, &candidate.grant, &component)
-            .map_err(LoadError::Link)?;
+        exports::check_event_module(&component)?;
+        let pre = self.link(engine, &candidate.grant, &component);
+        let pre = pre.map_err(LoadError::Link)?;
         Ok(Module {
             meta: candidate.meta,
             subscriptions: candidate.subscriptions,
@@ -331,12 +359,17 @@ impl std::fmt::Debug for Loader {
 }
 
 impl Candidate {
+    /// How many instances it has at a time.
+    pub fn instances(&self) -> u32 {
+        self.query.map_or(1, |query| query.pool_size_max)
+    }
+
     /// Counts what these candidates need of an engine.
     pub fn demand<'a>(candidates: impl IntoIterator<Item = &'a Self>) -> Demand {
         let mut demand = Demand::default();
         let mut components = BTreeSet::new();
         for candidate in candidates {
-            demand.add(&candidate.summary, &candidate.meta.limits);
+            demand.add(&candidate.summary, &candidate.meta.limits, candidate.instances());
             components.insert(candidate.meta.digest.as_bytes());
         }
         demand.components = u32::try_from(components.len()).unwrap_or(u32::MAX);
@@ -353,44 +386,4 @@ fn merged(mut config: Vec<(String, String)>, over: &[(String, String)]) -> Vec<(
         }
     }
     config
-}
-
-/// The contract's `host-error`, as [`signature`] shows it.
-const HOST_ERROR: &str = "record {domain: string, kind: variant {unsupported, unavailable, denied, rate-limited, timeout, \
-                          invalid-input, internal}, code: s32, message: string, data: option<string>}";
-/// The contract's `event`.
-const EVENT: &str = "variant {block(record {chain-id: u64, number: u64, hash: list<u8>, timestamp: u64}), \
-                     logs(list<record {chain-id: u64, address: list<u8>, topics: list<list<u8>>, data: list<u8>, \
-                     block-number: u64, transaction-hash: list<u8>, log-index: u32}>), \
-                     tick(record {fired-at: u64}), \
-                     message(record {content-topic: string, payload: list<u8>, timestamp: u64, sender: option<list<u8>>})}";
-
-/// Compares the types of the two exports with the contract's: a wrong one would otherwise show only at the first start.
-fn check_exports(component: &Component) -> Result<(), LoadError> {
-    let expected = [
-        (
-            "init",
-            format!("func(config: list<tuple<string, string>>) -> result<_, {HOST_ERROR}>"),
-        ),
-        ("on-event", format!("func(event: {EVENT}) -> result<_, {HOST_ERROR}>")),
-    ];
-    let engine = component.engine();
-    let ty = component.component_type();
-    for (name, expected) in expected {
-        let actual = ty
-            .exports(engine)
-            .find(|(export, _)| *export == name)
-            .and_then(|(_, item)| match item.ty {
-                ComponentItem::ComponentFunc(func) => Some(signature::function(&func)),
-                _ => None,
-            });
-        if actual.as_deref() != Some(expected.as_str()) {
-            return Err(LoadError::Export {
-                name,
-                expected,
-                actual: actual.unwrap_or_else(|| "nothing".to_owned()),
-            });
-        }
-    }
-    Ok(())
 }

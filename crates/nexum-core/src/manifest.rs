@@ -51,6 +51,8 @@ pub struct Manifest {
     pub wishes: Wishes,
     /// How the module's failures are dealt with, where the author has a say.
     pub restart: RestartKeys,
+    /// How many instances a query module wants at the most. None: as many as the operator allows.
+    pub pool_size_max: Option<u32>,
     /// The chains that the module works with.
     pub chains: ChainRequests,
     /// `[module.<name>]` of capabilities, for the capability to read, whether or not [`Self::capabilities`] lists it.
@@ -153,6 +155,7 @@ impl fmt::Debug for Manifest {
             component,
             wishes,
             restart,
+            pool_size_max,
             chains,
             settings,
             capabilities,
@@ -166,6 +169,7 @@ impl fmt::Debug for Manifest {
             .field("component", component)
             .field("wishes", wishes)
             .field("restart", restart)
+            .field("pool_size_max", pool_size_max)
             .field("chains", chains)
             .field("settings", settings)
             .field("capabilities", capabilities)

@@ -1,6 +1,7 @@
 //! A module's log records: `tracing` events with the module and its event as fields, within bounds.
 //!
-//! The target is `nexum::module`; the fields are `module`, and where an event is in hand `event`, `chain` and `block`.
+//! The target is `nexum::module`; the fields are `module`, and where an event is in hand `event`, `chain` and `block`, or for a query
+//! `request`.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -26,12 +27,13 @@ const TARGET: &str = "nexum::module";
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Writes a module's records, and says how many it cut. It belongs to the module and outlives its instances, so that
-/// failing does not renew an allowance.
+/// Writes a module's records, and says how many it cut. Its allowance belongs to the module and outlives its instances, so that
+/// failing does not renew it.
 #[derive(Debug)]
 pub struct Recorder {
     module: ModuleName,
     clock: Arc<dyn Clock>,
+    rate: Arc<Mutex<Rate>>,
     state: Mutex<State>,
 }
 
@@ -42,24 +44,37 @@ struct State {
     /// The last records of the handler in hand, and their bytes.
     kept: VecDeque<String>,
     kept_bytes: usize,
-    /// Nanoseconds of the second's allowance that are used up, and when that was so.
+}
+
+/// Nanoseconds of the second's allowance that are used up, and when that was so.
+#[derive(Debug, Default)]
+struct Rate {
     used_ns: u64,
     used_at_ns: u64,
 }
 
 impl Recorder {
     pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>) -> Self {
+        Self::within(module, clock, Arc::default())
+    }
+
+    /// One for another instance of the module that runs at the same time: each has a handler of its own in hand, and all share
+    /// the module's allowance.
+    pub(crate) fn beside(&self) -> Self {
+        Self::within(self.module.clone(), self.clock.clone(), self.rate.clone())
+    }
+
+    fn within(module: ModuleName, clock: Arc<dyn Clock>, rate: Arc<Mutex<Rate>>) -> Self {
         let state = State {
             handler: Handler::Init,
             cut: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
-            used_ns: 0,
-            used_at_ns: 0,
         };
         Self {
             module,
             clock,
+            rate,
             state: Mutex::new(state),
         }
     }
@@ -73,7 +88,8 @@ impl Recorder {
     pub fn record(&self, level: tracing::Level, message: &str) {
         let handler = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if !state.within_rate(&*self.clock) {
+            let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+            if !rate.admits(&*self.clock) {
                 state.cut += 1;
                 return;
             }
@@ -124,9 +140,11 @@ impl State {
             self.kept_bytes -= self.kept.pop_front().map_or(0, |oldest| oldest.len());
         }
     }
+}
 
+impl Rate {
     /// A token bucket in time: each record uses up its share of a second, and time gives it back.
-    fn within_rate(&mut self, clock: &dyn Clock) -> bool {
+    fn admits(&mut self, clock: &dyn Clock) -> bool {
         const SHARE_NS: u64 = NANOSECONDS_PER_SECOND / RECORDS_PER_SECOND_MAX;
         let now_ns = clock.monotonic_ns();
         self.used_ns = self.used_ns.saturating_sub(now_ns.saturating_sub(self.used_at_ns));
@@ -182,11 +200,12 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     let module = module.as_str();
     let event = handler.event();
     let id = event.map(tracing::field::display);
+    let request = handler.request().map(|request| request.0);
     let chain = event.and_then(|event| event.topic.chain_id());
     let block = event.and_then(|event| event.block()).map(|block| block.number);
     macro_rules! at {
         ($level:ident) => {
-            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, "{}", clean(message))
+            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, request, "{}", clean(message))
         };
     }
     match level {

@@ -32,7 +32,7 @@ pub(crate) use feed::{Followed, topics};
 pub(crate) use ledger::Ledger;
 pub use orders::OrderError;
 pub(crate) use status::Wanted;
-pub use status::{ModuleStatus, Replaying, Stage};
+pub use status::{Consumption, ModuleStatus, Replaying, Stage};
 
 /// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
 const RETRY_DELAY_MS: u64 = 200;

@@ -28,6 +28,7 @@ pub struct EventScope {
     module: ModuleId,
     store: Arc<dyn StateStore>,
     limits: Limits,
+    is_read_only: bool,
     handler: Handler,
     attempt: u32,
     began: Instant,
@@ -46,7 +47,7 @@ pub(crate) type Pending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 #[error("the event has used up its {}", .0.name())]
 pub struct Exhausted(pub Limit);
 
-/// Why a key was not set.
+/// Why a key was not set, or not deleted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetError {
@@ -58,6 +59,9 @@ pub enum SetError {
         /// Bytes that it would keep.
         wanted: u64,
     },
+    /// A query may read and nothing else.
+    #[error("a query may not write")]
+    ReadOnly,
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,6 +73,7 @@ impl EventScope {
             module,
             store,
             limits,
+            is_read_only: false,
             handler: Handler::Init,
             attempt: 1,
             began: Instant::now(),
@@ -76,6 +81,14 @@ impl EventScope {
             pending: None,
             changes: Changes::default(),
             used: Used::default(),
+        }
+    }
+
+    /// The same, but nothing can be changed in it.
+    pub(crate) fn read_only(self) -> Self {
+        Self {
+            is_read_only: true,
+            ..self
         }
     }
 
@@ -146,9 +159,10 @@ impl EventScope {
     ///
     /// # Errors
     ///
-    /// When that would make the module keep more than it may; then nothing has happened, and the handler can go on. And when
-    /// the store cannot be read.
+    /// When that would make the module keep more than it may, or when this is a query; then nothing has happened, and the handler
+    /// can go on. And when the store cannot be read.
     pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
+        self.check_writable()?;
         let (size, old) = self.current(&key)?;
         let (before, after) = (size.unwrap_or(0), (key.len() + value.len()) as u64);
         let usage = self.changes.usage;
@@ -169,8 +183,9 @@ impl EventScope {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
-    pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
+    /// When this is a query; then nothing has happened, and the handler can go on. And when the store cannot be read.
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), SetError> {
+        self.check_writable()?;
         let (Some(size), old) = self.current(key)? else {
             return Ok(());
         };
@@ -253,6 +268,13 @@ impl EventScope {
     /// What the handler has used of its budgets.
     pub(crate) fn used(&self) -> &Used {
         &self.used
+    }
+
+    fn check_writable(&self) -> Result<(), SetError> {
+        match self.is_read_only {
+            true => Err(SetError::ReadOnly),
+            false => Ok(()),
+        }
     }
 
     /// The value of a key before the handler changed it.

@@ -3,6 +3,7 @@
 //! Invariant: whatever one module or one chain does, the others go on.
 
 mod chains;
+mod queries;
 mod steering;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::committer::{CommitPolicy, Committer};
 use crate::event::{ChainId, ChainTopic};
-use crate::loader::Module;
+use crate::loader::{Module, QueryModule};
 use crate::names::ModuleName;
 use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
 use crate::source::{EventSource, SourceError};
@@ -22,6 +23,7 @@ use crate::state::{self, ModuleState};
 use crate::store::{StateStore, StoreError};
 
 use chains::{Chains, Sources};
+use queries::Queries;
 use steering::{Modules, Request, Topics};
 
 pub use steering::{SteerError, Steering};
@@ -36,6 +38,8 @@ pub struct Supervisor {
     requests: mpsc::Receiver<Request>,
     /// In the order in which they were added.
     modules: Vec<Arc<ModuleStatus>>,
+    /// Those that answer queries.
+    queries: Vec<QueryModule>,
     /// Told when a module is dead.
     left: Arc<Notify>,
 }
@@ -86,6 +90,7 @@ impl Supervisor {
             steering,
             requests,
             modules: Vec::new(),
+            queries: Vec::new(),
             left: Arc::default(),
         }
     }
@@ -108,6 +113,11 @@ impl Supervisor {
     pub fn source(mut self, source: Arc<dyn EventSource>) -> Self {
         self.steering.sources.insert(source.chain_id(), source);
         self
+    }
+
+    /// Adds a module that answers queries. [`Steering::query`] has it as soon as the run has begun.
+    pub fn query(&mut self, module: QueryModule) {
+        self.queries.push(module);
     }
 
     /// Adds a module, and returns where it can be watched.
@@ -137,9 +147,15 @@ impl Supervisor {
             steering,
             requests,
             modules: statuses,
+            queries: asked,
             left,
         } = self;
-        let Steering { modules, sources, .. } = steering;
+        let Steering {
+            modules,
+            queries,
+            sources,
+            ..
+        } = steering;
         let loaded: Vec<_> = statuses.iter().map(|status| status.module()).collect();
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         tokio::select! {
@@ -154,6 +170,7 @@ impl Supervisor {
             committer,
             chains,
             modules,
+            queries,
             runners: JoinSet::new(),
             names: HashMap::new(),
             removed: HashMap::new(),
@@ -163,6 +180,7 @@ impl Supervisor {
         let mut committing = JoinSet::new();
         committing.spawn(commits);
         run.start(&statuses, strict).await?;
+        run.answer(asked).await?;
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
         let report = run.finish(stopped).await;
@@ -216,6 +234,7 @@ struct Run {
     committer: Committer,
     chains: Chains,
     modules: Modules,
+    queries: Queries,
     runners: JoinSet<()>,
     /// Whose runner a task is.
     names: HashMap<Id, ModuleName>,
@@ -255,6 +274,7 @@ impl Run {
 
     /// Returns when told to stop, or when there is nothing left to do.
     async fn watch(&mut self, stop: &CancellationToken, mut requests: mpsc::Receiver<Request>) {
+        let mut looks = tokio::time::interval(queries::LOOK_EVERY);
         loop {
             let left = self.left.clone();
             tokio::select! {
@@ -272,6 +292,7 @@ impl Run {
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                 },
                 Some(request) = requests.recv() => self.serve(request).await,
+                _ = looks.tick() => self.queries.discard_old(),
             }
             if let Some(reason) = self.is_over() {
                 tracing::error!("{reason}");
@@ -287,6 +308,10 @@ impl Run {
         let mut alive = modules.iter().filter(|status| status.stage() != Stage::Dead).peekable();
         if modules.iter().any(|status| status.is_refused()) {
             return Some("a module is refused");
+        }
+        // Those who ask find somebody as long as nexum runs.
+        if !self.queries.is_empty() {
+            return None;
         }
         if !modules.is_empty() && alive.peek().is_none() {
             return Some("no module is left");
@@ -321,7 +346,9 @@ impl Run {
         // Whoever asked may have left.
         match request {
             Request::Load(module, done) => drop(done.send(self.load(*module).await)),
+            Request::LoadQuery { module, in_place, done } => drop(done.send(self.load_query(*module, in_place).await)),
             Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
+            Request::Remove(name, done) if self.queries.remove(&name) => drop(done.send(Ok(()))),
             Request::Remove(name, done) => {
                 match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {
                     Some(status) if self.names.values().any(|running| *running == name) => {
@@ -341,7 +368,7 @@ impl Run {
 
     async fn load(&mut self, module: Module) -> Result<(), SteerError> {
         let name = module.meta.name.clone();
-        if self.modules.get(&name).is_some() {
+        if self.modules.get(&name).is_some() || self.queries.get(&name).is_some() {
             return Err(SteerError::Exists(name));
         }
         check_sources(self.chains.sources(), [&module])?;

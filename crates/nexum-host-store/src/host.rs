@@ -38,11 +38,7 @@ impl local_store::Host for View<'_, ()> {
         }
         self.scope
             .spend(Limit::StoreBytesWritten, (key.len() + value.len()) as u64)?;
-        match self.scope.set(key.into_bytes(), value) {
-            Ok(()) => Ok(Ok(())),
-            Err(SetError::Store(error)) => Err(error.into()),
-            Err(quota) => Ok(Err(error(HostErrorKind::Denied, quota.to_string()))),
-        }
+        answer(self.scope.set(key.into_bytes(), value))
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), HostError>> {
@@ -51,7 +47,7 @@ impl local_store::Host for View<'_, ()> {
             return Ok(Err(error));
         }
         self.scope.spend(Limit::StoreBytesWritten, key.len() as u64)?;
-        Ok(Ok(self.scope.delete(key.as_bytes())?))
+        answer(self.scope.delete(key.as_bytes()))
     }
 
     async fn list_keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, HostError>> {
@@ -78,6 +74,15 @@ impl local_store::Host for View<'_, ()> {
             );
         }
         Ok(Ok(keys))
+    }
+}
+
+/// What the guest hears of a change: that it may not, if that is so. A store that cannot be read is no fault of its.
+fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostError>> {
+    match changed {
+        Ok(()) => Ok(Ok(())),
+        Err(SetError::Store(error)) => Err(error.into()),
+        Err(denied) => Ok(Err(error(HostErrorKind::Denied, denied.to_string()))),
     }
 }
 

@@ -20,6 +20,10 @@ use crate::args::{DeadLetter, Format, LoadModule, Module};
 use crate::report::{Refusal, Refusals};
 use crate::{FAILED, STOPPED};
 
+/// What is sent.
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+
 /// A running nexum.
 pub(crate) struct Client<'a> {
     state_dir: &'a Path,
@@ -41,9 +45,7 @@ impl<'a> Client<'a> {
     /// Asks, on a runtime of its own: nothing else runs in this process.
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Refusals> {
         let body = serde_json::to_vec(body).map_err(|error| Refusal::of(&error))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Refusal::of(&error))?;
-        let (is_success, body) = runtime.block_on(self.exchange(method, path, body.into()))?;
+        let (is_success, body) = self.send(method, path, JSON, body.into())?;
         let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
         match is_success {
             true => Ok(serde_json::from_slice(&body).map_err(read)?),
@@ -51,7 +53,18 @@ impl<'a> Client<'a> {
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+    /// Sends bytes. Returns what comes back, and whether it was a success.
+    pub(crate) fn post_bytes(&self, path: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+        self.send(Method::POST, path, BYTES, body)
+    }
+
+    fn send(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Refusal::of(&error))?;
+        runtime.block_on(self.exchange(method, path, kind, body))
+    }
+
+    async fn exchange(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
         let socket = self.state_dir.join(SOCKET);
         let stream = UnixStream::connect(&socket).await.map_err(|error| {
             let refusal = Refusal::new(format!("no nexum runs in {}: {error}", self.state_dir.display()));
@@ -62,7 +75,7 @@ impl<'a> Client<'a> {
             .await
             .map_err(|error| lost(&error))?;
         let request = Request::builder().method(method).uri(path).header("host", "nexum");
-        let request = request.header("content-type", "application/json").body(Full::new(body));
+        let request = request.header("content-type", kind).body(Full::new(body));
         let request = request.map_err(|error| lost(&error))?;
         let answer = async {
             let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;

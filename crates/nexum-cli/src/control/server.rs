@@ -15,6 +15,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use nexum_core::loader::Loaded;
 use nexum_core::names::ModuleName;
 use nexum_core::runner::{ModuleStatus, OrderError};
 use nexum_core::state::{DeadLetter, admin};
@@ -92,8 +93,10 @@ impl Control {
             .route("/{name}/dead-letters", get(dead_letters))
             .route("/{name}/dead-letters/{event}", delete(skip))
             .route("/{name}/dead-letters/{event}/retry", post(retry));
+        let queries = crate::query::router(steered.steering.clone());
         let router = Router::new()
             .nest(MODULES, modules)
+            .merge(queries)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
             .with_state(steered);
@@ -166,17 +169,33 @@ impl Steered {
         Ok(self.steering.module(&name)?)
     }
 
+    /// A module of either kind, as it is now.
+    fn view(&self, name: &ModuleName) -> Result<view::Module, SteerError> {
+        match self.steering.query(name) {
+            Ok(pool) => Ok(view::Module::of_queries(&pool)),
+            Err(_) => Ok(view::Module::of(&*self.steering.module(name)?)),
+        }
+    }
+
     /// Goes on with what the module's files are now.
-    pub(crate) async fn reload(&self, status: &ModuleStatus) -> Result<(), Refusals> {
-        let origin = status.module().origin.clone();
+    pub(crate) async fn reload(&self, name: &ModuleName) -> Result<(), Refusals> {
+        let of_events = || Ok(self.steering.module(name)?.module().origin.clone());
+        let origin = self.steering.query(name).map(|pool| pool.module().origin.clone());
+        let origin = origin
+            .or_else(|_| of_events())
+            .map_err(|error: SteerError| Refusal::of(&error))?;
         let path = origin.path.display().to_string();
-        let module = self.workshop.build(origin).await?;
-        if module.meta.name != *status.name() {
-            let error = format!("{path}: the module is called {} now", module.meta.name);
+        let loaded = self.workshop.build(origin).await?;
+        let found = &loaded.meta().name;
+        if found != name {
+            let error = format!("{path}: the module is called {found} now");
             let hint = "remove the old one and load the new one: each has a state of its own";
             return Err(Refusal::new(error).with_hint(hint).into());
         }
-        let reloaded = self.steering.reload(module).await;
+        let reloaded = match loaded {
+            Loaded::Event(module) => self.steering.reload(*module).await,
+            Loaded::Query(module) => self.steering.reload_query(*module).await,
+        };
         reloaded.map_err(|error| Refusal::of(&error).into())
     }
 
@@ -215,22 +234,29 @@ fn name_of(name: &str) -> Result<ModuleName, Denied> {
 }
 
 async fn list(State(steered): State<Steered>) -> Json<Vec<view::Module>> {
-    let modules = steered.steering.modules();
-    Json(modules.iter().map(|status| view::Module::of(status)).collect())
+    let (modules, queries) = (steered.steering.modules(), steered.steering.queries());
+    let modules = modules.iter().map(|status| view::Module::of(status));
+    let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
+    let mut all: Vec<_> = modules.chain(queries).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Json(all)
 }
 
 async fn show(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
-    Ok(Json(view::Module::of(&*steered.module(&name)?)))
+    Ok(Json(steered.view(&name_of(&name)?)?))
 }
 
 async fn load(State(steered): State<Steered>, wanted: Result<Json<view::Load>, JsonRejection>) -> Answer<view::Module> {
     let Json(wanted) = wanted.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
     let config = wanted.config();
     let config = config.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let module = steered.workshop.build(config).await?;
-    let name = module.meta.name.clone();
-    steered.steering.load(module).await?;
-    Ok(Json(view::Module::of(&*steered.steering.module(&name)?)))
+    let loaded = steered.workshop.build(config).await?;
+    let name = loaded.meta().name.clone();
+    match loaded {
+        Loaded::Event(module) => steered.steering.load(*module).await?,
+        Loaded::Query(module) => steered.steering.load_query(*module).await?,
+    }
+    Ok(Json(steered.view(&name)?))
 }
 
 async fn remove(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<()> {
@@ -240,14 +266,24 @@ async fn remove(State(steered): State<Steered>, PathOf(name): PathOf<String>) ->
 }
 
 async fn limits(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
-    Ok(Json(view::usages(&*steered.module(&name)?)))
+    let name = name_of(&name)?;
+    let usages = match steered.steering.query(&name) {
+        Ok(pool) => view::usages(&pool.module().meta.limits, &pool.consumption()),
+        Err(_) => {
+            let status = steered.steering.module(&name)?;
+            view::usages(&status.module().meta.limits, &status.consumption())
+        }
+    };
+    Ok(Json(usages))
 }
 
 async fn reload(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
-    let status = steered.module(&name)?;
-    tracing::info!(module = name, "the operator reloads the module");
-    steered.reload(&status).await?;
-    Ok(Json(view::Module::of(&status)))
+    let name = name_of(&name)?;
+    // One that is not there is no fault of its files.
+    steered.view(&name)?;
+    tracing::info!(module = name.as_str(), "the operator reloads the module");
+    steered.reload(&name).await?;
+    Ok(Json(steered.view(&name)?))
 }
 
 async fn restart(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use nexum_core::event::Event;
-use nexum_core::limits::Limit;
+use nexum_core::limits::{Limit, Limits};
 use nexum_core::names::ModuleName;
-use nexum_core::runner::{ModuleStatus, Replaying};
+use nexum_core::query::QueryPool;
+use nexum_core::runner::{Consumption, ModuleStatus, Replaying};
 use nexum_core::state::{Attempt, DeadLetter};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,21 @@ pub(crate) struct Module {
     pub(crate) dead_letters: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
+    /// What there is of a module that answers queries, in place of subscriptions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queries: Option<Queries>,
+}
+
+/// The calls of a module that answers queries.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Queries {
+    pub(crate) in_flight: usize,
+    pub(crate) waiting: usize,
+    /// Instances that wait for a call.
+    pub(crate) idle: usize,
+    pub(crate) pool_size_max: u32,
+    /// Calls that were not taken.
+    pub(crate) refused: u64,
 }
 
 /// How far a module has come with what it missed.
@@ -96,6 +112,34 @@ impl Module {
             dead_letters: status.dead_letters(),
             memory_bytes: status.memory_bytes(),
             catching_up,
+            queries: None,
+        }
+    }
+
+    pub(crate) fn of_queries(pool: &QueryPool) -> Self {
+        let module = pool.module();
+        let meta = &module.meta;
+        Self {
+            name: pool.name().to_string(),
+            version: meta.version.clone(),
+            path: module.origin.path.clone(),
+            digest: meta.digest.to_string(),
+            capabilities: module.grant().names().map(str::to_owned).collect(),
+            subscriptions: Vec::new(),
+            stage: "serving".to_owned(),
+            reason: None,
+            handled: pool.handled(),
+            failed: pool.failed(),
+            dead_letters: 0,
+            memory_bytes: pool.memory_bytes(),
+            catching_up: Vec::new(),
+            queries: Some(Queries {
+                in_flight: pool.in_flight(),
+                waiting: pool.waiting(),
+                idle: pool.idle(),
+                pool_size_max: module.bounds.pool_size_max,
+                refused: pool.refused(),
+            }),
         }
     }
 }
@@ -125,13 +169,11 @@ impl Load {
     }
 }
 
-/// Every limit of a module.
-pub(crate) fn usages(status: &ModuleStatus) -> Vec<Usage> {
-    let consumption = status.consumption();
-    let module = status.module();
+/// Every limit of a module, and what was used of it.
+pub(crate) fn usages(limits: &Limits, consumption: &Consumption) -> Vec<Usage> {
     let usage = |limit: Limit| Usage {
         limit: limit.name().to_owned(),
-        bound: module.meta.limits[limit],
+        bound: limits[limit],
         last: consumption.last[limit],
         most: consumption.most[limit],
     };

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::no_module;
 use crate::STOPPED;
 use crate::args::{Form, Format};
-use crate::report::{Refusal, list as comma_list, table};
+use crate::report::{Refusal, hex, list as comma_list, table};
 
 /// How many bytes of a value a list shows.
 const PREVIEW_BYTES: usize = 32;
@@ -146,9 +146,4 @@ fn printable(bytes: &[u8]) -> String {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => hex(bytes),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("0x{digits}")
 }

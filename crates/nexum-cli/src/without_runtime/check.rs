@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::version;
 use crate::args::{Check, Format};
 use crate::configure::configure;
-use crate::contract::{AMBIENT, CONTRACT};
+use crate::contract::{AMBIENT, CONTRACT, QUERY_SECTION};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
 
@@ -84,6 +84,11 @@ impl Findings {
                 .push("[chains] is not looked into: this build lacks the capability `chain`".to_owned());
         }
         for (name, section) in &config.sections {
+            if name == QUERY_SECTION {
+                self.warnings
+                    .push(format!("[{name}] is not looked into: this build lacks the runtime"));
+                continue;
+            }
             match CONTRACT.iter().find(|(known, ..)| known == name) {
                 Some((.., Some(_))) => self
                     .warnings
@@ -91,10 +96,11 @@ impl Findings {
                 Some((.., None)) => self.refuse(&no_build_has(section, name)),
                 None => {
                     let error = section.place("").error("unknown section");
-                    let known = CONTRACT
-                        .iter()
-                        .map(|(known, ..)| *known)
-                        .chain(["engine", "chains", "modules"]);
+                    let known =
+                        CONTRACT
+                            .iter()
+                            .map(|(known, ..)| *known)
+                            .chain(["engine", "chains", "modules", QUERY_SECTION]);
                     self.refuse(&error.with_nearest(name, known));
                 }
             }

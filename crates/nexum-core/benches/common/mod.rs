@@ -38,10 +38,10 @@ impl Bare {
         config: &[(String, String)],
         link: impl FnOnce(&mut Linker<()>) -> wasmtime::Result<()>,
     ) -> wasmtime::Result<Vec<Self>> {
-        let modules = u32::try_from(count)?;
+        let instances = u32::try_from(count)?;
         let demand = Demand {
-            modules,
-            memories: modules,
+            instances,
+            memories: instances,
             ..Demand::default()
         };
         let engine = bench::engine(demand, pooling);

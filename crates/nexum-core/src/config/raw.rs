@@ -20,6 +20,8 @@ pub(super) struct Engine {
     _limits: Option<IgnoredAny>,
     #[serde(rename = "restart")]
     _restart: Option<IgnoredAny>,
+    #[serde(rename = "query")]
+    _query: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! The kernel's bound on memory maps, which thousands of instances run into before any other.
 
-use super::pool::SPARE_MODULES;
+use super::pool::SPARE_INSTANCES;
 use super::{Demand, Pooling};
 
 /// Where Linux says how many memory maps a process may have.
@@ -20,10 +20,12 @@ const MAPS_RESERVED: u64 = 2_048;
 
 /// The modules need more memory maps than the kernel gives a process.
 #[derive(Debug, thiserror::Error)]
-#[error("{modules} modules need about {needed} memory maps, and this machine allows a process {allowed}")]
+#[error(
+    "{instances} instances of modules need about {needed} memory maps, and this machine allows a process {allowed}"
+)]
 pub struct MapsError {
-    /// Modules to be loaded.
-    pub modules: u32,
+    /// Instances of the modules to be loaded.
+    pub instances: u32,
     /// Maps that they need.
     pub needed: u64,
     /// Maps that the kernel gives.
@@ -55,7 +57,7 @@ pub(super) fn check(demand: &Demand, pooled: bool, pooling: Pooling) -> Result<(
     let needed = needed(demand, pooled);
     if needed > allowed {
         return Err(MapsError {
-            modules: demand.modules,
+            instances: demand.instances,
             needed,
             allowed,
             pool_is_off: pooling == Pooling::Off,
@@ -73,9 +75,9 @@ fn allowed() -> Option<u64> {
 fn needed(demand: &Demand, pooled: bool) -> u64 {
     let (stacks, per_memory) = if pooled {
         // A pool lays out all of its stacks at once.
-        (demand.modules.saturating_add(SPARE_MODULES), MAPS_PER_MEMORY_POOLED)
+        (demand.instances.saturating_add(SPARE_INSTANCES), MAPS_PER_MEMORY_POOLED)
     } else {
-        (demand.modules, MAPS_PER_MEMORY_ON_DEMAND)
+        (demand.instances, MAPS_PER_MEMORY_ON_DEMAND)
     };
     u64::from(stacks) * MAPS_PER_STACK
         + u64::from(demand.memories) * per_memory

@@ -11,11 +11,12 @@ use crate::limits::{Limit, Limits, saturating_u32};
 /// What the modules of a run need, counted before anything is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// Modules, each with one instance at a time.
-    pub modules: u32,
+    /// Instances that there can be at a time: one of a module that reacts to events, as many of one that answers queries as its
+    /// pool may have.
+    pub instances: u32,
     /// Different components among them.
     pub components: u32,
-    /// Linear memories of all modules together.
+    /// Linear memories of all these instances together.
     pub memories: u32,
     /// The most core instances of any module.
     pub core_instances_max: u32,
@@ -34,7 +35,7 @@ impl Default for Demand {
     fn default() -> Self {
         let limits = Limits::default();
         Self {
-            modules: 0,
+            instances: 0,
             components: 0,
             memories: 0,
             core_instances_max: saturating_u32(limits[Limit::Instances]),
@@ -48,7 +49,7 @@ impl Default for Demand {
 
 /// Room in the pool beyond the modules that are known: for those that are added while the process runs, and for the new one of a
 /// module that is reloaded while the old one is still there.
-pub(super) const SPARE_MODULES: u32 = 16;
+pub(super) const SPARE_INSTANCES: u32 = 16;
 
 /// The largest component's own bookkeeping that fits a slot: ten times that of a component with an interpreter inside.
 const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -57,10 +58,12 @@ const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const MEMORY_BYTES_MAX: u64 = 1 << 32;
 
 impl Demand {
-    /// Adds a module. Whether its component is another than those before is for the caller to count.
-    pub fn add(&mut self, summary: &Summary, limits: &Limits) {
-        self.modules = self.modules.saturating_add(1);
-        self.memories = self.memories.saturating_add(summary.memories);
+    /// Adds a module that has so many instances at a time. Whether its component is another than those before is for the caller
+    /// to count.
+    pub fn add(&mut self, summary: &Summary, limits: &Limits, instances: u32) {
+        self.instances = self.instances.saturating_add(instances);
+        let memories = summary.memories.saturating_mul(instances);
+        self.memories = self.memories.saturating_add(memories);
         self.core_instances_max = self.core_instances_max.max(summary.core_instances);
         self.memories_max = self.memories_max.max(summary.memories);
         self.tables_max = self.tables_max.max(summary.tables);
@@ -68,20 +71,20 @@ impl Demand {
         self.table_elements_max = self.table_elements_max.max(limits[Limit::TableElements]);
     }
 
-    /// How many modules there is room for.
+    /// How many instances there is room for.
     pub(super) fn places(&self) -> usize {
-        usize::try_from(self.modules.saturating_add(SPARE_MODULES)).unwrap_or(usize::MAX)
+        usize::try_from(self.instances.saturating_add(SPARE_INSTANCES)).unwrap_or(usize::MAX)
     }
 
     pub(super) fn pool(&self) -> PoolingAllocationConfig {
-        let modules = self.modules.saturating_add(SPARE_MODULES);
+        let instances = self.instances.saturating_add(SPARE_INSTANCES);
         let memory_bytes = self.memory_bytes_max.min(MEMORY_BYTES_MAX);
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(modules)
-            .total_stacks(modules)
-            .total_core_instances(modules.saturating_mul(self.core_instances_max))
-            .total_memories(modules.saturating_mul(self.memories_max))
-            .total_tables(modules.saturating_mul(self.tables_max))
+        pool.total_component_instances(instances)
+            .total_stacks(instances)
+            .total_core_instances(instances.saturating_mul(self.core_instances_max))
+            .total_memories(instances.saturating_mul(self.memories_max))
+            .total_tables(instances.saturating_mul(self.tables_max))
             .max_core_instances_per_component(self.core_instances_max)
             .max_memories_per_component(self.memories_max)
             .max_memories_per_module(self.memories_max)

@@ -1,6 +1,6 @@
 //! Why a module is refused.
 
-use crate::component::ComponentError;
+use crate::component::{ComponentError, QUERY_MODULE};
 use crate::document::ConfigErrors;
 use crate::engine::CompileError;
 use crate::event::ChainId;
@@ -54,6 +54,18 @@ pub enum LoadError {
         /// What it exports.
         exports: Vec<String>,
     },
+    /// The component answers queries, and would call what no query may.
+    #[error(
+        "the component does not fit the world {QUERY_MODULE}: it imports {}, and a query may call local-store and logging alone",
+        list(imports)
+    )]
+    QueryImports {
+        /// What it imports besides.
+        imports: Vec<String>,
+    },
+    /// A module that answers queries asks for events.
+    #[error("the manifest has subscriptions, and a module that answers queries hears of no events")]
+    Subscribed,
     /// A chain that the module needs is not configured.
     #[error("the module needs chain {chain_id}, which is not configured")]
     Chain {
@@ -94,7 +106,10 @@ impl LoadError {
             Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),
             Self::Digest { .. } => Some("pin the new digest if this is the component that you mean to run".to_owned()),
             Self::Instances { .. } => Some("raise `instances` under [engine.limits]".to_owned()),
-            Self::World { .. } => Some("export `init` and `on-event` as nexum:host@0.2.0 has them".to_owned()),
+            Self::World { .. } => {
+                Some("export `init` and `on-event`, or `init` and `evaluate`, as nexum:host@0.2.0 has them".to_owned())
+            }
+            Self::Subscribed => Some("remove them, or export `on-event` in place of `evaluate`".to_owned()),
             Self::Chain { chain_id } => Some(format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml")),
             _ => None,
         }

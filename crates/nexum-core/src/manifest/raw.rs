@@ -21,6 +21,8 @@ pub(super) struct Module {
     _resources: Option<IgnoredAny>,
     #[serde(rename = "restart")]
     _restart: Option<IgnoredAny>,
+    #[serde(rename = "query")]
+    _query: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough, nearest};
 use crate::limits::Wishes;
+use crate::query;
 use crate::restart::RestartKeys;
 
 /// The keys of a manifest's outermost table.
@@ -17,7 +18,7 @@ const KEYS: [&str; 5] = ["module", "chains", "capabilities", "subscription", "co
 const CAPABILITY_LISTS: [&str; 3] = ["required", "optional", "denied"];
 
 /// The tables in `[module]` that are its own; every other table there is a capability's.
-const MODULE_TABLES: [&str; 2] = ["resources", "restart"];
+const MODULE_TABLES: [&str; 3] = ["resources", "restart", "query"];
 
 /// Reads the outermost table.
 pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
@@ -75,6 +76,7 @@ impl Reader {
         manifest.settings = settings(section);
         manifest.wishes = Wishes::read(section, &mut self.errors);
         manifest.restart = RestartKeys::read(section, &mut self.errors);
+        manifest.pool_size_max = query::pool_size_wish(section, &mut self.errors);
         let names: Vec<_> = manifest.settings.keys().map(String::as_str).collect();
         let Some(raw) = section.without(&names).parse_all::<raw::Module>(&mut self.errors) else {
             return;

@@ -7,9 +7,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StartError;
 use super::chains::Sources;
+use super::queries::Queries;
 use crate::event::ChainTopic;
-use crate::loader::Module;
+use crate::loader::{Module, QueryModule};
 use crate::names::ModuleName;
+use crate::query::QueryPool;
 use crate::runner::{Followed, ModuleStatus, OrderError};
 
 /// How many requests may wait: each is of an operator who waits for the answer.
@@ -23,6 +25,7 @@ pub(super) struct Modules(Arc<Mutex<BTreeMap<ModuleName, Arc<ModuleStatus>>>>);
 #[derive(Clone, Debug)]
 pub struct Steering {
     pub(super) modules: Modules,
+    pub(super) queries: Queries,
     pub(super) sources: Sources,
     requests: mpsc::Sender<Request>,
 }
@@ -31,6 +34,12 @@ pub struct Steering {
 #[derive(Debug)]
 pub(super) enum Request {
     Load(Box<Module>, oneshot::Sender<Result<(), SteerError>>),
+    LoadQuery {
+        module: Box<QueryModule>,
+        /// Of the module that has its name.
+        in_place: bool,
+        done: oneshot::Sender<Result<(), SteerError>>,
+    },
     /// To have the chains followed that the module in this one's place will read.
     Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
@@ -49,6 +58,12 @@ pub enum SteerError {
     /// There is none.
     #[error("there is no module {0}")]
     NoModule(ModuleName),
+    /// There is one of this name, and it reacts to events.
+    #[error("the module {0} answers no queries")]
+    NoQueries(ModuleName),
+    /// There is one of this name, and it answers queries.
+    #[error("the module {0} answers queries, and has no events")]
+    NoEvents(ModuleName),
     /// It cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -87,25 +102,45 @@ impl Steering {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         let steering = Self {
             modules: Modules::default(),
+            queries: Queries::default(),
             sources: Sources::new(),
             requests,
         };
         (steering, receiver)
     }
 
-    /// Every module, by name.
+    /// Every module that reacts to events, by name.
     pub fn modules(&self) -> Vec<Arc<ModuleStatus>> {
         self.modules.all()
     }
 
-    /// The module of this name.
+    /// The module of this name that reacts to events.
     ///
     /// # Errors
     ///
     /// When there is none.
     pub fn module(&self, name: &ModuleName) -> Result<Arc<ModuleStatus>, SteerError> {
-        let module = self.modules.get(name);
-        module.ok_or_else(|| SteerError::NoModule(name.clone()))
+        self.modules.get(name).ok_or_else(|| match self.queries.get(name) {
+            Some(_) => SteerError::NoEvents(name.clone()),
+            None => SteerError::NoModule(name.clone()),
+        })
+    }
+
+    /// Every module that answers queries, by name.
+    pub fn queries(&self) -> Vec<Arc<QueryPool>> {
+        self.queries.all()
+    }
+
+    /// The module of this name that answers queries.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn query(&self, name: &ModuleName) -> Result<Arc<QueryPool>, SteerError> {
+        self.queries.get(name).ok_or_else(|| match self.modules.get(name) {
+            Some(_) => SteerError::NoQueries(name.clone()),
+            None => SteerError::NoModule(name.clone()),
+        })
     }
 
     /// Adds a module, which begins with the next block, or where it was when it last ran. Waits for the chains that it cannot be
@@ -117,6 +152,27 @@ impl Steering {
     pub async fn load(&self, module: Module) -> Result<(), SteerError> {
         super::ready(&self.sources, [&module]).await?;
         self.ask(|done| Request::Load(Box::new(module), done)).await
+    }
+
+    /// Adds a module that answers queries.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of its name.
+    pub async fn load_query(&self, module: QueryModule) -> Result<(), SteerError> {
+        let (module, in_place) = (Box::new(module), false);
+        self.ask(|done| Request::LoadQuery { module, in_place, done }).await
+    }
+
+    /// Has queries be answered by another component, manifest and configuration from now on, with counts of its own. The old one
+    /// answers those that it has.
+    ///
+    /// # Errors
+    ///
+    /// When there is no module of its name that answers queries.
+    pub async fn reload_query(&self, module: QueryModule) -> Result<(), SteerError> {
+        let (module, in_place) = (Box::new(module), true);
+        self.ask(|done| Request::LoadQuery { module, in_place, done }).await
     }
 
     /// Has a module go on with another component, manifest and configuration, at the same place and with the same state: the
@@ -133,7 +189,7 @@ impl Steering {
         Ok(status.reload(module, followed).await?)
     }
 
-    /// Ends a module after the event in hand. What it keeps stays in the store.
+    /// Ends a module after the event in hand, or the queries. What it keeps stays in the store.
     ///
     /// # Errors
     ///

@@ -35,7 +35,7 @@ fn with_cache(directory: &Path) -> Engine {
 #[test]
 fn takes_instances_from_a_pool_unless_told_not_to() {
     let demand = Demand {
-        modules: 100,
+        instances: 100,
         components: 100,
         memories: 100,
         ..Demand::default()
@@ -49,7 +49,7 @@ fn goes_without_a_pool_where_none_fits_and_says_so() {
     let (records, _capture) = Records::capture();
     // More than all addresses that a process has, at four gigabytes each.
     let demand = Demand {
-        modules: 1,
+        instances: 1,
         memories_max: 1_000_000,
         ..Demand::default()
     };
@@ -63,14 +63,14 @@ fn goes_without_a_pool_where_none_fits_and_says_so() {
 fn refuses_more_modules_than_the_kernel_has_maps_for() {
     for pooling in [Pooling::Auto, Pooling::Off] {
         let demand = Demand {
-            modules: 10_000_000,
+            instances: 10_000_000,
             memories: 10_000_000,
             ..Demand::default()
         };
         let error = engine(pooling, demand).expect_err("too many modules");
         assert!(matches!(error, EngineError::Maps(_)), "{error:?}");
         let text = error.to_string();
-        assert!(text.starts_with("10000000 modules need about "), "{text}");
+        assert!(text.starts_with("10000000 instances of modules need about "), "{text}");
         let hint = error.hint().expect("a remedy");
         assert!(hint.contains("sysctl vm.max_map_count="), "{hint}");
         assert_eq!(hint.contains("pooling"), pooling == Pooling::Off, "{hint}");
@@ -104,7 +104,7 @@ async fn copies_of_one_component_are_compiled_once() {
     let inspect = |module| loader.inspect(module).expect("a good module");
     let candidates: Vec<Candidate> = config.modules.iter().map(inspect).collect();
     let demand = Candidate::demand(&candidates);
-    assert_eq!((demand.modules, demand.components), (3, 1));
+    assert_eq!((demand.instances, demand.components), (3, 1));
     for candidate in candidates {
         loader.load(&engine, candidate).await.expect("a module");
     }

@@ -52,7 +52,10 @@ pub(super) fn modules(modules: &[Module], format: Format) {
             module.version.clone().unwrap_or_else(|| "-".to_owned()),
             module.stage.clone(),
             list(&module.capabilities),
-            list(&module.subscriptions),
+            match &module.queries {
+                Some(queries) => format!("queries, {} at a time", queries.pool_size_max),
+                None => list(&module.subscriptions),
+            },
             module.path.display().to_string(),
         ]);
     }

@@ -1,0 +1,176 @@
+//! `POST /v1/query/MODULE`: bytes in, bytes out.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+use nexum_core::limits::Limit;
+use nexum_core::names::ModuleName;
+use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
+use nexum_core::supervisor::{SteerError, Steering};
+use serde::{Deserialize, Serialize};
+
+use super::QUERY;
+
+/// How long a question may take to arrive: a megabyte over a slow line.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// When somebody who was turned away may come back: a rush is over, or it goes on.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Bytes of no known kind, which nobody shall take for a page.
+const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
+    (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
+/// Why there is no answer. What a program needs and nothing of what is inside; that is in the log.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Fault {
+    /// One word.
+    pub(super) kind: String,
+    /// A sentence.
+    pub(super) error: String,
+    /// What the module returned, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) host_error: Option<Returned>,
+}
+
+/// A module's own error.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Returned {
+    pub(super) domain: String,
+    pub(super) kind: String,
+    pub(super) code: i32,
+    pub(super) message: String,
+    pub(super) data: Option<String>,
+}
+
+/// Answers questions for the modules that this steers.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(steering: Steering) -> Router<S> {
+    let path = format!("{QUERY}/{{module}}");
+    Router::new().route(&path, post(answer)).with_state(steering)
+}
+
+async fn answer(
+    State(steering): State<Steering>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    // A page in a browser that somebody was led to: it reaches what only this machine can reach.
+    if request.headers().contains_key(header::ORIGIN) {
+        let error = "pages of browsers may not ask";
+        return Err(Refused::new(StatusCode::FORBIDDEN, "origin", error));
+    }
+    let name: ModuleName = name
+        .parse()
+        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is no module's name"))?;
+    let pool = steering.query(&name)?;
+    let input = read(request.into_body()).await?;
+    let output = pool.call(&input).await?;
+    Ok((ANSWER_HEADERS, output).into_response())
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Refused> {
+    let read = Limited::new(body, INPUT_BYTES_MAX).collect();
+    match tokio::time::timeout(BODY_TIME_MAX, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let error = format!("a question has {INPUT_BYTES_MAX} bytes at most");
+            Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "input-too-large", error))
+        }
+        Ok(Err(_)) => Err(Refused::new(StatusCode::BAD_REQUEST, "body", "the question broke off")),
+        Err(_) => {
+            let error = "the question took too long to arrive";
+            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "body", error))
+        }
+    }
+}
+
+/// A fault with its status.
+struct Refused(StatusCode, Fault);
+
+impl Refused {
+    fn new(status: StatusCode, kind: &str, error: impl Into<String>) -> Self {
+        let fault = Fault {
+            kind: kind.to_owned(),
+            error: error.into(),
+            host_error: None,
+        };
+        Self(status, fault)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(status, fault) = self;
+        let is_overload = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry = is_overload.then_some([(header::RETRY_AFTER, RETRY_AFTER_SECONDS)]);
+        (status, retry, Json(fault)).into_response()
+    }
+}
+
+impl From<SteerError> for Refused {
+    fn from(error: SteerError) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-module", error.to_string())
+    }
+}
+
+impl From<QueryError> for Refused {
+    fn from(error: QueryError) -> Self {
+        let status = match &error {
+            QueryError::InputTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            QueryError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+            QueryError::TimedOut { .. } | QueryError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Returned(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            QueryError::Limit(trip) if trip.limit == Limit::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let text = match &error {
+            QueryError::Trapped { request, .. } => {
+                format!("the module trapped; the log says where, at request {request}")
+            }
+            QueryError::Failed { request, .. } => {
+                format!("nexum cannot serve it; the log says why, at request {request}")
+            }
+            QueryError::Start { .. } => "the module does not start; the log says why".to_owned(),
+            error => error.to_string(),
+        };
+        let Self(status, fault) = Self::new(status, error.kind(), text);
+        let host_error = match error {
+            QueryError::Returned(error) => Some(error.into()),
+            _ => None,
+        };
+        Self(status, Fault { host_error, ..fault })
+    }
+}
+
+impl From<HostError> for Returned {
+    fn from(error: HostError) -> Self {
+        let kind = match error.kind {
+            HostErrorKind::Unsupported => "unsupported",
+            HostErrorKind::Unavailable => "unavailable",
+            HostErrorKind::Denied => "denied",
+            HostErrorKind::RateLimited => "rate-limited",
+            HostErrorKind::Timeout => "timeout",
+            HostErrorKind::InvalidInput => "invalid-input",
+            HostErrorKind::Internal => "internal",
+        };
+        Self {
+            domain: error.domain,
+            kind: kind.to_owned(),
+            code: error.code,
+            message: error.message,
+            data: error.data,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `[query]` of `engine.toml`: the port on which modules can be asked.
+
+use std::net::SocketAddr;
+
+use nexum_core::config::Config;
+use nexum_core::document::ConfigErrors;
+use serde::Deserialize;
+
+use crate::contract::QUERY_SECTION;
+
+/// Where modules can be asked, beside the control socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueryConfig {
+    /// An address with its port. None, the default: nowhere.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    allow_remote: bool,
+}
+
+impl QueryConfig {
+    /// Validates the `[query]` table, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it: an address that others can reach is, unless the operator says that they may. Whoever
+    /// reaches it may ask, in clear and without a password.
+    pub(crate) fn of(config: &Config) -> Result<Self, ConfigErrors> {
+        let Some(section) = config.sections.get(QUERY_SECTION) else {
+            return Ok(Self::default());
+        };
+        let mut errors = Vec::new();
+        let raw: Option<Raw> = section.parse_all(&mut errors);
+        let listen = raw.as_ref().and_then(|raw| raw.listen);
+        let may_be_remote = raw.is_some_and(|raw| raw.allow_remote);
+        if listen.is_some_and(|address| !address.ip().is_loopback()) && !may_be_remote {
+            let error = section.error("listen", "other machines can reach this address");
+            let hint = "listen on 127.0.0.1, or say `allow_remote = true` if everybody who reaches it may ask";
+            errors.push(error.with_hint(hint));
+        }
+        ConfigErrors::check(errors)?;
+        Ok(Self { listen })
+    }
+}

@@ -1,0 +1,112 @@
+//! Modules that answer queries.
+
+use std::sync::Arc;
+
+use super::{Candidate, LoadError, Loader, Module, ModuleMeta, exports};
+use crate::bindings::query::QueryPre;
+use crate::component::{EVENT_MODULE, Summary};
+use crate::config::ModuleConfig;
+use crate::engine::{Engine, Place};
+use crate::grant::Grant;
+use crate::host::HostState;
+use crate::query::QueryBounds;
+
+/// A module that can be asked: what a [`QueryPool`](crate::query::QueryPool) makes instances of.
+pub struct QueryModule {
+    /// What every part of the host may know of it.
+    pub meta: Arc<ModuleMeta>,
+    /// How many calls it takes. There is room in the engine for as many instances.
+    pub bounds: QueryBounds,
+    /// Where it came from, to be read again.
+    pub origin: ModuleConfig,
+    pub(crate) grant: Grant,
+    pub(crate) pre: QueryPre<HostState>,
+    _place: Place,
+}
+
+impl QueryModule {
+    /// What it may call.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+}
+
+impl std::fmt::Debug for QueryModule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryModule")
+            .field("meta", &self.meta)
+            .field("bounds", &self.bounds)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A module of either kind.
+#[derive(Debug)]
+pub enum Loaded {
+    /// It reacts to events.
+    Event(Box<Module>),
+    /// It answers queries.
+    Query(Box<QueryModule>),
+}
+
+impl Loaded {
+    /// What every part of the host may know of it.
+    pub fn meta(&self) -> &Arc<ModuleMeta> {
+        match self {
+            Self::Event(module) => &module.meta,
+            Self::Query(module) => &module.meta,
+        }
+    }
+}
+
+impl Loader {
+    /// Loads a candidate as what it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::load`] and [`Self::load_query`].
+    pub async fn load_any(&self, engine: &Engine, candidate: Candidate) -> Result<Loaded, LoadError> {
+        match candidate.query {
+            Some(_) => Ok(Loaded::Query(Box::new(self.load_query(engine, candidate).await?))),
+            None => Ok(Loaded::Event(Box::new(self.load(engine, candidate).await?))),
+        }
+    }
+
+    /// Compiles a candidate that answers queries, or finds it compiled, and links it.
+    ///
+    /// # Errors
+    ///
+    /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
+    /// reacts to events; or when there is no room for all of its instances.
+    pub async fn load_query(&self, engine: &Engine, candidate: Candidate) -> Result<QueryModule, LoadError> {
+        let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
+        let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
+        exports::check_query_module(&component)?;
+        let pre = self.link(engine, &candidate.grant, &component);
+        let pre = pre.map_err(LoadError::Link)?;
+        Ok(QueryModule {
+            meta: candidate.meta,
+            // A candidate whose exports are those of this world has them.
+            bounds: candidate.query.unwrap_or_default(),
+            origin: candidate.origin,
+            grant: candidate.grant,
+            pre: QueryPre::new(pre).map_err(LoadError::Link)?,
+            _place: place,
+        })
+    }
+}
+
+/// Why a component is of no world.
+pub(super) fn no_world(summary: &Summary) -> LoadError {
+    let exports = |name: &str| summary.exports.iter().any(|export| export == name);
+    if exports("init") && exports("evaluate") && !exports("on-event") {
+        return LoadError::QueryImports {
+            imports: summary.beyond_queries().cloned().collect(),
+        };
+    }
+    LoadError::World {
+        expected: EVENT_MODULE,
+        exports: summary.exports.clone(),
+    }
+}

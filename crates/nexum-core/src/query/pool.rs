@@ -1,0 +1,278 @@
+//! The instances of one query module.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
+
+use super::QueryError;
+use crate::event::{Handler, RequestId};
+use crate::instance::{Failure, QueryInstance};
+use crate::loader::QueryModule;
+use crate::names::ModuleName;
+use crate::runner::Consumption;
+use crate::state::ModuleId;
+use crate::store::StateStore;
+
+/// The largest question, in bytes: as much as a value in the local store may have. Each is in memory twice.
+pub const INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// The largest answer, in bytes: several times the largest question, and a small part of the memory that the guest has by default.
+pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
+
+/// How long an instance stays that nobody needs: far longer than it takes to make one, and short enough that the memory of a rush
+/// is not held until the next.
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Answers the queries of one module, from as many instances as are needed at a time. Can be asked from anywhere.
+#[derive(Debug)]
+pub struct QueryPool {
+    module: QueryModule,
+    id: ModuleId,
+    state: Arc<dyn StateStore>,
+    /// One for each instance that may be.
+    places: Semaphore,
+    /// One for each call that may wait for one of those.
+    waits: Semaphore,
+    /// Instances that nobody has, the one that was used last at the end.
+    idle: Mutex<Vec<Idle>>,
+    requests: AtomicU64,
+    handled: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    started: AtomicU64,
+    used: Mutex<Consumption>,
+}
+
+/// An instance that waits for a call.
+struct Idle {
+    instance: QueryInstance,
+    since: Instant,
+}
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Idle")
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+impl QueryPool {
+    /// A pool without an instance yet, whose module's number in this store is `id`.
+    pub(crate) fn new(module: QueryModule, id: ModuleId, state: Arc<dyn StateStore>) -> Self {
+        let bounds = module.bounds;
+        let permits = |count: u32| usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            module,
+            id,
+            state,
+            places: Semaphore::new(permits(bounds.pool_size_max)),
+            waits: Semaphore::new(permits(bounds.waiters_max)),
+            idle: Mutex::default(),
+            requests: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            used: Mutex::default(),
+        }
+    }
+
+    /// Asks the module. Where the future is dropped, the instance is discarded and another call gets its place.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer. What the question was never given to anybody for is an
+    /// [overload](QueryError::is_overload).
+    pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
+        if input.len() > INPUT_BYTES_MAX {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(QueryError::InputTooLarge {
+                bytes: input.len() as u64,
+                bound: INPUT_BYTES_MAX as u64,
+            });
+        }
+        // Declared before the instance and so dropped after it: there is never one more than there are places.
+        let _place = self.place().await.inspect_err(|error| self.note_refusal(error))?;
+        let request = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
+        let answer = self.answer(request, input).await;
+        match &answer {
+            Ok(_) => self.handled.fetch_add(1, Ordering::Release),
+            Err(error) => {
+                self.note_failure(request, error);
+                self.failed.fetch_add(1, Ordering::Release)
+            }
+        };
+        answer
+    }
+
+    /// A place for an instance; where there is none, the call waits for one, if it may.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, QueryError> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let bounds = self.module.bounds;
+        let overloaded = |_| QueryError::Overloaded {
+            waiters_max: bounds.waiters_max,
+        };
+        let _wait = self.waits.try_acquire().map_err(overloaded)?;
+        let wait = Duration::from_millis(bounds.wait_ms_max);
+        match timeout(wait, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            // The semaphore is never closed.
+            Ok(Err(_)) | Err(_) => Err(QueryError::TimedOut {
+                wait_ms_max: bounds.wait_ms_max,
+            }),
+        }
+    }
+
+    async fn answer(&self, request: RequestId, input: &[u8]) -> Result<Vec<u8>, QueryError> {
+        let mut instance = match self.take() {
+            Some(instance) => instance,
+            None => self.start().await?,
+        };
+        let answer = instance.evaluate(request, input).await;
+        self.note_use(&instance);
+        let answer = answer.map_err(|failure| QueryError::of(request, failure))?;
+        if answer.len() > OUTPUT_BYTES_MAX {
+            return Err(QueryError::OutputTooLarge {
+                request,
+                bytes: answer.len() as u64,
+                bound: OUTPUT_BYTES_MAX as u64,
+            });
+        }
+        self.keep(instance);
+        Ok(answer)
+    }
+
+    async fn start(&self) -> Result<QueryInstance, QueryError> {
+        let started = QueryInstance::start_query(&self.module, self.id, self.state.clone()).await;
+        self.started.fetch_add(1, Ordering::Relaxed);
+        started.map_err(|failure| QueryError::Start {
+            failure: Box::new(failure),
+        })
+    }
+
+    /// The instance that was used last: what it needs is still in the caches, and the others can grow old.
+    fn take(&self) -> Option<QueryInstance> {
+        lock(&self.idle).pop().map(|idle| idle.instance)
+    }
+
+    fn keep(&self, instance: QueryInstance) {
+        let since = Instant::now();
+        lock(&self.idle).push(Idle { instance, since });
+    }
+
+    /// Discards the instances that nobody has needed for [`IDLE_MAX`].
+    pub(crate) fn discard_old(&self) {
+        let mut idle = lock(&self.idle);
+        let fresh = idle.partition_point(|one| one.since.elapsed() >= IDLE_MAX);
+        let old: Vec<_> = idle.drain(..fresh).collect();
+        // What a guest has is given back while calls go on.
+        drop(idle);
+        drop(old);
+    }
+
+    /// The module.
+    pub fn module(&self) -> &QueryModule {
+        &self.module
+    }
+
+    /// The module's name.
+    pub fn name(&self) -> &ModuleName {
+        &self.module.meta.name
+    }
+
+    /// Calls that were answered.
+    pub fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Acquire)
+    }
+
+    /// Calls that an instance was asked for in vain, `init` included.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Calls that were not taken: their input was too large, or the module overloaded.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    /// Instances that have been made, or tried to.
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Calls that have an instance now.
+    pub fn in_flight(&self) -> usize {
+        let places = usize::try_from(self.module.bounds.pool_size_max).unwrap_or(usize::MAX);
+        places.saturating_sub(self.places.available_permits())
+    }
+
+    /// Calls that wait now.
+    pub fn waiting(&self) -> usize {
+        let waits = usize::try_from(self.module.bounds.waiters_max).unwrap_or(usize::MAX);
+        waits.saturating_sub(self.waits.available_permits())
+    }
+
+    /// Instances that wait for a call.
+    pub fn idle(&self) -> usize {
+        lock(&self.idle).len()
+    }
+
+    /// Bytes in the linear memories of the instances that wait for a call.
+    pub fn memory_bytes(&self) -> u64 {
+        lock(&self.idle).iter().map(|idle| idle.instance.memory_bytes()).sum()
+    }
+
+    /// What calls used of the module's limits.
+    pub fn consumption(&self) -> Consumption {
+        *lock(&self.used)
+    }
+
+    fn note_use(&self, instance: &QueryInstance) {
+        let used = instance.used();
+        let mut consumption = lock(&self.used);
+        consumption.last = used;
+        consumption.most = consumption.most.max(&used);
+    }
+
+    fn note_refusal(&self, error: &QueryError) {
+        self.refused.fetch_add(1, Ordering::Release);
+        // One line for each would be what an overload needs least.
+        tracing::debug!(target: "nexum::query", module = self.name().as_str(), "a query is refused: {error}");
+    }
+
+    /// Writes a failure where the operator sees it, the record of a limit with all its fields.
+    fn note_failure(&self, request: RequestId, error: &QueryError) {
+        let (module, kind) = (self.name().as_str(), error.kind());
+        let trip = match error {
+            QueryError::Limit(trip) => Some(trip),
+            QueryError::Start { failure } => match &**failure {
+                Failure::Limit(trip) => Some(trip),
+                _ => None,
+            },
+            _ => None,
+        };
+        let handler = match error {
+            QueryError::Start { .. } => Handler::Init.name(),
+            _ => Handler::Evaluate(request).name(),
+        };
+        let (limit, bound, used) = match trip {
+            Some(trip) => (Some(trip.limit.name()), Some(trip.bound), Some(trip.used)),
+            None => (None, None, None),
+        };
+        tracing::warn!(
+            target: "nexum::query",
+            module, handler, request = request.0, kind, limit, bound, used, "a query has no answer: {error}"
+        );
+    }
+}
+
+/// Locks without minding a panic elsewhere: nothing here is left half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

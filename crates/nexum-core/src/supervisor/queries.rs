@@ -1,0 +1,78 @@
+//! The modules of a run that answer queries.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Run, SteerError};
+use crate::loader::QueryModule;
+use crate::names::ModuleName;
+use crate::query::{IDLE_MAX, QueryPool};
+use crate::state;
+use crate::store::StoreError;
+
+/// How often it is looked for instances that nobody needs any more. One stays for up to as much longer.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(IDLE_MAX.as_secs() / 2);
+
+/// Those modules, by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queries(Arc<Mutex<BTreeMap<ModuleName, Arc<QueryPool>>>>);
+
+impl Queries {
+    pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<QueryPool>> {
+        self.lock().get(name).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<QueryPool>> {
+        self.lock().values().cloned().collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    pub(super) fn discard_old(&self) {
+        self.all().iter().for_each(|pool| pool.discard_old());
+    }
+
+    /// Takes a module away. Calls that it has are answered.
+    pub(super) fn remove(&self, name: &ModuleName) -> bool {
+        self.lock().remove(name).is_some()
+    }
+
+    fn insert(&self, pool: QueryPool) {
+        self.lock().insert(pool.name().clone(), Arc::new(pool));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ModuleName, Arc<QueryPool>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    /// Has these modules be asked from now on, each in place of an earlier one of its name.
+    pub(super) async fn answer(&mut self, modules: Vec<QueryModule>) -> Result<(), StoreError> {
+        let names: Vec<_> = modules.iter().map(|module| module.meta.name.clone()).collect();
+        let store = self.store.clone();
+        let interned = tokio::task::spawn_blocking(move || state::intern(&*store, &names)).await;
+        let ids = interned.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
+        for (module, id) in modules.into_iter().zip(ids) {
+            self.queries.insert(QueryPool::new(module, id, self.store.clone()));
+        }
+        Ok(())
+    }
+
+    /// Adds a module that answers queries, or puts it in another one's place.
+    pub(super) async fn load_query(&mut self, module: QueryModule, in_place: bool) -> Result<(), SteerError> {
+        let name = module.meta.name.clone();
+        match (self.queries.get(&name), in_place) {
+            (None, true) => return Err(SteerError::NoModule(name)),
+            (Some(_), false) => return Err(SteerError::Exists(name)),
+            _ if self.modules.get(&name).is_some() => return Err(SteerError::Exists(name)),
+            _ => {}
+        }
+        self.answer(vec![module]).await.map_err(super::StartError::Store)?;
+        tracing::info!(module = name.as_str(), "the operator loaded the module");
+        Ok(())
+    }
+}
