@@ -24,6 +24,12 @@ const BENCHES: &[Bench] = &[
         anvil: false,
     },
     Bench {
+        name: "query",
+        package: "nexum-core",
+        guests: &["query-echo"],
+        anvil: false,
+    },
+    Bench {
         name: "start",
         package: "nexum-core",
         guests: &["balance-watch"],

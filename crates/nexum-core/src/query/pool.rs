@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::{Counter, Histogram};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
@@ -26,6 +27,11 @@ pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// is not held until the next.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
 
+/// Queries, by module and outcome: `answered`, or why not.
+const QUERIES: &str = "nexum_queries_total";
+/// Seconds that a query took whose module had it, the wait for an instance included.
+const SECONDS: &str = "nexum_query_seconds";
+
 /// Answers the queries of one module, from as many instances as are needed at a time. Can be asked from anywhere.
 #[derive(Debug)]
 pub struct QueryPool {
@@ -44,18 +50,21 @@ pub struct QueryPool {
     refused: AtomicU64,
     started: AtomicU64,
     used: Mutex<Consumption>,
+    answered: Counter,
+    seconds: Histogram,
 }
 
 /// An instance that waits for a call.
 struct Idle {
     instance: QueryInstance,
-    since: Instant,
+    /// By the module's clock.
+    since_ns: u64,
 }
 
 impl std::fmt::Debug for Idle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Idle")
-            .field("since", &self.since)
+            .field("since_ns", &self.since_ns)
             .finish_non_exhaustive()
     }
 }
@@ -64,6 +73,7 @@ impl QueryPool {
     /// A pool without an instance yet, whose module's number in this store is `id`.
     pub(crate) fn new(module: QueryModule, id: ModuleId, state: Arc<dyn StateStore>) -> Self {
         let bounds = module.bounds;
+        let name = module.meta.name.to_string();
         let permits = |count: u32| usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             module,
@@ -78,6 +88,8 @@ impl QueryPool {
             refused: AtomicU64::new(0),
             started: AtomicU64::new(0),
             used: Mutex::default(),
+            answered: metrics::counter!(QUERIES, "module" => name.clone(), "outcome" => "answered"),
+            seconds: metrics::histogram!(SECONDS, "module" => name),
         }
     }
 
@@ -88,25 +100,33 @@ impl QueryPool {
     /// Why there is no answer. What the question was never given to anybody for is an
     /// [overload](QueryError::is_overload).
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
-        if input.len() > INPUT_BYTES_MAX {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(QueryError::InputTooLarge {
-                bytes: input.len() as u64,
-                bound: INPUT_BYTES_MAX as u64,
-            });
-        }
-        // Declared before the instance and so dropped after it: there is never one more than there are places.
-        let _place = self.place().await.inspect_err(|error| self.note_refusal(error))?;
+        let began = Instant::now();
+        // Dropped after the instance: there is never one more than there are places.
+        let _place = match self.admit(input).await {
+            Ok(place) => place,
+            Err(error) => {
+                self.note_refusal(&error);
+                return Err(error);
+            }
+        };
         let request = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
         let answer = self.answer(request, input).await;
         match &answer {
-            Ok(_) => self.handled.fetch_add(1, Ordering::Release),
-            Err(error) => {
-                self.note_failure(request, error);
-                self.failed.fetch_add(1, Ordering::Release)
-            }
-        };
+            Ok(_) => self.note_answer(),
+            Err(error) => self.note_failure(request, error),
+        }
+        self.seconds.record(began.elapsed());
         answer
+    }
+
+    async fn admit(&self, input: &[u8]) -> Result<SemaphorePermit<'_>, QueryError> {
+        match input.len() {
+            0..=INPUT_BYTES_MAX => self.place().await,
+            bytes => Err(QueryError::InputTooLarge {
+                bytes: bytes as u64,
+                bound: INPUT_BYTES_MAX as u64,
+            }),
+        }
     }
 
     /// A place for an instance; where there is none, the call waits for one, if it may.
@@ -162,15 +182,18 @@ impl QueryPool {
     }
 
     fn keep(&self, instance: QueryInstance) {
-        let since = Instant::now();
-        lock(&self.idle).push(Idle { instance, since });
+        let mut idle = lock(&self.idle);
+        let since_ns = self.module.meta.clock.monotonic_ns();
+        idle.push(Idle { instance, since_ns });
     }
 
-    /// Discards the instances that nobody has needed for [`IDLE_MAX`].
-    pub(crate) fn discard_old(&self) {
+    /// Discards the instances that nobody has needed for [`IDLE_MAX`]. The supervisor calls it now and then.
+    pub fn discard_old(&self) {
+        let now_ns = self.module.meta.clock.monotonic_ns();
+        let is_old = |idle: &Idle| Duration::from_nanos(now_ns.saturating_sub(idle.since_ns)) >= IDLE_MAX;
         let mut idle = lock(&self.idle);
-        let fresh = idle.partition_point(|one| one.since.elapsed() >= IDLE_MAX);
-        let old: Vec<_> = idle.drain(..fresh).collect();
+        let old_end = idle.partition_point(is_old);
+        let old: Vec<_> = idle.drain(..old_end).collect();
         // What a guest has is given back while calls go on.
         drop(idle);
         drop(old);
@@ -240,14 +263,26 @@ impl QueryPool {
         consumption.most = consumption.most.max(&used);
     }
 
+    fn note_answer(&self) {
+        self.handled.fetch_add(1, Ordering::Release);
+        self.answered.increment(1);
+    }
+
     fn note_refusal(&self, error: &QueryError) {
         self.refused.fetch_add(1, Ordering::Release);
+        self.count(error);
         // One line for each would be what an overload needs least.
         tracing::debug!(target: "nexum::query", module = self.name().as_str(), "a query is refused: {error}");
     }
 
+    fn count(&self, error: &QueryError) {
+        metrics::counter!(QUERIES, "module" => self.name().to_string(), "outcome" => error.kind()).increment(1);
+    }
+
     /// Writes a failure where the operator sees it, the record of a limit with all its fields.
     fn note_failure(&self, request: RequestId, error: &QueryError) {
+        self.failed.fetch_add(1, Ordering::Release);
+        self.count(error);
         let (module, kind) = (self.name().as_str(), error.kind());
         let trip = match error {
             QueryError::Limit(trip) => Some(trip),

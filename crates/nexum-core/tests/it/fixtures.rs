@@ -8,6 +8,7 @@ use nexum_host_store::LocalStore;
 use nexum_testing::{TEST_CHAIN_ID, journal, kept};
 use tracing::Level;
 
+use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Run, Setup, SilentChain, with_the_contract};
 
@@ -43,6 +44,7 @@ fixtures! {
     "memory-bomb-many" => memory_bomb_many_trips_the_limit_of_the_sum,
     "noop" => noop_handles_every_block,
     "panic" => panic_loses_only_its_own_event,
+    "query-echo" => query_echo_answers_what_it_is_asked,
     "recorder" => recorder_gets_what_happened,
     "requests" => requests_asks_for_each_balance,
     "slow-host" => slow_host_is_ended_by_the_deadline,

@@ -19,6 +19,7 @@ mod histories;
 mod loading;
 mod manifest;
 mod names;
+mod queries;
 mod schedules;
 mod state;
 mod steering;

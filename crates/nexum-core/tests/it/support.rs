@@ -13,7 +13,8 @@ use nexum_core::capability::Capabilities;
 use nexum_core::config::{Config, ModuleConfig, Pooling};
 use nexum_core::document::Environment;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loader, Module};
+use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, Module, QueryModule};
+use nexum_core::query::QueryPool;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::source::EventSource;
 use nexum_core::state::{DeadLetter, admin};
@@ -106,16 +107,22 @@ impl Setup {
     pub(crate) fn loader(&self, config: &Config) -> Loader {
         let chains = [TEST_CHAIN_ID].into_iter().chain(self.chains.iter().copied());
         let chains = chains.chain(self.other_chain.iter().map(EventSource::chain_id));
-        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams()).restart(config.restart)
+        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams())
+            .restart(config.restart)
+            .query(config.query)
     }
 
     /// Inspects and compiles the modules.
     pub(crate) async fn load(&self) -> Result<Vec<Module>, Vec<LoadError>> {
-        Ok(self.open().await?.0)
+        let of_events = |module| match module {
+            Loaded::Event(module) => Some(*module),
+            Loaded::Query(_) => None,
+        };
+        Ok(self.open().await?.0.into_iter().filter_map(of_events).collect())
     }
 
     /// As [`Self::load`], and what makes more of them.
-    async fn open(&self) -> Result<(Vec<Module>, Workshop), Vec<LoadError>> {
+    async fn open(&self) -> Result<(Vec<Loaded>, Workshop), Vec<LoadError>> {
         let config = self.parse_config();
         let loader = self.loader(&config);
         let inspected: Result<Vec<Candidate>, _> = config.modules.iter().map(|module| loader.inspect(module)).collect();
@@ -123,7 +130,7 @@ impl Setup {
         let engine = self.engine(Candidate::demand(&candidates));
         let mut modules = Vec::new();
         for candidate in candidates {
-            modules.push(loader.load(&engine, candidate).await.map_err(|error| vec![error])?);
+            modules.push(loader.load_any(&engine, candidate).await.map_err(|error| vec![error])?);
         }
         Ok((modules, Workshop { loader, engine }))
     }
@@ -161,8 +168,12 @@ impl Setup {
         if let Some(other) = &self.other_chain {
             supervisor = supervisor.source(Arc::new(other.clone()));
         }
-        let statuses = modules.into_iter().map(|module| supervisor.module(module));
-        statuses.for_each(drop);
+        for module in modules {
+            match module {
+                Loaded::Event(module) => drop(supervisor.module(*module)),
+                Loaded::Query(module) => supervisor.query(*module),
+            }
+        }
         let steering = supervisor.steering();
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
@@ -217,6 +228,22 @@ impl Run {
     pub(crate) fn status(&self, module: &str) -> Arc<ModuleStatus> {
         let name = module.parse().expect("a name");
         self.steering.module(&name).expect("a module")
+    }
+
+    /// A module that answers queries, as soon as it can be asked.
+    pub(crate) async fn query(&self, module: &str) -> Arc<QueryPool> {
+        let name = module.parse().expect("a name");
+        self.until(&format!("{module} to serve"), || self.steering.query(&name).is_ok())
+            .await;
+        self.steering.query(&name).expect("a module")
+    }
+
+    /// Makes another module of the fixture that answers queries.
+    pub(crate) async fn build_query(&self, keys: &str) -> QueryModule {
+        let config = module_at(&guests::component("query-echo"), keys);
+        let Workshop { loader, engine } = &self.workshop;
+        let candidate = loader.inspect(&config).expect("a sound module");
+        loader.load_query(engine, candidate).await.expect("a module")
     }
 
     /// Makes a module of a fixture, with more of its `[[modules]]` table.
