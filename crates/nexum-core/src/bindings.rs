@@ -51,3 +51,18 @@ impl nexum::host::types::HostError {
         }
     }
 }
+
+impl nexum::host::types::HostErrorKind {
+    /// Its name in the contract.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unsupported => "unsupported",
+            Self::Unavailable => "unavailable",
+            Self::Denied => "denied",
+            Self::RateLimited => "rate-limited",
+            Self::Timeout => "timeout",
+            Self::InvalidInput => "invalid-input",
+            Self::Internal => "internal",
+        }
+    }
+}

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::limits::Limit;
 use nexum_core::names::ModuleName;
 use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
@@ -156,18 +156,9 @@ impl From<QueryError> for Refused {
 
 impl From<HostError> for Returned {
     fn from(error: HostError) -> Self {
-        let kind = match error.kind {
-            HostErrorKind::Unsupported => "unsupported",
-            HostErrorKind::Unavailable => "unavailable",
-            HostErrorKind::Denied => "denied",
-            HostErrorKind::RateLimited => "rate-limited",
-            HostErrorKind::Timeout => "timeout",
-            HostErrorKind::InvalidInput => "invalid-input",
-            HostErrorKind::Internal => "internal",
-        };
         Self {
             domain: error.domain,
-            kind: kind.to_owned(),
+            kind: error.kind.name().to_owned(),
             code: error.code,
             message: error.message,
             data: error.data,

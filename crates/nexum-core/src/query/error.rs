@@ -31,7 +31,7 @@ pub enum QueryError {
         wait_ms_max: u64,
     },
     /// The module answered with an error.
-    #[error("the module returned an error: {} {:?}: {}", .0.domain, .0.kind, .0.message)]
+    #[error("the module returned an error: {} {}: {}", .0.domain, .0.kind.name(), .0.message)]
     Returned(HostError),
     /// The call used up one of its budgets, or its module's memory.
     #[error("{0}")]

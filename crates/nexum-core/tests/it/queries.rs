@@ -142,11 +142,11 @@ async fn the_pool_grows_with_the_calls_up_to_its_bound_and_the_others_wait() {
     ))
     .await;
     for count in 1..=3 {
-        let calls = spin(&pool, count);
+        let mut calls = spin(&pool, count);
         run.until("all calls to be in flight", || pool.in_flight() == count)
             .await;
         assert_eq!(pool.waiting(), 0);
-        drop(calls);
+        calls.shutdown().await;
         assert_eq!(pool.in_flight(), 0);
     }
     let before = pool.started();
@@ -155,8 +155,7 @@ async fn the_pool_grows_with_the_calls_up_to_its_bound_and_the_others_wait() {
     run.until("three instances", || pool.started() == before + 3).await;
     assert_eq!(pool.in_flight(), 3);
     // One that nobody waits for any longer leaves its place to the next, which gets an instance of its own.
-    calls.abort_all();
-    while calls.join_next().await.is_some() {}
+    calls.shutdown().await;
     assert_eq!((pool.in_flight(), pool.waiting(), pool.idle()), (0, 0, 0));
     assert_eq!(ask(&pool, "count").await, "1");
 }
