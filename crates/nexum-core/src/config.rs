@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::names::{Digest, ModuleName};
 use crate::restart::{Restart, RestartKeys};
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The ceiling for every module.
     pub limits: Limits,
+    /// How many bytes of memory all modules may have together, if the operator bounds that.
+    pub total_memory_bytes: Option<u64>,
     /// How modules' failures are dealt with, unless their manifests say otherwise.
     pub restart: Restart,
     /// Whether instances are taken from a pool.
@@ -141,6 +143,7 @@ impl Default for Config {
                 format: LogFormat::default(),
             },
             limits: Limits::default(),
+            total_memory_bytes: None,
             restart: Restart::default(),
             pooling: Pooling::default(),
             chains: BTreeMap::new(),
@@ -204,6 +207,7 @@ impl Reader<'_> {
 
     fn engine(&mut self, section: &Section, config: &mut Config) {
         config.limits = Limits::read(section, &mut self.errors);
+        config.total_memory_bytes = limits::read_total_memory(section, &mut self.errors);
         config.restart = Restart::default().with(RestartKeys::read(section, &mut self.errors));
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {
             return;

@@ -68,6 +68,8 @@ pub mod log_filter;
 pub mod manifest;
 pub mod names;
 #[cfg(feature = "runtime")]
+mod rate;
+#[cfg(feature = "runtime")]
 pub mod recorder;
 pub mod restart;
 #[cfg(feature = "runtime")]

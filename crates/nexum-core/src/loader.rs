@@ -1,6 +1,7 @@
 //! From files to a module that can be started: every check is made here, before any guest code runs.
 
 mod error;
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -26,6 +27,8 @@ use crate::restart::Restart;
 use crate::signature;
 
 pub use crate::manifest::MANIFEST_FILE;
+use memory::{Memory, Reservation};
+
 pub use error::LoadError;
 
 /// What every part of the host may know of a module.
@@ -68,6 +71,7 @@ pub struct Candidate {
     pub restart: Restart,
     /// What the operator should know, though it keeps nothing from working.
     pub warnings: Vec<String>,
+    memory: Option<Reservation>,
     bytes: Arc<Vec<u8>>,
 }
 
@@ -86,6 +90,7 @@ pub struct Module {
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
     _place: Place,
+    _memory: Reservation,
 }
 
 impl Module {
@@ -109,6 +114,7 @@ pub struct Loader {
     capabilities: Capabilities,
     ceiling: Limits,
     restart: Restart,
+    memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
     /// One linker for each set of capabilities: most modules share one.
@@ -131,10 +137,20 @@ impl Loader {
             capabilities,
             ceiling,
             restart: Restart::default(),
+            memory: Memory::default(),
             chains,
             seams,
             linkers: Mutex::default(),
             files: Mutex::default(),
+        }
+    }
+
+    /// How many bytes of memory all loaded modules may have together. Default: any number.
+    #[must_use]
+    pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
+        Self {
+            memory: Memory::new(bound),
+            ..self
         }
     }
 
@@ -211,7 +227,11 @@ impl Loader {
             return Err(errors);
         };
         warnings.extend(grant::warnings(&self.capabilities, &settings));
-        let recorder = Recorder::new(name.clone(), self.seams.clock.clone());
+        let recorder = Recorder::new(
+            name.clone(),
+            self.seams.clock.clone(),
+            limits[Limit::LogRecordsPerSecond],
+        );
         let meta = ModuleMeta {
             name,
             version: manifest.version,
@@ -231,6 +251,7 @@ impl Loader {
             required_chains: manifest.chains.required,
             restart: self.restart.with(manifest.restart),
             warnings,
+            memory: None,
             bytes: self.share(file.digest, file.bytes),
         })
     }
@@ -273,13 +294,27 @@ impl Loader {
         active
     }
 
-    /// Compiles a candidate, or finds it compiled, and links it.
+    /// Sets a candidate's memory aside. Where there is not enough for all, those are refused that are admitted last.
+    ///
+    /// # Errors
+    ///
+    /// When there is not enough.
+    pub fn admit(&self, candidate: &mut Candidate) -> Result<(), LoadError> {
+        if candidate.memory.is_none() {
+            candidate.memory = Some(self.memory.reserve(candidate.meta.limits[Limit::Memory])?);
+        }
+        Ok(())
+    }
+
+    /// Compiles a candidate, or finds it compiled, and links it. [Admits](Self::admit) it, unless that has been done.
     ///
     /// # Errors
     ///
     /// When the component does not compile, or has imports or exports of other types than the contract's; or when there is no
     /// room for it.
-    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
+    pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
+        self.admit(&mut candidate)?;
+        let memory = candidate.memory.take().unwrap_or_default();
         let place = engine.place().ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
         check_exports(&component)?;
@@ -295,6 +330,7 @@ impl Loader {
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
             _place: place,
+            _memory: memory,
         })
     }
 

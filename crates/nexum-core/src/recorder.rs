@@ -9,13 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::ambient::Clock;
 use crate::event::Handler;
 use crate::names::ModuleName;
+use crate::rate::Bucket;
 
 /// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.
 pub const RECORD_BYTES_MAX: usize = 8_192;
-
-/// How many records a module may write in a second, over all its events: what a terminal or a log collector takes without
-/// trouble. A burst may be as large.
-pub const RECORDS_PER_SECOND_MAX: u64 = 1_000;
 
 /// How many records of the handler in hand are kept, and how many bytes: enough to see what led to a failure.
 const KEPT_RECORDS_MAX: usize = 50;
@@ -23,8 +20,6 @@ const KEPT_BYTES_MAX: usize = 16 * 1_024;
 
 /// The target of every record, by which an operator filters them.
 const TARGET: &str = "nexum::module";
-
-const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Writes a module's records, and says how many it cut. It belongs to the module and outlives its instances, so that
 /// failing does not renew an allowance.
@@ -42,20 +37,17 @@ struct State {
     /// The last records of the handler in hand, and their bytes.
     kept: VecDeque<String>,
     kept_bytes: usize,
-    /// Nanoseconds of the second's allowance that are used up, and when that was so.
-    used_ns: u64,
-    used_at_ns: u64,
+    rate: Bucket,
 }
 
 impl Recorder {
-    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>, records_per_second: u64) -> Self {
         let state = State {
             handler: Handler::Init,
             cut: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
-            used_ns: 0,
-            used_at_ns: 0,
+            rate: Bucket::per_second(records_per_second),
         };
         Self {
             module,
@@ -73,7 +65,7 @@ impl Recorder {
     pub fn record(&self, level: tracing::Level, message: &str) {
         let handler = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if !state.within_rate(&*self.clock) {
+            if state.rate.take(self.clock.monotonic_ns()).is_err() {
                 state.cut += 1;
                 return;
             }
@@ -123,19 +115,6 @@ impl State {
         while self.kept.len() > KEPT_RECORDS_MAX || self.kept_bytes > KEPT_BYTES_MAX {
             self.kept_bytes -= self.kept.pop_front().map_or(0, |oldest| oldest.len());
         }
-    }
-
-    /// A token bucket in time: each record uses up its share of a second, and time gives it back.
-    fn within_rate(&mut self, clock: &dyn Clock) -> bool {
-        const SHARE_NS: u64 = NANOSECONDS_PER_SECOND / RECORDS_PER_SECOND_MAX;
-        let now_ns = clock.monotonic_ns();
-        self.used_ns = self.used_ns.saturating_sub(now_ns.saturating_sub(self.used_at_ns));
-        self.used_at_ns = now_ns;
-        let within = self.used_ns + SHARE_NS <= NANOSECONDS_PER_SECOND;
-        if within {
-            self.used_ns += SHARE_NS;
-        }
-        within
     }
 }
 

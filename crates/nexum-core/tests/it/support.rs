@@ -106,7 +106,9 @@ impl Setup {
     pub(crate) fn loader(&self, config: &Config) -> Loader {
         let chains = [TEST_CHAIN_ID].into_iter().chain(self.chains.iter().copied());
         let chains = chains.chain(self.other_chain.iter().map(EventSource::chain_id));
-        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams()).restart(config.restart)
+        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams())
+            .restart(config.restart)
+            .total_memory_bytes(config.total_memory_bytes)
     }
 
     /// Inspects and compiles the modules.
