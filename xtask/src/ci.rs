@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    demo, isolation, paths, process, test,
+    demo, isolation, paths, process, soak, test,
     tools::{self, DENY, TYPOS},
 };
 
@@ -28,7 +28,7 @@ const MIXES: [&[&str]; 5] = [
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("fmt", fmt),
     ("isolation", isolation::check),
     ("typos", typos),
@@ -42,6 +42,7 @@ const STEPS: [Step; 13] = [
     ("test-no-features", test::of_the_build_without_features),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
     ("torture", torture),
+    ("soak", || soak::run(&soak::Options::default())),
 ];
 
 /// Does the steps of these names, or all, until one fails, and tells how long each took.

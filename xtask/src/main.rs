@@ -15,12 +15,14 @@
 mod bench;
 mod ci;
 mod demo;
+mod soak;
 mod test;
 mod torture;
 
 mod anvil;
 mod guests;
 mod isolation;
+mod nexum;
 mod toolchain;
 mod tools;
 
@@ -66,6 +68,8 @@ enum Task {
     },
     /// Kill nexum again and again on a chain with reorgs, and compare what is left with what should be.
     Torture(torture::Options),
+    /// Run many modules, some of which misbehave in every way, and look whether the others notice.
+    Soak(soak::Options),
     /// Make the compiler for guests, if the active one cannot build them.
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Task::Ci { steps } => ci::run(&steps),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
         Task::Torture(options) => torture::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Guests { names } => guests::build(&names),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),

@@ -4,6 +4,8 @@ use std::{
     ffi::OsStr,
     io::ErrorKind,
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,6 +34,30 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         );
     }
     String::from_utf8(stdout).with_context(|| format!("`{}` did not print UTF-8", line(command)))
+}
+
+/// Set when somebody wants it to end.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Has an interrupt end the next [`pause`], so that what was started is ended as well.
+pub(crate) fn end_in_order() -> Result<()> {
+    Ok(ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?)
+}
+
+/// Waits, unless somebody wants it all to end.
+pub(crate) fn pause(duration: Duration) -> Result<()> {
+    const STEP: Duration = Duration::from_millis(50);
+    let end = Instant::now() + duration;
+    loop {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(left.min(STEP));
+    }
 }
 
 /// Whether a program of this name can be started.

@@ -9,26 +9,18 @@ mod clock;
 mod disk;
 mod expected;
 mod figures;
-mod nexum;
 mod rounds;
 mod schedule;
+mod seen;
 mod site;
 mod traffic;
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use self::rounds::Torture;
-use crate::{anvil::CHAIN_ID, guests, paths, process};
+use crate::{anvil::CHAIN_ID, guests, nexum, process};
 
 /// The chains, of which the second is for the module that follows both.
 const CHAINS: [u64; 2] = [CHAIN_ID, 137];
@@ -75,17 +67,14 @@ impl Backend {
     }
 }
 
-/// Set when somebody wants it to end.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 /// Runs for the time that is asked for, on one back-end or on each. Fails at the first thing that a module keeps and should not,
 /// or should and does not.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_full_disk {
         disk::own_mounts()?;
     }
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?;
-    let programs = process::step("build nexum", || build(options.release))?;
+    process::end_in_order()?;
+    let programs = process::step("build nexum", || nexum::build(options.release))?;
     process::step("build the modules", || {
         guests::build(&expected::GUESTS.map(String::from))
     })?;
@@ -102,36 +91,4 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         torture.remove()?;
     }
     Ok(())
-}
-
-/// Builds what is run, with the selection that the tests have, and returns where it lies.
-fn build(release: bool) -> Result<PathBuf> {
-    let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(paths::root())
-        .args(["build", "--workspace", "--all-features"]);
-    cargo.args(["--bin", "nexum", "--example", "kept"]);
-    if release {
-        cargo.arg("--release");
-    }
-    process::run(&mut cargo)?;
-    Ok(paths::root()
-        .join("target")
-        .join(if release { "release" } else { "debug" }))
-}
-
-/// Waits, unless somebody wants it all to end.
-fn pause(duration: Duration) -> Result<()> {
-    const STEP: Duration = Duration::from_millis(50);
-    let end = Instant::now() + duration;
-    loop {
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            bail!("interrupted");
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        thread::sleep(left.min(STEP));
-    }
 }

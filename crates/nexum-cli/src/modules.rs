@@ -63,8 +63,10 @@ impl Plan {
         let seams = Seams::system();
         let composition = compose::compose(&config, seams.clone())?;
         let chains = config.chains.keys().copied();
-        let loader = Loader::new(composition.capabilities, config.limits, chains, seams);
-        let loader = loader.restart(config.restart).query(config.query);
+        let loader = Loader::new(composition.capabilities, config.limits, chains, seams)
+            .restart(config.restart)
+            .query(config.query)
+            .total_memory_bytes(config.total_memory_bytes);
         let modules = match load.modules.as_slice() {
             [] => config.modules.clone(),
             paths => paths.iter().map(ModuleConfig::new).collect(),
@@ -99,7 +101,10 @@ impl Plan {
                     let name = candidate.meta.name.clone();
                     refusals.extend(Refusals::of_module(&path, &[LoadError::DuplicateName { name }]));
                 }
-                Ok(candidate) => candidates.push(candidate),
+                Ok(mut candidate) => match self.loader.admit(&mut candidate) {
+                    Ok(()) => candidates.push(candidate),
+                    Err(error) => refusals.extend(Refusals::of_module(&path, &[error])),
+                },
                 Err(errors) => refusals.extend(Refusals::of_module(&path, &errors)),
             }
         }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
@@ -37,6 +37,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The ceiling for every module.
     pub limits: Limits,
+    /// How many bytes of memory all modules may have together, if the operator bounds that.
+    pub total_memory_bytes: Option<u64>,
     /// How modules' failures are dealt with, unless their manifests say otherwise.
     pub restart: Restart,
     /// How many calls query modules take, and how long these wait.
@@ -144,6 +146,7 @@ impl Default for Config {
                 format: LogFormat::default(),
             },
             limits: Limits::default(),
+            total_memory_bytes: None,
             restart: Restart::default(),
             query: QueryBounds::default(),
             pooling: Pooling::default(),
@@ -208,6 +211,7 @@ impl Reader<'_> {
 
     fn engine(&mut self, section: &Section, config: &mut Config) {
         config.limits = Limits::read(section, &mut self.errors);
+        config.total_memory_bytes = limits::read_total_memory(section, &mut self.errors);
         config.restart = Restart::default().with(RestartKeys::read(section, &mut self.errors));
         config.query = QueryBounds::read(section, &mut self.errors);
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {

@@ -70,6 +70,8 @@ pub mod manifest;
 pub mod names;
 pub mod query;
 #[cfg(feature = "runtime")]
+mod rate;
+#[cfg(feature = "runtime")]
 pub mod recorder;
 pub mod restart;
 #[cfg(feature = "runtime")]

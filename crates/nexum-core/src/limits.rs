@@ -36,6 +36,10 @@ pub enum Limit {
     Instances,
     /// Bytes of keys and values that the module keeps in the local store.
     StateBytes,
+    /// Log records in a second, over all events. Further ones are counted and cut.
+    LogRecordsPerSecond,
+    /// Events in a second. Further ones wait.
+    EventsPerSecond,
 }
 
 /// What is fixed about a limit.
@@ -111,10 +115,27 @@ static SPECS: [Spec; COUNT] = [
     spec(Limit::Instances, "max_instances", 64, 1..=1_000),
     // Up to 1 TiB, a large disk.
     spec(Limit::StateBytes, "max_state_bytes", 64 << 20, 1..=1 << 40),
+    // What a terminal or a log collector takes without trouble. A burst may be as large.
+    spec(
+        Limit::LogRecordsPerSecond,
+        "max_log_records_per_second",
+        1_000,
+        1..=100_000,
+    ),
+    // More than any module handles. A burst may be as large.
+    spec(
+        Limit::EventsPerSecond,
+        "max_events_per_second",
+        EVENTS_PER_SECOND_MAX,
+        1..=EVENTS_PER_SECOND_MAX,
+    ),
 ];
 
 /// How many limits there are.
-const COUNT: usize = Limit::StateBytes as usize + 1;
+const COUNT: usize = Limit::EventsPerSecond as usize + 1;
+
+/// So many events a second are as good as no bound.
+pub(crate) const EVENTS_PER_SECOND_MAX: u64 = 1_000_000;
 
 const fn spec(limit: Limit, wish: &'static str, default: u64, range: RangeInclusive<u64>) -> Spec {
     Spec {
@@ -134,11 +155,6 @@ impl Limit {
     /// Its key in `[engine.limits]`, with its unit. In a manifest's `[module.resources]` the key is the same after `max_`.
     pub fn name(self) -> &'static str {
         &self.spec().wish[PREFIX.len()..]
-    }
-
-    /// Whether each call of a handler has its own.
-    pub fn is_per_event(self) -> bool {
-        self < Self::Memory
     }
 
     fn spec(self) -> &'static Spec {
@@ -215,13 +231,8 @@ impl Limits {
 
     /// Reads the table `limits` of `[engine]`. Adds to `errors` everything that is wrong with it.
     pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
-        let given = read(
-            engine,
-            "limits",
-            Limit::name,
-            |limit| limit.spec().range.clone(),
-            errors,
-        );
+        let range = |limit: Limit| limit.spec().range.clone();
+        let given = read(engine, "limits", Limit::name, &[TOTAL_MEMORY], range, errors);
         Self(PerLimit::from_fn(|limit| given[limit].unwrap_or(limit.spec().default)))
     }
 }
@@ -253,15 +264,27 @@ impl Wishes {
     /// operator may allow is as good as none, and one for less than a module can run with is a mistake.
     pub(crate) fn read(module: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let range = |limit: Limit| *limit.spec().range.start()..=u64::MAX;
-        Self(read(module, "resources", |limit| limit.spec().wish, range, errors))
+        Self(read(module, "resources", |limit| limit.spec().wish, &[], range, errors))
     }
 }
 
-/// Reads a table with a key for each limit, none of which has to be there.
+/// The key in `[engine.limits]` that bounds the memory of all modules together.
+const TOTAL_MEMORY: &str = "total_memory_bytes";
+
+/// Reads how much memory all modules may have together: none, if the operator does not say. Up to 64 TiB.
+pub(crate) fn read_total_memory(engine: &Section, errors: &mut Vec<ConfigError>) -> Option<u64> {
+    // What is wrong with the table itself has been said.
+    let section = engine.section("limits").ok().flatten()?;
+    let bound = section.number(TOTAL_MEMORY, &(65_536..=64 << 40));
+    bound.map_err(|error| errors.push(error)).ok().flatten()
+}
+
+/// Reads a table with a key for each limit, and for `others`, none of which has to be there.
 fn read(
     parent: &Section,
     table: &str,
     key: impl Fn(Limit) -> &'static str,
+    others: &[&'static str],
     range: impl Fn(Limit) -> RangeInclusive<u64>,
     errors: &mut Vec<ConfigError>,
 ) -> PerLimit<Option<u64>> {
@@ -274,7 +297,7 @@ fn read(
             return none;
         }
     };
-    let keys: Vec<&'static str> = Limit::all().map(&key).collect();
+    let keys: Vec<&'static str> = Limit::all().map(&key).chain(others.iter().copied()).collect();
     errors.extend(section.unknown_keys(&keys));
     PerLimit::from_fn(|limit| {
         let number = section.number(key(limit), &range(limit));

@@ -2,6 +2,7 @@
 
 mod error;
 mod exports;
+mod memory;
 mod query;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +28,8 @@ use crate::recorder::Recorder;
 use crate::restart::Restart;
 
 pub use crate::manifest::MANIFEST_FILE;
+use memory::{Memory, Reservation};
+
 pub use error::LoadError;
 pub use query::{Loaded, QueryModule};
 
@@ -82,6 +85,7 @@ pub struct Candidate {
     pub query: Option<QueryBounds>,
     /// What the operator should know, though it keeps nothing from working.
     pub warnings: Vec<String>,
+    memory: Option<Reservation>,
     bytes: Arc<Vec<u8>>,
 }
 
@@ -100,6 +104,7 @@ pub struct Module {
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
     _place: Place,
+    _memory: Reservation,
 }
 
 impl Module {
@@ -124,6 +129,7 @@ pub struct Loader {
     ceiling: Limits,
     restart: Restart,
     query: QueryBounds,
+    memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
     /// One linker for each set of capabilities: most modules share one.
@@ -147,10 +153,20 @@ impl Loader {
             ceiling,
             restart: Restart::default(),
             query: QueryBounds::default(),
+            memory: Memory::default(),
             chains,
             seams,
             linkers: Mutex::default(),
             files: Mutex::default(),
+        }
+    }
+
+    /// How many bytes of memory all loaded modules may have together. Default: any number.
+    #[must_use]
+    pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
+        Self {
+            memory: Memory::new(bound),
+            ..self
         }
     }
 
@@ -239,7 +255,11 @@ impl Loader {
             return Err(errors);
         };
         warnings.extend(grant::warnings(&self.capabilities, &settings));
-        let recorder = Recorder::new(name.clone(), self.seams.clock.clone());
+        let recorder = Recorder::new(
+            name.clone(),
+            self.seams.clock.clone(),
+            limits[Limit::LogRecordsPerSecond],
+        );
         let meta = ModuleMeta {
             name,
             version: manifest.version,
@@ -260,6 +280,7 @@ impl Loader {
             restart: self.restart.with(manifest.restart),
             query,
             warnings,
+            memory: None,
             bytes: self.share(file.digest, file.bytes),
         })
     }
@@ -302,13 +323,29 @@ impl Loader {
         active
     }
 
-    /// Compiles a candidate that reacts to events, or finds it compiled, and links it.
+    /// Sets a candidate's memory aside, that of all its instances. Where there is not enough for all, those are refused that are
+    /// admitted last.
+    ///
+    /// # Errors
+    ///
+    /// When there is not enough.
+    pub fn admit(&self, candidate: &mut Candidate) -> Result<(), LoadError> {
+        if candidate.memory.is_none() {
+            candidate.memory = Some(self.memory.reserve(candidate.memory_bytes())?);
+        }
+        Ok(())
+    }
+
+    /// Compiles a candidate that reacts to events, or finds it compiled, and links it. [Admits](Self::admit) it, unless that has been
+    /// done.
     ///
     /// # Errors
     ///
     /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
     /// answers queries; or when there is no room for it.
-    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
+    pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
+        self.admit(&mut candidate)?;
+        let memory = candidate.memory.take().unwrap_or_default();
         let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
         exports::check_event_module(&component)?;
@@ -323,6 +360,7 @@ impl Loader {
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
             _place: place,
+            _memory: memory,
         })
     }
 
@@ -362,6 +400,11 @@ impl Candidate {
     /// How many instances it has at a time.
     pub fn instances(&self) -> u32 {
         self.query.map_or(1, |query| query.pool_size_max)
+    }
+
+    /// Bytes of linear memory that all these may have together.
+    pub fn memory_bytes(&self) -> u64 {
+        self.meta.limits[Limit::Memory].saturating_mul(u64::from(self.instances()))
     }
 
     /// Counts what these candidates need of an engine.

@@ -10,13 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::ambient::Clock;
 use crate::event::Handler;
 use crate::names::ModuleName;
+use crate::rate::Bucket;
 
 /// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.
 pub const RECORD_BYTES_MAX: usize = 8_192;
-
-/// How many records a module may write in a second, over all its events: what a terminal or a log collector takes without
-/// trouble. A burst may be as large.
-pub const RECORDS_PER_SECOND_MAX: u64 = 1_000;
 
 /// How many records of the handler in hand are kept, and how many bytes: enough to see what led to a failure.
 const KEPT_RECORDS_MAX: usize = 50;
@@ -25,15 +22,13 @@ const KEPT_BYTES_MAX: usize = 16 * 1_024;
 /// The target of every record, by which an operator filters them.
 const TARGET: &str = "nexum::module";
 
-const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
-
 /// Writes a module's records, and says how many it cut. Its allowance belongs to the module and outlives its instances, so that
 /// failing does not renew it.
 #[derive(Debug)]
 pub struct Recorder {
     module: ModuleName,
     clock: Arc<dyn Clock>,
-    rate: Arc<Mutex<Rate>>,
+    rate: Arc<Mutex<Bucket>>,
     state: Mutex<State>,
 }
 
@@ -46,16 +41,10 @@ struct State {
     kept_bytes: usize,
 }
 
-/// Nanoseconds of the second's allowance that are used up, and when that was so.
-#[derive(Debug, Default)]
-struct Rate {
-    used_ns: u64,
-    used_at_ns: u64,
-}
-
 impl Recorder {
-    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>) -> Self {
-        Self::within(module, clock, Arc::default())
+    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>, records_per_second: u64) -> Self {
+        let rate = Bucket::per_second(records_per_second);
+        Self::within(module, clock, Arc::new(Mutex::new(rate)))
     }
 
     /// One for another instance of the module that runs at the same time: each has a handler of its own in hand, and all share
@@ -64,7 +53,7 @@ impl Recorder {
         Self::within(self.module.clone(), self.clock.clone(), self.rate.clone())
     }
 
-    fn within(module: ModuleName, clock: Arc<dyn Clock>, rate: Arc<Mutex<Rate>>) -> Self {
+    fn within(module: ModuleName, clock: Arc<dyn Clock>, rate: Arc<Mutex<Bucket>>) -> Self {
         let state = State {
             handler: Handler::Init,
             cut: 0,
@@ -89,7 +78,7 @@ impl Recorder {
         let handler = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-            if !rate.admits(&*self.clock) {
+            if rate.take(self.clock.monotonic_ns()).is_err() {
                 state.cut += 1;
                 return;
             }
@@ -139,21 +128,6 @@ impl State {
         while self.kept.len() > KEPT_RECORDS_MAX || self.kept_bytes > KEPT_BYTES_MAX {
             self.kept_bytes -= self.kept.pop_front().map_or(0, |oldest| oldest.len());
         }
-    }
-}
-
-impl Rate {
-    /// A token bucket in time: each record uses up its share of a second, and time gives it back.
-    fn admits(&mut self, clock: &dyn Clock) -> bool {
-        const SHARE_NS: u64 = NANOSECONDS_PER_SECOND / RECORDS_PER_SECOND_MAX;
-        let now_ns = clock.monotonic_ns();
-        self.used_ns = self.used_ns.saturating_sub(now_ns.saturating_sub(self.used_at_ns));
-        self.used_at_ns = now_ns;
-        let within = self.used_ns + SHARE_NS <= NANOSECONDS_PER_SECOND;
-        if within {
-            self.used_ns += SHARE_NS;
-        }
-        within
     }
 }
 

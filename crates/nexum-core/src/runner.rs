@@ -21,6 +21,7 @@ use crate::committer::CommitError;
 use crate::event::{Event, EventKind, Position, Tick, Topic};
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
+use crate::rate::Bucket;
 use crate::state::{Cursor, Progress, RevertError};
 use crate::store::StoreError;
 
@@ -56,6 +57,8 @@ pub(crate) struct Runner {
     is_dead: bool,
     /// Whether it did, and has not gone on since.
     was_off: bool,
+    /// None where events may come as fast as the module can.
+    rate: Option<Bucket>,
     /// Whether the next `init` has to go well at once.
     is_strict: bool,
 }

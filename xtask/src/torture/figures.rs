@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Backend, nexum::Seen, traffic::Done};
+use super::{Backend, seen::Seen, traffic::Done};
 
 /// The figures of a run.
 #[derive(Debug, Clone)]

@@ -13,13 +13,17 @@ use super::{
     disk::{self, SmallDisk},
     expected::{self, BOTH},
     figures::Figures,
-    nexum::{End, Nexum, Seen},
-    pause,
     schedule::Schedule,
+    seen::Seen,
     site::Site,
     traffic::{self, Traffic},
 };
-use crate::{anvil::Anvil, rpc::Rpc};
+use crate::{
+    anvil::Anvil,
+    nexum::{End, Nexum},
+    process::pause,
+    rpc::Rpc,
+};
 
 /// How long processes are killed before the next comparison: long enough for some tens of kills, and short enough for two minutes
 /// to have rounds of every kind.
@@ -280,7 +284,7 @@ impl Torture {
     }
 
     /// Starts a process, over ws and over http by turns.
-    fn start(&mut self, kind: Kind) -> Result<Nexum> {
+    fn start(&mut self, kind: Kind) -> Result<Nexum<Seen>> {
         let [ws, http] = self.site.configs();
         let config = if self.figures.starts.is_multiple_of(2) {
             ws
@@ -294,7 +298,7 @@ impl Torture {
     }
 
     /// Waits until a process is about where the first chain is now; whether it gets there says nothing.
-    fn catch_up(&self, nexum: &mut Nexum) -> Result<()> {
+    fn catch_up(&self, nexum: &mut Nexum<Seen>) -> Result<()> {
         let head = traffic::head(&self.rpc)?;
         nexum
             .wait_until(|seen| seen.has_reached(CHAINS[0], head), CATCH_UP_PATIENCE)

@@ -14,14 +14,14 @@ use crate::running::{read_until, terminate};
 /// How long something is waited for: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-fn json(dir: &Dir, args: &[&str]) -> Value {
+pub(crate) fn json(dir: &Dir, args: &[&str]) -> Value {
     let ran = dir.nexum(args);
     assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.stderr);
     serde_json::from_str(&ran.stdout).expect("JSON")
 }
 
 /// Asks until the answer is as it should be.
-async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + WAIT_MAX;
     loop {
         let answer = json(dir, args);
@@ -143,7 +143,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
 }
 
 /// Starts nexum with this configuration of its modules on a chain, and waits until it runs.
-fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
+pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
     dir.write("engine.toml", format!("{restart}{chain}{modules}"));

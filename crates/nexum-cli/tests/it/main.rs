@@ -15,6 +15,8 @@ mod cow;
 mod exec;
 #[cfg(feature = "runtime")]
 mod http;
+#[cfg(all(feature = "chain", feature = "http", feature = "store"))]
+mod limits;
 #[cfg(feature = "store")]
 mod queries;
 #[cfg(feature = "runtime")]

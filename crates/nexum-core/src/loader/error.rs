@@ -84,6 +84,16 @@ pub enum LoadError {
     /// The pool of instances was made for fewer modules.
     #[error("there is no room for another module until nexum is started anew")]
     Full,
+    /// The modules would have more memory together than they may.
+    #[error("with this module's {needed} bytes of memory there would be {wanted}, and total_memory_bytes = {bound}")]
+    TotalMemory {
+        /// The module's bound.
+        needed: u64,
+        /// The sum of all bounds with it.
+        wanted: u64,
+        /// The bound on that.
+        bound: u64,
+    },
     /// An export has another type than the contract says.
     #[error("the export `{name}` is {actual}, not {expected}")]
     Export {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memory::Reservation;
 use super::{Candidate, LoadError, Loader, Module, ModuleMeta, exports};
 use crate::bindings::query::QueryPre;
 use crate::component::{EVENT_MODULE, Summary};
@@ -22,6 +23,7 @@ pub struct QueryModule {
     pub(crate) grant: Grant,
     pub(crate) pre: QueryPre<HostState>,
     _place: Place,
+    _memory: Reservation,
 }
 
 impl QueryModule {
@@ -73,13 +75,16 @@ impl Loader {
         }
     }
 
-    /// Compiles a candidate that answers queries, or finds it compiled, and links it.
+    /// Compiles a candidate that answers queries, or finds it compiled, and links it. [Admits](Self::admit) it, unless that has been
+    /// done.
     ///
     /// # Errors
     ///
     /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
     /// reacts to events; or when there is no room for all of its instances.
-    pub async fn load_query(&self, engine: &Engine, candidate: Candidate) -> Result<QueryModule, LoadError> {
+    pub async fn load_query(&self, engine: &Engine, mut candidate: Candidate) -> Result<QueryModule, LoadError> {
+        self.admit(&mut candidate)?;
+        let memory = candidate.memory.take().unwrap_or_default();
         let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
         exports::check_query_module(&component)?;
@@ -93,6 +98,7 @@ impl Loader {
             grant: candidate.grant,
             pre: QueryPre::new(pre).map_err(LoadError::Link)?,
             _place: place,
+            _memory: memory,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! One event, one transaction: what becomes of it where it goes well, and where it does not.
 
+use std::time::Duration;
+
 use super::failures::{attempt, attempts_max};
 use super::{Dead, Halt, Runner, settled};
 use crate::event::{Event, EventId, EventKind, Handler, Position};
@@ -19,6 +21,10 @@ impl Runner {
     ) -> Result<bool, Halt> {
         let topic = self.feeds[index].topic();
         let id = EventId { topic, position, kind };
+        if !self.within_rate().await {
+            self.feeds[index].resume();
+            return Ok(false);
+        }
         self.ensure_instance().await?;
         let Some(instance) = &mut self.instance else {
             return Ok(false);
@@ -64,6 +70,26 @@ impl Runner {
             "event handled"
         );
         Ok(true)
+    }
+
+    /// Waits until the module may handle another event. Returns false where an order comes first.
+    async fn within_rate(&mut self) -> bool {
+        while let Some(rate) = &mut self.rate {
+            let Err(wait_ns) = rate.take(self.module.meta.clock.monotonic_ns()) else {
+                break;
+            };
+            tracing::trace!(
+                target: "nexum::event",
+                module = self.module.meta.name.as_str(),
+                wait_ns,
+                "the module has had its events of this second: the next one waits"
+            );
+            self.pause(Duration::from_nanos(wait_ns)).await;
+            if self.status.is_interrupted() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where

@@ -11,7 +11,9 @@ use super::{PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX};
 use crate::BoxError;
 use crate::event::{ChainTopic, Handler};
 use crate::instance::{Before, Failure, Instance};
+use crate::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use crate::loader::Module;
+use crate::rate::Bucket;
 use crate::runner::handle::report;
 use crate::state::Changes;
 
@@ -33,16 +35,19 @@ impl Runner {
             is_ready: true,
             is_dead: false,
             was_off: false,
+            rate: None,
             is_strict: strict,
         };
         runner.follow(followed);
         runner
     }
 
-    /// Reads what its module wants.
+    /// Reads what its module wants, as fast as it may.
     pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, Followed>) {
         let old = std::mem::take(&mut self.feeds);
         self.feeds = Feed::of(&self.module, old, &self.ledger, followed, &self.status);
+        let rate = self.module.meta.limits[Limit::EventsPerSecond];
+        self.rate = (rate < EVENTS_PER_SECOND_MAX).then(|| Bucket::per_second(rate));
     }
 
     /// Runs until the module is not wanted any more; then the event in hand has been finished and its cursor handed in. A module

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::document::report;
+use crate::document::{a_bound, limit_keys, report};
 use nexum_core::config::{Config, LogFormat, Pooling};
 use nexum_core::document::Environment;
 use nexum_core::limits::{Limit, Limits};
@@ -30,27 +30,15 @@ fn an_empty_file_is_all_defaults() {
 
 #[test]
 fn every_key_is_read() {
-    let config = parse(
-        r#"
+    let text = r#"
         [engine]
         state_dir = "/var/lib/nexum"
         log_level = "warn,nexum=debug"
         log_format = "json"
         pooling = "off"
         [engine.limits]
-        fuel_per_event = 1
-        memory_bytes = 65_536
-        event_deadline_ms = 3
-        table_elements = 4
-        instances = 5
-        log_records_per_event = 6
-        state_bytes = 7
-        store_operations_per_event = 8
-        store_bytes_written_per_event = 9
-        chain_requests_per_event = 10
-        order_book_requests_per_event = 11
-        http_fetches_per_event = 12
-        response_bytes_per_event = 13
+        total_memory_bytes = 1_000_000
+        LIMITS
         [chains.1]
         rpc_url = "ws://localhost:8545"
         [store]
@@ -69,27 +57,10 @@ fn every_key_is_read() {
         date = 2026-01-02T03:04:05Z
         [[modules]]
         path = "/two.wasm"
-        "#,
-    );
-    let limits = [
-        (Limit::Fuel, 1),
-        (Limit::Memory, 65_536),
-        (Limit::Deadline, 3),
-        (Limit::TableElements, 4),
-        (Limit::Instances, 5),
-        (Limit::LogRecords, 6),
-        (Limit::StateBytes, 7),
-        (Limit::StoreOperations, 8),
-        (Limit::StoreBytesWritten, 9),
-        (Limit::ChainRequests, 10),
-        (Limit::OrderBookRequests, 11),
-        (Limit::HttpFetches, 12),
-        (Limit::ResponseBytes, 13),
-    ];
-    assert_eq!(limits.len(), Limit::all().len());
-    let limits = limits
-        .into_iter()
-        .fold(Limits::default(), |limits, (limit, bound)| limits.with(limit, bound));
+        "#;
+    let config = parse(&text.replace("LIMITS", &limit_keys("")));
+    let limits = Limit::all().fold(Limits::default(), |limits, limit| limits.with(limit, a_bound(limit)));
+    assert_eq!(config.total_memory_bytes, Some(1_000_000));
     assert_eq!(
         (config.state_dir, config.limits),
         (PathBuf::from("/var/lib/nexum"), limits)

@@ -4,8 +4,22 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use nexum_core::document::{ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, ERRORS_MAX, Environment};
+use nexum_core::limits::Limit;
 use proptest::prelude::*;
 use serde::Deserialize;
+
+/// A bound for each limit, another for each.
+pub(crate) fn a_bound(limit: Limit) -> u64 {
+    let least = if limit == Limit::Memory { 65_536 } else { 1 };
+    least + Limit::all().position(|one| one == limit).unwrap() as u64
+}
+
+/// Every key of a table of limits, with its bound.
+pub(crate) fn limit_keys(prefix: &str) -> String {
+    Limit::all()
+        .map(|limit| format!("{prefix}{} = {}\n", limit.name(), a_bound(limit)))
+        .collect()
+}
 
 /// What an operator reads of `cases`, each a name and what came of it.
 pub(crate) fn report<T>(cases: impl IntoIterator<Item = (String, Result<T, ConfigErrors>)>) -> String {

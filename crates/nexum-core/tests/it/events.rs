@@ -1,6 +1,7 @@
 //! The way of an event, from the source to what a module's state remembers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexum_core::event::{ChainTopic, Position};
 use nexum_core::names::ModuleName;
@@ -170,4 +171,26 @@ async fn a_stop_finishes_the_event_in_hand() {
         (status.failed(), status.stage(), report.failed()),
         (1, Stage::Stopped, false)
     );
+}
+
+#[tokio::test]
+async fn events_that_come_too_fast_wait_and_none_is_lost() {
+    let limits = "[engine.limits]\nevents_per_second = 100\n";
+    let run = Setup::new().config(limits).module("noop").start().await;
+    run.stage("noop", Stage::Running).await;
+    // The tests' clock stands still: the bucket holds the tokens of one second.
+    run.chain.mine(150);
+    run.handled("noop", 100).await;
+    run.clock.advance(Duration::from_millis(100));
+    run.handled("noop", 110).await;
+    assert_eq!(
+        (run.status("noop").handled(), run.status("noop").stage()),
+        (110, Stage::Running)
+    );
+    // An operator need not wait for it.
+    run.status("noop").stop().await.expect("a stop");
+    run.status("noop").start().await.expect("a start");
+    run.clock.advance(Duration::from_secs(1));
+    run.handled("noop", 150).await;
+    assert_eq!(run.status("noop").failed(), 0);
 }

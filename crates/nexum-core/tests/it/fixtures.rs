@@ -36,6 +36,7 @@ fixtures! {
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
     "fetcher" => fetcher_is_refused_without_http,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
+    "glutton" => glutton_is_refused_what_is_not_there,
     "journal" => journal_keeps_what_it_was_told,
     "keeper" => keeper_sees_what_it_wrote,
     "log-bomb" => log_bomb_trips_its_budget,
@@ -209,6 +210,23 @@ async fn trips(fixture: &str, config: &str, limit: &str, bound: &str) -> Run {
     assert!(number(field("used")) >= number(Some(bound)), "{:?}", field("used"));
     assert_eq!(run.status(fixture).stage(), Stage::Running);
     run
+}
+
+async fn glutton_is_refused_what_is_not_there() {
+    // What it does where there is something to eat is shown by the tests of the binary.
+    let refused = Setup::new().module("glutton").load().await.expect_err("a refusal");
+    let missing = [
+        "nexum:host/chain",
+        "nexum:host/http",
+        "nexum:host/local-store",
+        "shepherd:cow/cow-api",
+    ];
+    for interface in missing {
+        assert!(
+            refused.iter().any(|error| error.to_string().contains(interface)),
+            "{interface}: {refused:?}"
+        );
+    }
 }
 
 async fn fuel_bomb_trips_the_fuel_limit() {

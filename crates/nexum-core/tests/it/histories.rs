@@ -46,6 +46,27 @@ enum Step {
     },
     /// The store's writes fail for a moment.
     Fail,
+    /// The operator does something to a module, while so much happens on a chain.
+    Steer {
+        both: bool,
+        what: Steer,
+        blocks: usize,
+        depth: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Steer {
+    /// Has it go on with a new instance.
+    Restart,
+    /// Stops it, and starts it again.
+    Stop,
+    /// Puts the same in its place.
+    Reload,
+    /// Takes the other chain from it, and gives it back.
+    Resubscribe,
+    /// Takes it away, and loads it again.
+    Remove,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,6 +76,18 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Settle),
         2 => (any::<bool>(), 0..8_usize, 0..5_usize).prop_map(|(crash, missed, reorg)| Step::Restart { crash, missed, reorg }),
         1 => Just(Step::Fail),
+        3 => (any::<bool>(), steer(), 0..4_usize, 0..5_usize)
+            .prop_map(|(both, what, blocks, depth)| Step::Steer { both, what, blocks, depth }),
+    ]
+}
+
+fn steer() -> impl Strategy<Value = Steer> {
+    prop_oneof![
+        Just(Steer::Restart),
+        Just(Steer::Stop),
+        Just(Steer::Reload),
+        Just(Steer::Resubscribe),
+        Just(Steer::Remove),
     ]
 }
 
@@ -76,7 +109,8 @@ impl World {
             let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\nfrom_block = 0\n");
             chains.iter().map(table).collect::<String>()
         });
-        for (name, tables) in ["one", "both"].iter().zip(tables) {
+        let [one, both] = tables;
+        for (name, tables) in [("one", &one), ("both", &both), ("both-less", &one)] {
             let path = manifests.path().join(format!("{name}.toml"));
             std::fs::write(path, format!("[capabilities]\nrequired = [\"store\"]\n{tables}")).expect("a manifest");
         }
@@ -100,11 +134,50 @@ impl World {
         setup.store = Arc::new(self.store.clone());
         setup.other_chain = Some(self.chains[1].clone());
         for name in ["one", "both"] {
-            let manifest: PathBuf = self.manifests.path().join(format!("{name}.toml"));
-            let keys = format!("name = \"{name}\"\nmanifest = {:?}", manifest.display().to_string());
-            setup = setup.module_with("journal", &keys);
+            setup = setup.module_with("journal", &self.keys(name, name));
         }
         self.run = Some(setup.start_at_head(self.chains[0].clone()).await);
+    }
+
+    /// The `[[modules]]` keys of a module with one of the manifests.
+    fn keys(&self, name: &str, manifest: &str) -> String {
+        let manifest: PathBuf = self.manifests.path().join(format!("{manifest}.toml"));
+        format!("name = \"{name}\"\nmanifest = {:?}", manifest.display().to_string())
+    }
+
+    async fn steer(&self, name: &str, what: Steer, meanwhile: impl Fn()) {
+        let run = self.run.as_ref().expect("a host");
+        let (steering, status) = (&run.steering, run.status(name));
+        let keys = self.keys(name, name);
+        let same = || run.build("journal", &keys);
+        match what {
+            Steer::Restart => {
+                let (restarted, ()) = tokio::join!(status.restart(), async { meanwhile() });
+                restarted.expect("a restart");
+            }
+            Steer::Stop => {
+                status.stop().await.expect("a stop");
+                meanwhile();
+                status.start().await.expect("a start");
+            }
+            Steer::Reload => {
+                let module = same().await;
+                let (reloaded, ()) = tokio::join!(steering.reload(module), async { meanwhile() });
+                reloaded.expect("a reload");
+            }
+            Steer::Resubscribe => {
+                let less = self.keys(name, if name == "both" { "both-less" } else { name });
+                let less = run.build("journal", &less).await;
+                steering.reload(less).await.expect("a reload");
+                meanwhile();
+                steering.reload(same().await).await.expect("a reload");
+            }
+            Steer::Remove => {
+                steering.remove(status.name()).await.expect("a removal");
+                meanwhile();
+                steering.load(same().await).await.expect("a load");
+            }
+        }
     }
 
     async fn take(&mut self, step: Step) {
@@ -137,6 +210,21 @@ impl World {
                 self.chains.iter().for_each(|chain| chain.mine(1));
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 self.store.fail_writes(false);
+            }
+            Step::Steer {
+                both,
+                what,
+                blocks,
+                depth,
+            } => {
+                let name = if both { "both" } else { "one" };
+                let meanwhile = || {
+                    for chain in &self.chains {
+                        chain.mine(blocks);
+                        reorg(chain, depth);
+                    }
+                };
+                self.steer(name, what, meanwhile).await;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::document::report;
+use crate::document::{a_bound, limit_keys, report};
 use nexum_core::event::ChainTopic;
 use nexum_core::limits::{Limit, Wishes};
 use nexum_core::manifest::{
@@ -27,26 +27,13 @@ fn an_empty_file_asks_for_nothing() {
 
 #[test]
 fn every_key_is_read() {
-    let manifest = parse(
-        r#"
+    let text = r#"
         [module]
         name = "block-logger"
         version = "0.1.0"
         component = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         [module.resources]
-        max_fuel_per_event = 1
-        max_memory_bytes = 65_536
-        max_event_deadline_ms = 3
-        max_table_elements = 4
-        max_instances = 5
-        max_log_records_per_event = 6
-        max_state_bytes = 7
-        max_store_operations_per_event = 8
-        max_store_bytes_written_per_event = 9
-        max_chain_requests_per_event = 10
-        max_order_book_requests_per_event = 11
-        max_http_fetches_per_event = 12
-        max_response_bytes_per_event = 13
+        LIMITS
         [module.restart]
         max_consecutive_failures = 3
         [module.chain]
@@ -65,27 +52,9 @@ fn every_key_is_read() {
         chain_id = 1
         [config]
         threshold = 10
-        "#,
-    );
-    let wishes = [
-        (Limit::Fuel, 1),
-        (Limit::Memory, 65_536),
-        (Limit::Deadline, 3),
-        (Limit::TableElements, 4),
-        (Limit::Instances, 5),
-        (Limit::LogRecords, 6),
-        (Limit::StateBytes, 7),
-        (Limit::StoreOperations, 8),
-        (Limit::StoreBytesWritten, 9),
-        (Limit::ChainRequests, 10),
-        (Limit::OrderBookRequests, 11),
-        (Limit::HttpFetches, 12),
-        (Limit::ResponseBytes, 13),
-    ];
-    assert_eq!(wishes.len(), Limit::all().len());
-    let wishes = wishes
-        .into_iter()
-        .fold(Wishes::default(), |wishes, (limit, bound)| wishes.with(limit, bound));
+        "#;
+    let manifest = parse(&text.replace("LIMITS", &limit_keys("max_")));
+    let wishes = Limit::all().fold(Wishes::default(), |wishes, limit| wishes.with(limit, a_bound(limit)));
     assert_eq!(
         (manifest.wishes, Restart::default().with(manifest.restart)),
         (

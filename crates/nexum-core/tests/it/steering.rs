@@ -332,3 +332,21 @@ async fn a_chain_without_a_source_is_refused() {
     run.chain.mine(1);
     run.handled("first", 1).await;
 }
+
+#[tokio::test]
+async fn all_modules_together_have_so_much_memory() {
+    let setup = Setup::new().config("[engine.limits]\ntotal_memory_bytes = 150_000_000\n");
+    let run = setup.module("noop").start().await;
+    run.stage("noop", Stage::Running).await;
+    let second = run.build("noop", "name = \"second\"").await;
+    let third = run.try_build("noop", "name = \"third\"").await.expect_err("a refusal");
+    let expected =
+        "with this module's 67108864 bytes of memory there would be 201326592, and total_memory_bytes = 150000000";
+    assert_eq!(third.to_string(), expected);
+    run.steering.load(second).await.expect("a load");
+    run.steering
+        .remove(&"second".parse().expect("a name"))
+        .await
+        .expect("a removal");
+    run.build("noop", "name = \"third\"").await;
+}

@@ -110,6 +110,7 @@ impl Setup {
         Loader::new(self.capabilities.clone(), config.limits, chains, self.seams())
             .restart(config.restart)
             .query(config.query)
+            .total_memory_bytes(config.total_memory_bytes)
     }
 
     /// Inspects and compiles the modules.

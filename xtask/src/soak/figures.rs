@@ -1,0 +1,133 @@
+//! What came of a soak.
+
+use anyhow::{Result, ensure};
+
+use super::seen::Seen;
+
+/// How much worse the latency of good modules may be in bad company.
+const LATENCY_RATIO_MAX: f64 = 2.0;
+
+/// Latencies below this are not told apart: it is what a machine that does other things adds by chance.
+const LATENCY_FLOOR_US: f64 = 5_000.0;
+
+/// How much the process may have grown from the second quarter of a run to the last: what an allocator does by itself.
+const GROWTH_MAX: f64 = 1.10;
+
+/// What came of one part.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// What the process had in memory, every few seconds.
+    pub(super) memory_kib: Vec<u64>,
+    /// How often something was reloaded or restarted.
+    pub(super) steered: u64,
+    /// How many journal entries were held against the chain.
+    pub(super) compared: usize,
+    blocks: usize,
+    failures: u64,
+    trips: u64,
+    /// From the request to mine a block to the commit of a module's event, sorted.
+    latencies_us: Vec<u64>,
+}
+
+impl Figures {
+    /// Adds what the log said. `mined` has when each block was mined, from block 1 on.
+    pub(super) fn take(&mut self, seen: &Seen, mined: &[u64]) {
+        self.blocks = mined.len();
+        self.failures = seen.failures();
+        self.trips = seen.trips.values().sum();
+        let latency = |(block, at_us): &(u64, u64)| {
+            let index = usize::try_from(block.checked_sub(1)?).ok()?;
+            Some(at_us.saturating_sub(*mined.get(index)?))
+        };
+        self.latencies_us = seen.handled.iter().filter_map(latency).collect();
+        self.latencies_us.sort_unstable();
+    }
+
+    fn latency_us(&self, per_thousand: usize) -> u64 {
+        let last = self.latencies_us.len().saturating_sub(1);
+        let index = (self.latencies_us.len() * per_thousand / 1_000).min(last);
+        self.latencies_us.get(index).copied().unwrap_or_default()
+    }
+
+    /// The median of the memory in the second quarter, and in the last.
+    fn memory(&self) -> (u64, u64) {
+        let quarter = self.memory_kib.len() / 4;
+        let median = |samples: &[u64]| {
+            let mut samples = samples.to_vec();
+            samples.sort_unstable();
+            samples.get(samples.len() / 2).copied().unwrap_or_default()
+        };
+        let last = self.memory_kib.len() - quarter;
+        (
+            median(&self.memory_kib[quarter..2 * quarter]),
+            median(&self.memory_kib[last..]),
+        )
+    }
+}
+
+/// Fails when the good modules have noticed the bad ones, or the process has grown.
+pub(super) fn judge(alone: &Figures, together: &Figures) -> Result<()> {
+    let (before, after) = (alone.latency_us(990) as f64, together.latency_us(990) as f64);
+    ensure!(
+        after <= (before * LATENCY_RATIO_MAX).max(LATENCY_FLOOR_US),
+        "in bad company the 99th percentile of the latency is {after} us, and alone it was {before}"
+    );
+    let (early, late) = together.memory();
+    ensure!(
+        late as f64 <= early as f64 * GROWTH_MAX,
+        "the process has grown from {early} KiB to {late}"
+    );
+    Ok(())
+}
+
+/// Both parts, side by side.
+pub(super) fn table(alone: &Figures, together: &Figures) -> String {
+    let row =
+        |name: &str, of: &dyn Fn(&Figures) -> String| format!("{name:<40}{:>14}{:>14}\n", of(alone), of(together));
+    let ms = |us: u64| format!("{:.2} ms", us as f64 / 1e3);
+    [
+        format!("{:<40}{:>14}{:>14}\n", "", "alone", "together"),
+        row("blocks", &|figures| figures.blocks.to_string()),
+        row("events of good modules", &|figures| {
+            figures.latencies_us.len().to_string()
+        }),
+        row("entries that are as the chain is", &|figures| {
+            figures.compared.to_string()
+        }),
+        row("failures of bad modules", &|figures| figures.failures.to_string()),
+        row("limits tripped", &|figures| figures.trips.to_string()),
+        row("reloads and restarts", &|figures| figures.steered.to_string()),
+        row("mined to committed, median", &|figures| ms(figures.latency_us(500))),
+        row("mined to committed, 99th percentile", &|figures| {
+            ms(figures.latency_us(990))
+        }),
+        row("mined to committed, worst", &|figures| ms(figures.latency_us(1_000))),
+        row("memory, second quarter", &|figures| {
+            format!("{} KiB", figures.memory().0)
+        }),
+        row("memory, last quarter", &|figures| format!("{} KiB", figures.memory().1)),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(latency_us: u64, memory_kib: &[u64]) -> Figures {
+        Figures {
+            latencies_us: vec![latency_us; 100],
+            memory_kib: memory_kib.to_vec(),
+            ..Figures::default()
+        }
+    }
+
+    #[test]
+    fn bad_company_and_growth_are_noticed() {
+        let alone = with(10_000, &[100; 8]);
+        assert!(judge(&alone, &with(19_000, &[100; 8])).is_ok());
+        assert!(judge(&alone, &with(21_000, &[100; 8])).is_err());
+        assert!(judge(&alone, &with(10_000, &[90, 100, 100, 100, 100, 100, 120, 120])).is_err());
+        assert!(judge(&with(100, &[100; 8]), &with(4_000, &[100; 8])).is_ok());
+    }
+}
