@@ -452,3 +452,21 @@ async fn what_is_no_query_module_is_refused_with_the_reason() {
     let said = inspect().expect_err("a refusal");
     assert!(matches!(said[..], [LoadError::Subscribed]), "{said:?}");
 }
+
+#[tokio::test]
+async fn the_memory_of_all_instances_is_set_aside() {
+    let limits = "[engine.limits]\nmemory_bytes = 2097152\ntotal_memory_bytes = 8388608\n";
+    for (pool_size_max, fits) in [(4, true), (5, false)] {
+        let setup = setup(&format!("{limits}[engine.query]\npool_size_max = {pool_size_max}\n")).module(NAME);
+        match setup.load().await {
+            Ok(_) => assert!(fits, "{pool_size_max}"),
+            Err(refused) => {
+                assert!(!fits, "{refused:?}");
+                assert!(
+                    matches!(refused[..], [LoadError::TotalMemory { needed: 10_485_760, .. }]),
+                    "{refused:?}"
+                );
+            }
+        }
+    }
+}
