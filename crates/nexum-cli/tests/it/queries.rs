@@ -228,7 +228,7 @@ fn an_operator_asks_and_sees_what_was_asked() {
             &status[0]["failed"],
             &status[0]["queries"]["idle"]
         ),
-        (&7.into(), &1.into(), &0.into()),
+        (&7.into(), &1.into(), &1.into()),
         "{status:#}"
     );
     let limits = running.json(&["limits", "echo", "--format", "json"]);
