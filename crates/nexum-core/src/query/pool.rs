@@ -101,6 +101,8 @@ impl QueryPool {
     /// [overload](QueryError::is_overload).
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
         let began = Instant::now();
+        // One that asks again and again, and never waits, would otherwise keep its thread from those who do.
+        tokio::task::coop::consume_budget().await;
         // Dropped after the instance: there is never one more than there are places.
         let _place = match self.admit(input).await {
             Ok(place) => place,
