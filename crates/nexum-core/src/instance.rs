@@ -12,6 +12,7 @@ use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
 use crate::event::{Event, EventId, Handler};
 use crate::host::HostState;
+use crate::lane::Lane;
 use crate::limiter::Trip;
 use crate::limits::{Limit, Used};
 use crate::loader::Module;
@@ -26,6 +27,7 @@ const TRAP_CHARS_MAX: usize = 2_048;
 pub(crate) struct Instance {
     store: Store<HostState>,
     exports: bindings::Module,
+    lane: Lane,
 }
 
 /// What a handler finds: what its module keeps, and what of that is not in the store yet.
@@ -114,7 +116,7 @@ impl Instance {
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
         let handler = Handler::Init;
         open(&mut store, handler, before)?;
-        let started = within_deadline(&mut store, async |store| {
+        let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
             Ok((exports, result))
@@ -123,15 +125,16 @@ impl Instance {
         let (exports, result) = conclude(&mut store, handler, started)?;
         result.map_err(Failure::Returned)?;
         let changes = close(&mut store);
-        Ok((Self { store, exports }, changes))
+        let lane = module.lane.clone();
+        Ok((Self { store, exports, lane }, changes))
     }
 
     /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
     pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, before: Before) -> Result<Changes, Failure> {
         let handler = Handler::OnEvent(id);
-        let Self { store, exports } = self;
+        let Self { store, exports, lane } = self;
         open(store, handler, before)?;
-        let called = within_deadline(store, async |store| exports.call_on_event(store, event).await).await;
+        let called = within_deadline(store, lane, async |store| exports.call_on_event(store, event).await).await;
         let result = conclude(store, handler, called)?;
         result.map_err(Failure::Returned)?;
         Ok(close(store))
@@ -174,10 +177,12 @@ enum Stop {
 /// Epochs cannot end a guest that waits in a host call; the wall clock can.
 async fn within_deadline<T>(
     store: &mut Store<HostState>,
+    lane: &Lane,
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> Result<T, Stop> {
     let deadline = store.data().scope.deadline();
-    match tokio::time::timeout_at(deadline, call(store)).await {
+    let began = store.data().scope.began();
+    match tokio::time::timeout_at(deadline, lane.run(began, call(store))).await {
         Ok(result) => result.map_err(Stop::Error),
         Err(_) => Err(Stop::Deadline),
     }

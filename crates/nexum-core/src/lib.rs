@@ -58,6 +58,8 @@ pub mod host;
 #[cfg(feature = "runtime")]
 pub mod instance;
 #[cfg(feature = "runtime")]
+mod lane;
+#[cfg(feature = "runtime")]
 pub mod limiter;
 pub mod limits;
 #[cfg(feature = "runtime")]
