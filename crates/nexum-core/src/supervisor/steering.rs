@@ -1,16 +1,18 @@
 //! What can be done to the modules of a run while it goes on.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::StartError;
 use super::chains::Sources;
-use crate::event::ChainTopic;
+use crate::event::{ChainId, ChainTopic};
 use crate::loader::Module;
 use crate::names::ModuleName;
 use crate::runner::{Followed, ModuleStatus, OrderError};
+use crate::source::SourceError;
 
 /// How many requests may wait: each is of an operator who waits for the answer.
 const REQUESTS_MAX: usize = 16;
@@ -19,10 +21,15 @@ const REQUESTS_MAX: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Modules(Arc<Mutex<BTreeMap<ModuleName, Arc<ModuleStatus>>>>);
 
+/// Chains that could not be followed any longer, and why.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, String>>>);
+
 /// Steers the modules of a run: finds them, adds to them, takes them away. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Steering {
     pub(super) modules: Modules,
+    pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
     requests: mpsc::Sender<Request>,
 }
@@ -74,10 +81,25 @@ impl Modules {
     }
 
     pub(super) fn remove(&self, name: &ModuleName) {
-        self.lock().remove(name);
+        if let Some(status) = self.lock().remove(name) {
+            status.metrics.retire();
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ModuleName, Arc<ModuleStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LostChains {
+    pub(super) fn lose(&self, error: &SourceError) {
+        let source = error.source.as_deref().map(|cause| cause as &(dyn Error + 'static));
+        let causes = std::iter::successors(source, |error| (*error).source());
+        let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
+        self.lock().insert(error.chain_id, reason);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ChainId, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,6 +109,7 @@ impl Steering {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         let steering = Self {
             modules: Modules::default(),
+            lost_chains: LostChains::default(),
             sources: Sources::new(),
             requests,
         };
@@ -96,6 +119,11 @@ impl Steering {
     /// Every module, by name.
     pub fn modules(&self) -> Vec<Arc<ModuleStatus>> {
         self.modules.all()
+    }
+
+    /// The chains that could not be followed any longer, and why. Nothing follows them again before nexum is started anew.
+    pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
+        self.lost_chains.lock().clone()
     }
 
     /// The module of this name.
