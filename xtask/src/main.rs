@@ -21,6 +21,7 @@ mod torture;
 mod anvil;
 mod guests;
 mod isolation;
+mod promtool;
 mod toolchain;
 mod tools;
 

@@ -15,6 +15,8 @@ mod cow;
 mod exec;
 #[cfg(feature = "runtime")]
 mod http;
+#[cfg(feature = "store")]
+mod metrics;
 #[cfg(feature = "runtime")]
 mod refusals;
 #[cfg(feature = "runtime")]
