@@ -24,7 +24,7 @@ use crate::store::{StateStore, StoreError};
 use chains::{Chains, Sources};
 use steering::{LostChains, Modules, Request, Topics};
 
-pub use steering::{SteerError, Steering};
+pub use steering::{LoadsHeld, SteerError, Steering};
 
 /// Modules and the chains that they hear of, ready to run.
 #[derive(Debug)]
@@ -329,6 +329,7 @@ impl Run {
         // Whoever asked may have left.
         match request {
             Request::Load(module, done) => drop(done.send(self.load(*module).await)),
+            Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
             Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
             Request::Remove(name, done) => {
                 match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {

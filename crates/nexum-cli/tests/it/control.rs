@@ -143,7 +143,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
 }
 
 /// Starts nexum with this configuration of its modules on a chain, and waits until it runs.
-fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
+pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
     dir.write("engine.toml", format!("{restart}{chain}{modules}"));
