@@ -32,7 +32,7 @@ pub(crate) use module::{Change, Changes, ModuleState, RevertError};
 pub(crate) use undo::{Settled, passed};
 
 /// The form of what this version writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Looks whether a store was written by this program, and makes it its own where it is empty. Finishes what an import or a
 /// removal left behind when it was cut short.

@@ -13,7 +13,7 @@ use nexum_core::store::{StateStore, StoreError, View};
 use serde::{Deserialize, Serialize};
 
 /// The form of the lines.
-pub const TRANSFER_FORMAT: u32 = 1;
+pub const TRANSFER_FORMAT: u32 = 2;
 
 /// How long a line may be: the record of an event that overwrote 128 MiB, in hexadecimal digits.
 pub const LINE_BYTES_MAX: usize = 256 << 20;

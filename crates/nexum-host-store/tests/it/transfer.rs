@@ -51,7 +51,7 @@ fn an_export_is_lines_that_can_be_read() {
     let text = String::from_utf8(lines(&some())).expect("text");
     let keys: Vec<_> = text.lines().map(|line| line.get(..16).unwrap_or(line)).collect();
     assert_eq!(text.lines().count(), 7, "{keys:?}");
-    assert!(text.starts_with(r#"{"begin":{"format":1,"module":"module","#), "{text}");
+    assert!(text.starts_with(r#"{"begin":{"format":2,"module":"module","#), "{text}");
     assert!(text.contains(r#"{"state":{"key":"a","value":"0x0102"}}"#), "{text}");
     assert!(
         text.contains(r#"{"state":{"key":{"hex":"0x00ff"},"value":"0x"}}"#),
@@ -80,7 +80,7 @@ fn an_import_that_is_not_whole_is_refused_wherever_it_ends() {
 fn an_import_says_which_line_is_wrong() {
     let whole = String::from_utf8(lines(&some())).expect("text");
     for (from, to, expected) in [
-        ("\"format\":1", "\"format\":9", "line 1: the form 9 is not known"),
+        ("\"format\":2", "\"format\":9", "line 1: the form 9 is not known"),
         (
             "\"module\":\"module\"",
             "\"module\":\"../x\"",
