@@ -4,19 +4,22 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_core::config::LogFormat;
 use nexum_core::limits::Limit;
 use nexum_core::loader::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
 use crate::control::server::{Control, Steered};
+use crate::metrics::Readiness;
 use crate::modules::{Plan, configure};
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{FAILED, STOPPED, logging, progress, watch};
+use crate::{FAILED, STOPPED, listen, logging, metrics, progress, watch};
 
 /// Runs modules until a signal, or until none is left.
 ///
@@ -29,15 +32,25 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
+    let exported = metrics::install(&config.metrics)?;
     let plan = Plan::new(config, &args.load)?;
     let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Refusal::of(&error))?
-        .block_on(run_async(plan, store, args))
+        .block_on(run_async(plan, store, exported, args))
 }
 
-async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> Result<u8, Refusals> {
+async fn run_async(
+    plan: Plan,
+    store: Arc<dyn StateStore>,
+    exported: Option<PrometheusHandle>,
+    args: &args::Run,
+) -> Result<u8, Refusals> {
+    let listener = match plan.config.metrics.listen {
+        Some(address) => Some(listen::bind("metrics.listen", address).await?),
+        None => None,
+    };
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
     let (candidates, mut refusals) = plan.inspect().await;
     // One that is refused does not keep the others from running.
@@ -61,6 +74,7 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> 
         compiled = misses,
         "modules are loaded"
     );
+    let refused = plan.refused(&modules);
     let state = store.clone();
     let supervisor = Supervisor::new(store)
         .commit_policy(plan.state.policy())
@@ -72,10 +86,15 @@ async fn run_async(plan: Plan, store: Arc<dyn StateStore>, args: &args::Run) -> 
         workshop: plan.workshop(&engine),
         store: state,
     };
+    let readiness = Readiness {
+        steering: steered.steering.clone(),
+        refused,
+    };
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
         never = progress::show(&steered.steering) => match never {},
         never = steer(&plan.config.state_dir, steered.clone()) => match never {},
+        never = export(listener.zip(exported), readiness) => match never {},
         never = watch::reload_changed(&steered), if args.watch => match never {},
     };
     for status in &report.modules {
@@ -100,6 +119,14 @@ async fn steer(state_dir: &Path, steered: Steered) -> Infallible {
         tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
     }
     std::future::pending().await
+}
+
+/// Lets metrics be read, if that is wanted.
+async fn export(exported: Option<(TcpListener, PrometheusHandle)>, readiness: Readiness) -> Infallible {
+    match exported {
+        Some((listener, handle)) => metrics::serve(listener, handle, readiness).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A token that SIGINT or SIGTERM cancels, for as long as this is held.

@@ -88,7 +88,7 @@ mod tests {
         }
         while tasks.join_next().await.is_some() {}
         // Nobody is done before the other has begun, nor waits for that.
-        let order = order.lock().unwrap();
+        let order = order.lock().unwrap().clone();
         assert_eq!((order.len(), &order[..2]), (6, &["first", "second"][..]));
 
         // Somebody is busy for ever.

@@ -17,6 +17,7 @@
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
 //! | [`topic`], [`log_filter`], [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
 //! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
+//! | [`metrics`] | what is measured |
 //!
 //! Without the feature `runtime` there is no wasmtime in the crate. Then it reads what was written and runs nothing: of the
 //! modules above it has those of the first row, and what they need.
@@ -68,6 +69,8 @@ pub mod loader;
 pub mod log;
 pub mod log_filter;
 pub mod manifest;
+#[cfg(feature = "runtime")]
+pub mod metrics;
 pub mod names;
 #[cfg(feature = "runtime")]
 mod rate;

@@ -22,9 +22,9 @@ use crate::state::{self, ModuleState};
 use crate::store::{StateStore, StoreError};
 
 use chains::{Chains, Sources};
-use steering::{Modules, Request, Topics};
+use steering::{LostChains, Modules, Request, Topics};
 
-pub use steering::{SteerError, Steering};
+pub use steering::{LoadsHeld, SteerError, Steering};
 
 /// Modules and the chains that they hear of, ready to run.
 #[derive(Debug)]
@@ -139,7 +139,12 @@ impl Supervisor {
             modules: statuses,
             left,
         } = self;
-        let Steering { modules, sources, .. } = steering;
+        let Steering {
+            modules,
+            lost_chains,
+            sources,
+            ..
+        } = steering;
         let loaded: Vec<_> = statuses.iter().map(|status| status.module()).collect();
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         tokio::select! {
@@ -159,6 +164,7 @@ impl Supervisor {
             removed: HashMap::new(),
             left,
             lost: Vec::new(),
+            lost_chains,
         };
         let mut committing = JoinSet::new();
         committing.spawn(commits);
@@ -223,6 +229,7 @@ struct Run {
     removed: HashMap<ModuleName, oneshot::Sender<Result<(), SteerError>>>,
     left: Arc<Notify>,
     lost: Vec<SourceError>,
+    lost_chains: LostChains,
 }
 
 impl Run {
@@ -267,6 +274,7 @@ impl Run {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
                         tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a chain is lost");
+                        self.lost_chains.lose(&error);
                         self.lost.push(error);
                     }
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
@@ -321,6 +329,7 @@ impl Run {
         // Whoever asked may have left.
         match request {
             Request::Load(module, done) => drop(done.send(self.load(*module).await)),
+            Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
             Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
             Request::Remove(name, done) => {
                 match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {

@@ -94,7 +94,7 @@ impl Findings {
                     let known = CONTRACT
                         .iter()
                         .map(|(known, ..)| *known)
-                        .chain(["engine", "chains", "modules"]);
+                        .chain(["engine", "chains", "metrics", "modules"]);
                     self.refuse(&error.with_nearest(name, known));
                 }
             }

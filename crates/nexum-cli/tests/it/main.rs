@@ -17,6 +17,8 @@ mod exec;
 mod http;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
+#[cfg(feature = "store")]
+mod metrics;
 #[cfg(feature = "runtime")]
 mod refusals;
 #[cfg(feature = "runtime")]
