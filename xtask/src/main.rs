@@ -23,6 +23,7 @@ mod anvil;
 mod guests;
 mod isolation;
 mod nexum;
+mod promtool;
 mod toolchain;
 mod tools;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    anvil, guests, process,
+    anvil, guests, process, promtool,
     tools::{self, NEXTEST},
 };
 
@@ -18,7 +18,8 @@ pub(crate) fn run() -> Result<()> {
     let mut tests = Command::new(nextest);
     tests
         .args(["nextest", "run", "--workspace", "--all-features"])
-        .env(anvil::VARIABLE, &anvil);
+        .env(anvil::VARIABLE, &anvil)
+        .env(promtool::VARIABLE, promtool::ensure()?);
     // What is set on the machines of continuous integration everywhere.
     if std::env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
@@ -48,6 +49,7 @@ fn of_the_binary(features: &[&str]) -> Result<()> {
     tests
         .args(["nextest", "run", "--package", "nexum-cli"])
         .args(features)
-        .env(anvil::VARIABLE, anvil::ensure()?);
+        .env(anvil::VARIABLE, anvil::ensure()?)
+        .env(promtool::VARIABLE, promtool::ensure()?);
     process::run(&mut tests)
 }

@@ -3,7 +3,7 @@
 //! Where the active Rust toolchain has the targets of guests, it is that one. Where it has not, and the machine is a
 //! Debian, [`debian`] makes one under `.tools/`, once, and installs nothing.
 
-mod apt;
+pub(crate) mod apt;
 mod debian;
 
 use std::{

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use nexum_core::names::ModuleName;
+use serde::{Deserialize, Serialize};
 
 /// The most memory of a command: as much as an operator may give a module.
 const MEMORY_MIB_MAX: u64 = 65_536;
@@ -66,7 +67,10 @@ Examples:
   nexum state get my-module balance --utf8      one value
   nexum state export my-module my-module.jsonl  all of a module, for `nexum state import`
 
-Exit codes: 0 done, 1 failed or found faults, 2 refused. A running nexum has the state to itself: stop it first.")]
+A nexum that runs does all of this itself, when it is asked: only `compact` needs it to be stopped, and `purge` and `import` the module
+to be removed from it. It also writes what `backup` names.
+
+Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
     State {
         /// The configuration file, which says where the state is [default: engine.toml, if it is there]
         #[arg(long, short, value_name = "FILE", global = true)]
@@ -356,7 +360,8 @@ pub(crate) struct Inspect {
     pub(crate) format: Format,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// For people
     #[default]
@@ -426,7 +431,7 @@ pub(crate) enum State {
 }
 
 #[cfg(feature = "store")]
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct Form {
     /// As 0x and hexadecimal digits: the default

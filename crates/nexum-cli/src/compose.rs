@@ -65,7 +65,7 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
             Some(None) => place.error(format!("no build of this version has the capability `{name}`")),
             None => place
                 .error("unknown section")
-                .with_nearest(name, ["engine", "chains", "modules", QUERY_SECTION]),
+                .with_nearest(name, ["engine", "chains", "metrics", "modules", QUERY_SECTION]),
         }
     };
     let claimed = [cow::SECTIONS, http::SECTIONS, store::SECTIONS, &[QUERY_SECTION]].concat();
@@ -95,6 +95,7 @@ mod chain {
 
     pub(super) const FEATURES: &[&str] = &["chain"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
+    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let chains = Chains::from_sections(&config.chains)?;
@@ -113,6 +114,7 @@ mod chain {
 
     pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
+    pub(super) const DESCRIBE_METRICS: fn() = || {};
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         let error = |section: &nexum_core::document::Section| {
@@ -134,6 +136,7 @@ mod cow {
     pub(super) const FEATURES: &[&str] = &["cow"];
     pub(super) const SECTIONS: &[&str] = &["cow"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_cow::SILENCED_LOG_TARGETS;
+    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_cow::metrics::describe;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let section = config.sections.get("cow");
@@ -153,6 +156,7 @@ mod cow {
     pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SECTIONS: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
+    pub(super) const DESCRIBE_METRICS: fn() = || {};
 
     pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         Ok(())
@@ -170,6 +174,7 @@ mod http {
     pub(super) const FEATURES: &[&str] = &["http"];
     pub(super) const SECTIONS: &[&str] = &["http"];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_http::SILENCED_LOG_TARGETS;
+    pub(super) const DESCRIBE_METRICS: fn() = nexum_host_http::metrics::describe;
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let section = config.sections.get("http");
@@ -189,6 +194,7 @@ mod http {
     pub(super) const FEATURES: &[&str] = &[];
     pub(super) const SECTIONS: &[&str] = &[];
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
+    pub(super) const DESCRIBE_METRICS: fn() = || {};
 
     pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         Ok(())
@@ -281,6 +287,13 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
         http::SILENCED_LOG_TARGETS,
     ];
     targets.into_iter().flatten().copied()
+}
+
+/// Tells the recorder what the capabilities' metrics mean.
+pub(crate) fn describe_metrics() {
+    for describe in [chain::DESCRIBE_METRICS, cow::DESCRIBE_METRICS, http::DESCRIBE_METRICS] {
+        describe();
+    }
 }
 
 /// The features that are compiled in: the capabilities that this build can grant, and the back-ends that some of them have.

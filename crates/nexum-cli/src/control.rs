@@ -4,7 +4,11 @@
 //! [`client`] the side of `nexum status` and its like.
 
 pub(crate) mod client;
+#[cfg(feature = "store")]
+pub(crate) mod frames;
 pub(crate) mod server;
+#[cfg(feature = "store")]
+mod state;
 pub(crate) mod view;
 
 /// The socket's name in the state directory.
@@ -12,6 +16,12 @@ const SOCKET: &str = "nexum.sock";
 
 /// Where modules are listed; what is about one of them is below this and its name.
 const MODULES: &str = "/v1/modules";
+
+/// Where something is done with the state, and where what an export wrote is taken in.
+#[cfg(feature = "store")]
+const STATE: &str = "/v1/state";
+#[cfg(feature = "store")]
+const IMPORT: &str = "/v1/state/import";
 
 /// How large an answer may be: the dead letters of a module that failed at ten thousand large events are asked for in parts.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

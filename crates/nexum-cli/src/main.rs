@@ -20,7 +20,11 @@ mod control;
 mod exec;
 mod inspect;
 #[cfg(feature = "runtime")]
+mod listen;
+#[cfg(feature = "runtime")]
 mod logging;
+#[cfg(feature = "runtime")]
+mod metrics;
 #[cfg(feature = "runtime")]
 mod modules;
 #[cfg(feature = "runtime")]

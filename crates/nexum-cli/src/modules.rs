@@ -1,5 +1,6 @@
 //! From the command line to loaded modules: what `run` and `check` share.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -109,6 +110,15 @@ impl Plan {
             }
         }
         (candidates, refusals)
+    }
+
+    /// The files, absolute, of those that are not among the modules which were loaded.
+    pub(crate) fn refused(&self, loaded: &[Loaded]) -> Vec<PathBuf> {
+        let is_loaded = |config: &&ModuleConfig| loaded.iter().any(|module| module.origin().path == config.path);
+        let refused = self.modules.iter().filter(|config| !is_loaded(config));
+        refused
+            .filter_map(|config| std::path::absolute(&config.path).ok())
+            .collect()
     }
 
     /// Sets the engine up for these candidates.

@@ -4,20 +4,23 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_core::config::LogFormat;
 use nexum_core::limits::Limit;
 use nexum_core::loader::{Candidate, Loaded};
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
 use crate::control::server::{Control, Steered};
+use crate::metrics::Readiness;
 use crate::modules::{Plan, configure};
 use crate::query::{Listener, QueryConfig};
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{FAILED, STOPPED, logging, progress, watch};
+use crate::{FAILED, STOPPED, listen, logging, metrics, progress, watch};
 
 /// Runs modules until a signal, or until none is left.
 ///
@@ -30,21 +33,27 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
+    let exported = metrics::install(&config.metrics)?;
     let plan = Plan::new(config, &args.load)?;
     let queries = QueryConfig::of(&plan.config)?;
     let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Refusal::of(&error))?
-        .block_on(run_async(plan, queries, store, args))
+        .block_on(run_async(plan, queries, store, exported, args))
 }
 
 async fn run_async(
     plan: Plan,
     queries: QueryConfig,
     store: Arc<dyn StateStore>,
+    exported: Option<PrometheusHandle>,
     args: &args::Run,
 ) -> Result<u8, Refusals> {
+    let listener = match plan.config.metrics.listen {
+        Some(address) => Some(listen::bind("metrics.listen", address).await?),
+        None => None,
+    };
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
     let (candidates, mut refusals) = plan.inspect().await;
     // One that is refused does not keep the others from running.
@@ -68,7 +77,8 @@ async fn run_async(
         compiled = misses,
         "modules are loaded"
     );
-    let listener = Listener::open(&queries).await?;
+    let answering = Listener::open(&queries).await?;
+    let refused = plan.refused(&modules);
     let state = store.clone();
     let supervisor = Supervisor::new(store)
         .commit_policy(plan.state.policy())
@@ -85,11 +95,16 @@ async fn run_async(
         workshop: plan.workshop(&engine),
         store: state,
     };
+    let readiness = Readiness {
+        steering: steered.steering.clone(),
+        refused,
+    };
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
         never = progress::show(&steered.steering) => match never {},
         never = steer(&plan.config.state_dir, steered.clone()) => match never {},
-        never = listener.serve(&steered.steering) => match never {},
+        never = answering.serve(&steered.steering) => match never {},
+        never = export(listener.zip(exported), readiness) => match never {},
         never = watch::reload_changed(&steered), if args.watch => match never {},
     };
     for status in &report.modules {
@@ -114,6 +129,14 @@ async fn steer(state_dir: &Path, steered: Steered) -> Infallible {
         tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
     }
     std::future::pending().await
+}
+
+/// Lets metrics be read, if that is wanted.
+async fn export(exported: Option<(TcpListener, PrometheusHandle)>, readiness: Readiness) -> Infallible {
+    match exported {
+        Some((listener, handle)) => metrics::serve(listener, handle, readiness).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A token that SIGINT or SIGTERM cancels, for as long as this is held.

@@ -1,24 +1,70 @@
-//! `nexum state`.
+//! `nexum state`: what it is told is a [`Task`], which this process carries out itself, or a nexum that runs and has the store.
 
 mod bar;
 mod show;
+mod task;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use nexum_core::names::ModuleName;
-use nexum_core::state::admin;
 use nexum_core::store::StateStore;
 
 use crate::args::State;
 use crate::compose;
+use crate::control::client::Client;
+use crate::control::frames::Said;
 use crate::modules::configure;
 use crate::report::{Refusal, Refusals};
-use crate::{FAILED, STOPPED};
 
 use bar::Rows;
+
+pub(crate) use task::{Sinks, Task, import};
+
+/// Who has the store.
+enum Target<'a> {
+    Here(Arc<dyn StateStore>),
+    There(Client<'a>),
+}
+
+impl Target<'_> {
+    fn perform(&self, task: &Task, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
+        match self {
+            Self::Here(store) => Ok(task.perform(&**store, sinks)?),
+            Self::There(client) => client.perform(task, sinks),
+        }
+    }
+
+    fn import(&self, input: Box<dyn Read + Send>, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
+        match self {
+            Self::Here(store) => Ok(import(&**store, &mut BufReader::new(input), sinks)?),
+            Self::There(client) => client.import(input, sinks),
+        }
+    }
+
+    /// Does something whose output is for stdout.
+    fn show(&self, task: &Task) -> Result<u8, Refusals> {
+        self.write(task, &mut BufWriter::new(io::stdout().lock()))
+    }
+
+    fn write(&self, task: &Task, out: &mut dyn Write) -> Result<u8, Refusals> {
+        let mut terminal = Terminal::default();
+        let done = self.perform(
+            task,
+            &mut Sinks {
+                out,
+                say: &mut |said| terminal.say(said),
+            },
+        );
+        terminal.end();
+        let flushed = out.flush().map_err(|error| Refusal::of(&error));
+        let code = done?;
+        flushed?;
+        Ok(code)
+    }
+}
 
 /// Does what the command says.
 ///
@@ -30,19 +76,34 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     if let Some(notice) = notice {
         eprintln!("{notice}");
     }
-    let store = compose::open_state(&config, &format!("nexum state {}", name(command)))?;
-    let done = match command {
-        State::List { format } => show::list(&*store, *format),
-        State::Get { module, key, form } => show::get(&*store, module, key, form),
-        State::Scan { module, prefix, limit } => show::scan(&*store, module, prefix, *limit),
-        State::Export { module, file } => export(&*store, module, file.as_deref()),
-        State::Import { file } => import(&*store, file.as_deref()),
-        State::Purge { module, yes } => purge(&*store, module, *yes),
-        State::Compact => compact(&*store),
-        State::Backup { file } => backup(&store, file),
-        State::Verify => verify(&*store),
+    let client = Client::of(&config.state_dir);
+    let target = match client.is_answered() {
+        true => Target::There(client),
+        false => Target::Here(compose::open_state(&config, &format!("nexum state {}", name(command)))?),
     };
-    done.map_err(Refusals::from)
+    let text = ModuleName::to_string;
+    match command {
+        State::List { format } => target.show(&Task::List { format: *format }),
+        State::Get { module, key, form } => target.show(&Task::Get {
+            module: text(module),
+            key: key.clone(),
+            form: *form,
+        }),
+        State::Scan { module, prefix, limit } => target.show(&Task::Scan {
+            module: text(module),
+            prefix: prefix.clone(),
+            limit: *limit,
+        }),
+        State::Export { module, file } => export(&target, module, file.as_deref()),
+        State::Import { file } => import_from(&target, file.as_deref()),
+        State::Purge { module, yes } => purge(&target, module, *yes),
+        State::Compact => target.show(&Task::Compact),
+        State::Backup { file } => {
+            let file = std::path::absolute(file).map_err(|error| of_file(file, &error))?;
+            target.show(&Task::Backup { file })
+        }
+        State::Verify => target.show(&Task::Verify),
+    }
 }
 
 fn name(command: &State) -> &'static str {
@@ -59,113 +120,84 @@ fn name(command: &State) -> &'static str {
     }
 }
 
-fn export(store: &dyn StateStore, module: &ModuleName, file: Option<&Path>) -> Result<u8, Refusal> {
-    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
-    let mut bar = Rows::new("exporting");
-    let mut progress = |rows, of| bar.reached(rows, of);
-    let rows = match file {
-        Some(path) => {
-            let mut out = BufWriter::new(create(path)?);
-            let written = compose::export(&*view, module, &mut out, &mut progress).map_err(|error| Refusal::of(&error));
-            let written = written.and_then(|rows| match out.get_ref().sync_all() {
-                Ok(()) => Ok(rows),
-                Err(error) => Err(Refusal::of(&error)),
-            });
-            // Half an export is of no use to anybody.
-            written.inspect_err(|_| drop(std::fs::remove_file(path)))?
-        }
-        None => compose::export(&*view, module, &mut BufWriter::new(io::stdout().lock()), &mut progress)
-            .map_err(|error| Refusal::of(&error))?,
+fn export(target: &Target<'_>, module: &ModuleName, file: Option<&Path>) -> Result<u8, Refusals> {
+    let task = Task::Export {
+        module: module.to_string(),
     };
-    drop(bar);
-    eprintln!("{module}: {rows} rows exported");
-    Ok(STOPPED)
+    let Some(path) = file else {
+        return target.show(&task);
+    };
+    let mut out = BufWriter::new(File::create_new(path).map_err(|error| of_file(path, &error))?);
+    let written = target.write(&task, &mut out);
+    let written = written.and_then(|code| match out.get_ref().sync_all() {
+        Ok(()) => Ok(code),
+        Err(error) => Err(Refusal::of(&error).into()),
+    });
+    // Half an export is of no use to anybody.
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
-fn import(store: &dyn StateStore, file: Option<&Path>) -> Result<u8, Refusal> {
-    let mut bar = Rows::new("importing");
-    let mut progress = |rows, of| bar.reached(rows, of);
-    let imported = match file {
-        Some(path) => {
-            let file = File::open(path).map_err(|error| of_file(path, &error))?;
-            compose::import(store, &mut BufReader::new(file), &mut progress)
-        }
-        None => compose::import(store, &mut io::stdin().lock(), &mut progress),
+fn import_from(target: &Target<'_>, file: Option<&Path>) -> Result<u8, Refusals> {
+    let input: Box<dyn Read + Send> = match file {
+        Some(path) => Box::new(File::open(path).map_err(|error| of_file(path, &error))?),
+        None => Box::new(io::stdin()),
     };
-    let (module, rows) = imported.map_err(|error| Refusal::of(&error))?;
-    drop(bar);
-    eprintln!("{module}: {rows} rows imported");
-    Ok(STOPPED)
+    let mut terminal = Terminal::default();
+    let imported = target.import(
+        input,
+        &mut Sinks {
+            out: &mut io::sink(),
+            say: &mut |said| terminal.say(said),
+        },
+    );
+    terminal.end();
+    imported
 }
 
-fn purge(store: &dyn StateStore, module: &ModuleName, yes: bool) -> Result<u8, Refusal> {
-    let view = store.view().map_err(|error| Refusal::of(&error))?;
-    let summary = admin::summary(&*view, module).map_err(|error| Refusal::of(&error))?;
-    let summary = summary.ok_or_else(|| no_module(module))?;
-    drop(view);
+fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refusals> {
+    let module = module.to_string();
+    let mut weight = Vec::new();
+    target.write(&Task::Weigh { module: module.clone() }, &mut weight)?;
     if !yes {
         if !io::stdin().is_terminal() {
-            return Err(Refusal::new("nobody can be asked").with_hint("say `--yes`"));
+            return Err(Refusal::new("nobody can be asked").with_hint("say `--yes`").into());
         }
-        eprint!(
-            "remove {module} with {} keys and {} bytes? [y/N] ",
-            summary.usage.keys, summary.usage.bytes
-        );
+        eprint!("remove {}? [y/N] ", String::from_utf8_lossy(&weight));
         let _ = io::stderr().flush();
         let mut answer = String::new();
         io::stdin()
             .read_line(&mut answer)
             .map_err(|error| Refusal::of(&error))?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Err(Refusal::new("nothing was removed"));
+            return Err(Refusal::new("nothing was removed").into());
         }
     }
-    admin::purge(store, module).map_err(|error| Refusal::of(&error))?;
-    eprintln!("{module}: removed");
-    Ok(STOPPED)
+    target.show(&Task::Purge { module })
 }
 
-fn compact(store: &dyn StateStore) -> Result<u8, Refusal> {
-    store.compact().map_err(|error| Refusal::of(&error))?;
-    Ok(STOPPED)
+/// What is said beside the output, on stderr. Lines are said at the end, when there is no bar any more.
+#[derive(Default)]
+struct Terminal {
+    bar: Option<Rows>,
+    lines: Vec<String>,
 }
 
-fn backup(store: &Arc<dyn StateStore>, file: &Path) -> Result<u8, Refusal> {
-    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
-    let mut bar = Rows::new("copying");
-    let copied = compose::backup(&*view, file, &mut |rows| bar.reached(rows, 0));
-    copied.map_err(|error| Refusal::of(&error))?;
-    Ok(STOPPED)
-}
-
-fn verify(store: &dyn StateStore) -> Result<u8, Refusal> {
-    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
-    let mut bar = Rows::new("reading");
-    let faults = admin::verify(&*view, &mut |rows| bar.reached(rows, 0));
-    drop(bar);
-    let faults = faults.map_err(|error| Refusal::of(&error))?;
-    for fault in &faults {
-        println!("{fault}");
+impl Terminal {
+    fn say(&mut self, said: Said) {
+        match said {
+            Said::Line(line) => self.lines.push(line),
+            Said::Rows(what, rows, of) => self.bar.get_or_insert_with(|| Rows::new(what)).reached(rows, of),
+        }
     }
-    if faults.is_empty() {
-        println!("all is well");
-        return Ok(STOPPED);
-    }
-    if faults.len() >= admin::FAULTS_MAX {
-        println!("there may be more");
-    }
-    Ok(FAILED)
-}
 
-/// A new file.
-fn create(path: &Path) -> Result<File, Refusal> {
-    File::create_new(path).map_err(|error| of_file(path, &error))
+    fn end(mut self) {
+        drop(self.bar.take());
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+    }
 }
 
 fn of_file(path: &Path, error: &io::Error) -> Refusal {
     Refusal::new(format!("{}: {error}", path.display()))
-}
-
-fn no_module(module: &ModuleName) -> Refusal {
-    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
 }

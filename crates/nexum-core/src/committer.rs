@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{Counter, Histogram};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::metrics::CommitterMetrics;
 use crate::store::{Batch, StateStore, StoreError};
 
 /// How many commits one transaction takes at most, so that none of them waits for a long one: at this size a durable
@@ -22,13 +22,6 @@ pub const COMMITS_PER_TRANSACTION_MAX: usize = 256;
 
 /// After how many bytes a transaction takes no further commit: what a disk writes in some tens of milliseconds.
 pub const BYTES_PER_TRANSACTION_MAX: usize = 16 << 20;
-
-/// Transactions by whether they were made.
-const TRANSACTIONS: &str = "nexum_store_transactions_total";
-/// Commits that were made.
-const COMMITS: &str = "nexum_store_commits_total";
-/// Seconds that a transaction took.
-const SECONDS: &str = "nexum_store_transaction_seconds";
 
 /// When things become durable that may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +93,7 @@ impl Committer {
             lazy: lazy.clone(),
             flush_after: policy.cursor_flush,
             flush_at: None,
-            metrics: WorkMetrics::new(),
+            metrics: CommitterMetrics::new(),
         };
         (Self { requests, lazy }, work.run(queue))
     }
@@ -170,7 +163,7 @@ struct Work {
     flush_after: Duration,
     /// When the rows that wait have waited long enough.
     flush_at: Option<Instant>,
-    metrics: WorkMetrics,
+    metrics: CommitterMetrics,
 }
 
 impl Work {
@@ -211,7 +204,7 @@ impl Work {
             }
             let result = self.write(batch).await;
             match &result {
-                Ok(()) => self.metrics.commits.increment(waiting.len() as u64),
+                Ok(()) => self.metrics.commits(waiting.len()),
                 Err(error) => report(error),
             }
             for done in waiting {
@@ -239,14 +232,10 @@ impl Work {
         let result = result
             .unwrap_or_else(|panic| Err(StoreError::backend(panic)))
             .map_err(Arc::new);
-        self.metrics.seconds.record(since.elapsed().as_secs_f64());
-        match &result {
-            Ok(()) => self.metrics.made.increment(1),
-            Err(_) => {
-                self.metrics.failed.increment(1);
-                self.lazy.put_back(rows);
-                self.flush_at = Some(Instant::now() + self.flush_after);
-            }
+        self.metrics.transaction(result.is_ok(), since.elapsed());
+        if result.is_err() {
+            self.lazy.put_back(rows);
+            self.flush_at = Some(Instant::now() + self.flush_after);
         }
         result
     }
@@ -258,22 +247,4 @@ fn report(error: &Arc<StoreError>) {
         error = &**error as &(dyn std::error::Error + 'static),
         "the state store cannot be written: what it acknowledged is safe, and what it did not is done again"
     );
-}
-
-struct WorkMetrics {
-    made: Counter,
-    failed: Counter,
-    commits: Counter,
-    seconds: Histogram,
-}
-
-impl WorkMetrics {
-    fn new() -> Self {
-        Self {
-            made: metrics::counter!(TRANSACTIONS, "outcome" => "made"),
-            failed: metrics::counter!(TRANSACTIONS, "outcome" => "failed"),
-            commits: metrics::counter!(COMMITS),
-            seconds: metrics::histogram!(SECONDS),
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -25,7 +26,7 @@ const STATE_DIR: &str = "./data";
 /// What is logged unless the operator says otherwise.
 const LOG_LEVEL: &str = "info";
 /// The top-level keys that the core itself reads.
-const KEYS: [&str; 3] = ["engine", "chains", "modules"];
+const KEYS: [&str; 4] = ["engine", "chains", "metrics", "modules"];
 
 /// A validated `engine.toml`.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Config {
     pub query: QueryBounds,
     /// Whether instances are taken from a pool.
     pub pooling: Pooling,
+    /// `[metrics]`: whether and where metrics can be read.
+    pub metrics: MetricsConfig,
     /// `[chains.<id>]` by chain id, for the capability that connects to chains.
     pub chains: BTreeMap<u64, Section>,
     /// `[[modules]]`, in the order of the file.
@@ -60,6 +63,13 @@ pub struct LogConfig {
     pub level: String,
     /// The form of a line.
     pub format: LogFormat,
+}
+
+/// Whether and where metrics can be read. Default: nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// The address that they are served on, to whoever reaches it.
+    pub listen: Option<SocketAddr>,
 }
 
 /// The form of a log line.
@@ -150,6 +160,7 @@ impl Default for Config {
             restart: Restart::default(),
             query: QueryBounds::default(),
             pooling: Pooling::default(),
+            metrics: MetricsConfig::default(),
             chains: BTreeMap::new(),
             modules: Vec::new(),
             sections: BTreeMap::new(),
@@ -195,11 +206,12 @@ impl Reader<'_> {
             match (key, section) {
                 ("modules", _) => config.modules = self.modules(root),
                 ("engine", Ok(section)) => self.engine(&section, &mut config),
+                ("metrics", Ok(section)) => config.metrics = self.metrics(&section),
                 ("chains", Ok(section)) => config.chains = self.chains(&section),
                 (_, Ok(section)) => {
                     config.sections.insert(key.to_owned(), section);
                 }
-                ("engine" | "chains", Err(error)) => self.errors.push(error),
+                ("engine" | "chains" | "metrics", Err(error)) => self.errors.push(error),
                 (_, Err(_)) => self.errors.push(root.unknown_key(key, &KEYS)),
             }
         }
@@ -230,6 +242,20 @@ impl Reader<'_> {
             }
             config.log.level = level;
         }
+    }
+
+    fn metrics(&mut self, section: &Section) -> MetricsConfig {
+        let raw = section.parse_all::<raw::Metrics>(&mut self.errors).unwrap_or_default();
+        let listen = raw.listen.and_then(|listen| {
+            let address = listen.parse();
+            address
+                .inspect_err(|_| {
+                    let error = section.error("listen", "expected an IP address and a port");
+                    self.errors.push(error.with_hint("for example \"127.0.0.1:9464\""));
+                })
+                .ok()
+        });
+        MetricsConfig { listen }
     }
 
     /// `path` as it is meant in the file, without the `.` in the middle that joining leaves.

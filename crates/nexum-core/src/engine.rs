@@ -18,6 +18,7 @@ use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy};
 
 use crate::config::Pooling;
+use crate::lane::Lane;
 use crate::names::Digest;
 
 pub use maps::MapsError;
@@ -50,6 +51,7 @@ struct Inner {
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
     /// As many compilations at a time as there are processors: each takes one, and much memory.
     compilers: Semaphore,
+    lane: Lane,
     /// Places for instances; none where there is no pool to run out of.
     places: Option<Arc<Semaphore>>,
 }
@@ -129,6 +131,7 @@ impl Engine {
                 cache,
                 components: Mutex::default(),
                 compilers,
+                lane: Lane::new(),
                 places,
             }),
         })
@@ -142,6 +145,11 @@ impl Engine {
     /// Whether instances come from a pool.
     pub fn is_pooled(&self) -> bool {
         self.inner.places.is_some()
+    }
+
+    /// Where guests compute that do so for long.
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.inner.lane
     }
 
     /// Room for so many instances of a module, if there is as much.

@@ -130,13 +130,20 @@ pub enum EventKind {
     Tick,
 }
 
-impl fmt::Display for EventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl EventKind {
+    /// It in one word.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Logs => "logs",
             Self::Block => "block",
             Self::Tick => "tick",
-        })
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::bindings::nexum::host::types::HostError;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::grant::Grant;
 use crate::host::HostState;
+use crate::lane::Lane;
 use crate::limiter::Trip;
 use crate::limits::{Limit, Used};
 use crate::loader::{Module, ModuleMeta, QueryModule};
@@ -27,6 +28,7 @@ const TRAP_CHARS_MAX: usize = 2_048;
 pub(crate) struct Instance<E = bindings::Module> {
     store: Store<HostState>,
     exports: E,
+    lane: Lane,
 }
 
 /// An instance of a module that answers queries.
@@ -106,7 +108,7 @@ impl Instance {
         let scope = EventScope::new(id, state, module.meta.limits);
         let mut store = hold(module.pre.engine(), &module.meta, &module.grant, scope)?;
         open(&mut store, Handler::Init, before)?;
-        let started = within_deadline(&mut store, async |store| {
+        let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
             Ok((exports, result))
@@ -114,15 +116,16 @@ impl Instance {
         .await;
         let exports = started_by(&mut store, started)?;
         let changes = close(&mut store);
-        Ok((Self { store, exports }, changes))
+        let lane = module.lane.clone();
+        Ok((Self { store, exports, lane }, changes))
     }
 
     /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
     pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, before: Before) -> Result<Changes, Failure> {
         let handler = Handler::OnEvent(id);
-        let Self { store, exports } = self;
+        let Self { store, exports, lane } = self;
         open(store, handler, before)?;
-        let called = within_deadline(store, async |store| exports.call_on_event(store, event).await).await;
+        let called = within_deadline(store, lane, async |store| exports.call_on_event(store, event).await).await;
         let result = conclude(store, handler, called)?;
         result.map_err(Failure::Returned)?;
         Ok(close(store))
@@ -141,7 +144,7 @@ impl QueryInstance {
         let meta = Arc::new(module.meta.beside());
         let mut store = hold(module.pre.engine(), &meta, &module.grant, scope)?;
         open(&mut store, Handler::Init, Before::default())?;
-        let started = within_deadline(&mut store, async |store| {
+        let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
             Ok((exports, result))
@@ -149,15 +152,16 @@ impl QueryInstance {
         .await;
         let exports = started_by(&mut store, started)?;
         close(&mut store);
-        Ok(Self { store, exports })
+        let lane = module.lane.clone();
+        Ok(Self { store, exports, lane })
     }
 
     /// Asks it, and returns its answer. After an error the instance must be dropped.
     pub(crate) async fn evaluate(&mut self, id: RequestId, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let handler = Handler::Evaluate(id);
-        let Self { store, exports } = self;
+        let Self { store, exports, lane } = self;
         open(store, handler, Before::default())?;
-        let called = within_deadline(store, async |store| exports.call_evaluate(store, input).await).await;
+        let called = within_deadline(store, lane, async |store| exports.call_evaluate(store, input).await).await;
         let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
         close(store);
         Ok(answer)
@@ -230,10 +234,12 @@ enum Stop {
 /// Epochs cannot end a guest that waits in a host call; the wall clock can.
 async fn within_deadline<T>(
     store: &mut Store<HostState>,
+    lane: &Lane,
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> Result<T, Stop> {
     let deadline = store.data().scope.deadline();
-    match tokio::time::timeout_at(deadline, call(store)).await {
+    let began = store.data().scope.began();
+    match tokio::time::timeout_at(deadline, lane.run(began, call(store))).await {
         Ok(result) => result.map_err(Stop::Error),
         Err(_) => Err(Stop::Deadline),
     }

@@ -18,6 +18,7 @@
 //! | [`topic`], [`log_filter`], [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
 //! | [`query`] | the way of a query: a pool of instances for each module that answers some |
 //! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
+//! | [`metrics`] | what is measured |
 //!
 //! Without the feature `runtime` there is no wasmtime in the crate. Then it reads what was written and runs nothing: of the
 //! modules above it has those of the first row, and what they need.
@@ -59,6 +60,8 @@ pub mod host;
 #[cfg(feature = "runtime")]
 pub mod instance;
 #[cfg(feature = "runtime")]
+mod lane;
+#[cfg(feature = "runtime")]
 pub mod limiter;
 pub mod limits;
 #[cfg(feature = "runtime")]
@@ -67,6 +70,8 @@ pub mod loader;
 pub mod log;
 pub mod log_filter;
 pub mod manifest;
+#[cfg(feature = "runtime")]
+pub mod metrics;
 pub mod names;
 pub mod query;
 #[cfg(feature = "runtime")]

@@ -20,6 +20,7 @@ use crate::engine::{Demand, Engine, Place};
 use crate::event::ChainId;
 use crate::grant::{self, Grant};
 use crate::host::HostState;
+use crate::lane::Lane;
 use crate::limits::{Limit, Limits};
 use crate::manifest::{Manifest, Subscription};
 use crate::names::{Digest, ModuleName};
@@ -103,6 +104,7 @@ pub struct Module {
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
+    pub(crate) lane: Lane,
     _place: Place,
     _memory: Reservation,
 }
@@ -359,6 +361,7 @@ impl Loader {
             origin: candidate.origin,
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
+            lane: engine.lane().clone(),
             _place: place,
             _memory: memory,
         })

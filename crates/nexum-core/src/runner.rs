@@ -115,6 +115,7 @@ impl From<CommitError> for Halt {
 impl Runner {
     /// Handles what the first feed has that has something, and puts that feed last.
     async fn step(&mut self) -> Result<bool, Halt> {
+        self.status.metrics.stored(self.ledger.stored_bytes());
         for index in 0..self.feeds.len() {
             let feed = &mut self.feeds[index];
             let topic = feed.topic();

@@ -138,6 +138,11 @@ impl EventScope {
         end - (left / GUEST_TIME_PART).min(GUEST_TIME_MAX)
     }
 
+    /// When the handler began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// How long the handler has run, waiting in host calls included.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()

@@ -16,8 +16,8 @@ pub const KEY_BYTES_MAX: usize = 2_048;
 
 /// An ordered map from bytes to bytes.
 ///
-/// Every method may block on a disk. Only one [`write`](Self::write) runs at a time: the committer, or a tool that has the
-/// store to itself, makes all of them.
+/// Every method may block on a disk. Almost every [`write`](Self::write) is the committer's; a few, of modules that do not run, are
+/// made beside it, so writes that come at one time must be made one after another.
 pub trait StateStore: Send + Sync + Debug + 'static {
     /// What is written by now. Later writes may show through, so a reader sees to it that what it reads is not written
     /// meanwhile: a module's rows are written for its own events alone, one at a time.

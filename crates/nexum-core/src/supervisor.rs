@@ -24,9 +24,9 @@ use crate::store::{StateStore, StoreError};
 
 use chains::{Chains, Sources};
 use queries::Queries;
-use steering::{Modules, Request, Topics};
+use steering::{LostChains, Modules, Request, Topics};
 
-pub use steering::{SteerError, Steering};
+pub use steering::{LoadsHeld, SteerError, Steering};
 
 /// Modules and the chains that they hear of, ready to run.
 #[derive(Debug)]
@@ -153,6 +153,7 @@ impl Supervisor {
         let Steering {
             modules,
             queries,
+            lost_chains,
             sources,
             ..
         } = steering;
@@ -176,6 +177,7 @@ impl Supervisor {
             removed: HashMap::new(),
             left,
             lost: Vec::new(),
+            lost_chains,
         };
         let mut committing = JoinSet::new();
         committing.spawn(commits);
@@ -242,6 +244,7 @@ struct Run {
     removed: HashMap<ModuleName, oneshot::Sender<Result<(), SteerError>>>,
     left: Arc<Notify>,
     lost: Vec<SourceError>,
+    lost_chains: LostChains,
 }
 
 impl Run {
@@ -287,6 +290,7 @@ impl Run {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
                         tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a chain is lost");
+                        self.lost_chains.lose(&error);
                         self.lost.push(error);
                     }
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
@@ -347,6 +351,7 @@ impl Run {
         match request {
             Request::Load(module, done) => drop(done.send(self.load(*module).await)),
             Request::LoadQuery { module, in_place, done } => drop(done.send(self.load_query(*module, in_place).await)),
+            Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
             Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
             Request::Remove(name, done) if self.queries.remove(&name) => drop(done.send(Ok(()))),
             Request::Remove(name, done) => {

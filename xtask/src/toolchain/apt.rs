@@ -12,13 +12,13 @@ use crate::process;
 
 /// The machine's apt, with its own package lists or with lists of ours.
 #[derive(Debug)]
-pub(super) struct Apt {
+pub(crate) struct Apt {
     options: Vec<String>,
 }
 
 impl Apt {
     /// With the package lists of the machine, as old as they are.
-    pub(super) fn system() -> Result<Self> {
+    pub(crate) fn system() -> Result<Self> {
         for program in ["apt-get", "apt-cache", "dpkg-deb", "tar"] {
             ensure!(process::exists(program), "this machine has no `{program}`");
         }
@@ -30,7 +30,7 @@ impl Apt {
 
     /// With new package lists, kept in `state`. Which archives are asked, and which keys are trusted, is still the
     /// machine's to say.
-    pub(super) fn refreshed(state: &Path) -> Result<Self> {
+    pub(crate) fn refreshed(state: &Path) -> Result<Self> {
         let mut apt = Self::system()?;
         let (lists, cache) = (state.join("lists"), state.join("cache"));
         fs::create_dir_all(lists.join("partial"))?;
@@ -47,13 +47,13 @@ impl Apt {
     }
 
     /// The one dependency of `package` that is called `prefix` and a version.
-    pub(super) fn dependency(&self, package: &str, prefix: &str) -> Result<String> {
+    pub(crate) fn dependency(&self, package: &str, prefix: &str) -> Result<String> {
         let depends = process::output(self.command("apt-cache").args(["depends", package]))?;
         find_dependency(&depends, prefix).with_context(|| format!("{package} depends on no {prefix}*"))
     }
 
     /// Fetches packages, as the archive's signature vouches for them, into `directory`.
-    pub(super) fn download(&self, packages: &[&str], directory: &Path) -> Result<()> {
+    pub(crate) fn download(&self, packages: &[&str], directory: &Path) -> Result<()> {
         let mut download = self.command("apt-get");
         process::output(
             download
@@ -74,7 +74,7 @@ impl Apt {
 }
 
 /// Unpacks a fetched package into `prefix`: what matches one of the tar patterns, or all of it when there are none.
-pub(super) fn unpack(directory: &Path, package: &str, prefix: &Path, only: &[&str]) -> Result<()> {
+pub(crate) fn unpack(directory: &Path, package: &str, prefix: &Path, only: &[&str]) -> Result<()> {
     let deb = find_deb(directory, package)?;
     let mut archive = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")

@@ -1,13 +1,16 @@
 //! The commands that ask a running nexum.
 
 mod show;
+#[cfg(feature = "store")]
+mod state;
 
 use std::path::Path;
 
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request};
+use hyper::http::request;
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use nexum_core::names::ModuleName;
 use serde::Serialize;
@@ -45,7 +48,7 @@ impl<'a> Client<'a> {
     /// Asks, on a runtime of its own: nothing else runs in this process.
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Refusals> {
         let body = serde_json::to_vec(body).map_err(|error| Refusal::of(&error))?;
-        let (is_success, body) = self.send(method, path, JSON, body.into())?;
+        let (is_success, body) = self.exchange_here(method, path, JSON, body.into())?;
         let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
         match is_success {
             true => Ok(serde_json::from_slice(&body).map_err(read)?),
@@ -55,16 +58,37 @@ impl<'a> Client<'a> {
 
     /// Sends bytes. Returns what comes back, and whether it was a success.
     pub(crate) fn post_bytes(&self, path: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
-        self.send(Method::POST, path, BYTES, body)
+        self.exchange_here(Method::POST, path, BYTES, body)
     }
 
-    fn send(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+    fn exchange_here(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Refusal::of(&error))?;
         runtime.block_on(self.exchange(method, path, kind, body))
     }
 
     async fn exchange(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", kind);
+        self.send(request, Full::new(body), async |answer| {
+            let is_success = answer.status().is_success();
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| Refusal::of(&*error))?;
+            Ok((is_success, body.to_bytes()))
+        })
+        .await
+    }
+
+    /// Sends a request, and reads its answer while the connection lasts.
+    async fn send<B, T>(
+        &self,
+        request: request::Builder,
+        body: B,
+        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+    {
         let socket = self.state_dir.join(SOCKET);
         let stream = UnixStream::connect(&socket).await.map_err(|error| {
             let refusal = Refusal::new(format!("no nexum runs in {}: {error}", self.state_dir.display()));
@@ -74,15 +98,11 @@ impl<'a> Client<'a> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| lost(&error))?;
-        let request = Request::builder().method(method).uri(path).header("host", "nexum");
-        let request = request.header("content-type", kind).body(Full::new(body));
+        let request = request.header("host", "nexum").body(body);
         let request = request.map_err(|error| lost(&error))?;
         let answer = async {
             let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
-            let is_success = answer.status().is_success();
-            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| Refusal::of(&*error))?;
-            Ok((is_success, body.to_bytes()))
+            read(answer).await
         };
         tokio::select! {
             answer = answer => answer,

@@ -94,7 +94,7 @@ impl Control {
             .route("/{name}/dead-letters/{event}", delete(skip))
             .route("/{name}/dead-letters/{event}/retry", post(retry));
         let queries = crate::query::router(steered.steering.clone());
-        let router = Router::new()
+        let router = state(Router::new())
             .nest(MODULES, modules)
             .merge(queries)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -111,6 +111,19 @@ impl Drop for Control {
     }
 }
 
+/// What can be done with the state, if there is any.
+#[cfg(feature = "store")]
+fn state(router: Router<Steered>) -> Router<Steered> {
+    router
+        .route(super::STATE, post(super::state::perform))
+        .route(super::IMPORT, post(super::state::import))
+}
+
+#[cfg(not(feature = "store"))]
+fn state(router: Router<Steered>) -> Router<Steered> {
+    router
+}
+
 async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     // The semaphore is never closed.
     let _place = places.acquire().await;
@@ -118,12 +131,12 @@ async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next
 }
 
 /// Why something was not done, and whose fault that is.
-struct Denied(StatusCode, Refusals);
+pub(super) struct Denied(pub(super) StatusCode, pub(super) Refusals);
 
 type Answer<T> = Result<Json<T>, Denied>;
 
 impl Denied {
-    fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
+    pub(super) fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
         Self(status, Refusal::of(error).into())
     }
 }
@@ -138,7 +151,9 @@ impl From<SteerError> for Denied {
     fn from(error: SteerError) -> Self {
         let status = match &error {
             SteerError::NoModule(_) | SteerError::Order(OrderError::NoLetter(_)) => StatusCode::NOT_FOUND,
-            SteerError::NotRunning | SteerError::Order(OrderError::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            SteerError::NotRunning | SteerError::Commit(_) | SteerError::Order(OrderError::Store(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::CONFLICT,
         };
         Self::of(status, &error)

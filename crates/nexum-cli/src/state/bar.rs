@@ -13,7 +13,7 @@ const ROWS: &str = "{msg} {human_pos} rows, {per_sec}, {elapsed}";
 
 impl Rows {
     /// A line that begins with what is done.
-    pub(crate) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: String) -> Self {
         let bar = BARS.add(ProgressBar::no_length());
         Self(bar.with_style(style(ROWS)).with_message(what))
     }

@@ -9,7 +9,7 @@ use nexum_core::state::admin::{self, Summary};
 use nexum_core::store::StateStore;
 use serde_json::json;
 
-use super::no_module;
+use super::task::{Sinks, no_module, write};
 use crate::STOPPED;
 use crate::args::{Form, Format};
 use crate::report::{Refusal, hex, list as comma_list, table};
@@ -17,11 +17,14 @@ use crate::report::{Refusal, hex, list as comma_list, table};
 /// How many bytes of a value a list shows.
 const PREVIEW_BYTES: usize = 32;
 
-pub(super) fn list(store: &dyn StateStore, format: Format) -> Result<u8, Refusal> {
+pub(super) fn list(store: &dyn StateStore, format: Format, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.view().map_err(|error| Refusal::of(&error))?;
     let summaries = admin::list(&*view).map_err(|error| Refusal::of(&error))?;
     match format {
-        Format::Json => println!("{:#}", json!(summaries.iter().map(json_of).collect::<Vec<_>>())),
+        Format::Json => {
+            let list = json!(summaries.iter().map(json_of).collect::<Vec<_>>());
+            write(sinks, &format!("{list:#}\n"))?;
+        }
         Format::Text => {
             let mut rows = table(&["MODULE", "KEYS", "BYTES", "UNDO", "DEAD LETTERS", "CURSORS"]);
             for Summary {
@@ -36,7 +39,7 @@ pub(super) fn list(store: &dyn StateStore, format: Format) -> Result<u8, Refusal
                 let [keys, bytes, undo, letters] = counts;
                 rows.add_row([name.to_string(), keys, bytes, undo, letters, places(cursors)]);
             }
-            println!("{rows}");
+            write(sinks, &format!("{rows}\n"))?;
         }
     }
     Ok(STOPPED)
@@ -83,7 +86,13 @@ fn json_of(summary: &Summary) -> serde_json::Value {
     })
 }
 
-pub(super) fn get(store: &dyn StateStore, module: &ModuleName, key: &str, form: &Form) -> Result<u8, Refusal> {
+pub(super) fn get(
+    store: &dyn StateStore,
+    module: &ModuleName,
+    key: &str,
+    form: &Form,
+    sinks: &mut Sinks<'_>,
+) -> Result<u8, Refusal> {
     let view = store.view().map_err(|error| Refusal::of(&error))?;
     if admin::summary(&*view, module)
         .map_err(|error| Refusal::of(&error))?
@@ -96,18 +105,24 @@ pub(super) fn get(store: &dyn StateStore, module: &ModuleName, key: &str, form: 
     if form.utf8 {
         let text =
             String::from_utf8(value).map_err(|_| Refusal::new("the value is no text").with_hint("say `--hex`"))?;
-        println!("{text}");
+        write(sinks, &format!("{text}\n"))?;
     } else if form.json {
         let json: serde_json::Value = serde_json::from_slice(&value)
             .map_err(|_| Refusal::new("the value is no JSON").with_hint("say `--hex`"))?;
-        println!("{json:#}");
+        write(sinks, &format!("{json:#}\n"))?;
     } else {
-        println!("{}", hex(&value));
+        write(sinks, &format!("{}\n", hex(&value)))?;
     }
     Ok(STOPPED)
 }
 
-pub(super) fn scan(store: &dyn StateStore, module: &ModuleName, prefix: &str, limit: usize) -> Result<u8, Refusal> {
+pub(super) fn scan(
+    store: &dyn StateStore,
+    module: &ModuleName,
+    prefix: &str,
+    limit: usize,
+    sinks: &mut Sinks<'_>,
+) -> Result<u8, Refusal> {
     let view = store.view().map_err(|error| Refusal::of(&error))?;
     if admin::summary(&*view, module)
         .map_err(|error| Refusal::of(&error))?
@@ -127,9 +142,9 @@ pub(super) fn scan(store: &dyn StateStore, module: &ModuleName, prefix: &str, li
         ControlFlow::Continue(())
     });
     scanned.map_err(|error| Refusal::of(&error))?;
-    println!("{rows}");
+    write(sinks, &format!("{rows}\n"))?;
     if more {
-        eprintln!("there are more: `--limit` shows more of them, `--prefix` fewer");
+        sinks.line("there are more: `--limit` shows more of them, `--prefix` fewer".to_owned());
     }
     Ok(STOPPED)
 }

@@ -96,11 +96,13 @@ impl Findings {
                 Some((.., None)) => self.refuse(&no_build_has(section, name)),
                 None => {
                     let error = section.place("").error("unknown section");
-                    let known =
-                        CONTRACT
-                            .iter()
-                            .map(|(known, ..)| *known)
-                            .chain(["engine", "chains", "modules", QUERY_SECTION]);
+                    let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
+                        "engine",
+                        "chains",
+                        "metrics",
+                        "modules",
+                        QUERY_SECTION,
+                    ]);
                     self.refuse(&error.with_nearest(name, known));
                 }
             }

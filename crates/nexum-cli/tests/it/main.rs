@@ -18,6 +18,7 @@ mod http;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
 #[cfg(feature = "store")]
+mod metrics;
 mod queries;
 #[cfg(feature = "runtime")]
 mod refusals;

@@ -1,10 +1,15 @@
 //! `nexum state`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use nexum_host_store::StoreConfig;
+use nexum_testing::{Anvil, guests};
 
-use crate::Dir;
+use crate::control::start;
+use crate::running::terminate;
+use crate::{Dir, Ran};
 
 /// What `nexum state export` wrote of a module that keeps two keys.
 const EXPORT: &str = r#"{"begin":{"format":2,"module":"my-module","keys":2,"bytes":18,"undo_records":0}}
@@ -133,4 +138,192 @@ fn whoever_holds_the_state_is_named() {
     }
     drop(held);
     assert_eq!(dir.nexum(&["state", "list"]).code, Some(0));
+}
+
+/// A nexum that runs one module on a directory whose state has another one, which is not loaded.
+async fn running(dir: &Dir, anvil: &Anvil) -> std::process::Child {
+    let noop = guests::component("noop").display().to_string();
+    let child = start(dir, anvil, &format!("[[modules]]\npath = {noop:?}\n"), &["run"]);
+    anvil.mine(2).await;
+    child
+}
+
+fn stop(child: std::process::Child) {
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+}
+
+/// Waits until the module that runs has handled the last block.
+async fn until_handled(dir: &Dir, block: u64) {
+    let expected = format!("\"block\": {block},");
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !dir
+        .nexum(&["state", "list", "--format", "json"])
+        .stdout
+        .contains(&expected)
+    {
+        assert!(tokio::time::Instant::now() < deadline, "block {block} was not handled");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_running_nexum_says_what_a_stopped_one_does() {
+    let anvil = Anvil::start();
+    let (dir, _) = imported();
+    let child = running(&dir, &anvil).await;
+    until_handled(&dir, 2).await;
+    let ask = || -> Vec<(Option<i32>, String, String)> {
+        [
+            &["state", "list"][..],
+            &["state", "list", "--format", "json"],
+            &["state", "get", "my-module", "a"],
+            &["state", "get", "my-module", "text", "--utf8"],
+            &["state", "get", "my-module", "text", "--json"],
+            &["state", "get", "my-module", "a", "--utf8"],
+            &["state", "get", "my-module", "b"],
+            &["state", "get", "nobody", "a"],
+            &["state", "scan", "my-module"],
+            &["state", "scan", "my-module", "--prefix", "t"],
+            &["state", "scan", "my-module", "--limit", "1"],
+            &["state", "scan", "nobody"],
+            &["state", "export", "my-module"],
+            &["state", "export", "noop"],
+            &["state", "export", "nobody"],
+            &["state", "export", "my-module", "my-module.jsonl"],
+            &["state", "export", "nobody", "nobody.jsonl"],
+            &["state", "import", "my-module.jsonl"],
+            &["state", "import", "engine.toml"],
+            &["state", "import", "missing.jsonl"],
+            &["state", "purge", "nobody", "--yes"],
+            &["state", "purge", "my-module"],
+            &["state", "verify"],
+        ]
+        .into_iter()
+        .map(|args| dir.nexum(args))
+        .map(|Ran { code, stdout, stderr }| (code, stdout, stderr))
+        .collect()
+    };
+    let asked = ask();
+    assert!(!dir.path().join("nobody.jsonl").exists());
+    stop(child);
+    for (running, stopped) in asked.into_iter().zip(ask()) {
+        assert_eq!(running, stopped);
+    }
+}
+
+#[tokio::test]
+async fn a_running_nexum_changes_what_it_does_not_use() {
+    let anvil = Anvil::start();
+    let (dir, _) = imported();
+    let child = running(&dir, &anvil).await;
+    for (args, expected, hint) in [
+        (
+            &["state", "purge", "noop", "--yes"][..],
+            "the module noop is loaded",
+            "remove the module first: `nexum module remove noop`",
+        ),
+        (
+            &["state", "compact"],
+            "cannot be compacted while it is used",
+            "stop nexum first",
+        ),
+    ] {
+        let ran = dir.nexum(args);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(2), ""),
+            "{args:?}: {}",
+            ran.stderr
+        );
+        assert!(
+            ran.stderr.contains(expected) && ran.stderr.contains(hint),
+            "{}",
+            ran.stderr
+        );
+    }
+    let purge = ["state", "purge", "my-module", "--yes"];
+    let ran = dir.nexum(&purge);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "my-module: removed\n"));
+    let ran = dir.nexum(&["state", "import", "my-module.jsonl"]);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), "my-module: 4 rows imported\n")
+    );
+    assert_eq!(dir.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
+    let ran = dir.nexum(&["state", "export", "my-module", "copy.jsonl"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("copy.jsonl")).expect("a copy"),
+        EXPORT
+    );
+    let ran = dir.nexum(&["state", "backup", "backup.redb"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(dir.nexum(&["state", "backup", "backup.redb"]).code, Some(2));
+    let other = Dir::new();
+    other.write("engine.toml", "");
+    std::fs::create_dir(other.path().join("data")).expect("a directory");
+    std::fs::copy(dir.path().join("backup.redb"), other.path().join("data/state.redb")).expect("a copy");
+    assert_eq!(other.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
+
+    // What is removed can be purged, with what still waited to be written; and be loaded again from the beginning.
+    let noop = guests::component("noop").display().to_string();
+    assert_eq!(dir.nexum(&["module", "remove", "noop"]).code, Some(0));
+    assert_eq!(dir.nexum(&["state", "purge", "noop", "--yes"]).code, Some(0));
+    assert_eq!(dir.nexum(&["state", "verify"]).stdout, "all is well\n");
+    assert_eq!(dir.nexum(&["module", "load", &noop]).code, Some(0));
+    stop(child);
+    assert_eq!(dir.nexum(&["state", "verify"]).stdout, "all is well\n");
+}
+
+/// How many rows an export has that is far larger than whatever is held of it on its way.
+const ROWS: usize = 20_000;
+
+#[tokio::test]
+async fn what_is_large_is_streamed_and_half_of_it_is_refused() {
+    let anvil = Anvil::start();
+    let (dir, _) = imported();
+    let child = running(&dir, &anvil).await;
+    let value = "ab".repeat(100);
+    let mut lines = EXPORT
+        .lines()
+        .next()
+        .expect("a first line")
+        .replace("my-module", "large")
+        + "\n";
+    for row in 0..ROWS {
+        lines += &format!("{{\"state\":{{\"key\":\"{row:06}\",\"value\":\"0x{value}\"}}}}\n");
+    }
+    dir.write("half.jsonl", &lines);
+    let ran = dir.nexum(&["state", "import", "half.jsonl"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not whole"), "{}", ran.stderr);
+    dir.write("wrong.jsonl", lines.replacen("\"state\"", "\"estate\"", 1));
+    let ran = dir.nexum(&["state", "import", "wrong.jsonl"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("line 2"), "{}", ran.stderr);
+    let whole = format!("{lines}{{\"end\":{{\"rows\":{ROWS}}}}}\n");
+    let mut import = dir
+        .command(&["state", "import"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = import.stdin.take().expect("a pipe");
+    stdin.write_all(whole.as_bytes()).expect("it reads");
+    drop(stdin);
+    let ran = Ran::new(import.wait_with_output().expect("an end"), dir.path());
+    assert_eq!(
+        (ran.code, ran.stderr),
+        (Some(0), format!("large: {ROWS} rows imported\n"))
+    );
+    let exported = dir.nexum(&["state", "export", "large"]);
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    let rows = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("\"state\""))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert!(rows(&exported.stdout) == rows(&whole), "an export is what was imported");
+    stop(child);
 }

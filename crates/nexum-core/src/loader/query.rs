@@ -10,6 +10,7 @@ use crate::config::ModuleConfig;
 use crate::engine::{Engine, Place};
 use crate::grant::Grant;
 use crate::host::HostState;
+use crate::lane::Lane;
 use crate::query::QueryBounds;
 
 /// A module that can be asked: what a [`QueryPool`](crate::query::QueryPool) makes instances of.
@@ -22,6 +23,7 @@ pub struct QueryModule {
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: QueryPre<HostState>,
+    pub(crate) lane: Lane,
     _place: Place,
     _memory: Reservation,
 }
@@ -58,6 +60,14 @@ impl Loaded {
         match self {
             Self::Event(module) => &module.meta,
             Self::Query(module) => &module.meta,
+        }
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> &ModuleConfig {
+        match self {
+            Self::Event(module) => &module.origin,
+            Self::Query(module) => &module.origin,
         }
     }
 }
@@ -97,6 +107,7 @@ impl Loader {
             origin: candidate.origin,
             grant: candidate.grant,
             pre: QueryPre::new(pre).map_err(LoadError::Link)?,
+            lane: engine.lane().clone(),
             _place: place,
             _memory: memory,
         })

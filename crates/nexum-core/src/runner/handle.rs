@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::failures::{attempt, attempts_max};
 use super::{Dead, Halt, Runner, settled};
 use crate::event::{Event, EventId, EventKind, Handler, Position};
@@ -33,9 +35,11 @@ impl Runner {
             failures: self.failures.of(id),
             ..self.ledger.before()
         };
+        let began = Instant::now();
         let result = instance.on_event(id, event, before).await;
+        let took = began.elapsed();
         self.status.set_memory(instance.memory_bytes());
-        self.status.set_used(instance.used());
+        self.status.set_used(instance.used(), took);
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {
@@ -44,8 +48,14 @@ impl Runner {
                 self.ledger
                     .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
                     .await?;
+                if !hold {
+                    self.status.metrics.committed(began.elapsed());
+                }
             }
-            Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
+            Err(Failure::Store(reason)) => {
+                self.status.metrics.failed(&Failure::Store(reason.clone()));
+                return Err(Halt::Store(reason.into()));
+            }
             Err(failure) => {
                 let Some(letter) = self.failed_at(id, event, failure).await? else {
                     self.feeds[index].resume();
@@ -60,7 +70,7 @@ impl Runner {
             }
         }
         self.failures.succeeded();
-        self.status.count_handled();
+        self.status.count_handled(kind);
         tracing::debug!(
             target: "nexum::event",
             module = self.module.meta.name.as_str(),
@@ -100,7 +110,7 @@ impl Runner {
         let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
         let attempts = self.failures.again(id, attempt);
         self.discard_instance();
-        self.status.count_failed();
+        self.status.count_failed(&failure);
         report(&self.module, Handler::OnEvent(id), &failure, attempts);
         if attempts < attempts_max(&failure, restart) {
             self.back_off(attempts).await;

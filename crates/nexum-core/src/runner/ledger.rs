@@ -62,6 +62,11 @@ impl Ledger {
         self.state.cursors()
     }
 
+    /// Bytes of keys and values that the module keeps.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.state.usage().bytes
+    }
+
     /// What the next handler finds.
     pub(super) fn before(&self) -> Before {
         Before {

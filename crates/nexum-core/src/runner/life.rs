@@ -201,11 +201,14 @@ impl Runner {
                         .keep(changes, None, None, false, &settled(&self.feeds))
                         .await?;
                 }
-                Err(Failure::Store(reason)) => return Err(Halt::Store(reason.into())),
+                Err(Failure::Store(reason)) => {
+                    self.status.metrics.failed(&Failure::Store(reason.clone()));
+                    return Err(Halt::Store(reason.into()));
+                }
                 Err(failure) => {
                     self.failures.of_init += 1;
                     let failures = self.failures.of_init;
-                    self.status.count_failed();
+                    self.status.count_failed(&failure);
                     report(&self.module, Handler::Init, &failure, failures);
                     if self.is_strict {
                         self.status.refuse();
@@ -234,6 +237,7 @@ impl Runner {
         self.is_strict = false;
         self.status.set_memory(instance.memory_bytes());
         self.instance = Some(instance);
+        self.status.metrics.started();
         self.status.enter(Stage::Running);
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::failures::attempt;
 use super::feed::Followed;
@@ -236,17 +237,18 @@ impl Runner {
             failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
             ..self.ledger.before()
         };
+        let began = Instant::now();
         let result = instance.on_event(id, &letter.event, before).await;
         self.status.set_memory(instance.memory_bytes());
-        self.status.set_used(instance.used());
+        self.status.set_used(instance.used(), began.elapsed());
         let (changes, outcome) = match result {
             Ok(changes) => {
-                self.status.count_handled();
+                self.status.count_handled(id.kind);
                 (changes.without_letter(&letter), Ok(()))
             }
             Err(failure) => {
                 self.discard_instance();
-                self.status.count_failed();
+                self.status.count_failed(&failure);
                 let tried = letter.attempts.len() as u32;
                 report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
                 let again = self.again(&letter, &failure);

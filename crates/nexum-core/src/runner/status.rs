@@ -6,13 +6,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::orders::Order;
-use crate::event::ChainTopic;
+use crate::event::{ChainTopic, EventKind};
+use crate::instance::Failure;
 use crate::limits::Used;
 use crate::loader::Module;
+use crate::metrics::ModuleMetrics;
 use crate::names::ModuleName;
 
 /// Where a module is in its life.
@@ -35,9 +38,21 @@ pub enum Stage {
     Stopped,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 7] = [
+        Self::Starting,
+        Self::Running,
+        Self::Replaying,
+        Self::Backoff,
+        Self::Stalled,
+        Self::Dead,
+        Self::Stopped,
+    ];
+
+    /// It in one word.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Replaying => "replaying",
@@ -45,7 +60,13 @@ impl fmt::Display for Stage {
             Self::Stalled => "stalled",
             Self::Dead => "dead",
             Self::Stopped => "stopped",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -107,11 +128,15 @@ pub struct ModuleStatus {
     /// Told when it is dead: there may be no module left.
     left: Arc<Notify>,
     pub(crate) wake: Arc<Notify>,
+    pub(crate) metrics: ModuleMetrics,
 }
 
 impl ModuleStatus {
     pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> Self {
+        let metrics = ModuleMetrics::new(&module.meta.name);
+        metrics.stage(Stage::Starting);
         Self {
+            metrics,
             name: module.meta.name.clone(),
             module: Mutex::new(module),
             stage: AtomicU8::new(Stage::Starting as u8),
@@ -144,16 +169,8 @@ impl ModuleStatus {
 
     /// Where it is in its life.
     pub fn stage(&self) -> Stage {
-        let stages = [
-            Stage::Starting,
-            Stage::Running,
-            Stage::Backoff,
-            Stage::Stalled,
-            Stage::Dead,
-            Stage::Stopped,
-        ];
         let stage = self.stage.load(Ordering::Acquire);
-        let stage = stages.into_iter().find(|known| *known as u8 == stage);
+        let stage = Stage::ALL.into_iter().find(|known| *known as u8 == stage);
         match stage.unwrap_or(Stage::Starting) {
             Stage::Running if self.is_replaying.load(Ordering::Relaxed) => Stage::Replaying,
             stage => stage,
@@ -202,22 +219,29 @@ impl ModuleStatus {
         let mut replaying = lock(&self.replaying);
         replaying.retain(|one| one.topic != topic);
         replaying.extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
-        self.is_replaying.store(!replaying.is_empty(), Ordering::Relaxed);
+        let is_replaying = !replaying.is_empty();
+        if self.is_replaying.swap(is_replaying, Ordering::Relaxed) != is_replaying {
+            self.metrics.stage(self.stage());
+        }
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Release);
+        self.metrics.stage(self.stage());
     }
 
-    pub(crate) fn count_handled(&self) {
+    pub(crate) fn count_handled(&self, kind: EventKind) {
         self.handled.fetch_add(1, Ordering::Release);
+        self.metrics.handled(kind);
     }
 
-    pub(crate) fn count_failed(&self) {
+    pub(crate) fn count_failed(&self, failure: &Failure) {
         self.failed.fetch_add(1, Ordering::Release);
+        self.metrics.failed(failure);
     }
 
     pub(crate) fn set_dead_letters(&self, count: u64) {
+        self.metrics.dead_letters(count);
         self.dead_letters.store(count, Ordering::Release);
     }
 
@@ -240,8 +264,9 @@ impl ModuleStatus {
         self.enter(Stage::Starting);
     }
 
-    /// Takes note of what a handler used.
-    pub(crate) fn set_used(&self, used: Used) {
+    /// Takes note of what a handler used, and how long it took.
+    pub(crate) fn set_used(&self, used: Used, took: Duration) {
+        self.metrics.ran(took, &used);
         let mut consumption = lock(&self.used);
         consumption.last = used;
         consumption.most = consumption.most.max(&used);
@@ -249,6 +274,7 @@ impl ModuleStatus {
 
     pub(crate) fn set_memory(&self, bytes: u64) {
         self.memory_bytes.store(bytes, Ordering::Release);
+        self.metrics.memory(bytes);
     }
 
     pub(crate) fn clear_memory(&self) {

@@ -1,6 +1,8 @@
 //! What an operator asks of a store, and does to it.
 //!
-//! Whoever changes something here has the store to himself: no module that it touches runs.
+//! Whoever changes something here sees to it that no module that it touches runs or is loaded meanwhile, and that nothing of it still waits
+//! to be written: he has the store to himself, or a run that [holds loads](crate::supervisor::Steering::hold_loads) and was
+//! [flushed](crate::supervisor::Steering::flush).
 
 mod verify;
 

@@ -1,18 +1,22 @@
 //! What can be done to the modules of a run while it goes on.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
 use super::StartError;
 use super::chains::Sources;
 use super::queries::Queries;
-use crate::event::ChainTopic;
+use crate::committer::{CommitError, Committer};
+use crate::event::{ChainId, ChainTopic};
 use crate::loader::{Module, QueryModule};
 use crate::names::ModuleName;
 use crate::query::QueryPool;
 use crate::runner::{Followed, ModuleStatus, OrderError};
+use crate::source::SourceError;
+use crate::store::Batch;
 
 /// How many requests may wait: each is of an operator who waits for the answer.
 const REQUESTS_MAX: usize = 16;
@@ -21,13 +25,20 @@ const REQUESTS_MAX: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Modules(Arc<Mutex<BTreeMap<ModuleName, Arc<ModuleStatus>>>>);
 
+/// Chains that could not be followed any longer, and why.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, String>>>);
+
 /// Steers the modules of a run: finds them, adds to them, takes them away. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Steering {
     pub(super) modules: Modules,
     pub(super) queries: Queries,
+    pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
     requests: mpsc::Sender<Request>,
+    /// Read while a module is added, and written while none may be.
+    loads: Arc<RwLock<()>>,
 }
 
 /// What the supervisor is asked for.
@@ -43,6 +54,14 @@ pub(super) enum Request {
     /// To have the chains followed that the module in this one's place will read.
     Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
+    /// For where the committer is.
+    Committer(oneshot::Sender<Result<Committer, SteerError>>),
+}
+
+/// While this is held no module is added: what a store has of one that does not run can be changed.
+#[derive(Debug)]
+pub struct LoadsHeld {
+    _loads: OwnedRwLockWriteGuard<()>,
 }
 
 /// Topics that are followed.
@@ -70,6 +89,9 @@ pub enum SteerError {
     /// The module's runner did not do it.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// The state store failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
     /// The run has ended, or has not begun.
     #[error("nexum does not run")]
     NotRunning,
@@ -89,10 +111,25 @@ impl Modules {
     }
 
     pub(super) fn remove(&self, name: &ModuleName) {
-        self.lock().remove(name);
+        if let Some(status) = self.lock().remove(name) {
+            status.metrics.retire();
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ModuleName, Arc<ModuleStatus>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LostChains {
+    pub(super) fn lose(&self, error: &SourceError) {
+        let source = error.source.as_deref().map(|cause| cause as &(dyn Error + 'static));
+        let causes = std::iter::successors(source, |error| (*error).source());
+        let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
+        self.lock().insert(error.chain_id, reason);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ChainId, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,8 +140,10 @@ impl Steering {
         let steering = Self {
             modules: Modules::default(),
             queries: Queries::default(),
+            lost_chains: LostChains::default(),
             sources: Sources::new(),
             requests,
+            loads: Arc::default(),
         };
         (steering, receiver)
     }
@@ -112,6 +151,11 @@ impl Steering {
     /// Every module that reacts to events, by name.
     pub fn modules(&self) -> Vec<Arc<ModuleStatus>> {
         self.modules.all()
+    }
+
+    /// The chains that could not be followed any longer, and why. Nothing follows them again before nexum is started anew.
+    pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
+        self.lost_chains.lock().clone()
     }
 
     /// The module of this name that reacts to events.
@@ -151,6 +195,7 @@ impl Steering {
     /// When there is one of its name, or it cannot be started.
     pub async fn load(&self, module: Module) -> Result<(), SteerError> {
         super::ready(&self.sources, [&module]).await?;
+        let _may_load = self.loads.read().await;
         self.ask(|done| Request::Load(Box::new(module), done)).await
     }
 
@@ -196,6 +241,23 @@ impl Steering {
     /// When there is none of this name.
     pub async fn remove(&self, name: &ModuleName) -> Result<(), SteerError> {
         self.ask(|done| Request::Remove(name.clone(), done)).await
+    }
+
+    /// Keeps modules from being added until what is returned is dropped. Waits for one that is being added.
+    pub async fn hold_loads(&self) -> LoadsHeld {
+        LoadsHeld {
+            _loads: self.loads.clone().write_owned().await,
+        }
+    }
+
+    /// Returns when everything is in the store that waits to be written, that of modules which have been removed too.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub async fn flush(&self) -> Result<(), SteerError> {
+        let committer = self.ask(Request::Committer).await?;
+        Ok(committer.commit(Batch::default()).await?)
     }
 
     async fn ask<T>(

@@ -14,15 +14,13 @@ use super::{Delivery, Followed, Next};
 use crate::event::{Advance, ChainTopic, EventKind, Log, Position};
 use crate::filter::LogFilter;
 use crate::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
+use crate::metrics::blocks_behind;
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::interest::Interest;
 use crate::runner::status::ModuleStatus;
 use crate::source::{Replay, Replayed, SourceError};
 use crate::state::{Cursor, ModuleId, Progress};
 use crate::store::StateStore;
-
-/// Blocks that a module has still to handle, by module and chain.
-const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
 
 /// How many blocks are remembered of those that were replayed, to find back to the chain when it is reorganised meanwhile: as
 /// many as any chain takes back that its source still believes by default.
@@ -72,11 +70,7 @@ impl ChainFeed {
         let log = &followed.log;
         let filters: Arc<[_]> = interest.filters().cloned().collect();
         let subscriber = log.subscribe(status.wake.clone(), filters.iter().cloned());
-        let behind = metrics::gauge!(
-            BLOCKS_BEHIND,
-            "module" => status.name().to_string(),
-            "chain" => log.topic().to_string()
-        );
+        let behind = blocks_behind(status.name(), log.topic());
         let live_from = match cursor {
             Some(cursor) => Some(cursor.live_from),
             None => log.head().map(|head| head.number.saturating_add(1)),
@@ -337,5 +331,7 @@ fn follows(replayed: &Replayed, last: &Progress) -> bool {
 impl Drop for ChainFeed {
     fn drop(&mut self) {
         self.log().unsubscribe(self.subscriber);
+        // Nobody reads it for the module any more.
+        self.behind.set(0.0);
     }
 }

@@ -1,0 +1,121 @@
+//! What a running nexum does with its state when it is asked: the other side of `nexum state`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use http_body_util::BodyExt as _;
+use nexum_core::names::ModuleName;
+use tokio::sync::mpsc;
+
+use super::frames::{self, Chunks, Frame, Frames, Said};
+use super::server::{Denied, Steered};
+use crate::report::{Refusal, Refusals};
+use crate::state::{Sinks, Task, import as take_in};
+
+/// How many chunks of an import wait to be read: the next comes while one is taken in.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+/// Does something, and answers with what is said about it while it is done.
+pub(super) async fn perform(
+    State(steered): State<Steered>,
+    task: Result<Json<Task>, JsonRejection>,
+) -> Result<Body, Denied> {
+    let Json(task) = task.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let steering = &steered.steering;
+    let held = match &task {
+        Task::Compact => {
+            let refusal = Refusal::new("the store cannot be compacted while it is used").with_hint("stop nexum first");
+            return Err(Denied(StatusCode::CONFLICT, refusal.into()));
+        }
+        // A module that is half there, or half gone, looks like damage.
+        Task::Purge { .. } | Task::Verify => Some(steering.hold_loads().await),
+        _ => None,
+    };
+    let flushed = steering.flush().await;
+    if let Some(module) = task.removes() {
+        refuse_loaded(&steered, module)?;
+        // What still waits to be written of the module would come after it is gone.
+        flushed?;
+    }
+    let (sender, body) = frames::channel();
+    let store = steered.store.clone();
+    tokio::task::spawn_blocking(move || {
+        let _held = held;
+        answer(&sender, |sinks| Ok(task.perform(&*store, sinks)?));
+    });
+    Ok(Body::new(body))
+}
+
+/// Takes in what an export wrote, which is the body of the request.
+pub(super) async fn import(State(steered): State<Steered>, request: Request) -> Result<Body, Denied> {
+    let held = steered.steering.hold_loads().await;
+    steered.steering.flush().await?;
+    let (sender, body) = frames::channel();
+    let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
+    let store = steered.store.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        // How far it has come is known to whoever sends it, who reads nothing before all is sent.
+        let mut lines = Vec::new();
+        let done = take_in(
+            &*store,
+            &mut Chunks::new(receiver),
+            &mut Sinks {
+                out: &mut std::io::sink(),
+                say: &mut |said| {
+                    if let Said::Line(_) = said {
+                        lines.push(said);
+                    }
+                },
+            },
+        );
+        (done, lines)
+    });
+    let mut input = request.into_body();
+    // What follows an error is read and thrown away: who sends it does not listen meanwhile.
+    while let Some(Ok(frame)) = input.frame().await {
+        if let Ok(chunk) = frame.into_data() {
+            // It has found something wrong, and stopped.
+            let _ = chunks.send(chunk).await;
+        }
+    }
+    drop(chunks);
+    let (done, lines) = work
+        .await
+        .map_err(|panic| Denied::of(StatusCode::INTERNAL_SERVER_ERROR, &panic))?;
+    tokio::task::spawn_blocking(move || {
+        answer(&sender, |sinks| {
+            lines.into_iter().for_each(|line| (sinks.say)(line));
+            Ok(done?)
+        });
+    });
+    Ok(Body::new(body))
+}
+
+/// Says what is said, and how it ended.
+fn answer(frames: &Frames, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
+    let done = work(&mut Sinks {
+        out: &mut frames.clone(),
+        // Output that nobody reads ends the work; of lines there are few.
+        say: &mut |said| drop(frames.send(&Frame::Said(said))),
+    });
+    let end = match done {
+        Ok(code) => Frame::End(code),
+        Err(refusals) => Frame::Refused(refusals),
+    };
+    // Whoever asked may have left.
+    let _ = frames.send(&end);
+}
+
+fn refuse_loaded(steered: &Steered, module: &str) -> Result<(), Denied> {
+    let name: Result<ModuleName, _> = module.parse();
+    let name = name.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    if steered.steering.module(&name).is_err() {
+        return Ok(());
+    }
+    let refusal = Refusal::new(format!("the module {name} is loaded"));
+    let hint = format!("remove the module first: `nexum module remove {name}`");
+    Err(Denied(StatusCode::CONFLICT, refusal.with_hint(hint).into()))
+}

@@ -1,0 +1,184 @@
+//! What can be done to a store, by whoever has it: this process, or a nexum that runs.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use nexum_core::names::ModuleName;
+use nexum_core::state::admin;
+use nexum_core::store::StateStore;
+use serde::{Deserialize, Serialize};
+
+use super::show;
+use crate::args::{Form, Format};
+use crate::compose;
+use crate::control::frames::Said;
+use crate::report::Refusal;
+use crate::{FAILED, STOPPED};
+
+/// Something to do with a store. An import is no task: it has a file to be read.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Task {
+    List {
+        format: Format,
+    },
+    Get {
+        module: String,
+        key: String,
+        form: Form,
+    },
+    Scan {
+        module: String,
+        prefix: String,
+        limit: usize,
+    },
+    Export {
+        module: String,
+    },
+    /// Says how much a module keeps, for the question before it is removed.
+    Weigh {
+        module: String,
+    },
+    Purge {
+        module: String,
+    },
+    Compact,
+    /// To an absolute path.
+    Backup {
+        file: PathBuf,
+    },
+    Verify,
+}
+
+/// Where the output goes, and where all else does that is said meanwhile.
+pub(crate) struct Sinks<'a> {
+    pub(crate) out: &'a mut dyn Write,
+    pub(crate) say: &'a mut dyn FnMut(Said),
+}
+
+impl Sinks<'_> {
+    pub(super) fn line(&mut self, line: String) {
+        (self.say)(Said::Line(line));
+    }
+}
+
+impl Task {
+    /// Does it, and returns the exit code.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not done.
+    pub(crate) fn perform(&self, store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+        match self {
+            Self::List { format } => show::list(store, *format, sinks),
+            Self::Get { module, key, form } => show::get(store, &name(module)?, key, form, sinks),
+            Self::Scan { module, prefix, limit } => show::scan(store, &name(module)?, prefix, *limit, sinks),
+            Self::Export { module } => export(store, &name(module)?, sinks),
+            Self::Weigh { module } => weigh(store, &name(module)?, sinks),
+            Self::Purge { module } => purge(store, &name(module)?, sinks),
+            Self::Compact => compact(store),
+            Self::Backup { file } => backup(store, file, sinks),
+            Self::Verify => verify(store, sinks),
+        }
+    }
+
+    /// The module that it removes.
+    pub(crate) fn removes(&self) -> Option<&str> {
+        match self {
+            Self::Purge { module } => Some(module),
+            _ => None,
+        }
+    }
+}
+
+fn name(module: &str) -> Result<ModuleName, Refusal> {
+    module
+        .parse()
+        .map_err(|error: nexum_core::names::ModuleNameError| Refusal::of(&error))
+}
+
+/// Takes in what an export wrote.
+///
+/// # Errors
+///
+/// Why it was not done. The store is then as it was.
+pub(crate) fn import(store: &dyn StateStore, input: &mut dyn BufRead, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    let mut progress = rows("importing", sinks.say);
+    let (module, rows) = compose::import(store, input, &mut progress).map_err(|error| Refusal::of(&error))?;
+    drop(progress);
+    sinks.line(format!("{module}: {rows} rows imported"));
+    Ok(STOPPED)
+}
+
+fn export(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
+    let mut progress = rows("exporting", sinks.say);
+    let rows = compose::export(&*view, module, sinks.out, &mut progress).map_err(|error| Refusal::of(&error))?;
+    drop(progress);
+    sinks.line(format!("{module}: {rows} rows exported"));
+    Ok(STOPPED)
+}
+
+fn weigh(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    let summary = admin::summary(&*view, module).map_err(|error| Refusal::of(&error))?;
+    let usage = summary.ok_or_else(|| no_module(module))?.usage;
+    write(
+        sinks,
+        &format!("{module} with {} keys and {} bytes", usage.keys, usage.bytes),
+    )?;
+    Ok(STOPPED)
+}
+
+fn purge(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    match admin::purge(store, module).map_err(|error| Refusal::of(&error))? {
+        true => sinks.line(format!("{module}: removed")),
+        false => return Err(no_module(module)),
+    }
+    Ok(STOPPED)
+}
+
+fn compact(store: &dyn StateStore) -> Result<u8, Refusal> {
+    store.compact().map_err(|error| Refusal::of(&error))?;
+    Ok(STOPPED)
+}
+
+fn backup(store: &dyn StateStore, file: &Path, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
+    let mut progress = rows("copying", sinks.say);
+    let copied = compose::backup(&*view, file, &mut |rows| progress(rows, 0));
+    copied.map_err(|error| Refusal::of(&error))?;
+    Ok(STOPPED)
+}
+
+fn verify(store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+    let view = store.frozen().map_err(|error| Refusal::of(&error))?;
+    let mut progress = rows("reading", sinks.say);
+    let faults = admin::verify(&*view, &mut |rows| progress(rows, 0)).map_err(|error| Refusal::of(&error))?;
+    drop(progress);
+    for fault in &faults {
+        write(sinks, &format!("{fault}\n"))?;
+    }
+    if faults.is_empty() {
+        write(sinks, "all is well\n")?;
+        return Ok(STOPPED);
+    }
+    if faults.len() >= admin::FAULTS_MAX {
+        write(sinks, "there may be more\n")?;
+    }
+    Ok(FAILED)
+}
+
+/// Says how far something is.
+fn rows<'a>(what: &'static str, say: &'a mut dyn FnMut(Said)) -> impl FnMut(u64, u64) + 'a {
+    move |rows, of| say(Said::Rows(what.to_owned(), rows, of))
+}
+
+pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
+    let written = sinks.out.write_all(text.as_bytes());
+    written.map_err(|error| Refusal::of(&error).about("the output cannot be written"))
+}
+
+pub(super) fn no_module(module: &ModuleName) -> Refusal {
+    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
+}

@@ -1,0 +1,343 @@
+//! What a running nexum says of itself, as Prometheus and an orchestrator read it.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nexum_testing::{Anvil, guests};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::Dir;
+use crate::running::{read_until, terminate};
+
+/// The environment variable that names the `promtool` binary to run; else it is taken from `PATH`.
+const PROMTOOL_VARIABLE: &str = "NEXUM_PROMTOOL";
+
+/// How long something is waited for: far longer than a slow machine needs.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A running nexum that exports metrics.
+struct Exporting {
+    child: Child,
+    address: String,
+}
+
+impl Exporting {
+    /// Starts nexum with this configuration, and waits until it follows the chain.
+    fn start(dir: &Dir, config: &str) -> Self {
+        let metrics = "[metrics]\nlisten = \"127.0.0.1:0\"\n[engine]\nlog_format = \"json\"\n";
+        dir.write("engine.toml", format!("{metrics}{config}"));
+        let mut command = dir.command(&["run"]);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let (listens, follows) = (Cell::new(false), Cell::new(false));
+        let lines = read_until(&mut child, |line| {
+            listens.set(listens.get() || line.contains("metrics can be read"));
+            follows.set(follows.get() || line.contains("following the chain"));
+            listens.get() && follows.get()
+        });
+        let line = lines.iter().find(|line| line.contains("metrics can be read"));
+        let record: Value = serde_json::from_str(line.expect("the record")).expect("JSON");
+        let address = record["address"].as_str().expect("an address").to_owned();
+        Self { child, address }
+    }
+
+    /// The status and the body of the answer to a request without anything.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).expect("a status");
+        (status.parse().expect("a number"), body.to_owned())
+    }
+
+    fn metrics(&self) -> Exposition {
+        let (status, text) = self.get("/metrics");
+        assert_eq!(status, 200);
+        Exposition::parse(&text)
+    }
+
+    async fn until(&self, path: &str, holds: impl Fn(u16, &str) -> bool) -> String {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let (status, body) = self.get(path);
+            if holds(status, &body) {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "{status}: {body}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn stop(self) {
+        terminate(&self.child);
+        assert_eq!(self.child.wait_with_output().expect("an end").status.code(), Some(0));
+    }
+}
+
+/// What the text format of Prometheus says, read strictly.
+struct Exposition {
+    /// The type of each family.
+    types: BTreeMap<String, String>,
+    /// By name and labels, as they are written.
+    samples: BTreeMap<String, f64>,
+}
+
+impl Exposition {
+    fn parse(text: &str) -> Self {
+        let (mut types, mut helps, mut samples) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (family, text) = help.split_once(' ').expect("a help text");
+                assert!(!text.is_empty() && helps.insert(family.to_owned()), "{line}");
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (family, kind) = kind.split_once(' ').expect("a type");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert!(helps.contains(family), "no help text before: {line}");
+                assert!(types.insert(family.to_owned(), kind.to_owned()).is_none(), "{line}");
+            } else {
+                let (series, value) = line.rsplit_once(' ').expect("a value");
+                let name = series.split('{').next().unwrap_or_default();
+                let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                assert!(name.starts_with("nexum_") && name.chars().all(is_name), "{line}");
+                let family = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .filter_map(|suffix| name.strip_suffix(suffix))
+                    .find(|family| types.get(*family).is_some_and(|kind| kind == "histogram"));
+                assert!(types.contains_key(family.unwrap_or(name)), "no type before: {line}");
+                let value = value.parse().expect("a number");
+                assert!(samples.insert(series.to_owned(), value).is_none(), "twice: {line}");
+            }
+        }
+        Self { types, samples }
+    }
+
+    /// The value of a series: its name, and its labels in the order in which they were given.
+    fn value(&self, series: &str) -> f64 {
+        let found = self.samples.get(series);
+        *found.unwrap_or_else(|| panic!("no {series} in {:#?}", self.samples.keys()))
+    }
+}
+
+/// What the page has in its tables, by name, with its type.
+fn documented() -> BTreeMap<String, String> {
+    let page = include_str!("../../../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
+    let row = |row: &str| {
+        let (name, rest) = row.split_once("` | ").expect("a type");
+        let kind = rest.split(' ').next().expect("a type");
+        (format!("nexum_{name}"), kind.to_owned())
+    };
+    rows.map(row).collect()
+}
+
+/// Whether promtool, which is Prometheus's own, finds nothing to say.
+fn check_with_promtool(text: &str) {
+    let binary = std::env::var_os(PROMTOOL_VARIABLE).unwrap_or_else(|| "promtool".into());
+    let mut promtool = Command::new(&binary)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{binary:?}: {error}; `cargo xtask test` fetches promtool, or set {PROMTOOL_VARIABLE}")
+        });
+    let mut stdin = promtool.stdin.take().expect("a pipe");
+    stdin.write_all(text.as_bytes()).expect("promtool reads");
+    drop(stdin);
+    let checked = promtool.wait_with_output().expect("an end");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+}
+
+/// One guest, which handles blocks.
+fn module(name: &str) -> String {
+    let path = guests::component(name).display().to_string();
+    format!("[[modules]]\nname = {name:?}\npath = {path:?}\n")
+}
+
+/// A module that does with its store what `script` says at every block.
+fn write_keeper(dir: &Dir, script: &str) {
+    dir.write(
+        "nexum.toml",
+        format!(
+            "[capabilities]\nrequired = [\"store\"]\n[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n\
+             [config]\nevery = {script:?}\n"
+        ),
+    );
+}
+
+const KEEPER: &str = "[[modules]]\nname = \"keeper\"\npath = \"keeper.wasm\"\n";
+
+const RESTART: &str = "[engine.restart]\nattempts_max = 2\nbackoff_ms = 1\nmax_consecutive_failures = 2\n\
+                       [engine.limits]\nfuel_per_event = 1000000\n";
+
+#[tokio::test]
+async fn everything_that_happens_moves_its_metric() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.guest("keeper");
+    write_keeper(&dir, "set a 100");
+    let chain = format!(
+        "[chains.11155111]\nrpc_url = \"{}/?key=very-secret-key\"\n",
+        anvil.http_url()
+    );
+    let modules = [module("fuel-bomb"), module("panic"), module("noop"), KEEPER.to_owned()].concat();
+    let running = Exporting::start(&dir, &format!("{RESTART}{chain}{modules}"));
+    anvil.mine(3).await;
+    let text = running
+        .until("/metrics", |_, text| {
+            let metrics = Exposition::parse(text);
+            let handled = |module: &str| {
+                metrics.value(&format!(
+                    "nexum_events_handled_total{{module=\"{module}\",kind=\"block\"}}"
+                )) >= 3.0
+            };
+            let is_dead = |module: &str| {
+                metrics.value(&format!("nexum_module_stage{{module=\"{module}\",stage=\"dead\"}}")) == 1.0
+            };
+            let traps = metrics.value("nexum_failures_total{module=\"panic\",reason=\"trap\"}");
+            is_dead("fuel-bomb") && traps >= 1.0 && handled("noop") && handled("keeper")
+        })
+        .await;
+    let metrics = running.metrics();
+    for (series, expected) in [
+        ("nexum_failures_total{module=\"fuel-bomb\",reason=\"limit\"}", 4.0),
+        ("nexum_failures_total{module=\"fuel-bomb\",reason=\"trap\"}", 0.0),
+        (
+            "nexum_limit_trips_total{module=\"fuel-bomb\",limit=\"fuel_per_event\"}",
+            4.0,
+        ),
+        (
+            "nexum_limit_trips_total{module=\"panic\",limit=\"fuel_per_event\"}",
+            0.0,
+        ),
+        ("nexum_instance_restarts_total{module=\"fuel-bomb\"}", 3.0),
+        ("nexum_instance_restarts_total{module=\"noop\"}", 0.0),
+        ("nexum_dead_letters{module=\"fuel-bomb\"}", 1.0),
+        ("nexum_dead_letters{module=\"noop\"}", 0.0),
+        ("nexum_event_handler_seconds_count{module=\"fuel-bomb\"}", 4.0),
+        ("nexum_module_stored_bytes{module=\"keeper\"}", 101.0),
+        ("nexum_module_memory_bytes{module=\"fuel-bomb\"}", 0.0),
+        ("nexum_module_stage{module=\"noop\",stage=\"running\"}", 1.0),
+        ("nexum_module_stage{module=\"fuel-bomb\",stage=\"running\"}", 0.0),
+    ] {
+        assert_eq!(metrics.value(series), expected, "{series}");
+    }
+    for series in [
+        "nexum_module_memory_bytes{module=\"keeper\"}",
+        "nexum_fuel_used_total{module=\"keeper\"}",
+        "nexum_event_handler_seconds_count{module=\"noop\"}",
+        "nexum_event_handler_seconds_bucket{module=\"noop\",le=\"+Inf\"}",
+        "nexum_event_seconds_count{module=\"keeper\"}",
+        "nexum_store_commits_total",
+        "nexum_store_transactions_total{outcome=\"made\"}",
+        "nexum_chain_head_number{chain=\"11155111\"}",
+    ] {
+        assert!(metrics.value(series) > 0.0, "{series}");
+    }
+    metrics.value("nexum_blocks_behind{module=\"noop\",chain=\"11155111\"}");
+    // The last attempt of each of the two events used all of it.
+    assert!(metrics.value("nexum_fuel_used_total{module=\"fuel-bomb\"}") >= 4e6);
+    let info = metrics
+        .samples
+        .keys()
+        .find(|series| series.starts_with("nexum_build_info{"));
+    let info = info.expect("what is running");
+    assert!(
+        info.contains(env!("CARGO_PKG_VERSION")) && info.contains("runtime"),
+        "{info}"
+    );
+    assert!(!text.contains("very-secret-key"), "{text}");
+    for kind in ["counter", "gauge", "histogram"] {
+        assert!(metrics.types.values().any(|known| known == kind), "{:?}", metrics.types);
+    }
+    let documented = documented();
+    for (family, kind) in &metrics.types {
+        assert_eq!(documented.get(family), Some(kind), "{family} in docs/metrics.md");
+    }
+    check_with_promtool(&text);
+
+    let removed = dir.nexum(&["module", "remove", "fuel-bomb"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    let metrics = running.metrics();
+    for (series, value) in metrics
+        .samples
+        .iter()
+        .filter(|(series, _)| series.contains("\"fuel-bomb\""))
+    {
+        let is_gauge = metrics.types.get(series.split('{').next().unwrap_or_default()) == Some(&"gauge".to_owned());
+        assert!(!is_gauge || *value == 0.0, "{series} {value}");
+    }
+    running.stop();
+}
+
+#[tokio::test]
+async fn is_ready_when_every_module_that_is_wanted_runs() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.guest("keeper");
+    write_keeper(&dir, "fail");
+    dir.write("broken.wasm", "this is no module");
+    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
+    let modules = format!("{}{KEEPER}[[modules]]\npath = \"broken.wasm\"\n", module("noop"));
+    let running = Exporting::start(&dir, &format!("{RESTART}{chain}{modules}"));
+    assert_eq!(running.get("/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(running.get("/nothing").0, 404);
+    anvil.mine(2).await;
+    let body = running
+        .until("/readyz", |status, body| status == 503 && body.contains("dead"))
+        .await;
+    let found: Value = serde_json::from_str(&body).expect("JSON");
+    let broken = dir.path().join("broken.wasm").display().to_string();
+    assert_eq!(found[0]["module"], Value::from(broken), "{found}");
+    assert_eq!(found[1]["module"], "keeper", "{found}");
+    let reason = found[1]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("dead: 2 failures in a row"), "{reason}");
+    assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
+
+    // What is refused is wanted until it is there.
+    std::fs::copy(guests::component("noop"), dir.path().join("broken.wasm")).expect("a copy");
+    let loaded = dir.nexum(&["module", "load", "broken.wasm"]);
+    assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
+    write_keeper(&dir, "set a 1");
+    let reloaded = dir.nexum(&["module", "reload", "keeper"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    assert_eq!(running.until("/readyz", |status, _| status == 200).await, "[]");
+    // What the operator stops is not wanted.
+    assert_eq!(dir.nexum(&["module", "stop", "keeper"]).code, Some(0));
+    assert_eq!(running.get("/readyz").0, 200);
+    running.stop();
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_refused() {
+    let dir = Dir::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address");
+    let module = module("noop");
+    let chain = "[chains.11155111]\nrpc_url = \"http://127.0.0.1:9\"\n";
+    for (listen, expected) in [
+        (address.to_string(), "metrics.listen: cannot listen on 127.0.0.1:"),
+        (
+            "localhost".to_owned(),
+            "metrics.listen: expected an IP address and a port",
+        ),
+    ] {
+        dir.write(
+            "engine.toml",
+            format!("[metrics]\nlisten = {listen:?}\n{chain}{module}"),
+        );
+        let ran = dir.nexum(&["run"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+}
