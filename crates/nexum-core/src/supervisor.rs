@@ -179,6 +179,9 @@ impl Supervisor {
             lost: Vec::new(),
             lost_chains,
         };
+        let store = run.store.clone();
+        let opened = tokio::task::spawn_blocking(move || state::open(&*store)).await;
+        opened.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
         run.start(&statuses, strict).await?;
@@ -253,7 +256,6 @@ impl Run {
         let names: Vec<_> = modules.iter().map(|status| status.name().clone()).collect();
         let store = self.store.clone();
         let load = tokio::task::spawn_blocking(move || {
-            state::open(&*store)?;
             let ids = state::intern(&*store, &names)?;
             let view = &*store.view()?;
             let states = ids.into_iter().map(|id| ModuleState::load(view, id));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::{Feed, Followed};
+use super::feed::{Feed, Followed, topics};
 use super::status::Wanted;
 use super::{Dead, Failures, Halt, Ledger, ModuleStatus, Runner, Stage, settled};
 use super::{PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX};
@@ -46,6 +46,7 @@ impl Runner {
     pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, Followed>) {
         let old = std::mem::take(&mut self.feeds);
         self.feeds = Feed::of(&self.module, old, &self.ledger, followed, &self.status);
+        self.status.retain_replaying(&topics(&self.module));
         let rate = self.module.meta.limits[Limit::EventsPerSecond];
         self.rate = (rate < EVENTS_PER_SECOND_MAX).then(|| Bucket::per_second(rate));
     }

@@ -68,7 +68,7 @@ pub enum OrderError {
     Gone,
 }
 
-/// The module as it would be shown twice is left out.
+/// Its name alone: what else there is can be long.
 impl fmt::Debug for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -245,6 +245,11 @@ impl Runner {
             Ok(changes) => {
                 self.status.count_handled(id.kind);
                 (changes.without_letter(&letter), Ok(()))
+            }
+            Err(Failure::Store(reason)) => {
+                // No fault of the module's, and no attempt.
+                self.discard_instance();
+                return Err(OrderError::Store(reason.into()));
             }
             Err(failure) => {
                 self.discard_instance();

@@ -1,6 +1,6 @@
 //! What can be seen of a module while it runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -210,6 +210,13 @@ impl ModuleStatus {
     /// What it catches up with, by topic; empty while it keeps up.
     pub fn replaying(&self) -> Vec<Replaying> {
         lock(&self.replaying).clone()
+    }
+
+    /// Forgets what it caught up with in other topics than these.
+    pub(super) fn retain_replaying(&self, topics: &BTreeSet<ChainTopic>) {
+        let gone: Vec<_> = lock(&self.replaying).iter().map(|one| one.topic).collect();
+        let gone = gone.into_iter().filter(|topic| !topics.contains(topic));
+        gone.for_each(|topic| self.set_replaying(topic, None));
     }
 
     pub(crate) fn set_replaying(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>) {

@@ -205,6 +205,7 @@ impl Steering {
     ///
     /// When there is one of its name.
     pub async fn load_query(&self, module: QueryModule) -> Result<(), SteerError> {
+        let _may_load = self.loads.read().await;
         let (module, in_place) = (Box::new(module), false);
         self.ask(|done| Request::LoadQuery { module, in_place, done }).await
     }
@@ -216,6 +217,7 @@ impl Steering {
     ///
     /// When there is no module of its name that answers queries.
     pub async fn reload_query(&self, module: QueryModule) -> Result<(), SteerError> {
+        let _may_load = self.loads.read().await;
         let (module, in_place) = (Box::new(module), true);
         self.ask(|done| Request::LoadQuery { module, in_place, done }).await
     }

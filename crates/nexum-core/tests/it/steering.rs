@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use nexum_core::event::EventId;
 use nexum_core::runner::{OrderError, Stage};
+use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
 use nexum_host_store::LocalStore;
-use nexum_testing::ScriptedSource;
+use nexum_testing::{FaultyStore, ScriptedSource};
 
 use crate::support::journals::{ADDRESS, Journals, entries, log, manifest};
 use crate::support::{Run, Setup, dead_letters};
@@ -349,4 +350,26 @@ async fn all_modules_together_have_so_much_memory() {
         .await
         .expect("a removal");
     run.build("noop", "name = \"third\"").await;
+}
+
+#[tokio::test]
+async fn a_retry_that_the_store_fails_is_no_attempt() {
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+    let mut setup = Setup::new();
+    setup.capabilities = setup.capabilities.with(LocalStore);
+    setup.store = Arc::new(store.clone());
+    let run = setup.module_with("keeper", &keys("1 = \"fail\"\n")).start().await;
+    run.chain.mine(3);
+    run.handled("keeper", 2).await;
+    let status = run.status("keeper");
+    let letter = letters(&run)[0];
+    store.fail_writes(true);
+    let again = status.retry(letter).await;
+    assert!(matches!(again, Err(OrderError::Store(_))), "{again:?}");
+    store.fail_writes(false);
+    assert_eq!(dead_letters(&store, "keeper")[0].attempts.len(), 1);
+    run.chain.mine(1);
+    run.handled("keeper", 3).await;
+    assert!(matches!(status.retry(letter).await, Err(OrderError::Failed(_))));
+    assert_eq!(dead_letters(&store, "keeper")[0].attempts.len(), 2);
 }
