@@ -5,7 +5,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::bindings;
@@ -174,6 +176,16 @@ impl<E> Instance<E> {
         self.store.data().limiter.used(Limit::Memory)
     }
 
+    /// When the last handler began.
+    pub(crate) fn began(&self) -> Instant {
+        self.store.data().scope.began()
+    }
+
+    /// How long the last handler ran.
+    pub(crate) fn took(&self) -> Duration {
+        self.store.data().scope.elapsed()
+    }
+
     /// What the last handler used of each limit.
     pub(crate) fn used(&self) -> Used {
         used(&self.store)
@@ -239,7 +251,9 @@ async fn within_deadline<T>(
 ) -> Result<T, Stop> {
     let deadline = store.data().scope.deadline();
     let began = store.data().scope.began();
-    match tokio::time::timeout_at(deadline, lane.run(began, call(store))).await {
+    let called = tokio::time::timeout_at(deadline, lane.run(began, call(store))).await;
+    store.data_mut().scope.end();
+    match called {
         Ok(result) => result.map_err(Stop::Error),
         Err(_) => Err(Stop::Deadline),
     }

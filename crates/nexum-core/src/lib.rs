@@ -15,7 +15,7 @@
 //! | [`limits`], [`limiter`], [`restart`] | what a module may use, the record of a limit that tripped, and what becomes of a failure |
 //! | [`capability`], [`grant`], [`ambient`] | what a module may call |
 //! | [`engine`], [`component`], [`loader`], [`instance`] | from a file to a running instance |
-//! | [`topic`], [`log_filter`], [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
+//! | [`topic`], [`log_filter`], [`event`], [`filter`], [`log`], [`source`], [`schedule`], [`runner`], [`supervisor`] | the way of an event |
 //! | [`query`] | the way of a query: a pool of instances for each module that answers some |
 //! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
 //! | [`metrics`] | what is measured |

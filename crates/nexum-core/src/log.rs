@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use self::history::History;
 use crate::event::{Advance, BlockHash, ChainTopic, Position};
@@ -36,6 +37,8 @@ pub enum Entry {
 pub struct Routed {
     /// The block.
     pub block: Arc<Advance>,
+    /// When it was appended.
+    pub at: Instant,
     routes: Routes,
     /// Those who subscribed later are not in `routes`, or their logs are not in the block.
     revision: u64,
@@ -199,6 +202,7 @@ impl EventLog {
         let revision = block.revision.min(self.revision.load(Ordering::SeqCst));
         let routed = Routed {
             block,
+            at: Instant::now(),
             routes,
             revision,
         };

@@ -38,9 +38,12 @@ pub const DEAD_LETTERS: &str = "nexum_dead_letters";
 /// Histogram, seconds: how long a handler ran for an event, waits in host calls included, however it ended. Label: [`MODULE`].
 pub const EVENT_HANDLER_SECONDS: &str = "nexum_event_handler_seconds";
 
-/// Histogram, seconds: from the beginning of a handler to the end of its event's commit; of events that went well, and did not
-/// wait for others of a replay to be committed with. Label: [`MODULE`].
+/// Histogram, seconds: from a block's arrival in the log of its topic to the end of the commit of an event of it, attempts that failed
+/// and the pauses after them included; of events that went well, and are no history. Label: [`MODULE`].
 pub const EVENT_SECONDS: &str = "nexum_event_seconds";
+
+/// Histogram, seconds: how long events had to wait that came faster than `events_per_second` allows; only those. Label: [`MODULE`].
+pub const EVENT_RATE_WAIT_SECONDS: &str = "nexum_event_rate_wait_seconds";
 
 /// Gauge: blocks of a topic that the module has still to handle. Labels: [`MODULE`], [`CHAIN`].
 pub const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
@@ -98,7 +101,12 @@ pub fn describe() {
     describe_histogram!(
         EVENT_SECONDS,
         Unit::Seconds,
-        "time from the beginning of a handler to the end of its event's commit"
+        "time from a block's arrival to the end of its event's commit"
+    );
+    describe_histogram!(
+        EVENT_RATE_WAIT_SECONDS,
+        Unit::Seconds,
+        "time that events waited which came faster than a module may have them"
     );
     describe_gauge!(BLOCKS_BEHIND, "blocks that a module has still to handle");
     describe_gauge!(MEMORY_BYTES, Unit::Bytes, "linear memories of a module's instance");
@@ -128,6 +136,7 @@ pub(crate) struct ModuleMetrics {
     dead_letters: Gauge,
     handler_seconds: Histogram,
     event_seconds: Histogram,
+    rate_wait_seconds: Histogram,
     memory_bytes: Gauge,
     stored_bytes: Gauge,
     fuel: Counter,
@@ -150,6 +159,7 @@ impl ModuleMetrics {
             dead_letters: gauge!(DEAD_LETTERS, MODULE => module.clone()),
             handler_seconds: histogram!(EVENT_HANDLER_SECONDS, MODULE => module.clone()),
             event_seconds: histogram!(EVENT_SECONDS, MODULE => module.clone()),
+            rate_wait_seconds: histogram!(EVENT_RATE_WAIT_SECONDS, MODULE => module.clone()),
             memory_bytes: gauge!(MEMORY_BYTES, MODULE => module.clone()),
             stored_bytes: gauge!(STORED_BYTES, MODULE => module.clone()),
             fuel: counter!(FUEL_USED, MODULE => module.clone()),
@@ -179,7 +189,12 @@ impl ModuleMetrics {
         }
     }
 
-    /// What an event's handler changed is durable, so long after it began.
+    /// The next event has to wait so long.
+    pub(crate) fn waited(&self, wait: Duration) {
+        self.rate_wait_seconds.record(wait);
+    }
+
+    /// What an event's handler changed is durable, so long after its block came.
     pub(crate) fn committed(&self, took: Duration) {
         self.event_seconds.record(took);
     }

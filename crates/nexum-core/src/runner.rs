@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::BoxError;
 use crate::committer::CommitError;
-use crate::event::{Event, EventKind, Position, Tick, Topic};
+use crate::event::{Event, EventId, EventKind, Position, Tick, Topic};
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
 use crate::rate::Bucket;
@@ -137,7 +137,8 @@ impl Runner {
                 Next::Tick(fired_at) => {
                     let event = Event::Tick(Tick { fired_at });
                     let (position, kind) = (Position::at_ms(fired_at), EventKind::Tick);
-                    self.handle(index, position, kind, &event, kind).await?;
+                    let id = EventId { topic, position, kind };
+                    self.handle(index, id, &event, kind, None).await?;
                 }
                 Next::Passed(position) => self.pass(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,
@@ -198,26 +199,27 @@ impl Runner {
             block,
             logs,
             block_event,
+            arrived,
         } = delivery;
-        let last = self.last(self.feeds[index].topic());
-        let half_done = last.is_some_and(|last| last.position == block.position && last.done == EventKind::Logs);
+        let (topic, position) = (self.feeds[index].topic(), block.position);
+        let last = self.last(topic);
+        let half_done = last.is_some_and(|last| last.position == position && last.done == EventKind::Logs);
         if !logs.is_empty() && !half_done {
             let done = if block_event { EventKind::Logs } else { EventKind::Block };
-            let event = Event::Logs(logs);
-            if !self
-                .handle(index, block.position, EventKind::Logs, &event, done)
-                .await?
-            {
+            let kind = EventKind::Logs;
+            let id = EventId { topic, position, kind };
+            if !self.handle(index, id, &Event::Logs(logs), done, arrived).await? {
                 return Ok(false);
             }
         }
         match block.block_event().filter(|_| block_event) {
             Some(event) => {
                 let kind = EventKind::Block;
-                self.handle(index, block.position, kind, event, kind).await
+                let id = EventId { topic, position, kind };
+                self.handle(index, id, event, kind, arrived).await
             }
             None => {
-                self.pass(index, block.position, EventKind::Block);
+                self.pass(index, position, EventKind::Block);
                 Ok(true)
             }
         }

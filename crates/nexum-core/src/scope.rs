@@ -32,6 +32,8 @@ pub struct EventScope {
     handler: Handler,
     attempt: u32,
     began: Instant,
+    /// How long the handler took; none while it runs.
+    took: Option<Duration>,
     view: Option<Box<dyn View>>,
     /// What earlier events wrote that is not in the store yet.
     pending: Option<Arc<Pending>>,
@@ -77,6 +79,7 @@ impl EventScope {
             handler: Handler::Init,
             attempt: 1,
             began: Instant::now(),
+            took: None,
             view: None,
             pending: None,
             changes: Changes::default(),
@@ -97,6 +100,7 @@ impl EventScope {
         self.handler = handler;
         self.attempt = attempt;
         self.began = Instant::now();
+        self.took = None;
         self.view = None;
         self.pending = pending;
         self.used = Used::default();
@@ -143,9 +147,14 @@ impl EventScope {
         self.began
     }
 
+    /// The handler runs no more.
+    pub(crate) fn end(&mut self) {
+        self.took = Some(self.began.elapsed());
+    }
+
     /// How long the handler has run, waiting in host calls included.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.took.unwrap_or_else(|| self.began.elapsed())
     }
 
     /// The value of a key.

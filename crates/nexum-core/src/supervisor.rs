@@ -298,7 +298,7 @@ impl Run {
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                 },
                 Some(request) = requests.recv() => self.serve(request).await,
-                _ = looks.tick() => self.queries.discard_old(),
+                now = looks.tick() => self.queries.discard_old(now),
             }
             if let Some(reason) = self.is_over() {
                 tracing::error!("{reason}");

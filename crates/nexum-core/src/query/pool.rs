@@ -29,7 +29,7 @@ pub const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Queries, by module and outcome: `answered`, or why not.
 const QUERIES: &str = "nexum_queries_total";
-/// Seconds that a query took whose module had it, the wait for an instance included.
+/// Seconds that a query took which an instance was asked, the wait for that included.
 const SECONDS: &str = "nexum_query_seconds";
 
 /// Answers the queries of one module, from as many instances as are needed at a time. Can be asked from anywhere.
@@ -57,14 +57,13 @@ pub struct QueryPool {
 /// An instance that waits for a call.
 struct Idle {
     instance: QueryInstance,
-    /// By the module's clock.
-    since_ns: u64,
+    since: Instant,
 }
 
 impl std::fmt::Debug for Idle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Idle")
-            .field("since_ns", &self.since_ns)
+            .field("since", &self.since)
             .finish_non_exhaustive()
     }
 }
@@ -112,12 +111,11 @@ impl QueryPool {
             }
         };
         let request = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
-        let answer = self.answer(request, input).await;
+        let answer = self.answer(request, input, began).await;
         match &answer {
             Ok(_) => self.note_answer(),
             Err(error) => self.note_failure(request, error),
         }
-        self.seconds.record(began.elapsed());
         answer
     }
 
@@ -151,12 +149,14 @@ impl QueryPool {
         }
     }
 
-    async fn answer(&self, request: RequestId, input: &[u8]) -> Result<Vec<u8>, QueryError> {
+    async fn answer(&self, request: RequestId, input: &[u8], began: Instant) -> Result<Vec<u8>, QueryError> {
         let mut instance = match self.take() {
             Some(instance) => instance,
             None => self.start().await?,
         };
         let answer = instance.evaluate(request, input).await;
+        let ended = instance.began() + instance.took();
+        self.seconds.record(ended.duration_since(began));
         self.note_use(&instance);
         let answer = answer.map_err(|failure| QueryError::of(request, failure))?;
         if answer.len() > OUTPUT_BYTES_MAX {
@@ -166,7 +166,8 @@ impl QueryPool {
                 bound: OUTPUT_BYTES_MAX as u64,
             });
         }
-        self.keep(instance);
+        let idle = Idle { instance, since: ended };
+        lock(&self.idle).push(idle);
         Ok(answer)
     }
 
@@ -183,16 +184,9 @@ impl QueryPool {
         lock(&self.idle).pop().map(|idle| idle.instance)
     }
 
-    fn keep(&self, instance: QueryInstance) {
-        let mut idle = lock(&self.idle);
-        let since_ns = self.module.meta.clock.monotonic_ns();
-        idle.push(Idle { instance, since_ns });
-    }
-
-    /// Discards the instances that nobody has needed for [`IDLE_MAX`]. The supervisor calls it now and then.
-    pub fn discard_old(&self) {
-        let now_ns = self.module.meta.clock.monotonic_ns();
-        let is_old = |idle: &Idle| Duration::from_nanos(now_ns.saturating_sub(idle.since_ns)) >= IDLE_MAX;
+    /// Discards the instances that nobody has needed for [`IDLE_MAX`] by `now`. The supervisor calls it now and then.
+    pub fn discard_old(&self, now: Instant) {
+        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= IDLE_MAX;
         let mut idle = lock(&self.idle);
         let old_end = idle.partition_point(is_old);
         let old: Vec<_> = idle.drain(..old_end).collect();

@@ -6,6 +6,8 @@ mod schedule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::catch_up::CatchingUp;
 use super::interest::Interest;
 use super::ledger::Ledger;
@@ -68,6 +70,8 @@ pub(super) struct Delivery {
     pub(super) logs: Vec<Log>,
     /// Whether there is a `block` event.
     pub(super) block_event: bool,
+    /// When the block came; none where it is history.
+    pub(super) arrived: Option<Instant>,
 }
 
 impl Feed {

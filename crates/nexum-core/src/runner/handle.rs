@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 use super::failures::{attempt, attempts_max};
 use super::{Dead, Halt, Runner, settled};
-use crate::event::{Event, EventId, EventKind, Handler, Position};
+use crate::event::{Event, EventId, EventKind, Handler};
 use crate::instance::{Before, Failure};
 use crate::loader::Module;
 use crate::state::{DEAD_LETTERS_MAX, DeadLetter};
 
 impl Runner {
-    /// One event, one transaction. Returns whether the event is done; then the topic's cursor is at `done`.
+    /// One event, one transaction, of the topic of a feed. `arrived`: when it came, unless it is history. Returns whether the event is
+    /// done; then the topic's cursor is at `done`.
     pub(super) async fn handle(
         &mut self,
         index: usize,
-        position: Position,
-        kind: EventKind,
+        id: EventId,
         event: &Event,
         done: EventKind,
+        arrived: Option<Instant>,
     ) -> Result<bool, Halt> {
-        let topic = self.feeds[index].topic();
-        let id = EventId { topic, position, kind };
+        let EventId { topic, position, kind } = id;
         if !self.within_rate().await {
             self.feeds[index].resume();
             return Ok(false);
@@ -35,11 +35,9 @@ impl Runner {
             failures: self.failures.of(id),
             ..self.ledger.before()
         };
-        let began = Instant::now();
         let result = instance.on_event(id, event, before).await;
-        let took = began.elapsed();
         self.status.set_memory(instance.memory_bytes());
-        self.status.set_used(instance.used(), took);
+        self.status.set_used(instance.used(), instance.took());
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {
@@ -48,8 +46,8 @@ impl Runner {
                 self.ledger
                     .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
                     .await?;
-                if !hold {
-                    self.status.metrics.committed(began.elapsed());
+                if let Some(arrived) = arrived {
+                    self.status.metrics.committed(arrived.elapsed());
                 }
             }
             Err(Failure::Store(reason)) => {
@@ -94,7 +92,9 @@ impl Runner {
                 wait_ns,
                 "the module has had its events of this second: the next one waits"
             );
-            self.pause(Duration::from_nanos(wait_ns)).await;
+            let wait = Duration::from_nanos(wait_ns);
+            self.status.metrics.waited(wait);
+            self.pause(wait).await;
             if self.status.is_interrupted() {
                 return false;
             }

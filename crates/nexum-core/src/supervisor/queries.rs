@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Run, SteerError};
 use crate::loader::QueryModule;
 use crate::names::ModuleName;
@@ -31,8 +33,8 @@ impl Queries {
         self.lock().is_empty()
     }
 
-    pub(super) fn discard_old(&self) {
-        self.all().iter().for_each(|pool| pool.discard_old());
+    pub(super) fn discard_old(&self, now: Instant) {
+        self.all().iter().for_each(|pool| pool.discard_old(now));
     }
 
     /// Takes a module away. Calls that it has are answered.

@@ -207,6 +207,7 @@ impl ChainFeed {
         Ok(Delivery {
             block_event: self.interest.wants_block(number, live_from, head),
             logs,
+            arrived: Some(routed.at),
             block: routed.block.clone(),
         })
     }
@@ -275,6 +276,7 @@ impl ChainFeed {
             self.replayed.push_back(Next::Block(Delivery {
                 logs: self.interest.pick_unrouted(&block, live_from),
                 block_event: self.interest.wants_block(number, live_from, head),
+                arrived: None,
                 block,
             }));
         }
