@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -19,6 +20,8 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::control::view::LOADING;
+use crate::modules::Workshop;
 use crate::report::Refusal;
 use crate::{compose, listen};
 
@@ -75,8 +78,9 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
 #[derive(Clone)]
 pub(crate) struct Readiness {
     pub(crate) steering: Steering,
-    /// The files of modules that were refused at the start, absolute.
-    pub(crate) refused: Vec<PathBuf>,
+    pub(crate) workshop: Workshop,
+    /// The files of modules that were refused at the start, absolute, as soon as that is known.
+    pub(crate) refused: Arc<OnceLock<Vec<PathBuf>>>,
 }
 
 /// What keeps nexum from being ready.
@@ -154,9 +158,22 @@ impl Readiness {
                 .iter()
                 .any(|status| origin(status).is_ok_and(|origin| origin == *path))
         };
-        let refused = self.refused.iter().filter(|path| !is_here(path)).map(|path| NotReady {
-            what: What::Module(path.display().to_string()),
-            reason: "it was refused, as the log says".to_owned(),
+        let refused = self
+            .refused
+            .get()
+            .into_iter()
+            .flatten()
+            .filter(|path| !is_here(path))
+            .map(|path| NotReady {
+                what: What::Module(path.display().to_string()),
+                reason: "it was refused, as the log says".to_owned(),
+            });
+        let loading = self.workshop.loading().into_iter().filter_map(|(_, meta)| {
+            let is_here = self.steering.module(&meta.name).is_ok() || self.steering.query(&meta.name).is_ok();
+            (!is_here).then(|| NotReady {
+                what: What::Module(meta.name.to_string()),
+                reason: LOADING.to_owned(),
+            })
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));
         let lost = self
@@ -167,7 +184,7 @@ impl Readiness {
                 what: What::Chain(chain_id),
                 reason: cut(&reason),
             });
-        refused.chain(waiting).chain(lost).collect()
+        refused.chain(loading).chain(waiting).chain(lost).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use nexum_core::ambient::Seams;
 use nexum_core::config::{Config, ModuleConfig};
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loaded, Loader};
+use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, ModuleMeta};
 use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 
@@ -28,6 +28,11 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
+    /// The modules that are being compiled now, and where each came from.
+    pub(crate) fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
+        self.loader.loading()
+    }
+
     /// Reads, checks and compiles a module.
     ///
     /// # Errors

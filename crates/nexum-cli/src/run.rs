@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -63,7 +64,35 @@ async fn run_async(
     }
     let engine = plan.engine(&candidates)?;
     announce(&plan, &candidates);
-    let (modules, more) = plan.load(&engine, candidates).await;
+    let state = store.clone();
+    let supervisor = Supervisor::new(store)
+        .commit_policy(plan.state.policy())
+        .strict(args.strict);
+    let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
+    let steered = Steered {
+        steering: supervisor.steering(),
+        workshop: plan.workshop(&engine),
+        store: state,
+    };
+    let readiness = Readiness {
+        steering: steered.steering.clone(),
+        workshop: steered.workshop.clone(),
+        refused: Arc::default(),
+    };
+    let refused = readiness.refused.clone();
+    // It can be seen from here on what becomes of the modules: compiling takes its time.
+    let seen = async {
+        tokio::join!(
+            steer(&plan.config.state_dir, steered.clone()),
+            export(listener.zip(exported), readiness)
+        )
+        .0
+    };
+    let mut seen = pin!(seen);
+    let (modules, more) = tokio::select! {
+        loaded = plan.load(&engine, candidates) => loaded,
+        never = &mut seen => match never {},
+    };
     refusals.extend(more);
     if is_fatal(&refusals, modules.len()) {
         return Err(refusals);
@@ -78,33 +107,19 @@ async fn run_async(
         "modules are loaded"
     );
     let answering = Listener::open(&queries).await?;
-    let refused = plan.refused(&modules);
-    let state = store.clone();
-    let supervisor = Supervisor::new(store)
-        .commit_policy(plan.state.policy())
-        .strict(args.strict);
-    let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
+    // Nobody else sets it.
+    let _ = refused.set(plan.refused(&modules));
     for module in modules {
         match module {
             Loaded::Event(module) => drop(supervisor.module(*module)),
             Loaded::Query(module) => supervisor.query(*module),
         }
     }
-    let steered = Steered {
-        steering: supervisor.steering(),
-        workshop: plan.workshop(&engine),
-        store: state,
-    };
-    let readiness = Readiness {
-        steering: steered.steering.clone(),
-        refused,
-    };
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
         never = progress::show(&steered.steering) => match never {},
-        never = steer(&plan.config.state_dir, steered.clone()) => match never {},
         never = answering.serve(&steered.steering) => match never {},
-        never = export(listener.zip(exported), readiness) => match never {},
+        never = seen => match never {},
         never = watch::reload_changed(&steered), if args.watch => match never {},
     };
     for status in &report.modules {

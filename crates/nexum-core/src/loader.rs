@@ -1,22 +1,23 @@
 //! From files to a module that can be started: every check is made here, before any guest code runs.
 
+mod candidate;
 mod error;
 mod exports;
+mod loading;
 mod memory;
 mod query;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use crate::ambient::{Clock, Seams};
+use crate::ambient::Seams;
 use crate::bindings::ModulePre;
 use crate::capability::Capabilities;
-use crate::component::{ComponentFile, QUERY_MODULE, Summary};
+use crate::component::{ComponentFile, QUERY_MODULE};
 use crate::config::ModuleConfig;
-use crate::document::Section;
-use crate::engine::{Demand, Engine, Place};
+use crate::engine::{Engine, Place};
 use crate::event::ChainId;
 use crate::grant::{self, Grant};
 use crate::host::HostState;
@@ -29,66 +30,12 @@ use crate::recorder::Recorder;
 use crate::restart::Restart;
 
 pub use crate::manifest::MANIFEST_FILE;
+use loading::Loading;
 use memory::{Memory, Reservation};
 
+pub use candidate::{Candidate, ModuleMeta};
 pub use error::LoadError;
 pub use query::{Loaded, QueryModule};
-
-/// What every part of the host may know of a module.
-#[derive(Clone, Debug)]
-pub struct ModuleMeta {
-    /// Unique in the process.
-    pub name: ModuleName,
-    /// The author's version, if the manifest gives one.
-    pub version: Option<String>,
-    /// The component's SHA-256.
-    pub digest: Digest,
-    /// What it may use: where the operator's ceiling and the manifest's wish meet.
-    pub limits: Limits,
-    /// What `init` is called with.
-    pub config: Vec<(String, String)>,
-    /// The manifest's own settings for a capability, by the capability's name.
-    pub settings: BTreeMap<String, Section>,
-    /// Where its log records go.
-    pub recorder: Arc<Recorder>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl ModuleMeta {
-    /// The same for an instance that runs at the same time as others of its module.
-    pub(crate) fn beside(&self) -> Self {
-        Self {
-            recorder: Arc::new(self.recorder.beside()),
-            ..self.clone()
-        }
-    }
-}
-
-/// A module that has passed every check that needs no compiler.
-#[derive(Debug)]
-pub struct Candidate {
-    /// Where it came from.
-    pub origin: ModuleConfig,
-    /// What every part of the host may know of it.
-    pub meta: Arc<ModuleMeta>,
-    /// What is in the component.
-    pub summary: Summary,
-    /// What it may call.
-    pub grant: Grant,
-    /// What it is told about. Every chain in it is configured.
-    pub subscriptions: Vec<Subscription>,
-    /// The chains that it cannot be without. Each is configured.
-    pub required_chains: BTreeSet<ChainId>,
-    /// What happens when it fails.
-    pub restart: Restart,
-    /// How many calls it takes, if it answers queries.
-    pub query: Option<QueryBounds>,
-    /// What the operator should know, though it keeps nothing from working.
-    pub warnings: Vec<String>,
-    memory: Option<Reservation>,
-    bytes: Arc<Vec<u8>>,
-}
 
 /// A module that can be started, and started again without being compiled again.
 pub struct Module {
@@ -138,6 +85,7 @@ pub struct Loader {
     linkers: Mutex<HashMap<Vec<&'static str>, Linker<HostState>>>,
     /// What candidates hold of their files until they are compiled: copies of one component hold one.
     files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
+    loading: Loading,
 }
 
 impl Loader {
@@ -160,6 +108,7 @@ impl Loader {
             seams,
             linkers: Mutex::default(),
             files: Mutex::default(),
+            loading: Loading::default(),
         }
     }
 
@@ -346,6 +295,7 @@ impl Loader {
     /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
     /// answers queries; or when there is no room for it.
     pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
+        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(&mut candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
@@ -365,6 +315,11 @@ impl Loader {
             _place: place,
             _memory: memory,
         })
+    }
+
+    /// The modules that are being compiled now, and where each came from.
+    pub fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
+        self.loading.all()
     }
 
     fn link(&self, engine: &Engine, grant: &Grant, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
@@ -396,30 +351,6 @@ impl std::fmt::Debug for Loader {
         f.debug_struct("Loader")
             .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()
-    }
-}
-
-impl Candidate {
-    /// How many instances it has at a time.
-    pub fn instances(&self) -> u32 {
-        self.query.map_or(1, |query| query.pool_size_max)
-    }
-
-    /// Bytes of linear memory that all these may have together.
-    pub fn memory_bytes(&self) -> u64 {
-        self.meta.limits[Limit::Memory].saturating_mul(u64::from(self.instances()))
-    }
-
-    /// Counts what these candidates need of an engine.
-    pub fn demand<'a>(candidates: impl IntoIterator<Item = &'a Self>) -> Demand {
-        let mut demand = Demand::default();
-        let mut components = BTreeSet::new();
-        for candidate in candidates {
-            demand.add(&candidate.summary, &candidate.meta.limits, candidate.instances());
-            components.insert(candidate.meta.digest.as_bytes());
-        }
-        demand.components = u32::try_from(components.len()).unwrap_or(u32::MAX);
-        demand
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod chains;
 mod queries;
+mod start;
 mod steering;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{CommitPolicy, Committer};
-use crate::event::{ChainId, ChainTopic};
+use crate::event::ChainTopic;
 use crate::loader::{Module, QueryModule};
 use crate::names::ModuleName;
 use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
@@ -22,10 +23,12 @@ use crate::source::{EventSource, SourceError};
 use crate::state::{self, ModuleState};
 use crate::store::{StateStore, StoreError};
 
-use chains::{Chains, Sources};
+use chains::Chains;
 use queries::Queries;
+use start::{check_sources, ready};
 use steering::{LostChains, Modules, Request, Topics};
 
+pub use start::StartError;
 pub use steering::{LoadsHeld, SteerError, Steering};
 
 /// Modules and the chains that they hear of, ready to run.
@@ -42,30 +45,6 @@ pub struct Supervisor {
     queries: Vec<QueryModule>,
     /// Told when a module is dead.
     left: Arc<Notify>,
-}
-
-/// Why a module was not started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A module subscribes to a chain without a source.
-    #[error("no source follows chain {chain_id}")]
-    NoSource {
-        /// The chain.
-        chain_id: ChainId,
-    },
-    /// A chain that a module cannot be without cannot be read.
-    #[error("chain {}, which the module {module} requires, cannot be read", error.chain_id)]
-    NotReady {
-        /// The module.
-        module: ModuleName,
-        /// What is wrong with the chain.
-        #[source]
-        error: SourceError,
-    },
-    /// The state of a module cannot be read.
-    #[error("the state store cannot be used")]
-    Store(#[from] StoreError),
 }
 
 /// How a run ended.
@@ -193,43 +172,6 @@ impl Supervisor {
         while committing.join_next().await.is_some() {}
         Ok(report)
     }
-}
-
-/// Refuses modules that follow a chain, or cannot be without one, which has no source.
-fn check_sources<'a>(sources: &Sources, modules: impl IntoIterator<Item = &'a Module>) -> Result<(), StartError> {
-    for module in modules {
-        let followed = topics(module).into_iter().map(|topic| topic.chain_id);
-        let mut chains = followed.chain(module.required_chains.iter().copied());
-        if let Some(chain_id) = chains.find(|chain_id| !sources.contains_key(chain_id)) {
-            return Err(StartError::NoSource { chain_id });
-        }
-    }
-    Ok(())
-}
-
-/// Waits for every chain that one of these modules cannot be without, at the same time.
-async fn ready<'a>(sources: &Sources, modules: impl IntoIterator<Item = &'a Module>) -> Result<(), StartError> {
-    let mut required = HashMap::new();
-    for module in modules {
-        for chain_id in &module.required_chains {
-            required.entry(*chain_id).or_insert(&module.meta.name);
-        }
-    }
-    let mut waiting = JoinSet::new();
-    for (chain_id, module) in required {
-        if let Some(source) = sources.get(&chain_id).cloned() {
-            let module = module.clone();
-            waiting.spawn(async move {
-                let ready = source.ready().await;
-                ready.map_err(|error| StartError::NotReady { module, error })
-            });
-        }
-    }
-    while let Some(ready) = waiting.join_next().await {
-        // A source that panics here is named when it is followed.
-        ready.unwrap_or(Ok(()))?;
-    }
-    Ok(())
 }
 
 /// A run that goes on.

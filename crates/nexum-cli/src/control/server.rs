@@ -253,6 +253,12 @@ async fn list(State(steered): State<Steered>) -> Json<Vec<view::Module>> {
     let modules = modules.iter().map(|status| view::Module::of(status));
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
+    for (origin, meta) in steered.workshop.loading() {
+        // One that is reloaded is what it was meanwhile.
+        if all.iter().all(|module| module.name != meta.name.as_str()) {
+            all.push(view::Module::of_loading(&origin, &meta));
+        }
+    }
     all.sort_by(|one, other| one.name.cmp(&other.name));
     Json(all)
 }

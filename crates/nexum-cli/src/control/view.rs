@@ -2,13 +2,20 @@
 
 use std::path::PathBuf;
 
+use nexum_core::config::ModuleConfig;
 use nexum_core::event::Event;
 use nexum_core::limits::{Limit, Limits};
+use nexum_core::loader::ModuleMeta;
 use nexum_core::names::ModuleName;
 use nexum_core::query::QueryPool;
 use nexum_core::runner::{Consumption, ModuleStatus, Replaying};
 use nexum_core::state::{Attempt, DeadLetter};
 use serde::{Deserialize, Serialize};
+
+/// Where a module is that is being compiled, and that is not there yet in another form.
+pub(crate) const LOADING: &str = "loading";
+/// Where one is that answers queries.
+const SERVING: &str = "serving";
 
 /// A module, as it is now.
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,6 +123,26 @@ impl Module {
         }
     }
 
+    /// One that is not there yet.
+    pub(crate) fn of_loading(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
+        Self {
+            name: meta.name.to_string(),
+            version: meta.version.clone(),
+            path: origin.path.clone(),
+            digest: meta.digest.to_string(),
+            capabilities: Vec::new(),
+            subscriptions: Vec::new(),
+            stage: LOADING.to_owned(),
+            reason: None,
+            handled: 0,
+            failed: 0,
+            dead_letters: 0,
+            memory_bytes: 0,
+            catching_up: Vec::new(),
+            queries: None,
+        }
+    }
+
     pub(crate) fn of_queries(pool: &QueryPool) -> Self {
         let module = pool.module();
         let meta = &module.meta;
@@ -126,7 +153,7 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: Vec::new(),
-            stage: "serving".to_owned(),
+            stage: SERVING.to_owned(),
             reason: None,
             handled: pool.handled(),
             failed: pool.failed(),
@@ -159,12 +186,12 @@ impl Load {
     /// # Errors
     ///
     /// When the name is none.
-    pub(crate) fn config(self) -> Result<nexum_core::config::ModuleConfig, nexum_core::names::ModuleNameError> {
+    pub(crate) fn config(self) -> Result<ModuleConfig, nexum_core::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
-        Ok(nexum_core::config::ModuleConfig {
+        Ok(ModuleConfig {
             manifest: self.manifest,
             name,
-            ..nexum_core::config::ModuleConfig::new(self.path)
+            ..ModuleConfig::new(self.path)
         })
     }
 }

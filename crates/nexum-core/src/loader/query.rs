@@ -93,6 +93,7 @@ impl Loader {
     /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
     /// reacts to events; or when there is no room for all of its instances.
     pub async fn load_query(&self, engine: &Engine, mut candidate: Candidate) -> Result<QueryModule, LoadError> {
+        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(&mut candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 use super::StartError;
 use super::chains::Sources;
 use super::queries::Queries;
+use super::start::ready;
 use crate::committer::{CommitError, Committer};
 use crate::event::{ChainId, ChainTopic};
 use crate::loader::{Module, QueryModule};
@@ -194,7 +195,7 @@ impl Steering {
     ///
     /// When there is one of its name, or it cannot be started.
     pub async fn load(&self, module: Module) -> Result<(), SteerError> {
-        super::ready(&self.sources, [&module]).await?;
+        ready(&self.sources, [&module]).await?;
         let _may_load = self.loads.read().await;
         self.ask(|done| Request::Load(Box::new(module), done)).await
     }
@@ -229,7 +230,7 @@ impl Steering {
     ///
     /// When there is no module of its name, or the new one cannot be started: then the old one goes on.
     pub async fn reload(&self, module: Module) -> Result<(), SteerError> {
-        super::ready(&self.sources, [&module]).await?;
+        ready(&self.sources, [&module]).await?;
         let module = Arc::new(module);
         let status = self.module(&module.meta.name)?;
         let followed = self.ask(|done| Request::Follow(module.clone(), done)).await?;

@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 
 use nexum_core::component::{COMPONENT_BYTES_MAX, ComponentFile};
-use nexum_core::loader::LoadError;
+use nexum_core::loader::{Candidate, LoadError};
 use nexum_host_store::LocalStore;
 use nexum_testing::guests;
 
@@ -235,6 +237,37 @@ fn more_core_instances_than_the_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn what_is_compiled_can_be_seen_meanwhile() {
+    let setup = Setup::new();
+    let config = setup.parse_config();
+    let loader = setup.loader(&config);
+    let candidate = || {
+        loader
+            .inspect(&module_at(&guests::component("noop"), "name = \"slow\""))
+            .expect("a candidate")
+    };
+    let engine = setup.engine(Candidate::demand([&candidate()]));
+    let names = || -> Vec<_> {
+        loader
+            .loading()
+            .into_iter()
+            .map(|(_, meta)| meta.name.to_string())
+            .collect()
+    };
+
+    let mut given_up = Box::pin(loader.load(&engine, candidate()));
+    assert_eq!(names(), [""; 0]);
+    let is_pending = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context).is_pending()));
+    assert!(is_pending.await, "compiled in no time");
+    assert_eq!(names(), ["slow"]);
+    drop(given_up);
+    assert_eq!(names(), [""; 0]);
+
+    loader.load(&engine, candidate()).await.expect("a module");
+    assert_eq!(names(), [""; 0]);
+}
+
+#[tokio::test]
 async fn garbage_inside_a_component_is_refused_by_the_compiler() {
     let mut bytes = fixture("noop");
     let middle = bytes.len() / 3;
@@ -245,7 +278,7 @@ async fn garbage_inside_a_component_is_refused_by_the_compiler() {
     let loader = setup.loader(&config);
     let refused = match loader.inspect(&module_at(&path, "")) {
         Ok(candidate) => {
-            let engine = setup.engine(nexum_core::loader::Candidate::demand([&candidate]));
+            let engine = setup.engine(Candidate::demand([&candidate]));
             loader
                 .load(&engine, candidate)
                 .await
