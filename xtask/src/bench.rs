@@ -24,6 +24,12 @@ const BENCHES: &[Bench] = &[
         anvil: false,
     },
     Bench {
+        name: "limits",
+        package: "nexum-core",
+        guests: &["balance-watch", "block-logger", "journal", "log-sum", "noop"],
+        anvil: false,
+    },
+    Bench {
         name: "query",
         package: "nexum-core",
         guests: &["query-echo"],
