@@ -142,6 +142,8 @@ impl Supervisor {
             ready = ready(&sources, loaded.iter().map(|module| &**module)) => ready?,
             () = stop.cancelled() => return Ok(Report { modules: statuses, lost_chains: Vec::new(), stopped: true }),
         }
+        // What is reloaded has to make room for others.
+        drop(loaded);
         let (committer, commits) = Committer::new(store.clone(), policy);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
