@@ -3,10 +3,12 @@
 //! A guest yields after each slice, but where many compute at once a quick one would still wait for a slice of each of them at
 //! every step of its way. So a handler that has kept a thread busy, itself or with what the host does for it, for longer than a
 //! quick one ever does goes on in the lane, in which there is room for one guest less than there are threads. It holds its place
-//! while it is busy, and never while it waits.
+//! while it is busy, and never while it waits. The next handler of the same module begins in the lane, and the one after that
+//! outside again if this was quick: who is always long takes nobody's time before that is known.
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -16,43 +18,67 @@ use tokio::time::Instant;
 
 use crate::engine::EPOCH_MS;
 
-/// For how long a handler may keep a thread busy and still count as quick: two slices, of which the first is as short as chance has
-/// it.
-const QUICK_MAX: Duration = Duration::from_millis(2 * EPOCH_MS);
+/// For how long a handler may keep a thread busy and still count as quick: a slice, and the part of one that it began in.
+const QUICK_MAX: Duration = Duration::from_millis(EPOCH_MS);
 
-/// Room for guests that are busy for long. Clones are the same lane.
+/// Room for guests that are busy for long, and whether those of one module are. Clones are the same lane and module.
 #[derive(Clone, Debug)]
-pub(crate) struct Lane(Arc<Semaphore>);
+pub(crate) struct Lane {
+    places: Arc<Semaphore>,
+    is_long: Arc<AtomicBool>,
+}
 
 impl Lane {
     /// Room for one guest less than there are processors, and for one at least.
     pub(crate) fn new() -> Self {
         let threads = available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(threads.saturating_sub(1).max(1))))
+        Self::with_room_for(threads.saturating_sub(1).max(1))
     }
 
-    /// Runs a call into a guest that began at `began`, in the lane as soon as it has been busy for long.
+    fn with_room_for(guests: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(guests)),
+            is_long: Arc::default(),
+        }
+    }
+
+    /// The same lane for another module, of which nothing is known yet.
+    pub(crate) fn for_module(&self) -> Self {
+        Self {
+            places: self.places.clone(),
+            is_long: Arc::default(),
+        }
+    }
+
+    /// Runs a call into a guest that began at `began`, in the lane as soon as it has been busy for long, or at once if the module's
+    /// last one was.
     pub(crate) async fn run<T>(&self, began: Instant, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         let mut first = Some(began);
         let mut busy = Duration::ZERO;
+        let mut is_long = self.is_long.load(Ordering::Relaxed);
         let mut waiting = None;
         std::future::poll_fn(|context| {
             let mut _place = None;
-            if busy > QUICK_MAX {
-                let place = waiting.get_or_insert_with(|| Box::pin(self.0.clone().acquire_owned()));
+            if is_long {
+                let place = waiting.get_or_insert_with(|| Box::pin(self.places.clone().acquire_owned()));
                 let Poll::Ready(place) = place.as_mut().poll(context) else {
                     return Poll::Pending;
                 };
                 waiting = None;
+                // What it waited before is not its own doing.
+                first = None;
                 // The semaphore is never closed. The place is given up when the guest yields, or waits for the host.
                 _place = place.ok();
             }
-            // Most calls are done with the first poll, and pay for no look at the clock.
+            // Most calls are quick and done with the first poll, and pay for no look at the clock.
             let begin = first.take().unwrap_or_else(Instant::now);
             let outcome = call.as_mut().poll(context);
-            if outcome.is_pending() {
+            if outcome.is_pending() || is_long {
                 busy += begin.elapsed();
+                is_long |= busy > QUICK_MAX;
+                let stays_long = outcome.is_pending() || busy > QUICK_MAX;
+                self.is_long.store(is_long && stays_long, Ordering::Relaxed);
             }
             outcome
         })
@@ -68,14 +94,25 @@ mod tests {
 
     use super::*;
 
+    /// A lane for one, and when a call began that has been busy for long.
+    fn lane() -> (Lane, Instant) {
+        (
+            Lane::with_room_for(1),
+            Instant::now().checked_sub(2 * QUICK_MAX).unwrap(),
+        )
+    }
+
+    async fn is_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        std::future::poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_pending())).await
+    }
+
     #[tokio::test]
     async fn long_ones_take_turns_and_quick_ones_do_not_wait() {
-        let lane = Lane(Arc::new(Semaphore::new(1)));
-        let long_ago = Instant::now().checked_sub(2 * QUICK_MAX).unwrap();
+        let (lane, long_ago) = lane();
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         for name in ["first", "second"] {
-            let (lane, order) = (lane.clone(), order.clone());
+            let (lane, order) = (lane.for_module(), order.clone());
             tasks.spawn(async move {
                 let call = async {
                     for _ in 0..3 {
@@ -92,15 +129,29 @@ mod tests {
         assert_eq!((order.len(), &order[..2]), (6, &["first", "second"][..]));
 
         // Somebody is busy for ever.
-        let place = lane.0.acquire().await.unwrap();
-        let quick = lane.run(Instant::now(), async { yield_now().await });
-        quick.await;
-        let mut long = pin!(lane.run(long_ago, async { yield_now().await }));
+        let place = lane.places.acquire().await.unwrap();
+        lane.for_module().run(Instant::now(), yield_now()).await;
+        let mut long = Box::pin(lane.run(long_ago, yield_now()));
         for _ in 0..3 {
-            let is_pending = std::future::poll_fn(|context| Poll::Ready(long.as_mut().poll(context).is_pending()));
-            assert!(is_pending.await);
+            assert!(is_pending(&mut long).await);
         }
         drop(place);
         long.await;
+    }
+
+    #[tokio::test]
+    async fn who_was_long_begins_in_the_lane_until_it_is_quick_again() {
+        let (lane, long_ago) = lane();
+        lane.run(long_ago, yield_now()).await;
+        let place = lane.places.acquire().await.unwrap();
+        let mut next = Box::pin(lane.run(Instant::now(), async {}));
+        assert!(is_pending(&mut next).await);
+        // Another module's is not held up.
+        lane.for_module().run(Instant::now(), async {}).await;
+        drop(place);
+        next.await;
+
+        let _place = lane.places.acquire().await.unwrap();
+        lane.run(Instant::now(), async {}).await;
     }
 }

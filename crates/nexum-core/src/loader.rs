@@ -311,7 +311,7 @@ impl Loader {
             origin: candidate.origin,
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
-            lane: engine.lane().clone(),
+            lane: engine.lane().for_module(),
             _place: place,
             _memory: memory,
         })

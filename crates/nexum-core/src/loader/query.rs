@@ -108,7 +108,7 @@ impl Loader {
             origin: candidate.origin,
             grant: candidate.grant,
             pre: QueryPre::new(pre).map_err(LoadError::Link)?,
-            lane: engine.lane().clone(),
+            lane: engine.lane().for_module(),
             _place: place,
             _memory: memory,
         })
