@@ -14,7 +14,7 @@ use nexum_core::store::StateStore;
 use crate::report::Refusals;
 
 #[cfg(feature = "store")]
-pub(crate) use nexum_host_store::{backup, export, import};
+pub(crate) use nexum_host_store::{TransferError, backup, export, import};
 
 use crate::contract::{CONTRACT, QUERY_SECTION};
 

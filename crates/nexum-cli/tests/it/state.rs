@@ -140,10 +140,16 @@ fn whoever_holds_the_state_is_named() {
     assert_eq!(dir.nexum(&["state", "list"]).code, Some(0));
 }
 
-/// A nexum that runs one module on a directory whose state has another one, which is not loaded.
+/// A nexum that runs a module for events and one for queries on a directory whose state has another one, which is not loaded.
 async fn running(dir: &Dir, anvil: &Anvil) -> std::process::Child {
-    let noop = guests::component("noop").display().to_string();
-    let child = start(dir, anvil, &format!("[[modules]]\npath = {noop:?}\n"), &["run"]);
+    let module = |name| {
+        format!(
+            "[[modules]]\npath = {:?}\n",
+            guests::component(name).display().to_string()
+        )
+    };
+    let modules = module("noop") + &module("query-echo");
+    let child = start(dir, anvil, &modules, &["run"]);
     anvil.mine(2).await;
     child
 }
@@ -217,11 +223,29 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
     let anvil = Anvil::start();
     let (dir, _) = imported();
     let child = running(&dir, &anvil).await;
+    for name in ["noop", "query-echo"] {
+        dir.write(&format!("{name}.jsonl"), EXPORT.replace("my-module", name));
+    }
     for (args, expected, hint) in [
         (
             &["state", "purge", "noop", "--yes"][..],
             "the module noop is loaded",
             "remove the module first: `nexum module remove noop`",
+        ),
+        (
+            &["state", "purge", "query-echo", "--yes"],
+            "the module query-echo is loaded",
+            "remove the module first: `nexum module remove query-echo`",
+        ),
+        (
+            &["state", "import", "noop.jsonl"],
+            "the module noop is loaded",
+            "remove the module first: `nexum module remove noop`",
+        ),
+        (
+            &["state", "import", "query-echo.jsonl"],
+            "the module query-echo is loaded",
+            "remove the module first: `nexum module remove query-echo`",
         ),
         (
             &["state", "compact"],
