@@ -19,6 +19,8 @@ fn signals_end_a_command_wherever_it_is() {
         let mut child = dir.errand(&[], args);
         let child = child.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = child.spawn().expect("the binary");
+        // Held here: waiting for the child closes what it has of its stdin, and a command that reads would end by itself.
+        let _stdin = child.stdin.take();
         let mut ready = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         stdout.read_line(&mut ready).expect("a line");
