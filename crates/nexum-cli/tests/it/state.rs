@@ -7,7 +7,7 @@ use std::process::Stdio;
 use nexum_host_store::StoreConfig;
 use nexum_testing::{Anvil, guests};
 
-use crate::control::start;
+use crate::control::{json, start, start_logged};
 use crate::running::terminate;
 use crate::{Dir, Ran};
 
@@ -349,5 +349,56 @@ async fn what_is_large_is_streamed_and_half_of_it_is_refused() {
             .collect::<Vec<_>>()
     };
     assert!(rows(&exported.stdout) == rows(&whole), "an export is what was imported");
+    stop(child);
+}
+
+#[tokio::test]
+async fn a_module_is_loaded_when_an_import_has_ended() {
+    let anvil = Anvil::start();
+    let (dir, _) = imported();
+    dir.guest("noop");
+    // What is missing is warned of when the files have been looked at, which is before the module is added.
+    dir.write(
+        "nexum.toml",
+        "[module]\nname = \"late\"\n[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n",
+    );
+    let noop = guests::component("noop").display().to_string();
+    let (child, log) = start_logged(&dir, &anvil, &format!("[[modules]]\npath = {noop:?}\n"), &["run"]);
+    let spawn = |args: &[&str]| {
+        let mut command = dir.command(args);
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command.spawn().expect("the binary starts")
+    };
+
+    let mut import = spawn(&["state", "import"]);
+    let mut stdin = import.stdin.take().expect("a pipe");
+    let (begin, rest) = EXPORT.split_once('\n').expect("lines");
+    // Empty lines mean nothing. More than is on its way is only written while it is read.
+    let long = format!("{}\n{}", begin.replace("my-module", "large"), "\n".repeat(4 << 20));
+    stdin.write_all(long.as_bytes()).expect("it reads");
+    let load = spawn(&["module", "load", "noop.wasm"]);
+    log.until(|line| line.contains("every import counts as required"));
+    let names = || {
+        let modules = json(&dir, &["module", "list", "--format", "json"]);
+        let modules = modules.as_array().expect("a list").clone();
+        modules
+            .into_iter()
+            .map(|module| module["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..5 {
+        assert_eq!(names(), ["noop"]);
+    }
+    stdin.write_all(rest.as_bytes()).expect("it reads");
+    drop(stdin);
+    for ended in [import, load] {
+        let ran = Ran::new(ended.wait_with_output().expect("an end"), dir.path());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    assert_eq!(names(), ["late", "noop"]);
+    assert!(dir.nexum(&["state", "list"]).stdout.contains("large"));
     stop(child);
 }
