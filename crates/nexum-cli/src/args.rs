@@ -13,9 +13,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 use nexum_core::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use dead_letter::{DeadLetter, Letters};
+pub(crate) use dead_letter::DeadLetter;
+#[cfg(feature = "runtime")]
+pub(crate) use dead_letter::Letters;
 pub(crate) use exec::Exec;
-pub(crate) use module::{LoadModule, Module};
+#[cfg(feature = "runtime")]
+pub(crate) use module::LoadModule;
+pub(crate) use module::Module;
 pub(crate) use query::{Answer, Input};
 #[cfg(feature = "store")]
 pub(crate) use state::{Form, State};
