@@ -23,7 +23,7 @@ mod anvil;
 mod guests;
 mod isolation;
 mod nexum;
-mod promtool;
+mod prometheus;
 mod toolchain;
 mod tools;
 

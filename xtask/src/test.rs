@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    anvil, guests, process, promtool,
+    anvil, guests, process, prometheus,
     tools::{self, NEXTEST},
 };
 
@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     tests
         .args(["nextest", "run", "--workspace", "--all-features"])
         .env(anvil::VARIABLE, &anvil)
-        .env(promtool::VARIABLE, promtool::ensure()?);
+        .envs(prometheus::ensure()?);
     // What is set on the machines of continuous integration everywhere.
     if std::env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
@@ -50,6 +50,6 @@ fn of_the_binary(features: &[&str]) -> Result<()> {
         .args(["nextest", "run", "--package", "nexum-cli"])
         .args(features)
         .env(anvil::VARIABLE, anvil::ensure()?)
-        .env(promtool::VARIABLE, promtool::ensure()?);
+        .envs(prometheus::ensure()?);
     process::run(&mut tests)
 }

@@ -1,13 +1,28 @@
 //! The command line.
 
+mod dead_letter;
+mod exec;
+mod module;
+mod query;
+#[cfg(feature = "store")]
+mod state;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use nexum_core::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
-/// The most memory of a command: as much as an operator may give a module.
-const MEMORY_MIB_MAX: u64 = 65_536;
+pub(crate) use dead_letter::DeadLetter;
+#[cfg(feature = "runtime")]
+pub(crate) use dead_letter::Letters;
+pub(crate) use exec::Exec;
+#[cfg(feature = "runtime")]
+pub(crate) use module::LoadModule;
+pub(crate) use module::Module;
+pub(crate) use query::{Answer, Input};
+#[cfg(feature = "store")]
+pub(crate) use state::{Form, State};
 
 /// Where the configuration is looked for unless `--config` says otherwise.
 const CONFIG: &str = "engine.toml";
@@ -161,129 +176,6 @@ pub(crate) struct Running {
     pub(crate) config: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Module {
-    /// List the modules: what each is, and what it may do
-    List {
-        /// How to print them
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Add a module
-    Load(LoadModule),
-    /// Have a module go on with what its files are now, at the same place and with the same state
-    Reload {
-        /// The module
-        module: ModuleName,
-    },
-    /// Have a module finish the event in hand, and then wait
-    Stop {
-        /// The module
-        module: ModuleName,
-    },
-    /// Have a stopped module go on where it was
-    Start {
-        /// The module
-        module: ModuleName,
-    },
-    /// Have a module go on with a new instance: a dead one at the event that it died at
-    Restart {
-        /// The module
-        module: ModuleName,
-    },
-    /// Take a module away. What it keeps stays, for when it is loaded again
-    Remove {
-        /// The module
-        module: ModuleName,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct LoadModule {
-    /// The component; `nexum.toml` beside it is its manifest
-    #[arg(value_name = "MODULE.wasm")]
-    pub(crate) path: PathBuf,
-    /// Another manifest
-    #[arg(long, value_name = "FILE")]
-    pub(crate) manifest: Option<PathBuf>,
-    /// A name in place of the manifest's
-    #[arg(long)]
-    pub(crate) name: Option<ModuleName>,
-}
-
-/// What a module is asked.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Input {
-    /// Text
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) input: Option<String>,
-    /// Bytes, as 0x and hexadecimal digits
-    #[arg(long, value_name = "DIGITS")]
-    pub(crate) input_hex: Option<String>,
-    /// What is in a file; - is stdin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Answer {
-    /// The bytes as they are
-    #[default]
-    Raw,
-    /// As text and a line's end; refused where it is none
-    Text,
-    /// As 0x and hexadecimal digits
-    Hex,
-    /// As JSON, laid out; refused where it is none
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadLetter {
-    /// List them, oldest block first
-    List {
-        /// The module
-        module: ModuleName,
-        /// How to print them
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Show one, with its attempts and what the module logged in them
-    Show {
-        /// The module
-        module: ModuleName,
-        /// The event, as `list` names it
-        event: String,
-    },
-    /// Have the module try them again, one after the other. What goes well is no dead letter any more
-    Retry {
-        /// The module
-        module: ModuleName,
-        #[command(flatten)]
-        events: Letters,
-    },
-    /// Forget them: the module will never handle these events
-    Skip {
-        /// The module
-        module: ModuleName,
-        #[command(flatten)]
-        events: Letters,
-    },
-}
-
-/// Which dead letters are meant.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Letters {
-    /// The events, as `list` names them
-    #[arg(value_name = "EVENT")]
-    pub(crate) events: Vec<String>,
-    /// All of them
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -324,33 +216,6 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Exec {
-    /// A command's file, or a directory with the command in app.wasm
-    pub(crate) package: PathBuf,
-    /// A directory of the host that the command sees as GUEST, and may change unless `:ro` follows
-    #[arg(long = "dir", value_name = "HOST::GUEST[:ro]")]
-    pub(crate) dirs: Vec<String>,
-    /// Where the command may connect to; a name is resolved before it runs, to public addresses alone
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) allow_net: Vec<String>,
-    /// A variable of the command's environment
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) env: Vec<String>,
-    /// How much it may compute, in units of about one instruction [default: no bound]
-    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) fuel: Option<u64>,
-    /// How much memory it may have [default: 256]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=MEMORY_MIB_MAX))]
-    pub(crate) memory_mib: Option<u64>,
-    /// How long it may run [default: no bound]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) deadline: Option<u64>,
-    /// The command's arguments
-    #[arg(last = true)]
-    pub(crate) args: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
     /// The component
     #[arg(value_name = "MODULE.wasm")]
@@ -368,79 +233,4 @@ pub(crate) enum Format {
     Text,
     /// One JSON document
     Json,
-}
-
-#[cfg(feature = "store")]
-#[derive(Debug, Subcommand)]
-pub(crate) enum State {
-    /// List modules: keys, bytes, cursors
-    List {
-        /// How to print them
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
-    /// Print the value of a key
-    Get {
-        /// The module
-        module: ModuleName,
-        /// The key
-        key: String,
-        #[command(flatten)]
-        form: Form,
-    },
-    /// List a module's keys and values
-    Scan {
-        /// The module
-        module: ModuleName,
-        /// Only keys that begin with this
-        #[arg(long, default_value = "")]
-        prefix: String,
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-    /// Write all of a module as lines of JSON
-    Export {
-        /// The module
-        module: ModuleName,
-        /// A file that is not there yet [default: stdout]
-        file: Option<PathBuf>,
-    },
-    /// Take in what `export` wrote
-    Import {
-        /// The file [default: stdin]
-        file: Option<PathBuf>,
-    },
-    /// Remove a module and all that it kept
-    Purge {
-        /// The module
-        module: ModuleName,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Give back the room that removed rows took
-    Compact,
-    /// Copy everything to a new redb file
-    Backup {
-        /// A file that is not there yet
-        file: PathBuf,
-    },
-    /// Hold counters, cursors and undo records against the data
-    Verify,
-}
-
-#[cfg(feature = "store")]
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, clap::Args)]
-#[group(multiple = false)]
-pub(crate) struct Form {
-    /// As 0x and hexadecimal digits: the default
-    #[arg(long)]
-    pub(crate) hex: bool,
-    /// As text; refused where it is none
-    #[arg(long)]
-    pub(crate) utf8: bool,
-    /// As JSON, laid out; refused where it is none
-    #[arg(long)]
-    pub(crate) json: bool,
 }

@@ -14,7 +14,7 @@ use nexum_core::store::StateStore;
 use crate::report::Refusals;
 
 #[cfg(feature = "store")]
-pub(crate) use nexum_host_store::{backup, export, import};
+pub(crate) use nexum_host_store::{TransferError, backup, export, import};
 
 use crate::contract::{CONTRACT, QUERY_SECTION};
 
@@ -85,6 +85,11 @@ pub(crate) fn open_state(config: &Config, purpose: &str) -> Result<Arc<dyn State
     Ok(composition.state.open(config, purpose)?)
 }
 
+#[cfg(not(feature = "cow"))]
+use absent as cow;
+#[cfg(not(feature = "http"))]
+use absent as http;
+
 #[cfg(feature = "chain")]
 mod chain {
     use nexum_core::config::Config;
@@ -146,23 +151,6 @@ mod cow {
     }
 }
 
-#[cfg(not(feature = "cow"))]
-mod cow {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
-
-    use super::Composition;
-
-    pub(super) const FEATURES: &[&str] = &[];
-    pub(super) const SECTIONS: &[&str] = &[];
-    pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
-    pub(super) const DESCRIBE_METRICS: fn() = || {};
-
-    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
-        Ok(())
-    }
-}
-
 #[cfg(feature = "http")]
 mod http {
     use nexum_core::config::Config;
@@ -184,8 +172,9 @@ mod http {
     }
 }
 
-#[cfg(not(feature = "http"))]
-mod http {
+/// A capability that is not in this build. Its section has nobody who reads it, which is what refuses it.
+#[cfg(not(all(feature = "cow", feature = "http")))]
+mod absent {
     use nexum_core::config::Config;
     use nexum_core::document::ConfigErrors;
 

@@ -1,12 +1,12 @@
-//! Reads the configuration.
+//! Reads the configuration, and what the command line says in place of a part of it.
 
 use std::path::Path;
 
-use nexum_core::config::Config;
+use nexum_core::config::{Config, ModuleConfig};
 use nexum_core::document::Environment;
 
-use crate::args;
-use crate::report::Refusals;
+use crate::args::{self, Load};
+use crate::report::{Refusal, Refusals};
 
 /// Reads the configuration; where none is there and none was named, its defaults and a sentence that says so.
 pub(crate) fn configure(named: Option<&Path>) -> Result<(Config, Option<String>), Refusals> {
@@ -19,4 +19,21 @@ pub(crate) fn configure(named: Option<&Path>) -> Result<(Config, Option<String>)
         )),
         Err(errors) => Err(errors.into()),
     }
+}
+
+/// The modules that are wanted: those that the command line names, else those of the configuration.
+///
+/// # Errors
+///
+/// When there are none.
+pub(crate) fn wanted(config: &Config, load: &Load) -> Result<Vec<ModuleConfig>, Refusal> {
+    let modules = match load.modules.as_slice() {
+        [] => config.modules.clone(),
+        paths => paths.iter().map(ModuleConfig::new).collect(),
+    };
+    if modules.is_empty() {
+        let refusal = Refusal::new("there are no modules");
+        return Err(refusal.with_hint("name a component, or add [[modules]] to engine.toml"));
+    }
+    Ok(modules)
 }

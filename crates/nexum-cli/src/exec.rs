@@ -81,9 +81,12 @@ async fn run(command: Command) -> Result<u8, Refusal> {
         code = signals.next() => return Ok(code),
     };
     announce().map_err(|error| Refusal::new(format!("cannot say {READY}: {error}")))?;
+    // A signal that is there when the command ends is why it ended, as far as anybody can tell: a shell sends it to a whole
+    // pipeline, and the end of the others is what this one read.
     tokio::select! {
-        ended = ready.run() => Ok(ended.unwrap_or_else(|stopped| report(&stopped))),
+        biased;
         code = signals.next() => Ok(code),
+        ended = ready.run() => Ok(ended.unwrap_or_else(|stopped| report(&stopped))),
     }
 }
 

@@ -18,12 +18,12 @@ use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::supervisor::Steering;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
+use crate::compose;
 use crate::control::view::LOADING;
+use crate::listen::{self, Bounds};
 use crate::modules::Workshop;
 use crate::report::Refusal;
-use crate::{compose, listen};
 
 /// Gauge, always 1: what is running. Labels: `version`; `features`, with commas between them.
 const BUILD_INFO: &str = "nexum_build_info";
@@ -43,6 +43,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// How many clients are answered at a time: some Prometheus servers and an orchestrator's probes.
 const CONNECTIONS_MAX: usize = 32;
+
+/// How long a connection lasts: a Prometheus that keeps one makes another, which is nothing once an hour.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 /// How long a reason may be: the first frames of a trap.
 const REASON_CHARS_MAX: usize = 2_048;
@@ -119,7 +122,7 @@ pub(crate) async fn serve(listener: TcpListener, handle: PrometheusHandle, readi
             handle: handle.clone(),
             readiness,
         });
-    let serving = listen::serve(listener, router, CONNECTIONS_MAX, CancellationToken::new());
+    let serving = listen::serve(listener, router, Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX));
     let upkeep = async {
         let mut every = tokio::time::interval(UPKEEP);
         loop {
@@ -127,7 +130,10 @@ pub(crate) async fn serve(listener: TcpListener, handle: PrometheusHandle, readi
             handle.run_upkeep();
         }
     };
-    tokio::join!(serving, upkeep).1
+    tokio::select! {
+        never = serving => never,
+        never = upkeep => never,
+    }
 }
 
 async fn metrics(State(exported): State<Exported>) -> impl IntoResponse {

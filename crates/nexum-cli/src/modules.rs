@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::args::Load;
 use crate::compose;
+use crate::configure::wanted;
 use crate::report::{Refusal, Refusals};
 
 pub(crate) use crate::configure::configure;
@@ -73,16 +74,7 @@ impl Plan {
             .restart(config.restart)
             .query(config.query)
             .total_memory_bytes(config.total_memory_bytes);
-        let modules = match load.modules.as_slice() {
-            [] => config.modules.clone(),
-            paths => paths.iter().map(ModuleConfig::new).collect(),
-        };
-        if modules.is_empty() {
-            let refusal = Refusal::new("there are no modules");
-            return Err(refusal
-                .with_hint("name a component, or add [[modules]] to engine.toml")
-                .into());
-        }
+        let modules = wanted(&config, load)?;
         Ok(Self {
             config,
             sources: composition.sources,

@@ -39,7 +39,10 @@ impl Target<'_> {
 
     fn import(&self, input: Box<dyn Read + Send>, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
         match self {
-            Self::Here(store) => Ok(import(&**store, &mut BufReader::new(input), sinks)?),
+            Self::Here(store) => {
+                let imported = import(&**store, &mut BufReader::new(input), sinks);
+                Ok(imported.map_err(|error| Refusal::of(&error))?)
+            }
             Self::There(client) => client.import(input, sinks),
         }
     }

@@ -7,10 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use nexum_core::names::ModuleName;
+use nexum_core::state::admin::ImportError;
+use nexum_core::supervisor::Steering;
 use tokio::sync::mpsc;
 
 use super::frames::{self, Chunks, Frame, Frames, Said};
 use super::server::{Denied, Steered};
+use crate::compose::TransferError;
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import as take_in};
 
@@ -35,7 +38,7 @@ pub(super) async fn perform(
     };
     let flushed = steering.flush().await;
     if let Some(module) = task.removes() {
-        refuse_loaded(&steered, module)?;
+        refuse_loaded(steering, module)?;
         // What still waits to be written of the module would come after it is gone.
         flushed?;
     }
@@ -88,7 +91,7 @@ pub(super) async fn import(State(steered): State<Steered>, request: Request) -> 
     tokio::task::spawn_blocking(move || {
         answer(&sender, |sinks| {
             lines.into_iter().for_each(|line| (sinks.say)(line));
-            Ok(done?)
+            Ok(done.map_err(|error| refusal_of(&steered.steering, &error))?)
         });
     });
     Ok(Body::new(body))
@@ -109,13 +112,29 @@ fn answer(frames: &Frames, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refus
     let _ = frames.send(&end);
 }
 
-fn refuse_loaded(steered: &Steered, module: &str) -> Result<(), Denied> {
+fn refuse_loaded(steering: &Steering, module: &str) -> Result<(), Denied> {
     let name: Result<ModuleName, _> = module.parse();
     let name = name.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    if steered.steering.module(&name).is_err() {
-        return Ok(());
+    match is_loaded(steering, &name) {
+        true => Err(Denied(StatusCode::CONFLICT, loaded(&name).into())),
+        false => Ok(()),
     }
+}
+
+/// Why an import failed. A loaded module is in the store always, and that it is loaded is the reason which helps.
+fn refusal_of(steering: &Steering, error: &TransferError) -> Refusal {
+    match error {
+        TransferError::Import(ImportError::Exists(name)) if is_loaded(steering, name) => loaded(name),
+        error => Refusal::of(error),
+    }
+}
+
+/// Whether there is a module of this name, for events or for queries.
+fn is_loaded(steering: &Steering, name: &ModuleName) -> bool {
+    steering.module(name).is_ok() || steering.query(name).is_ok()
+}
+
+fn loaded(name: &ModuleName) -> Refusal {
     let refusal = Refusal::new(format!("the module {name} is loaded"));
-    let hint = format!("remove the module first: `nexum module remove {name}`");
-    Err(Denied(StatusCode::CONFLICT, refusal.with_hint(hint).into()))
+    refusal.with_hint(format!("remove the module first: `nexum module remove {name}`"))
 }

@@ -75,14 +75,14 @@ async fn answer(
         .parse()
         .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is no module's name"))?;
     let pool = steering.query(&name)?;
-    let input = read(request.into_body()).await?;
+    let input = read(request.into_body(), BODY_TIME_MAX).await?;
     let output = pool.call(&input).await?;
     Ok((ANSWER_HEADERS, output).into_response())
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Refused> {
+async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
     let read = Limited::new(body, INPUT_BYTES_MAX).collect();
-    match tokio::time::timeout(BODY_TIME_MAX, read).await {
+    match tokio::time::timeout(time_max, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let error = format!("a question has {INPUT_BYTES_MAX} bytes at most");
@@ -162,6 +162,46 @@ impl From<HostError> for Returned {
             code: error.code,
             message: error.message,
             data: error.data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+    use crate::listen::tests::{BOUNDS, SOON, connect, with_router};
+
+    /// What comes back for these bytes, when a question may take only so long to arrive.
+    fn answer_to(sent: Vec<u8>, time_max: Duration) -> String {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let route = post(move |request: Request| async move { read(request.into_body(), time_max).await });
+        with_router(Router::new().route("/", route), BOUNDS, move |address| {
+            let mut stream = connect(address);
+            stream.write_all(&sent).expect("a question");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            sender.send(answer).expect("a test");
+        });
+        receiver.recv().expect("an answer")
+    }
+
+    #[test]
+    fn a_question_that_does_not_arrive_is_given_up() {
+        for (announced, sent, time_max, status, expected) in [
+            (5, 5, SOON * 1_000, "200", "aaaaa"),
+            (5, 4, SOON, "408", "the question took too long to arrive"),
+            (INPUT_BYTES_MAX, INPUT_BYTES_MAX, SOON * 1_000, "200", "aaaaa"),
+        ] {
+            let head =
+                format!("POST / HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\ncontent-length: {announced}\r\n\r\n");
+            let answer = answer_to([head.into_bytes(), vec![b'a'; sent]].concat(), time_max);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{announced}: {answer:.200}"
+            );
+            assert!(answer.contains(expected), "{announced}: {answer:.200}");
         }
     }
 }

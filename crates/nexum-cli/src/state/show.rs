@@ -6,7 +6,7 @@ use nexum_core::event::Topic;
 use nexum_core::names::ModuleName;
 use nexum_core::state::Cursors;
 use nexum_core::state::admin::{self, Summary};
-use nexum_core::store::StateStore;
+use nexum_core::store::{StateStore, View};
 use serde_json::json;
 
 use super::task::{Sinks, no_module, write};
@@ -93,13 +93,7 @@ pub(super) fn get(
     form: &Form,
     sinks: &mut Sinks<'_>,
 ) -> Result<u8, Refusal> {
-    let view = store.view().map_err(|error| Refusal::of(&error))?;
-    if admin::summary(&*view, module)
-        .map_err(|error| Refusal::of(&error))?
-        .is_none()
-    {
-        return Err(no_module(module));
-    }
+    let view = view_of(store, module)?;
     let value = admin::get(&*view, module, key.as_bytes()).map_err(|error| Refusal::of(&error))?;
     let value = value.ok_or_else(|| Refusal::new(format!("{module} has no key {key:?}")))?;
     if form.utf8 {
@@ -123,13 +117,7 @@ pub(super) fn scan(
     limit: usize,
     sinks: &mut Sinks<'_>,
 ) -> Result<u8, Refusal> {
-    let view = store.view().map_err(|error| Refusal::of(&error))?;
-    if admin::summary(&*view, module)
-        .map_err(|error| Refusal::of(&error))?
-        .is_none()
-    {
-        return Err(no_module(module));
-    }
+    let view = view_of(store, module)?;
     let mut rows = table(&["KEY", "BYTES", "VALUE"]);
     let (mut shown, mut more) = (0, false);
     let scanned = admin::scan(&*view, module, prefix.as_bytes(), &mut |key, value| {
@@ -147,6 +135,13 @@ pub(super) fn scan(
         sinks.line("there are more: `--limit` shows more of them, `--prefix` fewer".to_owned());
     }
     Ok(STOPPED)
+}
+
+/// The store as it is now, which has the module.
+fn view_of(store: &dyn StateStore, module: &ModuleName) -> Result<Box<dyn View>, Refusal> {
+    let view = store.view().map_err(|error| Refusal::of(&error))?;
+    let summary = admin::summary(&*view, module).map_err(|error| Refusal::of(&error))?;
+    summary.map(|_| view).ok_or_else(|| no_module(module))
 }
 
 fn preview(value: &[u8]) -> String {

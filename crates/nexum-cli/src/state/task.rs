@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::show;
 use crate::args::{Form, Format};
-use crate::compose;
+use crate::compose::{self, TransferError};
 use crate::control::frames::Said;
 use crate::report::Refusal;
 use crate::{FAILED, STOPPED};
@@ -102,9 +102,13 @@ fn name(module: &str) -> Result<ModuleName, Refusal> {
 /// # Errors
 ///
 /// Why it was not done. The store is then as it was.
-pub(crate) fn import(store: &dyn StateStore, input: &mut dyn BufRead, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
+pub(crate) fn import(
+    store: &dyn StateStore,
+    input: &mut dyn BufRead,
+    sinks: &mut Sinks<'_>,
+) -> Result<u8, TransferError> {
     let mut progress = rows("importing", sinks.say);
-    let (module, rows) = compose::import(store, input, &mut progress).map_err(|error| Refusal::of(&error))?;
+    let (module, rows) = compose::import(store, input, &mut progress)?;
     drop(progress);
     sinks.line(format!("{module}: {rows} rows imported"));
     Ok(STOPPED)

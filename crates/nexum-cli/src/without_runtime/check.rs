@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::version;
 use crate::args::{Check, Format};
-use crate::configure::configure;
+use crate::configure::{configure, wanted};
 use crate::contract::{AMBIENT, CONTRACT, QUERY_SECTION};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
@@ -57,16 +57,7 @@ impl Findings {
         let (config, notice) = configure(args.load.config.as_deref())?;
         self.warnings.extend(notice);
         self.sections(&config);
-        let modules = match args.load.modules.as_slice() {
-            [] => config.modules.clone(),
-            paths => paths.iter().map(ModuleConfig::new).collect(),
-        };
-        if modules.is_empty() {
-            let refusal = Refusal::new("there are no modules");
-            return Err(refusal
-                .with_hint("name a component, or add [[modules]] to engine.toml")
-                .into());
-        }
+        let modules = wanted(&config, &args.load)?;
         let chains = config.chains.keys().copied().collect();
         for module in &modules {
             match self.module(module, &chains) {

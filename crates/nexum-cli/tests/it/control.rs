@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{read_until, terminate};
+use crate::running::{Log, read_until, terminate};
 
 /// How long something is waited for: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -144,6 +144,11 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
 
 /// Starts nexum with this configuration of its modules on a chain, and waits until it runs.
 pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
+    start_logged(dir, anvil, modules, args).0
+}
+
+/// The same, with what is logged after that.
+pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> (std::process::Child, Log) {
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
     dir.write("engine.toml", format!("{restart}{chain}{modules}"));
@@ -153,8 +158,9 @@ pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> s
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
-    read_until(&mut child, |line| line.contains("following the chain"));
-    child
+    let log = Log::of(&mut child);
+    log.until(|line| line.contains("following the chain"));
+    (child, log)
 }
 
 fn done(dir: &Dir, args: &[&str], expected: &str) {

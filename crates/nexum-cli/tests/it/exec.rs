@@ -8,7 +8,7 @@ mod signals;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nexum_testing::guests;
@@ -54,6 +54,13 @@ impl Dir {
     fn errand(&self, options: &[&str], args: &[&str]) -> Command {
         let package = guests::command("errand").display().to_string();
         self.command(&[&["exec"], options, &[package.as_str(), "--"], args].concat())
+    }
+
+    /// Starts one, with a pipe to it and one from it.
+    fn pipe_errand(&self, args: &[&str]) -> Child {
+        let mut command = self.errand(&[], args);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.spawn().expect("the binary")
     }
 
     fn run_errand(&self, options: &[&str], args: &[&str]) -> Ran {
@@ -143,12 +150,7 @@ fn inherits_standard_streams() {
     dir.write("hello", preview_1("hello\\0a", hello));
     assert_eq!(printed(&dir.nexum(&["exec", "hello"])), "hello\n");
 
-    let mut child = dir.errand(&[], &["stdin"]);
-    let mut child = child
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary");
+    let mut child = dir.pipe_errand(&["stdin"]);
     child
         .stdin
         .take()
@@ -177,12 +179,7 @@ fn has_the_variables_that_it_is_given_and_no_others() {
 #[test]
 fn is_ready_before_the_command_is_entered() {
     let dir = Dir::new();
-    let mut child = dir.errand(&[], &["stdin"]);
-    let mut child = child
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary");
+    let mut child = dir.pipe_errand(&["stdin"]);
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     // The command waits for its input, and is ready all the same.

@@ -19,6 +19,7 @@ mod http;
 mod limits;
 #[cfg(feature = "store")]
 mod metrics;
+#[cfg(feature = "store")]
 mod queries;
 #[cfg(feature = "runtime")]
 mod refusals;

@@ -1,10 +1,12 @@
 //! What a running nexum says of itself, as Prometheus and an orchestrator read it.
 
+mod prometheus;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nexum_testing::{Anvil, guests};
@@ -14,16 +16,28 @@ use tokio::time::{Instant, sleep};
 use crate::Dir;
 use crate::running::{read_until, terminate};
 
-/// The environment variable that names the `promtool` binary to run; else it is taken from `PATH`.
-const PROMTOOL_VARIABLE: &str = "NEXUM_PROMTOOL";
-
 /// How long something is waited for: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Between two looks at something that is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A running nexum that exports metrics.
 struct Exporting {
     child: Child,
     address: String,
+}
+
+/// The status and the body of the answer to a request without anything, of a version that knows no chunks.
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).expect("a status");
+    (status.parse().expect("a number"), body.to_owned())
 }
 
 impl Exporting {
@@ -46,16 +60,8 @@ impl Exporting {
         Self { child, address }
     }
 
-    /// The status and the body of the answer to a request without anything.
     fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).expect("a status");
-        (status.parse().expect("a number"), body.to_owned())
+        get(&self.address, path)
     }
 
     fn metrics(&self) -> Exposition {
@@ -72,7 +78,7 @@ impl Exporting {
                 return body;
             }
             assert!(Instant::now() < deadline, "{status}: {body}");
-            sleep(Duration::from_millis(20)).await;
+            sleep(PAUSE).await;
         }
     }
 
@@ -136,26 +142,6 @@ fn documented() -> BTreeMap<String, String> {
         (format!("nexum_{name}"), kind.to_owned())
     };
     rows.map(row).collect()
-}
-
-/// Whether promtool, which is Prometheus's own, finds nothing to say.
-fn check_with_promtool(text: &str) {
-    let binary = std::env::var_os(PROMTOOL_VARIABLE).unwrap_or_else(|| "promtool".into());
-    let mut promtool = Command::new(&binary)
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("{binary:?}: {error}; `cargo xtask test` fetches promtool, or set {PROMTOOL_VARIABLE}")
-        });
-    let mut stdin = promtool.stdin.take().expect("a pipe");
-    stdin.write_all(text.as_bytes()).expect("promtool reads");
-    drop(stdin);
-    let checked = promtool.wait_with_output().expect("an end");
-    let said = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success() && said.is_empty(), "{said}");
 }
 
 /// One guest, which handles blocks.
@@ -264,7 +250,7 @@ async fn everything_that_happens_moves_its_metric() {
     for (family, kind) in &metrics.types {
         assert_eq!(documented.get(family), Some(kind), "{family} in docs/metrics.md");
     }
-    check_with_promtool(&text);
+    prometheus::check(&text);
 
     let removed = dir.nexum(&["module", "remove", "fuel-bomb"]);
     assert_eq!(removed.code, Some(0), "{}", removed.stderr);

@@ -2,25 +2,41 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 
 use nexum_testing::{Anvil, guests};
 
 use crate::Dir;
 
-/// Lines of the log until one satisfies the test, or all if none does.
-pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    let log = child.stderr.take().expect("a log");
-    let mut reader = BufReader::new(log).lines();
-    for line in reader.by_ref() {
-        lines.push(line.expect("UTF-8"));
-        if lines.last().is_some_and(|line| found(line)) {
-            break;
-        }
+/// The log of a child, which goes on being read whatever becomes of this, so that the process can go on writing.
+pub(crate) struct Log(Receiver<String>);
+
+impl Log {
+    pub(crate) fn of(child: &mut Child) -> Self {
+        let log = BufReader::new(child.stderr.take().expect("a log"));
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            log.lines().for_each(|line| drop(sender.send(line.expect("UTF-8"))));
+        });
+        Self(receiver)
     }
-    // Goes on being read, so that the process can go on writing.
-    std::thread::spawn(move || reader.for_each(drop));
-    lines
+
+    /// The next lines until one satisfies the test, or all if none does.
+    pub(crate) fn until(&self, found: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Ok(line) = self.0.recv() {
+            lines.push(line);
+            if lines.last().is_some_and(|line| found(line)) {
+                break;
+            }
+        }
+        lines
+    }
+}
+
+/// The first lines of the log until one satisfies the test, or all if none does.
+pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {
+    Log::of(child).until(found)
 }
 
 pub(crate) fn terminate(child: &Child) {

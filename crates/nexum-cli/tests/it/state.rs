@@ -7,7 +7,7 @@ use std::process::Stdio;
 use nexum_host_store::StoreConfig;
 use nexum_testing::{Anvil, guests};
 
-use crate::control::start;
+use crate::control::{json, start, start_logged};
 use crate::running::terminate;
 use crate::{Dir, Ran};
 
@@ -140,10 +140,16 @@ fn whoever_holds_the_state_is_named() {
     assert_eq!(dir.nexum(&["state", "list"]).code, Some(0));
 }
 
-/// A nexum that runs one module on a directory whose state has another one, which is not loaded.
+/// A nexum that runs a module for events and one for queries on a directory whose state has another one, which is not loaded.
 async fn running(dir: &Dir, anvil: &Anvil) -> std::process::Child {
-    let noop = guests::component("noop").display().to_string();
-    let child = start(dir, anvil, &format!("[[modules]]\npath = {noop:?}\n"), &["run"]);
+    let module = |name| {
+        format!(
+            "[[modules]]\npath = {:?}\n",
+            guests::component(name).display().to_string()
+        )
+    };
+    let modules = module("noop") + &module("query-echo");
+    let child = start(dir, anvil, &modules, &["run"]);
     anvil.mine(2).await;
     child
 }
@@ -217,11 +223,29 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
     let anvil = Anvil::start();
     let (dir, _) = imported();
     let child = running(&dir, &anvil).await;
+    for name in ["noop", "query-echo"] {
+        dir.write(&format!("{name}.jsonl"), EXPORT.replace("my-module", name));
+    }
     for (args, expected, hint) in [
         (
             &["state", "purge", "noop", "--yes"][..],
             "the module noop is loaded",
             "remove the module first: `nexum module remove noop`",
+        ),
+        (
+            &["state", "purge", "query-echo", "--yes"],
+            "the module query-echo is loaded",
+            "remove the module first: `nexum module remove query-echo`",
+        ),
+        (
+            &["state", "import", "noop.jsonl"],
+            "the module noop is loaded",
+            "remove the module first: `nexum module remove noop`",
+        ),
+        (
+            &["state", "import", "query-echo.jsonl"],
+            "the module query-echo is loaded",
+            "remove the module first: `nexum module remove query-echo`",
         ),
         (
             &["state", "compact"],
@@ -325,5 +349,56 @@ async fn what_is_large_is_streamed_and_half_of_it_is_refused() {
             .collect::<Vec<_>>()
     };
     assert!(rows(&exported.stdout) == rows(&whole), "an export is what was imported");
+    stop(child);
+}
+
+#[tokio::test]
+async fn a_module_is_loaded_when_an_import_has_ended() {
+    let anvil = Anvil::start();
+    let (dir, _) = imported();
+    dir.guest("noop");
+    // What is missing is warned of when the files have been looked at, which is before the module is added.
+    dir.write(
+        "nexum.toml",
+        "[module]\nname = \"late\"\n[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n",
+    );
+    let noop = guests::component("noop").display().to_string();
+    let (child, log) = start_logged(&dir, &anvil, &format!("[[modules]]\npath = {noop:?}\n"), &["run"]);
+    let spawn = |args: &[&str]| {
+        let mut command = dir.command(args);
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command.spawn().expect("the binary starts")
+    };
+
+    let mut import = spawn(&["state", "import"]);
+    let mut stdin = import.stdin.take().expect("a pipe");
+    let (begin, rest) = EXPORT.split_once('\n').expect("lines");
+    // Empty lines mean nothing. More than is on its way is only written while it is read.
+    let long = format!("{}\n{}", begin.replace("my-module", "large"), "\n".repeat(4 << 20));
+    stdin.write_all(long.as_bytes()).expect("it reads");
+    let load = spawn(&["module", "load", "noop.wasm"]);
+    log.until(|line| line.contains("every import counts as required"));
+    let names = || {
+        let modules = json(&dir, &["module", "list", "--format", "json"]);
+        let modules = modules.as_array().expect("a list").clone();
+        modules
+            .into_iter()
+            .map(|module| module["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..5 {
+        assert_eq!(names(), ["noop"]);
+    }
+    stdin.write_all(rest.as_bytes()).expect("it reads");
+    drop(stdin);
+    for ended in [import, load] {
+        let ran = Ran::new(ended.wait_with_output().expect("an end"), dir.path());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    assert_eq!(names(), ["late", "noop"]);
+    assert!(dir.nexum(&["state", "list"]).stdout.contains("large"));
     stop(child);
 }

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nexum_core::event::ChainId;
+use nexum_core::limits::Limit;
 use nexum_core::runner::Stage;
 use nexum_core::source::EventSource;
 use nexum_core::state::admin;
 use nexum_core::store::{MemoryStore, StateStore};
+use nexum_core::supervisor::SteerError;
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID, journal, kept};
 use tempfile::TempDir;
@@ -108,8 +110,14 @@ async fn commits_that_come_while_one_is_made_become_one_transaction() {
     store.hold_writes(true);
     run.chain.mine(1);
     run.until("the first commit", || store.held() == 1).await;
-    // Meanwhile the others hand in theirs.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Meanwhile the others hand in theirs: each does at the end of its handler.
+    for name in &names {
+        let status = run.status(name);
+        run.until(&format!("{name} to hand in what it wrote"), || {
+            status.consumption().last[Limit::StoreOperations] > 0
+        })
+        .await;
+    }
     store.hold_writes(false);
     for name in &names {
         run.handled(name, 1).await;
@@ -241,12 +249,14 @@ async fn a_commit_in_hand_a_revert_and_a_stop_come_in_this_order() {
     run.chain.mine(1);
     let chain = run.chain.clone();
     // The stop comes while the commit of block 5 waits: it is finished, and the revert is left to the next start.
+    let steering = run.steering.clone();
     let stopping = run.stop();
     let release = async {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        // Runners are told when nothing can be asked for any more.
+        assert!(matches!(steering.flush().await, Err(SteerError::NotRunning)));
         store.hold_writes(false);
     };
-    let (report, ()) = tokio::join!(stopping, release);
+    let (report, ()) = tokio::join!(biased; stopping, release);
     assert!(!report.failed());
     assert_eq!(blocks(&store, "journal"), row(0..6, 0));
     let journals = Journals::over(store.clone()).module("journal", &[TEST_CHAIN_ID]);

@@ -1,5 +1,7 @@
 //! Each fixture guest, and what the host must make of it.
 
+mod limits;
+
 use std::time::Duration;
 
 use nexum_core::event::Log;
@@ -8,9 +10,13 @@ use nexum_host_store::LocalStore;
 use nexum_testing::{TEST_CHAIN_ID, journal, kept};
 use tracing::Level;
 
+use self::limits::{
+    fuel_bomb_trips_the_fuel_limit, log_bomb_trips_its_budget, memory_bomb_many_trips_the_limit_of_the_sum,
+    memory_bomb_trips_the_memory_limit, slow_host_is_ended_by_the_deadline, table_bomb_trips_the_table_limit,
+};
 use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
-use crate::support::{Run, Setup, SilentChain, with_the_contract};
+use crate::support::{Setup, SilentChain, with_the_contract};
 
 /// Runs a test for each fixture, and keeps the list of those that have one.
 macro_rules! fixtures {
@@ -191,27 +197,6 @@ async fn workload_does_what_it_is_told() {
     assert_eq!(kept(&*store, "workload", "3"), None);
 }
 
-/// Expects one trip of `limit` and a module that goes on.
-async fn trips(fixture: &str, config: &str, limit: &str, bound: &str) -> Run {
-    let run = Setup::new().config(config).module(fixture).module("noop").start().await;
-    run.chain.mine(1);
-    run.failed(fixture, 1).await;
-    run.handled("noop", 1).await;
-    let trip = run.records.find("a limit tripped").expect("the record of the limit");
-    let field = |name: &str| trip.fields.get(name).map(String::as_str);
-    assert_eq!(
-        (trip.level, field("limit"), field("bound")),
-        (Level::ERROR, Some(limit), Some(bound))
-    );
-    assert_eq!((field("module"), field("handler")), (Some(fixture), Some("on-event")));
-    assert_eq!(field("event"), Some("11155111:0:block"));
-    assert_eq!(field("attempt"), Some("1"));
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
-    assert!(number(field("used")) >= number(Some(bound)), "{:?}", field("used"));
-    assert_eq!(run.status(fixture).stage(), Stage::Running);
-    run
-}
-
 async fn glutton_is_refused_what_is_not_there() {
     // What it does where there is something to eat is shown by the tests of the binary.
     let refused = Setup::new().module("glutton").load().await.expect_err("a refusal");
@@ -227,34 +212,6 @@ async fn glutton_is_refused_what_is_not_there() {
             "{interface}: {refused:?}"
         );
     }
-}
-
-async fn fuel_bomb_trips_the_fuel_limit() {
-    trips(
-        "fuel-bomb",
-        "[engine.limits]\nfuel_per_event = 1000000\n",
-        "fuel_per_event",
-        "1000000",
-    )
-    .await;
-}
-
-async fn memory_bomb_trips_the_memory_limit() {
-    trips("memory-bomb", "", "memory_bytes", "67108864").await;
-}
-
-async fn memory_bomb_many_trips_the_limit_of_the_sum() {
-    trips("memory-bomb-many", "", "memory_bytes", "67108864").await;
-}
-
-async fn table_bomb_trips_the_table_limit() {
-    trips(
-        "table-bomb",
-        "[engine.limits]\ntable_elements = 1000\n",
-        "table_elements",
-        "1000",
-    )
-    .await;
 }
 
 async fn spin_lets_others_run() {
@@ -278,37 +235,6 @@ async fn panic_loses_only_its_own_event() {
     run.failed("panic", 3).await;
     assert!(run.records.find("the guest trapped").is_some());
     assert_eq!(run.status("panic").stage(), Stage::Running);
-}
-
-async fn slow_host_is_ended_by_the_deadline() {
-    let chain = SilentChain::default();
-    let mut setup = Setup::new()
-        .config("[engine.limits]\nevent_deadline_ms = 50\n")
-        .module("slow-host")
-        .module("noop");
-    setup.capabilities = setup.capabilities.with(chain.clone());
-    let run = setup.start().await;
-    run.chain.mine(1);
-    run.failed("slow-host", 1).await;
-    run.handled("noop", 1).await;
-    assert_eq!(chain.asked(), 1);
-    let trip = run.records.find("a limit tripped").expect("the record of the limit");
-    assert_eq!(
-        (trip.fields["limit"].as_str(), trip.fields["bound"].as_str()),
-        ("event_deadline_ms", "50")
-    );
-}
-
-async fn log_bomb_trips_its_budget() {
-    let limits = "[engine.limits]\nlog_records_per_event = 10\n";
-    let run = trips("log-bomb", limits, "log_records_per_event", "10").await;
-    let records = run.records.of_module("log-bomb");
-    assert_eq!(records.len(), 10);
-    assert!(
-        records[0].len() < 9_000 && records[0].ends_with("bytes cut]"),
-        "{} bytes",
-        records[0].len()
-    );
 }
 
 async fn bad_init_is_tried_again_and_dead_before_its_first_event() {

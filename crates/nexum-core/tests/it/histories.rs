@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_core::event::ChainId;
+use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID, journal};
@@ -208,7 +209,10 @@ impl World {
             Step::Fail => {
                 self.store.fail_writes(true);
                 self.chains.iter().for_each(|chain| chain.mine(1));
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                let run = self.run.as_ref().expect("a host");
+                let is_stalled = |status: &Arc<ModuleStatus>| status.stage() == Stage::Stalled;
+                run.until("a failed write", || run.steering.modules().iter().any(is_stalled))
+                    .await;
                 self.store.fail_writes(false);
             }
             Step::Steer {

@@ -1,20 +1,19 @@
 //! Modules that answer queries: who gets an instance, who waits, and what becomes of an instance afterwards.
 
+mod loading;
+mod pool;
+
 use std::sync::Arc;
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::instance::Failure;
 use nexum_core::limits::Limit;
-use nexum_core::loader::{Candidate, LoadError, Loaded};
-use nexum_core::query::{IDLE_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, QueryError, QueryPool};
+use nexum_core::query::{INPUT_BYTES_MAX, QueryError, QueryPool};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::SteerError;
 use nexum_host_store::LocalStore;
 use nexum_testing::FaultyStore;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use crate::support::{Run, Setup, module_at};
+use crate::support::{Run, Setup};
 
 const NAME: &str = "query-echo";
 
@@ -41,15 +40,6 @@ async fn fails(pool: &QueryPool, question: &str) -> QueryError {
     pool.call(question.as_bytes()).await.expect_err("no answer")
 }
 
-/// Calls that go on until they are dropped.
-fn spin(pool: &Arc<QueryPool>, count: usize) -> JoinSet<Result<Vec<u8>, QueryError>> {
-    let call = |pool: Arc<QueryPool>| async move { pool.call(b"spin").await };
-    (0..count).map(|_| call(pool.clone())).collect()
-}
-
-/// Bounds under which a call that spins is not ended by any limit.
-const ENDLESS: &str = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 3600000\n";
-
 pub(crate) async fn query_echo_answers_what_it_is_asked() {
     let (run, pool) = start("").await;
     assert_eq!(ask(&pool, "hello").await, "hello");
@@ -61,58 +51,6 @@ pub(crate) async fn query_echo_answers_what_it_is_asked() {
         (NAME, "3")
     );
     assert!(!run.stop().await.failed());
-}
-
-#[tokio::test]
-async fn an_instance_is_kept_after_a_good_call() {
-    let (_run, pool) = start("").await;
-    for call in 1..=20 {
-        assert_eq!(ask(&pool, "count").await, call.to_string());
-    }
-    assert_eq!((pool.started(), pool.idle(), pool.in_flight()), (1, 1, 0));
-    assert_eq!((pool.handled(), pool.failed()), (20, 0));
-    assert!(pool.memory_bytes() > 0);
-}
-
-#[tokio::test]
-async fn an_instance_is_discarded_after_any_other_and_its_place_is_free_again() {
-    let limits =
-        "[engine.limits]\nfuel_per_event = 10000000\nmemory_bytes = 8388608\n[engine.query]\npool_size_max = 1\n";
-    let (run, pool) = start(limits).await;
-    let answer = format!("answer {}", OUTPUT_BYTES_MAX + 1);
-    for (question, kind) in [
-        ("trap", "trapped"),
-        ("fail", "returned"),
-        ("spin", "limit"),
-        ("allocate 16000000", "limit"),
-        (answer.as_str(), "output-too-large"),
-    ] {
-        ask(&pool, "count").await;
-        let before = pool.started();
-        let error = fails(&pool, question).await;
-        assert_eq!(error.kind(), kind, "{question}: {error}");
-        assert_eq!((pool.in_flight(), pool.idle()), (0, 0), "{question}");
-        // Nothing is left of what it counted.
-        assert_eq!(ask(&pool, "count").await, "1", "{question}");
-        assert_eq!(pool.started(), before + 1, "{question}");
-    }
-    assert_eq!(pool.failed(), 5);
-    let QueryError::Returned(error) = fails(&pool, "fail").await else {
-        panic!("another error");
-    };
-    assert_eq!((error.kind, error.code), (HostErrorKind::InvalidInput, 7));
-    let QueryError::Limit(trip) = fails(&pool, "spin").await else {
-        panic!("another error");
-    };
-    assert_eq!((trip.limit, trip.bound), (Limit::Fuel, 10_000_000));
-    let record = run
-        .records
-        .find("limit fuel_per_event")
-        .expect("the record of the limit");
-    assert_eq!(
-        (record.fields["handler"].as_str(), record.fields["limit"].as_str()),
-        ("evaluate", "fuel_per_event")
-    );
 }
 
 #[tokio::test]
@@ -134,63 +72,6 @@ async fn a_call_ends_at_its_deadline() {
     let error = fails(&pool, "spin").await;
     assert_eq!(error.kind(), "deadline", "{error}");
     assert_eq!(ask(&pool, "count").await, "1");
-}
-
-#[tokio::test]
-async fn the_pool_grows_with_the_calls_up_to_its_bound_and_the_others_wait() {
-    let (run, pool) = start(&format!(
-        "{ENDLESS}[engine.query]\npool_size_max = 3\nwait_ms_max = 60000\n"
-    ))
-    .await;
-    for count in 1..=3 {
-        let mut calls = spin(&pool, count);
-        run.until("all calls to be in flight", || pool.in_flight() == count)
-            .await;
-        assert_eq!(pool.waiting(), 0);
-        calls.shutdown().await;
-        assert_eq!(pool.in_flight(), 0);
-    }
-    let before = pool.started();
-    let mut calls = spin(&pool, 5);
-    run.until("two calls to wait", || pool.waiting() == 2).await;
-    run.until("three instances", || pool.started() == before + 3).await;
-    assert_eq!(pool.in_flight(), 3);
-    // One that nobody waits for any longer leaves its place to the next, which gets an instance of its own.
-    calls.shutdown().await;
-    assert_eq!((pool.in_flight(), pool.waiting(), pool.idle()), (0, 0, 0));
-    assert_eq!(ask(&pool, "count").await, "1");
-}
-
-#[tokio::test]
-async fn a_waiting_call_gets_the_place_of_one_that_is_dropped() {
-    let (run, pool) = start(&format!(
-        "{ENDLESS}[engine.query]\npool_size_max = 1\nwait_ms_max = 60000\n"
-    ))
-    .await;
-    let calls = spin(&pool, 1);
-    run.until("a call", || pool.in_flight() == 1).await;
-    let (answer, ()) = tokio::join!(ask(&pool, "count"), async {
-        run.until("a call to wait", || pool.waiting() == 1).await;
-        drop(calls);
-    });
-    assert_eq!((answer.as_str(), pool.waiting(), pool.in_flight()), ("1", 0, 0));
-}
-
-#[tokio::test]
-async fn waiting_is_bounded_in_number_and_in_time() {
-    let bounds = "[engine.query]\npool_size_max = 1\nwaiters_max = 1\n";
-    let (run, pool) = start(&format!("{ENDLESS}{bounds}wait_ms_max = 60000\n")).await;
-    let _calls = spin(&pool, 2);
-    run.until("a call to wait", || pool.waiting() == 1).await;
-    let error = fails(&pool, "count").await;
-    assert_eq!(error, QueryError::Overloaded { waiters_max: 1 });
-    assert!(error.is_overload());
-
-    let (run, pool) = start(&format!("{ENDLESS}{bounds}wait_ms_max = 20\n")).await;
-    let _calls = spin(&pool, 1);
-    run.until("a call", || pool.in_flight() == 1).await;
-    assert_eq!(fails(&pool, "count").await, QueryError::TimedOut { wait_ms_max: 20 });
-    assert_eq!((pool.waiting(), pool.refused(), pool.failed()), (0, 1, 0));
 }
 
 #[tokio::test]
@@ -253,46 +134,6 @@ async fn a_store_that_cannot_be_read_is_no_fault_of_the_modules() {
 }
 
 #[tokio::test]
-async fn what_cannot_start_fails_its_call_and_no_other() {
-    let run = setup("[engine.query]\npool_size_max = 1\n")
-        .module(NAME)
-        .module_with(NAME, "name = \"writes\"\nconfig = { init = \"set a\" }")
-        .module_with(NAME, "name = \"traps\"\nconfig = { init = \"trap\" }")
-        .module("noop")
-        .start()
-        .await;
-    for (name, expected) in [("writes", "a query may not write"), ("traps", "trapped")] {
-        let pool = run.query(name).await;
-        for _ in 0..2 {
-            let error = fails(&pool, "hello").await;
-            assert_eq!(error.kind(), "start");
-            assert!(error.to_string().contains(expected), "{error}");
-        }
-        assert_eq!((pool.in_flight(), pool.idle(), pool.failed()), (0, 0, 2));
-    }
-    let error = fails(&*run.query("traps").await, "hello").await;
-    assert!(matches!(error, QueryError::Start { failure } if matches!(*failure, Failure::Trap(_))));
-    assert_eq!(ask(&*run.query(NAME).await, "hello").await, "hello");
-    run.chain.mine(1);
-    run.handled("noop", 1).await;
-}
-
-#[tokio::test]
-async fn an_instance_that_nobody_needs_does_not_stay() {
-    let (run, pool) = start("").await;
-    assert_eq!(ask(&pool, "count").await, "1");
-    let needed = Instant::now();
-    // It is needed again.
-    assert_eq!(ask(&pool, "count").await, "2");
-    pool.discard_old(needed + IDLE_MAX);
-    assert_eq!(pool.idle(), 1);
-    pool.discard_old(Instant::now() + IDLE_MAX);
-    assert_eq!(pool.idle(), 0);
-    assert_eq!(ask(&pool, "count").await, "1");
-    drop(run);
-}
-
-#[tokio::test]
 async fn modules_that_answer_queries_are_changed_while_the_host_runs() {
     let (run, _) = start("").await;
     let name = NAME.parse().expect("a name");
@@ -338,66 +179,6 @@ async fn modules_that_answer_queries_are_changed_while_the_host_runs() {
 }
 
 #[tokio::test]
-async fn the_engine_has_room_for_as_many_instances_as_may_be() {
-    let setup = setup("[engine.query]\npool_size_max = 40\n")
-        .module(NAME)
-        .module("noop");
-    let config = setup.parse_config();
-    let loader = setup.loader(&config);
-    let candidate = |index: usize| loader.inspect(&config.modules[index]).expect("a candidate");
-    let demand = Candidate::demand(&[candidate(0), candidate(1)]);
-    assert_eq!((demand.instances, demand.components), (41, 2));
-    let engine = setup.engine(demand);
-    assert!(engine.is_pooled());
-    let Ok(Loaded::Query(module)) = loader.load_any(&engine, candidate(0)).await else {
-        panic!("no query module");
-    };
-    assert_eq!(module.bounds.pool_size_max, 40);
-    // There are places left for the other module and for some that come later, but not for as many.
-    let full = loader.load_query(&engine, candidate(0)).await;
-    assert!(matches!(full, Err(LoadError::Full)), "{full:?}");
-    loader.load(&engine, candidate(1)).await.expect("a module");
-    drop(module);
-    loader.load_query(&engine, candidate(0)).await.expect("a module");
-}
-
-#[tokio::test]
-async fn every_instance_that_may_be_can_be_had_at_once() {
-    let (run, pool) = start(&format!("{ENDLESS}[engine.query]\npool_size_max = 24\n")).await;
-    let calls = spin(&pool, 24);
-    run.until("all calls to have an instance", || pool.started() == 24)
-        .await;
-    assert_eq!((pool.in_flight(), pool.failed()), (24, 0));
-    drop(calls);
-}
-
-#[test]
-fn the_smaller_of_both_bounds_holds() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let manifest = dir.path().join("nexum.toml");
-    let component = nexum_testing::guests::component(NAME);
-    let keys = format!("name = \"m\"\nmanifest = {:?}", manifest.display().to_string());
-    for (engine, module, expected) in [
-        ("", "", 8),
-        ("", "[module.query]\npool_size_max = 2\n", 2),
-        (
-            "[engine.query]\npool_size_max = 3\n",
-            "[module.query]\npool_size_max = 100000\n",
-            3,
-        ),
-    ] {
-        std::fs::write(&manifest, format!("{module}[capabilities]\nrequired = [\"store\"]\n")).expect("a manifest");
-        let setup = setup(engine);
-        let config = setup.parse_config();
-        let candidate = setup
-            .loader(&config)
-            .inspect(&module_at(&component, &keys))
-            .expect("a candidate");
-        assert_eq!(candidate.instances(), expected, "{engine}{module}");
-    }
-}
-
-#[tokio::test]
 async fn a_host_goes_on_while_somebody_can_be_asked() {
     let mut setup = setup("").module(NAME).module("bad-init");
     setup.restart.push_str("max_consecutive_failures = 1\n");
@@ -405,68 +186,4 @@ async fn a_host_goes_on_while_somebody_can_be_asked() {
     run.stage("bad-init", nexum_core::runner::Stage::Dead).await;
     assert_eq!(ask(&*run.query(NAME).await, "hello").await, "hello");
     assert!(!run.stop().await.failed());
-}
-
-/// A component with the two exports of a query module, though of other types, that imports this besides.
-fn component(import: &str) -> Vec<u8> {
-    let text = format!(
-        "(component
-            {import}
-            (core module $m (func (export \"f\")))
-            (core instance $i (instantiate $m))
-            (func $f (canon lift (core func $i \"f\")))
-            (export \"init\" (func $f))
-            (export \"evaluate\" (func $f)))"
-    );
-    wat::parse_str(text).expect("a component")
-}
-
-#[tokio::test]
-async fn what_is_no_query_module_is_refused_with_the_reason() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("m.wasm");
-    let setup = setup("");
-    let config = setup.parse_config();
-    let loader = setup.loader(&config);
-    let inspect = || loader.inspect(&module_at(&path, ""));
-
-    std::fs::write(&path, component("(import \"nexum:host/chain@0.2.0\" (instance))")).expect("a component");
-    let said = inspect().expect_err("a refusal")[0].to_string();
-    assert!(
-        said.contains("it imports nexum:host/chain@0.2.0, and a query may call local-store and logging alone"),
-        "{said}"
-    );
-
-    std::fs::write(&path, component("")).expect("a component");
-    let candidate = inspect().expect("a candidate");
-    assert_eq!(
-        candidate.warnings,
-        ["the manifest has no [capabilities]: every import counts as required"]
-    );
-    let engine = setup.engine(Candidate::demand([&candidate]));
-    let refused = loader.load_any(&engine, candidate).await.expect_err("a refusal");
-    assert!(matches!(refused, LoadError::Export { name: "init", .. }), "{refused}");
-
-    let manifest = "[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
-    std::fs::write(dir.path().join("nexum.toml"), manifest).expect("a manifest");
-    let said = inspect().expect_err("a refusal");
-    assert!(matches!(said[..], [LoadError::Subscribed]), "{said:?}");
-}
-
-#[tokio::test]
-async fn the_memory_of_all_instances_is_set_aside() {
-    let limits = "[engine.limits]\nmemory_bytes = 2097152\ntotal_memory_bytes = 8388608\n";
-    for (pool_size_max, fits) in [(4, true), (5, false)] {
-        let setup = setup(&format!("{limits}[engine.query]\npool_size_max = {pool_size_max}\n")).module(NAME);
-        match setup.load().await {
-            Ok(_) => assert!(fits, "{pool_size_max}"),
-            Err(refused) => {
-                assert!(!fits, "{refused:?}");
-                assert!(
-                    matches!(refused[..], [LoadError::TotalMemory { needed: 10_485_760, .. }]),
-                    "{refused:?}"
-                );
-            }
-        }
-    }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_host_cow::{Call, OrderBooks, RequestError};
-use nexum_testing::OrderBook;
 use nexum_testing::order_book::Fault;
+use nexum_testing::{OrderBook, Records};
 use tokio::time::Instant;
 
 use crate::support::{CHAIN, books, call, config, get, late};
@@ -44,16 +44,16 @@ async fn only_what_does_no_harm_is_sent_again_after_it_may_have_been_received() 
 
 #[tokio::test]
 async fn a_host_that_says_when_is_left_alone_until_then_by_all() {
+    let (records, _capture) = Records::capture();
     let book = OrderBook::start().await;
     let books = books(&book);
     book.fail_next(Fault::TooManyRequests { retry_after: Some(1) });
     let first = get(&books, "/api/v1/version?first");
     let second = async {
         // Asks when the first one has been refused.
-        while book.request_count() == 0 {
+        while records.find("the order book wants fewer requests").is_none() {
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
         get(&books, "/api/v1/version?second").await
     };
     let (first, second) = tokio::join!(first, second);

@@ -1,7 +1,7 @@
 //! What a shell and systemd do to a command.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::Dir;
 
@@ -16,9 +16,9 @@ fn signals_end_a_command_wherever_it_is() {
         // Soon nobody reads what it writes, and it hangs in that.
         (&["print-for-ever"], "TERM", 143),
     ] {
-        let mut child = dir.errand(&[], args);
-        let child = child.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = child.spawn().expect("the binary");
+        let mut child = dir.pipe_errand(args);
+        // Held here: waiting for the child closes what it has of its stdin, and a command that reads would end by itself.
+        let _stdin = child.stdin.take();
         let mut ready = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         stdout.read_line(&mut ready).expect("a line");

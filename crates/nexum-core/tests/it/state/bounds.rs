@@ -1,0 +1,121 @@
+//! What a module may keep, write and list.
+
+use nexum_host_store::{KEY_BYTES_MAX, LISTED_KEYS_MAX};
+
+use super::{keepers, said, usage};
+
+#[tokio::test]
+async fn keys_and_values_over_their_bounds_are_invalid_input() {
+    let long = "k".repeat(KEY_BYTES_MAX + 1);
+    let longest = "k".repeat(KEY_BYTES_MAX);
+    let over =
+        format!("set {long} 1; get {long}; list {long}; set big 1048577; set big 1048576; set {longest} 1; list k");
+    let (setup, store) = keepers(&[("bounds", &[("0", over.as_str()), ("1", "get big")])]);
+    let run = setup
+        .config("[engine.limits]\nstore_bytes_written_per_event = 1200000\n")
+        .start()
+        .await;
+    run.chain.mine(2);
+    run.handled("bounds", 2).await;
+    let brief = said(&run, "bounds").replace(&long, "LONG").replace(&longest, "LONGEST");
+    insta::assert_snapshot!(brief, @r#"
+    set LONG 1: HostErrorKind::InvalidInput: a key has 1025 bytes, and 1024 at most are allowed
+    get LONG: HostErrorKind::InvalidInput: a key has 1025 bytes, and 1024 at most are allowed
+    list LONG: HostErrorKind::InvalidInput: a key has 1025 bytes, and 1024 at most are allowed
+    set big 1048577: HostErrorKind::InvalidInput: a value has 1048577 bytes, and 1048576 at most are allowed
+    set big 1048576: done
+    set LONGEST 1: done
+    list k: 1 from LONGEST to LONGEST
+    get big: 1048576
+    "#);
+    assert_eq!(usage(&*store, "bounds"), (2, 3 + 1_048_576 + KEY_BYTES_MAX as u64 + 1));
+}
+
+#[tokio::test]
+async fn a_quota_denies_a_write_and_the_event_goes_on() {
+    let (setup, store) = keepers(&[(
+        "quota",
+        &[
+            (
+                "0",
+                "set a 99; set b 1; set a 100; delete a; set b 98; get b; set b 100",
+            ),
+            ("1", "get a; get b; set b 10"),
+        ],
+    )]);
+    let run = setup.config("[engine.limits]\nstate_bytes = 100\n").start().await;
+    run.chain.mine(2);
+    run.handled("quota", 2).await;
+    insta::assert_snapshot!(said(&run, "quota"), @r#"
+    set a 99: done
+    set b 1: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 102
+    set a 100: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 101
+    delete a: done
+    set b 98: done
+    get b: 98
+    set b 100: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 101
+    get a: none
+    get b: 98
+    set b 10: done
+    "#);
+    assert_eq!(usage(&*store, "quota"), (1, 11));
+}
+
+#[tokio::test]
+async fn bytes_written_are_a_budget_of_the_event() {
+    let (setup, store) = keepers(&[(
+        "writer",
+        &[
+            ("0", "set a 40; set a 40; set a 40"),
+            ("1", "get a; set a 40; set a 40; get a"),
+        ],
+    )]);
+    let run = setup
+        .config("[engine.limits]\nstore_bytes_written_per_event = 100\n")
+        .start()
+        .await;
+    run.chain.mine(2);
+    run.handled("writer", 1).await;
+    insta::assert_snapshot!(said(&run, "writer"), @r#"
+    set a 40: done
+    set a 40: done
+    get a: none
+    set a 40: done
+    set a 40: done
+    get a: 40
+    tripped store_bytes_written_per_event = 100
+    "#);
+    assert_eq!(usage(&*store, "writer"), (1, 41));
+}
+
+#[tokio::test]
+async fn many_keys_are_deleted_by_prefix_in_bounded_lists() {
+    let (setup, store) = keepers(&[(
+        "many",
+        &[
+            ("0", "fill p 20000 1; set q 1; list p; list -"),
+            ("1", "clear p; list -"),
+            ("2", "fill p 3 1; list p; list -"),
+        ],
+    )]);
+    let limits = "[engine.limits]\nstore_operations_per_event = 100000\nevent_deadline_ms = 60000\n\
+                  store_bytes_written_per_event = 10000000\nfuel_per_event = 100000000000\n";
+    let run = setup.config(limits).start().await;
+    run.chain.mine(3);
+    run.handled("many", 3).await;
+    assert_eq!(
+        run.records.of_module("many"),
+        [
+            "fill p 20000 1: done",
+            "set q 1: done",
+            &format!("list p: {LISTED_KEYS_MAX} from p00000000 to p00001023"),
+            &format!("list -: {LISTED_KEYS_MAX} from p00000000 to p00001023"),
+            "clear p: 20000 gone",
+            "list -: 1 from q to q",
+            "fill p 3 1: done",
+            "list p: 3 from p00000000 to p00000002",
+            "list -: 4 from p00000000 to q",
+        ]
+    );
+    assert_eq!(usage(&*store, "many"), (4, 3 * 10 + 2));
+}
