@@ -116,7 +116,10 @@ impl Instance {
             Ok((exports, result))
         })
         .await;
-        let exports = started_by(&mut store, started)?;
+        let exports = match started_by(&mut store, started) {
+            Ok(exports) => exports,
+            Err(failure) => return Err(discard(store, failure).await),
+        };
         let changes = close(&mut store);
         let lane = module.lane.clone();
         Ok((Self { store, exports, lane }, changes))
@@ -152,7 +155,10 @@ impl QueryInstance {
             Ok((exports, result))
         })
         .await;
-        let exports = started_by(&mut store, started)?;
+        let exports = match started_by(&mut store, started) {
+            Ok(exports) => exports,
+            Err(failure) => return Err(discard(store, failure).await),
+        };
         close(&mut store);
         let lane = module.lane.clone();
         Ok(Self { store, exports, lane })
@@ -176,6 +182,11 @@ impl<E> Instance<E> {
         self.store.data().limiter.used(Limit::Memory)
     }
 
+    /// Gives back what it had: its place in the pool, and its memory.
+    pub(crate) async fn discard(self) {
+        discard(self.store, ()).await;
+    }
+
     /// When the last handler began.
     pub(crate) fn began(&self) -> Instant {
         self.store.data().scope.began()
@@ -190,6 +201,14 @@ impl<E> Instance<E> {
     pub(crate) fn used(&self) -> Used {
         used(&self.store)
     }
+}
+
+/// Gives back what a guest had, and then returns this. It takes milliseconds where that was much memory: no thread that others wait
+/// for does it.
+async fn discard<T>(store: Store<HostState>, then: T) -> T {
+    // Were there a panic, it would be gone as well.
+    let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+    then
 }
 
 /// Makes a store for a guest, within the module's limits.
@@ -250,8 +269,8 @@ async fn within_deadline<T>(
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> Result<T, Stop> {
     let deadline = store.data().scope.deadline();
-    let began = store.data().scope.began();
-    let called = tokio::time::timeout_at(deadline, lane.run(began, call(store))).await;
+    let (handler, began) = (store.data().scope.handler(), store.data().scope.began());
+    let called = tokio::time::timeout_at(deadline, lane.run(handler, began, call(store))).await;
     store.data_mut().scope.end();
     match called {
         Ok(result) => result.map_err(Stop::Error),

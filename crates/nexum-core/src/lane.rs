@@ -3,8 +3,9 @@
 //! A guest yields after each slice, but where many compute at once a quick one would still wait for a slice of each of them at
 //! every step of its way. So a handler that has kept a thread busy, itself or with what the host does for it, for longer than a
 //! quick one ever does goes on in the lane, in which there is room for one guest less than there are threads. It holds its place
-//! while it is busy, and never while it waits. The next handler of the same module begins in the lane, and the one after that
-//! outside again if this was quick: who is always long takes nobody's time before that is known.
+//! while it is busy, and never while it waits. The next call of the same module begins in the lane, and the one after that outside
+//! again if this was quick: who is always long takes nobody's time before that is known. That of `init` is known apart, or each
+//! new instance would be thought quick.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::engine::EPOCH_MS;
+use crate::event::Handler;
 
 /// For how long a handler may keep a thread busy and still count as quick: a slice, and the part of one that it began in.
 const QUICK_MAX: Duration = Duration::from_millis(EPOCH_MS);
@@ -25,7 +27,14 @@ const QUICK_MAX: Duration = Duration::from_millis(EPOCH_MS);
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     places: Arc<Semaphore>,
-    is_long: Arc<AtomicBool>,
+    was_long: Arc<WasLong>,
+}
+
+/// Whether a module's last `init` was long, and the last of its other calls.
+#[derive(Debug, Default)]
+struct WasLong {
+    init: AtomicBool,
+    others: AtomicBool,
 }
 
 impl Lane {
@@ -38,7 +47,7 @@ impl Lane {
     fn with_room_for(guests: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(guests)),
-            is_long: Arc::default(),
+            was_long: Arc::default(),
         }
     }
 
@@ -46,17 +55,21 @@ impl Lane {
     pub(crate) fn for_module(&self) -> Self {
         Self {
             places: self.places.clone(),
-            is_long: Arc::default(),
+            was_long: Arc::default(),
         }
     }
 
-    /// Runs a call into a guest that began at `began`, in the lane as soon as it has been busy for long, or at once if the module's
-    /// last one was.
-    pub(crate) async fn run<T>(&self, began: Instant, call: impl Future<Output = T>) -> T {
+    /// Runs a call of this handler that began at `began`, in the lane as soon as it has been busy for long, or at once if the last
+    /// one was.
+    pub(crate) async fn run<T>(&self, handler: Handler, began: Instant, call: impl Future<Output = T>) -> T {
+        let was_long = match handler {
+            Handler::Init => &self.was_long.init,
+            Handler::OnEvent(_) | Handler::Evaluate(_) => &self.was_long.others,
+        };
         let mut call = pin!(call);
         let mut first = Some(began);
         let mut busy = Duration::ZERO;
-        let mut is_long = self.is_long.load(Ordering::Relaxed);
+        let mut is_long = was_long.load(Ordering::Relaxed);
         let mut waiting = None;
         std::future::poll_fn(|context| {
             let mut _place = None;
@@ -78,7 +91,7 @@ impl Lane {
                 busy += begin.elapsed();
                 is_long |= busy > QUICK_MAX;
                 let stays_long = outcome.is_pending() || busy > QUICK_MAX;
-                self.is_long.store(is_long && stays_long, Ordering::Relaxed);
+                was_long.store(is_long && stays_long, Ordering::Relaxed);
             }
             outcome
         })
@@ -93,6 +106,9 @@ mod tests {
     use tokio::task::{JoinSet, yield_now};
 
     use super::*;
+    use crate::event::RequestId;
+
+    const HANDLER: Handler = Handler::Evaluate(RequestId(1));
 
     /// A lane for one, and when a call began that has been busy for long.
     fn lane() -> (Lane, Instant) {
@@ -120,7 +136,7 @@ mod tests {
                         yield_now().await;
                     }
                 };
-                lane.run(long_ago, call).await;
+                lane.run(HANDLER, long_ago, call).await;
             });
         }
         while tasks.join_next().await.is_some() {}
@@ -130,8 +146,8 @@ mod tests {
 
         // Somebody is busy for ever.
         let place = lane.places.acquire().await.unwrap();
-        lane.for_module().run(Instant::now(), yield_now()).await;
-        let mut long = Box::pin(lane.run(long_ago, yield_now()));
+        lane.for_module().run(HANDLER, Instant::now(), yield_now()).await;
+        let mut long = Box::pin(lane.run(HANDLER, long_ago, yield_now()));
         for _ in 0..3 {
             assert!(is_pending(&mut long).await);
         }
@@ -142,16 +158,24 @@ mod tests {
     #[tokio::test]
     async fn who_was_long_begins_in_the_lane_until_it_is_quick_again() {
         let (lane, long_ago) = lane();
-        lane.run(long_ago, yield_now()).await;
+        lane.run(HANDLER, long_ago, yield_now()).await;
         let place = lane.places.acquire().await.unwrap();
-        let mut next = Box::pin(lane.run(Instant::now(), async {}));
+        let mut next = Box::pin(lane.run(HANDLER, Instant::now(), async {}));
         assert!(is_pending(&mut next).await);
         // Another module's is not held up.
-        lane.for_module().run(Instant::now(), async {}).await;
+        lane.for_module().run(HANDLER, Instant::now(), async {}).await;
+        drop(place);
+        next.await;
+        // That was quick. So is `init`, which says nothing of the others.
+        lane.run(HANDLER, long_ago, yield_now()).await;
+        lane.run(Handler::Init, Instant::now(), async {}).await;
+        let place = lane.places.acquire().await.unwrap();
+        let mut next = Box::pin(lane.run(HANDLER, Instant::now(), async {}));
+        assert!(is_pending(&mut next).await);
         drop(place);
         next.await;
 
         let _place = lane.places.acquire().await.unwrap();
-        lane.run(Instant::now(), async {}).await;
+        lane.run(HANDLER, Instant::now(), async {}).await;
     }
 }

@@ -246,7 +246,7 @@ impl Runner {
         if self.last(topic).is_none_or(|last| last.position.number <= to.number) {
             return Ok(());
         }
-        self.discard_instance();
+        self.discard_instance().await;
         self.failures.forget();
         let before = self.ledger.cursors().clone();
         match self.ledger.revert(topic, to, &settled(&self.feeds)).await {

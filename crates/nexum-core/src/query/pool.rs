@@ -158,7 +158,13 @@ impl QueryPool {
         let ended = instance.began() + instance.took();
         self.seconds.record(ended.duration_since(began));
         self.note_use(&instance);
-        let answer = answer.map_err(|failure| QueryError::of(request, failure))?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => {
+                instance.discard().await;
+                return Err(QueryError::of(request, failure));
+            }
+        };
         if answer.len() > OUTPUT_BYTES_MAX {
             return Err(QueryError::OutputTooLarge {
                 request,

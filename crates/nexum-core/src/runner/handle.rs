@@ -109,7 +109,7 @@ impl Runner {
         let restart = self.module.restart;
         let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
         let attempts = self.failures.again(id, attempt);
-        self.discard_instance();
+        self.discard_instance().await;
         self.status.count_failed(&failure);
         report(&self.module, Handler::OnEvent(id), &failure, attempts);
         if attempts < attempts_max(&failure, restart) {

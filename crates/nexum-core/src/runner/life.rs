@@ -122,7 +122,7 @@ impl Runner {
 
     /// Hands in what there is, and forgets the rest.
     pub(super) async fn rest(&mut self) {
-        self.discard_instance();
+        self.discard_instance().await;
         if self.is_ready
             && let Err(error) = self.ledger.settle(&settled(&self.feeds)).await
         {
@@ -137,7 +137,7 @@ impl Runner {
     }
 
     async fn die(&mut self, dead: &Dead) {
-        self.discard_instance();
+        self.discard_instance().await;
         if let Err(error) = self.ledger.settle(&settled(&self.feeds)).await {
             self.say("its last cursors could not be committed", &error);
         }
@@ -158,7 +158,7 @@ impl Runner {
 
     /// Waits until the store can be used again, or an order comes, and goes on from what it has.
     pub(super) async fn stall(&mut self, mut error: BoxError) {
-        self.discard_instance();
+        self.discard_instance().await;
         self.is_ready = false;
         self.status.enter(Stage::Stalled);
         let mut delay = RETRY_DELAY_MS;
@@ -243,8 +243,10 @@ impl Runner {
     }
 
     /// An instance whose event was rolled back, or reverted, is never entered again.
-    pub(super) fn discard_instance(&mut self) {
-        self.instance = None;
+    pub(super) async fn discard_instance(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            instance.discard().await;
+        }
         self.status.clear_memory();
     }
 

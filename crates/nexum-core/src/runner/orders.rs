@@ -164,11 +164,11 @@ impl Runner {
     }
 
     async fn restart(&mut self) -> Result<(), OrderError> {
-        self.discard_instance();
+        self.discard_instance().await;
         self.revive();
         if self.is_ready {
             let settled = self.ledger.settle(&settled(&self.feeds)).await;
-            self.committed(settled)?;
+            self.committed(settled).await?;
             self.begin_again().await;
         }
         Ok(())
@@ -200,7 +200,7 @@ impl Runner {
             })?),
             false => None,
         };
-        self.discard_instance();
+        self.discard_instance().await;
         self.status.set_module(module.clone());
         self.module = module;
         self.follow(followed);
@@ -248,11 +248,11 @@ impl Runner {
             }
             Err(Failure::Store(reason)) => {
                 // No fault of the module's, and no attempt.
-                self.discard_instance();
+                self.discard_instance().await;
                 return Err(OrderError::Store(reason.into()));
             }
             Err(failure) => {
-                self.discard_instance();
+                self.discard_instance().await;
                 self.status.count_failed(&failure);
                 let tried = letter.attempts.len() as u32;
                 report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
@@ -302,16 +302,17 @@ impl Runner {
             .ledger
             .keep(changes, None, None, false, &settled(&self.feeds))
             .await;
-        self.committed(kept)
+        self.committed(kept).await
     }
 
     /// After a commit that was not made nobody knows what the store has: that is read again before anything else is done.
-    fn committed(&mut self, result: Result<(), CommitError>) -> Result<(), OrderError> {
-        result.map_err(|error| {
-            self.discard_instance();
+    async fn committed(&mut self, result: Result<(), CommitError>) -> Result<(), OrderError> {
+        if let Err(error) = result {
+            self.discard_instance().await;
             self.is_ready = false;
-            OrderError::Store(error.into())
-        })
+            return Err(OrderError::Store(error.into()));
+        }
+        Ok(())
     }
 
     fn revive(&mut self) {
