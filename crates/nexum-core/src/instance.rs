@@ -271,11 +271,12 @@ async fn within_deadline<T>(
     let deadline = store.data().scope.deadline();
     let (handler, began) = (store.data().scope.handler(), store.data().scope.began());
     let called = tokio::time::timeout_at(deadline, lane.run(handler, began, call(store))).await;
-    store.data_mut().scope.end();
-    match called {
-        Ok(result) => result.map_err(Stop::Error),
-        Err(_) => Err(Stop::Deadline),
-    }
+    let (result, ended) = match called {
+        Ok((result, ended)) => (result.map_err(Stop::Error), ended),
+        Err(_) => (Err(Stop::Deadline), Instant::now()),
+    };
+    store.data_mut().scope.end(ended);
+    result
 }
 
 /// What the handler in a store has used of each limit so far.

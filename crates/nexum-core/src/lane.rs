@@ -17,11 +17,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::engine::EPOCH_MS;
 use crate::event::Handler;
 
-/// For how long a handler may keep a thread busy and still count as quick: a slice, and the part of one that it began in.
-const QUICK_MAX: Duration = Duration::from_millis(EPOCH_MS);
+/// For how long a handler may keep a thread busy and still count as quick: many times what one takes that reads an event, asks and
+/// writes, and little enough that some dozen quick ones are done in the time of one block.
+const QUICK_MAX: Duration = Duration::from_millis(2);
 
 /// Room for guests that are busy for long, and whether those of one module are. Clones are the same lane and module.
 #[derive(Clone, Debug)]
@@ -60,14 +60,14 @@ impl Lane {
     }
 
     /// Runs a call of this handler that began at `began`, in the lane as soon as it has been busy for long, or at once if the last
-    /// one was.
-    pub(crate) async fn run<T>(&self, handler: Handler, began: Instant, call: impl Future<Output = T>) -> T {
+    /// one was. Returns when it ended, too.
+    pub(crate) async fn run<T>(&self, handler: Handler, began: Instant, call: impl Future<Output = T>) -> (T, Instant) {
         let was_long = match handler {
             Handler::Init => &self.was_long.init,
             Handler::OnEvent(_) | Handler::Evaluate(_) => &self.was_long.others,
         };
         let mut call = pin!(call);
-        let mut first = Some(began);
+        let mut begin = Some(began);
         let mut busy = Duration::ZERO;
         let mut is_long = was_long.load(Ordering::Relaxed);
         let mut waiting = None;
@@ -80,20 +80,22 @@ impl Lane {
                 };
                 waiting = None;
                 // What it waited before is not its own doing.
-                first = None;
+                begin = None;
                 // The semaphore is never closed. The place is given up when the guest yields, or waits for the host.
                 _place = place.ok();
             }
-            // Most calls are quick and done with the first poll, and pay for no look at the clock.
-            let begin = first.take().unwrap_or_else(Instant::now);
+            // Most calls are done with the first poll.
+            let begin = begin.take().unwrap_or_else(Instant::now);
             let outcome = call.as_mut().poll(context);
-            if outcome.is_pending() || is_long {
-                busy += begin.elapsed();
-                is_long |= busy > QUICK_MAX;
-                let stays_long = outcome.is_pending() || busy > QUICK_MAX;
-                was_long.store(is_long && stays_long, Ordering::Relaxed);
+            let end = Instant::now();
+            busy += end.duration_since(begin);
+            if busy > QUICK_MAX {
+                is_long = true;
+                was_long.store(true, Ordering::Relaxed);
+            } else if is_long && outcome.is_ready() {
+                was_long.store(false, Ordering::Relaxed);
             }
-            outcome
+            outcome.map(|outcome| (outcome, end))
         })
         .await
     }
@@ -118,7 +120,7 @@ mod tests {
         )
     }
 
-    async fn is_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+    async fn is_pending<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
         std::future::poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_pending())).await
     }
 

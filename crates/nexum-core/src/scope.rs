@@ -147,9 +147,9 @@ impl EventScope {
         self.began
     }
 
-    /// The handler runs no more.
-    pub(crate) fn end(&mut self) {
-        self.took = Some(self.began.elapsed());
+    /// The handler ran until then.
+    pub(crate) fn end(&mut self, at: Instant) {
+        self.took = Some(at.duration_since(self.began));
     }
 
     /// How long the handler has run, waiting in host calls included.
