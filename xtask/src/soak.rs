@@ -50,7 +50,7 @@ pub(crate) struct Options {
     /// For how long.
     #[arg(long, value_name = "N", default_value_t = MINUTES)]
     pub(crate) minutes: f64,
-    /// Run the release build.
+    /// Run the release build, and judge the latency, too.
     #[arg(long)]
     pub(crate) release: bool,
 }
@@ -64,8 +64,8 @@ impl Default for Options {
     }
 }
 
-/// Runs for the time that is asked for. Fails when a good module missed something or got something twice, when its latency is
-/// more than twice what it was alone, or when the process has grown.
+/// Runs for the time that is asked for. Fails when a good module missed something or got something twice, when the process has grown,
+/// or when the latency of good modules in a release build is more than twice what it was alone.
 pub(crate) fn run(options: &Options) -> Result<()> {
     process::end_in_order()?;
     let programs = process::step("build nexum", || nexum::build(options.release))?;
@@ -75,7 +75,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let alone = process::step("the good ones alone", || site.soak(time.mul_f64(ALONE), false))?;
     let together = process::step("all of them", || site.soak(time.mul_f64(1.0 - ALONE), true))?;
     println!("\n{}", figures::table(&alone, &together));
-    figures::judge(&alone, &together).with_context(|| format!("the log is in {}", site.directory.display()))?;
+    let judge = || {
+        // What a build without optimisation takes, and on a machine that does other things, says nothing of the release.
+        if options.release {
+            figures::judge_latency(&alone, &together)?;
+        }
+        figures::judge_memory(&together)
+    };
+    judge().with_context(|| format!("the log is in {}", site.directory.display()))?;
     site.remove()
 }
 
@@ -152,9 +159,9 @@ impl Site {
             next += BLOCK_EVERY;
             mined.push(now_us());
             rpc.request("evm_mine", json!([]))?;
+            figures.memory_kib.push(memory_kib(nexum.id())?);
             if steered.elapsed() >= STEER_EVERY {
                 steered = Instant::now();
-                figures.memory_kib.push(memory_kib(nexum.id())?);
                 figures.steered += operator.steer(turn)?;
                 turn += 1;
                 nexum.wait_until(|_| true, BLOCK_EVERY)?;

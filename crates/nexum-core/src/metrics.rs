@@ -26,7 +26,7 @@ pub const EVENTS_HANDLED: &str = "nexum_events_handled_total";
 /// Counter: handlers, `init` included, that did not return ok, each attempt being one. Labels: [`MODULE`], [`REASON`].
 pub const FAILURES: &str = "nexum_failures_total";
 
-/// Counter: handlers that a limit ended; they are among [`FAILURES`]. Labels: [`MODULE`], [`LIMIT`].
+/// Counter: handlers that a limit ended; they are among [`FAILURES`], or [`QUERIES`]. Labels: [`MODULE`], [`LIMIT`].
 pub const LIMIT_TRIPS: &str = "nexum_limit_trips_total";
 
 /// Counter: instances that took another one's place, after a failure, a revert, a reload or a restart. Label: [`MODULE`].
@@ -60,6 +60,12 @@ pub const FUEL_USED: &str = "nexum_fuel_used_total";
 /// Gauge: 1 for the stage that a module is in, 0 for the others. Labels: [`MODULE`], [`STAGE`].
 pub const MODULE_STAGE: &str = "nexum_module_stage";
 
+/// Counter: queries. Labels: [`MODULE`]; [`OUTCOME`], which is `answered` or why there is no answer.
+pub const QUERIES: &str = "nexum_queries_total";
+
+/// Histogram, seconds: how long a query took that an instance was asked, the wait for that included. Label: [`MODULE`].
+pub const QUERY_SECONDS: &str = "nexum_query_seconds";
+
 /// Counter: transactions of the state store. Label: [`OUTCOME`].
 pub const TRANSACTIONS: &str = "nexum_store_transactions_total";
 
@@ -87,7 +93,7 @@ pub const CHAIN: &str = "chain";
 /// Label: a [`Stage`], in one word.
 pub const STAGE: &str = "stage";
 
-/// Label: `made` or `failed`.
+/// Label: `made` or `failed`; of a query `answered`, or [why not](crate::query::QueryError::kind).
 pub const OUTCOME: &str = "outcome";
 
 /// Tells the recorder what the metrics mean. For whoever installed it, once.
@@ -113,6 +119,8 @@ pub fn describe() {
     describe_gauge!(STORED_BYTES, Unit::Bytes, "keys and values that a module keeps");
     describe_counter!(FUEL_USED, "fuel that handlers of events used");
     describe_gauge!(MODULE_STAGE, "1 for the stage that a module is in");
+    describe_counter!(QUERIES, "queries");
+    describe_histogram!(QUERY_SECONDS, Unit::Seconds, "time that queries took");
     describe_counter!(TRANSACTIONS, "transactions of the state store");
     describe_counter!(COMMITS, "commits that became durable");
     describe_histogram!(TRANSACTION_SECONDS, Unit::Seconds, "time that a transaction took");
@@ -262,6 +270,51 @@ fn reason(failure: &Failure) -> &'static str {
 impl std::fmt::Debug for ModuleMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ModuleMetrics").finish_non_exhaustive()
+    }
+}
+
+/// What is measured of a module that answers queries.
+pub(crate) struct QueryMetrics {
+    module: String,
+    answered: Counter,
+    seconds: Histogram,
+}
+
+impl QueryMetrics {
+    pub(crate) fn new(module: &ModuleName) -> Self {
+        let module = module.as_str().to_owned();
+        Self {
+            answered: counter!(QUERIES, MODULE => module.clone(), OUTCOME => "answered"),
+            seconds: histogram!(QUERY_SECONDS, MODULE => module.clone()),
+            module,
+        }
+    }
+
+    /// A query was answered.
+    pub(crate) fn answered(&self) {
+        self.answered.increment(1);
+    }
+
+    /// A query was not answered, for a reason of this kind. That is rare, and there are many kinds.
+    pub(crate) fn failed(&self, kind: &'static str) {
+        counter!(QUERIES, MODULE => self.module.clone(), OUTCOME => kind).increment(1);
+    }
+
+    /// A limit ended a query.
+    pub(crate) fn tripped(&self, limit: Limit) {
+        counter!(LIMIT_TRIPS, MODULE => self.module.clone(), LIMIT => limit.name()).increment(1);
+    }
+
+    /// An instance was asked.
+    pub(crate) fn asked(&self, took: Duration) {
+        self.seconds.record(took);
+    }
+}
+
+/// Handles are of no interest to anybody.
+impl std::fmt::Debug for QueryMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryMetrics").finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 //! runner does or waits for holds up another.
 
 mod catch_up;
+mod consumption;
 mod failures;
 mod feed;
 mod handle;
@@ -29,11 +30,12 @@ use failures::Failures;
 use feed::{Delivery, Feed, Next};
 use ledger::RevertFailed;
 
+pub use consumption::Consumption;
 pub(crate) use feed::{Followed, topics};
 pub(crate) use ledger::Ledger;
 pub use orders::OrderError;
 pub(crate) use status::Wanted;
-pub use status::{Consumption, ModuleStatus, Replaying, Stage};
+pub use status::{ModuleStatus, Replaying, Stage};
 
 /// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
 const RETRY_DELAY_MS: u64 = 200;

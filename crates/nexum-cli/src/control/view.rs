@@ -84,7 +84,7 @@ pub(crate) struct Usage {
     pub(crate) bound: u64,
     /// In the last handler; none where nothing is counted.
     pub(crate) last: u64,
-    /// The most since the process began.
+    /// The most in the ten to twenty minutes up to the last handler.
     pub(crate) most: u64,
 }
 
@@ -198,11 +198,12 @@ impl Load {
 
 /// Every limit of a module, and what was used of it.
 pub(crate) fn usages(limits: &Limits, consumption: &Consumption) -> Vec<Usage> {
+    let most = consumption.most();
     let usage = |limit: Limit| Usage {
         limit: limit.name().to_owned(),
         bound: limits[limit],
-        last: consumption.last[limit],
-        most: consumption.most[limit],
+        last: consumption.last()[limit],
+        most: most[limit],
     };
     Limit::all().map(usage).collect()
 }

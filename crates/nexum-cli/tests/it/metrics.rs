@@ -176,10 +176,11 @@ async fn everything_that_happens_moves_its_metric() {
         "[chains.11155111]\nrpc_url = \"{}/?key=very-secret-key\"\n",
         anvil.http_url()
     );
-    let modules = [module("fuel-bomb"), module("panic"), module("noop"), KEEPER.to_owned()].concat();
+    let modules = ["fuel-bomb", "panic", "noop", "query-echo"].map(module).concat();
+    let modules = format!("{modules}{KEEPER}");
     let running = Exporting::start(&dir, &format!("{RESTART}{chain}{modules}"));
     anvil.mine(3).await;
-    let text = running
+    running
         .until("/metrics", |_, text| {
             let metrics = Exposition::parse(text);
             let handled = |module: &str| {
@@ -194,8 +195,20 @@ async fn everything_that_happens_moves_its_metric() {
             is_dead("fuel-bomb") && traps >= 1.0 && handled("noop") && handled("keeper")
         })
         .await;
-    let metrics = running.metrics();
+    for (question, code) in [("hello", 0), ("spin", 1)] {
+        let asked = dir.nexum(&["query", "query-echo", "--input", question]);
+        assert_eq!(asked.code, Some(code), "{}", asked.stderr);
+    }
+    let text = running.get("/metrics").1;
+    let metrics = Exposition::parse(&text);
     for (series, expected) in [
+        ("nexum_queries_total{module=\"query-echo\",outcome=\"answered\"}", 1.0),
+        ("nexum_queries_total{module=\"query-echo\",outcome=\"limit\"}", 1.0),
+        ("nexum_query_seconds_count{module=\"query-echo\"}", 2.0),
+        (
+            "nexum_limit_trips_total{module=\"query-echo\",limit=\"fuel_per_event\"}",
+            1.0,
+        ),
         ("nexum_failures_total{module=\"fuel-bomb\",reason=\"limit\"}", 4.0),
         ("nexum_failures_total{module=\"fuel-bomb\",reason=\"trap\"}", 0.0),
         (

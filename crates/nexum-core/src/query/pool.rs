@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{Counter, Histogram};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
@@ -12,6 +11,7 @@ use super::QueryError;
 use crate::event::{Handler, RequestId};
 use crate::instance::{Failure, QueryInstance};
 use crate::loader::QueryModule;
+use crate::metrics::QueryMetrics;
 use crate::names::ModuleName;
 use crate::runner::Consumption;
 use crate::state::ModuleId;
@@ -26,11 +26,6 @@ pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// How long an instance stays that nobody needs: far longer than it takes to make one, and short enough that the memory of a rush
 /// is not held until the next.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
-
-/// Queries, by module and outcome: `answered`, or why not.
-const QUERIES: &str = "nexum_queries_total";
-/// Seconds that a query took which an instance was asked, the wait for that included.
-const SECONDS: &str = "nexum_query_seconds";
 
 /// Answers the queries of one module, from as many instances as are needed at a time. Can be asked from anywhere.
 #[derive(Debug)]
@@ -50,8 +45,7 @@ pub struct QueryPool {
     refused: AtomicU64,
     started: AtomicU64,
     used: Mutex<Consumption>,
-    answered: Counter,
-    seconds: Histogram,
+    metrics: QueryMetrics,
 }
 
 /// An instance that waits for a call.
@@ -72,9 +66,9 @@ impl QueryPool {
     /// A pool without an instance yet, whose module's number in this store is `id`.
     pub(crate) fn new(module: QueryModule, id: ModuleId, state: Arc<dyn StateStore>) -> Self {
         let bounds = module.bounds;
-        let name = module.meta.name.to_string();
         let permits = |count: u32| usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
+            metrics: QueryMetrics::new(&module.meta.name),
             module,
             id,
             state,
@@ -87,8 +81,6 @@ impl QueryPool {
             refused: AtomicU64::new(0),
             started: AtomicU64::new(0),
             used: Mutex::default(),
-            answered: metrics::counter!(QUERIES, "module" => name.clone(), "outcome" => "answered"),
-            seconds: metrics::histogram!(SECONDS, "module" => name),
         }
     }
 
@@ -156,8 +148,8 @@ impl QueryPool {
         };
         let answer = instance.evaluate(request, input).await;
         let ended = instance.began() + instance.took();
-        self.seconds.record(ended.duration_since(began));
-        self.note_use(&instance);
+        self.metrics.asked(ended.duration_since(began));
+        lock(&self.used).note(instance.used(), ended);
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure) => {
@@ -258,33 +250,22 @@ impl QueryPool {
         *lock(&self.used)
     }
 
-    fn note_use(&self, instance: &QueryInstance) {
-        let used = instance.used();
-        let mut consumption = lock(&self.used);
-        consumption.last = used;
-        consumption.most = consumption.most.max(&used);
-    }
-
     fn note_answer(&self) {
         self.handled.fetch_add(1, Ordering::Release);
-        self.answered.increment(1);
+        self.metrics.answered();
     }
 
     fn note_refusal(&self, error: &QueryError) {
         self.refused.fetch_add(1, Ordering::Release);
-        self.count(error);
+        self.metrics.failed(error.kind());
         // One line for each would be what an overload needs least.
         tracing::debug!(target: "nexum::query", module = self.name().as_str(), "a query is refused: {error}");
-    }
-
-    fn count(&self, error: &QueryError) {
-        metrics::counter!(QUERIES, "module" => self.name().to_string(), "outcome" => error.kind()).increment(1);
     }
 
     /// Writes a failure where the operator sees it, the record of a limit with all its fields.
     fn note_failure(&self, request: RequestId, error: &QueryError) {
         self.failed.fetch_add(1, Ordering::Release);
-        self.count(error);
+        self.metrics.failed(error.kind());
         let (module, kind) = (self.name().as_str(), error.kind());
         let trip = match error {
             QueryError::Limit(trip) => Some(trip),
@@ -294,6 +275,9 @@ impl QueryPool {
             },
             _ => None,
         };
+        if let Some(trip) = trip {
+            self.metrics.tripped(trip.limit);
+        }
         let handler = match error {
             QueryError::Start { .. } => Handler::Init.name(),
             _ => Handler::Evaluate(request).name(),

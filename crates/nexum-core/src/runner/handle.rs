@@ -36,8 +36,7 @@ impl Runner {
             ..self.ledger.before()
         };
         let result = instance.on_event(id, event, before).await;
-        self.status.set_memory(instance.memory_bytes());
-        self.status.set_used(instance.used(), instance.took());
+        self.status.ran(instance);
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {

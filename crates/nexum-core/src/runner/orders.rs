@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::failures::attempt;
 use super::feed::Followed;
@@ -237,10 +236,8 @@ impl Runner {
             failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
             ..self.ledger.before()
         };
-        let began = Instant::now();
         let result = instance.on_event(id, &letter.event, before).await;
-        self.status.set_memory(instance.memory_bytes());
-        self.status.set_used(instance.used(), began.elapsed());
+        self.status.ran(instance);
         let (changes, outcome) = match result {
             Ok(changes) => {
                 self.status.count_handled(id.kind);

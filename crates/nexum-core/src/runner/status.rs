@@ -6,14 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::consumption::Consumption;
 use super::orders::Order;
 use crate::event::{ChainTopic, EventKind};
-use crate::instance::Failure;
-use crate::limits::Used;
+use crate::instance::{Failure, Instance};
 use crate::loader::Module;
 use crate::metrics::ModuleMetrics;
 use crate::names::ModuleName;
@@ -81,15 +80,6 @@ pub struct Replaying {
     pub at: u64,
     /// The last block that has to be read, as far as is known now.
     pub to: u64,
-}
-
-/// What handlers used of a module's limits, each in the unit of the limit.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Consumption {
-    /// The last one.
-    pub last: Used,
-    /// The most that any used of each, since the process began.
-    pub most: Used,
 }
 
 /// What a module is meant to do.
@@ -271,12 +261,12 @@ impl ModuleStatus {
         self.enter(Stage::Starting);
     }
 
-    /// Takes note of what a handler used, and how long it took.
-    pub(crate) fn set_used(&self, used: Used, took: Duration) {
+    /// Takes note of what an instance has, and of what its last handler used.
+    pub(crate) fn ran(&self, instance: &Instance) {
+        self.set_memory(instance.memory_bytes());
+        let (used, took) = (instance.used(), instance.took());
         self.metrics.ran(took, &used);
-        let mut consumption = lock(&self.used);
-        consumption.last = used;
-        consumption.most = consumption.most.max(&used);
+        lock(&self.used).note(used, instance.began() + took);
     }
 
     pub(crate) fn set_memory(&self, bytes: u64) {

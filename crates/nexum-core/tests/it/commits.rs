@@ -114,7 +114,7 @@ async fn commits_that_come_while_one_is_made_become_one_transaction() {
     for name in &names {
         let status = run.status(name);
         run.until(&format!("{name} to hand in what it wrote"), || {
-            status.consumption().last[Limit::StoreOperations] > 0
+            status.consumption().last()[Limit::StoreOperations] > 0
         })
         .await;
     }

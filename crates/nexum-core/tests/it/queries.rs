@@ -60,7 +60,7 @@ async fn each_call_has_budgets_of_its_own() {
     let mut fuel = 0;
     while fuel < 300_000 {
         assert_eq!(ask(&pool, "get a").await, "none");
-        fuel += pool.consumption().last[Limit::Fuel];
+        fuel += pool.consumption().last()[Limit::Fuel];
     }
     assert_eq!(pool.started(), 1);
 }
