@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexum_core::config::LogFormat;
+use nexum_core::config::{LogFormat, Metering};
 use nexum_core::limits::Limit;
 use nexum_core::loader::{Candidate, Loaded};
 use nexum_core::store::StateStore;
@@ -215,7 +215,10 @@ fn announce(plan: &Plan, candidates: &[Candidate]) {
             list(candidate.grant.names()),
             chains(candidate),
             format!("{} MiB", meta.limits[Limit::Memory] >> 20),
-            meta.limits[Limit::Fuel].to_string(),
+            match meta.metering {
+                Metering::Fuel => meta.limits[Limit::Fuel].to_string(),
+                Metering::Epoch => "-".to_owned(),
+            },
         ]);
     }
     println!("{rows}\n");

@@ -94,6 +94,17 @@ pub enum Pooling {
     Off,
 }
 
+/// What ends a module that computes without end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metering {
+    /// Its fuel, which is counted as it computes, and then its deadline.
+    #[default]
+    Fuel,
+    /// Its deadline alone: it computes faster, and how far it comes depends on the machine. For modules that the operator trusts.
+    Epoch,
+}
+
 /// One `[[modules]]` table.
 #[derive(Clone)]
 pub struct ModuleConfig {
@@ -105,6 +116,8 @@ pub struct ModuleConfig {
     pub name: Option<ModuleName>,
     /// What the component's bytes have to hash to.
     pub digest: Option<Digest>,
+    /// What ends it when it computes without end.
+    pub metering: Metering,
     /// `[modules.config]`, in the order of the file: it goes before the manifest's `[config]`, key by key.
     pub config: Vec<(String, String)>,
 }
@@ -117,6 +130,7 @@ impl ModuleConfig {
             manifest: None,
             name: None,
             digest: None,
+            metering: Metering::default(),
             config: Vec::new(),
         }
     }
@@ -176,6 +190,7 @@ impl fmt::Debug for ModuleConfig {
             manifest,
             name,
             digest,
+            metering,
             config,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
@@ -184,6 +199,7 @@ impl fmt::Debug for ModuleConfig {
             .field("manifest", manifest)
             .field("name", name)
             .field("digest", digest)
+            .field("metering", metering)
             .field("config_keys", &keys)
             .finish()
     }
@@ -326,6 +342,7 @@ impl Reader<'_> {
             manifest: raw.manifest.map(|path| self.resolve(&path)),
             name: raw.name,
             digest: raw.digest,
+            metering: raw.metering,
             config,
         })
     }

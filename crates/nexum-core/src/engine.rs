@@ -1,6 +1,6 @@
 //! Wasmtime, set up for many small guests that nobody trusts.
 //!
-//! Invariant: fuel and epochs are on, so no guest computes for ever or holds a thread. Invariant: nothing is compiled on
+//! Invariant: epochs are on, and fuel but for modules that the operator trusts, so no guest computes for ever or holds a thread. Invariant: nothing is compiled on
 //! an async thread. Invariant: one component, by digest, is compiled once, however many modules run it.
 
 mod maps;
@@ -15,18 +15,21 @@ use std::time::Duration;
 
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
-use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy};
+use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
-use crate::config::Pooling;
+use crate::config::{Metering, Pooling};
 use crate::lane::Lane;
 use crate::names::Digest;
 
 pub use maps::MapsError;
 pub use pool::Demand;
 
-/// How often a guest that computes lets others run: a hundredth of the time in which a person notices a delay, and long
-/// enough that the switch costs nothing.
-pub const EPOCH_MS: u64 = 10;
+/// How long a guest computes at the most before it lets others run, where nobody has computed for long: short enough for those few
+/// who wait, and long enough that the ticks cost a machine which has nothing to do next to nothing.
+const EPOCH_MS: u64 = 10;
+
+/// The same while guests do: what wakes up on a thread that computes waits so long. The switch costs a thousandth of it.
+const BUSY_EPOCH_MS: u64 = 2;
 
 /// How the engine is set up.
 #[derive(Clone, Debug, Default)]
@@ -50,10 +53,12 @@ struct Inner {
     cache: Option<Cache>,
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
     /// As many compilations at a time as there are processors: each takes one, and much memory.
-    compilers: Semaphore,
+    compilers: Arc<Semaphore>,
     lane: Lane,
     /// Places for instances; none where there is no pool to run out of.
     places: Option<Arc<Semaphore>>,
+    /// The engine for modules whose fuel is not counted; none in that one.
+    unmetered: Option<Engine>,
 }
 
 /// A module's room in the engine, for as long as this is held.
@@ -123,18 +128,31 @@ impl Engine {
         wasmtime_config.cache(cache.clone());
         let (wasmtime, is_pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
         let places = is_pooled.then(|| Arc::new(Semaphore::new(config.demand.places())));
-        tick(&wasmtime).map_err(EngineError::Thread)?;
-        let compilers = Semaphore::new(available_parallelism().map_or(1, usize::from));
-        Ok(Self {
+        let without_fuel = wasmtime::Engine::new(wasmtime_config.consume_fuel(false)).map_err(EngineError::Wasmtime)?;
+        let lane = Lane::new();
+        tick([&wasmtime, &without_fuel], lane.clone()).map_err(EngineError::Thread)?;
+        let compilers = Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from)));
+        let engine = |wasmtime, places, unmetered| Self {
             inner: Arc::new(Inner {
                 wasmtime,
-                cache,
+                cache: cache.clone(),
                 components: Mutex::default(),
-                compilers,
-                lane: Lane::new(),
+                compilers: compilers.clone(),
+                lane: lane.clone(),
                 places,
+                unmetered,
             }),
-        })
+        };
+        let unmetered = engine(without_fuel, None, None);
+        Ok(engine(wasmtime, places, Some(unmetered)))
+    }
+
+    /// The engine for modules that are ended in this way. That without fuel makes instances on demand: its modules are few.
+    pub(crate) fn metered_by(&self, metering: Metering) -> &Self {
+        match (metering, &self.inner.unmetered) {
+            (Metering::Epoch, Some(unmetered)) => unmetered,
+            _ => self,
+        }
     }
 
     /// The wasmtime engine, to make linkers and stores with.
@@ -261,13 +279,19 @@ fn open_cache(path: &Path) -> Result<Cache, EngineError> {
 /// Advances the epoch from a thread of its own: a task could not run when it is needed most, while guests hold every
 /// thread of the runtime.
 #[expect(clippy::disallowed_methods, reason = "this thread is not async")]
-fn tick(engine: &wasmtime::Engine) -> io::Result<()> {
-    let engine = engine.weak();
+fn tick(engines: [&wasmtime::Engine; 2], lane: Lane) -> io::Result<()> {
+    let engines = engines.map(wasmtime::Engine::weak);
     let tick = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(Duration::from_millis(EPOCH_MS));
+        while let [Some(first), Some(second)] = engines.each_ref().map(EngineWeak::upgrade) {
+            first.increment_epoch();
+            second.increment_epoch();
+            drop((first, second));
+            let pause = if lane.take_has_computed() {
+                BUSY_EPOCH_MS
+            } else {
+                EPOCH_MS
+            };
+            std::thread::sleep(Duration::from_millis(pause));
         }
     };
     std::thread::Builder::new()

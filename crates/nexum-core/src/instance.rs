@@ -12,6 +12,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
+use crate::config::Metering;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::grant::Grant;
 use crate::host::HostState;
@@ -108,7 +109,7 @@ impl Instance {
         before: Before,
     ) -> Result<(Self, Changes), Failure> {
         let scope = EventScope::new(id, state, module.meta.limits);
-        let mut store = hold(module.pre.engine(), &module.meta, &module.grant, scope)?;
+        let mut store = hold(module.pre.engine(), &module.lane, &module.meta, &module.grant, scope)?;
         open(&mut store, Handler::Init, before)?;
         let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
@@ -147,7 +148,7 @@ impl QueryInstance {
         let scope = EventScope::new(id, state, module.meta.limits).read_only();
         // Others of the module run at the same time.
         let meta = Arc::new(module.meta.beside());
-        let mut store = hold(module.pre.engine(), &meta, &module.grant, scope)?;
+        let mut store = hold(module.pre.engine(), &module.lane, &meta, &module.grant, scope)?;
         open(&mut store, Handler::Init, Before::default())?;
         let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
@@ -214,6 +215,7 @@ async fn discard<T>(store: Store<HostState>, then: T) -> T {
 /// Makes a store for a guest, within the module's limits.
 fn hold(
     engine: &wasmtime::Engine,
+    lane: &Lane,
     meta: &Arc<ModuleMeta>,
     grant: &Grant,
     scope: EventScope,
@@ -225,7 +227,11 @@ fn hold(
     let mut store = Store::new(engine, HostState::new(meta.clone(), scope, slots));
     store.limiter(|host| &mut host.limiter);
     // A guest that is still computing at the end of its slice lets others run, and goes on.
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+    let lane = lane.clone();
+    store.epoch_deadline_callback(move |_| {
+        lane.has_computed();
+        Ok(UpdateDeadline::Yield(1))
+    });
     Ok(store)
 }
 
@@ -245,8 +251,10 @@ fn open(store: &mut Store<HostState>, handler: Handler, before: Before) -> Resul
     let attempt = before.failures.saturating_add(1);
     host.scope.open(handler, attempt, before.usage, before.pending);
     host.meta.recorder.open(handler);
-    let fuel = host.meta.limits[Limit::Fuel];
-    store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
+    if host.meta.metering == Metering::Fuel {
+        let fuel = host.meta.limits[Limit::Fuel];
+        store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
+    }
     store.set_epoch_deadline(1);
     Ok(())
 }
@@ -284,9 +292,9 @@ fn used(store: &Store<HostState>) -> Used {
     let host = store.data();
     let limits = &host.meta.limits;
     let mut used = *host.scope.used();
-    // There is fuel, or there would be no store.
-    let left = store.get_fuel().unwrap_or_default();
-    used.set(Limit::Fuel, limits[Limit::Fuel].saturating_sub(left));
+    if let Ok(left) = store.get_fuel() {
+        used.set(Limit::Fuel, limits[Limit::Fuel].saturating_sub(left));
+    }
     let elapsed_ms = host.scope.elapsed().as_millis();
     used.set(Limit::Deadline, u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
     used.set(Limit::StateBytes, host.scope.usage().bytes);

@@ -27,6 +27,8 @@ const QUICK_MAX: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     places: Arc<Semaphore>,
+    /// Whether a guest of any module has used up a slice lately.
+    has_computed: Arc<AtomicBool>,
     was_long: Arc<WasLong>,
 }
 
@@ -47,6 +49,7 @@ impl Lane {
     fn with_room_for(guests: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(guests)),
+            has_computed: Arc::default(),
             was_long: Arc::default(),
         }
     }
@@ -55,8 +58,19 @@ impl Lane {
     pub(crate) fn for_module(&self) -> Self {
         Self {
             places: self.places.clone(),
+            has_computed: self.has_computed.clone(),
             was_long: Arc::default(),
         }
+    }
+
+    /// A guest has used up its slice.
+    pub(crate) fn has_computed(&self) {
+        self.has_computed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one has since this was asked last.
+    pub(crate) fn take_has_computed(&self) -> bool {
+        self.has_computed.swap(false, Ordering::Relaxed)
     }
 
     /// Runs a call of this handler that began at `began`, in the lane as soon as it has been busy for long, or at once if the last

@@ -16,7 +16,7 @@ use crate::ambient::Seams;
 use crate::bindings::ModulePre;
 use crate::capability::Capabilities;
 use crate::component::{ComponentFile, QUERY_MODULE};
-use crate::config::ModuleConfig;
+use crate::config::{Metering, ModuleConfig};
 use crate::engine::{Engine, Place};
 use crate::event::ChainId;
 use crate::grant::{self, Grant};
@@ -72,6 +72,9 @@ impl std::fmt::Debug for Module {
     }
 }
 
+/// How fuel is counted, and the names of the capabilities.
+type LinkerKey = (Metering, Vec<&'static str>);
+
 /// Loads modules for one process.
 pub struct Loader {
     capabilities: Capabilities,
@@ -81,8 +84,8 @@ pub struct Loader {
     memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
-    /// One linker for each set of capabilities: most modules share one.
-    linkers: Mutex<HashMap<Vec<&'static str>, Linker<HostState>>>,
+    /// One linker for each set of capabilities, and way of metering: most modules share one.
+    linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
     /// What candidates hold of their files until they are compiled: copies of one component hold one.
     files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
     loading: Loading,
@@ -215,6 +218,7 @@ impl Loader {
             name,
             version: manifest.version,
             digest: file.digest,
+            metering: config.metering,
             limits,
             config: merged(manifest.config, &config.config),
             settings,
@@ -298,10 +302,12 @@ impl Loader {
         let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(&mut candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
+        let metering = candidate.meta.metering;
+        let engine = engine.metered_by(metering);
         let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
         exports::check_event_module(&component)?;
-        let pre = self.link(engine, &candidate.grant, &component);
+        let pre = self.link(engine, metering, &candidate.grant, &component);
         let pre = pre.map_err(LoadError::Link)?;
         Ok(Module {
             meta: candidate.meta,
@@ -322,8 +328,14 @@ impl Loader {
         self.loading.all()
     }
 
-    fn link(&self, engine: &Engine, grant: &Grant, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
-        let key: Vec<_> = grant.names().collect();
+    fn link(
+        &self,
+        engine: &Engine,
+        metering: Metering,
+        grant: &Grant,
+        component: &Component,
+    ) -> wasmtime::Result<InstancePre<HostState>> {
+        let key = (metering, grant.names().collect::<Vec<_>>());
         let cached = self
             .linkers
             .lock()

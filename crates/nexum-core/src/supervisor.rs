@@ -113,7 +113,8 @@ impl Supervisor {
     }
 
     /// Waits for the chains that a module cannot be without, and then runs until `stop`, or until no module or no chain is
-    /// left. Then the events in hand have been finished, each within its deadline.
+    /// left. Then the events in hand have been finished, each within its deadline. Where the future is dropped before, a transaction
+    /// that has begun may still be written: nobody else may use the store until the process has ended.
     ///
     /// # Errors
     ///

@@ -26,6 +26,9 @@ pub(super) const BAD: [(&str, &str); 10] = [
     ("table-bomb", "table-bomb"),
 ];
 
+/// The store's cache: it grows with what is kept up to its bound, and it is what has no bound that is looked for.
+const CACHE_BYTES: usize = 4 << 20;
+
 /// The guests of all of them.
 pub(super) fn guests() -> Vec<String> {
     let mut guests: Vec<_> = BAD.iter().map(|(_, guest)| (*guest).to_owned()).collect();
@@ -60,7 +63,7 @@ pub(super) fn write(directory: &Path, url: &str, with_bad: bool) -> Result<PathB
             "[engine]\nstate_dir = {state}\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\
              [engine.limits]\nevent_deadline_ms = 1_000\nfuel_per_event = 200_000_000\n\
              [engine.restart]\nattempts_max = 2\nbackoff_ms = 50\nbackoff_max_ms = 500\nmax_consecutive_failures = 50\n\
-             [store]\nbackend = \"redb\"\n[chains.{CHAIN_ID}]\nrpc_url = \"{url}\"\n{modules}"
+             [store]\nbackend = \"redb\"\ncache_bytes = {CACHE_BYTES}\n[chains.{CHAIN_ID}]\nrpc_url = \"{url}\"\n{modules}"
         ),
     )?;
     Ok(config)

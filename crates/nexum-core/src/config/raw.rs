@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{LogFormat, Pooling};
+use super::{LogFormat, Metering, Pooling};
 use crate::names::{Digest, ModuleName};
 
 #[derive(Default, Deserialize)]
@@ -37,6 +37,8 @@ pub(super) struct Module {
     pub(super) manifest: Option<PathBuf>,
     pub(super) name: Option<ModuleName>,
     pub(super) digest: Option<Digest>,
+    #[serde(default)]
+    pub(super) metering: Metering,
     /// Read entry by entry, in the order of the file, which serde does not keep.
     #[serde(rename = "config")]
     _config: Option<IgnoredAny>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::memory::Reservation;
 use crate::ambient::Clock;
 use crate::component::Summary;
-use crate::config::ModuleConfig;
+use crate::config::{Metering, ModuleConfig};
 use crate::document::Section;
 use crate::engine::Demand;
 use crate::event::ChainId;
@@ -27,6 +27,8 @@ pub struct ModuleMeta {
     pub version: Option<String>,
     /// The component's SHA-256.
     pub digest: Digest,
+    /// What ends it when it computes without end.
+    pub metering: Metering,
     /// What it may use: where the operator's ceiling and the manifest's wish meet.
     pub limits: Limits,
     /// What `init` is called with.

@@ -96,10 +96,12 @@ impl Loader {
         let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(&mut candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
+        let metering = candidate.meta.metering;
+        let engine = engine.metered_by(metering);
         let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
         exports::check_query_module(&component)?;
-        let pre = self.link(engine, &candidate.grant, &component);
+        let pre = self.link(engine, metering, &candidate.grant, &component);
         let pre = pre.map_err(LoadError::Link)?;
         Ok(QueryModule {
             meta: candidate.meta,

@@ -94,6 +94,8 @@ fn steer() -> impl Strategy<Value = Steer> {
 
 struct World {
     store: FaultyStore,
+    /// The store as the host has it that runs.
+    disk: FaultyStore,
     manifests: TempDir,
     chains: [ScriptedSource; 2],
     run: Option<Run>,
@@ -117,6 +119,7 @@ impl World {
         }
         let store = FaultyStore::new(Arc::new(MemoryStore::new()));
         let mut world = Self {
+            disk: store.clone(),
             store,
             manifests,
             chains,
@@ -132,7 +135,8 @@ impl World {
     async fn start(&mut self) {
         let mut setup = Setup::new();
         setup.capabilities = setup.capabilities.with(LocalStore);
-        setup.store = Arc::new(self.store.clone());
+        self.disk = FaultyStore::new(Arc::new(self.store.clone()));
+        setup.store = Arc::new(self.disk.clone());
         setup.other_chain = Some(self.chains[1].clone());
         for name in ["one", "both"] {
             setup = setup.module_with("journal", &self.keys(name, name));
@@ -193,6 +197,8 @@ impl World {
             } => {
                 if let Some(run) = self.run.take() {
                     if crash {
+                        // A dead process writes no more, and what its threads still do here must not either.
+                        self.disk.fail_writes(true);
                         drop(run);
                     } else {
                         assert!(!run.stop().await.failed());
