@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    demo, isolation, paths, process, soak, test,
+    demo, isolation, paths, process, test,
     tools::{self, DENY, TYPOS},
 };
 
@@ -41,8 +41,8 @@ const STEPS: [Step; 14] = [
     ("test-default", test::of_the_default_build),
     ("test-no-features", test::of_the_build_without_features),
     ("demo", || demo::run(Some(DEMO_BLOCKS))),
-    ("torture", torture),
-    ("soak", || soak::run(&soak::Options::default())),
+    ("torture", || apart("torture")),
+    ("soak", || apart("soak")),
 ];
 
 /// Does the steps of these names, or all, until one fails, and tells how long each took.
@@ -136,10 +136,11 @@ fn builds() -> Result<()> {
         .try_for_each(|mix| cargo(&[&["build", "--locked"], *mix].concat()))
 }
 
-/// In a process of its own: it starts itself anew where it may mount disks, and would begin with the first step again.
-fn torture() -> Result<()> {
-    let mut torture = Command::new(std::env::current_exe()?);
-    process::run(torture.arg("torture").current_dir(paths::root()))
+/// In a process of its own: who has to end in order when it is interrupted can say so once in a process; and the torture starts itself
+/// anew where it may mount disks, and would begin with the first step again.
+fn apart(task: &str) -> Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    process::run(command.arg(task).current_dir(paths::root()))
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

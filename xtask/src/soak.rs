@@ -55,15 +55,6 @@ pub(crate) struct Options {
     pub(crate) release: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            minutes: MINUTES,
-            release: false,
-        }
-    }
-}
-
 /// Runs for the time that is asked for. Fails when a good module missed something or got something twice, when the process has grown,
 /// or when the latency of good modules in a release build is more than twice what it was alone.
 pub(crate) fn run(options: &Options) -> Result<()> {

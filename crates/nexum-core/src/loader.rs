@@ -52,7 +52,13 @@ pub struct Module {
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
     pub(crate) lane: Lane,
-    _place: Place,
+    _room: Room,
+}
+
+/// A module's places in the engine, and its part of the memory, for as long as this is held.
+#[derive(Debug)]
+struct Room {
+    _places: Place,
     _memory: Reservation,
 }
 
@@ -299,16 +305,10 @@ impl Loader {
     /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
     /// answers queries; or when there is no room for it.
     pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
-        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
-        self.admit(&mut candidate)?;
-        let memory = candidate.memory.take().unwrap_or_default();
-        let metering = candidate.meta.metering;
-        let engine = engine.metered_by(metering);
-        let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
-        let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
+        let engine = engine.metered_by(candidate.meta.metering);
+        let (component, room) = self.compile(engine, &mut candidate).await?;
         exports::check_event_module(&component)?;
-        let pre = self.link(engine, metering, &candidate.grant, &component);
-        let pre = pre.map_err(LoadError::Link)?;
+        let pre = self.link(engine, &candidate, &component)?;
         Ok(Module {
             meta: candidate.meta,
             subscriptions: candidate.subscriptions,
@@ -318,8 +318,7 @@ impl Loader {
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
             lane: engine.lane().for_module(),
-            _place: place,
-            _memory: memory,
+            _room: room,
         })
     }
 
@@ -328,13 +327,34 @@ impl Loader {
         self.loading.all()
     }
 
+    /// Makes room for a candidate, and compiles it or finds it compiled.
+    async fn compile(&self, engine: &Engine, candidate: &mut Candidate) -> Result<(Component, Room), LoadError> {
+        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
+        self.admit(candidate)?;
+        let room = Room {
+            _memory: candidate.memory.take().unwrap_or_default(),
+            _places: engine.place(candidate.instances()).ok_or(LoadError::Full)?,
+        };
+        let bytes = std::mem::take(&mut candidate.bytes);
+        Ok((engine.compile(candidate.meta.digest, bytes).await?, room))
+    }
+
+    /// Links a candidate that has been compiled.
     fn link(
         &self,
         engine: &Engine,
-        metering: Metering,
-        grant: &Grant,
+        candidate: &Candidate,
         component: &Component,
-    ) -> wasmtime::Result<InstancePre<HostState>> {
+    ) -> Result<InstancePre<HostState>, LoadError> {
+        let linker = self.linker(engine, candidate.meta.metering, &candidate.grant);
+        let linked = linker.and_then(|mut linker| {
+            candidate.grant.link_stubs(&mut linker, component)?;
+            linker.instantiate_pre(component)
+        });
+        linked.map_err(LoadError::Link)
+    }
+
+    fn linker(&self, engine: &Engine, metering: Metering, grant: &Grant) -> wasmtime::Result<Linker<HostState>> {
         let key = (metering, grant.names().collect::<Vec<_>>());
         let cached = self
             .linkers
@@ -342,19 +362,15 @@ impl Loader {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&key)
             .cloned();
-        let mut linker = match cached {
-            Some(linker) => linker,
-            None => {
-                let linker = grant.link(engine)?;
-                self.linkers
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(key, linker.clone());
-                linker
-            }
-        };
-        grant.link_stubs(&mut linker, component)?;
-        linker.instantiate_pre(component)
+        if let Some(linker) = cached {
+            return Ok(linker);
+        }
+        let linker = grant.link(engine)?;
+        self.linkers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, linker.clone());
+        Ok(linker)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::memory::Reservation;
-use super::{Candidate, LoadError, Loader, Module, ModuleMeta, exports};
+use super::{Candidate, LoadError, Loader, Module, ModuleMeta, Room, exports};
 use crate::bindings::query::QueryPre;
 use crate::component::{EVENT_MODULE, Summary};
 use crate::config::ModuleConfig;
-use crate::engine::{Engine, Place};
+use crate::engine::Engine;
 use crate::grant::Grant;
 use crate::host::HostState;
 use crate::lane::Lane;
@@ -24,8 +23,7 @@ pub struct QueryModule {
     pub(crate) grant: Grant,
     pub(crate) pre: QueryPre<HostState>,
     pub(crate) lane: Lane,
-    _place: Place,
-    _memory: Reservation,
+    _room: Room,
 }
 
 impl QueryModule {
@@ -93,16 +91,10 @@ impl Loader {
     /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
     /// reacts to events; or when there is no room for all of its instances.
     pub async fn load_query(&self, engine: &Engine, mut candidate: Candidate) -> Result<QueryModule, LoadError> {
-        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
-        self.admit(&mut candidate)?;
-        let memory = candidate.memory.take().unwrap_or_default();
-        let metering = candidate.meta.metering;
-        let engine = engine.metered_by(metering);
-        let place = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
-        let component = engine.compile(candidate.meta.digest, candidate.bytes).await?;
+        let engine = engine.metered_by(candidate.meta.metering);
+        let (component, room) = self.compile(engine, &mut candidate).await?;
         exports::check_query_module(&component)?;
-        let pre = self.link(engine, metering, &candidate.grant, &component);
-        let pre = pre.map_err(LoadError::Link)?;
+        let pre = self.link(engine, &candidate, &component)?;
         Ok(QueryModule {
             meta: candidate.meta,
             // A candidate whose exports are those of this world has them.
@@ -111,8 +103,7 @@ impl Loader {
             grant: candidate.grant,
             pre: QueryPre::new(pre).map_err(LoadError::Link)?,
             lane: engine.lane().for_module(),
-            _place: place,
-            _memory: memory,
+            _room: room,
         })
     }
 }
