@@ -12,10 +12,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -23,7 +25,7 @@ use self::{figures::Figures, modules::BAD, seen::Seen};
 use crate::{
     anvil::Anvil,
     guests,
-    nexum::{self, Nexum},
+    nexum::{self, Listener as _, Nexum},
     paths,
     process::{self, pause},
     rpc::Rpc,
@@ -62,6 +64,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let programs = process::step("build nexum", || nexum::build(options.release))?;
     process::step("build the modules", || guests::build(&modules::guests()))?;
     let site = Site::new(programs)?;
+    // Or what was just built is written meanwhile, and commits wait for it.
+    process::run(&mut Command::new("sync"))?;
     let time = Duration::from_secs_f64(options.minutes * 60.0);
     let alone = process::step("the good ones alone", || site.soak(time.mul_f64(ALONE), false))?;
     let together = process::step("all of them", || site.soak(time.mul_f64(1.0 - ALONE), true))?;
@@ -112,7 +116,15 @@ impl Site {
             config,
         };
         let mut figures = Figures::default();
-        let mined = self.mine(&rpc, time, &mut nexum, &operator, &mut figures)?;
+        let is_over = AtomicBool::new(false);
+        // The chain does not wait for the operator.
+        let mined = thread::scope(|scope| {
+            let steering = scope.spawn(|| operator.steer_until(&is_over));
+            let mined = mine(&rpc, time, &nexum, &mut figures.memory_kib);
+            is_over.store(true, Ordering::Relaxed);
+            figures.steered = steering.join().map_err(|_| anyhow!("the operator panicked"))??;
+            mined
+        })?;
         let last = mined.len() as u64;
         let caught_up = nexum.wait_until(|seen| seen.have_all_handled(last), PATIENCE)?;
         ensure!(
@@ -129,39 +141,6 @@ impl Site {
         }
         figures.compared = self.compare(&rpc, &directory, last)?;
         Ok(figures)
-    }
-
-    /// Mines, looks at the memory and steers. Returns when each block was mined, from block 1 on, in microseconds.
-    fn mine(
-        &self,
-        rpc: &Rpc,
-        time: Duration,
-        nexum: &mut Nexum<Seen>,
-        operator: &Operator,
-        figures: &mut Figures,
-    ) -> Result<Vec<u64>> {
-        let bar = bar(time);
-        let begin = Instant::now();
-        let mut mined = Vec::new();
-        let mut steered = begin;
-        let (mut next, mut turn) = (begin, 0);
-        while begin.elapsed() < time {
-            pause(next.saturating_duration_since(Instant::now()))?;
-            next += BLOCK_EVERY;
-            mined.push(now_us());
-            rpc.request("evm_mine", json!([]))?;
-            figures.memory_kib.push(memory_kib(nexum.id())?);
-            if steered.elapsed() >= STEER_EVERY {
-                steered = Instant::now();
-                figures.steered += operator.steer(turn)?;
-                turn += 1;
-                nexum.wait_until(|_| true, BLOCK_EVERY)?;
-            }
-            bar.set_position(begin.elapsed().as_secs());
-            bar.set_message(nexum.seen().brief());
-        }
-        bar.finish_and_clear();
-        Ok(mined)
     }
 
     /// Fails unless each good module's journal is the chain. Returns how many entries there are.
@@ -201,6 +180,27 @@ impl Site {
     }
 }
 
+/// Mines, and looks at the memory after each block. Returns when each was mined, from block 1 on, in microseconds.
+fn mine(rpc: &Rpc, time: Duration, nexum: &Nexum<Seen>, memory_kib: &mut Vec<u64>) -> Result<Vec<u64>> {
+    let bar = bar(time);
+    let begin = Instant::now();
+    let mut mined = Vec::new();
+    let mut next = begin;
+    while begin.elapsed() < time {
+        pause(next.saturating_duration_since(Instant::now()))?;
+        next += BLOCK_EVERY;
+        mined.push(now_us());
+        rpc.request("evm_mine", json!([]))?;
+        memory_kib.push(memory_of(nexum.id())?);
+        let seen = nexum.seen();
+        seen.check()?;
+        bar.set_position(begin.elapsed().as_secs());
+        bar.set_message(seen.brief());
+    }
+    bar.finish_and_clear();
+    Ok(mined)
+}
+
 /// A journal's entry in a line of `kept`.
 fn entry(line: &str, module: &str) -> Option<String> {
     let fields: Vec<_> = line.split(' ').collect();
@@ -223,6 +223,22 @@ struct Operator {
 }
 
 impl Operator {
+    /// Steers now and then until it is over. Returns how much that was.
+    fn steer_until(&self, is_over: &AtomicBool) -> Result<u64> {
+        let mut steered = 0;
+        for turn in 0.. {
+            let next = Instant::now() + STEER_EVERY;
+            while Instant::now() < next && !is_over.load(Ordering::Relaxed) {
+                pause(BLOCK_EVERY)?;
+            }
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            steered += self.steer(turn)?;
+        }
+        Ok(steered)
+    }
+
     /// Reloads one of the good modules, and restarts what is dead. Returns how much that was.
     fn steer(&self, turn: usize) -> Result<u64> {
         let good = modules::good();
@@ -249,8 +265,8 @@ fn now_us() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What a process has in memory.
-fn memory_kib(id: u32) -> Result<u64> {
+/// What a process has in memory, in KiB.
+fn memory_of(id: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line

@@ -90,8 +90,9 @@ pub(crate) struct Readiness {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 struct NotReady {
+    /// None: nexum itself.
     #[serde(flatten)]
-    what: What,
+    what: Option<What>,
     reason: String,
 }
 
@@ -171,13 +172,18 @@ impl Readiness {
             .flatten()
             .filter(|path| !is_here(path))
             .map(|path| NotReady {
-                what: What::Module(path.display().to_string()),
+                what: Some(What::Module(path.display().to_string())),
                 reason: "it was refused, as the log says".to_owned(),
             });
+        // Before that there may be modules of which nothing is known here yet.
+        let starting = self.refused.get().is_none().then(|| NotReady {
+            what: None,
+            reason: "modules are being loaded".to_owned(),
+        });
         let loading = self.workshop.loading().into_iter().filter_map(|(_, meta)| {
             let is_here = self.steering.module(&meta.name).is_ok() || self.steering.query(&meta.name).is_ok();
             (!is_here).then(|| NotReady {
-                what: What::Module(meta.name.to_string()),
+                what: Some(What::Module(meta.name.to_string())),
                 reason: LOADING.to_owned(),
             })
         });
@@ -187,10 +193,16 @@ impl Readiness {
             .lost_chains()
             .into_iter()
             .map(|(chain_id, reason)| NotReady {
-                what: What::Chain(chain_id),
+                what: Some(What::Chain(chain_id)),
                 reason: cut(&reason),
             });
-        refused.chain(loading).chain(waiting).chain(lost).collect()
+        starting
+            .into_iter()
+            .chain(refused)
+            .chain(loading)
+            .chain(waiting)
+            .chain(lost)
+            .collect()
     }
 }
 
@@ -206,7 +218,7 @@ fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
         _ => return None,
     };
     Some(NotReady {
-        what: What::Module(status.name().to_string()),
+        what: Some(What::Module(status.name().to_string())),
         reason,
     })
 }

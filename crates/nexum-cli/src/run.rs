@@ -107,14 +107,15 @@ async fn run_async(
         "modules are loaded"
     );
     let answering = Listener::open(&queries).await?;
-    // Nobody else sets it.
-    let _ = refused.set(plan.refused(&modules));
+    let missing = plan.refused(&modules);
     for module in modules {
         match module {
             Loaded::Event(module) => drop(supervisor.module(*module)),
             Loaded::Query(module) => supervisor.query(*module),
         }
     }
+    // Nobody else sets it.
+    let _ = refused.set(missing);
     let report = tokio::select! {
         report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
         never = progress::show(&steered.steering) => match never {},

@@ -1,7 +1,8 @@
 //! Wasmtime, set up for many small guests that nobody trusts.
 //!
-//! Invariant: epochs are on, and fuel but for modules that the operator trusts, so no guest computes for ever or holds a thread. Invariant: nothing is compiled on
-//! an async thread. Invariant: one component, by digest, is compiled once, however many modules run it.
+//! Invariant: epochs are on, and fuel but for modules that the operator trusts, so no guest computes for ever or holds a
+//! thread. Invariant: nothing is compiled on an async thread. Invariant: one component, by digest and way of metering, is
+//! compiled once, however many modules run it.
 
 mod maps;
 mod pool;

@@ -117,10 +117,7 @@ impl Instance {
             Ok((exports, result))
         })
         .await;
-        let exports = match started_by(&mut store, started) {
-            Ok(exports) => exports,
-            Err(failure) => return Err(discard(store, failure).await),
-        };
+        let (mut store, exports) = started_by(store, started).await?;
         let changes = close(&mut store);
         let lane = module.lane.clone();
         Ok((Self { store, exports, lane }, changes))
@@ -156,10 +153,7 @@ impl QueryInstance {
             Ok((exports, result))
         })
         .await;
-        let exports = match started_by(&mut store, started) {
-            Ok(exports) => exports,
-            Err(failure) => return Err(discard(store, failure).await),
-        };
+        let (mut store, exports) = started_by(store, started).await?;
         close(&mut store);
         let lane = module.lane.clone();
         Ok(Self { store, exports, lane })
@@ -185,7 +179,7 @@ impl<E> Instance<E> {
 
     /// Gives back what it had: its place in the pool, and its memory.
     pub(crate) async fn discard(self) {
-        discard(self.store, ()).await;
+        discard(self.store).await;
     }
 
     /// When the last handler began.
@@ -204,12 +198,10 @@ impl<E> Instance<E> {
     }
 }
 
-/// Gives back what a guest had, and then returns this. It takes milliseconds where that was much memory: no thread that others wait
-/// for does it.
-async fn discard<T>(store: Store<HostState>, then: T) -> T {
+/// Gives back what a guest had. That takes milliseconds where it was much memory: no thread that others wait for does it.
+async fn discard(store: Store<HostState>) {
     // Were there a panic, it would be gone as well.
     let _ = tokio::task::spawn_blocking(move || drop(store)).await;
-    then
 }
 
 /// Makes a store for a guest, within the module's limits.
@@ -235,14 +227,19 @@ fn hold(
     Ok(store)
 }
 
-/// The exports of a guest whose `init` has returned ok.
-fn started_by<E>(
-    store: &mut Store<HostState>,
+/// A guest whose `init` has returned ok, with its exports. Any other is given back.
+async fn started_by<E>(
+    mut store: Store<HostState>,
     started: Result<(E, Result<(), HostError>), Stop>,
-) -> Result<E, Failure> {
-    let (exports, result) = conclude(store, Handler::Init, started)?;
-    result.map_err(Failure::Returned)?;
-    Ok(exports)
+) -> Result<(Store<HostState>, E), Failure> {
+    let concluded = conclude(&mut store, Handler::Init, started);
+    match concluded.and_then(|(exports, result)| result.map(|()| exports).map_err(Failure::Returned)) {
+        Ok(exports) => Ok((store, exports)),
+        Err(failure) => {
+            discard(store).await;
+            Err(failure)
+        }
+    }
 }
 
 /// Begins a handler: its transaction, its log allowance, its fuel and its first slice.

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ambient::Clock;
 use crate::event::Handler;
@@ -29,13 +30,14 @@ pub struct Recorder {
     module: ModuleName,
     clock: Arc<dyn Clock>,
     rate: Arc<Mutex<Bucket>>,
+    /// Records of the handler in hand that were not written.
+    cut: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     handler: Handler,
-    cut: u64,
     /// The last records of the handler in hand, and their bytes.
     kept: VecDeque<String>,
     kept_bytes: usize,
@@ -56,7 +58,6 @@ impl Recorder {
     fn within(module: ModuleName, clock: Arc<dyn Clock>, rate: Arc<Mutex<Bucket>>) -> Self {
         let state = State {
             handler: Handler::Init,
-            cut: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
         };
@@ -64,6 +65,7 @@ impl Recorder {
             module,
             clock,
             rate,
+            cut: AtomicU64::new(0),
             state: Mutex::new(state),
         }
     }
@@ -76,10 +78,10 @@ impl Recorder {
     /// Writes a record of the guest's, or counts it as cut when the module writes too many a second.
     pub fn record(&self, level: tracing::Level, message: &str) {
         let handler = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state();
             let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
             if rate.take(self.clock.monotonic_ns()).is_err() {
-                state.cut += 1;
+                self.cut.fetch_add(1, Ordering::Relaxed);
                 return;
             }
             state.keep(level, message);
@@ -90,7 +92,7 @@ impl Recorder {
 
     /// Gives the handler that begins its allowance.
     pub(crate) fn open(&self, handler: Handler) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         state.handler = handler;
         state.kept.clear();
         state.kept_bytes = 0;
@@ -98,25 +100,29 @@ impl Recorder {
 
     /// The last records of the handler that has ended.
     pub(crate) fn take_records(&self) -> Vec<String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         state.kept_bytes = 0;
         std::mem::take(&mut state.kept).into()
     }
 
     /// Says how much was cut of the handler that has ended.
     pub(crate) fn close(&self) {
-        let (handler, cut) = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.handler, std::mem::take(&mut state.cut))
-        };
-        if cut > 0 {
-            emit(
-                &self.module,
-                handler,
-                tracing::Level::WARN,
-                &format!("{cut} more log records were cut"),
-            );
+        // Almost always there is nothing to say, and then nothing is locked.
+        if self.cut.load(Ordering::Relaxed) == 0 {
+            return;
         }
+        let cut = self.cut.swap(0, Ordering::Relaxed);
+        let handler = self.state().handler;
+        emit(
+            &self.module,
+            handler,
+            tracing::Level::WARN,
+            &format!("{cut} more log records were cut"),
+        );
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,18 +43,24 @@ fn get(address: &str, path: &str) -> (u16, String) {
 impl Exporting {
     /// Starts nexum with this configuration, and waits until it follows the chain.
     fn start(dir: &Dir, config: &str) -> Self {
+        Self::start_until(dir, config, &["metrics can be read", "following the chain"])
+    }
+
+    /// Starts nexum with this configuration, and waits for each of these records, the first of which has the address.
+    fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
         let metrics = "[metrics]\nlisten = \"127.0.0.1:0\"\n[engine]\nlog_format = \"json\"\n";
         dir.write("engine.toml", format!("{metrics}{config}"));
         let mut command = dir.command(&["run"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        let (listens, follows) = (Cell::new(false), Cell::new(false));
+        let missing = Cell::new(BTreeSet::from_iter(records));
         let lines = read_until(&mut child, |line| {
-            listens.set(listens.get() || line.contains("metrics can be read"));
-            follows.set(follows.get() || line.contains("following the chain"));
-            listens.get() && follows.get()
+            let mut left = missing.take();
+            left.retain(|record| !line.contains(**record));
+            missing.set(left.clone());
+            left.is_empty()
         });
-        let line = lines.iter().find(|line| line.contains("metrics can be read"));
+        let line = lines.iter().find(|line| line.contains(records[0]));
         let record: Value = serde_json::from_str(line.expect("the record")).expect("JSON");
         let address = record["address"].as_str().expect("an address").to_owned();
         Self { child, address }
@@ -314,6 +320,30 @@ async fn is_ready_when_every_module_that_is_wanted_runs() {
     // What the operator stops is not wanted.
     assert_eq!(dir.nexum(&["module", "stop", "keeper"]).code, Some(0));
     assert_eq!(running.get("/readyz").0, 200);
+    running.stop();
+}
+
+#[tokio::test]
+async fn is_not_ready_before_every_module_is_loaded() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
+    let names = ["noop", "panic", "query-echo", "fuel-bomb"];
+    let modules = names.map(module).concat();
+    let running = Exporting::start_until(&dir, &format!("{chain}{modules}"), &["metrics can be read"]);
+    running.until("/readyz", |status, _| status == 200).await;
+    let status = dir.nexum(&["status", "--format", "json"]);
+    let status: Value = serde_json::from_str(&status.stdout).expect("JSON");
+    let stages = status
+        .as_array()
+        .expect("modules")
+        .iter()
+        .map(|module| &module["stage"]);
+    assert_eq!(
+        stages.collect::<Vec<_>>(),
+        ["running", "running", "running", "serving"],
+        "{status}"
+    );
     running.stop();
 }
 

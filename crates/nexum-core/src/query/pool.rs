@@ -1,6 +1,5 @@
 //! The instances of one query module.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::QueryError;
 use crate::event::{Handler, RequestId};
 use crate::instance::{Failure, QueryInstance};
+use crate::limits::Used;
 use crate::loader::QueryModule;
 use crate::metrics::QueryMetrics;
 use crate::names::ModuleName;
@@ -37,15 +37,22 @@ pub struct QueryPool {
     places: Semaphore,
     /// One for each call that may wait for one of those.
     waits: Semaphore,
-    /// Instances that nobody has, the one that was used last at the end.
-    idle: Mutex<Vec<Idle>>,
-    requests: AtomicU64,
-    handled: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
-    started: AtomicU64,
-    used: Mutex<Consumption>,
+    /// One lock for all of it, taken once before and once after the guest: each more would be felt by callers on other threads.
+    shared: Mutex<Shared>,
     metrics: QueryMetrics,
+}
+
+/// What all calls share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Instances that nobody has, the one that was used last at the end.
+    idle: Vec<Idle>,
+    requests: u64,
+    handled: u64,
+    failed: u64,
+    refused: u64,
+    started: u64,
+    used: Consumption,
 }
 
 /// An instance that waits for a call.
@@ -74,13 +81,7 @@ impl QueryPool {
             state,
             places: Semaphore::new(permits(bounds.pool_size_max)),
             waits: Semaphore::new(permits(bounds.waiters_max)),
-            idle: Mutex::default(),
-            requests: AtomicU64::new(0),
-            handled: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            started: AtomicU64::new(0),
-            used: Mutex::default(),
+            shared: Mutex::default(),
         }
     }
 
@@ -102,11 +103,10 @@ impl QueryPool {
                 return Err(error);
             }
         };
-        let request = RequestId(self.requests.fetch_add(1, Ordering::Relaxed) + 1);
-        let answer = self.answer(request, input, began).await;
-        match &answer {
-            Ok(_) => self.note_answer(),
-            Err(error) => self.note_failure(request, error),
+        let (request, idle) = self.take();
+        let answer = self.answer(request, idle, input, began).await;
+        if let Err(error) = &answer {
+            self.note_failure(request, error);
         }
         answer
     }
@@ -141,56 +141,74 @@ impl QueryPool {
         }
     }
 
-    async fn answer(&self, request: RequestId, input: &[u8], began: Instant) -> Result<Vec<u8>, QueryError> {
-        let mut instance = match self.take() {
+    /// A number for a call, and the instance that was used last, if one is idle: what it needs is still in the caches, and the
+    /// others can grow old.
+    fn take(&self) -> (RequestId, Option<QueryInstance>) {
+        let mut shared = self.shared();
+        shared.requests += 1;
+        (RequestId(shared.requests), shared.idle.pop().map(|idle| idle.instance))
+    }
+
+    async fn answer(
+        &self,
+        request: RequestId,
+        idle: Option<QueryInstance>,
+        input: &[u8],
+        began: Instant,
+    ) -> Result<Vec<u8>, QueryError> {
+        let mut instance = match idle {
             Some(instance) => instance,
             None => self.start().await?,
         };
         let answer = instance.evaluate(request, input).await;
         let ended = instance.began() + instance.took();
         self.metrics.asked(ended.duration_since(began));
-        lock(&self.used).note(instance.used(), ended);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(failure) => {
-                instance.discard().await;
-                return Err(QueryError::of(request, failure));
+        let used = instance.used();
+        let error = match answer {
+            Ok(answer) if answer.len() <= OUTPUT_BYTES_MAX => {
+                self.put_back(instance, used, ended);
+                return Ok(answer);
             }
-        };
-        if answer.len() > OUTPUT_BYTES_MAX {
-            return Err(QueryError::OutputTooLarge {
+            Ok(answer) => QueryError::OutputTooLarge {
                 request,
                 bytes: answer.len() as u64,
                 bound: OUTPUT_BYTES_MAX as u64,
-            });
-        }
-        let idle = Idle { instance, since: ended };
-        lock(&self.idle).push(idle);
-        Ok(answer)
+            },
+            Err(failure) => QueryError::of(request, failure),
+        };
+        self.shared().used.note(used, ended);
+        instance.discard().await;
+        Err(error)
+    }
+
+    /// Counts an answer, and keeps the instance that gave it for the next call.
+    fn put_back(&self, instance: QueryInstance, used: Used, ended: Instant) {
+        self.metrics.answered();
+        let mut shared = self.shared();
+        shared.handled += 1;
+        shared.used.note(used, ended);
+        shared.idle.push(Idle { instance, since: ended });
     }
 
     async fn start(&self) -> Result<QueryInstance, QueryError> {
         let started = QueryInstance::start_query(&self.module, self.id, self.state.clone()).await;
-        self.started.fetch_add(1, Ordering::Relaxed);
+        self.shared().started += 1;
         started.map_err(|failure| QueryError::Start {
             failure: Box::new(failure),
         })
     }
 
-    /// The instance that was used last: what it needs is still in the caches, and the others can grow old.
-    fn take(&self) -> Option<QueryInstance> {
-        lock(&self.idle).pop().map(|idle| idle.instance)
-    }
-
-    /// Discards the instances that nobody has needed for [`IDLE_MAX`] by `now`. The supervisor calls it now and then.
+    /// Discards the instances that nobody has needed for [`IDLE_MAX`] by `now`. The supervisor calls it now and then. Within a runtime.
     pub fn discard_old(&self, now: Instant) {
         let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= IDLE_MAX;
-        let mut idle = lock(&self.idle);
-        let old_end = idle.partition_point(is_old);
-        let old: Vec<_> = idle.drain(..old_end).collect();
-        // What a guest has is given back while calls go on.
-        drop(idle);
-        drop(old);
+        let mut shared = self.shared();
+        let old_end = shared.idle.partition_point(is_old);
+        let old: Vec<_> = shared.idle.drain(..old_end).collect();
+        drop(shared);
+        // What a guest has is given back while calls go on, and on no thread that they wait for.
+        if !old.is_empty() {
+            tokio::task::spawn_blocking(move || drop(old));
+        }
     }
 
     /// The module.
@@ -205,22 +223,22 @@ impl QueryPool {
 
     /// Calls that were answered.
     pub fn handled(&self) -> u64 {
-        self.handled.load(Ordering::Acquire)
+        self.shared().handled
     }
 
     /// Calls that an instance was asked for in vain, `init` included.
     pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Acquire)
+        self.shared().failed
     }
 
     /// Calls that were not taken: their input was too large, or the module overloaded.
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Acquire)
+        self.shared().refused
     }
 
     /// Instances that have been made, or tried to.
     pub fn started(&self) -> u64 {
-        self.started.load(Ordering::Acquire)
+        self.shared().started
     }
 
     /// Calls that have an instance now.
@@ -237,26 +255,21 @@ impl QueryPool {
 
     /// Instances that wait for a call.
     pub fn idle(&self) -> usize {
-        lock(&self.idle).len()
+        self.shared().idle.len()
     }
 
     /// Bytes in the linear memories of the instances that wait for a call.
     pub fn memory_bytes(&self) -> u64 {
-        lock(&self.idle).iter().map(|idle| idle.instance.memory_bytes()).sum()
+        self.shared().idle.iter().map(|idle| idle.instance.memory_bytes()).sum()
     }
 
     /// What calls used of the module's limits.
     pub fn consumption(&self) -> Consumption {
-        *lock(&self.used)
-    }
-
-    fn note_answer(&self) {
-        self.handled.fetch_add(1, Ordering::Release);
-        self.metrics.answered();
+        self.shared().used
     }
 
     fn note_refusal(&self, error: &QueryError) {
-        self.refused.fetch_add(1, Ordering::Release);
+        self.shared().refused += 1;
         self.metrics.failed(error.kind());
         // One line for each would be what an overload needs least.
         tracing::debug!(target: "nexum::query", module = self.name().as_str(), "a query is refused: {error}");
@@ -264,7 +277,7 @@ impl QueryPool {
 
     /// Writes a failure where the operator sees it, the record of a limit with all its fields.
     fn note_failure(&self, request: RequestId, error: &QueryError) {
-        self.failed.fetch_add(1, Ordering::Release);
+        self.shared().failed += 1;
         self.metrics.failed(error.kind());
         let (module, kind) = (self.name().as_str(), error.kind());
         let trip = match error {
@@ -291,9 +304,9 @@ impl QueryPool {
             module, handler, request = request.0, kind, limit, bound, used, "a query has no answer: {error}"
         );
     }
-}
 
-/// Locks without minding a panic elsewhere: nothing here is left half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks without minding a panic elsewhere: nothing here is left half changed.
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -12,11 +12,21 @@ pub struct Heads {
     subscription: RawSubscription,
     /// Weak, so that a connection that is given up is closed.
     client: WeakClient,
+    /// Whether alloy may still have the receiver that it makes for heads which come before anybody listens. Nobody reads it, and
+    /// it would keep as many heads in memory as the channel has room for.
+    has_spare: bool,
+    /// Whether a head has come.
+    has_heard: bool,
 }
 
 impl Heads {
     pub(super) fn new(subscription: RawSubscription, client: WeakClient) -> Self {
-        Self { subscription, client }
+        Self {
+            subscription,
+            client,
+            has_spare: true,
+            has_heard: false,
+        }
     }
 
     /// The next head.
@@ -25,7 +35,13 @@ impl Heads {
     ///
     /// When heads were announced faster than they were read, of which the oldest are lost, and when the connection has died.
     pub async fn recv(&mut self) -> Result<Box<RawValue>, RecvError> {
-        self.subscription.recv().await
+        if self.has_heard && self.has_spare {
+            self.drop_spare().await;
+            self.has_spare = false;
+        }
+        let head = self.subscription.recv().await;
+        self.has_heard = true;
+        head
     }
 
     /// The next head, if it has been announced already.
@@ -36,6 +52,15 @@ impl Heads {
     pub fn try_recv(&mut self) -> Result<Box<RawValue>, TryRecvError> {
         self.subscription.try_recv()
     }
+
+    /// Whoever asks for a subscription while somebody has not read all gets the receiver that is spare.
+    async fn drop_spare(&self) {
+        let client = self.client.upgrade();
+        if let Some(frontend) = client.as_ref().and_then(|client| client.pubsub_frontend()) {
+            // A connection that has died has no receivers.
+            let _ = frontend.get_subscription(*self.subscription.local_id()).await;
+        }
+    }
 }
 
 impl Drop for Heads {
@@ -45,5 +70,28 @@ impl Drop for Heads {
             // A connection that has died has no subscriptions.
             let _ = frontend.unsubscribe(*self.subscription.local_id());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nexum_testing::{Node, TEST_CHAIN_ID};
+
+    use crate::{ChainConfig, EndpointUrl, endpoints::Endpoints};
+
+    #[tokio::test]
+    async fn nobody_keeps_heads_that_were_read() {
+        let node = Node::start().await;
+        let config = ChainConfig::new(TEST_CHAIN_ID, EndpointUrl::parse(&node.ws_url()).unwrap());
+        let endpoint = Endpoints::new(&config).preferred();
+        let mut heads = endpoint.heads().await.unwrap().unwrap();
+        for _ in 0..3 {
+            node.mine(1);
+            heads.recv().await.unwrap();
+        }
+        let client = heads.client.upgrade().unwrap();
+        let another = client.pubsub_frontend().unwrap();
+        let another = another.get_subscription(*heads.subscription.local_id()).await.unwrap();
+        assert_eq!(another.len(), 0);
     }
 }

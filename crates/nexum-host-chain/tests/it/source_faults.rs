@@ -2,7 +2,7 @@ use nexum_host_chain::Chains;
 use nexum_testing::{Answer, Node};
 use serde_json::json;
 
-use crate::support::{Following, chains, config, config_of, position};
+use crate::support::{CHAIN, Following, chains, config, config_of, position};
 
 #[tokio::test]
 async fn an_outage_is_waited_out_and_its_blocks_are_not_missed() {
@@ -168,4 +168,20 @@ async fn a_source_stops_at_once_whatever_it_is_waiting_for() {
         tokio::task::yield_now().await;
         following.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_a_module_asks_ends_no_subscription() {
+    let node = Node::start().await;
+    let mut config = config(&node.ws_url());
+    config.response_bytes_max = 1_000_000;
+    config.retries = 0;
+    let chains = Chains::new([config]);
+    let following = Following::start(&chains);
+    following.reaches(&node.mine(1)[0]).await;
+    node.once("eth_call", Answer::Huge { bytes: 2_000_000 });
+    assert!(chains.request(CHAIN, "eth_call", "[]").await.is_err());
+    following.reaches(&node.mine(1)[0]).await;
+    assert_eq!((node.count("eth_subscribe"), node.subscribers()), (1, 1));
+    following.stop().await;
 }

@@ -1,0 +1,259 @@
+//! Asks an endpoint once, over one of its connections, and lets what comes of it count.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt as _;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::connect::Connector;
+use super::connection::Connection;
+use super::limit::RateLimit;
+use super::{Endpoint, Request};
+use crate::error::{AnswerKind, RequestError};
+
+/// How many calls of a batch are under way at once at an endpoint that refuses batches: enough to hide the time that each
+/// takes to travel, and not so many that they look like an attack.
+const CALLS_AT_ONCE_MAX: usize = 8;
+
+/// Why an attempt has failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: RequestError,
+    /// Whether the endpoint may have got the request.
+    pub(crate) sent: bool,
+}
+
+impl Failure {
+    fn unsent(error: RequestError) -> Self {
+        Self { error, sent: false }
+    }
+}
+
+impl Endpoint {
+    /// As [`Endpoint::request`], for a module, without waiting for a pause of the endpoint that goes on until after `deadline`.
+    pub(crate) async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Box<RawValue>, Failure> {
+        self.attempt_over(self.asking(), request, deadline).await
+    }
+
+    /// As [`Endpoint::batch`], for modules, without waiting for a pause of the endpoint that goes on until after `deadline`.
+    pub(crate) async fn attempt_batch(
+        &self,
+        requests: &[Request],
+        deadline: Instant,
+    ) -> Vec<Result<Box<RawValue>, Failure>> {
+        self.attempt_batch_over(self.asking(), requests, deadline).await
+    }
+
+    fn asking(&self) -> &Connector {
+        self.asking.as_ref().unwrap_or(&self.following)
+    }
+
+    pub(super) async fn attempt_over(
+        &self,
+        connector: &Connector,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Box<RawValue>, Failure> {
+        self.admit(1, deadline).await?;
+        let started = Started::new(self);
+        let sent = AtomicBool::new(false);
+        let answer = self
+            .within_timeout(&sent, async {
+                let connection = self.connect(connector, &sent).await?;
+                connection.call(request, connector.secrets()).await
+            })
+            .await;
+        self.settle(
+            connector,
+            &started,
+            &[&request.0],
+            answer.as_ref().err().map(|failure| &failure.error),
+        );
+        answer
+    }
+
+    pub(super) async fn attempt_batch_over(
+        &self,
+        connector: &Connector,
+        requests: &[Request],
+        deadline: Instant,
+    ) -> Vec<Result<Box<RawValue>, Failure>> {
+        // What is over the limit of a second can never be sent together.
+        let calls_max = self.rate_limit.as_ref().map_or(usize::MAX, RateLimit::calls_max);
+        let mut answers = Vec::with_capacity(requests.len());
+        for requests in requests.chunks(calls_max) {
+            answers.extend(self.attempt_together(connector, requests, deadline).await);
+        }
+        answers
+    }
+
+    async fn attempt_together(
+        &self,
+        connector: &Connector,
+        requests: &[Request],
+        deadline: Instant,
+    ) -> Vec<Result<Box<RawValue>, Failure>> {
+        if requests.len() == 1 || self.refuses_batches.load(Ordering::Relaxed) {
+            return self.one_by_one(connector, requests, deadline).await;
+        }
+        if let Err(failure) = self.admit(requests.len(), deadline).await {
+            return vec![Err(failure); requests.len()];
+        }
+        let started = Started::new(self);
+        let sent = AtomicBool::new(false);
+        let answers = self
+            .within_timeout(&sent, async {
+                let connection = self.connect(connector, &sent).await?;
+                connection.call_batch(requests, connector.secrets()).await
+            })
+            .await;
+        match answers {
+            Ok(answers) => {
+                for ((method, _), answer) in requests.iter().zip(&answers) {
+                    self.settle(connector, &started, &[method], answer.as_ref().err());
+                }
+                let failure = |error| Failure { error, sent: true };
+                answers.into_iter().map(|answer| answer.map_err(failure)).collect()
+            }
+            Err(failure) if is_refusal(&failure.error) => {
+                tracing::info!(chain = self.chain_id, endpoint = %self.label, "the endpoint refuses batches");
+                self.refuses_batches.store(true, Ordering::Relaxed);
+                self.one_by_one(connector, requests, deadline).await
+            }
+            Err(failure) => {
+                let methods: Vec<&str> = requests.iter().map(|(method, _)| &**method).collect();
+                self.settle(connector, &started, &methods, Some(&failure.error));
+                vec![Err(failure); requests.len()]
+            }
+        }
+    }
+
+    async fn one_by_one(
+        &self,
+        connector: &Connector,
+        requests: &[Request],
+        deadline: Instant,
+    ) -> Vec<Result<Box<RawValue>, Failure>> {
+        // A closure within the stream would not be general enough for the compiler.
+        let calls: Vec<_> = requests
+            .iter()
+            .map(|request| self.attempt_over(connector, request, deadline))
+            .collect();
+        futures_util::stream::iter(calls)
+            .buffered(CALLS_AT_ONCE_MAX)
+            .collect()
+            .await
+    }
+
+    /// A connection over which something is to be sent now.
+    pub(super) async fn connect(&self, connector: &Connector, sent: &AtomicBool) -> Result<Connection, RequestError> {
+        let connection = connector.connect(&self.health).await?;
+        sent.store(true, Ordering::Relaxed);
+        Ok(connection)
+    }
+
+    /// Waits until so many calls may be sent.
+    pub(super) async fn admit(&self, calls: usize, deadline: Instant) -> Result<(), Failure> {
+        if let Some(until) = self.health.paused_until() {
+            if until > deadline {
+                let retry_after = Some(until.saturating_duration_since(Instant::now()));
+                return Err(Failure::unsent(RequestError::Status {
+                    status: 429,
+                    retry_after,
+                }));
+            }
+            let began = Instant::now();
+            tokio::time::sleep_until(until).await;
+            self.metrics.rate_limit_wait(began.elapsed());
+        }
+        if let Some(rate_limit) = &self.rate_limit {
+            let began = Instant::now();
+            if rate_limit.admit(calls).await {
+                self.metrics.rate_limit_wait(began.elapsed());
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds the time of whatever is asked, which sets `sent` before it sends anything that counts.
+    pub(super) async fn within_timeout<T>(
+        &self,
+        sent: &AtomicBool,
+        asked: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, Failure> {
+        let answer = tokio::time::timeout(self.timeout, asked).await;
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        answer
+            .unwrap_or(Err(RequestError::Timeout { timeout_ms }))
+            .map_err(|error| Failure {
+                sent: sent.load(Ordering::Relaxed) && !matches!(error, RequestError::Unreachable { .. }),
+                error,
+            })
+    }
+
+    /// Measures calls that were sent together, and lets them count for the endpoint's health.
+    pub(super) fn settle(
+        &self,
+        connector: &Connector,
+        started: &Started,
+        methods: &[&str],
+        error: Option<&RequestError>,
+    ) {
+        let took = started.at.elapsed();
+        for method in methods {
+            self.metrics.request(method, error, took);
+        }
+        match error {
+            Some(error) if error.is_endpoints_fault() => {
+                // An endpoint that has answered others meanwhile does work: what it was asked takes long.
+                let is_heavy =
+                    matches!(error, RequestError::Timeout { .. }) && self.health.answers() != started.answers;
+                if !is_heavy {
+                    connector.reset();
+                    let is_first = self.health.failed(error);
+                    self.report(error, is_first);
+                }
+            }
+            Some(error) if error.is_rate_limit() => self.health.pause(error.retry_after()),
+            Some(RequestError::Refused { .. } | RequestError::Internal) => {}
+            _ => self.health.answered(),
+        }
+    }
+
+    /// Said once, so that an outage fills no log. One of the wrong chain has been named already.
+    fn report(&self, error: &RequestError, is_first: bool) {
+        let (chain, endpoint) = (self.chain_id, &self.label);
+        if is_first && !matches!(error, RequestError::WrongChain { .. }) {
+            tracing::warn!(chain, %endpoint, %error, "the endpoint has failed and is rested");
+        } else {
+            tracing::debug!(chain, %endpoint, %error, "the endpoint has failed again");
+        }
+    }
+}
+
+/// When something was sent, and how much the endpoint had answered by then.
+pub(super) struct Started {
+    at: Instant,
+    answers: u64,
+}
+
+impl Started {
+    pub(super) fn new(endpoint: &Endpoint) -> Self {
+        Self {
+            at: Instant::now(),
+            answers: endpoint.health.answers(),
+        }
+    }
+}
+
+/// Whether one error in answer to a whole batch says that there are no batches.
+fn is_refusal(error: &RequestError) -> bool {
+    let RequestError::Answer { kind, .. } = error else {
+        return false;
+    };
+    matches!(
+        kind,
+        AnswerKind::Invalid | AnswerKind::NoMethod | AnswerKind::TooMuch | AnswerKind::Other
+    )
+}
