@@ -266,7 +266,7 @@ impl Runner {
                 feed.rewind(cursor);
             }
         }
-        self.count_dead_letters().await;
+        self.show_dead_letters();
         tracing::info!(
             target: "nexum::event",
             module = self.module.meta.name.as_str(),

@@ -26,7 +26,8 @@ pub use module::Usage;
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
 
-pub(crate) use dead_letter::{count_dead_letters, dead_letter, dead_letters};
+use dead_letter::count_dead_letters;
+pub(crate) use dead_letter::{dead_letter, dead_letters};
 pub(crate) use headers::{Headers, ancestors};
 pub(crate) use module::{Change, Changes, ModuleState, RevertError};
 pub(crate) use undo::{Settled, passed};

@@ -62,7 +62,7 @@ impl Runner {
                 self.ledger
                     .keep(changes, about, Some(cursor), false, &settled(&self.feeds))
                     .await?;
-                self.count_dead_letters().await;
+                self.show_dead_letters();
                 return Ok(true);
             }
         }
@@ -123,7 +123,7 @@ impl Runner {
             }
             .into());
         }
-        if self.ledger.dead_letters().await? >= DEAD_LETTERS_MAX {
+        if self.ledger.dead_letters() >= DEAD_LETTERS_MAX {
             return Err(Dead::LettersMax.into());
         }
         tracing::error!(

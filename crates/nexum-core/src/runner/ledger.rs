@@ -161,10 +161,8 @@ impl Ledger {
     }
 
     /// How many dead letters the module has.
-    pub(super) async fn dead_letters(&self) -> Result<usize, StoreError> {
-        let (store, id) = (self.store.clone(), self.id());
-        let count = tokio::task::spawn_blocking(move || state::count_dead_letters(&*store.view()?, id));
-        count.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+    pub(super) fn dead_letters(&self) -> u64 {
+        self.state.dead_letters()
     }
 
     /// A dead letter of the module, if it has it.

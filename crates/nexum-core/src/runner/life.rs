@@ -54,7 +54,7 @@ impl Runner {
     /// Runs until the module is not wanted any more; then the event in hand has been finished and its cursor handed in. A module
     /// that is dead or stopped waits for the operator.
     pub(crate) async fn run(mut self) {
-        self.count_dead_letters().await;
+        self.show_dead_letters();
         loop {
             for order in self.status.take_orders() {
                 self.obey(order).await;
@@ -151,7 +151,7 @@ impl Runner {
     /// Goes on from what the store has, as soon as that can be read.
     async fn make_ready(&mut self) {
         match self.ledger.reload().await {
-            Ok(()) => self.begin_again().await,
+            Ok(()) => self.begin_again(),
             Err(error) => self.stall(error.into()).await,
         }
     }
@@ -169,7 +169,7 @@ impl Runner {
             );
             self.pause(Duration::from_millis(delay)).await;
             match self.ledger.reload().await {
-                Ok(()) => return self.begin_again().await,
+                Ok(()) => return self.begin_again(),
                 Err(again) => error = again.into(),
             }
             delay = delay.saturating_mul(2).min(RETRY_DELAY_MS_MAX);
@@ -177,14 +177,14 @@ impl Runner {
     }
 
     /// Goes on after what the store has, as if nothing had been tried yet: what failed meanwhile may have been the store's fault.
-    pub(super) async fn begin_again(&mut self) {
+    pub(super) fn begin_again(&mut self) {
         self.is_ready = true;
         self.failures = Failures::default();
         self.feeds.iter_mut().for_each(Feed::resume);
         if std::mem::take(&mut self.was_off) {
             self.feeds.iter_mut().for_each(Feed::was_off);
         }
-        self.count_dead_letters().await;
+        self.show_dead_letters();
     }
 
     /// Makes an instance if there is none, trying again until that goes well, has failed too often, or an order comes.
@@ -256,11 +256,9 @@ impl Runner {
         self.pause(self.module.restart.backoff(failures)).await;
     }
 
-    /// Has the status say how many dead letters there are. Where the store cannot tell, whoever needs them will.
-    pub(super) async fn count_dead_letters(&mut self) {
-        if let Ok(count) = self.ledger.dead_letters().await {
-            self.status.set_dead_letters(count as u64);
-        }
+    /// Has the status say how many dead letters there are.
+    pub(super) fn show_dead_letters(&self) {
+        self.status.set_dead_letters(self.ledger.dead_letters());
     }
 
     /// Writes where the operator sees it.

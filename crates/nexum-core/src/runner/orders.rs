@@ -168,7 +168,7 @@ impl Runner {
         if self.is_ready {
             let settled = self.ledger.settle(&settled(&self.feeds)).await;
             self.committed(settled).await?;
-            self.begin_again().await;
+            self.begin_again();
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Runner {
             return Ok(());
         };
         if !self.is_ready {
-            self.begin_again().await;
+            self.begin_again();
         }
         self.adopt(instance);
         self.keep(changes).await
@@ -259,7 +259,7 @@ impl Runner {
             }
         };
         self.keep(changes).await?;
-        self.count_dead_letters().await;
+        self.show_dead_letters();
         outcome
     }
 
@@ -271,7 +271,7 @@ impl Runner {
         let letter = self.letter(id).await?;
         let changes = self.ledger.before().with_letter(id, Some(&letter), None);
         self.keep(changes).await?;
-        self.count_dead_letters().await;
+        self.show_dead_letters();
         Ok(())
     }
 

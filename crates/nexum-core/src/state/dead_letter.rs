@@ -10,7 +10,7 @@ use crate::store::{StoreError, View};
 
 /// How many dead letters a module may have. A module that fails so often needs its author: it is stopped, so that no event is
 /// lost.
-pub const DEAD_LETTERS_MAX: usize = 10_000;
+pub const DEAD_LETTERS_MAX: u64 = 10_000;
 
 /// An event that a module could not handle, and passed over.
 ///
@@ -88,7 +88,7 @@ pub(crate) fn dead_letter(view: &dyn View, id: ModuleId, event: &EventId) -> Res
 }
 
 /// How many dead letters a module has.
-pub(crate) fn count_dead_letters(view: &dyn View, id: ModuleId) -> Result<usize, StoreError> {
+pub(super) fn count_dead_letters(view: &dyn View, id: ModuleId) -> Result<u64, StoreError> {
     let mut count = 0;
     rows::scan(view, &rows::dead_letters(id), None, &mut |_, _| {
         count += 1;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
-use super::{Cursors, DeadLetter, ModuleId, rows};
+use super::{Cursors, DeadLetter, ModuleId, count_dead_letters, rows};
 use crate::event::{EventId, Position, Topic};
 use crate::store::{Batch, StoreError, View};
 
@@ -77,6 +77,8 @@ pub(crate) struct ModuleState {
     id: ModuleId,
     progress: ProgressRow,
     undo: UndoLog,
+    /// How many dead letters there are: counting them takes as long as reading them.
+    dead_letters: u64,
 }
 
 /// Why a module's events cannot be taken back.
@@ -95,6 +97,7 @@ impl ModuleState {
             id,
             progress: ProgressRow::default(),
             undo: UndoLog::default(),
+            dead_letters: 0,
         }
     }
 
@@ -104,6 +107,7 @@ impl ModuleState {
             id,
             progress: ProgressRow::read(view, id)?,
             undo: UndoLog::load(view, id)?,
+            dead_letters: count_dead_letters(view, id)?,
         })
     }
 
@@ -121,6 +125,10 @@ impl ModuleState {
 
     pub(crate) fn usage(&self) -> Usage {
         self.progress.usage
+    }
+
+    pub(crate) fn dead_letters(&self) -> u64 {
+        self.dead_letters
     }
 
     /// The row that says how far the module has come.
@@ -143,6 +151,7 @@ impl ModuleState {
         }
         let mut dead_letters = Vec::with_capacity(changes.dead_letters.len());
         for (letter, change) in changes.dead_letters {
+            self.dead_letters = counted(self.dead_letters, change.old.is_some(), change.new.is_some());
             batch.put(rows::dead_letter(self.id, &letter), change.new);
             dead_letters.push((letter, change.old.map(ByteBuf::from)));
         }
@@ -175,6 +184,7 @@ impl ModuleState {
         }
         let mut batch = Batch::default();
         let mut progress = self.progress.clone();
+        let mut letters = BTreeMap::new();
         for &sequence in &sequences {
             let row = rows::undo(self.id, sequence);
             let undo = view.get(&row)?;
@@ -184,13 +194,18 @@ impl ModuleState {
                 batch.put(rows::state(self.id, &key), old.map(ByteBuf::into_vec));
             }
             for (letter, old) in undo.dead_letters {
-                batch.put(rows::dead_letter(self.id, &letter), old.map(ByteBuf::into_vec));
+                letters.insert(rows::dead_letter(self.id, &letter), old.map(ByteBuf::into_vec));
             }
             batch.remove(row);
             (progress.cursors, progress.usage) = (undo.before, undo.usage);
         }
+        let mut dead_letters = self.dead_letters;
+        for (row, old) in letters {
+            dead_letters = counted(dead_letters, view.get(&row)?.is_some(), old.is_some());
+            batch.put(row, old);
+        }
         progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
-        self.progress = progress;
+        (self.progress, self.dead_letters) = (progress, dead_letters);
         if let Some(&first) = sequences.last() {
             self.undo.truncate(first);
         }
@@ -204,4 +219,9 @@ impl ModuleState {
             self.progress.forgotten = forgotten;
         }
     }
+}
+
+/// How many there are after one came, went, or became another.
+fn counted(count: u64, was_there: bool, is_there: bool) -> u64 {
+    (count + u64::from(is_there)).saturating_sub(u64::from(was_there))
 }
