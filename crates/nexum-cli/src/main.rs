@@ -53,12 +53,6 @@ use perform::{perform, version};
 #[cfg(not(feature = "runtime"))]
 use without_runtime::{perform, version};
 
-/// What guests and short tasks on many threads give back stays spread over the arenas of the C library's, and a process that runs for
-/// long grows.
-#[cfg(feature = "runtime")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Told to stop, and did.
 const STOPPED: u8 = 0;
 /// Failed while running.
