@@ -45,10 +45,12 @@ impl Endpoint {
         self.attempt_batch_over(self.asking(), requests, deadline).await
     }
 
+    /// The connection for modules.
     fn asking(&self) -> &Connector {
         self.asking.as_ref().unwrap_or(&self.following)
     }
 
+    /// Sends one request over this connection, once.
     pub(super) async fn attempt_over(
         &self,
         connector: &Connector,
@@ -73,6 +75,7 @@ impl Endpoint {
         answer
     }
 
+    /// Sends several requests over this connection, each once, as many together as the rate limit allows.
     pub(super) async fn attempt_batch_over(
         &self,
         connector: &Connector,
