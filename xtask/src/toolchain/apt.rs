@@ -52,6 +52,17 @@ impl Apt {
         find_dependency(&depends, prefix).with_context(|| format!("{package} depends on no {prefix}*"))
     }
 
+    /// Whether these lists have `package` in this version or a later one.
+    pub(crate) fn has(&self, package: &str, at_least: &str) -> Result<bool> {
+        let policy = process::output(self.command("apt-cache").args(["policy", package]))?;
+        let Some(candidate) = find_candidate(&policy) else {
+            return Ok(false);
+        };
+        let mut compare = Command::new("dpkg");
+        compare.args(["--compare-versions", candidate, "ge", at_least]);
+        Ok(compare.status()?.success())
+    }
+
     /// Fetches packages, as the archive's signature vouches for them, into `directory`.
     pub(crate) fn download(&self, packages: &[&str], directory: &Path) -> Result<()> {
         let mut download = self.command("apt-get");
@@ -114,9 +125,24 @@ fn find_dependency(depends: &str, prefix: &str) -> Option<String> {
     names.into_iter().find(versioned).map(str::to_owned)
 }
 
+/// Reads the answer of `apt-cache policy`.
+fn find_candidate(policy: &str) -> Option<&str> {
+    let mut lines = policy.lines().map(str::trim);
+    let candidate = lines.find_map(|line| line.strip_prefix("Candidate: "))?;
+    (candidate != "(none)").then_some(candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_the_version_that_would_be_fetched() {
+        let policy = |candidate| format!("web:\n  Installed: (none)\n  Candidate: {candidate}\n  Version table:\n");
+        assert_eq!(find_candidate(&policy("1.96.0+dfsg1-1")), Some("1.96.0+dfsg1-1"));
+        assert_eq!(find_candidate(&policy("(none)")), None);
+        assert_eq!(find_candidate(""), None);
+    }
 
     #[test]
     fn finds_the_versioned_dependency() {

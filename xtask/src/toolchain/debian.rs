@@ -17,11 +17,15 @@ use super::{Active, BARE, WASI, apt, apt::Apt, has_std};
 use crate::{paths, process};
 
 /// Changes whenever [`make`] makes something else, so that what an older form of it made is made anew.
-pub(super) const RECIPE: &str = "debian 1";
+pub(super) const RECIPE: &str = "debian 2";
 
 /// What is needed whatever its version is; two more have their version in their name.
-const PACKAGES: [&str; 4] = ["rustc-web", "libstd-rust-web-dev", SOURCE, "wasi-libc"];
+const PACKAGES: [&str; 4] = [COMPILER, "libstd-rust-web-dev", SOURCE, "wasi-libc"];
+const COMPILER: &str = "rustc-web";
 const SOURCE: &str = "rust-web-src";
+
+/// What guests ask of their compiler: as much as the rest of the tree.
+const AT_LEAST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// The compiler under a prefix.
 pub(super) fn rustc(prefix: &Path) -> PathBuf {
@@ -59,6 +63,10 @@ pub(super) fn make(prefix: &Path, active: &Active) -> Result<()> {
 /// Fetches the packages and returns their names.
 fn fetch(debs: &Path) -> Result<Vec<String>> {
     let fetch_with = |apt: &Apt| -> Result<Vec<String>> {
+        ensure!(
+            apt.has(COMPILER, AT_LEAST)?,
+            "no {COMPILER} {AT_LEAST} or later in the package lists"
+        );
         let std = apt.dependency("libstd-rust-web-dev", "libstd-rust-web-")?;
         let llvm = apt.dependency(&std, "libllvm")?;
         let mut packages: Vec<_> = PACKAGES.map(String::from).into();
