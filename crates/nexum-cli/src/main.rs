@@ -53,6 +53,11 @@ use perform::{perform, version};
 #[cfg(not(feature = "runtime"))]
 use without_runtime::{perform, version};
 
+/// A daemon of many threads and short tasks: memory that was given back has to be used again, or go back to the system.
+#[cfg(feature = "runtime")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Told to stop, and did.
 const STOPPED: u8 = 0;
 /// Failed while running.
