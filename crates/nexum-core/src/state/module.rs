@@ -225,3 +225,146 @@ impl ModuleState {
 fn counted(count: u64, was_there: bool, is_there: bool) -> u64 {
     (count + u64::from(is_there)).saturating_sub(u64::from(was_there))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{ChainTopic, EventKind, Finality};
+    use crate::state::{Cursor, Progress, intern};
+    use crate::store::{MemoryStore, StateStore};
+
+    const TOPIC: Topic = Topic::Chain(ChainTopic {
+        chain_id: 1,
+        finality: Finality::Latest,
+    });
+
+    /// The block below which nothing is ever taken back.
+    const FIRST: u64 = 1;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// A block, whose event becomes a dead letter where it fails.
+        Block {
+            fails: bool,
+        },
+        /// The operator has a dead letter tried again.
+        Retry {
+            which: usize,
+            fails: bool,
+        },
+        Revert {
+            depth: u64,
+        },
+        Restart,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => any::<bool>().prop_map(|fails| Step::Block { fails }),
+            2 => (any::<usize>(), any::<bool>()).prop_map(|(which, fails)| Step::Retry { which, fails }),
+            1 => (0..6_u64).prop_map(|depth| Step::Revert { depth }),
+            1 => Just(Step::Restart),
+        ]
+    }
+
+    struct World {
+        store: MemoryStore,
+        state: ModuleState,
+        head: u64,
+    }
+
+    impl World {
+        fn take(&mut self, step: Step) {
+            match step {
+                Step::Block { fails } => {
+                    self.head += 1;
+                    let (old, new) = (None, Some(b"once".to_vec()));
+                    let letters = fails.then(|| (id(self.head), Change { old, new }));
+                    let position = position(self.head);
+                    let done = EventKind::Block;
+                    let cursor = Cursor {
+                        topic: TOPIC,
+                        live_from: 0,
+                        last: Some(Progress { position, done }),
+                    };
+                    self.commit(letters, Some((TOPIC, position)), Some(cursor));
+                }
+                Step::Retry { which, fails } => {
+                    let view = self.view();
+                    let there =
+                        (1..=self.head).map(|number| (id(number), rows::dead_letter(self.state.id, &id(number))));
+                    let letters = there.filter_map(|(id, row)| Some((id, view.get(&row).expect("a view")?)));
+                    let letters: Vec<_> = letters.collect();
+                    if letters.is_empty() {
+                        return;
+                    }
+                    let (id, old) = letters[which % letters.len()].clone();
+                    let new = fails.then(|| b"again".to_vec());
+                    self.commit(Some((id, Change { old: Some(old), new })), None, None);
+                }
+                Step::Revert { depth } => {
+                    self.head = self.head.saturating_sub(depth).max(FIRST);
+                    let view = self.view();
+                    let batch = self.state.revert(&*view, TOPIC, position(self.head)).expect("a revert");
+                    self.store.write(&batch).expect("a write");
+                }
+                Step::Restart => self.state = ModuleState::load(&*self.view(), self.state.id).expect("a state"),
+            }
+        }
+
+        fn view(&self) -> Box<dyn View> {
+            self.store.view().expect("a view")
+        }
+
+        fn commit(
+            &mut self,
+            letter: Option<(EventId, Change)>,
+            event: Option<(Topic, Position)>,
+            cursor: Option<Cursor>,
+        ) {
+            let changes = Changes {
+                dead_letters: letter.into_iter().collect(),
+                ..Changes::default()
+            };
+            let settled = |_| Some(FIRST);
+            let mut batch = Batch::default();
+            self.state.record(changes, event, &settled, &mut batch);
+            cursor
+                .into_iter()
+                .for_each(|cursor| self.state.cursors_mut().set(cursor));
+            self.state.seal(&settled, &mut batch);
+            self.store.write(&batch).expect("a write");
+        }
+    }
+
+    fn position(number: u64) -> Position {
+        let hash = [0; 32];
+        Position { number, hash }
+    }
+
+    fn id(number: u64) -> EventId {
+        EventId {
+            topic: TOPIC,
+            position: position(number),
+            kind: EventKind::Block,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn dead_letters_are_as_many_as_there_are_rows(steps in prop::collection::vec(step(), 1..60)) {
+            let store = MemoryStore::new();
+            let name = "module".parse().expect("a name");
+            let id = intern(&store, &[name]).expect("a number")[0];
+            let mut world = World { store, state: ModuleState::empty(id), head: 0 };
+            world.take(Step::Block { fails: false });
+            for step in steps {
+                world.take(step);
+                let rows = count_dead_letters(&*world.view(), id).expect("a count");
+                prop_assert_eq!(world.state.dead_letters(), rows, "after {:?}", step);
+            }
+        }
+    }
+}

@@ -157,6 +157,24 @@ async fn modules_come_and_go() {
 }
 
 #[tokio::test]
+async fn no_module_is_added_while_loads_are_held() {
+    let run = Setup::new().module("noop").start().await;
+    let held = run.steering.hold_loads().await;
+    let another = run.build("noop", "name = \"another\"").await;
+    let mut load = std::pin::pin!(run.steering.load(another));
+    run.chain.mine(3);
+    tokio::select! {
+        biased;
+        loaded = &mut load => panic!("{loaded:?} while loads are held"),
+        () = run.handled("noop", 3) => {}
+    }
+    assert_eq!(run.steering.modules().len(), 1);
+    drop(held);
+    load.await.expect("a load");
+    assert_eq!(run.steering.modules().len(), 2);
+}
+
+#[tokio::test]
 async fn there_is_room_for_some_modules_more() {
     let run = Setup::new().module("noop").start().await;
     let mut loaded = Vec::new();
