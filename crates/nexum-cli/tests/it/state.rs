@@ -33,10 +33,24 @@ fn imported() -> (Dir, PathBuf) {
     (dir, file)
 }
 
+/// Commands that end with this code, and what each said: an answer, or why there is none.
+fn transcript(dir: &Dir, code: i32, commands: &[&[&str]]) -> String {
+    let line = |args: &&[&str]| {
+        let ran = dir.nexum(args);
+        let (said, silent) = match code {
+            0 => (ran.stdout, ran.stderr),
+            _ => (ran.stderr, ran.stdout),
+        };
+        assert_eq!((ran.code, silent.as_str()), (Some(code), ""), "{args:?}: {said}");
+        format!("$ nexum {}\n{said}", args.join(" "))
+    };
+    commands.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn what_modules_keep_is_shown() {
     let (dir, _) = imported();
-    let shown: Vec<String> = [
+    let commands = [
         &["state", "list"][..],
         &["state", "list", "--format", "json"],
         &["state", "get", "my-module", "a"],
@@ -46,21 +60,14 @@ fn what_modules_keep_is_shown() {
         &["state", "scan", "my-module", "--prefix", "t"],
         &["state", "verify"],
         &["state", "compact"],
-    ]
-    .into_iter()
-    .map(|args| {
-        let ran = dir.nexum(args);
-        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{args:?}");
-        format!("$ nexum {}\n{}", args.join(" "), ran.stdout)
-    })
-    .collect();
-    insta::assert_snapshot!(shown.join("\n"));
+    ];
+    insta::assert_snapshot!(transcript(&dir, 0, &commands));
 }
 
 #[test]
 fn what_is_not_there_is_refused() {
     let (dir, _) = imported();
-    let refused: Vec<String> = [
+    let commands = [
         &["state", "get", "nobody", "a"][..],
         &["state", "get", "my-module", "b"],
         &["state", "get", "my-module", "a", "--utf8"],
@@ -74,20 +81,8 @@ fn what_is_not_there_is_refused() {
         &["state", "purge", "nobody", "--yes"],
         &["state", "purge", "my-module"],
         &["state", "get", "../x", "a"],
-    ]
-    .into_iter()
-    .map(|args| {
-        let ran = dir.nexum(args);
-        assert_eq!(
-            (ran.code, ran.stdout.as_str()),
-            (Some(2), ""),
-            "{args:?}: {}",
-            ran.stderr
-        );
-        format!("$ nexum {}\n{}", args.join(" "), ran.stderr)
-    })
-    .collect();
-    insta::assert_snapshot!(refused.join("\n"));
+    ];
+    insta::assert_snapshot!(transcript(&dir, 2, &commands));
 }
 
 #[test]
