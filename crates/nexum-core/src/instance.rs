@@ -4,6 +4,7 @@
 //! was rolled back would remember what the store has forgotten.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ impl Instance {
     ) -> Result<(Self, Changes), Failure> {
         let scope = EventScope::new(id, state, module.meta.limits);
         let mut store = hold(module.pre.engine(), &module.lane, &module.meta, &module.grant, scope)?;
-        open(&mut store, Handler::Init, before)?;
+        open(&mut store, Handler::Init, Instant::now(), before)?;
         let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
@@ -127,7 +128,7 @@ impl Instance {
     pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, before: Before) -> Result<Changes, Failure> {
         let handler = Handler::OnEvent(id);
         let Self { store, exports, lane } = self;
-        open(store, handler, before)?;
+        open(store, handler, Instant::now(), before)?;
         let called = within_deadline(store, lane, async |store| exports.call_on_event(store, event).await).await;
         let result = conclude(store, handler, called)?;
         result.map_err(Failure::Returned)?;
@@ -146,7 +147,7 @@ impl QueryInstance {
         // Others of the module run at the same time.
         let meta = Arc::new(module.meta.beside());
         let mut store = hold(module.pre.engine(), &module.lane, &meta, &module.grant, scope)?;
-        open(&mut store, Handler::Init, Before::default())?;
+        open(&mut store, Handler::Init, Instant::now(), Before::default())?;
         let started = within_deadline(&mut store, &module.lane, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
@@ -159,11 +160,11 @@ impl QueryInstance {
         Ok(Self { store, exports, lane })
     }
 
-    /// Asks it, and returns its answer. After an error the instance must be dropped.
-    pub(crate) async fn evaluate(&mut self, id: RequestId, input: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// Asks it now, and returns its answer. After an error the instance must be dropped.
+    pub(crate) async fn evaluate(&mut self, id: RequestId, now: Instant, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let handler = Handler::Evaluate(id);
         let Self { store, exports, lane } = self;
-        open(store, handler, Before::default())?;
+        open(store, handler, now, Before::default())?;
         let called = within_deadline(store, lane, async |store| exports.call_evaluate(store, input).await).await;
         let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
         close(store);
@@ -242,11 +243,11 @@ async fn started_by<E>(
     }
 }
 
-/// Begins a handler: its transaction, its log allowance, its fuel and its first slice.
-fn open(store: &mut Store<HostState>, handler: Handler, before: Before) -> Result<(), Failure> {
+/// Begins a handler now: its transaction, its log allowance, its fuel and its first slice.
+fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, before: Before) -> Result<(), Failure> {
     let host = store.data_mut();
     let attempt = before.failures.saturating_add(1);
-    host.scope.open(handler, attempt, before.usage, before.pending);
+    host.scope.open(handler, now, attempt, before.usage, before.pending);
     host.meta.recorder.open(handler);
     if host.meta.metering == Metering::Fuel {
         let fuel = host.meta.limits[Limit::Fuel];
@@ -275,7 +276,11 @@ async fn within_deadline<T>(
 ) -> Result<T, Stop> {
     let deadline = store.data().scope.deadline();
     let (handler, began) = (store.data().scope.handler(), store.data().scope.began());
-    let called = tokio::time::timeout_at(deadline, lane.run(handler, began, call(store))).await;
+    let called = {
+        // Where it is, or it would be copied at each step on its way to the lane.
+        let call = pin!(call(store));
+        tokio::time::timeout_at(deadline, lane.run(handler, began, call)).await
+    };
     let (result, ended) = match called {
         Ok((result, ended)) => (result.map_err(Stop::Error), ended),
         Err(_) => (Err(Stop::Deadline), Instant::now()),

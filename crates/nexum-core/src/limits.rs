@@ -331,10 +331,11 @@ impl Used {
         *used
     }
 
-    /// The larger of both for each limit.
-    #[must_use]
-    pub fn max(self, other: &Self) -> Self {
-        Self(PerLimit::from_fn(|limit| self[limit].max(other[limit])))
+    /// Becomes the larger of both for each limit.
+    pub(crate) fn raise(&mut self, other: &Self) {
+        for (most, other) in self.0.0.iter_mut().zip(&other.0.0) {
+            *most = (*most).max(*other);
+        }
     }
 
     /// Says what was used of a limit.

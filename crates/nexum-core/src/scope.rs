@@ -95,11 +95,19 @@ impl EventScope {
         }
     }
 
-    /// Opens the transaction of a handler, over what was written before it. `usage` is what the module keeps with that.
-    pub(crate) fn open(&mut self, handler: Handler, attempt: u32, usage: Usage, pending: Option<Arc<Pending>>) {
+    /// Opens the transaction of a handler that begins now, over what was written before it. `usage` is what the module keeps with
+    /// that.
+    pub(crate) fn open(
+        &mut self,
+        handler: Handler,
+        now: Instant,
+        attempt: u32,
+        usage: Usage,
+        pending: Option<Arc<Pending>>,
+    ) {
         self.handler = handler;
         self.attempt = attempt;
-        self.began = Instant::now();
+        self.began = now;
         self.took = None;
         self.view = None;
         self.pending = pending;

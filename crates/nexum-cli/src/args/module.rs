@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use nexum_core::config::Metering;
 use nexum_core::names::ModuleName;
 
 use super::Format;
@@ -55,4 +57,17 @@ pub(crate) struct LoadModule {
     /// A name in place of the manifest's
     #[arg(long)]
     pub(crate) name: Option<ModuleName>,
+    /// What ends it when it computes without end: its fuel, or the deadline alone
+    #[arg(long, default_value = FUEL, value_parser = metering())]
+    pub(crate) metering: Metering,
+}
+
+const FUEL: &str = "fuel";
+const EPOCH: &str = "epoch";
+
+fn metering() -> impl TypedValueParser<Value = Metering> {
+    PossibleValuesParser::new([FUEL, EPOCH]).map(|name| match name.as_str() {
+        EPOCH => Metering::Epoch,
+        _ => Metering::Fuel,
+    })
 }

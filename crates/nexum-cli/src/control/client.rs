@@ -172,6 +172,7 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
         path: absolute(&wanted.path)?,
         manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
         name: wanted.name.as_ref().map(ToString::to_string),
+        metering: wanted.metering,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nexum_core::config::ModuleConfig;
+use nexum_core::config::{Metering, ModuleConfig};
 use nexum_core::event::Event;
 use nexum_core::limits::{Limit, Limits};
 use nexum_core::loader::ModuleMeta;
@@ -75,6 +75,8 @@ pub(crate) struct Load {
     /// A name in place of the manifest's.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) metering: Metering,
 }
 
 /// A limit of a module, and what its handlers used of it.
@@ -191,6 +193,7 @@ impl Load {
         Ok(ModuleConfig {
             manifest: self.manifest,
             name,
+            metering: self.metering,
             ..ModuleConfig::new(self.path)
         })
     }

@@ -235,19 +235,57 @@ async fn modules_are_changed_while_nexum_runs() {
 }
 
 #[tokio::test]
+async fn a_module_can_be_loaded_that_is_trusted() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.guest("noop");
+    dir.write("nexum.toml", BLOCKS);
+    let noop = "[[modules]]\npath = \"noop.wasm\"\nname = \"counted\"\n";
+    let child = start(&dir, &anvil, noop, &["run"]);
+    let load: Vec<_> = "module load noop.wasm --name trusted --metering epoch"
+        .split(' ')
+        .collect();
+    done(&dir, &load, "trusted is loaded");
+    anvil.mine(1).await;
+    let fuel = |limits: &Value| {
+        let limits = limits.as_array().expect("limits");
+        let fuel = limits.iter().find(|usage| usage["limit"] == "fuel_per_event");
+        fuel.and_then(|usage| usage["last"].as_u64())
+    };
+    for (name, is_counted) in [("counted", true), ("trusted", false)] {
+        let handled = |modules: &Value| {
+            let modules = modules.as_array().expect("modules");
+            modules
+                .iter()
+                .any(|module| module["name"] == name && module["handled"] == 1)
+        };
+        until(&dir, &LIST, handled).await;
+        let used = fuel(&json(&dir, &["limits", name, "--format", "json"]));
+        assert_eq!(used.map(|used| used > 0), Some(is_counted), "{name}: {used:?}");
+    }
+    terminate(&child);
+}
+
+#[tokio::test]
 async fn a_watched_module_is_reloaded_when_its_files_change() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     dir.write("nexum.toml", format!("[module]\nname = \"module\"\n{BLOCKS}"));
-    let path = dir.guest("noop");
+    let path = dir.guest("spin");
     let modules = format!("[[modules]]\npath = {:?}\n", path.display().to_string());
-    let child = start(&dir, &anvil, &modules, &["run", "--watch"]);
+    let (child, log) = start_logged(&dir, &anvil, &modules, &["run", "--watch"]);
     let before = json(&dir, &LIST)[0]["digest"].clone();
     // As a linker does it, and then as an editor does.
-    std::fs::copy(guests::component("spin"), dir.path().join("new.wasm")).expect("a copy");
+    std::fs::copy(guests::component("noop"), dir.path().join("new.wasm")).expect("a copy");
     std::fs::rename(dir.path().join("new.wasm"), &path).expect("a rename");
     until(&dir, &LIST, |modules| modules[0]["digest"] != before).await;
-    dir.write("module.wasm", "this is no module");
+    // One that cannot be loaded does not take the place of one that runs.
+    let good = std::fs::read(&path).expect("a component");
+    std::fs::write(&path, "this is no module").expect("a write");
+    log.until(|line| line.contains("ERROR") && line.contains("spin.wasm is not WebAssembly"));
+    anvil.mine(1).await;
+    until(&dir, &LIST, |modules| modules[0]["handled"] == 1).await;
+    std::fs::write(&path, good).expect("a write");
     dir.write(
         "nexum.toml",
         format!("[module]\nname = \"module\"\nversion = \"2\"\n{BLOCKS}"),

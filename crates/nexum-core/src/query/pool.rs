@@ -55,6 +55,13 @@ struct Shared {
     used: Consumption,
 }
 
+/// A call's place for an instance.
+struct Admission<'a> {
+    _place: SemaphorePermit<'a>,
+    asked: Instant,
+    admitted: Instant,
+}
+
 /// An instance that waits for a call.
 struct Idle {
     instance: QueryInstance,
@@ -92,40 +99,45 @@ impl QueryPool {
     /// Why there is no answer. What the question was never given to anybody for is an
     /// [overload](QueryError::is_overload).
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
-        let began = Instant::now();
         // One that asks again and again, and never waits, would otherwise keep its thread from those who do.
         tokio::task::coop::consume_budget().await;
         // Dropped after the instance: there is never one more than there are places.
-        let _place = match self.admit(input).await {
-            Ok(place) => place,
+        let admission = match self.admit(input).await {
+            Ok(admission) => admission,
             Err(error) => {
                 self.note_refusal(&error);
                 return Err(error);
             }
         };
         let (request, idle) = self.take();
-        let answer = self.answer(request, idle, input, began).await;
+        let answer = self.answer(&admission, request, idle, input).await;
         if let Err(error) = &answer {
             self.note_failure(request, error);
         }
         answer
     }
 
-    async fn admit(&self, input: &[u8]) -> Result<SemaphorePermit<'_>, QueryError> {
-        match input.len() {
-            0..=INPUT_BYTES_MAX => self.place().await,
-            bytes => Err(QueryError::InputTooLarge {
-                bytes: bytes as u64,
+    async fn admit(&self, input: &[u8]) -> Result<Admission<'_>, QueryError> {
+        if input.len() > INPUT_BYTES_MAX {
+            return Err(QueryError::InputTooLarge {
+                bytes: input.len() as u64,
                 bound: INPUT_BYTES_MAX as u64,
-            }),
+            });
         }
+        let asked = Instant::now();
+        let (place, admitted) = match self.places.try_acquire() {
+            Ok(place) => (place, asked),
+            Err(_) => (self.wait().await?, Instant::now()),
+        };
+        Ok(Admission {
+            _place: place,
+            asked,
+            admitted,
+        })
     }
 
-    /// A place for an instance; where there is none, the call waits for one, if it may.
-    async fn place(&self) -> Result<SemaphorePermit<'_>, QueryError> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
-        }
+    /// Waits for a place, if one more call may.
+    async fn wait(&self) -> Result<SemaphorePermit<'_>, QueryError> {
         let bounds = self.module.bounds;
         let overloaded = |_| QueryError::Overloaded {
             waiters_max: bounds.waiters_max,
@@ -151,22 +163,22 @@ impl QueryPool {
 
     async fn answer(
         &self,
+        admission: &Admission<'_>,
         request: RequestId,
         idle: Option<QueryInstance>,
         input: &[u8],
-        began: Instant,
     ) -> Result<Vec<u8>, QueryError> {
-        let mut instance = match idle {
-            Some(instance) => instance,
-            None => self.start().await?,
+        let (mut instance, now) = match idle {
+            Some(instance) => (instance, admission.admitted),
+            None => (self.start().await?, Instant::now()),
         };
-        let answer = instance.evaluate(request, input).await;
+        let answer = instance.evaluate(request, now, input).await;
         let ended = instance.began() + instance.took();
-        self.metrics.asked(ended.duration_since(began));
+        self.metrics.asked(ended.duration_since(admission.asked));
         let used = instance.used();
         let error = match answer {
             Ok(answer) if answer.len() <= OUTPUT_BYTES_MAX => {
-                self.put_back(instance, used, ended);
+                self.put_back(instance, &used, ended);
                 return Ok(answer);
             }
             Ok(answer) => QueryError::OutputTooLarge {
@@ -176,13 +188,13 @@ impl QueryPool {
             },
             Err(failure) => QueryError::of(request, failure),
         };
-        self.shared().used.note(used, ended);
+        self.shared().used.note(&used, ended);
         instance.discard().await;
         Err(error)
     }
 
     /// Counts an answer, and keeps the instance that gave it for the next call.
-    fn put_back(&self, instance: QueryInstance, used: Used, ended: Instant) {
+    fn put_back(&self, instance: QueryInstance, used: &Used, ended: Instant) {
         self.metrics.answered();
         let mut shared = self.shared();
         shared.handled += 1;

@@ -28,21 +28,24 @@ impl Consumption {
 
     /// The most that any used of each in the ten to twenty minutes up to the last one.
     pub fn most(&self) -> Used {
-        let now = self.window.map(|(_, most)| most).unwrap_or_default();
-        now.max(&self.before)
+        let mut most = self.before;
+        if let Some((_, now)) = &self.window {
+            most.raise(now);
+        }
+        most
     }
 
     /// Adds what one used that ended then.
-    pub(crate) fn note(&mut self, used: Used, ended: Instant) {
-        self.last = used;
-        self.window = match self.window {
-            Some((began, most)) if ended < began + WINDOW => Some((began, most.max(&used))),
+    pub(crate) fn note(&mut self, used: &Used, ended: Instant) {
+        self.last = *used;
+        match &mut self.window {
+            Some((began, most)) if ended < *began + WINDOW => most.raise(used),
             window => {
                 let most = window.filter(|(began, _)| ended < *began + 2 * WINDOW);
                 self.before = most.map(|(_, most)| most).unwrap_or_default();
-                Some((ended, used))
+                *window = Some((ended, *used));
             }
-        };
+        }
     }
 }
 
@@ -58,7 +61,7 @@ mod tests {
         for (minutes, fuel, most) in [(0, 7, 7), (9, 5, 7), (11, 1, 7), (20, 3, 7), (21, 2, 3), (60, 1, 1)] {
             let mut used = Used::default();
             used.set(Limit::Fuel, fuel);
-            consumption.note(used, start + Duration::from_secs(minutes * 60));
+            consumption.note(&used, start + Duration::from_secs(minutes * 60));
             assert_eq!(
                 (consumption.last()[Limit::Fuel], consumption.most()[Limit::Fuel]),
                 (fuel, most),

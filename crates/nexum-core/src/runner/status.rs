@@ -266,7 +266,7 @@ impl ModuleStatus {
         self.set_memory(instance.memory_bytes());
         let (used, took) = (instance.used(), instance.took());
         self.metrics.ran(took, &used);
-        lock(&self.used).note(used, instance.began() + took);
+        lock(&self.used).note(&used, instance.began() + took);
     }
 
     pub(crate) fn set_memory(&self, bytes: u64) {
