@@ -123,7 +123,9 @@ impl EventScope {
         self.view = None;
         self.pending = None;
         let mut changes = std::mem::take(&mut self.changes);
-        changes.keys.retain(|_, change| change.old != change.new);
+        if !changes.keys.is_empty() {
+            changes.keys.retain(|_, change| change.old != change.new);
+        }
         changes
     }
 
