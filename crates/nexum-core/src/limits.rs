@@ -332,7 +332,7 @@ impl Used {
     }
 
     /// Becomes the larger of both for each limit.
-    pub(crate) fn raise(&mut self, other: &Self) {
+    pub fn raise(&mut self, other: &Self) {
         for (most, other) in self.0.0.iter_mut().zip(&other.0.0) {
             *most = (*most).max(*other);
         }
