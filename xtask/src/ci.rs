@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     demo, isolation, paths, process, test,
     tools::{self, DENY, TYPOS},
+    workspace,
 };
 
 /// How many blocks the demo must see handled.
@@ -20,9 +21,11 @@ const MIXES: [&[&str]; 5] = [
     &["--no-default-features"],
     &["--no-default-features", "--features", "runtime"],
     &[],
-    &["--features", "cow,chain"],
+    WITH_COW,
     &["--all-features"],
 ];
+
+const WITH_COW: &[&str] = &["--features", "cow,chain"];
 
 /// A step's name, and what it does.
 type Step = (&'static str, fn() -> Result<()>);
@@ -35,7 +38,10 @@ const STEPS: [Step; 14] = [
     ("deny", deny),
     ("builds", builds),
     ("clippy", || clippy(&["--workspace", "--all-features"])),
-    ("clippy-no-features", || clippy(&["--no-default-features"])),
+    ("clippy-no-features", || {
+        let selection = workspace::with_features_of_binary(&[])?;
+        clippy(&selection.iter().map(String::as_str).collect::<Vec<_>>())
+    }),
     ("doc", doc),
     ("test", test::run),
     ("test-default", test::of_the_default_build),
@@ -129,11 +135,12 @@ fn deny() -> Result<()> {
     Ok(())
 }
 
-/// At the root, as one who wants the binary builds it.
+/// At the root, as one who wants the binary builds it: each is checked, and one is built to the end. Each compiles the large
+/// dependencies anew, which takes minutes; the binary of other mixes is built and tried by the tests.
 fn builds() -> Result<()> {
-    MIXES
-        .iter()
-        .try_for_each(|mix| cargo(&[&["build", "--locked"], *mix].concat()))
+    let check = |mix: &&[&str]| cargo(&[&["check", "--locked"], *mix].concat());
+    MIXES.iter().try_for_each(check)?;
+    cargo(&[&["build", "--locked"], WITH_COW].concat())
 }
 
 /// In a process of its own: who has to end in order when it is interrupted can say so once in a process; and the torture starts itself

@@ -3,10 +3,12 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 
-use crate::{paths, process};
+use crate::{
+    paths, process,
+    workspace::{self, Package},
+};
 
 /// What the name of every host crate begins with.
 const HOST: &str = "nexum-host-";
@@ -22,45 +24,14 @@ const HOST_COW: &str = "nexum-host-cow";
 
 /// Checks every rule and fails with each edge that breaks one.
 pub(crate) fn check() -> Result<()> {
-    let metadata = process::output(Command::new("cargo").current_dir(paths::root()).args([
-        "metadata",
-        "--format-version=1",
-        "--no-deps",
-        "--locked",
-    ]))?;
     let mut broken = Vec::new();
-    for rule in rules(&Package::parse(&metadata)?) {
+    for rule in rules(&workspace::packages()?) {
         let tree = rule.tree()?;
         let found = rule.broken_by(&tree).into_iter();
         broken.extend(found.map(|name| format!("{} depends on {name}: {}", rule.package, rule.why)));
     }
     ensure!(broken.is_empty(), "{}", broken.join("\n"));
     Ok(())
-}
-
-/// A package of the workspace.
-#[derive(Debug, Clone, PartialEq)]
-struct Package {
-    name: String,
-    features: Vec<String>,
-}
-
-impl Package {
-    fn parse(metadata: &str) -> Result<Vec<Self>> {
-        let metadata: Value = serde_json::from_str(metadata)?;
-        let Some(packages) = metadata["packages"].as_array() else {
-            bail!("cargo's metadata names no packages")
-        };
-        let parse_one = |package: &Value| Self {
-            name: package["name"].as_str().unwrap_or_default().to_owned(),
-            features: package["features"]
-                .as_object()
-                .into_iter()
-                .flat_map(|all| all.keys().cloned())
-                .collect(),
-        };
-        Ok(packages.iter().map(parse_one).collect())
-    }
 }
 
 /// What a package must not depend on.

@@ -30,6 +30,7 @@ mod tools;
 mod paths;
 mod process;
 mod rpc;
+mod workspace;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{
     anvil, guests, process, prometheus,
     tools::{self, NEXTEST},
+    workspace,
 };
 
 /// Gets what the tests need, then runs them all.
@@ -36,19 +37,19 @@ pub(crate) fn run() -> Result<()> {
 /// Runs the tests of the binary as it is built by default: those of what is absent in it are of no other build. The guests have been
 /// built.
 pub(crate) fn of_the_default_build() -> Result<()> {
-    of_the_binary(&[])
+    of_the_binary(&["default"])
 }
 
 /// Runs the tests of the binary that runs nothing.
 pub(crate) fn of_the_build_without_features() -> Result<()> {
-    of_the_binary(&["--no-default-features"])
+    of_the_binary(&[])
 }
 
 fn of_the_binary(features: &[&str]) -> Result<()> {
     let mut tests = Command::new(tools::ensure(&NEXTEST)?);
     tests
-        .args(["nextest", "run", "--package", "nexum-cli"])
-        .args(features)
+        .args(["nextest", "run", "--filterset", "package(nexum-cli)"])
+        .args(workspace::with_features_of_binary(features)?)
         .env(anvil::VARIABLE, anvil::ensure()?)
         .envs(prometheus::ensure()?);
     process::run(&mut tests)
