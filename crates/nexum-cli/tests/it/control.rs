@@ -264,6 +264,7 @@ async fn a_module_can_be_loaded_that_is_trusted() {
         assert_eq!(used.map(|used| used > 0), Some(is_counted), "{name}: {used:?}");
     }
     terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
 
 #[tokio::test]
