@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::config::Config;
 use nexum_core::document::{ConfigError, ConfigErrors};
 use nexum_core::source::EventSource;

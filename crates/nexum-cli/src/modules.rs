@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use nexum_core::ambient::Seams;
+use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::clock::Seams;
 use nexum_core::config::{Config, ModuleConfig};
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, ModuleMeta};
+use nexum_core::loader::{Candidate, LoadError, Loaded, Loader};
 use nexum_core::source::EventSource;
 use tokio::task::JoinSet;
 

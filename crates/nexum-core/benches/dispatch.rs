@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use nexum_core::ambient::{Clock, Seams, SystemClock};
+use nexum_core::clock::{Clock, Seams, SystemClock};
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::limits::{Limit, Limits};
 use nexum_core::log::EventLog;

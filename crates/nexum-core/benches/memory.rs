@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
-use nexum_core::ambient::Seams;
+use nexum_core::clock::Seams;
 use nexum_core::config::Pooling;
 use nexum_core::limits::Limits;
 use nexum_core::log::EventLog;

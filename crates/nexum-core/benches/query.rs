@@ -14,9 +14,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nexum_core::ambient::Seams;
 use nexum_core::bindings::query::{Query, QueryPre};
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::limits::{Limit, Limits};
 use nexum_core::loader::{Candidate, Loader};

@@ -18,8 +18,8 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::limits::Limits;

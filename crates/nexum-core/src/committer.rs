@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::metrics::CommitterMetrics;
+use crate::store::metrics::CommitterMetrics;
 use crate::store::{Batch, StateStore, StoreError};
 
 /// How many commits one transaction takes at most, so that none of them waits for a long one: at this size a durable

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use wasmtime::component::{Component, Linker};
 
-use crate::capability::{Capabilities, Known, Present, Slot, Standing};
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::registry::{Capabilities, Known, Present, Standing};
+use crate::capability::{HostState, Slot};
 use crate::document::{ConfigError, Placed, Section};
 use crate::engine::Engine;
-use crate::host::HostState;
-use crate::loader::ModuleMeta;
 use crate::manifest::CapabilityRequests;
 
 /// The capabilities that a module gets.

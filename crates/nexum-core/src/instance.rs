@@ -13,14 +13,15 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
+use crate::capability::HostState;
+use crate::capability::module_meta::ModuleMeta;
 use crate::config::Metering;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::grant::Grant;
-use crate::host::HostState;
 use crate::lane::Lane;
 use crate::limiter::Trip;
 use crate::limits::{Limit, Used};
-use crate::loader::{Module, ModuleMeta, QueryModule};
+use crate::loader::{Module, QueryModule};
 use crate::scope::{EventScope, Exhausted, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};

@@ -43,6 +43,8 @@ pub mod bindings;
 #[cfg(feature = "runtime")]
 pub mod capability;
 #[cfg(feature = "runtime")]
+pub mod clock;
+#[cfg(feature = "runtime")]
 pub mod committer;
 pub mod component;
 pub mod config;
@@ -55,8 +57,6 @@ pub mod event;
 pub mod filter;
 #[cfg(feature = "runtime")]
 pub mod grant;
-#[cfg(feature = "runtime")]
-pub mod host;
 #[cfg(feature = "runtime")]
 pub mod instance;
 #[cfg(feature = "runtime")]

@@ -12,15 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use crate::ambient::Seams;
 use crate::bindings::ModulePre;
-use crate::capability::Capabilities;
+use crate::capability::HostState;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::registry::Capabilities;
+use crate::clock::Seams;
 use crate::component::{ComponentFile, QUERY_MODULE};
 use crate::config::{Metering, ModuleConfig};
 use crate::engine::{Engine, Place};
 use crate::event::ChainId;
 use crate::grant::{self, Grant};
-use crate::host::HostState;
 use crate::lane::Lane;
 use crate::limits::{Limit, Limits};
 use crate::manifest::{Manifest, Subscription};
@@ -33,7 +34,7 @@ pub use crate::manifest::MANIFEST_FILE;
 use loading::Loading;
 use memory::{Memory, Reservation};
 
-pub use candidate::{Candidate, ModuleMeta};
+pub use candidate::Candidate;
 pub use error::LoadError;
 pub use query::{Loaded, QueryModule};
 
@@ -194,7 +195,7 @@ impl Loader {
             });
         }
         if world.is_none() {
-            errors.push(query::no_world(&file.summary));
+            errors.push(error::no_world(&file.summary));
         }
         if is_query && !manifest.subscriptions.is_empty() {
             errors.push(LoadError::Subscribed);

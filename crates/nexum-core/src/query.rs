@@ -10,6 +10,8 @@
 #[cfg(feature = "runtime")]
 mod error;
 #[cfg(feature = "runtime")]
+mod metrics;
+#[cfg(feature = "runtime")]
 mod pool;
 
 use std::ops::RangeInclusive;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::event::Handler;
 use crate::names::ModuleName;
 use crate::rate::Bucket;

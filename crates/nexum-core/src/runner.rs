@@ -11,7 +11,9 @@ mod handle;
 mod interest;
 mod ledger;
 mod life;
+mod metrics;
 mod orders;
+mod stage;
 mod status;
 
 use std::sync::Arc;
@@ -31,11 +33,12 @@ use feed::{Delivery, Feed, Next};
 use ledger::RevertFailed;
 
 pub use consumption::Consumption;
-pub(crate) use feed::{Followed, topics};
+pub(crate) use feed::topics;
 pub(crate) use ledger::Ledger;
 pub use orders::OrderError;
+pub use stage::Stage;
 pub(crate) use status::Wanted;
-pub use status::{ModuleStatus, Replaying, Stage};
+pub use status::{ModuleStatus, Replaying};
 
 /// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
 const RETRY_DELAY_MS: u64 = 200;

@@ -86,6 +86,15 @@ pub struct ChainLogs {
     revision: Arc<AtomicU64>,
 }
 
+/// A topic that is followed: its log, and where that comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) log: Arc<EventLog>,
+    /// The log of the chain's finalized blocks, if somebody follows them.
+    pub(crate) finalized: Option<Arc<EventLog>>,
+    pub(crate) source: Arc<dyn EventSource>,
+}
+
 /// The logs of contracts that are wanted of a chain.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {

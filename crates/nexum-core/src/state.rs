@@ -13,6 +13,7 @@ mod headers;
 mod module;
 pub(crate) mod rows;
 mod undo;
+mod usage;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -22,9 +23,9 @@ use crate::store::{Batch, StateStore, StoreError, View};
 
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
-pub use module::Usage;
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
+pub use usage::Usage;
 
 use dead_letter::count_dead_letters;
 pub(crate) use dead_letter::{dead_letter, dead_letters};

@@ -3,6 +3,7 @@
 //! What nexum keeps there, and under which keys, is [`state`](crate::state)'s matter: a back-end needs to know nothing of it.
 
 mod memory;
+pub(crate) mod metrics;
 
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::config::{Metering, ModuleConfig};
 use nexum_core::event::Event;
 use nexum_core::limits::{Limit, Limits};
-use nexum_core::loader::ModuleMeta;
 use nexum_core::names::ModuleName;
 use nexum_core::query::QueryPool;
 use nexum_core::runner::{Consumption, ModuleStatus, Replaying};

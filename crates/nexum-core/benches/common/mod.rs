@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::ambient::Seams;
 use nexum_core::bindings;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::Demand;
 use nexum_core::event::Event;

@@ -3,11 +3,10 @@
 use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::clock;
-use super::{Clock, Seams};
 use crate::BoxError;
-use crate::capability::{Capability, Has, View};
-use crate::host::HostState;
-use crate::loader::ModuleMeta;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::{Capability, Has, HostState, View};
+use crate::clock::{Clock, Seams};
 
 /// The host's clocks.
 #[derive(Debug)]

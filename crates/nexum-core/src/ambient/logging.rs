@@ -4,10 +4,9 @@ use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::logging::{self, Level};
 use crate::BoxError;
-use crate::capability::{Capability, Has, View};
-use crate::host::HostState;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::{Capability, Has, HostState, View};
 use crate::limits::Limit;
-use crate::loader::ModuleMeta;
 
 /// Lines for the operator, through the module's [`Recorder`](crate::recorder::Recorder).
 #[derive(Debug)]

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::random;
-use super::{Entropy, Seams};
 use crate::BoxError;
-use crate::capability::{Capability, Has, View};
-use crate::host::HostState;
-use crate::loader::ModuleMeta;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::{Capability, Has, HostState, View};
+use crate::clock::{Entropy, Seams};
 
 /// How many bytes one call gives at most: far above any key or seed, and too few to cost a noticeable time.
 pub(super) const RANDOM_BYTES_MAX: u32 = 65_536;

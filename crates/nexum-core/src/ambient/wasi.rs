@@ -16,11 +16,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::random::RANDOM_BYTES_MAX;
-use super::{Clock, Entropy, Seams};
 use crate::BoxError;
-use crate::capability::Capability;
-use crate::host::HostState;
-use crate::loader::ModuleMeta;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::{Capability, HostState};
+use crate::clock::{Clock, Entropy, Seams};
 use crate::recorder::{RECORD_BYTES_MAX, Recorder};
 
 /// The closed WASI.

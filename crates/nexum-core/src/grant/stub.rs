@@ -3,7 +3,7 @@
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, Linker, Val};
 
-use crate::host::HostState;
+use crate::capability::HostState;
 
 /// The fields of the contract's `host-error`, by which its results are recognised.
 const HOST_ERROR_FIELDS: [&str; 5] = ["domain", "kind", "code", "message", "data"];
@@ -19,7 +19,7 @@ pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import
     else {
         return Ok(());
     };
-    let domain = crate::capability::bare_name(import).to_owned();
+    let domain = crate::capability::registry::bare_name(import).to_owned();
     let mut instance = linker.instance(import)?;
     for (name, item) in interface.exports(&engine) {
         if let ComponentItem::ComponentFunc(func) = item.ty {

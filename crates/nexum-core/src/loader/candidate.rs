@@ -1,55 +1,19 @@
 //! What is known of a module before it is compiled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::memory::Reservation;
-use crate::ambient::Clock;
+use crate::capability::module_meta::ModuleMeta;
 use crate::component::Summary;
-use crate::config::{Metering, ModuleConfig};
-use crate::document::Section;
+use crate::config::ModuleConfig;
 use crate::engine::Demand;
 use crate::event::ChainId;
 use crate::grant::Grant;
-use crate::limits::{Limit, Limits};
+use crate::limits::Limit;
 use crate::manifest::Subscription;
-use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
-use crate::recorder::Recorder;
 use crate::restart::Restart;
-
-/// What every part of the host may know of a module.
-#[derive(Clone, Debug)]
-pub struct ModuleMeta {
-    /// Unique in the process.
-    pub name: ModuleName,
-    /// The author's version, if the manifest gives one.
-    pub version: Option<String>,
-    /// The component's SHA-256.
-    pub digest: Digest,
-    /// What ends it when it computes without end.
-    pub metering: Metering,
-    /// What it may use: where the operator's ceiling and the manifest's wish meet.
-    pub limits: Limits,
-    /// What `init` is called with.
-    pub config: Vec<(String, String)>,
-    /// The manifest's own settings for a capability, by the capability's name.
-    pub settings: BTreeMap<String, Section>,
-    /// Where its log records go.
-    pub recorder: Arc<Recorder>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl ModuleMeta {
-    /// The same for an instance that runs at the same time as others of its module.
-    pub(crate) fn beside(&self) -> Self {
-        Self {
-            recorder: Arc::new(self.recorder.beside()),
-            ..self.clone()
-        }
-    }
-}
 
 /// A module that has passed every check that needs no compiler.
 #[derive(Debug)]

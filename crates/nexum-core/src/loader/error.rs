@@ -1,6 +1,6 @@
 //! Why a module is refused.
 
-use crate::component::{ComponentError, QUERY_MODULE};
+use crate::component::{ComponentError, EVENT_MODULE, QUERY_MODULE, Summary};
 use crate::document::ConfigErrors;
 use crate::engine::CompileError;
 use crate::event::ChainId;
@@ -123,6 +123,20 @@ impl LoadError {
             Self::Chain { chain_id } => Some(format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml")),
             _ => None,
         }
+    }
+}
+
+/// Why a component is of no world.
+pub(super) fn no_world(summary: &Summary) -> LoadError {
+    let exports = |name: &str| summary.exports.iter().any(|export| export == name);
+    if exports("init") && exports("evaluate") && !exports("on-event") {
+        return LoadError::QueryImports {
+            imports: summary.beyond_queries().cloned().collect(),
+        };
+    }
+    LoadError::World {
+        expected: EVENT_MODULE,
+        exports: summary.exports.clone(),
     }
 }
 

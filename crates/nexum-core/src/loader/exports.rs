@@ -3,7 +3,7 @@
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::signature;
 
 /// The contract's `host-error`, as [`signature`] shows it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ModuleMeta;
+use crate::capability::module_meta::ModuleMeta;
 use crate::config::ModuleConfig;
 
 /// The modules that are being compiled now, in the order in which that began.

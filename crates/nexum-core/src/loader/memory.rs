@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::LoadError;
+use super::error::LoadError;
 
 /// The sum of the memory bounds of all modules that there are, and the bound on that.
 #[derive(Debug)]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Candidate, LoadError, Loader, Module, ModuleMeta, Room, exports};
+use super::{Candidate, LoadError, Loader, Module, Room, exports};
 use crate::bindings::query::QueryPre;
-use crate::component::{EVENT_MODULE, Summary};
+use crate::capability::HostState;
+use crate::capability::module_meta::ModuleMeta;
 use crate::config::ModuleConfig;
 use crate::engine::Engine;
 use crate::grant::Grant;
-use crate::host::HostState;
 use crate::lane::Lane;
 use crate::query::QueryBounds;
 
@@ -105,19 +105,5 @@ impl Loader {
             lane: engine.lane().for_module(),
             _room: room,
         })
-    }
-}
-
-/// Why a component is of no world.
-pub(super) fn no_world(summary: &Summary) -> LoadError {
-    let exports = |name: &str| summary.exports.iter().any(|export| export == name);
-    if exports("init") && exports("evaluate") && !exports("on-event") {
-        return LoadError::QueryImports {
-            imports: summary.beyond_queries().cloned().collect(),
-        };
-    }
-    LoadError::World {
-        expected: EVENT_MODULE,
-        exports: summary.exports.clone(),
     }
 }

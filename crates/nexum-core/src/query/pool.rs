@@ -7,11 +7,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::QueryError;
+use super::metrics::QueryMetrics;
 use crate::event::{Handler, RequestId};
 use crate::instance::{Failure, QueryInstance};
 use crate::limits::Used;
 use crate::loader::QueryModule;
-use crate::metrics::QueryMetrics;
 use crate::names::ModuleName;
 use crate::runner::Consumption;
 use crate::state::ModuleId;

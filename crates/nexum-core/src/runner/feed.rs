@@ -14,23 +14,13 @@ use super::ledger::Ledger;
 use super::status::ModuleStatus;
 use crate::event::{Advance, ChainTopic, Log, Position, Topic};
 use crate::loader::Module;
-use crate::log::EventLog;
 use crate::manifest::Subscription;
-use crate::source::{EventSource, SourceError};
+use crate::source::{Followed, SourceError};
 use crate::state::{Cursor, Progress};
 use crate::store::StoreError;
 
 use chain::ChainFeed;
 use schedule::ScheduleFeed;
-
-/// A topic that is followed: its log, and where that comes from.
-#[derive(Clone, Debug)]
-pub(crate) struct Followed {
-    pub(crate) log: Arc<EventLog>,
-    /// The log of the chain's finalized blocks, if somebody follows them.
-    pub(crate) finalized: Option<Arc<EventLog>>,
-    pub(crate) source: Arc<dyn EventSource>,
-}
 
 /// Where a module is in a topic, and what comes next there.
 #[derive(Debug)]

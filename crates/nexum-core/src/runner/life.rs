@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::{Feed, Followed, topics};
+use super::feed::{Feed, topics};
 use super::status::Wanted;
 use super::{Dead, Failures, Halt, Ledger, ModuleStatus, Runner, Stage, settled};
 use super::{PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX};
@@ -15,6 +15,7 @@ use crate::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use crate::loader::Module;
 use crate::rate::Bucket;
 use crate::runner::handle::report;
+use crate::source::Followed;
 use crate::state::Changes;
 
 impl Runner {

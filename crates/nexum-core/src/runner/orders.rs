@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::failures::attempt;
-use super::feed::Followed;
 use super::handle::report;
 use super::status::Wanted;
 use super::{Failures, ModuleStatus, Runner, settled};
@@ -16,6 +15,7 @@ use crate::committer::CommitError;
 use crate::event::{ChainTopic, EventId, Handler};
 use crate::instance::{Before, Failure};
 use crate::loader::Module;
+use crate::source::Followed;
 use crate::state::{Changes, DeadLetter};
 
 /// How many attempts at an event are kept that the operator has tried again and again: the last ones.

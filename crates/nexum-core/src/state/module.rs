@@ -6,18 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
-use super::{Cursors, DeadLetter, ModuleId, count_dead_letters, rows};
+use super::{Cursors, DeadLetter, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position, Topic};
 use crate::store::{Batch, StoreError, View};
-
-/// How much a module keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// How many keys.
-    pub keys: u64,
-    /// Bytes of all keys and values.
-    pub bytes: u64,
-}
 
 /// What an event did to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::module::Usage;
-use super::{Cursors, ModuleId, rows};
+use super::{Cursors, ModuleId, Usage, rows};
 use crate::event::{EventId, Position, Topic};
 use crate::store::{Batch, StoreError, View};
 

@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::committer::Lazy;
 use crate::event::{ChainId, ChainTopic, Finality};
-use crate::runner::Followed;
-use crate::source::{ChainLogs, EventSource, SourceError};
+use crate::source::{ChainLogs, EventSource, Followed, SourceError};
 use crate::state::Headers;
 use crate::store::{StateStore, StoreError};
 

@@ -15,8 +15,8 @@ use crate::event::{ChainId, ChainTopic};
 use crate::loader::{Module, QueryModule};
 use crate::names::ModuleName;
 use crate::query::QueryPool;
-use crate::runner::{Followed, ModuleStatus, OrderError};
-use crate::source::SourceError;
+use crate::runner::{ModuleStatus, OrderError};
+use crate::source::{Followed, SourceError};
 use crate::store::Batch;
 
 /// How many requests may wait: each is of an operator who waits for the answer.

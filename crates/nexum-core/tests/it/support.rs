@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::ambient::{Seams, SystemEntropy};
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::config::{Config, ModuleConfig, Pooling};
 use nexum_core::document::Environment;
 use nexum_core::engine::{Engine, EngineConfig};

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
-use nexum_core::ambient::{Clock, Seams, SystemClock};
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::{Clock, Seams, SystemClock};
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::limits::Limits;
 use nexum_core::loader::Module;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::config::Pooling;
 use nexum_core::limits::Limits;
 use nexum_core::store::MemoryStore;

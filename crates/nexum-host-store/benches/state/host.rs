@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::committer::CommitPolicy;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::event::Position;

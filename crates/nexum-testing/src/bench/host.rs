@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::{Demand, Engine, EngineConfig};
 use nexum_core::event::{Advance, ChainId, Event, Finality, Position};

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use metrics::Gauge;
 
 use self::ahead::Ahead;
-use super::{Delivery, Followed, Next};
+use super::{Delivery, Next};
 use crate::event::{Advance, ChainTopic, EventKind, Log, Position};
 use crate::filter::LogFilter;
 use crate::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
-use crate::metrics::blocks_behind;
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::interest::Interest;
+use crate::runner::metrics::blocks_behind;
 use crate::runner::status::ModuleStatus;
-use crate::source::{Replay, Replayed, SourceError};
+use crate::source::{Followed, Replay, Replayed, SourceError};
 use crate::state::{Cursor, ModuleId, Progress};
 use crate::store::StateStore;
 

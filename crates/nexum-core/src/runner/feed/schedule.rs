@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Next;
-use crate::ambient::Clock;
+use crate::clock::Clock;
 use crate::event::Topic;
 use crate::manifest::{CronSubscription, Missed};
 use crate::state::{Cursor, Progress};
