@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::engine::Config;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
-use nexum_core::config::Config;
-use nexum_core::document::{ConfigError, ConfigErrors};
 use nexum_core::source::EventSource;
 #[cfg(feature = "store")]
 use nexum_core::store::StateStore;
@@ -56,7 +56,7 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
 
 /// An error for each section that no capability of this build has claimed.
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
-    let error = |(name, section): (&String, &nexum_core::document::Section)| {
+    let error = |(name, section): (&String, &nexum_config::document::Section)| {
         let place = section.place("");
         match capabilities.missing_feature(name) {
             Some(Some(feature)) => place
@@ -92,8 +92,8 @@ use absent as http;
 
 #[cfg(feature = "chain")]
 mod chain {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_host_chain::Chains;
 
     use super::Composition;
@@ -112,8 +112,8 @@ mod chain {
 
 #[cfg(not(feature = "chain"))]
 mod chain {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
 
     use super::Composition;
 
@@ -122,7 +122,7 @@ mod chain {
     pub(super) const DESCRIBE_METRICS: fn() = || {};
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
-        let error = |section: &nexum_core::document::Section| {
+        let error = |section: &nexum_config::document::Section| {
             let error = section.place("").error("this build cannot connect to a chain");
             error.with_hint("build nexum with `--features chain`")
         };
@@ -132,8 +132,8 @@ mod chain {
 
 #[cfg(feature = "cow")]
 mod cow {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_host_cow::{Cow, CowConfig};
 
     use super::Composition;
@@ -153,8 +153,8 @@ mod cow {
 
 #[cfg(feature = "http")]
 mod http {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_host_http::{Http, HttpConfig};
 
     use super::Composition;
@@ -175,8 +175,8 @@ mod http {
 /// A capability that is not in this build. Its section has nobody who reads it, which is what refuses it.
 #[cfg(not(all(feature = "cow", feature = "http")))]
 mod absent {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
 
     use super::Composition;
 
@@ -195,9 +195,9 @@ mod absent {
 mod store {
     use std::sync::Arc;
 
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_core::committer::CommitPolicy;
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
     use nexum_core::store::StateStore;
     use nexum_host_store::{LocalStore, StoreConfig};
 
@@ -239,9 +239,9 @@ mod store {
 mod store {
     use std::sync::Arc;
 
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_core::committer::CommitPolicy;
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
     use nexum_core::store::{MemoryStore, StateStore};
 
     use super::Composition;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nexum_core::config::{Config, ModuleConfig};
-use nexum_core::document::Environment;
+use nexum_config::document::Environment;
+use nexum_config::engine::{Config, ModuleConfig};
 
 use crate::args::{self, Load};
 use crate::report::{Refusal, Refusals};

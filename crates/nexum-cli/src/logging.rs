@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use nexum_core::config::{LogConfig, LogFormat};
+use nexum_config::engine::{LogConfig, LogFormat};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 

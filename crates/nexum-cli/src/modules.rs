@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use nexum_config::engine::{Config, ModuleConfig};
 use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::clock::Seams;
-use nexum_core::config::{Config, ModuleConfig};
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::loader::{Candidate, LoadError, Loaded, Loader};
 use nexum_core::source::EventSource;

@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexum_core::config::{LogFormat, Metering};
-use nexum_core::limits::Limit;
+use nexum_config::engine::{LogFormat, Metering};
+use nexum_config::limits::Limit;
 use nexum_core::loader::{Candidate, Loaded};
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;

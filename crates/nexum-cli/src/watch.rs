@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nexum_core::config::ModuleConfig;
-use nexum_core::loader::MANIFEST_FILE;
-use nexum_core::names::ModuleName;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::manifest::MANIFEST_FILE;
+use nexum_config::names::ModuleName;
 use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_mini::{DebounceEventResult, Debouncer, new_debouncer};
 use tokio::sync::mpsc;

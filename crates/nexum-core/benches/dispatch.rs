@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::{Limit, Limits};
 use nexum_core::clock::{Clock, Seams, SystemClock};
-use nexum_core::config::{ModuleConfig, Pooling};
-use nexum_core::limits::{Limit, Limits};
 use nexum_core::log::EventLog;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;

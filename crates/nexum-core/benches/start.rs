@@ -18,13 +18,13 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::Limits;
+use nexum_config::names::Digest;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
-use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::limits::Limits;
 use nexum_core::loader::{Candidate, Loader, Module};
-use nexum_core::names::Digest;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;

@@ -14,11 +14,11 @@ use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use nexum_config::document::{ConfigErrors, Section};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use self::module_meta::ModuleMeta;
 use crate::BoxError;
-use crate::document::{ConfigErrors, Section};
 use crate::limiter::Limiter;
 use crate::scope::EventScope;
 

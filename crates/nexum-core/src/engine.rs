@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use nexum_config::engine::{Metering, Pooling};
+use nexum_config::names::Digest;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
-use crate::config::{Metering, Pooling};
 use crate::lane::Lane;
-use crate::names::Digest;
 
 pub use maps::MapsError;
 pub use pool::Demand;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use nexum_config::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
+
 pub use crate::bindings::nexum::host::types::{Block, Event, Log, Tick};
-pub use crate::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
 
 /// A 32-byte block hash.
 pub type BlockHash = [u8; 32];

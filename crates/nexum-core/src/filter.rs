@@ -1,25 +1,10 @@
-//! Which logs a module asked for, and whose a log is.
+//! Finds the subscribers of a log.
 
 use std::collections::HashMap;
 
+use nexum_config::log_filter::{Address, LogFilter, TopicHash};
+
 use crate::event::Log;
-
-pub use crate::log_filter::{Address, LogFilter, TOPICS_MAX, TopicHash};
-
-impl LogFilter {
-    /// Whether the log is asked for.
-    pub fn matches(&self, log: &Log) -> bool {
-        let address = self.addresses.is_empty() || self.addresses.iter().any(|address| log.address == address);
-        address && self.topics_match(log)
-    }
-
-    fn topics_match(&self, log: &Log) -> bool {
-        self.topics.iter().enumerate().all(|(position, wanted)| {
-            let topic = log.topics.get(position);
-            wanted.is_empty() || topic.is_some_and(|topic| wanted.iter().any(|wanted| topic == wanted))
-        })
-    }
-}
 
 /// A number for whoever has subscribed to a log, unique in that log.
 pub type SubscriberId = u32;
@@ -76,7 +61,7 @@ impl Router {
             let matching = kept.filter_map(|index| self.filters.get(*index));
             routes.extend(
                 matching
-                    .filter(|(_, filter)| filter.matches(log))
+                    .filter(|(_, filter)| filter.matches(&log.address, &log.topics))
                     .map(|(subscriber, _)| (*subscriber, place)),
             );
         }

@@ -4,14 +4,14 @@ mod stub;
 
 use std::collections::BTreeMap;
 
+use nexum_config::document::{ConfigError, Placed, Section};
+use nexum_config::manifest::CapabilityRequests;
 use wasmtime::component::{Component, Linker};
 
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::registry::{Capabilities, Known, Present, Standing};
 use crate::capability::{HostState, Slot};
-use crate::document::{ConfigError, Placed, Section};
 use crate::engine::Engine;
-use crate::manifest::CapabilityRequests;
 
 /// The capabilities that a module gets.
 ///

@@ -8,6 +8,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::engine::Metering;
+use nexum_config::limits::{Limit, Used};
 use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -15,12 +17,10 @@ use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
 use crate::capability::HostState;
 use crate::capability::module_meta::ModuleMeta;
-use crate::config::Metering;
 use crate::event::{Event, EventId, Handler, RequestId};
 use crate::grant::Grant;
 use crate::lane::Lane;
 use crate::limiter::Trip;
-use crate::limits::{Limit, Used};
 use crate::loader::{Module, QueryModule};
 use crate::scope::{EventScope, Exhausted, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use nexum_config::limits::{Limit, Limits, Used};
+use nexum_config::names::ModuleName;
 use wasmtime::ResourceLimiter;
 
 use crate::event::Handler;
-use crate::limits::{Limit, Limits, Used};
-use crate::names::ModuleName;
 
 /// How many linear memories, and how many tables, a store may hold: components of the common toolchains have up to ten
 /// of each.

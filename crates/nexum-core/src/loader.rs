@@ -10,6 +10,14 @@ mod query;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use nexum_config::component::{ComponentFile, QUERY_MODULE};
+use nexum_config::engine::{Metering, ModuleConfig};
+use nexum_config::limits::{Limit, Limits};
+use nexum_config::manifest::{MANIFEST_FILE, Manifest, Subscription};
+use nexum_config::names::{Digest, ModuleName};
+use nexum_config::query::QueryBounds;
+use nexum_config::restart::Restart;
+use nexum_config::topic::ChainId;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::ModulePre;
@@ -17,20 +25,11 @@ use crate::capability::HostState;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::registry::Capabilities;
 use crate::clock::Seams;
-use crate::component::{ComponentFile, QUERY_MODULE};
-use crate::config::{Metering, ModuleConfig};
 use crate::engine::{Engine, Place};
-use crate::event::ChainId;
 use crate::grant::{self, Grant};
 use crate::lane::Lane;
-use crate::limits::{Limit, Limits};
-use crate::manifest::{Manifest, Subscription};
-use crate::names::{Digest, ModuleName};
-use crate::query::QueryBounds;
 use crate::recorder::Recorder;
-use crate::restart::Restart;
 
-pub use crate::manifest::MANIFEST_FILE;
 use loading::Loading;
 use memory::{Memory, Reservation};
 

@@ -7,12 +7,14 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nexum_config::log_filter::LogFilter;
+use nexum_config::topic::ChainTopic;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::history::History;
-use crate::event::{Advance, BlockHash, ChainTopic, Position};
-use crate::filter::{LogFilter, Router, Routes, SubscriberId};
+use crate::event::{Advance, BlockHash, Position};
+use crate::filter::{Router, Routes, SubscriberId};
 use crate::state::Headers;
 
 /// How many entries a log holds: about three and a half hours of twelve-second blocks, or half an hour of two-second ones,

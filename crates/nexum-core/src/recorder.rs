@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nexum_config::names::ModuleName;
+
 use crate::clock::Clock;
 use crate::event::Handler;
-use crate::names::ModuleName;
 use crate::rate::Bucket;
 
 /// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.

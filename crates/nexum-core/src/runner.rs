@@ -19,9 +19,11 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::topic::Topic;
+
 use crate::BoxError;
 use crate::committer::CommitError;
-use crate::event::{Event, EventId, EventKind, Position, Tick, Topic};
+use crate::event::{Event, EventId, EventKind, Position, Tick};
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
 use crate::rate::Bucket;

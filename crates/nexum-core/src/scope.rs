@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::limits::{Limit, Limits, Used};
 use tokio::time::Instant;
 
 use crate::event::Handler;
-use crate::limits::{Limit, Limits, Used};
 use crate::state::{Change, Changes, ModuleId, Usage, rows};
 use crate::store::{StateStore, StoreError, View};
 

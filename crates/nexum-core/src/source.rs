@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use nexum_config::log_filter::LogFilter;
+use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxError;
-use crate::event::{Advance, BlockHash, ChainId, ChainTopic, Finality, Position};
-use crate::filter::LogFilter;
+use crate::event::{Advance, BlockHash, Position};
 use crate::log::EventLog;
 use crate::state::Headers;
 

@@ -18,7 +18,8 @@ mod usage;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::names::ModuleName;
+use nexum_config::names::ModuleName;
+
 use crate::store::{Batch, StateStore, StoreError, View};
 
 pub use cursors::{Cursor, Cursors, Progress};

@@ -10,14 +10,14 @@ mod steering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::{CommitPolicy, Committer};
-use crate::event::ChainTopic;
 use crate::loader::{Module, QueryModule};
-use crate::names::ModuleName;
 use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
 use crate::source::{EventSource, SourceError};
 use crate::state::{self, ModuleState};

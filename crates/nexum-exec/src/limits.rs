@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use nexum_core::limits::{self, Limit};
+use nexum_config::limits::{self, Limit};
 
 /// How much memory a command has unless somebody says otherwise: enough for an interpreter with its program, and for several
 /// commands beside each other on a small machine.

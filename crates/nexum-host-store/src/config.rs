@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::document::{ConfigErrors, Section};
 use nexum_core::committer::CommitPolicy;
-use nexum_core::document::{ConfigErrors, Section};
 use nexum_core::store::StateStore;
 use serde::Deserialize;
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use nexum_core::config::{Config, ModuleConfig};
-use nexum_core::document::{ConfigError, Section};
-use nexum_core::manifest::{MANIFEST_FILE, Manifest};
-use nexum_core::names::ModuleName;
+use nexum_config::document::{ConfigError, Section};
+use nexum_config::engine::{Config, ModuleConfig};
+use nexum_config::manifest::{MANIFEST_FILE, Manifest};
+use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;

@@ -1,12 +1,12 @@
 //! `nexum:host/logging`.
 
+use nexum_config::limits::Limit;
 use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::logging::{self, Level};
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
-use crate::limits::Limit;
 
 /// Lines for the operator, through the module's [`Recorder`](crate::recorder::Recorder).
 #[derive(Debug)]

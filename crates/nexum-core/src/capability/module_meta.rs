@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexum_config::document::Section;
+use nexum_config::engine::Metering;
+use nexum_config::limits::Limits;
+use nexum_config::names::{Digest, ModuleName};
+
 use crate::clock::Clock;
-use crate::config::Metering;
-use crate::document::Section;
-use crate::limits::Limits;
-use crate::names::{Digest, ModuleName};
 use crate::recorder::Recorder;
 
 /// What every part of the host may know of a module.

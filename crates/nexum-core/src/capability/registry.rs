@@ -4,12 +4,12 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
+use nexum_config::document::{ConfigErrors, Section};
 use wasmtime::component::Linker;
 
 use super::module_meta::ModuleMeta;
 use super::{Capability, HostState, Slot};
 use crate::BoxError;
-use crate::document::{ConfigErrors, Section};
 
 /// A [`Capability`] without its type.
 trait Erased: Send + Sync {

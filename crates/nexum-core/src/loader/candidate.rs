@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use nexum_config::component::Summary;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::limits::Limit;
+use nexum_config::manifest::Subscription;
+use nexum_config::query::QueryBounds;
+use nexum_config::restart::Restart;
+use nexum_config::topic::ChainId;
+
 use super::memory::Reservation;
 use crate::capability::module_meta::ModuleMeta;
-use crate::component::Summary;
-use crate::config::ModuleConfig;
 use crate::engine::Demand;
-use crate::event::ChainId;
 use crate::grant::Grant;
-use crate::limits::Limit;
-use crate::manifest::Subscription;
-use crate::query::QueryBounds;
-use crate::restart::Restart;
 
 /// A module that has passed every check that needs no compiler.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Why a module is refused.
 
-use crate::component::{ComponentError, EVENT_MODULE, QUERY_MODULE, Summary};
-use crate::document::ConfigErrors;
+use nexum_config::component::{ComponentError, EVENT_MODULE, QUERY_MODULE, Summary};
+use nexum_config::document::ConfigErrors;
+use nexum_config::names::{Digest, ModuleName, ModuleNameError};
+use nexum_config::topic::ChainId;
+
 use crate::engine::CompileError;
-use crate::event::ChainId;
 use crate::grant::GrantError;
-use crate::names::{Digest, ModuleName, ModuleNameError};
 
 /// One reason to refuse a module.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nexum_config::engine::ModuleConfig;
+
 use crate::capability::module_meta::ModuleMeta;
-use crate::config::ModuleConfig;
 
 /// The modules that are being compiled now, in the order in which that began.
 #[derive(Debug, Default)]

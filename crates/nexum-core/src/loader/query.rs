@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use nexum_config::engine::ModuleConfig;
+use nexum_config::query::QueryBounds;
+
 use super::{Candidate, LoadError, Loader, Module, Room, exports};
 use crate::bindings::query::QueryPre;
 use crate::capability::HostState;
 use crate::capability::module_meta::ModuleMeta;
-use crate::config::ModuleConfig;
 use crate::engine::Engine;
 use crate::grant::Grant;
 use crate::lane::Lane;
-use crate::query::QueryBounds;
 
 /// A module that can be asked: what a [`QueryPool`](crate::query::QueryPool) makes instances of.
 pub struct QueryModule {

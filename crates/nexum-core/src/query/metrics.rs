@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, histogram};
+use nexum_config::limits::Limit;
+use nexum_config::names::ModuleName;
 
-use crate::limits::Limit;
 use crate::metrics::{LIMIT, LIMIT_TRIPS, MODULE, OUTCOME, QUERIES, QUERY_SECONDS};
-use crate::names::ModuleName;
 
 /// What is measured of a module that answers queries.
 pub(crate) struct QueryMetrics {

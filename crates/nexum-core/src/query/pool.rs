@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nexum_config::limits::Used;
+use nexum_config::names::ModuleName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
@@ -10,9 +12,7 @@ use super::QueryError;
 use super::metrics::QueryMetrics;
 use crate::event::{Handler, RequestId};
 use crate::instance::{Failure, QueryInstance};
-use crate::limits::Used;
 use crate::loader::QueryModule;
-use crate::names::ModuleName;
 use crate::runner::Consumption;
 use crate::state::ModuleId;
 use crate::store::StateStore;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::Used;
+use nexum_config::limits::Used;
 
 /// How long a window is. What is told is of this one and the one before: long enough to see what a busy hour's blocks do, and short
 /// enough that one that was unlike all others is forgotten.
@@ -52,7 +52,7 @@ impl Consumption {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Limit;
+    use nexum_config::limits::Limit;
 
     #[test]
     fn the_most_is_forgotten_after_a_while() {

@@ -6,15 +6,16 @@ mod schedule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexum_config::manifest::Subscription;
+use nexum_config::topic::{ChainTopic, Topic};
 use tokio::time::Instant;
 
 use super::catch_up::CatchingUp;
 use super::interest::Interest;
 use super::ledger::Ledger;
 use super::status::ModuleStatus;
-use crate::event::{Advance, ChainTopic, Log, Position, Topic};
+use crate::event::{Advance, Log, Position};
 use crate::loader::Module;
-use crate::manifest::Subscription;
 use crate::source::{Followed, SourceError};
 use crate::state::{Cursor, Progress};
 use crate::store::StoreError;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use nexum_config::topic::Topic;
+
 use crate::BoxError;
 use crate::committer::{CommitError, CommitPolicy, Committer};
-use crate::event::{EventId, Position, Topic};
+use crate::event::{EventId, Position};
 use crate::instance::Before;
 use crate::scope::Pending;
 use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleState, RevertError, Settled};

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
+use nexum_config::topic::ChainTopic;
+
 use super::feed::{Feed, topics};
 use super::status::Wanted;
-use super::{Dead, Failures, Halt, Ledger, ModuleStatus, Runner, Stage, settled};
-use super::{PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX};
+use super::{
+    Dead, Failures, Halt, Ledger, ModuleStatus, PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, settled,
+};
 use crate::BoxError;
-use crate::event::{ChainTopic, Handler};
+use crate::event::Handler;
 use crate::instance::{Before, Failure, Instance};
-use crate::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use crate::loader::Module;
 use crate::rate::Bucket;
 use crate::runner::handle::report;

@@ -4,17 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use nexum_config::limits::{Limit, Used};
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
 
 use super::stage::Stage;
-use crate::event::{ChainTopic, EventKind};
+use crate::event::EventKind;
 use crate::instance::Failure;
-use crate::limits::{Limit, Used};
 use crate::metrics::{
     BLOCKS_BEHIND, CHAIN, DEAD_LETTERS, EVENT_HANDLER_SECONDS, EVENT_RATE_WAIT_SECONDS, EVENT_SECONDS, EVENTS_HANDLED,
     FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE, REASON,
     STAGE, STORED_BYTES,
 };
-use crate::names::ModuleName;
 
 /// Every kind of event.
 const KINDS: [EventKind; 3] = [EventKind::Logs, EventKind::Block, EventKind::Tick];

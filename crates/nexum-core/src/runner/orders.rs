@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use nexum_config::topic::ChainTopic;
 use tokio::sync::oneshot;
 
 use super::failures::attempt;
@@ -12,7 +13,7 @@ use super::status::Wanted;
 use super::{Failures, ModuleStatus, Runner, settled};
 use crate::BoxError;
 use crate::committer::CommitError;
-use crate::event::{ChainTopic, EventId, Handler};
+use crate::event::{EventId, Handler};
 use crate::instance::{Before, Failure};
 use crate::loader::Module;
 use crate::source::Followed;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
 use tokio::sync::Notify;
 
 use super::consumption::Consumption;
 use super::orders::Order;
 use super::stage::Stage;
-use crate::event::{ChainTopic, EventKind};
+use crate::event::EventKind;
 use crate::instance::{Failure, Instance};
 use crate::loader::Module;
-use crate::names::ModuleName;
 use crate::runner::metrics::ModuleMetrics;
 
 /// How far a module has come with what it missed of a topic.

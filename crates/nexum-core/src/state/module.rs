@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
 use super::{Cursors, DeadLetter, ModuleId, Usage, count_dead_letters, rows};
-use crate::event::{EventId, Position, Topic};
+use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
 /// What an event did to a key.
@@ -222,9 +223,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{ChainTopic, EventKind, Finality};
+    use crate::event::EventKind;
     use crate::state::{Cursor, Progress, intern};
     use crate::store::{MemoryStore, StateStore};
+    use nexum_config::topic::{ChainTopic, Finality};
 
     const TOPIC: Topic = Topic::Chain(ChainTopic {
         chain_id: 1,

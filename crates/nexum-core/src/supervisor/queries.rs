@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nexum_config::names::ModuleName;
 use tokio::time::Instant;
 
 use super::{Run, SteerError};
 use crate::loader::QueryModule;
-use crate::names::ModuleName;
 use crate::query::{IDLE_MAX, QueryPool};
 use crate::state;
 use crate::store::StoreError;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainId;
 use tokio::task::JoinSet;
 
 use super::chains::Sources;
-use crate::event::ChainId;
 use crate::loader::Module;
-use crate::names::ModuleName;
 use crate::runner::topics;
 use crate::source::SourceError;
 use crate::store::StoreError;

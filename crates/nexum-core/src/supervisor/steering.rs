@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::{ChainId, ChainTopic};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
 use super::StartError;
@@ -11,9 +13,7 @@ use super::chains::Sources;
 use super::queries::Queries;
 use super::start::ready;
 use crate::committer::{CommitError, Committer};
-use crate::event::{ChainId, ChainTopic};
 use crate::loader::{Module, QueryModule};
-use crate::names::ModuleName;
 use crate::query::QueryPool;
 use crate::runner::{ModuleStatus, OrderError};
 use crate::source::{Followed, SourceError};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexum_core::event::ChainId;
-use nexum_core::limits::Limit;
+use nexum_config::limits::Limit;
+use nexum_config::topic::ChainId;
 use nexum_core::runner::Stage;
 use nexum_core::source::EventSource;
 use nexum_core::state::admin;

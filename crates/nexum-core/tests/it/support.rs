@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::document::Environment;
+use nexum_config::engine::{Config, ModuleConfig, Pooling};
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::{Seams, SystemEntropy};
-use nexum_core::config::{Config, ModuleConfig, Pooling};
-use nexum_core::document::Environment;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, Module, QueryModule};
 use nexum_core::query::QueryPool;

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::Limits;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::{Clock, Seams, SystemClock};
-use nexum_core::config::{ModuleConfig, Pooling};
-use nexum_core::limits::Limits;
 use nexum_core::loader::Module;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::source::EventSource;

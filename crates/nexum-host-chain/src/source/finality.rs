@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use nexum_core::event::{Advance, BlockHash, Finality, Position};
+use nexum_config::topic::Finality;
+use nexum_core::event::{Advance, BlockHash, Position};
 use nexum_core::log::EventLog;
 
 use super::follower::Follower;

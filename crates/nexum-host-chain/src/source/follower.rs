@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::event::{Finality, Position};
+use nexum_config::topic::Finality;
+use nexum_core::event::Position;
 use nexum_core::log::EventLog;
 use nexum_core::source::ChainLogs;
 use nexum_http::Backoff;

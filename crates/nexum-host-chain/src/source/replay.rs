@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use alloy_primitives::Bloom;
+use nexum_config::log_filter::LogFilter;
 use nexum_core::event::{Advance, BlockHash, Log};
-use nexum_core::filter::LogFilter;
 use nexum_core::source::{Replay, Replayed};
 
 use super::filters::Filters;

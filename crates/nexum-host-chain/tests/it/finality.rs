@@ -1,6 +1,6 @@
 //! Blocks that are settled, for those who do not want the newest.
 
-use nexum_core::event::Finality;
+use nexum_config::topic::Finality;
 use nexum_core::source::ChainLogs;
 use nexum_testing::{Answer, Block, Node};
 use serde_json::Value;

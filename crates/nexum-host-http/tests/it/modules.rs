@@ -2,7 +2,7 @@
 
 mod host;
 
-use nexum_core::limits::{Limit, Limits};
+use nexum_config::limits::{Limit, Limits};
 use nexum_testing::kept;
 
 use self::host::{Fetching, Host};

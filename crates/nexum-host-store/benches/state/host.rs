@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::Limits;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
 use nexum_core::committer::CommitPolicy;
-use nexum_core::config::{ModuleConfig, Pooling};
 use nexum_core::event::Position;
-use nexum_core::limits::Limits;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::source::EventSource;
 use nexum_core::supervisor::Supervisor;

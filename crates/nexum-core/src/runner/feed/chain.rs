@@ -8,11 +8,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use metrics::Gauge;
+use nexum_config::log_filter::LogFilter;
+use nexum_config::topic::ChainTopic;
 
 use self::ahead::Ahead;
 use super::{Delivery, Next};
-use crate::event::{Advance, ChainTopic, EventKind, Log, Position};
-use crate::filter::LogFilter;
+use crate::event::{Advance, EventKind, Log, Position};
 use crate::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::interest::Interest;

@@ -135,7 +135,7 @@ static SPECS: [Spec; COUNT] = [
 const COUNT: usize = Limit::EventsPerSecond as usize + 1;
 
 /// So many events a second are as good as no bound.
-pub(crate) const EVENTS_PER_SECOND_MAX: u64 = 1_000_000;
+pub const EVENTS_PER_SECOND_MAX: u64 = 1_000_000;
 
 const fn spec(limit: Limit, wish: &'static str, default: u64, range: RangeInclusive<u64>) -> Spec {
     Spec {
@@ -345,7 +345,7 @@ impl Used {
 }
 
 /// `number`, or the largest there is: a count that large is refused or means "no bound".
-pub(crate) fn saturating_u32(number: u64) -> u32 {
+pub fn saturating_u32(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use crate::config::ModuleConfig;
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Placed, Section};
+use crate::engine::ModuleConfig;
 use crate::limits::Wishes;
 use crate::names::{Digest, ModuleName};
 use crate::restart::RestartKeys;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use nexum_core::document::{ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, ERRORS_MAX, Environment};
-use nexum_core::limits::Limit;
+use nexum_config::document::{ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, ERRORS_MAX, Environment};
+use nexum_config::limits::Limit;
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -56,7 +56,7 @@ struct Sample {
     mode: Mode,
     optional: Option<String>,
     nested: Nested,
-    digest: Option<nexum_core::names::Digest>,
+    digest: Option<nexum_config::names::Digest>,
     address: Option<std::net::IpAddr>,
     chatty: Option<Chatty>,
     rpc_url: Option<u8>,

@@ -178,7 +178,7 @@ impl Section {
     }
 
     /// Errors for the keys that are not in `known`.
-    pub(crate) fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
+    pub fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
         let unknown = self.keys().filter(|key| !known.contains(key));
         unknown
             .take(ERRORS_MAX)

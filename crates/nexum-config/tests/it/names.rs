@@ -1,6 +1,6 @@
 //! Module names and digests.
 
-use nexum_core::names::{Digest, MODULE_NAME_CHARS_MAX, ModuleName};
+use nexum_config::names::{Digest, MODULE_NAME_CHARS_MAX, ModuleName};
 use proptest::prelude::*;
 
 #[test]

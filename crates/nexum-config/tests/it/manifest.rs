@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::document::{a_bound, limit_keys, report};
-use nexum_core::event::ChainTopic;
-use nexum_core::limits::{Limit, Wishes};
-use nexum_core::manifest::{
+use nexum_config::limits::{Limit, Wishes};
+use nexum_config::manifest::{
     BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription,
 };
-use nexum_core::restart::Restart;
+use nexum_config::restart::Restart;
+use nexum_config::topic::ChainTopic;
 
 fn parse(text: &str) -> Manifest {
     Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap()
@@ -67,7 +67,7 @@ fn every_key_is_read() {
     );
     assert_eq!(manifest.name.as_ref().map(|name| name.as_str()), Some("block-logger"));
     assert_eq!(manifest.version.as_deref(), Some("0.1.0"));
-    assert_eq!(manifest.component, Some(nexum_core::names::Digest::of(b"")));
+    assert_eq!(manifest.component, Some(nexum_config::names::Digest::of(b"")));
     assert_eq!(
         (
             Vec::from_iter(manifest.chains.required),
@@ -86,7 +86,7 @@ fn every_key_is_read() {
     assert_eq!(manifest.config, [("threshold".to_owned(), "10".to_owned())]);
     assert_eq!(manifest.settings["chain"].key(), "module.chain");
     let capabilities = manifest.capabilities.unwrap();
-    let names = |names: &[nexum_core::document::Placed<String>]| {
+    let names = |names: &[nexum_config::document::Placed<String>]| {
         names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(&capabilities.required), ["chain", "http"]);

@@ -230,7 +230,7 @@ impl Summary {
     }
 
     /// Those of the contract's interfaces among the imports that no query may call.
-    pub(crate) fn beyond_queries(&self) -> impl Iterator<Item = &String> {
+    pub fn beyond_queries(&self) -> impl Iterator<Item = &String> {
         self.imports.iter().filter(|import| {
             let ours = import.starts_with("nexum:host/") || import.starts_with("shepherd:cow/");
             let may_call = |name: &str| import.starts_with(&format!("nexum:host/{name}@"));

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::document::{a_bound, limit_keys, report};
-use nexum_core::config::{Config, LogFormat, Pooling};
-use nexum_core::document::Environment;
-use nexum_core::limits::{Limit, Limits};
+use nexum_config::document::Environment;
+use nexum_config::engine::{Config, LogFormat, Pooling};
+use nexum_config::limits::{Limit, Limits};
 
 fn parse(text: &str) -> Config {
     Config::parse(
@@ -78,7 +78,7 @@ fn every_key_is_read() {
     assert_eq!(one.path, PathBuf::from("/etc/nexum/modules/one.wasm"));
     assert_eq!(one.manifest, Some(PathBuf::from("/etc/nexum/one.toml")));
     assert_eq!(one.name.as_ref().map(|name| name.as_str()), Some("blocks-1"));
-    assert_eq!(one.digest, Some(nexum_core::names::Digest::of(b"")));
+    assert_eq!(one.digest, Some(nexum_config::names::Digest::of(b"")));
     let expected = [
         ("text", "a blocks b"),
         ("escaped", "${NAME}"),

@@ -18,3 +18,18 @@ pub struct LogFilter {
     /// topic too.
     pub topics: [Vec<TopicHash>; TOPICS_MAX],
 }
+
+impl LogFilter {
+    /// Whether the filter asks for a log of this contract with these topics.
+    pub fn matches(&self, address: &[u8], topics: &[Vec<u8>]) -> bool {
+        let address = self.addresses.is_empty() || self.addresses.iter().any(|wanted| address == wanted);
+        address && self.topics_match(topics)
+    }
+
+    fn topics_match(&self, topics: &[Vec<u8>]) -> bool {
+        self.topics.iter().enumerate().all(|(position, wanted)| {
+            let topic = topics.get(position);
+            wanted.is_empty() || topic.is_some_and(|topic| wanted.iter().any(|wanted| topic == wanted))
+        })
+    }
+}
