@@ -16,7 +16,7 @@ use crate::report::Refusals;
 #[cfg(feature = "store")]
 pub(crate) use nexum_host_store::{TransferError, backup, export, import};
 
-use crate::contract::{CONTRACT, QUERY_SECTION};
+use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION};
 
 pub(crate) use store::State;
 
@@ -65,10 +65,16 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
             Some(None) => place.error(format!("no build of this version has the capability `{name}`")),
             None => place
                 .error("unknown section")
-                .with_nearest(name, ["engine", "chains", "metrics", "modules", QUERY_SECTION]),
+                .with_nearest(name, ["engine", "chains", METRICS_SECTION, "modules", QUERY_SECTION]),
         }
     };
-    let claimed = [cow::SECTIONS, http::SECTIONS, store::SECTIONS, &[QUERY_SECTION]].concat();
+    let claimed = [
+        cow::SECTIONS,
+        http::SECTIONS,
+        store::SECTIONS,
+        &[METRICS_SECTION, QUERY_SECTION],
+    ]
+    .concat();
     let is_claimed = |name: &str| claimed.contains(&name);
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()

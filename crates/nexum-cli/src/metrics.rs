@@ -12,7 +12,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use nexum_config::engine::MetricsConfig;
 use nexum_config::topic::ChainId;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::supervisor::Steering;
@@ -20,6 +19,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::compose;
+use crate::configure::MetricsConfig;
 use crate::control::view::LOADING;
 use crate::listen::{self, Bounds};
 use crate::modules::Workshop;

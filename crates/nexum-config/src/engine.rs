@@ -7,7 +7,6 @@ mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,14 +17,9 @@ use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
 
-/// The most bytes of `log_level`: directives for a few dozen targets.
-pub const LOG_LEVEL_BYTES_MAX: usize = 1_024;
-
 /// Where state is kept unless the operator says otherwise.
 const STATE_DIR: &str = "./data";
-/// What is logged unless the operator says otherwise.
-const LOG_LEVEL: &str = "info";
-/// The top-level keys that the core itself reads.
+/// The top-level keys that every program of nexum reads: `metrics` by itself, the others through [`Config`].
 const KEYS: [&str; 4] = ["engine", "chains", "metrics", "modules"];
 
 /// A validated `engine.toml`.
@@ -34,8 +28,6 @@ pub struct Config {
     /// Directory of everything that outlives the process. A relative one is meant from the file's directory; the
     /// default's is the working directory.
     pub state_dir: PathBuf,
-    /// What is logged, and how.
-    pub log: LogConfig,
     /// The ceiling for every module.
     pub limits: Limits,
     /// How many bytes of memory all modules may have together, if the operator bounds that.
@@ -46,41 +38,14 @@ pub struct Config {
     pub query: QueryBounds,
     /// Whether instances are taken from a pool.
     pub pooling: Pooling,
-    /// `[metrics]`: whether and where metrics can be read.
-    pub metrics: MetricsConfig,
+    /// `[engine]` as it is written, for keys in it that the program reads itself, such as `log_level`.
+    pub engine: Option<Section>,
     /// `[chains.<id>]` by chain id, for the capability that connects to chains.
     pub chains: BTreeMap<u64, Section>,
     /// `[[modules]]`, in the order of the file.
     pub modules: Vec<ModuleConfig>,
     /// Every other top-level table by its key. One that no capability claims is the operator's mistake.
     pub sections: BTreeMap<String, Section>,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogConfig {
-    /// A level, or directives for single targets, as `info,nexum=debug`. Known only to be printable and short.
-    pub level: String,
-    /// The form of a line.
-    pub format: LogFormat,
-}
-
-/// Whether and where metrics can be read. Default: nowhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MetricsConfig {
-    /// The address that they are served on, to whoever reaches it.
-    pub listen: Option<SocketAddr>,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Pretty,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Whether the memory of instances is taken from a pool that is set up at the start.
@@ -165,16 +130,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             state_dir: STATE_DIR.into(),
-            log: LogConfig {
-                level: LOG_LEVEL.to_owned(),
-                format: LogFormat::default(),
-            },
             limits: Limits::default(),
             total_memory_bytes: None,
             restart: Restart::default(),
             query: QueryBounds::default(),
             pooling: Pooling::default(),
-            metrics: MetricsConfig::default(),
+            engine: None,
             chains: BTreeMap::new(),
             modules: Vec::new(),
             sections: BTreeMap::new(),
@@ -221,8 +182,10 @@ impl Reader<'_> {
             }
             match (key, section) {
                 ("modules", _) => config.modules = self.modules(root),
-                ("engine", Ok(section)) => self.engine(&section, &mut config),
-                ("metrics", Ok(section)) => config.metrics = self.metrics(&section),
+                ("engine", Ok(section)) => {
+                    self.engine(&section, &mut config);
+                    config.engine = Some(section);
+                }
                 ("chains", Ok(section)) => config.chains = self.chains(&section),
                 (_, Ok(section)) => {
                     config.sections.insert(key.to_owned(), section);
@@ -246,32 +209,7 @@ impl Reader<'_> {
             return;
         };
         config.state_dir = self.resolve(raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR)));
-        config.log.format = raw.log_format;
         config.pooling = raw.pooling;
-        if let Some(level) = raw.log_level {
-            let printable = level.chars().all(|c| !c.is_control());
-            if level.trim().is_empty() || level.len() > LOG_LEVEL_BYTES_MAX || !printable {
-                let message =
-                    format!("expected a level or directives, printable, in at most {LOG_LEVEL_BYTES_MAX} bytes");
-                let hint = "for example info, or info,nexum=debug";
-                self.errors.push(section.error("log_level", message).with_hint(hint));
-            }
-            config.log.level = level;
-        }
-    }
-
-    fn metrics(&mut self, section: &Section) -> MetricsConfig {
-        let raw = section.parse_all::<raw::Metrics>(&mut self.errors).unwrap_or_default();
-        let listen = raw.listen.and_then(|listen| {
-            let address = listen.parse();
-            address
-                .inspect_err(|_| {
-                    let error = section.error("listen", "expected an IP address and a port");
-                    self.errors.push(error.with_hint("for example \"127.0.0.1:9464\""));
-                })
-                .ok()
-        });
-        MetricsConfig { listen }
     }
 
     /// `path` as it is meant in the file, without the `.` in the middle that joining leaves.

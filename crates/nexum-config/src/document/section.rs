@@ -116,7 +116,16 @@ impl Section {
 
     /// The same table without these keys, for what has keys of its own making beside fixed ones.
     pub fn without(&self, keys: &[&str]) -> Section {
-        let kept = self.table.entries.iter().filter(|entry| !keys.contains(&&*entry.key));
+        self.filtered(|key| !keys.contains(&key))
+    }
+
+    /// The table with these of its keys alone, for a reader that shares it with others.
+    pub fn only(&self, keys: &[&str]) -> Section {
+        self.filtered(|key| keys.contains(&key))
+    }
+
+    fn filtered(&self, keeps: impl Fn(&str) -> bool) -> Section {
+        let kept = self.table.entries.iter().filter(|entry| keeps(&entry.key));
         let table = Table {
             entries: kept.cloned().collect(),
         };

@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{LogFormat, Metering, Pooling};
+use super::{Metering, Pooling};
 use crate::names::{Digest, ModuleName};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Engine {
     pub(super) state_dir: Option<PathBuf>,
-    pub(super) log_level: Option<String>,
-    pub(super) log_format: LogFormat,
     pub(super) pooling: Pooling,
+    /// Read by the program.
+    #[serde(rename = "log_level")]
+    _log_level: Option<IgnoredAny>,
+    #[serde(rename = "log_format")]
+    _log_format: Option<IgnoredAny>,
     /// Each read by itself.
     #[serde(rename = "limits")]
     _limits: Option<IgnoredAny>,
@@ -22,12 +25,6 @@ pub(super) struct Engine {
     _restart: Option<IgnoredAny>,
     #[serde(rename = "query")]
     _query: Option<IgnoredAny>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Metrics {
-    pub(super) listen: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::document::{a_bound, limit_keys, report};
 use nexum_config::document::Environment;
-use nexum_config::engine::{Config, LogFormat, Pooling};
+use nexum_config::engine::{Config, Pooling};
 use nexum_config::limits::{Limit, Limits};
 
 fn parse(text: &str) -> Config {
@@ -20,10 +20,6 @@ fn parse(text: &str) -> Config {
 fn an_empty_file_is_all_defaults() {
     let config = parse("");
     assert_eq!(config.state_dir, PathBuf::from("/etc/nexum/./data"));
-    assert_eq!(
-        (config.log.level.as_str(), config.log.format),
-        ("info", LogFormat::Pretty)
-    );
     assert_eq!((config.limits, config.pooling), (Limits::default(), Pooling::Auto));
     assert!(config.chains.is_empty() && config.modules.is_empty() && config.sections.is_empty());
 }
@@ -65,10 +61,12 @@ fn every_key_is_read() {
         (config.state_dir, config.limits),
         (PathBuf::from("/var/lib/nexum"), limits)
     );
+    let engine = config.engine.unwrap();
     assert_eq!(
-        (config.log.level.as_str(), config.log.format),
-        ("warn,nexum=debug", LogFormat::Json)
+        engine.keys().collect::<Vec<_>>(),
+        ["state_dir", "log_level", "log_format", "pooling", "limits"]
     );
+    assert_eq!(engine.only(&["log_level"]).keys().collect::<Vec<_>>(), ["log_level"]);
     assert_eq!(config.pooling, Pooling::Off);
     assert_eq!(config.chains.keys().collect::<Vec<_>>(), [&1]);
     assert_eq!(config.sections.keys().collect::<Vec<_>>(), ["store"]);
@@ -101,9 +99,6 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "engine = 5",
         "modles = 5",
         "[engine]\nstate_dri = \"x\"\nlog_lvel = \"info\"\n[engine.limits]\nfuel = 1",
-        "[engine]\nlog_level = \"\"",
-        "[engine]\nlog_level = \"info\\u001b\"",
-        "[engine]\nlog_format = \"jsn\"",
         "[engine]\npooling = true",
         "[engine.limits]\nfuel_per_event = 0\nmemory_bytes = 1\nevent_deadline_ms = 0\ntable_elements = 0\ninstances = 0\nlog_records_per_event = 0\nstate_bytes = 0",
         "[engine.limits]\nfuel_per_event = 1000000000000000\ninstances = 5000000000",
@@ -148,8 +143,8 @@ fn the_example_is_valid_and_shows_the_defaults() {
     let config = Config::load(&path, &environment).unwrap();
     let default = Config::default();
     assert_eq!(
-        (config.limits, config.restart, config.log, config.pooling),
-        (default.limits, default.restart, default.log, default.pooling)
+        (config.limits, config.restart, config.pooling),
+        (default.limits, default.restart, default.pooling)
     );
     assert!(config.state_dir.ends_with("data") && !config.chains.is_empty() && !config.modules.is_empty());
 }
