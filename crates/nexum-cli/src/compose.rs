@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
+use nexum_core::bus::source::EventSource;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
-use nexum_core::source::EventSource;
 #[cfg(feature = "store")]
 use nexum_core::store::StateStore;
 
@@ -203,8 +203,8 @@ mod store {
 
     use nexum_config::document::ConfigErrors;
     use nexum_config::engine::Config;
-    use nexum_core::committer::CommitPolicy;
     use nexum_core::store::StateStore;
+    use nexum_core::store::committer::CommitPolicy;
     use nexum_host_store::{LocalStore, StoreConfig};
 
     use super::Composition;
@@ -247,7 +247,7 @@ mod store {
 
     use nexum_config::document::ConfigErrors;
     use nexum_config::engine::Config;
-    use nexum_core::committer::CommitPolicy;
+    use nexum_core::store::committer::CommitPolicy;
     use nexum_core::store::{MemoryStore, StateStore};
 
     use super::Composition;

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use nexum_config::engine::{Config, ModuleConfig};
+use nexum_core::bus::source::EventSource;
 use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loaded, Loader};
-use nexum_core::source::EventSource;
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::error::LoadError;
+use nexum_core::module::loader::Loader;
+use nexum_core::module::query::Loaded;
 use tokio::task::JoinSet;
 
 use crate::args::Load;

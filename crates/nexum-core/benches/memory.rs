@@ -19,8 +19,8 @@ use std::{env, fs};
 
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limits;
+use nexum_core::bus::log::EventLog;
 use nexum_core::clock::Seams;
-use nexum_core::log::EventLog;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;

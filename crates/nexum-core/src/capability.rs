@@ -5,9 +5,12 @@
 //! capability's state and what every capability shares.
 //!
 //! Invariant: a [`HostState`] has a slot for every capability in its store's linker; one
-//! [`Grant`](crate::grant::Grant) makes both.
+//! [`Grant`](crate::capability::grant::Grant) makes both.
 
+pub mod ambient;
+pub mod grant;
 pub mod module_meta;
+pub mod recorder;
 pub mod registry;
 
 use std::any::{Any, TypeId};
@@ -19,8 +22,8 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use self::module_meta::ModuleMeta;
 use crate::BoxError;
-use crate::limiter::Limiter;
-use crate::scope::EventScope;
+use crate::engine::limiter::Limiter;
+use crate::state::scope::EventScope;
 
 /// Something that a module can be granted.
 pub trait Capability: Send + Sync + 'static {

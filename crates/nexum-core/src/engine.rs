@@ -4,6 +4,8 @@
 //! thread. Invariant: nothing is compiled on an async thread. Invariant: one component, by digest and way of metering, is
 //! compiled once, however many modules run it.
 
+pub(crate) mod lane;
+pub mod limiter;
 mod maps;
 mod pool;
 
@@ -20,7 +22,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
-use crate::lane::Lane;
+use lane::Lane;
 
 pub use maps::MapsError;
 pub use pool::Demand;

@@ -50,7 +50,7 @@ pub struct Advance {
     pub parent_hash: BlockHash,
     /// In the order of their index; at least those that match a filter of those who follow the chain.
     pub logs: Vec<Log>,
-    /// Which of the chain's filters that was: [`Wanted::revision`](crate::source::Wanted::revision).
+    /// Which of the chain's filters that was: [`Wanted::revision`](crate::bus::source::Wanted::revision).
     pub(crate) revision: u64,
     event: Option<Event>,
 }

@@ -2,7 +2,7 @@
 //!
 //! # What happens to an event
 //!
-//! An [`EventSource`](source::EventSource) appends what a chain does to that chain's [`EventLog`](log::EventLog). Each
+//! An [`EventSource`](bus::source::EventSource) appends what a chain does to that chain's [`EventLog`](bus::log::EventLog). Each
 //! module has a task of its own, its runner, which pulls the next entry that the module subscribes to, calls the
 //! module's handler in a sandbox, and commits what the handler wrote together with the new cursor. A source never pushes
 //! into a module, so a slow module slows nobody and memory stays bounded.
@@ -11,15 +11,19 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`limiter`] | the memory of an instance, and the record of a limit that tripped |
-//! | [`capability`], [`grant`], [`ambient`] | what a module may call |
-//! | [`engine`], [`loader`], [`instance`] | from a file to a running instance |
-//! | [`event`], [`filter`], [`log`], [`source`], [`runner`], [`supervisor`] | the way of an event |
-//! | [`query`] | the way of a query: a pool of instances for each module that answers some |
-//! | [`scope`], [`state`], [`store`], [`committer`] | one event, one transaction |
-//! | [`metrics`] | what is measured |
+//! | [`clock`], [`event`], [`metrics`] | time and entropy, what happened on a chain, the names of what is measured |
+//! | [`engine`] | the WebAssembly engine: its pool, its time slices, the limits on memory |
+//! | [`store`] | where rows are kept, and the committer that makes many commits one transaction |
+//! | [`state`] | the rows: what modules keep, how far they have come, how to undo an event; an event's transaction |
+//! | [`capability`] | what a module may call |
+//! | [`module`] | a module from its files to a running instance |
+//! | [`bus`] | the logs between sources and runners |
+//! | [`runner`] | one task for each module: its events, failures and commands |
+//! | [`query`] | a pool of instances for each module that answers queries |
+//! | [`supervisor`] | starts, changes and stops a run |
 //!
-//! What the operator and the modules' authors wrote is in the crate `nexum-config`.
+//! A module of this table refers only to modules above it; `cargo xtask isolation` checks that there is no circle. The crate
+//! `nexum-config` has what operators and authors write.
 //!
 //! # Assumptions
 //!
@@ -29,33 +33,22 @@
 //! # Invariants
 //!
 //! - This crate names no concrete capability, speaks no JSON-RPC and opens no database.
-//! - No guest code runs before its module has passed every check of the [`loader`].
+//! - No guest code runs before its module has passed every check of the [`module::loader`].
 //! - A linker holds only the interfaces that its module was granted.
 //! - A cursor moves only after what the handler wrote has been committed, or when it wrote nothing.
 //! - An instance whose event was rolled back, or reverted, is never entered again.
 
-pub mod ambient;
 pub mod bindings;
+pub mod bus;
 pub mod capability;
 pub mod clock;
-pub mod committer;
 pub mod engine;
 pub mod event;
-pub mod filter;
-pub mod grant;
-pub mod instance;
-mod lane;
-pub mod limiter;
-pub mod loader;
-pub mod log;
 pub mod metrics;
+pub mod module;
 pub mod query;
 mod rate;
-pub mod recorder;
 pub mod runner;
-pub mod scope;
-pub mod signature;
-pub mod source;
 pub mod state;
 pub mod store;
 pub mod supervisor;

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use nexum_config::names::ModuleName;
-use nexum_core::loader::Loaded;
+use nexum_core::module::query::Loaded;
 use nexum_core::runner::{ModuleStatus, OrderError};
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{StateStore, StoreError};

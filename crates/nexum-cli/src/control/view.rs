@@ -7,8 +7,9 @@ use nexum_config::limits::{Limit, Limits};
 use nexum_config::names::ModuleName;
 use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::event::Event;
+use nexum_core::module::consumption::Consumption;
 use nexum_core::query::QueryPool;
-use nexum_core::runner::{Consumption, ModuleStatus, Replaying};
+use nexum_core::runner::{ModuleStatus, Replaying};
 use nexum_core::state::{Attempt, DeadLetter};
 use serde::{Deserialize, Serialize};
 

@@ -12,7 +12,7 @@ use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
 use nexum_core::engine::Demand;
 use nexum_core::event::Event;
-use nexum_core::loader::Module;
+use nexum_core::module::loader::Module;
 use nexum_testing::{bench, guests};
 use wasmtime::Store;
 use wasmtime::component::Linker;

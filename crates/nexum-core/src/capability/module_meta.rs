@@ -8,8 +8,8 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limits;
 use nexum_config::names::{Digest, ModuleName};
 
+use super::recorder::Recorder;
 use crate::clock::Clock;
-use crate::recorder::Recorder;
 
 /// What every part of the host may know of a module.
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 use nexum_config::limits::Limit;
 
 use crate::bindings::nexum::host::types::HostError;
+use crate::engine::limiter::Trip;
 use crate::event::RequestId;
-use crate::instance::Failure;
-use crate::limiter::Trip;
+use crate::module::instance::Failure;
 
 /// Why a query has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 use super::QueryError;
 use super::metrics::QueryMetrics;
 use crate::event::{Handler, RequestId};
-use crate::instance::{Failure, QueryInstance};
-use crate::loader::QueryModule;
-use crate::runner::Consumption;
+use crate::module::consumption::Consumption;
+use crate::module::instance::{Failure, QueryInstance};
+use crate::module::query::QueryModule;
 use crate::state::ModuleId;
 use crate::store::StateStore;
 

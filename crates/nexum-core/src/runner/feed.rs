@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::catch_up::CatchingUp;
 use super::interest::Interest;
-use super::ledger::Ledger;
 use super::status::ModuleStatus;
+use super::transaction::Ledger;
+use crate::bus::source::{Followed, SourceError};
 use crate::event::{Advance, Log, Position};
-use crate::loader::Module;
-use crate::source::{Followed, SourceError};
+use crate::module::loader::Module;
 use crate::state::{Cursor, Progress};
 use crate::store::StoreError;
 

@@ -10,12 +10,12 @@ use nexum_config::topic::ChainTopic;
 
 use super::stage::Stage;
 use crate::event::EventKind;
-use crate::instance::Failure;
 use crate::metrics::{
     BLOCKS_BEHIND, CHAIN, DEAD_LETTERS, EVENT_HANDLER_SECONDS, EVENT_RATE_WAIT_SECONDS, EVENT_SECONDS, EVENTS_HANDLED,
     FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE, REASON,
     STAGE, STORED_BYTES,
 };
+use crate::module::instance::Failure;
 
 /// Every kind of event.
 const KINDS: [EventKind; 3] = [EventKind::Logs, EventKind::Block, EventKind::Tick];

@@ -10,13 +10,13 @@ use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 use tokio::sync::Notify;
 
-use super::consumption::Consumption;
-use super::orders::Order;
+use super::commands::Order;
+use super::metrics::ModuleMetrics;
 use super::stage::Stage;
 use crate::event::EventKind;
-use crate::instance::{Failure, Instance};
-use crate::loader::Module;
-use crate::runner::metrics::ModuleMetrics;
+use crate::module::consumption::Consumption;
+use crate::module::instance::{Failure, Instance};
+use crate::module::loader::Module;
 
 /// How far a module has come with what it missed of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::Lazy;
-use crate::source::{ChainLogs, EventSource, Followed, SourceError};
+use crate::bus::source::{ChainLogs, EventSource, Followed, SourceError};
 use crate::state::Headers;
+use crate::store::committer::Lazy;
 use crate::store::{StateStore, StoreError};
 
 /// The chains that there are sources for.

@@ -7,9 +7,9 @@ use nexum_config::topic::ChainId;
 use tokio::task::JoinSet;
 
 use super::chains::Sources;
-use crate::loader::Module;
+use crate::bus::source::SourceError;
+use crate::module::loader::Module;
 use crate::runner::topics;
-use crate::source::SourceError;
 use crate::store::StoreError;
 
 /// Why a module was not started.

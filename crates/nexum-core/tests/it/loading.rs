@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentFile};
-use nexum_core::loader::{Candidate, LoadError};
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::error::LoadError;
 use nexum_host_store::LocalStore;
 use nexum_testing::guests;
 

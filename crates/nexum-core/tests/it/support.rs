@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use nexum_config::document::Environment;
 use nexum_config::engine::{Config, ModuleConfig, Pooling};
+use nexum_core::bus::source::EventSource;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, Module, QueryModule};
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::error::LoadError;
+use nexum_core::module::loader::{Loader, Module};
+use nexum_core::module::query::{Loaded, QueryModule};
 use nexum_core::query::QueryPool;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::source::EventSource;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::{Report, Steering, Supervisor};

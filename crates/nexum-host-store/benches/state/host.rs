@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
+use nexum_core::bus::source::EventSource;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
-use nexum_core::committer::CommitPolicy;
 use nexum_core::event::Position;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::source::EventSource;
+use nexum_core::store::committer::CommitPolicy;
 use nexum_core::supervisor::Supervisor;
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use nexum_host_store::{Backend, LocalStore};

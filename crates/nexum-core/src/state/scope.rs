@@ -9,8 +9,8 @@ use std::time::Duration;
 use nexum_config::limits::{Limit, Limits, Used};
 use tokio::time::Instant;
 
+use super::{Change, Changes, ModuleId, Usage, rows};
 use crate::event::Handler;
-use crate::state::{Change, Changes, ModuleId, Usage, rows};
 use crate::store::{StateStore, StoreError, View};
 
 /// How much of an event's time is left to the guest at most by a host function that waits: far more than a handler computes.

@@ -5,8 +5,8 @@ use nexum_config::document::ConfigErrors;
 use nexum_config::names::{Digest, ModuleName, ModuleNameError};
 use nexum_config::topic::ChainId;
 
+use crate::capability::grant::GrantError;
 use crate::engine::CompileError;
-use crate::grant::GrantError;
 
 /// One reason to refuse a module.
 #[derive(Debug, thiserror::Error)]

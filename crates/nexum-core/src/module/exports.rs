@@ -4,7 +4,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::error::LoadError;
-use crate::signature;
+use super::signature;
 
 /// The contract's `host-error`, as [`signature`] shows it.
 const HOST_ERROR: &str = "record {domain: string, kind: variant {unsupported, unavailable, denied, rate-limited, timeout, \

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::source::{EventSource, Replay, Replayed, SourceError};
+use crate::bus::source::{EventSource, Replay, Replayed, SourceError};
 
 /// The part of a replay that is read ahead, while the module works on the one before: one at most, so that a module that is far
 /// behind holds no more than two in memory.

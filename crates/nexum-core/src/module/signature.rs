@@ -8,7 +8,7 @@ use wasmtime::component::types::{ComponentFunc, Type};
 const DEPTH_MAX: usize = 16;
 
 /// A function as `func(name: type, ..) -> type`.
-pub fn function(func: &ComponentFunc) -> String {
+pub(super) fn function(func: &ComponentFunc) -> String {
     let mut text = String::from("func(");
     for (index, (name, ty)) in func.params().enumerate() {
         let comma = if index == 0 { "" } else { ", " };

@@ -1,7 +1,5 @@
 //! The bus: one bounded log of entries per topic, that sources append to and runners read at their own pace.
 
-mod history;
-
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +10,9 @@ use nexum_config::topic::ChainTopic;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::history::History;
+use super::history::History;
+use super::router::{Router, Routes, SubscriberId};
 use crate::event::{Advance, BlockHash, Position};
-use crate::filter::{Router, Routes, SubscriberId};
 use crate::state::Headers;
 
 /// How many entries a log holds: about three and a half hours of twelve-second blocks, or half an hour of two-second ones,

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::query::QueryBounds;
 
-use super::{Candidate, LoadError, Loader, Module, Room, exports};
+use super::candidate::Candidate;
+use super::error::LoadError;
+use super::exports;
+use super::loader::{Loader, Module, Room};
 use crate::bindings::query::QueryPre;
 use crate::capability::HostState;
+use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Engine;
-use crate::grant::Grant;
-use crate::lane::Lane;
+use crate::engine::lane::Lane;
 
 /// A module that can be asked: what a [`QueryPool`](crate::query::QueryPool) makes instances of.
 pub struct QueryModule {

@@ -18,9 +18,9 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use super::random::RANDOM_BYTES_MAX;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
+use crate::capability::recorder::{RECORD_BYTES_MAX, Recorder};
 use crate::capability::{Capability, HostState};
 use crate::clock::{Clock, Entropy, Seams};
-use crate::recorder::{RECORD_BYTES_MAX, Recorder};
 
 /// The closed WASI.
 #[derive(Debug)]

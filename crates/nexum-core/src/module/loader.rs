@@ -1,12 +1,5 @@
 //! From files to a module that can be started: every check is made here, before any guest code runs.
 
-mod candidate;
-mod error;
-mod exports;
-mod loading;
-mod memory;
-mod query;
-
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -20,22 +13,20 @@ use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use super::candidate::Candidate;
+use super::error::{self, LoadError};
+use super::exports;
+use super::loading::Loading;
+use super::memory::{Memory, Reservation};
 use crate::bindings::ModulePre;
 use crate::capability::HostState;
+use crate::capability::grant::{self, Grant};
 use crate::capability::module_meta::ModuleMeta;
+use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
 use crate::clock::Seams;
+use crate::engine::lane::Lane;
 use crate::engine::{Engine, Place};
-use crate::grant::{self, Grant};
-use crate::lane::Lane;
-use crate::recorder::Recorder;
-
-use loading::Loading;
-use memory::{Memory, Reservation};
-
-pub use candidate::Candidate;
-pub use error::LoadError;
-pub use query::{Loaded, QueryModule};
 
 /// A module that can be started, and started again without being compiled again.
 pub struct Module {
@@ -57,7 +48,7 @@ pub struct Module {
 
 /// A module's places in the engine, and its part of the memory, for as long as this is held.
 #[derive(Debug)]
-struct Room {
+pub(super) struct Room {
     _places: Place,
     _memory: Reservation,
 }
@@ -328,7 +319,11 @@ impl Loader {
     }
 
     /// Makes room for a candidate, and compiles it or finds it compiled.
-    async fn compile(&self, engine: &Engine, candidate: &mut Candidate) -> Result<(Component, Room), LoadError> {
+    pub(super) async fn compile(
+        &self,
+        engine: &Engine,
+        candidate: &mut Candidate,
+    ) -> Result<(Component, Room), LoadError> {
         let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(candidate)?;
         let room = Room {
@@ -340,7 +335,7 @@ impl Loader {
     }
 
     /// Links a candidate that has been compiled.
-    fn link(
+    pub(super) fn link(
         &self,
         engine: &Engine,
         candidate: &Candidate,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use nexum_config::topic::Topic;
 
 use crate::BoxError;
-use crate::committer::{CommitError, CommitPolicy, Committer};
 use crate::event::{EventId, Position};
-use crate::instance::Before;
-use crate::scope::Pending;
+use crate::module::instance::Before;
+use crate::state::scope::Pending;
 use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleState, RevertError, Settled};
+use crate::store::committer::{CommitError, CommitPolicy, Committer};
 use crate::store::{Batch, StateStore, StoreError};
 
 /// After how many bytes the events of a replay are committed, however few they are: twice that is in memory meanwhile.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::store::metrics::CommitterMetrics;
-use crate::store::{Batch, StateStore, StoreError};
+use super::metrics::CommitterMetrics;
+use super::{Batch, StateStore, StoreError};
 
 /// How many commits one transaction takes at most, so that none of them waits for a long one: at this size a durable
 /// transaction's fixed cost is already well under a tenth of the whole.

@@ -12,12 +12,12 @@ use super::handle::report;
 use super::status::Wanted;
 use super::{Failures, ModuleStatus, Runner, settled};
 use crate::BoxError;
-use crate::committer::CommitError;
+use crate::bus::source::Followed;
 use crate::event::{EventId, Handler};
-use crate::instance::{Before, Failure};
-use crate::loader::Module;
-use crate::source::Followed;
+use crate::module::instance::{Before, Failure};
+use crate::module::loader::Module;
 use crate::state::{Changes, DeadLetter};
+use crate::store::committer::CommitError;
 
 /// How many attempts at an event are kept that the operator has tried again and again: the last ones.
 const ATTEMPTS_KEPT_MAX: usize = 16;

@@ -8,17 +8,17 @@ use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use nexum_config::topic::ChainTopic;
 
 use super::feed::{Feed, topics};
+use super::handle::report;
 use super::status::Wanted;
 use super::{
     Dead, Failures, Halt, Ledger, ModuleStatus, PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, settled,
 };
 use crate::BoxError;
+use crate::bus::source::Followed;
 use crate::event::Handler;
-use crate::instance::{Before, Failure, Instance};
-use crate::loader::Module;
+use crate::module::instance::{Before, Failure, Instance};
+use crate::module::loader::Module;
 use crate::rate::Bucket;
-use crate::runner::handle::report;
-use crate::source::Followed;
 use crate::state::Changes;
 
 impl Runner {

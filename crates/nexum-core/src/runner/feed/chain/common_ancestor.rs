@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{ChainFeed, Next};
+use crate::bus::source::{Replay, SourceError};
 use crate::event::Position;
-use crate::source::{Replay, SourceError};
 use crate::state::{self, Progress};
 use crate::store::StoreError;
 

@@ -8,16 +8,17 @@ use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
-use super::StartError;
 use super::chains::Sources;
+use super::error::SteerError;
 use super::queries::Queries;
 use super::start::ready;
-use crate::committer::{CommitError, Committer};
-use crate::loader::{Module, QueryModule};
+use crate::bus::source::{Followed, SourceError};
+use crate::module::loader::Module;
+use crate::module::query::QueryModule;
 use crate::query::QueryPool;
-use crate::runner::{ModuleStatus, OrderError};
-use crate::source::{Followed, SourceError};
+use crate::runner::ModuleStatus;
 use crate::store::Batch;
+use crate::store::committer::Committer;
 
 /// How many requests may wait: each is of an operator who waits for the answer.
 const REQUESTS_MAX: usize = 16;
@@ -67,36 +68,6 @@ pub struct LoadsHeld {
 
 /// Topics that are followed.
 pub(super) type Topics = BTreeMap<ChainTopic, Followed>;
-
-/// Why the modules of a run were not changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SteerError {
-    /// There is a module of this name.
-    #[error("there is a module {0} already")]
-    Exists(ModuleName),
-    /// There is none.
-    #[error("there is no module {0}")]
-    NoModule(ModuleName),
-    /// There is one of this name, and it reacts to events.
-    #[error("the module {0} answers no queries")]
-    NoQueries(ModuleName),
-    /// There is one of this name, and it answers queries.
-    #[error("the module {0} answers queries, and has no events")]
-    NoEvents(ModuleName),
-    /// It cannot be started.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The module's runner did not do it.
-    #[error(transparent)]
-    Order(#[from] OrderError),
-    /// The state store failed.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    /// The run has ended, or has not begun.
-    #[error("nexum does not run")]
-    NotRunning,
-}
 
 impl Modules {
     pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<ModuleStatus>> {

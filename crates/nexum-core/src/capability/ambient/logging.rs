@@ -8,7 +8,7 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
 
-/// Lines for the operator, through the module's [`Recorder`](crate::recorder::Recorder).
+/// Lines for the operator, through the module's [`Recorder`](crate::capability::recorder::Recorder).
 #[derive(Debug)]
 pub struct Logging;
 

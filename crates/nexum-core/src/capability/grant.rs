@@ -8,9 +8,9 @@ use nexum_config::document::{ConfigError, Placed, Section};
 use nexum_config::manifest::CapabilityRequests;
 use wasmtime::component::{Component, Linker};
 
-use crate::capability::module_meta::ModuleMeta;
-use crate::capability::registry::{Capabilities, Known, Present, Standing};
-use crate::capability::{HostState, Slot};
+use super::module_meta::ModuleMeta;
+use super::registry::{Capabilities, Known, Present, Standing};
+use super::{HostState, Slot};
 use crate::engine::Engine;
 
 /// The capabilities that a module gets.

@@ -12,9 +12,9 @@ use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
 
 use super::memory::Reservation;
+use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Demand;
-use crate::grant::Grant;
 
 /// A module that has passed every check that needs no compiler.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ mod logging;
 mod random;
 mod wasi;
 
-use crate::capability::registry::Capabilities;
+use super::registry::Capabilities;
 use crate::clock::Seams;
 
 pub use clock::Clocks;

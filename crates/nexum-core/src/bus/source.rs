@@ -10,9 +10,9 @@ use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio_util::sync::CancellationToken;
 
+use super::log::EventLog;
 use crate::BoxError;
 use crate::event::{Advance, BlockHash, Position};
-use crate::log::EventLog;
 use crate::state::Headers;
 
 /// Follows one chain.

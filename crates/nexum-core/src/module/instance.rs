@@ -13,16 +13,17 @@ use nexum_config::limits::{Limit, Used};
 use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
+use super::loader::Module;
+use super::query::QueryModule;
 use crate::bindings;
 use crate::bindings::nexum::host::types::HostError;
 use crate::capability::HostState;
+use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
+use crate::engine::lane::Lane;
+use crate::engine::limiter::Trip;
 use crate::event::{Event, EventId, Handler, RequestId};
-use crate::grant::Grant;
-use crate::lane::Lane;
-use crate::limiter::Trip;
-use crate::loader::{Module, QueryModule};
-use crate::scope::{EventScope, Exhausted, Pending};
+use crate::state::scope::{EventScope, Exhausted, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
