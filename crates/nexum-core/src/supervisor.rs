@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::source::{EventSource, SourceError};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
-use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
+use crate::runner::{Ledger, Mailbox, ModuleStatus, Runner, Stage, topics};
 use crate::state::{self, ModuleState};
 use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{StateStore, StoreError};
@@ -43,7 +43,7 @@ pub struct Supervisor {
     steering: Steering,
     requests: mpsc::Receiver<Request>,
     /// In the order in which they were added.
-    modules: Vec<Arc<ModuleStatus>>,
+    modules: Vec<(Arc<ModuleStatus>, Mailbox)>,
     /// Those that answer queries.
     queries: Vec<QueryModule>,
     /// Told when a module is dead.
@@ -104,8 +104,8 @@ impl Supervisor {
 
     /// Adds a module, and returns where it can be watched.
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
-        let status = Arc::new(ModuleStatus::new(Arc::new(module), self.left.clone()));
-        self.modules.push(status.clone());
+        let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.left.clone());
+        self.modules.push((status.clone(), mailbox));
         self.steering.modules.insert(status.clone());
         status
     }
@@ -129,7 +129,7 @@ impl Supervisor {
             strict,
             steering,
             requests,
-            modules: statuses,
+            modules: added,
             queries: asked,
             left,
         } = self;
@@ -140,11 +140,14 @@ impl Supervisor {
             sources,
             ..
         } = steering;
-        let loaded: Vec<_> = statuses.iter().map(|status| status.module()).collect();
+        let loaded: Vec<_> = added.iter().map(|(status, _)| status.module()).collect();
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         tokio::select! {
             ready = ready(&sources, loaded.iter().map(|module| &**module)) => ready?,
-            () = stop.cancelled() => return Ok(Report { modules: statuses, lost_chains: Vec::new(), stopped: true }),
+            () = stop.cancelled() => {
+                let modules = added.into_iter().map(|(status, _)| status).collect();
+                return Ok(Report { modules, lost_chains: Vec::new(), stopped: true });
+            }
         }
         // What is reloaded has to make room for others.
         drop(loaded);
@@ -169,7 +172,7 @@ impl Supervisor {
         opened.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
-        run.start(&statuses, strict).await?;
+        run.start(added, strict).await?;
         run.answer(asked).await?;
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
@@ -200,8 +203,8 @@ struct Run {
 
 impl Run {
     /// Starts these modules, and has the chains that they follow be followed.
-    async fn start(&mut self, modules: &[Arc<ModuleStatus>], strict: bool) -> Result<(), StoreError> {
-        let names: Vec<_> = modules.iter().map(|status| status.name().clone()).collect();
+    async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, strict: bool) -> Result<(), StoreError> {
+        let names: Vec<_> = modules.iter().map(|(status, _)| status.name().clone()).collect();
         let store = self.store.clone();
         let load = tokio::task::spawn_blocking(move || {
             let ids = state::intern(&*store, &names)?;
@@ -210,17 +213,20 @@ impl Run {
             states.collect::<Result<Vec<_>, StoreError>>()
         });
         let states = load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
-        let topics: BTreeSet<ChainTopic> = modules.iter().flat_map(|status| topics(&status.module())).collect();
-        let followed = self.chains.open(&topics).await?;
-        for (status, state) in modules.iter().zip(states) {
-            let ledger = Ledger::new(state, self.store.clone(), self.committer.clone(), self.policy);
-            let runner = Runner::new(status.clone(), ledger, &followed, strict);
-            let task = self.runners.spawn(runner.run());
-            self.names.insert(task.id(), status.name().clone());
-        }
-        let needed = modules
+        let topics: BTreeSet<ChainTopic> = modules
             .iter()
-            .flat_map(|status| status.module().required_chains.clone());
+            .flat_map(|(status, _)| topics(&status.module()))
+            .collect();
+        let followed = self.chains.open(&topics).await?;
+        let mut needed = BTreeSet::new();
+        for ((status, mailbox), state) in modules.into_iter().zip(states) {
+            needed.extend(status.module().required_chains.iter().copied());
+            let name = status.name().clone();
+            let ledger = Ledger::new(state, self.store.clone(), self.committer.clone(), self.policy);
+            let runner = Runner::new(status, mailbox, ledger, &followed, strict);
+            let task = self.runners.spawn(runner.run());
+            self.names.insert(task.id(), name);
+        }
         self.chains.begin(needed);
         Ok(())
     }
@@ -285,9 +291,8 @@ impl Run {
         let Some(name) = self.names.remove(&id) else { return };
         if let (Err(panic), Some(status)) = (&ended, self.modules.get(&name)) {
             tracing::error!(module = name.as_str(), error = %panic, "a module's runner panicked: this is a fault of nexum");
-            status.want(Wanted::Ended);
+            status.end();
             status.die(panic);
-            status.dismiss();
         }
         if let Some(done) = self.removed.remove(&name) {
             self.modules.remove(&name);
@@ -307,7 +312,7 @@ impl Run {
             Request::Remove(name, done) => {
                 match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {
                     Some(status) if self.names.values().any(|running| *running == name) => {
-                        status.want(Wanted::Ended);
+                        status.end();
                         self.removed.insert(name, done);
                     }
                     // Its runner broke.
@@ -327,8 +332,8 @@ impl Run {
             return Err(SteerError::Exists(name));
         }
         check_sources(self.chains.sources(), [&module])?;
-        let status = Arc::new(ModuleStatus::new(Arc::new(module), self.left.clone()));
-        self.start(std::slice::from_ref(&status), false)
+        let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.left.clone());
+        self.start(vec![(status.clone(), mailbox)], false)
             .await
             .map_err(StartError::Store)?;
         self.modules.insert(status);
@@ -348,7 +353,7 @@ impl Run {
     async fn finish(mut self, stopped: bool) -> Report {
         let modules = self.modules.all();
         let lost = self.chains.finish();
-        modules.iter().for_each(|status| status.want(Wanted::Ended));
+        modules.iter().for_each(|status| status.end());
         self.lost.extend(lost.await);
         while self.runners.join_next().await.is_some() {}
         Report {

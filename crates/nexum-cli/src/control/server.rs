@@ -17,7 +17,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use nexum_config::names::ModuleName;
 use nexum_core::module::query::Loaded;
-use nexum_core::runner::{ModuleStatus, OrderError};
+use nexum_core::runner::{CommandError, ModuleStatus};
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{StateStore, StoreError};
 use nexum_core::supervisor::{SteerError, Steering};
@@ -150,8 +150,8 @@ impl IntoResponse for Denied {
 impl From<SteerError> for Denied {
     fn from(error: SteerError) -> Self {
         let status = match &error {
-            SteerError::NoModule(_) | SteerError::Order(OrderError::NoLetter(_)) => StatusCode::NOT_FOUND,
-            SteerError::NotRunning | SteerError::Commit(_) | SteerError::Order(OrderError::Store(_)) => {
+            SteerError::NoModule(_) | SteerError::Command(CommandError::NoLetter(_)) => StatusCode::NOT_FOUND,
+            SteerError::NotRunning | SteerError::Commit(_) | SteerError::Command(CommandError::Store(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             _ => StatusCode::CONFLICT,
@@ -160,8 +160,8 @@ impl From<SteerError> for Denied {
     }
 }
 
-impl From<OrderError> for Denied {
-    fn from(error: OrderError) -> Self {
+impl From<CommandError> for Denied {
+    fn from(error: CommandError) -> Self {
         SteerError::from(error).into()
     }
 }

@@ -1,17 +1,15 @@
-//! What the operator has a module's runner do, between two events.
+//! Commands: what an operator has a module's runner do between two events.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use nexum_config::topic::ChainTopic;
-use tokio::sync::oneshot;
 
-use super::failures::attempt;
-use super::handle::report;
-use super::status::Wanted;
-use super::{Failures, ModuleStatus, Runner, settled};
-use crate::BoxError;
+use super::failures::{attempt, report};
+use super::lifecycle::Life;
+use super::mailbox::{Command, CommandError, Wanted};
+use super::step::settled;
+use super::{Failures, ModuleStatus, Runner};
 use crate::bus::source::Followed;
 use crate::event::{EventId, Handler};
 use crate::module::instance::{Before, Failure};
@@ -22,66 +20,6 @@ use crate::store::committer::CommitError;
 /// How many attempts at an event are kept that the operator has tried again and again: the last ones.
 const ATTEMPTS_KEPT_MAX: usize = 16;
 
-/// Something to do between two events.
-pub(super) enum Order {
-    /// Forget the instance and the failures, and go on.
-    Restart(Done),
-    /// Hand in what there is, and wait to be started.
-    Stop(Done),
-    /// Go on.
-    Start(Done),
-    /// Go on with another module in this one's place.
-    Reload(Arc<Module>, BTreeMap<ChainTopic, Followed>, Done),
-    /// Try an event again that is a dead letter.
-    Retry(EventId, Done),
-    /// Forget an event that is a dead letter.
-    Skip(EventId, Done),
-}
-
-/// Where the outcome goes.
-pub(super) type Done = oneshot::Sender<Result<(), OrderError>>;
-
-/// Why a module's runner did not do what it was told to.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OrderError {
-    /// The new component's `init` did not return ok. The old one goes on.
-    #[error("`init` of the new component failed, and the old one goes on: {0}")]
-    Init(Box<Failure>),
-    /// The event failed again.
-    #[error("the event failed again: {0}")]
-    Failed(Box<Failure>),
-    /// There is no such dead letter.
-    #[error("the module has no dead letter {0}")]
-    NoLetter(EventId),
-    /// It is dead, stopped, or waits for the state store.
-    #[error("the module does not run")]
-    NotRunning,
-    /// It is dead.
-    #[error("the module is dead: restart it")]
-    Dead,
-    /// The state store failed; what was to be done may be done or not.
-    #[error("the state store failed")]
-    Store(#[source] BoxError),
-    /// The module has been removed, or nexum stops.
-    #[error("the module is no longer there")]
-    Gone,
-}
-
-/// Its name alone: what else there is can be long.
-impl fmt::Debug for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Restart(_) => "Restart",
-            Self::Stop(_) => "Stop",
-            Self::Start(_) => "Start",
-            Self::Reload(..) => "Reload",
-            Self::Retry(..) => "Retry",
-            Self::Skip(..) => "Skip",
-        })
-    }
-}
-
 impl ModuleStatus {
     /// Has the module go on with a new instance, and forget what failed: a dead one at the event at which it died. A stopped
     /// one is started.
@@ -89,9 +27,9 @@ impl ModuleStatus {
     /// # Errors
     ///
     /// When the module is no longer there.
-    pub async fn restart(&self) -> Result<(), OrderError> {
-        self.want(Wanted::Running);
-        self.obeyed(Order::Restart).await
+    pub async fn restart(&self) -> Result<(), CommandError> {
+        self.mailbox.want(Wanted::Running);
+        self.mailbox.send(Command::Restart).await
     }
 
     /// Has the module finish the event in hand, and then wait until it is started again. It keeps its place in every chain.
@@ -99,9 +37,9 @@ impl ModuleStatus {
     /// # Errors
     ///
     /// When the module is no longer there.
-    pub async fn stop(&self) -> Result<(), OrderError> {
-        self.want(Wanted::Stopped);
-        self.obeyed(Order::Stop).await
+    pub async fn stop(&self) -> Result<(), CommandError> {
+        self.mailbox.want(Wanted::Stopped);
+        self.mailbox.send(Command::Stop).await
     }
 
     /// Has a stopped module go on where it was.
@@ -109,9 +47,9 @@ impl ModuleStatus {
     /// # Errors
     ///
     /// When the module is dead, or no longer there.
-    pub async fn start(&self) -> Result<(), OrderError> {
-        self.want(Wanted::Running);
-        self.obeyed(Order::Start).await
+    pub async fn start(&self) -> Result<(), CommandError> {
+        self.mailbox.want(Wanted::Running);
+        self.mailbox.send(Command::Start).await
     }
 
     /// Tries an event again that is a dead letter, between two others. If it goes well, what it did and the end of the dead
@@ -120,8 +58,8 @@ impl ModuleStatus {
     /// # Errors
     ///
     /// When the event fails again, or could not be tried.
-    pub async fn retry(&self, letter: EventId) -> Result<(), OrderError> {
-        self.obeyed(|done| Order::Retry(letter, done)).await
+    pub async fn retry(&self, letter: EventId) -> Result<(), CommandError> {
+        self.mailbox.send(|done| Command::Retry(letter, done)).await
     }
 
     /// Forgets an event that is a dead letter.
@@ -129,8 +67,8 @@ impl ModuleStatus {
     /// # Errors
     ///
     /// When there is none such, or the store fails.
-    pub async fn skip(&self, letter: EventId) -> Result<(), OrderError> {
-        self.obeyed(|done| Order::Skip(letter, done)).await
+    pub async fn skip(&self, letter: EventId) -> Result<(), CommandError> {
+        self.mailbox.send(|done| Command::Skip(letter, done)).await
     }
 
     /// Goes on with another module in this one's place, which has its topics in `followed`.
@@ -138,46 +76,42 @@ impl ModuleStatus {
         &self,
         module: Arc<Module>,
         followed: BTreeMap<ChainTopic, Followed>,
-    ) -> Result<(), OrderError> {
-        self.obeyed(|done| Order::Reload(module, followed, done)).await
-    }
-
-    async fn obeyed(&self, order: impl FnOnce(Done) -> Order) -> Result<(), OrderError> {
-        let (done, outcome) = oneshot::channel();
-        self.order(order(done));
-        outcome.await.unwrap_or(Err(OrderError::Gone))
+    ) -> Result<(), CommandError> {
+        self.mailbox.send(|done| Command::Reload(module, followed, done)).await
     }
 }
 
 impl Runner {
-    pub(super) async fn obey(&mut self, order: Order) {
-        let (done, outcome) = match order {
-            Order::Restart(done) => (done, self.restart().await),
-            Order::Stop(done) => (done, self.stop().await),
-            Order::Start(done) => (done, if self.is_dead { Err(OrderError::Dead) } else { Ok(()) }),
-            Order::Reload(module, followed, done) => (done, self.reload(module, &followed).await),
-            Order::Retry(letter, done) => (done, self.retry(letter).await),
-            Order::Skip(letter, done) => (done, self.skip(letter).await),
+    /// Applies a command, and sends its outcome to whom it is for.
+    pub(super) async fn apply(&mut self, command: Command) {
+        let (done, outcome) = match command {
+            Command::Restart(done) => (done, self.restart().await),
+            Command::Stop(done) => {
+                // A start may have come since.
+                if self.mailbox.wanted() == Wanted::Stopped {
+                    self.stop().await;
+                }
+                (done, Ok(()))
+            }
+            Command::Start(done) => match self.life {
+                Life::Dead => (done, Err(CommandError::Dead)),
+                _ => (done, Ok(())),
+            },
+            Command::Reload(module, followed, done) => (done, self.reload(module, &followed).await),
+            Command::Retry(letter, done) => (done, self.retry(letter).await),
+            Command::Skip(letter, done) => (done, self.skip(letter).await),
         };
         // Whoever asked may have left.
         let _ = done.send(outcome);
     }
 
-    async fn restart(&mut self) -> Result<(), OrderError> {
+    async fn restart(&mut self) -> Result<(), CommandError> {
         self.discard_instance().await;
         self.revive();
-        if self.is_ready {
+        if self.life.is_ready() {
             let settled = self.ledger.settle(&settled(&self.feeds)).await;
             self.committed(settled).await?;
             self.begin_again();
-        }
-        Ok(())
-    }
-
-    async fn stop(&mut self) -> Result<(), OrderError> {
-        // It may have been started again since.
-        if self.status.wanted() == Wanted::Stopped {
-            self.rest().await;
         }
         Ok(())
     }
@@ -186,17 +120,17 @@ impl Runner {
         &mut self,
         module: Arc<Module>,
         followed: &BTreeMap<ChainTopic, Followed>,
-    ) -> Result<(), OrderError> {
-        let is_wanted = self.status.wanted() == Wanted::Running;
-        if is_wanted && !self.is_ready {
+    ) -> Result<(), CommandError> {
+        let is_wanted = self.mailbox.wanted() == Wanted::Running;
+        if is_wanted && !self.life.is_ready() {
             let reloaded = self.ledger.reload().await;
-            reloaded.map_err(|error| OrderError::Store(error.into()))?;
+            reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
         let before = self.ledger.before();
         let started = match is_wanted {
             true => Some(self.start(module.clone(), before).await.map_err(|failure| {
                 report(&module, Handler::Init, &failure, 1);
-                OrderError::Init(Box::new(failure))
+                CommandError::Init(Box::new(failure))
             })?),
             false => None,
         };
@@ -209,29 +143,29 @@ impl Runner {
         let Some((instance, changes)) = started else {
             return Ok(());
         };
-        if !self.is_ready {
+        if !self.life.is_ready() {
             self.begin_again();
         }
         self.adopt(instance);
         self.keep(changes).await
     }
 
-    async fn retry(&mut self, id: EventId) -> Result<(), OrderError> {
+    async fn retry(&mut self, id: EventId) -> Result<(), CommandError> {
         let letter = self.letter(id).await?;
-        if !self.is_ready || self.status.wanted() != Wanted::Running {
-            return Err(OrderError::NotRunning);
+        if !self.life.is_ready() || self.mailbox.wanted() != Wanted::Running {
+            return Err(CommandError::NotRunning);
         }
         let before = self.ledger.before();
-        if self.instance.is_none() {
+        if self.life.instance().is_none() {
             let (instance, changes) = self
                 .start(self.module.clone(), before)
                 .await
-                .map_err(|failure| OrderError::Failed(Box::new(failure)))?;
+                .map_err(|failure| CommandError::Failed(Box::new(failure)))?;
             self.adopt(instance);
             self.keep(changes).await?;
         }
-        let Some(instance) = &mut self.instance else {
-            return Err(OrderError::NotRunning);
+        let Some(instance) = self.life.instance() else {
+            return Err(CommandError::NotRunning);
         };
         let before = Before {
             failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
@@ -247,7 +181,7 @@ impl Runner {
             Err(Failure::Store(reason)) => {
                 // No fault of the module's, and no attempt.
                 self.discard_instance().await;
-                return Err(OrderError::Store(reason.into()));
+                return Err(CommandError::Store(reason.into()));
             }
             Err(failure) => {
                 self.discard_instance().await;
@@ -256,7 +190,7 @@ impl Runner {
                 report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
                 let again = self.again(&letter, &failure);
                 let changes = self.ledger.before().with_letter(id, Some(&letter), Some(&again));
-                (changes, Err(OrderError::Failed(Box::new(failure))))
+                (changes, Err(CommandError::Failed(Box::new(failure))))
             }
         };
         self.keep(changes).await?;
@@ -264,10 +198,10 @@ impl Runner {
         outcome
     }
 
-    async fn skip(&mut self, id: EventId) -> Result<(), OrderError> {
-        if !self.is_ready {
+    async fn skip(&mut self, id: EventId) -> Result<(), CommandError> {
+        if !self.life.is_ready() {
             let reloaded = self.ledger.reload().await;
-            reloaded.map_err(|error| OrderError::Store(error.into()))?;
+            reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
         let letter = self.letter(id).await?;
         let changes = self.ledger.before().with_letter(id, Some(&letter), None);
@@ -277,10 +211,10 @@ impl Runner {
     }
 
     /// A dead letter, with which the store has everything that came before it.
-    async fn letter(&mut self, id: EventId) -> Result<DeadLetter, OrderError> {
+    async fn letter(&mut self, id: EventId) -> Result<DeadLetter, CommandError> {
         let letter = self.ledger.dead_letter(id).await;
-        let letter = letter.map_err(|error| OrderError::Store(error.into()))?;
-        letter.ok_or(OrderError::NoLetter(id))
+        let letter = letter.map_err(|error| CommandError::Store(error.into()))?;
+        letter.ok_or(CommandError::NoLetter(id))
     }
 
     fn again(&self, letter: &DeadLetter, failure: &Failure) -> DeadLetter {
@@ -295,7 +229,7 @@ impl Runner {
     }
 
     /// Commits what has nothing to do with how far the module has come.
-    async fn keep(&mut self, changes: Changes) -> Result<(), OrderError> {
+    async fn keep(&mut self, changes: Changes) -> Result<(), CommandError> {
         let kept = self
             .ledger
             .keep(changes, None, None, false, &settled(&self.feeds))
@@ -303,19 +237,15 @@ impl Runner {
         self.committed(kept).await
     }
 
-    /// After a commit that was not made nobody knows what the store has: that is read again before anything else is done.
-    async fn committed(&mut self, result: Result<(), CommitError>) -> Result<(), OrderError> {
+    /// After a failed commit only the store knows what it has: the runner loads that before it does anything else.
+    async fn committed(&mut self, result: Result<(), CommitError>) -> Result<(), CommandError> {
         if let Err(error) = result {
             self.discard_instance().await;
-            self.is_ready = false;
-            return Err(OrderError::Store(error.into()));
+            if self.life.is_ready() {
+                self.life = Life::Starting { was_off: false };
+            }
+            return Err(CommandError::Store(error.into()));
         }
         Ok(())
-    }
-
-    fn revive(&mut self) {
-        if std::mem::take(&mut self.is_dead) {
-            self.status.live();
-        }
     }
 }

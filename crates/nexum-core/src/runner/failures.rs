@@ -3,8 +3,9 @@
 use nexum_config::restart::Restart;
 
 use crate::bindings::nexum::host::types::HostErrorKind;
-use crate::event::EventId;
+use crate::event::{EventId, Handler};
 use crate::module::instance::Failure;
+use crate::module::loader::Module;
 use crate::state::{Attempt, Tripped};
 
 /// How often an event is tried where the module has said that it will not do: once more, since another answer from outside may
@@ -90,6 +91,31 @@ pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> At
             _ => None,
         },
         records,
+    }
+}
+
+/// Writes a failure where the operator sees it, the record of a limit with all its fields.
+pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attempt: u32) {
+    let name = module.meta.name.as_str();
+    let event = handler.event();
+    let (id, chain) = (
+        event.map(tracing::field::display),
+        event.and_then(|event| event.topic.chain_id()),
+    );
+    let block = event.and_then(|event| event.block()).map(|block| block.number);
+    let handler = if event.is_some() { "on-event" } else { "init" };
+    match failure {
+        Failure::Limit(trip) => {
+            let (limit, bound, used) = (trip.limit.name(), trip.bound, trip.used);
+            tracing::error!(
+                target: "nexum::event",
+                module = name, handler, event = id, chain, block, attempt, limit, bound, used,
+                "a limit tripped: {failure}"
+            );
+        }
+        failure => tracing::error!(
+            target: "nexum::event", module = name, handler, event = id, chain, block, attempt, "{failure}"
+        ),
     }
 }
 

@@ -8,17 +8,15 @@ use std::sync::Arc;
 
 use nexum_config::manifest::Subscription;
 use nexum_config::topic::{ChainTopic, Topic};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::catch_up::CatchingUp;
 use super::interest::Interest;
-use super::status::ModuleStatus;
-use super::transaction::Ledger;
 use crate::bus::source::{Followed, SourceError};
 use crate::event::{Advance, Log, Position};
 use crate::module::loader::Module;
-use crate::state::{Cursor, Progress};
-use crate::store::StoreError;
+use crate::state::{Cursor, Cursors, ModuleId, Progress};
+use crate::store::{StateStore, StoreError};
 
 use chain::ChainFeed;
 use schedule::ScheduleFeed;
@@ -65,14 +63,21 @@ pub(super) struct Delivery {
     pub(super) arrived: Option<Instant>,
 }
 
+/// Where a module is in the store, and what wakes its runner.
+pub(super) struct Anchor<'a> {
+    pub(super) module: ModuleId,
+    pub(super) cursors: &'a Cursors,
+    pub(super) store: &'a Arc<dyn StateStore>,
+    pub(super) wake: &'a Arc<Notify>,
+}
+
 impl Feed {
     /// A feed for each of a module's topics, each after its cursor. Those of `old` that read what is wanted stay where they are.
     pub(super) fn of(
         module: &Module,
         mut old: Vec<Self>,
-        ledger: &Ledger,
+        anchor: &Anchor<'_>,
         followed: &BTreeMap<ChainTopic, Followed>,
-        status: &ModuleStatus,
     ) -> Vec<Self> {
         let mut feeds = Vec::new();
         for topic in topics(module) {
@@ -81,9 +86,7 @@ impl Feed {
             if let Some(index) = old.iter().position(serves) {
                 feeds.push(old.swap_remove(index));
             } else if let Some(followed) = followed.get(&topic) {
-                let cursor = ledger.cursors().get(topic.into());
-                let (id, store) = (ledger.id(), ledger.store().clone());
-                let feed = ChainFeed::new(followed.clone(), interest, cursor, id, store, status);
+                let feed = ChainFeed::new(followed.clone(), interest, anchor, &module.meta.name);
                 feeds.push(Self::Chain(Box::new(feed)));
             }
         }
@@ -95,7 +98,7 @@ impl Feed {
             if let Some(index) = old.iter().position(serves) {
                 feeds.push(old.swap_remove(index));
             } else {
-                let cursor = ledger.cursors().get(subscription.topic());
+                let cursor = anchor.cursors.get(subscription.topic());
                 let clock = module.meta.clock.clone();
                 let feed = ScheduleFeed::new(wanted.clone(), cursor, clock);
                 feeds.push(Self::Schedule(Box::new(feed)));
@@ -172,14 +175,6 @@ impl Feed {
         match self {
             Self::Chain(feed) => Some(feed.settled()),
             Self::Schedule(_) => None,
-        }
-    }
-
-    /// Has the module's status say how far it has come.
-    pub(super) fn show(&self, last: Option<Progress>, status: &ModuleStatus) {
-        if let Self::Chain(feed) = self {
-            status.set_replaying(feed.topic(), feed.catching_up().map(CatchingUp::range));
-            feed.show_behind(last);
         }
     }
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use nexum_config::topic::ChainTopic;
 
-use super::feed::{Feed, topics};
-use super::handle::report;
-use super::status::Wanted;
-use super::{
-    Dead, Failures, Halt, Ledger, ModuleStatus, PASSED_MAX, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, settled,
-};
+use super::failures::report;
+use super::feed::{Anchor, Feed, topics};
+use super::mailbox::{Mailbox, Wanted};
+use super::step::settled;
+use super::{Dead, Failures, Halt, Ledger, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage};
 use crate::BoxError;
 use crate::bus::source::Followed;
 use crate::event::Handler;
@@ -21,10 +20,54 @@ use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::state::Changes;
 
+/// How many events that wrote nothing a busy module handles before its cursor is handed in.
+const PASSED_MAX: u32 = 64;
+
+/// Where a runner is in its life.
+pub(super) enum Life {
+    /// It loads what the store has before it does anything else. `was_off`: it was dead or stopped, and has not gone on since.
+    Starting { was_off: bool },
+    /// Its cursors and its feeds are where the store is. Where there is no instance, the next event makes one.
+    Live { instance: Option<Instance> },
+    /// As live without an instance: a handler failed, and it waits before it retries.
+    Backoff,
+    /// The store failed. It waits for the store, and then goes on from what that has.
+    Stalled { was_off: bool },
+    /// It has failed too often, or cannot go on. It waits for the operator.
+    Dead,
+    /// The operator stopped it, or it has ended.
+    Stopped,
+}
+
+impl Life {
+    /// Whether cursors and feeds are where the store is.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self, Self::Live { .. } | Self::Backoff)
+    }
+
+    /// The instance, if there is one.
+    pub(super) fn instance(&mut self) -> Option<&mut Instance> {
+        match self {
+            Self::Live { instance } => instance.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// Whether it has not run for a while, because the operator wanted that or did not know that it was dead.
+    fn was_off(&self) -> bool {
+        match self {
+            Self::Starting { was_off } | Self::Stalled { was_off } => *was_off,
+            Self::Dead | Self::Stopped => true,
+            Self::Live { .. } | Self::Backoff => false,
+        }
+    }
+}
+
 impl Runner {
-    /// A runner for a module each of whose topics is in `followed`. `strict`: its first `init` is not tried again.
+    /// A runner for a module each of whose topics is in `followed`. `strict`: the module is refused when its first `init` fails.
     pub(crate) fn new(
         status: Arc<ModuleStatus>,
+        mailbox: Mailbox,
         ledger: Ledger,
         followed: &BTreeMap<ChainTopic, Followed>,
         strict: bool,
@@ -33,12 +76,10 @@ impl Runner {
             module: status.module(),
             ledger,
             feeds: Vec::new(),
-            instance: None,
             failures: Failures::default(),
+            life: Life::Live { instance: None },
             status,
-            is_ready: true,
-            is_dead: false,
-            was_off: false,
+            mailbox,
             rate: None,
             is_strict: strict,
         };
@@ -46,51 +87,45 @@ impl Runner {
         runner
     }
 
-    /// Reads what its module wants, as fast as it may.
+    /// Reads what its module subscribes to, as fast as the module may.
     pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, Followed>) {
         let old = std::mem::take(&mut self.feeds);
-        self.feeds = Feed::of(&self.module, old, &self.ledger, followed, &self.status);
+        let anchor = Anchor {
+            module: self.ledger.id(),
+            cursors: self.ledger.cursors(),
+            store: self.ledger.store(),
+            wake: self.mailbox.wake(),
+        };
+        self.feeds = Feed::of(&self.module, old, &anchor, followed);
         self.status.retain_replaying(&topics(&self.module));
         let rate = self.module.meta.limits[Limit::EventsPerSecond];
         self.rate = (rate < EVENTS_PER_SECOND_MAX).then(|| Bucket::per_second(rate));
     }
 
-    /// Runs until the module is not wanted any more; then the event in hand has been finished and its cursor handed in. A module
-    /// that is dead or stopped waits for the operator.
+    /// Runs until the module is not wanted any more; then the event in hand has been finished and its cursor handed in.
     pub(crate) async fn run(mut self) {
         self.show_dead_letters();
         loop {
-            for order in self.status.take_orders() {
-                self.obey(order).await;
+            for command in self.mailbox.take_commands() {
+                self.apply(command).await;
             }
-            match self.status.wanted() {
-                Wanted::Ended => break,
-                Wanted::Stopped => {
-                    self.rest().await;
-                    self.status.interrupted().await;
-                }
-                Wanted::Running if self.is_dead => self.status.interrupted().await,
-                Wanted::Running => {
-                    if !self.is_ready {
-                        self.status.enter(Stage::Starting);
-                        self.make_ready().await;
-                    }
-                    if let Err(dead) = self.work().await {
-                        self.die(&dead).await;
-                    }
+            match (self.mailbox.wanted(), &self.life) {
+                (Wanted::Ended, Life::Dead) => return,
+                (Wanted::Ended, _) => return self.stop().await,
+                (Wanted::Stopped, Life::Stopped) | (Wanted::Running, Life::Dead) => self.mailbox.interrupted().await,
+                (Wanted::Stopped, _) => self.stop().await,
+                (Wanted::Running, Life::Live { .. } | Life::Backoff) => self.work().await,
+                (Wanted::Running, Life::Starting { .. } | Life::Stalled { .. } | Life::Stopped) => {
+                    self.load_state().await
                 }
             }
         }
-        if !self.is_dead {
-            self.rest().await;
-        }
-        self.status.dismiss();
     }
 
-    /// Handles events until it is interrupted.
-    async fn work(&mut self) -> Result<(), Dead> {
+    /// Handles events until a command comes, or the store fails, or the module is dead.
+    async fn work(&mut self) {
         let mut passed = 0;
-        while self.is_ready && !self.status.is_interrupted() {
+        while self.life.is_ready() && !self.mailbox.is_interrupted() {
             let step = match self.ensure_instance().await {
                 Ok(()) => self.step().await,
                 Err(halt) => Err(halt),
@@ -105,16 +140,15 @@ impl Runner {
                     tokio::task::coop::consume_budget().await;
                 }
                 Ok(false) => self.wait().await,
-                Err(Halt::Dead(dead)) => return Err(dead),
+                Err(Halt::Dead(dead)) => self.enter_dead(&dead).await,
                 Err(Halt::Store(error)) => self.stall(error).await,
             }
         }
-        Ok(())
     }
 
-    /// Waits until one of the feeds may have something, or an order comes.
+    /// Waits until one of the feeds may have something, or a command comes.
     async fn wait(&mut self) {
-        let woken = self.status.wake.notified();
+        let woken = self.mailbox.wake().notified();
         match self.feeds.iter().filter_map(Feed::due_ms).min() {
             None => woken.await,
             Some(due) => tokio::select! {
@@ -124,50 +158,61 @@ impl Runner {
         }
     }
 
-    /// Hands in what there is, and forgets the rest.
-    pub(super) async fn rest(&mut self) {
-        self.discard_instance().await;
-        if self.is_ready
-            && let Err(error) = self.ledger.settle(&settled(&self.feeds)).await
-        {
-            self.say("its last cursors could not be committed", &error);
+    /// Commits what waits, and discards the rest.
+    pub(super) async fn stop(&mut self) {
+        self.hand_in().await;
+        if matches!(self.life, Life::Dead) {
+            self.status.revive();
         }
-        self.is_ready = false;
-        self.was_off = true;
-        if std::mem::take(&mut self.is_dead) {
-            self.status.live();
-        }
+        self.life = Life::Stopped;
         self.status.enter(Stage::Stopped);
     }
 
-    async fn die(&mut self, dead: &Dead) {
-        self.discard_instance().await;
-        if let Err(error) = self.ledger.settle(&settled(&self.feeds)).await {
-            self.say("its last cursors could not be committed", &error);
-        }
-        self.is_ready = false;
-        self.was_off = true;
-        self.is_dead = true;
-        self.say("the module is dead", dead);
+    async fn enter_dead(&mut self, dead: &Dead) {
+        self.hand_in().await;
+        self.life = Life::Dead;
+        self.log_error("the module is dead", dead);
         self.status.die(dead);
     }
 
+    /// Discards the instance, and commits what waits.
+    async fn hand_in(&mut self) {
+        self.discard_instance().await;
+        if self.life.is_ready()
+            && let Err(error) = self.ledger.settle(&settled(&self.feeds)).await
+        {
+            self.log_error("its last cursors could not be committed", &error);
+        }
+    }
+
+    /// A dead module goes on: it has to load its state first.
+    pub(super) fn revive(&mut self) {
+        if matches!(self.life, Life::Dead) {
+            self.life = Life::Starting { was_off: true };
+            self.status.revive();
+        }
+    }
+
     /// Goes on from what the store has, as soon as that can be read.
-    async fn make_ready(&mut self) {
+    async fn load_state(&mut self) {
+        let was_off = self.life.was_off();
+        self.life = Life::Starting { was_off };
+        self.status.enter(Stage::Starting);
         match self.ledger.reload().await {
             Ok(()) => self.begin_again(),
             Err(error) => self.stall(error.into()).await,
         }
     }
 
-    /// Waits until the store can be used again, or an order comes, and goes on from what it has.
-    pub(super) async fn stall(&mut self, mut error: BoxError) {
+    /// Waits until the store can be used again, or a command comes, and goes on from what it has.
+    async fn stall(&mut self, mut error: BoxError) {
         self.discard_instance().await;
-        self.is_ready = false;
+        let was_off = self.life.was_off();
+        self.life = Life::Stalled { was_off };
         self.status.enter(Stage::Stalled);
         let mut delay = RETRY_DELAY_MS;
-        while !self.status.is_interrupted() {
-            self.say(
+        while !self.mailbox.is_interrupted() {
+            self.log_error(
                 "the module waits for the state store, and will go on from what that has",
                 &*error,
             );
@@ -182,18 +227,18 @@ impl Runner {
 
     /// Goes on after what the store has, as if nothing had been tried yet: what failed meanwhile may have been the store's fault.
     pub(super) fn begin_again(&mut self) {
-        self.is_ready = true;
         self.failures = Failures::default();
         self.feeds.iter_mut().for_each(Feed::resume);
-        if std::mem::take(&mut self.was_off) {
+        if self.life.was_off() {
             self.feeds.iter_mut().for_each(Feed::was_off);
         }
+        self.life = Life::Live { instance: None };
         self.show_dead_letters();
     }
 
-    /// Makes an instance if there is none, trying again until that goes well, has failed too often, or an order comes.
+    /// Makes an instance if there is none. Retries until `init` returns ok, has failed too often, or a command comes.
     pub(super) async fn ensure_instance(&mut self) -> Result<(), Halt> {
-        while self.instance.is_none() && !self.status.is_interrupted() {
+        while self.life.instance().is_none() && !self.mailbox.is_interrupted() {
             let before = Before {
                 failures: self.failures.of_init,
                 ..self.ledger.before()
@@ -241,21 +286,26 @@ impl Runner {
     pub(super) fn adopt(&mut self, instance: Instance) {
         self.is_strict = false;
         self.status.set_memory(instance.memory_bytes());
-        self.instance = Some(instance);
+        self.life = Life::Live {
+            instance: Some(instance),
+        };
         self.status.metrics.started();
         self.status.enter(Stage::Running);
     }
 
     /// An instance whose event was rolled back, or reverted, is never entered again.
     pub(super) async fn discard_instance(&mut self) {
-        if let Some(instance) = self.instance.take() {
+        if let Life::Live { instance } = &mut self.life
+            && let Some(instance) = instance.take()
+        {
             instance.discard().await;
         }
-        self.status.clear_memory();
+        self.status.set_memory(0);
     }
 
-    /// Waits as long as is due after so many failures in a row, unless an order comes first.
+    /// Waits as long as is due after so many failures in a row, unless a command comes first. The instance is discarded.
     pub(super) async fn back_off(&mut self, failures: u32) {
+        self.life = Life::Backoff;
         self.status.enter(Stage::Backoff);
         self.pause(self.module.restart.backoff(failures)).await;
     }
@@ -265,8 +315,20 @@ impl Runner {
         self.status.set_dead_letters(self.ledger.dead_letters());
     }
 
-    /// Writes where the operator sees it.
-    fn say(&self, what: &str, error: &(dyn std::error::Error + 'static)) {
+    /// Waits, unless a command comes first.
+    pub(super) async fn pause(&mut self, pause: Duration) {
+        let until = tokio::time::Instant::now() + pause;
+        while !self.mailbox.is_interrupted() {
+            let woken = self.mailbox.wake().notified();
+            if tokio::time::timeout_at(until, woken).await.is_err() {
+                // The pause may have swallowed a wake-up of those who wait for entries.
+                self.mailbox.wake().notify_one();
+                return;
+            }
+        }
+    }
+
+    fn log_error(&self, what: &str, error: &(dyn std::error::Error + 'static)) {
         tracing::error!(target: "nexum::event", module = self.module.meta.name.as_str(), error, "{what}");
     }
 }

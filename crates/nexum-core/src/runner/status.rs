@@ -1,16 +1,15 @@
 //! What can be seen of a module while it runs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::commands::Order;
+use super::mailbox::{Mailbox, MailboxSender, Wanted, mailbox};
 use super::metrics::ModuleMetrics;
 use super::stage::Stage;
 use crate::event::EventKind;
@@ -31,69 +30,70 @@ pub struct Replaying {
     pub to: u64,
 }
 
-/// What a module is meant to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Wanted {
-    Running,
-    /// The operator stopped it, and may start it again.
-    Stopped,
-    /// Its runner ends, for good.
-    Ended,
-}
-
-/// A module's state and counts, kept by its runner and readable from anywhere; and what its runner is told to do.
+/// A module's stage and counts, written by its runner and readable from anywhere, and the way to command its runner.
 #[derive(Debug)]
 pub struct ModuleStatus {
     name: ModuleName,
     module: Mutex<Arc<Module>>,
-    stage: AtomicU8,
+    shown: watch::Sender<Shown>,
     handled: AtomicU64,
     failed: AtomicU64,
     dead_letters: AtomicU64,
     memory_bytes: AtomicU64,
-    /// Whether there is something in `replaying`: most events need no look at that.
-    is_replaying: AtomicBool,
-    replaying: Mutex<Vec<Replaying>>,
-    /// Why it is dead, if it is.
-    reason: Mutex<Option<Arc<str>>>,
     used: Mutex<Consumption>,
-    wanted: AtomicU8,
-    orders: Mutex<VecDeque<Order>>,
-    /// Whether there are orders, or something else is wanted, that the runner has not seen.
-    interrupted: AtomicBool,
-    /// Whether its first `init` had to go well, and did not.
+    /// Whether the module's first `init` had to return ok, and did not.
     refused: AtomicBool,
-    /// Told when it is dead: there may be no module left.
+    /// Notified when the module is dead: there may be no module left.
     left: Arc<Notify>,
-    pub(crate) wake: Arc<Notify>,
+    pub(super) mailbox: MailboxSender,
     pub(crate) metrics: ModuleMetrics,
 }
 
+/// What changes as a whole.
+#[derive(Debug)]
+struct Shown {
+    /// Never [`Stage::Replaying`].
+    stage: Stage,
+    replaying: Vec<Replaying>,
+    /// Why the module is dead, if it is.
+    reason: Option<Arc<str>>,
+}
+
+impl Shown {
+    fn stage(&self) -> Stage {
+        match self.stage {
+            Stage::Running if !self.replaying.is_empty() => Stage::Replaying,
+            stage => stage,
+        }
+    }
+}
+
 impl ModuleStatus {
-    pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> Self {
+    /// The status of a module that has not been started, and the mailbox of its runner. `left` is notified when it is dead.
+    pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> (Arc<Self>, Mailbox) {
         let metrics = ModuleMetrics::new(&module.meta.name);
         metrics.stage(Stage::Starting);
-        Self {
+        let shown = Shown {
+            stage: Stage::Starting,
+            replaying: Vec::new(),
+            reason: None,
+        };
+        let (sender, mailbox) = mailbox();
+        let status = Self {
             metrics,
             name: module.meta.name.clone(),
             module: Mutex::new(module),
-            stage: AtomicU8::new(Stage::Starting as u8),
+            shown: watch::Sender::new(shown),
             handled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
-            is_replaying: AtomicBool::new(false),
-            replaying: Mutex::default(),
-            reason: Mutex::default(),
             used: Mutex::default(),
-            wanted: AtomicU8::new(Wanted::Running as u8),
-            orders: Mutex::default(),
-            interrupted: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             left,
-            wake: Arc::new(Notify::new()),
-        }
+            mailbox: sender,
+        };
+        (Arc::new(status), mailbox)
     }
 
     /// The module as it runs now.
@@ -106,14 +106,9 @@ impl ModuleStatus {
         &self.name
     }
 
-    /// Where it is in its life.
+    /// Where the module is in its life.
     pub fn stage(&self) -> Stage {
-        let stage = self.stage.load(Ordering::Acquire);
-        let stage = Stage::ALL.into_iter().find(|known| *known as u8 == stage);
-        match stage.unwrap_or(Stage::Starting) {
-            Stage::Running if self.is_replaying.load(Ordering::Relaxed) => Stage::Replaying,
-            stage => stage,
-        }
+        self.shown.borrow().stage()
     }
 
     /// Events whose handler returned ok.
@@ -126,168 +121,168 @@ impl ModuleStatus {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Events that it could not handle, and that the operator has not decided about.
+    /// Events that the module could not handle, and that the operator has not decided about.
     pub fn dead_letters(&self) -> u64 {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// Why it is dead; none if it is not.
+    /// Why the module is dead; none if it is not.
     pub fn reason(&self) -> Option<Arc<str>> {
-        lock(&self.reason).clone()
+        self.shown.borrow().reason.clone()
     }
 
-    /// What its handlers used of its limits.
+    /// What the module's handlers used of its limits.
     pub fn consumption(&self) -> Consumption {
         *lock(&self.used)
     }
 
-    /// Bytes in the linear memories of its instance after the last event.
+    /// Bytes in the linear memories of the module's instance after the last event.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.load(Ordering::Acquire)
     }
 
-    /// What it catches up with, by topic; empty while it keeps up.
+    /// What the module catches up with, by topic; empty while it keeps up.
     pub fn replaying(&self) -> Vec<Replaying> {
-        lock(&self.replaying).clone()
+        self.shown.borrow().replaying.clone()
     }
 
-    /// Forgets what it caught up with in other topics than these.
+    /// Returns after the next change of the stage, of its reason, of the replay or of a count: handled events, failures, dead
+    /// letters. Changes count from this call on, not from the first poll: call it before you look, and await it after.
+    ///
+    /// ```no_run
+    /// # async fn example(status: &nexum_core::runner::ModuleStatus) {
+    /// loop {
+    ///     let changed = status.changed();
+    ///     if status.handled() >= 10 {
+    ///         break;
+    ///     }
+    ///     changed.await;
+    /// }
+    /// # }
+    /// ```
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let mut shown = self.shown.subscribe();
+        // The other half of the one in `count`.
+        fence(Ordering::SeqCst);
+        async move {
+            // An error says that the status is gone, with nothing more to come.
+            let _ = shown.changed().await;
+        }
+    }
+
+    /// Forgets what the module caught up with in other topics than these.
     pub(super) fn retain_replaying(&self, topics: &BTreeSet<ChainTopic>) {
-        let gone: Vec<_> = lock(&self.replaying).iter().map(|one| one.topic).collect();
+        let gone: Vec<_> = self.replaying().iter().map(|one| one.topic).collect();
         let gone = gone.into_iter().filter(|topic| !topics.contains(topic));
         gone.for_each(|topic| self.set_replaying(topic, None));
     }
 
-    pub(crate) fn set_replaying(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>) {
-        if range.is_none() && !self.is_replaying.load(Ordering::Relaxed) {
+    pub(super) fn set_replaying(&self, topic: ChainTopic, range: Option<(u64, u64, u64)>) {
+        if range.is_none() && self.shown.borrow().replaying.is_empty() {
             return;
         }
-        let mut replaying = lock(&self.replaying);
-        replaying.retain(|one| one.topic != topic);
-        replaying.extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
-        let is_replaying = !replaying.is_empty();
-        if self.is_replaying.swap(is_replaying, Ordering::Relaxed) != is_replaying {
-            self.metrics.stage(self.stage());
-        }
+        self.show(|shown| {
+            shown.replaying.retain(|one| one.topic != topic);
+            shown
+                .replaying
+                .extend(range.map(|(from, at, to)| Replaying { topic, from, at, to }));
+        });
     }
 
-    pub(crate) fn enter(&self, stage: Stage) {
-        self.stage.store(stage as u8, Ordering::Release);
-        self.metrics.stage(self.stage());
-    }
-
-    pub(crate) fn count_handled(&self, kind: EventKind) {
-        self.handled.fetch_add(1, Ordering::Release);
-        self.metrics.handled(kind);
-    }
-
-    pub(crate) fn count_failed(&self, failure: &Failure) {
-        self.failed.fetch_add(1, Ordering::Release);
-        self.metrics.failed(failure);
-    }
-
-    pub(crate) fn set_dead_letters(&self, count: u64) {
-        self.metrics.dead_letters(count);
-        self.dead_letters.store(count, Ordering::Release);
-    }
-
-    pub(crate) fn set_module(&self, module: Arc<Module>) {
-        *lock(&self.module) = module;
+    pub(super) fn enter(&self, stage: Stage) {
+        self.show(|shown| shown.stage = stage);
     }
 
     /// Enters [`Stage::Dead`].
     pub(crate) fn die(&self, dead: &(dyn Error + 'static)) {
         let causes = std::iter::successors(dead.source(), |error| (*error).source());
         let reason = causes.fold(dead.to_string(), |text, cause| format!("{text}: {cause}"));
-        *lock(&self.reason) = Some(reason.into());
-        self.enter(Stage::Dead);
+        self.show(|shown| {
+            shown.stage = Stage::Dead;
+            shown.reason = Some(reason.into());
+        });
         self.left.notify_one();
     }
 
     /// Leaves [`Stage::Dead`].
-    pub(crate) fn live(&self) {
-        *lock(&self.reason) = None;
-        self.enter(Stage::Starting);
+    pub(super) fn revive(&self) {
+        self.show(|shown| {
+            shown.stage = Stage::Starting;
+            shown.reason = None;
+        });
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Shown)) {
+        let mut stages = None;
+        self.shown.send_modify(|shown| {
+            let before = shown.stage();
+            change(shown);
+            stages = Some((before, shown.stage()));
+        });
+        if let Some((before, now)) = stages
+            && before != now
+        {
+            self.metrics.stage(now);
+        }
+    }
+
+    pub(super) fn count_handled(&self, kind: EventKind) {
+        self.count(&self.handled, |count| count + 1);
+        self.metrics.handled(kind);
+    }
+
+    pub(super) fn count_failed(&self, failure: &Failure) {
+        self.count(&self.failed, |count| count + 1);
+        self.metrics.failed(failure);
+    }
+
+    pub(super) fn set_dead_letters(&self, now: u64) {
+        self.metrics.dead_letters(now);
+        if self.dead_letters() != now {
+            self.count(&self.dead_letters, |_| now);
+        }
+    }
+
+    /// Changes a count, of which the runner is the one writer.
+    fn count(&self, count: &AtomicU64, change: impl FnOnce(u64) -> u64) {
+        count.store(change(count.load(Ordering::Relaxed)), Ordering::Release);
+        // An event costs microseconds, and a change that is shown a fraction of one: only for those who wait. Without the fence
+        // a waiter could subscribe after this look and read the count from before the store.
+        fence(Ordering::SeqCst);
+        if self.shown.receiver_count() > 0 {
+            self.shown.send_modify(|_| {});
+        }
+    }
+
+    pub(super) fn set_module(&self, module: Arc<Module>) {
+        *lock(&self.module) = module;
     }
 
     /// Takes note of what an instance has, and of what its last handler used.
-    pub(crate) fn ran(&self, instance: &Instance) {
+    pub(super) fn ran(&self, instance: &Instance) {
         self.set_memory(instance.memory_bytes());
         let (used, took) = (instance.used(), instance.took());
         self.metrics.ran(took, &used);
         lock(&self.used).note(&used, instance.began() + took);
     }
 
-    pub(crate) fn set_memory(&self, bytes: u64) {
+    pub(super) fn set_memory(&self, bytes: u64) {
         self.memory_bytes.store(bytes, Ordering::Release);
         self.metrics.memory(bytes);
-    }
-
-    pub(crate) fn clear_memory(&self) {
-        self.set_memory(0);
     }
 
     pub(super) fn refuse(&self) {
         self.refused.store(true, Ordering::Release);
     }
 
+    /// Whether the module's first `init` had to return ok, and did not.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Acquire)
     }
 
-    pub(crate) fn wanted(&self) -> Wanted {
-        let wanted = self.wanted.load(Ordering::Acquire);
-        let known = [Wanted::Running, Wanted::Stopped, Wanted::Ended];
-        known
-            .into_iter()
-            .find(|known| *known as u8 == wanted)
-            .unwrap_or(Wanted::Ended)
-    }
-
-    /// Has the runner do this after the event in hand; nothing follows [`Wanted::Ended`].
-    pub(crate) fn want(&self, wanted: Wanted) {
-        self.wanted
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-                (now != Wanted::Ended as u8).then_some(wanted as u8)
-            })
-            .ok();
-        self.interrupt();
-    }
-
-    /// Has the runner do this after the event in hand.
-    pub(super) fn order(&self, order: Order) {
-        lock(&self.orders).push_back(order);
-        if self.wanted() == Wanted::Ended {
-            self.dismiss();
-        }
-        self.interrupt();
-    }
-
-    fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Release);
-        self.wake.notify_one();
-    }
-
-    pub(super) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Acquire)
-    }
-
-    /// Waits until there is something to be done that has nothing to do with events.
-    pub(super) async fn interrupted(&self) {
-        while !self.is_interrupted() {
-            self.wake.notified().await;
-        }
-    }
-
-    /// The orders that have come since. Whatever is wanted after this call interrupts again.
-    pub(super) fn take_orders(&self) -> VecDeque<Order> {
-        self.interrupted.store(false, Ordering::Release);
-        std::mem::take(&mut *lock(&self.orders))
-    }
-
-    /// Takes no order any more: those who gave one learn that nobody obeys.
-    pub(crate) fn dismiss(&self) {
-        drop(self.take_orders());
+    /// Has the runner end after the event in hand, for good.
+    pub(crate) fn end(&self) {
+        self.mailbox.want(Wanted::Ended);
     }
 }
 

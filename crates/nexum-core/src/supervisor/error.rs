@@ -3,7 +3,7 @@
 use nexum_config::names::ModuleName;
 
 use super::start::StartError;
-use crate::runner::OrderError;
+use crate::runner::CommandError;
 use crate::store::committer::CommitError;
 
 /// Why the modules of a run were not changed.
@@ -25,9 +25,9 @@ pub enum SteerError {
     /// It cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The module's runner did not do it.
+    /// The module's runner did not apply the command.
     #[error(transparent)]
-    Order(#[from] OrderError),
+    Command(#[from] CommandError),
     /// The state store failed.
     #[error(transparent)]
     Commit(#[from] CommitError),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use nexum_core::event::EventId;
-use nexum_core::runner::{OrderError, Stage};
+use nexum_core::runner::{CommandError, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
 use nexum_host_store::LocalStore;
@@ -46,7 +47,25 @@ async fn a_host_whose_only_module_is_stopped_goes_on_until_it_is_told_to_stop() 
     let report = run.stop().await;
     assert!(!report.failed());
     assert_eq!(status.stage(), Stage::Stopped);
-    assert!(matches!(status.start().await, Err(OrderError::Gone)));
+    assert!(matches!(status.start().await, Err(CommandError::Gone)));
+}
+
+#[tokio::test]
+async fn a_change_of_a_status_can_be_awaited() {
+    let run = Setup::new().module("noop").start().await;
+    run.stage("noop", Stage::Running).await;
+    let status = run.status("noop");
+    assert_eq!(status.changed().now_or_never(), None);
+    for events in 1..=3 {
+        let changed = status.changed();
+        run.chain.mine(1);
+        changed.await;
+        assert_eq!(status.handled(), events);
+    }
+    // What changes between the call and the first poll is not missed.
+    let changed = status.changed();
+    status.stop().await.expect("a stop");
+    assert_eq!((changed.now_or_never(), status.stage()), (Some(()), Stage::Stopped));
 }
 
 #[tokio::test]
@@ -218,7 +237,7 @@ async fn a_dead_letter_that_is_retried_is_handled_or_has_one_attempt_more() {
     let status = run.status("keeper");
     let letter = letters(&run)[0];
     let again = status.retry(letter).await;
-    assert!(matches!(again, Err(OrderError::Failed(_))), "{again:?}");
+    assert!(matches!(again, Err(CommandError::Failed(_))), "{again:?}");
     let kept = dead_letters(&*run.store, "keeper");
     assert_eq!((kept.len(), kept[0].attempts.len()), (1, 2));
     assert_eq!(status.dead_letters(), 1);
@@ -230,7 +249,7 @@ async fn a_dead_letter_that_is_retried_is_handled_or_has_one_attempt_more() {
     status.retry(letter).await.expect("a success");
     assert_eq!((letters(&run), status.dead_letters()), (vec![], 0));
     assert_eq!(run.value("keeper", "a").as_deref(), Some(&b"v"[..]));
-    assert!(matches!(status.retry(letter).await, Err(OrderError::NoLetter(_))));
+    assert!(matches!(status.retry(letter).await, Err(CommandError::NoLetter(_))));
 }
 
 #[tokio::test]
@@ -267,9 +286,9 @@ async fn dead_letters_are_skipped_even_of_a_module_that_does_not_run() {
     let all = letters(&run);
     status.skip(all[0]).await.expect("a skip");
     status.stop().await.expect("a stop");
-    assert!(matches!(status.retry(all[1]).await, Err(OrderError::NotRunning)));
+    assert!(matches!(status.retry(all[1]).await, Err(CommandError::NotRunning)));
     status.skip(all[2]).await.expect("a skip");
-    assert!(matches!(status.skip(all[2]).await, Err(OrderError::NoLetter(_))));
+    assert!(matches!(status.skip(all[2]).await, Err(CommandError::NoLetter(_))));
     assert_eq!((letters(&run), status.dead_letters()), (vec![all[1]], 1));
     status.start().await.expect("a start");
     run.chain.mine(1);
@@ -293,7 +312,7 @@ async fn where_the_new_init_fails_the_old_one_goes_on() {
         .reload(run.build("bad-init", "name = \"keeper\"").await)
         .await;
     assert!(
-        matches!(refused, Err(SteerError::Order(OrderError::Init(_)))),
+        matches!(refused, Err(SteerError::Command(CommandError::Init(_)))),
         "{refused:?}"
     );
     let refused = run
@@ -388,11 +407,11 @@ async fn a_retry_that_the_store_fails_is_no_attempt() {
     let letter = letters(&run)[0];
     store.fail_writes(true);
     let again = status.retry(letter).await;
-    assert!(matches!(again, Err(OrderError::Store(_))), "{again:?}");
+    assert!(matches!(again, Err(CommandError::Store(_))), "{again:?}");
     store.fail_writes(false);
     assert_eq!(dead_letters(&store, "keeper")[0].attempts.len(), 1);
     run.chain.mine(1);
     run.handled("keeper", 3).await;
-    assert!(matches!(status.retry(letter).await, Err(OrderError::Failed(_))));
+    assert!(matches!(status.retry(letter).await, Err(CommandError::Failed(_))));
     assert_eq!(dead_letters(&store, "keeper")[0].attempts.len(), 2);
 }

@@ -271,27 +271,37 @@ impl Run {
 
     /// Waits until a module has handled so many events.
     pub(crate) async fn handled(&self, module: &str, events: u64) {
-        let status = self.status(module);
-        self.until(&format!("{module} to handle {events} events"), || {
-            status.handled() >= events
-        })
-        .await;
+        let what = format!("{module} to handle {events} events");
+        self.until_status(module, &what, |status| status.handled() >= events)
+            .await;
     }
 
     /// Waits until so many of a module's handlers have failed.
     pub(crate) async fn failed(&self, module: &str, events: u64) {
-        let status = self.status(module);
-        self.until(&format!("{module} to fail {events} times"), || {
-            status.failed() >= events
-        })
-        .await;
+        let what = format!("{module} to fail {events} times");
+        self.until_status(module, &what, |status| status.failed() >= events)
+            .await;
     }
 
     /// Waits until a module is somewhere in its life.
     pub(crate) async fn stage(&self, module: &str, stage: Stage) {
+        let what = format!("{module} to be {stage:?}");
+        self.until_status(module, &what, |status| status.stage() == stage).await;
+    }
+
+    /// Waits until something holds of a module's status.
+    async fn until_status(&self, module: &str, what: &str, holds: impl Fn(&ModuleStatus) -> bool) {
         let status = self.status(module);
-        self.until(&format!("{module} to be {stage:?}"), || status.stage() == stage)
-            .await;
+        let watch = async {
+            loop {
+                let changed = status.changed();
+                if holds(&status) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        self.in_time(what, watch).await;
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
@@ -301,7 +311,11 @@ impl Run {
                 turns.tick().await;
             }
         };
-        if tokio::time::timeout(WAIT_MAX, poll).await.is_err() {
+        self.in_time(what, poll).await;
+    }
+
+    async fn in_time(&self, what: &str, waiting: impl Future<Output = ()>) {
+        if tokio::time::timeout(WAIT_MAX, waiting).await.is_err() {
             panic!("waited in vain for {what}; the log: {:#?}", self.records.all());
         }
     }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use metrics::Gauge;
 use nexum_config::log_filter::LogFilter;
+use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 
 use self::read_ahead::Ahead;
-use super::{Delivery, Next};
+use super::{Anchor, Delivery, Next};
 use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
 use crate::bus::source::{Followed, Replay, Replayed, SourceError};
 use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::interest::Interest;
 use crate::runner::metrics::blocks_behind;
-use crate::runner::status::ModuleStatus;
-use crate::state::{Cursor, ModuleId, Progress};
+use crate::state::{ModuleId, Progress};
 use crate::store::StateStore;
 
 /// How many blocks are remembered of those that were replayed, to find back to the chain when it is reorganised meanwhile: as
@@ -58,21 +58,13 @@ enum Place {
 }
 
 impl ChainFeed {
-    /// A feed that begins after the cursor, or with what comes next where there is none. `store` knows blocks from before the
-    /// process. The module that `status` is of is woken when there is more to read.
-    pub(super) fn new(
-        followed: Followed,
-        interest: Interest,
-        cursor: Option<Cursor>,
-        module: ModuleId,
-        store: Arc<dyn StateStore>,
-        status: &ModuleStatus,
-    ) -> Self {
+    /// A feed of the module `name` that begins after its cursor, or with what comes next where there is none.
+    pub(super) fn new(followed: Followed, interest: Interest, anchor: &Anchor<'_>, name: &ModuleName) -> Self {
         let log = &followed.log;
         let filters: Arc<[_]> = interest.filters().cloned().collect();
-        let subscriber = log.subscribe(status.wake.clone(), filters.iter().cloned());
-        let behind = blocks_behind(status.name(), log.topic());
-        let live_from = match cursor {
+        let subscriber = log.subscribe(anchor.wake.clone(), filters.iter().cloned());
+        let behind = blocks_behind(name, log.topic());
+        let live_from = match anchor.cursors.get(log.topic().into()) {
             Some(cursor) => Some(cursor.live_from),
             None => log.head().map(|head| head.number.saturating_add(1)),
         };
@@ -86,8 +78,8 @@ impl ChainFeed {
             replayed: VecDeque::new(),
             ahead: Ahead::default(),
             trail: VecDeque::new(),
-            module,
-            store,
+            module: anchor.module,
+            store: anchor.store.clone(),
             catching_up: None,
             behind,
         }
@@ -102,7 +94,7 @@ impl ChainFeed {
         self.interest == *interest
     }
 
-    pub(super) fn topic(&self) -> ChainTopic {
+    pub(in crate::runner) fn topic(&self) -> ChainTopic {
         self.log().topic()
     }
 
@@ -295,7 +287,7 @@ impl ChainFeed {
     }
 
     /// Shows how many blocks the module has still to handle.
-    pub(super) fn show_behind(&self, last: Option<Progress>) {
+    pub(in crate::runner) fn show_behind(&self, last: Option<Progress>) {
         let next = last.map_or(self.live_from, |last| Some(last.position.number.saturating_add(1)));
         if let (Some(head), Some(next)) = (self.log().head(), next) {
             self.behind
@@ -315,8 +307,9 @@ impl ChainFeed {
         deep.max(self.followed.finalized.as_deref().map_or(0, head))
     }
 
-    pub(super) fn catching_up(&self) -> Option<&CatchingUp> {
-        self.catching_up.as_ref()
+    /// What is caught up with: the first block, the last that was read, and the last that is to be.
+    pub(in crate::runner) fn catching_up(&self) -> Option<(u64, u64, u64)> {
+        self.catching_up.as_ref().map(CatchingUp::range)
     }
 }
 

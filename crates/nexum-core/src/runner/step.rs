@@ -1,0 +1,317 @@
+//! The way of an event through its runner: one event, one transaction.
+
+use std::time::Duration;
+
+use nexum_config::topic::Topic;
+use tokio::time::Instant;
+
+use super::failures::{attempt, attempts_max, report};
+use super::feed::{Delivery, Feed, Next};
+use super::transaction::RevertFailed;
+use super::{Dead, Halt, RETRY_DELAY_MS, Runner};
+use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
+use crate::module::instance::{Before, Failure};
+use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
+use crate::store::StoreError;
+
+impl Runner {
+    /// Handles what the first feed has that has something, and puts that feed last.
+    pub(super) async fn step(&mut self) -> Result<bool, Halt> {
+        self.status.metrics.stored(self.ledger.stored_bytes());
+        for index in 0..self.feeds.len() {
+            let feed = &mut self.feeds[index];
+            let topic = feed.topic();
+            let last = self.ledger.cursors().get(topic).and_then(|cursor| cursor.last);
+            let next = feed.next(last).await;
+            self.begin(index);
+            match next {
+                Next::Pending => {
+                    self.show(index);
+                    continue;
+                }
+                Next::Block(delivery) => {
+                    if !self.deliver(index, delivery).await? {
+                        // This feed has the event that is to be tried again.
+                        self.feeds.rotate_left(index);
+                        return Ok(true);
+                    }
+                }
+                Next::Tick(fired_at) => {
+                    let event = Event::Tick(Tick { fired_at });
+                    let (position, kind) = (Position::at_ms(fired_at), EventKind::Tick);
+                    let id = EventId { topic, position, kind };
+                    self.handle(index, id, &event, kind, None).await?;
+                }
+                Next::Passed(position) => self.pass(index, position, EventKind::Block),
+                Next::Revert(to) => self.revert(topic, to).await?,
+                Next::Failed(error) => {
+                    tracing::warn!(
+                        target: "nexum::event",
+                        module = self.module.meta.name.as_str(),
+                        chain = topic.chain_id(),
+                        error = &error as &(dyn std::error::Error + 'static),
+                        "cannot replay what the module missed; trying again"
+                    );
+                    self.pause(Duration::from_millis(RETRY_DELAY_MS)).await;
+                }
+                Next::Unknown(error) => return Err(Halt::Store(error.into())),
+                Next::Diverged { known, canonical } => {
+                    return Err(Dead::Diverged {
+                        topic,
+                        known,
+                        canonical,
+                    }
+                    .into());
+                }
+                Next::Closed(reason) => {
+                    return Err(Dead::ChainLost { topic, reason }.into());
+                }
+            }
+            self.show(index);
+            let handed_out = (index + 1) % self.feeds.len();
+            self.feeds.rotate_left(handed_out);
+            return Ok(true);
+        }
+        self.ledger.settle(&settled(&self.feeds)).await?;
+        Ok(false)
+    }
+
+    /// Takes note of where the topic of a feed begins for this module, as soon as that is known.
+    fn begin(&mut self, index: usize) {
+        let feed = &mut self.feeds[index];
+        let topic = feed.topic();
+        if let (None, Some(live_from)) = (self.ledger.cursors().get(topic), feed.live_from()) {
+            let last = None;
+            self.ledger.pass(Cursor { topic, live_from, last });
+        }
+    }
+
+    fn show(&self, index: usize) {
+        let Feed::Chain(feed) = &self.feeds[index] else {
+            return;
+        };
+        self.status.set_replaying(feed.topic(), feed.catching_up());
+        feed.show_behind(self.last(feed.topic().into()));
+    }
+
+    fn last(&self, topic: Topic) -> Option<Progress> {
+        self.ledger.cursors().get(topic).and_then(|cursor| cursor.last)
+    }
+
+    /// The events of one block, each a transaction of its own. Returns whether all are done.
+    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, Halt> {
+        let Delivery {
+            block,
+            logs,
+            block_event,
+            arrived,
+        } = delivery;
+        let (topic, position) = (self.feeds[index].topic(), block.position);
+        let last = self.last(topic);
+        let half_done = last.is_some_and(|last| last.position == position && last.done == EventKind::Logs);
+        if !logs.is_empty() && !half_done {
+            let done = if block_event { EventKind::Logs } else { EventKind::Block };
+            let kind = EventKind::Logs;
+            let id = EventId { topic, position, kind };
+            if !self.handle(index, id, &Event::Logs(logs), done, arrived).await? {
+                return Ok(false);
+            }
+        }
+        match block.block_event().filter(|_| block_event) {
+            Some(event) => {
+                let kind = EventKind::Block;
+                let id = EventId { topic, position, kind };
+                self.handle(index, id, event, kind, arrived).await
+            }
+            None => {
+                self.pass(index, position, EventKind::Block);
+                Ok(true)
+            }
+        }
+    }
+
+    fn cursor(&self, index: usize, position: Position, done: EventKind) -> Cursor {
+        let topic = self.feeds[index].topic();
+        let begun = self.ledger.cursors().get(topic);
+        Cursor {
+            topic,
+            live_from: begun.map_or(position.number, |cursor| cursor.live_from),
+            last: Some(Progress { position, done }),
+        }
+    }
+
+    /// Moves a topic's cursor over what wrote nothing: it is committed with the next event that does.
+    fn pass(&mut self, index: usize, position: Position, done: EventKind) {
+        let cursor = self.cursor(index, position, done);
+        self.ledger.pass(cursor);
+    }
+
+    /// The blocks after `to` never happened: what they did is undone, and forgotten.
+    async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), Halt> {
+        if self.last(topic).is_none_or(|last| last.position.number <= to.number) {
+            return Ok(());
+        }
+        self.discard_instance().await;
+        self.failures.forget();
+        let before = self.ledger.cursors().clone();
+        match self.ledger.revert(topic, to, &settled(&self.feeds)).await {
+            Ok(()) => {}
+            Err(RevertFailed::Commit(error)) => return Err(error.into()),
+            Err(RevertFailed::Revert(RevertError::Store(error @ StoreError::Backend(_)))) => {
+                return Err(Halt::Store(error.into()));
+            }
+            Err(failed) => return Err(Dead::Revert(failed).into()),
+        }
+        for feed in &mut self.feeds {
+            // Events of other topics that came after the first undone one are delivered again.
+            let cursor = self.ledger.cursors().get(feed.topic());
+            if feed.topic() != topic && cursor != before.get(feed.topic()) {
+                feed.rewind(cursor);
+            }
+        }
+        self.show_dead_letters();
+        tracing::info!(
+            target: "nexum::event",
+            module = self.module.meta.name.as_str(),
+            chain = topic.chain_id(),
+            block = to.number,
+            "reverted after a reorganisation"
+        );
+        Ok(())
+    }
+
+    /// One event, one transaction, of the topic of a feed. `arrived`: when it came, unless it is history. Returns whether the event is
+    /// done; then the topic's cursor is at `done`.
+    async fn handle(
+        &mut self,
+        index: usize,
+        id: EventId,
+        event: &Event,
+        done: EventKind,
+        arrived: Option<Instant>,
+    ) -> Result<bool, Halt> {
+        let EventId { topic, position, kind } = id;
+        if !self.within_rate().await {
+            self.feeds[index].resume();
+            return Ok(false);
+        }
+        self.ensure_instance().await?;
+        let Some(instance) = self.life.instance() else {
+            return Ok(false);
+        };
+        let before = Before {
+            failures: self.failures.of(id),
+            ..self.ledger.before()
+        };
+        let result = instance.on_event(id, event, before).await;
+        self.status.ran(instance);
+        let cursor = self.cursor(index, position, done);
+        let about = Some((topic, position));
+        match result {
+            Ok(changes) => {
+                let hold = self.feeds[index].is_replaying();
+                self.ledger
+                    .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
+                    .await?;
+                if let Some(arrived) = arrived {
+                    self.status.metrics.committed(arrived.elapsed());
+                }
+            }
+            Err(Failure::Store(reason)) => {
+                self.status.metrics.failed(&Failure::Store(reason.clone()));
+                return Err(Halt::Store(reason.into()));
+            }
+            Err(failure) => {
+                let Some(letter) = self.failed_at(id, event, failure).await? else {
+                    self.feeds[index].resume();
+                    return Ok(false);
+                };
+                let changes = self.ledger.before().with_letter(letter.id, None, Some(&letter));
+                self.ledger
+                    .keep(changes, about, Some(cursor), false, &settled(&self.feeds))
+                    .await?;
+                self.show_dead_letters();
+                return Ok(true);
+            }
+        }
+        self.failures.succeeded();
+        self.status.count_handled(kind);
+        tracing::debug!(
+            target: "nexum::event",
+            module = self.module.meta.name.as_str(),
+            event = %id,
+            chain = topic.chain_id(),
+            block = id.block().map(|block| block.number),
+            "event handled"
+        );
+        Ok(true)
+    }
+
+    /// Waits until the module may handle another event. Returns false where an order comes first.
+    async fn within_rate(&mut self) -> bool {
+        while let Some(rate) = &mut self.rate {
+            let Err(wait_ns) = rate.take(self.module.meta.clock.monotonic_ns()) else {
+                break;
+            };
+            tracing::trace!(
+                target: "nexum::event",
+                module = self.module.meta.name.as_str(),
+                wait_ns,
+                "the module has had its events of this second: the next one waits"
+            );
+            let wait = Duration::from_nanos(wait_ns);
+            self.status.metrics.waited(wait);
+            self.pause(wait).await;
+            if self.mailbox.is_interrupted() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
+    /// there is to be none.
+    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, Halt> {
+        let meta = self.module.meta.clone();
+        let restart = self.module.restart;
+        let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());
+        let attempts = self.failures.again(id, attempt);
+        self.discard_instance().await;
+        self.status.count_failed(&failure);
+        report(&self.module, Handler::OnEvent(id), &failure, attempts);
+        if attempts < attempts_max(&failure, restart) {
+            self.back_off(attempts).await;
+            return Ok(None);
+        }
+        let in_row = self.failures.gave_up();
+        if in_row >= restart.max_consecutive_failures {
+            return Err(Dead::TooManyFailures {
+                failures: in_row,
+                last: failure,
+            }
+            .into());
+        }
+        if self.ledger.dead_letters() >= DEAD_LETTERS_MAX {
+            return Err(Dead::LettersMax.into());
+        }
+        tracing::error!(
+            target: "nexum::event",
+            module = meta.name.as_str(),
+            event = %id,
+            chain = id.topic.chain_id(),
+            block = id.block().map(|block| block.number),
+            attempts,
+            "the event is a dead letter now, and the module goes on"
+        );
+        Ok(Some(DeadLetter {
+            id,
+            event: event.clone(),
+            attempts: self.failures.take(),
+        }))
+    }
+}
+
+/// For each topic, the number of the newest block that cannot be taken back.
+pub(super) fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
+    |topic| feeds.iter().find(|feed| feed.topic() == topic)?.settled()
+}
