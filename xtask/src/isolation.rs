@@ -1,5 +1,7 @@
-//! Which crate may depend on which, and on what under which licence: the rules of `docs/architecture.md` that the compiler does
-//! not know.
+//! Which crate may depend on which, and on what under which licence, and that the modules of a crate form no circle: the rules of
+//! `docs/architecture.md` that the compiler does not know.
+
+mod circles;
 
 use std::process::Command;
 
@@ -33,6 +35,7 @@ pub(crate) fn check() -> Result<()> {
         let found = rule.broken_by(&tree).into_iter();
         broken.extend(found.map(|name| format!("{} depends on {name}: {}", rule.package, rule.why)));
     }
+    broken.extend(circles::check()?);
     ensure!(broken.is_empty(), "{}", broken.join("\n"));
     Ok(())
 }
