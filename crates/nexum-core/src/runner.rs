@@ -38,7 +38,7 @@ pub use mailbox::CommandError;
 pub(crate) use mailbox::Mailbox;
 pub use stage::Stage;
 pub use status::{ModuleStatus, Replaying};
-pub(crate) use transaction::Ledger;
+pub(crate) use transaction::Transaction;
 
 /// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
 const RETRY_DELAY_MS: u64 = 200;
@@ -48,7 +48,7 @@ const RETRY_DELAY_MS_MAX: u64 = 30_000;
 /// Runs one module until it is told to stop, or has failed too often.
 pub(crate) struct Runner {
     module: Arc<Module>,
-    ledger: Ledger,
+    transaction: Transaction,
     feeds: Vec<Feed>,
     failures: Failures,
     life: Life,

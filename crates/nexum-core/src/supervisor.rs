@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::source::{EventSource, SourceError};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
-use crate::runner::{Ledger, Mailbox, ModuleStatus, Runner, Stage, topics};
+use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
 use crate::state::{self, ModuleState};
 use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{StateStore, StoreError};
@@ -222,8 +222,8 @@ impl Run {
         for ((status, mailbox), state) in modules.into_iter().zip(states) {
             needed.extend(status.module().required_chains.iter().copied());
             let name = status.name().clone();
-            let ledger = Ledger::new(state, self.store.clone(), self.committer.clone(), self.policy);
-            let runner = Runner::new(status, mailbox, ledger, &followed, strict);
+            let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
+            let runner = Runner::new(status, mailbox, transaction, &followed, strict);
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);
         }

@@ -109,8 +109,8 @@ impl Runner {
         self.discard_instance().await;
         self.revive();
         if self.life.is_ready() {
-            let settled = self.ledger.settle(&settled(&self.feeds)).await;
-            self.committed(settled).await?;
+            let flushed = self.transaction.flush(&settled(&self.feeds)).await;
+            self.committed(flushed).await?;
             self.begin_again();
         }
         Ok(())
@@ -123,10 +123,10 @@ impl Runner {
     ) -> Result<(), CommandError> {
         let is_wanted = self.mailbox.wanted() == Wanted::Running;
         if is_wanted && !self.life.is_ready() {
-            let reloaded = self.ledger.reload().await;
+            let reloaded = self.transaction.reload().await;
             reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
-        let before = self.ledger.before();
+        let before = self.transaction.before();
         let started = match is_wanted {
             true => Some(self.start(module.clone(), before).await.map_err(|failure| {
                 report(&module, Handler::Init, &failure, 1);
@@ -147,7 +147,7 @@ impl Runner {
             self.begin_again();
         }
         self.adopt(instance);
-        self.keep(changes).await
+        self.commit(changes).await
     }
 
     async fn retry(&mut self, id: EventId) -> Result<(), CommandError> {
@@ -155,21 +155,21 @@ impl Runner {
         if !self.life.is_ready() || self.mailbox.wanted() != Wanted::Running {
             return Err(CommandError::NotRunning);
         }
-        let before = self.ledger.before();
+        let before = self.transaction.before();
         if self.life.instance().is_none() {
             let (instance, changes) = self
                 .start(self.module.clone(), before)
                 .await
                 .map_err(|failure| CommandError::Failed(Box::new(failure)))?;
             self.adopt(instance);
-            self.keep(changes).await?;
+            self.commit(changes).await?;
         }
         let Some(instance) = self.life.instance() else {
             return Err(CommandError::NotRunning);
         };
         let before = Before {
             failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
-            ..self.ledger.before()
+            ..self.transaction.before()
         };
         let result = instance.on_event(id, &letter.event, before).await;
         self.status.ran(instance);
@@ -189,30 +189,30 @@ impl Runner {
                 let tried = letter.attempts.len() as u32;
                 report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
                 let again = self.again(&letter, &failure);
-                let changes = self.ledger.before().with_letter(id, Some(&letter), Some(&again));
+                let changes = self.transaction.before().with_letter(id, Some(&letter), Some(&again));
                 (changes, Err(CommandError::Failed(Box::new(failure))))
             }
         };
-        self.keep(changes).await?;
+        self.commit(changes).await?;
         self.show_dead_letters();
         outcome
     }
 
     async fn skip(&mut self, id: EventId) -> Result<(), CommandError> {
         if !self.life.is_ready() {
-            let reloaded = self.ledger.reload().await;
+            let reloaded = self.transaction.reload().await;
             reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
         let letter = self.letter(id).await?;
-        let changes = self.ledger.before().with_letter(id, Some(&letter), None);
-        self.keep(changes).await?;
+        let changes = self.transaction.before().with_letter(id, Some(&letter), None);
+        self.commit(changes).await?;
         self.show_dead_letters();
         Ok(())
     }
 
     /// A dead letter, with which the store has everything that came before it.
     async fn letter(&mut self, id: EventId) -> Result<DeadLetter, CommandError> {
-        let letter = self.ledger.dead_letter(id).await;
+        let letter = self.transaction.dead_letter(id).await;
         let letter = letter.map_err(|error| CommandError::Store(error.into()))?;
         letter.ok_or(CommandError::NoLetter(id))
     }
@@ -229,12 +229,12 @@ impl Runner {
     }
 
     /// Commits what has nothing to do with how far the module has come.
-    async fn keep(&mut self, changes: Changes) -> Result<(), CommandError> {
-        let kept = self
-            .ledger
-            .keep(changes, None, None, false, &settled(&self.feeds))
+    async fn commit(&mut self, changes: Changes) -> Result<(), CommandError> {
+        let committed = self
+            .transaction
+            .commit(changes, None, None, false, &settled(&self.feeds))
             .await;
-        self.committed(kept).await
+        self.committed(committed).await
     }
 
     /// After a failed commit only the store knows what it has: the runner loads that before it does anything else.

@@ -11,7 +11,7 @@ use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, Wanted};
 use super::step::settled;
-use super::{Dead, Failures, Halt, Ledger, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage};
+use super::{Dead, Failures, Halt, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, Transaction};
 use crate::BoxError;
 use crate::bus::source::Followed;
 use crate::event::Handler;
@@ -68,13 +68,13 @@ impl Runner {
     pub(crate) fn new(
         status: Arc<ModuleStatus>,
         mailbox: Mailbox,
-        ledger: Ledger,
+        transaction: Transaction,
         followed: &BTreeMap<ChainTopic, Followed>,
         strict: bool,
     ) -> Self {
         let mut runner = Self {
             module: status.module(),
-            ledger,
+            transaction,
             feeds: Vec::new(),
             failures: Failures::default(),
             life: Life::Live { instance: None },
@@ -91,9 +91,9 @@ impl Runner {
     pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, Followed>) {
         let old = std::mem::take(&mut self.feeds);
         let anchor = Anchor {
-            module: self.ledger.id(),
-            cursors: self.ledger.cursors(),
-            store: self.ledger.store(),
+            module: self.transaction.id(),
+            cursors: self.transaction.cursors(),
+            store: self.transaction.store(),
             wake: self.mailbox.wake(),
         };
         self.feeds = Feed::of(&self.module, old, &anchor, followed);
@@ -134,7 +134,7 @@ impl Runner {
                 Ok(true) => {
                     passed += 1;
                     if passed % PASSED_MAX == 0 {
-                        self.ledger.note();
+                        self.transaction.hand_in_cursors();
                     }
                     // A long backlog of events that never wait would otherwise keep this thread from other modules.
                     tokio::task::coop::consume_budget().await;
@@ -179,7 +179,7 @@ impl Runner {
     async fn hand_in(&mut self) {
         self.discard_instance().await;
         if self.life.is_ready()
-            && let Err(error) = self.ledger.settle(&settled(&self.feeds)).await
+            && let Err(error) = self.transaction.flush(&settled(&self.feeds)).await
         {
             self.log_error("its last cursors could not be committed", &error);
         }
@@ -198,7 +198,7 @@ impl Runner {
         let was_off = self.life.was_off();
         self.life = Life::Starting { was_off };
         self.status.enter(Stage::Starting);
-        match self.ledger.reload().await {
+        match self.transaction.reload().await {
             Ok(()) => self.begin_again(),
             Err(error) => self.stall(error.into()).await,
         }
@@ -217,7 +217,7 @@ impl Runner {
                 &*error,
             );
             self.pause(Duration::from_millis(delay)).await;
-            match self.ledger.reload().await {
+            match self.transaction.reload().await {
                 Ok(()) => return self.begin_again(),
                 Err(again) => error = again.into(),
             }
@@ -241,14 +241,14 @@ impl Runner {
         while self.life.instance().is_none() && !self.mailbox.is_interrupted() {
             let before = Before {
                 failures: self.failures.of_init,
-                ..self.ledger.before()
+                ..self.transaction.before()
             };
             match self.start(self.module.clone(), before).await {
                 Ok((instance, changes)) => {
                     self.failures.of_init = 0;
                     self.adopt(instance);
-                    self.ledger
-                        .keep(changes, None, None, false, &settled(&self.feeds))
+                    self.transaction
+                        .commit(changes, None, None, false, &settled(&self.feeds))
                         .await?;
                 }
                 Err(Failure::Store(reason)) => {
@@ -280,7 +280,7 @@ impl Runner {
 
     /// An instance of a module, whose `init` has returned ok, and what that changed.
     pub(super) async fn start(&mut self, module: Arc<Module>, before: Before) -> Result<(Instance, Changes), Failure> {
-        Instance::start(&module, self.ledger.id(), self.ledger.store().clone(), before).await
+        Instance::start(&module, self.transaction.id(), self.transaction.store().clone(), before).await
     }
 
     pub(super) fn adopt(&mut self, instance: Instance) {
@@ -312,7 +312,7 @@ impl Runner {
 
     /// Has the status say how many dead letters there are.
     pub(super) fn show_dead_letters(&self) {
-        self.status.set_dead_letters(self.ledger.dead_letters());
+        self.status.set_dead_letters(self.transaction.dead_letters());
     }
 
     /// Waits, unless a command comes first.

@@ -17,11 +17,11 @@ use crate::store::StoreError;
 impl Runner {
     /// Handles what the first feed has that has something, and puts that feed last.
     pub(super) async fn step(&mut self) -> Result<bool, Halt> {
-        self.status.metrics.stored(self.ledger.stored_bytes());
+        self.status.metrics.stored(self.transaction.stored_bytes());
         for index in 0..self.feeds.len() {
             let feed = &mut self.feeds[index];
             let topic = feed.topic();
-            let last = self.ledger.cursors().get(topic).and_then(|cursor| cursor.last);
+            let last = self.transaction.cursors().get(topic).and_then(|cursor| cursor.last);
             let next = feed.next(last).await;
             self.begin(index);
             match next {
@@ -42,7 +42,7 @@ impl Runner {
                     let id = EventId { topic, position, kind };
                     self.handle(index, id, &event, kind, None).await?;
                 }
-                Next::Passed(position) => self.pass(index, position, EventKind::Block),
+                Next::Passed(position) => self.advance_cursor(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,
                 Next::Failed(error) => {
                     tracing::warn!(
@@ -72,7 +72,7 @@ impl Runner {
             self.feeds.rotate_left(handed_out);
             return Ok(true);
         }
-        self.ledger.settle(&settled(&self.feeds)).await?;
+        self.transaction.flush(&settled(&self.feeds)).await?;
         Ok(false)
     }
 
@@ -80,9 +80,9 @@ impl Runner {
     fn begin(&mut self, index: usize) {
         let feed = &mut self.feeds[index];
         let topic = feed.topic();
-        if let (None, Some(live_from)) = (self.ledger.cursors().get(topic), feed.live_from()) {
+        if let (None, Some(live_from)) = (self.transaction.cursors().get(topic), feed.live_from()) {
             let last = None;
-            self.ledger.pass(Cursor { topic, live_from, last });
+            self.transaction.advance_cursor(Cursor { topic, live_from, last });
         }
     }
 
@@ -95,7 +95,7 @@ impl Runner {
     }
 
     fn last(&self, topic: Topic) -> Option<Progress> {
-        self.ledger.cursors().get(topic).and_then(|cursor| cursor.last)
+        self.transaction.cursors().get(topic).and_then(|cursor| cursor.last)
     }
 
     /// The events of one block, each a transaction of its own. Returns whether all are done.
@@ -124,7 +124,7 @@ impl Runner {
                 self.handle(index, id, event, kind, arrived).await
             }
             None => {
-                self.pass(index, position, EventKind::Block);
+                self.advance_cursor(index, position, EventKind::Block);
                 Ok(true)
             }
         }
@@ -132,7 +132,7 @@ impl Runner {
 
     fn cursor(&self, index: usize, position: Position, done: EventKind) -> Cursor {
         let topic = self.feeds[index].topic();
-        let begun = self.ledger.cursors().get(topic);
+        let begun = self.transaction.cursors().get(topic);
         Cursor {
             topic,
             live_from: begun.map_or(position.number, |cursor| cursor.live_from),
@@ -141,9 +141,9 @@ impl Runner {
     }
 
     /// Moves a topic's cursor over what wrote nothing: it is committed with the next event that does.
-    fn pass(&mut self, index: usize, position: Position, done: EventKind) {
+    fn advance_cursor(&mut self, index: usize, position: Position, done: EventKind) {
         let cursor = self.cursor(index, position, done);
-        self.ledger.pass(cursor);
+        self.transaction.advance_cursor(cursor);
     }
 
     /// The blocks after `to` never happened: what they did is undone, and forgotten.
@@ -153,8 +153,8 @@ impl Runner {
         }
         self.discard_instance().await;
         self.failures.forget();
-        let before = self.ledger.cursors().clone();
-        match self.ledger.revert(topic, to, &settled(&self.feeds)).await {
+        let before = self.transaction.cursors().clone();
+        match self.transaction.revert(topic, to, &settled(&self.feeds)).await {
             Ok(()) => {}
             Err(RevertFailed::Commit(error)) => return Err(error.into()),
             Err(RevertFailed::Revert(RevertError::Store(error @ StoreError::Backend(_)))) => {
@@ -164,7 +164,7 @@ impl Runner {
         }
         for feed in &mut self.feeds {
             // Events of other topics that came after the first undone one are delivered again.
-            let cursor = self.ledger.cursors().get(feed.topic());
+            let cursor = self.transaction.cursors().get(feed.topic());
             if feed.topic() != topic && cursor != before.get(feed.topic()) {
                 feed.rewind(cursor);
             }
@@ -201,7 +201,7 @@ impl Runner {
         };
         let before = Before {
             failures: self.failures.of(id),
-            ..self.ledger.before()
+            ..self.transaction.before()
         };
         let result = instance.on_event(id, event, before).await;
         self.status.ran(instance);
@@ -209,9 +209,9 @@ impl Runner {
         let about = Some((topic, position));
         match result {
             Ok(changes) => {
-                let hold = self.feeds[index].is_replaying();
-                self.ledger
-                    .keep(changes, about, Some(cursor), hold, &settled(&self.feeds))
+                let may_defer = self.feeds[index].is_replaying();
+                self.transaction
+                    .commit(changes, about, Some(cursor), may_defer, &settled(&self.feeds))
                     .await?;
                 if let Some(arrived) = arrived {
                     self.status.metrics.committed(arrived.elapsed());
@@ -226,9 +226,9 @@ impl Runner {
                     self.feeds[index].resume();
                     return Ok(false);
                 };
-                let changes = self.ledger.before().with_letter(letter.id, None, Some(&letter));
-                self.ledger
-                    .keep(changes, about, Some(cursor), false, &settled(&self.feeds))
+                let changes = self.transaction.before().with_letter(letter.id, None, Some(&letter));
+                self.transaction
+                    .commit(changes, about, Some(cursor), false, &settled(&self.feeds))
                     .await?;
                 self.show_dead_letters();
                 return Ok(true);
@@ -291,7 +291,7 @@ impl Runner {
             }
             .into());
         }
-        if self.ledger.dead_letters() >= DEAD_LETTERS_MAX {
+        if self.transaction.dead_letters() >= DEAD_LETTERS_MAX {
             return Err(Dead::LettersMax.into());
         }
         tracing::error!(

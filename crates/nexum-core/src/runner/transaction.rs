@@ -1,4 +1,4 @@
-//! What one module's events have changed, on the way into the store.
+//! A runner's unit of work: what a module's events have changed, on the way into the store.
 
 use std::sync::Arc;
 
@@ -13,29 +13,29 @@ use crate::store::committer::{CommitError, CommitPolicy, Committer};
 use crate::store::{Batch, StateStore, StoreError};
 
 /// After how many bytes the events of a replay are committed, however few they are: twice that is in memory meanwhile.
-const HELD_BYTES_MAX: usize = 4 << 20;
+const DEFERRED_BYTES_MAX: usize = 4 << 20;
 
-/// Commits a module's events. Knows what is not in the store yet, and can always begin again with what is.
-pub(crate) struct Ledger {
+/// Collects and commits what a module's events change. [`Self::reload`] goes back to what the store has.
+pub(crate) struct Transaction {
     state: ModuleState,
     store: Arc<dyn StateStore>,
     committer: Committer,
     policy: CommitPolicy,
-    held: Held,
+    deferred: Deferred,
     /// Whether the cursors are further than the committer knows.
     moved: bool,
 }
 
 /// Events of a replay that become one commit.
 #[derive(Default)]
-struct Held {
+struct Deferred {
     batch: Batch,
     events: usize,
     /// What they wrote, for the events after them.
     pending: Option<Arc<Pending>>,
 }
 
-impl Ledger {
+impl Transaction {
     pub(crate) fn new(
         state: ModuleState,
         store: Arc<dyn StateStore>,
@@ -47,7 +47,7 @@ impl Ledger {
             store,
             committer,
             policy,
-            held: Held::default(),
+            deferred: Deferred::default(),
             moved: false,
         }
     }
@@ -73,37 +73,37 @@ impl Ledger {
     pub(super) fn before(&self) -> Before {
         Before {
             usage: self.state.usage(),
-            pending: self.held.pending.clone(),
+            pending: self.deferred.pending.clone(),
             ..Before::default()
         }
     }
 
-    /// Moves a cursor over what changed nothing. It is durable with whatever is committed next.
-    pub(super) fn pass(&mut self, cursor: Cursor) {
+    /// Moves a cursor over an event that changed nothing. The cursor is durable with the next commit.
+    pub(super) fn advance_cursor(&mut self, cursor: Cursor) {
         self.state.cursors_mut().set(cursor);
         self.moved = true;
     }
 
-    /// Commits what a handler changed, and its event's cursor. `hold` says that it may wait for others of a replay.
-    pub(super) async fn keep(
+    /// Commits what a handler changed, and its event's cursor. `may_defer`: the commit may wait for those of later events.
+    pub(super) async fn commit(
         &mut self,
         changes: Changes,
         event: Option<(Topic, Position)>,
         cursor: Option<Cursor>,
-        hold: bool,
+        may_defer: bool,
         settled: &Settled<'_>,
     ) -> Result<(), CommitError> {
-        let hold = hold && !changes.effect;
+        let may_defer = may_defer && !changes.effect;
         if changes.is_empty() {
-            cursor.into_iter().for_each(|cursor| self.pass(cursor));
+            cursor.into_iter().for_each(|cursor| self.advance_cursor(cursor));
             return if changes.effect {
-                self.commit(settled).await
+                self.write(settled).await
             } else {
                 Ok(())
             };
         }
-        if hold {
-            let pending = Arc::make_mut(self.held.pending.get_or_insert_default());
+        if may_defer {
+            let pending = Arc::make_mut(self.deferred.pending.get_or_insert_default());
             pending.extend(
                 changes
                     .keys
@@ -111,29 +111,30 @@ impl Ledger {
                     .map(|(key, change)| (key.clone(), change.new.clone())),
             );
         }
-        self.state.record(changes, event, settled, &mut self.held.batch);
-        cursor.into_iter().for_each(|cursor| self.pass(cursor));
-        self.held.events += 1;
-        let is_full = self.held.events >= self.policy.replay_commit_events || self.held.batch.bytes() >= HELD_BYTES_MAX;
-        if hold && !is_full {
+        self.state.record(changes, event, settled, &mut self.deferred.batch);
+        cursor.into_iter().for_each(|cursor| self.advance_cursor(cursor));
+        self.deferred.events += 1;
+        let is_full = self.deferred.events >= self.policy.replay_commit_events
+            || self.deferred.batch.bytes() >= DEFERRED_BYTES_MAX;
+        if may_defer && !is_full {
             return Ok(());
         }
-        self.commit(settled).await
+        self.write(settled).await
     }
 
-    /// Hands in what there is, when there is nothing more to do: what was held back is durable when this returns, and cursors
-    /// alone will be soon.
-    pub(super) async fn settle(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
-        if !self.held.batch.is_empty() {
-            return self.commit(settled).await;
+    /// Commits what waits, when there is nothing more to do. Deferred events are durable when this returns; cursors alone are
+    /// durable soon after.
+    pub(super) async fn flush(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
+        if !self.deferred.batch.is_empty() {
+            return self.write(settled).await;
         }
-        self.note();
+        self.hand_in_cursors();
         Ok(())
     }
 
-    /// Has the cursors become durable soon, unless something that is held back has to be so first.
-    pub(super) fn note(&mut self) {
-        if self.held.batch.is_empty() && std::mem::take(&mut self.moved) {
+    /// Makes the cursors durable soon, unless a deferred event has to be durable first.
+    pub(super) fn hand_in_cursors(&mut self) {
+        if self.deferred.batch.is_empty() && std::mem::take(&mut self.moved) {
             let (key, row) = self.state.progress();
             self.committer.lazy().put(key, Some(row));
         }
@@ -147,7 +148,7 @@ impl Ledger {
         settled: &Settled<'_>,
     ) -> Result<(), RevertFailed> {
         // So that there is one history to go back in.
-        self.settle(settled).await?;
+        self.flush(settled).await?;
         let store = self.store.clone();
         let id = self.id();
         let mut state = std::mem::replace(&mut self.state, ModuleState::empty(id));
@@ -181,16 +182,16 @@ impl Ledger {
         let (store, id) = (self.store.clone(), self.id());
         let load = tokio::task::spawn_blocking(move || ModuleState::load(&*store.view()?, id));
         self.state = load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
-        self.held = Held::default();
+        self.deferred = Deferred::default();
         self.moved = false;
         Ok(())
     }
 
-    async fn commit(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
-        let mut held = std::mem::take(&mut self.held);
-        self.state.seal(settled, &mut held.batch);
+    async fn write(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
+        let mut deferred = std::mem::take(&mut self.deferred);
+        self.state.seal(settled, &mut deferred.batch);
         self.moved = false;
-        self.committer.commit(held.batch).await
+        self.committer.commit(deferred.batch).await
     }
 }
 
