@@ -4,7 +4,7 @@
 //! thread. Invariant: nothing is compiled on an async thread. Invariant: one component, by digest and way of metering, is
 //! compiled once, however many modules run it.
 
-pub(crate) mod lane;
+pub(crate) mod fair_scheduler;
 pub mod limiter;
 mod maps;
 mod pool;
@@ -22,7 +22,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
-use lane::Lane;
+use fair_scheduler::FairScheduler;
 
 pub use maps::MapsError;
 pub use pool::Demand;
@@ -57,7 +57,7 @@ struct Inner {
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
     /// As many compilations at a time as there are processors: each takes one, and much memory.
     compilers: Arc<Semaphore>,
-    lane: Lane,
+    scheduler: FairScheduler,
     /// Places for instances; none where there is no pool to run out of.
     places: Option<Arc<Semaphore>>,
     /// The engine for modules whose fuel is not counted; none in that one.
@@ -132,8 +132,8 @@ impl Engine {
         let (wasmtime, is_pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
         let places = is_pooled.then(|| Arc::new(Semaphore::new(config.demand.places())));
         let without_fuel = wasmtime::Engine::new(wasmtime_config.consume_fuel(false)).map_err(EngineError::Wasmtime)?;
-        let lane = Lane::new();
-        tick([&wasmtime, &without_fuel], lane.clone()).map_err(EngineError::Thread)?;
+        let scheduler = FairScheduler::new();
+        tick([&wasmtime, &without_fuel], scheduler.clone()).map_err(EngineError::Thread)?;
         let compilers = Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from)));
         let engine = |wasmtime, places, unmetered| Self {
             inner: Arc::new(Inner {
@@ -141,7 +141,7 @@ impl Engine {
                 cache: cache.clone(),
                 components: Mutex::default(),
                 compilers: compilers.clone(),
-                lane: lane.clone(),
+                scheduler: scheduler.clone(),
                 places,
                 unmetered,
             }),
@@ -169,8 +169,8 @@ impl Engine {
     }
 
     /// Where guests compute that do so for long.
-    pub(crate) fn lane(&self) -> &Lane {
-        &self.inner.lane
+    pub(crate) fn scheduler(&self) -> &FairScheduler {
+        &self.inner.scheduler
     }
 
     /// Room for so many instances of a module, if there is as much.
@@ -282,14 +282,14 @@ fn open_cache(path: &Path) -> Result<Cache, EngineError> {
 /// Advances the epoch from a thread of its own: a task could not run when it is needed most, while guests hold every
 /// thread of the runtime.
 #[expect(clippy::disallowed_methods, reason = "this thread is not async")]
-fn tick(engines: [&wasmtime::Engine; 2], lane: Lane) -> io::Result<()> {
+fn tick(engines: [&wasmtime::Engine; 2], scheduler: FairScheduler) -> io::Result<()> {
     let engines = engines.map(wasmtime::Engine::weak);
     let tick = move || {
         while let [Some(first), Some(second)] = engines.each_ref().map(EngineWeak::upgrade) {
             first.increment_epoch();
             second.increment_epoch();
             drop((first, second));
-            let pause = if lane.take_has_computed() {
+            let pause = if scheduler.take_has_computed() {
                 BUSY_EPOCH_MS
             } else {
                 EPOCH_MS

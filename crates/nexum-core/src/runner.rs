@@ -7,7 +7,7 @@ mod catch_up;
 mod commands;
 mod failures;
 mod feed;
-mod interest;
+mod subscription_set;
 mod lifecycle;
 mod mailbox;
 mod metrics;
@@ -85,25 +85,25 @@ pub(crate) enum Dead {
 }
 
 /// Why a runner does not just go on.
-enum Halt {
+enum StepError {
     Dead(Dead),
     /// The store failed. It may be mended, so nothing is given up.
     Store(BoxError),
 }
 
-impl From<Dead> for Halt {
+impl From<Dead> for StepError {
     fn from(dead: Dead) -> Self {
         Self::Dead(dead)
     }
 }
 
-impl From<StoreError> for Halt {
+impl From<StoreError> for StepError {
     fn from(error: StoreError) -> Self {
         Self::Store(error.into())
     }
 }
 
-impl From<CommitError> for Halt {
+impl From<CommitError> for StepError {
     fn from(error: CommitError) -> Self {
         Self::Store(error.into())
     }

@@ -89,7 +89,7 @@ pub struct ChainLogs {
 
 /// A topic that is followed: its log, and where that comes from.
 #[derive(Clone, Debug)]
-pub(crate) struct Followed {
+pub(crate) struct TopicHandle {
     pub(crate) log: Arc<EventLog>,
     /// The log of the chain's finalized blocks, if somebody follows them.
     pub(crate) finalized: Option<Arc<EventLog>>,

@@ -20,10 +20,10 @@ use crate::bindings::nexum::host::types::HostError;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
-use crate::engine::lane::Lane;
+use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::limiter::Trip;
 use crate::event::{Event, EventId, Handler, RequestId};
-use crate::state::scope::{EventScope, Exhausted, Pending};
+use crate::state::scope::{EventScope, BudgetExhausted, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
@@ -34,22 +34,22 @@ const TRAP_CHARS_MAX: usize = 2_048;
 pub(crate) struct Instance<E = bindings::Module> {
     store: Store<HostState>,
     exports: E,
-    lane: Lane,
+    scheduler: FairScheduler,
 }
 
 /// An instance of a module that answers queries.
 pub(crate) type QueryInstance = Instance<bindings::query::Query>;
 
-/// What a handler finds: what its module keeps, and what of that is not in the store yet.
+/// What a handler starts from: the module's usage, the deferred writes of earlier events, and the failures so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Before {
+pub(crate) struct HandlerContext {
     pub(crate) usage: Usage,
     pub(crate) pending: Option<Arc<Pending>>,
     /// How often it has been tried in vain.
     pub(crate) failures: u32,
 }
 
-impl Before {
+impl HandlerContext {
     /// What is changed by nothing but a dead letter that comes, goes, or becomes another.
     pub(crate) fn with_letter(&self, id: EventId, old: Option<&DeadLetter>, new: Option<&DeadLetter>) -> Changes {
         let change = Change {
@@ -109,12 +109,12 @@ impl Instance {
         module: &Module,
         id: ModuleId,
         state: Arc<dyn StateStore>,
-        before: Before,
+        context: HandlerContext,
     ) -> Result<(Self, Changes), Failure> {
         let scope = EventScope::new(id, state, module.meta.limits);
-        let mut store = hold(module.pre.engine(), &module.lane, &module.meta, &module.grant, scope)?;
-        open(&mut store, Handler::Init, Instant::now(), before)?;
-        let started = within_deadline(&mut store, &module.lane, async |store| {
+        let mut store = hold(module.pre.engine(), &module.scheduler, &module.meta, &module.grant, scope)?;
+        open(&mut store, Handler::Init, Instant::now(), context)?;
+        let started = within_deadline(&mut store, &module.scheduler, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
             Ok((exports, result))
@@ -122,16 +122,16 @@ impl Instance {
         .await;
         let (mut store, exports) = started_by(store, started).await?;
         let changes = close(&mut store);
-        let lane = module.lane.clone();
-        Ok((Self { store, exports, lane }, changes))
+        let scheduler = module.scheduler.clone();
+        Ok((Self { store, exports, scheduler }, changes))
     }
 
     /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
-    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, before: Before) -> Result<Changes, Failure> {
+    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, context: HandlerContext) -> Result<Changes, Failure> {
         let handler = Handler::OnEvent(id);
-        let Self { store, exports, lane } = self;
-        open(store, handler, Instant::now(), before)?;
-        let called = within_deadline(store, lane, async |store| exports.call_on_event(store, event).await).await;
+        let Self { store, exports, scheduler } = self;
+        open(store, handler, Instant::now(), context)?;
+        let called = within_deadline(store, scheduler, async |store| exports.call_on_event(store, event).await).await;
         let result = conclude(store, handler, called)?;
         result.map_err(Failure::Returned)?;
         Ok(close(store))
@@ -148,9 +148,9 @@ impl QueryInstance {
         let scope = EventScope::new(id, state, module.meta.limits).read_only();
         // Others of the module run at the same time.
         let meta = Arc::new(module.meta.beside());
-        let mut store = hold(module.pre.engine(), &module.lane, &meta, &module.grant, scope)?;
-        open(&mut store, Handler::Init, Instant::now(), Before::default())?;
-        let started = within_deadline(&mut store, &module.lane, async |store| {
+        let mut store = hold(module.pre.engine(), &module.scheduler, &meta, &module.grant, scope)?;
+        open(&mut store, Handler::Init, Instant::now(), HandlerContext::default())?;
+        let started = within_deadline(&mut store, &module.scheduler, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
             let result = exports.call_init(store, &module.meta.config).await?;
             Ok((exports, result))
@@ -158,16 +158,16 @@ impl QueryInstance {
         .await;
         let (mut store, exports) = started_by(store, started).await?;
         close(&mut store);
-        let lane = module.lane.clone();
-        Ok(Self { store, exports, lane })
+        let scheduler = module.scheduler.clone();
+        Ok(Self { store, exports, scheduler })
     }
 
     /// Asks it now, and returns its answer. After an error the instance must be dropped.
     pub(crate) async fn evaluate(&mut self, id: RequestId, now: Instant, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let handler = Handler::Evaluate(id);
-        let Self { store, exports, lane } = self;
-        open(store, handler, now, Before::default())?;
-        let called = within_deadline(store, lane, async |store| exports.call_evaluate(store, input).await).await;
+        let Self { store, exports, scheduler } = self;
+        open(store, handler, now, HandlerContext::default())?;
+        let called = within_deadline(store, scheduler, async |store| exports.call_evaluate(store, input).await).await;
         let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
         close(store);
         Ok(answer)
@@ -210,7 +210,7 @@ async fn discard(store: Store<HostState>) {
 /// Makes a store for a guest, within the module's limits.
 fn hold(
     engine: &wasmtime::Engine,
-    lane: &Lane,
+    scheduler: &FairScheduler,
     meta: &Arc<ModuleMeta>,
     grant: &Grant,
     scope: EventScope,
@@ -222,9 +222,9 @@ fn hold(
     let mut store = Store::new(engine, HostState::new(meta.clone(), scope, slots));
     store.limiter(|host| &mut host.limiter);
     // A guest that is still computing at the end of its slice lets others run, and goes on.
-    let lane = lane.clone();
+    let scheduler = scheduler.clone();
     store.epoch_deadline_callback(move |_| {
-        lane.has_computed();
+        scheduler.has_computed();
         Ok(UpdateDeadline::Yield(1))
     });
     Ok(store)
@@ -246,10 +246,10 @@ async fn started_by<E>(
 }
 
 /// Begins a handler now: its transaction, its log allowance, its fuel and its first slice.
-fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, before: Before) -> Result<(), Failure> {
+fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, context: HandlerContext) -> Result<(), Failure> {
     let host = store.data_mut();
-    let attempt = before.failures.saturating_add(1);
-    host.scope.open(handler, now, attempt, before.usage, before.pending);
+    let attempt = context.failures.saturating_add(1);
+    host.scope.open(handler, now, attempt, context.usage, context.pending);
     host.meta.recorder.open(handler);
     if host.meta.metering == Metering::Fuel {
         let fuel = host.meta.limits[Limit::Fuel];
@@ -273,15 +273,15 @@ enum Stop {
 /// Epochs cannot end a guest that waits in a host call; the wall clock can.
 async fn within_deadline<T>(
     store: &mut Store<HostState>,
-    lane: &Lane,
+    scheduler: &FairScheduler,
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
 ) -> Result<T, Stop> {
     let deadline = store.data().scope.deadline();
     let (handler, began) = (store.data().scope.handler(), store.data().scope.began());
     let called = {
-        // Where it is, or it would be copied at each step on its way to the lane.
+        // Where it is, or it would be copied at each step on its way to the scheduler.
         let call = pin!(call(store));
-        tokio::time::timeout_at(deadline, lane.run(handler, began, call)).await
+        tokio::time::timeout_at(deadline, scheduler.run(handler, began, call)).await
     };
     let (result, ended) = match called {
         Ok((result, ended)) => (result.map_err(Stop::Error), ended),
@@ -341,7 +341,7 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
         }
         Err(Stop::Error(error)) => {
             let out_of_fuel = matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel));
-            let exhausted = error.downcast_ref::<Exhausted>().map(|Exhausted(limit)| *limit);
+            let exhausted = error.downcast_ref::<BudgetExhausted>().map(|BudgetExhausted(limit)| *limit);
             let spent = exhausted.or(out_of_fuel.then_some(Limit::Fuel));
             match refused.or_else(|| spent.map(|limit| (limit, used(store)[limit]))) {
                 Some((limit, used)) => Err(Failure::Limit(trip(limit, used))),

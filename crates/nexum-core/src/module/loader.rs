@@ -25,7 +25,7 @@ use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
 use crate::clock::Seams;
-use crate::engine::lane::Lane;
+use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::{Engine, Place};
 
 /// A module that can be started, and started again without being compiled again.
@@ -42,7 +42,7 @@ pub struct Module {
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
-    pub(crate) lane: Lane,
+    pub(crate) scheduler: FairScheduler,
     _room: Room,
 }
 
@@ -308,7 +308,7 @@ impl Loader {
             origin: candidate.origin,
             grant: candidate.grant,
             pre: ModulePre::new(pre).map_err(LoadError::Link)?,
-            lane: engine.lane().for_module(),
+            scheduler: engine.scheduler().for_module(),
             _room: room,
         })
     }

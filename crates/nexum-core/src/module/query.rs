@@ -14,7 +14,7 @@ use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Engine;
-use crate::engine::lane::Lane;
+use crate::engine::fair_scheduler::FairScheduler;
 
 /// A module that can be asked: what a [`QueryPool`](crate::query::QueryPool) makes instances of.
 pub struct QueryModule {
@@ -26,7 +26,7 @@ pub struct QueryModule {
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: QueryPre<HostState>,
-    pub(crate) lane: Lane,
+    pub(crate) scheduler: FairScheduler,
     _room: Room,
 }
 
@@ -106,7 +106,7 @@ impl Loader {
             origin: candidate.origin,
             grant: candidate.grant,
             pre: QueryPre::new(pre).map_err(LoadError::Link)?,
-            lane: engine.lane().for_module(),
+            scheduler: engine.scheduler().for_module(),
             _room: room,
         })
     }

@@ -10,9 +10,9 @@ use super::lifecycle::Life;
 use super::mailbox::{Command, CommandError, Wanted};
 use super::step::settled;
 use super::{Failures, ModuleStatus, Runner};
-use crate::bus::source::Followed;
+use crate::bus::source::TopicHandle;
 use crate::event::{EventId, Handler};
-use crate::module::instance::{Before, Failure};
+use crate::module::instance::{HandlerContext, Failure};
 use crate::module::loader::Module;
 use crate::state::{Changes, DeadLetter};
 use crate::store::committer::CommitError;
@@ -75,7 +75,7 @@ impl ModuleStatus {
     pub(crate) async fn reload(
         &self,
         module: Arc<Module>,
-        followed: BTreeMap<ChainTopic, Followed>,
+        followed: BTreeMap<ChainTopic, TopicHandle>,
     ) -> Result<(), CommandError> {
         self.mailbox.send(|done| Command::Reload(module, followed, done)).await
     }
@@ -119,16 +119,16 @@ impl Runner {
     async fn reload(
         &mut self,
         module: Arc<Module>,
-        followed: &BTreeMap<ChainTopic, Followed>,
+        followed: &BTreeMap<ChainTopic, TopicHandle>,
     ) -> Result<(), CommandError> {
         let is_wanted = self.mailbox.wanted() == Wanted::Running;
         if is_wanted && !self.life.is_ready() {
             let reloaded = self.transaction.reload().await;
             reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
-        let before = self.transaction.before();
+        let context = self.transaction.context();
         let started = match is_wanted {
-            true => Some(self.start(module.clone(), before).await.map_err(|failure| {
+            true => Some(self.start(module.clone(), context).await.map_err(|failure| {
                 report(&module, Handler::Init, &failure, 1);
                 CommandError::Init(Box::new(failure))
             })?),
@@ -155,10 +155,10 @@ impl Runner {
         if !self.life.is_ready() || self.mailbox.wanted() != Wanted::Running {
             return Err(CommandError::NotRunning);
         }
-        let before = self.transaction.before();
+        let context = self.transaction.context();
         if self.life.instance().is_none() {
             let (instance, changes) = self
-                .start(self.module.clone(), before)
+                .start(self.module.clone(), context)
                 .await
                 .map_err(|failure| CommandError::Failed(Box::new(failure)))?;
             self.adopt(instance);
@@ -167,11 +167,11 @@ impl Runner {
         let Some(instance) = self.life.instance() else {
             return Err(CommandError::NotRunning);
         };
-        let before = Before {
+        let context = HandlerContext {
             failures: u32::try_from(letter.attempts.len()).unwrap_or(u32::MAX),
-            ..self.transaction.before()
+            ..self.transaction.context()
         };
-        let result = instance.on_event(id, &letter.event, before).await;
+        let result = instance.on_event(id, &letter.event, context).await;
         self.status.ran(instance);
         let (changes, outcome) = match result {
             Ok(changes) => {
@@ -189,7 +189,7 @@ impl Runner {
                 let tried = letter.attempts.len() as u32;
                 report(&self.module, Handler::OnEvent(id), &failure, tried.saturating_add(1));
                 let again = self.again(&letter, &failure);
-                let changes = self.transaction.before().with_letter(id, Some(&letter), Some(&again));
+                let changes = self.transaction.context().with_letter(id, Some(&letter), Some(&again));
                 (changes, Err(CommandError::Failed(Box::new(failure))))
             }
         };
@@ -204,7 +204,7 @@ impl Runner {
             reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
         let letter = self.letter(id).await?;
-        let changes = self.transaction.before().with_letter(id, Some(&letter), None);
+        let changes = self.transaction.context().with_letter(id, Some(&letter), None);
         self.commit(changes).await?;
         self.show_dead_letters();
         Ok(())

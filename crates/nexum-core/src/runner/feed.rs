@@ -11,8 +11,8 @@ use nexum_config::topic::{ChainTopic, Topic};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::interest::Interest;
-use crate::bus::source::{Followed, SourceError};
+use super::subscription_set::SubscriptionSet;
+use crate::bus::source::{TopicHandle, SourceError};
 use crate::event::{Advance, Log, Position};
 use crate::module::loader::Module;
 use crate::state::{Cursor, Cursors, ModuleId, Progress};
@@ -77,16 +77,16 @@ impl Feed {
         module: &Module,
         mut old: Vec<Self>,
         anchor: &Anchor<'_>,
-        followed: &BTreeMap<ChainTopic, Followed>,
+        followed: &BTreeMap<ChainTopic, TopicHandle>,
     ) -> Vec<Self> {
         let mut feeds = Vec::new();
         for topic in topics(module) {
-            let interest = Interest::of(&module.subscriptions, topic);
-            let serves = |feed: &Self| matches!(feed, Self::Chain(feed) if feed.serves(&interest));
+            let subscriptions = SubscriptionSet::of(&module.subscriptions, topic);
+            let serves = |feed: &Self| matches!(feed, Self::Chain(feed) if feed.serves(&subscriptions));
             if let Some(index) = old.iter().position(serves) {
                 feeds.push(old.swap_remove(index));
             } else if let Some(followed) = followed.get(&topic) {
-                let feed = ChainFeed::new(followed.clone(), interest, anchor, &module.meta.name);
+                let feed = ChainFeed::new(followed.clone(), subscriptions, anchor, &module.meta.name);
                 feeds.push(Self::Chain(Box::new(feed)));
             }
         }

@@ -11,11 +11,11 @@ use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, Wanted};
 use super::step::settled;
-use super::{Dead, Failures, Halt, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, Transaction};
+use super::{Dead, Failures, StepError, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, Transaction};
 use crate::BoxError;
-use crate::bus::source::Followed;
+use crate::bus::source::TopicHandle;
 use crate::event::Handler;
-use crate::module::instance::{Before, Failure, Instance};
+use crate::module::instance::{HandlerContext, Failure, Instance};
 use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::state::Changes;
@@ -69,7 +69,7 @@ impl Runner {
         status: Arc<ModuleStatus>,
         mailbox: Mailbox,
         transaction: Transaction,
-        followed: &BTreeMap<ChainTopic, Followed>,
+        followed: &BTreeMap<ChainTopic, TopicHandle>,
         strict: bool,
     ) -> Self {
         let mut runner = Self {
@@ -88,7 +88,7 @@ impl Runner {
     }
 
     /// Reads what its module subscribes to, as fast as the module may.
-    pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, Followed>) {
+    pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, TopicHandle>) {
         let old = std::mem::take(&mut self.feeds);
         let anchor = Anchor {
             module: self.transaction.id(),
@@ -140,8 +140,8 @@ impl Runner {
                     tokio::task::coop::consume_budget().await;
                 }
                 Ok(false) => self.wait().await,
-                Err(Halt::Dead(dead)) => self.enter_dead(&dead).await,
-                Err(Halt::Store(error)) => self.stall(error).await,
+                Err(StepError::Dead(dead)) => self.enter_dead(&dead).await,
+                Err(StepError::Store(error)) => self.stall(error).await,
             }
         }
     }
@@ -237,13 +237,13 @@ impl Runner {
     }
 
     /// Makes an instance if there is none. Retries until `init` returns ok, has failed too often, or a command comes.
-    pub(super) async fn ensure_instance(&mut self) -> Result<(), Halt> {
+    pub(super) async fn ensure_instance(&mut self) -> Result<(), StepError> {
         while self.life.instance().is_none() && !self.mailbox.is_interrupted() {
-            let before = Before {
+            let context = HandlerContext {
                 failures: self.failures.of_init,
-                ..self.transaction.before()
+                ..self.transaction.context()
             };
-            match self.start(self.module.clone(), before).await {
+            match self.start(self.module.clone(), context).await {
                 Ok((instance, changes)) => {
                     self.failures.of_init = 0;
                     self.adopt(instance);
@@ -253,7 +253,7 @@ impl Runner {
                 }
                 Err(Failure::Store(reason)) => {
                     self.status.metrics.failed(&Failure::Store(reason.clone()));
-                    return Err(Halt::Store(reason.into()));
+                    return Err(StepError::Store(reason.into()));
                 }
                 Err(failure) => {
                     self.failures.of_init += 1;
@@ -279,8 +279,8 @@ impl Runner {
     }
 
     /// An instance of a module, whose `init` has returned ok, and what that changed.
-    pub(super) async fn start(&mut self, module: Arc<Module>, before: Before) -> Result<(Instance, Changes), Failure> {
-        Instance::start(&module, self.transaction.id(), self.transaction.store().clone(), before).await
+    pub(super) async fn start(&mut self, module: Arc<Module>, context: HandlerContext) -> Result<(Instance, Changes), Failure> {
+        Instance::start(&module, self.transaction.id(), self.transaction.store().clone(), context).await
     }
 
     pub(super) fn adopt(&mut self, instance: Instance) {

@@ -9,7 +9,7 @@ use nexum_config::topic::ChainTopic;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::BoxError;
-use crate::bus::source::Followed;
+use crate::bus::source::TopicHandle;
 use crate::event::EventId;
 use crate::module::instance::Failure;
 use crate::module::loader::Module;
@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// Go on.
     Start(Done),
     /// Go on with another module in this one's place.
-    Reload(Arc<Module>, BTreeMap<ChainTopic, Followed>, Done),
+    Reload(Arc<Module>, BTreeMap<ChainTopic, TopicHandle>, Done),
     /// Retry an event that is a dead letter.
     Retry(EventId, Done),
     /// Forget an event that is a dead letter.

@@ -8,15 +8,15 @@ use tokio::time::Instant;
 use super::failures::{attempt, attempts_max, report};
 use super::feed::{Delivery, Feed, Next};
 use super::transaction::RevertFailed;
-use super::{Dead, Halt, RETRY_DELAY_MS, Runner};
+use super::{Dead, StepError, RETRY_DELAY_MS, Runner};
 use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
-use crate::module::instance::{Before, Failure};
+use crate::module::instance::{HandlerContext, Failure};
 use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
 use crate::store::StoreError;
 
 impl Runner {
     /// Handles what the first feed has that has something, and puts that feed last.
-    pub(super) async fn step(&mut self) -> Result<bool, Halt> {
+    pub(super) async fn step(&mut self) -> Result<bool, StepError> {
         self.status.metrics.stored(self.transaction.stored_bytes());
         for index in 0..self.feeds.len() {
             let feed = &mut self.feeds[index];
@@ -54,7 +54,7 @@ impl Runner {
                     );
                     self.pause(Duration::from_millis(RETRY_DELAY_MS)).await;
                 }
-                Next::Unknown(error) => return Err(Halt::Store(error.into())),
+                Next::Unknown(error) => return Err(StepError::Store(error.into())),
                 Next::Diverged { known, canonical } => {
                     return Err(Dead::Diverged {
                         topic,
@@ -99,7 +99,7 @@ impl Runner {
     }
 
     /// The events of one block, each a transaction of its own. Returns whether all are done.
-    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, Halt> {
+    async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, StepError> {
         let Delivery {
             block,
             logs,
@@ -147,7 +147,7 @@ impl Runner {
     }
 
     /// The blocks after `to` never happened: what they did is undone, and forgotten.
-    async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), Halt> {
+    async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), StepError> {
         if self.last(topic).is_none_or(|last| last.position.number <= to.number) {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl Runner {
             Ok(()) => {}
             Err(RevertFailed::Commit(error)) => return Err(error.into()),
             Err(RevertFailed::Revert(RevertError::Store(error @ StoreError::Backend(_)))) => {
-                return Err(Halt::Store(error.into()));
+                return Err(StepError::Store(error.into()));
             }
             Err(failed) => return Err(Dead::Revert(failed).into()),
         }
@@ -189,7 +189,7 @@ impl Runner {
         event: &Event,
         done: EventKind,
         arrived: Option<Instant>,
-    ) -> Result<bool, Halt> {
+    ) -> Result<bool, StepError> {
         let EventId { topic, position, kind } = id;
         if !self.within_rate().await {
             self.feeds[index].resume();
@@ -199,11 +199,11 @@ impl Runner {
         let Some(instance) = self.life.instance() else {
             return Ok(false);
         };
-        let before = Before {
+        let context = HandlerContext {
             failures: self.failures.of(id),
-            ..self.transaction.before()
+            ..self.transaction.context()
         };
-        let result = instance.on_event(id, event, before).await;
+        let result = instance.on_event(id, event, context).await;
         self.status.ran(instance);
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
@@ -219,14 +219,14 @@ impl Runner {
             }
             Err(Failure::Store(reason)) => {
                 self.status.metrics.failed(&Failure::Store(reason.clone()));
-                return Err(Halt::Store(reason.into()));
+                return Err(StepError::Store(reason.into()));
             }
             Err(failure) => {
                 let Some(letter) = self.failed_at(id, event, failure).await? else {
                     self.feeds[index].resume();
                     return Ok(false);
                 };
-                let changes = self.transaction.before().with_letter(letter.id, None, Some(&letter));
+                let changes = self.transaction.context().with_letter(letter.id, None, Some(&letter));
                 self.transaction
                     .commit(changes, about, Some(cursor), false, &settled(&self.feeds))
                     .await?;
@@ -271,7 +271,7 @@ impl Runner {
 
     /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
     /// there is to be none.
-    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, Halt> {
+    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, StepError> {
         let meta = self.module.meta.clone();
         let restart = self.module.restart;
         let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());

@@ -6,7 +6,7 @@ use nexum_config::topic::Topic;
 
 use crate::BoxError;
 use crate::event::{EventId, Position};
-use crate::module::instance::Before;
+use crate::module::instance::HandlerContext;
 use crate::state::scope::Pending;
 use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
@@ -70,11 +70,11 @@ impl Transaction {
     }
 
     /// What the next handler finds.
-    pub(super) fn before(&self) -> Before {
-        Before {
+    pub(super) fn context(&self) -> HandlerContext {
+        HandlerContext {
             usage: self.state.usage(),
             pending: self.deferred.pending.clone(),
-            ..Before::default()
+            ..HandlerContext::default()
         }
     }
 

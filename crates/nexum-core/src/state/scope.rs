@@ -47,7 +47,7 @@ pub(crate) type Pending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// A handler used up one of its budgets. A host function returns it as its trap: it ends the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event has used up its {}", .0.name())]
-pub struct Exhausted(pub Limit);
+pub struct BudgetExhausted(pub Limit);
 
 /// Why a key was not set, or not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -277,10 +277,10 @@ impl EventScope {
     /// # Errors
     ///
     /// When the budget does not have so much: the host function that asked returns the error as its trap.
-    pub fn spend(&mut self, limit: Limit, amount: u64) -> Result<(), Exhausted> {
+    pub fn spend(&mut self, limit: Limit, amount: u64) -> Result<(), BudgetExhausted> {
         match self.used.add(limit, amount) <= self.limits[limit] {
             true => Ok(()),
-            false => Err(Exhausted(limit)),
+            false => Err(BudgetExhausted(limit)),
         }
     }
 

@@ -7,7 +7,7 @@ use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::source::{ChainLogs, EventSource, Followed, SourceError};
+use crate::bus::source::{ChainLogs, EventSource, TopicHandle, SourceError};
 use crate::state::Headers;
 use crate::store::committer::Lazy;
 use crate::store::{StateStore, StoreError};
@@ -55,7 +55,7 @@ impl Chains {
     pub(super) async fn open(
         &mut self,
         topics: &BTreeSet<ChainTopic>,
-    ) -> Result<BTreeMap<ChainTopic, Followed>, StoreError> {
+    ) -> Result<BTreeMap<ChainTopic, TopicHandle>, StoreError> {
         let chains = topics.iter().map(|topic| topic.chain_id);
         let unknown: BTreeSet<_> = chains.filter(|chain_id| !self.chains.contains_key(chain_id)).collect();
         if !unknown.is_empty() {
@@ -79,7 +79,7 @@ impl Chains {
         }
         let followed = |topic: &ChainTopic| {
             let logs = &self.chains.get(&topic.chain_id)?.logs;
-            let followed = Followed {
+            let followed = TopicHandle {
                 log: logs.open(topic.finality),
                 finalized: logs.get(Finality::Finalized),
                 source: self.sources.get(&topic.chain_id)?.clone(),

@@ -12,7 +12,7 @@ use super::chains::Sources;
 use super::error::SteerError;
 use super::queries::Queries;
 use super::start::ready;
-use crate::bus::source::{Followed, SourceError};
+use crate::bus::source::{TopicHandle, SourceError};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;
@@ -67,7 +67,7 @@ pub struct LoadsHeld {
 }
 
 /// Topics that are followed.
-pub(super) type Topics = BTreeMap<ChainTopic, Followed>;
+pub(super) type Topics = BTreeMap<ChainTopic, TopicHandle>;
 
 impl Modules {
     pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<ModuleStatus>> {

@@ -12,13 +12,13 @@ use nexum_config::log_filter::LogFilter;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 
-use self::read_ahead::Ahead;
+use self::read_ahead::ReadAhead;
 use super::{Anchor, Delivery, Next};
 use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
-use crate::bus::source::{Followed, Replay, Replayed, SourceError};
+use crate::bus::source::{TopicHandle, Replay, Replayed, SourceError};
 use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
-use crate::runner::interest::Interest;
+use crate::runner::subscription_set::SubscriptionSet;
 use crate::runner::metrics::blocks_behind;
 use crate::state::{ModuleId, Progress};
 use crate::store::StateStore;
@@ -30,9 +30,9 @@ const TRAIL_MAX: usize = 128;
 /// Reads one topic, from the log while it is there and from the source where it no longer is.
 #[derive(Debug)]
 pub(in crate::runner) struct ChainFeed {
-    followed: Followed,
+    followed: TopicHandle,
     subscriber: Subscriber,
-    interest: Interest,
+    subscriptions: SubscriptionSet,
     filters: Arc<[LogFilter]>,
     /// Where subscriptions begin that name no block, once that is known.
     live_from: Option<u64>,
@@ -40,7 +40,7 @@ pub(in crate::runner) struct ChainFeed {
     /// What was replayed and not yet handed out.
     replayed: VecDeque<Next>,
     /// The part after that, which is read while the module works.
-    ahead: Ahead,
+    ahead: ReadAhead,
     /// The last blocks that were replayed: the log has not seen them.
     trail: VecDeque<Position>,
     module: ModuleId,
@@ -59,9 +59,9 @@ enum Place {
 
 impl ChainFeed {
     /// A feed of the module `name` that begins after its cursor, or with what comes next where there is none.
-    pub(super) fn new(followed: Followed, interest: Interest, anchor: &Anchor<'_>, name: &ModuleName) -> Self {
+    pub(super) fn new(followed: TopicHandle, subscriptions: SubscriptionSet, anchor: &Anchor<'_>, name: &ModuleName) -> Self {
         let log = &followed.log;
-        let filters: Arc<[_]> = interest.filters().cloned().collect();
+        let filters: Arc<[_]> = subscriptions.filters().cloned().collect();
         let subscriber = log.subscribe(anchor.wake.clone(), filters.iter().cloned());
         let behind = blocks_behind(name, log.topic());
         let live_from = match anchor.cursors.get(log.topic().into()) {
@@ -71,12 +71,12 @@ impl ChainFeed {
         Self {
             followed,
             subscriber,
-            interest,
+            subscriptions,
             filters,
             live_from,
             place: Place::AfterCursor,
             replayed: VecDeque::new(),
-            ahead: Ahead::default(),
+            ahead: ReadAhead::default(),
             trail: VecDeque::new(),
             module: anchor.module,
             store: anchor.store.clone(),
@@ -90,8 +90,8 @@ impl ChainFeed {
     }
 
     /// Whether it reads just what a module wants of its topic.
-    pub(super) fn serves(&self, interest: &Interest) -> bool {
-        self.interest == *interest
+    pub(super) fn serves(&self, subscriptions: &SubscriptionSet) -> bool {
+        self.subscriptions == *subscriptions
     }
 
     pub(in crate::runner) fn topic(&self) -> ChainTopic {
@@ -107,7 +107,7 @@ impl ChainFeed {
     /// Goes back to what comes after the cursor.
     pub(super) fn resume(&mut self) {
         self.replayed.clear();
-        self.ahead = Ahead::default();
+        self.ahead = ReadAhead::default();
         self.trail.clear();
         self.place = Place::AfterCursor;
     }
@@ -153,7 +153,7 @@ impl ChainFeed {
                 Resume::Pending => return Next::Pending,
                 Resume::Revert(to) => return Next::Revert(to),
                 Resume::Closed(reason) => return Next::Closed(reason),
-                Resume::Diverged(canonical) => return self.find_back(last, canonical).await,
+                Resume::Diverged(canonical) => return self.common_ancestor(last, canonical).await,
                 Resume::Replay(numbers) => {
                     if let Some(next) = self.replay(last, live_from, numbers).await {
                         return next;
@@ -165,7 +165,7 @@ impl ChainFeed {
 
     fn find_place(&self, last: Option<Progress>, live_from: u64) -> Resume {
         match last {
-            None => self.log().begin(self.interest.first(live_from)),
+            None => self.log().begin(self.subscriptions.first(live_from)),
             Some(Progress {
                 position,
                 done: EventKind::Block,
@@ -192,13 +192,13 @@ impl ChainFeed {
         let live_from = self.live_from.unwrap_or_default();
         let logs = match routed.logs_of(self.subscriber) {
             Some([]) => Vec::new(),
-            Some(places) => self.interest.pick(&routed.block, places, live_from),
-            None if self.interest.wants_logs() => self.logs_of(&routed.block, live_from).await?,
+            Some(places) => self.subscriptions.pick(&routed.block, places, live_from),
+            None if self.subscriptions.wants_logs() => self.logs_of(&routed.block, live_from).await?,
             None => Vec::new(),
         };
         let head = || self.log().head().map(|head| head.number);
         Ok(Delivery {
-            block_event: self.interest.wants_block(number, live_from, head),
+            block_event: self.subscriptions.wants_block(number, live_from, head),
             logs,
             arrived: Some(routed.at),
             block: routed.block.clone(),
@@ -223,13 +223,13 @@ impl ChainFeed {
             ));
         }
         let logs = replayed.blocks.first();
-        Ok(logs.map_or_else(Vec::new, |block| self.interest.pick_unrouted(block, live_from)))
+        Ok(logs.map_or_else(Vec::new, |block| self.subscriptions.pick_unrouted(block, live_from)))
     }
 
     /// Reads a part of what was missed. Returns what stands in the way, if something does.
     async fn replay(&mut self, last: Option<Progress>, live_from: u64, numbers: RangeInclusive<u64>) -> Option<Next> {
-        let every_block = self.interest.wants_every_block();
-        if !every_block && !self.interest.wants_logs() {
+        let every_block = self.subscriptions.wants_every_block();
+        if !every_block && !self.subscriptions.wants_logs() {
             // Blocks that were missed do not matter.
             if let Resume::At(sequence) = self.log().begin(numbers.end().saturating_add(1)) {
                 self.place = Place::At(sequence);
@@ -250,7 +250,7 @@ impl ChainFeed {
                 number: last.position.number,
                 hash: replayed.parent_hash,
             };
-            return Some(self.find_back(Some(last), canonical).await);
+            return Some(self.common_ancestor(Some(last), canonical).await);
         }
         let after = replayed.through.number.saturating_add(1);
         if after <= *numbers.end() {
@@ -267,8 +267,8 @@ impl ChainFeed {
             self.trail.push_back(block.position);
             let number = block.position.number;
             self.replayed.push_back(Next::Block(Delivery {
-                logs: self.interest.pick_unrouted(&block, live_from),
-                block_event: self.interest.wants_block(number, live_from, head),
+                logs: self.subscriptions.pick_unrouted(&block, live_from),
+                block_event: self.subscriptions.wants_block(number, live_from, head),
                 arrived: None,
                 block,
             }));

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 impl ChainFeed {
     /// The chain was reorganised where the log has not seen it: looks for the newest block that the module knows and that
     /// still is on the chain.
-    pub(super) async fn find_back(&mut self, last: Option<Progress>, canonical: Position) -> Next {
+    pub(super) async fn common_ancestor(&mut self, last: Option<Progress>, canonical: Position) -> Next {
         let Some(last) = last else {
             // Nothing was handled, so nothing can be wrong.
             return Next::Pending;
@@ -29,7 +29,7 @@ impl ChainFeed {
                 }
             }
         }
-        match self.find_back_in_store(last.position).await {
+        match self.common_ancestor_in_store(last.position).await {
             Ok(Some(known)) => Next::Revert(known),
             Ok(None) => Next::Diverged {
                 known: last.position,
@@ -40,7 +40,7 @@ impl ChainFeed {
     }
 
     /// The newest block before this one, on its own chain, that is still on the chain: as far as the store knows.
-    async fn find_back_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
+    async fn common_ancestor_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
         let (store, module, topic) = (self.store.clone(), self.module, self.topic());
         let read = tokio::task::spawn_blocking(move || {
             let view = &*store.view()?;

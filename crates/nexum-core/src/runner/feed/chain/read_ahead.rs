@@ -9,12 +9,12 @@ use crate::bus::source::{EventSource, Replay, Replayed, SourceError};
 /// The part of a replay that is read ahead, while the module works on the one before: one at most, so that a module that is far
 /// behind holds no more than two in memory.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct ReadAhead {
     first: Option<u64>,
     reading: JoinSet<Result<Replayed, SourceError>>,
 }
 
-impl Ahead {
+impl ReadAhead {
     pub(super) fn begin(&mut self, source: &Arc<dyn EventSource>, wanted: Replay) {
         let source = source.clone();
         self.first = Some(*wanted.numbers.start());

@@ -1,4 +1,4 @@
-//! What a module wants of one topic.
+//! A module's subscriptions to one topic.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::event::{Advance, Log};
 /// Each begins with the block that it names, or else with the first that the chain grew by when the module was first started:
 /// `live_from`.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Interest {
+pub(crate) struct SubscriptionSet {
     topic: ChainTopic,
     blocks: Option<Blocks>,
     logs: Vec<Logs>,
@@ -31,9 +31,9 @@ struct Logs {
     filter: LogFilter,
 }
 
-impl Interest {
+impl SubscriptionSet {
     pub(crate) fn of(subscriptions: &[Subscription], topic: ChainTopic) -> Self {
-        let mut interest = Self {
+        let mut set = Self {
             topic,
             blocks: None,
             logs: Vec::new(),
@@ -44,19 +44,19 @@ impl Interest {
         {
             match subscription {
                 Subscription::Block(block) => {
-                    interest.blocks = Some(Blocks {
+                    set.blocks = Some(Blocks {
                         from: block.from_block,
                         catch_up: block.catch_up,
                     });
                 }
-                Subscription::Logs(logs) => interest.logs.push(Logs {
+                Subscription::Logs(logs) => set.logs.push(Logs {
                     from: logs.from_block,
                     filter: logs.filter.clone(),
                 }),
                 _ => {}
             }
         }
-        interest
+        set
     }
 
     pub(crate) fn filters(&self) -> impl Iterator<Item = &LogFilter> {

@@ -1,11 +1,12 @@
-//! Has guests that keep a thread busy for long take turns, so that one thread at least is always there for those that are quick.
+//! Keeps quick guests quick: guests that compute for long share all threads but one.
 //!
-//! A guest yields after each slice, but where many compute at once a quick one would still wait for a slice of each of them at
-//! every step of its way. So a handler that has kept a thread busy, itself or with what the host does for it, for longer than a
-//! quick one ever does goes on in the lane, in which there is room for one guest less than there are threads. It holds its place
-//! while it is busy, and never while it waits. The next call of the same module begins in the lane, and the one after that outside
-//! again if this was quick: who is always long takes nobody's time before that is known. That of `init` is known apart, or each
-//! new instance would be thought quick.
+//! A guest yields after each slice. Where many guests compute at once, a quick one would still wait for a slice of each of them at
+//! every step. So a handler that has kept a thread busy for longer than [`QUICK_MAX`], by its own work or by the host's work for
+//! it, takes a permit for each further step. There is one permit fewer than there are threads. A handler holds its permit while it
+//! is busy, and never while it waits.
+//!
+//! A module whose last call was long begins its next call with a permit; after a quick call the next one begins without. `init` is
+//! remembered apart from the other calls, or each new instance would count as quick.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use crate::event::Handler;
 /// writes, and little enough that some dozen quick ones are done in the time of one block.
 const QUICK_MAX: Duration = Duration::from_millis(2);
 
-/// Room for guests that are busy for long, and whether those of one module are. Clones are the same lane and module.
+/// Permits for guests that are busy for long, and whether the guests of one module are. Clones share both.
 #[derive(Clone, Debug)]
-pub(crate) struct Lane {
-    places: Arc<Semaphore>,
+pub(crate) struct FairScheduler {
+    permits: Arc<Semaphore>,
     /// Whether a guest of any module has used up a slice lately.
     has_computed: Arc<AtomicBool>,
     was_long: Arc<WasLong>,
@@ -39,7 +40,7 @@ struct WasLong {
     others: AtomicBool,
 }
 
-impl Lane {
+impl FairScheduler {
     /// Room for one guest less than there are processors, and for one at least.
     pub(crate) fn new() -> Self {
         let threads = available_parallelism().map_or(1, usize::from);
@@ -48,16 +49,16 @@ impl Lane {
 
     fn with_room_for(guests: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(guests)),
+            permits: Arc::new(Semaphore::new(guests)),
             has_computed: Arc::default(),
             was_long: Arc::default(),
         }
     }
 
-    /// The same lane for another module, of which nothing is known yet.
+    /// A scheduler with the same permits, for another module.
     pub(crate) fn for_module(&self) -> Self {
         Self {
-            places: self.places.clone(),
+            permits: self.permits.clone(),
             has_computed: self.has_computed.clone(),
             was_long: Arc::default(),
         }
@@ -73,8 +74,8 @@ impl Lane {
         self.has_computed.swap(false, Ordering::Relaxed)
     }
 
-    /// Runs a call of this handler that began at `began`, in the lane as soon as it has been busy for long, or at once if the last
-    /// one was. Returns when it ended, too.
+    /// Runs a call of this handler that began at `began`: with permits as soon as it has been busy for long, or from its beginning
+    /// if the last one was. Returns when it ended, too.
     pub(crate) async fn run<T>(&self, handler: Handler, began: Instant, call: impl Future<Output = T>) -> (T, Instant) {
         let was_long = match handler {
             Handler::Init => &self.was_long.init,
@@ -86,17 +87,17 @@ impl Lane {
         let mut is_long = was_long.load(Ordering::Relaxed);
         let mut waiting = None;
         std::future::poll_fn(|context| {
-            let mut _place = None;
+            let mut _permit = None;
             if is_long {
-                let place = waiting.get_or_insert_with(|| Box::pin(self.places.clone().acquire_owned()));
-                let Poll::Ready(place) = place.as_mut().poll(context) else {
+                let permit = waiting.get_or_insert_with(|| Box::pin(self.permits.clone().acquire_owned()));
+                let Poll::Ready(permit) = permit.as_mut().poll(context) else {
                     return Poll::Pending;
                 };
                 waiting = None;
                 // What it waited before is not its own doing.
                 begin = None;
                 // The semaphore is never closed. The place is given up when the guest yields, or waits for the host.
-                _place = place.ok();
+                _permit = permit.ok();
             }
             // Most calls are done with the first poll.
             let begin = begin.take().unwrap_or_else(Instant::now);
@@ -126,10 +127,10 @@ mod tests {
 
     const HANDLER: Handler = Handler::Evaluate(RequestId(1));
 
-    /// A lane for one, and when a call began that has been busy for long.
-    fn lane() -> (Lane, Instant) {
+    /// A scheduler with one permit, and when a call began that has been busy for long.
+    fn scheduler() -> (FairScheduler, Instant) {
         (
-            Lane::with_room_for(1),
+            FairScheduler::with_room_for(1),
             Instant::now().checked_sub(2 * QUICK_MAX).unwrap(),
         )
     }
@@ -140,11 +141,11 @@ mod tests {
 
     #[tokio::test]
     async fn long_ones_take_turns_and_quick_ones_do_not_wait() {
-        let (lane, long_ago) = lane();
+        let (scheduler, long_ago) = scheduler();
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         for name in ["first", "second"] {
-            let (lane, order) = (lane.for_module(), order.clone());
+            let (scheduler, order) = (scheduler.for_module(), order.clone());
             tasks.spawn(async move {
                 let call = async {
                     for _ in 0..3 {
@@ -152,7 +153,7 @@ mod tests {
                         yield_now().await;
                     }
                 };
-                lane.run(HANDLER, long_ago, call).await;
+                scheduler.run(HANDLER, long_ago, call).await;
             });
         }
         while tasks.join_next().await.is_some() {}
@@ -161,37 +162,37 @@ mod tests {
         assert_eq!((order.len(), &order[..2]), (6, &["first", "second"][..]));
 
         // Somebody is busy for ever.
-        let place = lane.places.acquire().await.unwrap();
-        lane.for_module().run(HANDLER, Instant::now(), yield_now()).await;
-        let mut long = Box::pin(lane.run(HANDLER, long_ago, yield_now()));
+        let permit = scheduler.permits.acquire().await.unwrap();
+        scheduler.for_module().run(HANDLER, Instant::now(), yield_now()).await;
+        let mut long = Box::pin(scheduler.run(HANDLER, long_ago, yield_now()));
         for _ in 0..3 {
             assert!(is_pending(&mut long).await);
         }
-        drop(place);
+        drop(permit);
         long.await;
     }
 
     #[tokio::test]
-    async fn who_was_long_begins_in_the_lane_until_it_is_quick_again() {
-        let (lane, long_ago) = lane();
-        lane.run(HANDLER, long_ago, yield_now()).await;
-        let place = lane.places.acquire().await.unwrap();
-        let mut next = Box::pin(lane.run(HANDLER, Instant::now(), async {}));
+    async fn a_module_that_was_long_begins_with_a_permit_until_it_is_quick_again() {
+        let (scheduler, long_ago) = scheduler();
+        scheduler.run(HANDLER, long_ago, yield_now()).await;
+        let permit = scheduler.permits.acquire().await.unwrap();
+        let mut next = Box::pin(scheduler.run(HANDLER, Instant::now(), async {}));
         assert!(is_pending(&mut next).await);
         // Another module's is not held up.
-        lane.for_module().run(HANDLER, Instant::now(), async {}).await;
-        drop(place);
+        scheduler.for_module().run(HANDLER, Instant::now(), async {}).await;
+        drop(permit);
         next.await;
         // That was quick. So is `init`, which says nothing of the others.
-        lane.run(HANDLER, long_ago, yield_now()).await;
-        lane.run(Handler::Init, Instant::now(), async {}).await;
-        let place = lane.places.acquire().await.unwrap();
-        let mut next = Box::pin(lane.run(HANDLER, Instant::now(), async {}));
+        scheduler.run(HANDLER, long_ago, yield_now()).await;
+        scheduler.run(Handler::Init, Instant::now(), async {}).await;
+        let permit = scheduler.permits.acquire().await.unwrap();
+        let mut next = Box::pin(scheduler.run(HANDLER, Instant::now(), async {}));
         assert!(is_pending(&mut next).await);
-        drop(place);
+        drop(permit);
         next.await;
 
-        let _place = lane.places.acquire().await.unwrap();
-        lane.run(HANDLER, Instant::now(), async {}).await;
+        let _permit = scheduler.permits.acquire().await.unwrap();
+        scheduler.run(HANDLER, Instant::now(), async {}).await;
     }
 }
