@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| match Manifest::parse(Path::new("nexum.toml"), bytes
         let _ = format!("{manifest:?}");
         assert!(manifest.chains.required.is_disjoint(&manifest.chains.optional));
         assert!(manifest.subscriptions.len() <= SUBSCRIPTIONS_MAX);
-        let limits = Limits::default().meet(&manifest.wishes);
+        let limits = Limits::default().min(&manifest.requested_limits);
         assert!(Limit::all().all(|limit| limits[limit] > 0));
     }
     Err(errors) => {

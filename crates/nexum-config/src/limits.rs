@@ -1,4 +1,4 @@
-//! What a module may use: the operator's ceiling, the module's wish, and the smaller of both.
+//! What a module may use: the operator's limits, and what the module requests of them.
 
 use std::fmt;
 use std::ops::{Index, RangeInclusive};
@@ -46,7 +46,7 @@ pub enum Limit {
 struct Spec {
     limit: Limit,
     /// Its key in a manifest. In `engine.toml` it is the same without `max_`.
-    wish: &'static str,
+    manifest_key: &'static str,
     /// What holds unless the operator says otherwise.
     default: u64,
     /// What an operator may set.
@@ -137,10 +137,10 @@ const COUNT: usize = Limit::EventsPerSecond as usize + 1;
 /// So many events a second are as good as no bound.
 pub const EVENTS_PER_SECOND_MAX: u64 = 1_000_000;
 
-const fn spec(limit: Limit, wish: &'static str, default: u64, range: RangeInclusive<u64>) -> Spec {
+const fn spec(limit: Limit, manifest_key: &'static str, default: u64, range: RangeInclusive<u64>) -> Spec {
     Spec {
         limit,
-        wish,
+        manifest_key,
         default,
         range,
     }
@@ -154,7 +154,7 @@ impl Limit {
 
     /// Its key in `[engine.limits]`, with its unit. In a manifest's `[module.resources]` the key is the same after `max_`.
     pub fn name(self) -> &'static str {
-        &self.spec().wish[PREFIX.len()..]
+        &self.spec().manifest_key[PREFIX.len()..]
     }
 
     fn spec(self) -> &'static Spec {
@@ -195,8 +195,8 @@ impl<T: fmt::Debug> fmt::Debug for PerLimit<T> {
 
 /// The bounds that a module runs under, by limit.
 ///
-/// The operator sets a ceiling in `[engine.limits]`, a manifest may wish for less in `[module.resources]`, and
-/// [`Limits::meet`] takes the smaller of each.
+/// The operator sets limits in `[engine.limits]`, and a manifest may request less in `[module.resources]`. [`Limits::min`] caps each
+/// request to the operator's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits(PerLimit<u64>);
 
@@ -222,10 +222,10 @@ impl Limits {
         self
     }
 
-    /// The limits a module gets: for each, the smaller of this ceiling and the module's wish.
+    /// The limits a module gets: what it requests, capped to these.
     #[must_use]
-    pub fn meet(self, wishes: &Wishes) -> Self {
-        let smaller = |limit| wishes.get(limit).map_or(self[limit], |wish| wish.min(self[limit]));
+    pub fn min(self, requested: &RequestedLimits) -> Self {
+        let smaller = |limit| requested.get(limit).map_or(self[limit], |bound| bound.min(self[limit]));
         Self(PerLimit::from_fn(smaller))
     }
 
@@ -237,34 +237,41 @@ impl Limits {
     }
 }
 
-/// What a manifest asks for; what it leaves out is left to the operator.
+/// The limits that a manifest requests. The operator's limit applies where it requests none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wishes(PerLimit<Option<u64>>);
+pub struct RequestedLimits(PerLimit<Option<u64>>);
 
-impl Default for Wishes {
+impl Default for RequestedLimits {
     fn default() -> Self {
         Self(PerLimit::from_fn(|_| None))
     }
 }
 
-impl Wishes {
-    /// The bound that is wished for, if one is.
+impl RequestedLimits {
+    /// The bound that is requested, if one is.
     pub fn get(&self, limit: Limit) -> Option<u64> {
         self.0[limit]
     }
 
-    /// These wishes with another one.
+    /// These requests with another one.
     #[must_use]
     pub fn with(mut self, limit: Limit, bound: u64) -> Self {
         *self.0.get_mut(limit) = Some(bound);
         self
     }
 
-    /// Reads the table `resources` of `[module]`. Adds to `errors` everything that is wrong with it: a wish for more than any
-    /// operator may allow is as good as none, and one for less than a module can run with is a mistake.
+    /// Reads the table `resources` of `[module]`. Adds to `errors` everything that is wrong with it. A request above what any operator
+    /// may set is accepted and capped later; one below what a module can run with is an error.
     pub(crate) fn read(module: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let range = |limit: Limit| *limit.spec().range.start()..=u64::MAX;
-        Self(read(module, "resources", |limit| limit.spec().wish, &[], range, errors))
+        Self(read(
+            module,
+            "resources",
+            |limit| limit.spec().manifest_key,
+            &[],
+            range,
+            errors,
+        ))
     }
 }
 
@@ -307,15 +314,15 @@ fn read(
 
 /// What a handler has used of each limit, in the unit that the limit's name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Used(PerLimit<u64>);
+pub struct LimitUsage(PerLimit<u64>);
 
-impl Default for Used {
+impl Default for LimitUsage {
     fn default() -> Self {
         Self(PerLimit::from_fn(|_| 0))
     }
 }
 
-impl Index<Limit> for Used {
+impl Index<Limit> for LimitUsage {
     type Output = u64;
 
     fn index(&self, limit: Limit) -> &u64 {
@@ -323,7 +330,7 @@ impl Index<Limit> for Used {
     }
 }
 
-impl Used {
+impl LimitUsage {
     /// Adds to what was used of a limit, and returns the sum.
     pub fn add(&mut self, limit: Limit, amount: u64) -> u64 {
         let used = self.0.get_mut(limit);
@@ -358,7 +365,7 @@ mod tests {
         for (index, spec) in SPECS.iter().enumerate() {
             assert_eq!(spec.limit as usize, index);
             assert!(spec.range.contains(&spec.default), "{:?}", spec.limit);
-            assert_eq!(spec.wish.strip_prefix(PREFIX), Some(spec.limit.name()));
+            assert_eq!(spec.manifest_key.strip_prefix(PREFIX), Some(spec.limit.name()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The module author's file, `nexum.toml`, validated.
 //!
 //! A manifest may come from someone whom the operator does not trust, so it takes nothing from the environment, and
-//! its limits are wishes.
+//! its limits are requests.
 
 mod raw;
 mod read;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Placed, Section};
 use crate::engine::ModuleConfig;
-use crate::limits::Wishes;
+use crate::limits::RequestedLimits;
 use crate::names::{Digest, ModuleName};
 use crate::restart::RestartKeys;
 use crate::topic::ChainId;
@@ -48,7 +48,7 @@ pub struct Manifest {
     /// What the component's bytes have to hash to.
     pub component: Option<Digest>,
     /// What the module asks for of its limits.
-    pub wishes: Wishes,
+    pub requested_limits: RequestedLimits,
     /// How the module's failures are dealt with, where the author has a say.
     pub restart: RestartKeys,
     /// How many instances a query module wants at the most. None: as many as the operator allows.
@@ -153,7 +153,7 @@ impl fmt::Debug for Manifest {
             name,
             version,
             component,
-            wishes,
+            requested_limits,
             restart,
             pool_size_max,
             chains,
@@ -167,7 +167,7 @@ impl fmt::Debug for Manifest {
             .field("name", name)
             .field("version", version)
             .field("component", component)
-            .field("wishes", wishes)
+            .field("requested_limits", requested_limits)
             .field("restart", restart)
             .field("pool_size_max", pool_size_max)
             .field("chains", chains)

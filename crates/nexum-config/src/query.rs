@@ -59,24 +59,24 @@ impl QueryBounds {
         }
     }
 
-    /// These bounds for a module whose manifest asks for so many instances: the smaller number holds.
+    /// These bounds for a module whose manifest requests this number of instances: the smaller number applies.
     #[must_use]
-    pub fn meet(self, pool_size_wish: Option<u32>) -> Self {
-        let wish = pool_size_wish.unwrap_or(u32::MAX);
+    pub fn min(self, requested_pool_size: Option<u32>) -> Self {
+        let requested = requested_pool_size.unwrap_or(u32::MAX);
         Self {
-            pool_size_max: self.pool_size_max.min(wish),
+            pool_size_max: self.pool_size_max.min(requested),
             ..self
         }
     }
 }
 
 /// Reads the table `query` of `[module]`: how many instances the module asks for. Adds to `errors` everything that is wrong with it.
-pub(crate) fn pool_size_wish(module: &Section, errors: &mut Vec<ConfigError>) -> Option<u32> {
+pub(crate) fn requested_pool_size(module: &Section, errors: &mut Vec<ConfigError>) -> Option<u32> {
     let section = table(module, &[POOL_SIZE_MAX], errors)?;
-    // A wish for more than any operator may allow is as good as none.
-    let wish = section.number(POOL_SIZE_MAX, &(*POOL_SIZE_RANGE.start()..=u64::MAX));
-    let wish = wish.map_err(|error| errors.push(error)).ok().flatten();
-    wish.map(saturating_u32)
+    // A request above what any operator may set is capped later.
+    let requested = section.number(POOL_SIZE_MAX, &(*POOL_SIZE_RANGE.start()..=u64::MAX));
+    let requested = requested.map_err(|error| errors.push(error)).ok().flatten();
+    requested.map(saturating_u32)
 }
 
 fn table(parent: &Section, keys: &[&'static str], errors: &mut Vec<ConfigError>) -> Option<Section> {

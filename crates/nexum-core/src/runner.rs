@@ -7,13 +7,13 @@ mod catch_up;
 mod commands;
 mod failures;
 mod feed;
-mod subscription_set;
 mod lifecycle;
 mod mailbox;
 mod metrics;
 mod stage;
 mod status;
 mod step;
+mod subscription_set;
 mod transaction;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::{
     CapabilityRequests, ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
 };
 use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough, nearest};
-use crate::limits::Wishes;
+use crate::limits::RequestedLimits;
 use crate::query;
 use crate::restart::RestartKeys;
 
@@ -74,9 +74,9 @@ impl Reader {
 
     fn module(&mut self, section: &Section, manifest: &mut Manifest) {
         manifest.settings = settings(section);
-        manifest.wishes = Wishes::read(section, &mut self.errors);
+        manifest.requested_limits = RequestedLimits::read(section, &mut self.errors);
         manifest.restart = RestartKeys::read(section, &mut self.errors);
-        manifest.pool_size_max = query::pool_size_wish(section, &mut self.errors);
+        manifest.pool_size_max = query::requested_pool_size(section, &mut self.errors);
         let names: Vec<_> = manifest.settings.keys().map(String::as_str).collect();
         let Some(raw) = section.without(&names).parse_all::<raw::Module>(&mut self.errors) else {
             return;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::document::{a_bound, limit_keys, report};
-use nexum_config::limits::{Limit, Wishes};
+use nexum_config::limits::{Limit, RequestedLimits};
 use nexum_config::manifest::{
     BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription,
 };
@@ -20,8 +20,8 @@ fn an_empty_file_asks_for_nothing() {
     assert!(manifest.name.is_none() && manifest.component.is_none() && manifest.capabilities.is_none());
     assert!(manifest.subscriptions.is_empty() && manifest.config.is_empty() && manifest.chains.required.is_empty());
     assert_eq!(
-        (manifest.wishes, Restart::default().with(manifest.restart)),
-        (Wishes::default(), Restart::default())
+        (manifest.requested_limits, Restart::default().with(manifest.restart)),
+        (RequestedLimits::default(), Restart::default())
     );
 }
 
@@ -54,11 +54,13 @@ fn every_key_is_read() {
         threshold = 10
         "#;
     let manifest = parse(&text.replace("LIMITS", &limit_keys("max_")));
-    let wishes = Limit::all().fold(Wishes::default(), |wishes, limit| wishes.with(limit, a_bound(limit)));
+    let requested_limits = Limit::all().fold(RequestedLimits::default(), |requested_limits, limit| {
+        requested_limits.with(limit, a_bound(limit))
+    });
     assert_eq!(
-        (manifest.wishes, Restart::default().with(manifest.restart)),
+        (manifest.requested_limits, Restart::default().with(manifest.restart)),
         (
-            wishes,
+            requested_limits,
             Restart {
                 max_consecutive_failures: 3,
                 ..Restart::default()

@@ -22,7 +22,7 @@ pub struct ModuleMeta {
     pub digest: Digest,
     /// What ends it when it computes without end.
     pub metering: Metering,
-    /// What it may use: where the operator's ceiling and the manifest's wish meet.
+    /// What it may use: what the manifest requests, capped to the operator's limits.
     pub limits: Limits,
     /// What `init` is called with.
     pub config: Vec<(String, String)>,
@@ -35,10 +35,10 @@ pub struct ModuleMeta {
 }
 
 impl ModuleMeta {
-    /// The same for an instance that runs at the same time as others of its module.
-    pub(crate) fn beside(&self) -> Self {
+    /// A copy for an instance that runs at the same time as others of its module: it has a recorder of its own.
+    pub(crate) fn for_concurrent_instance(&self) -> Self {
         Self {
-            recorder: Arc::new(self.recorder.beside()),
+            recorder: Arc::new(self.recorder.for_concurrent_instance()),
             ..self.clone()
         }
     }

@@ -52,7 +52,7 @@ impl Recorder {
 
     /// One for another instance of the module that runs at the same time: each has a handler of its own in hand, and all share
     /// the module's allowance.
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn for_concurrent_instance(&self) -> Self {
         Self::within(self.module.clone(), self.clock.clone(), self.rate.clone())
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexum_config::limits::{Limit, Limits, Used};
+use nexum_config::limits::{Limit, LimitUsage, Limits};
 use nexum_config::names::ModuleName;
 use wasmtime::ResourceLimiter;
 
@@ -12,14 +12,14 @@ use crate::event::Handler;
 /// of each.
 const ITEMS_PER_STORE_MAX: usize = 64;
 
-/// The record of a limit that tripped.
+/// The record of a limit that was exceeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trip {
+pub struct LimitExceeded {
     /// Which limit.
     pub limit: Limit,
     /// Its value, in the unit that its name says.
     pub bound: u64,
-    /// How much was used, with what was asked for in the call that tripped it.
+    /// How much was used, with what was asked for in the call that exceeded it.
     pub used: u64,
     /// Whose.
     pub module: ModuleName,
@@ -29,7 +29,7 @@ pub struct Trip {
     pub attempt: u32,
 }
 
-impl fmt::Display for Trip {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -47,7 +47,7 @@ impl fmt::Display for Trip {
 #[derive(Debug)]
 pub struct Limiter {
     limits: Limits,
-    used: Used,
+    used: LimitUsage,
     /// What the last growth asked for, to be given back if it fails after all.
     asked: u64,
     /// What was refused first, and how much would have been used with it.
@@ -59,7 +59,7 @@ impl Limiter {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            used: Used::default(),
+            used: LimitUsage::default(),
             asked: 0,
             refused: None,
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use nexum_config::limits::Used;
+use nexum_config::limits::LimitUsage;
 
 /// How long a window is. What is told is of this one and the one before: long enough to see what a busy hour's blocks do, and short
 /// enough that one that was unlike all others is forgotten.
@@ -13,21 +13,21 @@ const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// What handlers used of a module's limits, each in the unit of the limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Consumption {
-    last: Used,
+    last: LimitUsage,
     /// When the window began, and the most that any used of each in it.
-    window: Option<(Instant, Used)>,
+    window: Option<(Instant, LimitUsage)>,
     /// The same of the window before.
-    before: Used,
+    before: LimitUsage,
 }
 
 impl Consumption {
     /// What the last one used.
-    pub fn last(&self) -> &Used {
+    pub fn last(&self) -> &LimitUsage {
         &self.last
     }
 
     /// The most that any used of each in the ten to twenty minutes up to the last one.
-    pub fn most(&self) -> Used {
+    pub fn most(&self) -> LimitUsage {
         let mut most = self.before;
         if let Some((_, now)) = &self.window {
             most.raise(now);
@@ -36,7 +36,7 @@ impl Consumption {
     }
 
     /// Adds what one used that ended then.
-    pub(crate) fn note(&mut self, used: &Used, ended: Instant) {
+    pub(crate) fn note(&mut self, used: &LimitUsage, ended: Instant) {
         self.last = *used;
         match &mut self.window {
             Some((began, most)) if ended < *began + WINDOW => most.raise(used),
@@ -59,7 +59,7 @@ mod tests {
         let start = Instant::now();
         let mut consumption = Consumption::default();
         for (minutes, fuel, most) in [(0, 7, 7), (9, 5, 7), (11, 1, 7), (20, 3, 7), (21, 2, 3), (60, 1, 1)] {
-            let mut used = Used::default();
+            let mut used = LimitUsage::default();
             used.set(Limit::Fuel, fuel);
             consumption.note(&used, start + Duration::from_secs(minutes * 60));
             assert_eq!(

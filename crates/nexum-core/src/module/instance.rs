@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::engine::Metering;
-use nexum_config::limits::{Limit, Used};
+use nexum_config::limits::{Limit, LimitUsage};
 use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -21,9 +21,9 @@ use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::fair_scheduler::FairScheduler;
-use crate::engine::limiter::Trip;
+use crate::engine::limiter::LimitExceeded;
 use crate::event::{Event, EventId, Handler, RequestId};
-use crate::state::scope::{EventScope, BudgetExhausted, Pending};
+use crate::state::scope::{BudgetExhausted, EventScope, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
@@ -71,7 +71,7 @@ pub enum Failure {
     /// The handler returned an error.
     Returned(HostError),
     /// A limit tripped.
-    Limit(Trip),
+    Limit(LimitExceeded),
     /// The guest trapped, or a host function made it trap.
     Trap(String),
     /// The state store could not be read: no fault of the guest's.
@@ -95,7 +95,7 @@ impl fmt::Display for Failure {
                     error.domain, error.kind, error.message
                 )
             }
-            Self::Limit(trip) => trip.fmt(f),
+            Self::Limit(exceeded) => exceeded.fmt(f),
             Self::Trap(text) => write!(f, "the guest trapped: {text}"),
             Self::Store(text) => write!(f, "the module's state cannot be read: {text}"),
             Self::Prepare { capability, reason } => write!(f, "the capability `{capability}` is not ready: {reason}"),
@@ -112,7 +112,13 @@ impl Instance {
         context: HandlerContext,
     ) -> Result<(Self, Changes), Failure> {
         let scope = EventScope::new(id, state, module.meta.limits);
-        let mut store = hold(module.pre.engine(), &module.scheduler, &module.meta, &module.grant, scope)?;
+        let mut store = hold(
+            module.pre.engine(),
+            &module.scheduler,
+            &module.meta,
+            &module.grant,
+            scope,
+        )?;
         open(&mut store, Handler::Init, Instant::now(), context)?;
         let started = within_deadline(&mut store, &module.scheduler, async |store| {
             let exports = module.pre.instantiate_async(&mut *store).await?;
@@ -123,15 +129,34 @@ impl Instance {
         let (mut store, exports) = started_by(store, started).await?;
         let changes = close(&mut store);
         let scheduler = module.scheduler.clone();
-        Ok((Self { store, exports, scheduler }, changes))
+        Ok((
+            Self {
+                store,
+                exports,
+                scheduler,
+            },
+            changes,
+        ))
     }
 
     /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
-    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, context: HandlerContext) -> Result<Changes, Failure> {
+    pub(crate) async fn on_event(
+        &mut self,
+        id: EventId,
+        event: &Event,
+        context: HandlerContext,
+    ) -> Result<Changes, Failure> {
         let handler = Handler::OnEvent(id);
-        let Self { store, exports, scheduler } = self;
+        let Self {
+            store,
+            exports,
+            scheduler,
+        } = self;
         open(store, handler, Instant::now(), context)?;
-        let called = within_deadline(store, scheduler, async |store| exports.call_on_event(store, event).await).await;
+        let called = within_deadline(store, scheduler, async |store| {
+            exports.call_on_event(store, event).await
+        })
+        .await;
         let result = conclude(store, handler, called)?;
         result.map_err(Failure::Returned)?;
         Ok(close(store))
@@ -147,7 +172,7 @@ impl QueryInstance {
     ) -> Result<Self, Failure> {
         let scope = EventScope::new(id, state, module.meta.limits).read_only();
         // Others of the module run at the same time.
-        let meta = Arc::new(module.meta.beside());
+        let meta = Arc::new(module.meta.for_concurrent_instance());
         let mut store = hold(module.pre.engine(), &module.scheduler, &meta, &module.grant, scope)?;
         open(&mut store, Handler::Init, Instant::now(), HandlerContext::default())?;
         let started = within_deadline(&mut store, &module.scheduler, async |store| {
@@ -159,15 +184,26 @@ impl QueryInstance {
         let (mut store, exports) = started_by(store, started).await?;
         close(&mut store);
         let scheduler = module.scheduler.clone();
-        Ok(Self { store, exports, scheduler })
+        Ok(Self {
+            store,
+            exports,
+            scheduler,
+        })
     }
 
     /// Asks it now, and returns its answer. After an error the instance must be dropped.
     pub(crate) async fn evaluate(&mut self, id: RequestId, now: Instant, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let handler = Handler::Evaluate(id);
-        let Self { store, exports, scheduler } = self;
+        let Self {
+            store,
+            exports,
+            scheduler,
+        } = self;
         open(store, handler, now, HandlerContext::default())?;
-        let called = within_deadline(store, scheduler, async |store| exports.call_evaluate(store, input).await).await;
+        let called = within_deadline(store, scheduler, async |store| {
+            exports.call_evaluate(store, input).await
+        })
+        .await;
         let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
         close(store);
         Ok(answer)
@@ -196,7 +232,7 @@ impl<E> Instance<E> {
     }
 
     /// What the last handler used of each limit.
-    pub(crate) fn used(&self) -> Used {
+    pub(crate) fn used(&self) -> LimitUsage {
         used(&self.store)
     }
 }
@@ -292,7 +328,7 @@ async fn within_deadline<T>(
 }
 
 /// What the handler in a store has used of each limit so far.
-fn used(store: &Store<HostState>) -> Used {
+fn used(store: &Store<HostState>) -> LimitUsage {
     let host = store.data();
     let limits = &host.meta.limits;
     let mut used = *host.scope.used();
@@ -313,7 +349,7 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
     let refused = store.data_mut().limiter.take_refused();
     let host = store.data();
     host.meta.recorder.close();
-    let trip = |limit: Limit, used: u64| Trip {
+    let exceeded = |limit: Limit, used: u64| LimitExceeded {
         limit,
         bound: host.meta.limits[limit],
         used,
@@ -337,14 +373,16 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
         }
         Err(Stop::Deadline) => {
             let (limit, used) = refused.unwrap_or_else(|| (Limit::Deadline, used(store)[Limit::Deadline]));
-            Err(Failure::Limit(trip(limit, used)))
+            Err(Failure::Limit(exceeded(limit, used)))
         }
         Err(Stop::Error(error)) => {
             let out_of_fuel = matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel));
-            let exhausted = error.downcast_ref::<BudgetExhausted>().map(|BudgetExhausted(limit)| *limit);
+            let exhausted = error
+                .downcast_ref::<BudgetExhausted>()
+                .map(|BudgetExhausted(limit)| *limit);
             let spent = exhausted.or(out_of_fuel.then_some(Limit::Fuel));
             match refused.or_else(|| spent.map(|limit| (limit, used(store)[limit]))) {
-                Some((limit, used)) => Err(Failure::Limit(trip(limit, used))),
+                Some((limit, used)) => Err(Failure::Limit(exceeded(limit, used))),
                 None if error.is::<StoreError>() => Err(Failure::Store(describe(&error))),
                 None => Err(Failure::Trap(describe(&error))),
             }

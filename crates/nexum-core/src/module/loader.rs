@@ -141,10 +141,10 @@ impl Loader {
     pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
         let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
         let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
-        self.judge(config, manifest, file)
+        self.validate(config, manifest, file)
     }
 
-    fn judge(
+    fn validate(
         &self,
         config: &ModuleConfig,
         manifest: Option<Manifest>,
@@ -177,7 +177,7 @@ impl Loader {
                 });
             }
         }
-        let limits = self.ceiling.meet(&manifest.wishes);
+        let limits = self.ceiling.min(&manifest.requested_limits);
         if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
             errors.push(LoadError::Instances {
                 needed: file.summary.core_instances,
@@ -193,7 +193,7 @@ impl Loader {
         if !is_query && manifest.pool_size_max.is_some() {
             warnings.push("[module.query] means nothing: the module answers no queries".to_owned());
         }
-        let query = is_query.then(|| self.query.meet(manifest.pool_size_max));
+        let query = is_query.then(|| self.query.min(manifest.pool_size_max));
         let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
         let requests = manifest.capabilities.as_ref();
         let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);

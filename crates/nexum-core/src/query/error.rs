@@ -3,7 +3,7 @@
 use nexum_config::limits::Limit;
 
 use crate::bindings::nexum::host::types::HostError;
-use crate::engine::limiter::Trip;
+use crate::engine::limiter::LimitExceeded;
 use crate::event::RequestId;
 use crate::module::instance::Failure;
 
@@ -36,7 +36,7 @@ pub enum QueryError {
     Returned(HostError),
     /// The call used up one of its budgets, or its module's memory.
     #[error("{0}")]
-    Limit(Trip),
+    Limit(LimitExceeded),
     /// The guest trapped.
     #[error("the module trapped at request {request}: {text}")]
     Trapped {
@@ -75,7 +75,7 @@ impl QueryError {
     pub(super) fn of(request: RequestId, failure: Failure) -> Self {
         match failure {
             Failure::Returned(error) => Self::Returned(error),
-            Failure::Limit(trip) => Self::Limit(trip),
+            Failure::Limit(exceeded) => Self::Limit(exceeded),
             Failure::Trap(text) => Self::Trapped { request, text },
             failure @ (Failure::Store(_) | Failure::Prepare { .. }) => Self::Failed {
                 request,
@@ -91,7 +91,7 @@ impl QueryError {
             Self::Overloaded { .. } => "overloaded",
             Self::TimedOut { .. } => "timed-out",
             Self::Returned(_) => "returned",
-            Self::Limit(trip) if trip.limit == Limit::Deadline => "deadline",
+            Self::Limit(exceeded) if exceeded.limit == Limit::Deadline => "deadline",
             Self::Limit(_) => "limit",
             Self::Trapped { .. } => "trapped",
             Self::OutputTooLarge { .. } => "output-too-large",

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nexum_config::limits::Used;
+use nexum_config::limits::LimitUsage;
 use nexum_config::names::ModuleName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
@@ -194,7 +194,7 @@ impl QueryPool {
     }
 
     /// Counts an answer, and keeps the instance that gave it for the next call.
-    fn put_back(&self, instance: QueryInstance, used: &Used, ended: Instant) {
+    fn put_back(&self, instance: QueryInstance, used: &LimitUsage, ended: Instant) {
         self.metrics.answered();
         let mut shared = self.shared();
         shared.handled += 1;
@@ -292,23 +292,23 @@ impl QueryPool {
         self.shared().failed += 1;
         self.metrics.failed(error.kind());
         let (module, kind) = (self.name().as_str(), error.kind());
-        let trip = match error {
-            QueryError::Limit(trip) => Some(trip),
+        let exceeded = match error {
+            QueryError::Limit(exceeded) => Some(exceeded),
             QueryError::Start { failure } => match &**failure {
-                Failure::Limit(trip) => Some(trip),
+                Failure::Limit(exceeded) => Some(exceeded),
                 _ => None,
             },
             _ => None,
         };
-        if let Some(trip) = trip {
-            self.metrics.tripped(trip.limit);
+        if let Some(exceeded) = exceeded {
+            self.metrics.tripped(exceeded.limit);
         }
         let handler = match error {
             QueryError::Start { .. } => Handler::Init.name(),
             _ => Handler::Evaluate(request).name(),
         };
-        let (limit, bound, used) = match trip {
-            Some(trip) => (Some(trip.limit.name()), Some(trip.bound), Some(trip.used)),
+        let (limit, bound, used) = match exceeded {
+            Some(exceeded) => (Some(exceeded.limit.name()), Some(exceeded.bound), Some(exceeded.used)),
             None => (None, None, None),
         };
         tracing::warn!(

@@ -12,7 +12,7 @@ use super::step::settled;
 use super::{Failures, ModuleStatus, Runner};
 use crate::bus::source::TopicHandle;
 use crate::event::{EventId, Handler};
-use crate::module::instance::{HandlerContext, Failure};
+use crate::module::instance::{Failure, HandlerContext};
 use crate::module::loader::Module;
 use crate::state::{Changes, DeadLetter};
 use crate::store::committer::CommitError;

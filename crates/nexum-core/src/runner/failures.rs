@@ -83,10 +83,10 @@ pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> At
         at_ms,
         reason: reason.chars().take(REASON_CHARS_MAX).collect(),
         trip: match failure {
-            Failure::Limit(trip) => Some(Tripped {
-                limit: trip.limit.name().to_owned(),
-                bound: trip.bound,
-                used: trip.used,
+            Failure::Limit(exceeded) => Some(Tripped {
+                limit: exceeded.limit.name().to_owned(),
+                bound: exceeded.bound,
+                used: exceeded.used,
             }),
             _ => None,
         },
@@ -105,8 +105,8 @@ pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attem
     let block = event.and_then(|event| event.block()).map(|block| block.number);
     let handler = if event.is_some() { "on-event" } else { "init" };
     match failure {
-        Failure::Limit(trip) => {
-            let (limit, bound, used) = (trip.limit.name(), trip.bound, trip.used);
+        Failure::Limit(exceeded) => {
+            let (limit, bound, used) = (exceeded.limit.name(), exceeded.bound, exceeded.used);
             tracing::error!(
                 target: "nexum::event",
                 module = name, handler, event = id, chain, block, attempt, limit, bound, used,

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::subscription_set::SubscriptionSet;
-use crate::bus::source::{TopicHandle, SourceError};
+use crate::bus::source::{SourceError, TopicHandle};
 use crate::event::{Advance, Log, Position};
 use crate::module::loader::Module;
 use crate::state::{Cursor, Cursors, ModuleId, Progress};

@@ -11,11 +11,11 @@ use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, Wanted};
 use super::step::settled;
-use super::{Dead, Failures, StepError, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, Transaction};
+use super::{Dead, Failures, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, StepError, Transaction};
 use crate::BoxError;
 use crate::bus::source::TopicHandle;
 use crate::event::Handler;
-use crate::module::instance::{HandlerContext, Failure, Instance};
+use crate::module::instance::{Failure, HandlerContext, Instance};
 use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::state::Changes;
@@ -279,8 +279,18 @@ impl Runner {
     }
 
     /// An instance of a module, whose `init` has returned ok, and what that changed.
-    pub(super) async fn start(&mut self, module: Arc<Module>, context: HandlerContext) -> Result<(Instance, Changes), Failure> {
-        Instance::start(&module, self.transaction.id(), self.transaction.store().clone(), context).await
+    pub(super) async fn start(
+        &mut self,
+        module: Arc<Module>,
+        context: HandlerContext,
+    ) -> Result<(Instance, Changes), Failure> {
+        Instance::start(
+            &module,
+            self.transaction.id(),
+            self.transaction.store().clone(),
+            context,
+        )
+        .await
     }
 
     pub(super) fn adopt(&mut self, instance: Instance) {

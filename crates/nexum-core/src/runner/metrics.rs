@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use nexum_config::limits::{Limit, Used};
+use nexum_config::limits::{Limit, LimitUsage};
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 
@@ -74,7 +74,7 @@ impl ModuleMetrics {
     }
 
     /// A handler of an event has ended, whatever came of it.
-    pub(crate) fn ran(&self, took: Duration, used: &Used) {
+    pub(crate) fn ran(&self, took: Duration, used: &LimitUsage) {
         self.handler_seconds.record(took);
         self.fuel.increment(used[Limit::Fuel]);
     }
@@ -106,8 +106,8 @@ impl ModuleMetrics {
                 counter.increment(1);
             }
         }
-        if let Failure::Limit(trip) = failure
-            && let Some(trips) = self.trips.get(trip.limit as usize)
+        if let Failure::Limit(exceeded) = failure
+            && let Some(trips) = self.trips.get(exceeded.limit as usize)
         {
             trips.increment(1);
         }

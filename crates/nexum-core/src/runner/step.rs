@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::failures::{attempt, attempts_max, report};
 use super::feed::{Delivery, Feed, Next};
 use super::transaction::RevertFailed;
-use super::{Dead, StepError, RETRY_DELAY_MS, Runner};
+use super::{Dead, RETRY_DELAY_MS, Runner, StepError};
 use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
-use crate::module::instance::{HandlerContext, Failure};
+use crate::module::instance::{Failure, HandlerContext};
 use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
 use crate::store::StoreError;
 
@@ -271,7 +271,12 @@ impl Runner {
 
     /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
     /// there is to be none.
-    async fn failed_at(&mut self, id: EventId, event: &Event, failure: Failure) -> Result<Option<DeadLetter>, StepError> {
+    async fn failed_at(
+        &mut self,
+        id: EventId,
+        event: &Event,
+        failure: Failure,
+    ) -> Result<Option<DeadLetter>, StepError> {
         let meta = self.module.meta.clone();
         let restart = self.module.restart;
         let attempt = attempt(&failure, meta.clock.now_ms(), meta.recorder.take_records());

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::limits::{Limit, Limits, Used};
+use nexum_config::limits::{Limit, LimitUsage, Limits};
 use tokio::time::Instant;
 
 use super::{Change, Changes, ModuleId, Usage, rows};
@@ -38,7 +38,7 @@ pub struct EventScope {
     /// What earlier events wrote that is not in the store yet.
     pending: Option<Arc<Pending>>,
     changes: Changes,
-    used: Used,
+    used: LimitUsage,
 }
 
 /// What events wrote that is not in the store yet: each key's new value, or none where it was deleted.
@@ -83,7 +83,7 @@ impl EventScope {
             view: None,
             pending: None,
             changes: Changes::default(),
-            used: Used::default(),
+            used: LimitUsage::default(),
         }
     }
 
@@ -111,7 +111,7 @@ impl EventScope {
         self.took = None;
         self.view = None;
         self.pending = pending;
-        self.used = Used::default();
+        self.used = LimitUsage::default();
         self.changes = Changes {
             usage,
             ..Changes::default()
@@ -290,7 +290,7 @@ impl EventScope {
     }
 
     /// What the handler has used of its budgets.
-    pub(crate) fn used(&self) -> &Used {
+    pub(crate) fn used(&self) -> &LimitUsage {
         &self.used
     }
 

@@ -7,7 +7,7 @@ use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::source::{ChainLogs, EventSource, TopicHandle, SourceError};
+use crate::bus::source::{ChainLogs, EventSource, SourceError, TopicHandle};
 use crate::state::Headers;
 use crate::store::committer::Lazy;
 use crate::store::{StateStore, StoreError};

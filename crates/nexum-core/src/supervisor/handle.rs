@@ -12,7 +12,7 @@ use super::chains::Sources;
 use super::error::SteerError;
 use super::queries::Queries;
 use super::start::ready;
-use crate::bus::source::{TopicHandle, SourceError};
+use crate::bus::source::{SourceError, TopicHandle};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;

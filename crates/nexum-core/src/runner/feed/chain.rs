@@ -15,11 +15,11 @@ use nexum_config::topic::ChainTopic;
 use self::read_ahead::ReadAhead;
 use super::{Anchor, Delivery, Next};
 use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
-use crate::bus::source::{TopicHandle, Replay, Replayed, SourceError};
+use crate::bus::source::{Replay, Replayed, SourceError, TopicHandle};
 use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
-use crate::runner::subscription_set::SubscriptionSet;
 use crate::runner::metrics::blocks_behind;
+use crate::runner::subscription_set::SubscriptionSet;
 use crate::state::{ModuleId, Progress};
 use crate::store::StateStore;
 
@@ -59,7 +59,12 @@ enum Place {
 
 impl ChainFeed {
     /// A feed of the module `name` that begins after its cursor, or with what comes next where there is none.
-    pub(super) fn new(followed: TopicHandle, subscriptions: SubscriptionSet, anchor: &Anchor<'_>, name: &ModuleName) -> Self {
+    pub(super) fn new(
+        followed: TopicHandle,
+        subscriptions: SubscriptionSet,
+        anchor: &Anchor<'_>,
+        name: &ModuleName,
+    ) -> Self {
         let log = &followed.log;
         let filters: Arc<[_]> = subscriptions.filters().cloned().collect();
         let subscriber = log.subscribe(anchor.wake.clone(), filters.iter().cloned());
