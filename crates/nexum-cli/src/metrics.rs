@@ -14,7 +14,7 @@ use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::SupervisorHandle;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -80,7 +80,7 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
 /// What is looked at to say whether nexum is ready.
 #[derive(Clone)]
 pub(crate) struct Readiness {
-    pub(crate) steering: Steering,
+    pub(crate) steering: SupervisorHandle,
     pub(crate) workshop: Workshop,
     /// The files of modules that were refused at the start, absolute, as soon as that is known.
     pub(crate) refused: Arc<OnceLock<Vec<PathBuf>>>,

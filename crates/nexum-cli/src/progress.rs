@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 use nexum_core::runner::ModuleStatus;
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::SupervisorHandle;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How often the bars move: as often as an eye can follow.
@@ -33,7 +33,7 @@ pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
 });
 
 /// Draws a bar for each topic that a module catches up with. Never returns; draws nothing where nobody looks.
-pub(crate) async fn show(steering: &Steering) -> Infallible {
+pub(crate) async fn show(steering: &SupervisorHandle) -> Infallible {
     if BARS.is_hidden() {
         return std::future::pending().await;
     }

@@ -79,7 +79,7 @@ async fn run_async(
         .strict(args.strict);
     let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
     let steered = Steered {
-        steering: supervisor.steering(),
+        steering: supervisor.handle(),
         workshop: plan.workshop(&engine),
         store: state,
     };

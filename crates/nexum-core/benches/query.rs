@@ -154,7 +154,7 @@ async fn host() -> (Arc<QueryPool>, JoinSet<()>) {
     let module = loader.load_query(&engine, candidate).await.expect("a module");
     let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
     supervisor.query(module);
-    let steering = supervisor.steering();
+    let steering = supervisor.handle();
     let mut running = JoinSet::new();
     running.spawn(async move {
         let _ = supervisor.run(CancellationToken::new()).await;

@@ -31,7 +31,7 @@ use queries::Queries;
 use start::{check_sources, ready};
 
 pub use error::SteerError;
-pub use handle::{LoadsHeld, Steering};
+pub use handle::{LoadsHeld, SupervisorHandle};
 pub use start::StartError;
 
 /// Modules and the chains that they hear of, ready to run.
@@ -40,7 +40,7 @@ pub struct Supervisor {
     store: Arc<dyn StateStore>,
     policy: CommitPolicy,
     strict: bool,
-    steering: Steering,
+    handle: SupervisorHandle,
     requests: mpsc::Receiver<Request>,
     /// In the order in which they were added.
     modules: Vec<(Arc<ModuleStatus>, Mailbox)>,
@@ -64,12 +64,12 @@ pub struct Report {
 impl Supervisor {
     /// A supervisor whose modules keep their state in `store`.
     pub fn new(store: Arc<dyn StateStore>) -> Self {
-        let (steering, requests) = Steering::new();
+        let (handle, requests) = SupervisorHandle::new();
         Self {
             store,
             policy: CommitPolicy::default(),
             strict: false,
-            steering,
+            handle,
             requests,
             modules: Vec::new(),
             queries: Vec::new(),
@@ -93,11 +93,11 @@ impl Supervisor {
     /// Adds a chain's source, in place of an earlier one for this chain.
     #[must_use]
     pub fn source(mut self, source: Arc<dyn EventSource>) -> Self {
-        self.steering.sources.insert(source.chain_id(), source);
+        self.handle.sources.insert(source.chain_id(), source);
         self
     }
 
-    /// Adds a module that answers queries. [`Steering::query`] has it as soon as the run has begun.
+    /// Adds a module that answers queries. [`SupervisorHandle::query`] has it as soon as the run has begun.
     pub fn query(&mut self, module: QueryModule) {
         self.queries.push(module);
     }
@@ -106,13 +106,13 @@ impl Supervisor {
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
         let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.left.clone());
         self.modules.push((status.clone(), mailbox));
-        self.steering.modules.insert(status.clone());
+        self.handle.modules.insert(status.clone());
         status
     }
 
     /// What steers the run, as soon as it has begun. Knows the sources that have been added so far.
-    pub fn steering(&self) -> Steering {
-        self.steering.clone()
+    pub fn handle(&self) -> SupervisorHandle {
+        self.handle.clone()
     }
 
     /// Waits for the chains that a module cannot be without, and then runs until `stop`, or until no module or no chain is
@@ -127,19 +127,19 @@ impl Supervisor {
             store,
             policy,
             strict,
-            steering,
+            handle,
             requests,
             modules: added,
             queries: asked,
             left,
         } = self;
-        let Steering {
+        let SupervisorHandle {
             modules,
             queries,
             lost_chains,
             sources,
             ..
-        } = steering;
+        } = handle;
         let loaded: Vec<_> = added.iter().map(|(status, _)| status.module()).collect();
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         tokio::select! {

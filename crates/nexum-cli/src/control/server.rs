@@ -20,7 +20,7 @@ use nexum_core::module::query::Loaded;
 use nexum_core::runner::{CommandError, ModuleStatus};
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{StateStore, StoreError};
-use nexum_core::supervisor::{SteerError, Steering};
+use nexum_core::supervisor::{SteerError, SupervisorHandle};
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
@@ -38,7 +38,7 @@ const REQUESTS_MAX: usize = 8;
 /// What is steered.
 #[derive(Clone)]
 pub(crate) struct Steered {
-    pub(crate) steering: Steering,
+    pub(crate) steering: SupervisorHandle,
     pub(crate) workshop: Workshop,
     pub(crate) store: Arc<dyn StateStore>,
 }

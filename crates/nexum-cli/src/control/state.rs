@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use nexum_config::names::ModuleName;
 use nexum_core::state::admin::ImportError;
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::SupervisorHandle;
 use tokio::sync::mpsc;
 
 use super::frames::{self, Chunks, Frame, Frames, Said};
@@ -112,7 +112,7 @@ fn answer(frames: &Frames, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refus
     let _ = frames.send(&end);
 }
 
-fn refuse_loaded(steering: &Steering, module: &str) -> Result<(), Denied> {
+fn refuse_loaded(steering: &SupervisorHandle, module: &str) -> Result<(), Denied> {
     let name: Result<ModuleName, _> = module.parse();
     let name = name.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
     match is_loaded(steering, &name) {
@@ -122,7 +122,7 @@ fn refuse_loaded(steering: &Steering, module: &str) -> Result<(), Denied> {
 }
 
 /// Why an import failed. A loaded module is in the store always, and that it is loaded is the reason which helps.
-fn refusal_of(steering: &Steering, error: &TransferError) -> Refusal {
+fn refusal_of(steering: &SupervisorHandle, error: &TransferError) -> Refusal {
     match error {
         TransferError::Import(ImportError::Exists(name)) if is_loaded(steering, name) => loaded(name),
         error => Refusal::of(error),
@@ -130,7 +130,7 @@ fn refusal_of(steering: &Steering, error: &TransferError) -> Refusal {
 }
 
 /// Whether there is a module of this name, for events or for queries.
-fn is_loaded(steering: &Steering, name: &ModuleName) -> bool {
+fn is_loaded(steering: &SupervisorHandle, name: &ModuleName) -> bool {
     steering.module(name).is_ok() || steering.query(name).is_ok()
 }
 

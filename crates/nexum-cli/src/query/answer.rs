@@ -13,7 +13,7 @@ use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
-use nexum_core::supervisor::{SteerError, Steering};
+use nexum_core::supervisor::{SteerError, SupervisorHandle};
 use serde::{Deserialize, Serialize};
 
 use super::QUERY;
@@ -56,13 +56,13 @@ pub(super) struct Returned {
 }
 
 /// Answers questions for the modules that this steers.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(steering: Steering) -> Router<S> {
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(steering: SupervisorHandle) -> Router<S> {
     let path = format!("{QUERY}/{{module}}");
     Router::new().route(&path, post(answer)).with_state(steering)
 }
 
 async fn answer(
-    State(steering): State<Steering>,
+    State(steering): State<SupervisorHandle>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {

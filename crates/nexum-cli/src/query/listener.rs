@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::SupervisorHandle;
 use tokio::net::TcpListener;
 
 use super::{QueryConfig, router};
@@ -38,7 +38,7 @@ impl Listener {
     }
 
     /// Answers for as long as it is awaited.
-    pub(crate) async fn serve(self, steering: &Steering) -> Infallible {
+    pub(crate) async fn serve(self, steering: &SupervisorHandle) -> Infallible {
         let Some(listener) = self.0 else {
             return std::future::pending().await;
         };

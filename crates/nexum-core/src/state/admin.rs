@@ -1,8 +1,8 @@
 //! What an operator asks of a store, and does to it.
 //!
 //! Whoever changes something here sees to it that no module that it touches runs or is loaded meanwhile, and that nothing of it still waits
-//! to be written: he has the store to himself, or a run that [holds loads](crate::supervisor::Steering::hold_loads) and was
-//! [flushed](crate::supervisor::Steering::flush).
+//! to be written: he has the store to himself, or a run that [holds loads](crate::supervisor::SupervisorHandle::hold_loads) and was
+//! [flushed](crate::supervisor::SupervisorHandle::flush).
 
 mod verify;
 

@@ -33,7 +33,7 @@ pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, String>>>);
 
 /// Steers the modules of a run: finds them, adds to them, takes them away. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Steering {
+pub struct SupervisorHandle {
     pub(super) modules: Modules,
     pub(super) queries: Queries,
     pub(super) lost_chains: LostChains,
@@ -106,10 +106,10 @@ impl LostChains {
     }
 }
 
-impl Steering {
+impl SupervisorHandle {
     pub(super) fn new() -> (Self, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
-        let steering = Self {
+        let handle = Self {
             modules: Modules::default(),
             queries: Queries::default(),
             lost_chains: LostChains::default(),
@@ -117,7 +117,7 @@ impl Steering {
             requests,
             loads: Arc::default(),
         };
-        (steering, receiver)
+        (handle, receiver)
     }
 
     /// Every module that reacts to events, by name.

@@ -22,7 +22,7 @@ use nexum_core::query::QueryPool;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
-use nexum_core::supervisor::{Report, Steering, Supervisor};
+use nexum_core::supervisor::{Report, Supervisor, SupervisorHandle};
 use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -178,7 +178,7 @@ impl Setup {
                 Loaded::Query(module) => supervisor.query(*module),
             }
         }
-        let steering = supervisor.steering();
+        let steering = supervisor.handle();
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         let token = stop.clone();
@@ -220,7 +220,7 @@ pub(crate) struct Run {
     pub(crate) chain: ScriptedSource,
     pub(crate) records: Records,
     pub(crate) clock: Arc<FakeClock>,
-    pub(crate) steering: Steering,
+    pub(crate) steering: SupervisorHandle,
     workshop: Workshop,
     pub(crate) store: Arc<dyn StateStore>,
     stop: CancellationToken,
