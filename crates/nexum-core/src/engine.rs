@@ -12,12 +12,13 @@ mod pool;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use nexum_config::engine::{Metering, Pooling};
 use nexum_config::names::Digest;
+use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
@@ -197,7 +198,7 @@ impl Engine {
     /// When the component is not valid.
     pub async fn compile(&self, digest: Digest, bytes: Arc<Vec<u8>>) -> Result<Component, CompileError> {
         let cell = {
-            let mut components = self.inner.components.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut components = self.inner.components.lock();
             components.entry(digest).or_default().clone()
         };
         let wasmtime = self.inner.wasmtime.clone();

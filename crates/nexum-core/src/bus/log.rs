@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::ChainTopic;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -154,26 +155,26 @@ impl EventLog {
     /// Takes note of someone who reads this log: `waker` is notified after each append, and the logs that match one of
     /// `filters` are routed to the subscriber that this returns, until [`unsubscribe`](Self::unsubscribe).
     pub fn subscribe(&self, waker: Arc<Notify>, filters: impl IntoIterator<Item = LogFilter>) -> Subscriber {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let id = inner.subscribers;
         inner.subscribers += 1;
         filters.into_iter().for_each(|filter| inner.router.add(id, filter));
         // After the filters and before the next append: whoever sees this revision has them.
         let since = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
         drop(inner);
-        lock(&self.wakers).push((id, waker));
+        self.wakers.lock().push((id, waker));
         Subscriber { id, since }
     }
 
     /// Forgets someone who read this log.
     pub fn unsubscribe(&self, subscriber: Subscriber) {
-        lock(&self.wakers).retain(|(id, _)| *id != subscriber.id);
-        lock(&self.inner).router.remove(subscriber.id);
+        self.wakers.lock().retain(|(id, _)| *id != subscriber.id);
+        self.inner.lock().router.remove(subscriber.id);
     }
 
     /// Every filter of every subscriber, each once.
     pub fn filters(&self) -> Vec<LogFilter> {
-        let mut filters: Vec<_> = lock(&self.inner).router.filters().cloned().collect();
+        let mut filters: Vec<_> = self.inner.lock().router.filters().cloned().collect();
         filters.sort_unstable();
         filters.dedup();
         filters
@@ -186,7 +187,7 @@ impl EventLog {
         if let Some(headers) = &self.headers {
             headers.seed(known);
         }
-        lock(&self.inner).history.seed(known);
+        self.inner.lock().history.seed(known);
     }
 
     /// Appends a block. Called by the source alone, which has checked that it extends the [`head`](Self::head).
@@ -195,7 +196,7 @@ impl EventLog {
         if let Some(headers) = &self.headers {
             headers.append(block.position, Some(block.parent_hash));
         }
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let routes = inner.router.route(&block.logs);
         inner.history.append(block.position);
         inner.origin.get_or_insert(block.position.number);
@@ -214,7 +215,7 @@ impl EventLog {
     /// Takes back every block after `to`. Called by the source alone, with a block that it found on the old chain and the
     /// new one.
     pub fn revert(&self, to: Position) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.history.revert(to);
         inner.push(Entry::Revert(to));
         drop(inner);
@@ -223,32 +224,32 @@ impl EventLog {
 
     /// Says that nothing more will be appended, and why. Readers learn of it when they have read everything before.
     pub fn close(&self, reason: &str) {
-        lock(&self.inner).closed = Some(reason.into());
+        self.inner.lock().closed = Some(reason.into());
         self.wake();
     }
 
     fn wake(&self) {
-        lock(&self.wakers).iter().for_each(|(_, waker)| waker.notify_one());
+        self.wakers.lock().iter().for_each(|(_, waker)| waker.notify_one());
     }
 
     /// The newest block of the topic, as far as the log knows.
     pub fn head(&self) -> Option<Position> {
-        lock(&self.inner).history.head()
+        self.inner.lock().history.head()
     }
 
     /// The number of the first block that was ever appended.
     pub fn origin(&self) -> Option<u64> {
-        lock(&self.inner).origin
+        self.inner.lock().origin
     }
 
     /// The hash of the canonical block of this number, if the log still knows it.
     pub fn hash_at(&self, number: u64) -> Option<BlockHash> {
-        lock(&self.inner).history.hash_at(number)
+        self.inner.lock().history.hash_at(number)
     }
 
     /// The canonical block of this number, if the log still holds it.
     pub fn block_at(&self, number: u64) -> Option<Arc<Advance>> {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         let hash = inner.history.hash_at(number)?;
         let held = Position { number, hash };
         inner.entries.iter().rev().find_map(|entry| match entry {
@@ -259,7 +260,7 @@ impl EventLog {
 
     /// Reads the entry with this sequence number.
     pub fn read(&self, sequence: u64) -> Read {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         let Some(offset) = sequence.checked_sub(inner.first) else {
             return Read::Gone;
         };
@@ -275,7 +276,7 @@ impl EventLog {
 
     /// How a reader that has handled the block `last` goes on.
     pub fn resume(&self, last: Position) -> Resume {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         if let Some(fork) = inner.history.fork_of(&last) {
             return Resume::Revert(fork);
         }
@@ -300,7 +301,7 @@ impl EventLog {
 
     /// How a reader goes on that wants the block of this number next, whatever it had before.
     pub fn begin(&self, number: u64) -> Resume {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
             Entry::Advance(routed) => routed.block.position.number == number,
             Entry::Revert(_) => false,
@@ -349,9 +350,4 @@ impl Entry {
             Self::Revert(_) => size_of::<Self>(),
         }
     }
-}
-
-/// Locks without minding a panic elsewhere: none of the calls made under these locks can leave half a change.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

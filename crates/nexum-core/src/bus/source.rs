@@ -2,12 +2,13 @@
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::{ChainId, ChainTopic, Finality};
+use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use super::log::EventLog;
@@ -136,7 +137,7 @@ impl ChainLogs {
 
     fn add(&self, log: EventLog) -> Arc<EventLog> {
         let log = Arc::new(log);
-        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = self.logs.write();
         logs.push(log.clone());
         log
     }
@@ -153,7 +154,7 @@ impl ChainLogs {
 
     /// Every log, in no order.
     pub fn all(&self) -> Vec<Arc<EventLog>> {
-        self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.logs.read().clone()
     }
 
     /// Whether nobody follows the chain.

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexum_config::names::ModuleName;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::event::Handler;
@@ -80,7 +81,7 @@ impl Recorder {
     pub fn record(&self, level: tracing::Level, message: &str) {
         let handler = {
             let mut state = self.state();
-            let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rate = self.rate.lock();
             if rate.take(self.clock.monotonic_ns()).is_err() {
                 self.cut.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -123,7 +124,7 @@ impl Recorder {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

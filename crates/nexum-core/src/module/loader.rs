@@ -1,7 +1,7 @@
 //! From files to a module that can be started: every check is made here, before any guest code runs.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use nexum_config::component::{ComponentFile, QUERY_MODULE};
 use nexum_config::engine::{Metering, ModuleConfig};
@@ -11,6 +11,7 @@ use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
+use parking_lot::Mutex;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
@@ -239,7 +240,7 @@ impl Loader {
 
     /// The content of a file, or an equal one that another candidate already holds.
     fn share(&self, digest: Digest, bytes: Vec<u8>) -> Arc<Vec<u8>> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.lock();
         let held = files.entry(digest).or_default();
         held.upgrade().unwrap_or_else(|| {
             let bytes = Arc::new(bytes);
@@ -351,20 +352,12 @@ impl Loader {
 
     fn linker(&self, engine: &Engine, metering: Metering, grant: &Grant) -> wasmtime::Result<Linker<HostState>> {
         let key = (metering, grant.names().collect::<Vec<_>>());
-        let cached = self
-            .linkers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
+        let cached = self.linkers.lock().get(&key).cloned();
         if let Some(linker) = cached {
             return Ok(linker);
         }
         let linker = grant.link(engine)?;
-        self.linkers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, linker.clone());
+        self.linkers.lock().insert(key, linker.clone());
         Ok(linker)
     }
 }

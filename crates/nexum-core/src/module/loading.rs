@@ -1,9 +1,10 @@
 //! What is being compiled.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use nexum_config::engine::ModuleConfig;
+use parking_lot::Mutex;
 
 use crate::capability::module_meta::ModuleMeta;
 
@@ -26,7 +27,7 @@ pub(super) struct Entry<'a> {
 
 impl Loading {
     pub(super) fn enter(&self, origin: &ModuleConfig, meta: &Arc<ModuleMeta>) -> Entry<'_> {
-        let mut entries = self.lock();
+        let mut entries = self.0.lock();
         let number = entries.next;
         entries.next += 1;
         entries.entries.insert(number, (origin.clone(), meta.clone()));
@@ -34,16 +35,12 @@ impl Loading {
     }
 
     pub(super) fn all(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
-        self.lock().entries.values().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().entries.values().cloned().collect()
     }
 }
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.of.lock().entries.remove(&self.number);
+        self.of.0.lock().entries.remove(&self.number);
     }
 }

@@ -1,10 +1,11 @@
 //! The instances of one query module.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::limits::LimitUsage;
 use nexum_config::names::ModuleName;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
@@ -319,6 +320,6 @@ impl QueryPool {
 
     /// Locks without minding a panic elsewhere: nothing here is left half changed.
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::mailbox::{Mailbox, MailboxSender, Wanted, mailbox};
@@ -98,7 +99,7 @@ impl ModuleStatus {
 
     /// The module as it runs now.
     pub fn module(&self) -> Arc<Module> {
-        lock(&self.module).clone()
+        self.module.lock().clone()
     }
 
     /// The module's name.
@@ -133,7 +134,7 @@ impl ModuleStatus {
 
     /// What the module's handlers used of its limits.
     pub fn consumption(&self) -> Consumption {
-        *lock(&self.used)
+        *self.used.lock()
     }
 
     /// Bytes in the linear memories of the module's instance after the last event.
@@ -255,7 +256,7 @@ impl ModuleStatus {
     }
 
     pub(super) fn set_module(&self, module: Arc<Module>) {
-        *lock(&self.module) = module;
+        *self.module.lock() = module;
     }
 
     /// Takes note of what an instance has, and of what its last handler used.
@@ -263,7 +264,7 @@ impl ModuleStatus {
         self.set_memory(instance.memory_bytes());
         let (used, took) = (instance.used(), instance.took());
         self.metrics.ran(took, &used);
-        lock(&self.used).note(&used, instance.began() + took);
+        self.used.lock().note(&used, instance.began() + took);
     }
 
     pub(super) fn set_memory(&self, bytes: u64) {
@@ -284,9 +285,4 @@ impl ModuleStatus {
     pub(crate) fn end(&self) {
         self.mailbox.want(Wanted::Ended);
     }
-}
-
-/// Locks without minding a panic elsewhere: nothing here is left half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

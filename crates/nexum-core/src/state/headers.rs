@@ -6,9 +6,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
 
 use nexum_config::topic::ChainId;
+use parking_lot::Mutex;
 
 use super::rows;
 use crate::event::{BlockHash, Position};
@@ -61,7 +61,7 @@ impl Headers {
     /// Takes note of a block, and of its parent if that is known.
     pub(crate) fn append(&self, position: Position, parent: Option<BlockHash>) {
         let key = rows::header(self.chain_id, position);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if !kept.known.insert(key.clone()) {
             return;
         }

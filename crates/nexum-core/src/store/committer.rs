@@ -7,9 +7,10 @@
 //! sent them, and a row that waits is never durable before what was committed ahead of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -124,7 +125,7 @@ impl Committer {
 impl Lazy {
     /// Has a row set, or removed where there is no value, in place of what waited for this key.
     pub fn put(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let mut rows = self.lock();
+        let mut rows = self.shared.rows.lock();
         let is_first = rows.is_empty();
         rows.insert(key, value);
         drop(rows);
@@ -135,24 +136,20 @@ impl Lazy {
 
     /// Forgets what waits for this key.
     pub fn cancel(&self, key: &[u8]) {
-        self.lock().remove(key);
+        self.shared.rows.lock().remove(key);
     }
 
     fn take(&self) -> LazyRows {
-        std::mem::take(&mut *self.lock())
+        std::mem::take(&mut *self.shared.rows.lock())
     }
 
     /// Puts back what could not be written, unless something newer waits.
     fn put_back(&self, rows: LazyRows) {
-        let mut waiting = self.lock();
+        let mut waiting = self.shared.rows.lock();
         let newer = std::mem::replace(&mut *waiting, rows);
         waiting.extend(newer);
         drop(waiting);
         self.shared.first.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LazyRows> {
-        self.shared.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

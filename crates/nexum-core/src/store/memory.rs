@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use super::{Batch, Range, StateStore, StoreError, View, Visit};
 
@@ -31,13 +33,13 @@ impl StateStore for MemoryStore {
     }
 
     fn frozen(&self) -> Result<Box<dyn View>, StoreError> {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let rows = self.rows.read().clone();
         let rows = Arc::new(RwLock::new(rows));
         Ok(Box::new(MemoryView { rows }))
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.rows.write();
         for (key, value) in batch.changes() {
             match value {
                 Some(value) => rows.insert(key.to_vec(), value.to_vec()),
@@ -55,7 +57,7 @@ struct MemoryView {
 
 impl View for MemoryView {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.rows.read();
         Ok(rows.get(key).cloned())
     }
 
@@ -67,7 +69,7 @@ impl View for MemoryView {
                 return Ok(());
             }
             let some: Vec<_> = {
-                let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+                let rows = self.rows.read();
                 let some = rows.range::<[u8], _>(bounds).take(ROWS_AT_ONCE);
                 some.map(|(key, value)| (key.clone(), value.clone())).collect()
             };

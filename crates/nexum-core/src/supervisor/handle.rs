@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
 use super::chains::Sources;
@@ -71,25 +72,21 @@ pub(super) type Topics = BTreeMap<ChainTopic, TopicHandle>;
 
 impl Modules {
     pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<ModuleStatus>> {
-        self.lock().get(name).cloned()
+        self.0.lock().get(name).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<ModuleStatus>> {
-        self.lock().values().cloned().collect()
+        self.0.lock().values().cloned().collect()
     }
 
     pub(super) fn insert(&self, status: Arc<ModuleStatus>) {
-        self.lock().insert(status.name().clone(), status);
+        self.0.lock().insert(status.name().clone(), status);
     }
 
     pub(super) fn remove(&self, name: &ModuleName) {
-        if let Some(status) = self.lock().remove(name) {
+        if let Some(status) = self.0.lock().remove(name) {
             status.metrics.retire();
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ModuleName, Arc<ModuleStatus>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,11 +95,7 @@ impl LostChains {
         let source = error.source.as_deref().map(|cause| cause as &(dyn Error + 'static));
         let causes = std::iter::successors(source, |error| (*error).source());
         let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
-        self.lock().insert(error.chain_id, reason);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ChainId, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().insert(error.chain_id, reason);
     }
 }
 
@@ -127,7 +120,7 @@ impl SupervisorHandle {
 
     /// The chains that could not be followed any longer, and why. Nothing follows them again before nexum is started anew.
     pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
-        self.lost_chains.lock().clone()
+        self.lost_chains.0.lock().clone()
     }
 
     /// The module of this name that reacts to events.

@@ -1,10 +1,11 @@
 //! The modules of a run that answer queries.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::names::ModuleName;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Run;
@@ -24,15 +25,15 @@ pub(super) struct Queries(Arc<Mutex<BTreeMap<ModuleName, Arc<QueryPool>>>>);
 
 impl Queries {
     pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<QueryPool>> {
-        self.lock().get(name).cloned()
+        self.0.lock().get(name).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<QueryPool>> {
-        self.lock().values().cloned().collect()
+        self.0.lock().values().cloned().collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.0.lock().is_empty()
     }
 
     pub(super) fn discard_old(&self, now: Instant) {
@@ -41,15 +42,11 @@ impl Queries {
 
     /// Takes a module away. Calls that it has are answered.
     pub(super) fn remove(&self, name: &ModuleName) -> bool {
-        self.lock().remove(name).is_some()
+        self.0.lock().remove(name).is_some()
     }
 
     fn insert(&self, pool: QueryPool) {
-        self.lock().insert(pool.name().clone(), Arc::new(pool));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ModuleName, Arc<QueryPool>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().insert(pool.name().clone(), Arc::new(pool));
     }
 }
 
