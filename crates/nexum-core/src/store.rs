@@ -8,6 +8,7 @@ mod metrics;
 
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use crate::BoxError;
 
@@ -123,6 +124,16 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+}
+
+/// Does work on a store on a thread that may block. A panic in it is a failure of the back-end.
+pub(crate) async fn blocking<T: Send + 'static>(
+    store: &Arc<dyn StateStore>,
+    work: impl FnOnce(&dyn StateStore) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || work(&*store)).await;
+    done.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
 }
 
 /// Why a store did not do what it was asked.

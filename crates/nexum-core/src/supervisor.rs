@@ -23,7 +23,7 @@ use crate::module::query::QueryModule;
 use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
 use crate::state::{self, ModuleState};
 use crate::store::committer::{CommitPolicy, Committer};
-use crate::store::{StateStore, StoreError};
+use crate::store::{self, StateStore, StoreError};
 
 use chains::Chains;
 use handle::{LostChains, Modules, Request, Topics};
@@ -167,9 +167,7 @@ impl Supervisor {
             lost: Vec::new(),
             lost_chains,
         };
-        let store = run.store.clone();
-        let opened = tokio::task::spawn_blocking(move || state::open(&*store)).await;
-        opened.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
+        store::blocking(&run.store, state::open).await?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
         run.start(added, strict).await?;
@@ -205,14 +203,13 @@ impl Run {
     /// Starts these modules, and has the chains that they follow be followed.
     async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, strict: bool) -> Result<(), StoreError> {
         let names: Vec<_> = modules.iter().map(|(status, _)| status.name().clone()).collect();
-        let store = self.store.clone();
-        let load = tokio::task::spawn_blocking(move || {
-            let ids = state::intern(&*store, &names)?;
+        let load = move |store: &dyn StateStore| {
+            let ids = state::intern(store, &names)?;
             let view = &*store.view()?;
             let states = ids.into_iter().map(|id| ModuleState::load(view, id));
             states.collect::<Result<Vec<_>, StoreError>>()
-        });
-        let states = load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
+        };
+        let states = store::blocking(&self.store, load).await?;
         let topics: BTreeSet<ChainTopic> = modules
             .iter()
             .flat_map(|(status, _)| topics(&status.module()))

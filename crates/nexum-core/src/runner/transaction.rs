@@ -10,7 +10,7 @@ use crate::module::instance::HandlerContext;
 use crate::state::scope::Pending;
 use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
-use crate::store::{Batch, StateStore, StoreError};
+use crate::store::{self, Batch, StateStore, StoreError};
 
 /// After how many bytes the events of a replay are committed, however few they are: twice that is in memory meanwhile.
 const DEFERRED_BYTES_MAX: usize = 4 << 20;
@@ -170,18 +170,19 @@ impl Transaction {
 
     /// A dead letter of the module, if it has it.
     pub(super) async fn dead_letter(&self, event: EventId) -> Result<Option<DeadLetter>, StoreError> {
-        let (store, id) = (self.store.clone(), self.id());
-        let read = tokio::task::spawn_blocking(move || state::dead_letter(&*store.view()?, id, &event));
-        read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+        let id = self.id();
+        store::blocking(&self.store, move |store| {
+            state::dead_letter(&*store.view()?, id, &event)
+        })
+        .await
     }
 
     /// Begins again with what the store has.
     pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
         let (key, _) = self.state.progress();
         self.committer.lazy().cancel(&key);
-        let (store, id) = (self.store.clone(), self.id());
-        let load = tokio::task::spawn_blocking(move || ModuleState::load(&*store.view()?, id));
-        self.state = load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
+        let id = self.id();
+        self.state = store::blocking(&self.store, move |store| ModuleState::load(&*store.view()?, id)).await?;
         self.deferred = Deferred::default();
         self.moved = false;
         Ok(())

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::metrics::CommitterMetrics;
-use super::{Batch, StateStore, StoreError};
+use super::{Batch, StateStore, StoreError, blocking};
 
 /// How many commits one transaction takes at most, so that none of them waits for a long one: at this size a durable
 /// transaction's fixed cost is already well under a tenth of the whole.
@@ -224,11 +224,8 @@ impl Work {
         }
         batch.append(changes);
         let since = Instant::now();
-        let store = self.store.clone();
-        let result = tokio::task::spawn_blocking(move || store.write(&batch)).await;
-        let result = result
-            .unwrap_or_else(|panic| Err(StoreError::backend(panic)))
-            .map_err(Arc::new);
+        let result = blocking(&self.store, move |store| store.write(&batch)).await;
+        let result = result.map_err(Arc::new);
         self.metrics.transaction(result.is_ok(), since.elapsed());
         if result.is_err() {
             self.lazy.put_back(rows);

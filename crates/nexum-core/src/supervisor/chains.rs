@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::source::{ChainLogs, EventSource, SourceError, TopicHandle};
 use crate::state::Headers;
 use crate::store::committer::Lazy;
-use crate::store::{StateStore, StoreError};
+use crate::store::{self, StateStore, StoreError};
 
 /// The chains that there are sources for.
 pub(super) type Sources = BTreeMap<ChainId, Arc<dyn EventSource>>;
@@ -59,13 +59,13 @@ impl Chains {
         let chains = topics.iter().map(|topic| topic.chain_id);
         let unknown: BTreeSet<_> = chains.filter(|chain_id| !self.chains.contains_key(chain_id)).collect();
         if !unknown.is_empty() {
-            let (store, lazy) = (self.store.clone(), self.lazy.clone());
-            let load = tokio::task::spawn_blocking(move || {
+            let lazy = self.lazy.clone();
+            let load = move |store: &dyn StateStore| {
                 let view = &*store.view()?;
                 let load = |chain_id| Ok((chain_id, Headers::load(view, chain_id, lazy.clone())?));
                 unknown.into_iter().map(load).collect::<Result<Vec<_>, StoreError>>()
-            });
-            for (chain_id, headers) in load.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))? {
+            };
+            for (chain_id, headers) in store::blocking(&self.store, load).await? {
                 let logs = ChainLogs::remembered(chain_id, headers);
                 let is_followed = false;
                 self.chains.insert(chain_id, Chain { logs, is_followed });

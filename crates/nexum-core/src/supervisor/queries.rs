@@ -14,7 +14,7 @@ use super::start::StartError;
 use crate::module::query::QueryModule;
 use crate::query::{IDLE_MAX, QueryPool};
 use crate::state;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// How often it is looked for instances that nobody needs any more. One stays for up to as much longer.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(IDLE_MAX.as_secs() / 2);
@@ -54,9 +54,7 @@ impl Run {
     /// Has these modules be asked from now on, each in place of an earlier one of its name.
     pub(super) async fn answer(&mut self, modules: Vec<QueryModule>) -> Result<(), StoreError> {
         let names: Vec<_> = modules.iter().map(|module| module.meta.name.clone()).collect();
-        let store = self.store.clone();
-        let interned = tokio::task::spawn_blocking(move || state::intern(&*store, &names)).await;
-        let ids = interned.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
+        let ids = store::blocking(&self.store, move |store| state::intern(store, &names)).await?;
         for (module, id) in modules.into_iter().zip(ids) {
             self.queries.insert(QueryPool::new(module, id, self.store.clone()));
         }

@@ -6,7 +6,7 @@ use super::{ChainFeed, Next};
 use crate::bus::source::{Replay, SourceError};
 use crate::event::Position;
 use crate::state::{self, Progress};
-use crate::store::StoreError;
+use crate::store::{self, StateStore};
 
 impl ChainFeed {
     /// The chain was reorganised where the log has not seen it: looks for the newest block that the module knows and that
@@ -41,8 +41,8 @@ impl ChainFeed {
 
     /// The newest block before this one, on its own chain, that is still on the chain: as far as the store knows.
     async fn common_ancestor_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
-        let (store, module, topic) = (self.store.clone(), self.module, self.topic());
-        let read = tokio::task::spawn_blocking(move || {
+        let (module, topic) = (self.module, self.topic());
+        let known = move |store: &dyn StateStore| {
             let view = &*store.view()?;
             // What was replayed may have been on a fork that the log never saw: then the module's own way leads back.
             let ancestors = state::ancestors(view, topic.chain_id, last)?;
@@ -51,10 +51,10 @@ impl ChainFeed {
                 .into_iter()
                 .filter(|passed| passed.number < last.number)
                 .chain(ancestors)
-                .collect())
-        });
-        let known: Result<Vec<_>, _> = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)));
-        for known in known.map_err(Next::Unknown)?.into_iter().rev() {
+                .collect::<Vec<_>>())
+        };
+        let known = store::blocking(&self.store, known).await.map_err(Next::Unknown)?;
+        for known in known.into_iter().rev() {
             if self.is_canonical(known).await.map_err(Next::Failed)? {
                 return Ok(Some(known));
             }
