@@ -4,10 +4,10 @@
 mod module;
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +28,8 @@ impl Refusal {
     }
 
     /// An error with everything that it came from.
-    pub(crate) fn of(error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        Self::new(text.replace('\n', " "))
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        Self::new(Causes(error).to_string().replace('\n', " "))
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {

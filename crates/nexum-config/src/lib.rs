@@ -9,6 +9,7 @@
 //! | [`document`] | TOML files that know the place of every key, and errors that name it |
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | bounds on what a module may use, on its failures and on its queries |
+//! | [`causes`] | an error with its causes in one line |
 //! | [`names`], [`topic`], [`log_filter`], [`schedule`] | what the files name: modules, digests, chains, logs, times |
 //!
 //! # Assumptions
@@ -20,6 +21,7 @@
 //! - This crate has no WebAssembly runtime: a build that only checks files needs no other crate of the core.
 //! - No error and no `Debug` shows the content of an environment variable, or more of a URL than its scheme and host.
 
+pub mod causes;
 pub mod component;
 pub mod document;
 pub mod engine;

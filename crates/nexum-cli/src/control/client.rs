@@ -94,7 +94,7 @@ impl<'a> Client<'a> {
             let refusal = Refusal::new(format!("no nexum runs in {}: {error}", self.state_dir.display()));
             refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
         })?;
-        let lost = |error: &dyn std::error::Error| Refusal::of(error);
+        let lost = |error: &(dyn std::error::Error + 'static)| Refusal::of(error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| lost(&error))?;

@@ -136,7 +136,7 @@ pub(super) struct Denied(pub(super) StatusCode, pub(super) Refusals);
 type Answer<T> = Result<Json<T>, Denied>;
 
 impl Denied {
-    pub(super) fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
+    pub(super) fn of(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
         Self(status, Refusal::of(error).into())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use nexum_config::causes::Causes;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use parking_lot::RwLock;
@@ -199,6 +200,14 @@ impl SourceError {
             chain_id,
             reason: reason.into(),
             source: None,
+        }
+    }
+
+    /// The reason with its causes, without the chain.
+    pub(crate) fn reason_with_causes(&self) -> String {
+        match self.source.as_deref() {
+            Some(cause) => format!("{}: {}", self.reason, Causes(cause)),
+            None => self.reason.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
+use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 use parking_lot::Mutex;
@@ -196,8 +197,7 @@ impl ModuleStatus {
 
     /// Enters [`Stage::Dead`].
     pub(crate) fn die(&self, dead: &(dyn Error + 'static)) {
-        let causes = std::iter::successors(dead.source(), |error| (*error).source());
-        let reason = causes.fold(dead.to_string(), |text, cause| format!("{text}: {cause}"));
+        let reason = Causes(dead).to_string();
         self.show(|shown| {
             shown.stage = Stage::Dead;
             shown.reason = Some(reason.into());

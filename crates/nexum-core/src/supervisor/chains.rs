@@ -139,11 +139,7 @@ impl Chains {
 async fn follow(source: Arc<dyn EventSource>, logs: ChainLogs, stop: CancellationToken) -> Result<(), SourceError> {
     let followed = source.follow(&logs, &stop).await;
     if let Err(error) = &followed {
-        let causes = std::iter::successors(
-            error.source.as_deref().map(|cause| cause as &dyn std::error::Error),
-            |error| error.source(),
-        );
-        let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
+        let reason = error.reason_with_causes();
         logs.all().iter().for_each(|log| log.close(&reason));
     }
     followed

@@ -1,7 +1,6 @@
 //! What can be done to the modules of a run while it goes on.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
@@ -92,10 +91,7 @@ impl Modules {
 
 impl LostChains {
     pub(super) fn lose(&self, error: &SourceError) {
-        let source = error.source.as_deref().map(|cause| cause as &(dyn Error + 'static));
-        let causes = std::iter::successors(source, |error| (*error).source());
-        let reason = causes.fold(error.reason.clone(), |text, cause| format!("{text}: {cause}"));
-        self.0.lock().insert(error.chain_id, reason);
+        self.0.lock().insert(error.chain_id, error.reason_with_causes());
     }
 }
 
