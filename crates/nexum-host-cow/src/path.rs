@@ -15,7 +15,7 @@ pub const PATH_BYTES_MAX: usize = 4_096;
 #[non_exhaustive]
 pub enum PathError {
     /// Over [`PATH_BYTES_MAX`].
-    #[error("a path takes at most {PATH_BYTES_MAX} bytes")]
+    #[error("a path has at most {PATH_BYTES_MAX} bytes")]
     TooLong,
     /// A character with a special meaning in URLs, or an invalid one.
     #[error("the path has a character that is not allowed")]
