@@ -14,7 +14,7 @@
 //!   and posts it through the transport of this crate. nexum may post an order more than once: the
 //!   order book identifies an order by its UID, and an existing order counts as submitted.
 //!
-//! # What a guest sees of a failure
+//! # Errors that a guest sees
 //!
 //! The `domain` is `cow-api`. `code` is the HTTP status, or 0 without a response. With a status,
 //! `data` is the body as received, for most failures `{"errorType":...,"description":...}`. The

@@ -10,7 +10,7 @@
 //!    address, when it connects.
 //! 5. A redirect is a new request, and passes every check again.
 //!
-//! # What a guest sees of a failure
+//! # Errors that a guest sees
 //!
 //! The `domain` is `http`, `code` is 0 and `data` is absent. A response with any status is a
 //! success.
