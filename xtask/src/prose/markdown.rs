@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn leaves_code_and_the_targets_of_links_out() {
-        let page = "`nobody` and [a page](anew.md), a `span\nwhoever` here\n\n```sh\n# anew\n```\n\n  ~~~\n```\nanew\n  ~~~\n";
+        let page =
+            "`nobody` and [a page](anew.md), a `span\nwhoever` here\n\n```sh\n# anew\n```\n\n  ~~~\n```\nanew\n  ~~~\n";
         assert_eq!(found(page), []);
     }
 

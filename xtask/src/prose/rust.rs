@@ -16,9 +16,11 @@ pub(super) fn prose(source: &str) -> String {
     while let Some(c) = rest.next() {
         match c {
             '/' if rest.peek() == Some(&'/') => comment(&mut rest, &mut doc),
-            '\n' if doc.ends_with(BREAK) => {
+            '\n' if !doc.is_empty() => {
                 // The next line may continue the comment.
-                doc.pop();
+                if doc.ends_with(BREAK) {
+                    doc.pop();
+                }
                 doc.push('\n');
             }
             c if c.is_whitespace() && !doc.is_empty() => {}
@@ -38,8 +40,9 @@ fn comment(rest: &mut Peekable<Chars<'_>>, doc: &mut String) {
     while let Some(c) = rest.next_if(|c| *c != '\n') {
         text.push(c);
     }
-    if let Some(text) = text.strip_prefix("//").or_else(|| text.strip_prefix("/!")) {
-        doc.push_str(text);
+    match text.strip_prefix("//").or_else(|| text.strip_prefix("/!")) {
+        Some(text) => doc.push_str(text),
+        None => doc.push(BREAK),
     }
     doc.push(BREAK);
 }
@@ -146,10 +149,8 @@ mod tests {
     #[test]
     fn finds_words_in_literals_and_doc_comments() {
         let source = "/// Starts\n/// anew.\nfn a() {\n    b(\"it is \\\n       told\", r#\"\"nobody\" asks\"#);\n}\n//! Who asks?\n";
-        assert_eq!(
-            found(source),
-            [(2, "anew"), (4, "is told"), (5, "nobody"), (7, "who")]
-        );
+        assert_eq!(found(source), [(2, "anew"), (4, "is told"), (5, "nobody"), (7, "who")]);
+        assert_eq!(found("//! a\n\n\n/// anew\n\n\"all anew\""), [(4, "anew"), (6, "anew")]);
     }
 
     #[test]
@@ -161,6 +162,9 @@ mod tests {
 
     #[test]
     fn a_comment_that_is_no_documentation_ends_one_that_is() {
-        assert_eq!(found("/// It is\n// code\n/// told\nfn a() {}\n// anew\nlet b = \"all anew\";"), [(6, "anew")]);
+        assert_eq!(
+            found("/// It is\n// code\n/// told\nfn a() {}\n// anew\nlet b = \"all anew\";"),
+            [(6, "anew")]
+        );
     }
 }
