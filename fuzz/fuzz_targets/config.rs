@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use nexum_core::config::Config;
-use nexum_core::document::Environment;
+use nexum_config::document::Environment;
+use nexum_config::engine::Config;
 
 /// In no input, unless it is taken from the environment.
 const SECRET: &str = "\u{2603}secret\u{2603}";

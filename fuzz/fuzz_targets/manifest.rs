@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use nexum_core::document::ERRORS_MAX;
-use nexum_core::limits::{Limit, Limits};
-use nexum_core::manifest::{Manifest, SUBSCRIPTIONS_MAX};
+use nexum_config::document::ERRORS_MAX;
+use nexum_config::limits::{Limit, Limits};
+use nexum_config::manifest::{Manifest, SUBSCRIPTIONS_MAX};
 
 fuzz_target!(|bytes: &[u8]| match Manifest::parse(Path::new("nexum.toml"), bytes) {
     Ok(manifest) => {

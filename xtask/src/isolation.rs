@@ -13,6 +13,9 @@ use crate::{
 /// What the name of every host crate begins with.
 const HOST: &str = "nexum-host-";
 
+/// The crate that runs modules.
+const CORE: &str = "nexum-core";
+
 /// What the name of every crate of the WebAssembly runtime begins with.
 const WASMTIME: &str = "wasmtime";
 
@@ -130,10 +133,15 @@ fn rules_of(package: &Package) -> Vec<Rule> {
     let rule = |forbidden, why| Rule::new(package, forbidden, why);
     let gpl_free = |why| rule(Forbidden::Gpl, why);
     match package.name.as_str() {
-        "nexum-core" => vec![
+        CORE => vec![
             rule(Forbidden::Named(HOST), "the core knows no capability"),
             gpl_free("its licence is free of the GPL"),
-            rule(Forbidden::Named(WASMTIME), "what only reads needs no runtime").without_features(),
+        ],
+        "nexum-config" => vec![
+            rule(Forbidden::Named(CORE), "a check of files needs no core"),
+            rule(Forbidden::Named(HOST), "files name capabilities without using them"),
+            rule(Forbidden::Named(WASMTIME), "a check of files needs no runtime"),
+            gpl_free("its licence is free of the GPL"),
         ],
         "nexum-exec" => vec![
             rule(Forbidden::Named(HOST), "a command has no capability"),
@@ -169,6 +177,7 @@ mod tests {
     use super::*;
 
     const METADATA: &str = r#"{"packages": [
+        {"name": "nexum-config", "features": {}},
         {"name": "nexum-core", "features": {}},
         {"name": "nexum-host-chain", "features": {}},
         {"name": "nexum-cli", "features": {"default": ["chain"], "chain": [], "cow": []}},
@@ -227,7 +236,7 @@ mod tests {
 
     #[test]
     fn looks_for_the_runtime_where_nothing_runs() {
-        for package in ["nexum-core", "nexum-cli"] {
+        for package in ["nexum-config", "nexum-cli"] {
             let [rule] = &rules_on(package, Forbidden::Named(WASMTIME))[..] else {
                 panic!("one rule")
             };

@@ -10,7 +10,7 @@ mod state;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use dead_letter::DeadLetter;

@@ -1,11 +1,12 @@
 //! `nexum check`: what `run` would refuse, without network and without guest code.
 
-use nexum_core::loader::Candidate;
+use nexum_core::module::candidate::Candidate;
 use serde::Serialize;
 
 use crate::args::{Check, Format};
 use crate::compose;
-use crate::modules::{Plan, configure};
+use crate::configure::{Configuration, configure};
+use crate::modules::Plan;
 use crate::query::QueryConfig;
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
@@ -55,7 +56,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 }
 
 fn look(args: &Check) -> Result<Findings, Refusals> {
-    let (config, notice) = configure(args.load.config.as_deref())?;
+    let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
     if let Some(notice) = notice {
         eprintln!("warning: {notice}");
     }

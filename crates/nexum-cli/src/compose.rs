@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
-use nexum_core::config::Config;
-use nexum_core::document::{ConfigError, ConfigErrors};
-use nexum_core::source::EventSource;
+use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::engine::Config;
+use nexum_core::bus::source::EventSource;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 #[cfg(feature = "store")]
 use nexum_core::store::StateStore;
 
@@ -16,7 +16,7 @@ use crate::report::Refusals;
 #[cfg(feature = "store")]
 pub(crate) use nexum_host_store::{TransferError, backup, export, import};
 
-use crate::contract::{CONTRACT, QUERY_SECTION};
+use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION};
 
 pub(crate) use store::State;
 
@@ -56,7 +56,7 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
 
 /// An error for each section that no capability of this build has claimed.
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
-    let error = |(name, section): (&String, &nexum_core::document::Section)| {
+    let error = |(name, section): (&String, &nexum_config::document::Section)| {
         let place = section.place("");
         match capabilities.missing_feature(name) {
             Some(Some(feature)) => place
@@ -65,10 +65,16 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
             Some(None) => place.error(format!("no build of this version has the capability `{name}`")),
             None => place
                 .error("unknown section")
-                .with_nearest(name, ["engine", "chains", "metrics", "modules", QUERY_SECTION]),
+                .with_nearest(name, ["engine", "chains", METRICS_SECTION, "modules", QUERY_SECTION]),
         }
     };
-    let claimed = [cow::SECTIONS, http::SECTIONS, store::SECTIONS, &[QUERY_SECTION]].concat();
+    let claimed = [
+        cow::SECTIONS,
+        http::SECTIONS,
+        store::SECTIONS,
+        &[METRICS_SECTION, QUERY_SECTION],
+    ]
+    .concat();
     let is_claimed = |name: &str| claimed.contains(&name);
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()
@@ -92,8 +98,8 @@ use absent as http;
 
 #[cfg(feature = "chain")]
 mod chain {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_host_chain::Chains;
 
     use super::Composition;
@@ -112,8 +118,8 @@ mod chain {
 
 #[cfg(not(feature = "chain"))]
 mod chain {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
 
     use super::Composition;
 
@@ -122,7 +128,7 @@ mod chain {
     pub(super) const DESCRIBE_METRICS: fn() = || {};
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
-        let error = |section: &nexum_core::document::Section| {
+        let error = |section: &nexum_config::document::Section| {
             let error = section.place("").error("this build cannot connect to a chain");
             error.with_hint("build nexum with `--features chain`")
         };
@@ -132,8 +138,8 @@ mod chain {
 
 #[cfg(feature = "cow")]
 mod cow {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_host_cow::{Cow, CowConfig};
 
     use super::Composition;
@@ -153,8 +159,8 @@ mod cow {
 
 #[cfg(feature = "http")]
 mod http {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_host_http::{Http, HttpConfig};
 
     use super::Composition;
@@ -175,8 +181,8 @@ mod http {
 /// A capability that is not in this build. Its section has nobody who reads it, which is what refuses it.
 #[cfg(not(all(feature = "cow", feature = "http")))]
 mod absent {
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
 
     use super::Composition;
 
@@ -195,10 +201,10 @@ mod absent {
 mod store {
     use std::sync::Arc;
 
-    use nexum_core::committer::CommitPolicy;
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
     use nexum_core::store::StateStore;
+    use nexum_core::store::committer::CommitPolicy;
     use nexum_host_store::{LocalStore, StoreConfig};
 
     use super::Composition;
@@ -239,9 +245,9 @@ mod store {
 mod store {
     use std::sync::Arc;
 
-    use nexum_core::committer::CommitPolicy;
-    use nexum_core::config::Config;
-    use nexum_core::document::ConfigErrors;
+    use nexum_config::document::ConfigErrors;
+    use nexum_config::engine::Config;
+    use nexum_core::store::committer::CommitPolicy;
     use nexum_core::store::{MemoryStore, StateStore};
 
     use super::Composition;

@@ -12,6 +12,9 @@ pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
 ];
 
+/// The table of the address on which metrics can be read, which is the binary's own.
+pub(crate) const METRICS_SECTION: &str = "metrics";
+
 /// The table of the port on which modules can be asked, which is the binary's own.
 pub(crate) const QUERY_SECTION: &str = "query";
 
@@ -21,8 +24,8 @@ pub(crate) const AMBIENT: [&str; 4] = ["logging", "clock", "random", "wasi"];
 
 #[cfg(all(test, feature = "runtime"))]
 mod tests {
-    use nexum_core::ambient::Seams;
-    use nexum_core::capability::Capabilities;
+    use nexum_core::capability::registry::Capabilities;
+    use nexum_core::clock::Seams;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! `nexum inspect`: what is in a component, without compiling it.
 
-use nexum_core::component::ComponentFile;
+use nexum_config::component::ComponentFile;
 use serde::Serialize;
 
 use crate::STOPPED;

@@ -2,11 +2,11 @@
 
 use std::io::IsTerminal;
 
-use nexum_core::config::{LogConfig, LogFormat};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::compose;
+use crate::configure::{LogConfig, LogFormat};
 use crate::progress::StderrAboveBars;
 use crate::report::{Refusal, Refusals};
 

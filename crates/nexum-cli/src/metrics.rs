@@ -12,14 +12,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use nexum_core::config::MetricsConfig;
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::supervisor::Steering;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::compose;
+use crate::configure::MetricsConfig;
 use crate::control::view::LOADING;
 use crate::listen::{self, Bounds};
 use crate::modules::Workshop;

@@ -4,19 +4,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use nexum_core::ambient::Seams;
-use nexum_core::config::{Config, ModuleConfig};
+use nexum_config::engine::{Config, ModuleConfig};
+use nexum_core::bus::source::EventSource;
+use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, ModuleMeta};
-use nexum_core::source::EventSource;
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::error::LoadError;
+use nexum_core::module::loader::Loader;
+use nexum_core::module::query::Loaded;
 use tokio::task::JoinSet;
 
 use crate::args::Load;
 use crate::compose;
 use crate::configure::wanted;
 use crate::report::{Refusal, Refusals};
-
-pub(crate) use crate::configure::configure;
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";

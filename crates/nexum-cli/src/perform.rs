@@ -1,11 +1,12 @@
 //! From the command line to what is behind it.
 
 use crate::args::{Command, Running};
+use crate::configure::configure;
 use crate::control::client::{self, Client};
 use crate::report::Refusals;
 #[cfg(feature = "store")]
 use crate::state;
-use crate::{STOPPED, check, completions, exec, inspect, modules, query, run};
+use crate::{STOPPED, check, completions, exec, inspect, query, run};
 
 pub(crate) use crate::compose::version;
 
@@ -45,6 +46,6 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
 
 /// Asks the nexum that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let (config, _) = modules::configure(running.config.as_deref())?;
+    let config = configure(running.config.as_deref())?.config;
     question(&Client::of(&config.state_dir))
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use nexum_core::event::ChainTopic;
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::supervisor::Steering;
 use tracing_subscriber::fmt::MakeWriter;

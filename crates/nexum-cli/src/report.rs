@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use nexum_core::document::{ConfigError, ConfigErrors};
+use nexum_config::document::{ConfigError, ConfigErrors};
 use serde::{Deserialize, Serialize};
 
 /// One reason not to start: a line, and what may help on a line of its own.

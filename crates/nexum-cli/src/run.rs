@@ -1,14 +1,16 @@
 //! `nexum run`.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexum_core::config::{LogFormat, Metering};
-use nexum_core::limits::Limit;
-use nexum_core::loader::{Candidate, Loaded};
+use nexum_config::engine::Metering;
+use nexum_config::limits::Limit;
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::query::Loaded;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Supervisor;
 use tokio::net::TcpListener;
@@ -16,9 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
+use crate::configure::{Configuration, LogFormat, configure};
 use crate::control::server::{Control, Steered};
 use crate::metrics::Readiness;
-use crate::modules::{Plan, configure};
+use crate::modules::Plan;
 use crate::query::{Listener, QueryConfig};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{FAILED, STOPPED, listen, logging, metrics, progress, watch};
@@ -29,30 +32,36 @@ use crate::{FAILED, STOPPED, listen, logging, metrics, progress, watch};
 ///
 /// Everything that kept it from starting.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
-    let (config, notice) = configure(args.load.config.as_deref())?;
-    logging::start(&config.log)?;
+    let Configuration {
+        config,
+        log,
+        metrics,
+        notice,
+    } = configure(args.load.config.as_deref())?;
+    logging::start(&log)?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
-    let exported = metrics::install(&config.metrics)?;
+    let exported = metrics.listen.zip(metrics::install(&metrics)?);
     let plan = Plan::new(config, &args.load)?;
     let queries = QueryConfig::of(&plan.config)?;
     let store = plan.state.open(&plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Refusal::of(&error))?
-        .block_on(run_async(plan, queries, store, exported, args))
+        .block_on(run_async(plan, log.format, queries, store, exported, args))
 }
 
 async fn run_async(
     plan: Plan,
+    log_format: LogFormat,
     queries: QueryConfig,
     store: Arc<dyn StateStore>,
-    exported: Option<PrometheusHandle>,
+    exported: Option<(SocketAddr, PrometheusHandle)>,
     args: &args::Run,
 ) -> Result<u8, Refusals> {
-    let listener = match plan.config.metrics.listen {
-        Some(address) => Some(listen::bind("metrics.listen", address).await?),
+    let exported = match exported {
+        Some((address, handle)) => Some((listen::bind("metrics.listen", address).await?, handle)),
         None => None,
     };
     let stop = stop_on_signals().map_err(|error| Refusal::of(&error))?;
@@ -63,7 +72,7 @@ async fn run_async(
         return Err(refusals);
     }
     let engine = plan.engine(&candidates)?;
-    announce(&plan, &candidates);
+    announce(&plan, log_format, &candidates);
     let state = store.clone();
     let supervisor = Supervisor::new(store)
         .commit_policy(plan.state.policy())
@@ -84,7 +93,7 @@ async fn run_async(
     let seen = async {
         tokio::join!(
             steer(&plan.config.state_dir, steered.clone()),
-            export(listener.zip(exported), readiness)
+            export(exported, readiness)
         )
         .0
     };
@@ -178,7 +187,7 @@ fn stop_on_signals() -> std::io::Result<StopOnSignals> {
 }
 
 /// Says what is about to run: a table for people, log records for programs.
-fn announce(plan: &Plan, candidates: &[Candidate]) {
+fn announce(plan: &Plan, log_format: LogFormat, candidates: &[Candidate]) {
     for candidate in candidates {
         for warning in &candidate.warnings {
             tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
@@ -188,7 +197,7 @@ fn announce(plan: &Plan, candidates: &[Candidate]) {
         Some(_) => "queries".to_owned(),
         None => list(candidate.subscriptions.iter().map(ToString::to_string)),
     };
-    if plan.config.log.format == LogFormat::Json {
+    if log_format == LogFormat::Json {
         for candidate in candidates {
             tracing::info!(
                 module = candidate.meta.name.as_str(),

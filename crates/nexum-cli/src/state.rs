@@ -9,14 +9,14 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::store::StateStore;
 
 use crate::args::State;
 use crate::compose;
+use crate::configure::{Configuration, configure};
 use crate::control::client::Client;
 use crate::control::frames::Said;
-use crate::modules::configure;
 use crate::report::{Refusal, Refusals};
 
 use bar::Rows;
@@ -75,7 +75,7 @@ impl Target<'_> {
 ///
 /// Why it was not done.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
-    let (config, notice) = configure(config)?;
+    let Configuration { config, notice, .. } = configure(config)?;
     if let Some(notice) = notice {
         eprintln!("{notice}");
     }

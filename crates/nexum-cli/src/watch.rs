@@ -8,12 +8,12 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nexum_core::component;
-use nexum_core::config::ModuleConfig;
-use nexum_core::document;
-use nexum_core::loader::ModuleMeta;
-use nexum_core::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE};
-use nexum_core::names::{Digest, ModuleName};
+use nexum_config::component;
+use nexum_config::document;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE};
+use nexum_config::names::{Digest, ModuleName};
+use nexum_core::capability::module_meta::ModuleMeta;
 use notify_debouncer_full::notify::event::{AccessKind, AccessMode};
 use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};

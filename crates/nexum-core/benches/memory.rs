@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
-use nexum_core::ambient::Seams;
-use nexum_core::config::Pooling;
-use nexum_core::limits::Limits;
-use nexum_core::log::EventLog;
+use nexum_config::engine::Pooling;
+use nexum_config::limits::Limits;
+use nexum_core::bus::log::EventLog;
+use nexum_core::clock::Seams;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;

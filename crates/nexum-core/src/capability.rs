@@ -5,21 +5,25 @@
 //! capability's state and what every capability shares.
 //!
 //! Invariant: a [`HostState`] has a slot for every capability in its store's linker; one
-//! [`Grant`](crate::grant::Grant) makes both.
+//! [`Grant`](crate::capability::grant::Grant) makes both.
+
+pub mod ambient;
+pub mod grant;
+pub mod module_meta;
+pub mod recorder;
+pub mod registry;
 
 use std::any::{Any, TypeId};
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use nexum_config::document::{ConfigErrors, Section};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
+use self::module_meta::ModuleMeta;
 use crate::BoxError;
-use crate::ambient::{self, Seams};
-use crate::document::{ConfigErrors, Section};
-use crate::host::HostState;
-use crate::loader::ModuleMeta;
-use crate::scope::EventScope;
+use crate::engine::limiter::Limiter;
+use crate::state::scope::EventScope;
 
 /// Something that a module can be granted.
 pub trait Capability: Send + Sync + 'static {
@@ -87,197 +91,39 @@ impl<C: Capability> HasData for Has<C> {
 /// A capability's state in an instance, by the capability's type.
 pub(crate) type Slot = (TypeId, Box<dyn Any + Send>);
 
-/// A [`Capability`] without its type.
-trait Erased: Send + Sync {
-    fn check(&self, settings: &Section) -> Result<(), ConfigErrors>;
-    fn warnings(&self, settings: &Section) -> Vec<String>;
-    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
-    fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError>;
+/// The host's side of one instance. Host functions reach it through a [`View`].
+pub struct HostState {
+    pub(crate) meta: Arc<ModuleMeta>,
+    pub(crate) scope: EventScope,
+    pub(crate) limiter: Limiter,
+    table: ResourceTable,
+    /// One for each granted capability: a handful, so a list is both smaller and faster than a map.
+    slots: Vec<Slot>,
 }
 
-impl<C: Capability> Erased for C {
-    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
-        Capability::check(self, settings)
-    }
-
-    fn warnings(&self, settings: &Section) -> Vec<String> {
-        Capability::warnings(self, settings)
-    }
-
-    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        Capability::link(self, linker)
-    }
-
-    fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError> {
-        Ok((TypeId::of::<C>(), Box::new(Capability::prepare(self, module)?)))
-    }
-}
-
-/// A capability that this build can grant.
-#[derive(Clone)]
-pub(crate) struct Present(Arc<dyn Erased>);
-
-impl Present {
-    pub(crate) fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
-        self.0.check(settings)
-    }
-
-    pub(crate) fn warnings(&self, settings: &Section) -> Vec<String> {
-        self.0.warnings(settings)
-    }
-
-    pub(crate) fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        self.0.link(linker)
-    }
-
-    pub(crate) fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError> {
-        self.0.prepare(module)
-    }
-}
-
-/// How a capability stands in a build.
-#[derive(Clone)]
-pub(crate) enum Standing {
-    /// Every module has it unless its manifest denies it.
-    Ambient(Present),
-    /// A module has it if its manifest asks for it.
-    Granted(Present),
-    /// Known by name, but not in this build.
-    Absent {
-        /// The cargo feature that would bring it, if any release has it.
-        feature: Option<&'static str>,
-    },
-}
-
-/// A capability by name.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) name: &'static str,
-    pub(crate) interfaces: &'static [&'static str],
-    pub(crate) standing: Standing,
-}
-
-impl Known {
-    /// Whether it serves this import. A guest may have been built against another patch release of the interface.
-    pub(crate) fn serves(&self, import: &str) -> bool {
-        self.interfaces.iter().any(|interface| {
-            interface == &import || compatible(interface).is_some_and(|ours| compatible(import) == Some(ours))
-        })
-    }
-
-    /// Whether a manifest means this capability: by its name, or by the name of an interface that it serves.
-    pub(crate) fn answers_to(&self, name: &str) -> bool {
-        self.name == name || self.interfaces.iter().any(|interface| bare_name(interface) == name)
-    }
-}
-
-/// An interface's name with the part of its version that has to match.
-fn compatible(interface: &str) -> Option<(&str, &str)> {
-    let (name, version) = interface.split_once('@')?;
-    let mut dots = version.match_indices('.').map(|(index, _)| index);
-    let (major, minor) = (dots.next()?, dots.next()?);
-    Some((
-        name,
-        if version.starts_with("0.") {
-            &version[..minor]
-        } else {
-            &version[..major]
-        },
-    ))
-}
-
-/// `chain` of `nexum:host/chain@0.2.0`.
-pub(crate) fn bare_name(interface: &str) -> &str {
-    let name = interface.split_once('@').map_or(interface, |(name, _)| name);
-    name.rsplit_once('/').map_or(name, |(_, name)| name)
-}
-
-/// What a build can grant, and what it knows of but cannot.
-#[derive(Clone)]
-pub struct Capabilities {
-    known: Vec<Known>,
-}
-
-impl Capabilities {
-    /// The capabilities that are in every build: logging, clock, random, and WASI closed to the outside.
-    pub fn ambient(seams: Seams) -> Self {
-        let capabilities = Self { known: Vec::new() };
-        capabilities
-            .always(ambient::Logging)
-            .always(ambient::Clocks::new(seams.clone()))
-            .always(ambient::Random::new(seams.clone()))
-            .always(ambient::Wasi::new(seams))
-    }
-
-    fn always<C: Capability>(self, capability: C) -> Self {
-        self.add(capability, Standing::Ambient)
-    }
-
-    /// Adds a capability that modules are granted if their manifest asks for it. One with the name of an earlier one takes
-    /// its place.
-    pub fn with<C: Capability>(self, capability: C) -> Self {
-        self.add(capability, Standing::Granted)
-    }
-
-    fn add<C: Capability>(self, capability: C, standing: fn(Present) -> Standing) -> Self {
-        let (name, interfaces) = (capability.name(), capability.interfaces());
-        self.put(Known {
-            name,
-            interfaces,
-            standing: standing(Present(Arc::new(capability))),
-        })
-    }
-
-    /// Makes a capability known that this build cannot grant, unless it is known already. A module that requires it is
-    /// refused with the name of the `feature`; one for which it is optional gets functions that answer `unsupported`.
-    pub fn absent(
-        self,
-        name: &'static str,
-        interfaces: &'static [&'static str],
-        feature: Option<&'static str>,
-    ) -> Self {
-        if self.known.iter().any(|known| known.name == name) {
-            return self;
+impl HostState {
+    pub(crate) fn new(meta: Arc<ModuleMeta>, scope: EventScope, slots: Vec<Slot>) -> Self {
+        let limiter = Limiter::new(meta.limits);
+        Self {
+            meta,
+            scope,
+            limiter,
+            table: ResourceTable::new(),
+            slots,
         }
-        self.put(Known {
-            name,
-            interfaces,
-            standing: Standing::Absent { feature },
-        })
     }
 
-    fn put(mut self, new: Known) -> Self {
-        self.known.retain(|known| known.name != new.name);
-        self.known.push(new);
-        self
-    }
-
-    /// The names of what can be granted, and of what every module has.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.known
-            .iter()
-            .filter(|known| !matches!(known.standing, Standing::Absent { .. }))
-            .map(|known| known.name)
-    }
-
-    /// For a name that is known but not in this build, the cargo feature that would bring it.
-    pub fn missing_feature(&self, name: &str) -> Option<Option<&'static str>> {
-        self.known
-            .iter()
-            .find(|known| known.name == name)
-            .and_then(|known| match known.standing {
-                Standing::Absent { feature } => Some(feature),
-                Standing::Ambient(_) | Standing::Granted(_) => None,
-            })
-    }
-
-    pub(crate) fn known(&self) -> &[Known] {
-        &self.known
-    }
-}
-
-impl fmt::Debug for Capabilities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.names()).finish()
+    /// The view of a capability: pass it to the `add_to_linker` of the capability's bindings.
+    #[expect(clippy::expect_used, reason = "a grant that links a capability also makes its slot")]
+    pub fn view<C: Capability>(&mut self) -> View<'_, C::State> {
+        let wanted = TypeId::of::<C>();
+        let slot = self.slots.iter_mut().find(|(capability, _)| *capability == wanted);
+        let state = slot.and_then(|(_, state)| state.downcast_mut::<C::State>());
+        View {
+            state: state.expect("a capability in the linker has its slot"),
+            scope: &mut self.scope,
+            table: &mut self.table,
+            meta: &self.meta,
+        }
     }
 }

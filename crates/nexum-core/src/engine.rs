@@ -4,6 +4,8 @@
 //! thread. Invariant: nothing is compiled on an async thread. Invariant: one component, by digest and way of metering, is
 //! compiled once, however many modules run it.
 
+pub(crate) mod lane;
+pub mod limiter;
 mod maps;
 mod pool;
 
@@ -14,13 +16,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use nexum_config::engine::{Metering, Pooling};
+use nexum_config::names::Digest;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
-use crate::config::{Metering, Pooling};
-use crate::lane::Lane;
-use crate::names::Digest;
+use lane::Lane;
 
 pub use maps::MapsError;
 pub use pool::Demand;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use nexum_config::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
+
 pub use crate::bindings::nexum::host::types::{Block, Event, Log, Tick};
-pub use crate::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
 
 /// A 32-byte block hash.
 pub type BlockHash = [u8; 32];
@@ -49,7 +50,7 @@ pub struct Advance {
     pub parent_hash: BlockHash,
     /// In the order of their index; at least those that match a filter of those who follow the chain.
     pub logs: Vec<Log>,
-    /// Which of the chain's filters that was: [`Wanted::revision`](crate::source::Wanted::revision).
+    /// Which of the chain's filters that was: [`Wanted::revision`](crate::bus::source::Wanted::revision).
     pub(crate) revision: u64,
     event: Option<Event>,
 }

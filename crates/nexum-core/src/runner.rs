@@ -4,38 +4,41 @@
 //! runner does or waits for holds up another.
 
 mod catch_up;
-mod consumption;
+mod commands;
 mod failures;
 mod feed;
 mod handle;
 mod interest;
-mod ledger;
-mod life;
-mod orders;
+mod lifecycle;
+mod metrics;
+mod stage;
 mod status;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::topic::Topic;
+
 use crate::BoxError;
-use crate::committer::CommitError;
-use crate::event::{Event, EventId, EventKind, Position, Tick, Topic};
-use crate::instance::{Failure, Instance};
-use crate::loader::Module;
+use crate::event::{Event, EventId, EventKind, Position, Tick};
+use crate::module::instance::{Failure, Instance};
+use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::state::{Cursor, Progress, RevertError};
 use crate::store::StoreError;
+use crate::store::committer::CommitError;
 
 use failures::Failures;
 use feed::{Delivery, Feed, Next};
-use ledger::RevertFailed;
+use transaction::RevertFailed;
 
-pub use consumption::Consumption;
-pub(crate) use feed::{Followed, topics};
-pub(crate) use ledger::Ledger;
-pub use orders::OrderError;
+pub use commands::OrderError;
+pub(crate) use feed::topics;
+pub use stage::Stage;
 pub(crate) use status::Wanted;
-pub use status::{ModuleStatus, Replaying, Stage};
+pub use status::{ModuleStatus, Replaying};
+pub(crate) use transaction::Ledger;
 
 /// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
 const RETRY_DELAY_MS: u64 = 200;

@@ -12,19 +12,22 @@ mod dead_letter;
 mod headers;
 mod module;
 pub(crate) mod rows;
+pub mod scope;
 mod undo;
+mod usage;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::names::ModuleName;
+use nexum_config::names::ModuleName;
+
 use crate::store::{Batch, StateStore, StoreError, View};
 
 pub use cursors::{Cursor, Cursors, Progress};
 pub use dead_letter::{Attempt, DEAD_LETTERS_MAX, DeadLetter, Tripped};
-pub use module::Usage;
 pub use rows::ModuleId;
 pub use undo::{UNDO_BYTES_MAX, UNDO_RECORDS_MAX};
+pub use usage::Usage;
 
 use dead_letter::count_dead_letters;
 pub(crate) use dead_letter::{dead_letter, dead_letters};

@@ -2,7 +2,9 @@
 //!
 //! What nexum keeps there, and under which keys, is [`state`](crate::state)'s matter: a back-end needs to know nothing of it.
 
+pub mod committer;
 mod memory;
+mod metrics;
 
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};

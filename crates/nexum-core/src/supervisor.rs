@@ -3,33 +3,36 @@
 //! Invariant: whatever one module or one chain does, the others go on.
 
 mod chains;
+mod error;
+mod handle;
 mod queries;
 mod start;
-mod steering;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::{CommitPolicy, Committer};
-use crate::event::ChainTopic;
-use crate::loader::{Module, QueryModule};
-use crate::names::ModuleName;
+use crate::bus::source::{EventSource, SourceError};
+use crate::module::loader::Module;
+use crate::module::query::QueryModule;
 use crate::runner::{Ledger, ModuleStatus, Runner, Stage, Wanted, topics};
-use crate::source::{EventSource, SourceError};
 use crate::state::{self, ModuleState};
+use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{StateStore, StoreError};
 
 use chains::Chains;
+use handle::{LostChains, Modules, Request, Topics};
 use queries::Queries;
 use start::{check_sources, ready};
-use steering::{LostChains, Modules, Request, Topics};
 
+pub use error::SteerError;
+pub use handle::{LoadsHeld, Steering};
 pub use start::StartError;
-pub use steering::{LoadsHeld, SteerError, Steering};
 
 /// Modules and the chains that they hear of, ready to run.
 #[derive(Debug)]

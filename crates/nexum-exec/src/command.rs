@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nexum_core::component::{self, ComponentFile};
-use nexum_core::config::Pooling;
+use nexum_config::component::{self, ComponentFile};
+use nexum_config::engine::Pooling;
+use nexum_config::limits::Limit;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::limits::Limit;
 use wasmtime::component::Component;
 use wasmtime::{ExternType, Module};
 use wasmtime_wasi::p2::bindings::CommandPre;

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use nexum_core::component::ComponentError;
+use nexum_config::component::ComponentError;
+use nexum_config::limits::Limit;
 use nexum_core::engine::EngineError;
-use nexum_core::limits::Limit;
 
 use crate::network::NetworkError;
 

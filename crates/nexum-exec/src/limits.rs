@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use nexum_core::limits::{self, Limit};
+use nexum_config::limits::{self, Limit};
 
 /// Default of `memory_bytes`: enough for an interpreter with its program, and small enough for
 /// several commands on a small machine.

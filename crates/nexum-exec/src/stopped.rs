@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexum_core::limits::Limit;
+use nexum_config::limits::Limit;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::limits::Limits;

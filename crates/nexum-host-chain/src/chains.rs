@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::topic::ChainId;
 use nexum_core::BoxError;
-use nexum_core::capability::{Capability, Has};
-use nexum_core::document::{ConfigErrors, Section};
-use nexum_core::event::{ChainId, Position};
-use nexum_core::host::HostState;
-use nexum_core::loader::ModuleMeta;
-use nexum_core::source::EventSource;
+use nexum_core::bus::source::EventSource;
+use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::{Capability, Has, HostState};
+use nexum_core::event::Position;
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;

@@ -5,8 +5,8 @@ mod endpoint;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use nexum_core::document::{ConfigError, ConfigErrors, Section};
-use nexum_core::event::ChainId;
+use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::topic::ChainId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U64};
 use alloy_provider::Provider as _;
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 

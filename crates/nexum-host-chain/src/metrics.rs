@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 
 use crate::error::{AnswerKind, RequestError};
 

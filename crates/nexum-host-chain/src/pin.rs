@@ -10,9 +10,10 @@
 
 mod json;
 
+use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::topic::ChainId;
 use nexum_core::capability::View;
-use nexum_core::document::{ConfigErrors, Section};
-use nexum_core::event::{ChainId, Position};
+use nexum_core::event::Position;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nexum_core::event::{ChainId, Position};
+use nexum_config::topic::ChainId;
+use nexum_core::event::Position;
 use serde_json::value::RawValue;
 
 use crate::config::ChainConfig;

@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
-use nexum_core::event::{ChainId, Position};
-use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_config::topic::ChainId;
+use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_core::event::Position;
 use tokio_util::sync::CancellationToken;
 
 use self::follower::Follower;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
-use nexum_core::document::{ConfigError, ConfigErrors, Section};
-use nexum_core::event::ChainId;
+use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::topic::ChainId;
 use serde::Deserialize;
 
 use crate::base_url::BaseUrl;

@@ -1,8 +1,8 @@
 //! The WIT implementation.
 
+use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
-use nexum_core::limits::Limit;
 
 use crate::bindings::shepherd::cow::cow_api;
 use crate::call::Call;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 
 use crate::error::RequestError;
 use crate::route::Route;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cowprotocol::{Chain, DomainSeparator, GPV2_SETTLEMENT, HttpRequest, settlement_domain};
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use tokio::time::Instant;
 
 use crate::base_url::BaseUrl;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cowprotocol::{Error, HttpRequest, HttpResponse, HttpTransport, OrderBookApi, OrderCreation, OrderUid};
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use nexum_cow_errors::Class;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use nexum_core::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Section};
 use reqwest::Certificate;
 use serde::Deserialize;
 

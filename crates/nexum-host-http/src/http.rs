@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use nexum_config::document::{ConfigErrors, Section};
 use nexum_core::BoxError;
-use nexum_core::capability::{Capability, Has};
-use nexum_core::document::{ConfigErrors, Section};
-use nexum_core::host::HostState;
-use nexum_core::loader::ModuleMeta;
+use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::{Capability, Has, HostState};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::http;

@@ -1,9 +1,8 @@
 //! The capability.
 
 use nexum_core::BoxError;
-use nexum_core::capability::{Capability, Has};
-use nexum_core::host::HostState;
-use nexum_core::loader::ModuleMeta;
+use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::{Capability, Has, HostState};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::local_store;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::committer::CommitPolicy;
-use nexum_core::document::{ConfigErrors, Section};
+use nexum_config::document::{ConfigErrors, Section};
 use nexum_core::store::StateStore;
+use nexum_core::store::committer::CommitPolicy;
 use serde::Deserialize;
 
 use crate::backend::{self, Backend};

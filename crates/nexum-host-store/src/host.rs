@@ -5,10 +5,10 @@
 
 use std::ops::ControlFlow;
 
+use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_core::capability::View;
-use nexum_core::limits::Limit;
-use nexum_core::scope::SetError;
+use nexum_core::state::scope::SetError;
 
 use crate::bindings::nexum::host::local_store;
 

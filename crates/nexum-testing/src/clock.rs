@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nexum_core::ambient::Clock;
+use nexum_core::clock::Clock;
 use tokio::sync::Notify;
 
 /// A clock that stands still until a test moves it. Share it in an `Arc`.

@@ -22,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, FixedBytes, address};
-use nexum_core::ambient::Clock;
+use nexum_core::clock::Clock;
 use tokio::net::TcpListener;
 
 pub use self::fault::Fault;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use nexum_core::event::{Advance, BlockHash, ChainId, Finality, Log, Position};
-use nexum_core::log::EventLog;
-use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_config::topic::{ChainId, Finality};
+use nexum_core::bus::log::EventLog;
+use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_core::event::{Advance, BlockHash, Log, Position};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -186,7 +187,12 @@ impl EventSource for ScriptedSource {
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
             return Err(SourceError::new(self.chain_id, "the script has no such block"));
         };
-        let matches = |log: &Log| wanted.filters.iter().any(|filter| filter.matches(log));
+        let matches = |log: &Log| {
+            wanted
+                .filters
+                .iter()
+                .any(|filter| filter.matches(&log.address, &log.topics))
+        };
         Ok(Replayed {
             parent_hash: first.parent_hash,
             through: last.position,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::state;
 use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
-use nexum_core::config::ModuleConfig;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::limits::Limits;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::limits::Limits;
-use nexum_core::loader::{Candidate, Loader};
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::loader::Loader;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexum_core::BoxError;
-use nexum_core::capability::{Capability, Has, View};
-use nexum_core::host::HostState;
-use nexum_core::loader::ModuleMeta;
+use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::{Capability, Has, HostState, View};
 use wasmtime::component::Linker;
 
 mod bindings {

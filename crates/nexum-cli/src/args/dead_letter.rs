@@ -1,7 +1,7 @@
 //! `nexum dead-letter`.
 
 use clap::Subcommand;
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 
 use super::Format;
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use nexum_core::config::Metering;
-use nexum_core::names::ModuleName;
+use nexum_config::engine::Metering;
+use nexum_config::names::ModuleName;
 
 use super::Format;
 

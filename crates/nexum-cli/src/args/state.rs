@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
 use super::Format;

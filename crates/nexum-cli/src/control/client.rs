@@ -12,7 +12,7 @@ use hyper::client::conn::http1;
 use hyper::http::request;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;

@@ -6,7 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::state::admin::ImportError;
 use nexum_core::supervisor::Steering;
 use tokio::sync::mpsc;

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use nexum_core::config::{Metering, ModuleConfig};
+use nexum_config::engine::{Metering, ModuleConfig};
+use nexum_config::limits::{Limit, Limits};
+use nexum_config::names::ModuleName;
+use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::event::Event;
-use nexum_core::limits::{Limit, Limits};
-use nexum_core::loader::ModuleMeta;
-use nexum_core::names::ModuleName;
+use nexum_core::module::consumption::Consumption;
 use nexum_core::query::QueryPool;
-use nexum_core::runner::{Consumption, ModuleStatus, Replaying};
+use nexum_core::runner::{ModuleStatus, Replaying};
 use nexum_core::state::{Attempt, DeadLetter};
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +189,7 @@ impl Load {
     /// # Errors
     ///
     /// When the name is none.
-    pub(crate) fn config(self) -> Result<ModuleConfig, nexum_core::names::ModuleNameError> {
+    pub(crate) fn config(self) -> Result<ModuleConfig, nexum_config::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
         Ok(ModuleConfig {
             manifest: self.manifest,

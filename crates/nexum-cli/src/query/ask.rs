@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::query::INPUT_BYTES_MAX;
 
 use super::QUERY;

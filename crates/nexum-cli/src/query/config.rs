@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use nexum_core::config::Config;
-use nexum_core::document::ConfigErrors;
+use nexum_config::document::ConfigErrors;
+use nexum_config::engine::Config;
 use serde::Deserialize;
 
 use crate::contract::QUERY_SECTION;

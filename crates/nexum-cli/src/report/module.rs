@@ -1,6 +1,6 @@
 //! How the errors of a module that cannot be loaded look.
 
-use nexum_core::loader::LoadError;
+use nexum_core::module::error::LoadError;
 
 use super::{Refusal, Refusals};
 

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use nexum_core::event::Topic;
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
+use nexum_config::topic::Topic;
 use nexum_core::state::Cursors;
 use nexum_core::state::admin::{self, Summary};
 use nexum_core::store::{StateStore, View};

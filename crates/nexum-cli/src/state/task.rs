@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::state::admin;
 use nexum_core::store::StateStore;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ impl Task {
 fn name(module: &str) -> Result<ModuleName, Refusal> {
     module
         .parse()
-        .map_err(|error: nexum_core::names::ModuleNameError| Refusal::of(&error))
+        .map_err(|error: nexum_config::names::ModuleNameError| Refusal::of(&error))
 }
 
 /// Takes in what an export wrote.

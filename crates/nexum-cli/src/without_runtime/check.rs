@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use nexum_core::config::{Config, ModuleConfig};
-use nexum_core::document::{ConfigError, Section};
-use nexum_core::manifest::{MANIFEST_FILE, Manifest};
-use nexum_core::names::ModuleName;
+use nexum_config::document::{ConfigError, Section};
+use nexum_config::engine::{Config, ModuleConfig};
+use nexum_config::manifest::{MANIFEST_FILE, Manifest};
+use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
 use crate::args::{Check, Format};
-use crate::configure::{configure, wanted};
-use crate::contract::{AMBIENT, CONTRACT, QUERY_SECTION};
+use crate::configure::{Configuration, configure, wanted};
+use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
 
@@ -54,7 +54,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 
 impl Findings {
     fn look(&mut self, args: &Check) -> Result<(), Refusals> {
-        let (config, notice) = configure(args.load.config.as_deref())?;
+        let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
         self.warnings.extend(notice);
         self.sections(&config);
         let modules = wanted(&config, &args.load)?;
@@ -74,7 +74,7 @@ impl Findings {
             self.warnings
                 .push("[chains] is not looked into: this build lacks the capability `chain`".to_owned());
         }
-        for (name, section) in &config.sections {
+        for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
             if name == QUERY_SECTION {
                 self.warnings
                     .push(format!("[{name}] is not looked into: this build lacks the runtime"));
@@ -90,7 +90,7 @@ impl Findings {
                     let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
                         "engine",
                         "chains",
-                        "metrics",
+                        METRICS_SECTION,
                         "modules",
                         QUERY_SECTION,
                     ]);

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::ambient::Seams;
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::{Limit, Limits};
+use nexum_config::names::Digest;
 use nexum_core::bindings;
-use nexum_core::capability::Capabilities;
-use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::Demand;
 use nexum_core::event::Event;
-use nexum_core::limits::{Limit, Limits};
-use nexum_core::loader::Module;
-use nexum_core::names::Digest;
+use nexum_core::module::loader::Module;
 use nexum_testing::{bench, guests};
 use wasmtime::Store;
 use wasmtime::component::Linker;

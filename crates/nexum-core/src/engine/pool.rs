@@ -5,8 +5,8 @@
 
 use wasmtime::PoolingAllocationConfig;
 
-use crate::component::Summary;
-use crate::limits::{Limit, Limits, saturating_u32};
+use nexum_config::component::Summary;
+use nexum_config::limits::{Limit, Limits, saturating_u32};
 
 /// What the modules of a run need, counted before anything is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]

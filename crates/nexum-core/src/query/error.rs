@@ -1,10 +1,11 @@
 //! Why a query has no answer.
 
+use nexum_config::limits::Limit;
+
 use crate::bindings::nexum::host::types::HostError;
+use crate::engine::limiter::Trip;
 use crate::event::RequestId;
-use crate::instance::Failure;
-use crate::limiter::Trip;
-use crate::limits::Limit;
+use crate::module::instance::Failure;
 
 /// Why a query has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,17 +3,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nexum_config::limits::Used;
+use nexum_config::names::ModuleName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::QueryError;
+use super::metrics::QueryMetrics;
 use crate::event::{Handler, RequestId};
-use crate::instance::{Failure, QueryInstance};
-use crate::limits::Used;
-use crate::loader::QueryModule;
-use crate::metrics::QueryMetrics;
-use crate::names::ModuleName;
-use crate::runner::Consumption;
+use crate::module::consumption::Consumption;
+use crate::module::instance::{Failure, QueryInstance};
+use crate::module::query::QueryModule;
 use crate::state::ModuleId;
 use crate::store::StateStore;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::ChainTopic;
+use nexum_config::topic::ChainTopic;
 
 /// How often a line in the log says how far a module is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);

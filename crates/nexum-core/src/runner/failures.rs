@@ -1,9 +1,10 @@
 //! What a runner remembers of its module's failures.
 
+use nexum_config::restart::Restart;
+
 use crate::bindings::nexum::host::types::HostErrorKind;
 use crate::event::EventId;
-use crate::instance::Failure;
-use crate::restart::Restart;
+use crate::module::instance::Failure;
 use crate::state::{Attempt, Tripped};
 
 /// How often an event is tried where the module has said that it will not do: once more, since another answer from outside may

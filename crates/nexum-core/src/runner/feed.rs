@@ -6,31 +6,22 @@ mod schedule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexum_config::manifest::Subscription;
+use nexum_config::topic::{ChainTopic, Topic};
 use tokio::time::Instant;
 
 use super::catch_up::CatchingUp;
 use super::interest::Interest;
-use super::ledger::Ledger;
 use super::status::ModuleStatus;
-use crate::event::{Advance, ChainTopic, Log, Position, Topic};
-use crate::loader::Module;
-use crate::log::EventLog;
-use crate::manifest::Subscription;
-use crate::source::{EventSource, SourceError};
+use super::transaction::Ledger;
+use crate::bus::source::{Followed, SourceError};
+use crate::event::{Advance, Log, Position};
+use crate::module::loader::Module;
 use crate::state::{Cursor, Progress};
 use crate::store::StoreError;
 
 use chain::ChainFeed;
 use schedule::ScheduleFeed;
-
-/// A topic that is followed: its log, and where that comes from.
-#[derive(Clone, Debug)]
-pub(crate) struct Followed {
-    pub(crate) log: Arc<EventLog>,
-    /// The log of the chain's finalized blocks, if somebody follows them.
-    pub(crate) finalized: Option<Arc<EventLog>>,
-    pub(crate) source: Arc<dyn EventSource>,
-}
 
 /// Where a module is in a topic, and what comes next there.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::failures::{attempt, attempts_max};
 use super::{Dead, Halt, Runner, settled};
 use crate::event::{Event, EventId, EventKind, Handler};
-use crate::instance::{Before, Failure};
-use crate::loader::Module;
+use crate::module::instance::{Before, Failure};
+use crate::module::loader::Module;
 use crate::state::{DEAD_LETTERS_MAX, DeadLetter};
 
 impl Runner {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::event::{Advance, ChainTopic, Log};
-use crate::filter::LogFilter;
-use crate::manifest::{CatchUp, Subscription};
+use nexum_config::log_filter::LogFilter;
+use nexum_config::manifest::{CatchUp, Subscription};
+use nexum_config::topic::ChainTopic;
+
+use crate::event::{Advance, Log};
 
 /// A module's subscriptions to one topic.
 ///
@@ -51,7 +53,7 @@ impl Interest {
                     from: logs.from_block,
                     filter: logs.filter.clone(),
                 }),
-                Subscription::Cron(_) => {}
+                _ => {}
             }
         }
         interest
@@ -94,13 +96,19 @@ impl Interest {
         let found = places
             .iter()
             .filter_map(|place| usize::try_from(*place).ok().and_then(|place| block.logs.get(place)));
-        let wanted = |log: &&Log| all_begun || self.logs.iter().any(|logs| begun(logs) && logs.filter.matches(log));
+        let wanted = |log: &&Log| {
+            all_begun
+                || self
+                    .logs
+                    .iter()
+                    .any(|logs| begun(logs) && logs.filter.matches(&log.address, &log.topics))
+        };
         found.filter(wanted).cloned().collect()
     }
 
     /// As [`pick`](Self::pick), where nobody has matched the block's logs yet.
     pub(super) fn pick_unrouted(&self, block: &Arc<Advance>, live_from: u64) -> Vec<Log> {
-        let matches = |log: &Log| self.filters().any(|filter| filter.matches(log));
+        let matches = |log: &Log| self.filters().any(|filter| filter.matches(&log.address, &log.topics));
         let places: Vec<u32> = (0..)
             .zip(&block.logs)
             .filter(|(_, log)| matches(log))

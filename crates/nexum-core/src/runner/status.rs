@@ -2,72 +2,21 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
 use tokio::sync::Notify;
 
-use super::consumption::Consumption;
-use super::orders::Order;
-use crate::event::{ChainTopic, EventKind};
-use crate::instance::{Failure, Instance};
-use crate::loader::Module;
-use crate::metrics::ModuleMetrics;
-use crate::names::ModuleName;
-
-/// Where a module is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Stage {
-    /// Its first `init` has not returned yet.
-    Starting,
-    /// It handles events as they come.
-    Running,
-    /// It handles events that it missed.
-    Replaying,
-    /// It has failed, and waits before it is tried again.
-    Backoff,
-    /// The state store has failed: it waits for that, and then goes on.
-    Stalled,
-    /// It has failed too often, or cannot go on.
-    Dead,
-    /// It was told to stop, and did.
-    Stopped,
-}
-
-impl Stage {
-    /// Every stage.
-    pub const ALL: [Self; 7] = [
-        Self::Starting,
-        Self::Running,
-        Self::Replaying,
-        Self::Backoff,
-        Self::Stalled,
-        Self::Dead,
-        Self::Stopped,
-    ];
-
-    /// It in one word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Replaying => "replaying",
-            Self::Backoff => "backoff",
-            Self::Stalled => "stalled",
-            Self::Dead => "dead",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use super::commands::Order;
+use super::metrics::ModuleMetrics;
+use super::stage::Stage;
+use crate::event::EventKind;
+use crate::module::consumption::Consumption;
+use crate::module::instance::{Failure, Instance};
+use crate::module::loader::Module;
 
 /// How far a module has come with what it missed of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

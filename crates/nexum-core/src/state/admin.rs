@@ -8,11 +8,13 @@ mod verify;
 
 use std::ops::ControlFlow;
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainId;
+
 use super::module::ProgressRow;
 use super::rows::Kind;
 use super::{Cursors, DeadLetter, ModuleId, Usage, rows};
-use crate::event::{BlockHash, ChainId, Position};
-use crate::names::ModuleName;
+use crate::event::{BlockHash, Position};
 use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
 pub use verify::{FAULTS_MAX, Fault, verify};

@@ -1,8 +1,9 @@
 //! How far a module has come.
 
+use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EventKind, Position, Topic};
+use crate::event::{EventKind, Position};
 
 /// How far a module has come in one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

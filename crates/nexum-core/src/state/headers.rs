@@ -8,9 +8,11 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
+use nexum_config::topic::ChainId;
+
 use super::rows;
-use crate::committer::Lazy;
-use crate::event::{BlockHash, ChainId, Position};
+use crate::event::{BlockHash, Position};
+use crate::store::committer::Lazy;
 use crate::store::{StoreError, View};
 
 /// How many headers of a chain are kept: twice what a reorganisation may take back at most.

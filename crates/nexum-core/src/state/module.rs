@@ -2,22 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
-use super::{Cursors, DeadLetter, ModuleId, count_dead_letters, rows};
-use crate::event::{EventId, Position, Topic};
+use super::{Cursors, DeadLetter, ModuleId, Usage, count_dead_letters, rows};
+use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
-
-/// How much a module keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// How many keys.
-    pub keys: u64,
-    /// Bytes of all keys and values.
-    pub bytes: u64,
-}
 
 /// What an event did to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,9 +223,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{ChainTopic, EventKind, Finality};
+    use crate::event::EventKind;
     use crate::state::{Cursor, Progress, intern};
     use crate::store::{MemoryStore, StateStore};
+    use nexum_config::topic::{ChainTopic, Finality};
 
     const TOPIC: Topic = Topic::Chain(ChainTopic {
         chain_id: 1,

@@ -5,11 +5,12 @@
 
 use std::ops::{Bound, ControlFlow};
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::event::{BlockHash, ChainId, ChainTopic, EventId, Finality, Position, ScheduleId, Topic};
-use crate::names::ModuleName;
+use crate::event::{BlockHash, EventId, Position};
 use crate::store::{StoreError, View, Visit};
 
 /// A module's number in a store. Stored keys carry it, so that two modules never meet.

@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::module::Usage;
-use super::{Cursors, ModuleId, rows};
-use crate::event::{EventId, Position, Topic};
+use super::{Cursors, ModuleId, Usage, rows};
+use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
 /// How many records of a module are kept at most, however long one of its chains stands still and keeps its blocks

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use nexum_config::topic::{ChainId, ChainTopic, Finality};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::committer::Lazy;
-use crate::event::{ChainId, ChainTopic, Finality};
-use crate::runner::Followed;
-use crate::source::{ChainLogs, EventSource, SourceError};
+use crate::bus::source::{ChainLogs, EventSource, Followed, SourceError};
 use crate::state::Headers;
+use crate::store::committer::Lazy;
 use crate::store::{StateStore, StoreError};
 
 /// The chains that there are sources for.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nexum_config::names::ModuleName;
 use tokio::time::Instant;
 
-use super::{Run, SteerError};
-use crate::loader::QueryModule;
-use crate::names::ModuleName;
+use super::Run;
+use super::error::SteerError;
+use super::start::StartError;
+use crate::module::query::QueryModule;
 use crate::query::{IDLE_MAX, QueryPool};
 use crate::state;
 use crate::store::StoreError;
@@ -73,7 +75,7 @@ impl Run {
             _ if self.modules.get(&name).is_some() => return Err(SteerError::Exists(name)),
             _ => {}
         }
-        self.answer(vec![module]).await.map_err(super::StartError::Store)?;
+        self.answer(vec![module]).await.map_err(StartError::Store)?;
         tracing::info!(module = name.as_str(), "the operator loaded the module");
         Ok(())
     }

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainId;
 use tokio::task::JoinSet;
 
 use super::chains::Sources;
-use crate::event::ChainId;
-use crate::loader::Module;
-use crate::names::ModuleName;
+use crate::bus::source::SourceError;
+use crate::module::loader::Module;
 use crate::runner::topics;
-use crate::source::SourceError;
 use crate::store::StoreError;
 
 /// Why a module was not started.

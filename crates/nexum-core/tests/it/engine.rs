@@ -6,11 +6,11 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use nexum_core::component::ComponentFile;
-use nexum_core::config::Pooling;
+use nexum_config::component::ComponentFile;
+use nexum_config::engine::Pooling;
+use nexum_config::names::Digest;
 use nexum_core::engine::{Demand, Engine, EngineConfig, EngineError};
-use nexum_core::loader::Candidate;
-use nexum_core::names::Digest;
+use nexum_core::module::candidate::Candidate;
 use nexum_testing::{Records, guests};
 use wasmtime::component::Component;
 

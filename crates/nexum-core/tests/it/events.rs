@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::event::{ChainTopic, Position};
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
+use nexum_core::event::Position;
 use nexum_core::runner::Stage;
 use nexum_core::state::admin;
 use nexum_core::store::{MemoryStore, StateStore};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
 use nexum_host_store::LocalStore;

@@ -6,8 +6,9 @@ use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::task::Poll;
 
-use nexum_core::component::{COMPONENT_BYTES_MAX, ComponentFile};
-use nexum_core::loader::{Candidate, LoadError};
+use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentFile};
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::error::LoadError;
 use nexum_host_store::LocalStore;
 use nexum_testing::guests;
 
@@ -157,7 +158,7 @@ fn a_wrong_digest_is_refused() {
         Some("[capabilities]\n"),
         &format!("digest = \"sha256:{zeros}\""),
     );
-    let actual = nexum_core::names::Digest::of(&bytes).to_string();
+    let actual = nexum_config::names::Digest::of(&bytes).to_string();
     insta::assert_snapshot!(said.replace(&actual, "sha256:<actual>"));
 }
 

@@ -8,17 +8,13 @@
 )]
 
 mod commits;
-mod config;
 mod contract;
-mod document;
 mod engine;
 mod events;
 mod failures;
 mod fixtures;
 mod histories;
 mod loading;
-mod manifest;
-mod names;
 mod queries;
 mod schedules;
 mod state;

@@ -5,8 +5,8 @@ mod pool;
 
 use std::sync::Arc;
 
+use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::limits::Limit;
 use nexum_core::query::{INPUT_BYTES_MAX, QueryError, QueryPool};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::SteerError;

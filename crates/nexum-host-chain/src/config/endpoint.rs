@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 
-use nexum_core::document::{ConfigError, Section};
+use nexum_config::document::{ConfigError, Section};
 use serde::Deserialize;
 
 use crate::endpoint_url::EndpointUrl;

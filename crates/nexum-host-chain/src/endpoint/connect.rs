@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::U64;
 use alloy_rpc_client::RpcClient;
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use nexum_http::Backoff;
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;

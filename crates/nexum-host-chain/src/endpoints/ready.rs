@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use nexum_http::Backoff;
 
 use super::Endpoints;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, hex};
+use nexum_config::log_filter::{LogFilter, TOPICS_MAX};
+use nexum_core::bus::source::Wanted;
 use nexum_core::event::{BlockHash, Log};
-use nexum_core::filter::{LogFilter, TOPICS_MAX};
-use nexum_core::source::Wanted;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,9 @@ impl Filters {
     }
 
     pub(super) fn wants(&self, log: &Log) -> bool {
-        self.filters.iter().any(|filter| filter.matches(log))
+        self.filters
+            .iter()
+            .any(|filter| filter.matches(&log.address, &log.topics))
     }
 
     /// Asks for the logs of one block.

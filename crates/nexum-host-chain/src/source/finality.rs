@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use nexum_core::event::{Advance, BlockHash, Finality, Position};
-use nexum_core::log::EventLog;
+use nexum_config::topic::Finality;
+use nexum_core::bus::log::EventLog;
+use nexum_core::event::{Advance, BlockHash, Position};
 
 use super::follower::Follower;
 use super::{FollowError, header};

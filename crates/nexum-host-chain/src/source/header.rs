@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use alloy_primitives::{B256, Bloom, U64};
-use nexum_core::event::{Advance, BlockHash, ChainId, Log, Position};
+use nexum_config::topic::ChainId;
+use nexum_core::event::{Advance, BlockHash, Log, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, LogData, U64};
 use futures_util::{StreamExt as _, stream};
-use nexum_core::event::{Advance, BlockHash, ChainId, Log, Position};
+use nexum_config::topic::ChainId;
+use nexum_core::event::{Advance, BlockHash, Log, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -60,7 +61,7 @@ impl RawLog {
         ) else {
             return Err(bad);
         };
-        if wire.removed || wire.topics.len() > nexum_core::filter::TOPICS_MAX {
+        if wire.removed || wire.topics.len() > nexum_config::log_filter::TOPICS_MAX {
             return Err(bad);
         }
         let number = number.to::<u64>();

@@ -3,7 +3,7 @@
 use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxType};
 use alloy_primitives::{B256, Bloom, U64};
-use nexum_core::event::ChainId;
+use nexum_config::topic::ChainId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

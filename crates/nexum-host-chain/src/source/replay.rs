@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use alloy_primitives::Bloom;
+use nexum_config::log_filter::LogFilter;
+use nexum_core::bus::source::{Replay, Replayed};
 use nexum_core::event::{Advance, BlockHash, Log};
-use nexum_core::filter::LogFilter;
-use nexum_core::source::{Replay, Replayed};
 
 use super::filters::Filters;
 use super::header::{self, Header};
@@ -21,7 +21,7 @@ use crate::error::{AnswerKind, RequestError};
 const LOOKS_MAX: u32 = 8;
 
 impl ChainSource {
-    /// What [`EventSource::replay`](nexum_core::source::EventSource::replay) asks for, from the best endpoint that can say.
+    /// What [`EventSource::replay`](nexum_core::bus::source::EventSource::replay) asks for, from the best endpoint that can say.
     pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, FollowError> {
         let filters = Filters::new(&wanted.filters);
         let mut endpoints = self.endpoints.by_preference();

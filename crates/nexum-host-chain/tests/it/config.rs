@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use nexum_core::config::Config;
-use nexum_core::document::Environment;
+use nexum_config::document::Environment;
+use nexum_config::engine::Config;
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl, EndpointUrlError, VerifyLogs, methods};
 
 fn parse(table: &str) -> Result<ChainConfig, String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
-use nexum_core::event::Finality;
+use nexum_config::topic::Finality;
 use nexum_testing::{Answer, Block, Node};
 use serde::Deserialize as _;
 use serde_json::{Value, json};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alloy_primitives::B256;
-use nexum_core::event::Finality;
-use nexum_core::filter::LogFilter;
-use nexum_core::source::ChainLogs;
+use nexum_config::log_filter::LogFilter;
+use nexum_config::topic::Finality;
+use nexum_core::bus::source::ChainLogs;
 use nexum_host_chain::{Chains, VerifyLogs};
 use nexum_testing::{Answer, Block, LostLogs, Node};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use nexum_core::event::Finality;
+use nexum_config::topic::Finality;
 use nexum_host_chain::{Chains, metrics as names};
 use nexum_testing::{Answer, Counts, LostLogs, Node};
 use serde_json::json;

@@ -1,9 +1,9 @@
 //! Which of several endpoints a chain is followed on, and what becomes of its blocks when that changes.
 
 use alloy_primitives::B256;
-use nexum_core::event::Finality;
-use nexum_core::log::EventLog;
-use nexum_core::source::ChainLogs;
+use nexum_config::topic::Finality;
+use nexum_core::bus::log::EventLog;
+use nexum_core::bus::source::ChainLogs;
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use nexum_testing::{Answer, Node};
 use tokio::task::JoinSet;

@@ -1,8 +1,8 @@
 //! Logs that modules want, and what the model chain has of them.
 
 use alloy_primitives::{Address, B256};
+use nexum_config::log_filter::LogFilter;
 use nexum_core::event::Log;
-use nexum_core::filter::LogFilter;
 use nexum_testing::{Block, LogSpec, Node};
 
 use crate::support::{CHAIN, Following, position};
@@ -53,7 +53,7 @@ pub(crate) fn filters() -> Vec<LogFilter> {
 pub(crate) fn wanted<'a>(blocks: impl IntoIterator<Item = &'a Block>, filters: &[LogFilter]) -> Vec<Log> {
     let of_block = |block: &'a Block| block.logs().iter().map(|log| as_event(block, log));
     let logs = blocks.into_iter().flat_map(of_block);
-    logs.filter(|log| filters.iter().any(|filter| filter.matches(log)))
+    logs.filter(|log| filters.iter().any(|filter| filter.matches(&log.address, &log.topics)))
         .collect()
 }
 

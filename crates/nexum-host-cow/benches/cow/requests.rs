@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
-use nexum_core::config::Pooling;
-use nexum_core::limits::Limits;
+use nexum_config::engine::Pooling;
+use nexum_config::limits::Limits;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_host_cow::Cow;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use nexum_core::ambient::{Clock, SystemClock};
+use nexum_core::clock::{Clock, SystemClock};
 use tokio::sync::Notify;
 
 /// A clock that takes the time when a guest looks at it.

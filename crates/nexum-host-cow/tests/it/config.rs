@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use nexum_core::config::Config;
-use nexum_core::document::Environment;
+use nexum_config::document::Environment;
+use nexum_config::engine::Config;
 use nexum_host_cow::{CowConfig, OrderBooks};
 
 fn read(text: &str) -> Result<CowConfig, String> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use nexum_core::config::ModuleConfig;
-use nexum_core::limits::{Limit, Limits};
+use nexum_config::engine::ModuleConfig;
+use nexum_config::limits::{Limit, Limits};
 use nexum_host_cow::{BaseUrl, CowConfig};
 use nexum_testing::order_book::{Fault, OrderTerms, ReceivedRequest, Scheme, SignedOrder, Trader};
 use nexum_testing::{OrderBook, TEST_CHAIN_ID};

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use nexum_config::document::{Document, Environment, Section};
+use nexum_config::engine::Config;
 use nexum_core::capability::Capability;
-use nexum_core::config::Config;
-use nexum_core::document::{Document, Environment, Section};
 use nexum_host_http::{ENTRIES_MAX, Http, HttpConfig};
 
 use crate::support::patterns;
 
-fn text_of(errors: nexum_core::document::ConfigErrors) -> String {
+fn text_of(errors: nexum_config::document::ConfigErrors) -> String {
     let lines = errors
         .into_iter()
         .map(|error| format!("{error} | {}", error.hint().unwrap_or_default()));

@@ -2,7 +2,7 @@
 
 mod host;
 
-use nexum_core::limits::{Limit, Limits};
+use nexum_config::limits::{Limit, Limits};
 use nexum_testing::kept;
 
 use self::host::{Fetching, Host};
@@ -80,7 +80,12 @@ async fn what_a_module_is_told_of_a_failure() {
             url("/cut"),
             "unavailable 0 (http: the connection to the host was lost",
         ),
-        ("x", "", "secret".to_owned(), "invalid-input 0 (http: the URL is not valid)"),
+        (
+            "x",
+            "",
+            "secret".to_owned(),
+            "invalid-input 0 (http: the URL is not valid)",
+        ),
         (
             "method",
             "CONNECT",

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use nexum_core::event::{Advance, BlockHash, ChainId, Finality, Position};
-use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_config::topic::{ChainId, Finality};
+use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_core::event::{Advance, BlockHash, Position};
 use nexum_core::supervisor::Supervisor;
 use nexum_host_store::Backend;
 use nexum_testing::bench::Figure;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nexum_core::committer::CommitPolicy;
-use nexum_core::config::Config;
-use nexum_core::document::Environment;
+use nexum_config::document::Environment;
+use nexum_config::engine::Config;
+use nexum_core::store::committer::CommitPolicy;
 use nexum_host_store::{Backend, CACHE_BYTES, StoreConfig};
 
 fn parse(table: &str) -> Result<StoreConfig, String> {

@@ -1,6 +1,6 @@
 //! Exports and imports, as lines.
 
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::state::admin::{self, Import, Row};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::{TransferError, export, import};

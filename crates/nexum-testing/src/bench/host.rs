@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
-use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::Limits;
+use nexum_config::topic::{ChainId, Finality};
+use nexum_core::bus::log::EventLog;
+use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Demand, Engine, EngineConfig};
-use nexum_core::event::{Advance, ChainId, Event, Finality, Position};
-use nexum_core::limits::Limits;
-use nexum_core::loader::{Candidate, Loader, Module};
-use nexum_core::log::EventLog;
-use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use nexum_core::event::{Advance, Event, Position};
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::loader::{Loader, Module};
 use tokio_util::sync::CancellationToken;
 
 use crate::{GENESIS_MS, TEST_CHAIN_ID, guests};

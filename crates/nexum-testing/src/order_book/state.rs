@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
-use nexum_core::ambient::{Clock, SystemClock};
+use nexum_core::clock::{Clock, SystemClock};
 use tokio::sync::watch;
 use tokio::time::Instant;
 

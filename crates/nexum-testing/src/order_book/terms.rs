@@ -1,7 +1,7 @@
 //! What an order says, whoever signs it.
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use nexum_core::ambient::{Clock as _, SystemClock};
+use nexum_core::clock::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nexum_core::ambient::Clock as _;
+use nexum_core::clock::Clock as _;
 use nexum_testing::FakeClock;
 
 #[test]

@@ -103,10 +103,7 @@ fn refuses_options_that_make_no_sense() {
     let dir = Dir::new();
     dir.write("tool", preview_2(0));
     for (options, expected) in [
-        (
-            &["--dir", "/srv"][..],
-            "--dir /srv: expected HOST::GUEST",
-        ),
+        (&["--dir", "/srv"][..], "--dir /srv: expected HOST::GUEST"),
         (
             &["--dir", "absent::/data"],
             "cannot open the directory absent: No such file",

@@ -1,24 +1,25 @@
 //! A runner's place in a chain.
 
-mod ahead;
-mod back;
+mod common_ancestor;
+mod read_ahead;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use metrics::Gauge;
+use nexum_config::log_filter::LogFilter;
+use nexum_config::topic::ChainTopic;
 
-use self::ahead::Ahead;
-use super::{Delivery, Followed, Next};
-use crate::event::{Advance, ChainTopic, EventKind, Log, Position};
-use crate::filter::LogFilter;
-use crate::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
-use crate::metrics::blocks_behind;
+use self::read_ahead::Ahead;
+use super::{Delivery, Next};
+use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
+use crate::bus::source::{Followed, Replay, Replayed, SourceError};
+use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::interest::Interest;
+use crate::runner::metrics::blocks_behind;
 use crate::runner::status::ModuleStatus;
-use crate::source::{Replay, Replayed, SourceError};
 use crate::state::{Cursor, ModuleId, Progress};
 use crate::store::StateStore;
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use nexum_config::manifest::{CronSubscription, Missed};
+use nexum_config::topic::Topic;
+
 use super::Next;
-use crate::ambient::Clock;
-use crate::event::Topic;
-use crate::manifest::{CronSubscription, Missed};
+use crate::clock::Clock;
 use crate::state::{Cursor, Progress};
 
 /// Reads a schedule by the clock.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
 
-use crate::names::ModuleName;
+use nexum_config::names::ModuleName;
+
 use crate::state::module::ProgressRow;
 use crate::state::rows::{self, Kind};
 use crate::state::{DeadLetter, ModuleId, Usage, undo};

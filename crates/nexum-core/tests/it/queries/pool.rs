@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::instance::Failure;
-use nexum_core::limits::Limit;
+use nexum_core::module::instance::Failure;
 use nexum_core::query::{IDLE_MAX, OUTPUT_BYTES_MAX, QueryError, QueryPool};
 use tokio::task::JoinSet;
 use tokio::time::Instant;

@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use nexum_core::names::ModuleName;
+use nexum_config::names::ModuleName;
 use nexum_core::state::admin::{self, Import, Row};
 use nexum_core::store::{Batch, MemoryStore, StateStore};
 

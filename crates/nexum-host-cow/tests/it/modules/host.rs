@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::ambient::Seams;
-use nexum_core::capability::Capabilities;
-use nexum_core::config::{ModuleConfig, Pooling};
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::Limits;
+use nexum_core::capability::registry::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::limits::Limits;
-use nexum_core::loader::{Candidate, Loader, Module};
+use nexum_core::module::candidate::Candidate;
+use nexum_core::module::loader::{Loader, Module};
 use nexum_core::runner::ModuleStatus;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;

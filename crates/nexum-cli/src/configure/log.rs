@@ -1,0 +1,115 @@
+//! `log_level` and `log_format` of `[engine]`: what the binary logs.
+
+use nexum_config::document::{ConfigErrors, Section};
+use serde::Deserialize;
+
+/// The most bytes of `log_level`: directives for a few dozen targets.
+const LEVEL_BYTES_MAX: usize = 1_024;
+
+/// What the binary logs, and in which form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "runtime"),
+    allow(dead_code, reason = "a build that only checks files logs nothing")
+)]
+pub(crate) struct LogConfig {
+    /// A level, or directives for single targets, as `info,nexum=debug`. Known only to be printable and short.
+    pub(crate) level: String,
+    /// The form of a line.
+    pub(crate) format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Raw {
+    log_level: Option<String>,
+    log_format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+impl LogConfig {
+    /// Reads its two keys of the section `[engine]`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them. Whether the level is a filter shows when logging starts.
+    pub(crate) fn from_section(engine: &Section) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let section = engine.only(&["log_level", "log_format"]);
+        let raw: Raw = section.parse_all(&mut errors).unwrap_or_default();
+        if let Some(level) = &raw.log_level {
+            let printable = level.chars().all(|c| !c.is_control());
+            if level.trim().is_empty() || level.len() > LEVEL_BYTES_MAX || !printable {
+                let message = format!("expected a level or directives, printable, in at most {LEVEL_BYTES_MAX} bytes");
+                let hint = "for example info, or info,nexum=debug";
+                errors.push(section.error("log_level", message).with_hint(hint));
+            }
+        }
+        ConfigErrors::check(errors)?;
+        Ok(Self {
+            level: raw.log_level.unwrap_or_else(|| Self::default().level),
+            format: raw.log_format,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nexum_config::document::{Document, Environment};
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<LogConfig, String> {
+        let document = Document::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
+        LogConfig::from_section(document.root()).map_err(|errors| {
+            let texts: Vec<_> = errors.into_iter().map(|error| error.to_string()).collect();
+            texts.join("; ")
+        })
+    }
+
+    #[test]
+    fn both_keys_are_read_beside_others() {
+        assert_eq!(parse("state_dir = \"data\""), Ok(LogConfig::default()));
+        let text = "pooling = \"off\"\nlog_level = \"warn,nexum=debug\"\nlog_format = \"json\"";
+        let expected = LogConfig {
+            level: "warn,nexum=debug".to_owned(),
+            format: LogFormat::Json,
+        };
+        assert_eq!(parse(text), Ok(expected));
+    }
+
+    #[test]
+    fn an_error_names_the_key_and_what_it_may_be() {
+        let long = format!("log_level = \"{}\"", "x".repeat(LEVEL_BYTES_MAX + 1));
+        for text in ["log_level = \"\"", "log_level = \"info\\u001b\"", &long] {
+            let error = parse(text).unwrap_err();
+            let expected =
+                "engine.toml:1:13: log_level: expected a level or directives, printable, in at most 1024 bytes";
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let error = parse("log_format = \"jsn\"").unwrap_err();
+        let expected = "engine.toml:1:14: log_format: expected \"pretty\" or \"json\", found \"jsn\", the nearest known one is json";
+        assert_eq!(error, expected);
+    }
+}

@@ -1,0 +1,258 @@
+//! A component file: read within bounds and looked into without compiling it or running any of it.
+
+mod needs;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
+
+use crate::names::Digest;
+
+use needs::Counter;
+
+/// How large a component file may be: several times the largest that the common toolchains make (18 MB, with a Python
+/// interpreter inside).
+pub const COMPONENT_BYTES_MAX: u64 = 67_108_864;
+
+/// How deep modules and components may lie inside each other to be looked into: tools make two or three levels. What is
+/// deeper is left to the compiler.
+const NESTING_MAX: usize = 100;
+
+/// What the contract calls the world of modules that react to events.
+pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
+/// What the contract calls the world of modules that answer queries.
+pub const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
+const SHEPHERD: &str = "shepherd:cow/shepherd@0.2.0";
+
+/// A component as it stands in its file.
+#[derive(Clone, Debug)]
+pub struct ComponentFile {
+    /// The file's content.
+    pub bytes: Vec<u8>,
+    /// The SHA-256 of the content.
+    pub digest: Digest,
+    /// What is in it.
+    pub summary: Summary,
+}
+
+/// What a component says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The names of its imports, in order.
+    pub imports: Vec<String>,
+    /// The names of its exports, in order.
+    pub exports: Vec<String>,
+    /// Core instances that it makes.
+    pub core_instances: u32,
+    /// Linear memories that these have.
+    pub memories: u32,
+    /// Tables that these have.
+    pub tables: u32,
+    /// Bytes that these have at the start, together.
+    pub memory_bytes_min: u64,
+    /// Custom sections of the component and its core modules: name and size in bytes.
+    pub custom_sections: Vec<(String, usize)>,
+}
+
+/// Why a file is not a component that can be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The path is a directory.
+    #[error("{} is a directory", path.display())]
+    Directory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is larger than any component may be.
+    #[error("{} is larger than {COMPONENT_BYTES_MAX} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The content does not begin like WebAssembly.
+    #[error("{} is not WebAssembly", path.display())]
+    NotWasm {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The content is a core module, not yet a component.
+    #[error("{} is a core module, not a component", path.display())]
+    CoreModule {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The content begins like a component, but does not go on like one.
+    #[error("{} is not a valid component", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and at which offset.
+        #[source]
+        source: wasmparser::BinaryReaderError,
+    },
+}
+
+impl ComponentError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::CoreModule { .. } => {
+                Some("link it with `wasm-component-ld`, or make a component of it with `wasm-tools component new`")
+            }
+            Self::Directory { .. } => Some("name the component file itself"),
+            Self::Invalid { .. } => Some("build or copy the file again: it may have been cut short"),
+            _ => None,
+        }
+    }
+}
+
+impl ComponentFile {
+    /// Reads a component file. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is too large, or is not a component.
+    pub fn read(path: &Path) -> Result<Self, ComponentError> {
+        Self::parse(path, read(path)?)
+    }
+
+    /// Looks into a component that has been read from `path`.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a component.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, ComponentError> {
+        let owned = || path.to_owned();
+        if !bytes.starts_with(b"\0asm") {
+            return Err(ComponentError::NotWasm { path: owned() });
+        }
+        if is_core_module(&bytes) {
+            return Err(ComponentError::CoreModule { path: owned() });
+        }
+        let summary = Summary::of(&bytes).map_err(|source| ComponentError::Invalid { path: owned(), source })?;
+        Ok(Self {
+            digest: Digest::of(&bytes),
+            bytes,
+            summary,
+        })
+    }
+}
+
+/// Reads a file that should be WebAssembly. Blocks on the file system.
+///
+/// # Errors
+///
+/// When the file cannot be read or is too large.
+pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
+    let owned = || path.to_owned();
+    let failed = |source| ComponentError::Read { path: owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(ComponentError::Directory { path: owned() });
+    }
+    let mut bytes = Vec::new();
+    // The bound holds for the bytes that come, whatever the file system says the size is.
+    file.take(COMPONENT_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
+        return Err(ComponentError::TooLarge { path: owned() });
+    }
+    Ok(bytes)
+}
+
+/// Whether the bytes begin like a core module, of which components are made.
+pub fn is_core_module(bytes: &[u8]) -> bool {
+    Parser::is_core_wasm(bytes)
+}
+
+impl Summary {
+    fn of(bytes: &[u8]) -> wasmparser::Result<Self> {
+        let mut summary = Self::default();
+        // Nested modules and components are read in place: only what is at depth 0 is the component's own interface.
+        let mut counter = Counter::default();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload?;
+            counter.read(&payload)?;
+            let depth = counter.depth();
+            match payload {
+                Payload::Version {
+                    encoding: Encoding::Module,
+                    ..
+                } if depth == 0 => break,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => break,
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        let import = import?;
+                        // A type that is imported by name is an equation, not something to serve.
+                        if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                            summary.imports.push(import.name.name.to_owned());
+                        }
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        let export = export?;
+                        if matches!(
+                            export.kind,
+                            ComponentExternalKind::Func | ComponentExternalKind::Instance
+                        ) {
+                            summary.exports.push(export.name.name.to_owned());
+                        }
+                    }
+                }
+                Payload::CustomSection(section) => {
+                    summary
+                        .custom_sections
+                        .push((section.name().to_owned(), section.data().len()));
+                }
+                _ => {}
+            }
+        }
+        let needs = counter.needs();
+        summary.core_instances = needs.core_instances;
+        summary.memories = needs.memories;
+        summary.tables = needs.tables;
+        summary.memory_bytes_min = needs.memory_bytes_min;
+        Ok(summary)
+    }
+
+    /// Those of the contract's interfaces among the imports that no query may call.
+    pub fn beyond_queries(&self) -> impl Iterator<Item = &String> {
+        self.imports.iter().filter(|import| {
+            let ours = import.starts_with("nexum:host/") || import.starts_with("shepherd:cow/");
+            let may_call = |name: &str| import.starts_with(&format!("nexum:host/{name}@"));
+            ours && !["types", "local-store", "logging"].into_iter().any(may_call)
+        })
+    }
+
+    /// The world of the contract that the imports and exports fit by name, the smallest first; the types are compared when
+    /// the component is loaded. Imports outside the contract's packages do not count: an embedder can serve more.
+    pub fn world(&self) -> Option<&'static str> {
+        let exports = |name: &str| self.exports.iter().any(|export| export == name);
+        let imports = |prefix: &str| self.imports.iter().any(|import| import.starts_with(prefix));
+        if exports("init") && exports("on-event") {
+            Some(if imports("shepherd:cow/cow-api@") {
+                SHEPHERD
+            } else {
+                EVENT_MODULE
+            })
+        } else if exports("init") && exports("evaluate") && self.beyond_queries().next().is_none() {
+            Some(QUERY_MODULE)
+        } else {
+            None
+        }
+    }
+}

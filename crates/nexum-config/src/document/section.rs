@@ -1,0 +1,315 @@
+//! One table of a document, and places in it.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::de::{Context, Deserializer};
+use super::key::{KeyPath, join};
+use super::place::{Place, Placed};
+use super::tree::{Entry, Node, Span, Table, Value};
+use super::{ConfigError, ERRORS_MAX, Origin, enough};
+
+/// One table of a document. It can be kept and parsed later, by whoever owns its keys; clones share the tree.
+#[derive(Clone)]
+pub struct Section {
+    origin: Arc<Origin>,
+    key: Arc<str>,
+    span: Span,
+    table: Arc<Table>,
+}
+
+impl Section {
+    pub(super) fn new(origin: Arc<Origin>, key: Arc<str>, span: Span, table: Arc<Table>) -> Self {
+        Self {
+            origin,
+            key,
+            span,
+            table,
+        }
+    }
+
+    /// The file it stands in.
+    pub fn file(&self) -> &Path {
+        &self.origin.path
+    }
+
+    /// Its full path in the file, as `chains.1`; empty for the outermost table.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The keys in it, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.table.entries.iter().map(|entry| &*entry.key)
+    }
+
+    /// Reads it into `T`: a struct with named fields, whose own keys are all it may hold.
+    ///
+    /// `T` derives `Deserialize`. Enums may have unit variants only. A `Deserialize` of one's own may add a hint to its
+    /// error in a second line that begins `hint: `; it should not repeat the value, which is shown anyway.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        let mut errors = Vec::new();
+        let parsed = self.parse_all(&mut errors);
+        match (errors.into_iter().next(), parsed) {
+            (Some(error), _) => Err(error),
+            (None, Some(parsed)) => Ok(parsed),
+            (None, None) => Err(self.error("", "cannot be read")),
+        }
+    }
+
+    /// As [`Section::parse`], but adds to `errors` everything that it finds wrong. What it gives with unknown keys
+    /// left out is good for finding further errors, and for nothing else.
+    pub fn parse_all<T: DeserializeOwned>(&self, errors: &mut Vec<ConfigError>) -> Option<T> {
+        let context = Context::new(&self.origin);
+        let key = KeyPath::Section(&self.key);
+        let parsed = T::deserialize(Deserializer::table(&context, &key, &self.span, &self.table));
+        errors.append(&mut context.unknown.take());
+        parsed
+            .map_err(|error| errors.push(context.finish(error, &self.span, &key)))
+            .ok()
+    }
+
+    /// An error about the value of `key`, which is a path of plain keys below this table, as `limits.instances`, or
+    /// empty for the table itself. The value is shown, so `message` should say what is expected of it.
+    pub fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
+        self.place(key).error(message)
+    }
+
+    /// The place of `key`, a path as for [`Section::error`]; if it is not there, that of the table it is missing in.
+    pub fn place(&self, key: &str) -> Place {
+        let mut place = Place::of_table(&self.origin, self.key.to_string(), &self.span);
+        for (part, entry) in self.walk(key) {
+            let path = join(place.key(), part);
+            place = match entry {
+                Some(entry) => Place::of_node(&self.origin, path, part, &entry.node),
+                None => place.missing(path),
+            };
+        }
+        place
+    }
+
+    /// The table at `key`, if the key is there.
+    ///
+    /// # Errors
+    /// When the value is no table.
+    pub fn section(&self, key: &str) -> Result<Option<Section>, ConfigError> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(entry) => self.below(&entry.key, &entry.node).map(Some),
+        }
+    }
+
+    /// All entries, each of which has to be a table: its key and the table, or why it is none.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&str, Result<Section, ConfigError>)> {
+        self.table
+            .entries
+            .iter()
+            .map(|entry| (&*entry.key, self.below(&entry.key, &entry.node)))
+    }
+
+    /// The same table without these keys, for what has keys of its own making beside fixed ones.
+    pub fn without(&self, keys: &[&str]) -> Section {
+        self.filtered(|key| !keys.contains(&key))
+    }
+
+    /// The table with these of its keys alone, for a reader that shares it with others.
+    pub fn only(&self, keys: &[&str]) -> Section {
+        self.filtered(|key| keys.contains(&key))
+    }
+
+    fn filtered(&self, keeps: impl Fn(&str) -> bool) -> Section {
+        let kept = self.table.entries.iter().filter(|entry| keeps(&entry.key));
+        let table = Table {
+            entries: kept.cloned().collect(),
+        };
+        Self {
+            table: Arc::new(table),
+            ..self.clone()
+        }
+    }
+
+    /// The tables of the array at `key`, as made by `[[key]]`; none if the key is not there.
+    ///
+    /// # Errors
+    /// When the value is not an array of tables.
+    pub fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
+        let Some(entry) = self.table.get(key) else {
+            return Ok(Vec::new());
+        };
+        let not_one = || {
+            self.error(key, "expected an array of tables")
+                .with_hint(format!("write [[{key}]]"))
+        };
+        let Value::Array(nodes) = &entry.node.value else {
+            return Err(not_one());
+        };
+        let section = |(index, node): (usize, &Node)| match node.table() {
+            Some(table) => Ok(self.child(format!("{}[{index}]", join(&self.key, key)), node, table)),
+            None => Err(not_one()),
+        };
+        nodes.iter().enumerate().map(section).collect()
+    }
+
+    /// The string at `key`, with its place.
+    ///
+    /// # Errors
+    /// When the key is missing or its value is not a string.
+    pub(crate) fn string(&self, key: &str) -> Result<Placed<String>, ConfigError> {
+        let place = self.place(key);
+        match self.table.get(key).map(|entry| &entry.node.value) {
+            Some(Value::String(text)) => Ok(Placed {
+                value: place.interpolated(text)?,
+                place,
+            }),
+            Some(_) => Err(place.error("expected a string")),
+            None => Err(place.error("missing key")),
+        }
+    }
+
+    /// The error that `key`, which is in this table, is not one of `known`.
+    pub(crate) fn unknown_key(&self, key: &str, known: &[&'static str]) -> ConfigError {
+        let span = self.table.get(key).map_or(&self.span, |entry| &entry.key_span);
+        let error = self
+            .origin
+            .error(span.clone(), join(&self.key, key), "unknown key".to_owned());
+        let known_keys = match known {
+            [] => "no keys are known here".to_owned(),
+            known => format!("known keys: {}", known.join(", ")),
+        };
+        error.with_nearest(key, known.iter().copied()).with_hint(known_keys)
+    }
+
+    /// Errors for the keys that are not in `known`.
+    pub fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
+        let unknown = self.keys().filter(|key| !known.contains(key));
+        unknown
+            .take(ERRORS_MAX)
+            .map(|key| self.unknown_key(key, known))
+            .collect()
+    }
+
+    /// The error that the integer at `key`, a path as for [`Section::error`], is out of `range`, if it is.
+    /// That it is an integer at all is for [`Section::parse`] to check.
+    pub fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
+        let Value::Integer(Some(number)) = self.walk(key).last()?.1?.node.value else {
+            return None;
+        };
+        if u64::try_from(number).is_ok_and(|number| range.contains(&number)) {
+            return None;
+        }
+        Some(self.error(key, expected(range)))
+    }
+
+    /// The whole number at `key`, if the key is there.
+    ///
+    /// # Errors
+    /// When the value is not a whole number in `range`.
+    pub(crate) fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
+        let Some(entry) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let number = match entry.node.value {
+            Value::Integer(Some(number)) => u64::try_from(number).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| range.contains(number));
+        number.map(Some).ok_or_else(|| self.error(key, expected(range)))
+    }
+
+    /// The parts of `key`, a path as for [`Section::error`], each with its entry if that is there.
+    fn walk<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a Entry>)> {
+        let mut table = Some(&self.table);
+        key.split('.').filter(|part| !part.is_empty()).map(move |part| {
+            let entry = table.and_then(|table| table.get(part));
+            table = entry.and_then(|entry| entry.node.table());
+            (part, entry)
+        })
+    }
+
+    /// The strings of the array at `key`, each with its place; none if the key is not there.
+    ///
+    /// # Errors
+    /// When the value is not an array of strings.
+    pub(crate) fn strings(&self, key: &str) -> Result<Vec<Placed<String>>, ConfigError> {
+        let Some(entry) = self.table.get(key) else {
+            return Ok(Vec::new());
+        };
+        let Value::Array(nodes) = &entry.node.value else {
+            return Err(self.error(key, "expected an array of strings"));
+        };
+        let string = |(index, node): (usize, &Node)| {
+            let place = Place::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
+            match &node.value {
+                Value::String(text) => Ok(Placed {
+                    value: place.interpolated(text)?,
+                    place,
+                }),
+                _ => Err(place.error("expected a string")),
+            }
+        };
+        nodes.iter().enumerate().map(string).collect()
+    }
+
+    /// All entries as text, in the order of the file, for a module's `config`: a string as it is, an integer in
+    /// decimal, anything else as it is written. What has no such form goes to `errors`.
+    pub(crate) fn scalars(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
+        let mut scalars = Vec::with_capacity(self.table.entries.len());
+        for entry in &self.table.entries {
+            if enough(errors) {
+                break;
+            }
+            match self.scalar_text(&entry.key, &entry.node) {
+                Ok(text) => scalars.push((entry.key.to_string(), text)),
+                Err(error) => errors.push(error),
+            }
+        }
+        scalars
+    }
+
+    fn scalar_text(&self, key: &str, node: &Node) -> Result<String, ConfigError> {
+        let written = self.origin.written(&node.span);
+        let place = Place::of_node(&self.origin, join(&self.key, key), key, node);
+        match &node.value {
+            Value::String(text) => place.interpolated(text),
+            Value::Integer(Some(number)) => Ok(number.to_string()),
+            Value::Integer(None) => Err(place.error("expected an integer of at most 128 bits")),
+            Value::Float(_) => Ok(written.replace('_', "")),
+            Value::Boolean(_) | Value::Datetime => Ok(written.to_owned()),
+            Value::Array(_) | Value::Table(_) => Err(place
+                .error("expected a string, a number, a boolean or a date")
+                .with_hint("write a structured value as a string, as JSON for example")),
+        }
+    }
+
+    fn below(&self, key: &str, node: &Node) -> Result<Section, ConfigError> {
+        match node.table() {
+            Some(table) => Ok(self.child(join(&self.key, key), node, table)),
+            None => Err(self.error(key, "expected a table")),
+        }
+    }
+
+    fn child(&self, key: String, node: &Node, table: &Arc<Table>) -> Section {
+        Self::new(self.origin.clone(), key.into(), node.span.clone(), table.clone())
+    }
+}
+
+impl fmt::Debug for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Section").field(&self.place("")).finish()
+    }
+}
+
+/// What a number should have been.
+fn expected(range: &RangeInclusive<u64>) -> String {
+    match (range.start(), range.end()) {
+        (min, &u64::MAX) => format!("expected a whole number of at least {min}"),
+        (min, max) => format!("expected a whole number from {min} to {max}"),
+    }
+}

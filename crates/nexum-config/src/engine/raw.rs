@@ -1,0 +1,42 @@
+//! `engine.toml` as it is written. Nothing but [`super::Config`] sees these types.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Metering, Pooling};
+use crate::names::{Digest, ModuleName};
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Engine {
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) pooling: Pooling,
+    /// Read by the program.
+    #[serde(rename = "log_level")]
+    _log_level: Option<IgnoredAny>,
+    #[serde(rename = "log_format")]
+    _log_format: Option<IgnoredAny>,
+    /// Each read by itself.
+    #[serde(rename = "limits")]
+    _limits: Option<IgnoredAny>,
+    #[serde(rename = "restart")]
+    _restart: Option<IgnoredAny>,
+    #[serde(rename = "query")]
+    _query: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Module {
+    pub(super) path: PathBuf,
+    pub(super) manifest: Option<PathBuf>,
+    pub(super) name: Option<ModuleName>,
+    pub(super) digest: Option<Digest>,
+    #[serde(default)]
+    pub(super) metering: Metering,
+    /// Read entry by entry, in the order of the file, which serde does not keep.
+    #[serde(rename = "config")]
+    _config: Option<IgnoredAny>,
+}

@@ -1,0 +1,150 @@
+//! `engine.toml`.
+
+use std::path::{Path, PathBuf};
+
+use crate::document::{a_bound, limit_keys, report};
+use nexum_config::document::Environment;
+use nexum_config::engine::{Config, Pooling};
+use nexum_config::limits::{Limit, Limits};
+
+fn parse(text: &str) -> Config {
+    Config::parse(
+        Path::new("/etc/nexum/engine.toml"),
+        text.as_bytes(),
+        &Environment::from_pairs([("NAME", "blocks")]),
+    )
+    .unwrap()
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    let config = parse("");
+    assert_eq!(config.state_dir, PathBuf::from("/etc/nexum/./data"));
+    assert_eq!((config.limits, config.pooling), (Limits::default(), Pooling::Auto));
+    assert!(config.chains.is_empty() && config.modules.is_empty() && config.sections.is_empty());
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = r#"
+        [engine]
+        state_dir = "/var/lib/nexum"
+        log_level = "warn,nexum=debug"
+        log_format = "json"
+        pooling = "off"
+        [engine.limits]
+        total_memory_bytes = 1_000_000
+        LIMITS
+        [chains.1]
+        rpc_url = "ws://localhost:8545"
+        [store]
+        backend = "redb"
+        [[modules]]
+        path = "modules/one.wasm"
+        manifest = "one.toml"
+        name = "${NAME}-1"
+        digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        [modules.config]
+        text = "a ${NAME} b"
+        escaped = "$${NAME}"
+        hex = 0xff
+        float = 1_000.50
+        flag = true
+        date = 2026-01-02T03:04:05Z
+        [[modules]]
+        path = "/two.wasm"
+        "#;
+    let config = parse(&text.replace("LIMITS", &limit_keys("")));
+    let limits = Limit::all().fold(Limits::default(), |limits, limit| limits.with(limit, a_bound(limit)));
+    assert_eq!(config.total_memory_bytes, Some(1_000_000));
+    assert_eq!(
+        (config.state_dir, config.limits),
+        (PathBuf::from("/var/lib/nexum"), limits)
+    );
+    let engine = config.engine.unwrap();
+    assert_eq!(
+        engine.keys().collect::<Vec<_>>(),
+        ["state_dir", "log_level", "log_format", "pooling", "limits"]
+    );
+    assert_eq!(engine.only(&["log_level"]).keys().collect::<Vec<_>>(), ["log_level"]);
+    assert_eq!(config.pooling, Pooling::Off);
+    assert_eq!(config.chains.keys().collect::<Vec<_>>(), [&1]);
+    assert_eq!(config.sections.keys().collect::<Vec<_>>(), ["store"]);
+    let [one, two] = &config.modules[..] else {
+        panic!("two modules")
+    };
+    assert_eq!(one.path, PathBuf::from("/etc/nexum/modules/one.wasm"));
+    assert_eq!(one.manifest, Some(PathBuf::from("/etc/nexum/one.toml")));
+    assert_eq!(one.name.as_ref().map(|name| name.as_str()), Some("blocks-1"));
+    assert_eq!(one.digest, Some(nexum_config::names::Digest::of(b"")));
+    let expected = [
+        ("text", "a blocks b"),
+        ("escaped", "${NAME}"),
+        ("hex", "255"),
+        ("float", "1000.50"),
+        ("flag", "true"),
+        ("date", "2026-01-02T03:04:05Z"),
+    ];
+    assert_eq!(
+        one.config,
+        expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
+    assert_eq!((&two.path, &two.config), (&PathBuf::from("/two.wasm"), &vec![]));
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_what_may_help() {
+    let cases = [
+        "[engin]\nstate_dir = 1",
+        "engine = 5",
+        "modles = 5",
+        "[engine]\nstate_dri = \"x\"\nlog_lvel = \"info\"\n[engine.limits]\nfuel = 1",
+        "[engine]\npooling = true",
+        "[engine.limits]\nfuel_per_event = 0\nmemory_bytes = 1\nevent_deadline_ms = 0\ntable_elements = 0\ninstances = 0\nlog_records_per_event = 0\nstate_bytes = 0",
+        "[engine.limits]\nfuel_per_event = 1000000000000000\ninstances = 5000000000",
+        "[chains]\nrpc_url = \"https://host/key\"",
+        "[chains.mainnet]\nrpc_url = \"https://host/key\"",
+        "[chains.01]",
+        "[chains.-1]",
+        "[chains.18446744073709551616]",
+        "chains = []",
+        "[modules]\npath = \"x.wasm\"",
+        "modules = [1]",
+        "[[modules]]\nname = \"x\"",
+        "[[modules]]\npath = \"\"",
+        "[[modules]]\npath = \"a.wasm\"\n[[modules]]\npath = \"b.wasm\"\nname = \"Big Name\"",
+        "[[modules]]\npath = \"a.wasm\"\npaht = \"b.wasm\"\n[modules.config]\nlist = [1]\ntable = {}\nbig = 340282366920938463463374607431768211456\nunset = \"${UNSET}\"",
+        "[[modules]]\npath = \"a.wasm\"\nconfig = 5",
+        "[[modules]]\npath = \"a.wasm\"\ndigest = \"SHA256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "[[modules]]\npath = \"a.wasm\"\ndigest = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"",
+    ];
+    let parse = |text: &str| {
+        Config::parse(
+            Path::new("engine.toml"),
+            text.as_bytes(),
+            &Environment::from_pairs([("A", "b")]),
+        )
+    };
+    let report = report(cases.map(|text| (text.replace('\n', "⏎"), parse(text))));
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn debug_shows_no_value_of_a_modules_config() {
+    let config = parse("[[modules]]\npath = \"a.wasm\"\n[modules.config]\ntoken = \"${NAME}\"");
+    assert_eq!(config.modules[0].config[0].1, "blocks");
+    assert!(!format!("{config:?}").contains("blocks"));
+}
+
+#[test]
+fn the_example_is_valid_and_shows_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engine.example.toml");
+    let environment = Environment::from_pairs([("MAINNET_RPC_URL", "wss://localhost:8546")]);
+    let config = Config::load(&path, &environment).unwrap();
+    let default = Config::default();
+    assert_eq!(
+        (config.limits, config.restart, config.pooling),
+        (default.limits, default.restart, default.pooling)
+    );
+    assert!(config.state_dir.ends_with("data") && !config.chains.is_empty() && !config.modules.is_empty());
+}

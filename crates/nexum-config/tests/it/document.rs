@@ -1,0 +1,395 @@
+//! What both files have in common: places, values that are not shown, variables, hostile input.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use nexum_config::document::{ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, ERRORS_MAX, Environment};
+use nexum_config::limits::Limit;
+use proptest::prelude::*;
+use serde::Deserialize;
+
+/// A bound for each limit, another for each.
+pub(crate) fn a_bound(limit: Limit) -> u64 {
+    let least = if limit == Limit::Memory { 65_536 } else { 1 };
+    least + Limit::all().position(|one| one == limit).unwrap() as u64
+}
+
+/// Every key of a table of limits, with its bound.
+pub(crate) fn limit_keys(prefix: &str) -> String {
+    Limit::all()
+        .map(|limit| format!("{prefix}{} = {}\n", limit.name(), a_bound(limit)))
+        .collect()
+}
+
+/// What an operator reads of `cases`, each a name and what came of it.
+pub(crate) fn report<T>(cases: impl IntoIterator<Item = (String, Result<T, ConfigErrors>)>) -> String {
+    let mut report = String::new();
+    for (name, result) in cases {
+        writeln!(report, "# {name}").unwrap();
+        match result {
+            Ok(_) => writeln!(report, "accepted").unwrap(),
+            Err(errors) => {
+                for error in &errors {
+                    writeln!(report, "{error}").unwrap();
+                    if let Some(hint) = error.hint() {
+                        writeln!(report, "  hint: {hint}").unwrap();
+                    }
+                }
+            }
+        }
+        writeln!(report).unwrap();
+    }
+    report
+}
+
+/// What a host crate's section looks like.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sample {
+    text: String,
+    number: u32,
+    signed: i64,
+    ratio: f64,
+    flag: bool,
+    list: Vec<u8>,
+    urls: Vec<String>,
+    mode: Mode,
+    optional: Option<String>,
+    nested: Nested,
+    digest: Option<nexum_config::names::Digest>,
+    address: Option<std::net::IpAddr>,
+    chatty: Option<Chatty>,
+    rpc_url: Option<u8>,
+    private_key: Option<u8>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Mode {
+    #[default]
+    Pretty,
+    JsonLines,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Nested {
+    required: u8,
+}
+
+/// A type whose error repeats the value, as a careless one does.
+#[derive(Debug)]
+struct Chatty;
+
+impl<'de> Deserialize<'de> for Chatty {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Err(serde::de::Error::custom(format_args!(
+            "cannot use {text}\nhint: not {text}"
+        )))
+    }
+}
+
+/// The operator's environment. No error may hold what is in it.
+fn environment() -> Environment {
+    Environment::from_pairs([
+        ("SECRET", "hunter2"),
+        ("URL", "https://host/hunter2"),
+        ("EMPTY", ""),
+        ("NUMBER", "12"),
+    ])
+}
+
+fn sample(text: &str) -> Result<Sample, ConfigErrors> {
+    let document = Document::parse(Path::new("engine.toml"), text.as_bytes(), &environment())?;
+    let mut errors = Vec::new();
+    let sample = document.root().parse_all::<Sample>(&mut errors);
+    ConfigErrors::check(errors)?;
+    Ok(sample.unwrap())
+}
+
+fn check(texts: &[&str]) -> String {
+    report(texts.iter().map(|text| (text.replace('\n', "⏎"), sample(text))))
+}
+
+#[test]
+fn an_error_names_place_key_and_value() {
+    let report = check(&[
+        "txt = 1",
+        "a-key-like-no-other = 1",
+        "\"key with \\u001b[31m\" = 1",
+        "text = 1",
+        "text = 1979-05-27",
+        "text = [1]",
+        "text = { a = 1 }",
+        "number = \"many\"",
+        "number = -1",
+        "number = 4_294_967_296",
+        "number = 340282366920938463463374607431768211456",
+        "number = 1.5",
+        "flag = \"yes\"",
+        "list = [1, 2, 300]",
+        "list = 1",
+        "list = \"text\"",
+        "mode = \"json-line\"",
+        "mode = 1",
+        "optional = 5",
+        "ratio = \"half\"",
+        "signed = 9223372036854775808",
+        "nested = 1",
+        "[nested]\nrequird = 1",
+        "nested.required = \"x\"",
+        "[[nested]]",
+        "digest = \"sha256:12\"",
+        "digest = \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "one = 1\n\n  two = 2\ntext = 3",
+    ]);
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn syntax_errors_have_their_place() {
+    let report = check(&[
+        "text = ",
+        "text",
+        "[text",
+        "text = \"open",
+        "text = 'x'\ntext = 'y'",
+        "[a]\nb = 1\n[a]\nc = 1",
+        "text = \"\\q\"",
+        "näme = 1",
+        "text = \"a\" number = 1",
+    ]);
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_bad_reference_is_an_error_that_shows_no_content() {
+    let report = check(&[
+        "text = \"${MISSING}\"",
+        "text = \"${MISSING:-}\"",
+        "text = \"${\"",
+        "text = \"${SECRET\"",
+        "text = \"${}\"",
+        "text = \"${ SECRET }\"",
+        "text = \"${1SECRET}\"",
+        "text = \"${SECRET:default}\"",
+        "text = \"$SECRET\"",
+        "text = \"$${SECRET}\"",
+        "number = \"${NUMBER}\"",
+        "urls = [\"ok\", \"${MISSING}\"]",
+    ]);
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_value_is_shown_without_secrets() {
+    let report = check(&[
+        "number = \"${SECRET}\"",
+        "number = \"before ${SECRET} after\"",
+        "mode = \"${SECRET}\"",
+        "address = \"${SECRET}\"",
+        "digest = \"${SECRET}\"",
+        "chatty = \"${SECRET}\"",
+        "chatty = \"${EMPTY}\"",
+        "chatty = \"open\"",
+        "number = \"https://user:hunter2@host/path\"",
+        "number = \"https://host/hunter2\"",
+        "number = \"https://host?key=hunter2\"",
+        "number = \"https://host:8545\"",
+        "number = \"https://host\"",
+        "number = \"https://us/er:hunter2@host/path\"",
+        "number = \"https://hunter2 hunter2/\"",
+        "number = \"${URL:-https://host/hunter2}\"",
+        "number = \"see hunter2 at https://host/hunter2\"",
+        "number = \"0123456789 0123456789 0123456789 0123456789 hunter2\"",
+        "rpc_url = \"host/hunter2\"",
+        "rpc_url = \"${URL}\"",
+        "private_key = \"hunter2\"",
+        "private_key = 'hunter2'",
+    ]);
+    assert!(
+        !report
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .any(|line| line.contains("hunter2")),
+        "{report}"
+    );
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn debug_shows_no_content_of_the_environment() {
+    let document = Document::parse(Path::new("a.toml"), b"[t]\na = \"${SECRET}\"", &environment()).unwrap();
+    let section = document.root().section("t").unwrap().unwrap();
+    let shown = format!(
+        "{document:?} {section:?} {:?} {:?}",
+        section.error("a", "bad"),
+        environment()
+    );
+    insta::assert_snapshot!(
+        shown,
+        @r#"Document(a.toml) Section(a.toml:1:1 t) ConfigError(a.toml:2:5: t.a: bad, found "${SECRET}") Environment::Pairs(..)"#
+    );
+}
+
+#[test]
+fn a_reference_is_replaced_in_a_string() {
+    for (text, expected) in [
+        ("${SECRET}", "hunter2"),
+        ("a${SECRET}b${NUMBER}c", "ahunter2b12c"),
+        ("${MISSING:-default}", "default"),
+        ("${EMPTY:-default}", "default"),
+        ("${SECRET:-default}", "hunter2"),
+        ("${MISSING:-}", ""),
+        ("${EMPTY}", ""),
+        ("${MISSING:-a:-b}", "a:-b"),
+        ("$${SECRET}", "${SECRET}"),
+        ("$$${SECRET}", "$${SECRET}"),
+        ("$${${SECRET}}", "${hunter2}"),
+        ("$ $$ $} }", "$ $$ $} }"),
+    ] {
+        assert_eq!(sample(&format!("text = '{text}'")).unwrap().text, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_document_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("large.toml"), vec![b'#'; 10 << 20]).unwrap();
+    std::fs::write(path("latin1.toml"), b"# one\ntext = \"caf\xe9\"").unwrap();
+    std::fs::write(path("binary.toml"), b"\0asm\x0d\0\x01\0").unwrap();
+    std::fs::create_dir(path("directory.toml")).unwrap();
+    let files = [
+        "large.toml",
+        "latin1.toml",
+        "binary.toml",
+        "directory.toml",
+        "missing.toml",
+    ];
+    let report = report(files.map(|file| {
+        (
+            file.to_owned(),
+            Document::load(&path(file), &environment()).map_err(Into::into),
+        )
+    }));
+    insta::with_settings!({filters => vec![(directory.path().to_str().unwrap(), "[directory]")]}, {
+        insta::assert_snapshot!(report);
+    });
+    assert!(
+        Document::load(&path("missing.toml"), &environment())
+            .unwrap_err()
+            .is_not_found()
+    );
+    assert!(
+        !Document::load(&path("large.toml"), &environment())
+            .unwrap_err()
+            .is_not_found()
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_accepted() {
+    assert_eq!(sample("\u{feff}text = \"x\"").unwrap().text, "x");
+}
+
+#[test]
+fn deep_nesting_is_refused_and_overflows_no_stack() {
+    let keys = |parts: usize| vec!["a"; parts].join(".");
+    let deep = [
+        format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("a = {}", "[".repeat(100_000)),
+        format!("{}1{}", "a = {".repeat(100_000), "}".repeat(100_000)),
+        "a = { a = [".repeat(100_000),
+        format!("{} = 1", keys(100_000)),
+        format!("[{}]", keys(100_000)),
+        format!("[[{}]]", keys(100_000)),
+        format!("[{0}]\n{0} = 1", keys(79)),
+        // The parser accepts each part of this; the tree would have 6,000 levels.
+        format!("a = {}1{}", format!("{{ {} = ", keys(79)).repeat(79), "}".repeat(79)),
+        format!("a = {}1{}", format!("[{{ {} = ", keys(79)).repeat(39), "}]".repeat(39)),
+        // The same, dropped inside the parser, because the key is there twice.
+        format!(
+            "a = 1\na = {}1{}",
+            format!("{{ {} = ", keys(79)).repeat(79),
+            "}".repeat(79)
+        ),
+    ];
+    // Less than any thread of ours has.
+    let thread = std::thread::Builder::new().stack_size(512 << 10);
+    let run = thread.spawn(move || {
+        for text in deep {
+            let error = Document::parse(Path::new("deep.toml"), text.as_bytes(), &environment()).unwrap_err();
+            assert_eq!(
+                error.message(),
+                format!("nested deeper than {DEPTH_MAX} levels"),
+                "{}",
+                &text[..40]
+            );
+        }
+    });
+    run.unwrap().join().unwrap();
+}
+
+#[test]
+fn nesting_up_to_the_bound_is_accepted() {
+    let depth = DEPTH_MAX as usize - 1;
+    for text in [
+        format!("a = {}{}", "[".repeat(depth), "]".repeat(depth)),
+        format!("{} = 1", vec!["a"; depth].join(".")),
+        // Keys side by side are not nested.
+        "[a.b.c]\nd.e = [1, [2], { f = 3, g = 4 }]\n".to_owned() + &"[[x.y]]\nz = { k = 1 }\n".repeat(200),
+    ] {
+        Document::parse(Path::new("flat.toml"), text.as_bytes(), &environment()).unwrap();
+    }
+}
+
+#[test]
+fn the_largest_document_is_accepted_and_one_byte_more_is_not() {
+    let bytes = vec![b'\n'; DOCUMENT_BYTES_MAX as usize + 1];
+    assert!(Document::parse(Path::new("a"), &bytes[1..], &environment()).is_ok());
+    assert!(Document::parse(Path::new("a"), &bytes, &environment()).is_err());
+}
+
+#[test]
+fn not_more_errors_are_reported_than_anyone_reads() {
+    let text: String = (0..10 * ERRORS_MAX).map(|index| format!("key{index} = 1\n")).collect();
+    assert_eq!(sample(&text).unwrap_err().iter().count(), ERRORS_MAX);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        if let Ok(document) = Document::parse(Path::new("any"), &bytes, &environment()) {
+            let _ = document.root().parse::<Sample>();
+        }
+    }
+
+    #[test]
+    fn any_text_of_toml_parts_is_read_without_a_panic(
+        text in r#"([a-c]|[\[\]{}=.,"'\n #]|\$\{|\}|[0-9]|:-|true|-|text|number|urls|list){0,60}"#
+    ) {
+        if let Ok(document) = Document::parse(Path::new("any"), text.as_bytes(), &environment()) {
+            let _ = document.root().parse::<Sample>();
+        }
+    }
+
+    #[test]
+    fn content_of_the_environment_stays_one_string(content: String) {
+        let environment = Environment::from_pairs([("VAR", content.as_str())]);
+        let text = b"text = \"<${VAR}>\"\nurls = ['${VAR}', '${VAR}']";
+        let document = Document::parse(Path::new("any"), text, &environment).unwrap();
+        let sample: Sample = document.root().parse().unwrap();
+        prop_assert_eq!(sample.text, format!("<{content}>"));
+        prop_assert_eq!(sample.urls, [content.clone(), content]);
+        prop_assert_eq!(document.root().keys().collect::<Vec<_>>(), ["text", "urls"]);
+    }
+
+    #[test]
+    fn an_escaped_string_comes_back_as_it_was(content in r#"[a-z${}: "\\\n-]{0,40}"#) {
+        let escaped = content.replace("${", "$${");
+        let text = toml::to_string(&std::collections::BTreeMap::from([("text", escaped)])).unwrap();
+        prop_assert_eq!(sample(&text).unwrap().text, content);
+    }
+}

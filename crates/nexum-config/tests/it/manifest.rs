@@ -1,0 +1,207 @@
+//! `nexum.toml`.
+
+use std::path::Path;
+
+use crate::document::{a_bound, limit_keys, report};
+use nexum_config::limits::{Limit, Wishes};
+use nexum_config::manifest::{
+    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription,
+};
+use nexum_config::restart::Restart;
+use nexum_config::topic::ChainTopic;
+
+fn parse(text: &str) -> Manifest {
+    Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).unwrap()
+}
+
+#[test]
+fn an_empty_file_asks_for_nothing() {
+    let manifest = parse("");
+    assert!(manifest.name.is_none() && manifest.component.is_none() && manifest.capabilities.is_none());
+    assert!(manifest.subscriptions.is_empty() && manifest.config.is_empty() && manifest.chains.required.is_empty());
+    assert_eq!(
+        (manifest.wishes, Restart::default().with(manifest.restart)),
+        (Wishes::default(), Restart::default())
+    );
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = r#"
+        [module]
+        name = "block-logger"
+        version = "0.1.0"
+        component = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        [module.resources]
+        LIMITS
+        [module.restart]
+        max_consecutive_failures = 3
+        [module.chain]
+        pin = "event"
+        [chains]
+        required = [1]
+        optional = [100]
+        [capabilities]
+        required = ["chain", "http"]
+        optional = ["cow"]
+        denied = ["identity"]
+        [capabilities.http]
+        allow = ["api.cow.fi"]
+        [[subscription]]
+        kind = "block"
+        chain_id = 1
+        [config]
+        threshold = 10
+        "#;
+    let manifest = parse(&text.replace("LIMITS", &limit_keys("max_")));
+    let wishes = Limit::all().fold(Wishes::default(), |wishes, limit| wishes.with(limit, a_bound(limit)));
+    assert_eq!(
+        (manifest.wishes, Restart::default().with(manifest.restart)),
+        (
+            wishes,
+            Restart {
+                max_consecutive_failures: 3,
+                ..Restart::default()
+            }
+        )
+    );
+    assert_eq!(manifest.name.as_ref().map(|name| name.as_str()), Some("block-logger"));
+    assert_eq!(manifest.version.as_deref(), Some("0.1.0"));
+    assert_eq!(manifest.component, Some(nexum_config::names::Digest::of(b"")));
+    assert_eq!(
+        (
+            Vec::from_iter(manifest.chains.required),
+            Vec::from_iter(manifest.chains.optional)
+        ),
+        (vec![1], vec![100])
+    );
+    assert_eq!(
+        manifest.subscriptions,
+        [Subscription::Block(BlockSubscription {
+            topic: ChainTopic::latest(1),
+            from_block: None,
+            catch_up: CatchUp::All,
+        })]
+    );
+    assert_eq!(manifest.config, [("threshold".to_owned(), "10".to_owned())]);
+    assert_eq!(manifest.settings["chain"].key(), "module.chain");
+    let capabilities = manifest.capabilities.unwrap();
+    let names = |names: &[nexum_config::document::Placed<String>]| {
+        names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&capabilities.required), ["chain", "http"]);
+    assert_eq!(
+        (names(&capabilities.optional), names(&capabilities.denied)),
+        (vec!["cow".to_owned()], vec!["identity".to_owned()])
+    );
+    assert_eq!(capabilities.settings["http"].key(), "capabilities.http");
+}
+
+#[test]
+fn without_a_chains_table_the_subscribed_chains_are_required() {
+    let manifest = parse("[[subscription]]\nkind = \"block\"\nchain_id = 5");
+    assert_eq!(Vec::from_iter(manifest.chains.required), [5]);
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_what_may_help() {
+    let subscriptions = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n".repeat(2);
+    let cases = [
+        "[modul]\nname = \"x\"",
+        "module = 1",
+        "[module]\nname = \"\"\nversion = \"\"",
+        "[module]\nversion = \"\"\n[module.resources]\nmax_memory = 1\nmax_fuel_per_event = 0\n[module.restart]\nmax_consecutive_failures = 0",
+        "[module.resources]\nmax_memory_bytes = 65_535\nmax_instances = 0\nmax_log_records_per_event = 0",
+        "[module]\ncomponent = \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "[module.resorces]\nmax_memory_bytes = 1",
+        "[module.chain]\npin = 1\n[capabilities]\nrequired = [\"chain\"]\n[capabilities.chain]\npin = 1",
+        "[chains]\nrequired = [1, 2]\noptional = [2]",
+        "[chains]\nrequired = \"mainnet\"",
+        "[chains]\nrequires = [1]",
+        "[capabilities]\nrequired = [\"chain\", \"http\"]\noptional = [\"http\"]\ndenied = [\"chain\", \"chain\"]",
+        "[capabilities]\nrequird = [\"chain\"]",
+        "[capabilities]\nrequired = \"chain\"",
+        "[capabilities]\nrequired = [1]",
+        "[capabilities.http]\nallow = [\"host\"]",
+        "[[subscription]]\nchain_id = 1",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"0 0 30 2 *\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"61 * * * *\"\nmissed = \"all\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"61 * * * *\"\nchain_id = 1",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"1 2 3\"",
+        "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n[[subscription]]\nkind = \"cron\"\nschedule = \"*  * * * *\"",
+        "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"message\"",
+        "[[subscription]]\nkind = \"blok\"\nchain_id = 1",
+        "[[subscription]]\nkind = 1",
+        "[[subscription]]\nkind = \"block\"",
+        "[[subscription]]\nkind = \"block\"\nchain = 1",
+        "[subscription]\nkind = \"block\"",
+        "[chains]\nrequired = [1]\n[[subscription]]\nkind = \"block\"\nchain_id = 5",
+        subscriptions.as_str(),
+        "[config]\nlist = [1]\nsecret = \"${HOME}\"\nfallback = \"${HOME:-x}\"",
+    ];
+    let parse = |text: &str| Manifest::parse(Path::new("nexum.toml"), text.as_bytes());
+    let report = report(cases.map(|text| (text.replace('\n', "⏎"), parse(text))));
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_manifest_has_no_more_subscriptions_than_the_bound() {
+    let text = |count: usize| {
+        (0..count)
+            .map(|id| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\n"))
+            .collect::<String>()
+    };
+    assert_eq!(parse(&text(SUBSCRIPTIONS_MAX)).subscriptions.len(), SUBSCRIPTIONS_MAX);
+    assert!(Manifest::parse(Path::new("nexum.toml"), text(SUBSCRIPTIONS_MAX + 1).as_bytes()).is_err());
+}
+
+#[test]
+fn a_manifest_of_ten_megabytes_is_refused_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nexum.toml");
+    std::fs::write(&path, vec![b'#'; 10 << 20]).unwrap();
+    let errors = Manifest::load(&path).unwrap_err();
+    assert!(
+        errors
+            .to_string()
+            .ends_with(&format!("nexum.toml: is larger than {MANIFEST_BYTES_MAX} bytes")),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_capabilitys_place_serves_for_a_later_error() {
+    let capabilities = parse("[capabilities]\nrequired = [\"chain\",\n  \"chian\"]")
+        .capabilities
+        .unwrap();
+    let unknown = &capabilities.required[1];
+    let error = unknown
+        .place
+        .error("unknown capability")
+        .with_nearest(&unknown.value, ["chain", "http"]);
+    insta::assert_snapshot!(
+        error,
+        @r#"nexum.toml:3:3: capabilities.required[1]: unknown capability, found "chian", the nearest known one is chain"#
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+        let _ = Manifest::parse(Path::new("nexum.toml"), &bytes);
+    }
+}
+
+#[test]
+fn a_module_has_so_many_schedules_and_no_more() {
+    let schedules = |count| -> String {
+        (0..count)
+            .map(|minute| format!("[[subscription]]\nkind = \"cron\"\nschedule = \"{minute} * * * *\"\n"))
+            .collect()
+    };
+    let parse = |text: &str| Manifest::parse(Path::new("nexum.toml"), text.as_bytes());
+    let most = parse(&schedules(SCHEDULES_MAX)).expect("a manifest");
+    assert_eq!(most.subscriptions[1].to_string(), "ticks at 1 * * * *");
+    let refused = parse(&schedules(SCHEDULES_MAX + 1)).expect_err("one too many");
+    assert!(refused.to_string().contains("more than 32 schedules"), "{refused}");
+}

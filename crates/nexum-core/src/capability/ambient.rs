@@ -1,0 +1,46 @@
+//! The capabilities that every module has: logging, clock, random, and WASI closed to the outside.
+//!
+//! All of them are over [`Seams`], so that a test decides what time it is and what chance brings.
+
+mod clock;
+mod logging;
+mod random;
+mod wasi;
+
+use super::registry::Capabilities;
+use crate::clock::Seams;
+
+pub use clock::Clocks;
+pub use logging::Logging;
+pub use random::Random;
+pub use wasi::Wasi;
+
+mod bindings {
+    #![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
+
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host",
+        inline: "
+            package nexum:ambient;
+
+            world ambient {
+                import nexum:host/logging@0.2.0;
+                import nexum:host/clock@0.2.0;
+                import nexum:host/random@0.2.0;
+            }
+        ",
+        world: "nexum:ambient/ambient",
+        imports: { default: trappable },
+    });
+}
+
+impl Capabilities {
+    /// The capabilities that are in every build: logging, clock, random, and WASI closed to the outside.
+    pub fn ambient(seams: Seams) -> Self {
+        Self::none()
+            .always(Logging)
+            .always(Clocks::new(seams.clone()))
+            .always(Random::new(seams.clone()))
+            .always(Wasi::new(seams))
+    }
+}

@@ -1,0 +1,52 @@
+//! `nexum:host/clock`.
+
+use wasmtime::component::Linker;
+
+use super::bindings::nexum::host::clock;
+use crate::BoxError;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::{Capability, Has, HostState, View};
+use crate::clock::{Clock, Seams};
+
+/// The host's clocks.
+#[derive(Debug)]
+pub struct Clocks {
+    seams: Seams,
+}
+
+impl Clocks {
+    /// Clocks that show the seams' time.
+    pub fn new(seams: Seams) -> Self {
+        Self { seams }
+    }
+}
+
+impl Capability for Clocks {
+    type State = std::sync::Arc<dyn Clock>;
+
+    fn name(&self) -> &'static str {
+        "clock"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/clock@0.2.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        clock::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _module: &ModuleMeta) -> Result<Self::State, BoxError> {
+        Ok(self.seams.clock.clone())
+    }
+}
+
+impl clock::Host for View<'_, std::sync::Arc<dyn Clock>> {
+    fn now_ms(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.state.now_ms())
+    }
+
+    fn monotonic_ns(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.state.monotonic_ns())
+    }
+}

@@ -1,0 +1,50 @@
+//! `nexum:host/logging`.
+
+use nexum_config::limits::Limit;
+use wasmtime::component::Linker;
+
+use super::bindings::nexum::host::logging::{self, Level};
+use crate::BoxError;
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::{Capability, Has, HostState, View};
+
+/// Lines for the operator, through the module's [`Recorder`](crate::capability::recorder::Recorder).
+#[derive(Debug)]
+pub struct Logging;
+
+impl Capability for Logging {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "logging"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/logging@0.2.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        logging::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _module: &ModuleMeta) -> Result<Self::State, BoxError> {
+        Ok(())
+    }
+}
+
+impl logging::Host for View<'_, ()> {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Trace => tracing::Level::TRACE,
+            Level::Debug => tracing::Level::DEBUG,
+            Level::Info => tracing::Level::INFO,
+            Level::Warn => tracing::Level::WARN,
+            Level::Error => tracing::Level::ERROR,
+        };
+        if self.meta.recorder.is_heard(level) {
+            self.scope.spend(Limit::LogRecords, 1)?;
+            self.meta.recorder.record(level, &message);
+        }
+        Ok(())
+    }
+}

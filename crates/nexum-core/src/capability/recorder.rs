@@ -1,0 +1,199 @@
+//! A module's log records: `tracing` events with the module and its event as fields, within bounds.
+//!
+//! The target is `nexum::module`; the fields are `module`, and where an event is in hand `event`, `chain` and `block`, or for a query
+//! `request`.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nexum_config::names::ModuleName;
+
+use crate::clock::Clock;
+use crate::event::Handler;
+use crate::rate::Bucket;
+
+/// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.
+pub const RECORD_BYTES_MAX: usize = 8_192;
+
+/// How many records of the handler in hand are kept, and how many bytes: enough to see what led to a failure.
+const KEPT_RECORDS_MAX: usize = 50;
+const KEPT_BYTES_MAX: usize = 16 * 1_024;
+
+/// The target of every record, by which an operator filters them.
+const TARGET: &str = "nexum::module";
+
+/// Writes a module's records, and says how many it cut. Its allowance belongs to the module and outlives its instances, so that
+/// failing does not renew it.
+#[derive(Debug)]
+pub struct Recorder {
+    module: ModuleName,
+    clock: Arc<dyn Clock>,
+    rate: Arc<Mutex<Bucket>>,
+    /// Records of the handler in hand that were not written.
+    cut: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    handler: Handler,
+    /// The last records of the handler in hand, and their bytes.
+    kept: VecDeque<String>,
+    kept_bytes: usize,
+}
+
+impl Recorder {
+    pub(crate) fn new(module: ModuleName, clock: Arc<dyn Clock>, records_per_second: u64) -> Self {
+        let rate = Bucket::per_second(records_per_second);
+        Self::within(module, clock, Arc::new(Mutex::new(rate)))
+    }
+
+    /// One for another instance of the module that runs at the same time: each has a handler of its own in hand, and all share
+    /// the module's allowance.
+    pub(crate) fn beside(&self) -> Self {
+        Self::within(self.module.clone(), self.clock.clone(), self.rate.clone())
+    }
+
+    fn within(module: ModuleName, clock: Arc<dyn Clock>, rate: Arc<Mutex<Bucket>>) -> Self {
+        let state = State {
+            handler: Handler::Init,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+        };
+        Self {
+            module,
+            clock,
+            rate,
+            cut: AtomicU64::new(0),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Whether anybody listens for records of this level. One that nobody listens for costs nothing.
+    pub(crate) fn is_heard(&self, level: tracing::Level) -> bool {
+        is_heard(level)
+    }
+
+    /// Writes a record of the guest's, or counts it as cut when the module writes too many a second.
+    pub fn record(&self, level: tracing::Level, message: &str) {
+        let handler = {
+            let mut state = self.state();
+            let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+            if rate.take(self.clock.monotonic_ns()).is_err() {
+                self.cut.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            state.keep(level, message);
+            state.handler
+        };
+        emit(&self.module, handler, level, message);
+    }
+
+    /// Gives the handler that begins its allowance.
+    pub(crate) fn open(&self, handler: Handler) {
+        let mut state = self.state();
+        state.handler = handler;
+        state.kept.clear();
+        state.kept_bytes = 0;
+    }
+
+    /// The last records of the handler that has ended.
+    pub(crate) fn take_records(&self) -> Vec<String> {
+        let mut state = self.state();
+        state.kept_bytes = 0;
+        std::mem::take(&mut state.kept).into()
+    }
+
+    /// Says how much was cut of the handler that has ended.
+    pub(crate) fn close(&self) {
+        // Almost always there is nothing to say, and then nothing is locked.
+        if self.cut.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let cut = self.cut.swap(0, Ordering::Relaxed);
+        let handler = self.state().handler;
+        emit(
+            &self.module,
+            handler,
+            tracing::Level::WARN,
+            &format!("{cut} more log records were cut"),
+        );
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn keep(&mut self, level: tracing::Level, message: &str) {
+        let record = format!("{level} {}", clean(message));
+        self.kept_bytes += record.len();
+        self.kept.push_back(record);
+        while self.kept.len() > KEPT_RECORDS_MAX || self.kept_bytes > KEPT_BYTES_MAX {
+            self.kept_bytes -= self.kept.pop_front().map_or(0, |oldest| oldest.len());
+        }
+    }
+}
+
+/// Bounds a guest's text, and takes from it what could move a terminal's cursor or fake a line of its own.
+fn clean(message: &str) -> Cow<'_, str> {
+    let end = message.floor_char_boundary(RECORD_BYTES_MAX);
+    let kept = &message[..end];
+    let hostile = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let cut = message.len() - end;
+    if cut == 0 && !kept.contains(hostile) {
+        return Cow::Borrowed(kept);
+    }
+    let mut cleaned = String::with_capacity(kept.len() + 32);
+    for c in kept.chars() {
+        if hostile(c) {
+            cleaned.extend(c.escape_default())
+        } else {
+            cleaned.push(c)
+        }
+    }
+    if cut > 0 {
+        cleaned.push_str(&format!(" [{cut} bytes cut]"));
+    }
+    Cow::Owned(cleaned)
+}
+
+/// Whether the operator's filter lets records of this level through.
+fn is_heard(level: tracing::Level) -> bool {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::enabled!(target: TARGET, tracing::Level::$level)
+        };
+    }
+    match level {
+        tracing::Level::TRACE => at!(TRACE),
+        tracing::Level::DEBUG => at!(DEBUG),
+        tracing::Level::INFO => at!(INFO),
+        tracing::Level::WARN => at!(WARN),
+        tracing::Level::ERROR => at!(ERROR),
+    }
+}
+
+fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &str) {
+    let module = module.as_str();
+    let event = handler.event();
+    let id = event.map(tracing::field::display);
+    let request = handler.request().map(|request| request.0);
+    let chain = event.and_then(|event| event.topic.chain_id());
+    let block = event.and_then(|event| event.block()).map(|block| block.number);
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, request, "{}", clean(message))
+        };
+    }
+    match level {
+        tracing::Level::TRACE => at!(TRACE),
+        tracing::Level::DEBUG => at!(DEBUG),
+        tracing::Level::INFO => at!(INFO),
+        tracing::Level::WARN => at!(WARN),
+        tracing::Level::ERROR => at!(ERROR),
+    }
+}

@@ -1,0 +1,202 @@
+//! Which capabilities a build can grant, and which it knows by name alone.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use nexum_config::document::{ConfigErrors, Section};
+use wasmtime::component::Linker;
+
+use super::module_meta::ModuleMeta;
+use super::{Capability, HostState, Slot};
+use crate::BoxError;
+
+/// A [`Capability`] without its type.
+trait Erased: Send + Sync {
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors>;
+    fn warnings(&self, settings: &Section) -> Vec<String>;
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
+    fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError>;
+}
+
+impl<C: Capability> Erased for C {
+    fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        Capability::check(self, settings)
+    }
+
+    fn warnings(&self, settings: &Section) -> Vec<String> {
+        Capability::warnings(self, settings)
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        Capability::link(self, linker)
+    }
+
+    fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError> {
+        Ok((TypeId::of::<C>(), Box::new(Capability::prepare(self, module)?)))
+    }
+}
+
+/// A capability that this build can grant.
+#[derive(Clone)]
+pub(crate) struct Present(Arc<dyn Erased>);
+
+impl Present {
+    pub(crate) fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
+        self.0.check(settings)
+    }
+
+    pub(crate) fn warnings(&self, settings: &Section) -> Vec<String> {
+        self.0.warnings(settings)
+    }
+
+    pub(crate) fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+        self.0.link(linker)
+    }
+
+    pub(crate) fn prepare(&self, module: &ModuleMeta) -> Result<Slot, BoxError> {
+        self.0.prepare(module)
+    }
+}
+
+/// How a capability stands in a build.
+#[derive(Clone)]
+pub(crate) enum Standing {
+    /// Every module has it unless its manifest denies it.
+    Ambient(Present),
+    /// A module has it if its manifest asks for it.
+    Granted(Present),
+    /// Known by name, but not in this build.
+    Absent {
+        /// The cargo feature that would bring it, if any release has it.
+        feature: Option<&'static str>,
+    },
+}
+
+/// A capability by name.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) name: &'static str,
+    pub(crate) interfaces: &'static [&'static str],
+    pub(crate) standing: Standing,
+}
+
+impl Known {
+    /// Whether it serves this import. A guest may have been built against another patch release of the interface.
+    pub(crate) fn serves(&self, import: &str) -> bool {
+        self.interfaces.iter().any(|interface| {
+            interface == &import || compatible(interface).is_some_and(|ours| compatible(import) == Some(ours))
+        })
+    }
+
+    /// Whether a manifest means this capability: by its name, or by the name of an interface that it serves.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.interfaces.iter().any(|interface| bare_name(interface) == name)
+    }
+}
+
+/// An interface's name with the part of its version that has to match.
+fn compatible(interface: &str) -> Option<(&str, &str)> {
+    let (name, version) = interface.split_once('@')?;
+    let mut dots = version.match_indices('.').map(|(index, _)| index);
+    let (major, minor) = (dots.next()?, dots.next()?);
+    Some((
+        name,
+        if version.starts_with("0.") {
+            &version[..minor]
+        } else {
+            &version[..major]
+        },
+    ))
+}
+
+/// `chain` of `nexum:host/chain@0.2.0`.
+pub(crate) fn bare_name(interface: &str) -> &str {
+    let name = interface.split_once('@').map_or(interface, |(name, _)| name);
+    name.rsplit_once('/').map_or(name, |(_, name)| name)
+}
+
+/// What a build can grant, and what it knows of but cannot.
+#[derive(Clone)]
+pub struct Capabilities {
+    known: Vec<Known>,
+}
+
+impl Capabilities {
+    pub(crate) fn none() -> Self {
+        Self { known: Vec::new() }
+    }
+
+    /// Adds a capability that every module has unless its manifest denies it.
+    pub(crate) fn always<C: Capability>(self, capability: C) -> Self {
+        self.add(capability, Standing::Ambient)
+    }
+
+    /// Adds a capability that modules are granted if their manifest asks for it. One with the name of an earlier one takes
+    /// its place.
+    pub fn with<C: Capability>(self, capability: C) -> Self {
+        self.add(capability, Standing::Granted)
+    }
+
+    fn add<C: Capability>(self, capability: C, standing: fn(Present) -> Standing) -> Self {
+        let (name, interfaces) = (capability.name(), capability.interfaces());
+        self.put(Known {
+            name,
+            interfaces,
+            standing: standing(Present(Arc::new(capability))),
+        })
+    }
+
+    /// Makes a capability known that this build cannot grant, unless it is known already. A module that requires it is
+    /// refused with the name of the `feature`; one for which it is optional gets functions that answer `unsupported`.
+    pub fn absent(
+        self,
+        name: &'static str,
+        interfaces: &'static [&'static str],
+        feature: Option<&'static str>,
+    ) -> Self {
+        if self.known.iter().any(|known| known.name == name) {
+            return self;
+        }
+        self.put(Known {
+            name,
+            interfaces,
+            standing: Standing::Absent { feature },
+        })
+    }
+
+    fn put(mut self, new: Known) -> Self {
+        self.known.retain(|known| known.name != new.name);
+        self.known.push(new);
+        self
+    }
+
+    /// The names of what can be granted, and of what every module has.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.known
+            .iter()
+            .filter(|known| !matches!(known.standing, Standing::Absent { .. }))
+            .map(|known| known.name)
+    }
+
+    /// For a name that is known but not in this build, the cargo feature that would bring it.
+    pub fn missing_feature(&self, name: &str) -> Option<Option<&'static str>> {
+        self.known
+            .iter()
+            .find(|known| known.name == name)
+            .and_then(|known| match known.standing {
+                Standing::Absent { feature } => Some(feature),
+                Standing::Ambient(_) | Standing::Granted(_) => None,
+            })
+    }
+
+    pub(crate) fn known(&self) -> &[Known] {
+        &self.known
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}

@@ -1,0 +1,363 @@
+//! One running instance of a module: calls into the guest within its limits, and says what came of each.
+//!
+//! Invariant: after any failure the instance is discarded. A trap leaves the store unusable, and an instance whose event
+//! was rolled back would remember what the store has forgotten.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexum_config::engine::Metering;
+use nexum_config::limits::{Limit, Used};
+use tokio::time::Instant;
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use super::loader::Module;
+use super::query::QueryModule;
+use crate::bindings;
+use crate::bindings::nexum::host::types::HostError;
+use crate::capability::HostState;
+use crate::capability::grant::Grant;
+use crate::capability::module_meta::ModuleMeta;
+use crate::engine::lane::Lane;
+use crate::engine::limiter::Trip;
+use crate::event::{Event, EventId, Handler, RequestId};
+use crate::state::scope::{EventScope, Exhausted, Pending};
+use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
+use crate::store::{StateStore, StoreError};
+
+/// How long the text of a trap may be in a record: enough for the innermost frames.
+const TRAP_CHARS_MAX: usize = 2_048;
+
+/// A store with a guest in it, ready for its next call.
+pub(crate) struct Instance<E = bindings::Module> {
+    store: Store<HostState>,
+    exports: E,
+    lane: Lane,
+}
+
+/// An instance of a module that answers queries.
+pub(crate) type QueryInstance = Instance<bindings::query::Query>;
+
+/// What a handler finds: what its module keeps, and what of that is not in the store yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    pub(crate) usage: Usage,
+    pub(crate) pending: Option<Arc<Pending>>,
+    /// How often it has been tried in vain.
+    pub(crate) failures: u32,
+}
+
+impl Before {
+    /// What is changed by nothing but a dead letter that comes, goes, or becomes another.
+    pub(crate) fn with_letter(&self, id: EventId, old: Option<&DeadLetter>, new: Option<&DeadLetter>) -> Changes {
+        let change = Change {
+            old: old.map(DeadLetter::encode),
+            new: new.map(DeadLetter::encode),
+        };
+        Changes {
+            dead_letters: vec![(id, change)],
+            usage: self.usage,
+            ..Changes::default()
+        }
+    }
+}
+
+/// Why a handler did not return ok. Nothing that it wrote is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The handler returned an error.
+    Returned(HostError),
+    /// A limit tripped.
+    Limit(Trip),
+    /// The guest trapped, or a host function made it trap.
+    Trap(String),
+    /// The state store could not be read: no fault of the guest's.
+    Store(String),
+    /// A capability could not serve the module.
+    Prepare {
+        /// The capability.
+        capability: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned(error) => {
+                write!(
+                    f,
+                    "the handler returned an error: {} {:?}: {}",
+                    error.domain, error.kind, error.message
+                )
+            }
+            Self::Limit(trip) => trip.fmt(f),
+            Self::Trap(text) => write!(f, "the guest trapped: {text}"),
+            Self::Store(text) => write!(f, "the module's state cannot be read: {text}"),
+            Self::Prepare { capability, reason } => write!(f, "the capability `{capability}` is not ready: {reason}"),
+        }
+    }
+}
+
+impl Instance {
+    /// Makes an instance and runs its `init`. Returns what that changed, too.
+    pub(crate) async fn start(
+        module: &Module,
+        id: ModuleId,
+        state: Arc<dyn StateStore>,
+        before: Before,
+    ) -> Result<(Self, Changes), Failure> {
+        let scope = EventScope::new(id, state, module.meta.limits);
+        let mut store = hold(module.pre.engine(), &module.lane, &module.meta, &module.grant, scope)?;
+        open(&mut store, Handler::Init, Instant::now(), before)?;
+        let started = within_deadline(&mut store, &module.lane, async |store| {
+            let exports = module.pre.instantiate_async(&mut *store).await?;
+            let result = exports.call_init(store, &module.meta.config).await?;
+            Ok((exports, result))
+        })
+        .await;
+        let (mut store, exports) = started_by(store, started).await?;
+        let changes = close(&mut store);
+        let lane = module.lane.clone();
+        Ok((Self { store, exports, lane }, changes))
+    }
+
+    /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
+    pub(crate) async fn on_event(&mut self, id: EventId, event: &Event, before: Before) -> Result<Changes, Failure> {
+        let handler = Handler::OnEvent(id);
+        let Self { store, exports, lane } = self;
+        open(store, handler, Instant::now(), before)?;
+        let called = within_deadline(store, lane, async |store| exports.call_on_event(store, event).await).await;
+        let result = conclude(store, handler, called)?;
+        result.map_err(Failure::Returned)?;
+        Ok(close(store))
+    }
+}
+
+impl QueryInstance {
+    /// Makes an instance and runs its `init`. Nothing that it does from then on changes what its module keeps.
+    pub(crate) async fn start_query(
+        module: &QueryModule,
+        id: ModuleId,
+        state: Arc<dyn StateStore>,
+    ) -> Result<Self, Failure> {
+        let scope = EventScope::new(id, state, module.meta.limits).read_only();
+        // Others of the module run at the same time.
+        let meta = Arc::new(module.meta.beside());
+        let mut store = hold(module.pre.engine(), &module.lane, &meta, &module.grant, scope)?;
+        open(&mut store, Handler::Init, Instant::now(), Before::default())?;
+        let started = within_deadline(&mut store, &module.lane, async |store| {
+            let exports = module.pre.instantiate_async(&mut *store).await?;
+            let result = exports.call_init(store, &module.meta.config).await?;
+            Ok((exports, result))
+        })
+        .await;
+        let (mut store, exports) = started_by(store, started).await?;
+        close(&mut store);
+        let lane = module.lane.clone();
+        Ok(Self { store, exports, lane })
+    }
+
+    /// Asks it now, and returns its answer. After an error the instance must be dropped.
+    pub(crate) async fn evaluate(&mut self, id: RequestId, now: Instant, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        let handler = Handler::Evaluate(id);
+        let Self { store, exports, lane } = self;
+        open(store, handler, now, Before::default())?;
+        let called = within_deadline(store, lane, async |store| exports.call_evaluate(store, input).await).await;
+        let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
+        close(store);
+        Ok(answer)
+    }
+}
+
+impl<E> Instance<E> {
+    /// Bytes in all linear memories of the guest.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().limiter.used(Limit::Memory)
+    }
+
+    /// Gives back what it had: its place in the pool, and its memory.
+    pub(crate) async fn discard(self) {
+        discard(self.store).await;
+    }
+
+    /// When the last handler began.
+    pub(crate) fn began(&self) -> Instant {
+        self.store.data().scope.began()
+    }
+
+    /// How long the last handler ran.
+    pub(crate) fn took(&self) -> Duration {
+        self.store.data().scope.elapsed()
+    }
+
+    /// What the last handler used of each limit.
+    pub(crate) fn used(&self) -> Used {
+        used(&self.store)
+    }
+}
+
+/// Gives back what a guest had. That takes milliseconds where it was much memory: no thread that others wait for does it.
+async fn discard(store: Store<HostState>) {
+    // Were there a panic, it would be gone as well.
+    let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+}
+
+/// Makes a store for a guest, within the module's limits.
+fn hold(
+    engine: &wasmtime::Engine,
+    lane: &Lane,
+    meta: &Arc<ModuleMeta>,
+    grant: &Grant,
+    scope: EventScope,
+) -> Result<Store<HostState>, Failure> {
+    let slots = grant.slots(meta).map_err(|(capability, error)| Failure::Prepare {
+        capability,
+        reason: error.to_string(),
+    })?;
+    let mut store = Store::new(engine, HostState::new(meta.clone(), scope, slots));
+    store.limiter(|host| &mut host.limiter);
+    // A guest that is still computing at the end of its slice lets others run, and goes on.
+    let lane = lane.clone();
+    store.epoch_deadline_callback(move |_| {
+        lane.has_computed();
+        Ok(UpdateDeadline::Yield(1))
+    });
+    Ok(store)
+}
+
+/// A guest whose `init` has returned ok, with its exports. Any other is given back.
+async fn started_by<E>(
+    mut store: Store<HostState>,
+    started: Result<(E, Result<(), HostError>), Stop>,
+) -> Result<(Store<HostState>, E), Failure> {
+    let concluded = conclude(&mut store, Handler::Init, started);
+    match concluded.and_then(|(exports, result)| result.map(|()| exports).map_err(Failure::Returned)) {
+        Ok(exports) => Ok((store, exports)),
+        Err(failure) => {
+            discard(store).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Begins a handler now: its transaction, its log allowance, its fuel and its first slice.
+fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, before: Before) -> Result<(), Failure> {
+    let host = store.data_mut();
+    let attempt = before.failures.saturating_add(1);
+    host.scope.open(handler, now, attempt, before.usage, before.pending);
+    host.meta.recorder.open(handler);
+    if host.meta.metering == Metering::Fuel {
+        let fuel = host.meta.limits[Limit::Fuel];
+        store.set_fuel(fuel).map_err(|error| Failure::Trap(error.to_string()))?;
+    }
+    store.set_epoch_deadline(1);
+    Ok(())
+}
+
+/// Ends a handler that returned ok.
+fn close(store: &mut Store<HostState>) -> Changes {
+    store.data_mut().scope.close()
+}
+
+/// How a call into a guest ended, before it is known why.
+enum Stop {
+    Deadline,
+    Error(wasmtime::Error),
+}
+
+/// Epochs cannot end a guest that waits in a host call; the wall clock can.
+async fn within_deadline<T>(
+    store: &mut Store<HostState>,
+    lane: &Lane,
+    call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
+) -> Result<T, Stop> {
+    let deadline = store.data().scope.deadline();
+    let (handler, began) = (store.data().scope.handler(), store.data().scope.began());
+    let called = {
+        // Where it is, or it would be copied at each step on its way to the lane.
+        let call = pin!(call(store));
+        tokio::time::timeout_at(deadline, lane.run(handler, began, call)).await
+    };
+    let (result, ended) = match called {
+        Ok((result, ended)) => (result.map_err(Stop::Error), ended),
+        Err(_) => (Err(Stop::Deadline), Instant::now()),
+    };
+    store.data_mut().scope.end(ended);
+    result
+}
+
+/// What the handler in a store has used of each limit so far.
+fn used(store: &Store<HostState>) -> Used {
+    let host = store.data();
+    let limits = &host.meta.limits;
+    let mut used = *host.scope.used();
+    if let Ok(left) = store.get_fuel() {
+        used.set(Limit::Fuel, limits[Limit::Fuel].saturating_sub(left));
+    }
+    let elapsed_ms = host.scope.elapsed().as_millis();
+    used.set(Limit::Deadline, u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
+    used.set(Limit::StateBytes, host.scope.usage().bytes);
+    for held in [Limit::Memory, Limit::TableElements] {
+        used.set(held, host.limiter.used(held));
+    }
+    used
+}
+
+/// Says why a call did not return, naming the first limit that tripped in it.
+fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T, Stop>) -> Result<T, Failure> {
+    let refused = store.data_mut().limiter.take_refused();
+    let host = store.data();
+    host.meta.recorder.close();
+    let trip = |limit: Limit, used: u64| Trip {
+        limit,
+        bound: host.meta.limits[limit],
+        used,
+        module: host.meta.name.clone(),
+        handler,
+        attempt: host.scope.attempt(),
+    };
+    match called {
+        Ok(value) => {
+            if let Some((limit, used)) = refused {
+                tracing::warn!(
+                    target: "nexum::event",
+                    module = host.meta.name.as_str(),
+                    limit = limit.name(),
+                    bound = host.meta.limits[limit],
+                    used,
+                    "{handler} was refused more, and went on without"
+                );
+            }
+            Ok(value)
+        }
+        Err(Stop::Deadline) => {
+            let (limit, used) = refused.unwrap_or_else(|| (Limit::Deadline, used(store)[Limit::Deadline]));
+            Err(Failure::Limit(trip(limit, used)))
+        }
+        Err(Stop::Error(error)) => {
+            let out_of_fuel = matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel));
+            let exhausted = error.downcast_ref::<Exhausted>().map(|Exhausted(limit)| *limit);
+            let spent = exhausted.or(out_of_fuel.then_some(Limit::Fuel));
+            match refused.or_else(|| spent.map(|limit| (limit, used(store)[limit]))) {
+                Some((limit, used)) => Err(Failure::Limit(trip(limit, used))),
+                None if error.is::<StoreError>() => Err(Failure::Store(describe(&error))),
+                None => Err(Failure::Trap(describe(&error))),
+            }
+        }
+    }
+}
+
+/// The error's chain, innermost cause first, cut to a bound.
+fn describe(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().map(|cause| cause.to_string().trim().to_owned()).collect();
+    let text = causes.into_iter().rev().collect::<Vec<_>>().join("; ");
+    match text.char_indices().nth(TRAP_CHARS_MAX) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text,
+    }
+}

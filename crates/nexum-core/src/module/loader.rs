@@ -1,0 +1,390 @@
+//! From files to a module that can be started: every check is made here, before any guest code runs.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use nexum_config::component::{ComponentFile, QUERY_MODULE};
+use nexum_config::engine::{Metering, ModuleConfig};
+use nexum_config::limits::{Limit, Limits};
+use nexum_config::manifest::{MANIFEST_FILE, Manifest, Subscription};
+use nexum_config::names::{Digest, ModuleName};
+use nexum_config::query::QueryBounds;
+use nexum_config::restart::Restart;
+use nexum_config::topic::ChainId;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::candidate::Candidate;
+use super::error::{self, LoadError};
+use super::exports;
+use super::loading::Loading;
+use super::memory::{Memory, Reservation};
+use crate::bindings::ModulePre;
+use crate::capability::HostState;
+use crate::capability::grant::{self, Grant};
+use crate::capability::module_meta::ModuleMeta;
+use crate::capability::recorder::Recorder;
+use crate::capability::registry::Capabilities;
+use crate::clock::Seams;
+use crate::engine::lane::Lane;
+use crate::engine::{Engine, Place};
+
+/// A module that can be started, and started again without being compiled again.
+pub struct Module {
+    /// What every part of the host may know of it.
+    pub meta: Arc<ModuleMeta>,
+    /// What it is told about.
+    pub subscriptions: Vec<Subscription>,
+    /// The chains that it cannot be without.
+    pub required_chains: BTreeSet<ChainId>,
+    /// What happens when it fails.
+    pub restart: Restart,
+    /// Where it came from, to be read again.
+    pub origin: ModuleConfig,
+    pub(crate) grant: Grant,
+    pub(crate) pre: ModulePre<HostState>,
+    pub(crate) lane: Lane,
+    _room: Room,
+}
+
+/// A module's places in the engine, and its part of the memory, for as long as this is held.
+#[derive(Debug)]
+pub(super) struct Room {
+    _places: Place,
+    _memory: Reservation,
+}
+
+impl Module {
+    /// What it may call.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module")
+            .field("meta", &self.meta)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How fuel is counted, and the names of the capabilities.
+type LinkerKey = (Metering, Vec<&'static str>);
+
+/// Loads modules for one process.
+pub struct Loader {
+    capabilities: Capabilities,
+    ceiling: Limits,
+    restart: Restart,
+    query: QueryBounds,
+    memory: Memory,
+    chains: BTreeSet<ChainId>,
+    seams: Seams,
+    /// One linker for each set of capabilities, and way of metering: most modules share one.
+    linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
+    /// What candidates hold of their files until they are compiled: copies of one component hold one.
+    files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
+    loading: Loading,
+}
+
+impl Loader {
+    /// A loader for a process that can grant `capabilities`, allows no module more than `ceiling`, and has `chains`
+    /// configured.
+    pub fn new(
+        capabilities: Capabilities,
+        ceiling: Limits,
+        chains: impl IntoIterator<Item = ChainId>,
+        seams: Seams,
+    ) -> Self {
+        let chains = chains.into_iter().collect();
+        Self {
+            capabilities,
+            ceiling,
+            restart: Restart::default(),
+            query: QueryBounds::default(),
+            memory: Memory::default(),
+            chains,
+            seams,
+            linkers: Mutex::default(),
+            files: Mutex::default(),
+            loading: Loading::default(),
+        }
+    }
+
+    /// How many bytes of memory all loaded modules may have together. Default: any number.
+    #[must_use]
+    pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
+        Self {
+            memory: Memory::new(bound),
+            ..self
+        }
+    }
+
+    /// How failures are dealt with where a manifest does not say.
+    #[must_use]
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
+    }
+
+    /// How many calls query modules take at the most.
+    #[must_use]
+    pub fn query(self, query: QueryBounds) -> Self {
+        Self { query, ..self }
+    }
+
+    /// Reads a module's files and makes every check that needs no compiler. Blocks on the file system.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the module, so far as one fault does not hide another.
+    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
+        let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
+        let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
+        self.judge(config, manifest, file)
+    }
+
+    fn judge(
+        &self,
+        config: &ModuleConfig,
+        manifest: Option<Manifest>,
+        file: ComponentFile,
+    ) -> Result<Candidate, Vec<LoadError>> {
+        let mut errors = Vec::new();
+        let mut warnings = Vec::new();
+        let world = file.summary.world();
+        let is_query = world == Some(QUERY_MODULE);
+        if manifest.is_none() && !is_query {
+            warnings.push(format!(
+                "there is no {MANIFEST_FILE} beside the component: it has no subscriptions"
+            ));
+        }
+        let manifest = manifest.unwrap_or_default();
+        if manifest.capabilities.is_none() {
+            warnings.push("the manifest has no [capabilities]: every import counts as required".to_owned());
+        }
+        let name = config
+            .name
+            .clone()
+            .or_else(|| manifest.name.clone())
+            .map_or_else(|| ModuleName::of_file(&config.path), Ok);
+        let name = name.map_err(|source| errors.push(LoadError::Name { source }));
+        for expected in [config.digest, manifest.component].into_iter().flatten() {
+            if expected != file.digest {
+                errors.push(LoadError::Digest {
+                    expected,
+                    actual: file.digest,
+                });
+            }
+        }
+        let limits = self.ceiling.meet(&manifest.wishes);
+        if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
+            errors.push(LoadError::Instances {
+                needed: file.summary.core_instances,
+                bound: limits[Limit::Instances],
+            });
+        }
+        if world.is_none() {
+            errors.push(error::no_world(&file.summary));
+        }
+        if is_query && !manifest.subscriptions.is_empty() {
+            errors.push(LoadError::Subscribed);
+        }
+        if !is_query && manifest.pool_size_max.is_some() {
+            warnings.push("[module.query] means nothing: the module answers no queries".to_owned());
+        }
+        let query = is_query.then(|| self.query.meet(manifest.pool_size_max));
+        let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
+        let requests = manifest.capabilities.as_ref();
+        let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
+        let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
+        let mut settings = manifest.settings;
+        settings.extend(manifest.capabilities.into_iter().flat_map(|requests| requests.settings));
+        let refused = grant::check_settings(&self.capabilities, &settings);
+        errors.extend(refused.into_iter().map(LoadError::from));
+        let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
+            return Err(errors);
+        };
+        warnings.extend(grant::warnings(&self.capabilities, &settings));
+        let recorder = Recorder::new(
+            name.clone(),
+            self.seams.clock.clone(),
+            limits[Limit::LogRecordsPerSecond],
+        );
+        let meta = ModuleMeta {
+            name,
+            version: manifest.version,
+            digest: file.digest,
+            manifest: manifest.digest,
+            metering: config.metering,
+            limits,
+            config: merged(manifest.config, &config.config),
+            settings,
+            recorder: Arc::new(recorder),
+            clock: self.seams.clock.clone(),
+        };
+        Ok(Candidate {
+            origin: config.clone(),
+            meta: Arc::new(meta),
+            summary: file.summary,
+            grant,
+            subscriptions,
+            required_chains: manifest.chains.required,
+            restart: self.restart.with(manifest.restart),
+            query,
+            warnings,
+            memory: None,
+            bytes: self.share(file.digest, file.bytes),
+        })
+    }
+
+    /// The content of a file, or an equal one that another candidate already holds.
+    fn share(&self, digest: Digest, bytes: Vec<u8>) -> Arc<Vec<u8>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = files.entry(digest).or_default();
+        held.upgrade().unwrap_or_else(|| {
+            let bytes = Arc::new(bytes);
+            *held = Arc::downgrade(&bytes);
+            bytes
+        })
+    }
+
+    /// The subscriptions whose chain is configured. One that needs a chain which is not is an error, unless the manifest
+    /// calls the chain optional.
+    fn subscriptions(
+        &self,
+        manifest: &Manifest,
+        errors: &mut Vec<LoadError>,
+        warnings: &mut Vec<String>,
+    ) -> Vec<Subscription> {
+        let mut active = Vec::new();
+        for subscription in &manifest.subscriptions {
+            let Some(chain_id) = subscription.chain_id() else {
+                active.push(subscription.clone());
+                continue;
+            };
+            if self.chains.contains(&chain_id) {
+                active.push(subscription.clone());
+            } else if manifest.chains.optional.contains(&chain_id) {
+                warnings.push(format!(
+                    "chain {chain_id} is optional and not configured: the module hears nothing of it"
+                ));
+            }
+        }
+        let missing = manifest.missing_chains(&self.chains).into_iter();
+        errors.extend(missing.map(|chain_id| LoadError::Chain { chain_id }));
+        active
+    }
+
+    /// Sets a candidate's memory aside, that of all its instances. Where there is not enough for all, those are refused that are
+    /// admitted last.
+    ///
+    /// # Errors
+    ///
+    /// When there is not enough.
+    pub fn admit(&self, candidate: &mut Candidate) -> Result<(), LoadError> {
+        if candidate.memory.is_none() {
+            candidate.memory = Some(self.memory.reserve(candidate.memory_bytes())?);
+        }
+        Ok(())
+    }
+
+    /// Compiles a candidate that reacts to events, or finds it compiled, and links it. [Admits](Self::admit) it, unless that has been
+    /// done.
+    ///
+    /// # Errors
+    ///
+    /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
+    /// answers queries; or when there is no room for it.
+    pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
+        let engine = engine.metered_by(candidate.meta.metering);
+        let (component, room) = self.compile(engine, &mut candidate).await?;
+        exports::check_event_module(&component)?;
+        let pre = self.link(engine, &candidate, &component)?;
+        Ok(Module {
+            meta: candidate.meta,
+            subscriptions: candidate.subscriptions,
+            required_chains: candidate.required_chains,
+            restart: candidate.restart,
+            origin: candidate.origin,
+            grant: candidate.grant,
+            pre: ModulePre::new(pre).map_err(LoadError::Link)?,
+            lane: engine.lane().for_module(),
+            _room: room,
+        })
+    }
+
+    /// The modules that are being compiled now, and where each came from.
+    pub fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
+        self.loading.all()
+    }
+
+    /// Makes room for a candidate, and compiles it or finds it compiled.
+    pub(super) async fn compile(
+        &self,
+        engine: &Engine,
+        candidate: &mut Candidate,
+    ) -> Result<(Component, Room), LoadError> {
+        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
+        self.admit(candidate)?;
+        let room = Room {
+            _memory: candidate.memory.take().unwrap_or_default(),
+            _places: engine.place(candidate.instances()).ok_or(LoadError::Full)?,
+        };
+        let bytes = std::mem::take(&mut candidate.bytes);
+        Ok((engine.compile(candidate.meta.digest, bytes).await?, room))
+    }
+
+    /// Links a candidate that has been compiled.
+    pub(super) fn link(
+        &self,
+        engine: &Engine,
+        candidate: &Candidate,
+        component: &Component,
+    ) -> Result<InstancePre<HostState>, LoadError> {
+        let linker = self.linker(engine, candidate.meta.metering, &candidate.grant);
+        let linked = linker.and_then(|mut linker| {
+            candidate.grant.link_stubs(&mut linker, component)?;
+            linker.instantiate_pre(component)
+        });
+        linked.map_err(LoadError::Link)
+    }
+
+    fn linker(&self, engine: &Engine, metering: Metering, grant: &Grant) -> wasmtime::Result<Linker<HostState>> {
+        let key = (metering, grant.names().collect::<Vec<_>>());
+        let cached = self
+            .linkers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
+        if let Some(linker) = cached {
+            return Ok(linker);
+        }
+        let linker = grant.link(engine)?;
+        self.linkers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, linker.clone());
+        Ok(linker)
+    }
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader")
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The manifest's configuration with the operator's over it, key by key.
+fn merged(mut config: Vec<(String, String)>, over: &[(String, String)]) -> Vec<(String, String)> {
+    for (key, value) in over {
+        match config.iter_mut().find(|(existing, _)| existing == key) {
+            Some((_, existing)) => existing.clone_from(value),
+            None => config.push((key.clone(), value.clone())),
+        }
+    }
+    config
+}

@@ -1,0 +1,49 @@
+//! What is being compiled.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nexum_config::engine::ModuleConfig;
+
+use crate::capability::module_meta::ModuleMeta;
+
+/// The modules that are being compiled now, in the order in which that began.
+#[derive(Debug, Default)]
+pub(super) struct Loading(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    next: u64,
+    entries: BTreeMap<u64, (ModuleConfig, Arc<ModuleMeta>)>,
+}
+
+/// A module is among them for as long as this is held.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    of: &'a Loading,
+    number: u64,
+}
+
+impl Loading {
+    pub(super) fn enter(&self, origin: &ModuleConfig, meta: &Arc<ModuleMeta>) -> Entry<'_> {
+        let mut entries = self.lock();
+        let number = entries.next;
+        entries.next += 1;
+        entries.entries.insert(number, (origin.clone(), meta.clone()));
+        Entry { of: self, number }
+    }
+
+    pub(super) fn all(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
+        self.lock().entries.values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.of.lock().entries.remove(&self.number);
+    }
+}

@@ -1,0 +1,56 @@
+//! The memory of all loaded modules together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::LoadError;
+
+/// The sum of the memory bounds of all modules that there are, and the bound on that.
+#[derive(Debug)]
+pub(super) struct Memory {
+    bound: u64,
+    reserved: Arc<AtomicU64>,
+}
+
+/// A module's part of it, for as long as this is held.
+#[derive(Debug, Default)]
+pub(super) struct Reservation {
+    bytes: u64,
+    reserved: Arc<AtomicU64>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Memory {
+    pub(super) fn new(bound: Option<u64>) -> Self {
+        Self {
+            bound: bound.unwrap_or(u64::MAX),
+            reserved: Arc::default(),
+        }
+    }
+
+    pub(super) fn reserve(&self, bytes: u64) -> Result<Reservation, LoadError> {
+        let add = |reserved: u64| reserved.checked_add(bytes).filter(|reserved| *reserved <= self.bound);
+        match self.reserved.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add) {
+            Ok(_) => Ok(Reservation {
+                bytes,
+                reserved: self.reserved.clone(),
+            }),
+            Err(reserved) => Err(LoadError::TotalMemory {
+                needed: bytes,
+                wanted: reserved.saturating_add(bytes),
+                bound: self.bound,
+            }),
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.reserved.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,165 @@
+//! What is measured of one module.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use nexum_config::limits::{Limit, Used};
+use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainTopic;
+
+use super::stage::Stage;
+use crate::event::EventKind;
+use crate::metrics::{
+    BLOCKS_BEHIND, CHAIN, DEAD_LETTERS, EVENT_HANDLER_SECONDS, EVENT_RATE_WAIT_SECONDS, EVENT_SECONDS, EVENTS_HANDLED,
+    FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE, REASON,
+    STAGE, STORED_BYTES,
+};
+use crate::module::instance::Failure;
+
+/// Every kind of event.
+const KINDS: [EventKind; 3] = [EventKind::Logs, EventKind::Block, EventKind::Tick];
+
+/// Why handlers fail, as [`REASON`] has it, in the order of [`reason`].
+const REASONS: [&str; 5] = ["returned", "limit", "trap", "store", "prepare"];
+
+/// What is measured of one module.
+pub(crate) struct ModuleMetrics {
+    handled: [Counter; KINDS.len()],
+    failures: [Counter; REASONS.len()],
+    /// In the order of [`Limit`].
+    trips: Vec<Counter>,
+    restarts: Counter,
+    /// Whether it has had an instance.
+    has_begun: AtomicBool,
+    dead_letters: Gauge,
+    handler_seconds: Histogram,
+    event_seconds: Histogram,
+    rate_wait_seconds: Histogram,
+    memory_bytes: Gauge,
+    stored_bytes: Gauge,
+    fuel: Counter,
+    stages: [(Stage, Gauge); Stage::ALL.len()],
+}
+
+impl ModuleMetrics {
+    pub(crate) fn new(module: &ModuleName) -> Self {
+        let module = module.as_str().to_owned();
+        let failures = |reason| counter!(FAILURES, MODULE => module.clone(), REASON => reason);
+        let trips = |limit: Limit| counter!(LIMIT_TRIPS, MODULE => module.clone(), LIMIT => limit.name());
+        let handled = |kind: EventKind| counter!(EVENTS_HANDLED, MODULE => module.clone(), KIND => kind.name());
+        let stage = |stage: Stage| gauge!(MODULE_STAGE, MODULE => module.clone(), STAGE => stage.name());
+        Self {
+            handled: KINDS.map(handled),
+            failures: REASONS.map(failures),
+            trips: Limit::all().map(trips).collect(),
+            restarts: counter!(INSTANCE_RESTARTS, MODULE => module.clone()),
+            has_begun: AtomicBool::new(false),
+            dead_letters: gauge!(DEAD_LETTERS, MODULE => module.clone()),
+            handler_seconds: histogram!(EVENT_HANDLER_SECONDS, MODULE => module.clone()),
+            event_seconds: histogram!(EVENT_SECONDS, MODULE => module.clone()),
+            rate_wait_seconds: histogram!(EVENT_RATE_WAIT_SECONDS, MODULE => module.clone()),
+            memory_bytes: gauge!(MEMORY_BYTES, MODULE => module.clone()),
+            stored_bytes: gauge!(STORED_BYTES, MODULE => module.clone()),
+            fuel: counter!(FUEL_USED, MODULE => module.clone()),
+            stages: Stage::ALL.map(|of| (of, stage(of))),
+        }
+    }
+
+    /// There is an instance, whose `init` returned ok.
+    pub(crate) fn started(&self) {
+        if self.has_begun.swap(true, Ordering::Relaxed) {
+            self.restarts.increment(1);
+        }
+    }
+
+    /// A handler of an event has ended, whatever came of it.
+    pub(crate) fn ran(&self, took: Duration, used: &Used) {
+        self.handler_seconds.record(took);
+        self.fuel.increment(used[Limit::Fuel]);
+    }
+
+    /// An event's handler returned ok, and what it changed is kept.
+    pub(crate) fn handled(&self, kind: EventKind) {
+        for (known, counter) in KINDS.iter().zip(&self.handled) {
+            if *known == kind {
+                counter.increment(1);
+            }
+        }
+    }
+
+    /// The next event has to wait so long.
+    pub(crate) fn waited(&self, wait: Duration) {
+        self.rate_wait_seconds.record(wait);
+    }
+
+    /// What an event's handler changed is durable, so long after its block came.
+    pub(crate) fn committed(&self, took: Duration) {
+        self.event_seconds.record(took);
+    }
+
+    /// A handler did not return ok.
+    pub(crate) fn failed(&self, failure: &Failure) {
+        let reason = reason(failure);
+        for (known, counter) in REASONS.iter().zip(&self.failures) {
+            if *known == reason {
+                counter.increment(1);
+            }
+        }
+        if let Failure::Limit(trip) = failure
+            && let Some(trips) = self.trips.get(trip.limit as usize)
+        {
+            trips.increment(1);
+        }
+    }
+
+    pub(crate) fn dead_letters(&self, count: u64) {
+        self.dead_letters.set(count as f64);
+    }
+
+    pub(crate) fn memory(&self, bytes: u64) {
+        self.memory_bytes.set(bytes as f64);
+    }
+
+    pub(crate) fn stored(&self, bytes: u64) {
+        self.stored_bytes.set(bytes as f64);
+    }
+
+    pub(crate) fn stage(&self, now: Stage) {
+        for (stage, gauge) in &self.stages {
+            gauge.set(if *stage == now { 1.0 } else { 0.0 });
+        }
+    }
+
+    /// The module is removed.
+    pub(crate) fn retire(&self) {
+        for gauge in [&self.dead_letters, &self.memory_bytes, &self.stored_bytes] {
+            gauge.set(0.0);
+        }
+        for (_, gauge) in &self.stages {
+            gauge.set(0.0);
+        }
+    }
+}
+
+/// How far a module is behind a topic.
+pub(crate) fn blocks_behind(module: &ModuleName, topic: ChainTopic) -> Gauge {
+    gauge!(BLOCKS_BEHIND, MODULE => module.as_str().to_owned(), CHAIN => topic.to_string())
+}
+
+fn reason(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Returned(_) => "returned",
+        Failure::Limit(_) => "limit",
+        Failure::Trap(_) => "trap",
+        Failure::Store(_) => "store",
+        Failure::Prepare { .. } => "prepare",
+    }
+}
+
+/// Handles are of no interest to anybody.
+impl std::fmt::Debug for ModuleMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModuleMetrics").finish_non_exhaustive()
+    }
+}
