@@ -244,8 +244,8 @@ impl ChainSource {
             chain = self.chain_id,
             endpoint = endpoint.label(),
             block = header.position.number,
-            "the block's receipts are not those of the header's root: logs of such blocks are taken where a second answer says \
-             the same of them, and counted in nexum_chain_unverified_total"
+            "the block's receipts are not those of the header's root: nexum delivers the logs of such blocks when a second answer \
+             has them, and counts them in nexum_chain_unverified_total"
         );
     }
 

@@ -118,11 +118,10 @@ async fn a_log_that_a_bloom_lacks_is_refused_where_another_endpoint_does_not_hav
     let liar = std::sync::Arc::new(node_with_logs(5).await);
     let honest = liar.replica().await;
     crate::hostile_logs::answer_with(&liar, |logs| {
-        if let Some(mut more) = logs.first().cloned() {
-            more["topics"] = json!([alloy_primitives::B256::repeat_byte(0xee)]);
-            more["logIndex"] = json!("0x99");
-            logs.push(more);
-        }
+        let mut more = logs[0].clone();
+        more["topics"] = json!([alloy_primitives::B256::repeat_byte(0xee)]);
+        more["logIndex"] = json!("0x99");
+        logs.push(more);
     });
     let urls = [liar.http_url(), honest.http_url()];
     let following = start(&urls, VerifyLogs::Bloom, &counts);

@@ -14,7 +14,7 @@ use crate::wanted::{check_logs, filters, node_with_logs};
 
 pub(crate) type Change = fn(&mut Vec<Value>);
 
-/// Has a node answer `eth_getLogs` for a block by all its logs, changed.
+/// Has a node answer `eth_getLogs` for a block by all its logs, changed if there are any.
 pub(crate) fn answer_with(node: &Arc<Node>, change: Change) {
     let its = Arc::downgrade(node);
     node.on("eth_getLogs", move |params| {
@@ -24,8 +24,10 @@ pub(crate) fn answer_with(node: &Arc<Node>, change: Change) {
         let Some(block): Option<&Block> = chain.by_hash(&hash.0) else {
             return Answer::Default;
         };
-        let mut logs = block.logs().iter().map(|log| log.to_json(block)).collect();
-        change(&mut logs);
+        let mut logs: Vec<Value> = block.logs().iter().map(|log| log.to_json(block)).collect();
+        if !logs.is_empty() {
+            change(&mut logs);
+        }
         Answer::Result(logs.into())
     });
 }
