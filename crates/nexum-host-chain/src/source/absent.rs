@@ -1,7 +1,7 @@
 //! Whether an empty answer may come from a node that does not have the block.
 //!
-//! Behind one URL there may be several nodes, some of them behind. Most nodes refuse `eth_getLogs` for a hash that they do not
-//! know; some answer with an empty list, as for a block without logs.
+//! Behind one URL there may be several nodes, some of them behind. Most nodes refuse `eth_getLogs`
+//! for a hash that they do not know; some answer with an empty list, as for a block without logs.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,12 +16,12 @@ use crate::endpoint::Endpoint;
 use crate::endpoints::Endpoints;
 use crate::error::{AnswerKind, RequestError};
 
-/// How many empty answers are believed before the endpoint is tried again with a hash that no block has: another node may answer
-/// by then, and one request for 64 costs next to nothing.
+/// How many empty answers are believed before the endpoint is tried again with a hash that no block
+/// has: another node may answer by then, and one request for 64 costs next to nothing.
 const BELIEVED_MAX: u32 = 64;
 
-/// How often a block that an endpoint does not have is asked for before that counts as a failure: with the waits in between, the
-/// nodes behind one URL have it by then.
+/// How often a block that an endpoint does not have is asked for before that counts as a failure:
+/// with the waits in between, the nodes behind one URL have it by then.
 const LOOKS_MAX: u32 = 3;
 
 /// How each of a chain's endpoints answers for a block that it does not have.
@@ -49,7 +49,8 @@ impl Absent {
 }
 
 impl ChainSource {
-    /// Whether the endpoint refuses to answer for a block that it does not have, so that an empty answer is one.
+    /// Whether the endpoint refuses to answer for a block that it does not have, so that an empty
+    /// answer is one.
     pub(super) async fn refuses_unknown(
         &self,
         endpoint: &Endpoint,
@@ -81,8 +82,8 @@ impl ChainSource {
         Ok(refuses)
     }
 
-    /// Asks for the logs of a block together with the block, so that one node answers for both. Fails if it does not have the
-    /// block.
+    /// Asks for the logs of a block together with the block, so that one node answers for both.
+    /// Fails if it does not have the block.
     pub(super) async fn logs_and_block(
         &self,
         endpoint: &Endpoint,

@@ -1,8 +1,8 @@
 //! Whether a chain's header blooms can be believed.
 //!
-//! A bloom that lacks a log of its block costs that log, because the block is not asked for. Several networks have such headers:
-//! some leave the bloom empty, some have logs that no bloom covers. So a bloom is a hint that has to prove itself first, and
-//! again now and then.
+//! A bloom that lacks a log of its block costs that log, because the block is not asked for.
+//! Several networks have such headers: some leave the bloom empty, some have logs that no bloom
+//! covers. So a bloom is a hint that has to prove itself first, and again now and then.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,19 +16,21 @@ use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
 use crate::error::Retry;
 
-/// How many blocks that their blooms rule out have to show true blooms before one is skipped. Logs that no bloom covers may come
-/// at intervals: Polygon's state sync writes one block in 16.
-pub(super) const LOOKS_FIRST: u32 = 16;
+/// How many blocks that their blooms rule out have to show true blooms before one is skipped. Logs
+/// that no bloom covers may come at intervals: Polygon's state sync writes one block in 16.
+const LOOKS_FIRST: u32 = 16;
 
-/// How many blocks with transactions are skipped between two looks. A look costs all logs of a block, so that one in 128 adds
-/// less than a hundredth to the requests. It is a prime, so that looks do not miss for ever what comes at intervals.
-pub(super) const SKIPPED_BETWEEN_LOOKS: u32 = 127;
+/// One of so many blocks that have transactions and that their blooms rule out is looked at. A look
+/// costs all logs of a block, so that this adds less than a hundredth to the requests. It is a
+/// prime: looks do not miss for ever what comes at intervals.
+const BLOCKS_PER_LOOK: u32 = 127;
 
 /// What a chain's blooms have shown of themselves since the process began.
 #[derive(Debug, Default)]
 pub(super) struct Blooms {
     state: Mutex<State>,
-    /// Held while one block is decided on, a look included, so that no block is skipped while a look may find blooms untrue.
+    /// Held while one block is decided on, a look included, so that no block is skipped while a
+    /// look may find blooms untrue.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -38,7 +40,7 @@ struct State {
     are_untrue: bool,
     /// How many looks have found true blooms, up to [`LOOKS_FIRST`].
     proven: u32,
-    /// How many blocks with transactions were skipped since the last look.
+    /// How many blocks with transactions were ruled out since the last look.
     since_look: u32,
     /// An endpoint does not answer for all logs of a block.
     only_wanted: bool,
@@ -75,11 +77,11 @@ impl Blooms {
                 return Decision::Ask;
             }
             if header.may_have_transactions() {
-                if state.proven < LOOKS_FIRST || state.since_look >= SKIPPED_BETWEEN_LOOKS {
+                state.since_look += 1;
+                if state.proven < LOOKS_FIRST || state.since_look >= BLOCKS_PER_LOOK {
                     state.since_look = 0;
                     return state.look();
                 }
-                state.since_look += 1;
             }
             state.skipped.add(header.position.number);
             Decision::Skip
@@ -96,7 +98,8 @@ impl Blooms {
         self.with(|state| state.only_wanted = true);
     }
 
-    /// Believes no bloom any more. Returns the blocks that were skipped; none if that was known before.
+    /// Believes no bloom any more. Returns the blocks that were skipped; none if that was known
+    /// before.
     fn found_untrue(&self) -> Option<Skipped> {
         self.with(|state| {
             let is_new = !std::mem::replace(&mut state.are_untrue, true);
@@ -133,8 +136,8 @@ impl Skipped {
 }
 
 impl ChainSource {
-    /// Whether the header's bloom rules out every wanted log and is believed; or all logs of the block were looked at, and it is
-    /// true.
+    /// Whether the header's bloom rules out every wanted log and is believed; or all logs of the
+    /// block were looked at, and it is true.
     pub(super) async fn is_ruled_out(&self, endpoint: &Arc<Endpoint>, header: &Header, filters: &Filters) -> bool {
         let Some(bloom) = header.bloom.as_deref() else {
             return false;
@@ -190,16 +193,19 @@ impl ChainSource {
         let Some(skipped) = self.blooms.found_untrue() else {
             return;
         };
+        let skipped = match skipped.range {
+            None => "no block was skipped before".to_owned(),
+            Some((first, last)) => format!(
+                "{} blocks from {first} to {last} were skipped before, and modules may have missed their logs",
+                skipped.count
+            ),
+        };
         tracing::warn!(
             chain = self.chain_id,
             endpoint = endpoint.label(),
             block = header.position.number,
-            skipped = skipped.count,
-            first_skipped = skipped.range.map(|(first, _)| first),
-            last_skipped = skipped.range.map(|(_, last)| last),
-            "the header's bloom lacks a log of its block: nexum asks for the logs of every block of this chain from now on. \
-             Modules may have missed logs of the blocks that were skipped before. Set verify_logs = \"off\" or \"receipts\" for \
-             this chain"
+            "the header's bloom lacks a log of its block: nexum asks for the logs of every block of this chain from now on; \
+             {skipped}; set verify_logs = \"off\" or \"receipts\" for this chain"
         );
     }
 }

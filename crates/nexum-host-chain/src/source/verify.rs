@@ -31,10 +31,12 @@ struct Claim<'a> {
 }
 
 impl ChainSource {
-    /// The logs of a block, as sure as the operator wants them to be. `endpoint` is asked first, and when it fails or is not
-    /// believed the others are: they are asked for a hash, so that all who answer speak of one block.
+    /// The logs of a block, as sure as the operator wants them to be. `endpoint` is asked first,
+    /// and when it fails or is not believed the others are: they are asked for a hash, so that all
+    /// who answer speak of one block.
     ///
-    /// Two answers that agree are believed against the header, so that a header that is wrong cannot stop the chain.
+    /// Two answers that agree are believed against the header, so that a header that is wrong
+    /// cannot stop the chain.
     pub(super) async fn logs_of(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -104,8 +106,8 @@ impl ChainSource {
         Ok(Found::Denied(logs))
     }
 
-    /// What the endpoint's `eth_getLogs` has of a block, in order. An empty answer for a block with transactions is asked again
-    /// where the endpoint may lack the block.
+    /// What the endpoint's `eth_getLogs` has of a block, in order. An empty answer for a block with
+    /// transactions is asked again where the endpoint may lack the block.
     pub(super) async fn logs_in(
         &self,
         endpoint: &Endpoint,
@@ -139,7 +141,8 @@ impl ChainSource {
         Ok(plain(logs))
     }
 
-    /// An endpoint's logs are believed: those that had none, or had some that the header denies, are at fault.
+    /// An endpoint's logs are believed: those that had none, or had some that the header denies,
+    /// are at fault.
     fn contradict(&self, logs: &[Log], doubted: &[&Arc<Endpoint>], claim: Option<Claim<'_>>) {
         let empty = doubted.iter().filter(|_| !logs.is_empty());
         let at_fault = empty.map(|endpoint| (*endpoint, "it has no logs for a block that has some"));
@@ -150,8 +153,8 @@ impl ChainSource {
         }
     }
 
-    /// No other endpoint says anything of logs that the header denies. They are believed if `eth_getLogs` has them, which says so
-    /// for the second time, or says what the receipts say.
+    /// No other endpoint says anything of logs that the header denies. They are believed if
+    /// `eth_getLogs` has them, which says so for the second time, or says what the receipts say.
     async fn look_again(&self, claim: Claim<'_>, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
         let logs = self.logs_in(claim.endpoint, header, filters).await?;
         if are_equal(&claim.logs, &logs) {
@@ -164,7 +167,8 @@ impl ChainSource {
         Err(FollowError::BadLogs)
     }
 
-    /// No other endpoint can be asked: the block's receipts can still prove that it has no such logs.
+    /// No other endpoint can be asked: the block's receipts can still prove that it has no such
+    /// logs.
     async fn logs_of_doubted(
         &self,
         endpoint: &Endpoint,
@@ -279,7 +283,8 @@ fn plain(logs: Vec<RawLog>) -> Vec<Log> {
     logs.into_iter().map(|raw| raw.log).collect()
 }
 
-/// Whether two answers have the same logs of one block. By receipts the indexes are counted, by `eth_getLogs` as given.
+/// Whether two answers have the same logs of one block. By receipts the indexes are counted, by
+/// `eth_getLogs` as given.
 fn are_equal(one: &[Log], other: &[Log]) -> bool {
     let is_equal = |(one, other): (&Log, &Log)| {
         (&one.transaction_hash, &one.address) == (&other.transaction_hash, &other.address)

@@ -32,7 +32,8 @@ impl Calls {
     }
 }
 
-/// Makes a node answer as several behind one URL, of which those that are asked first do not have the block.
+/// Makes a node answer as several behind one URL, of which those that are asked first do not have
+/// the block.
 fn behind_a_balancer(node: &Node) {
     node.answer_unknown_blocks(true);
     let (logs, blocks) = (Calls::default(), Calls::default());
@@ -84,7 +85,8 @@ async fn a_block_waits_for_an_endpoint_that_does_not_have_it_yet() {
     check_logs(&node, &following);
 }
 
-/// The numbers are those of the documentation: one question for a hash that no block has, for 64 empty answers.
+/// The numbers are those of the documentation: one question for a hash that no block has, for 64
+/// empty answers.
 #[tokio::test]
 async fn an_endpoint_that_refuses_unknown_blocks_is_believed() {
     let node = Node::start().await;
