@@ -48,6 +48,8 @@
 //! - What a module asks cannot put an endpoint to rest for others: an answer with an error is an answer.
 //! - Nothing is taken from an endpoint before it has said the configured chain id: for each connection over ws and ipc; over
 //!   http, where connections do not show, at the first request and after each outage.
+//! - A header's bloom is a hint. A block is skipped for it only with `verify_logs = "bloom"`, and only while the chain's blooms are
+//!   seen to be true. What a header denies and two answers have is delivered, so that a wrong header cannot stop a chain.
 //! - No block is appended to a log before all of its logs that somebody wants are known: a request that fails is asked again, and
 //!   nothing passes it.
 

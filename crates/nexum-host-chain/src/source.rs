@@ -1,5 +1,7 @@
 //! The source of events: follows a chain over its endpoints into the core's logs, and reads again what a module has missed.
 
+mod absent;
+mod blooms;
 mod filters;
 mod finality;
 mod follower;
@@ -10,8 +12,10 @@ mod ranges;
 mod receipts;
 mod reorg;
 mod replay;
+mod verify;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
@@ -20,6 +24,8 @@ use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceEr
 use nexum_core::event::Position;
 use tokio_util::sync::CancellationToken;
 
+use self::absent::Absent;
+use self::blooms::Blooms;
 use self::follower::Follower;
 use self::ranges::Ranges;
 use crate::config::ChainConfig;
@@ -48,6 +54,10 @@ pub struct ChainSource {
     endpoints: Arc<Endpoints>,
     metrics: SourceMetrics,
     ranges: Ranges,
+    blooms: Blooms,
+    absent: Absent,
+    /// Whether it has been reported that receipts are not those of their header's root.
+    unproven: AtomicBool,
 }
 
 /// Why a chain could not be read.
@@ -105,6 +115,9 @@ impl ChainSource {
             config: config.clone(),
             metrics: SourceMetrics::new(config.chain_id),
             ranges: Ranges::new(&endpoints),
+            blooms: Blooms::default(),
+            absent: Absent::new(&endpoints),
+            unproven: AtomicBool::new(false),
             endpoints,
         }
     }

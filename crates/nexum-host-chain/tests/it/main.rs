@@ -7,9 +7,11 @@
     reason = "tests"
 )]
 
+mod absent;
 mod anvil;
 mod anvil_logs;
 mod batch;
+mod blooms;
 mod captured;
 mod config;
 mod endpoints;
