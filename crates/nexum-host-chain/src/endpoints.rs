@@ -9,6 +9,7 @@ mod retry;
 mod tend;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 
 pub use self::ready::NotReady;
 use crate::config::ChainConfig;
-use crate::endpoint::{Answer, Endpoint, Failure, Request, Signal, Standing};
+use crate::endpoint::{Answer, Endpoint, Failure, Health, Request, Signal, Standing};
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
 use crate::reads::Read;
@@ -102,7 +103,7 @@ impl Endpoints {
 
     async fn request_for(&self, request: &Request, expected: Expected) -> Answer {
         let began = Instant::now();
-        let first = self.best();
+        let first = self.best(std::slice::from_ref(request));
         let answer = first.attempt(request, self.deadline(began)).await;
         match expected.check(answer) {
             Ok(answer) => Ok(answer),
@@ -119,15 +120,27 @@ impl Endpoints {
 
     /// The endpoint to follow now: the best of those that work, or the one that is least bad.
     pub fn preferred(&self) -> Arc<Endpoint> {
-        Arc::clone(self.least(|endpoint| self.rank(endpoint)))
+        Arc::clone(self.least(|endpoint| rank(endpoint, endpoint.health().standing_to_follow())))
     }
 
     /// All endpoints that work now, best first. None of them rests, serves another chain, or is behind the others.
     pub fn by_preference(&self) -> Vec<Arc<Endpoint>> {
-        let good = |endpoint: &&Arc<Endpoint>| endpoint.health().standing().is_good();
-        let mut usable: Vec<_> = self.all.iter().filter(good).cloned().collect();
-        usable.sort_by_key(|endpoint| self.rank(endpoint));
+        let mut usable = self.ranked(Health::standing_to_follow);
+        usable.retain(|endpoint| endpoint.health().standing_to_follow().is_good());
         usable
+    }
+
+    /// The endpoints to ask for history, in this order; at least one. One that refused to follow the chain or to answer for
+    /// history is among them, because it may be the only one that has what is asked for.
+    pub(crate) fn for_history(&self) -> Vec<Arc<Endpoint>> {
+        let ranked = self.ranked(Health::standing_for_history);
+        let usable = |endpoint: &&Arc<Endpoint>| endpoint.health().standing_for_history().is_usable();
+        let usable: Vec<_> = ranked.iter().filter(usable).cloned().collect();
+        if usable.is_empty() {
+            vec![self.preferred()]
+        } else {
+            usable
+        }
     }
 
     /// Waits until another endpoint than `following` is preferred. Returns at once if that is so already.
@@ -141,6 +154,24 @@ impl Endpoints {
                 return;
             }
             changed.await;
+        }
+    }
+
+    /// The chain cannot be followed over an endpoint, for what came of this method, if it was one: others are followed until a
+    /// probe has shown that this one can be. Where there is no other, nothing changes.
+    pub(crate) fn stop_following(&self, endpoint: &Endpoint, method: Option<&'static str>, error: &dyn fmt::Display) {
+        if self.all.len() == 1 {
+            return;
+        }
+        let failures = endpoint.health().cannot_be_followed(method);
+        if failures.is_some() {
+            endpoint.reset();
+        }
+        let (chain, endpoint) = (self.chain_id, endpoint.label());
+        if failures == Some(1) {
+            tracing::warn!(chain, endpoint, method, %error, "the chain cannot be followed over the endpoint, which is rested");
+        } else {
+            tracing::debug!(chain, endpoint, method, %error, "the chain can still not be followed over the endpoint");
         }
     }
 
@@ -178,25 +209,18 @@ impl Endpoints {
         endpoint.health().set_behind(is_behind);
     }
 
-    /// The endpoint for the next request.
-    fn best(&self) -> &Arc<Endpoint> {
+    /// The endpoint for the next request, or requests that are sent together.
+    fn best(&self, requests: &[Request]) -> &Arc<Endpoint> {
         match &*self.all {
             [only] => only,
-            _ => self.least(|endpoint| self.request_rank(endpoint)),
+            _ => self.least(|endpoint| request_rank(endpoint, requests)),
         }
     }
 
-    /// Orders the endpoints: whether they work, then priority, then how often they have failed in a row.
-    fn rank(&self, endpoint: &Endpoint) -> Rank {
-        let health = endpoint.health();
-        (health.standing(), endpoint.priority(), health.failures())
-    }
-
-    /// As [`Self::rank`], but one that has asked to be left alone comes after those that work. It is no reason to follow
-    /// another one.
-    fn request_rank(&self, endpoint: &Endpoint) -> (Standing, bool, Rank) {
-        let is_paused = endpoint.health().paused_until().is_some();
-        (endpoint.health().standing(), is_paused, self.rank(endpoint))
+    fn ranked(&self, standing: fn(&Health) -> Standing) -> Vec<Arc<Endpoint>> {
+        let mut ranked = self.all.clone();
+        ranked.sort_by_key(|endpoint| rank(endpoint, standing(endpoint.health())));
+        ranked
     }
 
     /// Of several that are equal, the first.
@@ -242,6 +266,18 @@ impl Expected {
 }
 
 type Rank = (Standing, u32, u32);
+
+/// Orders endpoints: whether they work, then priority, then how often they have failed in a row.
+fn rank(endpoint: &Endpoint, standing: Standing) -> Rank {
+    (standing, endpoint.priority(), endpoint.health().failures())
+}
+
+/// As [`rank`], but one that has asked to be left alone comes after those that work.
+fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Standing, bool, Rank) {
+    let standing = endpoint.health().standing_for(requests);
+    let is_paused = endpoint.health().paused_until().is_some();
+    (standing, is_paused, rank(endpoint, standing))
+}
 
 /// Scheme and host of each endpoint, those that look alike numbered.
 fn labels(config: &ChainConfig) -> Vec<String> {

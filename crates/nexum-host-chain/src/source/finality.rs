@@ -7,7 +7,7 @@ use nexum_core::event::{Advance, BlockHash, Finality, Position};
 use nexum_core::log::EventLog;
 
 use super::follower::Follower;
-use super::{FollowError, header};
+use super::{FollowError, Purpose, header};
 use crate::endpoint::Endpoint;
 use crate::error::RequestError;
 
@@ -36,7 +36,7 @@ impl Follower<'_> {
     async fn tagged(&mut self, endpoint: &Endpoint, tag: &str) -> Result<Option<u64>, FollowError> {
         match header::tagged(endpoint, tag).await {
             Ok(header) => Ok(header.map(|header| header.position.number)),
-            Err(FollowError::Request(error @ RequestError::Answer { .. })) if !error.is_rate_limit() => {
+            Err(error) if is_answered(&error) => {
                 if !self.untagged {
                     let (chain, endpoint) = (self.source.chain_id, endpoint.label());
                     tracing::warn!(chain, endpoint, tag, %error, "the endpoint does not say how far the chain is settled");
@@ -94,7 +94,8 @@ impl Follower<'_> {
             return Ok(held);
         }
         let headers = header::chain_of(endpoint, numbers).await?;
-        self.source.with_logs(endpoint, headers, &self.filters).await
+        let purpose = Purpose::Follow;
+        self.source.with_logs(endpoint, headers, &self.filters, purpose).await
     }
 
     /// Takes back what was settled and is no longer part of the chain.
@@ -144,4 +145,10 @@ impl Follower<'_> {
             }
         }
     }
+}
+
+/// Whether the endpoint has said something, be it that it does not know.
+fn is_answered(error: &FollowError) -> bool {
+    let answered = |error: &RequestError| matches!(error, RequestError::Answer { .. }) && !error.is_rate_limit();
+    error.request().is_some_and(answered)
 }

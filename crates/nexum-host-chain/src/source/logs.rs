@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::filters::{self, Filters};
 use super::header::Header;
 use super::receipts::{self, Checked};
-use super::{ChainSource, FollowError, LOG_REQUESTS_MAX};
+use super::{ChainSource, FollowError, LOG_REQUESTS_MAX, Purpose};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
-use crate::error::Retry;
+use crate::error::{RequestError, Retry};
 
 /// A log as endpoints write it.
 #[derive(Deserialize)]
@@ -112,10 +112,11 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         headers: Vec<Header>,
         filters: &Filters,
+        purpose: Purpose,
     ) -> Result<Vec<Arc<Advance>>, FollowError> {
         let mut blocks = Vec::with_capacity(headers.len());
         let push = |block| blocks.push(block);
-        self.each_with_logs(endpoint, headers, filters, push).await?;
+        self.each_with_logs(endpoint, headers, filters, purpose, push).await?;
         Ok(blocks)
     }
 
@@ -125,11 +126,12 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         headers: Vec<Header>,
         filters: &Filters,
+        purpose: Purpose,
         mut hand_over: impl FnMut(Arc<Advance>),
     ) -> Result<(), FollowError> {
         let read = headers
             .into_iter()
-            .map(|header| self.with_its_logs(endpoint, header, filters));
+            .map(|header| self.with_its_logs(endpoint, header, filters, purpose));
         let read: Vec<_> = read.collect();
         let mut read = stream::iter(read).buffered(LOG_REQUESTS_MAX);
         let mut is_first = true;
@@ -149,8 +151,9 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         header: Header,
         filters: &Filters,
+        purpose: Purpose,
     ) -> Result<Arc<Advance>, FollowError> {
-        let logs = self.logs_of(endpoint, &header, filters).await?;
+        let logs = self.logs_of(endpoint, &header, filters, purpose).await?;
         Ok(header.advance(self.chain_id, logs).as_of(filters.revision))
     }
 
@@ -161,6 +164,7 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         header: &Header,
         filters: &Filters,
+        purpose: Purpose,
     ) -> Result<Vec<Log>, FollowError> {
         if filters.is_empty() {
             return Ok(Vec::new());
@@ -171,10 +175,14 @@ impl ChainSource {
         }
         let others = self.endpoints.by_preference();
         let others = others.iter().filter(|other| !Arc::ptr_eq(other, endpoint));
-        let mut failure = None;
+        let mut failure: Option<(&Arc<Endpoint>, FollowError)> = None;
         let mut doubted: Vec<&Arc<Endpoint>> = Vec::new();
         for asked in std::iter::once(endpoint).chain(others) {
-            match self.ask(asked, header, filters).await {
+            let found = self.ask(asked, header, filters).await;
+            if let (Ok(_), Some((failed, error))) = (&found, &failure) {
+                self.blame(failed, error, purpose);
+            }
+            match found {
                 Ok(Found::Logs(logs)) if logs.is_empty() || doubted.is_empty() => return Ok(logs),
                 Ok(Found::Logs(logs)) => {
                     for liar in doubted {
@@ -186,13 +194,24 @@ impl ChainSource {
                 // Two that agree are believed: a bloom may be true by chance.
                 Ok(Found::NoneWhereSomeMayBe) if !doubted.is_empty() => return Ok(Vec::new()),
                 Ok(Found::NoneWhereSomeMayBe) => doubted.push(asked),
-                Err(error) if error.may_pass() => failure = failure.or(Some(error)),
+                Err(error) if error.may_pass() => failure = failure.or(Some((asked, error))),
                 Err(error) => return Err(error),
             }
         }
         match (doubted.first(), failure) {
             (Some(only), _) => self.logs_of_doubted(only, header, filters).await,
-            (None, failure) => Err(failure.unwrap_or(FollowError::BadLogs)),
+            (None, failure) => Err(failure.map_or(FollowError::BadLogs, |(_, error)| error)),
+        }
+    }
+
+    /// Another endpoint has answered what this one has not.
+    fn blame(&self, endpoint: &Endpoint, error: &FollowError, purpose: Purpose) {
+        match purpose {
+            Purpose::Replay => endpoint.health().lacks_history(),
+            Purpose::Follow if error.is_refusal() || error.request().is_some_and(RequestError::is_rate_limit) => {
+                self.endpoints.stop_following(endpoint, error.method(), error)
+            }
+            Purpose::Follow => endpoint.health().suspects(error.method()),
         }
     }
 
@@ -204,7 +223,10 @@ impl ChainSource {
             }
         }
         let request = filters.of_block(&header.position.hash)?;
-        let answer = endpoint.request(&request).await?;
+        let answer = endpoint
+            .request(&request)
+            .await
+            .map_err(FollowError::asked("eth_getLogs"))?;
         let logs = in_order(parse(&answer, self.chain_id)?, filters);
         if logs.iter().any(|raw| raw.block != header.position) {
             return Err(FollowError::BadLogs);
@@ -250,7 +272,7 @@ impl ChainSource {
                 Ok(Vec::new())
             }
             // It would say the same the next time, and the chain would stand still.
-            Err(FollowError::Request(error)) if error.retry() != Retry::Anywhere => {
+            Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
                 self.note_unverified(header, "the endpoint does not give its receipts");
                 Ok(Vec::new())
             }
@@ -265,7 +287,8 @@ impl ChainSource {
         header: &Header,
         filters: &Filters,
     ) -> Result<Option<Vec<Log>>, FollowError> {
-        let answer = endpoint.request(&receipts::request(header)?).await?;
+        let answer = endpoint.request(&receipts::request(header)?).await;
+        let answer = answer.map_err(FollowError::asked("eth_getBlockReceipts"))?;
         match receipts::check(answer, header, self.chain_id).await? {
             Checked::Proven(logs) => {
                 let logs = in_order(logs, filters);

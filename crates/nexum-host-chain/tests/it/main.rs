@@ -13,6 +13,7 @@ mod batch;
 mod captured;
 mod config;
 mod endpoints;
+mod failover;
 mod failures;
 mod finality;
 mod handshake;
