@@ -244,10 +244,10 @@ impl RequestError {
     }
 
     /// Whether an HTTP status shows that the endpoint does not answer the method, whatever the parameters are: a wrong key, a
-    /// wrong path, a paywall, a node that is down behind its proxy.
+    /// wrong path, a paywall. The others can be provoked by parameters.
     pub(crate) fn refuses_method(&self) -> bool {
         match self {
-            Self::Status { status, .. } => !matches!(status, 400 | 413 | 414 | 429 | 431),
+            Self::Status { status, .. } => !matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..),
             _ => false,
         }
     }

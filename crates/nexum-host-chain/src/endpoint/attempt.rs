@@ -221,10 +221,12 @@ impl Endpoint {
                     self.report(error, is_first);
                 }
             }
-            error if error.refuses_method() => {
+            RequestError::Status { .. } => {
                 // The chain id, which is asked for next, tells an endpoint that refuses everything from one that refuses this.
                 connector.reset();
-                methods.iter().for_each(|method| self.refused(method, error));
+                if error.refuses_method() {
+                    methods.iter().for_each(|method| self.refused(method, error));
+                }
             }
             _ => self.health.answered(),
         }

@@ -284,6 +284,24 @@ async fn what_an_endpoint_without_history_cannot_say_another_one_does() {
 }
 
 #[tokio::test]
+async fn another_endpoint_says_how_far_the_chain_is_final_where_one_does_not_know_the_tag() {
+    check(async |refusal| {
+        let pair = Pair::start().await;
+        pair.first.set_finality(2, 4);
+        pair.first.on("eth_getBlockByNumber", move |params| {
+            match params.get().contains("finalized") {
+                true => refusal.clone(),
+                false => Answer::Default,
+            }
+        });
+        let following = Following::start_with(&pair.chains, Finality::Finalized, &filters());
+        let head = pair.first.mine(8).last().unwrap().number;
+        following.reaches(pair.first.chain().by_number(head - 4).unwrap()).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn parameters_that_every_endpoint_calls_invalid_are_the_modules_fault() {
     let invalid = Answer::error(-32_602, "invalid argument 0");
     let pair = Pair::start().await;
