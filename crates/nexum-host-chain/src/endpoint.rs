@@ -10,6 +10,7 @@ mod ipc;
 mod limit;
 mod probe;
 mod pubsub;
+mod refused;
 mod rest;
 mod ws;
 
@@ -195,7 +196,7 @@ impl Endpoint {
 
     /// Asks for the number of its newest block and keeps it, unless it wants to be left alone now.
     pub(crate) async fn look_at_head(&self) -> Result<(), RequestError> {
-        let head = parse::<U64>(&*self.ask("eth_blockNumber", "[]".to_owned()).await?)?;
+        let head = parse::<U64>(&self.ask("eth_blockNumber", "[]".to_owned()).await?)?;
         self.health.saw_head(head.to());
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The endpoints of a chain: which of them to use, and what to do when one fails.
 //!
 //! Requests go to the best endpoint of the lowest priority number that works. One that fails rests, for longer and longer
-//! while it goes on failing, and is probed when its rest is over, so that the primary is gone back to. How a single failure
-//! counts is decided by [`RequestError::retry`] alone.
+//! while it goes on failing, and is used again after its rest, so that requests go back to the primary. It rests for all that it
+//! is used for, for following the chain, or for one method of modules' reads: see [`Health`]. [`RequestError::retry`] alone
+//! decides where a failed request may be sent again.
 
 mod ready;
 mod retry;
@@ -70,16 +71,17 @@ impl Endpoints {
         self.chain_id
     }
 
-    /// Sends one request, with the parameters' text as it is, to the best endpoint. What fails and may pass is sent again, to
-    /// another endpoint if there is one, after a wait that grows, up to `retries` times; what is not among
-    /// [`READ_METHODS`](crate::methods::READ_METHODS) is sent again only if no endpoint can have got it.
+    /// Sends one request, with the parameters' text as it is, to the best endpoint. After a failure it is sent to an endpoint
+    /// that has not been asked or, if the failure may pass, to one that has, after a wait that grows, up to `retries` times. What
+    /// is not among [`READ_METHODS`](crate::methods::READ_METHODS) is sent again only if no endpoint can have got it.
     ///
     /// It takes at most `retries` + 1 times `request_timeout_ms`, and one `request_timeout_ms` more for what was begun in
     /// time, without the time that it waits for `requests_per_second`, where nothing is refused.
     ///
     /// # Errors
     ///
-    /// Why there is no result at the last endpoint asked.
+    /// Why there is no result at the last endpoint asked; or, if that one refused the request by an HTTP status, the error with
+    /// which another one refused it.
     pub async fn request(&self, request: &Request) -> Answer {
         self.request_for(request, Expected::Any).await
     }

@@ -254,7 +254,7 @@ impl RequestError {
 
     /// This failure, where the request was the host's own and says nothing about what a module has asked: whatever the words
     /// are, the endpoint is in trouble.
-    pub(crate) fn as_trouble(self) -> Self {
+    pub(crate) fn into_trouble(self) -> Self {
         match self {
             Self::Answer {
                 code, message, kind, ..

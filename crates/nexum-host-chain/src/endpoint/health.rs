@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Request;
+use super::refused::Refused;
 use super::rest::{REST_MAX, Rest};
 use crate::error::RequestError;
-use crate::methods::{self, READ_METHODS};
 
 /// The least rest of an endpoint that the source found at fault: what made it so, as a node that is syncing, takes longer to
 /// pass than a lost connection.
@@ -23,10 +23,6 @@ const WRONG_CHAIN_REST: Duration = Duration::from_secs(60);
 /// How long an endpoint that asks for fewer requests is left alone if it does not say how long: what providers count requests
 /// in. A longer pause is a reason to follow another endpoint.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-
-/// After a warning that an endpoint refuses a method, further refusals of that method are logged at `debug` for this long: what
-/// a module asks decides how often it is refused, and must not fill the log.
-const WARNING_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The longest pause that an endpoint is granted. Longer ones are what is said when a day's quota is used up, and an operator
 /// who buys more should not have to wait.
@@ -58,10 +54,8 @@ pub(crate) struct Health {
     suspect: Mutex<Option<&'static str>>,
     /// Of the endpoint for reading history.
     history: Rest,
-    /// Of the endpoint for modules' reads, by their places in [`READ_METHODS`].
-    methods: Box<[MethodRest]>,
-    /// Whether it has ever refused a read, so that nothing is looked up where all is well.
-    has_refused: AtomicBool,
+    /// Of the endpoint for single methods of modules' reads.
+    refused: Refused,
     /// Until when it is to get no requests, in milliseconds.
     paused_until: AtomicU64,
     /// How many times in a row it has wanted fewer requests.
@@ -75,16 +69,6 @@ pub(crate) struct Health {
     /// How many answers it has given.
     answers: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
-}
-
-/// The rest of an endpoint for one method, and what has been logged of it.
-#[derive(Debug, Default)]
-struct MethodRest {
-    rest: Rest,
-    /// When the next warning may be logged.
-    warns_from: AtomicU64,
-    /// Whether a warning was logged, and not yet that the endpoint answers again.
-    has_warned: AtomicBool,
 }
 
 /// How good an endpoint is to use now: the least is the best.
@@ -118,8 +102,7 @@ impl Health {
             following: Rest::default(),
             suspect: Mutex::new(None),
             history: Rest::default(),
-            methods: READ_METHODS.iter().map(|_| MethodRest::default()).collect(),
-            has_refused: AtomicBool::new(false),
+            refused: Refused::default(),
             paused_until: AtomicU64::new(0),
             pauses: AtomicU32::new(0),
             is_refused: AtomicBool::new(false),
@@ -142,7 +125,7 @@ impl Health {
 
     /// For modules' requests.
     pub(crate) fn standing_for(&self, requests: &[Request]) -> Standing {
-        self.standing(self.rests_for(requests))
+        self.standing(self.refused.rests_for(requests, self.now()))
     }
 
     fn standing(&self, is_unfit: bool) -> Standing {
@@ -152,15 +135,6 @@ impl Health {
             is_unfit,
             is_behind: self.is_behind.load(Ordering::Relaxed),
         }
-    }
-
-    fn rests_for(&self, requests: &[Request]) -> bool {
-        if !self.has_refused.load(Ordering::Relaxed) {
-            return false;
-        }
-        let now = self.now();
-        let mut rests = requests.iter().filter_map(|(method, _)| self.method(method));
-        rests.any(|method| method.rest.is_on(now))
     }
 
     pub(crate) fn failures(&self) -> u32 {
@@ -216,42 +190,13 @@ impl Health {
         if self.pauses.load(Ordering::Relaxed) > 0 && self.paused_until().is_none() {
             self.pauses.store(0, Ordering::Relaxed);
         }
-        if !self.has_refused.load(Ordering::Relaxed) {
-            return false;
-        }
-        let Some(method) = self.method(method) else {
-            return false;
-        };
-        // As above.
-        if method.rest.is_on(self.now()) || !method.rest.forget() {
-            return false;
-        }
-        method.has_warned.swap(false, Ordering::Relaxed)
+        self.refused.did(method, self.now())
     }
 
     /// It refuses a method, as far as can be told: modules' requests for it go elsewhere for a while. Returns whether that is to
     /// be logged for an operator.
     pub(super) fn refused(&self, method: &str) -> bool {
-        let Some(method) = self.method(method) else {
-            return false;
-        };
-        let now = self.now();
-        if method.rest.failed(now, Duration::ZERO).is_none() {
-            return false;
-        }
-        self.has_refused.store(true, Ordering::Relaxed);
-        if now < method.warns_from.load(Ordering::Relaxed) {
-            return false;
-        }
-        method
-            .warns_from
-            .store(now.saturating_add(ms(WARNING_INTERVAL)), Ordering::Relaxed);
-        method.has_warned.store(true, Ordering::Relaxed);
-        true
-    }
-
-    fn method(&self, method: &str) -> Option<&MethodRest> {
-        self.methods.get(methods::place(method)?)
+        self.refused.refused(method, self.now())
     }
 
     /// Ends a rest. What failed before is not forgotten until a request succeeds, so that an endpoint which passes a probe and

@@ -40,7 +40,7 @@ impl Endpoint {
         match self.health.suspect() {
             Some(method @ "eth_getLogs") => {
                 let filter = format!(r#"[{{"blockHash":"{block}","address":"{}"}}]"#, Address::ZERO);
-                parse::<Vec<IgnoredAny>>(&*self.ask(method, filter).await?).map(drop)
+                parse::<Vec<IgnoredAny>>(&self.ask(method, filter).await?).map(drop)
             }
             Some(method @ "eth_getBlockReceipts") => {
                 let receipts = self.ask(method, format!(r#"["{block}"]"#)).await?;

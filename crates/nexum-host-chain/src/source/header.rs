@@ -72,13 +72,13 @@ impl Header {
 /// The endpoint's block for a tag, such as `latest`, without its transactions; none if it has none.
 pub(super) async fn tagged(endpoint: &Endpoint, tag: &str) -> Result<Option<Header>, FollowError> {
     let answer = endpoint.request(&block_request(tag)?).await;
-    Header::parse(&*answer.map_err(FollowError::asked(METHOD))?)
+    Header::parse(&answer.map_err(FollowError::asked(METHOD))?)
 }
 
 /// The endpoint's canonical block of this number, if it has one.
 pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<Header>, FollowError> {
     let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await;
-    read_numbered(number, &*answer.map_err(FollowError::asked(METHOD))?)
+    read_numbered(number, &answer.map_err(FollowError::asked(METHOD))?)
 }
 
 /// The endpoint's canonical blocks of these numbers, up to the first that it does not have or does not give. What it gave

@@ -78,12 +78,16 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
+        Self::start_over(Node::http_url).await
+    }
+
+    async fn start_over(url: fn(&Node) -> String) -> Self {
         let first = node_with_logs(30).await;
         let second = first.replica().await;
         for (place, node) in [&first, &second].into_iter().enumerate() {
             node.on("eth_call", move |_| Answer::Result(json!(place)));
         }
-        let mut config = config_of(&[first.http_url(), second.http_url()]);
+        let mut config = config_of(&[url(&first), url(&second)]);
         config.reorg_depth_max = 5;
         Self {
             first,
@@ -123,10 +127,9 @@ async fn check(of_one: impl AsyncFn(Answer)) {
     join_all(refusals().into_iter().map(|refusal| of_one(refusal))).await;
 }
 
-#[tokio::test]
-async fn a_chain_is_followed_from_the_start_over_an_endpoint_that_does_not_refuse() {
+async fn is_followed_from_the_start(url: fn(&Node) -> String) {
     check(async |refusal| {
-        let pair = Pair::start().await;
+        let pair = Pair::start_over(url).await;
         pair.refuse("*", &refusal);
         let following = pair.follow();
         following.reaches(pair.first.chain().head()).await;
@@ -145,6 +148,16 @@ async fn a_chain_is_followed_from_the_start_over_an_endpoint_that_does_not_refus
         check_logs(&pair.first, &following);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_chain_is_followed_from_the_start_over_an_endpoint_that_does_not_refuse() {
+    is_followed_from_the_start(Node::http_url).await;
+}
+
+#[tokio::test]
+async fn a_chain_is_followed_from_the_start_over_an_endpoint_that_does_not_refuse_over_ws() {
+    is_followed_from_the_start(Node::ws_url).await;
 }
 
 #[tokio::test]
@@ -173,29 +186,40 @@ async fn another_endpoint_is_followed_when_one_that_worked_refuses() {
     .await;
 }
 
+/// The first endpoint refuses one method of those that following needs.
+async fn is_not_back_before_it_answers(url: fn(&Node) -> String, method: &str) {
+    check(async |refusal| {
+        let pair = Pair::start_over(url).await;
+        pair.refuse(method, &refusal);
+        let following = pair.follow();
+        following.reaches(pair.first.chain().head()).await;
+        following.reaches(pair.first.mine(8).last().unwrap()).await;
+        pair.prefers(1).await;
+        let before = pair.first.count(method);
+        pair.first.until(|node| node.count(method) > before).await;
+        let preferred = pair.endpoints().preferred();
+        assert!(Arc::ptr_eq(&preferred, &pair.endpoints().all()[1]), "{refusal:?}");
+        pair.first.restore(method);
+        pair.prefers(0).await;
+        following.reaches(pair.first.mine(4).last().unwrap()).await;
+        check_logs(&pair.first, &following);
+    })
+    .await;
+}
+
 #[tokio::test]
-async fn an_endpoint_that_refuses_one_method_of_following_is_not_back_before_it_answers_that() {
-    for method in ["eth_getBlockByNumber", "eth_getLogs"] {
-        check(async |refusal| {
-            let pair = Pair::start().await;
-            pair.refuse(method, &refusal);
-            let following = pair.follow();
-            following.reaches(pair.first.chain().head()).await;
-            following.reaches(pair.first.mine(8).last().unwrap()).await;
-            pair.prefers(1).await;
-            let before = pair.first.count(method);
-            pair.first.until(|node| node.count(method) > before).await;
-            assert!(
-                !Arc::ptr_eq(&pair.endpoints().preferred(), &pair.endpoints().all()[0]),
-                "{refusal:?}"
-            );
-            pair.first.restore(method);
-            pair.prefers(0).await;
-            following.reaches(pair.first.mine(4).last().unwrap()).await;
-            check_logs(&pair.first, &following);
-        })
-        .await;
-    }
+async fn an_endpoint_that_refuses_blocks_is_not_back_before_it_answers() {
+    is_not_back_before_it_answers(Node::http_url, "eth_getBlockByNumber").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_logs_is_not_back_before_it_answers() {
+    is_not_back_before_it_answers(Node::http_url, "eth_getLogs").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_subscriptions_is_not_back_before_it_answers() {
+    is_not_back_before_it_answers(Node::ws_url, "eth_subscribe").await;
 }
 
 #[tokio::test]
