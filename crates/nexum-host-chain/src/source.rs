@@ -60,11 +60,22 @@ pub struct ChainSource {
     unproven: AtomicBool,
 }
 
+/// What blocks are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To follow the chain.
+    Follow,
+    /// To replay what a module has missed.
+    Replay,
+}
+
 /// Why a chain could not be read.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error("{method}: {error}")]
+    Asked { method: &'static str, error: RequestError },
     #[error("the endpoint's block cannot be read")]
     BadHeader,
     #[error("the endpoint's logs cannot be read")]
@@ -98,12 +109,37 @@ impl FollowError {
         matches!(self, Self::TooDeep { .. })
     }
 
+    /// A request failed in this method.
+    fn asked(method: &'static str) -> impl FnOnce(RequestError) -> Self {
+        move |error| Self::Asked { method, error }
+    }
+
+    /// What became of the request that failed, if one did.
+    fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::Request(error) | Self::Asked { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The method of the request that failed.
+    fn method(&self) -> Option<&'static str> {
+        match self {
+            Self::Asked { method, .. } => Some(method),
+            _ => None,
+        }
+    }
+
+    /// Whether an endpoint refuses what every endpoint that is followed has to answer: the host's own requests are well-formed.
+    fn is_refusal(&self) -> bool {
+        self.request().is_some_and(RequestError::is_refusal)
+    }
+
     /// Whether another endpoint may answer what this one did not.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Request(error) => error.retry() != Retry::Never,
             Self::TooDeep { .. } => false,
-            _ => true,
+            error => error.request().is_none_or(|error| error.retry() != Retry::Never),
         }
     }
 }

@@ -96,8 +96,9 @@ impl ChainSource {
         for look in 1..=LOOKS_MAX {
             let answers = endpoint.batch(&requests).await;
             let [logs, block] = <[_; 2]>::try_from(answers).map_err(|_| RequestError::Internal)?;
-            if block?.get() != "null" {
-                return Ok(logs?);
+            let block = block.map_err(FollowError::asked("eth_getBlockByHash"))?;
+            if block.get() != "null" {
+                return logs.map_err(FollowError::asked("eth_getLogs"));
             }
             if look < LOOKS_MAX {
                 tokio::time::sleep(backoff.after_failure()).await;

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::Bloom;
 
+use super::ChainSource;
 use super::filters::{self, Filters};
 use super::header::Header;
 use super::replay::is_too_much;
-use super::{ChainSource, FollowError};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
-use crate::error::Retry;
+use crate::error::{RequestError, Retry};
 
 /// How many blocks that their blooms rule out have to show true blooms before one is skipped. Logs
 /// that no bloom covers may come at intervals: Polygon's state sync writes one block in 16.
@@ -164,11 +164,12 @@ impl ChainSource {
         let everything = Filters::everything();
         let logs = match self.logs_in(endpoint, header, &everything).await {
             Ok(logs) => logs,
-            Err(FollowError::Request(error)) if is_too_much(&error) || error.retry() == Retry::Never => {
-                self.blooms.look_for_wanted_only();
+            Err(error) => {
+                if error.request().is_some_and(refuses_everything) {
+                    self.blooms.look_for_wanted_only();
+                }
                 return false;
             }
-            Err(_) => return false,
         };
         if filters::are_in(bloom, &logs) {
             // No logs and a bloom that has some: one of the two is wrong, and nothing is proven.
@@ -208,4 +209,9 @@ impl ChainSource {
              {skipped}; set verify_logs = \"off\" or \"receipts\" for this chain"
         );
     }
+}
+
+/// Whether an endpoint does not give all logs of a block, and would not the next time.
+fn refuses_everything(error: &RequestError) -> bool {
+    is_too_much(error) || error.retry() != Retry::Anywhere
 }

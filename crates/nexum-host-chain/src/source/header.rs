@@ -17,6 +17,9 @@ use crate::error::RequestError;
 
 const MS_PER_SECOND: u64 = 1_000;
 
+/// How headers are asked for.
+const METHOD: &str = "eth_getBlockByNumber";
+
 /// What of a header the source needs. Nothing in it has been compared with anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -91,14 +94,14 @@ impl Header {
 
 /// The endpoint's block for a tag, such as `latest`, without its transactions; none if it has none.
 pub(super) async fn tagged(endpoint: &Endpoint, tag: &str) -> Result<Option<Header>, FollowError> {
-    let answer = endpoint.request(&block_request(tag)?).await?;
-    Header::parse(&answer)
+    let answer = endpoint.request(&block_request(tag)?).await;
+    Header::parse(&answer.map_err(FollowError::asked(METHOD))?)
 }
 
 /// The endpoint's canonical block of this number, if it has one.
 pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<Header>, FollowError> {
-    let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await?;
-    read_numbered(number, &answer)
+    let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await;
+    read_numbered(number, &answer.map_err(FollowError::asked(METHOD))?)
 }
 
 /// The endpoint's canonical blocks of these numbers, up to the first that it does not have or does not give. What it gave
@@ -114,7 +117,7 @@ pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<V
         let header = match answer {
             Ok(answer) => read_numbered(*number, &answer)?,
             Err(_) if !headers.is_empty() => None,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(FollowError::asked(METHOD)(error)),
         };
         match header {
             Some(header) => headers.push(header),
@@ -142,7 +145,7 @@ pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) 
 /// Asks for a block, by number or tag, without its transactions.
 fn block_request(block: &str) -> Result<Request, FollowError> {
     let params = RawValue::from_string(format!(r#"["{block}",false]"#)).map_err(|_| RequestError::Internal)?;
-    Ok(("eth_getBlockByNumber".into(), params))
+    Ok((METHOD.into(), params))
 }
 
 /// Asks for a block by its hash, without its transactions. The answer is null where the endpoint does not have it.

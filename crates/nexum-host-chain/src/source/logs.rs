@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::filters::Filters;
 use super::header::Header;
-use super::{ChainSource, FollowError, LOG_REQUESTS_MAX};
+use super::{ChainSource, FollowError, LOG_REQUESTS_MAX, Purpose};
 use crate::endpoint::Endpoint;
 
 /// A log as endpoints write it.
@@ -110,10 +110,11 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         headers: Vec<Header>,
         filters: &Filters,
+        purpose: Purpose,
     ) -> Result<Vec<Arc<Advance>>, FollowError> {
         let mut blocks = Vec::with_capacity(headers.len());
         let push = |block| blocks.push(block);
-        self.each_with_logs(endpoint, headers, filters, push).await?;
+        self.each_with_logs(endpoint, headers, filters, purpose, push).await?;
         Ok(blocks)
     }
 
@@ -123,11 +124,12 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         headers: Vec<Header>,
         filters: &Filters,
+        purpose: Purpose,
         mut hand_over: impl FnMut(Arc<Advance>),
     ) -> Result<(), FollowError> {
         let read = headers
             .into_iter()
-            .map(|header| self.with_its_logs(endpoint, header, filters));
+            .map(|header| self.with_its_logs(endpoint, header, filters, purpose));
         let read: Vec<_> = read.collect();
         let mut read = stream::iter(read).buffered(LOG_REQUESTS_MAX);
         let mut is_first = true;
@@ -147,8 +149,9 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         header: Header,
         filters: &Filters,
+        purpose: Purpose,
     ) -> Result<Arc<Advance>, FollowError> {
-        let logs = self.logs_of(endpoint, &header, filters).await?;
+        let logs = self.logs_of(endpoint, &header, filters, purpose).await?;
         Ok(header.advance(self.chain_id, logs).as_of(filters.revision))
     }
 }

@@ -11,7 +11,7 @@ use nexum_core::event::{Advance, BlockHash, Log};
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::logs::{self, RawLog};
-use super::{BLOCKS_PER_BATCH, ChainSource, FollowError};
+use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
 use crate::error::{AnswerKind, RequestError};
@@ -21,15 +21,13 @@ use crate::error::{AnswerKind, RequestError};
 const LOOKS_MAX: usize = 8;
 
 impl ChainSource {
-    /// What [`EventSource::replay`](nexum_core::bus::source::EventSource::replay) asks for, from the best endpoint that can say.
+    /// Returns what [`EventSource::replay`](nexum_core::bus::source::EventSource::replay) asks for, from the best endpoint that
+    /// answers. nexum asks one that could not answer, as a node without history, after the others for a while.
     pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, FollowError> {
         let filters = Filters::new(&wanted.filters);
-        let mut endpoints = self.endpoints.by_preference();
-        if endpoints.is_empty() {
-            endpoints.push(self.endpoints.preferred());
-        }
+        let endpoints = self.endpoints.for_history();
         let mut failure = None;
-        for endpoint in &endpoints {
+        for (index, endpoint) in endpoints.iter().enumerate() {
             let read = if wanted.blocks || filters.is_empty() || self.config.verify_logs == VerifyLogs::Receipts {
                 self.read_blocks(endpoint, &wanted.numbers, wanted.blocks, &filters)
                     .await
@@ -38,7 +36,14 @@ impl ChainSource {
             };
             match read {
                 Err(error) if error.may_pass() => failure = failure.or(Some(error)),
-                read => return read,
+                Err(error) => return Err(error),
+                Ok(replayed) => {
+                    endpoint.health().has_history();
+                    for passed in &endpoints[..index] {
+                        passed.health().lacks_history();
+                    }
+                    return Ok(replayed);
+                }
             }
         }
         Err(failure.unwrap_or(FollowError::NoBlock(*wanted.numbers.start())))
@@ -55,7 +60,7 @@ impl ChainSource {
         let no_block = || FollowError::NoBlock(*numbers.start());
         let headers = header::chain_of(endpoint, numbers.clone()).await?;
         let parent_hash = headers.first().ok_or_else(no_block)?.parent_hash;
-        let mut blocks = self.with_logs(endpoint, headers, filters).await?;
+        let mut blocks = self.with_logs(endpoint, headers, filters, Purpose::Replay).await?;
         let through = blocks.last().ok_or_else(no_block)?.position;
         if !all {
             blocks.retain(|block| !block.logs.is_empty());

@@ -9,10 +9,10 @@ use super::filters::{self, Filters};
 use super::header::Header;
 use super::logs::{self, RawLog};
 use super::receipts::{self, Checked};
-use super::{ChainSource, FollowError};
+use super::{ChainSource, FollowError, Purpose};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
-use crate::error::Retry;
+use crate::error::{RequestError, Retry};
 
 /// What an endpoint says of the logs of a block.
 enum Found {
@@ -42,17 +42,22 @@ impl ChainSource {
         endpoint: &Arc<Endpoint>,
         header: &Header,
         filters: &Filters,
+        purpose: Purpose,
     ) -> Result<Vec<Log>, FollowError> {
         if filters.is_empty() || self.is_ruled_out(endpoint, header, filters).await {
             return Ok(Vec::new());
         }
         let others = self.endpoints.by_preference();
         let others = others.iter().filter(|other| !Arc::ptr_eq(other, endpoint));
-        let mut failure = None;
+        let mut failure: Option<(&Arc<Endpoint>, FollowError)> = None;
         let mut doubted: Vec<&Arc<Endpoint>> = Vec::new();
         let mut claim: Option<Claim<'_>> = None;
         for asked in std::iter::once(endpoint).chain(others) {
-            match self.ask(asked, header, filters).await {
+            let found = self.ask(asked, header, filters).await;
+            if let (Ok(_), Some((failed, error))) = (&found, &failure) {
+                self.blame(failed, error, purpose);
+            }
+            match found {
                 Ok(Found::Logs(logs)) => {
                     self.contradict(&logs, &doubted, claim);
                     return Ok(logs);
@@ -68,14 +73,25 @@ impl ChainSource {
                 // A bloom may be true by chance.
                 Ok(Found::NoneWhereSomeMayBe) if !doubted.is_empty() && claim.is_none() => return Ok(Vec::new()),
                 Ok(Found::NoneWhereSomeMayBe) => doubted.push(asked),
-                Err(error) if error.may_pass() || claim.is_some() => failure = failure.or(Some(error)),
+                Err(error) if error.may_pass() || claim.is_some() => failure = failure.or(Some((asked, error))),
                 Err(error) => return Err(error),
             }
         }
         match (claim, doubted.first(), failure) {
             (Some(claim), ..) => self.look_again(claim, header, filters).await,
             (None, Some(only), _) => self.logs_of_doubted(only, header, filters).await,
-            (None, None, failure) => Err(failure.unwrap_or(FollowError::BadLogs)),
+            (None, None, failure) => Err(failure.map_or(FollowError::BadLogs, |(_, error)| error)),
+        }
+    }
+
+    /// Another endpoint has answered a request that this one did not answer.
+    fn blame(&self, endpoint: &Endpoint, error: &FollowError, purpose: Purpose) {
+        match purpose {
+            Purpose::Replay => endpoint.health().lacks_history(),
+            Purpose::Follow if error.is_refusal() || error.request().is_some_and(RequestError::is_rate_limit) => {
+                self.endpoints.stop_following(endpoint, error.method(), error)
+            }
+            Purpose::Follow => endpoint.health().suspects(error.method()),
         }
     }
 
@@ -114,7 +130,8 @@ impl ChainSource {
         header: &Header,
         filters: &Filters,
     ) -> Result<Vec<Log>, FollowError> {
-        let answer = endpoint.request(&filters.of_block(&header.position.hash)?).await?;
+        let answer = endpoint.request(&filters.of_block(&header.position.hash)?).await;
+        let answer = answer.map_err(FollowError::asked("eth_getLogs"))?;
         let logs = self.of_answer(&answer, header, filters)?;
         if !logs.is_empty() || !header.may_have_transactions() {
             return Ok(logs);
@@ -125,7 +142,7 @@ impl ChainSource {
         match self.logs_and_block(endpoint, header, filters).await {
             Ok(answer) => self.of_answer(&answer, header, filters),
             // The endpoint would say so the next time as well, and the chain would stand still.
-            Err(FollowError::Request(error)) if error.retry() != Retry::Anywhere => {
+            Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
                 self.note_unverified(header, "the endpoint does not say whether it has the block");
                 Ok(logs)
             }
@@ -184,7 +201,7 @@ impl ChainSource {
             Ok(Receipts::Unproven(_)) => return Err(self.refuse_receipts(endpoint)),
             Ok(Receipts::Unknown) => (Vec::new(), Some("its receipts are of a kind that cannot be checked")),
             // The endpoint would say so the next time as well, and the chain would stand still.
-            Err(FollowError::Request(error)) if error.retry() != Retry::Anywhere => {
+            Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
                 (Vec::new(), Some("the endpoint does not give its receipts"))
             }
             Err(error) => return Err(error),
@@ -211,7 +228,8 @@ impl ChainSource {
         header: &Header,
         filters: &Filters,
     ) -> Result<Receipts, FollowError> {
-        let answer = endpoint.request(&receipts::request(header)?).await?;
+        let answer = endpoint.request(&receipts::request(header)?).await;
+        let answer = answer.map_err(FollowError::asked("eth_getBlockReceipts"))?;
         let wanted = |logs| plain(logs::in_order(logs, filters));
         match receipts::check(answer, header, self.chain_id).await? {
             Checked::Proven(logs) => Ok(Receipts::Proven(wanted(logs))),

@@ -15,6 +15,7 @@ mod blooms;
 mod captured;
 mod config;
 mod endpoints;
+mod failover;
 mod failures;
 mod finality;
 mod handshake;

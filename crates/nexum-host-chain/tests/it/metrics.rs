@@ -40,7 +40,7 @@ async fn requests_are_counted_by_endpoint_class_and_outcome() {
         (names::RETRIES, vec![chain], 1),
         (names::FAILOVERS, vec![chain], 1),
         (names::SHARED, vec![chain], 1),
-        (names::RECONNECTS, vec![chain], 0),
+        (names::RECONNECTS, vec![chain], 1),
         (names::RATE_LIMIT_WAIT_SECONDS, vec![chain], 0),
     ] {
         assert_eq!(counts.sum(name, &labels), count, "{name} {labels:?}");
