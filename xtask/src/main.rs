@@ -15,6 +15,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod prose;
 mod soak;
 mod test;
 mod torture;
@@ -59,6 +60,8 @@ enum Task {
         /// Which steps; all of them when none is named.
         steps: Vec<String>,
     },
+    /// Find words that the project's prose avoids.
+    Prose,
     /// Measure what nexum adds to its parts; see docs/performance.md.
     Bench {
         /// Which bench.
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Task::Demo { blocks } => demo::run(blocks),
         Task::Test => test::run(),
         Task::Ci { steps } => ci::run(&steps),
+        Task::Prose => prose::check(),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
         Task::Torture(options) => torture::run(&options),
         Task::Soak(options) => soak::run(&options),

@@ -24,7 +24,7 @@ pub(crate) use query::{Answer, Input};
 #[cfg(feature = "store")]
 pub(crate) use state::{Form, State};
 
-/// Where the configuration is looked for unless `--config` says otherwise.
+/// The configuration file without `--config`.
 const CONFIG: &str = "engine.toml";
 
 /// Runs sandboxed WebAssembly modules beside an Ethereum node
@@ -43,31 +43,33 @@ Examples:
   nexum run                             run the modules of ./engine.toml
   nexum run --config /etc/nexum.toml    run the modules of another file
   nexum run target/my_module.wasm       run this module on the chains of ./engine.toml
-  nexum run --watch my_module.wasm      and go on with the new one whenever it is built anew
+  nexum run --watch my_module.wasm      and reload it after each build
 
-A module that is refused does not keep the others from running, unless `--strict` is given. `nexum status` and `nexum module`
-show and change what runs.
+If nexum refuses a module, the other modules still run, unless you give `--strict`.
+`nexum status` shows the running modules, and `nexum module` changes them.
 
 Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
     Run(Run),
-    /// Check everything that `run` checks, without network and without running a module
+    /// Check the configuration and the modules as `run` does, without network and without running a
+    /// module
     #[command(after_help = "\
 Examples:
   nexum check                           check ./engine.toml and its modules
-  nexum check --format json my.wasm     check one module, for a program to read
+  nexum check --format json my.wasm     check one module, and print JSON
 
-Exit codes: 0 all is well, 2 something would be refused; each error is a line on stderr.")]
+Exit codes: 0 no errors, 2 `nexum run` would refuse something. Each error is a line on stderr.")]
     Check(Check),
     /// Run one WASI command in a sandbox
     #[command(after_help = "\
 Examples:
   nexum exec tool.wasm -- --verbose input.txt          run a file, with arguments
-  nexum exec --dir ./data::/data:ro package            run package/app.wasm, which sees ./data as /data
-  nexum exec --allow-net node.example:443 tool.wasm    let it connect there, and nowhere else
+  nexum exec --dir ./data::/data:ro package            run package/app.wasm, which can read ./data as /data
+  nexum exec --allow-net node.example:443 tool.wasm    allow connections to this destination only
 
-READY is printed before the command is entered, and systemd is told.
+nexum prints READY and notifies systemd, and then starts the command.
 
-Exit codes: the command's own; 2 refused to start, 3 trapped or ended by a limit, 130 and 143 ended by SIGINT and SIGTERM.")]
+Exit codes: the command's own; 2 refused to start, 3 trapped or exceeded a limit,
+130 and 143 ended by SIGINT and SIGTERM.")]
     Exec(Exec),
     /// Show what is in a component
     #[command(after_help = "\
@@ -75,48 +77,51 @@ Example:
   nexum inspect target/my_module.wasm")]
     Inspect(Inspect),
     #[cfg(feature = "store")]
-    /// Look at what modules keep, take it along, and mend it
+    /// Inspect, export and repair module state
     #[command(after_help = "\
 Examples:
-  nexum state list                              every module, how much it keeps and how far it has come
+  nexum state list                              every module with its size and its cursors
   nexum state get my-module balance --utf8      one value
-  nexum state export my-module my-module.jsonl  all of a module, for `nexum state import`
+  nexum state export my-module my-module.jsonl  all state of a module, for `nexum state import`
 
-A nexum that runs does all of this itself, when it is asked: only `compact` needs it to be stopped, and `purge` and `import` the module
-to be removed from it. It also writes what `backup` names.
+While a daemon runs, it carries out these commands:
+  compact          stop the daemon first
+  purge, import    remove the module from the daemon first
+  backup           the daemon writes the file
 
 Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
     State {
-        /// The configuration file, which says where the state is [default: engine.toml, if it is there]
+        /// The configuration file, which names the state directory [default: engine.toml, if it
+        /// exists]
         #[arg(long, short, value_name = "FILE", global = true)]
         config: Option<PathBuf>,
         #[command(subcommand)]
         command: State,
     },
-    /// Show the modules of a running nexum: where each is in its life, and what it has done
+    /// Show the modules of the running daemon: stage, handled and failed events
     Status {
         #[command(flatten)]
         running: Running,
-        /// How to print them
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Show what a module of a running nexum may use, and what it used
+    /// Show the limits of a module of the running daemon, and its use of them
     Limits {
         /// The module
         module: ModuleName,
         #[command(flatten)]
         running: Running,
-        /// How to print them
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// See and change which modules a running nexum has
+    /// List and change the modules of the running daemon
     #[command(after_help = "\
 Examples:
   nexum module load target/my_module.wasm   add a module
-  nexum module reload my-module             go on with what its files are now
-  nexum module restart my-module            have a dead module go on
+  nexum module reload my-module             replace it with the current content of its files
+  nexum module restart my-module            resume a dead module
 
 Exit codes: 0 done, 2 refused.")]
     Module {
@@ -125,14 +130,14 @@ Exit codes: 0 done, 2 refused.")]
         #[command(subcommand)]
         command: Module,
     },
-    /// Ask a module of a running nexum that answers queries
+    /// Send a query to a query module of the running daemon
     #[command(after_help = "\
 Examples:
-  nexum query my-module --input 'how much?'           ask, and print the answer as it is
-  nexum query my-module --input-hex 0x00ff            ask with bytes
-  nexum query my-module --input-file - --format json  ask with what comes on stdin
+  nexum query my-module --input 'how much?'           send text, and print the answer as it is
+  nexum query my-module --input-hex 0x00ff            send bytes
+  nexum query my-module --input-file - --format json  send stdin
 
-Exit codes: 0 answered, 1 the module did not answer, 2 it was not asked.")]
+Exit codes: 0 answered, 1 the module did not answer, 2 nexum did not ask the module.")]
     Query {
         /// The module
         module: ModuleName,
@@ -140,18 +145,18 @@ Exit codes: 0 answered, 1 the module did not answer, 2 it was not asked.")]
         running: Running,
         #[command(flatten)]
         input: Input,
-        /// How to print the answer
+        /// Format of the answer
         #[arg(long, value_enum, default_value_t)]
         format: Answer,
     },
-    /// Look at the events that a module could not handle, and decide about them
+    /// Inspect, retry and skip dead letters: events that a module failed to handle
     #[command(after_help = "\
 Examples:
-  nexum dead-letter list my-module              every event that it could not handle
-  nexum dead-letter show my-module 1:17:block   why, attempt by attempt
-  nexum dead-letter retry my-module --all       have it try all of them again
+  nexum dead-letter list my-module              list the module's dead letters
+  nexum dead-letter show my-module 1:17:block   show one, with every attempt: chain 1, block 17, block event
+  nexum dead-letter retry my-module --all       retry all of them
 
-Exit codes: 0 done, 1 some were not, 2 refused.")]
+Exit codes: 0 done, 1 failed for some events, 2 refused.")]
     DeadLetter {
         #[command(flatten)]
         running: Running,
@@ -168,10 +173,11 @@ Example:
     },
 }
 
-/// Which nexum is meant.
+/// Selects a running daemon.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Running {
-    /// Its configuration file, which says where its state is [default: engine.toml, if it is there]
+    /// The daemon's configuration file, which names the state directory [default: engine.toml, if
+    /// it exists]
     #[arg(long, short, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
@@ -180,7 +186,7 @@ pub(crate) struct Running {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// Refuse to start if any module is refused, and end if the first `init` of any fails
+    /// Exit if nexum refuses a module, or if the first `init` of a module fails
     #[arg(long)]
     pub(crate) strict: bool,
     /// Reload a module when its files change
@@ -190,15 +196,16 @@ pub(crate) struct Run {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// The configuration file [default: engine.toml, if it is there]
+    /// The configuration file [default: engine.toml, if it exists]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Components to load instead of the modules that the configuration names; `nexum.toml` beside one is its manifest
+    /// Components to run instead of the modules in the configuration; the manifest is `nexum.toml`
+    /// beside the component
     #[arg(value_name = "MODULE.wasm")]
     pub(crate) modules: Vec<PathBuf>,
 }
 
-/// The configuration's path, and whether it may be missing.
+/// The path of the configuration, and whether the file may be missing.
 pub(crate) fn config_path(named: Option<&Path>) -> (&Path, bool) {
     match named {
         Some(path) => (path, false),
@@ -210,7 +217,7 @@ pub(crate) fn config_path(named: Option<&Path>) -> (&Path, bool) {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// How to print the result
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
@@ -220,7 +227,7 @@ pub(crate) struct Inspect {
     /// The component
     #[arg(value_name = "MODULE.wasm")]
     pub(crate) module: PathBuf,
-    /// How to print the result
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }

@@ -1,62 +1,97 @@
-//! `nexum run --watch`: reloads a module when its files change.
+//! `nexum run --watch`: reloads a module when the content of its files changes.
+//!
+//! An event of the file system is only a reason to look: opening a file is an event too. A module is reloaded when its
+//! files hold something else than what runs and than what was tried last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nexum_config::component;
+use nexum_config::document;
 use nexum_config::engine::ModuleConfig;
-use nexum_config::manifest::MANIFEST_FILE;
-use nexum_config::names::ModuleName;
-use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
-use notify_debouncer_mini::{DebounceEventResult, Debouncer, new_debouncer};
+use nexum_config::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE};
+use nexum_config::names::{Digest, ModuleName};
+use nexum_core::capability::module_meta::ModuleMeta;
+use notify_debouncer_full::notify::event::{AccessKind, AccessMode};
+use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
 use tokio::sync::mpsc;
 
 use crate::control::server::Steered;
 
-/// How long files have to be left alone before they are read: a linker writes for as long, and nobody notices.
+/// How long files have to be left alone before nexum reads them: a linker writes for as long, and no author notices.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// How often it is looked for modules that have been loaded or removed meanwhile.
+/// How often nexum looks for modules that were loaded or removed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How many changes may wait for a module that is being reloaded; the thread that finds them waits with the next.
+/// How many changes may wait while a module is reloaded; the thread that finds changes waits with the next one.
 const CHANGES_MAX: usize = 64;
 
-/// Reloads modules whose files have changed. Never returns: where files cannot be watched, it says so.
+/// Reloads modules whose files have changed. Never returns: an error says that files cannot be watched.
 pub(crate) async fn reload_changed(steered: &Steered) -> Infallible {
     if let Err(error) = watch(steered).await {
-        tracing::error!(%error, "files cannot be watched: modules are reloaded with `nexum module reload` alone");
+        tracing::error!(%error, "nexum cannot watch files: use `nexum module reload` to reload modules");
     }
     std::future::pending().await
 }
 
-async fn watch(steered: &Steered) -> Result<(), notify_debouncer_mini::notify::Error> {
+/// What may have changed.
+enum Change {
+    Paths(Vec<PathBuf>),
+    /// The system has lost events.
+    Any,
+}
+
+async fn watch(steered: &Steered) -> notify::Result<()> {
     let (changed, mut changes) = mpsc::channel(CHANGES_MAX);
-    let tell = move |event: DebounceEventResult| {
-        let paths = event.into_iter().flatten().map(|event| event.path);
-        // There is nobody left to tell when nexum ends.
-        let _ = changed.blocking_send(paths.collect::<Vec<_>>());
+    let tell = move |events: DebounceEventResult| {
+        if let Some(change) = change(events) {
+            // There is no receiver when nexum ends.
+            let _ = changed.blocking_send(change);
+        }
     };
     let mut watcher = Watcher {
-        debouncer: new_debouncer(QUIET, tell)?,
+        debouncer: new_debouncer(QUIET, None, tell)?,
         directories: BTreeSet::new(),
     };
     let mut turns = tokio::time::interval(LOOK_EVERY);
+    let mut tried = BTreeMap::new();
     loop {
-        let files = files(steered);
-        watcher.follow(&files)?;
-        tokio::select! {
-            _ = turns.tick() => {}
-            Some(paths) = changes.recv() => {
-                for (name, of_module) in files {
-                    if paths.iter().any(|path| of_module.contains(path)) {
-                        reload(steered, &name).await;
-                    }
-                }
+        let modules = modules(steered);
+        watcher.follow(modules.values())?;
+        tried.retain(|name, _| modules.contains_key(name));
+        let change = tokio::select! {
+            _ = turns.tick() => continue,
+            Some(change) = changes.recv() => change,
+        };
+        for (name, files) in modules.iter().filter(|(_, files)| files.are_in(&change)) {
+            let content = files.read().await;
+            if content == files.loaded {
+                tried.remove(name);
+            } else if tried.get(name) != Some(&content) {
+                tried.insert(name.clone(), content);
+                reload(steered, name).await;
             }
         }
     }
+}
+
+/// What these events say of the content of files. Reading a file changes nothing in it.
+fn change(events: DebounceEventResult) -> Option<Change> {
+    let Ok(events) = events else {
+        return Some(Change::Any);
+    };
+    if events.iter().any(|event| event.need_rescan()) {
+        return Some(Change::Any);
+    }
+    let is_read =
+        |kind: &EventKind| matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write));
+    let events = events.into_iter().filter(|event| !is_read(&event.kind));
+    let paths: Vec<_> = events.flat_map(|event| event.event.paths).collect();
+    (!paths.is_empty()).then_some(Change::Paths(paths))
 }
 
 async fn reload(steered: &Steered, name: &ModuleName) {
@@ -68,43 +103,89 @@ async fn reload(steered: &Steered, name: &ModuleName) {
 }
 
 /// The files of each module.
-fn files(steered: &Steered) -> BTreeMap<ModuleName, Vec<PathBuf>> {
+fn modules(steered: &Steered) -> BTreeMap<ModuleName, Files> {
     let (modules, queries) = (steered.steering.modules(), steered.steering.queries());
-    let modules = modules
-        .iter()
-        .map(|status| (status.name().clone(), files_of(&status.module().origin)));
-    let queries = queries
-        .iter()
-        .map(|pool| (pool.name().clone(), files_of(&pool.module().origin)));
+    let modules = modules.iter().map(|status| {
+        let module = status.module();
+        (status.name().clone(), Files::of(&module.origin, &module.meta))
+    });
+    let queries = queries.iter().map(|pool| {
+        let module = pool.module();
+        (pool.name().clone(), Files::of(&module.origin, &module.meta))
+    });
     modules.chain(queries).collect()
 }
 
-fn files_of(origin: &ModuleConfig) -> Vec<PathBuf> {
-    let manifest = origin.manifest.clone();
-    let manifest = manifest.unwrap_or_else(|| origin.path.with_file_name(MANIFEST_FILE));
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    vec![absolute(&origin.path), absolute(&manifest)]
+/// The files of a module, and what was in them when it was loaded.
+struct Files {
+    component: PathBuf,
+    manifest: PathBuf,
+    loaded: Content,
+}
+
+/// What is in the files of a module; none for one that is not there or cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Content {
+    component: Option<Digest>,
+    manifest: Option<Digest>,
+}
+
+impl Files {
+    fn of(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
+        let manifest = origin.manifest.clone();
+        let manifest = manifest.unwrap_or_else(|| origin.path.with_file_name(MANIFEST_FILE));
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self {
+            component: absolute(&origin.path),
+            manifest: absolute(&manifest),
+            loaded: Content {
+                component: Some(meta.digest),
+                manifest: meta.manifest,
+            },
+        }
+    }
+
+    fn are_in(&self, change: &Change) -> bool {
+        match change {
+            Change::Paths(paths) => paths
+                .iter()
+                .any(|path| *path == self.component || *path == self.manifest),
+            Change::Any => true,
+        }
+    }
+
+    /// What is in the files now.
+    async fn read(&self) -> Content {
+        let (component, manifest) = (self.component.clone(), self.manifest.clone());
+        let read = tokio::task::spawn_blocking(move || Content {
+            component: component::read(&component).ok().map(|bytes| Digest::of(&bytes)),
+            manifest: document::read(&manifest, MANIFEST_BYTES_MAX)
+                .ok()
+                .map(|bytes| Digest::of(&bytes)),
+        });
+        match read.await {
+            Ok(content) => content,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
 }
 
 struct Watcher {
-    debouncer: Debouncer<RecommendedWatcher>,
+    debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
     directories: BTreeSet<PathBuf>,
 }
 
 impl Watcher {
-    /// Watches the directories that these files are in: a file that is replaced is another one.
-    fn follow(
-        &mut self,
-        files: &BTreeMap<ModuleName, Vec<PathBuf>>,
-    ) -> Result<(), notify_debouncer_mini::notify::Error> {
-        let parents = files.values().flatten().filter_map(|file| file.parent());
-        let wanted: BTreeSet<_> = parents.map(Path::to_owned).collect();
+    /// Watches the directories that these files are in, because a replaced file is another file.
+    fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Files>) -> notify::Result<()> {
+        let parents = files.flat_map(|files| [files.component.parent(), files.manifest.parent()]);
+        let wanted: BTreeSet<_> = parents.flatten().map(Path::to_owned).collect();
         for directory in wanted.difference(&self.directories) {
-            self.debouncer.watcher().watch(directory, RecursiveMode::NonRecursive)?;
+            self.debouncer.watch(directory, RecursiveMode::NonRecursive)?;
         }
         for directory in self.directories.difference(&wanted) {
-            // It may be gone.
-            let _ = self.debouncer.watcher().unwatch(directory);
+            // The directory may be gone.
+            let _ = self.debouncer.unwatch(directory);
         }
         self.directories = wanted;
         Ok(())

@@ -24,7 +24,7 @@ pub enum Limit {
     StoreOperations,
     /// Bytes of keys and values written to the local store, overwritten ones included.
     StoreBytesWritten,
-    /// Bytes of answers that come into the guest from outside: of chains, the order book and HTTP.
+    /// Bytes of answers that come into the guest: of chains, the order book and HTTP, and the keys that the local store lists.
     ResponseBytes,
     /// Log records that somebody listens for.
     LogRecords,

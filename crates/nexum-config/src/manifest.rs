@@ -45,6 +45,8 @@ pub struct Manifest {
     pub name: Option<ModuleName>,
     /// The module's version, for people.
     pub version: Option<String>,
+    /// The SHA-256 of the file; none where there is no file.
+    pub digest: Option<Digest>,
     /// What the component's bytes have to hash to.
     pub component: Option<Digest>,
     /// What the module asks for of its limits.
@@ -126,7 +128,11 @@ impl Manifest {
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let document = Document::parse(path, bytes, &Environment::closed())?;
-        read::manifest(document.root())
+        let manifest = read::manifest(document.root())?;
+        Ok(Self {
+            digest: Some(Digest::of(bytes)),
+            ..manifest
+        })
     }
 }
 
@@ -152,6 +158,7 @@ impl fmt::Debug for Manifest {
         let Self {
             name,
             version,
+            digest,
             component,
             requested_limits,
             restart,
@@ -166,6 +173,7 @@ impl fmt::Debug for Manifest {
         f.debug_struct("Manifest")
             .field("name", name)
             .field("version", version)
+            .field("digest", digest)
             .field("component", component)
             .field("requested_limits", requested_limits)
             .field("restart", restart)

@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for ModuleName {
     }
 }
 
-/// The SHA-256 of a component's bytes, written `sha256:` and 64 lower-case hexadecimal digits.
+/// The SHA-256 of a file's bytes, written `sha256:` and 64 lower-case hexadecimal digits.
 ///
 /// There is one spelling for one digest, so that two of them can be compared as text, in files and by eye.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -48,7 +48,7 @@ pub struct Advance {
     pub position: Position,
     /// The hash of the block before; zero where only logs were read.
     pub parent_hash: BlockHash,
-    /// In the order of their index; at least those that match a filter of those who follow the chain.
+    /// In the order of their transactions and indexes; at least those that match a filter of those who follow the chain.
     pub logs: Vec<Log>,
     /// Which of the chain's filters that was: [`Wanted::revision`](crate::bus::source::Wanted::revision).
     pub(crate) revision: u64,
@@ -61,7 +61,7 @@ impl Advance {
         Self::with_logs(chain_id, position, parent_hash, timestamp_ms, Vec::new())
     }
 
-    /// A block with its logs, in the order of their index.
+    /// A block with its logs, in the order of their transactions and indexes.
     pub fn with_logs(
         chain_id: ChainId,
         position: Position,

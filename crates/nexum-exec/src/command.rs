@@ -1,4 +1,4 @@
-//! What to run, and what it may touch.
+//! A command, and its access to the host.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,19 +21,20 @@ use crate::lookup;
 use crate::network::Network;
 use crate::ready::{Entry, Ready};
 
-/// The command's file in a package that is a directory.
+/// The command's file in a package directory.
 pub const PACKAGE_FILE: &str = "app.wasm";
 
-/// What a preview 2 command exports, without the patch release.
+/// The export of a preview 2 command, without the patch release.
 const RUN: &str = "wasi:cli/run@0.2.";
 
-/// What a preview 1 command exports.
+/// The export of a preview 1 command.
 const START: &str = "_start";
 
-/// The size of a page of memory that has not said otherwise.
+/// The default size of a memory page, in bytes.
 const PAGE_BYTES: u64 = 65_536;
 
-/// A command that has not been looked at. Without more it has no arguments but its name, no variables, no files and no network.
+/// A command before its checks. By default it has its name as the only argument, and no variables,
+/// files or network.
 #[derive(Clone, Debug)]
 pub struct Command {
     package: PathBuf,
@@ -45,8 +46,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// The command in a file, or in the file [`PACKAGE_FILE`] of a directory. Its name, which is its first argument, is the last
-    /// part of the path.
+    /// Selects the command in a file, or in the file [`PACKAGE_FILE`] of a directory. The last part
+    /// of the path is the command's name and its first argument.
     pub fn new(package: impl Into<PathBuf>) -> Self {
         let package = package.into();
         let name = package
@@ -69,7 +70,7 @@ impl Command {
         self
     }
 
-    /// Adds variables of the environment, by name and value. Default: none.
+    /// Adds environment variables, by name and value. Default: none.
     #[must_use]
     pub fn env(mut self, env: impl IntoIterator<Item = (String, String)>) -> Self {
         self.env.extend(env);
@@ -83,25 +84,26 @@ impl Command {
         self
     }
 
-    /// Adds where it may connect to. Default: nowhere. A preview 1 command cannot connect at all.
+    /// Adds destinations for outgoing TCP connections. Default: none. A preview 1 command cannot
+    /// connect at all.
     #[must_use]
     pub fn destinations(mut self, destinations: impl IntoIterator<Item = Destination>) -> Self {
         self.destinations.extend(destinations);
         self
     }
 
-    /// Sets what it may use. Default: that of [`Limits`].
+    /// Sets the limits. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Makes every check that needs no guest code, and opens what the command is given.
+    /// Makes every check that needs no guest code, and opens the command's directories.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong.
+    /// The first failed check.
     pub async fn load(self) -> Result<Ready, LoadError> {
         let mut places = BTreeSet::new();
         if let Some(dir) = self.dirs.iter().find(|dir| !places.insert(dir.guest.as_str())) {
@@ -110,7 +112,7 @@ impl Command {
             });
         }
         let network = Network::resolve(&self.destinations).await?;
-        // Reading and compiling block, and may do so for long.
+        // Reading and compiling block, possibly for long.
         let load = move || self.load_blocking(network);
         tokio::task::spawn_blocking(load).await.map_err(LoadError::Panicked)?
     }
@@ -180,7 +182,7 @@ impl Command {
         })
     }
 
-    /// Refuses what could not even be set up.
+    /// Refuses a command that exceeds a limit at its start.
     fn check(&self, path: &Path, limit: Limit, needed: u64) -> Result<(), LoadError> {
         let bound = self.limits.of_store()[limit];
         if needed <= bound {

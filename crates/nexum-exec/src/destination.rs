@@ -1,18 +1,19 @@
-//! Where a command may connect to.
+//! A destination that a command may connect to.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-/// The longest name of the domain name system, and the longest label of one.
+/// The longest DNS name, and the longest label of one.
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
-/// The name that always means this machine.
+/// The name of this machine, under every resolver.
 const LOCALHOST: &str = "localhost";
 
-/// A host and a port that a command may connect to. Written `HOST:PORT`, with an IPv6 address in brackets.
+/// A host and a port for outgoing connections. The written form is `HOST:PORT`, with an IPv6
+/// address in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     pub(crate) host: Host,
@@ -23,19 +24,19 @@ pub struct Destination {
 pub(crate) enum Host {
     Address(IpAddr),
     Localhost,
-    /// Another name, as [`canonical`] has it.
+    /// Another name, in the form of [`canonical`].
     Name(String),
 }
 
-/// Why a text is no [`Destination`].
+/// Why a text is not a [`Destination`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DestinationError {
-    /// There is no port behind the host.
-    #[error("a destination is given as HOST:PORT, with a port from 1 to 65535")]
+    /// The port is missing or invalid.
+    #[error("expected HOST:PORT, with a port from 1 to 65535")]
     Port,
     /// The host is neither an address nor a name.
-    #[error("a destination's host is a name, an IPv4 address, or an IPv6 address in brackets")]
+    #[error("expected as the host a name, an IPv4 address, or an IPv6 address in brackets")]
     Host,
 }
 
@@ -65,7 +66,8 @@ impl Host {
         }
         let name = canonical(text);
         let last = name.rsplit('.').next().unwrap_or_default();
-        // What ends in a number is an address in one of the forms that resolvers take and people mistake: 127.1, 0x7f000001.
+        // A name that ends in a number is an address in a form that resolvers accept and people
+        // misread: 127.1, 0x7f000001.
         let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
         match name.as_str() {
             LOCALHOST => Some(Self::Localhost),
@@ -75,7 +77,7 @@ impl Host {
     }
 }
 
-/// A name in the one form in which names are compared.
+/// The canonical form of a name, for comparisons.
 pub(crate) fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -1,39 +1,40 @@
-//! A directory that a command is given.
+//! A directory that a command can access.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Divides the host's path from the guest's.
+/// The separator between the host's path and the guest's.
 const SEPARATOR: &str = "::";
 
-/// What a directory ends in that may not be written to.
+/// The suffix of a read-only directory.
 const READ_ONLY: &str = ":ro";
 
-/// A directory of the host, with everything in it, and where the command sees it.
+/// A directory of the host with its content, and the path at which the command sees it.
 ///
-/// Written `HOST::GUEST`, or `HOST::GUEST:ro` to be read only.
+/// The written form is `HOST::GUEST`, or `HOST::GUEST:ro` for read-only access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dir {
-    /// On the host.
+    /// The path on the host.
     pub host: PathBuf,
-    /// In the command: an absolute path such as `/data`, or `.` for where relative paths begin.
+    /// The path in the command: an absolute path such as `/data`, or `.` for the base of relative
+    /// paths.
     pub guest: String,
-    /// Whether the command may change nothing in it.
+    /// Whether the directory is read-only for the command.
     pub is_read_only: bool,
 }
 
-/// Why a text is no [`Dir`].
+/// Why a text is not a [`Dir`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirError {
-    /// There is no `::` in it.
-    #[error("a directory is given as HOST::GUEST or HOST::GUEST:ro")]
+    /// The text has no `::`.
+    #[error("expected HOST::GUEST or HOST::GUEST:ro")]
     Form,
     /// One of the paths is empty.
-    #[error("a directory has a path on the host and one in the command, and neither is empty")]
+    #[error("expected a path on the host and a path in the command, neither of them empty")]
     Empty,
-    /// What the command is to call it has a colon in it, so that something was meant that does not exist.
-    #[error("a directory's path in the command has no colon; after it there can only be :ro")]
+    /// The path in the command contains a colon, probably from an option that does not exist.
+    #[error("the path in the command cannot contain a colon; only :ro can follow it")]
     Colon,
 }
 

@@ -1,4 +1,4 @@
-//! Why a command is not run.
+//! Why nexum refuses a command.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,101 +9,101 @@ use nexum_core::engine::EngineError;
 
 use crate::network::NetworkError;
 
-/// Why a command cannot be entered. Nothing of it has run.
+/// Why a command cannot start. None of its code has run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The package is not there, or cannot be read.
+    /// The package does not exist or cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file, or the package.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// There is something, but no file: reading it might never end.
+    /// The path is not a regular file: a read might never end.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// What is there.
+        /// The path.
         path: PathBuf,
     },
-    /// The file is not WebAssembly of a size that can be.
+    /// The file is not WebAssembly, or is too large.
     #[error(transparent)]
     File(#[from] ComponentError),
-    /// It is not valid, or uses what this engine does not offer.
+    /// The file is not valid, or uses a feature that the engine lacks.
     #[error("{} does not compile", path.display())]
     Compile {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: wasmtime::Error,
     },
-    /// It exports nothing that a command begins with.
-    #[error("{} is no command: it does not export {expected}", path.display())]
+    /// The file has no export of a command.
+    #[error("{} is not a command: it does not export {expected}", path.display())]
     NoEntry {
         /// The file.
         path: PathBuf,
-        /// What a command of this kind exports.
+        /// The export of a command of this kind.
         expected: &'static str,
     },
-    /// It needs more at its start than it may have.
-    #[error("{} needs {needed} of {} at its start, and may have {bound}", path.display(), limit.name())]
+    /// The command exceeds a limit at its start.
+    #[error("{} needs {needed} of {} at its start, and the limit is {bound}", path.display(), limit.name())]
     Needs {
         /// The file.
         path: PathBuf,
-        /// Which limit.
+        /// The limit.
         limit: Limit,
-        /// What it needs.
+        /// The amount at the start.
         needed: u64,
-        /// Its value.
+        /// The value of the limit.
         bound: u64,
     },
-    /// It imports what a command is not given.
-    #[error("{} imports what a command is not given", path.display())]
+    /// The command imports an interface that commands do not have.
+    #[error("{} imports an interface that commands do not have", path.display())]
     Link {
         /// The file.
         path: PathBuf,
-        /// Which import.
+        /// The error with the import.
         #[source]
         source: wasmtime::Error,
     },
-    /// A directory cannot be given.
+    /// A directory cannot be opened.
     #[error("cannot open the directory {}", path.display())]
     Dir {
-        /// On the host.
+        /// The path on the host.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: wasmtime::Error,
     },
-    /// The command would see two directories at one place.
-    #[error("two directories are given as {guest}")]
+    /// Two directories have one path in the command.
+    #[error("two directories have the path {guest} in the command")]
     SameDir {
-        /// In the command.
+        /// The path in the command.
         guest: String,
     },
     /// A destination is refused.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// There is no engine.
+    /// The engine cannot be created.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A thread that was to read or compile panicked.
+    /// The thread that reads or compiles the command panicked.
     #[error("the command could not be loaded")]
     Panicked(#[source] tokio::task::JoinError),
 }
 
 impl LoadError {
-    /// What the user can do about it.
+    /// The hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoEntry { .. } => Some(
-                "build it as a command, not as a library: a `main` for wasm32-wasip2 or wasm32-wasip1; modules are for `nexum run`"
+                "build a command, not a library: a `main` for wasm32-wasip2 or wasm32-wasip1; to run a module, use `nexum run`"
                     .to_owned(),
             ),
-            Self::Link { .. } => Some("a command has WASI 0.2 or preview 1, and nothing besides".to_owned()),
+            Self::Link { .. } => Some("a command can import WASI 0.2 or preview 1, and nothing else".to_owned()),
             Self::File(error) => error.hint().map(str::to_owned),
             Self::Network(error) => error.hint(),
             Self::Engine(error) => error.hint(),

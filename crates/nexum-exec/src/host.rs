@@ -1,4 +1,4 @@
-//! What a command's store holds.
+//! The state of a command's store.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::error::LoadError;
 use crate::limits::Limits;
 use crate::network::Network;
 
-/// How many files, sockets, streams and the like a command may have at a time: four times what a process may usually open, as
-/// one thing often is several of these.
+/// The most concurrent resources of a command, such as files, sockets and streams: four times a
+/// process's usual limit of open files, because one file often needs several resources.
 const RESOURCES_MAX: usize = 4_096;
 
-/// The state of a store. That of preview 1 serves preview 2 as well.
+/// The state of a store. The state of preview 1 serves preview 2 as well.
 pub(crate) struct Host {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) network: Arc<Network>,
@@ -27,7 +27,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// When a directory cannot be opened.
+    /// If a directory cannot be opened.
     pub(crate) fn new(
         args: &[String],
         env: &[(String, String)],

@@ -1,30 +1,34 @@
-//! Runs one WASI command in a sandbox: a component that exports `wasi:cli/run` (preview 2), or a core module that exports
-//! `_start` (preview 1).
+//! Runs one WASI command in a sandbox: a component that exports `wasi:cli/run` (preview 2), or a
+//! core module that exports `_start` (preview 1).
 //!
-//! # What happens to a command
+//! # Life of a command
 //!
-//! A [`Command`] says what to run and what it may touch. [`Command::load`] makes every check that can be made without running
-//! any of it: the file, what it exports and imports, the directories, the names of the network. Then [`Ready::run`] enters it,
-//! and returns its exit code or why it [`Stopped`]. Between the two, whoever waits for the command can be told that it is
-//! ready.
+//! 1. A [`Command`] names the file, and its access to the host.
+//! 2. [`Command::load`] makes every check that needs no guest code: the file, its exports and
+//!    imports, the directories, and the names of network destinations.
+//! 3. [`Ready::run`] starts the command. It returns the exit code, or why the command [`Stopped`].
 //!
-//! # What a command has
+//! Between steps 2 and 3, the caller can announce that the command is ready.
 //!
-//! The arguments and variables that the [`Command`] gives it; standard input, output and error of the process; clocks and
-//! entropy; the [`Dir`]s; and outgoing TCP to the [`Destination`]s. Nothing else.
+//! # Access of a command
+//!
+//! A command has the arguments and variables of its [`Command`], the standard streams of the
+//! process, clocks and entropy, the [`Dir`]s, and outgoing TCP to the [`Destination`]s. It has
+//! nothing else.
 //!
 //! # Assumptions
 //!
-//! - The file and all that the command does are hostile; what the caller puts into the [`Command`] is not.
-//! - One process runs one command: it has the process's standard streams, and a write that blocks holds a thread until the
-//!   process ends.
-//! - A tokio runtime with several threads, time and I/O enabled drives it.
+//! - The file and the command's behaviour are hostile. The caller's [`Command`] is not.
+//! - One process runs one command: the command uses the process's standard streams, and a blocked
+//!   write holds a thread until the process ends.
+//! - The crate runs on a multi-threaded tokio runtime with time and I/O enabled.
 //!
 //! # Invariants
 //!
 //! - No guest code runs before every check of [`Command::load`] has passed.
-//! - A name is resolved once, before the command runs: what it means later makes no difference to where it may connect.
-//! - No socket listens, and none sends datagrams.
+//! - The crate resolves a name once, before the command runs. A later change of the name has no
+//!   effect on the permitted addresses.
+//! - No socket listens, and no socket sends datagrams.
 
 mod command;
 mod destination;

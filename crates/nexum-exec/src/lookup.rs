@@ -1,6 +1,7 @@
-//! `wasi:sockets/ip-name-lookup` that answers from what was resolved before the command began.
+//! `wasi:sockets/ip-name-lookup` with the addresses resolved before the command started.
 //!
-//! A guest that could look up any name could talk to whoever runs the name's server, through the names that it asks for.
+//! A guest that can look up any name can leak data through DNS: it can encode data in the name it
+//! looks up.
 
 use std::net::IpAddr;
 use std::vec;
@@ -13,10 +14,11 @@ use wasmtime_wasi::p2::{DynPollable, Network, Pollable, subscribe};
 
 use crate::host::Host;
 
-/// The interface, with the version that `wasmtime-wasi` serves: guests of every 0.2 get it.
+/// The interface, with the version that `wasmtime-wasi` serves. It serves guests of every 0.2
+/// release.
 const INTERFACE: &str = "wasi:sockets/ip-name-lookup@0.2.12";
 
-/// The resource `resolve-address-stream`: what is left of an answer.
+/// The resource `resolve-address-stream`: the remaining addresses of a lookup.
 struct Answer(vec::IntoIter<IpAddr>);
 
 #[async_trait]
@@ -24,7 +26,7 @@ impl Pollable for Answer {
     async fn ready(&mut self) {}
 }
 
-/// Puts it in the place of the one that asks the system's resolver.
+/// Replaces the implementation that uses the system's resolver.
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut interface = linker.instance(INTERFACE)?;

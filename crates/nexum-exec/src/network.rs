@@ -1,4 +1,4 @@
-//! The part of the network that a command may reach, resolved.
+//! The resolved destinations of a command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,30 +11,30 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 
 use crate::destination::{Destination, Host, canonical};
 
-/// The most destinations of a command: each name of them is looked up before it starts.
+/// The most destinations of a command. Each name needs a lookup before the start.
 pub const DESTINATIONS_MAX: usize = 64;
 
-/// The most addresses that a name may have: more than any large service answers with.
+/// The most addresses of a name: more than any large service has.
 pub const ADDRESSES_MAX: usize = 64;
 
-/// How long looking up a name may take: longer than resolvers try by themselves with a server that is down.
+/// Time limit of a lookup: longer than a resolver waits for a server that is down.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Where a command may connect to, and what it is told of names.
+/// The permitted addresses of a command, and the results of its lookups.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Network {
     open: BTreeSet<(IpAddr, u16)>,
     names: BTreeMap<String, Vec<IpAddr>>,
 }
 
-/// Why a destination is refused.
+/// Why nexum refuses a destination.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// There are more destinations than a command may have.
+    /// More than [`DESTINATIONS_MAX`] destinations.
     #[error("there are more than {DESTINATIONS_MAX} destinations")]
     TooMany,
-    /// The name has no address, or nobody says which.
+    /// The name has no address, or the lookup failed.
     #[error("cannot resolve {name}")]
     Resolve {
         /// The name.
@@ -43,34 +43,34 @@ pub enum NetworkError {
         #[source]
         source: io::Error,
     },
-    /// The name leads to where a name of the public internet has no business, or has been made to lead.
+    /// The name has a non-public address, by mistake or by an attack.
     #[error("{name} has the address {address}, which is not public ({range})")]
     NotPublic {
         /// The name.
         name: String,
         /// The address.
         address: IpAddr,
-        /// What the address is.
+        /// The kind of address.
         range: &'static str,
     },
 }
 
 impl NetworkError {
-    /// What the user can do about it.
+    /// The hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotPublic { address, .. } => Some(format!("name {address} itself if that is what you mean")),
+            Self::NotPublic { address, .. } => Some(format!("to allow this address, name {address} itself")),
             Self::TooMany | Self::Resolve { .. } => None,
         }
     }
 }
 
 impl Network {
-    /// Looks the names up, for the last time.
+    /// Resolves the names, once for the whole run.
     ///
     /// # Errors
     ///
-    /// For a name that has no address, or one that is not public.
+    /// If a name has no address, or a non-public one.
     pub(crate) async fn resolve(destinations: &[Destination]) -> Result<Self, NetworkError> {
         Self::resolve_with(destinations, look_up).await
     }
@@ -86,7 +86,7 @@ impl Network {
         for Destination { host, port } in destinations {
             let addresses = match host {
                 Host::Address(address) => vec![*address],
-                // This machine, whatever a resolver says.
+                // `localhost` is this machine under every resolver.
                 Host::Localhost => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
                 Host::Name(name) => public(name, look_up(name, port.get()).await?)?,
             };
@@ -100,23 +100,24 @@ impl Network {
         Ok(network)
     }
 
-    /// Whether there is nothing in it.
+    /// Whether there are no destinations.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Whether the command may do this with a socket.
+    /// Whether the command may use a socket in this way.
     pub(crate) fn allows(&self, address: IpAddr, port: u16, what: SocketAddrUse) -> bool {
         match what {
             SocketAddrUse::TcpConnect => self.open.contains(&(address.to_canonical(), port)),
-            // What every connection begins with: a port of the system's choice. One of the command's choice would be taken from
-            // others.
+            // Every connection binds a port that the system chooses. A port that the command
+            // chooses could block other programs.
             SocketAddrUse::TcpBind => address.is_unspecified() && port == 0,
             _ => false,
         }
     }
 
-    /// What the command is told when it asks for a name: the addresses that it may connect to. An address stands for itself.
+    /// The result of the command's lookup of a name: the permitted addresses. An address resolves
+    /// to itself.
     pub(crate) fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         let unbracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
         match unbracketed.unwrap_or(name).parse() {
@@ -143,7 +144,7 @@ async fn look_up(name: &str, port: u16) -> Result<Vec<IpAddr>, NetworkError> {
     }
 }
 
-/// The addresses, if all of them are public.
+/// Returns the addresses if all of them are public.
 fn public(name: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, NetworkError> {
     for address in &addresses {
         if let Some(range) = nexum_net::not_public(*address) {

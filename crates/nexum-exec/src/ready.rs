@@ -1,4 +1,4 @@
-//! A command that can be entered.
+//! A command that can start.
 
 use std::fmt;
 
@@ -12,11 +12,12 @@ use crate::host::Host;
 use crate::limits::Limits;
 use crate::stopped::{DeadlinePassed, Stopped};
 
-/// How much longer than its deadline a command is waited for: it traps at the next epoch, and then there is a backtrace; only one
-/// that waits in the host does not.
+/// The wait beyond the deadline. A command that computes traps at the next epoch, with a backtrace.
+/// A command that waits in the host does not trap, and this wait ends it.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A command that has passed every check. Dropping what [`run`](Self::run) returns ends it.
+/// A command that has passed every check. Dropping the future of [`run`](Self::run) ends the
+/// command.
 pub struct Ready {
     pub(crate) engine: Engine,
     pub(crate) entry: Entry,
@@ -24,20 +25,21 @@ pub struct Ready {
     pub(crate) limits: Limits,
 }
 
-/// Where a command begins.
+/// The entry point of a command.
 pub(crate) enum Entry {
     Component(CommandPre<Host>),
     Module(wasmtime::InstancePre<Host>),
 }
 
 impl Ready {
-    /// Enters the command, and returns its exit code: 0 or 1 if it says only whether it succeeded.
+    /// Runs the command, and returns its exit code. The code is 0 or 1 if the command reports only
+    /// success or failure.
     ///
-    /// It runs in a task of its own, so that a write of its that blocks keeps nobody from waiting for something else beside.
+    /// The command runs in a separate task, so that a blocked write does not block the caller.
     ///
     /// # Errors
     ///
-    /// Why it ended otherwise than by itself.
+    /// Why the command did not end by itself.
     pub async fn run(self) -> Result<u8, Stopped> {
         let limits = self.limits;
         let deadline = limits.deadline.and_then(|after| Instant::now().checked_add(after));
@@ -78,7 +80,7 @@ async fn enter(
     deadline: Option<Instant>,
 ) -> wasmtime::Result<u8> {
     store.limiter(|host| &mut host.limiter);
-    // Without a bound, centuries.
+    // Without a deadline, the wait is centuries long.
     store.set_fuel(limits.fuel.map_or(u64::MAX, Into::into))?;
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| match deadline {

@@ -7,14 +7,14 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use crate::limits::Limits;
 
-/// A command that was ended, and where it was then.
+/// Why a command was ended, and its calls at that time.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Stopped {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The calls that it was in, the innermost first, a line for each; none if it was in a call of the host's, where its stack is
-    /// not to be seen.
+    /// The command's calls, one per line, the innermost first. None if the command was in a host
+    /// call, where its stack is not visible.
     pub backtrace: Option<String>,
 }
 
@@ -22,39 +22,40 @@ pub struct Stopped {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It did what cannot be done, such as dividing by zero; aborting and panicking too.
+    /// The command trapped: for example, it divided by zero, aborted or panicked.
     #[error("the command trapped: {0}")]
     Trap(Trap),
-    /// It trapped after it was refused what it wanted to grow by, which is what programs do that are out of memory.
-    #[error("the command trapped: {trap}; it had been refused memory: {} = {bound}, and with what it asked for {asked}", limit.name())]
+    /// The command trapped after a refused growth of memory or tables, as programs without memory
+    /// do.
+    #[error("the command trapped: {trap}; before that, it exceeded the limit {} = {bound} with {asked}", limit.name())]
     Refused {
         /// The trap.
         trap: Trap,
-        /// Which limit.
+        /// The limit.
         limit: Limit,
-        /// Its value.
+        /// The value of the limit.
         bound: u64,
-        /// What would have been used.
+        /// The use with the refused growth.
         asked: u64,
     },
-    /// It used up its fuel.
-    #[error("the command used up its fuel of {bound}")]
+    /// The command exceeded its fuel limit.
+    #[error("the command exceeded its fuel limit of {bound}")]
     Fuel {
-        /// How much it had.
+        /// The fuel limit.
         bound: u64,
     },
-    /// It ran too long.
-    #[error("the command ran into its deadline of {} s", bound.as_secs_f64())]
+    /// The command exceeded its deadline.
+    #[error("the command exceeded its deadline of {} s", bound.as_secs_f64())]
     Deadline {
-        /// How long it had.
+        /// The deadline.
         bound: std::time::Duration,
     },
-    /// A call of the host's ended it, or it could not be set up.
-    #[error("the command was ended by the host: {0}")]
+    /// A host call ended the command, or its setup failed.
+    #[error("nexum ended the command: {0}")]
     Host(String),
 }
 
-/// What ends a command from within an epoch.
+/// The error that ends a command at an epoch.
 #[derive(Debug)]
 pub(crate) struct DeadlinePassed;
 
@@ -67,7 +68,7 @@ impl fmt::Display for DeadlinePassed {
 impl std::error::Error for DeadlinePassed {}
 
 impl Stopped {
-    /// Finds out why, from the error that came out of the guest and the growth that was refused before it.
+    /// Derives the reason from the guest's error and the growth that was refused before it.
     pub(crate) fn of(error: wasmtime::Error, limits: &Limits, refused: Option<(Limit, u64)>) -> Self {
         let refused = refused.map(|(limit, asked)| (limit, limits.of_store()[limit], asked));
         let reason = match (error.downcast_ref::<Trap>(), refused) {
@@ -92,9 +93,9 @@ impl Stopped {
         }
     }
 
-    /// What is not the guest's own doing.
+    /// A reason outside the guest.
     pub(crate) fn of_host(error: wasmtime::Error) -> Self {
-        // The backtrace, which is one of them, is shown apart.
+        // The backtrace is one of the causes, and is printed separately.
         let trace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
         let causes = error.chain().map(ToString::to_string);
         let causes: Vec<_> = causes.filter(|cause| Some(cause) != trace.as_ref()).collect();

@@ -75,12 +75,13 @@ pub const STARTUP_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VerifyLogs {
-    /// Nothing: logs are taken as the endpoint gives them.
+    /// Nothing: logs are taken as the endpoint gives them. Every block is asked for.
     Off,
-    /// Where a header's bloom says that there may be logs and the answer has none, another endpoint is asked.
+    /// Answers are compared with the header's bloom. A block that its bloom rules out is not asked for, as long as the chain's
+    /// blooms are seen to be true.
     #[default]
     Bloom,
-    /// Logs are taken from the block's receipts, which are checked against the header.
+    /// Logs are taken from the block's receipts, which are checked against the header. Every block is asked for.
     Receipts,
 }
 

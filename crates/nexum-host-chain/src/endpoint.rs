@@ -8,7 +8,10 @@ mod health;
 mod http;
 mod ipc;
 mod limit;
+mod probe;
 mod pubsub;
+mod refused;
+mod rest;
 mod ws;
 
 use std::borrow::Cow;
@@ -27,6 +30,7 @@ pub(crate) use self::attempt::Failure;
 use self::attempt::Started;
 use self::connect::Connector;
 pub use self::heads::Heads;
+use self::health::PAUSE;
 pub(crate) use self::health::{Health, RETRY_AFTER_MAX, Signal, Standing};
 use self::limit::RateLimit;
 use crate::config::{ChainConfig, EndpointConfig};
@@ -53,6 +57,8 @@ pub struct Endpoint {
     index: usize,
     label: String,
     priority: u32,
+    /// Whether the chain has other endpoints.
+    has_others: bool,
     max_log_range_blocks: Option<NonZeroU64>,
     supports_push: bool,
     timeout: Duration,
@@ -84,6 +90,7 @@ impl Endpoint {
             chain_id: chain.chain_id,
             index,
             priority: config.priority,
+            has_others: chain.endpoints().len() > 1,
             max_log_range_blocks: config.max_log_range_blocks,
             supports_push,
             timeout: Duration::from_millis(chain.request_timeout_ms),
@@ -164,12 +171,7 @@ impl Endpoint {
         let started = Started::new(self);
         let sent = AtomicBool::new(false);
         let heads = self.within_timeout(&sent, self.subscribe(&sent)).await;
-        self.settle(
-            &self.following,
-            &started,
-            &["eth_subscribe"],
-            heads.as_ref().err().map(|failure| &failure.error),
-        );
+        self.settle(&self.following, &started, &["eth_subscribe"], heads.as_ref().err());
         heads.map(Some).map_err(|failure| failure.error)
     }
 
@@ -186,19 +188,15 @@ impl Endpoint {
         let reached = self
             .within_timeout(&AtomicBool::new(false), self.following.connect(&self.health))
             .await;
-        let reached = reached.map(drop).map_err(|failure| failure.error);
-        if let Err(error) = &reached {
-            self.settle(&self.following, &started, &[], Some(error));
+        if let Err(failure) = &reached {
+            self.settle(&self.following, &started, &[], Some(failure));
         }
-        reached
+        reached.map(drop).map_err(|failure| failure.error)
     }
 
     /// Asks for the number of its newest block and keeps it, unless it wants to be left alone now.
     pub(crate) async fn look_at_head(&self) -> Result<(), RequestError> {
-        let params = to_raw_value(&[(); 0]).map_err(|_| RequestError::Internal)?;
-        let request = ("eth_blockNumber".into(), params);
-        let answer = self.attempt_over(&self.following, &request, Instant::now()).await;
-        let head = parse::<U64>(&answer.map_err(|failure| failure.error)?)?;
+        let head = parse::<U64>(&self.ask("eth_blockNumber", "[]".to_owned()).await?)?;
         self.health.saw_head(head.to());
         Ok(())
     }
@@ -216,9 +214,10 @@ impl Endpoint {
         Ok(Heads::new(subscription, connection.provider.weak_client()))
     }
 
-    /// Whoever asks without an own bound waits out every pause.
+    /// Until when the source waits for a pause to end: for as long as it takes, or, where there are other endpoints, no longer
+    /// than an ordinary pause takes.
     fn patience(&self) -> Instant {
-        Instant::now() + RETRY_AFTER_MAX
+        Instant::now() + if self.has_others { PAUSE } else { RETRY_AFTER_MAX }
     }
 }
 

@@ -1,14 +1,16 @@
 //! The endpoints of a chain: which of them to use, and what to do when one fails.
 //!
 //! Requests go to the best endpoint of the lowest priority number that works. One that fails rests, for longer and longer
-//! while it goes on failing, and is probed when its rest is over, so that the primary is gone back to. How a single failure
-//! counts is decided by [`RequestError::retry`] alone.
+//! while it goes on failing, and is used again after its rest, so that requests go back to the primary. It rests for all that it
+//! is used for, for following the chain, or for one method of modules' reads: see [`Health`]. [`RequestError::retry`] alone
+//! decides where a failed request may be sent again.
 
 mod ready;
 mod retry;
 mod tend;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use tokio::time::Instant;
 
 pub use self::ready::NotReady;
 use crate::config::ChainConfig;
-use crate::endpoint::{Answer, Endpoint, Failure, Request, Signal, Standing};
+use crate::endpoint::{Answer, Endpoint, Failure, Health, Request, Signal, Standing};
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
 use crate::reads::Read;
@@ -69,16 +71,17 @@ impl Endpoints {
         self.chain_id
     }
 
-    /// Sends one request, with the parameters' text as it is, to the best endpoint. What fails and may pass is sent again, to
-    /// another endpoint if there is one, after a wait that grows, up to `retries` times; what is not among
-    /// [`READ_METHODS`](crate::methods::READ_METHODS) is sent again only if no endpoint can have got it.
+    /// Sends one request, with the parameters' text as it is, to the best endpoint. After a failure it is sent to an endpoint
+    /// that has not been asked or, if the failure may pass, to one that has, after a wait that grows, up to `retries` times. What
+    /// is not among [`READ_METHODS`](crate::methods::READ_METHODS) is sent again only if no endpoint can have got it.
     ///
     /// It takes at most `retries` + 1 times `request_timeout_ms`, and one `request_timeout_ms` more for what was begun in
     /// time, without the time that it waits for `requests_per_second`, where nothing is refused.
     ///
     /// # Errors
     ///
-    /// Why there is no result at the last endpoint asked.
+    /// Why there is no result at the last endpoint asked; or, if that one refused the request by an HTTP status, the error with
+    /// which another one refused it.
     pub async fn request(&self, request: &Request) -> Answer {
         self.request_for(request, Expected::Any).await
     }
@@ -102,7 +105,7 @@ impl Endpoints {
 
     async fn request_for(&self, request: &Request, expected: Expected) -> Answer {
         let began = Instant::now();
-        let first = self.best();
+        let first = self.best(std::slice::from_ref(request));
         let answer = first.attempt(request, self.deadline(began)).await;
         match expected.check(answer) {
             Ok(answer) => Ok(answer),
@@ -119,15 +122,27 @@ impl Endpoints {
 
     /// The endpoint to follow now: the best of those that work, or the one that is least bad.
     pub fn preferred(&self) -> Arc<Endpoint> {
-        Arc::clone(self.least(|endpoint| self.rank(endpoint)))
+        Arc::clone(self.least(|endpoint| rank(endpoint, endpoint.health().standing_to_follow())))
     }
 
     /// All endpoints that work now, best first. None of them rests, serves another chain, or is behind the others.
     pub fn by_preference(&self) -> Vec<Arc<Endpoint>> {
-        let good = |endpoint: &&Arc<Endpoint>| endpoint.health().standing().is_good();
-        let mut usable: Vec<_> = self.all.iter().filter(good).cloned().collect();
-        usable.sort_by_key(|endpoint| self.rank(endpoint));
+        let mut usable = self.ranked(Health::standing_to_follow);
+        usable.retain(|endpoint| endpoint.health().standing_to_follow().is_good());
         usable
+    }
+
+    /// The endpoints to ask for history, in this order; at least one. One that refused to follow the chain or to answer for
+    /// history is among them, because it may be the only one that has what is asked for.
+    pub(crate) fn for_history(&self) -> Vec<Arc<Endpoint>> {
+        let ranked = self.ranked(Health::standing_for_history);
+        let usable = |endpoint: &&Arc<Endpoint>| endpoint.health().standing_for_history().is_usable();
+        let usable: Vec<_> = ranked.iter().filter(usable).cloned().collect();
+        if usable.is_empty() {
+            vec![self.preferred()]
+        } else {
+            usable
+        }
     }
 
     /// Waits until another endpoint than `following` is preferred. Returns at once if that is so already.
@@ -141,6 +156,24 @@ impl Endpoints {
                 return;
             }
             changed.await;
+        }
+    }
+
+    /// The chain cannot be followed over an endpoint, for what came of this method, if it was one: others are followed until a
+    /// probe has shown that this one can be. Where there is no other, nothing changes.
+    pub(crate) fn stop_following(&self, endpoint: &Endpoint, method: Option<&'static str>, error: &dyn fmt::Display) {
+        if self.all.len() == 1 {
+            return;
+        }
+        let failures = endpoint.health().cannot_be_followed(method);
+        if failures.is_some() {
+            endpoint.reset();
+        }
+        let (chain, endpoint) = (self.chain_id, endpoint.label());
+        if failures == Some(1) {
+            tracing::warn!(chain, endpoint, method, %error, "the chain cannot be followed over the endpoint, which is rested");
+        } else {
+            tracing::debug!(chain, endpoint, method, %error, "the chain can still not be followed over the endpoint");
         }
     }
 
@@ -178,25 +211,18 @@ impl Endpoints {
         endpoint.health().set_behind(is_behind);
     }
 
-    /// The endpoint for the next request.
-    fn best(&self) -> &Arc<Endpoint> {
+    /// The endpoint for the next request, or requests that are sent together.
+    fn best(&self, requests: &[Request]) -> &Arc<Endpoint> {
         match &*self.all {
             [only] => only,
-            _ => self.least(|endpoint| self.request_rank(endpoint)),
+            _ => self.least(|endpoint| request_rank(endpoint, requests)),
         }
     }
 
-    /// Orders the endpoints: whether they work, then priority, then how often they have failed in a row.
-    fn rank(&self, endpoint: &Endpoint) -> Rank {
-        let health = endpoint.health();
-        (health.standing(), endpoint.priority(), health.failures())
-    }
-
-    /// As [`Self::rank`], but one that has asked to be left alone comes after those that work. It is no reason to follow
-    /// another one.
-    fn request_rank(&self, endpoint: &Endpoint) -> (Standing, bool, Rank) {
-        let is_paused = endpoint.health().paused_until().is_some();
-        (endpoint.health().standing(), is_paused, self.rank(endpoint))
+    fn ranked(&self, standing: fn(&Health) -> Standing) -> Vec<Arc<Endpoint>> {
+        let mut ranked = self.all.clone();
+        ranked.sort_by_key(|endpoint| rank(endpoint, standing(endpoint.health())));
+        ranked
     }
 
     /// Of several that are equal, the first.
@@ -242,6 +268,18 @@ impl Expected {
 }
 
 type Rank = (Standing, u32, u32);
+
+/// Orders endpoints: whether they work, then priority, then how often they have failed in a row.
+fn rank(endpoint: &Endpoint, standing: Standing) -> Rank {
+    (standing, endpoint.priority(), endpoint.health().failures())
+}
+
+/// As [`rank`], but one that has asked to be left alone comes after those that work.
+fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Standing, bool, Rank) {
+    let standing = endpoint.health().standing_for(requests);
+    let is_paused = endpoint.health().paused_until().is_some();
+    (standing, is_paused, rank(endpoint, standing))
+}
 
 /// Scheme and host of each endpoint, those that look alike numbered.
 fn labels(config: &ChainConfig) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod answer;
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -47,12 +48,15 @@ pub enum RequestError {
         cause: Option<io::ErrorKind>,
     },
     /// An HTTP status in place of an answer.
-    #[error("the endpoint answered with HTTP status {status}")]
+    #[error("the endpoint answered with HTTP status {status}{}", said(message.as_deref()))]
     Status {
         /// The status.
         status: u16,
         /// How long the endpoint asks to be left alone.
         retry_after: Option<Duration>,
+        /// The endpoint's text, shortened and without secrets: the message of a JSON-RPC error, or the first line of a body
+        /// that is plain text.
+        message: Option<String>,
     },
     /// No answer in time.
     #[error("the endpoint did not answer within {timeout_ms} ms")]
@@ -123,7 +127,7 @@ impl RequestError {
             RpcError::DeserError { .. } | RpcError::NullResp => Self::Malformed,
             RpcError::Transport(TransportErrorKind::MissingBatchResponse(_)) => Self::Malformed,
             RpcError::Transport(TransportErrorKind::Custom(error)) => match error.downcast::<Self>() {
-                Ok(own) => *own,
+                Ok(own) => own.redacted(secrets),
                 Err(foreign) => Self::from_connect(&*foreign),
             },
             RpcError::Transport(TransportErrorKind::BackendGone) => Self::Lost { cause: None },
@@ -132,8 +136,6 @@ impl RequestError {
     }
 
     fn from_payload(payload: &ErrorPayload, secrets: &Secrets) -> Self {
-        let message = secrets.redact(&payload.message);
-        let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
         let revert_data = revert_data(payload).map(|data| data.to_string());
         let kind = match &revert_data {
             Some(_) => AnswerKind::Revert,
@@ -141,10 +143,30 @@ impl RequestError {
         };
         Self::Answer {
             code: payload.code,
-            message: message[..end].to_owned(),
+            message: redact(&payload.message, secrets),
             kind,
             revert_data,
         }
+    }
+
+    /// An HTTP status, with the text that the endpoint put into the body. Strikes out no secret yet: [`Self::from_alloy`] does.
+    pub(crate) fn from_status(status: u16, retry_after: Option<Duration>, message: Option<String>) -> Self {
+        Self::Status {
+            status,
+            retry_after,
+            message,
+        }
+    }
+
+    /// Strikes secrets out of an endpoint's text that has been kept as it came in.
+    fn redacted(mut self, secrets: &Secrets) -> Self {
+        if let Self::Status {
+            message: Some(message), ..
+        } = &mut self
+        {
+            *message = redact(message, secrets);
+        }
+        self
     }
 
     /// Whether an endpoint's error has a name here.
@@ -163,33 +185,37 @@ impl RequestError {
             Some(response) => Self::Status {
                 status: response.status().as_u16(),
                 retry_after: retry_after(response.headers()),
+                message: None,
             },
             None => Self::Unreachable { cause: io_cause(error) },
         }
     }
 
     /// Where the request may be sent again after this failure, if it does no harm twice. This is the only place that decides it.
+    ///
+    /// An error in words proves nothing about the request, because expired keys and used-up quotas are reported with every code
+    /// there is. Only a revert does: the endpoint ran the call.
     pub fn retry(&self) -> Retry {
         match self {
-            // The same request would fail in the same way.
             Self::Refused { .. } | Self::TooLarge { .. } | Self::Internal => Retry::Never,
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::Malformed => Retry::Anywhere,
             Self::Status { status, .. } => match status {
                 408 | 429 | 500.. => Retry::Anywhere,
-                400 | 413 | 414 | 431 => Retry::Never,
-                // A wrong key or a wrong path: this endpoint will not do, another may.
                 _ => Retry::Elsewhere,
             },
             Self::WrongChain { .. } => Retry::Elsewhere,
             Self::Answer { kind, .. } => match kind {
+                AnswerKind::Revert => Retry::Never,
                 AnswerKind::RateLimit | AnswerKind::UnknownBlock | AnswerKind::Trouble => Retry::Anywhere,
-                AnswerKind::NoMethod => Retry::Elsewhere,
-                AnswerKind::Revert | AnswerKind::TooMuch | AnswerKind::Invalid | AnswerKind::Other => Retry::Never,
+                AnswerKind::NoMethod | AnswerKind::TooMuch | AnswerKind::Invalid | AnswerKind::Other => {
+                    Retry::Elsewhere
+                }
             },
         }
     }
 
-    /// Whether the failure shows that the endpoint does not work, whatever it is asked.
+    /// Whether the failure shows that the endpoint does not work, whatever it is asked. An HTTP status and an error in an
+    /// answer do not: a module can provoke them by what it asks.
     pub(crate) fn is_endpoints_fault(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -197,9 +223,48 @@ impl RequestError {
             | Self::Timeout { .. }
             | Self::Malformed
             | Self::WrongChain { .. } => true,
-            Self::Status { status, .. } => !matches!(status, 400 | 413 | 414 | 429 | 431),
-            // What is answered can be asked for: no module shall put an endpoint to rest by what it asks.
-            Self::Refused { .. } | Self::TooLarge { .. } | Self::Answer { .. } | Self::Internal => false,
+            Self::Status { .. }
+            | Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::Answer { .. }
+            | Self::Internal => false,
+        }
+    }
+
+    /// Whether the endpoint has answered and does not do what it was asked, for a reason that waiting a moment does not mend.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status != 429,
+            Self::Answer { kind, .. } => !matches!(
+                kind,
+                AnswerKind::Revert | AnswerKind::RateLimit | AnswerKind::UnknownBlock
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether an HTTP status shows that the endpoint does not answer the method, whatever the parameters are: a wrong key, a
+    /// wrong path, a paywall. The others can be provoked by parameters.
+    pub(crate) fn refuses_method(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => !matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..),
+            _ => false,
+        }
+    }
+
+    /// This failure, where the request was the host's own and says nothing about what a module has asked: whatever the words
+    /// are, the endpoint is in trouble.
+    pub(crate) fn into_trouble(self) -> Self {
+        match self {
+            Self::Answer {
+                code, message, kind, ..
+            } if kind != AnswerKind::RateLimit => Self::Answer {
+                code,
+                message,
+                kind: AnswerKind::Trouble,
+                revert_data: None,
+            },
+            error => error,
         }
     }
 
@@ -275,9 +340,16 @@ pub enum Retry {
     Anywhere,
 }
 
-/// What the operating system said, as the end of a sentence.
-fn said(cause: Option<io::ErrorKind>) -> String {
-    cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+/// The reason that the operating system or the endpoint gave, as the end of a sentence.
+fn said(reason: Option<impl fmt::Display>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
+/// An endpoint's text without secrets, shortened to [`MESSAGE_BYTES_MAX`].
+fn redact(text: &str, secrets: &Secrets) -> String {
+    let mut text = secrets.redact(text);
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
+    text
 }
 
 /// A code that does not fit the contract's 32 bits is no code that anybody knows.

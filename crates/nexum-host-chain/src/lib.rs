@@ -22,7 +22,7 @@
 //! | `invalid-input` | parameters that are no JSON array, or over a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a range too wide, or with too many results; a revert |
 //! | `rate-limited` | HTTP 429; -32005, -32029, 429, or words that say so |
 //! | `timeout` | no answer within `request_timeout_ms`; HTTP 408 or 504 |
-//! | `unavailable` | no connection, any other HTTP status, an answer that is not JSON-RPC, a wrong chain id, any other code |
+//! | `unavailable` | no connection, any other HTTP status, an answer that is not JSON-RPC, a wrong chain id or none, any other code |
 //! | `internal` | a fault of this host |
 //!
 //! A revert (code 3, or -32000 and -32015 with a text that says so) is `invalid-input`: the endpoint did its work, and will
@@ -45,9 +45,14 @@
 //! - Parameters go out, and results come in, as the text that they are. They are never encoded anew.
 //! - A request that is not known to read only ([`methods::READ_METHODS`]) reaches at most one endpoint, at most once. A read is
 //!   sent again after a failure that may pass, up to `retries` times, within a bounded time: see [`Endpoints::request`].
-//! - What a module asks cannot put an endpoint to rest for others: an answer with an error is an answer.
+//! - What a module asks cannot put an endpoint to rest: an error in words counts against an endpoint only for the method that was
+//!   asked for, and only after another endpoint has answered the identical request. An HTTP status that parameters do not cause,
+//!   such as 401 or 403, counts at once, for that method too.
+//! - No refusal reaches a module while an endpoint that may answer has not been asked, within `retries`. A revert does at once.
 //! - Nothing is taken from an endpoint before it has said the configured chain id: for each connection over ws and ipc; over
 //!   http, where connections do not show, at the first request and after each outage.
+//! - A header's bloom is a hint. A block is skipped for it only with `verify_logs = "bloom"`, and only while the chain's blooms are
+//!   seen to be true. What a header denies and two answers have is delivered, so that a wrong header cannot stop a chain.
 //! - No block is appended to a log before all of its logs that somebody wants are known: a request that fails is asked again, and
 //!   nothing passes it.
 

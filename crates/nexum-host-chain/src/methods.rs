@@ -54,6 +54,10 @@ pub fn is_read(method: &str) -> bool {
 
 /// The name as it stands in [`READ_METHODS`].
 pub(crate) fn read(method: &str) -> Option<&'static str> {
-    let index = READ_METHODS.binary_search(&method).ok()?;
-    READ_METHODS.get(index).copied()
+    READ_METHODS.get(place(method)?).copied()
+}
+
+/// The place of a method in [`READ_METHODS`].
+pub(crate) fn place(method: &str) -> Option<usize> {
+    READ_METHODS.binary_search(&method).ok()
 }

@@ -53,13 +53,18 @@ pub const STALLS: &str = "nexum_chain_stalls_total";
 /// [`CHAIN`].
 pub const REORG_DEPTH_BLOCKS: &str = "nexum_chain_reorg_depth_blocks";
 
-/// Counter: blocks whose logs were not asked for, because the header's bloom rules them out. Label: [`CHAIN`].
+/// Counter: blocks whose logs were not asked for, because the header's bloom rules them out and the chain's blooms have been
+/// true so far. Label: [`CHAIN`].
 pub const LOG_FETCHES_SAVED: &str = "nexum_chain_log_fetches_saved_total";
 
 /// Counter: answers about logs that were found to be false. Label: [`CHAIN`].
 pub const VERIFICATION_FAILURES: &str = "nexum_chain_verification_failures_total";
 
-/// Counter: answers without logs of which nobody could say whether they are true. Label: [`CHAIN`].
+/// Counter: blocks with a log that their header's bloom lacks. Above 0, no bloom of the chain is believed. Label: [`CHAIN`].
+pub const UNTRUE_BLOOMS: &str = "nexum_chain_untrue_blooms_total";
+
+/// Counter: answers about logs that could not be verified, and were believed: empty ones, and logs that their header denies.
+/// Label: [`CHAIN`].
 pub const UNVERIFIED: &str = "nexum_chain_unverified_total";
 
 /// Label: the chain id, in decimal.
@@ -98,7 +103,8 @@ pub fn describe() {
     describe_histogram!(REORG_DEPTH_BLOCKS, "blocks that reorganisations took back");
     describe_counter!(LOG_FETCHES_SAVED, "blocks whose bloom rules out every wanted log");
     describe_counter!(VERIFICATION_FAILURES, "answers about logs that were false");
-    describe_counter!(UNVERIFIED, "answers without logs that could not be verified");
+    describe_counter!(UNTRUE_BLOOMS, "blocks with a log that their header's bloom lacks");
+    describe_counter!(UNVERIFIED, "answers about logs that could not be verified");
 }
 
 /// What a method is about: a small set, because modules may name any method.
@@ -327,6 +333,7 @@ pub(crate) struct SourceMetrics {
     pub(crate) reorg_depth_blocks: Histogram,
     pub(crate) log_fetches_saved: Counter,
     pub(crate) verification_failures: Counter,
+    pub(crate) untrue_blooms: Counter,
     pub(crate) unverified: Counter,
 }
 
@@ -340,6 +347,7 @@ impl SourceMetrics {
             reorg_depth_blocks: histogram!(REORG_DEPTH_BLOCKS, CHAIN => chain.clone()),
             log_fetches_saved: counter!(LOG_FETCHES_SAVED, CHAIN => chain.clone()),
             verification_failures: counter!(VERIFICATION_FAILURES, CHAIN => chain.clone()),
+            untrue_blooms: counter!(UNTRUE_BLOOMS, CHAIN => chain.clone()),
             unverified: counter!(UNVERIFIED, CHAIN => chain),
         }
     }

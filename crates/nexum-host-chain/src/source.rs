@@ -1,5 +1,7 @@
 //! The source of events: follows a chain over its endpoints into the core's logs, and reads again what a module has missed.
 
+mod absent;
+mod blooms;
 mod filters;
 mod finality;
 mod follower;
@@ -10,8 +12,10 @@ mod ranges;
 mod receipts;
 mod reorg;
 mod replay;
+mod verify;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
@@ -20,6 +24,8 @@ use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceEr
 use nexum_core::event::Position;
 use tokio_util::sync::CancellationToken;
 
+use self::absent::Absent;
+use self::blooms::Blooms;
 use self::follower::Follower;
 use self::ranges::Ranges;
 use crate::config::ChainConfig;
@@ -48,6 +54,19 @@ pub struct ChainSource {
     endpoints: Arc<Endpoints>,
     metrics: SourceMetrics,
     ranges: Ranges,
+    blooms: Blooms,
+    absent: Absent,
+    /// Whether it has been reported that receipts are not those of their header's root.
+    unproven: AtomicBool,
+}
+
+/// What blocks are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To follow the chain.
+    Follow,
+    /// To replay what a module has missed.
+    Replay,
 }
 
 /// Why a chain could not be read.
@@ -55,6 +74,8 @@ pub struct ChainSource {
 enum FollowError {
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error("{method}: {error}")]
+    Asked { method: &'static str, error: RequestError },
     #[error("the endpoint's block cannot be read")]
     BadHeader,
     #[error("the endpoint's logs cannot be read")]
@@ -88,12 +109,37 @@ impl FollowError {
         matches!(self, Self::TooDeep { .. })
     }
 
+    /// A request failed in this method.
+    fn asked(method: &'static str) -> impl FnOnce(RequestError) -> Self {
+        move |error| Self::Asked { method, error }
+    }
+
+    /// What became of the request that failed, if one did.
+    fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::Request(error) | Self::Asked { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The method of the request that failed.
+    fn method(&self) -> Option<&'static str> {
+        match self {
+            Self::Asked { method, .. } => Some(method),
+            _ => None,
+        }
+    }
+
+    /// Whether an endpoint refuses what every endpoint that is followed has to answer: the host's own requests are well-formed.
+    fn is_refusal(&self) -> bool {
+        self.request().is_some_and(RequestError::is_refusal)
+    }
+
     /// Whether another endpoint may answer what this one did not.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Request(error) => error.retry() != Retry::Never,
             Self::TooDeep { .. } => false,
-            _ => true,
+            error => error.request().is_none_or(|error| error.retry() != Retry::Never),
         }
     }
 }
@@ -105,6 +151,9 @@ impl ChainSource {
             config: config.clone(),
             metrics: SourceMetrics::new(config.chain_id),
             ranges: Ranges::new(&endpoints),
+            blooms: Blooms::default(),
+            absent: Absent::new(&endpoints),
+            unproven: AtomicBool::new(false),
             endpoints,
         }
     }

@@ -1,4 +1,4 @@
-//! Where an order book is, which may be a secret.
+//! The base URL of an order book, which may contain a secret.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -6,39 +6,42 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-/// The least that a part of an address must have to be taken for a key. Shorter ones, such as `api` or `v1`, unlock nothing.
+/// The shortest part of a URL that counts as a possible key, in bytes. Shorter parts, such as `api`
+/// or `v1`, are not keys.
 const KEY_BYTES_MIN: usize = 8;
 
-/// What stands in a text for what was struck out.
+/// The replacement for a possible key.
 const REDACTED: &str = "[redacted]";
 
-/// What every path of an order book is relative to. `Debug` and `Display` show scheme and host only.
+/// The URL that every path of an order book is relative to. `Debug` and `Display` show only scheme
+/// and host.
 ///
-/// Invariant: it is `http` or `https`, has a host, ends in `/`, and has neither query nor fragment.
+/// Invariant: the scheme is `http` or `https`, there is a host, the path ends in `/`, and there is
+/// neither query nor fragment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
-/// Why a text is not a base URL. Never shows the text.
+/// Why a text is not a base URL. The message never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BaseUrlError {
     /// Not a URL.
     #[error("is not a URL")]
     Malformed,
-    /// A URL of something else.
+    /// A URL with another scheme.
     #[error("has a scheme other than http and https")]
     Scheme,
-    /// There is something behind the path, where a path is to follow.
-    #[error("has a query or a fragment, and paths are put behind it")]
+    /// The URL has a query or a fragment, so a path cannot be appended.
+    #[error("has a query or a fragment; remove it, because nexum appends paths")]
     NotABase,
 }
 
 impl BaseUrl {
-    /// Takes an `http` or `https` URL. A slash is put behind its path if there is none.
+    /// Parses an `http` or `https` URL. Appends a slash to the path if there is none.
     ///
     /// # Errors
     ///
-    /// When it is none.
+    /// [`BaseUrlError`] if the text is not a base URL.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
         Self::new(Url::parse(text).map_err(|_| BaseUrlError::Malformed)?)
     }
@@ -61,8 +64,8 @@ impl BaseUrl {
         &self.0
     }
 
-    /// Strikes out of a text what may be keys in this address: an order book that refuses a request may name what it was sent.
-    /// `public` are words that are no keys.
+    /// Removes possible keys of this URL from a text: an order book that refuses a request may
+    /// quote the URL. `public` lists words that are not keys.
     pub(crate) fn redact(&self, text: String, public: Option<&str>) -> String {
         let segments = self.0.path_segments().into_iter().flatten();
         let user = [Some(self.0.username()), self.0.password()];
@@ -70,7 +73,7 @@ impl BaseUrl {
         let mut keys: Vec<&str> = parts
             .filter(|part| part.len() >= KEY_BYTES_MIN && Some(*part) != public)
             .collect();
-        // The longest come first, so that none hides part of another.
+        // The longest come first, because one part can contain another.
         keys.sort_by_key(|key| Reverse(key.len()));
         keys.into_iter().fold(text, |text, key| text.replace(key, REDACTED))
     }

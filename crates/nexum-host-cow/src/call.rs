@@ -1,4 +1,4 @@
-//! What a module asks of an order book, checked before anything is sent.
+//! A module's request to an order book, validated before it is sent.
 
 use cowprotocol::{HttpMethod, HttpRequest};
 
@@ -7,14 +7,14 @@ use crate::error::RequestError;
 use crate::path::RelativePath;
 use crate::route::Route;
 
-/// How large the body of a request may be: the 128 UIDs that the order book looks up at once take 16 KiB, an order with the largest
-/// document 20 KiB.
+/// The largest body of a request, in bytes: the 128 UIDs of one lookup take 16 KiB, and an order
+/// with the largest document 20 KiB.
 pub const BODY_BYTES_MAX: usize = 256 * 1_024;
 
-/// How much of a method is shown in an error: more than the longest known one has.
+/// The most characters of a method in an error: more than the longest known method.
 const METHOD_CHARS_MAX: usize = 16;
 
-/// A request that may be sent to an order book, whichever it is.
+/// A valid request for any order book.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub(crate) route: Route,
@@ -23,8 +23,11 @@ pub struct Call {
 }
 
 impl Call {
-    /// Checks what `cow-api.request` was given: `GET`, `POST`, `PUT` or `DELETE` in any case; a path below the base URL, with or
-    /// without a slash before it and a query behind it; a body, which is sent as `application/json`.
+    /// Validates the arguments of `cow-api.request`:
+    ///
+    /// - a method: `GET`, `POST`, `PUT` or `DELETE`, in upper or lower case
+    /// - a path below the base URL, with or without a leading slash and a query
+    /// - a body, sent as `application/json`
     ///
     /// # Errors
     ///
@@ -34,7 +37,7 @@ impl Call {
         let path = RelativePath::parse(path).map_err(|error| RequestError::invalid(error.to_string()))?;
         if body.as_ref().is_some_and(|body| body.len() > BODY_BYTES_MAX) {
             return Err(RequestError::invalid(format!(
-                "a body takes at most {BODY_BYTES_MAX} bytes"
+                "a body has at most {BODY_BYTES_MAX} bytes"
             )));
         }
         if body.is_some() && method == HttpMethod::Get {
@@ -47,12 +50,12 @@ impl Call {
         })
     }
 
-    /// Whether it may change something at the order book.
+    /// Whether the request may change something at the order book.
     pub fn has_effect(&self) -> bool {
         !self.route.reads()
     }
 
-    /// The request to an order book.
+    /// The HTTP request to an order book.
     pub(crate) fn to_request(&self, base: &BaseUrl) -> Result<HttpRequest, RequestError> {
         Ok(HttpRequest {
             method: self.route.method,
@@ -71,7 +74,7 @@ fn parse_method(method: &str) -> Result<HttpMethod, RequestError> {
     known.ok_or_else(|| {
         let shown: String = method.chars().take(METHOD_CHARS_MAX).collect();
         RequestError::invalid(format!(
-            "the method {} is none of GET, POST, PUT and DELETE",
+            "the method {} is not GET, POST, PUT or DELETE",
             shown.escape_debug()
         ))
     })

@@ -10,29 +10,30 @@ use serde::Deserialize;
 
 use crate::base_url::BaseUrl;
 
-/// How many requests a host may get within a second, unless the operator says otherwise: as many as the public order book answers
-/// to one address.
+/// Default of `requests_per_second`: the rate that the public order book accepts from one address.
 pub const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
-/// What `requests_per_second` may be. No order book needs more, and the times of as many requests are kept.
+/// The range of `requests_per_second`. No order book needs more, and the rate limit stores the time
+/// of each request in the window.
 pub const REQUESTS_PER_SECOND_RANGE: RangeInclusive<u64> = 1..=10_000;
 
-/// How long one request may take, unless the operator says otherwise: posting an order takes up to a few seconds, because the
-/// order book prices it, and half of an event's default deadline leaves the time for a second attempt.
+/// Default of `request_timeout_ms`: the order book prices an order, so a post takes up to a few
+/// seconds. Half of an event's default deadline leaves time for a second attempt.
 pub const REQUEST_TIMEOUT_MS: u64 = 5_000;
 
-/// What `request_timeout_ms` may be: an hour is as long as an event may take.
+/// The range of `request_timeout_ms`: up to an hour, the longest deadline of an event.
 pub const REQUEST_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
 
-/// How order books are used, and where those are that are not the public ones.
+/// The validated `[cow]` table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CowConfig {
-    /// How many requests a host gets within any second, of all modules and chains together. Default [`REQUESTS_PER_SECOND`].
+    /// The rate limit per host, across all modules and chains. Default [`REQUESTS_PER_SECOND`].
     pub requests_per_second: NonZeroU32,
-    /// The bound on the time of one request, connecting included. Default [`REQUEST_TIMEOUT_MS`].
+    /// Limit of one attempt at a request, including the connection, in milliseconds. Default
+    /// [`REQUEST_TIMEOUT_MS`].
     pub request_timeout_ms: u64,
-    /// For chains whose order book is not the public one, or which have none, where it is. Default: none.
+    /// The base URLs that replace or add to the public order books, by chain. Default: none.
     pub base_urls: BTreeMap<ChainId, BaseUrl>,
 }
 
@@ -60,17 +61,17 @@ struct RawChain {
 }
 
 impl CowConfig {
-    /// What each number may be, by its key.
+    /// The range of each number, by its key.
     pub const RANGES: [(&str, RangeInclusive<u64>); 2] = [
         ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
         ("request_timeout_ms", REQUEST_TIMEOUT_MS_RANGE),
     ];
 
-    /// Validates the `[cow]` table with those of its chains.
+    /// Validates the `[cow]` table and its tables per chain.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
+    /// All errors in the tables.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let chains: Vec<&str> = section.keys().filter(|key| is_number(key)).collect();
@@ -102,7 +103,7 @@ fn is_number(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads one `[cow.<chain id>]`. What is wrong inside of it goes to `errors`.
+/// Reads one `[cow.<chain id>]`. Adds errors inside the table to `errors`.
 fn base_url(
     section: &Section,
     key: &str,
@@ -111,7 +112,7 @@ fn base_url(
     let Some(chain) = section.section(key)? else {
         return Ok(None);
     };
-    // One chain has one spelling, so that no two tables are about the same one.
+    // A chain id has one spelling, so that two tables cannot name one chain.
     let chain_id = key.parse::<ChainId>().ok().filter(|id| id.to_string() == key);
     let Some(chain_id) = chain_id else {
         let error = chain.error("", "expected a chain id in decimal");

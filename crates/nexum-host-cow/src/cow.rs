@@ -9,21 +9,21 @@ use crate::bindings::shepherd::cow::cow_api;
 use crate::config::CowConfig;
 use crate::order_books::OrderBooks;
 
-/// Gives modules `shepherd:cow/cow-api`.
+/// The capability that provides `shepherd:cow/cow-api`.
 #[derive(Clone, Debug)]
 pub struct Cow {
     books: OrderBooks,
 }
 
 impl Cow {
-    /// The capability on the order books of this configuration. Touches no network.
+    /// Creates the capability for the order books of a configuration. Does not use the network.
     pub fn new(config: &CowConfig) -> Self {
         Self {
             books: OrderBooks::new(config),
         }
     }
 
-    /// What it carries modules' requests to.
+    /// The order books that modules reach.
     pub fn order_books(&self) -> &OrderBooks {
         &self.books
     }

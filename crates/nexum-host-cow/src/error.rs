@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and what of it a guest sees.
+//! The errors of a request, and the part that a guest sees.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,63 +11,63 @@ use serde::Deserialize;
 /// The `domain` of every host error of this crate: the interface.
 const DOMAIN: &str = "cow-api";
 
-/// How much of a reason is passed on: a sentence or two.
+/// The most characters of a reason in an error: a sentence or two.
 const REASON_BYTES_MAX: usize = 1_024;
 
-/// How long a word may be that is taken for an `errorType`: twice the longest known one.
+/// The longest word that counts as an `errorType`, in bytes: twice the longest known one.
 const ERROR_TYPE_BYTES_MAX: usize = 64;
 
-/// Why a request did not succeed. No text in it holds a URL, a key or a path of the host.
+/// Why a request failed. No message contains a URL, a key or a path of the host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The module asks for what it may not, or in a way that nobody understands. Nothing was sent.
+    /// The request is malformed, or asks for something that is not allowed. Nothing was sent.
     #[error("{reason}")]
     Refused {
         /// `invalid-input` or `unsupported`.
         kind: HostErrorKind,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// Its turn would have come after its deadline, because of the limit on requests. Nothing was sent.
-    #[error("too many requests wait for the order book, or it asked to be left alone")]
+    /// The rate limit left no turn before the deadline. Nothing was sent.
+    #[error("the rate limit of the order book left no turn in time")]
     NoTurn,
     /// No connection. Nothing was sent.
     #[error("the order book cannot be reached{}", said(*cause))]
     Unreachable {
-        /// What the operating system said, if it said something.
+        /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
-    /// The connection broke before the end of the answer.
+    /// The connection broke before the end of the response.
     #[error("the connection to the order book was lost{}", said(*cause))]
     Lost {
-        /// What the operating system said, if it said something.
+        /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
-    /// No answer in time.
-    #[error("the order book did not answer within {timeout_ms} ms")]
+    /// No response in time.
+    #[error("the order book did not respond within {timeout_ms} ms")]
     Timeout {
-        /// How long it was waited for.
+        /// The time limit, in milliseconds.
         timeout_ms: u64,
     },
-    /// An answer over the bound.
-    #[error("the answer is larger than {bytes_max} bytes")]
+    /// A response above the size bound.
+    #[error("the response is larger than {bytes_max} bytes")]
     TooLarge {
         /// The bound.
         bytes_max: usize,
     },
-    /// A status that is no success.
+    /// A status other than 2xx.
     #[error("{0}")]
     Answer(ErrorAnswer),
-    /// A success that does not say which order was accepted, or says another one.
-    #[error("the order book's answer is not the UID of the order")]
+    /// A success without the UID of the order, or with another UID.
+    #[error("the order book's response is not the UID of the order")]
     Malformed,
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
 }
 
-/// An answer with a status that is no success.
+/// A response with a status other than 2xx.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorAnswer {
@@ -75,16 +75,16 @@ pub struct ErrorAnswer {
     pub status: u16,
     /// The `errorType` in the body, if there is one.
     pub error_type: Option<String>,
-    /// How long the order book asks to be left alone.
+    /// The wait that the order book requests.
     pub retry_after: Option<Duration>,
-    /// The body as it came, without what may be a key in the order book's address.
+    /// The body as received, without possible keys of the order book's URL.
     pub body: String,
 }
 
 impl std::fmt::Display for ErrorAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the order book answered with HTTP status {}", self.status)?;
-        // A word that is not known could be anything, and is in the body.
+        write!(f, "the order book responded with HTTP status {}", self.status)?;
+        // An unknown word could be anything. It is in the body.
         match self.error_type.as_deref().and_then(find) {
             Some(row) => write!(f, " ({})", row.error_type),
             None => Ok(()),
@@ -110,12 +110,12 @@ impl ErrorAnswer {
         }
     }
 
-    /// What is to be done about it.
+    /// The class of the error, which names the action to take.
     pub fn class(&self) -> Class {
         classify(self.status, self.error_type.as_deref())
     }
 
-    /// Whether the order book's word for it says that it will not pass.
+    /// Whether the `errorType` says that a retry cannot succeed.
     fn is_final(&self) -> bool {
         let row = self.error_type.as_deref().and_then(find);
         row.is_some_and(|row| !matches!(row.class, Class::BackOff(_)))
@@ -133,14 +133,14 @@ impl ErrorAnswer {
     }
 }
 
-/// When a request may be sent again after a failure.
+/// Whether nexum may retry a request after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// It would fail in the same way.
+    /// A retry would fail too.
     Never,
-    /// If doing it twice does no harm: it may have been done.
+    /// Only if a repetition is harmless: the order book may have processed the request.
     IfRepeatable,
-    /// In any case: it was not done.
+    /// Always: the order book did not process the request.
     Always,
 }
 
@@ -161,7 +161,7 @@ impl RequestError {
         }
     }
 
-    /// When the request may be sent again. This is the only place that decides it.
+    /// Whether nexum may retry the request. No other place decides this.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Refused { .. } | Self::NoTurn | Self::TooLarge { .. } | Self::Malformed | Self::Internal => {
@@ -178,12 +178,12 @@ impl RequestError {
         }
     }
 
-    /// Whether the order book has looked at what it was sent, and does not want it.
+    /// Whether the order book processed the request and rejected it.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Answer(answer) if (400..=499).contains(&answer.status) && !matches!(answer.status, 408 | 429))
     }
 
-    /// What is to be done about the order book's answer, if there was one.
+    /// The class of the order book's error response, if there was one.
     pub fn class(&self) -> Option<Class> {
         match self {
             Self::Answer(answer) => Some(answer.class()),
@@ -191,7 +191,7 @@ impl RequestError {
         }
     }
 
-    /// What a guest sees. This is the only place that decides it.
+    /// The error that a guest sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
         let kind = match self {
             Self::Refused { kind, .. } => *kind,
@@ -214,7 +214,7 @@ impl RequestError {
     }
 }
 
-/// What the operating system said, as the end of a sentence.
+/// The operating system's cause, as the end of a message.
 fn said(cause: Option<io::ErrorKind>) -> String {
     cause.map(|cause| format!(": {cause}")).unwrap_or_default()
 }

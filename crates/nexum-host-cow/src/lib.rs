@@ -1,53 +1,55 @@
 //! The CoW Protocol order book for modules: the `shepherd:cow/cow-api` capability.
 //!
-//! This crate is GPL-3.0-or-later, as `cowprotocol` is, on which it builds. The rest of nexum is not, and does not depend on it
-//! but for the binary's feature `cow`.
+//! This crate is GPL-3.0-or-later, because it builds on `cowprotocol`, which has this licence. The
+//! rest of nexum has another licence. Only the binary's feature `cow` depends on this crate.
 //!
 //! # How data flows
 //!
-//! [`Cow`] is made once from `[cow]` of `engine.toml`. It has an order book for each chain that `cowprotocol` knows, and for each
-//! that the operator gave a base URL. Those on one host share an `Origin`, which limits, retries and measures what goes
-//! out to it.
+//! `[cow]` of `engine.toml` configures one [`Cow`] for the whole host. It has an order book for
+//! each chain that `cowprotocol` knows, and for each chain with a base URL in the configuration.
+//! Order books on one host share an `Origin`, which limits, retries and measures their requests.
 //!
-//! `cow-api.request` is checked into a [`Call`], whose path cannot leave the chain's base URL, and sent. `cow-api.submit-order` is
-//! parsed by `cowprotocol`, its owner is verified and its UID computed; then it is posted by `cowprotocol` through our transport.
-//! Orders may be posted more than once: the order book knows an order by its UID, and one that is there already counts as
-//! submitted.
+//! - `cow-api.request` becomes a validated [`Call`], whose path cannot leave the chain's base URL.
+//! - `cow-api.submit-order`: `cowprotocol` parses the order, verifies its owner, computes its UID
+//!   and posts it through the transport of this crate. nexum may post an order more than once: the
+//!   order book identifies an order by its UID, and an existing order counts as submitted.
 //!
-//! # What a guest sees of a failure
+//! # Errors that a guest sees
 //!
-//! The `domain` is `cow-api`. `code` is the HTTP status where there was one, else 0. With a status, `data` is the body as it came:
-//! for most failures `{"errorType":...,"description":...}`, whose meaning is in the crate `nexum-cow-errors`.
+//! The `domain` is `cow-api`. `code` is the HTTP status, or 0 without a response. With a status,
+//! `data` is the body as received, for most failures `{"errorType":...,"description":...}`. The
+//! crate `nexum-cow-errors` maps it to an action.
 //!
 //! | kind | when |
 //! |---|---|
-//! | `unsupported` | the chain has no order book here |
-//! | `invalid-input` | a method, path or body that is refused here; bytes that are no order, or not one of its owner; statuses 400 to 499 without a row of their own; a 5xx whose `errorType` says that it will not pass |
-//! | `denied` | statuses 401 and 403; an answer over [`RESPONSE_BYTES_MAX`] |
-//! | `rate-limited` | status 429; no turn before the end of the event |
-//! | `timeout` | no answer in time; statuses 408 and 504 |
-//! | `unavailable` | no connection, any other status, an answer that makes no sense |
+//! | `unsupported` | the configuration has no order book for the chain |
+//! | `invalid-input` | this crate refuses the method, path or body; the bytes are not an order, or the signature is not its owner's; a status from 400 to 499 without its own row; a 5xx whose `errorType` says that a retry cannot succeed |
+//! | `denied` | statuses 401 and 403; a response above [`RESPONSE_BYTES_MAX`] |
+//! | `rate-limited` | status 429; no turn before the deadline of the event |
+//! | `timeout` | no response in time; statuses 408 and 504 |
+//! | `unavailable` | no connection, any other status, a malformed response |
 //! | `internal` | a fault of this host |
 //!
 //! # Assumptions
 //!
-//! - Guests and order books are hostile: what they send is bounded before it is held.
-//! - The address of an order book is a secret beyond scheme and host: a private one may have a key in it.
-//! - A module has one host call in flight at a time. So the queue for an origin, which is first come, first served, gives each
-//!   module its turn.
+//! - Guests and order books are hostile: the crate bounds their data before it stores it.
+//! - The URL of an order book is a secret beyond scheme and host: a private one may contain a key.
+//! - A module has one host call in flight at a time. So the first-come, first-served queue of an
+//!   origin gives each module its turn.
 //!
 //! # Invariants
 //!
-//! - Nothing that a module says makes a request go anywhere but below the base URL of the chain that it names.
-//! - What is sent to an origin within any second is at most `requests_per_second`, by the origin's own clock, as long as a request
-//!   takes less than a second to get there.
-//! - What may have been received is sent again only if that does no harm: it reads, it is idempotent, or it is an order that
-//!   `submit-order` posts.
-//! - An event is marked as having an effect before anything is sent for it that is not known to read only.
-//! - No log, error, metric or `Debug` of this crate holds more of an address than scheme and host.
+//! - No argument of a module sends a request outside the base URL of the named chain.
+//! - An origin receives at most `requests_per_second` requests within any second of its own clock,
+//!   provided that a request takes less than a second to arrive.
+//! - The crate repeats a request that the server may have received only if it reads, is idempotent,
+//!   or posts an order of `submit-order`.
+//! - The crate marks the event as having an effect before it sends any request that is not known to
+//!   be read-only.
+//! - No log, error, metric or `Debug` of this crate contains more of a URL than scheme and host.
 
-/// Log targets of the libraries below, as prefixes, which whoever sets up logging must turn off whatever level an operator asks
-/// for: they show whole requests, address and credentials included.
+/// Log targets of the libraries that this crate uses, as prefixes. They log whole requests with URL
+/// and credentials, so the embedder must turn them off at every log level.
 pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
 pub use base_url::{BaseUrl, BaseUrlError};

@@ -1,6 +1,7 @@
-//! Everything that is measured here, with names, units and labels.
+//! The metrics of this crate, with names, units and labels.
 //!
-//! Handles are not kept: there are more combinations of labels than are ever used, and a few requests a second.
+//! The crate keeps no handles, because most combinations of labels are never used and there are
+//! only a few requests per second.
 
 use std::time::Duration;
 
@@ -10,18 +11,19 @@ use nexum_config::topic::ChainId;
 use crate::error::RequestError;
 use crate::route::Route;
 
-/// Counter: requests sent to order books, each attempt being one. Labels: [`CHAIN`], [`METHOD`], [`ROUTE`], [`OUTCOME`].
+/// Counter: requests sent to order books; each attempt counts. Labels: [`CHAIN`], [`METHOD`],
+/// [`ROUTE`], [`OUTCOME`].
 pub const REQUESTS: &str = "nexum_cow_requests_total";
 
-/// Histogram, seconds: from sending a request to its answer or failure, without waits of [`WAIT_SECONDS`]. Labels: [`CHAIN`],
-/// [`METHOD`], [`ROUTE`].
+/// Histogram, seconds: from a request to its response or failure, without the waits in
+/// [`WAIT_SECONDS`]. Labels: [`CHAIN`], [`METHOD`], [`ROUTE`].
 pub const REQUEST_SECONDS: &str = "nexum_cow_request_seconds";
 
-/// Counter: requests that were sent again. Labels: [`CHAIN`], [`METHOD`], [`ROUTE`].
+/// Counter: retried requests. Labels: [`CHAIN`], [`METHOD`], [`ROUTE`].
 pub const RETRIES: &str = "nexum_cow_retries_total";
 
-/// Histogram, seconds: how long requests waited for `requests_per_second`, or for an order book that had asked to be left alone;
-/// only those that waited. Label: [`CHAIN`].
+/// Histogram, seconds: wait of requests for the rate limit, or for a pause that the order book
+/// requested; only requests that waited. Label: [`CHAIN`].
 pub const WAIT_SECONDS: &str = "nexum_cow_wait_seconds";
 
 /// Counter: orders that modules submitted. Labels: [`CHAIN`], [`CLASS`].
@@ -36,18 +38,20 @@ pub const METHOD: &str = "method";
 /// Label: the pattern of the path, or `other`. Never the path.
 pub const ROUTE: &str = "route";
 
-/// Label: what became of a request: `ok`, `rejected`, `rate_limited`, `timeout`, `unavailable`, `malformed` or `error`.
+/// Label: the outcome of a request: `ok`, `rejected`, `rate_limited`, `timeout`, `unavailable`,
+/// `malformed` or `error`.
 pub const OUTCOME: &str = "outcome";
 
-/// Label: what became of an order: `accepted`, `duplicate`, the name of a class of `nexum-cow-errors`, `refused` if it was not sent,
-/// or `unknown` if there was no answer.
+/// Label: the outcome of an order: `accepted`, `duplicate`, the name of a class of
+/// `nexum-cow-errors`, `refused` if it was not sent, or `unknown` without a response.
 pub const CLASS: &str = "class";
 
-/// Tells the recorder what the metrics mean. For whoever installed it, once.
+/// Describes the metrics to the recorder. The embedder calls it once, after it installs the
+/// recorder.
 pub fn describe() {
     describe_counter!(REQUESTS, "requests sent to order books");
-    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "time from a request to its answer");
-    describe_counter!(RETRIES, "requests sent again");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "time from a request to its response");
+    describe_counter!(RETRIES, "retried requests");
     describe_histogram!(
         WAIT_SECONDS,
         Unit::Seconds,
@@ -56,7 +60,7 @@ pub fn describe() {
     describe_counter!(SUBMISSIONS, "orders submitted");
 }
 
-/// What is measured of requests on one route of one chain.
+/// The labels of requests on one route of one chain.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteMetrics {
     chain: String,
@@ -71,7 +75,7 @@ impl RouteMetrics {
         }
     }
 
-    /// One request was answered, or failed.
+    /// Records the outcome and the duration of one request.
     pub(crate) fn request(&self, error: Option<&RequestError>, took: Duration) {
         let (method, route) = (self.route.method.as_str(), self.route.pattern);
         let (chain, outcome) = (&self.chain, outcome(error));
@@ -89,7 +93,7 @@ impl RouteMetrics {
     }
 }
 
-/// An order was submitted, and this became of it.
+/// Counts a submitted order with its outcome.
 pub(crate) fn submission(chain_id: ChainId, class: &'static str) {
     counter!(SUBMISSIONS, CHAIN => chain_id.to_string(), CLASS => class).increment(1);
 }

@@ -16,7 +16,7 @@ use crate::metrics::RouteMetrics;
 use crate::origin::{Origin, Terms};
 use crate::route::Route;
 
-/// The chains that `cowprotocol` knows. It has no list of its own.
+/// The chains that `cowprotocol` knows. `cowprotocol` exports no such list.
 const PUBLIC: [Chain; 10] = [
     Chain::Mainnet,
     Chain::Bnb,
@@ -30,7 +30,7 @@ const PUBLIC: [Chain; 10] = [
     Chain::Sepolia,
 ];
 
-/// The order books that modules may ask, by chain. Clones share the limits on requests.
+/// The order books that modules can reach, by chain. Clones share the rate limits.
 #[derive(Clone, Debug)]
 pub struct OrderBooks(Arc<BTreeMap<ChainId, Arc<OrderBook>>>);
 
@@ -39,13 +39,14 @@ pub struct OrderBooks(Arc<BTreeMap<ChainId, Arc<OrderBook>>>);
 pub(crate) struct OrderBook {
     pub(crate) chain_id: ChainId,
     pub(crate) base: BaseUrl,
-    /// What orders on this chain are signed for.
+    /// The signing domain of orders on this chain.
     pub(crate) domain: DomainSeparator,
     origin: Arc<Origin>,
 }
 
 impl OrderBooks {
-    /// The public order books, and those that the configuration puts in their place or adds. Touches no network.
+    /// Creates the public order books, with the replacements and additions of the configuration.
+    /// Does not use the network.
     pub fn new(config: &CowConfig) -> Self {
         let public = PUBLIC.into_iter().filter_map(|chain| {
             let base = BaseUrl::new(chain.orderbook_base_url()).ok()?;
@@ -55,7 +56,7 @@ impl OrderBooks {
         bases.extend(config.base_urls.clone());
         let mut origins: BTreeMap<String, Arc<Origin>> = BTreeMap::new();
         let book = |(chain_id, base): (ChainId, BaseUrl)| {
-            // With the port: what is behind another one counts for itself.
+            // With the port, because each port has its own rate limit.
             let origin = origins
                 .entry(base.url().origin().ascii_serialization())
                 .or_insert_with(|| {
@@ -73,17 +74,18 @@ impl OrderBooks {
         Self(Arc::new(bases.into_iter().map(book).collect()))
     }
 
-    /// The chains that have one.
+    /// The chains with an order book.
     pub fn chains(&self) -> impl Iterator<Item = ChainId> + '_ {
         self.0.keys().copied()
     }
 
-    /// `cow-api.request`: sends a request to a chain's order book and returns the body of a 2xx answer as it came. It waits for its
-    /// turn, and is sent again after a failure that may pass if that does no harm, until `deadline`.
+    /// `cow-api.request`: sends a request to a chain's order book and returns the body of a 2xx
+    /// response as received. Waits for the rate limit. Retries after a temporary failure, if a
+    /// repetition is harmless, until `deadline`.
     ///
     /// # Errors
     ///
-    /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
+    /// [`RequestError`]; a guest receives [`RequestError::to_host_error`].
     pub async fn request(&self, chain_id: ChainId, call: &Call, deadline: Instant) -> Result<String, RequestError> {
         self.book(chain_id)?.request(call, deadline).await
     }
@@ -105,7 +107,8 @@ impl OrderBook {
         self.send(&call.to_request(&self.base)?, &terms).await
     }
 
-    /// Posts an order. May be repeated: an order that is there already is known by its UID.
+    /// Posts an order. A repetition is harmless: the order book identifies an existing order by its
+    /// UID.
     pub(crate) async fn post_order(&self, request: &HttpRequest, deadline: Instant) -> Result<String, RequestError> {
         let terms = Terms {
             repeatable: true,

@@ -1,4 +1,4 @@
-//! A host with order books on it: what goes out to it, and what is done when that fails.
+//! A host with order books: its requests, its rate limit and its retries.
 
 mod http;
 mod limit;
@@ -17,24 +17,27 @@ use self::limit::{RateLimit, Turn};
 use crate::error::{RequestError, Retry};
 use crate::metrics::RouteMetrics;
 
-/// How often one request is sent at most. With the waits in between this is a minute and more, longer than most events may take: it
-/// ends what has a deadline of an hour.
+/// The most attempts at one request. With the waits between them they take over a minute, longer
+/// than most events may take. The bound matters for events with a deadline of an hour.
 pub const ATTEMPTS_MAX: u32 = 16;
 
-/// How long a host is left alone at most that asks for it: a mistake in a header must not end trading for the day.
+/// The longest pause that a host can request: a mistake in a header must not stop trading for a
+/// day.
 pub const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// The wait after a first failure: an order book that is replaced by its next version is back within a few of these.
+/// The wait after the first failure: an order book that restarts for an upgrade is back after a few
+/// such waits.
 const WAIT_MIN: Duration = Duration::from_millis(250);
 
-/// The longest wait between attempts: less than a block of Ethereum, so that what passes is noticed within one.
+/// The longest wait between attempts: less than a block of Ethereum, so that nexum notices a
+/// recovery within one block.
 const WAIT_MAX: Duration = Duration::from_secs(8);
 
-/// What an attempt has to have of time at least that something was waited for. With less it would mostly be cut off, and nobody would
-/// know what became of it; the failure before it says more.
+/// The least time for an attempt after a wait. A shorter attempt would mostly time out with an
+/// unknown outcome, and the previous failure says more.
 const ATTEMPT_TIME_MIN: Duration = Duration::from_millis(500);
 
-/// What is shared by all modules and chains whose order book is on one host.
+/// The state that all modules and chains with an order book on one host share.
 pub(crate) struct Origin {
     /// Scheme and host.
     name: String,
@@ -42,12 +45,12 @@ pub(crate) struct Origin {
     limit: RateLimit,
 }
 
-/// How a request is to be sent.
+/// The terms of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
-    /// Whether doing it twice does no harm.
+    /// Whether a repetition is harmless.
     pub(crate) repeatable: bool,
-    /// When no answer is of use any more.
+    /// The time after which a response is useless.
     pub(crate) deadline: Instant,
     pub(crate) metrics: RouteMetrics,
 }
@@ -61,8 +64,8 @@ impl Origin {
         }
     }
 
-    /// Sends a request, when its turn comes, and again after a failure that may pass, until there is a success or the deadline is
-    /// near. Returns the body of a 2xx answer.
+    /// Sends a request within the rate limit. Retries after a temporary failure, until a success or
+    /// shortly before the deadline. Returns the body of a 2xx response.
     pub(crate) async fn send(&self, request: &HttpRequest, terms: &Terms) -> Result<String, RequestError> {
         let mut last = None;
         for attempt in 1.. {
@@ -87,7 +90,7 @@ impl Origin {
             if !may_repeat || attempt >= ATTEMPTS_MAX || again + ATTEMPT_TIME_MIN > terms.deadline {
                 return Err(failure);
             }
-            tracing::debug!(target: "nexum::cow", origin = self.name, %failure, ?wait, "a request is sent again");
+            tracing::debug!(target: "nexum::cow", origin = self.name, %failure, ?wait, "retrying a request");
             sleep_until(again).await;
             terms.metrics.retry();
             last = Some(failure);
@@ -95,7 +98,7 @@ impl Origin {
         Err(last.unwrap_or(RequestError::Internal))
     }
 
-    /// Waits for a place under the limit. None if there is none while an attempt has enough time left.
+    /// Waits for a turn under the rate limit. None if no turn leaves enough time for an attempt.
     async fn turn(&self, terms: &Terms) -> Option<Turn<'_>> {
         let turn = self.limit.turn_now();
         if turn.is_some() {
@@ -108,7 +111,8 @@ impl Origin {
         turn
     }
 
-    /// Leaves the host alone, whoever asks, if it wants that. Returns for how long.
+    /// Pauses all requests to the host if its response requests a pause. Returns the length of the
+    /// pause.
     fn pause(&self, failure: &RequestError, attempt: u32) -> Duration {
         let RequestError::Answer(answer) = failure else {
             return Duration::ZERO;
@@ -120,7 +124,7 @@ impl Origin {
         };
         self.limit.pause(pause);
         let (origin, status) = (&self.name, answer.status);
-        tracing::warn!(target: "nexum::cow", origin, status, ?pause, "the order book wants fewer requests");
+        tracing::warn!(target: "nexum::cow", origin, status, ?pause, "the order book limits the request rate; pausing");
         pause
     }
 }

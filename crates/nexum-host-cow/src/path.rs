@@ -6,7 +6,8 @@ use url::Url;
 
 use crate::base_url::BaseUrl;
 
-/// How long a path with its query may be: several times the longest that an order book has a use for, and what servers take.
+/// The longest path with its query, in bytes: several times the longest useful one, and a length
+/// that servers accept.
 pub const PATH_BYTES_MAX: usize = 4_096;
 
 /// Why a path is refused.
@@ -14,23 +15,24 @@ pub const PATH_BYTES_MAX: usize = 4_096;
 #[non_exhaustive]
 pub enum PathError {
     /// Over [`PATH_BYTES_MAX`].
-    #[error("a path takes at most {PATH_BYTES_MAX} bytes")]
+    #[error("a path has at most {PATH_BYTES_MAX} bytes")]
     TooLong,
-    /// A character that URLs have other meanings for, or none.
-    #[error("the path has a character that is not allowed in it")]
+    /// A character with a special meaning in URLs, or an invalid one.
+    #[error("the path has a character that is not allowed")]
     Character,
     /// `//`, `.` or `..`.
-    #[error("the path has an empty part, or one that leads elsewhere")]
+    #[error("the path has an empty part, `.` or `..`")]
     Segment,
     /// An encoded control character in the query.
-    #[error("the query has a control character in it")]
+    #[error("the query has a control character")]
     Control,
 }
 
 /// A path with its query, relative to a base URL.
 ///
-/// Invariant: between slashes it has only unreserved characters, so that there is nothing in it that any reader could take for a
-/// separator, an encoding, a scheme or a host; no part but the last is empty, and none is made of dots alone.
+/// Invariant: between slashes there are only unreserved characters, so that no reader can find a
+/// separator, an encoding, a scheme or a host. Only the last part may be empty, and no part
+/// consists of dots.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RelativePath {
     path: String,
@@ -38,7 +40,7 @@ pub(crate) struct RelativePath {
 }
 
 impl RelativePath {
-    /// Takes a path with or without a slash before it, and with or without a query.
+    /// Parses a path, with or without a leading slash and a query.
     pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
         if text.len() > PATH_BYTES_MAX {
             return Err(PathError::TooLong);
@@ -48,7 +50,7 @@ impl RelativePath {
             None => (text, None),
         };
         let path = path.strip_prefix('/').unwrap_or(path);
-        // No route of an order book has an encoded character in it: without `%` there is no encoding to see through.
+        // No route of an order book contains an encoded character, so `%` is not allowed.
         if !path.bytes().all(|byte| byte == b'/' || is_unreserved(byte)) {
             return Err(PathError::Character);
         }
@@ -57,7 +59,8 @@ impl RelativePath {
             "" => index != last,
             part => part.bytes().all(|byte| byte == b'.'),
         };
-        // A path that begins with another slash has an empty first part; the empty path is the base itself.
+        // A path with a second leading slash has an empty first part. The empty path is the base
+        // itself.
         if path.starts_with('/') || path.split('/').enumerate().any(leads_elsewhere) {
             return Err(PathError::Segment);
         }
@@ -70,12 +73,12 @@ impl RelativePath {
         })
     }
 
-    /// Without its query.
+    /// The path without its query.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The URL below this base. None if it is not below it, which cannot be.
+    /// The URL below a base. None if the URL is outside the base, which the invariant excludes.
     pub(crate) fn below(&self, base: &BaseUrl) -> Option<Url> {
         let mut url = base.url().clone();
         url.set_path(&format!("{}{}", base.url().path(), self.path));
@@ -85,12 +88,13 @@ impl RelativePath {
     }
 }
 
-/// What may stand anywhere in a URL and means itself (RFC 3986, 2.3).
+/// Whether a byte is unreserved in URLs (RFC 3986, 2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// A query cannot lead anywhere, but what is read as a line or an end of it by somebody could.
+/// Whether a query decodes to a control character. A query cannot leave the base, but a reader
+/// could take a control character for a line break.
 fn check_query(query: &str) -> Result<(), PathError> {
     if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return Err(PathError::Character);

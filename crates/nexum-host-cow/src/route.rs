@@ -1,11 +1,12 @@
-//! The routes of an order book, as patterns: what can be counted by, and what is known of some.
+//! The routes of an order book as patterns, for metrics and for known properties.
 
 use cowprotocol::HttpMethod;
 
-/// What a path counts as that is no route here: modules may ask for any path, and metrics have a bounded number of labels.
+/// The label of an unknown path: modules can request any path, and metrics need a bounded number of
+/// labels.
 const OTHER: &str = "other";
 
-/// In the order in which they are tried: words before places of anything.
+/// The patterns in matching order: literal parts before placeholders.
 const PATTERNS: [&str; 20] = [
     "api/v1/account/{owner}/orders",
     "api/v1/app_data",
@@ -29,7 +30,7 @@ const PATTERNS: [&str; 20] = [
     "api/v2/trades",
 ];
 
-/// The routes that are posted to and change nothing.
+/// The `POST` routes that change nothing.
 const READING_POSTS: [&str; 3] = ["api/v1/orders/by_uids", "api/v1/quote", "api/v1/quote/stream"];
 
 /// A method and the pattern of a path.
@@ -40,7 +41,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Where orders are posted to.
+    /// The route that accepts orders.
     pub(crate) const SUBMIT: Self = Self {
         method: HttpMethod::Post,
         pattern: "api/v1/orders",
@@ -55,7 +56,7 @@ impl Route {
         }
     }
 
-    /// Whether it is known to change nothing.
+    /// Whether the request is known to change nothing.
     pub(crate) fn reads(self) -> bool {
         match self.method {
             HttpMethod::Get => true,
@@ -64,7 +65,7 @@ impl Route {
         }
     }
 
-    /// Whether sending it twice does what sending it once does (RFC 9110, 9.2.2).
+    /// Whether the request is idempotent (RFC 9110, 9.2.2).
     pub(crate) fn is_repeatable(self) -> bool {
         self.reads() || matches!(self.method, HttpMethod::Put | HttpMethod::Delete)
     }

@@ -12,17 +12,17 @@ use crate::error::RequestError;
 use crate::metrics;
 use crate::order_books::{OrderBook, OrderBooks};
 
-/// How large the JSON of an order may be: the order book takes documents of 8 KiB, which JSON may double, beside a signature of a
-/// contract, which `cowprotocol` bounds.
+/// The largest JSON of an order, in bytes: the order book accepts documents of 8 KiB, which JSON
+/// may double, beside a contract's signature, which `cowprotocol` bounds.
 pub const ORDER_BYTES_MAX: usize = 64 * 1_024;
 
-/// Where the orders are.
+/// The route of orders.
 const ORDERS_PATH: &str = "api/v1/orders";
 
-/// The status that stands for every success where only the body counts.
+/// The status of a success in results of which only the body counts.
 const OK: u16 = 200;
 
-/// An order that was checked and may be sent to the order book of its chain.
+/// A verified order for the order book of its chain.
 #[derive(Debug)]
 pub struct Order {
     book: Arc<OrderBook>,
@@ -31,8 +31,8 @@ pub struct Order {
 }
 
 impl OrderBooks {
-    /// `cow-api.submit-order`: submits an order, given as the JSON of an `OrderCreation`, and returns its UID. An order that is
-    /// there already counts as submitted.
+    /// `cow-api.submit-order`: submits the JSON of an `OrderCreation`, and returns its UID. An
+    /// existing order counts as submitted.
     ///
     /// # Errors
     ///
@@ -41,8 +41,9 @@ impl OrderBooks {
         self.check_order(chain_id, json)?.submit(deadline).await
     }
 
-    /// What [`submit`](Self::submit) does before it sends anything: parses an order with all of `cowprotocol`'s checks, verifies its
-    /// owner as far as that can be done without a chain, and computes its UID.
+    /// The first part of [`submit`](Self::submit), before it sends a request: parses an order with
+    /// all of `cowprotocol`'s checks, verifies its owner as far as possible without a chain, and
+    /// computes its UID.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl OrderBooks {
 fn parse(json: &[u8], book: &OrderBook) -> Result<(OrderCreation, OrderUid), RequestError> {
     if json.len() > ORDER_BYTES_MAX {
         return Err(RequestError::invalid(format!(
-            "an order takes at most {ORDER_BYTES_MAX} bytes"
+            "an order has at most {ORDER_BYTES_MAX} bytes"
         )));
     }
     let invalid = |what: &str, why: String| RequestError::invalid(format!("{what}: {why}"));
@@ -70,13 +71,14 @@ fn parse(json: &[u8], book: &OrderBook) -> Result<(OrderCreation, OrderUid), Req
 }
 
 impl Order {
-    /// What the order book will call it: its digest, its owner, and when it ends.
+    /// The order's UID: its digest, its owner and its end.
     pub fn uid(&self) -> &OrderUid {
         &self.uid
     }
 
-    /// Posts it until it is known to be there, or refused, or the deadline is near. Returns its UID. One that is refused is
-    /// looked for by its UID: it may be there from before.
+    /// Posts the order until the order book accepts or refuses it, or the deadline is near. Returns
+    /// its UID. Looks up a refused order by its UID, because an earlier attempt may have created
+    /// it.
     ///
     /// # Errors
     ///
@@ -96,8 +98,9 @@ impl Order {
         result
     }
 
-    /// Whether an order that was refused is there all the same. It was posted before, with an answer that nobody got: and what it
-    /// is refused for now, such as the owner's number of orders or balance, may have come from itself.
+    /// Whether a refused order exists. An earlier attempt may have created it although its response
+    /// was lost. The order itself may then cause the refusal, for example through the owner's
+    /// number of orders or balance.
     async fn is_there(&self, refused: &RequestError, deadline: Instant) -> bool {
         if !refused.is_refusal() {
             return false;
@@ -119,7 +122,8 @@ impl Order {
         let api = OrderBookApi::new_with_transport(self.book.base.url().clone(), transport);
         match api.post_order(&self.creation).await {
             Ok(uid) if uid == self.uid => Ok(uid),
-            // It is stored under this UID, if at all: it signs for another contract or chain than was verified here.
+            // An order under this UID was signed for another contract or chain than the verified
+            // one.
             Ok(_) => Err(RequestError::Malformed),
             Err(_) => {
                 let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -129,11 +133,12 @@ impl Order {
     }
 }
 
-/// What `cowprotocol` posts orders through. Its own has no limit on requests and no retries, and drops the headers.
+/// The transport through which `cowprotocol` posts orders. Its own transport has no rate limit and
+/// no retries, and drops headers.
 struct Transport {
     book: Arc<OrderBook>,
     deadline: Instant,
-    /// Why there is no success: `cowprotocol`'s errors do not hold all of it.
+    /// The last failure. `cowprotocol`'s errors do not contain all of it.
     failure: Arc<Mutex<Option<RequestError>>>,
 }
 

@@ -1,4 +1,4 @@
-//! The connections, and one request over them.
+//! The HTTP clients, and one request through them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,22 +14,24 @@ use crate::request::Request;
 use crate::resolver::{CheckedResolver, LOOKUPS_MAX, Lookup};
 use crate::time::Time;
 
-/// How many headers an answer may have: servers send about twenty.
+/// The most headers of a response. Servers send about twenty.
 pub const RESPONSE_HEADERS_MAX: usize = 100;
 
-/// How many bytes names and values of an answer's headers may have together: four times what servers take of a request.
+/// The most bytes of names and values of a response's headers together: four times the amount that
+/// servers accept in a request.
 pub const RESPONSE_HEADER_BYTES_MAX: u32 = 64 * 1_024;
 
-/// How many connections to one host are kept for later, and for how long: as many as a block's events use at a time, until the block
-/// after the next.
+/// The most idle connections per host, and how long they stay open: as many as the events of one
+/// block use concurrently, until the block after the next.
 const IDLE_PER_HOST_MAX: usize = 8;
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// What the host calls itself, unless a module says otherwise.
+/// The `user-agent` of a request that has none.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nexum/", env!("CARGO_PKG_VERSION")));
 
-/// Two clients, each with connections of its own, so that none that was made to a private address can be taken by a request that
-/// may not go there. Each is made at the first use: with the roots of trust it takes a moment.
+/// Two clients with separate connections, so that a request for public addresses never reuses a
+/// connection to a private one. Each client is created at its first use, because loading the trust
+/// roots takes a moment.
 #[derive(Debug)]
 pub(crate) struct Clients {
     config: HttpConfig,
@@ -50,7 +52,7 @@ impl Clients {
         }
     }
 
-    /// Sends a request whose destination is allowed, once, and returns the answer when its headers are there.
+    /// Sends a permitted request once. Returns the response when its headers have arrived.
     pub(crate) async fn send(
         &self,
         request: &Request,
@@ -75,7 +77,7 @@ impl Clients {
         response.map_err(|error| FetchError::of_sending(&error, self.config.connect_timeout_ms))
     }
 
-    /// Reads the body of an answer.
+    /// Reads the body of a response, up to `response_bytes_max`.
     pub(crate) async fn read(&self, response: Response, total: Time) -> Result<Vec<u8>, FetchError> {
         let bytes_max = self.config.response_bytes_max;
         let reading = read_bounded(response, usize::try_from(bytes_max).unwrap_or(usize::MAX));
@@ -97,14 +99,15 @@ impl Clients {
         };
         let mut builder = Client::builder()
             .dns_resolver(resolver)
-            // A proxy would resolve names by itself, and is at an address that was not checked.
+            // A proxy would resolve names itself, and its own address is not checked.
             .no_proxy()
-            // They are followed where each can be checked.
+            // The fetcher follows redirects, because it checks each one.
             .redirect(redirect::Policy::none())
             .referer(false)
-            // What is sent again is for the module to decide.
+            // The module decides about retries.
             .retry(retry::never())
-            // A small body can become a large one. These are off unless some other crate turns them on.
+            // Decompression can turn a small body into a large one. Another crate's features could
+            // turn it on.
             .no_gzip()
             .no_brotli()
             .no_deflate()
@@ -121,11 +124,12 @@ impl Clients {
     }
 }
 
-/// The answer's headers. What is not UTF-8 in a value, which no registered header has, is replaced by U+FFFD.
+/// The names and values of a response's headers. U+FFFD replaces bytes of a value that are not
+/// UTF-8; no registered header has them.
 ///
 /// # Errors
 ///
-/// When they are over [`RESPONSE_HEADER_BYTES_MAX`].
+/// [`FetchError::TooLarge`] above [`RESPONSE_HEADER_BYTES_MAX`].
 pub(crate) fn headers(headers: &HeaderMap) -> Result<Vec<(String, String)>, FetchError> {
     let bytes: usize = headers
         .iter()

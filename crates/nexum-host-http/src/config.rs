@@ -9,46 +9,50 @@ use serde::Deserialize;
 use crate::pattern::HostPattern;
 use crate::policy::Policy;
 
-/// How many entries a list of hosts may have. Each request is held against all of them, and nobody reviews as many.
+/// The most entries in a list of hosts. Each request is compared with all of them, and no operator
+/// reviews more.
 pub const ENTRIES_MAX: usize = 1_000;
 
-/// How long resolving a name, connecting and agreeing on TLS may take together, unless the operator says otherwise: several times
-/// the way around the world, and a resolver's second try.
+/// Default of `connect_timeout_ms`, for name resolution, connection and TLS handshake together:
+/// several round trips around the world, and one retry of the resolver.
 pub const CONNECT_TIMEOUT_MS: u64 = 3_000;
 
-/// How long it may take until an answer begins, unless the operator says otherwise: half of an event's default deadline, so that the
-/// module can ask somebody else.
+/// Default of `first_byte_timeout_ms`: half of an event's default deadline, so that the module can
+/// ask another server.
 pub const FIRST_BYTE_TIMEOUT_MS: u64 = 5_000;
 
-/// How long a fetch may take, redirects included, unless the operator says otherwise: most of an event's default deadline.
+/// Default of `timeout_ms`, for a fetch with its redirects: most of an event's default deadline.
 pub const TIMEOUT_MS: u64 = 8_000;
 
-/// What each of the times may be: an hour is as long as an event may take.
+/// The range of each timeout: up to an hour, the longest deadline of an event.
 pub const TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
 
-/// How large the body of an answer may be, unless the operator says otherwise: a price or a page of JSON is a thousandth of it, and a
-/// module's memory holds it many times over.
+/// Default of `response_bytes_max`, for the body of a response: a thousand times a price or a page
+/// of JSON, and a small part of a module's memory.
 pub const RESPONSE_BYTES_MAX: u64 = 1 << 20;
 
-/// What `response_bytes_max` may be: an answer is in memory twice, for each module that fetches.
+/// The range of `response_bytes_max`. A response is in memory twice, for each module that fetches.
 pub const RESPONSE_BYTES_MAX_RANGE: RangeInclusive<u64> = 1..=64 << 20;
 
-/// Where modules may fetch from, and how long and how much.
+/// The validated `[http]` table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// Which destinations are allowed. Default: none.
+    /// The allowed destinations. Default: none.
     pub policy: Policy,
-    /// The bound on resolving, connecting and agreeing on TLS. Default [`CONNECT_TIMEOUT_MS`].
+    /// Limit of name resolution, connection and TLS handshake, in milliseconds. Default
+    /// [`CONNECT_TIMEOUT_MS`].
     pub connect_timeout_ms: u64,
-    /// The bound on the time until an answer begins, connecting included. Default [`FIRST_BYTE_TIMEOUT_MS`].
+    /// Limit of the time to the first byte of a response, including the connection, in
+    /// milliseconds. Default [`FIRST_BYTE_TIMEOUT_MS`].
     pub first_byte_timeout_ms: u64,
-    /// The bound on the time of a fetch, redirects included; a module may ask for less. Default [`TIMEOUT_MS`].
+    /// Limit of a fetch with its redirects, in milliseconds. A module may request less. Default
+    /// [`TIMEOUT_MS`].
     pub timeout_ms: u64,
-    /// The bound on the body of an answer. Default [`RESPONSE_BYTES_MAX`].
+    /// Limit of a response's body, in bytes. Default [`RESPONSE_BYTES_MAX`].
     pub response_bytes_max: u64,
-    /// Certificates that are trusted beside those of the platform, whose store is where an operator puts one: no key of the file
-    /// sets this. Default: none.
+    /// Trusted certificates besides the platform's. No key of `engine.toml` sets it: an operator
+    /// adds a certificate to the platform's store. Default: none.
     pub certificates: Vec<Certificate>,
 }
 
@@ -81,7 +85,7 @@ struct Raw {
 }
 
 impl HttpConfig {
-    /// What each number may be, by its key.
+    /// The range of each number, by its key.
     pub const RANGES: [(&str, RangeInclusive<u64>); 4] = [
         ("connect_timeout_ms", TIMEOUT_MS_RANGE),
         ("first_byte_timeout_ms", TIMEOUT_MS_RANGE),
@@ -93,7 +97,7 @@ impl HttpConfig {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All errors in the table.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = section.parse_all::<Raw>(&mut errors);
@@ -132,7 +136,7 @@ impl From<Raw> for HttpConfig {
     }
 }
 
-/// What a manifest says of HTTP.
+/// The table `[capabilities.http]` of a manifest.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSettings {
@@ -140,11 +144,11 @@ struct RawSettings {
     allow: Vec<HostPattern>,
 }
 
-/// Where a module may fetch from, as far as its manifest has a say.
+/// Reads the hosts that a manifest allows.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with its settings.
+/// All errors in the settings.
 pub(crate) fn wanted(settings: &Section) -> Result<Vec<HostPattern>, ConfigErrors> {
     let mut errors = Vec::new();
     let raw = settings.parse_all::<RawSettings>(&mut errors);
@@ -158,10 +162,11 @@ fn too_many(section: &Section, key: &str, list: &[HostPattern]) -> Option<Config
     (list.len() > ENTRIES_MAX).then(|| section.error(key, format!("expected at most {ENTRIES_MAX} hosts")))
 }
 
-/// An entry that makes an exception for a host that is not allowed is a mistake: it means nothing.
+/// An error for an entry of `allow_http` or `allow_private` that is not in `allow`: it would have
+/// no effect.
 fn uncovered(section: &Section, key: &str, list: &[HostPattern], allow: &[HostPattern]) -> Option<ConfigError> {
     let is_uncovered = |entry: &&HostPattern| !allow.iter().any(|allowed| allowed.covers(entry));
     let entry = list.iter().find(is_uncovered)?;
     let error = section.error(key, format!("`{entry}` is not in `allow`"));
-    Some(error.with_hint("what is in this list has to be in `allow` too"))
+    Some(error.with_hint("add the entry to `allow` too"))
 }

@@ -1,17 +1,17 @@
-//! What of a URL decides where a request goes.
+//! The parts of a URL that decide where a request goes.
 
 use url::{Host, Url};
 
 use nexum_net::not_public;
 
-/// The longest name of the domain name system, and the longest part of one.
+/// The longest DNS name, and the longest label of one.
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Where a request goes: scheme, host and port, as the client below understands the URL. It is taken from the same parsed URL
-/// that is sent, so that there are no two readings of it.
+/// The target of a request: scheme, host and port. It comes from the parsed URL that the client
+/// sends, so that checking and sending cannot read the URL differently.
 ///
-/// Invariant: a host that is a name is one of the domain name system, in lower case, without a dot at its end.
+/// Invariant: a host name is a DNS name in lower case, without a trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     scheme: Scheme,
@@ -25,27 +25,27 @@ enum Scheme {
     Https,
 }
 
-/// Why nothing may be sent to a URL, whatever is allowed. Never shows it.
+/// Why a URL is refused under every policy. The message never contains the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DestinationError {
     /// Neither `http` nor `https`.
     #[error("the URL has a scheme other than http and https")]
     Scheme,
-    /// It says who one is, which would be sent, and can pass for the host.
+    /// The URL has credentials. The client would send them, and they can be mistaken for the host.
     #[error("the URL has a user name or a password; send them in a header")]
     UserInfo,
-    /// A host that no name server knows.
+    /// The host is neither a DNS name nor an address.
     #[error("the URL's host is neither a name nor an address")]
     Host,
 }
 
 impl Destination {
-    /// Where a request to this URL goes.
+    /// The destination of a URL.
     ///
     /// # Errors
     ///
-    /// When it may go nowhere.
+    /// [`DestinationError`] if no request may go to the URL.
     pub fn of(url: &Url) -> Result<Self, DestinationError> {
         let scheme = match url.scheme() {
             "http" => Scheme::Http,
@@ -63,7 +63,7 @@ impl Destination {
         Ok(Self { scheme, host, port })
     }
 
-    /// The name, or the address if the URL has one in place of it.
+    /// The host: a name or an address.
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -73,12 +73,13 @@ impl Destination {
         self.port
     }
 
-    /// Whether what is sent can be read on the way.
+    /// Whether the request is sent without TLS.
     pub fn is_plain(&self) -> bool {
         self.scheme == Scheme::Http
     }
 
-    /// For a host that is an address, what it is that is not public, if it is not. The client below does not resolve it.
+    /// For a host that is a non-public address, the kind of address. The client does not resolve
+    /// such a host, so the resolver cannot check it.
     pub(crate) fn not_public(&self) -> Option<&'static str> {
         match self.host {
             Host::Domain(_) => None,
@@ -87,7 +88,7 @@ impl Destination {
         }
     }
 
-    /// The port that the scheme has if none is named.
+    /// The scheme's default port.
     pub(crate) fn default_port(&self) -> u16 {
         match self.scheme {
             Scheme::Http => 80,
@@ -96,8 +97,8 @@ impl Destination {
     }
 }
 
-/// Whether a host of a parsed URL is a name that can be resolved: letters, digits, hyphens and underscores in labels that are
-/// not empty.
+/// Whether a host of a parsed URL is a DNS name: non-empty labels of letters, digits, hyphens and
+/// underscores.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         let of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

@@ -1,4 +1,4 @@
-//! What can go wrong with a fetch, and what of it a guest sees.
+//! The errors of a fetch, and the part that a guest sees.
 
 use std::error::Error as StdError;
 use std::io;
@@ -13,22 +13,22 @@ use crate::resolver::ResolveError;
 /// The `domain` of every host error of this crate: the interface.
 const DOMAIN: &str = "http";
 
-/// Why a fetch has no answer. No text in it holds a URL, a host, or a header's value.
+/// Why a fetch has no response. No message contains a URL, a host, or a header's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The request is none, or breaks a rule. Nothing was sent.
+    /// The request is malformed or breaks a rule. Nothing was sent.
     #[error("{reason}")]
     Invalid {
-        /// What is wrong with it.
+        /// The broken rule.
         reason: String,
     },
-    /// The destination is not allowed, or one that an answer redirects to. Nothing was sent there.
+    /// The destination is not allowed, also after a redirect. Nothing was sent there.
     #[error("{}{rule}", if *redirected { "after a redirect: " } else { "" })]
     Denied {
-        /// What forbids it.
+        /// The rule that denies it.
         rule: Rule,
-        /// Whether it was an answer that named the destination.
+        /// Whether a redirect named the destination.
         redirected: bool,
     },
     /// The host's name has no address.
@@ -37,60 +37,60 @@ pub enum FetchError {
     /// No connection. Nothing was sent.
     #[error("the host cannot be reached{}", said(*cause))]
     Unreachable {
-        /// What the operating system said, if it said something.
+        /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
     /// No TLS. Nothing was sent.
     #[error("the host {0}")]
     Tls(TlsFault),
-    /// The connection broke before the end of the answer, or what came is not HTTP.
+    /// The connection broke before the end of the response, or the response is not HTTP.
     #[error("the connection to the host was lost{}", said(*cause))]
     Lost {
-        /// What the operating system said, if it said something.
+        /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
-    /// It took too long.
+    /// A part of the fetch exceeded its time limit.
     #[error("{phase} took longer than {timeout_ms} ms")]
     Timeout {
-        /// What did.
+        /// The part of the fetch.
         phase: Phase,
-        /// How long it was waited for.
+        /// The time limit, in milliseconds.
         timeout_ms: u64,
     },
-    /// An answer over a bound.
-    #[error("the answer has more than {bytes_max} bytes of {part}")]
+    /// A response above a size bound.
+    #[error("the response has more than {bytes_max} bytes of {part}")]
     TooLarge {
         /// The body, or the headers.
         part: &'static str,
         /// The bound.
         bytes_max: u64,
     },
-    /// A redirect to what is no URL.
-    #[error("the answer redirects to what is no URL")]
+    /// A redirect whose target is not a URL.
+    #[error("the response redirects to an invalid URL")]
     BadRedirect,
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
 }
 
-/// Why there is no TLS.
+/// Why the TLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {
-    /// Nobody who is trusted has signed the certificate.
-    #[error("has a certificate of an issuer that is not trusted")]
+    /// No trusted issuer signed the certificate.
+    #[error("has a certificate from an untrusted issuer")]
     Issuer,
-    /// The certificate is for others.
+    /// The certificate is for another name.
     #[error("has a certificate for another name")]
     Name,
-    /// The certificate is too old, or not valid yet.
+    /// The certificate has expired, or is not valid yet.
     #[error("has a certificate that is not valid at this time")]
     Time,
-    /// Anything else about the certificate.
+    /// Another fault of the certificate.
     #[error("has a certificate that is not valid")]
     Certificate,
-    /// Anything else about the protocol.
-    #[error("speaks no TLS that is known here")]
+    /// Another fault of the protocol.
+    #[error("does not support a known version of TLS")]
     Protocol,
 }
 
@@ -98,13 +98,13 @@ pub enum TlsFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Resolving, connecting, agreeing on TLS.
+    /// Name resolution, connection and TLS handshake.
     #[error("connecting")]
     Connect,
-    /// From the request to the beginning of the answer.
-    #[error("the beginning of the answer")]
+    /// From the request to the first byte of the response.
+    #[error("the first byte of the response")]
     FirstByte,
-    /// All of it.
+    /// The whole fetch.
     #[error("the fetch")]
     Total,
 }
@@ -114,7 +114,8 @@ impl FetchError {
         Self::Invalid { reason: reason.into() }
     }
 
-    /// Of a client that sends a request. The text of its errors has the URL in it: only what is known is kept.
+    /// Maps an error of the client. The client's text contains the URL, so only known causes are
+    /// kept.
     pub(crate) fn of_sending(error: &reqwest::Error, connect_timeout_ms: u64) -> Self {
         match find::<ResolveError>(error) {
             Some(ResolveError::NotPublic(what)) => {
@@ -131,7 +132,7 @@ impl FetchError {
         }
         let cause = io_cause(error);
         if error.is_builder() {
-            Self::invalid("the URL is none that HTTP can carry")
+            Self::invalid("the URL is not valid in HTTP")
         } else if error.is_connect() && error.is_timeout() {
             Self::Timeout {
                 phase: Phase::Connect,
@@ -144,7 +145,7 @@ impl FetchError {
         }
     }
 
-    /// Of reading a body with this bound.
+    /// Maps an error of reading a body with this bound.
     pub(crate) fn of_reading(error: &ReadError, bytes_max: u64) -> Self {
         match error {
             ReadError::Lost(error) => Self::Lost { cause: io_cause(error) },
@@ -155,7 +156,7 @@ impl FetchError {
         }
     }
 
-    /// The same of a request that an answer redirected to.
+    /// Marks the error as one after a redirect.
     pub(crate) fn after_redirect(self) -> Self {
         match self {
             Self::Denied { rule, .. } => Self::Denied { rule, redirected: true },
@@ -163,7 +164,7 @@ impl FetchError {
         }
     }
 
-    /// What a guest sees. This is the only place that decides it.
+    /// The error that a guest sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
         let kind = match self {
             Self::Invalid { .. } => HostErrorKind::InvalidInput,
@@ -193,15 +194,15 @@ impl TlsFault {
     }
 }
 
-/// The first cause of this type. An `io::Error` that holds another error gives that one's source as its own, and not itself: so
-/// what is in one is looked at too.
+/// The first cause of this type. An `io::Error` that wraps another error skips it in `source`, so
+/// this function looks inside as well.
 fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
     causes(error)
         .flat_map(contents)
         .find_map(|cause| cause.downcast_ref::<E>())
 }
 
-/// An error, and what is in it if it is an `io::Error`, which may hold another one.
+/// An error, and the errors that it wraps as an `io::Error`.
 fn contents<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let content = |error: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> {
         Some(error.downcast_ref::<io::Error>()?.get_ref()?)
@@ -209,7 +210,7 @@ fn contents<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a
     std::iter::successors(Some(error), content).take(CAUSES_MAX)
 }
 
-/// What the operating system said, as the end of a sentence.
+/// The operating system's cause, as the end of a message.
 fn said(cause: Option<io::ErrorKind>) -> String {
     cause.map(|cause| format!(": {cause}")).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A fetch: a request, and those that it is redirected to.
+//! A fetch: a request, and the requests of its redirects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,28 +18,28 @@ use crate::request::Request;
 use crate::resolver::Lookup;
 use crate::time::Time;
 
-/// An answer, whatever its status.
+/// A response with any status.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case with their values, those of one name in the order of the answer. What is not UTF-8 in a value is replaced
-    /// by U+FFFD.
+    /// Names in lower case, with their values. Values of one name are in the order of the response.
+    /// U+FFFD replaces bytes that are not UTF-8.
     pub headers: Vec<(String, String)>,
-    /// The body as the far side encoded it: nothing is decompressed.
+    /// The body as the server encoded it, not decompressed.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// How much of it comes into the guest: names and values of headers, and the body.
+    /// The bytes that the guest receives: names and values of headers, and the body.
     pub fn bytes(&self) -> u64 {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         (headers.sum::<usize>() + self.body.len()) as u64
     }
 }
 
-/// What all modules of a host share: the operator's configuration and the connections.
+/// The operator's configuration and the connections, shared by all modules.
 #[derive(Debug)]
 pub(crate) struct Shared {
     policy: Policy,
@@ -61,7 +61,7 @@ impl Shared {
     }
 }
 
-/// Fetches for one module, from where it may.
+/// Fetches for one module, from its permitted destinations.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     shared: Arc<Shared>,
@@ -78,12 +78,13 @@ impl Fetcher {
         }
     }
 
-    /// `http.fetch`: sends a request, follows redirects, and returns the answer that is none. Every check is made for each request
-    /// anew. It ends at the deadline, at the request's timeout or at the operator's, whichever is first.
+    /// `http.fetch`: sends a request, follows redirects, and returns the final response. Each
+    /// request of the chain passes every check. The fetch ends at the event's deadline, the
+    /// request's timeout or the operator's timeout, whichever comes first.
     ///
     /// # Errors
     ///
-    /// See [`FetchError`]; [`FetchError::to_host_error`] is what a guest gets.
+    /// [`FetchError`]; a guest receives [`FetchError::to_host_error`].
     pub async fn fetch(&self, request: Request, deadline: Instant) -> Result<Answer, FetchError> {
         let timeout = request.timeout.unwrap_or(self.shared.timeout).min(self.shared.timeout);
         let time = Time::new(Phase::Total, timeout).before(deadline);
@@ -104,7 +105,7 @@ impl Fetcher {
         Err(FetchError::Internal)
     }
 
-    /// One request and its answer, or where that redirects to.
+    /// Sends one request. Returns the response, or the request of its redirect.
     async fn hop(&self, request: &Request, time: Time) -> Result<Hop, FetchError> {
         let permit = self.shared.policy.permit(&self.wanted, &request.to);
         let permit = permit.map_err(|rule| FetchError::Denied {
@@ -144,19 +145,19 @@ impl Fetcher {
         }))
     }
 
-    /// Tells the operator of a fetch that failed.
+    /// Logs a failed fetch.
     fn tell(&self, request: &Request, error: &FetchError) {
         let (module, host) = (&*self.module, request.to.host());
         if let FetchError::Denied { rule, .. } = error {
             crate::metrics::denied(*rule);
-            tracing::warn!(target: "nexum::http", module, %host, %error, "a fetch is denied");
+            tracing::warn!(target: "nexum::http", module, %host, %error, "fetch denied");
         } else {
-            tracing::debug!(target: "nexum::http", module, %host, %error, "a fetch failed");
+            tracing::debug!(target: "nexum::http", module, %host, %error, "fetch failed");
         }
     }
 }
 
-/// What became of one request.
+/// The outcome of one request.
 pub(crate) enum Hop {
     Answer(Answer),
     Redirect(Box<Request>),

@@ -17,26 +17,26 @@ use crate::resolver::{Lookup, SystemLookup};
 /// The name of the capability, its section and its settings.
 const NAME: &str = "http";
 
-/// Gives modules `nexum:host/http`. Clones share the connections.
+/// The capability that provides `nexum:host/http`. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Http {
     shared: Arc<Shared>,
 }
 
 impl Http {
-    /// The capability with this configuration, and the system's resolver. Touches no network.
+    /// Creates the capability with the system's resolver. Does not use the network.
     pub fn new(config: HttpConfig) -> Self {
         Self::with_lookup(config, Arc::new(SystemLookup))
     }
 
-    /// The same with another resolver, whose answers are checked as well.
+    /// Creates the capability with another resolver. The crate checks the resolver's addresses too.
     pub fn with_lookup(config: HttpConfig, lookup: Arc<dyn Lookup>) -> Self {
         Self {
             shared: Arc::new(Shared::new(config, lookup)),
         }
     }
 
-    /// What fetches for a module that is called so, whose manifest allows these hosts.
+    /// Creates the fetcher of the module with this name, whose manifest allows `wanted`.
     pub fn fetcher(&self, module: &str, wanted: Vec<HostPattern>) -> Fetcher {
         Fetcher::new(Arc::clone(&self.shared), module, wanted)
     }
@@ -61,16 +61,14 @@ impl Capability for Http {
         wanted(settings).map(drop)
     }
 
-    /// What a manifest wants and the operator does not allow is no reason to refuse the module: one list can be for many
-    /// operators. But it is better known before the first fetch that is denied.
+    /// A host that the operator does not allow is a warning, not an error: a manifest may serve
+    /// many operators. The warning comes before the first denied fetch.
     fn warnings(&self, settings: &Section) -> Vec<String> {
         let policy = self.shared.policy();
         let wanted = wanted(settings).unwrap_or_default();
         let denied = wanted.iter().filter(|entry| !policy.covers(entry));
         let warning = |entry: &HostPattern| {
-            format!(
-                "it wants to fetch from `{entry}`, which [http] allow does not cover: what is not in both is denied"
-            )
+            format!("the manifest allows `{entry}`, and `allow` in [http] does not: fetches from it return `denied`")
         };
         denied.map(warning).collect()
     }

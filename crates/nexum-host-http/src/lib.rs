@@ -2,41 +2,52 @@
 //!
 //! # How data flows
 //!
-//! [`Http`] is made once from `[http]` of `engine.toml`. `http.fetch` is checked into a [`Request`], with the [`Destination`] that its URL
-//! means. The [`Policy`] says whether that may be sent to: the module's manifest and the operator both have to name it. Then it goes over one of
-//! two clients, of which one refuses every name with an address that is not public, at the moment when it connects. A redirect is a new
-//! request, and every check is made again.
+//! 1. `[http]` of `engine.toml` configures one [`Http`] for the whole host.
+//! 2. `http.fetch` validates its arguments into a [`Request`] with the [`Destination`] of its URL.
+//! 3. The [`Policy`] permits or denies the destination: the module's manifest and the operator both
+//!    have to name it.
+//! 4. One of two clients sends the request. One client refuses every name with a non-public
+//!    address, when it connects.
+//! 5. A redirect is a new request, and passes every check again.
 //!
-//! # What a guest sees of a failure
+//! # Errors that a guest sees
 //!
-//! The `domain` is `http`, `code` is 0 and there is no `data`: an answer with any status is a success.
+//! The `domain` is `http`, `code` is 0 and `data` is absent. A response with any status is a
+//! success.
 //!
 //! | kind | when |
 //! |---|---|
-//! | `invalid-input` | a method, URL, header, body or timeout that is refused here, whatever the destination |
-//! | `denied` | a destination that is not allowed, redirects to one, an address that is not public, too many redirects, an answer over a bound |
-//! | `timeout` | no connection, no beginning of an answer or no end of it in time |
-//! | `unavailable` | no address, no connection, no TLS, a certificate that is not trusted, a connection that broke, an answer that makes no sense |
+//! | `invalid-input` | this crate refuses the method, URL, header, body or timeout for every destination |
+//! | `denied` | a destination that is not allowed, also after a redirect; a non-public address; too many redirects; a response above a bound |
+//! | `timeout` | the connection, the first byte or the end of the response did not arrive in time |
+//! | `unavailable` | no address, no connection, no TLS, an untrusted certificate, a broken connection, a malformed response |
 //! | `internal` | a fault of this host |
 //!
 //! # Assumptions
 //!
-//! - Guests, far sides and name servers are hostile: what they send is bounded before it is held, and checked before it is used.
-//! - What is on the public internet may be asked by anybody. Only there is it harmless that it is this host that asks.
-//! - A module has one host call in flight at a time. So there are no more fetches in flight than modules.
+//! - Guests, servers and name servers are hostile: the crate bounds their data before it stores it,
+//!   and checks it before it uses it.
+//! - A service on the public internet accepts requests from everywhere. So a request from this host
+//!   gains nothing there, in contrast to a private network.
+//! - A module has one host call in flight at a time, so there are at most as many fetches in flight
+//!   as modules.
 //!
 //! # Invariants
 //!
-//! - Nothing is sent to a destination that the module's manifest does not allow, or the operator does not.
-//! - Nothing is sent to an address that is not public, unless the operator named the destination as private.
-//! - The address that was checked is the one that is connected to. A connection is only used again for the same scheme, host and port, by requests
-//!   that are allowed there themselves, and between private and other destinations none is shared.
-//! - What is checked of a URL is what is sent: it is parsed once.
-//! - An event is marked as having an effect before anything but a GET, HEAD or OPTIONS is sent for it.
-//! - No log, error, metric or `Debug` of this crate holds a URL, a path, a query, or the value of a header.
+//! - A request goes only to destinations that both the module's manifest and the operator allow.
+//! - A request goes to a non-public address only if the operator lists the destination in
+//!   `allow_private`.
+//! - A client connects only to the checked address.
+//! - A client reuses a connection only for its scheme, host and port, and only for requests that
+//!   the policy permits. Private and other destinations share no connection.
+//! - The crate parses a URL once, and checks and sends that one parsed URL.
+//! - The crate marks the event as having an effect before it sends any other method than GET, HEAD
+//!   or OPTIONS.
+//! - No log, error, metric or `Debug` of this crate contains a URL, a path, a query, or a header
+//!   value.
 
-/// Log targets of the libraries below, as prefixes, which whoever sets up logging must turn off whatever level an operator asks
-/// for: they show whole requests.
+/// Log targets of the libraries that this crate uses, as prefixes. They log whole requests, so the
+/// embedder must turn them off at every log level.
 pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
 pub use client::{RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};

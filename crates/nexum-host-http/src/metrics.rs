@@ -1,7 +1,8 @@
-//! Everything that is measured here, with names, units and labels.
+//! The metrics of this crate, with names, units and labels.
 //!
-//! Handles are not kept: there are more combinations of labels than are ever used, and a few requests a second. No label's value is
-//! a guest's: a destination is called by the operator's entry that allows it.
+//! The crate keeps no handles, because most combinations of labels are never used and there are
+//! only a few requests per second. No label's value comes from a guest: the label of a destination
+//! is the operator's entry that allows it.
 
 use std::time::Duration;
 
@@ -13,16 +14,18 @@ use crate::fetch::Hop;
 use crate::pattern::HostPattern;
 use crate::policy::Rule;
 
-/// Counter: requests that were allowed, each redirect being one more. Labels: [`DESTINATION`], [`METHOD`], [`OUTCOME`].
+/// Counter: permitted requests; each redirect counts as one more. Labels: [`DESTINATION`],
+/// [`METHOD`], [`OUTCOME`].
 pub const REQUESTS: &str = "nexum_http_requests_total";
 
-/// Histogram, seconds: from a request to the end of its answer, or to its failure. Labels: [`DESTINATION`], [`METHOD`].
+/// Histogram, seconds: from a request to the end of its response, or to its failure. Labels:
+/// [`DESTINATION`], [`METHOD`].
 pub const REQUEST_SECONDS: &str = "nexum_http_request_seconds";
 
-/// Counter, bytes: bodies of answers. Label: [`DESTINATION`].
+/// Counter, bytes: bodies of responses. Label: [`DESTINATION`].
 pub const RESPONSE_BYTES: &str = "nexum_http_response_bytes_total";
 
-/// Counter: fetches that were denied. Label: [`RULE`].
+/// Counter: denied fetches. Label: [`RULE`].
 pub const DENIED: &str = "nexum_http_denied_total";
 
 /// Label: the operator's entry that allows the destination.
@@ -31,26 +34,28 @@ pub const DESTINATION: &str = "destination";
 /// Label: the HTTP method, or `other`.
 pub const METHOD: &str = "method";
 
-/// Label: what became of a request: `1xx` to `5xx` for an answer's status, `redirect`, `denied`, `timeout`, `unavailable`, `malformed`
-/// or `error`.
+/// Label: the outcome of a request: `1xx` to `5xx` for a response's status, `redirect`, `denied`,
+/// `timeout`, `unavailable`, `malformed` or `error`.
 pub const OUTCOME: &str = "outcome";
 
-/// Label: what forbade it: `manifest`, `operator`, `plain_http`, `address`, `unusable` or `redirects`.
+/// Label: the rule that denied a fetch: `manifest`, `operator`, `plain_http`, `address`, `unusable`
+/// or `redirects`.
 pub const RULE: &str = "rule";
 
-/// Tells the recorder what the metrics mean. For whoever installed it, once.
+/// Describes the metrics to the recorder. The embedder calls it once, after it installs the
+/// recorder.
 pub fn describe() {
     describe_counter!(REQUESTS, "requests sent for modules");
     describe_histogram!(
         REQUEST_SECONDS,
         Unit::Seconds,
-        "time from a request to the end of its answer"
+        "time from a request to the end of its response"
     );
-    describe_counter!(RESPONSE_BYTES, Unit::Bytes, "bodies of answers");
-    describe_counter!(DENIED, "fetches that were denied");
+    describe_counter!(RESPONSE_BYTES, Unit::Bytes, "bodies of responses");
+    describe_counter!(DENIED, "denied fetches");
 }
 
-/// What is measured of one request.
+/// The labels of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct HopMetrics {
     destination: String,
@@ -65,7 +70,7 @@ impl HopMetrics {
         }
     }
 
-    /// The request was answered, or failed.
+    /// Records the outcome and the duration of the request.
     pub(crate) fn done(self, result: &Result<Hop, FetchError>, took: Duration) {
         let Self { destination, method } = self;
         let outcome = outcome(result);
@@ -77,12 +82,13 @@ impl HopMetrics {
     }
 }
 
-/// A fetch was denied.
+/// Counts a denied fetch.
 pub(crate) fn denied(rule: Rule) {
     counter!(DENIED, RULE => rule.name()).increment(1);
 }
 
-/// A method of the registry that modules use; there is no bound on others.
+/// The label of a method. Modules can invent methods without bound, so unusual ones share one
+/// label.
 fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
     let found = KNOWN.into_iter().find(|known| *known == method.as_str());

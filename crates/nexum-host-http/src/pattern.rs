@@ -7,13 +7,24 @@ use url::Host;
 
 use crate::destination::{Destination, is_name};
 
-/// How long an entry may be: a `*.`, the longest name of the domain name system, a colon and a port.
+/// The longest entry, in bytes: `*.`, the longest DNS name, a colon and a port.
 pub const PATTERN_BYTES_MAX: usize = 2 + 253 + 6;
 
-/// An entry of a list of hosts: `api.example.com`, or `*.example.com` for every name below that one but not itself, or an
-/// address; with `:8443` behind it for that port, and without for the default port of the scheme.
+/// An entry of a list of hosts.
 ///
-/// It is kept as URLs write their hosts: in lower case, names of other scripts in Punycode, IPv6 in brackets.
+/// | form | matches |
+/// |---|---|
+/// | `api.example.com` | this host name |
+/// | `*.example.com` | every name below `example.com`, but not `example.com` |
+/// | `192.0.2.1`, `[2001:db8::1]` | this address |
+///
+/// With a port, such as `:8443`, an entry matches that port; without one, the scheme's default
+/// port.
+///
+/// Warning: a wildcard lets a module leak data through DNS, because it can encode data in the
+/// subdomain it looks up.
+///
+/// The stored form is that of URLs: lower case, other scripts in Punycode, IPv6 in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
     hosts: Hosts,
@@ -23,27 +34,27 @@ pub struct HostPattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
     One(Host),
-    /// What the names end in, with the dot before it.
+    /// The suffix of the names, with a leading dot.
     Below(String),
 }
 
-/// Why a text is no entry.
+/// Why a text is not an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// A whole URL, or something else than a host that URLs have.
+    /// The text is a URL, or another part of one than the host.
     #[error("has more than a host and a port")]
     NotAHost,
-    /// A `*` that is not the first of several labels.
-    #[error("has a `*` that is not in place of the first labels")]
+    /// A `*` in another place than the first of several labels.
+    #[error("has a `*` in another place than the first label")]
     Wildcard,
-    /// Not a name, and not an address.
+    /// The host is neither a name nor an address.
     #[error("is neither a host name nor an address")]
     Host,
-    /// An IPv4 address in a form that people do not read as one, such as `0x7f.1`.
+    /// An IPv4 address in an unusual form, such as `0x7f.1`.
     #[error("is an address in an unusual form")]
     Address,
-    /// What is behind the colon.
+    /// The port is not a number from 1 to 65535.
     #[error("has a port that is not a number from 1 to 65535")]
     Port,
     /// Longer than [`PATTERN_BYTES_MAX`].
@@ -52,7 +63,7 @@ pub enum PatternError {
 }
 
 impl PatternError {
-    /// What may put it right.
+    /// The hint for the operator.
     pub fn hint(self) -> &'static str {
         match self {
             Self::NotAHost => "write the host alone, as \"api.example.com\" or \"api.example.com:8443\"",
@@ -65,11 +76,11 @@ impl PatternError {
 }
 
 impl HostPattern {
-    /// Takes an entry.
+    /// Parses an entry.
     ///
     /// # Errors
     ///
-    /// When it is none.
+    /// [`PatternError`] if the text is not an entry.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(PatternError::TooLong);
@@ -89,7 +100,7 @@ impl HostPattern {
         Ok(Self { hosts, port })
     }
 
-    /// Whether the destination is meant.
+    /// Whether the entry matches a destination.
     pub fn matches(&self, to: &Destination) -> bool {
         let hosts = match (&self.hosts, to.host()) {
             (Hosts::One(one), host) => one == host,
@@ -99,8 +110,8 @@ impl HostPattern {
         hosts && to.port() == self.port.unwrap_or(to.default_port())
     }
 
-    /// Whether every destination that `other` means is meant by this as well. It may say no where both write one port in two
-    /// ways.
+    /// Whether this entry matches every destination that `other` matches. It can return false by
+    /// mistake if one of them writes the default port and the other does not.
     pub fn covers(&self, other: &Self) -> bool {
         let hosts = match (&self.hosts, &other.hosts) {
             (Hosts::Below(suffix), Hosts::One(Host::Domain(name))) => is_below(name, suffix),
@@ -111,7 +122,7 @@ impl HostPattern {
     }
 }
 
-/// `suffix` begins with a dot, and there is something before it.
+/// Whether `name` has a label before `suffix`, which begins with a dot.
 fn is_below(name: &str, suffix: &str) -> bool {
     name.strip_suffix(suffix).is_some_and(|label| !label.is_empty())
 }

@@ -1,20 +1,20 @@
-//! Who may send where.
+//! The rules that permit or deny a destination.
 
 use crate::destination::{Destination, DestinationError};
 use crate::pattern::HostPattern;
 
-/// What the operator allows, to all modules together.
+/// The operator's rules for all modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Where modules may fetch from, if their manifests name it too. Default: nowhere.
+    /// Destinations that a module may fetch from, if its manifest lists them too. Default: none.
     pub allow: Vec<HostPattern>,
-    /// To which of those plain `http` is allowed beside `https`. Default: to none.
+    /// Destinations of `allow` that modules may also reach over plain `http`. Default: none.
     pub allow_http: Vec<HostPattern>,
-    /// Which of those may be at an address that is not on the public internet. Default: none.
+    /// Destinations of `allow` that may have a non-public address. Default: none.
     pub allow_private: Vec<HostPattern>,
 }
 
-/// What of the policy forbids a request.
+/// The rule that denies a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rule {
@@ -27,19 +27,19 @@ pub enum Rule {
     /// Only `https` is allowed to the destination.
     #[error("the operator does not allow http without TLS to the destination")]
     PlainHttp,
-    /// The destination is, or its name resolves to, an address that is not public.
+    /// The destination is a non-public address, or its name resolves to one.
     #[error("the destination's address is not a public one: it is {0}")]
     Address(&'static str),
-    /// A redirect to a URL that nothing can be sent to.
+    /// A redirect to a URL that no request may go to.
     #[error("{0}")]
     Unusable(DestinationError),
-    /// More redirects than are followed.
+    /// More than [`REDIRECTS_MAX`](crate::REDIRECTS_MAX) redirects.
     #[error("there are more than {0} redirects")]
     Redirects(usize),
 }
 
 impl Rule {
-    /// A word for it, for metrics.
+    /// The label of the rule in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -52,22 +52,22 @@ impl Rule {
     }
 }
 
-/// That a request may be sent.
+/// The permission for a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Permit<'a> {
     /// The operator's entry that allows it.
     pub entry: &'a HostPattern,
-    /// Whether it may go to an address that is not public.
+    /// Whether the request may go to a non-public address.
     pub may_be_private: bool,
 }
 
 impl Policy {
-    /// Whether a module, whose manifest allows `wanted`, may send to a destination. Of a name that is not resolved here, the
-    /// addresses are checked when a connection is made.
+    /// Permits or denies a request to a destination, for a module whose manifest allows `wanted`.
+    /// The resolver checks the addresses of a name later, when a client connects.
     ///
     /// # Errors
     ///
-    /// The rule that forbids it.
+    /// The rule that denies the request.
     pub fn permit(&self, wanted: &[HostPattern], to: &Destination) -> Result<Permit<'_>, Rule> {
         find(wanted, to).ok_or(Rule::Manifest)?;
         let entry = find(&self.allow, to).ok_or(Rule::Operator)?;
@@ -81,7 +81,7 @@ impl Policy {
         }
     }
 
-    /// Whether all that an entry means is allowed.
+    /// Whether the operator allows every destination of an entry.
     pub fn covers(&self, wanted: &HostPattern) -> bool {
         self.allow.iter().any(|entry| entry.covers(wanted))
     }

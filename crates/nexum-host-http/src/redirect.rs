@@ -1,4 +1,4 @@
-//! What a redirect makes of a request: RFC 9110, section 15.4.
+//! The request that follows a redirect: RFC 9110, section 15.4.
 
 use reqwest::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, HeaderMap, HeaderName,
@@ -11,12 +11,12 @@ use crate::error::FetchError;
 use crate::policy::Rule;
 use crate::request::{Request, URL_BYTES_MAX};
 
-/// How many redirects are followed: to https, to the right name, to the right path, and two more. Each costs a round trip of the
-/// event's time.
+/// The most redirects of a fetch: to https, to the canonical name, to the canonical path, and two
+/// more. Each costs a round trip of the event's time.
 pub const REDIRECTS_MAX: usize = 5;
 
-/// What another origin is sent of a request's headers: those that are known to say nothing secret. Which others do is not known
-/// here: an `x-api-key` does.
+/// The headers that another origin receives: headers that never contain a secret. Every other
+/// header may be one, such as `x-api-key`.
 const HEADERS_KEPT: [HeaderName; 6] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
@@ -26,14 +26,14 @@ const HEADERS_KEPT: [HeaderName; 6] = [
     USER_AGENT,
 ];
 
-/// Headers about a body, which go with it.
+/// Headers that describe a body. A request without the body has none of them.
 const HEADERS_OF_BODY: [HeaderName; 4] = [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE];
 
-/// The request that an answer asks for in place of this one; none if the answer is one.
+/// Returns the request that a redirect asks for, or none if the response is not a redirect.
 ///
 /// # Errors
 ///
-/// When it redirects to what is no URL, or none that anything can be sent to.
+/// If the target is not a URL, or not one that a request may go to.
 pub(crate) fn next(request: &Request, status: StatusCode, headers: &HeaderMap) -> Result<Option<Request>, FetchError> {
     let (StatusCode::MOVED_PERMANENTLY
     | StatusCode::FOUND
@@ -80,7 +80,7 @@ fn redirected(request: &Request, status: StatusCode, url: Url) -> Result<Request
     Ok(next)
 }
 
-/// A 303 points to what is to be read. A 301 or 302 in answer to a POST is taken for one by everybody.
+/// A 303 points to a resource to read. All clients treat a 301 or 302 after a POST alike.
 fn becomes_get(method: &Method, status: StatusCode) -> bool {
     match status {
         StatusCode::SEE_OTHER => *method != Method::HEAD,

@@ -1,4 +1,4 @@
-//! What a module asks for, checked before anything is sent.
+//! A module's request, validated before it is sent.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,26 +10,28 @@ use reqwest::{Method, Url};
 use crate::destination::Destination;
 use crate::error::FetchError;
 
-/// How long a URL may be: servers take 8 KiB and less.
+/// The longest URL, in bytes: servers accept at most 8 KiB.
 pub const URL_BYTES_MAX: usize = 8 * 1_024;
 
-/// How long a method may be: the longest registered one has 17 letters.
+/// The longest method, in bytes: the longest registered one has 17 letters.
 pub const METHOD_BYTES_MAX: usize = 24;
 
-/// How many headers a request may have: browsers send about twenty.
+/// The most headers of a request: browsers send about twenty.
 pub const REQUEST_HEADERS_MAX: usize = 64;
 
-/// How many bytes names and values of a request's headers may have together: servers take 8 to 16 KiB.
+/// The most bytes of names and values of a request's headers together: servers accept 8 to 16 KiB.
 pub const REQUEST_HEADER_BYTES_MAX: usize = 16 * 1_024;
 
-/// How large the body of a request may be. What a module sends is about what it read or keeps, and is less.
+/// The largest body of a request, in bytes. A module sends less than it reads and stores.
 pub const REQUEST_BODY_BYTES_MAX: usize = 1_024 * 1_024;
 
-/// Methods that make a tunnel, or have a server send a request's headers back, among them what others added on the way.
+/// Methods that open a tunnel, or make a server return a request's headers, including headers that
+/// proxies added.
 const METHODS_REFUSED: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
-/// Headers that are about the connection or how a message is framed, which is for the client below to say. A module that said it could have
-/// two servers on the way see different requests, or name another host than the one that was checked.
+/// Headers that control the connection or the framing of a message; the HTTP client sets them. With
+/// them, a module could make two servers on the path see different requests, or name another host
+/// than the checked one.
 const HEADERS_REFUSED: [&str; 11] = [
     "connection",
     "content-length",
@@ -44,10 +46,11 @@ const HEADERS_REFUSED: [&str; 11] = [
     "via",
 ];
 
-/// What headers about proxies begin with.
+/// The prefix of headers for proxies, which a module cannot set.
 const PROXY: &str = "proxy-";
 
-/// A request that may be sent, if its destination is allowed. `Debug` shows method and destination only.
+/// A valid request. The [`Policy`](crate::Policy) still has to permit its destination. `Debug`
+/// shows only method and destination.
 #[derive(Clone)]
 pub struct Request {
     pub(crate) method: Method,
@@ -59,8 +62,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without headers, body and timeout. The method is a token in any case and is sent in upper case; the URL is
-    /// absolute, and what is behind a `#` in it is not sent.
+    /// Creates a request without headers, body and timeout. The method is a token, and is sent in
+    /// upper case. The URL is absolute; its fragment is not sent.
     ///
     /// # Errors
     ///
@@ -70,7 +73,7 @@ impl Request {
         if url.len() > URL_BYTES_MAX {
             return Err(FetchError::invalid(format!("a URL has at most {URL_BYTES_MAX} bytes")));
         }
-        let url = Url::parse(url).map_err(|_| FetchError::invalid("the URL is none"))?;
+        let url = Url::parse(url).map_err(|_| FetchError::invalid("the URL is not valid"))?;
         let to = Destination::of(&url).map_err(|error| FetchError::invalid(error.to_string()))?;
         Ok(Self {
             method,
@@ -82,7 +85,7 @@ impl Request {
         })
     }
 
-    /// The same with these headers. One that is given twice is sent twice.
+    /// Sets the headers. A repeated header is sent repeatedly.
     ///
     /// # Errors
     ///
@@ -101,7 +104,7 @@ impl Request {
         Ok(self)
     }
 
-    /// The same with this body.
+    /// Sets the body.
     ///
     /// # Errors
     ///
@@ -116,7 +119,7 @@ impl Request {
         Ok(self)
     }
 
-    /// The same with this bound on its time, beside the operator's and the event's.
+    /// Limits the time of the fetch, in addition to the operator's and the event's limits.
     ///
     /// # Errors
     ///
@@ -129,7 +132,7 @@ impl Request {
         Ok(self)
     }
 
-    /// Whether it may change something at the far side.
+    /// Whether the request may change something at the server.
     pub fn has_effect(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
@@ -137,28 +140,28 @@ impl Request {
 
 fn parse_method(method: &str) -> Result<Method, FetchError> {
     if method.len() > METHOD_BYTES_MAX {
-        return Err(FetchError::invalid("the method is none"));
+        return Err(FetchError::invalid("the method is not valid"));
     }
     let method = method.to_ascii_uppercase();
     if METHODS_REFUSED.contains(&method.as_str()) {
-        return Err(FetchError::invalid(format!("the method {method} is not sent")));
+        return Err(FetchError::invalid(format!("the method {method} is not allowed")));
     }
-    Method::from_bytes(method.as_bytes()).map_err(|_| FetchError::invalid("the method is none"))
+    Method::from_bytes(method.as_bytes()).map_err(|_| FetchError::invalid("the method is not valid"))
 }
 
-/// No error shows a value, which may be a key; nor a name that is none, which may be a value.
+/// Parses a header. No error contains a value, which may be a key, or an invalid name, which may be
+/// a misplaced value.
 fn parse_header(name: &str, value: String) -> Result<(HeaderName, HeaderValue), FetchError> {
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| FetchError::invalid("a header's name is none"))?;
+    let name =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| FetchError::invalid("a header's name is not valid"))?;
     let text = name.as_str();
     if HEADERS_REFUSED.contains(&text) || text.starts_with(PROXY) {
-        return Err(FetchError::invalid(format!(
-            "the header {text} is not for a module to set"
-        )));
+        return Err(FetchError::invalid(format!("a module cannot set the header {text}")));
     }
     match HeaderValue::from_maybe_shared(Bytes::from(value)) {
         Ok(value) => Ok((name, value)),
         Err(_) => Err(FetchError::invalid(format!(
-            "the header {text} has a value that is none"
+            "the value of the header {text} is not valid"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! From names to addresses, of which those that are not public are refused.
+//! Resolves names, and refuses non-public addresses.
 
 use std::fmt::Debug;
 use std::io;
@@ -11,21 +11,21 @@ use tokio::task::spawn_blocking;
 
 use nexum_net::not_public;
 
-/// How many names are looked up at a time. Each holds a thread of those on which commits run too, until the system's resolver gives up,
-/// which takes up to half a minute.
+/// The most concurrent lookups. Each holds a blocking thread, which commits need too, until the
+/// system's resolver gives up after up to half a minute.
 pub const LOOKUPS_MAX: usize = 16;
 
-/// How many addresses of a name are tried. More are not reached before the time to connect is over.
+/// The most addresses of a name that a client tries. The connect timeout leaves no time for more.
 const ADDRESSES_MAX: usize = 8;
 
 /// Looks up names.
 pub trait Lookup: Send + Sync + Debug + 'static {
-    /// All addresses of a name. Called on a thread that may block, once for each connection that is made. What comes back is checked by
-    /// the caller.
+    /// Returns all addresses of a name. Called on a blocking thread, once per new connection. The
+    /// caller checks the addresses.
     ///
     /// # Errors
     ///
-    /// When the name has none, or nobody knows.
+    /// If the name has no address, or the lookup fails.
     fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 }
 
@@ -39,10 +39,10 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Why a name has no address that may be connected to.
+/// Why a client cannot connect to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResolveError {
-    /// It has none.
+    /// The name has no address.
     #[error("the name has no address")]
     NoAddress,
     /// One of its addresses is not public.
@@ -50,13 +50,13 @@ pub(crate) enum ResolveError {
     NotPublic(&'static str),
 }
 
-/// Looks up names for a client, which connects to what it is given here and to nothing else. So there is no time between check and use
-/// in which a name could come to mean something else.
+/// Resolves names for a client, which connects only to the addresses returned here. So a name
+/// cannot change its address between check and use.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckedResolver {
     pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) lookups: Arc<Semaphore>,
-    /// Whether addresses that are not public are given too.
+    /// Whether non-public addresses are permitted.
     pub(crate) may_be_private: bool,
 }
 
@@ -70,7 +70,7 @@ impl CheckedResolver {
             .map_err(|_| ResolveError::NoAddress)?;
         let lookup = self.lookup;
         let looking = spawn_blocking(move || {
-            // Held until the lookup ends, even if nobody waits for it any more.
+            // The permit lives until the lookup ends, even after the fetch has timed out.
             let _permit = permit;
             lookup.lookup(name.as_str())
         });
@@ -80,16 +80,16 @@ impl CheckedResolver {
             .map_err(no_address)?;
         let mut addresses = check(found, self.may_be_private)?;
         addresses.truncate(ADDRESSES_MAX);
-        // The client puts the URL's port in place of 0.
+        // The client replaces port 0 with the URL's port.
         Ok(Box::new(
             addresses.into_iter().map(|address| SocketAddr::new(address, 0)),
         ))
     }
 }
 
-/// One address that is not public refuses the name as a whole. A public service has none such; a name with both is how one gets a
-/// client to an inner address after the public one did not answer. And then it does not depend on the order of addresses, nor on
-/// which of them answers, where a request goes.
+/// Refuses a name if one of its addresses is not public. A public service has no private address,
+/// and a mix of both is an attack: the client tries the private address after the public one fails.
+/// This rule also makes the result independent of the order of the addresses.
 fn check(addresses: Vec<IpAddr>, may_be_private: bool) -> Result<Vec<IpAddr>, ResolveError> {
     if addresses.is_empty() {
         return Err(ResolveError::NoAddress);

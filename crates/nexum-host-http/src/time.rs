@@ -1,4 +1,4 @@
-//! How long something may take.
+//! Time limits of the parts of a fetch.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{FetchError, Phase};
 
-/// A part of a fetch, from when on and until when.
+/// A part of a fetch, with its start and its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Time {
     phase: Phase,
@@ -15,7 +15,7 @@ pub(crate) struct Time {
 }
 
 impl Time {
-    /// Begins now, and ends after so long.
+    /// Starts now, and ends after `timeout`.
     pub(crate) fn new(phase: Phase, timeout: Duration) -> Self {
         let began = Instant::now();
         Self {
@@ -25,18 +25,18 @@ impl Time {
         }
     }
 
-    /// The same, but it ends at `deadline` if that is sooner.
+    /// Ends at `deadline`, if that is earlier.
     pub(crate) fn before(mut self, deadline: Instant) -> Self {
         self.until = self.until.min(deadline);
         self
     }
 
-    /// The one of the two that ends first.
+    /// The limit that ends first.
     pub(crate) fn least(self, other: Self) -> Self {
         if other.until < self.until { other } else { self }
     }
 
-    /// Waits for something, until it has taken too long.
+    /// Waits for `waited_for`, up to the limit.
     pub(crate) async fn bound<T>(self, waited_for: impl Future<Output = T>) -> Result<T, FetchError> {
         let done = timeout_at(self.until, waited_for).await;
         done.map_err(|_| {

@@ -18,9 +18,9 @@ pub const KEY_BYTES_MAX: usize = 1_024;
 /// The most bytes of a value: as many as an event may write by default.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// The most keys that one `list-keys` answers: the first ones in order. Who wants more asks for a longer prefix, or deletes what
-/// it has seen.
-pub const LISTED_KEYS_MAX: usize = 1_024;
+/// What a key of a list takes in the guest beside its own bytes: the address and the length of a `string` in the canonical ABI. It
+/// counts, so that a list of short keys is bounded as well.
+const LISTED_KEY_BYTES: u64 = 8;
 
 impl local_store::Host for View<'_, ()> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, HostError>> {
@@ -55,24 +55,18 @@ impl local_store::Host for View<'_, ()> {
         if let Err(error) = check(&prefix, &[]) {
             return Ok(Err(error));
         }
-        let mut keys = Vec::new();
-        let mut more = false;
+        let left = self.scope.left(Limit::ResponseBytes);
+        let (mut keys, mut bytes) = (Vec::new(), 0);
         self.scope.keys(prefix.as_bytes(), &mut |key| {
-            if keys.len() == LISTED_KEYS_MAX {
-                more = true;
+            bytes += key.len() as u64 + LISTED_KEY_BYTES;
+            if bytes > left {
                 return ControlFlow::Break(());
             }
             keys.push(String::from_utf8_lossy(key).into_owned());
             ControlFlow::Continue(())
         })?;
-        if more {
-            tracing::debug!(
-                target: "nexum::store",
-                module = self.meta.name.as_str(),
-                listed = LISTED_KEYS_MAX,
-                "a list of keys was cut: there are more"
-            );
-        }
+        // A list that does not fit ends the event: a part of it would pass for the whole.
+        self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(Ok(keys))
     }
 }

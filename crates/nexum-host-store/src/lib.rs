@@ -19,13 +19,14 @@
 //! | `invalid-input` | a key over [`KEY_BYTES_MAX`], a value over [`VALUE_BYTES_MAX`] |
 //! | `denied` | the module would keep more than `max_state_bytes`; the event may go on, without that write |
 //!
-//! A handler that uses up `store_operations_per_event` or `store_bytes_written_per_event` ends, and so does one whose state
-//! cannot be read: it must not go on without, and is called again when it can be.
+//! A handler that uses up `store_operations_per_event`, `store_bytes_written_per_event` or `response_bytes_per_event` ends. So
+//! does one whose state cannot be read: nexum calls it again when the state can be read.
 //!
 //! # Invariants
 //!
 //! - A module reads and writes its own keys alone: no call names another module.
-//! - What one call answers is bounded: a value by [`VALUE_BYTES_MAX`], a list by [`LISTED_KEYS_MAX`].
+//! - What one call answers is bounded: a value by [`VALUE_BYTES_MAX`], a list by `response_bytes_per_event`. A list is whole, or it
+//!   ends the event.
 //! - What a durable back-end has acknowledged is there after a crash, and a batch is there whole or not at all.
 //! - A back-end that has failed opens its database anew by itself, as soon as that can be done.
 //! - A state directory has one open process, one back-end and one format of rows.
@@ -50,5 +51,5 @@ pub use backup::{BackupError, backup};
 pub use capability::LocalStore;
 pub use config::{CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig};
 pub use error::{Holder, OpenError};
-pub use host::{KEY_BYTES_MAX, LISTED_KEYS_MAX, VALUE_BYTES_MAX};
+pub use host::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

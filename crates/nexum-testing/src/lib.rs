@@ -27,7 +27,9 @@ pub mod order_book;
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
 pub use counts::Counts;
-pub use node::{Answer, Block, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX};
+pub use node::{
+    Answer, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX,
+};
 pub use order_book::OrderBook;
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};

@@ -4,6 +4,7 @@ mod answer;
 mod block;
 mod chain;
 mod faults;
+mod header;
 mod limit;
 mod log;
 mod logs;
@@ -24,6 +25,7 @@ pub use self::answer::Answer;
 pub use self::block::Block;
 pub use self::chain::Chain;
 use self::chain::Finality;
+pub use self::header::Blooms;
 pub use self::limit::{LogsLimit, Provider};
 pub use self::log::{Log, LogSpec};
 pub use self::logs::LostLogs;
@@ -155,7 +157,8 @@ impl Node {
 
     /// Sends a block's header to the subscribers of `newHeads`, whether or not it is the head.
     pub fn announce(&self, block: &Block) {
-        self.shared.announce(block);
+        let faults = self.shared.with(|state| state.header_faults);
+        self.shared.announce(block, faults);
     }
 
     /// Sends any value to the subscribers of `newHeads`.

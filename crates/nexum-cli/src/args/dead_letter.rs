@@ -7,29 +7,29 @@ use super::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLetter {
-    /// List them, oldest block first
+    /// List a module's dead letters, oldest block first
     List {
         /// The module
         module: ModuleName,
-        /// How to print them
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Show one, with its attempts and what the module logged in them
+    /// Show one dead letter, with its attempts and the module's log records in each
     Show {
         /// The module
         module: ModuleName,
-        /// The event, as `list` names it
+        /// The event id, as `list` prints it
         event: String,
     },
-    /// Have the module try them again, one after the other. What goes well is no dead letter any more
+    /// Retry dead letters, one after the other. A successful retry removes the dead letter
     Retry {
         /// The module
         module: ModuleName,
         #[command(flatten)]
         events: Letters,
     },
-    /// Forget them: the module will never handle these events
+    /// Drop dead letters: the module never handles these events
     Skip {
         /// The module
         module: ModuleName,
@@ -38,14 +38,14 @@ pub(crate) enum DeadLetter {
     },
 }
 
-/// Which dead letters are meant.
+/// Selects dead letters.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Letters {
-    /// The events, as `list` names them
+    /// The event ids, as `list` prints them
     #[arg(value_name = "EVENT")]
     pub(crate) events: Vec<String>,
-    /// All of them
+    /// All dead letters of the module
     #[arg(long)]
     pub(crate) all: bool,
 }

@@ -2,29 +2,31 @@
 
 use std::path::PathBuf;
 
-/// The most memory of a command: as much as an operator may give a module.
+/// The largest `--memory-mib`: the largest `memory_bytes` that `[engine.limits]` accepts.
 const MEMORY_MIB_MAX: u64 = 65_536;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Exec {
-    /// A command's file, or a directory with the command in app.wasm
+    /// The command's file, or a directory with the command in app.wasm
     pub(crate) package: PathBuf,
-    /// A directory of the host that the command sees as GUEST, and may change unless `:ro` follows
+    /// A directory of the host that the command sees as GUEST. With `:ro`, the command cannot
+    /// change it
     #[arg(long = "dir", value_name = "HOST::GUEST[:ro]")]
     pub(crate) dirs: Vec<String>,
-    /// Where the command may connect to; a name is resolved before it runs, to public addresses alone
+    /// A destination that the command may connect to. nexum resolves a name before the command
+    /// runs, and accepts only public addresses
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_net: Vec<String>,
-    /// A variable of the command's environment
+    /// An environment variable of the command
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<String>,
-    /// How much it may compute, in units of about one instruction [default: no bound]
+    /// Limit of computation, in units of about one instruction [default: no bound]
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) fuel: Option<u64>,
-    /// How much memory it may have [default: 256]
+    /// Limit of memory, in MiB [default: 256]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=MEMORY_MIB_MAX))]
     pub(crate) memory_mib: Option<u64>,
-    /// How long it may run [default: no bound]
+    /// Limit of run time, in seconds [default: no bound]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) deadline: Option<u64>,
     /// The command's arguments

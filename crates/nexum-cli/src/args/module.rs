@@ -11,35 +11,35 @@ use super::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Module {
-    /// List the modules: what each is, and what it may do
+    /// List the modules: version, stage, capabilities, subscriptions, file
     List {
-        /// How to print them
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Add a module
     Load(LoadModule),
-    /// Have a module go on with what its files are now, at the same place and with the same state
+    /// Replace a module with the current content of its files. It keeps its cursor and state
     Reload {
         /// The module
         module: ModuleName,
     },
-    /// Have a module finish the event in hand, and then wait
+    /// Finish the current event of a module, then pause the module
     Stop {
         /// The module
         module: ModuleName,
     },
-    /// Have a stopped module go on where it was
+    /// Resume a stopped module at its cursor
     Start {
         /// The module
         module: ModuleName,
     },
-    /// Have a module go on with a new instance: a dead one at the event that it died at
+    /// Restart a module with a new instance. A dead module resumes at the event at which it died
     Restart {
         /// The module
         module: ModuleName,
     },
-    /// Take a module away. What it keeps stays, for when it is loaded again
+    /// Remove a module. Its state stays in the store, for the next load
     Remove {
         /// The module
         module: ModuleName,
@@ -48,16 +48,17 @@ pub(crate) enum Module {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoadModule {
-    /// The component; `nexum.toml` beside it is its manifest
+    /// The component; its manifest is `nexum.toml` beside it, unless you give --manifest
     #[arg(value_name = "MODULE.wasm")]
     pub(crate) path: PathBuf,
-    /// Another manifest
+    /// The manifest, instead of `nexum.toml` beside the component
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
-    /// A name in place of the manifest's
+    /// The module's name; overrides the manifest's
     #[arg(long)]
     pub(crate) name: Option<ModuleName>,
-    /// What ends it when it computes without end: its fuel, or the deadline alone
+    /// The limit that ends an endless computation: fuel and the deadline, or with `epoch` only the
+    /// deadline
     #[arg(long, default_value = FUEL, value_parser = metering())]
     pub(crate) metering: Metering,
 }

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-/// What a module is asked.
+/// The question for a query module.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Input {
-    /// Text
+    /// The question as text
     #[arg(long, value_name = "TEXT")]
     pub(crate) input: Option<String>,
-    /// Bytes, as 0x and hexadecimal digits
+    /// The question as 0x and hexadecimal digits
     #[arg(long, value_name = "DIGITS")]
     pub(crate) input_hex: Option<String>,
-    /// What is in a file; - is stdin
+    /// A file with the question; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) input_file: Option<PathBuf>,
 }
@@ -24,10 +24,10 @@ pub(crate) enum Answer {
     /// The bytes as they are
     #[default]
     Raw,
-    /// As text and a line's end; refused where it is none
+    /// Text with a line break; an error if the answer is not UTF-8
     Text,
-    /// As 0x and hexadecimal digits
+    /// 0x and hexadecimal digits
     Hex,
-    /// As JSON, laid out; refused where it is none
+    /// Indented JSON; an error if the answer is not JSON
     Json,
 }

@@ -10,9 +10,9 @@ use super::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum State {
-    /// List modules: keys, bytes, cursors
+    /// List the modules: keys, bytes, cursors
     List {
-        /// How to print them
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -29,54 +29,54 @@ pub(crate) enum State {
     Scan {
         /// The module
         module: ModuleName,
-        /// Only keys that begin with this
+        /// Only keys with this prefix
         #[arg(long, default_value = "")]
         prefix: String,
-        /// How many at most
+        /// The most keys to list
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// Write all of a module as lines of JSON
+    /// Write all state of a module as JSON lines
     Export {
         /// The module
         module: ModuleName,
-        /// A file that is not there yet [default: stdout]
+        /// A new file [default: stdout]
         file: Option<PathBuf>,
     },
-    /// Take in what `export` wrote
+    /// Read the output of `export`
     Import {
         /// The file [default: stdin]
         file: Option<PathBuf>,
     },
-    /// Remove a module and all that it kept
+    /// Delete a module with all its state
     Purge {
         /// The module
         module: ModuleName,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Give back the room that removed rows took
+    /// Return the space of deleted rows to the file system
     Compact,
     /// Copy everything to a new redb file
     Backup {
-        /// A file that is not there yet
+        /// A new file
         file: PathBuf,
     },
-    /// Hold counters, cursors and undo records against the data
+    /// Compare counters, cursors and undo records with the data
     Verify,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct Form {
-    /// As 0x and hexadecimal digits: the default
+    /// 0x and hexadecimal digits (default)
     #[arg(long)]
     pub(crate) hex: bool,
-    /// As text; refused where it is none
+    /// Text; an error if the value is not UTF-8
     #[arg(long)]
     pub(crate) utf8: bool,
-    /// As JSON, laid out; refused where it is none
+    /// Indented JSON; an error if the value is not JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

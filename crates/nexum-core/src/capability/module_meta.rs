@@ -20,6 +20,8 @@ pub struct ModuleMeta {
     pub version: Option<String>,
     /// The component's SHA-256.
     pub digest: Digest,
+    /// The manifest file's SHA-256; none where there is no manifest.
+    pub manifest: Option<Digest>,
     /// What ends it when it computes without end.
     pub metering: Metering,
     /// What it may use: what the manifest requests, capped to the operator's limits.

@@ -216,6 +216,7 @@ impl Loader {
             name,
             version: manifest.version,
             digest: file.digest,
+            manifest: manifest.digest,
             metering: config.metering,
             limits,
             config: merged(manifest.config, &config.config),

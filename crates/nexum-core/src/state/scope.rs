@@ -284,6 +284,12 @@ impl EventScope {
         }
     }
 
+    /// How much of a budget the handler has left. A host function stops collecting where its answer passes that, and then
+    /// [spends](Self::spend) what the answer took, which ends the event.
+    pub fn left(&self, limit: Limit) -> u64 {
+        self.limits[limit].saturating_sub(self.used[limit])
+    }
+
     /// What the module keeps with what the handler has written.
     pub(crate) fn usage(&self) -> Usage {
         self.changes.usage

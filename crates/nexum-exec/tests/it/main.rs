@@ -72,7 +72,7 @@ async fn says_why_a_command_was_stopped() {
     )
     .await
     .expect_err("no memory");
-    let expected = "memory_bytes = 1048576, and with what it asked for 6619136";
+    let expected = "it exceeded the limit memory_bytes = 1048576 with 6619136";
     assert!(stopped.to_string().ends_with(expected), "{stopped}");
     let stopped = run("(unreachable)", default).await.expect_err("a trap");
     assert!(matches!(stopped.reason, Reason::Trap(_)), "{stopped}");

@@ -66,12 +66,7 @@ impl Endpoint {
                 connection.call(request, connector.secrets()).await
             })
             .await;
-        self.settle(
-            connector,
-            &started,
-            &[&request.0],
-            answer.as_ref().err().map(|failure| &failure.error),
-        );
+        self.settle(connector, &started, &[&request.0], answer.as_ref().err());
         answer
     }
 
@@ -113,20 +108,25 @@ impl Endpoint {
             .await;
         match answers {
             Ok(answers) => {
+                let failure = |error| Failure { error, sent: true };
+                let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(failure)).collect();
                 for ((method, _), answer) in requests.iter().zip(&answers) {
                     self.settle(connector, &started, &[method], answer.as_ref().err());
                 }
-                let failure = |error| Failure { error, sent: true };
-                answers.into_iter().map(|answer| answer.map_err(failure)).collect()
+                answers
             }
             Err(failure) if is_refusal(&failure.error) => {
-                tracing::info!(chain = self.chain_id, endpoint = %self.label, "the endpoint refuses batches");
-                self.refuses_batches.store(true, Ordering::Relaxed);
-                self.one_by_one(connector, requests, deadline).await
+                let answers = self.one_by_one(connector, requests, deadline).await;
+                // An endpoint whose quota is used up refuses everything.
+                if answers.iter().any(Result::is_ok) {
+                    tracing::info!(chain = self.chain_id, endpoint = %self.label, "the endpoint refuses batches");
+                    self.refuses_batches.store(true, Ordering::Relaxed);
+                }
+                answers
             }
             Err(failure) => {
                 let methods: Vec<&str> = requests.iter().map(|(method, _)| &**method).collect();
-                self.settle(connector, &started, &methods, Some(&failure.error));
+                self.settle(connector, &started, &methods, Some(&failure));
                 vec![Err(failure); requests.len()]
             }
         }
@@ -161,10 +161,7 @@ impl Endpoint {
         if let Some(until) = self.health.paused_until() {
             if until > deadline {
                 let retry_after = Some(until.saturating_duration_since(Instant::now()));
-                return Err(Failure::unsent(RequestError::Status {
-                    status: 429,
-                    retry_after,
-                }));
+                return Err(Failure::unsent(RequestError::from_status(429, retry_after, None)));
             }
             let began = Instant::now();
             tokio::time::sleep_until(until).await;
@@ -196,19 +193,25 @@ impl Endpoint {
     }
 
     /// Measures calls that were sent together, and lets them count for the endpoint's health.
-    pub(super) fn settle(
-        &self,
-        connector: &Connector,
-        started: &Started,
-        methods: &[&str],
-        error: Option<&RequestError>,
-    ) {
+    pub(super) fn settle(&self, connector: &Connector, started: &Started, methods: &[&str], failure: Option<&Failure>) {
         let took = started.at.elapsed();
+        let error = failure.map(|failure| &failure.error);
         for method in methods {
             self.metrics.request(method, error, took);
         }
+        let Some(Failure { error, sent }) = failure else {
+            self.health.answered();
+            return methods.iter().for_each(|method| self.did(method));
+        };
         match error {
-            Some(error) if error.is_endpoints_fault() => {
+            RequestError::Refused { .. } | RequestError::Internal => {}
+            error if error.is_rate_limit() => {
+                if self.health.pause(error, self.has_others) {
+                    self.report(error, true);
+                }
+            }
+            // Nothing that a module asks has been sent, or the connection is at fault.
+            error if !sent || error.is_endpoints_fault() => {
                 // An endpoint that has answered others meanwhile does work: what it was asked takes long.
                 let is_heavy =
                     matches!(error, RequestError::Timeout { .. }) && self.health.answers() != started.answers;
@@ -218,9 +221,34 @@ impl Endpoint {
                     self.report(error, is_first);
                 }
             }
-            Some(error) if error.is_rate_limit() => self.health.pause(error.retry_after()),
-            Some(RequestError::Refused { .. } | RequestError::Internal) => {}
+            RequestError::Status { .. } => {
+                // The chain id, which is asked for next, tells an endpoint that refuses everything from one that refuses this.
+                connector.reset();
+                if error.refuses_method() {
+                    methods.iter().for_each(|method| self.refused(method, error));
+                }
+            }
             _ => self.health.answered(),
+        }
+    }
+
+    fn did(&self, method: &str) {
+        if self.health.did(method) {
+            tracing::info!(chain = self.chain_id, endpoint = %self.label, method, "the endpoint answers the method again");
+        }
+    }
+
+    /// The endpoint has refused a method which, by an HTTP status or by the result of another endpoint, is not the fault of
+    /// what was asked. Modules' requests for the method go to others for a while.
+    pub(crate) fn refused(&self, method: &str, error: &RequestError) {
+        let (chain, endpoint) = (self.chain_id, &self.label);
+        // An endpoint may repeat what a module has asked.
+        let text = error.to_string();
+        let error = text.escape_debug();
+        if self.has_others && self.health.refused(method) {
+            tracing::warn!(chain, %endpoint, method, %error, "the endpoint refuses the method, which others are asked for");
+        } else {
+            tracing::debug!(chain, %endpoint, method, %error, "the endpoint refuses the method");
         }
     }
 

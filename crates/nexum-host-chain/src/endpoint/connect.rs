@@ -157,7 +157,8 @@ impl Connector {
 
     async fn check_chain_id(&self, connection: &Connection, health: &Health) -> Result<(), RequestError> {
         let params = to_raw_value(&[(); 0]).map_err(|_| RequestError::Internal)?;
-        let answer = connection.call(&("eth_chainId".into(), params), &self.secrets).await?;
+        let answer = connection.call(&("eth_chainId".into(), params), &self.secrets).await;
+        let answer = answer.map_err(RequestError::into_trouble)?;
         let actual = parse::<U64>(&answer)?.to::<u64>();
         let expected = self.chain_id;
         let is_right = actual == expected;

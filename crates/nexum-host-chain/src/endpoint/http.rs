@@ -13,6 +13,9 @@ use url::Url;
 use crate::error::RequestError;
 use crate::headers::Headers;
 
+/// How much of the body of an error status is searched for a text: several times what is passed on of it.
+const BODY_TEXT_BYTES_MAX: usize = 8 * 1_024;
+
 /// An alloy transport. alloy's own reads an answer of any size into memory, and writes the URL into its spans.
 #[derive(Clone)]
 pub(super) struct BoundedHttp {
@@ -58,10 +61,10 @@ impl BoundedHttp {
                     Ok(packet)
                 }
             }
-            _ if !status.is_success() => Err(own(RequestError::Status {
-                status: status.as_u16(),
-                retry_after,
-            })),
+            packet if !status.is_success() => {
+                let text = text_of(packet.ok().as_ref(), &body);
+                Err(own(RequestError::from_status(status.as_u16(), retry_after, text)))
+            }
             _ => Err(own(RequestError::Malformed)),
         }
     }
@@ -73,11 +76,34 @@ fn says_more(packet: &ResponsePacket, status: StatusCode) -> bool {
         return false;
     };
     match status {
-        StatusCode::TOO_MANY_REQUESTS => false,
+        StatusCode::UNAUTHORIZED
+        | StatusCode::PAYMENT_REQUIRED
+        | StatusCode::FORBIDDEN
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        | StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => false,
         // Trouble of the endpoint's own, unless it has a name for what is wrong.
         status if status.is_server_error() => RequestError::is_specific(error),
         _ => true,
     }
+}
+
+/// What the body of an error status says to people, with secrets still in it: a JSON-RPC error's message, or the first line of
+/// a body that is not markup.
+fn text_of(packet: Option<&ResponsePacket>, body: &[u8]) -> Option<String> {
+    if let Some(error) = packet.and_then(|packet| packet.iter_errors().next()) {
+        return Some(error.message.to_string());
+    }
+    let is_whole = body.len() <= BODY_TEXT_BYTES_MAX;
+    let text = String::from_utf8_lossy(&body[..body.len().min(BODY_TEXT_BYTES_MAX)]);
+    let line = text.trim_start().lines().next()?.trim_end();
+    // Half a word may be half a secret, which would not be recognised.
+    let end = if is_whole {
+        line.len()
+    } else {
+        line.rfind(char::is_whitespace)?
+    };
+    Some(line[..end].to_owned()).filter(|line| !line.is_empty() && !line.starts_with('<'))
 }
 
 /// One error in answer to a whole batch is the answer to each of its requests; alloy would look for their ids in vain.

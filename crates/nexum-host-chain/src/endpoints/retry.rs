@@ -6,7 +6,7 @@ use nexum_http::Backoff;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Endpoints, Expected};
+use super::{Endpoints, Expected, request_rank};
 use crate::endpoint::{Answer, Endpoint, Failure, Request};
 use crate::error::{RequestError, Retry};
 use crate::methods;
@@ -14,23 +14,35 @@ use crate::methods;
 /// The attempts at one request, or one batch.
 struct Attempts<'a> {
     endpoints: &'a Endpoints,
+    requests: &'a [Request],
     deadline: Instant,
     backoff: Backoff,
     left: u32,
     last: &'a Arc<Endpoint>,
-    /// By index, the endpoints that failed since all of them had.
-    tried: Vec<bool>,
+    /// By index.
+    tried: Vec<Tried>,
+}
+
+/// Whether an endpoint has been asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    No,
+    /// It has failed since all others had, and may answer a while later.
+    Failed,
+    /// It would refuse the request again.
+    Refused,
 }
 
 impl<'a> Attempts<'a> {
-    fn new(endpoints: &'a Endpoints, first: &'a Arc<Endpoint>, deadline: Instant) -> Self {
+    fn new(endpoints: &'a Endpoints, requests: &'a [Request], first: &'a Arc<Endpoint>, deadline: Instant) -> Self {
         Self {
             endpoints,
+            requests,
             deadline,
             backoff: Backoff::default(),
             left: endpoints.retries,
             last: first,
-            tried: vec![false; endpoints.all.len()],
+            tried: vec![Tried::No; endpoints.all.len()],
         }
     }
 
@@ -56,23 +68,59 @@ impl<'a> Attempts<'a> {
 
     fn choose(&mut self, retry: Retry) -> Option<&'a Arc<Endpoint>> {
         if let Some(tried) = self.tried.get_mut(self.last.index()) {
-            *tried = true;
+            *tried = match retry {
+                Retry::Anywhere => Tried::Failed,
+                Retry::Elsewhere | Retry::Never => Tried::Refused,
+            };
         }
         if let Some(other) = self.untried() {
             return Some(other);
         }
-        if retry == Retry::Elsewhere {
-            return None;
+        for tried in &mut self.tried {
+            if *tried == Tried::Failed {
+                *tried = Tried::No;
+            }
         }
-        self.tried.fill(false);
-        Some(self.endpoints.best())
+        self.untried()
     }
 
     /// The best of those that have not been tried, whatever is known of it: what rests may work by now.
     fn untried(&self) -> Option<&'a Arc<Endpoint>> {
-        let untried = |endpoint: &&Arc<Endpoint>| !self.tried.get(endpoint.index()).is_some_and(|tried| *tried);
+        let untried = |endpoint: &&Arc<Endpoint>| self.tried.get(endpoint.index()) == Some(&Tried::No);
         let endpoints = self.endpoints.all.iter().filter(untried);
-        endpoints.min_by_key(|endpoint| self.endpoints.request_rank(endpoint))
+        endpoints.min_by_key(|endpoint| request_rank(endpoint, self.requests))
+    }
+}
+
+/// Who has refused a request, and how.
+#[derive(Default)]
+struct Refusals<'a>(Vec<(&'a Arc<Endpoint>, RequestError)>);
+
+impl<'a> Refusals<'a> {
+    fn note(&mut self, endpoint: &'a Arc<Endpoint>, failure: &Failure) {
+        if failure.sent && failure.error.is_refusal() {
+            self.0.push((endpoint, failure.error.clone()));
+        }
+    }
+
+    /// Another endpoint has answered the identical request: it is not the request that is at fault.
+    fn disprove(self, request: &Request, answered: &Endpoint) {
+        for (endpoint, error) in self.0 {
+            if endpoint.index() != answered.index() {
+                endpoint.refused(&request.0, &error);
+            }
+        }
+    }
+
+    /// What the caller gets in the end. An endpoint that refuses by an HTTP status does not judge the request: where all refuse,
+    /// the word of one that does counts.
+    fn verdict(self, last: RequestError) -> RequestError {
+        if !matches!(last, RequestError::Status { .. }) || last.retry() != Retry::Elsewhere {
+            return last;
+        }
+        let mut said = self.0.into_iter().map(|(_, error)| error);
+        let judged = said.rfind(|error| matches!(error, RequestError::Answer { .. }));
+        judged.unwrap_or(last)
     }
 }
 
@@ -86,14 +134,19 @@ impl Endpoints {
         mut failure: Failure,
         began: Instant,
     ) -> Answer {
-        let mut attempts = Attempts::new(self, first, self.deadline(began));
+        let mut attempts = Attempts::new(self, std::slice::from_ref(request), first, self.deadline(began));
+        let mut refusals = Refusals::default();
         loop {
+            refusals.note(attempts.last, &failure);
             let Some(endpoint) = attempts.next(retry(request, &failure)).await else {
-                return Err(failure.error);
+                return Err(refusals.verdict(failure.error));
             };
             let answer = endpoint.attempt(request, attempts.deadline).await;
             match expected.check(answer) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    refusals.disprove(request, endpoint);
+                    return Ok(answer);
+                }
                 Err(next) => failure = next,
             }
         }
@@ -107,15 +160,24 @@ impl Endpoints {
         for place in alone {
             answers[place] = Some(self.request(&requests[place]).await);
         }
-        let mut endpoint = self.best();
-        let mut attempts = Attempts::new(self, endpoint, self.deadline(Instant::now()));
+        let mut endpoint = self.best(requests);
+        let mut before = endpoint;
+        let mut attempts = Attempts::new(self, requests, endpoint, self.deadline(Instant::now()));
         while !waiting.is_empty() {
             let sent: Vec<Request> = waiting.iter().map(|place| requests[*place].clone()).collect();
             let results = endpoint.attempt_batch(&sent, attempts.deadline).await;
+            if before.index() != endpoint.index() {
+                let answered = waiting.iter().zip(&results).filter(|(_, result)| result.is_ok());
+                for (place, _) in answered {
+                    if let Some(Err(error)) = answers[*place].as_ref().filter(|answer| is_refused(answer)) {
+                        before.refused(&requests[*place].0, error);
+                    }
+                }
+            }
             let mut again = Retry::Never;
             let failed = keep(&mut answers, &waiting, results, &mut again);
             match attempts.next(again).await {
-                Some(next) => endpoint = next,
+                Some(next) => (before, endpoint) = (endpoint, next),
                 None => break,
             }
             waiting = failed;
@@ -146,6 +208,10 @@ fn keep(
         answers[*place] = Some(result.map_err(|failure| failure.error));
     }
     failed
+}
+
+fn is_refused(answer: &Answer) -> bool {
+    answer.as_ref().is_err_and(RequestError::is_refusal)
 }
 
 fn is_read((method, _): &Request) -> bool {

@@ -66,11 +66,7 @@ impl Endpoints {
     }
 
     async fn probe(&self, endpoint: &Endpoint) {
-        let probed = async {
-            endpoint.reach().await?;
-            endpoint.look_at_head().await
-        };
-        match probed.await {
+        match endpoint.probe().await {
             Ok(()) => {
                 self.compare(endpoint);
                 endpoint.health().recovered();
@@ -82,8 +78,8 @@ impl Endpoints {
             }
             Err(error) => {
                 tracing::debug!(chain = self.chain_id, endpoint = endpoint.label(), %error, "the endpoint is not back");
-                // It does not come back with what is no fault either, as a refusal to tell its head.
-                endpoint.health().failed(&error);
+                // It does not come back with an error that is no fault by itself either, as a refusal to tell its head.
+                endpoint.health().not_back(&error);
             }
         }
     }

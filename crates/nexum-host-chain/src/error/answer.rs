@@ -79,8 +79,8 @@ impl AnswerKind {
             (429 | -32_005 | -32_029, None) => Self::RateLimit,
             (-32_601 | -32_004, None) => Self::NoMethod,
             (-32_600 | -32_602 | -32_700 | -32_003, None) => Self::Invalid,
-            (-32_001, None) => Self::UnknownBlock,
-            (-32_603 | -32_002, None) => Self::Trouble,
+            // Of -32001 the words alone tell a missing block from a key that is not known.
+            (-32_603 | -32_001 | -32_002, None) => Self::Trouble,
             _ => Self::Other,
         }
     }

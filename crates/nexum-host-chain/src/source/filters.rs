@@ -47,6 +47,11 @@ impl Filters {
         }
     }
 
+    /// Every log there is.
+    pub(super) fn everything() -> Self {
+        Self::new(&[LogFilter::default()])
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.filters.is_empty()
     }
@@ -85,10 +90,11 @@ impl Filters {
     }
 }
 
-/// Whether a log can be in a block with this bloom.
-pub(super) fn is_in(bloom: &Bloom, log: &Log) -> bool {
+/// Whether all of these logs can be in a block with this bloom.
+pub(super) fn are_in(bloom: &Bloom, logs: &[Log]) -> bool {
     let contains = |value: &[u8]| bloom.contains_input(BloomInput::Raw(value));
-    contains(&log.address) && log.topics.iter().all(|topic| contains(topic))
+    let is_in = |log: &Log| contains(&log.address) && log.topics.iter().all(|topic| contains(topic));
+    logs.iter().all(is_in)
 }
 
 fn blooms(filter: &LogFilter) -> Vec<Vec<Bloom>> {

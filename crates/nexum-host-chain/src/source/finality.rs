@@ -8,7 +8,8 @@ use nexum_core::bus::log::EventLog;
 use nexum_core::event::{Advance, BlockHash, Position};
 
 use super::follower::Follower;
-use super::{FollowError, header};
+use super::header::{self, Header};
+use super::{FollowError, Purpose};
 use crate::endpoint::Endpoint;
 use crate::error::RequestError;
 
@@ -32,21 +33,26 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// The number of the block with this tag, if the endpoint has one. That it knows no such tag, or no such block yet, holds
-    /// up those alone who want the tag's blocks.
-    async fn tagged(&mut self, endpoint: &Endpoint, tag: &str) -> Result<Option<u64>, FollowError> {
-        match header::tagged(endpoint, tag).await {
-            Ok(header) => Ok(header.map(|header| header.position.number)),
-            Err(FollowError::Request(error @ RequestError::Answer { .. })) if !error.is_rate_limit() => {
-                if !self.untagged {
-                    let (chain, endpoint) = (self.source.chain_id, endpoint.label());
-                    tracing::warn!(chain, endpoint, tag, %error, "the endpoint does not say how far the chain is settled");
-                }
-                self.untagged = true;
-                Ok(None)
+    /// The number of the block with this tag, from the endpoint or, where it refuses to say, from another one. If all refuse, or
+    /// there is no such block yet, only the logs that follow the tag wait.
+    async fn tagged(&mut self, endpoint: &Arc<Endpoint>, tag: &str) -> Result<Option<u64>, FollowError> {
+        let number = |header: Option<Header>| header.map(|header| header.position.number);
+        let error = match header::tagged(endpoint, tag).await {
+            Err(error) if is_answered(&error) => error,
+            header => return header.map(number),
+        };
+        let others = self.source.endpoints.by_preference();
+        for other in others.iter().filter(|other| !Arc::ptr_eq(other, endpoint)) {
+            if let Ok(header) = header::tagged(other, tag).await {
+                return Ok(number(header));
             }
-            Err(error) => Err(error),
         }
+        if !self.untagged {
+            let (chain, endpoint) = (self.source.chain_id, endpoint.label());
+            tracing::warn!(chain, endpoint, tag, %error, "the endpoint does not say how far the chain is settled");
+        }
+        self.untagged = true;
+        Ok(None)
     }
 
     /// Brings a log to the canonical block of this number.
@@ -95,7 +101,8 @@ impl Follower<'_> {
             return Ok(held);
         }
         let headers = header::chain_of(endpoint, numbers).await?;
-        self.source.with_logs(endpoint, headers, &self.filters).await
+        let purpose = Purpose::Follow;
+        self.source.with_logs(endpoint, headers, &self.filters, purpose).await
     }
 
     /// Takes back what was settled and is no longer part of the chain.
@@ -145,4 +152,10 @@ impl Follower<'_> {
             }
         }
     }
+}
+
+/// Whether the endpoint has answered, be it that it does not know the tag.
+fn is_answered(error: &FollowError) -> bool {
+    let answered = |error: &RequestError| matches!(error, RequestError::Answer { .. }) && !error.is_rate_limit();
+    error.is_refusal() || error.request().is_some_and(answered)
 }

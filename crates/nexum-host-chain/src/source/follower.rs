@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
-use super::{ChainSource, FollowError};
+use super::{ChainSource, FollowError, Purpose};
 use crate::endpoint::Endpoint;
 use crate::endpoints::BLOCKS_BEHIND_MAX;
 
@@ -31,6 +31,8 @@ pub(super) struct Follower<'a> {
     backoff: Backoff,
     /// Whether the failure in hand has been reported, so that an outage fills no log.
     reported: bool,
+    /// The index of the endpoint that failed last, if it has not been followed since.
+    failed: Option<usize>,
     /// Whether it has been reported that an endpoint does not know a tag.
     pub(super) untagged: bool,
 }
@@ -54,6 +56,7 @@ impl<'a> Follower<'a> {
             filters: Filters::of(&logs.wanted()),
             backoff: Backoff::default(),
             reported: false,
+            failed: None,
             untagged: false,
         }
     }
@@ -73,20 +76,21 @@ impl<'a> Follower<'a> {
                 self.backoff.reset();
             }
             self.blame(&endpoint, &error);
-            self.report(&endpoint, &error);
             let wait = self.backoff.after_failure();
             // One that works is gone over to at once; those that do not work are not tried in turn without a pause.
             let better = self.source.endpoints.by_preference().into_iter().next();
-            if better.is_none_or(|better| Arc::ptr_eq(&better, &endpoint)) {
+            let has_better = better.is_some_and(|better| !Arc::ptr_eq(&better, &endpoint));
+            self.report(&endpoint, &error, has_better);
+            if !has_better {
                 tokio::time::sleep(wait).await;
             }
         }
     }
 
     /// An endpoint that did not fail in a request may still be at fault.
-    fn blame(&self, endpoint: &Endpoint, error: &FollowError) {
+    fn blame(&mut self, endpoint: &Endpoint, error: &FollowError) {
+        let failed = self.failed.replace(endpoint.index());
         match error {
-            FollowError::Request(_) => {}
             FollowError::Stalled(_) => {
                 self.source.metrics.stalls.increment(1);
                 self.source.endpoints.rest(endpoint, "it has no new heads");
@@ -95,13 +99,22 @@ impl<'a> Follower<'a> {
                 .source
                 .endpoints
                 .rest(endpoint, "it is on another fork than the others"),
+            // Waiting a moment does not mend a refusal. All else may pass, so that the endpoint is asked once more.
+            _ if error.is_refusal() || failed == Some(endpoint.index()) => {
+                self.source.endpoints.stop_following(endpoint, error.method(), error);
+            }
+            FollowError::Request(_) | FollowError::Asked { .. } => endpoint.health().suspects(error.method()),
             // The next connection may lead to another node.
             _ => endpoint.reset(),
         }
     }
 
-    fn report(&mut self, endpoint: &Endpoint, error: &FollowError) {
+    fn report(&mut self, endpoint: &Endpoint, error: &FollowError, has_better: bool) {
         let (chain, endpoint) = (self.source.chain_id, endpoint.label());
+        if has_better {
+            tracing::debug!(chain, endpoint, %error, "the chain cannot be followed over this endpoint, and is over another");
+            return;
+        }
         if self.reported {
             tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
         } else {
@@ -114,11 +127,13 @@ impl<'a> Follower<'a> {
     async fn session(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         // Subscribed before the head is asked for, so that no block falls between the two.
         let poll_interval = Duration::from_millis(self.source.config.poll_interval_ms);
-        let mut heads = Heads::new(endpoint.heads().await?, poll_interval);
+        let pushed = endpoint.heads().await.map_err(FollowError::asked("eth_subscribe"))?;
+        let mut heads = Heads::new(pushed, poll_interval);
         let mut announced = Announced::latest(endpoint).await?;
         heads.soon = self.reach(endpoint, &announced).await?;
         self.backoff.reset();
         self.reported = false;
+        self.failed = None;
         tracing::info!(
             chain = self.source.chain_id,
             endpoint = endpoint.label(),
@@ -169,6 +184,7 @@ impl<'a> Follower<'a> {
             .head_timestamp_seconds
             .set(head.timestamp_ms as f64 / 1e3);
         self.settle(endpoint).await?;
+        endpoint.health().is_followed();
         Ok(waiting)
     }
 
@@ -214,7 +230,7 @@ impl<'a> Follower<'a> {
         // Read before anything is changed, so that a failure leaves the log empty.
         let blocks = self
             .source
-            .with_logs(endpoint, vec![head.clone()], &self.filters)
+            .with_logs(endpoint, vec![head.clone()], &self.filters, Purpose::Follow)
             .await?;
         self.latest.seed(&known);
         blocks.into_iter().for_each(|block| self.latest.append(block));
@@ -263,7 +279,7 @@ impl<'a> Follower<'a> {
     async fn append(&self, endpoint: &Arc<Endpoint>, headers: Vec<Header>) -> Result<(), FollowError> {
         let append = |block| self.latest.append(block);
         self.source
-            .each_with_logs(endpoint, headers, &self.filters, append)
+            .each_with_logs(endpoint, headers, &self.filters, Purpose::Follow, append)
             .await
     }
 

@@ -3,10 +3,12 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_primitives::{B256, Bloom, U64};
 use nexum_config::topic::ChainId;
 use nexum_core::event::{Advance, BlockHash, Log, Position};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{BLOCKS_PER_BATCH, FollowError};
@@ -15,15 +17,20 @@ use crate::error::RequestError;
 
 const MS_PER_SECOND: u64 = 1_000;
 
+/// How headers are asked for.
+const METHOD: &str = "eth_getBlockByNumber";
+
 /// What of a header the source needs. Nothing in it has been compared with anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) position: Position,
     pub(super) parent_hash: BlockHash,
+    /// Milliseconds since the Unix epoch; `u64::MAX` for a time beyond that.
     pub(super) timestamp_ms: u64,
-    /// None where the endpoint does not say: there may be any logs.
+    /// None where the endpoint does not say: there may be any logs. A hint, see [`Blooms`](super::blooms::Blooms).
     pub(super) bloom: Option<Box<Bloom>>,
     pub(super) receipts_root: Option<B256>,
+    pub(super) gas_used: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -33,8 +40,18 @@ struct Raw {
     hash: B256,
     parent_hash: B256,
     timestamp: U64,
+    #[serde(default, deserialize_with = "known")]
     logs_bloom: Option<Box<Bloom>>,
+    #[serde(default, deserialize_with = "known")]
     receipts_root: Option<B256>,
+    #[serde(default, deserialize_with = "known")]
+    gas_used: Option<U64>,
+}
+
+/// Reads a value that is used as a hint: one that cannot be read, such as the bloom `0x` of some networks, is unknown.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(value.get()).ok())
 }
 
 impl Header {
@@ -47,18 +64,26 @@ impl Header {
             number: raw.number.to(),
             hash: raw.hash.0,
         };
-        let timestamp_ms = raw
-            .timestamp
-            .to::<u64>()
-            .checked_mul(MS_PER_SECOND)
-            .ok_or(FollowError::BadHeader)?;
         Ok(Some(Self {
             position,
             parent_hash: raw.parent_hash.0,
-            timestamp_ms,
+            // Some networks count in nanoseconds. A wrong time is no reason to stop.
+            timestamp_ms: raw.timestamp.to::<u64>().saturating_mul(MS_PER_SECOND),
             bloom: raw.logs_bloom,
             receipts_root: raw.receipts_root,
+            gas_used: raw.gas_used.map(|gas| gas.to()),
         }))
+    }
+
+    /// Whether a transaction may have run in the block: gas was used, or the root of the receipts is not the empty one. True
+    /// where the header has neither.
+    pub(super) fn may_have_transactions(&self) -> bool {
+        let used_gas = self.gas_used.map(|gas| gas > 0);
+        let has_receipts = self.receipts_root.map(|root| root != EMPTY_ROOT_HASH);
+        match (used_gas, has_receipts) {
+            (None, None) => true,
+            (used_gas, has_receipts) => used_gas == Some(true) || has_receipts == Some(true),
+        }
     }
 
     /// The entry that tells a log of it.
@@ -69,14 +94,14 @@ impl Header {
 
 /// The endpoint's block for a tag, such as `latest`, without its transactions; none if it has none.
 pub(super) async fn tagged(endpoint: &Endpoint, tag: &str) -> Result<Option<Header>, FollowError> {
-    let answer = endpoint.request(&block_request(tag)?).await?;
-    Header::parse(&answer)
+    let answer = endpoint.request(&block_request(tag)?).await;
+    Header::parse(&answer.map_err(FollowError::asked(METHOD))?)
 }
 
 /// The endpoint's canonical block of this number, if it has one.
 pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<Header>, FollowError> {
-    let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await?;
-    read_numbered(number, &answer)
+    let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await;
+    read_numbered(number, &answer.map_err(FollowError::asked(METHOD))?)
 }
 
 /// The endpoint's canonical blocks of these numbers, up to the first that it does not have or does not give. What it gave
@@ -92,7 +117,7 @@ pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<V
         let header = match answer {
             Ok(answer) => read_numbered(*number, &answer)?,
             Err(_) if !headers.is_empty() => None,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(FollowError::asked(METHOD)(error)),
         };
         match header {
             Some(header) => headers.push(header),
@@ -120,7 +145,14 @@ pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) 
 /// Asks for a block, by number or tag, without its transactions.
 fn block_request(block: &str) -> Result<Request, FollowError> {
     let params = RawValue::from_string(format!(r#"["{block}",false]"#)).map_err(|_| RequestError::Internal)?;
-    Ok(("eth_getBlockByNumber".into(), params))
+    Ok((METHOD.into(), params))
+}
+
+/// Asks for a block by its hash, without its transactions. The answer is null where the endpoint does not have it.
+pub(super) fn request_by_hash(hash: &BlockHash) -> Result<Request, FollowError> {
+    let hash = B256::from(*hash);
+    let params = RawValue::from_string(format!(r#"["{hash}",false]"#)).map_err(|_| RequestError::Internal)?;
+    Ok(("eth_getBlockByHash".into(), params))
 }
 
 fn read_numbered(number: u64, answer: &RawValue) -> Result<Option<Header>, FollowError> {

@@ -1,8 +1,8 @@
 //! The logs of a block from its receipts, which are checked against the block's header.
 
 use alloy_consensus::proofs::calculate_receipt_root;
-use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxType};
-use alloy_primitives::{B256, Bloom, U64};
+use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxType};
+use alloy_primitives::{B256, U64};
 use nexum_config::topic::ChainId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,7 +21,6 @@ struct RawReceipt {
     status: Option<U64>,
     root: Option<B256>,
     cumulative_gas_used: U64,
-    logs_bloom: Box<Bloom>,
     logs: Vec<WireLog>,
 }
 
@@ -31,8 +30,11 @@ pub(super) enum Checked {
     Proven(Vec<RawLog>),
     /// They are of a kind that this host cannot encode, as some of other networks than Ethereum: nothing is proven.
     Unknown,
-    /// They are not the block's.
-    False,
+    /// They have these logs, and are not those that the header's root is the root of. Some networks have logs that no root
+    /// covers, such as those of Polygon's state sync, and some have no such root.
+    Unproven(Vec<RawLog>),
+    /// They are another block's.
+    Foreign,
 }
 
 /// Asks for the receipts of a block.
@@ -55,27 +57,33 @@ fn check_now(answer: &RawValue, header: &Header, chain_id: ChainId) -> Result<Ch
     let Some(expected) = header.receipts_root else {
         return Ok(Checked::Unknown);
     };
-    let mut envelopes = Vec::with_capacity(receipts.len());
-    for receipt in &receipts {
-        match envelope(receipt) {
-            Some(envelope) => envelopes.push(envelope),
-            None => return Ok(Checked::Unknown),
-        }
-    }
-    if calculate_receipt_root(&envelopes) != expected {
-        return Ok(Checked::False);
-    }
-    let logs = receipts.into_iter().flat_map(|receipt| receipt.logs);
-    let logs = logs.map(|log| RawLog::read(log, chain_id));
-    let mut logs = logs.collect::<Result<Vec<_>, _>>()?;
+    let envelopes: Option<Vec<_>> = receipts.iter().map(envelope).collect();
+    let Some(envelopes) = envelopes else {
+        return Ok(Checked::Unknown);
+    };
+    let logs = in_place(receipts, chain_id)?;
     // The root covers what the logs say and their order, but not what they say of their place.
     if logs.iter().any(|raw| raw.block != header.position) {
-        return Ok(Checked::False);
+        return Ok(Checked::Foreign);
     }
-    for (raw, index) in logs.iter_mut().zip(0..) {
-        raw.log.log_index = index;
+    Ok(match calculate_receipt_root(&envelopes) == expected {
+        true => Checked::Proven(logs),
+        false => Checked::Unproven(logs),
+    })
+}
+
+/// All logs, with the places that the order of the receipts gives them.
+fn in_place(receipts: Vec<RawReceipt>, chain_id: ChainId) -> Result<Vec<RawLog>, FollowError> {
+    let mut logs: Vec<RawLog> = Vec::new();
+    for (transaction_index, receipt) in (0..).zip(receipts) {
+        for log in receipt.logs {
+            let mut raw = RawLog::read(log, chain_id)?;
+            raw.transaction_index = transaction_index;
+            raw.log.log_index = u32::try_from(logs.len()).map_err(|_| FollowError::BadLogs)?;
+            logs.push(raw);
+        }
     }
-    Ok(Checked::Proven(logs))
+    Ok(logs)
 }
 
 fn envelope(raw: &RawReceipt) -> Option<ReceiptEnvelope> {
@@ -89,10 +97,6 @@ fn envelope(raw: &RawReceipt) -> Option<ReceiptEnvelope> {
         cumulative_gas_used: raw.cumulative_gas_used.to(),
         logs: raw.logs.iter().map(WireLog::consensus).collect(),
     };
-    let receipt = ReceiptWithBloom {
-        receipt,
-        logs_bloom: *raw.logs_bloom,
-    };
     let kind = TxType::try_from(u8::try_from(raw.kind.to::<u64>()).ok()?).ok()?;
-    Some(ReceiptEnvelope::from_typed(kind, receipt))
+    Some(ReceiptEnvelope::from_typed(kind, receipt.with_bloom()))
 }

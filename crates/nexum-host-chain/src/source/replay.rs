@@ -11,25 +11,23 @@ use nexum_core::event::{Advance, BlockHash, Log};
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::logs::{self, RawLog};
-use super::{BLOCKS_PER_BATCH, ChainSource, FollowError};
+use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
 use crate::config::VerifyLogs;
 use crate::endpoint::Endpoint;
 use crate::error::{AnswerKind, RequestError};
 
 /// How many blocks that may have logs are looked into for one by which an endpoint can prove that it answers for a wide range.
 /// Only where headers have no bloom, or the endpoint does not tell the truth of a single block either, the first has none.
-const LOOKS_MAX: u32 = 8;
+const LOOKS_MAX: usize = 8;
 
 impl ChainSource {
-    /// What [`EventSource::replay`](nexum_core::bus::source::EventSource::replay) asks for, from the best endpoint that can say.
+    /// Returns what [`EventSource::replay`](nexum_core::bus::source::EventSource::replay) asks for, from the best endpoint that
+    /// answers. nexum asks one that could not answer, as a node without history, after the others for a while.
     pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, FollowError> {
         let filters = Filters::new(&wanted.filters);
-        let mut endpoints = self.endpoints.by_preference();
-        if endpoints.is_empty() {
-            endpoints.push(self.endpoints.preferred());
-        }
+        let endpoints = self.endpoints.for_history();
         let mut failure = None;
-        for endpoint in &endpoints {
+        for (index, endpoint) in endpoints.iter().enumerate() {
             let read = if wanted.blocks || filters.is_empty() || self.config.verify_logs == VerifyLogs::Receipts {
                 self.read_blocks(endpoint, &wanted.numbers, wanted.blocks, &filters)
                     .await
@@ -38,7 +36,14 @@ impl ChainSource {
             };
             match read {
                 Err(error) if error.may_pass() => failure = failure.or(Some(error)),
-                read => return read,
+                Err(error) => return Err(error),
+                Ok(replayed) => {
+                    endpoint.health().has_history();
+                    for passed in &endpoints[..index] {
+                        passed.health().lacks_history();
+                    }
+                    return Ok(replayed);
+                }
             }
         }
         Err(failure.unwrap_or(FollowError::NoBlock(*wanted.numbers.start())))
@@ -55,7 +60,7 @@ impl ChainSource {
         let no_block = || FollowError::NoBlock(*numbers.start());
         let headers = header::chain_of(endpoint, numbers.clone()).await?;
         let parent_hash = headers.first().ok_or_else(no_block)?.parent_hash;
-        let mut blocks = self.with_logs(endpoint, headers, filters).await?;
+        let mut blocks = self.with_logs(endpoint, headers, filters, Purpose::Replay).await?;
         let through = blocks.last().ok_or_else(no_block)?.position;
         if !all {
             blocks.retain(|block| !block.logs.is_empty());
@@ -93,7 +98,7 @@ impl ChainSource {
                     return Ok(replayed);
                 }
                 // It need not be the width that it failed for, and another one may be well.
-                Part::TooMuch(error) if error.is_endpoints_fault() && self.has_other(endpoint) => {
+                Part::TooMuch(error) if error.is_endpoints_fault() && self.other_than(endpoint).is_some() => {
                     return Err(error.into());
                 }
                 Part::TooMuch(error) => {
@@ -112,12 +117,6 @@ impl ChainSource {
                 }
             }
         }
-    }
-
-    /// Whether an endpoint beside this one works.
-    fn has_other(&self, endpoint: &Arc<Endpoint>) -> bool {
-        let others = self.endpoints.by_preference();
-        others.iter().any(|other| !Arc::ptr_eq(other, endpoint))
     }
 
     /// Reads the logs of a range whose ends are the same before and after.
@@ -191,30 +190,48 @@ impl ChainSource {
     }
 
     /// One of the last logs of a range; none if its headers say that it has none. On most chains the last block has some.
+    ///
+    /// Blocks whose bloom is empty are looked at last: it may be true.
     async fn some_log(&self, endpoint: &Endpoint, part: &RangeInclusive<u64>) -> Result<Option<Log>, FollowError> {
-        let everything = Filters::new(&[LogFilter::default()]);
         let mut looks = 0;
+        let mut without_bloom = Vec::new();
         let mut end = *part.end();
         loop {
             let start = end.saturating_sub(BLOCKS_PER_BATCH - 1).max(*part.start());
             let headers = header::chain_of(endpoint, start..=end).await?;
-            let may_have_logs = |header: &&Header| header.bloom.as_deref().is_none_or(|bloom| *bloom != Bloom::ZERO);
-            for header in headers.iter().rev().filter(may_have_logs) {
+            for header in headers.into_iter().rev() {
+                if header.bloom.as_deref() == Some(&Bloom::ZERO) {
+                    if header.may_have_transactions() && without_bloom.len() < LOOKS_MAX {
+                        without_bloom.push(header);
+                    }
+                    continue;
+                }
                 if looks == LOOKS_MAX {
-                    self.note_unverified(header, "there is no log near it by which the endpoint could be tried");
+                    self.note_unverified(&header, "there is no log near it by which the endpoint could be tried");
                     return Ok(None);
                 }
                 looks += 1;
-                let answer = endpoint.request(&everything.of_block(&header.position.hash)?).await?;
-                if let Some(known) = logs::parse(&answer, self.chain_id)?.into_iter().next() {
-                    return Ok(Some(known.log));
+                if let Some(known) = self.any_log(endpoint, &header).await? {
+                    return Ok(Some(known));
                 }
             }
             match start.checked_sub(1).filter(|before| before >= part.start()) {
                 Some(before) => end = before,
-                None => return Ok(None),
+                None => break,
             }
         }
+        for header in &without_bloom {
+            if let Some(known) = self.any_log(endpoint, header).await? {
+                self.note_untrue(endpoint, header);
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn any_log(&self, endpoint: &Endpoint, header: &Header) -> Result<Option<Log>, FollowError> {
+        let logs = self.logs_in(endpoint, header, &Filters::everything()).await?;
+        Ok(logs.into_iter().next())
     }
 }
 
@@ -229,7 +246,7 @@ enum Part {
 
 /// Whether fewer blocks may be answered for. Over ws an answer that is too large breaks the connection, and proxies say with a
 /// status that what is behind them takes too long.
-fn is_too_much(error: &RequestError) -> bool {
+pub(super) fn is_too_much(error: &RequestError) -> bool {
     match error {
         RequestError::TooLarge { .. } | RequestError::Timeout { .. } | RequestError::Lost { .. } => true,
         RequestError::Status { status, .. } => matches!(status, 408 | 413 | 504),

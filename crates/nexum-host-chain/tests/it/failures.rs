@@ -54,10 +54,18 @@ async fn what_may_pass_is_asked_again_even_of_a_lone_endpoint() {
 }
 
 #[tokio::test]
-async fn what_would_fail_again_is_not_asked_again() {
+async fn a_revert_is_not_asked_again() {
+    for answer in [revert(), error(-32_000, "execution reverted")] {
+        let (node, other) = (failing_once(&answer).await, failing_once(&answer).await);
+        let endpoints = Endpoints::new(&config_of(&[node.http_url(), other.http_url()]));
+        endpoints.request(&request("eth_call", "[]")).await.unwrap_err();
+        assert_eq!([node.count("eth_call"), other.count("eth_call")], [1, 0], "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_confirmed_by_every_endpoint_once() {
     let cases = [
-        revert(),
-        error(-32_000, "execution reverted"),
         error(-32_000, "insufficient funds for gas"),
         error(-32_602, "invalid params"),
         error(-32_602, "no such thing as a \"rate limit\""),
@@ -70,7 +78,7 @@ async fn what_would_fail_again_is_not_asked_again() {
         let (node, other) = (failing_once(&answer).await, failing_once(&answer).await);
         let endpoints = Endpoints::new(&config_of(&[node.http_url(), other.http_url()]));
         endpoints.request(&request("eth_call", "[]")).await.unwrap_err();
-        assert_eq!(node.count("eth_call") + other.count("eth_call"), 1, "{answer:?}");
+        assert_eq!([node.count("eth_call"), other.count("eth_call")], [1, 1], "{answer:?}");
     }
 }
 

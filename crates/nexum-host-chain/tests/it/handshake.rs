@@ -89,6 +89,7 @@ async fn a_retry_after_may_be_a_date() {
     let expected = RequestError::Status {
         status: 429,
         retry_after: Some(Duration::from_secs(7)),
+        message: None,
     };
     assert_eq!(answer.unwrap_err(), expected);
 }

@@ -7,12 +7,15 @@
     reason = "tests"
 )]
 
+mod absent;
 mod anvil;
 mod anvil_logs;
 mod batch;
+mod blooms;
 mod captured;
 mod config;
 mod endpoints;
+mod failover;
 mod failures;
 mod finality;
 mod handshake;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
 use nexum_config::topic::Finality;
-use nexum_host_chain::{Chains, VerifyLogs};
-use nexum_testing::{Answer, Block, Node};
+use nexum_host_chain::{Chains, VerifyLogs, metrics as names};
+use nexum_testing::{Answer, Block, Counts, Node};
 use serde_json::{Value, json};
 
 use crate::captured::Log;
@@ -27,14 +27,12 @@ fn tamper(node: &Arc<Node>, change: Change) {
     let its = Arc::downgrade(node);
     node.on("eth_getBlockReceipts", move |params| {
         let [hash] = serde_json::from_str::<[B256; 1]>(params.get()).unwrap();
-        let mut receipts = its
-            .upgrade()
-            .unwrap()
-            .chain()
-            .by_hash(&hash.0)
-            .map(Block::receipts_json)
-            .unwrap();
-        change(&mut receipts);
+        let chain = its.upgrade().unwrap().chain();
+        let block: &Block = chain.by_hash(&hash.0).unwrap();
+        let mut receipts = block.receipts_json();
+        if !block.logs().is_empty() {
+            change(&mut receipts);
+        }
         Answer::Result(receipts)
     });
 }
@@ -61,6 +59,9 @@ const FORGERIES: [(&str, Change); 9] = [
     }),
     ("no receipts at all", |receipts| *receipts = Value::Null),
 ];
+
+/// Those of the [`FORGERIES`] that have the wanted logs of block 5, as its `eth_getLogs` has them.
+const KEEPS_WANTED: [&str; 2] = ["a receipt less", "another order"];
 
 #[tokio::test]
 async fn logs_come_from_the_receipts_alone() {
@@ -100,7 +101,7 @@ async fn forged_receipts_are_refused_and_another_endpoint_is_used() {
 
 #[tokio::test]
 async fn a_block_waits_for_true_receipts_if_there_is_nobody_else_to_ask() {
-    for (what, change) in FORGERIES {
+    for (what, change) in FORGERIES.into_iter().filter(|(what, _)| !KEEPS_WANTED.contains(what)) {
         let node = Arc::new(node_with_logs(4).await);
         let (_, following) = start(&[node.http_url()]);
         following.reaches(node.chain().head()).await;
@@ -112,6 +113,33 @@ async fn a_block_waits_for_true_receipts_if_there_is_nobody_else_to_ask() {
         node.restore("eth_getBlockReceipts");
         following.reaches(&block).await;
         check_logs(&node, &following);
+    }
+}
+
+/// Some networks have roots that do not cover all receipts, and some have none. Such a chain must not stand still.
+#[tokio::test]
+async fn receipts_that_are_not_those_of_the_root_are_believed_where_a_second_answer_agrees() {
+    for count in [1, 2] {
+        let (log, counts) = (Log::default(), Counts::default());
+        let _guard = log.capture();
+        let node = node_with_logs(5).await;
+        let second = node.replica().await;
+        let nodes = &[&node, &second][..count];
+        nodes.iter().for_each(|node| node.falsify_receipts_roots(true));
+        let urls: Vec<String> = nodes.iter().map(|node| node.http_url()).collect();
+        let (_, following) = metrics::with_local_recorder(&counts, || start(&urls));
+        following.reaches(node.chain().head()).await;
+        following.reaches(node.mine(12).last().unwrap()).await;
+        check_logs(&node, &following);
+        let lines = |words: &str| log.text().lines().filter(|line| line.contains(words)).count();
+        assert_eq!(lines("the endpoint is rested"), 0);
+        assert_eq!(lines("the block's receipts are not those of the header's root"), 1);
+        // Blocks 5 to 17, without the three that have no logs.
+        assert_eq!(counts.sum(names::UNVERIFIED, &["chain=11155111"]), 10);
+        assert_eq!(counts.sum(names::VERIFICATION_FAILURES, &["chain=11155111"]), 0);
+        // The second look is another endpoint's receipts; where there is none, the endpoint's own logs.
+        assert_eq!(node.count("eth_getLogs") > 0, count == 1);
+        assert_eq!(second.count("eth_getLogs"), 0);
     }
 }
 

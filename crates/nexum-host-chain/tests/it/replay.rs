@@ -8,7 +8,7 @@ use nexum_config::log_filter::LogFilter;
 use nexum_core::bus::source::{EventSource, Replay, Replayed};
 use nexum_core::event::Log;
 use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, VerifyLogs};
-use nexum_testing::{Answer, LogsLimit, LostLogs, Node, Provider};
+use nexum_testing::{Answer, Blooms, LogsLimit, LostLogs, Node, Provider};
 use serde_json::Value;
 
 use crate::support::{CHAIN, chains, config, config_of, position, soon};
@@ -167,6 +167,46 @@ async fn an_endpoint_that_answers_wide_ranges_by_an_empty_list_loses_nothing() {
             node.mine(500);
             node.lose_logs(lost);
             check(&node, config(&node.http_url()), 1..=500, &filters()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn false_blooms_cost_no_log_of_the_past() {
+    for blooms in [Blooms::Empty, Blooms::Unrelated, Blooms::OfFirstLog, Blooms::Unreadable] {
+        for lost in [LostLogs::Nothing, LostLogs::Ranges(100), LostLogs::Ranges(2)] {
+            for verify_logs in [VerifyLogs::Bloom, VerifyLogs::Receipts] {
+                let node = node_with_logs(300).await;
+                node.show_blooms(blooms);
+                node.lose_logs(lost);
+                let mut config = config(&node.http_url());
+                config.verify_logs = verify_logs;
+                check(&node, config, 1..=300, &filters()).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn logs_of_the_past_with_equal_indexes_are_told_apart_by_their_transactions() {
+    for verify_logs in [VerifyLogs::Off, VerifyLogs::Bloom] {
+        let node = Node::start().await;
+        node.set_logs(|number, _| (0..4).map(|log| spec(0xa, &[1], &[number as u8, log])).collect());
+        node.mine(100);
+        node.index_logs_in_transactions(true);
+        let mut config = config(&node.http_url());
+        config.verify_logs = verify_logs;
+        let source = Chains::new([config]).source(CHAIN).unwrap();
+        for blocks in [false, true] {
+            let asked = Replay {
+                blocks,
+                ..logs_of(1..=100, &filters())
+            };
+            let logs = soon(read_all(&node, &source, &asked)).await;
+            let mut expected = wanted(&node.chain().canonical()[1..], &filters());
+            assert_eq!(expected.len(), 400);
+            expected.iter_mut().for_each(|log| log.log_index %= 2);
+            assert_eq!(logs, expected);
         }
     }
 }

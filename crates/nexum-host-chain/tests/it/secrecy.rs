@@ -62,6 +62,11 @@ async fn no_failure_shows_a_secret() {
             retry_after: None,
             body: echo.clone(),
         },
+        Answer::ErrorStatus {
+            status: 401,
+            code: -32_600,
+            message: echo.clone(),
+        },
         Answer::Text(echo.clone()),
         Answer::Truncated,
         Answer::Huge { bytes: 2_000_000 },

@@ -1,8 +1,42 @@
+use std::sync::Arc;
+
+use nexum_core::bus::log::Entry;
+use nexum_core::event::Event;
 use nexum_host_chain::Chains;
-use nexum_testing::{Answer, Node};
-use serde_json::json;
+use nexum_testing::{Answer, Block, Node};
+use serde_json::{Value, json};
 
 use crate::support::{CHAIN, Following, chains, config, config_of, position};
+
+/// Some networks count in nanoseconds.
+#[tokio::test]
+async fn a_timestamp_beyond_all_time_does_not_stop_the_chain() {
+    let node = Arc::new(Node::start().await);
+    let its = Arc::downgrade(&node);
+    node.on("eth_getBlockByNumber", move |params| {
+        let (id, _) = serde_json::from_str::<(String, bool)>(params.get()).unwrap();
+        let chain = its.upgrade().unwrap().chain();
+        let number = match id.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).unwrap(),
+            None => chain.head().number,
+        };
+        let mut block = chain.by_number(number).map_or(Value::Null, Block::to_json);
+        if !block.is_null() {
+            block["timestamp"] = json!("0x187174c6515d89a4");
+        }
+        Answer::Result(block)
+    });
+    let following = Following::start(&chains(&node.http_url()));
+    following.reaches(node.mine(3).last().unwrap()).await;
+    let timestamps = following.entries().into_iter().map(|entry| match entry {
+        Entry::Advance(routed) => match routed.block.block_event() {
+            Some(Event::Block(block)) => block.timestamp,
+            other => panic!("{other:?}"),
+        },
+        Entry::Revert(to) => panic!("{to}"),
+    });
+    assert!(timestamps.into_iter().all(|timestamp| timestamp == u64::MAX));
+}
 
 #[tokio::test]
 async fn an_outage_is_waited_out_and_its_blocks_are_not_missed() {

@@ -11,13 +11,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{ErrorAnswer, RequestError};
 
-/// How large an answer may be: what `cowprotocol` bounds its own transport by, room for 1,000 orders with documents.
+/// The largest response, in bytes: the bound of `cowprotocol`'s own transport, enough for 1,000
+/// orders with documents.
 pub const RESPONSE_BYTES_MAX: usize = cowprotocol::order_book::MAX_RESPONSE_BYTES;
 
-/// What the host calls itself.
+/// The `user-agent` of requests.
 const USER_AGENT: &str = concat!("nexum/", env!("CARGO_PKG_VERSION"));
 
-/// The client of an origin, which is made at the first use: with the roots of trust it takes a moment.
+/// The client of an origin. It is created at the first use, because loading the trust roots takes a
+/// moment.
 #[derive(Debug)]
 pub(super) struct Http {
     client: OnceLock<Option<Client>>,
@@ -32,10 +34,11 @@ impl Http {
         }
     }
 
-    /// Sends the request once, and reads the answer. Gives up at the timeout, or at the deadline if that is sooner.
+    /// Sends the request once, and reads the response. Ends at the timeout or the deadline,
+    /// whichever comes first.
     pub(super) async fn attempt(&self, request: &HttpRequest, deadline: Instant) -> Result<String, RequestError> {
         let client = self.client.get_or_init(|| {
-            // A redirect would let an order book choose whom this host talks to.
+            // A redirect would let an order book choose the destination.
             let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
             client.user_agent(USER_AGENT).build().ok()
         });
@@ -78,7 +81,8 @@ async fn exchange(client: &Client, request: &HttpRequest) -> Result<String, Requ
     }
 }
 
-/// Bytes that are no UTF-8 are no JSON either, whatever is put in their place.
+/// Converts a body to text. Bytes that are not UTF-8 are not JSON either, so their replacement does
+/// not matter.
 async fn read(response: Response) -> Result<String, RequestError> {
     let body = read_bounded(response, RESPONSE_BYTES_MAX).await;
     let body = body.map_err(|error| match error {
@@ -92,7 +96,7 @@ async fn read(response: Response) -> Result<String, RequestError> {
     Ok(String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// The text of reqwest's errors has the URL in it: only the cause is kept.
+/// Maps an error of reqwest. Its text contains the URL, so only the cause is kept.
 fn failed(error: &reqwest::Error) -> RequestError {
     let cause = io_cause(error);
     if error.is_builder() {

@@ -1,4 +1,4 @@
-//! How many requests a host gets within a second.
+//! The rate limit of a host.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -8,26 +8,28 @@ use std::time::Duration;
 use tokio::sync::{Mutex as FairMutex, Notify};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// What order books count requests in.
+/// The window in which order books count requests.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How long a request may be under way until it is counted, where no answer says that it was: longer than the world is wide.
+/// The longest time until a request without a response has arrived: longer than any network path.
 const TRANSIT_MAX: Duration = Duration::from_secs(1);
 
-/// Keeps what a host receives within any second under its limit. Who would exceed it waits, in the order of arrival.
+/// Keeps the requests that a host receives within any second under its limit. Further requests wait
+/// in order of arrival.
 ///
-/// It is the host that counts, when requests arrive. So a place is free again not a second after a request went out, but a second
-/// after it was answered, or when it must have arrived.
+/// The host counts requests when they arrive. So a place becomes free a second after the response,
+/// or a second after the request must have arrived, and not a second after it was sent.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    /// Held by whoever is next, while it waits: tokio's mutex is fair.
+    /// The next request holds this lock while it waits. Tokio's mutex is fair.
     next: FairMutex<()>,
     places: Mutex<Places>,
-    /// A place will be free sooner than was thought.
+    /// Notifies that a place becomes free earlier than expected.
     sooner: Notify,
 }
 
-/// The right to send one request. It is dropped when the answer is there, or will not be waited for.
+/// The right to send one request. Drop it when the response has arrived, or when the caller stops
+/// waiting for it.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     limit: &'a RateLimit,
@@ -43,14 +45,14 @@ impl RateLimit {
         }
     }
 
-    /// A turn that can be had without waiting.
+    /// Returns a turn if one is free now.
     pub(super) fn turn_now(&self) -> Option<Turn<'_>> {
         let _next = self.next.try_lock().ok()?;
         let place = self.places().take(Instant::now()).ok()?;
         Some(Turn { limit: self, place })
     }
 
-    /// Waits for a turn. None if there is none before the deadline.
+    /// Waits for a turn. None if no turn is free before the deadline.
     pub(super) async fn turn(&self, deadline: Instant) -> Option<Turn<'_>> {
         timeout_at(deadline, self.next_turn(deadline)).await.ok().flatten()
     }
@@ -73,7 +75,7 @@ impl RateLimit {
         }
     }
 
-    /// Gives nobody a turn for so long.
+    /// Gives no turn for this time.
     pub(super) fn pause(&self, pause: Duration) {
         let mut places = self.places();
         places.paused_until = places.paused_until.max(Instant::now() + pause);
@@ -91,21 +93,21 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// As many places as a second has.
+/// The places of one window.
 #[derive(Debug)]
 struct Places {
     count: usize,
-    /// Those that are not free, by when they are.
+    /// The occupied places, by the time at which they become free.
     held: BTreeSet<Place>,
     taken: u64,
     paused_until: Instant,
 }
 
-/// A place that was taken, until then if nothing is heard before.
+/// An occupied place, with the time at which it becomes free without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     free_at: Instant,
-    /// Tells it from the others, which may be free at the same time.
+    /// Distinguishes places that become free at one time.
     number: u64,
 }
 
@@ -119,11 +121,11 @@ impl Places {
         }
     }
 
-    /// Takes a place.
+    /// Occupies a place.
     ///
     /// # Errors
     ///
-    /// When none is free: the time at which one may be.
+    /// If no place is free: the time at which one may become free.
     fn take(&mut self, now: Instant) -> Result<Place, Instant> {
         while self.held.first().is_some_and(|place| place.free_at <= now) {
             self.held.pop_first();
@@ -142,7 +144,7 @@ impl Places {
         Ok(place)
     }
 
-    /// What took the place was answered: from now on it counts for one window more.
+    /// Notes the response to the request in a place. The place stays occupied for one more window.
     fn answered(&mut self, mut place: Place, now: Instant) {
         if self.held.remove(&place) {
             place.free_at = place.free_at.min(now + WINDOW);

@@ -51,7 +51,10 @@ async fn a_host_that_says_when_is_left_alone_until_then_by_all() {
     let first = get(&books, "/api/v1/version?first");
     let second = async {
         // Asks when the first one has been refused.
-        while records.find("the order book wants fewer requests").is_none() {
+        while records
+            .find("the order book limits the request rate; pausing")
+            .is_none()
+        {
             tokio::task::yield_now().await;
         }
         get(&books, "/api/v1/version?second").await

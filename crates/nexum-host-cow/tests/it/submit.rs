@@ -174,7 +174,7 @@ async fn what_is_no_good_order_is_not_sent() {
         (far.to_json().to_string().into_bytes(), "maximum horizon"),
         (
             with("appData", json!("x".repeat(ORDER_BYTES_MAX))),
-            "an order takes at most",
+            "an order has at most",
         ),
     ] {
         let error = books.submit(CHAIN, &bytes, late()).await.unwrap_err().to_host_error();

@@ -92,7 +92,7 @@ async fn a_body_over_the_bound_is_refused_said_or_not() {
         assert_eq!(error.to_host_error().kind, HostErrorKind::Denied, "{path}");
         assert_eq!(
             error.to_string(),
-            "the answer has more than 1000 bytes of body",
+            "the response has more than 1000 bytes of body",
             "{path}"
         );
     }
@@ -132,7 +132,7 @@ async fn headers_over_a_bound_are_refused() {
         RESPONSE_HEADERS_MAX
     );
     let large = get(&fetcher, &server.url("/large")).await.unwrap_err();
-    assert_eq!(large.to_string(), "the answer has more than 65536 bytes of headers");
+    assert_eq!(large.to_string(), "the response has more than 65536 bytes of headers");
     for path in ["/many", "/huge"] {
         let error = get(&fetcher, &server.url(path)).await.unwrap_err();
         let kind = error.to_host_error().kind;

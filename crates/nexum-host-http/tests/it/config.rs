@@ -77,7 +77,7 @@ fn errors_name_the_place_and_what_may_help() {
         ("[http]\nallow = [1]\n", "http.allow[0]: "),
         (
             "[http]\nallow = [\"a.example\", \"*\"]\n",
-            "http.allow[1]: has a `*` that is not in place of the first labels",
+            "http.allow[1]: has a `*` in another place than the first label",
         ),
         (
             "[http]\nallow = [\"*\"]\n",

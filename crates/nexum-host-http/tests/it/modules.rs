@@ -80,18 +80,23 @@ async fn what_a_module_is_told_of_a_failure() {
             url("/cut"),
             "unavailable 0 (http: the connection to the host was lost",
         ),
-        ("x", "", "secret".to_owned(), "invalid-input 0 (http: the URL is none)"),
+        (
+            "x",
+            "",
+            "secret".to_owned(),
+            "invalid-input 0 (http: the URL is not valid)",
+        ),
         (
             "method",
             "CONNECT",
             url("/"),
-            "invalid-input 0 (http: the method CONNECT is not sent)",
+            "invalid-input 0 (http: the method CONNECT is not allowed)",
         ),
         (
             "headers",
             "Host: evil.net",
             url("/"),
-            "invalid-input 0 (http: the header host is not for a module to set)",
+            "invalid-input 0 (http: a module cannot set the header host)",
         ),
     ] {
         let host = host(&server, &[(key, value), ("url", &url)]).await;

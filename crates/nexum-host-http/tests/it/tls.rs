@@ -59,10 +59,7 @@ async fn a_certificate_that_nobody_vouches_for_is_unavailable_and_says_so() {
     assert_eq!(error, FetchError::Tls(TlsFault::Issuer));
     let seen = error.to_host_error();
     assert_eq!(seen.kind, HostErrorKind::Unavailable);
-    assert_eq!(
-        seen.message,
-        "the host has a certificate of an issuer that is not trusted"
-    );
+    assert_eq!(seen.message, "the host has a certificate from an untrusted issuer");
     assert!(server.heard().is_empty());
 }
 

@@ -19,7 +19,7 @@ const BLOCK_TIME_S: u64 = 12;
 
 /// How many logs share a transaction: several, so that the place of a log is neither that of its transaction nor its place
 /// in it.
-const LOGS_PER_TRANSACTION: usize = 2;
+pub(super) const LOGS_PER_TRANSACTION: usize = 2;
 
 /// What each transaction costs.
 const TRANSACTION_GAS: u64 = 50_000;

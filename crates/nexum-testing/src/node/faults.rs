@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::world::Announce;
-use super::{Answer, LogsLimit, LostLogs, Node};
+use super::{Answer, Blooms, LogsLimit, LostLogs, Node};
 
 impl Node {
     /// Answers every later call of `method` as `answer` says for its parameters, in place of what the node would do by
@@ -73,5 +73,27 @@ impl Node {
     /// Answers `eth_getLogs` by an empty list although there are logs.
     pub fn lose_logs(&self, lost: LostLogs) {
         self.shared.with(|state| state.logs_faults.lost = lost);
+    }
+
+    /// Counts `logIndex` in `eth_getLogs` within the transaction, as some networks do, in place of the block.
+    pub fn index_logs_in_transactions(&self, in_transactions: bool) {
+        self.shared
+            .with(|state| state.logs_faults.indexed_in_transactions = in_transactions);
+    }
+
+    /// Answers `eth_getLogs` by an empty list for the hash of a block that it does not have, in place of an error.
+    pub fn answer_unknown_blocks(&self, answer: bool) {
+        self.shared.with(|state| state.logs_faults.answers_unknown = answer);
+    }
+
+    /// Shows these blooms in the headers of blocks with logs.
+    pub fn show_blooms(&self, blooms: Blooms) {
+        self.shared.with(|state| state.header_faults.blooms = blooms);
+    }
+
+    /// Shows a root in the headers of blocks with logs that is not that of their receipts.
+    pub fn falsify_receipts_roots(&self, falsify: bool) {
+        self.shared
+            .with(|state| state.header_faults.false_receipts_roots = falsify);
     }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U64};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::block::Block;
+use super::block::{Block, LOGS_PER_TRANSACTION};
 
 /// How many topics the virtual machine can give a log: there is no `LOG5`.
 const TOPICS_MAX: usize = 4;
@@ -90,4 +90,11 @@ pub(super) struct RpcLog<'a> {
     transaction_index: U64,
     log_index: U64,
     removed: bool,
+}
+
+impl RpcLog<'_> {
+    pub(super) fn index_in_transaction(&mut self) {
+        let before = self.transaction_index.to::<u64>() * LOGS_PER_TRANSACTION as u64;
+        self.log_index = U64::from(self.log_index.to::<u64>().saturating_sub(before));
+    }
 }

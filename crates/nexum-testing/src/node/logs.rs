@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::block::Block;
 use super::limit::LogsLimit;
-use super::log::Log;
+use super::log::{Log, RpcLog};
 use super::view::View;
 
 /// Which `eth_getLogs` of a node are answered by an empty list, whatever logs there are.
@@ -30,6 +30,8 @@ pub(super) struct LogsFaults {
     pub(super) lost: LostLogs,
     pub(super) limit: Option<LogsLimit>,
     pub(super) refuses_beyond_head: bool,
+    pub(super) indexed_in_transactions: bool,
+    pub(super) answers_unknown: bool,
 }
 
 #[derive(Deserialize)]
@@ -84,21 +86,29 @@ pub(super) fn logs(view: View<'_>, faults: LogsFaults, params: &[Value]) -> Answ
         None => by_range(view, faults, &filter),
     };
     match found {
-        Ok(logs) => Answer::Json(serde_json::to_string(&logs).expect("strings alone")),
+        Ok(mut logs) => {
+            if faults.indexed_in_transactions {
+                logs.iter_mut().for_each(RpcLog::index_in_transaction);
+            }
+            Answer::Json(serde_json::to_string(&logs).expect("strings alone"))
+        }
         Err(refusal) => refusal,
     }
 }
 
-type Found<'a> = Result<Vec<super::log::RpcLog<'a>>, Answer>;
+type Found<'a> = Result<Vec<RpcLog<'a>>, Answer>;
 
 fn by_hash<'a>(view: View<'a>, faults: LogsFaults, filter: &Filter, hash: &B256) -> Found<'a> {
     if filter.from_block.is_some() || filter.to_block.is_some() {
         let message = "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other";
         return Err(Answer::error(-32_602, message));
     }
-    let block = view
-        .by_hash(hash)
-        .ok_or_else(|| Answer::error(-32_000, "unknown block"))?;
+    let Some(block) = view.by_hash(hash) else {
+        return match faults.answers_unknown {
+            true => Ok(Vec::new()),
+            false => Err(Answer::error(-32_000, "unknown block")),
+        };
+    };
     let lost = matches!(faults.lost, LostLogs::ByHash | LostLogs::All);
     Ok(if lost {
         Vec::new()
@@ -136,7 +146,7 @@ fn by_range<'a>(view: View<'a>, faults: LogsFaults, filter: &Filter) -> Found<'a
     Ok(found)
 }
 
-fn matching<'a>(filter: &Filter, block: &'a Block) -> impl Iterator<Item = super::log::RpcLog<'a>> {
+fn matching<'a>(filter: &Filter, block: &'a Block) -> impl Iterator<Item = RpcLog<'a>> {
     let matching = block.logs().iter().filter(|log| filter.matches(log));
     matching.map(|log| log.in_block(block))
 }

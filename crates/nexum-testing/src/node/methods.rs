@@ -22,8 +22,8 @@ impl State {
             "web3_clientVersion" => Answer::Result(json!("scripted/v1")),
             "eth_syncing" => Answer::Result(self.syncing(view)),
             "eth_blockNumber" => Answer::Result(quantity(view.head().number)),
-            "eth_getBlockByNumber" => shown(by_number(view, params.first()), Block::to_json),
-            "eth_getBlockByHash" => shown(by_hash(view, params.first()), Block::to_json),
+            "eth_getBlockByNumber" => shown(by_number(view, params.first()), |block| self.header_faults.show(block)),
+            "eth_getBlockByHash" => shown(by_hash(view, params.first()), |block| self.header_faults.show(block)),
             "eth_getBlockReceipts" => {
                 let block = by_hash(view, params.first()).or_else(|_| by_number(view, params.first()));
                 shown(block, Block::receipts_json)

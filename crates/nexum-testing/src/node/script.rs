@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::answer::Answer;
 use super::block::Block;
+use super::header::HeaderFaults;
 use super::logs::LogsFaults;
 use super::view::Standpoint;
 use super::world::{Announce, World};
@@ -55,6 +56,7 @@ pub(super) struct State {
     pub(super) chain_id: u64,
     pub(super) standpoint: Standpoint,
     pub(super) syncing_to: Option<u64>,
+    pub(super) header_faults: HeaderFaults,
     pub(super) logs_faults: LogsFaults,
     pub(super) handlers: HashMap<String, Handler>,
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
@@ -87,6 +89,7 @@ impl Shared {
                 chain_id,
                 standpoint,
                 syncing_to: None,
+                header_faults: HeaderFaults::default(),
                 logs_faults: LogsFaults::default(),
                 handlers: HashMap::new(),
                 queued: HashMap::new(),
@@ -113,7 +116,7 @@ impl Shared {
             let chain = self.world.chain();
             let new = state.standpoint.follow(&chain);
             if announce == Announce::Yes {
-                new.iter().for_each(|block| self.announce(block));
+                new.iter().for_each(|block| self.announce(block, state.header_faults));
             }
         });
     }
@@ -132,7 +135,9 @@ impl Shared {
             let chain = self.world.chain();
             state.standpoint.frozen = None;
             let new = state.standpoint.follow(&chain);
-            new.last().into_iter().for_each(|block| self.announce(block));
+            new.last()
+                .into_iter()
+                .for_each(|block| self.announce(block, state.header_faults));
         });
     }
 
@@ -152,10 +157,10 @@ impl Shared {
         self.changed.subscribe()
     }
 
-    pub(super) fn announce(&self, block: &Block) {
+    pub(super) fn announce(&self, block: &Block, faults: HeaderFaults) {
         // A test may mine far more than anybody is to read.
         if self.heads.receiver_count() > 0 {
-            self.announce_raw(block.to_json().to_string());
+            self.announce_raw(faults.show(block).to_string());
         }
     }
 

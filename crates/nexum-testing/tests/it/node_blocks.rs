@@ -1,9 +1,9 @@
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_primitives::{Address, B256, Bloom};
-use nexum_testing::{LogSpec, Node};
+use nexum_testing::{Blooms, LogSpec, Node};
 use serde_json::{Value, json};
 
-use crate::support::{commitments, result};
+use crate::support::{Client, commitments, result};
 
 /// As many logs as the number says, with zero to four topics.
 fn logs(number: u64, fork: u64) -> Vec<LogSpec> {
@@ -57,6 +57,45 @@ async fn a_block_without_logs_has_the_empty_bloom_and_root() {
         json!([])
     );
     assert_eq!(result(&node, "eth_getBlockReceipts", json!(["0x9"])).await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_header_says_what_is_not_so_when_told() {
+    let node = Node::start().await;
+    node.set_logs(logs);
+    let blocks = node.mine(3);
+    let (block, with_logs) = (&blocks[2], B256::from(blocks[2].hash));
+    let bloom_of_first = {
+        let mut bloom = Bloom::ZERO;
+        bloom.accrue_raw_log(block.logs()[0].address, &block.logs()[0].topics);
+        bloom
+    };
+    let header = async || result(&node, "eth_getBlockByHash", json!([with_logs, false])).await;
+    let honest = header().await;
+    for (blooms, expected) in [
+        (Blooms::Empty, json!(Bloom::ZERO)),
+        (Blooms::OfFirstLog, json!(bloom_of_first)),
+        (Blooms::Unreadable, json!("0x")),
+        (Blooms::True, honest["logsBloom"].clone()),
+    ] {
+        node.show_blooms(blooms);
+        assert_eq!(header().await["logsBloom"], expected, "{blooms:?}");
+        assert_eq!(header().await["receiptsRoot"], honest["receiptsRoot"]);
+    }
+    node.show_blooms(Blooms::Unrelated);
+    let unrelated: Bloom = serde_json::from_value(header().await["logsBloom"].clone()).unwrap();
+    assert_ne!(unrelated & block.logs_bloom(), block.logs_bloom());
+    node.falsify_receipts_roots(true);
+    assert_eq!(header().await["receiptsRoot"], json!(B256::ZERO));
+
+    // It announces what it shows.
+    let mut client = Client::connect(&node).await;
+    client.subscribe().await;
+    let announced = node.mine(1).remove(0);
+    let message = client.json().await;
+    let shown = result(&node, "eth_getBlockByHash", json!([B256::from(announced.hash), false])).await;
+    assert_eq!(message["params"]["result"], shown);
+    assert_eq!(shown["receiptsRoot"], json!(B256::ZERO));
 }
 
 #[tokio::test]

@@ -125,6 +125,38 @@ async fn refuses_filters_that_make_no_sense() {
 }
 
 #[tokio::test]
+async fn answers_for_unknown_blocks_when_told() {
+    let node = Node::start().await;
+    node.set_logs(logs);
+    let mined = node.mine(1);
+    node.answer_unknown_blocks(true);
+    assert_eq!(
+        found(&node, json!({ "blockHash": B256::repeat_byte(1) })).await,
+        all([])
+    );
+    let known = json!({ "blockHash": B256::from(mined[0].hash) });
+    assert_eq!(found(&node, known).await, all(&mined));
+}
+
+#[tokio::test]
+async fn counts_indexes_in_transactions_when_told() {
+    let node = Node::start().await;
+    node.set_logs(logs);
+    node.mine(2);
+    node.index_logs_in_transactions(true);
+    let logs = found(&node, json!({ "fromBlock": "0x2" })).await;
+    let places: Vec<_> = logs
+        .iter()
+        .map(|log| (log["transactionIndex"].clone(), log["logIndex"].clone()))
+        .collect();
+    let expected = [("0x0", "0x0"), ("0x0", "0x1"), ("0x1", "0x0")];
+    assert_eq!(
+        places,
+        expected.map(|(transaction, log)| (json!(transaction), json!(log)))
+    );
+}
+
+#[tokio::test]
 async fn refuses_a_range_beyond_its_head_when_told() {
     let node = Node::start().await;
     node.set_logs(logs);

@@ -21,7 +21,8 @@ use settings::Settings;
 
 struct BalanceWatch;
 
-/// What an instance knows. The host makes a new instance after a failure, so nothing here may be missed for ever.
+/// The state of an instance. nexum creates a new instance after a failure, so the module must work
+/// without this state.
 #[derive(Default)]
 struct Watch {
     settings: Settings,
@@ -43,7 +44,7 @@ impl Guest for BalanceWatch {
     }
 
     fn on_event(event: Event) -> Result<(), HostError> {
-        // The manifest subscribes to blocks alone.
+        // The manifest subscribes only to blocks.
         let Event::Block(block) = event else { return Ok(()) };
         WATCH.with_borrow_mut(|watch| {
             let Settings { token, accounts } = &watch.settings;
@@ -51,7 +52,7 @@ impl Guest for BalanceWatch {
                 .iter()
                 .map(|account| rpc::balance_request(*token, *account, &block.hash))
                 .collect();
-            // One batch for all accounts, because each request counts against the module's budget of time.
+            // One batch for all accounts, because each request takes time of the event's deadline.
             let answers = chain::request_batch(block.chain_id, &requests)?;
             for (account, answer) in accounts.iter().zip(answers) {
                 let balance = rpc::read_balance(*token, answer)?;
@@ -70,7 +71,7 @@ fn tell_change(account: Address, before: Option<U256>, now: U256) {
     }
 }
 
-/// A failure of the module's own, as distinct from one that the host reported.
+/// An error of this module, in contrast to an error from the host.
 fn failure(kind: HostErrorKind, message: impl ToString) -> HostError {
     HostError {
         domain: "balance-watch".into(),

@@ -1,4 +1,4 @@
-//! The questions to the node and what it answers.
+//! The requests to the node, and its responses.
 
 use alloy_primitives::{Address, Bytes, U256, hex};
 use alloy_sol_types::{SolCall, sol};
@@ -16,7 +16,8 @@ sol! {
     function balanceOf(address account) returns (uint256);
 }
 
-/// Asks for a balance as it was after a block: by hash, so that every answer of a batch is about the same block.
+/// The request for a balance after a block. It names the block by hash, so that all responses of a
+/// batch describe one block.
 pub fn balance_request(token: Option<Address>, account: Address, block_hash: &[u8]) -> RpcRequest {
     let block = json!({ "blockHash": hex::encode_prefixed(block_hash) });
     let (method, params) = match token {
@@ -32,7 +33,7 @@ pub fn balance_request(token: Option<Address>, account: Address, block_hash: &[u
     }
 }
 
-/// Reads the answer to [`balance_request`].
+/// Parses the response to [`balance_request`].
 pub fn read_balance(token: Option<Address>, answer: RpcResult) -> Result<U256, HostError> {
     let json = match answer {
         RpcResult::Ok(json) => json,

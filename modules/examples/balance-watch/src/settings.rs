@@ -1,16 +1,16 @@
-//! What the operator configured.
+//! The configuration of the module.
 
 use alloy_primitives::Address;
 
 #[derive(Default)]
 pub struct Settings {
-    /// Nothing means ether.
+    /// The token; none means ether.
     pub token: Option<Address>,
     pub accounts: Vec<Address>,
 }
 
 impl Settings {
-    /// Reads the module's configuration. The error is a sentence for the operator.
+    /// Reads the module's configuration. The error is a message for the operator.
     pub fn parse(config: &[(String, String)]) -> Result<Self, String> {
         let mut settings = Self::default();
         for (key, value) in config {

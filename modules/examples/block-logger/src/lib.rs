@@ -1,4 +1,4 @@
-//! Logs a line for each block: what it used, what it cost, and how old it is.
+//! Logs one line per block: the gas used, the base fee, and the block's age.
 
 wit_bindgen::generate!({ path: "../../../wit/nexum-host", world: "event-module" });
 
@@ -18,7 +18,7 @@ impl Guest for BlockLogger {
     }
 
     fn on_event(event: Event) -> Result<(), HostError> {
-        // The manifest subscribes to blocks alone.
+        // The manifest subscribes only to blocks.
         let Event::Block(block) = event else { return Ok(()) };
         let header = fetch_header(&block)?;
         logging::log(Level::Info, &describe(&block, &header, clock::now_ms()));
@@ -26,7 +26,7 @@ impl Guest for BlockLogger {
     }
 }
 
-/// What the event does not tell: the part of `eth_getBlockByHash`'s answer that is logged.
+/// The logged part of the response to `eth_getBlockByHash`, which the event does not contain.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Header {
@@ -35,13 +35,14 @@ struct Header {
     base_fee_per_gas: Option<U64>,
 }
 
-/// Asks by hash, not by number: the answer is then about this very block, whatever has become of its height.
+/// Requests the header by hash, not by number, so that the response describes this block even after
+/// a reorganisation.
 fn fetch_header(block: &Block) -> Result<Header, HostError> {
     let hash = B256::try_from(block.hash.as_slice()).map_err(|error| failure(HostErrorKind::InvalidInput, error))?;
     let answer = chain::request(block.chain_id, "eth_getBlockByHash", &format!(r#"["{hash}",false]"#))?;
     let header: Option<Header> =
         serde_json::from_str(&answer).map_err(|error| failure(HostErrorKind::Internal, error))?;
-    // An endpoint may be asked for a block that it has not seen yet. `unavailable` has the event tried again.
+    // An endpoint may not have the block yet. After `unavailable`, nexum retries the event.
     header.ok_or_else(|| failure(HostErrorKind::Unavailable, format!("block {hash} is not known yet")))
 }
 

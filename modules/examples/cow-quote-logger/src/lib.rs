@@ -1,9 +1,9 @@
-//! Asks the CoW Protocol order book what a trade would bring, every so many blocks, and logs the answer.
+//! Requests a quote for a trade from the CoW Protocol order book, every few blocks, and logs it.
 //!
 //! Configuration:
 //! - `sell_token`, `buy_token`: the addresses of the tokens;
-//! - `sell_amount`: how much would be sold, in atoms of `sell_token`;
-//! - `every`: how many blocks there are from one question to the next, 10 if it is absent.
+//! - `sell_amount`: the amount to sell, in atoms of `sell_token`;
+//! - `every`: the number of blocks from one quote to the next, by default 10.
 
 wit_bindgen::generate!({
     path: ["../../../wit/nexum-host", "../../../wit/shepherd-cow"],
@@ -43,7 +43,7 @@ impl Guest for CowQuoteLogger {
     }
 
     fn on_event(event: Event) -> Result<(), HostError> {
-        // The manifest subscribes to blocks alone.
+        // The manifest subscribes only to blocks.
         let (Event::Block(block), Some(settings)) = (event, SETTINGS.get()) else {
             return Ok(());
         };
@@ -56,7 +56,8 @@ impl Guest for CowQuoteLogger {
                 let quote = order_book::read_quote(&answer).map_err(|error| failure(HostErrorKind::Internal, error))?;
                 logging::log(Level::Info, &format!("block {}: {quote}", block.number));
             }
-            // The next blocks bring another chance, so that nothing is won by failing the event and trying this one again.
+            // The module requests a new quote at a later block, so a retry of this event gains
+            // nothing.
             Err(error) => {
                 let (level, reason) = order_book::reason(&error);
                 logging::log(level, &format!("block {}: no quote: {reason}", block.number));
@@ -66,7 +67,7 @@ impl Guest for CowQuoteLogger {
     }
 }
 
-/// A failure of the module's own, as distinct from one that the host reported.
+/// An error of this module, in contrast to an error from the host.
 fn failure(kind: HostErrorKind, message: impl ToString) -> HostError {
     HostError {
         domain: "cow-quote-logger".into(),

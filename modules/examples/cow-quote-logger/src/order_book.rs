@@ -11,7 +11,7 @@ use crate::HostError;
 use crate::nexum::host::logging::Level;
 use crate::settings::Settings;
 
-/// Who would trade: nobody in particular.
+/// A placeholder for the trader.
 const TRADER: Address = address!("1111111111111111111111111111111111111111");
 
 /// The body of a request for a quote.
@@ -28,7 +28,7 @@ pub fn quote_request(settings: &Settings) -> String {
     .to_string()
 }
 
-/// The part of the answer that is logged. Amounts are decimal texts, which is all that a log needs of them.
+/// The logged part of the response. Amounts stay decimal strings, which are enough for a log.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quote {
@@ -39,7 +39,7 @@ pub struct Quote {
     fee_amount: String,
 }
 
-/// Reads the answer to a request for a quote.
+/// Parses the response to a request for a quote.
 pub fn read_quote(answer: &str) -> serde_json::Result<Quote> {
     #[derive(Deserialize)]
     struct Answer {
@@ -64,7 +64,8 @@ impl fmt::Display for Quote {
     }
 }
 
-/// Why there is no quote, and how bad that is: an error is for the operator to mend, a warning passes.
+/// Why there is no quote, and the log level: an error needs the operator, a warning passes by
+/// itself.
 pub fn reason(error: &HostError) -> (Level, String) {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -1,21 +1,21 @@
-//! What the operator configured.
+//! The configuration of the module.
 
 use alloy_primitives::{Address, U256};
 
-/// How many blocks there are from one question to the next, where the configuration does not say.
+/// The default number of blocks from one quote to the next.
 const EVERY_DEFAULT: u64 = 10;
 
 pub struct Settings {
     pub sell_token: Address,
     pub buy_token: Address,
-    /// In atoms of `sell_token`.
+    /// The amount, in atoms of `sell_token`.
     pub sell_amount: U256,
-    /// At least 1.
+    /// The number of blocks, at least 1.
     pub every: u64,
 }
 
 impl Settings {
-    /// Reads the module's configuration. The error is a sentence for the operator.
+    /// Reads the module's configuration. The error is a message for the operator.
     pub fn parse(config: &[(String, String)]) -> Result<Self, String> {
         let value = |wanted: &str| {
             config

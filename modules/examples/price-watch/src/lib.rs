@@ -1,4 +1,5 @@
-//! Logs what ETH costs at each block, from a capability that only the program in `examples/embed` has.
+//! Logs the price of ETH at each block, from a capability that only the program in `examples/embed`
+//! has.
 
 wit_bindgen::generate!({
     path: ["../../../wit/nexum-host", "../../../examples/embed/wit"],

@@ -74,7 +74,7 @@ fn limits_end_a_command() {
     let dir = Dir::new();
     dir.write("spins", preview_1("", "(loop $again (br $again))"));
     let spins = |options: &[&str]| dir.nexum(&[&["exec"], options, &["spins"]].concat());
-    let fuel = "error: the command used up its fuel of 1000000";
+    let fuel = "error: the command exceeded its fuel limit of 1000000";
     check(
         "fuel",
         &dir.run_errand(&["--fuel", "1000000"], &["spin"]),
@@ -82,7 +82,7 @@ fn limits_end_a_command() {
         Some("errand::act"),
     );
     check("fuel 1", &spins(&["--fuel", "1000000"]), fuel, Some("!main"));
-    let deadline = "error: the command ran into its deadline of 1 s";
+    let deadline = "error: the command exceeded its deadline of 1 s";
     check(
         "spin",
         &dir.run_errand(&["--deadline", "1"], &["spin"]),
@@ -97,7 +97,7 @@ fn limits_end_a_command() {
         None,
     );
     let memory = dir.run_errand(&["--memory-mib", "16"], &["allocate", "64"]);
-    let refused = "it had been refused memory: memory_bytes = 16777216, and with what it asked for ";
+    let refused = "it exceeded the limit memory_bytes = 16777216 with ";
     check("memory", &memory, refused, Some("handle_alloc_error"));
 }
 

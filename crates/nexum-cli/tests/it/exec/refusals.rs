@@ -36,7 +36,7 @@ fn refuses_files_that_are_no_commands() {
         (
             "library",
             wat("(module (func (export \"f\")))"),
-            "library is no command: it does not export _start",
+            "library is not a command: it does not export _start",
         ),
         (
             "odd-start",
@@ -51,17 +51,17 @@ fn refuses_files_that_are_no_commands() {
         (
             "no-run",
             wat("(component)"),
-            "no-run is no command: it does not export wasi:cli/run@0.2",
+            "no-run is not a command: it does not export wasi:cli/run@0.2",
         ),
         (
             "module",
             std::fs::read(guests::component("noop")).expect("a guest"),
-            "module is no command: it does not export wasi:cli/run@0.2",
+            "module is not a command: it does not export wasi:cli/run@0.2",
         ),
         (
             "odd-import",
             wat("(module (import \"env\" \"f\" (func)) (func (export \"_start\")))"),
-            "odd-import imports what a command is not given: unknown import: `env::f`",
+            "odd-import imports an interface that commands do not have: unknown import: `env::f`",
         ),
         (
             "odd-run",
@@ -71,7 +71,7 @@ fn refuses_files_that_are_no_commands() {
         (
             "large",
             wat("(module (memory 4097) (func (export \"_start\")))"),
-            "large needs 268500992 of memory_bytes at its start, and may have 268435456",
+            "large needs 268500992 of memory_bytes at its start, and the limit is 268435456",
         ),
     ] {
         dir.write(name, bytes);
@@ -103,10 +103,7 @@ fn refuses_options_that_make_no_sense() {
     let dir = Dir::new();
     dir.write("tool", preview_2(0));
     for (options, expected) in [
-        (
-            &["--dir", "/srv"][..],
-            "--dir /srv: a directory is given as HOST::GUEST",
-        ),
+        (&["--dir", "/srv"][..], "--dir /srv: expected HOST::GUEST"),
         (
             &["--dir", "absent::/data"],
             "cannot open the directory absent: No such file",
@@ -117,15 +114,15 @@ fn refuses_options_that_make_no_sense() {
         ),
         (
             &["--dir", ".::/a", "--dir", "..::/a:ro"],
-            "two directories are given as /a",
+            "two directories have the path /a in the command",
         ),
         (
             &["--allow-net", "example.com"],
-            "--allow-net example.com: a destination is given as HOST:PORT",
+            "--allow-net example.com: expected HOST:PORT",
         ),
         (
             &["--allow-net", "*:80"],
-            "--allow-net *:80: a destination's host is a name",
+            "--allow-net *:80: expected as the host a name",
         ),
         (
             &["--allow-net", "does-not-exist.invalid:80"],
@@ -149,7 +146,7 @@ fn refuses_options_that_make_no_sense() {
 fn a_refusal_says_what_may_help() {
     let dir = Dir::new();
     dir.write("library", wat::parse_str("(module)").expect("a module"));
-    check(&dir, &["library"], "hint: build it as a command, not as a library");
+    check(&dir, &["library"], "hint: build a command, not a library");
     let component = "(component (import \"nexum:host/chain@0.2.0\" (instance (export \"f\" (func)))))";
     dir.write("chain", wat::parse_str(component).expect("a component"));
     check(&dir, &["chain"], "it does not export wasi:cli/run@0.2");

@@ -1,6 +1,6 @@
 //! What a module may keep, write and list.
 
-use nexum_host_store::{KEY_BYTES_MAX, LISTED_KEYS_MAX};
+use nexum_host_store::KEY_BYTES_MAX;
 
 use super::{keepers, said, usage};
 
@@ -89,7 +89,7 @@ async fn bytes_written_are_a_budget_of_the_event() {
 }
 
 #[tokio::test]
-async fn many_keys_are_deleted_by_prefix_in_bounded_lists() {
+async fn a_list_has_all_keys_of_its_prefix() {
     let (setup, store) = keepers(&[(
         "many",
         &[
@@ -108,8 +108,8 @@ async fn many_keys_are_deleted_by_prefix_in_bounded_lists() {
         [
             "fill p 20000 1: done",
             "set q 1: done",
-            &format!("list p: {LISTED_KEYS_MAX} from p00000000 to p00001023"),
-            &format!("list -: {LISTED_KEYS_MAX} from p00000000 to p00001023"),
+            "list p: 20000 from p00000000 to p00019999",
+            "list -: 20001 from p00000000 to q",
             "clear p: 20000 gone",
             "list -: 1 from q to q",
             "fill p 3 1: done",
@@ -118,4 +118,33 @@ async fn many_keys_are_deleted_by_prefix_in_bounded_lists() {
         ]
     );
     assert_eq!(usage(&*store, "many"), (4, 3 * 10 + 2));
+}
+
+#[tokio::test]
+async fn a_list_over_the_budget_of_response_bytes_ends_the_event() {
+    // A key of nine bytes takes 17.
+    let (setup, store) = keepers(&[(
+        "lister",
+        &[
+            ("0", "fill p 10 1"),
+            ("1", "list p; list p0000000; set lost 1; list p"),
+            ("2", "list p; list p00000009"),
+        ],
+    )]);
+    let run = setup
+        .config("[engine.limits]\nresponse_bytes_per_event = 400\n")
+        .start()
+        .await;
+    run.chain.mine(3);
+    run.handled("lister", 2).await;
+    insta::assert_snapshot!(said(&run, "lister"), @r#"
+    fill p 10 1: done
+    list p: 10 from p00000000 to p00000009
+    list p0000000: 10 from p00000000 to p00000009
+    set lost 1: done
+    list p: 10 from p00000000 to p00000009
+    list p00000009: 1 from p00000009 to p00000009
+    tripped response_bytes_per_event = 400
+    "#);
+    assert_eq!(usage(&*store, "lister"), (10, 100));
 }

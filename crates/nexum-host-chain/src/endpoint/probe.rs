@@ -1,0 +1,61 @@
+//! Finds out whether an endpoint that rests can be followed again.
+
+use alloy_primitives::{Address, B256};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::{Endpoint, parse};
+use crate::error::RequestError;
+
+/// A block's hash, and that of the block below.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hashes {
+    hash: B256,
+    parent_hash: B256,
+}
+
+impl Endpoint {
+    /// Asks for everything that following needs of every endpoint (the chain id, the head's number, the head), and for what
+    /// following failed in last.
+    ///
+    /// # Errors
+    ///
+    /// When one of the answers cannot be used.
+    pub(crate) async fn probe(&self) -> Result<(), RequestError> {
+        self.reach().await?;
+        self.look_at_head().await?;
+        let head = self
+            .ask("eth_getBlockByNumber", r#"["latest",false]"#.to_owned())
+            .await?;
+        let head: Hashes = parse(&head)?;
+        // The head itself may not have come to every node behind a proxy.
+        let block = if head.parent_hash.is_zero() {
+            head.hash
+        } else {
+            head.parent_hash
+        };
+        match self.health.suspect() {
+            Some(method @ "eth_getLogs") => {
+                let filter = format!(r#"[{{"blockHash":"{block}","address":"{}"}}]"#, Address::ZERO);
+                parse::<Vec<IgnoredAny>>(&self.ask(method, filter).await?).map(drop)
+            }
+            Some(method @ "eth_getBlockReceipts") => {
+                let receipts = self.ask(method, format!(r#"["{block}"]"#)).await?;
+                parse::<Vec<IgnoredAny>>(&receipts).map(drop)
+            }
+            Some("eth_subscribe") => self.heads().await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends one request, unless the endpoint wants to be left alone now.
+    pub(super) async fn ask(&self, method: &'static str, params: String) -> Result<Box<RawValue>, RequestError> {
+        let params = RawValue::from_string(params).map_err(|_| RequestError::Internal)?;
+        let request = (method.into(), params);
+        let answer = self.attempt_over(&self.following, &request, Instant::now()).await;
+        answer.map_err(|failure| failure.error)
+    }
+}

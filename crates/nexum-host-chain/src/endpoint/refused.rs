@@ -1,0 +1,87 @@
+//! Which methods an endpoint refuses to modules.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Request;
+use super::rest::Rest;
+use crate::methods::{self, READ_METHODS};
+
+/// After a warning that an endpoint refuses a method, further refusals of that method are logged at `debug` for this long: what
+/// a module asks decides how often it is refused, and must not fill the log.
+const WARNING_INTERVAL_MS: u64 = 600_000;
+
+/// The rests of an endpoint for single methods. Locks nothing, and looks up nothing until a method has been refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// By their places in [`READ_METHODS`]: no other method is asked of a second endpoint.
+    methods: Box<[Method]>,
+    /// Whether any has ever been refused.
+    is_any: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Method {
+    rest: Rest,
+    /// When the next warning may be logged.
+    warns_from: AtomicU64,
+    /// Whether a warning was logged, and not yet that the endpoint answers again.
+    has_warned: AtomicBool,
+}
+
+impl Default for Refused {
+    fn default() -> Self {
+        Self {
+            methods: READ_METHODS.iter().map(|_| Method::default()).collect(),
+            is_any: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Refused {
+    /// Whether the endpoint rests for the method of one of these requests.
+    pub(super) fn rests_for(&self, requests: &[Request], now: u64) -> bool {
+        self.is_any.load(Ordering::Relaxed)
+            && requests
+                .iter()
+                .filter_map(|(method, _)| self.get(method))
+                .any(|method| method.rest.is_on(now))
+    }
+
+    /// The endpoint refuses a method. Returns whether that is to be logged for an operator.
+    pub(super) fn refused(&self, method: &str, now: u64) -> bool {
+        let Some(method) = self.get(method) else {
+            return false;
+        };
+        if method.rest.failed(now, Duration::ZERO).is_none() {
+            return false;
+        }
+        self.is_any.store(true, Ordering::Relaxed);
+        if now < method.warns_from.load(Ordering::Relaxed) {
+            return false;
+        }
+        let warns_from = now.saturating_add(WARNING_INTERVAL_MS);
+        method.warns_from.store(warns_from, Ordering::Relaxed);
+        method.has_warned.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// The endpoint has given a result. Returns whether the last that the log said is that it refuses the method.
+    pub(super) fn did(&self, method: &str, now: u64) -> bool {
+        if !self.is_any.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(method) = self.get(method) else {
+            return false;
+        };
+        // A result of what was asked before the refusal ends no rest.
+        if method.rest.is_on(now) || !method.rest.forget() {
+            return false;
+        }
+        method.has_warned.swap(false, Ordering::Relaxed)
+    }
+
+    fn get(&self, method: &str) -> Option<&Method> {
+        self.methods.get(methods::place(method)?)
+    }
+}

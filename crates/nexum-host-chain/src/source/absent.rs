@@ -1,0 +1,109 @@
+//! Whether an empty answer may come from a node that does not have the block.
+//!
+//! Behind one URL there may be several nodes, some of them behind. Most nodes refuse `eth_getLogs`
+//! for a hash that they do not know; some answer with an empty list, as for a block without logs.
+
+use std::sync::{Mutex, PoisonError};
+
+use alloy_primitives::keccak256;
+use nexum_http::Backoff;
+use serde_json::value::RawValue;
+
+use super::filters::Filters;
+use super::header::{self, Header};
+use super::{ChainSource, FollowError};
+use crate::endpoint::Endpoint;
+use crate::endpoints::Endpoints;
+use crate::error::{AnswerKind, RequestError};
+
+/// How many empty answers are believed before the endpoint is tried again with a hash that no block
+/// has: another node may answer by then, and one request for 64 costs next to nothing.
+const BELIEVED_MAX: u32 = 64;
+
+/// How often a block that an endpoint does not have is asked for before that counts as a failure:
+/// with the waits in between, the nodes behind one URL have it by then.
+const LOOKS_MAX: u32 = 3;
+
+/// How each of a chain's endpoints answers for a block that it does not have.
+#[derive(Debug)]
+pub(super) struct Absent(Vec<Mutex<Manner>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Manner {
+    /// It answered with a list, once. It stays so: the node that did may answer again.
+    is_silent: bool,
+    /// How many more empty answers are believed.
+    believed: u32,
+}
+
+impl Absent {
+    pub(super) fn new(endpoints: &Endpoints) -> Self {
+        Self(endpoints.all().iter().map(|_| Mutex::default()).collect())
+    }
+
+    fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
+        // There is one for each endpoint of the chain.
+        let mut manner = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut manner)
+    }
+}
+
+impl ChainSource {
+    /// Whether the endpoint refuses to answer for a block that it does not have, so that an empty
+    /// answer is one.
+    pub(super) async fn refuses_unknown(
+        &self,
+        endpoint: &Endpoint,
+        header: &Header,
+        filters: &Filters,
+    ) -> Result<bool, FollowError> {
+        let known = self.absent.with(endpoint, |manner| {
+            if manner.is_silent {
+                return Some(false);
+            }
+            manner.believed = manner.believed.checked_sub(1)?;
+            Some(true)
+        });
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let nowhere = keccak256(header.position.hash);
+        let answer = endpoint.request(&filters.of_block(&nowhere)?).await;
+        let refuses = match answer {
+            Ok(_) => false,
+            Err(RequestError::Answer { kind, .. }) if kind != AnswerKind::RateLimit => true,
+            // Nothing is known yet.
+            Err(_) => return Ok(false),
+        };
+        self.absent.with(endpoint, |manner| match refuses {
+            true => manner.believed = BELIEVED_MAX - 1,
+            false => manner.is_silent = true,
+        });
+        Ok(refuses)
+    }
+
+    /// Asks for the logs of a block together with the block, so that one node answers for both.
+    /// Fails if it does not have the block.
+    pub(super) async fn logs_and_block(
+        &self,
+        endpoint: &Endpoint,
+        header: &Header,
+        filters: &Filters,
+    ) -> Result<Box<RawValue>, FollowError> {
+        let hash = &header.position.hash;
+        let requests = [filters.of_block(hash)?, header::request_by_hash(hash)?];
+        let mut backoff = Backoff::default();
+        for look in 1..=LOOKS_MAX {
+            let answers = endpoint.batch(&requests).await;
+            let [logs, block] = <[_; 2]>::try_from(answers).map_err(|_| RequestError::Internal)?;
+            let block = block.map_err(FollowError::asked("eth_getBlockByHash"))?;
+            if block.get() != "null" {
+                return logs.map_err(FollowError::asked("eth_getLogs"));
+            }
+            if look < LOOKS_MAX {
+                tokio::time::sleep(backoff.after_failure()).await;
+            }
+        }
+        Err(FollowError::NoBlock(header.position.number))
+    }
+}

@@ -1,0 +1,312 @@
+//! How sure the logs of a block are: who is asked for them, and which answers are believed.
+
+use std::sync::Arc;
+
+use nexum_core::event::Log;
+use serde_json::value::RawValue;
+
+use super::filters::{self, Filters};
+use super::header::Header;
+use super::logs::{self, RawLog};
+use super::receipts::{self, Checked};
+use super::{ChainSource, FollowError, Purpose};
+use crate::config::VerifyLogs;
+use crate::endpoint::Endpoint;
+use crate::error::{RequestError, Retry};
+
+/// What an endpoint says of the logs of a block.
+enum Found {
+    /// Logs that nothing contradicts.
+    Logs(Vec<Log>),
+    /// There may be some, and the endpoint has none.
+    NoneWhereSomeMayBe,
+    /// Logs that the header denies: its bloom lacks one, or its root is not that of the receipts.
+    Denied(Vec<Log>),
+}
+
+/// The first answer that the header denies, and whose it is.
+struct Claim<'a> {
+    endpoint: &'a Arc<Endpoint>,
+    logs: Vec<Log>,
+}
+
+impl ChainSource {
+    /// The logs of a block, as sure as the operator wants them to be. `endpoint` is asked first,
+    /// and when it fails or is not believed the others are: they are asked for a hash, so that all
+    /// who answer speak of one block.
+    ///
+    /// Two answers that agree are believed against the header, so that a header that is wrong
+    /// cannot stop the chain.
+    pub(super) async fn logs_of(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        header: &Header,
+        filters: &Filters,
+        purpose: Purpose,
+    ) -> Result<Vec<Log>, FollowError> {
+        if filters.is_empty() || self.is_ruled_out(endpoint, header, filters).await {
+            return Ok(Vec::new());
+        }
+        let others = self.endpoints.by_preference();
+        let others = others.iter().filter(|other| !Arc::ptr_eq(other, endpoint));
+        let mut failure: Option<(&Arc<Endpoint>, FollowError)> = None;
+        let mut doubted: Vec<&Arc<Endpoint>> = Vec::new();
+        let mut claim: Option<Claim<'_>> = None;
+        for asked in std::iter::once(endpoint).chain(others) {
+            let found = self.ask(asked, header, filters).await;
+            if let (Ok(_), Some((failed, error))) = (&found, &failure) {
+                self.blame(failed, error, purpose);
+            }
+            match found {
+                Ok(Found::Logs(logs)) => {
+                    self.contradict(&logs, &doubted, claim);
+                    return Ok(logs);
+                }
+                Ok(Found::Denied(logs)) => match &claim {
+                    Some(first) if are_equal(&first.logs, &logs) => {
+                        self.note_denied(first.endpoint, header);
+                        return Ok(logs);
+                    }
+                    Some(_) => {}
+                    None => claim = Some(Claim { endpoint: asked, logs }),
+                },
+                // A bloom may be true by chance.
+                Ok(Found::NoneWhereSomeMayBe) if !doubted.is_empty() && claim.is_none() => return Ok(Vec::new()),
+                Ok(Found::NoneWhereSomeMayBe) => doubted.push(asked),
+                Err(error) if error.may_pass() || claim.is_some() => failure = failure.or(Some((asked, error))),
+                Err(error) => return Err(error),
+            }
+        }
+        match (claim, doubted.first(), failure) {
+            (Some(claim), ..) => self.look_again(claim, header, filters).await,
+            (None, Some(only), _) => self.logs_of_doubted(only, header, filters).await,
+            (None, None, failure) => Err(failure.map_or(FollowError::BadLogs, |(_, error)| error)),
+        }
+    }
+
+    /// Another endpoint has answered a request that this one did not answer.
+    fn blame(&self, endpoint: &Endpoint, error: &FollowError, purpose: Purpose) {
+        match purpose {
+            Purpose::Replay => endpoint.health().lacks_history(),
+            Purpose::Follow if error.is_refusal() || error.request().is_some_and(RequestError::is_rate_limit) => {
+                self.endpoints.stop_following(endpoint, error.method(), error)
+            }
+            Purpose::Follow => endpoint.health().suspects(error.method()),
+        }
+    }
+
+    async fn ask(&self, endpoint: &Endpoint, header: &Header, filters: &Filters) -> Result<Found, FollowError> {
+        let verify = self.config.verify_logs;
+        if verify == VerifyLogs::Receipts {
+            match self.logs_of_receipts(endpoint, header, filters).await? {
+                Receipts::Proven(logs) => return Ok(Found::Logs(logs)),
+                Receipts::Unproven(logs) => return Ok(Found::Denied(logs)),
+                Receipts::Unknown => self.note_unverified(header, "its receipts are of a kind that cannot be checked"),
+            }
+        }
+        let logs = self.logs_in(endpoint, header, filters).await?;
+        let bloom = header.bloom.as_deref().filter(|_| verify != VerifyLogs::Off);
+        let Some(bloom) = bloom else {
+            return Ok(Found::Logs(logs));
+        };
+        if logs.is_empty() && filters.may_be_in(bloom) {
+            return Ok(Found::NoneWhereSomeMayBe);
+        }
+        if verify != VerifyLogs::Bloom || filters::are_in(bloom, &logs) {
+            return Ok(Found::Logs(logs));
+        }
+        if self.blooms.are_untrue() {
+            self.note_denied(endpoint, header);
+            return Ok(Found::Logs(logs));
+        }
+        Ok(Found::Denied(logs))
+    }
+
+    /// What the endpoint's `eth_getLogs` has of a block, in order. An empty answer for a block with
+    /// transactions is asked again where the endpoint may lack the block.
+    pub(super) async fn logs_in(
+        &self,
+        endpoint: &Endpoint,
+        header: &Header,
+        filters: &Filters,
+    ) -> Result<Vec<Log>, FollowError> {
+        let answer = endpoint.request(&filters.of_block(&header.position.hash)?).await;
+        let answer = answer.map_err(FollowError::asked("eth_getLogs"))?;
+        let logs = self.of_answer(&answer, header, filters)?;
+        if !logs.is_empty() || !header.may_have_transactions() {
+            return Ok(logs);
+        }
+        if self.refuses_unknown(endpoint, header, filters).await? {
+            return Ok(logs);
+        }
+        match self.logs_and_block(endpoint, header, filters).await {
+            Ok(answer) => self.of_answer(&answer, header, filters),
+            // The endpoint would say so the next time as well, and the chain would stand still.
+            Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
+                self.note_unverified(header, "the endpoint does not say whether it has the block");
+                Ok(logs)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn of_answer(&self, answer: &RawValue, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
+        let logs = logs::in_order(logs::parse(answer, self.chain_id)?, filters);
+        if logs.iter().any(|raw| raw.block != header.position) {
+            return Err(FollowError::BadLogs);
+        }
+        Ok(plain(logs))
+    }
+
+    /// An endpoint's logs are believed: those that had none, or had some that the header denies,
+    /// are at fault.
+    fn contradict(&self, logs: &[Log], doubted: &[&Arc<Endpoint>], claim: Option<Claim<'_>>) {
+        let empty = doubted.iter().filter(|_| !logs.is_empty());
+        let at_fault = empty.map(|endpoint| (*endpoint, "it has no logs for a block that has some"));
+        let claimed = claim.map(|claim| (claim.endpoint, "it has logs for a block that has none such"));
+        for (endpoint, why) in at_fault.chain(claimed) {
+            self.metrics.verification_failures.increment(1);
+            self.endpoints.rest(endpoint, why);
+        }
+    }
+
+    /// No other endpoint says anything of logs that the header denies. They are believed if
+    /// `eth_getLogs` has them, which says so for the second time, or says what the receipts say.
+    async fn look_again(&self, claim: Claim<'_>, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
+        let logs = self.logs_in(claim.endpoint, header, filters).await?;
+        if are_equal(&claim.logs, &logs) {
+            self.note_denied(claim.endpoint, header);
+            return Ok(logs);
+        }
+        self.metrics.verification_failures.increment(1);
+        let why = "it has logs for a block that the header denies, and others when it is asked again";
+        self.endpoints.rest(claim.endpoint, why);
+        Err(FollowError::BadLogs)
+    }
+
+    /// No other endpoint can be asked: the block's receipts can still prove that it has no such
+    /// logs.
+    async fn logs_of_doubted(
+        &self,
+        endpoint: &Endpoint,
+        header: &Header,
+        filters: &Filters,
+    ) -> Result<Vec<Log>, FollowError> {
+        let bloom = header.bloom.as_deref();
+        let (logs, doubt) = match self.logs_of_receipts(endpoint, header, filters).await {
+            Ok(Receipts::Proven(logs)) => (logs, None),
+            Ok(Receipts::Unproven(logs)) if bloom.is_none_or(|bloom| filters::are_in(bloom, &logs)) => {
+                (logs, Some("its receipts are not those of the header's root"))
+            }
+            Ok(Receipts::Unproven(_)) => return Err(self.refuse_receipts(endpoint)),
+            Ok(Receipts::Unknown) => (Vec::new(), Some("its receipts are of a kind that cannot be checked")),
+            // The endpoint would say so the next time as well, and the chain would stand still.
+            Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
+                (Vec::new(), Some("the endpoint does not give its receipts"))
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(why) = doubt {
+            self.note_unverified(header, why);
+        }
+        if !logs.is_empty() {
+            self.metrics.verification_failures.increment(1);
+            tracing::warn!(
+                chain = self.chain_id,
+                endpoint = endpoint.label(),
+                block = header.position.number,
+                "the endpoint's eth_getLogs lacks logs that the block's receipts have"
+            );
+        }
+        Ok(logs)
+    }
+
+    /// The logs of a block by its receipts.
+    async fn logs_of_receipts(
+        &self,
+        endpoint: &Endpoint,
+        header: &Header,
+        filters: &Filters,
+    ) -> Result<Receipts, FollowError> {
+        let answer = endpoint.request(&receipts::request(header)?).await;
+        let answer = answer.map_err(FollowError::asked("eth_getBlockReceipts"))?;
+        let wanted = |logs| plain(logs::in_order(logs, filters));
+        match receipts::check(answer, header, self.chain_id).await? {
+            Checked::Proven(logs) => Ok(Receipts::Proven(wanted(logs))),
+            Checked::Unproven(logs) => Ok(Receipts::Unproven(wanted(logs))),
+            Checked::Unknown => Ok(Receipts::Unknown),
+            Checked::Foreign => Err(self.refuse_receipts(endpoint)),
+        }
+    }
+
+    fn refuse_receipts(&self, endpoint: &Endpoint) -> FollowError {
+        self.metrics.verification_failures.increment(1);
+        let why = "the receipts that it has for a block are not the block's";
+        self.endpoints.rest(endpoint, why);
+        FollowError::BadLogs
+    }
+
+    /// Logs of this block are believed against its header.
+    fn note_denied(&self, endpoint: &Endpoint, header: &Header) {
+        if self.config.verify_logs == VerifyLogs::Receipts {
+            self.note_unverified(header, "its receipts are not those of the header's root");
+            self.note_unproven(endpoint, header);
+        } else {
+            self.note_unverified(header, "a log is not in the header's bloom");
+            self.note_untrue(endpoint, header);
+        }
+    }
+
+    /// Says once that a chain's receipts prove nothing.
+    fn note_unproven(&self, endpoint: &Endpoint, header: &Header) {
+        if self.unproven.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            chain = self.chain_id,
+            endpoint = endpoint.label(),
+            block = header.position.number,
+            "the block's receipts are not those of the header's root: nexum delivers the logs of such blocks when a second answer \
+             has them, and counts them in nexum_chain_unverified_total"
+        );
+    }
+
+    pub(super) fn note_unverified(&self, header: &Header, why: &str) {
+        self.metrics.unverified.increment(1);
+        tracing::debug!(
+            chain = self.chain_id,
+            block = header.position.number,
+            why,
+            "the logs of the block could not be verified"
+        );
+    }
+
+    /// The best endpoint beside this one that works.
+    pub(super) fn other_than(&self, endpoint: &Arc<Endpoint>) -> Option<Arc<Endpoint>> {
+        let others = self.endpoints.by_preference();
+        others.into_iter().find(|other| !Arc::ptr_eq(other, endpoint))
+    }
+}
+
+/// The wanted logs of a block, by its receipts.
+enum Receipts {
+    Proven(Vec<Log>),
+    /// By receipts that the header's root does not cover.
+    Unproven(Vec<Log>),
+    /// The receipts are of a kind that cannot be checked.
+    Unknown,
+}
+
+fn plain(logs: Vec<RawLog>) -> Vec<Log> {
+    logs.into_iter().map(|raw| raw.log).collect()
+}
+
+/// Whether two answers have the same logs of one block. By receipts the indexes are counted, by
+/// `eth_getLogs` as given.
+fn are_equal(one: &[Log], other: &[Log]) -> bool {
+    let is_equal = |(one, other): (&Log, &Log)| {
+        (&one.transaction_hash, &one.address) == (&other.transaction_hash, &other.address)
+            && (&one.topics, &one.data) == (&other.topics, &other.data)
+    };
+    one.len() == other.len() && one.iter().zip(other).all(is_equal)
+}
