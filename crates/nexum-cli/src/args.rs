@@ -4,7 +4,6 @@ mod dead_letter;
 mod exec;
 mod module;
 mod query;
-#[cfg(feature = "store")]
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -21,8 +20,9 @@ pub(crate) use exec::Exec;
 pub(crate) use module::LoadModule;
 pub(crate) use module::Module;
 pub(crate) use query::{Answer, Input};
-#[cfg(feature = "store")]
-pub(crate) use state::{Form, State};
+#[cfg(feature = "runtime")]
+pub(crate) use state::Form;
+pub(crate) use state::State;
 
 /// Where the configuration is looked for unless `--config` says otherwise.
 const CONFIG: &str = "engine.toml";
@@ -74,7 +74,6 @@ Exit codes: the command's own; 2 refused to start, 3 trapped or ended by a limit
 Example:
   nexum inspect target/my_module.wasm")]
     Inspect(Inspect),
-    #[cfg(feature = "store")]
     /// Look at what modules keep, take it along, and mend it
     #[command(after_help = "\
 Examples:

@@ -4,10 +4,8 @@
 //! [`client`] the side of `nexum status` and its like.
 
 pub(crate) mod client;
-#[cfg(feature = "store")]
 pub(crate) mod frames;
 pub(crate) mod server;
-#[cfg(feature = "store")]
 mod state;
 pub(crate) mod view;
 
@@ -18,9 +16,7 @@ const SOCKET: &str = "nexum.sock";
 const MODULES: &str = "/v1/modules";
 
 /// Where something is done with the state, and where what an export wrote is taken in.
-#[cfg(feature = "store")]
 const STATE: &str = "/v1/state";
-#[cfg(feature = "store")]
 const IMPORT: &str = "/v1/state/import";
 
 /// How large an answer may be: the dead letters of a module that failed at ten thousand large events are asked for in parts.

@@ -36,7 +36,7 @@ mod query;
 mod report;
 #[cfg(feature = "runtime")]
 mod run;
-#[cfg(feature = "store")]
+#[cfg(feature = "runtime")]
 mod state;
 #[cfg(feature = "runtime")]
 mod watch;

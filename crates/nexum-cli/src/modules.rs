@@ -9,6 +9,7 @@ use nexum_core::config::{Config, ModuleConfig};
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::loader::{Candidate, LoadError, Loaded, Loader, ModuleMeta};
 use nexum_core::source::EventSource;
+use nexum_store::StoreConfig;
 use tokio::task::JoinSet;
 
 use crate::args::Load;
@@ -59,7 +60,7 @@ impl Workshop {
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
-    pub(crate) state: compose::State,
+    pub(crate) store: StoreConfig,
     loader: Arc<Loader>,
     modules: Vec<ModuleConfig>,
 }
@@ -78,7 +79,7 @@ impl Plan {
         Ok(Self {
             config,
             sources: composition.sources,
-            state: composition.state,
+            store: composition.store,
             loader: Arc::new(loader),
             modules,
         })

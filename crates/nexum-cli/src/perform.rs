@@ -3,9 +3,7 @@
 use crate::args::{Command, Running};
 use crate::control::client::{self, Client};
 use crate::report::Refusals;
-#[cfg(feature = "store")]
-use crate::state;
-use crate::{STOPPED, check, completions, exec, inspect, modules, query, run};
+use crate::{STOPPED, check, completions, exec, inspect, modules, query, run, state};
 
 pub(crate) use crate::compose::version;
 
@@ -20,7 +18,6 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Exec(args) => exec::exec(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
-        #[cfg(feature = "store")]
         Command::State { config, command } => state::state(config.as_deref(), &command),
         Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
         Command::Limits {

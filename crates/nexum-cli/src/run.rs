@@ -21,7 +21,7 @@ use crate::metrics::Readiness;
 use crate::modules::{Plan, configure};
 use crate::query::{Listener, QueryConfig};
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{FAILED, STOPPED, listen, logging, metrics, progress, watch};
+use crate::{FAILED, STOPPED, listen, logging, metrics, progress, state, watch};
 
 /// Runs modules until a signal, or until none is left.
 ///
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     let exported = metrics::install(&config.metrics)?;
     let plan = Plan::new(config, &args.load)?;
     let queries = QueryConfig::of(&plan.config)?;
-    let store = plan.state.open(&plan.config, "nexum run")?;
+    let store = state::open(&plan.store, &plan.config, "nexum run")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Refusal::of(&error))?
@@ -66,7 +66,7 @@ async fn run_async(
     announce(&plan, &candidates);
     let state = store.clone();
     let supervisor = Supervisor::new(store)
-        .commit_policy(plan.state.policy())
+        .commit_policy(plan.store.policy)
         .strict(args.strict);
     let mut supervisor = plan.sources.iter().cloned().fold(supervisor, Supervisor::source);
     let steered = Steered {

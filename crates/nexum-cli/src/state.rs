@@ -9,11 +9,14 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use nexum_core::ambient::Seams;
+use nexum_core::config::Config;
 use nexum_core::names::ModuleName;
 use nexum_core::store::StateStore;
+use nexum_store::StoreConfig;
 
 use crate::args::State;
-use crate::compose;
+use crate::compose::compose;
 use crate::control::client::Client;
 use crate::control::frames::Said;
 use crate::modules::configure;
@@ -22,6 +25,16 @@ use crate::report::{Refusal, Refusals};
 use bar::Rows;
 
 pub(crate) use task::{Sinks, Task, import};
+
+/// Opens the state in the state directory. Another process that tries to open it meanwhile shows `purpose`. Blocks on the disk.
+///
+/// # Errors
+///
+/// Why the state cannot be opened, with a hint where there is one.
+pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+    let opened = store.open(&config.state_dir, purpose);
+    opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
+}
 
 /// Who has the store.
 enum Target<'a> {
@@ -82,7 +95,10 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     let client = Client::of(&config.state_dir);
     let target = match client.is_answered() {
         true => Target::There(client),
-        false => Target::Here(compose::open_state(&config, &format!("nexum state {}", name(command)))?),
+        false => {
+            let store = compose(&config, Seams::system())?.store;
+            Target::Here(open(&store, &config, &format!("nexum state {}", name(command)))?)
+        }
     };
     let text = ModuleName::to_string;
     match command {

@@ -21,6 +21,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         }
         Command::Run(_) => "run",
         Command::Exec(_) => "exec",
+        Command::State { .. } => "state",
         Command::Status { .. } => "status",
         Command::Limits { .. } => "limits",
         Command::Module { .. } => "module",

@@ -1,7 +1,6 @@
 //! The commands that ask a running nexum.
 
 mod show;
-#[cfg(feature = "store")]
 mod state;
 
 use std::path::Path;

@@ -94,7 +94,9 @@ impl Control {
             .route("/{name}/dead-letters/{event}", delete(skip))
             .route("/{name}/dead-letters/{event}/retry", post(retry));
         let queries = crate::query::router(steered.steering.clone());
-        let router = state(Router::new())
+        let router = Router::new()
+            .route(super::STATE, post(super::state::perform))
+            .route(super::IMPORT, post(super::state::import))
             .nest(MODULES, modules)
             .merge(queries)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -109,19 +111,6 @@ impl Drop for Control {
         // It may be gone with the whole directory.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// What can be done with the state, if there is any.
-#[cfg(feature = "store")]
-fn state(router: Router<Steered>) -> Router<Steered> {
-    router
-        .route(super::STATE, post(super::state::perform))
-        .route(super::IMPORT, post(super::state::import))
-}
-
-#[cfg(not(feature = "store"))]
-fn state(router: Router<Steered>) -> Router<Steered> {
-    router
 }
 
 async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {

@@ -9,11 +9,11 @@ use http_body_util::BodyExt as _;
 use nexum_core::names::ModuleName;
 use nexum_core::state::admin::ImportError;
 use nexum_core::supervisor::Steering;
+use nexum_store::TransferError;
 use tokio::sync::mpsc;
 
 use super::frames::{self, Chunks, Frame, Frames, Said};
 use super::server::{Denied, Steered};
-use crate::compose::TransferError;
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import as take_in};
 

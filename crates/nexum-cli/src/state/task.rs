@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use nexum_core::names::ModuleName;
 use nexum_core::state::admin;
 use nexum_core::store::StateStore;
+use nexum_store::TransferError;
 use serde::{Deserialize, Serialize};
 
 use super::show;
 use crate::args::{Form, Format};
-use crate::compose::{self, TransferError};
 use crate::control::frames::Said;
 use crate::report::Refusal;
 use crate::{FAILED, STOPPED};
@@ -108,7 +108,7 @@ pub(crate) fn import(
     sinks: &mut Sinks<'_>,
 ) -> Result<u8, TransferError> {
     let mut progress = rows("importing", sinks.say);
-    let (module, rows) = compose::import(store, input, &mut progress)?;
+    let (module, rows) = nexum_store::import(store, input, &mut progress)?;
     drop(progress);
     sinks.line(format!("{module}: {rows} rows imported"));
     Ok(STOPPED)
@@ -117,7 +117,7 @@ pub(crate) fn import(
 fn export(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut progress = rows("exporting", sinks.say);
-    let rows = compose::export(&*view, module, sinks.out, &mut progress).map_err(|error| Refusal::of(&error))?;
+    let rows = nexum_store::export(&*view, module, sinks.out, &mut progress).map_err(|error| Refusal::of(&error))?;
     drop(progress);
     sinks.line(format!("{module}: {rows} rows exported"));
     Ok(STOPPED)
@@ -150,7 +150,7 @@ fn compact(store: &dyn StateStore) -> Result<u8, Refusal> {
 fn backup(store: &dyn StateStore, file: &Path, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut progress = rows("copying", sinks.say);
-    let copied = compose::backup(&*view, file, &mut |rows| progress(rows, 0));
+    let copied = nexum_store::backup(&*view, file, &mut |rows| progress(rows, 0));
     copied.map_err(|error| Refusal::of(&error))?;
     Ok(STOPPED)
 }

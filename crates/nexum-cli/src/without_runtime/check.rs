@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::version;
 use crate::args::{Check, Format};
 use crate::configure::{configure, wanted};
-use crate::contract::{AMBIENT, CONTRACT, QUERY_SECTION};
+use crate::contract::{AMBIENT, CONTRACT, QUERY_SECTION, STORE_SECTION};
 use crate::report::{Refusal, Refusals, list, table};
 use crate::{REFUSED, STOPPED};
 
@@ -75,7 +75,7 @@ impl Findings {
                 .push("[chains] is not looked into: this build lacks the capability `chain`".to_owned());
         }
         for (name, section) in &config.sections {
-            if name == QUERY_SECTION {
+            if [QUERY_SECTION, STORE_SECTION].contains(&name.as_str()) {
                 self.warnings
                     .push(format!("[{name}] is not looked into: this build lacks the runtime"));
                 continue;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use nexum_host_store::StoreConfig;
+use nexum_store::StoreConfig;
 use nexum_testing::{Anvil, guests};
 
 use crate::control::{json, start, start_logged};
@@ -166,6 +166,29 @@ async fn until_handled(dir: &Dir, block: u64) {
         assert!(tokio::time::Instant::now() < deadline, "block {block} was not handled");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+/// The cursors are the host's: they need no capability. `cargo xtask ci` runs this test with a binary that lacks `store`, too.
+#[tokio::test]
+async fn cursors_outlive_the_process_without_the_capability() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let noop = format!(
+        "[[modules]]\npath = {:?}\n",
+        guests::component("noop").display().to_string()
+    );
+    let child = start(&dir, &anvil, &noop, &["run"]);
+    anvil.mine(2).await;
+    until_handled(&dir, 2).await;
+    stop(child);
+    assert!(dir.path().join("data/state.redb").exists());
+    anvil.mine(2).await;
+    let child = start(&dir, &anvil, &noop, &["run"]);
+    until_handled(&dir, 4).await;
+    // Blocks 3 and 4: without its cursor the module would begin with the chain's head.
+    assert_eq!(json(&dir, &["status", "--format", "json"])[0]["handled"], 2);
+    stop(child);
+    assert_eq!(dir.nexum(&["state", "verify"]).stdout, "all is well\n");
 }
 
 #[tokio::test]
