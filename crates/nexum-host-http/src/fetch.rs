@@ -1,6 +1,5 @@
 //! A fetch: a request, and those that it is redirected to.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 use crate::client::{Clients, headers};
 use crate::config::HttpConfig;
 use crate::error::{FetchError, Phase};
+use crate::hop::{Answer, Hop};
 use crate::metrics::HopMetrics;
 use crate::pattern::HostPattern;
 use crate::policy::{Permit, Policy, Rule};
@@ -17,27 +17,6 @@ use crate::redirect::{REDIRECTS_MAX, next};
 use crate::request::Request;
 use crate::resolver::Lookup;
 use crate::time::Time;
-
-/// An answer, whatever its status.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// Names in lower case with their values, those of one name in the order of the answer. What is not UTF-8 in a value is replaced
-    /// by U+FFFD.
-    pub headers: Vec<(String, String)>,
-    /// The body as the far side encoded it: nothing is decompressed.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// How much of it comes into the guest: names and values of headers, and the body.
-    pub fn bytes(&self) -> u64 {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
-        (headers.sum::<usize>() + self.body.len()) as u64
-    }
-}
 
 /// What all modules of a host share: the operator's configuration and the connections.
 #[derive(Debug)]
@@ -153,17 +132,5 @@ impl Fetcher {
         } else {
             tracing::debug!(target: "nexum::http", module, %host, %error, "a fetch failed");
         }
-    }
-}
-
-/// What became of one request.
-pub(crate) enum Hop {
-    Answer(Answer),
-    Redirect(Box<Request>),
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.bytes())
     }
 }

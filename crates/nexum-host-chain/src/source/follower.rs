@@ -6,7 +6,7 @@ use std::time::Duration;
 use nexum_core::event::{Finality, Position};
 use nexum_core::log::EventLog;
 use nexum_core::source::ChainLogs;
-use nexum_http::Backoff;
+use nexum_net::Backoff;
 use tokio::time::Instant;
 
 use super::filters::Filters;
