@@ -8,7 +8,7 @@ mod state;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use nexum_core::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,11 @@ const CONFIG: &str = "engine.toml";
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The command line of a build with this version.
+pub(crate) fn command_line(version: String) -> clap::Command {
+    Args::command().version(version)
 }
 
 #[derive(Debug, Subcommand)]

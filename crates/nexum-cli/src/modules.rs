@@ -17,8 +17,6 @@ use crate::compose;
 use crate::configure::wanted;
 use crate::report::{Refusal, Refusals};
 
-pub(crate) use crate::configure::configure;
-
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
 

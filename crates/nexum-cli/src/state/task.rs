@@ -1,6 +1,6 @@
 //! What can be done to a store, by whoever has it: this process, or a nexum that runs.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use nexum_core::names::ModuleName;
@@ -10,10 +10,11 @@ use nexum_store::TransferError;
 use serde::{Deserialize, Serialize};
 
 use super::show;
+use super::sinks::{Sinks, no_module, write};
 use crate::args::{Form, Format};
-use crate::control::frames::Said;
+use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::frames::Said;
 use crate::report::Refusal;
-use crate::{FAILED, STOPPED};
 
 /// Something to do with a store. An import is no task: it has a file to be read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,18 +49,6 @@ pub(crate) enum Task {
         file: PathBuf,
     },
     Verify,
-}
-
-/// Where the output goes, and where all else does that is said meanwhile.
-pub(crate) struct Sinks<'a> {
-    pub(crate) out: &'a mut dyn Write,
-    pub(crate) say: &'a mut dyn FnMut(Said),
-}
-
-impl Sinks<'_> {
-    pub(super) fn line(&mut self, line: String) {
-        (self.say)(Said::Line(line));
-    }
 }
 
 impl Task {
@@ -176,13 +165,4 @@ fn verify(store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> 
 /// Says how far something is.
 fn rows<'a>(what: &'static str, say: &'a mut dyn FnMut(Said)) -> impl FnMut(u64, u64) + 'a {
     move |rows, of| say(Said::Rows(what.to_owned(), rows, of))
-}
-
-pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
-    let written = sinks.out.write_all(text.as_bytes());
-    written.map_err(|error| Refusal::of(&error).about("the output cannot be written"))
-}
-
-pub(super) fn no_module(module: &ModuleName) -> Refusal {
-    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
 }

@@ -2,9 +2,11 @@
 
 mod check;
 
+use super::completions::completions;
+use super::inspect;
 use crate::args::Command;
+use crate::exit_code::STOPPED;
 use crate::report::{Refusal, Refusals};
-use crate::{STOPPED, completions, inspect};
 
 /// Does what the command says, and returns the exit code.
 ///
@@ -16,7 +18,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Check(args) => return check::check(&args),
         Command::Inspect(args) => return inspect::inspect(&args),
         Command::Completions { shell } => {
-            completions(shell);
+            completions(shell, version());
             return Ok(STOPPED);
         }
         Command::Run(_) => "run",

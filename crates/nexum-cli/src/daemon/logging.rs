@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::compose;
-use crate::progress::StderrAboveBars;
+use crate::report::bars::StderrAboveBars;
 use crate::report::{Refusal, Refusals};
 
 /// Starts logging. Called once.

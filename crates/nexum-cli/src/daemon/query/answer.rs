@@ -9,14 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::limits::Limit;
 use nexum_core::names::ModuleName;
 use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
 use nexum_core::supervisor::{SteerError, Steering};
-use serde::{Deserialize, Serialize};
 
-use super::QUERY;
+use crate::protocol::QUERY;
+use crate::protocol::query::Fault;
 
 /// How long a question may take to arrive: a megabyte over a slow line.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
@@ -32,28 +31,6 @@ const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
-
-/// Why there is no answer. What a program needs and nothing of what is inside; that is in the log.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Fault {
-    /// One word.
-    pub(super) kind: String,
-    /// A sentence.
-    pub(super) error: String,
-    /// What the module returned, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) host_error: Option<Returned>,
-}
-
-/// A module's own error.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Returned {
-    pub(super) domain: String,
-    pub(super) kind: String,
-    pub(super) code: i32,
-    pub(super) message: String,
-    pub(super) data: Option<String>,
-}
 
 /// Answers questions for the modules that this steers.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(steering: Steering) -> Router<S> {
@@ -154,24 +131,12 @@ impl From<QueryError> for Refused {
     }
 }
 
-impl From<HostError> for Returned {
-    fn from(error: HostError) -> Self {
-        Self {
-            domain: error.domain,
-            kind: error.kind.name().to_owned(),
-            code: error.code,
-            message: error.message,
-            data: error.data,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::*;
-    use crate::listen::tests::{BOUNDS, SOON, connect, with_router};
+    use crate::daemon::listen::tests::{BOUNDS, SOON, connect, with_router};
 
     /// What comes back for these bytes, when a question may take only so long to arrive.
     fn answer_to(sent: Vec<u8>, time_max: Duration) -> String {

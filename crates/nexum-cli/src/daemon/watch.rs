@@ -12,7 +12,7 @@ use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_mini::{DebounceEventResult, Debouncer, new_debouncer};
 use tokio::sync::mpsc;
 
-use crate::control::server::Steered;
+use super::control::Steered;
 
 /// How long files have to be left alone before they are read: a linker writes for as long, and nobody notices.
 const QUIET: Duration = Duration::from_millis(300);

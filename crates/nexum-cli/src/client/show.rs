@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::view::{Letter, Module, Usage};
 use crate::args::Format;
+use crate::protocol::view::{Letter, Module, Usage};
 use crate::report::{list, table};
 
 pub(super) fn status(modules: &[Module], format: Format) {

@@ -1,9 +1,13 @@
 //! From the command line to what is behind it.
 
+use super::completions::completions;
+use super::{check, exec, inspect, state};
 use crate::args::{Command, Running};
-use crate::control::client::{self, Client};
+use crate::client::{self, Client, query};
+use crate::configure::configure;
+use crate::daemon;
+use crate::exit_code::STOPPED;
 use crate::report::Refusals;
-use crate::{STOPPED, check, completions, exec, inspect, modules, query, run, state};
 
 pub(crate) use crate::compose::version;
 
@@ -14,7 +18,7 @@ pub(crate) use crate::compose::version;
 /// Everything that kept it from starting.
 pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     match command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => daemon::run(&args),
         Command::Exec(args) => exec::exec(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
@@ -34,7 +38,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| query::query(client, &module, &input, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Completions { shell } => {
-            completions(shell);
+            completions(shell, version());
             Ok(STOPPED)
         }
     }
@@ -42,6 +46,6 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
 
 /// Asks the nexum that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
-    let (config, _) = modules::configure(running.config.as_deref())?;
+    let (config, _) = configure(running.config.as_deref())?;
     question(&Client::of(&config.state_dir))
 }

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use nexum_core::event::ChainTopic;
 use nexum_core::names::ModuleName;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::supervisor::Steering;
-use tracing_subscriber::fmt::MakeWriter;
+
+use crate::report::bars::BARS;
 
 /// How often the bars move: as often as an eye can follow.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
@@ -22,15 +22,6 @@ const BARS_MAX: usize = 10;
 
 /// What a bar shows. The estimate is indicatif's, from the last seconds.
 const TEMPLATE: &str = "{prefix:24!} {bar:30} {percent:>3}% {human_pos}/{human_len} blocks, {speed}, {eta} left";
-
-/// The bars of this process. Drawn on stderr, below what is logged there.
-pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
-    let target = match io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    MultiProgress::with_draw_target(target)
-});
 
 /// Draws a bar for each topic that a module catches up with. Never returns; draws nothing where nobody looks.
 pub(crate) async fn show(steering: &Steering) -> Infallible {
@@ -75,26 +66,4 @@ fn bar(module: &ModuleName, topic: ChainTopic) -> ProgressBar {
     bar.set_style(style.with_key("speed", speed));
     bar.set_prefix(format!("{module} {topic}"));
     bar
-}
-
-/// Writes to stderr without tearing the bars.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StderrAboveBars;
-
-impl Write for StderrAboveBars {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
-impl<'a> MakeWriter<'a> for StderrAboveBars {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
 }

@@ -8,8 +8,8 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::{Request, Response};
 
 use super::Client;
-use crate::control::frames::{Frame, Upload};
-use crate::control::{ANSWER_BYTES_MAX, IMPORT, SOCKET, STATE};
+use crate::protocol::frames::{Frame, Upload};
+use crate::protocol::{ANSWER_BYTES_MAX, IMPORT, SOCKET, STATE};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task};
 

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use crate::args::{Check, Format};
 use crate::compose;
-use crate::modules::{Plan, configure};
-use crate::query::QueryConfig;
+use crate::configure::configure;
+use crate::daemon::QueryConfig;
+use crate::exit_code::{REFUSED, STOPPED};
+use crate::modules::Plan;
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{REFUSED, STOPPED};
 
 /// What a check found, and which build found it.
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! The commands that ask a running nexum.
 
+pub(crate) mod query;
 mod show;
 mod state;
 
@@ -16,11 +17,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::view::{self, Letter, Load};
-use super::{ANSWER_BYTES_MAX, MODULES, SOCKET};
 use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::view::{self, Letter, Load};
+use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET};
 use crate::report::{Refusal, Refusals};
-use crate::{FAILED, STOPPED};
 
 /// What is sent.
 const JSON: &str = "application/json";

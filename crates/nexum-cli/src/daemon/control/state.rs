@@ -12,8 +12,8 @@ use nexum_core::supervisor::Steering;
 use nexum_store::TransferError;
 use tokio::sync::mpsc;
 
-use super::frames::{self, Chunks, Frame, Frames, Said};
-use super::server::{Denied, Steered};
+use super::{Denied, Steered};
+use crate::protocol::frames::{self, Chunks, Frame, Frames, Said};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import as take_in};
 

@@ -12,8 +12,8 @@ use super::version;
 use crate::args::{Check, Format};
 use crate::configure::{configure, wanted};
 use crate::contract::{AMBIENT, CONTRACT, QUERY_SECTION, STORE_SECTION};
+use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{REFUSED, STOPPED};
 
 /// What a check found, and which build found it.
 #[derive(Default, Serialize)]

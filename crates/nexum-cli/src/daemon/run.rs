@@ -15,13 +15,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::args;
-use crate::control::server::{Control, Steered};
-use crate::metrics::Readiness;
-use crate::modules::{Plan, configure};
-use crate::query::{Listener, QueryConfig};
+use super::control::{Control, Steered};
+use super::metrics::{self, Readiness};
+use super::query::config::QueryConfig;
+use super::query::listener::Listener;
+use super::{listen, logging, progress, watch};
+use crate::configure::configure;
+use crate::exit_code::{FAILED, STOPPED};
+use crate::modules::Plan;
 use crate::report::{Refusal, Refusals, list, table};
-use crate::{FAILED, STOPPED, listen, logging, metrics, progress, state, watch};
+use crate::{args, state};
 
 /// Runs modules until a signal, or until none is left.
 ///

@@ -1,5 +1,7 @@
 //! The running side of the socket.
 
+mod state;
+
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -24,9 +26,10 @@ use nexum_core::supervisor::{SteerError, Steering};
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
-use super::view::{self, Letter};
-use super::{DEAD_LETTERS_PER_ANSWER_MAX, MODULES, SOCKET};
+use super::query::answer;
 use crate::modules::Workshop;
+use crate::protocol::view::{self, Letter};
+use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE};
 use crate::report::{Refusal, Refusals};
 
 /// How large the body of a request may be: it has two paths and a name.
@@ -93,10 +96,10 @@ impl Control {
             .route("/{name}/dead-letters", get(dead_letters))
             .route("/{name}/dead-letters/{event}", delete(skip))
             .route("/{name}/dead-letters/{event}/retry", post(retry));
-        let queries = crate::query::router(steered.steering.clone());
+        let queries = answer::router(steered.steering.clone());
         let router = Router::new()
-            .route(super::STATE, post(super::state::perform))
-            .route(super::IMPORT, post(super::state::import))
+            .route(STATE, post(state::perform))
+            .route(IMPORT, post(state::import))
             .nest(MODULES, modules)
             .merge(queries)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -7,12 +7,12 @@ use std::path::Path;
 use nexum_core::names::ModuleName;
 use nexum_core::query::INPUT_BYTES_MAX;
 
-use super::QUERY;
-use super::answer::Fault;
+use super::Client;
 use crate::args::{Answer, Input};
-use crate::control::client::Client;
+use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::QUERY;
+use crate::protocol::query::Fault;
 use crate::report::{Refusal, Refusals, hex};
-use crate::{FAILED, STOPPED};
 
 /// The name of a file that stands for stdin.
 const STDIN: &str = "-";

@@ -10,8 +10,8 @@ use nexum_exec::{Command, Limits, Stopped};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::TRAPPED;
 use crate::args::Exec;
+use crate::exit_code::TRAPPED;
 use crate::report::{Refusal, Refusals};
 
 /// What is told to whoever waits for the command on stdout, on a line of its own, before the command can print anything.

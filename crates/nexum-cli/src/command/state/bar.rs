@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::progress::BARS;
+use crate::report::bars::BARS;
 
 /// A bar that says how many rows were read or written, on a terminal. It is gone when this is.
 pub(crate) struct Rows(ProgressBar);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use nexum_core::supervisor::Steering;
 use tokio::net::TcpListener;
 
-use super::{QueryConfig, router};
-use crate::listen::{self, Bounds};
+use super::answer::router;
+use super::config::QueryConfig;
+use crate::daemon::listen::{self, Bounds};
 use crate::report::Refusal;
 
 /// How many connections there are at a time: twice what may wait for one module by default, and a fraction of a process's file

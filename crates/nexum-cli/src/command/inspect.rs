@@ -3,8 +3,8 @@
 use nexum_core::component::ComponentFile;
 use serde::Serialize;
 
-use crate::STOPPED;
 use crate::args::{Format, Inspect};
+use crate::exit_code::STOPPED;
 use crate::report::{Refusal, Refusals, list, table};
 
 #[derive(Serialize)]

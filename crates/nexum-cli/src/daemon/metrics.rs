@@ -19,10 +19,10 @@ use nexum_core::supervisor::Steering;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use super::listen::{self, Bounds};
 use crate::compose;
-use crate::control::view::LOADING;
-use crate::listen::{self, Bounds};
 use crate::modules::Workshop;
+use crate::protocol::view::LOADING;
 use crate::report::Refusal;
 
 /// Gauge, always 1: what is running. Labels: `version`; `features`, with commas between them.
