@@ -1,5 +1,6 @@
 //! `nexum run`, and what a running nexum is asked and told.
 
+mod announce;
 mod control;
 mod listen;
 mod logging;

@@ -20,14 +20,14 @@ use crate::report::{Refusal, Refusals};
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
 
-/// Makes modules of files, for as long as nexum runs.
+/// Builds modules from their files, also while others run.
 #[derive(Clone)]
-pub(crate) struct Workshop {
+pub(crate) struct ModuleBuilder {
     loader: Arc<Loader>,
     engine: Engine,
 }
 
-impl Workshop {
+impl ModuleBuilder {
     /// The modules that are being compiled now, and where each came from.
     pub(crate) fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
         self.loader.loading()
@@ -134,8 +134,8 @@ impl Plan {
     }
 
     /// What makes more modules with this engine.
-    pub(crate) fn workshop(&self, engine: &Engine) -> Workshop {
-        Workshop {
+    pub(crate) fn builder(&self, engine: &Engine) -> ModuleBuilder {
+        ModuleBuilder {
             loader: self.loader.clone(),
             engine: engine.clone(),
         }

@@ -1,17 +1,23 @@
 //! `nexum state`, done by the nexum that runs.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use hyper::body::{self, Body, Bytes, Incoming};
 use hyper::{Request, Response};
+use tokio_util::codec::FramedRead;
+use tokio_util::io::StreamReader;
 
 use super::Client;
-use crate::protocol::frames::{Frame, Upload};
+use crate::protocol::frames::{Frame, FrameDecoder};
 use crate::protocol::{ANSWER_BYTES_MAX, IMPORT, SOCKET, STATE};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task};
+
+/// How much of a file goes into one part of a request's body: large enough that its head does not count.
+const PART_BYTES: usize = 64 * 1_024;
 
 impl Client<'_> {
     /// Whether a nexum runs that can be asked.
@@ -35,7 +41,7 @@ impl Client<'_> {
     ///
     /// Why it was not done, or that nobody knows how it ended.
     pub(crate) fn import(&self, input: Box<dyn Read + Send>, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
-        self.follow(IMPORT, Upload(input), sinks)
+        self.follow(IMPORT, upload(input), sinks)
     }
 
     fn follow<B>(&self, path: &str, body: B, sinks: &mut Sinks<'_>) -> Result<u8, Refusals>
@@ -57,19 +63,32 @@ async fn frames(answer: Response<Incoming>, sinks: &mut Sinks<'_>) -> Result<u8,
         let refusals = serde_json::from_slice(&body);
         return Err(refusals.map_err(|error| Refusal::new(format!("the answer cannot be read: {error}")))?);
     }
-    let (mut body, mut bytes) = (answer.into_body(), Vec::new());
-    while let Some(part) = body.frame().await {
-        if let Ok(data) = part.map_err(|error| Refusal::of(&error))?.into_data() {
-            bytes.extend_from_slice(&data);
-        }
-        while let Some(frame) = Frame::decode(&mut bytes).map_err(|error| Refusal::of(&error))? {
-            match frame {
-                Frame::Output(output) => sinks.out.write_all(&output).map_err(|error| Refusal::of(&error))?,
-                Frame::Said(said) => (sinks.say)(said),
-                Frame::End(code) => return Ok(code),
-                Frame::Refused(refusals) => return Err(refusals),
-            }
+    let body = answer.into_body().into_data_stream().map_err(io::Error::other);
+    let mut frames = FramedRead::new(StreamReader::new(body), FrameDecoder::default());
+    while let Some(frame) = frames.next().await {
+        match frame.map_err(|error| Refusal::of(&error))? {
+            Frame::Output(output) => sinks.out.write_all(&output).map_err(|error| Refusal::of(&error))?,
+            Frame::Said(said) => (sinks.say)(said),
+            Frame::End(code) => return Ok(code),
+            Frame::Refused(refusals) => return Err(refusals),
         }
     }
     Err(Refusal::new("nexum ended before this was done").into())
+}
+
+/// A file, or whatever else can be read, as the body of a request. It is read between the parts, which blocks: nothing else runs
+/// in this process.
+fn upload(mut input: Box<dyn Read + Send>) -> impl Body<Data = Bytes, Error = io::Error> + Send + 'static {
+    let next = move || {
+        let mut part = vec![0; PART_BYTES];
+        match input.read(&mut part) {
+            Ok(0) => None,
+            Ok(count) => {
+                part.truncate(count);
+                Some(Ok(body::Frame::data(part.into())))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    };
+    StreamBody::new(stream::iter(std::iter::from_fn(next)))
 }

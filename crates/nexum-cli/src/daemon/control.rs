@@ -1,10 +1,14 @@
 //! The running side of the socket.
 
+mod api_error;
+mod control_state;
+mod input;
+mod output;
 mod state;
 
+use std::convert::Infallible;
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,23 +18,20 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path as PathOf, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use nexum_core::loader::Loaded;
-use nexum_core::names::ModuleName;
-use nexum_core::runner::{ModuleStatus, OrderError};
-use nexum_core::state::{DeadLetter, admin};
-use nexum_core::store::{StateStore, StoreError};
-use nexum_core::supervisor::{SteerError, Steering};
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
+use self::api_error::ApiError;
+use self::control_state::name_of;
 use super::query::answer;
-use crate::modules::Workshop;
 use crate::protocol::view::{self, Letter};
 use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE};
-use crate::report::{Refusal, Refusals};
+
+pub(crate) use self::control_state::ControlState;
 
 /// How large the body of a request may be: it has two paths and a name.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
@@ -38,27 +39,31 @@ const BODY_BYTES_MAX: usize = 64 * 1_024;
 /// How many requests are answered at a time; others wait. Each is of an operator.
 const REQUESTS_MAX: usize = 8;
 
-/// What is steered.
-#[derive(Clone)]
-pub(crate) struct Steered {
-    pub(crate) steering: Steering,
-    pub(crate) workshop: Workshop,
-    pub(crate) store: Arc<dyn StateStore>,
+/// Lets the operator control modules, for as long as that is possible: modules run without the socket as well.
+pub(crate) async fn serve(state_dir: &Path, control: ControlState) -> Infallible {
+    let served = match ControlSocket::open(state_dir) {
+        Ok(socket) => socket.serve(control).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
+    }
+    std::future::pending().await
 }
 
 /// The socket, which is removed when this is dropped.
-pub(crate) struct Control {
+struct ControlSocket {
     listener: Option<UnixListener>,
     path: PathBuf,
 }
 
-impl Control {
+impl ControlSocket {
     /// Opens the socket in a state directory, in place of one that a dead process left.
     ///
     /// # Errors
     ///
     /// When somebody listens on it, or it cannot be made.
-    pub(crate) fn open(state_dir: &Path) -> io::Result<Self> {
+    fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(SOCKET);
         if UnixStream::connect(&path).is_ok() {
             return Err(io::ErrorKind::AddrInUse.into());
@@ -81,7 +86,7 @@ impl Control {
     }
 
     /// Answers for as long as it is awaited.
-    pub(crate) async fn serve(mut self, steered: Steered) -> io::Result<()> {
+    async fn serve(mut self, control: ControlState) -> io::Result<()> {
         let Some(listener) = self.listener.take() else {
             return Ok(());
         };
@@ -96,7 +101,7 @@ impl Control {
             .route("/{name}/dead-letters", get(dead_letters))
             .route("/{name}/dead-letters/{event}", delete(skip))
             .route("/{name}/dead-letters/{event}/retry", post(retry));
-        let queries = answer::router(steered.steering.clone());
+        let queries = answer::router(control.supervisor.clone());
         let router = Router::new()
             .route(STATE, post(state::perform))
             .route(IMPORT, post(state::import))
@@ -104,12 +109,12 @@ impl Control {
             .merge(queries)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
-            .with_state(steered);
+            .with_state(control);
         axum::serve(listener, router).await
     }
 }
 
-impl Drop for Control {
+impl Drop for ControlSocket {
     fn drop(&mut self) {
         // It may be gone with the whole directory.
         let _ = fs::remove_file(&self.path);
@@ -122,130 +127,14 @@ async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next
     next.run(request).await
 }
 
-/// Why something was not done, and whose fault that is.
-pub(super) struct Denied(pub(super) StatusCode, pub(super) Refusals);
+type Answer<T> = Result<Json<T>, ApiError>;
 
-type Answer<T> = Result<Json<T>, Denied>;
-
-impl Denied {
-    pub(super) fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
-        Self(status, Refusal::of(error).into())
-    }
-}
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
-    }
-}
-
-impl From<SteerError> for Denied {
-    fn from(error: SteerError) -> Self {
-        let status = match &error {
-            SteerError::NoModule(_) | SteerError::Order(OrderError::NoLetter(_)) => StatusCode::NOT_FOUND,
-            SteerError::NotRunning | SteerError::Commit(_) | SteerError::Order(OrderError::Store(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            _ => StatusCode::CONFLICT,
-        };
-        Self::of(status, &error)
-    }
-}
-
-impl From<OrderError> for Denied {
-    fn from(error: OrderError) -> Self {
-        SteerError::from(error).into()
-    }
-}
-
-impl From<StoreError> for Denied {
-    fn from(error: StoreError) -> Self {
-        Self::of(StatusCode::SERVICE_UNAVAILABLE, &error)
-    }
-}
-
-impl From<Refusals> for Denied {
-    fn from(refusals: Refusals) -> Self {
-        Self(StatusCode::UNPROCESSABLE_ENTITY, refusals)
-    }
-}
-
-impl Steered {
-    fn module(&self, name: &str) -> Result<Arc<ModuleStatus>, Denied> {
-        let name = name_of(name)?;
-        Ok(self.steering.module(&name)?)
-    }
-
-    /// A module of either kind, as it is now.
-    fn view(&self, name: &ModuleName) -> Result<view::Module, SteerError> {
-        match self.steering.query(name) {
-            Ok(pool) => Ok(view::Module::of_queries(&pool)),
-            Err(_) => Ok(view::Module::of(&*self.steering.module(name)?)),
-        }
-    }
-
-    /// Goes on with what the module's files are now.
-    pub(crate) async fn reload(&self, name: &ModuleName) -> Result<(), Refusals> {
-        let of_events = || Ok(self.steering.module(name)?.module().origin.clone());
-        let origin = self.steering.query(name).map(|pool| pool.module().origin.clone());
-        let origin = origin
-            .or_else(|_| of_events())
-            .map_err(|error: SteerError| Refusal::of(&error))?;
-        let path = origin.path.display().to_string();
-        let loaded = self.workshop.build(origin).await?;
-        let found = &loaded.meta().name;
-        if found != name {
-            let error = format!("{path}: the module is called {found} now");
-            let hint = "remove the old one and load the new one: each has a state of its own";
-            return Err(Refusal::new(error).with_hint(hint).into());
-        }
-        let reloaded = match loaded {
-            Loaded::Event(module) => self.steering.reload(*module).await,
-            Loaded::Query(module) => self.steering.reload_query(*module).await,
-        };
-        reloaded.map_err(|error| Refusal::of(&error).into())
-    }
-
-    /// A dead letter of this name.
-    async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, Denied> {
-        let letters = self.letters(name, usize::MAX).await?;
-        let found = letters.into_iter().find(|letter| letter.id.to_string() == event);
-        found.ok_or_else(|| {
-            let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
-            let hint = format!("`nexum dead-letter list {name}` shows those that it has");
-            Denied(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
-        })
-    }
-
-    /// The oldest dead letters of a module.
-    async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let (store, name) = (self.store.clone(), name.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            let mut letters = Vec::new();
-            admin::dead_letters(&*store.view()?, &name, &mut |letter| {
-                letters.push(letter);
-                match letters.len() < count_max {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                }
-            })?;
-            Ok(letters)
-        });
-        read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
-    }
-}
-
-fn name_of(name: &str) -> Result<ModuleName, Denied> {
-    name.parse()
-        .map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))
-}
-
-async fn list(State(steered): State<Steered>) -> Json<Vec<view::Module>> {
-    let (modules, queries) = (steered.steering.modules(), steered.steering.queries());
+async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
+    let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
     let modules = modules.iter().map(|status| view::Module::of(status));
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
-    for (origin, meta) in steered.workshop.loading() {
+    for (origin, meta) in control.builder.loading() {
         // One that is reloaded is what it was meanwhile.
         if all.iter().all(|module| module.name != meta.name.as_str()) {
             all.push(view::Module::of_loading(&origin, &meta));
@@ -255,87 +144,90 @@ async fn list(State(steered): State<Steered>) -> Json<Vec<view::Module>> {
     Json(all)
 }
 
-async fn show(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
-    Ok(Json(steered.view(&name_of(&name)?)?))
+async fn show(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    Ok(Json(control.view(&name_of(&name)?)?))
 }
 
-async fn load(State(steered): State<Steered>, wanted: Result<Json<view::Load>, JsonRejection>) -> Answer<view::Module> {
-    let Json(wanted) = wanted.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+async fn load(
+    State(control): State<ControlState>,
+    wanted: Result<Json<view::Load>, JsonRejection>,
+) -> Answer<view::Module> {
+    let Json(wanted) = wanted.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
     let config = wanted.config();
-    let config = config.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let loaded = steered.workshop.build(config).await?;
+    let config = config.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let loaded = control.builder.build(config).await?;
     let name = loaded.meta().name.clone();
     match loaded {
-        Loaded::Event(module) => steered.steering.load(*module).await?,
-        Loaded::Query(module) => steered.steering.load_query(*module).await?,
+        Loaded::Event(module) => control.supervisor.load(*module).await?,
+        Loaded::Query(module) => control.supervisor.load_query(*module).await?,
     }
-    Ok(Json(steered.view(&name)?))
+    Ok(Json(control.view(&name)?))
 }
 
-async fn remove(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<()> {
+async fn remove(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<()> {
     let name = name_of(&name)?;
     tracing::info!(module = name.as_str(), "the operator removes the module");
-    Ok(Json(steered.steering.remove(&name).await?))
+    Ok(Json(control.supervisor.remove(&name).await?))
 }
 
-async fn limits(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
+async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
     let name = name_of(&name)?;
-    let usages = match steered.steering.query(&name) {
+    let usages = match control.supervisor.query(&name) {
         Ok(pool) => view::usages(&pool.module().meta.limits, &pool.consumption()),
         Err(_) => {
-            let status = steered.steering.module(&name)?;
+            let status = control.supervisor.module(&name)?;
             view::usages(&status.module().meta.limits, &status.consumption())
         }
     };
     Ok(Json(usages))
 }
 
-async fn reload(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
     let name = name_of(&name)?;
     // One that is not there is no fault of its files.
-    steered.view(&name)?;
+    control.view(&name)?;
     tracing::info!(module = name.as_str(), "the operator reloads the module");
-    steered.reload(&name).await?;
-    Ok(Json(steered.view(&name)?))
+    control.reload(&name).await?;
+    Ok(Json(control.view(&name)?))
 }
 
-async fn restart(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
-    let status = steered.module(&name)?;
+async fn restart(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = control.module(&name)?;
     tracing::info!(module = name, "the operator restarts the module");
     status.restart().await?;
     Ok(Json(view::Module::of(&status)))
 }
 
-async fn stop(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
-    let status = steered.module(&name)?;
+async fn stop(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = control.module(&name)?;
     tracing::info!(module = name, "the operator stops the module");
     status.stop().await?;
     Ok(Json(view::Module::of(&status)))
 }
 
-async fn start(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
-    let status = steered.module(&name)?;
+async fn start(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = control.module(&name)?;
     tracing::info!(module = name, "the operator starts the module");
     status.start().await?;
     Ok(Json(view::Module::of(&status)))
 }
 
-async fn dead_letters(State(steered): State<Steered>, PathOf(name): PathOf<String>) -> Answer<Vec<Letter>> {
-    let status = steered.module(&name)?;
-    let letters = steered.letters(status.name(), DEAD_LETTERS_PER_ANSWER_MAX).await?;
+async fn dead_letters(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<Letter>> {
+    let status = control.module(&name)?;
+    let letters = control.letters(status.name(), DEAD_LETTERS_PER_ANSWER_MAX).await?;
     Ok(Json(letters.into_iter().map(Letter::from).collect()))
 }
 
-async fn retry(State(steered): State<Steered>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
-    let status = steered.module(&name)?;
-    let letter = steered.letter(status.name(), &event).await?;
+async fn retry(State(control): State<ControlState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
+    let status = control.module(&name)?;
+    let letter = control.letter(status.name(), &event).await?;
     tracing::info!(module = name, event, "the operator has a dead letter tried again");
     Ok(Json(status.retry(letter.id).await?))
 }
 
-async fn skip(State(steered): State<Steered>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
-    let status = steered.module(&name)?;
-    let letter = steered.letter(status.name(), &event).await?;
+async fn skip(State(control): State<ControlState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
+    let status = control.module(&name)?;
+    let letter = control.letter(status.name(), &event).await?;
     tracing::info!(module = name, event, "the operator skips a dead letter");
     Ok(Json(status.skip(letter.id).await?))
 }

@@ -15,13 +15,13 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use nexum_core::config::MetricsConfig;
 use nexum_core::event::ChainId;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::Steering as SupervisorHandle;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::listen::{self, Bounds};
 use crate::compose;
-use crate::modules::Workshop;
+use crate::modules::ModuleBuilder;
 use crate::protocol::view::LOADING;
 use crate::report::Refusal;
 
@@ -80,10 +80,10 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
 /// What is looked at to say whether nexum is ready.
 #[derive(Clone)]
 pub(crate) struct Readiness {
-    pub(crate) steering: Steering,
-    pub(crate) workshop: Workshop,
+    supervisor: SupervisorHandle,
+    builder: ModuleBuilder,
     /// The files of modules that were refused at the start, absolute, as soon as that is known.
-    pub(crate) refused: Arc<OnceLock<Vec<PathBuf>>>,
+    refused: Arc<OnceLock<Vec<PathBuf>>>,
 }
 
 /// What keeps nexum from being ready.
@@ -109,8 +109,33 @@ struct Exported {
     readiness: Readiness,
 }
 
-/// Answers for as long as it is awaited.
-pub(crate) async fn serve(listener: TcpListener, handle: PrometheusHandle, readiness: Readiness) -> Infallible {
+/// The port that metrics are read on, if the operator wants one.
+pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle)>);
+
+impl Exporter {
+    /// Opens the port, for what `install` has returned.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not this machine's, or not free.
+    pub(crate) async fn open(config: &MetricsConfig, handle: Option<PrometheusHandle>) -> Result<Self, Refusal> {
+        let Some((address, handle)) = config.listen.zip(handle) else {
+            return Ok(Self(None));
+        };
+        let listener = listen::bind("metrics.listen", address).await?;
+        Ok(Self(Some((listener, handle))))
+    }
+
+    /// Answers for as long as it is awaited.
+    pub(crate) async fn serve(self, readiness: Readiness) -> Infallible {
+        match self.0 {
+            Some((listener, handle)) => serve(listener, handle, readiness).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, handle: PrometheusHandle, readiness: Readiness) -> Infallible {
     match listener.local_addr() {
         Ok(address) => tracing::info!(%address, "metrics can be read"),
         Err(error) => tracing::warn!(%error, "metrics can be read, at an address that is not known"),
@@ -156,9 +181,24 @@ async fn readyz(State(exported): State<Exported>) -> impl IntoResponse {
 }
 
 impl Readiness {
+    /// Not ready, before the modules are loaded.
+    pub(crate) fn new(supervisor: SupervisorHandle, builder: ModuleBuilder) -> Self {
+        Self {
+            supervisor,
+            builder,
+            refused: Arc::default(),
+        }
+    }
+
+    /// Notes that all modules are loaded but those of these files, which are absolute. Called once.
+    pub(crate) fn loaded_all_but(&self, refused: Vec<PathBuf>) {
+        // It is set here alone.
+        let _ = self.refused.set(refused);
+    }
+
     /// Everything that should be otherwise.
     fn look(&self) -> Vec<NotReady> {
-        let modules = self.steering.modules();
+        let modules = self.supervisor.modules();
         let is_here = |path: &PathBuf| {
             let origin = |status: &ModuleStatus| std::path::absolute(&status.module().origin.path);
             modules
@@ -180,8 +220,8 @@ impl Readiness {
             what: None,
             reason: "modules are being loaded".to_owned(),
         });
-        let loading = self.workshop.loading().into_iter().filter_map(|(_, meta)| {
-            let is_here = self.steering.module(&meta.name).is_ok() || self.steering.query(&meta.name).is_ok();
+        let loading = self.builder.loading().into_iter().filter_map(|(_, meta)| {
+            let is_here = self.supervisor.module(&meta.name).is_ok() || self.supervisor.query(&meta.name).is_ok();
             (!is_here).then(|| NotReady {
                 what: Some(What::Module(meta.name.to_string())),
                 reason: LOADING.to_owned(),
@@ -189,7 +229,7 @@ impl Readiness {
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));
         let lost = self
-            .steering
+            .supervisor
             .lost_chains()
             .into_iter()
             .map(|(chain_id, reason)| NotReady {

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use nexum_core::event::ChainTopic;
 use nexum_core::names::ModuleName;
 use nexum_core::runner::ModuleStatus;
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::Steering as SupervisorHandle;
 
 use crate::report::bars::BARS;
 
@@ -24,7 +24,7 @@ const BARS_MAX: usize = 10;
 const TEMPLATE: &str = "{prefix:24!} {bar:30} {percent:>3}% {human_pos}/{human_len} blocks, {speed}, {eta} left";
 
 /// Draws a bar for each topic that a module catches up with. Never returns; draws nothing where nobody looks.
-pub(crate) async fn show(steering: &Steering) -> Infallible {
+pub(crate) async fn show(supervisor: &SupervisorHandle) -> Infallible {
     if BARS.is_hidden() {
         return std::future::pending().await;
     }
@@ -36,7 +36,7 @@ pub(crate) async fn show(steering: &Steering) -> Infallible {
             let name = status.name().clone();
             status.replaying().into_iter().map(move |one| (name.clone(), one))
         };
-        let replaying: Vec<_> = steering.modules().into_iter().flat_map(of_module).collect();
+        let replaying: Vec<_> = supervisor.modules().into_iter().flat_map(of_module).collect();
         bars.retain(|key, bar| {
             let goes_on = replaying.iter().any(|(name, one)| (name, one.topic) == (&key.0, key.1));
             if !goes_on {

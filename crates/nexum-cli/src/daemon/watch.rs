@@ -12,7 +12,7 @@ use notify_debouncer_mini::notify::{RecommendedWatcher, RecursiveMode};
 use notify_debouncer_mini::{DebounceEventResult, Debouncer, new_debouncer};
 use tokio::sync::mpsc;
 
-use super::control::Steered;
+use super::control::ControlState;
 
 /// How long files have to be left alone before they are read: a linker writes for as long, and nobody notices.
 const QUIET: Duration = Duration::from_millis(300);
@@ -24,14 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CHANGES_MAX: usize = 64;
 
 /// Reloads modules whose files have changed. Never returns: where files cannot be watched, it says so.
-pub(crate) async fn reload_changed(steered: &Steered) -> Infallible {
-    if let Err(error) = watch(steered).await {
+pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
+    if let Err(error) = watch(control).await {
         tracing::error!(%error, "files cannot be watched: modules are reloaded with `nexum module reload` alone");
     }
     std::future::pending().await
 }
 
-async fn watch(steered: &Steered) -> Result<(), notify_debouncer_mini::notify::Error> {
+async fn watch(control: &ControlState) -> Result<(), notify_debouncer_mini::notify::Error> {
     let (changed, mut changes) = mpsc::channel(CHANGES_MAX);
     let tell = move |event: DebounceEventResult| {
         let paths = event.into_iter().flatten().map(|event| event.path);
@@ -44,14 +44,14 @@ async fn watch(steered: &Steered) -> Result<(), notify_debouncer_mini::notify::E
     };
     let mut turns = tokio::time::interval(LOOK_EVERY);
     loop {
-        let files = files(steered);
+        let files = files(control);
         watcher.follow(&files)?;
         tokio::select! {
             _ = turns.tick() => {}
             Some(paths) = changes.recv() => {
                 for (name, of_module) in files {
                     if paths.iter().any(|path| of_module.contains(path)) {
-                        reload(steered, &name).await;
+                        reload(control, &name).await;
                     }
                 }
             }
@@ -59,17 +59,17 @@ async fn watch(steered: &Steered) -> Result<(), notify_debouncer_mini::notify::E
     }
 }
 
-async fn reload(steered: &Steered, name: &ModuleName) {
+async fn reload(control: &ControlState, name: &ModuleName) {
     tracing::info!(module = name.as_str(), "a file of the module has changed");
-    match steered.reload(name).await {
+    match control.reload(name).await {
         Ok(()) => tracing::info!(module = name.as_str(), "the module is reloaded"),
         Err(refusals) => refusals.log(),
     }
 }
 
 /// The files of each module.
-fn files(steered: &Steered) -> BTreeMap<ModuleName, Vec<PathBuf>> {
-    let (modules, queries) = (steered.steering.modules(), steered.steering.queries());
+fn files(control: &ControlState) -> BTreeMap<ModuleName, Vec<PathBuf>> {
+    let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
     let modules = modules
         .iter()
         .map(|status| (status.name().clone(), files_of(&status.module().origin)));

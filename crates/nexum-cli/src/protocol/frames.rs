@@ -3,29 +3,22 @@
 //! A frame is a byte that says what it is, four bytes with the payload's length, the highest first, and the payload. The last one
 //! is an [`Frame::End`] or a [`Frame::Refused`]: an answer without it was cut off.
 
-use std::io::{self, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::borrow::Cow;
+use std::io;
 
-use hyper::body::{Body, Buf, Bytes};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio_util::bytes::{BufMut, Bytes, BytesMut};
+use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use crate::report::Refusals;
 
 /// How large a payload may be: reasons for a refusal, each of them a line or a trap's text.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
-/// How much of the output goes into one frame: large enough that its head does not count.
-const OUTPUT_BYTES: usize = 64 * 1_024;
-
-/// How many frames wait to be sent: the next is made while one is on its way.
-const FRAMES_WAITING_MAX: usize = 4;
-
-/// How long whoever gave a command may leave its output unread. Meanwhile a view of the store is held, which keeps old pages, or with
-/// sled all writes.
-const UNREAD: Duration = Duration::from_secs(30);
+/// The byte that says what a frame is, and the length of its payload after that.
+const KIND_BYTES: usize = 1;
+const LENGTH_BYTES: usize = 4;
+const HEAD_BYTES: usize = KIND_BYTES + LENGTH_BYTES;
 
 /// A part of what a command says.
 #[derive(Debug)]
@@ -51,169 +44,133 @@ pub(crate) enum Said {
 }
 
 impl Frame {
-    fn encode(&self) -> serde_json::Result<Vec<u8>> {
-        let (kind, payload) = match self {
-            Self::Output(bytes) => (b'o', bytes.clone()),
-            Self::Said(said) => (b's', serde_json::to_vec(said)?),
-            Self::End(code) => (b'e', vec![*code]),
-            Self::Refused(refusals) => (b'r', serde_json::to_vec(refusals)?),
-        };
-        let mut bytes = vec![kind];
-        bytes.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes());
-        bytes.extend(payload);
-        Ok(bytes)
-    }
-
-    /// Takes the first frame of `bytes`, if all of it is there.
+    /// The frame as it is sent.
     ///
     /// # Errors
     ///
-    /// When it is none.
-    pub(crate) fn decode(bytes: &mut Vec<u8>) -> io::Result<Option<Self>> {
-        let Some((&[kind, a, b, c, d], rest)) = bytes.split_first_chunk() else {
-            return Ok(None);
+    /// When its payload is larger than a reader takes.
+    pub(crate) fn encode(&self) -> io::Result<Bytes> {
+        let (kind, payload) = match self {
+            Self::Output(bytes) => (b'o', Cow::from(bytes)),
+            Self::Said(said) => (b's', Cow::from(serde_json::to_vec(said)?)),
+            Self::End(code) => (b'e', Cow::from(vec![*code])),
+            Self::Refused(refusals) => (b'r', Cow::from(serde_json::to_vec(refusals)?)),
         };
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-        if length > PAYLOAD_BYTES_MAX {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let Some(payload) = rest.get(..length) else {
-            return Ok(None);
-        };
-        let frame = match (kind, payload) {
-            (b'o', output) => Self::Output(output.to_vec()),
-            (b's', said) => Self::Said(serde_json::from_slice(said)?),
-            (b'e', &[code]) => Self::End(code),
-            (b'r', refusals) => Self::Refused(serde_json::from_slice(refusals)?),
-            _ => return Err(io::ErrorKind::InvalidData.into()),
-        };
-        bytes.drain(..5 + length);
-        Ok(Some(frame))
+        let mut bytes = BytesMut::with_capacity(HEAD_BYTES + payload.len());
+        bytes.put_u8(kind);
+        bytes.put_u32(length);
+        bytes.put_slice(&payload);
+        Ok(bytes.freeze())
     }
-}
 
-/// Frames on their way, and the body that they are sent as.
-pub(crate) fn channel() -> (Frames, FramesBody) {
-    let (sender, receiver) = mpsc::channel(FRAMES_WAITING_MAX);
-    let frames = Frames {
-        sender,
-        runtime: tokio::runtime::Handle::current(),
-    };
-    (frames, FramesBody(receiver))
-}
-
-/// Where a command says something, on a thread that may block.
-#[derive(Clone)]
-pub(crate) struct Frames {
-    sender: mpsc::Sender<Bytes>,
-    runtime: tokio::runtime::Handle,
-}
-
-impl Frames {
-    /// Sends a frame, as soon as there is room.
-    ///
-    /// # Errors
-    ///
-    /// When nobody reads it.
-    pub(crate) fn send(&self, frame: &Frame) -> io::Result<()> {
-        let bytes = frame.encode()?.into();
-        let sent = async { tokio::time::timeout(UNREAD, self.sender.send(bytes)).await };
-        match self.runtime.block_on(sent) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    /// A frame of what one byte says that it is, and its payload.
+    fn decode(bytes: &[u8]) -> io::Result<Self> {
+        match bytes.split_at_checked(HEAD_BYTES) {
+            Some((&[b'o', ..], output)) => Ok(Self::Output(output.to_vec())),
+            Some((&[b's', ..], said)) => Ok(Self::Said(serde_json::from_slice(said)?)),
+            Some((&[b'e', ..], &[code])) => Ok(Self::End(code)),
+            Some((&[b'r', ..], refusals)) => Ok(Self::Refused(serde_json::from_slice(refusals)?)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 }
 
-/// A command's output.
-impl Write for Frames {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let part = &bytes[..bytes.len().min(OUTPUT_BYTES)];
-        self.send(&Frame::Output(part.to_vec()))?;
-        Ok(part.len())
-    }
+/// Takes frames out of the bytes that come, and makes room for no more than a frame of the largest payload.
+pub(crate) struct FrameDecoder(LengthDelimitedCodec);
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        let mut delimited = LengthDelimitedCodec::builder();
+        delimited
+            .length_field_offset(KIND_BYTES)
+            .length_field_length(LENGTH_BYTES);
+        // A frame comes with its head, which its length does not count.
+        delimited.length_adjustment(HEAD_BYTES as isize).num_skip(0);
+        Self(delimited.max_frame_length(PAYLOAD_BYTES_MAX).new_codec())
     }
 }
 
-/// The frames of an answer.
-pub(crate) struct FramesBody(mpsc::Receiver<Bytes>);
-
-impl Body for FramesBody {
-    type Data = Bytes;
+impl Decoder for FrameDecoder {
+    type Item = Frame;
     type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, io::Error>>> {
-        self.0
-            .poll_recv(context)
-            .map(|bytes| bytes.map(|bytes| Ok(hyper::body::Frame::data(bytes))))
+    fn decode(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Frame>> {
+        let frame = self.0.decode(bytes)?;
+        frame.map(|frame| Frame::decode(&frame)).transpose()
+    }
+
+    /// Half a frame is none: the reader says what it means that the last frame is missing.
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Frame>> {
+        self.decode(bytes)
     }
 }
 
-/// Reads what comes in chunks, on a thread that may block. The end of the chunks is the end of what there is to read.
-pub(crate) struct Chunks {
-    receiver: mpsc::Receiver<Bytes>,
-    chunk: Bytes,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Refusal;
 
-impl Chunks {
-    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
-        let chunk = Bytes::new();
-        Self { receiver, chunk }
+    fn head(kind: u8, length: u32) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        bytes.put_u8(kind);
+        bytes.put_u32(length);
+        bytes
     }
-}
 
-impl io::BufRead for Chunks {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.chunk.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(chunk) => self.chunk = chunk,
-                None => break,
+    #[test]
+    fn frames_come_as_they_were_sent() {
+        let frames = [
+            Frame::Output(vec![0xff, 0]),
+            Frame::Output(vec![b'a'; PAYLOAD_BYTES_MAX]),
+            Frame::Said(Said::Rows("reading".to_owned(), 7, 9)),
+            Frame::Refused(Refusal::new("no").with_hint("yes").into()),
+            Frame::End(1),
+        ];
+        let sent: Vec<Bytes> = frames.iter().map(|frame| frame.encode().unwrap()).collect();
+        assert_eq!(&sent[0][..], b"o\0\0\0\x02\xff\0");
+        assert_eq!(&sent[4][..], b"e\0\0\0\x01\x01");
+        let (mut decoder, mut bytes, mut come) = (FrameDecoder::default(), BytesMut::new(), Vec::new());
+        // However the bytes are cut on their way.
+        for part in sent.concat().chunks(65_521) {
+            bytes.extend_from_slice(part);
+            while let Some(frame) = decoder.decode(&mut bytes).unwrap() {
+                come.push(frame);
             }
         }
-        Ok(&self.chunk)
+        assert_eq!(format!("{come:?}"), format!("{frames:?}"));
+        assert!(decoder.decode_eof(&mut bytes).unwrap().is_none() && bytes.is_empty());
     }
 
-    fn consume(&mut self, count: usize) {
-        self.chunk.advance(count);
+    #[test]
+    fn no_room_is_made_for_a_frame_over_the_bound() {
+        for length in [PAYLOAD_BYTES_MAX as u32 + 1, u32::MAX] {
+            let mut bytes = head(b'o', length);
+            let error = FrameDecoder::default().decode(&mut bytes).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{length}");
+            assert!(bytes.capacity() < PAYLOAD_BYTES_MAX, "{length}: {}", bytes.capacity());
+        }
+        let error = Frame::Output(vec![0; PAYLOAD_BYTES_MAX + 1]).encode().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
-}
 
-impl io::Read for Chunks {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = io::BufRead::fill_buf(self)?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        io::BufRead::consume(self, count);
-        Ok(count)
-    }
-}
-
-/// A file, or whatever else can be read, as the body of a request. For a process that does nothing else meanwhile.
-pub(crate) struct Upload(pub(crate) Box<dyn io::Read + Send>);
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, io::Error>>> {
-        let mut part = vec![0; OUTPUT_BYTES];
-        Poll::Ready(match self.0.read(&mut part) {
-            Ok(0) => None,
-            Ok(count) => {
-                part.truncate(count);
-                Some(Ok(hyper::body::Frame::data(part.into())))
-            }
-            Err(error) => Some(Err(error)),
-        })
+    #[test]
+    fn what_is_no_frame_is_an_error_and_half_of_one_is_none() {
+        for (kind, payload) in [(b'x', &b""[..]), (b'e', b""), (b'e', b"12"), (b's', b"{"), (b'r', b"1")] {
+            let mut bytes = head(kind, payload.len() as u32);
+            bytes.put_slice(payload);
+            assert!(
+                FrameDecoder::default().decode(&mut bytes).is_err(),
+                "{}",
+                char::from(kind)
+            );
+        }
+        for half in [&b"o"[..], b"o\0\0\0\x02", b"o\0\0\0\x02a"] {
+            let mut bytes = BytesMut::from(half);
+            assert!(FrameDecoder::default().decode_eof(&mut bytes).unwrap().is_none());
+        }
     }
 }

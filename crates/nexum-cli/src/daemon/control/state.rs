@@ -8,12 +8,15 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use nexum_core::names::ModuleName;
 use nexum_core::state::admin::ImportError;
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::Steering as SupervisorHandle;
 use nexum_store::TransferError;
 use tokio::sync::mpsc;
 
-use super::{Denied, Steered};
-use crate::protocol::frames::{self, Chunks, Frame, Frames, Said};
+use super::api_error::ApiError;
+use super::control_state::ControlState;
+use super::input::Chunks;
+use super::output::{self, Output};
+use crate::protocol::frames::{Frame, Said};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import as take_in};
 
@@ -22,42 +25,42 @@ const CHUNKS_WAITING_MAX: usize = 4;
 
 /// Does something, and answers with what is said about it while it is done.
 pub(super) async fn perform(
-    State(steered): State<Steered>,
+    State(control): State<ControlState>,
     task: Result<Json<Task>, JsonRejection>,
-) -> Result<Body, Denied> {
-    let Json(task) = task.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let steering = &steered.steering;
+) -> Result<Body, ApiError> {
+    let Json(task) = task.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let supervisor = &control.supervisor;
     let held = match &task {
         Task::Compact => {
             let refusal = Refusal::new("the store cannot be compacted while it is used").with_hint("stop nexum first");
-            return Err(Denied(StatusCode::CONFLICT, refusal.into()));
+            return Err(ApiError(StatusCode::CONFLICT, refusal.into()));
         }
         // A module that is half there, or half gone, looks like damage.
-        Task::Purge { .. } | Task::Verify => Some(steering.hold_loads().await),
+        Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads().await),
         _ => None,
     };
-    let flushed = steering.flush().await;
+    let flushed = supervisor.flush().await;
     if let Some(module) = task.removes() {
-        refuse_loaded(steering, module)?;
+        refuse_loaded(supervisor, module)?;
         // What still waits to be written of the module would come after it is gone.
         flushed?;
     }
-    let (sender, body) = frames::channel();
-    let store = steered.store.clone();
+    let (sender, body) = output::channel();
+    let store = control.store.clone();
     tokio::task::spawn_blocking(move || {
         let _held = held;
         answer(&sender, |sinks| Ok(task.perform(&*store, sinks)?));
     });
-    Ok(Body::new(body))
+    Ok(body)
 }
 
 /// Takes in what an export wrote, which is the body of the request.
-pub(super) async fn import(State(steered): State<Steered>, request: Request) -> Result<Body, Denied> {
-    let held = steered.steering.hold_loads().await;
-    steered.steering.flush().await?;
-    let (sender, body) = frames::channel();
+pub(super) async fn import(State(control): State<ControlState>, request: Request) -> Result<Body, ApiError> {
+    let held = control.supervisor.hold_loads().await;
+    control.supervisor.flush().await?;
+    let (sender, body) = output::channel();
     let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
-    let store = steered.store.clone();
+    let store = control.store.clone();
     let work = tokio::task::spawn_blocking(move || {
         let _held = held;
         // How far it has come is known to whoever sends it, who reads nothing before all is sent.
@@ -87,51 +90,51 @@ pub(super) async fn import(State(steered): State<Steered>, request: Request) -> 
     drop(chunks);
     let (done, lines) = work
         .await
-        .map_err(|panic| Denied::of(StatusCode::INTERNAL_SERVER_ERROR, &panic))?;
+        .map_err(|panic| ApiError::of(StatusCode::INTERNAL_SERVER_ERROR, &panic))?;
     tokio::task::spawn_blocking(move || {
         answer(&sender, |sinks| {
             lines.into_iter().for_each(|line| (sinks.say)(line));
-            Ok(done.map_err(|error| refusal_of(&steered.steering, &error))?)
+            Ok(done.map_err(|error| refusal_of(&control.supervisor, &error))?)
         });
     });
-    Ok(Body::new(body))
+    Ok(body)
 }
 
 /// Says what is said, and how it ended.
-fn answer(frames: &Frames, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
+fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
     let done = work(&mut Sinks {
-        out: &mut frames.clone(),
+        out: &mut output.clone(),
         // Output that nobody reads ends the work; of lines there are few.
-        say: &mut |said| drop(frames.send(&Frame::Said(said))),
+        say: &mut |said| drop(output.send(&Frame::Said(said))),
     });
     let end = match done {
         Ok(code) => Frame::End(code),
         Err(refusals) => Frame::Refused(refusals),
     };
     // Whoever asked may have left.
-    let _ = frames.send(&end);
+    let _ = output.send(&end);
 }
 
-fn refuse_loaded(steering: &Steering, module: &str) -> Result<(), Denied> {
+fn refuse_loaded(supervisor: &SupervisorHandle, module: &str) -> Result<(), ApiError> {
     let name: Result<ModuleName, _> = module.parse();
-    let name = name.map_err(|error| Denied::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    match is_loaded(steering, &name) {
-        true => Err(Denied(StatusCode::CONFLICT, loaded(&name).into())),
+    let name = name.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    match is_loaded(supervisor, &name) {
+        true => Err(ApiError(StatusCode::CONFLICT, loaded(&name).into())),
         false => Ok(()),
     }
 }
 
 /// Why an import failed. A loaded module is in the store always, and that it is loaded is the reason which helps.
-fn refusal_of(steering: &Steering, error: &TransferError) -> Refusal {
+fn refusal_of(supervisor: &SupervisorHandle, error: &TransferError) -> Refusal {
     match error {
-        TransferError::Import(ImportError::Exists(name)) if is_loaded(steering, name) => loaded(name),
+        TransferError::Import(ImportError::Exists(name)) if is_loaded(supervisor, name) => loaded(name),
         error => Refusal::of(error),
     }
 }
 
 /// Whether there is a module of this name, for events or for queries.
-fn is_loaded(steering: &Steering, name: &ModuleName) -> bool {
-    steering.module(name).is_ok() || steering.query(name).is_ok()
+fn is_loaded(supervisor: &SupervisorHandle, name: &ModuleName) -> bool {
+    supervisor.module(name).is_ok() || supervisor.query(name).is_ok()
 }
 
 fn loaded(name: &ModuleName) -> Refusal {

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_core::limits::Limit;
 use nexum_core::names::ModuleName;
 use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
-use nexum_core::supervisor::{SteerError, Steering};
+use nexum_core::supervisor::{SteerError, Steering as SupervisorHandle};
 
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
@@ -32,14 +32,14 @@ const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-/// Answers questions for the modules that this steers.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(steering: Steering) -> Router<S> {
+/// Answers questions for the modules of this supervisor.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(supervisor: SupervisorHandle) -> Router<S> {
     let path = format!("{QUERY}/{{module}}");
-    Router::new().route(&path, post(answer)).with_state(steering)
+    Router::new().route(&path, post(answer)).with_state(supervisor)
 }
 
 async fn answer(
-    State(steering): State<Steering>,
+    State(supervisor): State<SupervisorHandle>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
@@ -51,7 +51,7 @@ async fn answer(
     let name: ModuleName = name
         .parse()
         .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is no module's name"))?;
-    let pool = steering.query(&name)?;
+    let pool = supervisor.query(&name)?;
     let input = read(request.into_body(), BODY_TIME_MAX).await?;
     let output = pool.call(&input).await?;
     Ok((ANSWER_HEADERS, output).into_response())

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use nexum_core::supervisor::Steering;
+use nexum_core::supervisor::Steering as SupervisorHandle;
 use tokio::net::TcpListener;
 
 use super::answer::router;
@@ -39,11 +39,11 @@ impl Listener {
     }
 
     /// Answers for as long as it is awaited.
-    pub(crate) async fn serve(self, steering: &Steering) -> Infallible {
+    pub(crate) async fn serve(self, supervisor: &SupervisorHandle) -> Infallible {
         let Some(listener) = self.0 else {
             return std::future::pending().await;
         };
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX);
-        listen::serve(listener, router(steering.clone()), bounds).await
+        listen::serve(listener, router(supervisor.clone()), bounds).await
     }
 }
