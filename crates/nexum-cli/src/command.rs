@@ -1,4 +1,4 @@
-//! What the command line says to do, done in this process or by the running nexum.
+//! The commands of the command line. Each runs in this process or asks the running daemon.
 
 #[cfg(feature = "runtime")]
 mod check;

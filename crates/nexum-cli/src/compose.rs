@@ -15,7 +15,7 @@ use crate::contract::{CONTRACT, QUERY_SECTION, STORE_SECTION};
 pub(crate) struct Composition {
     pub(crate) capabilities: Capabilities,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
-    /// Where the state is kept: in every build, because cursors are, whatever capabilities it has.
+    /// `[store]`. Every build has durable cursors, also one without the capability `store`.
     pub(crate) store: StoreConfig,
 }
 

@@ -1,4 +1,4 @@
-//! `nexum run`, and what a running nexum is asked and told.
+//! The daemon that `nexum run` starts, with its control socket, its ports and its log.
 
 mod announce;
 mod control;

@@ -1,7 +1,7 @@
-//! The socket in the state directory through which an operator steers a running nexum: JSON over HTTP.
+//! The socket in the state directory through which an operator controls a running nexum: JSON over HTTP.
 //!
-//! The socket's mode is 0600: whoever may open it may steer. [`view`], [`query`] and [`frames`] have what goes over it, the daemon's
-//! `control` the running side, and `client` the side of `nexum status` and its like.
+//! The socket's mode is 0600: a process that may open it may control the daemon. [`view`], [`query`] and [`frames`] define the
+//! messages. The daemon's `control` is the server, and `client` is the client of `nexum status` and the other commands.
 
 pub(crate) mod frames;
 pub(crate) mod query;

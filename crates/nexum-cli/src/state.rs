@@ -1,4 +1,4 @@
-//! The state of all modules: how it is opened, and the [`Task`]s that whoever has it open can do.
+//! The state of all modules: opens it, and carries out [`Task`]s on it in the process that has it open.
 
 mod show;
 mod sinks;

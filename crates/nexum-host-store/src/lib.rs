@@ -1,4 +1,4 @@
-//! The module's own state: the `nexum:host/local-store` capability.
+//! The `nexum:host/local-store` capability: the module's own keys and values.
 //!
 //! # How data flows
 //!

@@ -1,6 +1,5 @@
-//! What crates of nexum share of the network: which addresses are public ([`not_public`]), how long to wait for a server that
-//! fails ([`Backoff`]), what of an error may be shown ([`io_cause`]), and, with the feature `http`, bounded HTTP responses
-//! (`read_bounded`, `retry_after`).
+//! Network helpers for the other crates: public addresses ([`not_public`]), waits after failures ([`Backoff`]), the part of an
+//! error that may be shown ([`io_cause`]), and, with the feature `http`, bounded HTTP responses (`read_bounded`, `retry_after`).
 //!
 //! The server is hostile: a body is bounded while it is read, and no error here shows a URL, though those of the library below
 //! do.

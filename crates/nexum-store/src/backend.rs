@@ -1,4 +1,4 @@
-//! Which back-ends there are.
+//! The names of the back-ends.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The directory that a back-end keeps its file in.
 //!
-//! A state directory has one back-end, one open process, and one format of rows; [`open`] sees to all three.
+//! A state directory has one back-end, one open process, and one format of rows; [`open`] enforces all three.
 
 use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;

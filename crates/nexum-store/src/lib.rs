@@ -1,5 +1,4 @@
-//! Durable back-ends of the core's [`StateStore`](nexum_core::store::StateStore), and what an operator does with the state
-//! while no module runs: exports, imports and backups.
+//! Durable back-ends of the core's [`StateStore`](nexum_core::store::StateStore), with exports, imports and backups of the state.
 //!
 //! # How data flows
 //!

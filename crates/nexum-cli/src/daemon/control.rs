@@ -39,7 +39,7 @@ const BODY_BYTES_MAX: usize = 64 * 1_024;
 /// How many requests are answered at a time; others wait. Each is of an operator.
 const REQUESTS_MAX: usize = 8;
 
-/// Lets the operator control modules, for as long as that is possible: modules run without the socket as well.
+/// Serves the control socket. If that fails, logs the error and waits forever, because modules run without the socket.
 pub(crate) async fn serve(state_dir: &Path, control: ControlState) -> Infallible {
     let served = match ControlSocket::open(state_dir) {
         Ok(socket) => socket.serve(control).await,

@@ -113,7 +113,7 @@ struct Exported {
 pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle)>);
 
 impl Exporter {
-    /// Opens the port, for what `install` has returned.
+    /// Opens the port. `handle` is the result of [`install`].
     ///
     /// # Errors
     ///
@@ -190,9 +190,9 @@ impl Readiness {
         }
     }
 
-    /// Notes that all modules are loaded but those of these files, which are absolute. Called once.
+    /// Records that loading has ended, and the absolute paths of the refused modules. `nexum run` calls it once.
     pub(crate) fn loaded_all_but(&self, refused: Vec<PathBuf>) {
-        // It is set here alone.
+        // No other code sets it.
         let _ = self.refused.set(refused);
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     runtime.map_err(|error| Refusal::of(&error))?.block_on(daemon.run())
 }
 
-/// Everything that there is before the first task runs.
+/// What `nexum run` sets up before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
     plan: Plan,
@@ -61,7 +61,8 @@ struct Daemon<'a> {
 }
 
 impl Daemon<'_> {
-    /// Loads the modules and runs them. The socket and the metrics are served from before that: compiling takes time.
+    /// Loads the modules and runs them. Serves the control socket and the metrics from before the modules are compiled, which takes
+    /// time.
     async fn run(mut self) -> Result<u8, Refusals> {
         let exporter = Exporter::open(&self.plan.config.metrics, self.recorder.take()).await?;
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
@@ -99,14 +100,14 @@ impl Daemon<'_> {
         Ok(exit_code(&report))
     }
 
-    /// Reads every module's files. Returns what can go on, and what is wrong with the others.
+    /// Reads every module's files. Returns the modules that can be compiled, and the refusals of the others.
     async fn inspect(&self) -> Result<(Vec<Candidate>, Refusals), Refusals> {
         let (candidates, refused) = self.plan.inspect().await;
         let refused = self.tolerate(refused, candidates.len())?;
         Ok((candidates, refused))
     }
 
-    /// Compiles the modules, and logs what is wrong with those that were refused, now or before.
+    /// Compiles the modules, and logs all refusals: those of `inspect` and its own.
     async fn load(
         &self,
         engine: &Engine,
@@ -127,7 +128,7 @@ impl Daemon<'_> {
         Ok(modules)
     }
 
-    /// A refused module does not keep the others from running, unless `--strict` says so or no module is left.
+    /// Fails if a module was refused, and `--strict` is given or no module is left.
     fn tolerate(&self, refused: Refusals, left: usize) -> Result<Refusals, Refusals> {
         match !refused.is_empty() && (self.args.strict || left == 0) {
             true => Err(refused),
@@ -152,7 +153,7 @@ fn add(supervisor: &mut Supervisor, modules: Vec<Loaded>) {
     }
 }
 
-/// Logs how each module ended.
+/// Logs how each module ended, and returns the exit code of the process.
 fn exit_code(report: &Report) -> u8 {
     for status in &report.modules {
         tracing::info!(

@@ -15,7 +15,7 @@ use crate::report::Refusals;
 /// How large a payload may be: reasons for a refusal, each of them a line or a trap's text.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
-/// The byte that says what a frame is, and the length of its payload after that.
+/// The head of a frame: a byte for its kind, and the length of its payload.
 const KIND_BYTES: usize = 1;
 const LENGTH_BYTES: usize = 4;
 const HEAD_BYTES: usize = KIND_BYTES + LENGTH_BYTES;
@@ -67,7 +67,7 @@ impl Frame {
         Ok(bytes.freeze())
     }
 
-    /// A frame of what one byte says that it is, and its payload.
+    /// Reads one whole frame, head and payload.
     fn decode(bytes: &[u8]) -> io::Result<Self> {
         match bytes.split_at_checked(HEAD_BYTES) {
             Some((&[b'o', ..], output)) => Ok(Self::Output(output.to_vec())),
@@ -79,7 +79,7 @@ impl Frame {
     }
 }
 
-/// Takes frames out of the bytes that come, and makes room for no more than a frame of the largest payload.
+/// Reads frames from a stream of bytes. It reserves memory for one frame of at most [`PAYLOAD_BYTES_MAX`].
 pub(crate) struct FrameDecoder(LengthDelimitedCodec);
 
 impl Default for FrameDecoder {
@@ -88,7 +88,7 @@ impl Default for FrameDecoder {
         delimited
             .length_field_offset(KIND_BYTES)
             .length_field_length(LENGTH_BYTES);
-        // A frame comes with its head, which its length does not count.
+        // The length counts the payload alone, and a decoded frame includes its head.
         delimited.length_adjustment(HEAD_BYTES as isize).num_skip(0);
         Self(delimited.max_frame_length(PAYLOAD_BYTES_MAX).new_codec())
     }
@@ -103,7 +103,7 @@ impl Decoder for FrameDecoder {
         frame.map(|frame| Frame::decode(&frame)).transpose()
     }
 
-    /// Half a frame is none: the reader says what it means that the last frame is missing.
+    /// Drops half a frame: the reader reports that the last frame is missing.
     fn decode_eof(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Frame>> {
         self.decode(bytes)
     }

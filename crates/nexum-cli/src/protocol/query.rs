@@ -1,4 +1,4 @@
-//! What is said in place of an answer to a query.
+//! The body of a response to a query that failed.
 
 use nexum_core::bindings::nexum::host::types::HostError;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Where a task says what it finds.
+//! The output of a task.
 
 use std::io::Write;
 

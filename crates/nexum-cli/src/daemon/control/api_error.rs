@@ -1,4 +1,4 @@
-//! Why the control socket did not do what it was asked for.
+//! The error responses of the control socket.
 
 use axum::Json;
 use axum::http::StatusCode;

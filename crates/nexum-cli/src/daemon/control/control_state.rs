@@ -89,11 +89,11 @@ impl ControlState {
     }
 }
 
-/// The name in a path.
+/// Parses the module name in a path.
 ///
 /// # Errors
 ///
-/// When it is none that a module can have.
+/// When no module can have the name.
 pub(super) fn name_of(name: &str) -> Result<ModuleName, ApiError> {
     name.parse()
         .map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))
