@@ -1,6 +1,6 @@
-//! The directory of the user's cache that outlives a clone of the project: tools, and what cargo compiled.
+//! The project's directory in the user's cache, which outlives a clone of the project. It has tools and compiled crates.
 //!
-//! Everything in it can be deleted at any time when no task runs: the next task makes it again.
+//! You can delete it whenever no task runs: the next task makes it again.
 
 pub(crate) mod builds;
 
@@ -18,9 +18,11 @@ use crate::{paths, process};
 const VARIABLE: &str = "NEXUM_CACHE_DIR";
 
 /// `$NEXUM_CACHE_DIR`, else `nexum` in `$XDG_CACHE_HOME` or `~/.cache`. A user without a home has it in the work tree.
-pub(crate) fn root() -> PathBuf {
+pub(crate) fn root() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    root_from(variable(VARIABLE), variable("XDG_CACHE_HOME"), std::env::home_dir())
+    let root = root_from(variable(VARIABLE), variable("XDG_CACHE_HOME"), std::env::home_dir());
+    // Tasks start programs in other directories, where a relative path would be another one.
+    std::path::absolute(&root).with_context(|| format!("cannot resolve {}", root.display()))
 }
 
 fn root_from(
@@ -36,14 +38,14 @@ fn root_from(
 }
 
 /// The directory of the tools that tasks fetch or make, each under its name and version.
-pub(crate) fn tools() -> PathBuf {
-    root().join("tools")
+pub(crate) fn tools() -> Result<PathBuf> {
+    Ok(root()?.join("tools"))
 }
 
 /// The directory `name` of [`tools`], made first if it is absent. `make` fills an empty directory, which takes its place only
 /// when it is complete. Of two tasks at once, one waits for the other.
 pub(crate) fn once(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let place = tools().join(name);
+    let place = tools()?.join(name);
     if place.exists() {
         return Ok(place);
     }
@@ -51,7 +53,7 @@ pub(crate) fn once(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result
     if place.exists() {
         return Ok(place);
     }
-    let scratch = tools().join(format!("{name}.new"));
+    let scratch = tools()?.join(format!("{name}.new"));
     remove(&scratch)?;
     fs::create_dir_all(&scratch)?;
     process::step(name, || make(&scratch))?;
@@ -61,7 +63,7 @@ pub(crate) fn once(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result
 
 /// Waits until no other task makes the tool `name`. The lock is held until the file is dropped.
 pub(crate) fn lock(name: &str) -> Result<File> {
-    let directory = tools();
+    let directory = tools()?;
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let path = directory.join(format!("{name}.lock"));
     let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;

@@ -70,7 +70,8 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         return run_steps(names);
     };
     let mut ci = myself("ci")?;
-    directory.apply(ci.args(names));
+    directory.apply(&mut ci);
+    ci.args(names);
     let outcome = process::run(&mut ci);
     println!("{}", directory.describe());
     outcome

@@ -133,7 +133,7 @@ pub(crate) fn clippy() -> Result<()> {
     let toolchain = toolchain::ensure()?;
     for (target, names) in by_target(&guests) {
         let mut cargo = toolchain.cargo("clippy");
-        cargo.args(["--locked", "--target", target]);
+        cargo.args(["--locked", "--keep-going", "--target", target]);
         cargo.args(names.iter().flat_map(|name| ["--package", name]));
         process::run(cargo.args(["--", "--deny=warnings"]))?;
     }

@@ -26,7 +26,7 @@ pub(crate) fn ensure() -> Result<[(&'static str, PathBuf); PROGRAMS.len()]> {
         std::fs::create_dir_all(&debs)?;
         let fetched = Apt::system()?.download(&[PACKAGE], &debs);
         // The machine's lists may be older than what the archive still has.
-        fetched.or_else(|_| Apt::refreshed(&prefix.join("apt"))?.download(&[PACKAGE], &debs))?;
+        fetched.or_else(|_| Apt::refreshed(&debs.join("apt"))?.download(&[PACKAGE], &debs))?;
         let files = PROGRAMS.map(|(_, program)| format!("./usr/bin/{program}"));
         apt::unpack(&debs, PACKAGE, prefix, &files.each_ref().map(String::as_str))?;
         Ok(std::fs::remove_dir_all(&debs)?)

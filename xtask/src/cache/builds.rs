@@ -1,9 +1,11 @@
-//! What cargo compiled for `cargo xtask ci`, kept from one clone of the project to the next.
+//! The build directories of `cargo xtask ci`, which clones of the project hand on to each other.
 //!
 //! Cargo compiles into the build directory that `CARGO_BUILD_BUILD_DIR` names, and puts finished programs into the clone's
-//! own `target/`. One task at a time uses a directory. Cargo names what it compiles after the path in the workspace, not
-//! after the workspace's own path, and recognises a change by the time of the source file. So another clone's crates could
-//! pass for this clone's: a clone that takes over a directory keeps the dependencies and deletes the workspaces' crates.
+//! own `target/`. One task at a time uses a directory.
+//!
+//! Cargo identifies a crate of the workspace by its path in the workspace, without the path of the clone, and detects a
+//! change by the modification time of the source file. Cargo could therefore take the crates that another clone compiled for
+//! this clone's. So a clone that takes over a directory deletes the workspaces' own crates and keeps the dependencies.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -23,14 +25,14 @@ use crate::{
 /// The environment variable that names cargo's build directory. One that is set already overrides the cache.
 pub(crate) const VARIABLE: &str = "CARGO_BUILD_BUILD_DIR";
 
-/// How many tasks at once have a directory each, for the same toolchain and lock files: a developer's and that of
-/// continuous integration. A third one builds in its own clone.
+/// How many tasks at once have a directory for one toolchain and lock file: a developer's and one of continuous integration.
+/// A third task builds in its own clone.
 const AT_ONCE_MAX: usize = 2;
 
-/// How many directories are kept, at some gigabytes each: those of two tasks at once, and one for the lock file before.
+/// How many directories are kept, at some gigabytes each: two for tasks at once, and one for the previous lock file.
 const DIRECTORIES_MAX: usize = 3;
 
-/// The file in a directory that names the clone whose crates it has. Its time is that of the last use.
+/// The file that names the clone whose crates a directory has. Its modification time is the time of the last use.
 const OWNER: &str = "owner";
 
 /// A build directory that no other task uses as long as this exists.
@@ -44,7 +46,7 @@ pub(crate) struct BuildDirectory {
 impl BuildDirectory {
     /// Takes the directory for the active toolchain and the lock files. Returns nothing when other tasks use all of them.
     pub(crate) fn take() -> Result<Option<Self>> {
-        let parent = root().join("builds");
+        let parent = root()?.join("builds");
         fs::create_dir_all(&parent).with_context(|| format!("cannot make {}", parent.display()))?;
         let key = key()?;
         for number in 1..=AT_ONCE_MAX {
@@ -63,14 +65,18 @@ impl BuildDirectory {
     }
 
     /// Makes cargo, in this command and in all that it starts, compile into this directory.
-    pub(crate) fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env(VARIABLE, &self.path)
+    pub(crate) fn apply(&self, command: &mut Command) {
+        command.env(VARIABLE, &self.path);
+        // Continuous integration compiles a clone once: what cargo would write for the next time is never read.
+        if std::env::var_os("CI").is_some() {
+            command.env("CARGO_INCREMENTAL", "0");
+        }
     }
 
-    /// Where it is, and whether dependencies were in it when it was taken.
+    /// Where the directory is, and whether an earlier run filled it.
     pub(crate) fn describe(&self) -> String {
         let state = if self.is_warm { "warm" } else { "cold" };
-        format!("{state} build directory {}", self.path.display())
+        format!("build directory {}: {state} at the start", self.path.display())
     }
 
     fn hand_over_to(&self, clone: &Path) -> Result<()> {
@@ -101,7 +107,7 @@ impl BuildDirectory {
             cargo
                 .args(["clean", "--quiet", "--locked", "--workspace"])
                 .args(selection);
-            // Both: the programs in the clone's own `target/` stay, of which this one is one.
+            // Finished programs in the clone's own `target/` stay: this program is one of them.
             cargo.env(VARIABLE, &directory).env("CARGO_TARGET_DIR", &directory);
             process::run(&mut cargo)?;
         }
@@ -109,12 +115,12 @@ impl BuildDirectory {
     }
 }
 
-/// The build directory of the guests' workspace, in that of the host's: its crates could have the names of the host's.
+/// The build directory of the guests' workspace, inside the host's. They are apart because cargo deletes and locks a whole one.
 pub(crate) fn of_guests(host: &Path) -> PathBuf {
     host.join("guests")
 }
 
-/// What the compiled dependencies are good for: a compiler and the lock files.
+/// Identifies the compiler and the locked dependencies, which decide what cargo can use again.
 fn key() -> Result<String> {
     let compiler = process::output(Command::new("rustc").args(["--version", "--verbose"]))?;
     let mut hash = Sha256::new_with_prefix(compiler);
@@ -130,7 +136,7 @@ fn key() -> Result<String> {
         .collect())
 }
 
-/// Deletes the directories that were used least recently, but for those in use.
+/// Deletes the least recently used directories beyond [`DIRECTORIES_MAX`], unless a task uses them.
 fn prune(parent: &Path) -> Result<()> {
     for directory in by_use(parent, "", OWNER).into_iter().skip(DIRECTORIES_MAX) {
         if let Some(_lock) = try_lock(&directory)? {
@@ -140,8 +146,8 @@ fn prune(parent: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Locks a directory, unless another task has. The lock is a file beside it, which stays: who deletes a lock file takes
-/// away the lock of the next one who opens it.
+/// Locks a directory, unless another task holds the lock. The lock file beside the directory stays: a task could have opened
+/// a deleted one, and two tasks would hold the lock.
 fn try_lock(directory: &Path) -> Result<Option<File>> {
     let path = directory.with_extension("lock");
     let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;

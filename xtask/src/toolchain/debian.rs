@@ -98,7 +98,8 @@ fn unpack(debs: &Path, packages: &[String], prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a `rustc` and a `clippy-driver` that find their own libraries. `cargo-clippy` looks for the latter beside itself.
+/// Writes a `rustc` and a `cargo-clippy` that find their own libraries. The second starts `usr/bin/clippy-driver`,
+/// which gets the environment and so finds them, too.
 fn write_wrappers(prefix: &Path) -> Result<()> {
     let libraries = fs::read_dir(prefix.join("usr/lib"))?
         .flatten()
@@ -109,7 +110,7 @@ fn write_wrappers(prefix: &Path) -> Result<()> {
         .context("no compiler libraries")?;
     let bin = prefix.join("bin");
     fs::create_dir_all(&bin)?;
-    for program in ["rustc", "clippy-driver"] {
+    for program in ["rustc", "cargo-clippy"] {
         let script = format!(
             "#!/bin/sh\nLD_LIBRARY_PATH='{}'${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} exec '{}' \"$@\"\n",
             driver.display(),
@@ -118,7 +119,6 @@ fn write_wrappers(prefix: &Path) -> Result<()> {
         fs::write(bin.join(program), script)?;
         fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755))?;
     }
-    fs::copy(prefix.join("usr/bin/cargo-clippy"), cargo_clippy(prefix))?;
     Ok(())
 }
 
