@@ -10,8 +10,11 @@ pub const ERRORS_MAX: usize = 50;
 
 /// One error of a configuration file or a manifest.
 ///
-/// Its text is one line: `engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is
-/// rpc_url`. The text does not include the remedy, which [`hint`](Self::hint) returns.
+/// Its text is one line, without the remedy that [`hint`](Self::hint) returns:
+///
+/// ```text
+/// engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is rpc_url
+/// ```
 #[derive(Clone)]
 pub struct ConfigError(Box<Details>);
 

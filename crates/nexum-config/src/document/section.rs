@@ -273,8 +273,9 @@ impl Section {
     }
 
     /// All entries as text for a module's `config`, in the order of the file. A string keeps its
-    /// text, an integer becomes decimal, and every other scalar keeps the notation of the file. An
-    /// array or a table adds an error to `errors`.
+    /// text, an integer becomes decimal, a float loses its `_`, and every other scalar keeps the
+    /// notation of the file. An array, a table or an integer above 128 bits adds an error to
+    /// `errors`.
     pub(crate) fn scalars(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
         let mut scalars = Vec::with_capacity(self.table.entries.len());
         for entry in &self.table.entries {

@@ -28,7 +28,7 @@ pub(in crate::document) struct Problem {
     nearest: Option<String>,
     /// The key that the error is about, if that is a key of the table instead of the value itself.
     child: Option<String>,
-    /// A `Deserialize` outside this crate wrote `message` and `hint`. They may repeat the value.
+    /// A type's own `Deserialize` wrote `message` and `hint`, which may repeat the value.
     foreign: bool,
 }
 
