@@ -76,8 +76,8 @@ async fn a_real_block_commits_to_its_logs_as_a_model_block_does() {
     let emitter = anvil.deploy_emitter().await;
     anvil.request("evm_setAutomine", json!([false])).await;
 
-    // Several transactions in one block, including legacy ones. Each log has one topic and one word
-    // of data.
+    // Several transactions in one block, including legacy ones. Each log has one topic and two
+    // bytes of data.
     let input = format!("0x{:064x}{:064x}{:064x}{}", 1, 2, 7, "abcd");
     let gas = "0x30000";
     send(json!({ "to": emitter, "data": input, "gas": gas })).await;

@@ -65,7 +65,7 @@ async fn a_lagging_node_shows_and_announces_what_it_has_reached() {
         Value::Null
     );
 
-    // The reorganisation replaces the third block before the client reaches it, and the second one
+    // The reorganisation replaces the third block before the node reaches it, and the second one
     // after.
     let replaced = node.reorg(3, 4);
     client.expect_head(&replaced[0]).await;
