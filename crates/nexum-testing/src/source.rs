@@ -132,8 +132,8 @@ impl ScriptedSource {
         self.inner.changed.notify_one();
     }
 
-    /// Discards the pending changes except for the first `changes`. The log never receives them, and
-    /// so lags behind the readable blocks.
+    /// Discards the pending changes except for the first `changes`. The log never receives them,
+    /// and so lags behind the readable blocks.
     pub fn hide_after(&self, changes: usize) {
         self.chain().steps.truncate(changes);
     }
