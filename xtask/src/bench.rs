@@ -55,7 +55,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "state",
-        package: "nexum-host-store",
+        package: "nexum-store",
         guests: &["workload"],
         anvil: true,
     },

@@ -150,6 +150,10 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             rule(Forbidden::Named(HOST), "a command has no capability"),
             gpl_free("its licence is free of the GPL"),
         ],
+        "nexum-store" => vec![
+            rule(Forbidden::Named(HOST), "the state is durable without any capability"),
+            gpl_free("its licence is free of the GPL"),
+        ],
         "nexum-cli" => vec![
             rule(Forbidden::Named("nexum-testing"), "test tools are not shipped"),
             rule(
@@ -183,6 +187,7 @@ mod tests {
         {"name": "nexum-config", "features": {}},
         {"name": "nexum-core", "features": {}},
         {"name": "nexum-host-chain", "features": {}},
+        {"name": "nexum-store", "features": {"redb": [], "sled": []}},
         {"name": "nexum-cli", "features": {"default": ["chain"], "chain": [], "cow": []}},
         {"name": "xtask", "features": {}}
     ]}"#;
@@ -202,6 +207,16 @@ mod tests {
             panic!("one rule")
         };
         assert_eq!(rule.broken_by(tree), ["nexum-host-chain"]);
+    }
+
+    #[test]
+    fn finds_the_back_ends_depending_on_a_capability() {
+        let tree = "nexum-store v0.1.0 (/w)|MIT\nnexum-core v0.1.0 (/w)|MIT\nnexum-host-store v0.1.0 (/w)|MIT\n";
+        let [rule] = &rules_on("nexum-store", Forbidden::Named(HOST))[..] else {
+            panic!("one rule")
+        };
+        assert_eq!(rule.features, ["redb", "sled"]);
+        assert_eq!(rule.broken_by(tree), ["nexum-host-store"]);
     }
 
     #[test]

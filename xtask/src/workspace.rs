@@ -76,9 +76,9 @@ mod tests {
         let packages = [
             package("nexum-core", &["runtime"]),
             package(BINARY, &["chain", "cow"]),
-            package("nexum-host-store", &["redb", "sled"]),
+            package("nexum-store", &["redb", "sled"]),
         ];
-        let others = "--features=nexum-core/runtime,nexum-host-store/redb,nexum-host-store/sled";
+        let others = "--features=nexum-core/runtime,nexum-store/redb,nexum-store/sled";
         assert_eq!(selection(&packages, &[])[2], others);
         assert_eq!(selection(&packages, &["chain"])[2], format!("{others},nexum-cli/chain"));
     }

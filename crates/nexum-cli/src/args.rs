@@ -4,12 +4,11 @@ mod dead_letter;
 mod exec;
 mod module;
 mod query;
-#[cfg(feature = "store")]
 mod state;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +20,9 @@ pub(crate) use exec::Exec;
 pub(crate) use module::LoadModule;
 pub(crate) use module::Module;
 pub(crate) use query::{Answer, Input};
-#[cfg(feature = "store")]
-pub(crate) use state::{Form, State};
+#[cfg(feature = "runtime")]
+pub(crate) use state::Form;
+pub(crate) use state::State;
 
 /// The configuration file without `--config`.
 const CONFIG: &str = "engine.toml";
@@ -33,6 +33,11 @@ const CONFIG: &str = "engine.toml";
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The command line of a build with this version.
+pub(crate) fn command_line(version: String) -> clap::Command {
+    Args::command().version(version)
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,7 +81,6 @@ Exit codes: the command's own; 2 refused to start, 3 trapped or exceeded a limit
 Example:
   nexum inspect target/my_module.wasm")]
     Inspect(Inspect),
-    #[cfg(feature = "store")]
     /// Inspect, export and repair module state
     #[command(after_help = "\
 Examples:

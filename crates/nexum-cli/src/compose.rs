@@ -7,24 +7,16 @@ use nexum_config::engine::Config;
 use nexum_core::bus::source::EventSource;
 use nexum_core::capability::registry::Capabilities;
 use nexum_core::clock::Seams;
-#[cfg(feature = "store")]
-use nexum_core::store::StateStore;
+use nexum_store::StoreConfig;
 
-#[cfg(feature = "store")]
-use crate::report::Refusals;
-
-#[cfg(feature = "store")]
-pub(crate) use nexum_host_store::{TransferError, backup, export, import};
-
-use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION};
-
-pub(crate) use store::State;
+use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 
 /// What this build can do with a configuration.
 pub(crate) struct Composition {
     pub(crate) capabilities: Capabilities,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
-    pub(crate) state: State,
+    /// `[store]`. Every build has durable cursors, also one without the capability `store`.
+    pub(crate) store: StoreConfig,
 }
 
 /// Builds the capabilities from their sections of the configuration. Touches no network.
@@ -36,13 +28,18 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
     let mut composition = Composition {
         capabilities: Capabilities::ambient(seams),
         sources: Vec::new(),
-        state: State::default(),
+        store: StoreConfig::default(),
     };
     let mut errors = Vec::new();
     for add in [chain::add, cow::add, http::add, store::add] {
         if let Err(found) = add(config, &mut composition) {
             errors.extend(found);
         }
+    }
+    match config.sections.get(STORE_SECTION).map(StoreConfig::from_section) {
+        Some(Ok(store)) => composition.store = store,
+        Some(Err(found)) => errors.extend(found),
+        None => {}
     }
     composition.capabilities = CONTRACT
         .iter()
@@ -71,24 +68,12 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let claimed = [
         cow::SECTIONS,
         http::SECTIONS,
-        store::SECTIONS,
-        &[METRICS_SECTION, QUERY_SECTION],
+        &[METRICS_SECTION, QUERY_SECTION, STORE_SECTION],
     ]
     .concat();
     let is_claimed = |name: &str| claimed.contains(&name);
     let unclaimed = config.sections.iter().filter(|(name, _)| !is_claimed(name));
     unclaimed.map(error).collect()
-}
-
-/// Opens the state alone, for what does not run modules. `purpose` is told to others who try to open it meanwhile.
-///
-/// # Errors
-///
-/// Everything that is wrong with the configuration, and why the state cannot be opened.
-#[cfg(feature = "store")]
-pub(crate) fn open_state(config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusals> {
-    let composition = compose(config, Seams::system())?;
-    Ok(composition.state.open(config, purpose)?)
 }
 
 #[cfg(not(feature = "cow"))]
@@ -196,83 +181,41 @@ mod absent {
     }
 }
 
-/// State that outlives the process.
 #[cfg(feature = "store")]
 mod store {
-    use std::sync::Arc;
-
     use nexum_config::document::ConfigErrors;
     use nexum_config::engine::Config;
-    use nexum_core::store::StateStore;
-    use nexum_core::store::committer::CommitPolicy;
-    use nexum_host_store::{LocalStore, StoreConfig};
+    use nexum_host_store::LocalStore;
 
     use super::Composition;
-    use crate::report::Refusal;
 
-    #[cfg(feature = "store-sled")]
-    pub(super) const FEATURES: &[&str] = &["store", "store-sled"];
-    #[cfg(not(feature = "store-sled"))]
     pub(super) const FEATURES: &[&str] = &["store"];
-    pub(super) const SECTIONS: &[&str] = &["store"];
 
-    #[derive(Default)]
-    pub(crate) struct State(StoreConfig);
-
-    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
-        if let Some(section) = config.sections.get("store") {
-            composition.state = State(StoreConfig::from_section(section)?);
-        }
+    pub(super) fn add(_config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         composition.capabilities = composition.capabilities.clone().with(LocalStore);
         Ok(())
     }
-
-    impl State {
-        /// Blocks on the disk.
-        pub(crate) fn open(&self, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
-            let opened = self.0.open(&config.state_dir, purpose);
-            opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
-        }
-
-        pub(crate) fn policy(&self) -> CommitPolicy {
-            self.0.policy
-        }
-    }
 }
 
-/// State that is gone with the process.
 #[cfg(not(feature = "store"))]
 mod store {
-    use std::sync::Arc;
-
     use nexum_config::document::ConfigErrors;
     use nexum_config::engine::Config;
-    use nexum_core::store::committer::CommitPolicy;
-    use nexum_core::store::{MemoryStore, StateStore};
 
     use super::Composition;
-    use crate::report::Refusal;
 
     pub(super) const FEATURES: &[&str] = &[];
-    pub(super) const SECTIONS: &[&str] = &[];
-
-    #[derive(Default)]
-    pub(crate) struct State(());
 
     pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         Ok(())
     }
-
-    impl State {
-        pub(crate) fn open(&self, _config: &Config, _purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
-            Ok(Arc::new(MemoryStore::new()))
-        }
-
-        pub(crate) fn policy(&self) -> CommitPolicy {
-            CommitPolicy::default()
-        }
-    }
 }
+
+/// The features that add back-ends of the state to the one that every build has.
+#[cfg(feature = "store-sled")]
+const BACKENDS: &[&str] = &["store-sled"];
+#[cfg(not(feature = "store-sled"))]
+const BACKENDS: &[&str] = &[];
 
 /// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
@@ -291,7 +234,7 @@ pub(crate) fn describe_metrics() {
     }
 }
 
-/// The features that are compiled in: the capabilities that this build can grant, and the back-ends that some of them have.
+/// The features that are compiled in: the capabilities that this build can grant, and the back-ends of its state.
 pub(crate) fn features() -> Vec<&'static str> {
     [
         &["runtime"],
@@ -299,6 +242,7 @@ pub(crate) fn features() -> Vec<&'static str> {
         cow::FEATURES,
         http::FEATURES,
         store::FEATURES,
+        BACKENDS,
     ]
     .concat()
 }

@@ -18,6 +18,9 @@ pub(crate) const METRICS_SECTION: &str = "metrics";
 /// The table of the port on which modules can be asked, which is the binary's own.
 pub(crate) const QUERY_SECTION: &str = "query";
 
+/// The table of the back-end that keeps the state, which every build with the runtime has.
+pub(crate) const STORE_SECTION: &str = "store";
+
 /// The capabilities that every module has.
 #[cfg(any(test, not(feature = "runtime")))]
 pub(crate) const AMBIENT: [&str; 4] = ["logging", "clock", "random", "wasi"];

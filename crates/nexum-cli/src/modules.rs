@@ -13,6 +13,7 @@ use nexum_core::module::candidate::Candidate;
 use nexum_core::module::error::LoadError;
 use nexum_core::module::loader::Loader;
 use nexum_core::module::query::Loaded;
+use nexum_store::StoreConfig;
 use tokio::task::JoinSet;
 
 use crate::args::Load;
@@ -23,14 +24,14 @@ use crate::report::{Refusal, Refusals};
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
 
-/// Makes modules of files, for as long as nexum runs.
+/// Builds modules from their files, also while others run.
 #[derive(Clone)]
-pub(crate) struct Workshop {
+pub(crate) struct ModuleBuilder {
     loader: Arc<Loader>,
     engine: Engine,
 }
 
-impl Workshop {
+impl ModuleBuilder {
     /// The modules that are being compiled now, and where each came from.
     pub(crate) fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
         self.loader.loading()
@@ -61,7 +62,7 @@ impl Workshop {
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) sources: Vec<Arc<dyn EventSource>>,
-    pub(crate) state: compose::State,
+    pub(crate) store: StoreConfig,
     loader: Arc<Loader>,
     modules: Vec<ModuleConfig>,
 }
@@ -80,7 +81,7 @@ impl Plan {
         Ok(Self {
             config,
             sources: composition.sources,
-            state: composition.state,
+            store: composition.store,
             loader: Arc::new(loader),
             modules,
         })
@@ -137,8 +138,8 @@ impl Plan {
     }
 
     /// What makes more modules with this engine.
-    pub(crate) fn workshop(&self, engine: &Engine) -> Workshop {
-        Workshop {
+    pub(crate) fn builder(&self, engine: &Engine) -> ModuleBuilder {
+        ModuleBuilder {
             loader: self.loader.clone(),
             engine: engine.clone(),
         }

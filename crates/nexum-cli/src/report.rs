@@ -1,6 +1,8 @@
 //! How errors and tables look.
 
 #[cfg(feature = "runtime")]
+pub(crate) mod bars;
+#[cfg(feature = "runtime")]
 mod module;
 
 use std::error::Error;

@@ -24,5 +24,5 @@
 mod class;
 mod table;
 
-pub use class::{Class, classify};
-pub use table::{ERRORS, Row, find};
+pub use class::Class;
+pub use table::{ERRORS, Row, classify, find};

@@ -11,7 +11,7 @@ use alloy_json_rpc::{ErrorPayload, RpcError};
 use alloy_primitives::Bytes;
 use alloy_transport::{TransportError, TransportErrorKind};
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_http::{causes, io_cause, retry_after};
+use nexum_net::{causes, io_cause, retry_after};
 
 use crate::redact::Secrets;
 

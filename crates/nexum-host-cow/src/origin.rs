@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cowprotocol::HttpRequest;
-use nexum_http::wait;
+use nexum_net::wait;
 use tokio::time::{Instant, sleep_until};
 
 use self::http::Http;

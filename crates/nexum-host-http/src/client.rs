@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use nexum_http::read_bounded;
+use nexum_net::read_bounded;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::sync::Semaphore;

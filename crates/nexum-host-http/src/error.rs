@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_http::{CAUSES_MAX, ReadError, causes, io_cause};
+use nexum_net::{CAUSES_MAX, ReadError, causes, io_cause};
 use rustls::CertificateError;
 
 use crate::policy::Rule;

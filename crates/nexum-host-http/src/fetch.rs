@@ -1,6 +1,5 @@
 //! A fetch: a request, and the requests of its redirects.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 use crate::client::{Clients, headers};
 use crate::config::HttpConfig;
 use crate::error::{FetchError, Phase};
+use crate::hop::{Answer, Hop};
 use crate::metrics::HopMetrics;
 use crate::pattern::HostPattern;
 use crate::policy::{Permit, Policy, Rule};
@@ -17,27 +17,6 @@ use crate::redirect::{REDIRECTS_MAX, next};
 use crate::request::Request;
 use crate::resolver::Lookup;
 use crate::time::Time;
-
-/// A response with any status.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// Names in lower case, with their values. Values of one name are in the order of the response.
-    /// U+FFFD replaces bytes that are not UTF-8.
-    pub headers: Vec<(String, String)>,
-    /// The body as the server encoded it, not decompressed.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The bytes that the guest receives: names and values of headers, and the body.
-    pub fn bytes(&self) -> u64 {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
-        (headers.sum::<usize>() + self.body.len()) as u64
-    }
-}
 
 /// The operator's configuration and the connections, shared by all modules.
 #[derive(Debug)]
@@ -154,17 +133,5 @@ impl Fetcher {
         } else {
             tracing::debug!(target: "nexum::http", module, %host, %error, "fetch failed");
         }
-    }
-}
-
-/// The outcome of one request.
-pub(crate) enum Hop {
-    Answer(Answer),
-    Redirect(Box<Request>),
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.bytes())
     }
 }

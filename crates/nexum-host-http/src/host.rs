@@ -6,7 +6,8 @@ use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::http;
 use crate::error::FetchError;
-use crate::fetch::{Answer, Fetcher};
+use crate::fetch::Fetcher;
+use crate::hop::Answer;
 use crate::request::Request;
 
 impl http::Host for View<'_, Fetcher> {

@@ -57,7 +57,8 @@ pub use config::{
 };
 pub use destination::{Destination, DestinationError};
 pub use error::{FetchError, Phase, TlsFault};
-pub use fetch::{Answer, Fetcher};
+pub use fetch::Fetcher;
+pub use hop::Answer;
 pub use http::Http;
 pub use nexum_net::not_public;
 pub use pattern::{HostPattern, PATTERN_BYTES_MAX, PatternError};
@@ -83,6 +84,7 @@ mod resolver;
 
 mod client;
 mod fetch;
+mod hop;
 mod redirect;
 mod time;
 

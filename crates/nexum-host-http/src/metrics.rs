@@ -10,7 +10,7 @@ use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use reqwest::Method;
 
 use crate::error::FetchError;
-use crate::fetch::Hop;
+use crate::hop::Hop;
 use crate::pattern::HostPattern;
 use crate::policy::Rule;
 

@@ -9,9 +9,9 @@ use nexum_core::state::admin::{self, Summary};
 use nexum_core::store::{StateStore, View};
 use serde_json::json;
 
-use super::task::{Sinks, no_module, write};
-use crate::STOPPED;
+use super::sinks::{Sinks, no_module, write};
 use crate::args::{Form, Format};
+use crate::exit_code::STOPPED;
 use crate::report::{Refusal, hex, list as comma_list, table};
 
 /// How many bytes of a value a list shows.

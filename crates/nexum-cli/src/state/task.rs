@@ -1,19 +1,20 @@
 //! What can be done to a store, by whoever has it: this process, or a nexum that runs.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use nexum_config::names::ModuleName;
 use nexum_core::state::admin;
 use nexum_core::store::StateStore;
+use nexum_store::TransferError;
 use serde::{Deserialize, Serialize};
 
 use super::show;
+use super::sinks::{Sinks, no_module, write};
 use crate::args::{Form, Format};
-use crate::compose::{self, TransferError};
-use crate::control::frames::Said;
+use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::frames::Said;
 use crate::report::Refusal;
-use crate::{FAILED, STOPPED};
 
 /// Something to do with a store. An import is no task: it has a file to be read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,18 +49,6 @@ pub(crate) enum Task {
         file: PathBuf,
     },
     Verify,
-}
-
-/// Where the output goes, and where all else does that is said meanwhile.
-pub(crate) struct Sinks<'a> {
-    pub(crate) out: &'a mut dyn Write,
-    pub(crate) say: &'a mut dyn FnMut(Said),
-}
-
-impl Sinks<'_> {
-    pub(super) fn line(&mut self, line: String) {
-        (self.say)(Said::Line(line));
-    }
 }
 
 impl Task {
@@ -108,7 +97,7 @@ pub(crate) fn import(
     sinks: &mut Sinks<'_>,
 ) -> Result<u8, TransferError> {
     let mut progress = rows("importing", sinks.say);
-    let (module, rows) = compose::import(store, input, &mut progress)?;
+    let (module, rows) = nexum_store::import(store, input, &mut progress)?;
     drop(progress);
     sinks.line(format!("{module}: {rows} rows imported"));
     Ok(STOPPED)
@@ -117,7 +106,7 @@ pub(crate) fn import(
 fn export(store: &dyn StateStore, module: &ModuleName, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut progress = rows("exporting", sinks.say);
-    let rows = compose::export(&*view, module, sinks.out, &mut progress).map_err(|error| Refusal::of(&error))?;
+    let rows = nexum_store::export(&*view, module, sinks.out, &mut progress).map_err(|error| Refusal::of(&error))?;
     drop(progress);
     sinks.line(format!("{module}: {rows} rows exported"));
     Ok(STOPPED)
@@ -150,7 +139,7 @@ fn compact(store: &dyn StateStore) -> Result<u8, Refusal> {
 fn backup(store: &dyn StateStore, file: &Path, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
     let view = store.frozen().map_err(|error| Refusal::of(&error))?;
     let mut progress = rows("copying", sinks.say);
-    let copied = compose::backup(&*view, file, &mut |rows| progress(rows, 0));
+    let copied = nexum_store::backup(&*view, file, &mut |rows| progress(rows, 0));
     copied.map_err(|error| Refusal::of(&error))?;
     Ok(STOPPED)
 }
@@ -176,13 +165,4 @@ fn verify(store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> 
 /// Says how far something is.
 fn rows<'a>(what: &'static str, say: &'a mut dyn FnMut(Said)) -> impl FnMut(u64, u64) + 'a {
     move |rows, of| say(Said::Rows(what.to_owned(), rows, of))
-}
-
-pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
-    let written = sinks.out.write_all(text.as_bytes());
-    written.map_err(|error| Refusal::of(&error).about("the output cannot be written"))
-}
-
-pub(super) fn no_module(module: &ModuleName) -> Refusal {
-    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
 }

@@ -230,7 +230,6 @@ async fn modules_are_changed_while_nexum_runs() {
     assert_eq!(json(&dir, &LIST).as_array().map(Vec::len), Some(1));
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
-    #[cfg(feature = "store")]
     done(&dir, &["state", "get", "keeper", "a", "--utf8"], "v");
 }
 

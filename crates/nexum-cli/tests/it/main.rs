@@ -27,7 +27,7 @@ mod refusals;
 mod reports;
 #[cfg(feature = "runtime")]
 mod running;
-#[cfg(feature = "store")]
+#[cfg(feature = "runtime")]
 mod state;
 #[cfg(not(feature = "runtime"))]
 mod without_runtime;

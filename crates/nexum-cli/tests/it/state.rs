@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use nexum_host_store::StoreConfig;
+use nexum_store::StoreConfig;
 use nexum_testing::{Anvil, guests};
 
 use crate::control::{json, start, start_logged};
@@ -135,14 +135,14 @@ fn whoever_holds_the_state_is_named() {
     assert_eq!(dir.nexum(&["state", "list"]).code, Some(0));
 }
 
+/// The table of a guest in `engine.toml`.
+fn module(name: &str) -> String {
+    let path = guests::component(name).display().to_string();
+    format!("[[modules]]\npath = {path:?}\n")
+}
+
 /// A nexum that runs a module for events and one for queries on a directory whose state has another one, which is not loaded.
 async fn running(dir: &Dir, anvil: &Anvil) -> std::process::Child {
-    let module = |name| {
-        format!(
-            "[[modules]]\npath = {:?}\n",
-            guests::component(name).display().to_string()
-        )
-    };
     let modules = module("noop") + &module("query-echo");
     let child = start(dir, anvil, &modules, &["run"]);
     anvil.mine(2).await;
@@ -166,6 +166,26 @@ async fn until_handled(dir: &Dir, block: u64) {
         assert!(tokio::time::Instant::now() < deadline, "block {block} was not handled");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+/// Cursors need no capability. `cargo xtask ci` also runs this test with a binary that lacks `store`.
+#[tokio::test]
+async fn cursors_outlive_the_process_without_the_capability() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let noop = module("noop");
+    let child = start(&dir, &anvil, &noop, &["run"]);
+    anvil.mine(2).await;
+    until_handled(&dir, 2).await;
+    stop(child);
+    assert!(dir.path().join("data/state.redb").exists());
+    anvil.mine(2).await;
+    let child = start(&dir, &anvil, &noop, &["run"]);
+    until_handled(&dir, 4).await;
+    // Blocks 3 and 4: without its cursor the module would begin with the chain's head.
+    assert_eq!(json(&dir, &["status", "--format", "json"])[0]["handled"], 2);
+    stop(child);
+    assert_eq!(dir.nexum(&["state", "verify"]).stdout, "all is well\n");
 }
 
 #[tokio::test]
@@ -357,8 +377,7 @@ async fn a_module_is_loaded_when_an_import_has_ended() {
         "nexum.toml",
         "[module]\nname = \"late\"\n[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n",
     );
-    let noop = guests::component("noop").display().to_string();
-    let (child, log) = start_logged(&dir, &anvil, &format!("[[modules]]\npath = {noop:?}\n"), &["run"]);
+    let (child, log) = start_logged(&dir, &anvil, &module("noop"), &["run"]);
     let spawn = |args: &[&str]| {
         let mut command = dir.command(args);
         let command = command

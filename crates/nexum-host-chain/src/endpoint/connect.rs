@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alloy_primitives::U64;
 use alloy_rpc_client::RpcClient;
 use nexum_config::topic::ChainId;
-use nexum_http::Backoff;
+use nexum_net::Backoff;
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::metrics::EndpointMetrics;
 use crate::redact::Secrets;
 
 /// The connection to an endpoint: made at the first use, and made anew by whoever needs it after it was lost, for ever, with
-/// a wait after each failure that is bounded by [`WAIT_MAX`](nexum_http::WAIT_MAX).
+/// a wait after each failure that is bounded by [`WAIT_MAX`](nexum_net::WAIT_MAX).
 #[derive(Debug)]
 pub(super) struct Connector {
     chain_id: ChainId,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nexum_http::wait;
+use nexum_net::wait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

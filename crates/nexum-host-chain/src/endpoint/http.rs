@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use alloy_json_rpc::{RequestPacket, ResponsePacket, RpcError};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
-use nexum_http::{ReadError, read_bounded, retry_after};
+use nexum_net::{ReadError, read_bounded, retry_after};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use nexum_config::topic::ChainId;
-use nexum_http::Backoff;
+use nexum_net::Backoff;
 
 use super::Endpoints;
 use crate::endpoint::Endpoint;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_http::Backoff;
+use nexum_net::Backoff;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use alloy_primitives::keccak256;
-use nexum_http::Backoff;
+use nexum_net::Backoff;
 use serde_json::value::RawValue;
 
 use super::filters::Filters;

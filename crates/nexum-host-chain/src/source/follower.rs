@@ -7,7 +7,7 @@ use nexum_config::topic::Finality;
 use nexum_core::bus::log::EventLog;
 use nexum_core::bus::source::ChainLogs;
 use nexum_core::event::Position;
-use nexum_http::Backoff;
+use nexum_net::Backoff;
 use tokio::time::Instant;
 
 use super::filters::Filters;

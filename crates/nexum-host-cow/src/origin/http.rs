@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use cowprotocol::{HttpMethod, HttpRequest};
-use nexum_http::{ReadError, io_cause, read_bounded, retry_after};
+use nexum_net::{ReadError, io_cause, read_bounded, retry_after};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Response, redirect};
 use tokio::time::{Instant, timeout_at};

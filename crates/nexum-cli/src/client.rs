@@ -1,0 +1,229 @@
+//! The commands that ask a running nexum.
+
+pub(crate) mod query;
+mod show;
+mod state;
+
+use std::path::Path;
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::http::request;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use nexum_config::names::ModuleName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::args::{DeadLetter, Format, LoadModule, Module};
+use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::view::{self, Letter, Load};
+use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET};
+use crate::report::{Refusal, Refusals};
+
+/// What is sent.
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
+
+/// A running nexum.
+pub(crate) struct Client<'a> {
+    state_dir: &'a Path,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn of(state_dir: &'a Path) -> Self {
+        Self { state_dir }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
+        self.ask(Method::GET, path, &())
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusals> {
+        self.ask(Method::POST, path, &())
+    }
+
+    /// Asks, on a runtime of its own: nothing else runs in this process.
+    fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Refusals> {
+        let body = serde_json::to_vec(body).map_err(|error| Refusal::of(&error))?;
+        let (is_success, body) = self.exchange_here(method, path, JSON, body.into())?;
+        let read = |error: serde_json::Error| Refusal::new(format!("the answer cannot be read: {error}"));
+        match is_success {
+            true => Ok(serde_json::from_slice(&body).map_err(read)?),
+            false => Err(serde_json::from_slice(&body).map_err(read)?),
+        }
+    }
+
+    /// Sends bytes. Returns what comes back, and whether it was a success.
+    pub(crate) fn post_bytes(&self, path: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+        self.exchange_here(Method::POST, path, BYTES, body)
+    }
+
+    fn exchange_here(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Refusal::of(&error))?;
+        runtime.block_on(self.exchange(method, path, kind, body))
+    }
+
+    async fn exchange(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", kind);
+        self.send(request, Full::new(body), async |answer| {
+            let is_success = answer.status().is_success();
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| Refusal::of(&*error))?;
+            Ok((is_success, body.to_bytes()))
+        })
+        .await
+    }
+
+    /// Sends a request, and reads its answer while the connection lasts.
+    async fn send<B, T>(
+        &self,
+        request: request::Builder,
+        body: B,
+        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
+    {
+        let socket = self.state_dir.join(SOCKET);
+        let stream = UnixStream::connect(&socket).await.map_err(|error| {
+            let refusal = Refusal::new(format!("no nexum runs in {}: {error}", self.state_dir.display()));
+            refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
+        })?;
+        let lost = |error: &(dyn std::error::Error + 'static)| Refusal::of(error);
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| lost(&error))?;
+        let request = request.header("host", "nexum").body(body);
+        let request = request.map_err(|error| lost(&error))?;
+        let answer = async {
+            let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
+            read(answer).await
+        };
+        tokio::select! {
+            answer = answer => answer,
+            Err(error) = connection => Err(lost(&error)),
+        }
+    }
+
+    fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
+        self.get(&format!("{MODULES}/{module}/dead-letters"))
+    }
+}
+
+/// `nexum status`: every module of a running nexum.
+pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
+    let modules: Vec<view::Module> = client.get(MODULES)?;
+    show::status(&modules, format);
+    Ok(STOPPED)
+}
+
+/// `nexum limits`: what a module may use, and what it used.
+pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
+    let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
+    show::limits(&usages, format);
+    Ok(STOPPED)
+}
+
+/// `nexum module`: changes which modules run.
+pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusals> {
+    match command {
+        Module::List { format } => {
+            let modules: Vec<view::Module> = client.get(MODULES)?;
+            show::modules(&modules, *format);
+        }
+        Module::Load(wanted) => {
+            let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
+            println!("{} is loaded", module.name);
+        }
+        Module::Reload { module } => {
+            let answer: view::Module = client.post(&format!("{MODULES}/{module}/reload"))?;
+            println!("{module} goes on with {}", answer.digest);
+        }
+        Module::Stop { module } => {
+            let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
+            println!("{module} is stopped");
+        }
+        Module::Start { module } => {
+            let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
+            println!("{module} goes on");
+        }
+        Module::Restart { module } => {
+            let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
+            println!("{module} goes on");
+        }
+        Module::Remove { module } => {
+            let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
+            println!("{module} is removed; what it keeps is still there");
+        }
+    }
+    Ok(STOPPED)
+}
+
+/// The files as the other process finds them, wherever it runs.
+fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|error| Refusal::new(format!("{}: {error}", path.display())));
+    Ok(Load {
+        path: absolute(&wanted.path)?,
+        manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
+        name: wanted.name.as_ref().map(ToString::to_string),
+        metering: wanted.metering,
+    })
+}
+
+/// `nexum dead-letter`: the events that a module could not handle.
+pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u8, Refusals> {
+    match command {
+        DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format),
+        DeadLetter::Show { module, event } => {
+            let letters = client.letters(module)?;
+            let letter = letters.iter().find(|letter| letter.event == *event);
+            let letter = letter.ok_or_else(|| {
+                let refusal = Refusal::new(format!("{module} has no dead letter {event}"));
+                refusal.with_hint(format!("`nexum dead-letter list {module}` shows those that it has"))
+            })?;
+            show::letter(letter);
+        }
+        DeadLetter::Retry { module, events } => {
+            let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));
+            return each(client, module, events, "is handled", retry);
+        }
+        DeadLetter::Skip { module, events } => {
+            let path = |event: &str| format!("{MODULES}/{module}/dead-letters/{event}");
+            let skip = |event: &str| client.ask::<()>(Method::DELETE, &path(event), &());
+            return each(client, module, events, "is skipped", skip);
+        }
+    }
+    Ok(STOPPED)
+}
+
+/// Does something with each of these dead letters, or with all that the module has, in their order, and goes on after a failure.
+fn each(
+    client: &Client<'_>,
+    module: &ModuleName,
+    events: &crate::args::Letters,
+    done: &str,
+    act: impl Fn(&str) -> Result<(), Refusals>,
+) -> Result<u8, Refusals> {
+    let all: Vec<String> = match events.all {
+        true => client.letters(module)?.into_iter().map(|letter| letter.event).collect(),
+        false => events.events.clone(),
+    };
+    let mut outcome = STOPPED;
+    for event in &all {
+        match act(event) {
+            Ok(()) => println!("{event} {done}"),
+            Err(refusals) if all.len() == 1 => return Err(refusals),
+            Err(refusals) => {
+                refusals.print();
+                outcome = FAILED;
+            }
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,138 @@
+//! `nexum query`: asks a module of a running nexum.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use nexum_config::names::ModuleName;
+use nexum_core::query::INPUT_BYTES_MAX;
+
+use super::Client;
+use crate::args::{Answer, Input};
+use crate::exit_code::{FAILED, STOPPED};
+use crate::protocol::QUERY;
+use crate::protocol::query::Fault;
+use crate::report::{Refusal, Refusals, hex};
+
+/// The name of a file that stands for stdin.
+const STDIN: &str = "-";
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+///
+/// When the module has not been asked, or its answer does not have the form that is wanted.
+pub(crate) fn query(client: &Client<'_>, module: &ModuleName, input: &Input, form: Answer) -> Result<u8, Refusals> {
+    let (is_answer, body) = client.post_bytes(&format!("{QUERY}/{module}"), read(input)?.into())?;
+    if is_answer {
+        print(&body, form)?;
+        return Ok(STOPPED);
+    }
+    let fault: Fault =
+        serde_json::from_slice(&body).map_err(|error| Refusal::new(format!("the answer cannot be read: {error}")))?;
+    let was_asked = !matches!(
+        fault.kind.as_str(),
+        "no-module" | "input-too-large" | "overloaded" | "timed-out" | "body"
+    );
+    let refusals = Refusals::from(Refusal::new(harmless(&fault.error)));
+    if was_asked {
+        refusals.print();
+        return Ok(FAILED);
+    }
+    Err(refusals)
+}
+
+fn read(input: &Input) -> Result<Vec<u8>, Refusal> {
+    match (&input.input, &input.input_hex, &input.input_file) {
+        (Some(text), ..) => Ok(text.clone().into_bytes()),
+        (_, Some(digits), _) => bytes(digits)
+            .ok_or_else(|| Refusal::new("--input-hex: expected pairs of hexadecimal digits, 0x before them")),
+        (.., Some(path)) => {
+            file(path).map_err(|error| Refusal::new(format!("cannot read {}: {error}", path.display())))
+        }
+        // One of them is there, or the command line is refused.
+        (None, None, None) => Ok(Vec::new()),
+    }
+}
+
+/// Reads no more than can be sent; the running nexum says so where it is too much.
+fn file(path: &Path) -> io::Result<Vec<u8>> {
+    let source: &mut dyn Read = match path.to_str() {
+        Some(STDIN) => &mut io::stdin(),
+        _ => &mut File::open(path)?,
+    };
+    let mut bytes = Vec::new();
+    source.take(INPUT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.strip_prefix("0x").unwrap_or(digits);
+    let nibble = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|nibble| u8::try_from(nibble).ok())
+    };
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| match *pair {
+            [high, low] => Some(nibble(high)? << 4 | nibble(low)?),
+            _ => None,
+        })
+        .collect()
+}
+
+fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
+    match form {
+        Answer::Raw => {
+            let written = io::stdout().write_all(answer).and_then(|()| io::stdout().flush());
+            return written.map_err(|error| Refusal::of(&error));
+        }
+        Answer::Hex => println!("{}", hex(answer)),
+        Answer::Text => {
+            let text = std::str::from_utf8(answer);
+            let text = text.map_err(|_| Refusal::new("the answer is no text").with_hint("say `--format hex`"))?;
+            println!("{text}");
+        }
+        Answer::Json => {
+            let json: Result<serde_json::Value, _> = serde_json::from_slice(answer);
+            let json = json.map_err(|_| Refusal::new("the answer is no JSON").with_hint("say `--format hex`"))?;
+            println!("{json:#}");
+        }
+    }
+    Ok(())
+}
+
+/// What a module says, without what could move a terminal's cursor.
+fn harmless(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().collect(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_come_in_pairs() {
+        for (digits, expected) in [
+            ("0x00fF", Some(vec![0, 255])),
+            ("7f", Some(vec![127])),
+            ("0x", Some(vec![])),
+            ("0x1", None),
+            ("0xgg", None),
+            ("0x+1", None),
+            ("0xä", None),
+        ] {
+            assert_eq!(bytes(digits), expected, "{digits}");
+        }
+    }
+
+    #[test]
+    fn a_module_cannot_reach_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+    }
+}

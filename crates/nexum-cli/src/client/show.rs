@@ -1,0 +1,111 @@
+//! How answers look.
+
+use serde_json::json;
+
+use crate::args::Format;
+use crate::protocol::view::{Letter, Module, Usage};
+use crate::report::{list, table};
+
+pub(super) fn status(modules: &[Module], format: Format) {
+    if let Format::Json = format {
+        return println!("{:#}", json!(modules));
+    }
+    let mut rows = table(&[
+        "MODULE",
+        "STAGE",
+        "HANDLED",
+        "FAILED",
+        "DEAD LETTERS",
+        "MEMORY",
+        "CATCHING UP",
+    ]);
+    for module in modules {
+        let catching_up = module.catching_up.iter();
+        let counts = [module.handled, module.failed, module.dead_letters].map(|count| count.to_string());
+        let [handled, failed, letters] = counts;
+        rows.add_row([
+            module.name.clone(),
+            module.stage.clone(),
+            handled,
+            failed,
+            letters,
+            format!("{} KiB", module.memory_bytes >> 10),
+            list(catching_up.map(|up| format!("{}: {} of {}", up.chain, up.at, up.to))),
+        ]);
+    }
+    println!("{rows}");
+    for module in modules {
+        if let Some(reason) = &module.reason {
+            println!("\n{} is dead: {reason}", module.name);
+        }
+    }
+}
+
+pub(super) fn modules(modules: &[Module], format: Format) {
+    if let Format::Json = format {
+        return println!("{:#}", json!(modules));
+    }
+    let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
+    for module in modules {
+        rows.add_row([
+            module.name.clone(),
+            module.version.clone().unwrap_or_else(|| "-".to_owned()),
+            module.stage.clone(),
+            list(&module.capabilities),
+            match &module.queries {
+                Some(queries) => format!("queries, {} at a time", queries.pool_size_max),
+                None => list(&module.subscriptions),
+            },
+            module.path.display().to_string(),
+        ]);
+    }
+    println!("{rows}");
+}
+
+pub(super) fn limits(usages: &[Usage], format: Format) {
+    if let Format::Json = format {
+        return println!("{:#}", json!(usages));
+    }
+    let mut rows = table(&["LIMIT", "BOUND", "LAST", "MOST", "OF BOUND"]);
+    for usage in usages {
+        let share = usage.most.saturating_mul(100) / usage.bound.max(1);
+        let numbers = [usage.bound, usage.last, usage.most].map(|number| number.to_string());
+        let [bound, last, most] = numbers;
+        rows.add_row([usage.limit.clone(), bound, last, most, format!("{share} %")]);
+    }
+    println!("{rows}");
+}
+
+pub(super) fn letters(letters: &[Letter], format: Format) {
+    if let Format::Json = format {
+        return println!("{:#}", json!(letters));
+    }
+    let mut rows = table(&["EVENT", "ATTEMPTS", "REASON OF THE LAST"]);
+    for letter in letters {
+        let reason = letter.attempts.last().map_or("", |attempt| &attempt.reason);
+        let reason = reason.lines().next().unwrap_or_default();
+        rows.add_row([
+            letter.event.clone(),
+            letter.attempts.len().to_string(),
+            reason.to_owned(),
+        ]);
+    }
+    println!("{rows}");
+}
+
+/// One dead letter, with its attempts.
+pub(super) fn letter(letter: &Letter) {
+    println!("event   {}\nblock   {}", letter.event, letter.block_hash);
+    for (number, attempt) in (1..).zip(&letter.attempts) {
+        println!(
+            "\nattempt {number}, at {} ms\n  {}",
+            attempt.at_ms,
+            attempt.reason.replace('\n', "\n  ")
+        );
+        if let Some(trip) = &attempt.trip {
+            println!("  limit {}: {} of {}", trip.limit, trip.used, trip.bound);
+        }
+        attempt.records.iter().for_each(|record| println!("  | {record}"));
+    }
+    println!("\n{:#}", json!(letter.content));
+}

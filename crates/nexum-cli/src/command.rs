@@ -1,0 +1,21 @@
+//! The commands of the command line. Each runs in this process or asks the running daemon.
+
+#[cfg(feature = "runtime")]
+mod check;
+#[cfg(feature = "runtime")]
+mod exec;
+mod inspect;
+#[cfg(feature = "runtime")]
+mod state;
+
+#[cfg(feature = "runtime")]
+mod perform;
+#[cfg(not(feature = "runtime"))]
+mod without_runtime;
+
+mod completions;
+
+#[cfg(feature = "runtime")]
+pub(crate) use perform::{perform, version};
+#[cfg(not(feature = "runtime"))]
+pub(crate) use without_runtime::{perform, version};

@@ -1,0 +1,125 @@
+//! `nexum check`: what `run` would refuse, without network and without guest code.
+
+use nexum_core::module::candidate::Candidate;
+use serde::Serialize;
+
+use crate::args::{Check, Format};
+use crate::compose;
+use crate::configure::{Configuration, configure};
+use crate::daemon::QueryConfig;
+use crate::exit_code::{REFUSED, STOPPED};
+use crate::modules::Plan;
+use crate::report::{Refusal, Refusals, list, table};
+
+/// What a check found, and which build found it.
+#[derive(Serialize)]
+struct Findings {
+    features: Vec<&'static str>,
+    modules: Vec<Finding>,
+    errors: Refusals,
+}
+
+/// A module that can be run.
+#[derive(Serialize)]
+struct Finding {
+    name: String,
+    path: String,
+    digest: String,
+    world: Option<&'static str>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    capabilities: Vec<&'static str>,
+    stubs: Vec<String>,
+    subscriptions: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Checks, and prints what it found.
+///
+/// # Errors
+///
+/// What keeps it from looking at the modules at all.
+pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
+    let findings = look(args).unwrap_or_else(|errors| Findings {
+        features: compose::features(),
+        modules: Vec::new(),
+        errors,
+    });
+    match args.format {
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&findings).map_err(|error| Refusal::of(&error))?;
+            println!("{text}");
+        }
+        Format::Text => print(&findings),
+    }
+    Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
+}
+
+fn look(args: &Check) -> Result<Findings, Refusals> {
+    let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
+    if let Some(notice) = notice {
+        eprintln!("warning: {notice}");
+    }
+    let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
+    let plan = Plan::new(config, &args.load)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Refusal::of(&error))?.block_on(async {
+        let (candidates, mut errors) = plan.inspect().await;
+        errors.extend(queries);
+        let modules: Vec<_> = candidates.iter().map(Finding::of).collect();
+        let engine = plan.engine(&candidates)?;
+        let (loaded, refusals) = plan.load(&engine, candidates).await;
+        errors.extend(refusals);
+        let loads = |finding: &Finding| loaded.iter().any(|module| module.meta().name.as_str() == finding.name);
+        Ok(Findings {
+            features: compose::features(),
+            modules: modules.into_iter().filter(loads).collect(),
+            errors,
+        })
+    })
+}
+
+impl Finding {
+    fn of(candidate: &Candidate) -> Self {
+        Self {
+            name: candidate.meta.name.to_string(),
+            path: candidate.origin.path.display().to_string(),
+            digest: candidate.meta.digest.to_string(),
+            world: candidate.summary.world(),
+            imports: candidate.summary.imports.clone(),
+            exports: candidate.summary.exports.clone(),
+            capabilities: candidate.grant.names().collect(),
+            stubs: candidate.grant.stubs().to_vec(),
+            subscriptions: candidate.subscriptions.iter().map(ToString::to_string).collect(),
+            warnings: candidate.warnings.clone(),
+        }
+    }
+}
+
+fn print(findings: &Findings) {
+    for module in &findings.modules {
+        println!("{} ({})", module.name, module.path);
+        let mut rows = table(&[]);
+        rows.add_row(["  digest", &module.digest]);
+        rows.add_row(["  world", module.world.unwrap_or("-")]);
+        rows.add_row(["  exports", &list(&module.exports)]);
+        rows.add_row(["  imports", &list(&module.imports)]);
+        rows.add_row(["  capabilities", &list(&module.capabilities)]);
+        if !module.stubs.is_empty() {
+            rows.add_row(["  unsupported", &list(&module.stubs)]);
+        }
+        rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
+        println!("{rows}\n");
+        for warning in &module.warnings {
+            eprintln!("warning: {}: {warning}", module.name);
+        }
+    }
+    findings.errors.print();
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    println!(
+        "{} can run, {}, by nexum {}",
+        count(findings.modules.len(), "module"),
+        count(findings.errors.len(), "error"),
+        compose::version()
+    );
+}

@@ -1,0 +1,51 @@
+//! From the command line to what is behind it.
+
+use super::completions::completions;
+use super::{check, exec, inspect, state};
+use crate::args::{Command, Running};
+use crate::client::{self, Client, query};
+use crate::configure::configure;
+use crate::daemon;
+use crate::exit_code::STOPPED;
+use crate::report::Refusals;
+
+pub(crate) use crate::compose::version;
+
+/// Does what the command says, and returns the exit code.
+///
+/// # Errors
+///
+/// Everything that kept it from starting.
+pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
+    match command {
+        Command::Run(args) => daemon::run(&args),
+        Command::Exec(args) => exec::exec(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::State { config, command } => state::state(config.as_deref(), &command),
+        Command::Status { running, format } => ask(&running, |client| client::status(client, format)),
+        Command::Limits {
+            module,
+            running,
+            format,
+        } => ask(&running, |client| client::limits(client, &module, format)),
+        Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
+        Command::Query {
+            module,
+            running,
+            input,
+            format,
+        } => ask(&running, |client| query::query(client, &module, &input, format)),
+        Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::Completions { shell } => {
+            completions(shell, version());
+            Ok(STOPPED)
+        }
+    }
+}
+
+/// Asks the nexum that runs with this configuration.
+fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
+    let config = configure(running.config.as_deref())?.config;
+    question(&Client::of(&config.state_dir))
+}

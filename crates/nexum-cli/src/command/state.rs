@@ -1,0 +1,207 @@
+//! `nexum state`: what it is told is a [`Task`], which this process carries out itself, or a nexum that runs and has the store.
+
+mod bar;
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use nexum_config::names::ModuleName;
+use nexum_core::clock::Seams;
+use nexum_core::store::StateStore;
+
+use crate::args::State;
+use crate::client::Client;
+use crate::compose::compose;
+use crate::configure::{Configuration, configure};
+use crate::protocol::frames::Said;
+use crate::report::{Refusal, Refusals};
+use crate::state::{Sinks, Task, import, open};
+
+use bar::Rows;
+
+/// Who has the store.
+enum Target<'a> {
+    Here(Arc<dyn StateStore>),
+    There(Client<'a>),
+}
+
+impl Target<'_> {
+    fn perform(&self, task: &Task, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
+        match self {
+            Self::Here(store) => Ok(task.perform(&**store, sinks)?),
+            Self::There(client) => client.perform(task, sinks),
+        }
+    }
+
+    fn import(&self, input: Box<dyn Read + Send>, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
+        match self {
+            Self::Here(store) => {
+                let imported = import(&**store, &mut BufReader::new(input), sinks);
+                Ok(imported.map_err(|error| Refusal::of(&error))?)
+            }
+            Self::There(client) => client.import(input, sinks),
+        }
+    }
+
+    /// Does something whose output is for stdout.
+    fn show(&self, task: &Task) -> Result<u8, Refusals> {
+        self.write(task, &mut BufWriter::new(io::stdout().lock()))
+    }
+
+    fn write(&self, task: &Task, out: &mut dyn Write) -> Result<u8, Refusals> {
+        let mut terminal = Terminal::default();
+        let done = self.perform(
+            task,
+            &mut Sinks {
+                out,
+                say: &mut |said| terminal.say(said),
+            },
+        );
+        terminal.end();
+        let flushed = out.flush().map_err(|error| Refusal::of(&error));
+        let code = done?;
+        flushed?;
+        Ok(code)
+    }
+}
+
+/// Does what the command says.
+///
+/// # Errors
+///
+/// Why it was not done.
+pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
+    let Configuration { config, notice, .. } = configure(config)?;
+    if let Some(notice) = notice {
+        eprintln!("{notice}");
+    }
+    let client = Client::of(&config.state_dir);
+    let target = match client.is_answered() {
+        true => Target::There(client),
+        false => {
+            let store = compose(&config, Seams::system())?.store;
+            Target::Here(open(&store, &config, &format!("nexum state {}", name(command)))?)
+        }
+    };
+    let text = ModuleName::to_string;
+    match command {
+        State::List { format } => target.show(&Task::List { format: *format }),
+        State::Get { module, key, form } => target.show(&Task::Get {
+            module: text(module),
+            key: key.clone(),
+            form: *form,
+        }),
+        State::Scan { module, prefix, limit } => target.show(&Task::Scan {
+            module: text(module),
+            prefix: prefix.clone(),
+            limit: *limit,
+        }),
+        State::Export { module, file } => export(&target, module, file.as_deref()),
+        State::Import { file } => import_from(&target, file.as_deref()),
+        State::Purge { module, yes } => purge(&target, module, *yes),
+        State::Compact => target.show(&Task::Compact),
+        State::Backup { file } => {
+            let file = std::path::absolute(file).map_err(|error| of_file(file, &error))?;
+            target.show(&Task::Backup { file })
+        }
+        State::Verify => target.show(&Task::Verify),
+    }
+}
+
+fn name(command: &State) -> &'static str {
+    match command {
+        State::List { .. } => "list",
+        State::Get { .. } => "get",
+        State::Scan { .. } => "scan",
+        State::Export { .. } => "export",
+        State::Import { .. } => "import",
+        State::Purge { .. } => "purge",
+        State::Compact => "compact",
+        State::Backup { .. } => "backup",
+        State::Verify => "verify",
+    }
+}
+
+fn export(target: &Target<'_>, module: &ModuleName, file: Option<&Path>) -> Result<u8, Refusals> {
+    let task = Task::Export {
+        module: module.to_string(),
+    };
+    let Some(path) = file else {
+        return target.show(&task);
+    };
+    let mut out = BufWriter::new(File::create_new(path).map_err(|error| of_file(path, &error))?);
+    let written = target.write(&task, &mut out);
+    let written = written.and_then(|code| match out.get_ref().sync_all() {
+        Ok(()) => Ok(code),
+        Err(error) => Err(Refusal::of(&error).into()),
+    });
+    // Half an export is of no use to anybody.
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
+}
+
+fn import_from(target: &Target<'_>, file: Option<&Path>) -> Result<u8, Refusals> {
+    let input: Box<dyn Read + Send> = match file {
+        Some(path) => Box::new(File::open(path).map_err(|error| of_file(path, &error))?),
+        None => Box::new(io::stdin()),
+    };
+    let mut terminal = Terminal::default();
+    let imported = target.import(
+        input,
+        &mut Sinks {
+            out: &mut io::sink(),
+            say: &mut |said| terminal.say(said),
+        },
+    );
+    terminal.end();
+    imported
+}
+
+fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refusals> {
+    let module = module.to_string();
+    let mut weight = Vec::new();
+    target.write(&Task::Weigh { module: module.clone() }, &mut weight)?;
+    if !yes {
+        if !io::stdin().is_terminal() {
+            return Err(Refusal::new("nobody can be asked").with_hint("say `--yes`").into());
+        }
+        eprint!("remove {}? [y/N] ", String::from_utf8_lossy(&weight));
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Refusal::of(&error))?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Err(Refusal::new("nothing was removed").into());
+        }
+    }
+    target.show(&Task::Purge { module })
+}
+
+/// What is said beside the output, on stderr. Lines are said at the end, when there is no bar any more.
+#[derive(Default)]
+struct Terminal {
+    bar: Option<Rows>,
+    lines: Vec<String>,
+}
+
+impl Terminal {
+    fn say(&mut self, said: Said) {
+        match said {
+            Said::Line(line) => self.lines.push(line),
+            Said::Rows(what, rows, of) => self.bar.get_or_insert_with(|| Rows::new(what)).reached(rows, of),
+        }
+    }
+
+    fn end(mut self) {
+        drop(self.bar.take());
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+    }
+}
+
+fn of_file(path: &Path, error: &io::Error) -> Refusal {
+    Refusal::new(format!("{}: {error}", path.display()))
+}

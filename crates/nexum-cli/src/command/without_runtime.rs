@@ -1,0 +1,40 @@
+//! The command line of a build that runs nothing: it checks what operators and authors wrote.
+
+mod check;
+
+use super::completions::completions;
+use super::inspect;
+use crate::args::Command;
+use crate::exit_code::STOPPED;
+use crate::report::{Refusal, Refusals};
+
+/// Does what the command says, and returns the exit code.
+///
+/// # Errors
+///
+/// Everything that kept it from starting: that it needs the runtime, first of all.
+pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
+    let name = match command {
+        Command::Check(args) => return check::check(&args),
+        Command::Inspect(args) => return inspect::inspect(&args),
+        Command::Completions { shell } => {
+            completions(shell, version());
+            return Ok(STOPPED);
+        }
+        Command::Run(_) => "run",
+        Command::Exec(_) => "exec",
+        Command::State { .. } => "state",
+        Command::Status { .. } => "status",
+        Command::Limits { .. } => "limits",
+        Command::Module { .. } => "module",
+        Command::Query { .. } => "query",
+        Command::DeadLetter { .. } => "dead-letter",
+    };
+    let refusal = Refusal::new(format!("`nexum {name}` needs the runtime, which is not built in"));
+    Err(refusal.with_hint("build nexum with `--features runtime`").into())
+}
+
+/// The version, which says that there are no features.
+pub(crate) fn version() -> String {
+    format!("{} (features: none)", env!("CARGO_PKG_VERSION"))
+}

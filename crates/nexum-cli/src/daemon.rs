@@ -1,0 +1,14 @@
+//! The daemon that `nexum run` starts, with its control socket, its ports and its log.
+
+mod announce;
+mod control;
+mod listen;
+mod logging;
+mod metrics;
+mod progress;
+mod query;
+mod run;
+mod watch;
+
+pub(crate) use query::config::QueryConfig;
+pub(crate) use run::run;

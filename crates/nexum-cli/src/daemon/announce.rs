@@ -1,0 +1,64 @@
+//! What `nexum run` says before modules are compiled.
+
+use nexum_config::engine::Metering;
+use nexum_config::limits::Limit;
+use nexum_core::module::candidate::Candidate;
+
+use crate::configure::LogFormat;
+use crate::modules::Plan;
+use crate::report::{list, table};
+
+/// Says what is about to run: a table for people, log records for programs.
+pub(super) fn announce(plan: &Plan, log_format: LogFormat, candidates: &[Candidate]) {
+    for candidate in candidates {
+        for warning in &candidate.warnings {
+            tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
+        }
+    }
+    let chains = |candidate: &Candidate| match candidate.query {
+        Some(_) => "queries".to_owned(),
+        None => list(candidate.subscriptions.iter().map(ToString::to_string)),
+    };
+    if log_format == LogFormat::Json {
+        for candidate in candidates {
+            tracing::info!(
+                module = candidate.meta.name.as_str(),
+                digest = %candidate.meta.digest,
+                capabilities = list(candidate.grant.names()),
+                subscriptions = chains(candidate),
+                "module"
+            );
+        }
+        return;
+    }
+    let mut rows = table(&[
+        "MODULE",
+        "VERSION",
+        "CAPABILITIES",
+        "SUBSCRIPTIONS",
+        "MEMORY",
+        "FUEL/EVENT",
+    ]);
+    for candidate in candidates {
+        let meta = &candidate.meta;
+        rows.add_row([
+            meta.name.to_string(),
+            meta.version.clone().unwrap_or_else(|| "-".to_owned()),
+            list(candidate.grant.names()),
+            chains(candidate),
+            format!("{} MiB", meta.limits[Limit::Memory] >> 20),
+            match meta.metering {
+                Metering::Fuel => meta.limits[Limit::Fuel].to_string(),
+                Metering::Epoch => "-".to_owned(),
+            },
+        ]);
+    }
+    println!("{rows}\n");
+    if !plan.sources.is_empty() {
+        let mut rows = table(&["CHAIN", "SOURCE"]);
+        for source in &plan.sources {
+            rows.add_row([source.chain_id().to_string(), source.describe()]);
+        }
+        println!("{rows}\n");
+    }
+}

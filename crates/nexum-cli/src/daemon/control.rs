@@ -1,0 +1,233 @@
+//! The running side of the socket.
+
+mod api_error;
+mod control_state;
+mod input;
+mod output;
+mod state;
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path as PathOf, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use nexum_core::module::query::Loaded;
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+
+use self::api_error::ApiError;
+use self::control_state::name_of;
+use super::query::answer;
+use crate::protocol::view::{self, Letter};
+use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE};
+
+pub(crate) use self::control_state::ControlState;
+
+/// How large the body of a request may be: it has two paths and a name.
+const BODY_BYTES_MAX: usize = 64 * 1_024;
+
+/// How many requests are answered at a time; others wait. Each is of an operator.
+const REQUESTS_MAX: usize = 8;
+
+/// Serves the control socket. If that fails, logs the error and waits forever, because modules run without the socket.
+pub(crate) async fn serve(state_dir: &Path, control: ControlState) -> Infallible {
+    let served = match ControlSocket::open(state_dir) {
+        Ok(socket) => socket.serve(control).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
+    }
+    std::future::pending().await
+}
+
+/// The socket, which is removed when this is dropped.
+struct ControlSocket {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Opens the socket in a state directory, in place of one that a dead process left.
+    ///
+    /// # Errors
+    ///
+    /// When somebody listens on it, or it cannot be made.
+    fn open(state_dir: &Path) -> io::Result<Self> {
+        let path = state_dir.join(SOCKET);
+        if UnixStream::connect(&path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::create_dir_all(state_dir)?;
+        // Nobody can open it before it has its mode: it gets its name only then.
+        let hidden = tempfile::Builder::new().prefix(".socket").tempdir_in(state_dir)?;
+        let unnamed = hidden.path().join(SOCKET);
+        let listener = UnixListener::bind(&unnamed)?;
+        fs::set_permissions(&unnamed, fs::Permissions::from_mode(0o600))?;
+        fs::rename(&unnamed, &path)?;
+        Ok(Self {
+            listener: Some(listener),
+            path,
+        })
+    }
+
+    /// Answers for as long as it is awaited.
+    async fn serve(mut self, control: ControlState) -> io::Result<()> {
+        let Some(listener) = self.listener.take() else {
+            return Ok(());
+        };
+        let modules = Router::new()
+            .route("/", get(list).post(load))
+            .route("/{name}", get(show).delete(remove))
+            .route("/{name}/limits", get(limits))
+            .route("/{name}/reload", post(reload))
+            .route("/{name}/restart", post(restart))
+            .route("/{name}/stop", post(stop))
+            .route("/{name}/start", post(start))
+            .route("/{name}/dead-letters", get(dead_letters))
+            .route("/{name}/dead-letters/{event}", delete(skip))
+            .route("/{name}/dead-letters/{event}/retry", post(retry));
+        let queries = answer::router(control.supervisor.clone());
+        let router = Router::new()
+            .route(STATE, post(state::perform))
+            .route(IMPORT, post(state::import))
+            .nest(MODULES, modules)
+            .merge(queries)
+            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+            .layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
+            .with_state(control);
+        axum::serve(listener, router).await
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // It may be gone with the whole directory.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    // The semaphore is never closed.
+    let _place = places.acquire().await;
+    next.run(request).await
+}
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
+    let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
+    let modules = modules.iter().map(|status| view::Module::of(status));
+    let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
+    let mut all: Vec<_> = modules.chain(queries).collect();
+    for (origin, meta) in control.builder.loading() {
+        // One that is reloaded is what it was meanwhile.
+        if all.iter().all(|module| module.name != meta.name.as_str()) {
+            all.push(view::Module::of_loading(&origin, &meta));
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Json(all)
+}
+
+async fn show(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    Ok(Json(control.view(&name_of(&name)?)?))
+}
+
+async fn load(
+    State(control): State<ControlState>,
+    wanted: Result<Json<view::Load>, JsonRejection>,
+) -> Answer<view::Module> {
+    let Json(wanted) = wanted.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let config = wanted.config();
+    let config = config.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let loaded = control.builder.build(config).await?;
+    let name = loaded.meta().name.clone();
+    match loaded {
+        Loaded::Event(module) => control.supervisor.load(*module).await?,
+        Loaded::Query(module) => control.supervisor.load_query(*module).await?,
+    }
+    Ok(Json(control.view(&name)?))
+}
+
+async fn remove(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<()> {
+    let name = name_of(&name)?;
+    tracing::info!(module = name.as_str(), "the operator removes the module");
+    Ok(Json(control.supervisor.remove(&name).await?))
+}
+
+async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
+    let name = name_of(&name)?;
+    let usages = match control.supervisor.query(&name) {
+        Ok(pool) => view::usages(&pool.module().meta.limits, &pool.consumption()),
+        Err(_) => {
+            let status = control.supervisor.module(&name)?;
+            view::usages(&status.module().meta.limits, &status.consumption())
+        }
+    };
+    Ok(Json(usages))
+}
+
+async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let name = name_of(&name)?;
+    // One that is not there is no fault of its files.
+    control.view(&name)?;
+    tracing::info!(module = name.as_str(), "the operator reloads the module");
+    control.reload(&name).await?;
+    Ok(Json(control.view(&name)?))
+}
+
+async fn restart(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = control.module(&name)?;
+    tracing::info!(module = name, "the operator restarts the module");
+    status.restart().await?;
+    Ok(Json(view::Module::of(&status)))
+}
+
+async fn stop(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = control.module(&name)?;
+    tracing::info!(module = name, "the operator stops the module");
+    status.stop().await?;
+    Ok(Json(view::Module::of(&status)))
+}
+
+async fn start(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+    let status = control.module(&name)?;
+    tracing::info!(module = name, "the operator starts the module");
+    status.start().await?;
+    Ok(Json(view::Module::of(&status)))
+}
+
+async fn dead_letters(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<Letter>> {
+    let status = control.module(&name)?;
+    let letters = control.letters(status.name(), DEAD_LETTERS_PER_ANSWER_MAX).await?;
+    Ok(Json(letters.into_iter().map(Letter::from).collect()))
+}
+
+async fn retry(State(control): State<ControlState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
+    let status = control.module(&name)?;
+    let letter = control.letter(status.name(), &event).await?;
+    tracing::info!(module = name, event, "the operator has a dead letter tried again");
+    Ok(Json(status.retry(letter.id).await?))
+}
+
+async fn skip(State(control): State<ControlState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
+    let status = control.module(&name)?;
+    let letter = control.letter(status.name(), &event).await?;
+    tracing::info!(module = name, event, "the operator skips a dead letter");
+    Ok(Json(status.skip(letter.id).await?))
+}

@@ -1,0 +1,100 @@
+//! What the handlers of the control socket share.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use nexum_config::names::ModuleName;
+use nexum_core::module::query::Loaded;
+use nexum_core::runner::ModuleStatus;
+use nexum_core::state::{DeadLetter, admin};
+use nexum_core::store::{StateStore, StoreError};
+use nexum_core::supervisor::{SteerError, SupervisorHandle};
+
+use super::api_error::ApiError;
+use crate::modules::ModuleBuilder;
+use crate::protocol::view;
+use crate::report::{Refusal, Refusals};
+
+/// The running daemon, as the handlers of the control socket reach it.
+#[derive(Clone)]
+pub(crate) struct ControlState {
+    pub(crate) supervisor: SupervisorHandle,
+    pub(crate) builder: ModuleBuilder,
+    pub(crate) store: Arc<dyn StateStore>,
+}
+
+impl ControlState {
+    pub(super) fn module(&self, name: &str) -> Result<Arc<ModuleStatus>, ApiError> {
+        let name = name_of(name)?;
+        Ok(self.supervisor.module(&name)?)
+    }
+
+    /// A module of either kind, as it is now.
+    pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, SteerError> {
+        match self.supervisor.query(name) {
+            Ok(pool) => Ok(view::Module::of_queries(&pool)),
+            Err(_) => Ok(view::Module::of(&*self.supervisor.module(name)?)),
+        }
+    }
+
+    /// Goes on with what the module's files are now.
+    pub(crate) async fn reload(&self, name: &ModuleName) -> Result<(), Refusals> {
+        let of_events = || Ok(self.supervisor.module(name)?.module().origin.clone());
+        let origin = self.supervisor.query(name).map(|pool| pool.module().origin.clone());
+        let origin = origin
+            .or_else(|_| of_events())
+            .map_err(|error: SteerError| Refusal::of(&error))?;
+        let path = origin.path.display().to_string();
+        let loaded = self.builder.build(origin).await?;
+        let found = &loaded.meta().name;
+        if found != name {
+            let error = format!("{path}: the module is called {found} now");
+            let hint = "remove the old one and load the new one: each has a state of its own";
+            return Err(Refusal::new(error).with_hint(hint).into());
+        }
+        let reloaded = match loaded {
+            Loaded::Event(module) => self.supervisor.reload(*module).await,
+            Loaded::Query(module) => self.supervisor.reload_query(*module).await,
+        };
+        reloaded.map_err(|error| Refusal::of(&error).into())
+    }
+
+    /// A dead letter of this name.
+    pub(super) async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, ApiError> {
+        let letters = self.letters(name, usize::MAX).await?;
+        let found = letters.into_iter().find(|letter| letter.id.to_string() == event);
+        found.ok_or_else(|| {
+            let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
+            let hint = format!("`nexum dead-letter list {name}` shows those that it has");
+            ApiError(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
+        })
+    }
+
+    /// The oldest dead letters of a module.
+    pub(super) async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let (store, name) = (self.store.clone(), name.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut letters = Vec::new();
+            admin::dead_letters(&*store.view()?, &name, &mut |letter| {
+                letters.push(letter);
+                match letters.len() < count_max {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            })?;
+            Ok(letters)
+        });
+        read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+    }
+}
+
+/// Parses the module name in a path.
+///
+/// # Errors
+///
+/// When no module can have the name.
+pub(super) fn name_of(name: &str) -> Result<ModuleName, ApiError> {
+    name.parse()
+        .map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))
+}

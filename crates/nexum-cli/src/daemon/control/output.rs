@@ -1,0 +1,69 @@
+//! The output of a task on its way to the client.
+
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use futures_util::{StreamExt as _, stream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::protocol::frames::Frame;
+
+/// How much of the output goes into one frame: large enough that its head does not count.
+const OUTPUT_BYTES: usize = 64 * 1_024;
+
+/// How many frames wait to be sent: the next is made while one is on its way.
+const FRAMES_WAITING_MAX: usize = 4;
+
+/// How long whoever gave a command may leave its output unread. Meanwhile a view of the store is held, which keeps old pages, or with
+/// sled all writes.
+const UNREAD: Duration = Duration::from_secs(30);
+
+/// Frames on their way, and the body that they are sent as.
+pub(super) fn channel() -> (Output, Body) {
+    let (sender, mut receiver) = mpsc::channel(FRAMES_WAITING_MAX);
+    let output = Output {
+        sender,
+        runtime: Handle::current(),
+    };
+    let frames = stream::poll_fn(move |context| receiver.poll_recv(context));
+    (output, Body::from_stream(frames.map(Ok::<Bytes, Infallible>)))
+}
+
+/// Where a task says something, on a thread that may block.
+#[derive(Clone)]
+pub(super) struct Output {
+    sender: mpsc::Sender<Bytes>,
+    runtime: Handle,
+}
+
+impl Output {
+    /// Sends a frame, as soon as there is room.
+    ///
+    /// # Errors
+    ///
+    /// When the client does not read it, or has left.
+    pub(super) fn send(&self, frame: &Frame) -> io::Result<()> {
+        let bytes = frame.encode()?;
+        let sent = async { tokio::time::timeout(UNREAD, self.sender.send(bytes)).await };
+        match self.runtime.block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let part = &bytes[..bytes.len().min(OUTPUT_BYTES)];
+        self.send(&Frame::Output(part.to_vec()))?;
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! What a running nexum does with its state when it is asked: the other side of `nexum state`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use http_body_util::BodyExt as _;
+use nexum_config::names::ModuleName;
+use nexum_core::state::admin::ImportError;
+use nexum_core::supervisor::SupervisorHandle;
+use nexum_store::TransferError;
+use tokio::sync::mpsc;
+
+use super::api_error::ApiError;
+use super::control_state::ControlState;
+use super::input::Chunks;
+use super::output::{self, Output};
+use crate::protocol::frames::{Frame, Said};
+use crate::report::{Refusal, Refusals};
+use crate::state::{Sinks, Task, import as take_in};
+
+/// How many chunks of an import wait to be read: the next comes while one is taken in.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+/// Does something, and answers with what is said about it while it is done.
+pub(super) async fn perform(
+    State(control): State<ControlState>,
+    task: Result<Json<Task>, JsonRejection>,
+) -> Result<Body, ApiError> {
+    let Json(task) = task.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let supervisor = &control.supervisor;
+    let held = match &task {
+        Task::Compact => {
+            let refusal = Refusal::new("the store cannot be compacted while it is used").with_hint("stop nexum first");
+            return Err(ApiError(StatusCode::CONFLICT, refusal.into()));
+        }
+        // A module that is half there, or half gone, looks like damage.
+        Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads().await),
+        _ => None,
+    };
+    let flushed = supervisor.flush().await;
+    if let Some(module) = task.removes() {
+        refuse_loaded(supervisor, module)?;
+        // What still waits to be written of the module would come after it is gone.
+        flushed?;
+    }
+    let (sender, body) = output::channel();
+    let store = control.store.clone();
+    tokio::task::spawn_blocking(move || {
+        let _held = held;
+        answer(&sender, |sinks| Ok(task.perform(&*store, sinks)?));
+    });
+    Ok(body)
+}
+
+/// Takes in what an export wrote, which is the body of the request.
+pub(super) async fn import(State(control): State<ControlState>, request: Request) -> Result<Body, ApiError> {
+    let held = control.supervisor.hold_loads().await;
+    control.supervisor.flush().await?;
+    let (sender, body) = output::channel();
+    let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
+    let store = control.store.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        // How far it has come is known to whoever sends it, who reads nothing before all is sent.
+        let mut lines = Vec::new();
+        let done = take_in(
+            &*store,
+            &mut Chunks::new(receiver),
+            &mut Sinks {
+                out: &mut std::io::sink(),
+                say: &mut |said| {
+                    if let Said::Line(_) = said {
+                        lines.push(said);
+                    }
+                },
+            },
+        );
+        (done, lines)
+    });
+    let mut input = request.into_body();
+    // What follows an error is read and thrown away: who sends it does not listen meanwhile.
+    while let Some(Ok(frame)) = input.frame().await {
+        if let Ok(chunk) = frame.into_data() {
+            // It has found something wrong, and stopped.
+            let _ = chunks.send(chunk).await;
+        }
+    }
+    drop(chunks);
+    let (done, lines) = work
+        .await
+        .map_err(|panic| ApiError::of(StatusCode::INTERNAL_SERVER_ERROR, &panic))?;
+    tokio::task::spawn_blocking(move || {
+        answer(&sender, |sinks| {
+            lines.into_iter().for_each(|line| (sinks.say)(line));
+            Ok(done.map_err(|error| refusal_of(&control.supervisor, &error))?)
+        });
+    });
+    Ok(body)
+}
+
+/// Says what is said, and how it ended.
+fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
+    let done = work(&mut Sinks {
+        out: &mut output.clone(),
+        // Output that nobody reads ends the work; of lines there are few.
+        say: &mut |said| drop(output.send(&Frame::Said(said))),
+    });
+    let end = match done {
+        Ok(code) => Frame::End(code),
+        Err(refusals) => Frame::Refused(refusals),
+    };
+    // Whoever asked may have left.
+    let _ = output.send(&end);
+}
+
+fn refuse_loaded(supervisor: &SupervisorHandle, module: &str) -> Result<(), ApiError> {
+    let name: Result<ModuleName, _> = module.parse();
+    let name = name.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    match is_loaded(supervisor, &name) {
+        true => Err(ApiError(StatusCode::CONFLICT, loaded(&name).into())),
+        false => Ok(()),
+    }
+}
+
+/// Why an import failed. A loaded module is in the store always, and that it is loaded is the reason which helps.
+fn refusal_of(supervisor: &SupervisorHandle, error: &TransferError) -> Refusal {
+    match error {
+        TransferError::Import(ImportError::Exists(name)) if is_loaded(supervisor, name) => loaded(name),
+        error => Refusal::of(error),
+    }
+}
+
+/// Whether there is a module of this name, for events or for queries.
+fn is_loaded(supervisor: &SupervisorHandle, name: &ModuleName) -> bool {
+    supervisor.module(name).is_ok() || supervisor.query(name).is_ok()
+}
+
+fn loaded(name: &ModuleName) -> Refusal {
+    let refusal = Refusal::new(format!("the module {name} is loaded"));
+    refusal.with_hint(format!("remove the module first: `nexum module remove {name}`"))
+}

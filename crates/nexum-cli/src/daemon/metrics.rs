@@ -1,0 +1,268 @@
+//! `[metrics]`: what a running nexum says of itself to Prometheus, and to whoever asks whether it is well.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics::{Unit, describe_gauge, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use nexum_config::topic::ChainId;
+use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::supervisor::SupervisorHandle;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::listen::{self, Bounds};
+use crate::compose;
+use crate::configure::MetricsConfig;
+use crate::modules::ModuleBuilder;
+use crate::protocol::view::LOADING;
+use crate::report::Refusal;
+
+/// Gauge, always 1: what is running. Labels: `version`; `features`, with commas between them.
+const BUILD_INFO: &str = "nexum_build_info";
+
+/// The upper bounds of the buckets of every histogram of seconds: from 100 microseconds, which a handler that only computes takes,
+/// over the milliseconds of commits and requests to 10 seconds, an event's deadline by default, and a minute, what one that waits
+/// for others may take. Each is two to two and a half times the one before, close enough together for a quantile.
+const SECONDS_BUCKETS: [f64; 18] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// Those of every histogram of blocks: one apart where reorganisations are common, up to the deepest that is followed by default.
+const BLOCKS_BUCKETS: [f64; 9] = [1.0, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+/// How often what histograms have gathered is counted up, whether anybody asks or not: each value takes memory until then.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How many clients are answered at a time: some Prometheus servers and an orchestrator's probes.
+const CONNECTIONS_MAX: usize = 32;
+
+/// How long a connection lasts: a Prometheus that keeps one makes another, which is nothing once an hour.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// How long a reason may be: the first frames of a trap.
+const REASON_CHARS_MAX: usize = 2_048;
+
+/// The form of the text, as Prometheus asks for it.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Begins to gather metrics, if they are to be exported. Before this nothing that is measured may be made: handles are of the
+/// recorder that is there when they are.
+///
+/// # Errors
+///
+/// When there is a recorder already.
+pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>, Refusal> {
+    if config.listen.is_none() {
+        return Ok(None);
+    }
+    let build = || -> Result<PrometheusHandle, BuildError> {
+        PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
+            .set_buckets_for_metric(Matcher::Suffix("_blocks".to_owned()), &BLOCKS_BUCKETS)?
+            .install_recorder()
+    };
+    let handle = build().map_err(|error| Refusal::of(&error))?;
+    nexum_core::metrics::describe();
+    compose::describe_metrics();
+    describe_gauge!(BUILD_INFO, Unit::Count, "what is running: always 1");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "features" => compose::features().join(",")).set(1.0);
+    Ok(Some(handle))
+}
+
+/// What is looked at to say whether nexum is ready.
+#[derive(Clone)]
+pub(crate) struct Readiness {
+    supervisor: SupervisorHandle,
+    builder: ModuleBuilder,
+    /// The files of modules that were refused at the start, absolute, as soon as that is known.
+    refused: Arc<OnceLock<Vec<PathBuf>>>,
+}
+
+/// What keeps nexum from being ready.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+struct NotReady {
+    /// None: nexum itself.
+    #[serde(flatten)]
+    what: Option<What>,
+    reason: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    Module(String),
+    Chain(ChainId),
+}
+
+#[derive(Clone)]
+struct Exported {
+    handle: PrometheusHandle,
+    readiness: Readiness,
+}
+
+/// The port that metrics are read on, if the operator wants one.
+pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle)>);
+
+impl Exporter {
+    /// Opens the port. `handle` is the result of [`install`].
+    ///
+    /// # Errors
+    ///
+    /// When the address is not this machine's, or not free.
+    pub(crate) async fn open(config: &MetricsConfig, handle: Option<PrometheusHandle>) -> Result<Self, Refusal> {
+        let Some((address, handle)) = config.listen.zip(handle) else {
+            return Ok(Self(None));
+        };
+        let listener = listen::bind("metrics.listen", address).await?;
+        Ok(Self(Some((listener, handle))))
+    }
+
+    /// Answers for as long as it is awaited.
+    pub(crate) async fn serve(self, readiness: Readiness) -> Infallible {
+        match self.0 {
+            Some((listener, handle)) => serve(listener, handle, readiness).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, handle: PrometheusHandle, readiness: Readiness) -> Infallible {
+    match listener.local_addr() {
+        Ok(address) => tracing::info!(%address, "metrics can be read"),
+        Err(error) => tracing::warn!(%error, "metrics can be read, at an address that is not known"),
+    }
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(Exported {
+            handle: handle.clone(),
+            readiness,
+        });
+    let serving = listen::serve(listener, router, Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX));
+    let upkeep = async {
+        let mut every = tokio::time::interval(UPKEEP);
+        loop {
+            every.tick().await;
+            handle.run_upkeep();
+        }
+    };
+    tokio::select! {
+        never = serving => never,
+        never = upkeep => never,
+    }
+}
+
+async fn metrics(State(exported): State<Exported>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], exported.handle.render())
+}
+
+/// Answers while the runtime does.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(exported): State<Exported>) -> impl IntoResponse {
+    let found = exported.readiness.look();
+    let status = match found.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(found))
+}
+
+impl Readiness {
+    /// Not ready, before the modules are loaded.
+    pub(crate) fn new(supervisor: SupervisorHandle, builder: ModuleBuilder) -> Self {
+        Self {
+            supervisor,
+            builder,
+            refused: Arc::default(),
+        }
+    }
+
+    /// Records that loading has ended, and the absolute paths of the refused modules. `nexum run` calls it once.
+    pub(crate) fn loaded_all_but(&self, refused: Vec<PathBuf>) {
+        // No other code sets it.
+        let _ = self.refused.set(refused);
+    }
+
+    /// Everything that should be otherwise.
+    fn look(&self) -> Vec<NotReady> {
+        let modules = self.supervisor.modules();
+        let is_here = |path: &PathBuf| {
+            let origin = |status: &ModuleStatus| std::path::absolute(&status.module().origin.path);
+            modules
+                .iter()
+                .any(|status| origin(status).is_ok_and(|origin| origin == *path))
+        };
+        let refused = self
+            .refused
+            .get()
+            .into_iter()
+            .flatten()
+            .filter(|path| !is_here(path))
+            .map(|path| NotReady {
+                what: Some(What::Module(path.display().to_string())),
+                reason: "it was refused, as the log says".to_owned(),
+            });
+        // Before that there may be modules of which nothing is known here yet.
+        let starting = self.refused.get().is_none().then(|| NotReady {
+            what: None,
+            reason: "modules are being loaded".to_owned(),
+        });
+        let loading = self.builder.loading().into_iter().filter_map(|(_, meta)| {
+            let is_here = self.supervisor.module(&meta.name).is_ok() || self.supervisor.query(&meta.name).is_ok();
+            (!is_here).then(|| NotReady {
+                what: Some(What::Module(meta.name.to_string())),
+                reason: LOADING.to_owned(),
+            })
+        });
+        let waiting = modules.iter().filter_map(|status| not_ready(status));
+        let lost = self
+            .supervisor
+            .lost_chains()
+            .into_iter()
+            .map(|(chain_id, reason)| NotReady {
+                what: Some(What::Chain(chain_id)),
+                reason: cut(&reason),
+            });
+        starting
+            .into_iter()
+            .chain(refused)
+            .chain(loading)
+            .chain(waiting)
+            .chain(lost)
+            .collect()
+    }
+}
+
+/// Why a module that should run does not.
+fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
+    let stage = status.stage();
+    let reason = match stage {
+        Stage::Starting | Stage::Backoff | Stage::Stalled => stage.to_string(),
+        Stage::Dead => status
+            .reason()
+            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason))),
+        // One that is stopped was stopped by the operator.
+        _ => return None,
+    };
+    Some(NotReady {
+        what: Some(What::Module(status.name().to_string())),
+        reason,
+    })
+}
+
+fn cut(reason: &str) -> String {
+    reason.chars().take(REASON_CHARS_MAX).collect()
+}

@@ -1,0 +1,5 @@
+//! Questions for modules: `POST /v1/query/MODULE` on the control socket and, if the operator wants it, on a port.
+
+pub(super) mod answer;
+pub(super) mod config;
+pub(super) mod listener;

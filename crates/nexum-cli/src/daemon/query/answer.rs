@@ -1,0 +1,172 @@
+//! `POST /v1/query/MODULE`: bytes in, bytes out.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use nexum_config::limits::Limit;
+use nexum_config::names::ModuleName;
+use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
+use nexum_core::supervisor::{SteerError, SupervisorHandle};
+
+use crate::protocol::QUERY;
+use crate::protocol::query::Fault;
+
+/// How long a question may take to arrive: a megabyte over a slow line.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// When somebody who was turned away may come back: a rush is over, or it goes on.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Bytes of no known kind, which nobody shall take for a page.
+const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
+    (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
+/// Answers questions for the modules of this supervisor.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(supervisor: SupervisorHandle) -> Router<S> {
+    let path = format!("{QUERY}/{{module}}");
+    Router::new().route(&path, post(answer)).with_state(supervisor)
+}
+
+async fn answer(
+    State(supervisor): State<SupervisorHandle>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    // A page in a browser that somebody was led to: it reaches what only this machine can reach.
+    if request.headers().contains_key(header::ORIGIN) {
+        let error = "pages of browsers may not ask";
+        return Err(Refused::new(StatusCode::FORBIDDEN, "origin", error));
+    }
+    let name: ModuleName = name
+        .parse()
+        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is no module's name"))?;
+    let pool = supervisor.query(&name)?;
+    let input = read(request.into_body(), BODY_TIME_MAX).await?;
+    let output = pool.call(&input).await?;
+    Ok((ANSWER_HEADERS, output).into_response())
+}
+
+async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
+    let read = Limited::new(body, INPUT_BYTES_MAX).collect();
+    match tokio::time::timeout(time_max, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let error = format!("a question has {INPUT_BYTES_MAX} bytes at most");
+            Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "input-too-large", error))
+        }
+        Ok(Err(_)) => Err(Refused::new(StatusCode::BAD_REQUEST, "body", "the question broke off")),
+        Err(_) => {
+            let error = "the question took too long to arrive";
+            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "body", error))
+        }
+    }
+}
+
+/// A fault with its status.
+struct Refused(StatusCode, Fault);
+
+impl Refused {
+    fn new(status: StatusCode, kind: &str, error: impl Into<String>) -> Self {
+        let fault = Fault {
+            kind: kind.to_owned(),
+            error: error.into(),
+            host_error: None,
+        };
+        Self(status, fault)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(status, fault) = self;
+        let is_overload = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry = is_overload.then_some([(header::RETRY_AFTER, RETRY_AFTER_SECONDS)]);
+        (status, retry, Json(fault)).into_response()
+    }
+}
+
+impl From<SteerError> for Refused {
+    fn from(error: SteerError) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-module", error.to_string())
+    }
+}
+
+impl From<QueryError> for Refused {
+    fn from(error: QueryError) -> Self {
+        let status = match &error {
+            QueryError::InputTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            QueryError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+            QueryError::TimedOut { .. } | QueryError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Returned(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            QueryError::Limit(trip) if trip.limit == Limit::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let text = match &error {
+            QueryError::Trapped { request, .. } => {
+                format!("the module trapped; the log says where, at request {request}")
+            }
+            QueryError::Failed { request, .. } => {
+                format!("nexum cannot serve it; the log says why, at request {request}")
+            }
+            QueryError::Start { .. } => "the module does not start; the log says why".to_owned(),
+            error => error.to_string(),
+        };
+        let Self(status, fault) = Self::new(status, error.kind(), text);
+        let host_error = match error {
+            QueryError::Returned(error) => Some(error.into()),
+            _ => None,
+        };
+        Self(status, Fault { host_error, ..fault })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+    use crate::daemon::listen::tests::{BOUNDS, SOON, connect, with_router};
+
+    /// What comes back for these bytes, when a question may take only so long to arrive.
+    fn answer_to(sent: Vec<u8>, time_max: Duration) -> String {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let route = post(move |request: Request| async move { read(request.into_body(), time_max).await });
+        with_router(Router::new().route("/", route), BOUNDS, move |address| {
+            let mut stream = connect(address);
+            stream.write_all(&sent).expect("a question");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            sender.send(answer).expect("a test");
+        });
+        receiver.recv().expect("an answer")
+    }
+
+    #[test]
+    fn a_question_that_does_not_arrive_is_given_up() {
+        for (announced, sent, time_max, status, expected) in [
+            (5, 5, SOON * 1_000, "200", "aaaaa"),
+            (5, 4, SOON, "408", "the question took too long to arrive"),
+            (INPUT_BYTES_MAX, INPUT_BYTES_MAX, SOON * 1_000, "200", "aaaaa"),
+        ] {
+            let head =
+                format!("POST / HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\ncontent-length: {announced}\r\n\r\n");
+            let answer = answer_to([head.into_bytes(), vec![b'a'; sent]].concat(), time_max);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{announced}: {answer:.200}"
+            );
+            assert!(answer.contains(expected), "{announced}: {answer:.200}");
+        }
+    }
+}

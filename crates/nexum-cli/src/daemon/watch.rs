@@ -1,0 +1,193 @@
+//! `nexum run --watch`: reloads a module when the content of its files changes.
+//!
+//! An event of the file system is only a reason to look: opening a file is an event too. A module is reloaded when its
+//! files hold something else than what runs and than what was tried last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nexum_config::component;
+use nexum_config::document;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE};
+use nexum_config::names::{Digest, ModuleName};
+use nexum_core::capability::module_meta::ModuleMeta;
+use notify_debouncer_full::notify::event::{AccessKind, AccessMode};
+use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode};
+use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use tokio::sync::mpsc;
+
+use super::control::ControlState;
+
+/// How long files have to be left alone before nexum reads them: a linker writes for as long, and no author notices.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// How often nexum looks for modules that were loaded or removed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How many changes may wait while a module is reloaded; the thread that finds changes waits with the next one.
+const CHANGES_MAX: usize = 64;
+
+/// Reloads modules whose files have changed. Never returns: an error says that files cannot be watched.
+pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
+    if let Err(error) = watch(control).await {
+        tracing::error!(%error, "nexum cannot watch files: use `nexum module reload` to reload modules");
+    }
+    std::future::pending().await
+}
+
+/// What may have changed.
+enum Change {
+    Paths(Vec<PathBuf>),
+    /// The system has lost events.
+    Any,
+}
+
+async fn watch(control: &ControlState) -> notify::Result<()> {
+    let (changed, mut changes) = mpsc::channel(CHANGES_MAX);
+    let tell = move |events: DebounceEventResult| {
+        if let Some(change) = change(events) {
+            // There is no receiver when nexum ends.
+            let _ = changed.blocking_send(change);
+        }
+    };
+    let mut watcher = Watcher {
+        debouncer: new_debouncer(QUIET, None, tell)?,
+        directories: BTreeSet::new(),
+    };
+    let mut turns = tokio::time::interval(LOOK_EVERY);
+    let mut tried = BTreeMap::new();
+    loop {
+        let modules = modules(control);
+        watcher.follow(modules.values())?;
+        tried.retain(|name, _| modules.contains_key(name));
+        let change = tokio::select! {
+            _ = turns.tick() => continue,
+            Some(change) = changes.recv() => change,
+        };
+        for (name, files) in modules.iter().filter(|(_, files)| files.are_in(&change)) {
+            let content = files.read().await;
+            if content == files.loaded {
+                tried.remove(name);
+            } else if tried.get(name) != Some(&content) {
+                tried.insert(name.clone(), content);
+                reload(control, name).await;
+            }
+        }
+    }
+}
+
+/// What these events say of the content of files. Reading a file changes nothing in it.
+fn change(events: DebounceEventResult) -> Option<Change> {
+    let Ok(events) = events else {
+        return Some(Change::Any);
+    };
+    if events.iter().any(|event| event.need_rescan()) {
+        return Some(Change::Any);
+    }
+    let is_read =
+        |kind: &EventKind| matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write));
+    let events = events.into_iter().filter(|event| !is_read(&event.kind));
+    let paths: Vec<_> = events.flat_map(|event| event.event.paths).collect();
+    (!paths.is_empty()).then_some(Change::Paths(paths))
+}
+
+async fn reload(control: &ControlState, name: &ModuleName) {
+    tracing::info!(module = name.as_str(), "a file of the module has changed");
+    match control.reload(name).await {
+        Ok(()) => tracing::info!(module = name.as_str(), "the module is reloaded"),
+        Err(refusals) => refusals.log(),
+    }
+}
+
+/// The files of each module.
+fn modules(control: &ControlState) -> BTreeMap<ModuleName, Files> {
+    let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
+    let modules = modules.iter().map(|status| {
+        let module = status.module();
+        (status.name().clone(), Files::of(&module.origin, &module.meta))
+    });
+    let queries = queries.iter().map(|pool| {
+        let module = pool.module();
+        (pool.name().clone(), Files::of(&module.origin, &module.meta))
+    });
+    modules.chain(queries).collect()
+}
+
+/// The files of a module, and what was in them when it was loaded.
+struct Files {
+    component: PathBuf,
+    manifest: PathBuf,
+    loaded: Content,
+}
+
+/// What is in the files of a module; none for one that is not there or cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Content {
+    component: Option<Digest>,
+    manifest: Option<Digest>,
+}
+
+impl Files {
+    fn of(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
+        let manifest = origin.manifest.clone();
+        let manifest = manifest.unwrap_or_else(|| origin.path.with_file_name(MANIFEST_FILE));
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self {
+            component: absolute(&origin.path),
+            manifest: absolute(&manifest),
+            loaded: Content {
+                component: Some(meta.digest),
+                manifest: meta.manifest,
+            },
+        }
+    }
+
+    fn are_in(&self, change: &Change) -> bool {
+        match change {
+            Change::Paths(paths) => paths
+                .iter()
+                .any(|path| *path == self.component || *path == self.manifest),
+            Change::Any => true,
+        }
+    }
+
+    /// What is in the files now.
+    async fn read(&self) -> Content {
+        let (component, manifest) = (self.component.clone(), self.manifest.clone());
+        let read = tokio::task::spawn_blocking(move || Content {
+            component: component::read(&component).ok().map(|bytes| Digest::of(&bytes)),
+            manifest: document::read(&manifest, MANIFEST_BYTES_MAX)
+                .ok()
+                .map(|bytes| Digest::of(&bytes)),
+        });
+        match read.await {
+            Ok(content) => content,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+struct Watcher {
+    debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
+    directories: BTreeSet<PathBuf>,
+}
+
+impl Watcher {
+    /// Watches the directories that these files are in, because a replaced file is another file.
+    fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Files>) -> notify::Result<()> {
+        let parents = files.flat_map(|files| [files.component.parent(), files.manifest.parent()]);
+        let wanted: BTreeSet<_> = parents.flatten().map(Path::to_owned).collect();
+        for directory in wanted.difference(&self.directories) {
+            self.debouncer.watch(directory, RecursiveMode::NonRecursive)?;
+        }
+        for directory in self.directories.difference(&wanted) {
+            // The directory may be gone.
+            let _ = self.debouncer.unwatch(directory);
+        }
+        self.directories = wanted;
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! What a command says while a running nexum carries it out, on the way to whoever gave it: frames, one after another.
+//!
+//! A frame is a byte that says what it is, four bytes with the payload's length, the highest first, and the payload. The last one
+//! is an [`Frame::End`] or a [`Frame::Refused`]: an answer without it was cut off.
+
+use std::borrow::Cow;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::bytes::{BufMut, Bytes, BytesMut};
+use tokio_util::codec::{Decoder, LengthDelimitedCodec};
+
+use crate::report::Refusals;
+
+/// How large a payload may be: reasons for a refusal, each of them a line or a trap's text.
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+
+/// The head of a frame: a byte for its kind, and the length of its payload.
+const KIND_BYTES: usize = 1;
+const LENGTH_BYTES: usize = 4;
+const HEAD_BYTES: usize = KIND_BYTES + LENGTH_BYTES;
+
+/// A part of what a command says.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// A part of its output.
+    Output(Vec<u8>),
+    /// Something else that it says.
+    Said(Said),
+    /// It has ended, with this exit code.
+    End(u8),
+    /// It was not done.
+    Refused(Refusals),
+}
+
+/// What a command says beside its output.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Said {
+    /// A line.
+    Line(String),
+    /// What is being done, and with how many rows by now of about so many; none of which is known is 0.
+    Rows(String, u64, u64),
+}
+
+impl Frame {
+    /// The frame as it is sent.
+    ///
+    /// # Errors
+    ///
+    /// When its payload is larger than a reader takes.
+    pub(crate) fn encode(&self) -> io::Result<Bytes> {
+        let (kind, payload) = match self {
+            Self::Output(bytes) => (b'o', Cow::from(bytes)),
+            Self::Said(said) => (b's', Cow::from(serde_json::to_vec(said)?)),
+            Self::End(code) => (b'e', Cow::from(vec![*code])),
+            Self::Refused(refusals) => (b'r', Cow::from(serde_json::to_vec(refusals)?)),
+        };
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut bytes = BytesMut::with_capacity(HEAD_BYTES + payload.len());
+        bytes.put_u8(kind);
+        bytes.put_u32(length);
+        bytes.put_slice(&payload);
+        Ok(bytes.freeze())
+    }
+
+    /// Reads one whole frame, head and payload.
+    fn decode(bytes: &[u8]) -> io::Result<Self> {
+        match bytes.split_at_checked(HEAD_BYTES) {
+            Some((&[b'o', ..], output)) => Ok(Self::Output(output.to_vec())),
+            Some((&[b's', ..], said)) => Ok(Self::Said(serde_json::from_slice(said)?)),
+            Some((&[b'e', ..], &[code])) => Ok(Self::End(code)),
+            Some((&[b'r', ..], refusals)) => Ok(Self::Refused(serde_json::from_slice(refusals)?)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// Reads frames from a stream of bytes. It reserves memory for one frame of at most [`PAYLOAD_BYTES_MAX`].
+pub(crate) struct FrameDecoder(LengthDelimitedCodec);
+
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        let mut delimited = LengthDelimitedCodec::builder();
+        delimited
+            .length_field_offset(KIND_BYTES)
+            .length_field_length(LENGTH_BYTES);
+        // The length counts the payload alone, and a decoded frame includes its head.
+        delimited.length_adjustment(HEAD_BYTES as isize).num_skip(0);
+        Self(delimited.max_frame_length(PAYLOAD_BYTES_MAX).new_codec())
+    }
+}
+
+impl Decoder for FrameDecoder {
+    type Item = Frame;
+    type Error = io::Error;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Frame>> {
+        let frame = self.0.decode(bytes)?;
+        frame.map(|frame| Frame::decode(&frame)).transpose()
+    }
+
+    /// Drops half a frame: the reader reports that the last frame is missing.
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Frame>> {
+        self.decode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Refusal;
+
+    fn head(kind: u8, length: u32) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        bytes.put_u8(kind);
+        bytes.put_u32(length);
+        bytes
+    }
+
+    #[test]
+    fn frames_come_as_they_were_sent() {
+        let frames = [
+            Frame::Output(vec![0xff, 0]),
+            Frame::Output(vec![b'a'; PAYLOAD_BYTES_MAX]),
+            Frame::Said(Said::Rows("reading".to_owned(), 7, 9)),
+            Frame::Refused(Refusal::new("no").with_hint("yes").into()),
+            Frame::End(1),
+        ];
+        let sent: Vec<Bytes> = frames.iter().map(|frame| frame.encode().unwrap()).collect();
+        assert_eq!(&sent[0][..], b"o\0\0\0\x02\xff\0");
+        assert_eq!(&sent[4][..], b"e\0\0\0\x01\x01");
+        let (mut decoder, mut bytes, mut come) = (FrameDecoder::default(), BytesMut::new(), Vec::new());
+        // However the bytes are cut on their way.
+        for part in sent.concat().chunks(65_521) {
+            bytes.extend_from_slice(part);
+            while let Some(frame) = decoder.decode(&mut bytes).unwrap() {
+                come.push(frame);
+            }
+        }
+        assert_eq!(format!("{come:?}"), format!("{frames:?}"));
+        assert!(decoder.decode_eof(&mut bytes).unwrap().is_none() && bytes.is_empty());
+    }
+
+    #[test]
+    fn no_room_is_made_for_a_frame_over_the_bound() {
+        for length in [PAYLOAD_BYTES_MAX as u32 + 1, u32::MAX] {
+            let mut bytes = head(b'o', length);
+            let error = FrameDecoder::default().decode(&mut bytes).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{length}");
+            assert!(bytes.capacity() < PAYLOAD_BYTES_MAX, "{length}: {}", bytes.capacity());
+        }
+        let error = Frame::Output(vec![0; PAYLOAD_BYTES_MAX + 1]).encode().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn what_is_no_frame_is_an_error_and_half_of_one_is_none() {
+        for (kind, payload) in [(b'x', &b""[..]), (b'e', b""), (b'e', b"12"), (b's', b"{"), (b'r', b"1")] {
+            let mut bytes = head(kind, payload.len() as u32);
+            bytes.put_slice(payload);
+            assert!(
+                FrameDecoder::default().decode(&mut bytes).is_err(),
+                "{}",
+                char::from(kind)
+            );
+        }
+        for half in [&b"o"[..], b"o\0\0\0\x02", b"o\0\0\0\x02a"] {
+            let mut bytes = BytesMut::from(half);
+            assert!(FrameDecoder::default().decode_eof(&mut bytes).unwrap().is_none());
+        }
+    }
+}

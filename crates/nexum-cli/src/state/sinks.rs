@@ -1,0 +1,29 @@
+//! The output of a task.
+
+use std::io::Write;
+
+use nexum_config::names::ModuleName;
+
+use crate::protocol::frames::Said;
+use crate::report::Refusal;
+
+/// Where the output goes, and where all else does that is said meanwhile.
+pub(crate) struct Sinks<'a> {
+    pub(crate) out: &'a mut dyn Write,
+    pub(crate) say: &'a mut dyn FnMut(Said),
+}
+
+impl Sinks<'_> {
+    pub(super) fn line(&mut self, line: String) {
+        (self.say)(Said::Line(line));
+    }
+}
+
+pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
+    let written = sinks.out.write_all(text.as_bytes());
+    written.map_err(|error| Refusal::of(&error).about("the output cannot be written"))
+}
+
+pub(super) fn no_module(module: &ModuleName) -> Refusal {
+    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
+}

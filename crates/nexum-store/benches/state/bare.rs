@@ -1,0 +1,113 @@
+//! The back-ends alone, set up as nexum does it: with the same durability, and the same memory for pages.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use nexum_core::store::StateStore;
+use nexum_store::{Backend, StoreConfig};
+use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
+use sled::Db;
+
+use crate::Result;
+
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+
+/// The size of the parts of sled's log, with which nexum makes its databases.
+const SEGMENT_BYTES: usize = 4 << 20;
+
+/// One key, and its new value or none.
+pub(crate) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// A back-end without nexum.
+pub(crate) enum Bare {
+    Redb(Database),
+    Sled(Db, File),
+}
+
+impl Bare {
+    /// Opens its file in a directory, where it has the name that nexum gives it.
+    pub(crate) fn open(backend: Backend, directory: &Path) -> Result<Self> {
+        let path = directory.join(backend.file_name().ok_or("a back-end without a file")?);
+        let cache_bytes = StoreConfig::default().cache_bytes;
+        if backend == Backend::Sled {
+            let database = sled::Config::new()
+                .path(&path)
+                .segment_size(SEGMENT_BYTES)
+                .cache_capacity(cache_bytes as u64)
+                .open()?;
+            return Ok(Self::Sled(database, File::open(path.join("db"))?));
+        }
+        let database = redb::Builder::new().set_cache_size(cache_bytes).create(path)?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(ROWS)?;
+        transaction.commit()?;
+        Ok(Self::Redb(database))
+    }
+
+    /// Makes changes durable, in one transaction.
+    pub(crate) fn write<'a>(&self, changes: impl Iterator<Item = Change<'a>>) -> Result<()> {
+        match self {
+            Self::Redb(database) => {
+                let mut transaction = database.begin_write()?;
+                transaction.set_quick_repair(true);
+                let mut table = transaction.open_table(ROWS)?;
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => drop(table.insert(key, value)?),
+                        None => drop(table.remove(key)?),
+                    }
+                }
+                drop(table);
+                transaction.commit()?;
+            }
+            Self::Sled(database, log) => {
+                let mut batch = sled::Batch::default();
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => batch.insert(key, value),
+                        None => batch.remove(key),
+                    }
+                }
+                database.apply_batch(batch)?;
+                database.flush()?;
+                log.sync_data()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the first row, and says whether there is one.
+    pub(crate) fn has_rows(&self) -> Result<bool> {
+        Ok(match self {
+            Self::Redb(database) => database.begin_read()?.open_table(ROWS)?.first()?.is_some(),
+            Self::Sled(database, _) => database.first()?.is_some(),
+        })
+    }
+
+    /// Reads a key so many times over, in one transaction, and returns how many bytes that were.
+    pub(crate) fn read(&self, key: &[u8], times: u64) -> Result<usize> {
+        let mut bytes = 0;
+        match self {
+            Self::Redb(database) => {
+                let table = database.begin_read()?.open_table(ROWS)?;
+                for _ in 0..times {
+                    bytes += table.get(key)?.map_or(0, |value| value.value().to_vec().len());
+                }
+            }
+            Self::Sled(database, _) => {
+                for _ in 0..times {
+                    bytes += database.get(key)?.map_or(0, |value| value.to_vec().len());
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// The back-end as nexum has it.
+pub(crate) fn with_nexum(backend: Backend, directory: &Path) -> Result<Arc<dyn StateStore>> {
+    let mut config = StoreConfig::default();
+    config.backend = backend;
+    Ok(config.open(directory, "a bench")?)
+}

@@ -1,0 +1,90 @@
+//! What nexum adds to its back-ends: durable events, reads, reverts, starts and a long replay, against the same rows written and
+//! read by the back-end alone, set up as nexum does it.
+//!
+//! Samples of both sides take turns, so that what else the machine does befalls both.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a measurement runs on the machine's own clock, and cannot go on after a fault"
+)]
+
+mod bare;
+mod blocks;
+mod events;
+mod host;
+mod native;
+mod reads;
+mod recorder;
+mod replay;
+mod revert;
+mod start;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nexum_store::Backend;
+use nexum_testing::bench::{self, median};
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+
+/// Whatever goes wrong ends the bench.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The back-ends that keep a file.
+const BACKENDS: [Backend; 2] = [Backend::Redb, Backend::Sled];
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().collect();
+    if let [_, child, what, backend, directory] = arguments.as_slice()
+        && child == "child"
+    {
+        let backend = BACKENDS.into_iter().find(|known| known.name() == backend);
+        let backend = backend.ok_or("a back-end that is not measured")?;
+        return match what.as_str() {
+            "replay" => replay::child(backend, &PathBuf::from(directory)),
+            _ => start::child(what, backend, &PathBuf::from(directory)),
+        };
+    }
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut figures = Vec::new();
+    for backend in BACKENDS {
+        figures.extend(events::figures(&runtime, backend)?);
+        figures.push(blocks::figure(&runtime, backend)?);
+        figures.extend(reads::figures(&runtime, backend)?);
+        figures.push(revert::figure(&runtime, backend)?);
+        figures.extend(start::figures(backend)?);
+        figures.push(replay::figure(backend)?);
+    }
+    bench::publish("state", &figures);
+    Ok(())
+}
+
+/// Takes pairs of samples, after some that warm both sides, and returns the median of each: the host's and the bare one's.
+fn medians(warm_up: usize, samples: usize, mut pair: impl FnMut() -> Result<(f64, f64)>) -> Result<(f64, f64)> {
+    for _ in 0..warm_up {
+        pair()?;
+    }
+    let pairs: Vec<_> = (0..samples).map(|_| pair()).collect::<Result<_>>()?;
+    let (host, bare) = pairs.into_iter().unzip();
+    Ok((median(host), median(bare)))
+}
+
+/// A directory on the disk that builds are on, which is gone when this is dropped.
+fn directory() -> Result<TempDir> {
+    Ok(TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
+/// Runs this program for a part of a measurement, and returns the number that it prints.
+fn in_child(what: &str, backend: Backend, directory: &Path) -> Result<f64> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(["child", what, backend.name()]).arg(directory);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{what} with {backend}: {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}

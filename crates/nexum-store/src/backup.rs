@@ -1,0 +1,88 @@
+//! A copy of everything that a store holds.
+
+use std::io;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use ::redb::{Builder, DatabaseError, Error};
+use nexum_core::store::{StoreError, View};
+
+use crate::redb::ROWS;
+
+/// How much memory a backup uses for pages: it writes each once and reads none.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// After how many rows the progress is told.
+const ROWS_PER_REPORT: u64 = 1_024;
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The file cannot be written, or is there already.
+    #[error("the backup cannot be written")]
+    File(#[source] io::Error),
+    /// The copy cannot be written.
+    #[error("the backup cannot be written")]
+    Copy(#[source] Box<Error>),
+    /// The store cannot be read.
+    #[error("the state cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// Copies every row of a view, which has to be a [frozen](nexum_core::store::StateStore::frozen) one, into a new redb file at
+/// `path`, whatever the view's back-end. The file is whole, and synced, or not there. As `state.redb` in an empty state directory
+/// it is the state again. `progress` is told how many rows are copied, now and then and at the end.
+///
+/// # Errors
+///
+/// When there is something at `path`, when it cannot be written, and when the view cannot be read.
+pub fn backup(view: &dyn View, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), BackupError> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let exists = path.try_exists().map_err(BackupError::File)?;
+    if exists {
+        return Err(BackupError::File(io::ErrorKind::AlreadyExists.into()));
+    }
+    let file = tempfile::Builder::new().prefix(".backup-").tempfile_in(directory);
+    let file = file.map_err(BackupError::File)?;
+    copy(view, file.path(), progress)?;
+    file.persist_noclobber(path)
+        .map_err(|error| BackupError::File(error.error))?;
+    std::fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(BackupError::File)
+}
+
+fn copy(view: &dyn View, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), BackupError> {
+    let database = Builder::new().set_cache_size(CACHE_BYTES).create(path);
+    let database = database.map_err(|error: DatabaseError| failed(error))?;
+    let mut transaction = database.begin_write().map_err(failed)?;
+    transaction.set_quick_repair(true);
+    let mut rows = 0;
+    {
+        let mut table = transaction.open_table(ROWS).map_err(failed)?;
+        let mut result = Ok(());
+        view.scan((Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            if let Err(error) = table.insert(key, value) {
+                result = Err(failed(error));
+                return ControlFlow::Break(());
+            }
+            rows += 1;
+            if rows % ROWS_PER_REPORT == 0 {
+                progress(rows);
+            }
+            ControlFlow::Continue(())
+        })?;
+        result?;
+    }
+    transaction.commit().map_err(failed)?;
+    progress(rows);
+    Ok(())
+}
+
+fn failed(error: impl Into<Error>) -> BackupError {
+    BackupError::Copy(Box::new(error.into()))
+}

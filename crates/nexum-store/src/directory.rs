@@ -1,0 +1,154 @@
+//! The directory that a back-end keeps its file in.
+//!
+//! A state directory has one back-end, one open process, and one format of rows; [`open`] enforces all three.
+
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nexum_core::store::{MemoryStore, StateStore};
+use nexum_core::{BoxError, state};
+
+use crate::backend::Backend;
+use crate::error::OpenError;
+use crate::lock::DirectoryLock;
+
+/// Opens a back-end's file at a path, with about so many bytes of cache, and keeps the lock for as long as that is open. A
+/// missing file is made.
+type Open = fn(PathBuf, usize, Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError>;
+
+#[cfg(feature = "redb")]
+const REDB: Option<Open> = Some(crate::redb::open);
+#[cfg(not(feature = "redb"))]
+const REDB: Option<Open> = None;
+
+#[cfg(feature = "sled")]
+const SLED: Option<Open> = Some(crate::sled::open);
+#[cfg(not(feature = "sled"))]
+const SLED: Option<Open> = None;
+
+fn opener(backend: Backend) -> Option<Open> {
+    match backend {
+        Backend::Redb => REDB,
+        Backend::Sled => SLED,
+        Backend::Memory => None,
+    }
+}
+
+/// Opens the state in a directory, which is made if it is missing. A new file is made under another name, because neither back-end
+/// can open what was left when that was cut off.
+pub(crate) fn open(
+    backend: Backend,
+    cache_bytes: usize,
+    directory: &Path,
+    purpose: &str,
+) -> Result<Arc<dyn StateStore>, OpenError> {
+    let Some(file_name) = backend.file_name() else {
+        refuse_other(backend, directory)?;
+        return Ok(Arc::new(MemoryStore::new()));
+    };
+    let open = opener(backend).ok_or(OpenError::NotBuilt(backend))?;
+    make(directory)?;
+    let lock = DirectoryLock::take(directory, purpose)?;
+    let path = directory.join(file_name);
+    if !exists(&path)? {
+        refuse_other(backend, directory)?;
+        let unfinished = directory.join(format!("{file_name}.new"));
+        discard(&unfinished)?;
+        drop(opened(open, &unfinished, cache_bytes, None)?);
+        let renamed = std::fs::rename(&unfinished, &path);
+        renamed.map_err(|source| OpenError::Directory {
+            path: directory.to_owned(),
+            source,
+        })?;
+        sync(directory)?;
+    }
+    opened(open, &path, cache_bytes, Some(lock))
+}
+
+/// Opens a file, and looks whether its rows are what this program reads.
+fn opened(
+    open: Open,
+    path: &Path,
+    cache_bytes: usize,
+    lock: Option<DirectoryLock>,
+) -> Result<Arc<dyn StateStore>, OpenError> {
+    let store = open(path.to_owned(), cache_bytes, lock).map_err(|source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    })?;
+    state::open(&*store).map_err(|source| OpenError::State {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(store)
+}
+
+/// Removes what was begun by a process that did not come to the end of it.
+fn discard(path: &Path) -> Result<(), OpenError> {
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
+    match removed {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(OpenError::Directory {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Sees to it that a new file is still there when the power has failed.
+fn sync(directory: &Path) -> Result<(), OpenError> {
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(|source| OpenError::Directory {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+/// Makes a directory, for its owner alone: what modules keep is nobody else's.
+fn make(directory: &Path) -> Result<(), OpenError> {
+    let mut builder = DirBuilder::new();
+    private(builder.recursive(true));
+    builder.create(directory).map_err(|source| OpenError::Directory {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+#[cfg(unix)]
+fn private(builder: &mut DirBuilder) {
+    use std::os::unix::fs::DirBuilderExt;
+    builder.mode(0o700);
+}
+
+#[cfg(not(unix))]
+fn private(_builder: &mut DirBuilder) {}
+
+/// Refuses a directory in which another back-end has its file.
+fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
+    for found in Backend::DURABLE {
+        if found != wanted
+            && let Some(name) = found.file_name()
+            && exists(&directory.join(name))?
+        {
+            return Err(OpenError::OtherBackend {
+                path: directory.to_owned(),
+                found,
+                wanted,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn exists(path: &Path) -> Result<bool, OpenError> {
+    path.try_exists().map_err(|source| OpenError::Directory {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,43 @@
+//! Durable back-ends of the core's [`StateStore`](nexum_core::store::StateStore), with exports, imports and backups of the state.
+//!
+//! # How data flows
+//!
+//! The core commits to the store that the program gives it, which [`StoreConfig::open`] opens: redb or sled in a state
+//! directory (the features `redb` and `sled`), or memory. The store holds the cursors of all modules and the values that
+//! modules write through the capability crate `nexum-host-store`. A program without that capability still needs a durable
+//! back-end for its cursors.
+//!
+//! # Invariants
+//!
+//! - What a durable back-end has acknowledged is there after a crash, and a batch is there whole or not at all.
+//! - A back-end that has failed opens its database again by itself, as soon as that can be done.
+//! - A state directory has one open process, one back-end and one format of rows.
+
+mod config;
+mod error;
+
+mod backend;
+mod directory;
+mod lock;
+
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(any(feature = "redb", feature = "sled"))]
+mod reopening;
+#[cfg(feature = "sled")]
+mod sled;
+
+#[cfg(feature = "redb")]
+mod backup;
+mod transfer;
+
+#[cfg(feature = "redb")]
+pub use self::redb::RedbStore;
+#[cfg(feature = "sled")]
+pub use self::sled::SledStore;
+pub use backend::Backend;
+#[cfg(feature = "redb")]
+pub use backup::{BackupError, backup};
+pub use config::{CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig};
+pub use error::{Holder, OpenError};
+pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -1,0 +1,69 @@
+//! `[store]` of `engine.toml`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nexum_config::document::Environment;
+use nexum_config::engine::Config;
+use nexum_core::store::committer::CommitPolicy;
+use nexum_store::{Backend, CACHE_BYTES, StoreConfig};
+
+fn parse(table: &str) -> Result<StoreConfig, String> {
+    let text = format!("[store]\n{table}");
+    let config = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
+    StoreConfig::from_section(&config.sections["store"]).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn every_key_has_its_default() {
+    let config = parse("").unwrap();
+    assert_eq!(config, StoreConfig::default());
+    assert_eq!(config.backend, Backend::Redb);
+    assert_eq!(config.policy, CommitPolicy::default());
+    assert_eq!(config.cache_bytes as u64, CACHE_BYTES);
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engine.example.toml");
+    let environment = Environment::from_pairs([("MAINNET_RPC_URL", "wss://localhost:8546")]);
+    let config = Config::load(&path, &environment).unwrap();
+    let section = &config.sections["store"];
+    assert_eq!(StoreConfig::from_section(section).unwrap(), StoreConfig::default());
+    let text = std::fs::read_to_string(path).unwrap();
+    for key in ["backend", "cursor_flush_ms", "replay_commit_events", "cache_bytes"] {
+        assert!(text.contains(&format!("\n{key} = ")), "{key}");
+    }
+}
+
+#[test]
+fn every_key_is_taken() {
+    let config =
+        parse("backend = 'sled'\ncursor_flush_ms = 50\nreplay_commit_events = 1\ncache_bytes = 1_048_576").unwrap();
+    assert_eq!(config.backend, Backend::Sled);
+    assert_eq!(config.policy.cursor_flush, Duration::from_millis(50));
+    assert_eq!(config.policy.replay_commit_events, 1);
+    assert_eq!(config.cache_bytes, 1 << 20);
+    assert_eq!(parse("backend = 'memory'").unwrap().backend, Backend::Memory);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for (table, expected) in [
+        ("backend = 'rocksdb'", "redb"),
+        ("backend = 1", "store.backend"),
+        ("cursor_flush_ms = 9", "expected a whole number from 10 to 60000"),
+        ("cursor_flush_ms = 60_001", "expected a whole number from 10 to 60000"),
+        ("replay_commit_events = 0", "expected a whole number from 1 to 10000"),
+        (
+            "replay_commit_events = 10_001",
+            "expected a whole number from 1 to 10000",
+        ),
+        ("cache_bytes = 1_000_000", "expected a whole number from 1048576"),
+        ("cache_bytes = -1", "store.cache_bytes"),
+        ("cash_bytes = 1_048_576", "the nearest known one is cache_bytes"),
+    ] {
+        let error = parse(table).unwrap_err();
+        assert!(error.contains(expected), "{table}: {error}");
+    }
+}

@@ -1,0 +1,195 @@
+//! A state directory has one back-end, one open process, and one format.
+
+use std::fs;
+
+use nexum_core::state::FORMAT;
+use nexum_store::{Backend, OpenError};
+
+use crate::child::{Other, directory, say};
+use crate::support::{FORMAT as FORMAT_KEY, Fixture, config, open, rows, set};
+
+const DURABLE: [Backend; 2] = [Backend::Redb, Backend::Sled];
+
+fn refused(fixture: &Fixture, backend: Backend) -> OpenError {
+    match config(backend).open(&fixture.path(), "a second test") {
+        Ok(_) => panic!("{backend} was opened"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_second_opener_is_told_who_has_it() {
+    for backend in DURABLE {
+        let fixture = Fixture::new(backend);
+        let store = fixture.open();
+        for second in DURABLE {
+            let error = refused(&fixture, second);
+            let expected = format!(
+                "the state in {} is in use by process {} (a test)",
+                fixture.path().display(),
+                std::process::id()
+            );
+            assert_eq!(error.to_string(), expected);
+            assert!(error.hint().unwrap().contains("state_dir"));
+        }
+        drop(store);
+        fixture.open();
+    }
+}
+
+#[test]
+fn a_second_process_is_told_who_has_it() {
+    if let Some(directory) = directory() {
+        let error = config(Backend::Redb).open(&directory, "the other process").map(|_| ());
+        say(error.unwrap_err());
+        return;
+    }
+    let fixture = Fixture::new(Backend::Redb);
+    let store = fixture.open();
+    let test = "directory::a_second_process_is_told_who_has_it";
+    let mut other = Other::start(test, &fixture.path(), None);
+    let heard = other.hear().unwrap();
+    assert!(
+        heard.ends_with(&format!("process {} (a test)", std::process::id())),
+        "{heard}"
+    );
+    assert!(other.wait().success());
+    drop(store);
+}
+
+#[test]
+fn whatever_is_in_the_lock_file_is_shown_without_harm() {
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "another process"),
+        (b"\xff\xfe\0", "another process"),
+        (b"12", "process 12"),
+        (b"-1 a\x1b[31m\x07test\nmore", "another process (a[31mtest)"),
+        (&[b'9'; 100_000], "another process"),
+    ];
+    for (content, expected) in cases {
+        let fixture = Fixture::new(Backend::Redb);
+        fs::create_dir(fixture.path()).unwrap();
+        let path = fixture.path().join("lock");
+        fs::write(&path, content).unwrap();
+        let held = fs::File::open(&path).unwrap();
+        held.try_lock().unwrap();
+        let error = refused(&fixture, Backend::Redb).to_string();
+        assert!(error.ends_with(&format!("in use by {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn another_back_end_is_refused_with_the_remedy() {
+    for (found, wanted) in [
+        (Backend::Redb, Backend::Sled),
+        (Backend::Sled, Backend::Redb),
+        (Backend::Redb, Backend::Memory),
+        (Backend::Sled, Backend::Memory),
+    ] {
+        let fixture = Fixture::new(found);
+        fixture.open().write(&set([("a", "1")])).unwrap();
+        let error = refused(&fixture, wanted);
+        let expected = format!("is kept by {found}, and {wanted} was asked for");
+        assert!(error.to_string().ends_with(&expected), "{error}");
+        let hint = error.hint().unwrap();
+        let remedy = if wanted == Backend::Memory {
+            "state_dir"
+        } else {
+            "nexum state export"
+        };
+        assert!(hint.contains(remedy), "{hint}");
+        assert_eq!(rows(&*fixture.open().view().unwrap()).len(), 1);
+        let name = wanted.file_name();
+        assert!(name.is_none_or(|name| !fixture.path().join(name).exists()));
+    }
+}
+
+#[test]
+fn another_format_is_refused() {
+    for backend in DURABLE {
+        let fixture = Fixture::new(backend);
+        let other = (FORMAT + 1).to_be_bytes();
+        fixture.open().write(&set([(FORMAT_KEY, other)])).unwrap();
+        let error = refused(&fixture, backend);
+        let OpenError::State { source, .. } = &error else {
+            panic!("{error}")
+        };
+        let expected = format!(
+            "the state store has format {}, and this program reads format {FORMAT}",
+            FORMAT + 1
+        );
+        assert_eq!(source.to_string(), expected);
+        assert!(error.hint().unwrap().contains("nexum state export"));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let fixture = Fixture::new(Backend::Redb);
+    fs::create_dir(fixture.path()).unwrap();
+    let path = fixture.path().join("state.redb");
+    fs::write(&path, [b'x'; 10_000]).unwrap();
+    let error = refused(&fixture, Backend::Redb);
+    assert!(matches!(error, OpenError::Database { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), [b'x'; 10_000]);
+}
+
+#[test]
+fn what_was_left_when_a_new_state_was_cut_off_is_made_anew() {
+    for backend in DURABLE {
+        let fixture = Fixture::new(backend);
+        fs::create_dir(fixture.path()).unwrap();
+        let unfinished = fixture.path().join(format!("{}.new", backend.file_name().unwrap()));
+        match backend {
+            Backend::Sled => {
+                fs::create_dir(&unfinished).unwrap();
+                fs::write(unfinished.join("conf"), "segment_size: 5").unwrap();
+            }
+            _ => fs::write(&unfinished, [0; 10_000]).unwrap(),
+        }
+        fixture.open().write(&set([("a", "1")])).unwrap();
+        assert!(!unfinished.exists());
+        assert_eq!(rows(&*fixture.open().view().unwrap()).len(), 1);
+    }
+}
+
+#[test]
+fn an_unfinished_snapshot_of_sleds_is_passed_over() {
+    let fixture = Fixture::new(Backend::Sled);
+    fixture.open().write(&set([("a", "1")])).unwrap();
+    let unfinished = fixture.path().join("state.sled/snap.00000000000000FF.generating");
+    for content in [&b""[..], b"half of one"] {
+        fs::write(&unfinished, content).unwrap();
+        assert_eq!(rows(&*fixture.open().view().unwrap()).len(), 1);
+    }
+}
+
+#[test]
+fn the_directory_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("a/b");
+    drop(open(Backend::Redb, &path));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_an_error() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("file");
+    fs::write(&path, "").unwrap();
+    for path in [path.clone(), path.join("below")] {
+        let error = config(Backend::Redb).open(&path, "a test").map(|_| ()).unwrap_err();
+        assert!(matches!(error, OpenError::Directory { .. }), "{error}");
+    }
+}
+
+#[test]
+fn memory_keeps_no_files() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("state");
+    let store = config(Backend::Memory).open(&path, "a test").unwrap();
+    store.write(&set([("a", "1")])).unwrap();
+    assert!(!path.exists());
+}

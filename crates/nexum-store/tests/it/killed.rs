@@ -1,0 +1,82 @@
+//! The process is killed at any moment.
+
+use std::path::Path;
+
+use nexum_store::Backend;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::child::{Other, directory, say};
+use crate::history::{self, Model};
+use crate::support::{Fixture, open};
+
+/// How often it is killed.
+const KILLS: u64 = 30;
+
+/// How many batches it has at most acknowledged before.
+const BATCHES_MAX: u64 = 60;
+
+/// How often it is killed while it opens what the last one left: one time in so many.
+const OPENING: u32 = 3;
+
+/// What it says before it opens that.
+const OPENS: &str = "opens";
+
+/// How long the moment is at most, in turns of a loop: longer than a batch takes.
+const TURNS_MAX: u32 = 3_000_000;
+
+#[test]
+fn redb_holds_whole_batches_when_it_is_killed() {
+    check(Backend::Redb, "killed::redb_holds_whole_batches_when_it_is_killed");
+}
+
+#[test]
+fn sled_holds_whole_batches_when_it_is_killed() {
+    check(Backend::Sled, "killed::sled_holds_whole_batches_when_it_is_killed");
+}
+
+fn check(backend: Backend, test: &str) {
+    if let Some(directory) = directory() {
+        return write(backend, &directory);
+    }
+    let fixture = Fixture::new(backend);
+    let mut random = SmallRng::seed_from_u64(backend as u64);
+    let mut model = Model::default();
+    for _ in 0..KILLS {
+        let mut other = Other::start(test, &fixture.path(), None);
+        assert_eq!(other.hear().as_deref(), Some(OPENS));
+        let is_opening = random.random_ratio(1, OPENING);
+        let last = model.number
+            + if is_opening {
+                0
+            } else {
+                random.random_range(1..BATCHES_MAX)
+            };
+        while model.number < last {
+            assert_eq!(other.hear(), Some((model.number + 1).to_string()));
+            model.advance();
+        }
+        (0..random.random_range(0..TURNS_MAX)).for_each(|_| std::hint::spin_loop());
+        other.kill();
+        while let Some(acknowledged) = other.hear() {
+            model.advance();
+            assert_eq!(acknowledged, model.number.to_string());
+        }
+        assert!(!other.wait().success(), "it ended by itself");
+        let store = fixture.open();
+        let begun = model.number + 1;
+        model.follow(&*store.view().unwrap(), begun);
+    }
+}
+
+/// Writes batches after those that are there, and acknowledges each.
+fn write(backend: Backend, directory: &Path) {
+    say(OPENS);
+    let store = open(backend, directory);
+    let mut number = history::number(&*store.view().unwrap());
+    loop {
+        number += 1;
+        store.write(&history::batch(number)).unwrap();
+        say(number);
+    }
+}

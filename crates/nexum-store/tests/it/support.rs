@@ -1,0 +1,91 @@
+//! What the tests share.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nexum_core::store::{Batch, MemoryStore, StateStore, View};
+use nexum_store::{Backend, StoreConfig};
+use tempfile::TempDir;
+
+pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Every row.
+pub(crate) const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
+
+/// A state directory of one test's own.
+pub(crate) struct Fixture {
+    backend: Backend,
+    directory: TempDir,
+    /// Lives as long as a process does.
+    memory: Arc<MemoryStore>,
+}
+
+impl Fixture {
+    pub(crate) fn new(backend: Backend) -> Self {
+        Self {
+            backend,
+            directory: tempfile::tempdir().unwrap(),
+            memory: Arc::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Opens the store, or opens it again once it is dropped.
+    pub(crate) fn open(&self) -> Arc<dyn StateStore> {
+        match self.backend {
+            Backend::Memory => self.memory.clone(),
+            backend => open(backend, &self.path()),
+        }
+    }
+}
+
+pub(crate) fn open(backend: Backend, path: &Path) -> Arc<dyn StateStore> {
+    config(backend).open(path, "a test").unwrap()
+}
+
+pub(crate) fn config(backend: Backend) -> StoreConfig {
+    let mut config = StoreConfig::default();
+    config.backend = backend;
+    config
+}
+
+/// A batch that sets keys.
+pub(crate) fn set<K: AsRef<[u8]>, V: AsRef<[u8]>>(rows: impl IntoIterator<Item = (K, V)>) -> Batch {
+    let mut batch = Batch::default();
+    for (key, value) in rows {
+        batch.set(key.as_ref().to_vec(), value.as_ref().to_vec());
+    }
+    batch
+}
+
+/// A batch that removes keys.
+pub(crate) fn remove<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Batch {
+    let mut batch = Batch::default();
+    keys.into_iter().for_each(|key| batch.remove(key.as_ref().to_vec()));
+    batch
+}
+
+/// The rows between two bounds, except for the one that says what format the others have.
+pub(crate) fn scan(view: &dyn View, range: (Bound<&[u8]>, Bound<&[u8]>)) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        if key != FORMAT {
+            rows.push((key.to_vec(), value.to_vec()));
+        }
+        ControlFlow::Continue(())
+    };
+    view.scan(range, &mut visit).unwrap();
+    rows
+}
+
+/// The key of the row that says what format the others have.
+pub(crate) const FORMAT: &[u8] = b"f";
+
+pub(crate) fn rows(view: &dyn View) -> Rows {
+    scan(view, ALL).into_iter().collect()
+}
