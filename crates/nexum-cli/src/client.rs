@@ -21,6 +21,7 @@ use crate::args::{DeadLetter, Format, LoadModule, Module};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::view::{self, Letter, Load};
 use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET};
+use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
 /// What is sent.
@@ -138,27 +139,27 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Load(wanted) => {
             let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
-            println!("{} is loaded", module.name);
+            outln!("{} is loaded", module.name);
         }
         Module::Reload { module } => {
             let answer: view::Module = client.post(&format!("{MODULES}/{module}/reload"))?;
-            println!("{module} goes on with {}", answer.digest);
+            outln!("{module} goes on with {}", answer.digest);
         }
         Module::Stop { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
-            println!("{module} is stopped");
+            outln!("{module} is stopped");
         }
         Module::Start { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
-            println!("{module} goes on");
+            outln!("{module} goes on");
         }
         Module::Restart { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
-            println!("{module} goes on");
+            outln!("{module} goes on");
         }
         Module::Remove { module } => {
             let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
-            println!("{module} is removed; what it keeps is still there");
+            outln!("{module} is removed; what it keeps is still there");
         }
     }
     Ok(STOPPED)
@@ -217,7 +218,7 @@ fn each(
     let mut outcome = STOPPED;
     for event in &all {
         match act(event) {
-            Ok(()) => println!("{event} {done}"),
+            Ok(()) => outln!("{event} {done}"),
             Err(refusals) if all.len() == 1 => return Err(refusals),
             Err(refusals) => {
                 refusals.print();

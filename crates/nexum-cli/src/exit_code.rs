@@ -3,7 +3,6 @@
 /// Told to stop, and did.
 pub(crate) const STOPPED: u8 = 0;
 /// Failed while running.
-#[cfg(feature = "runtime")]
 pub(crate) const FAILED: u8 = 1;
 /// Refused to start.
 pub(crate) const REFUSED: u8 = 2;

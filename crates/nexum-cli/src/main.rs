@@ -4,8 +4,6 @@
 //! embedder would need too is in `nexum-core` and `nexum-exec`.
 //!
 //! Exit codes: 0 stopped, 1 failed while running, 2 refused to start; `exec` has the command's, and 3 where it trapped.
-#![allow(clippy::print_stdout, reason = "reports go to stdout; errors and logs go to stderr")]
-#![allow(clippy::print_stderr, reason = "reports go to stdout; errors and logs go to stderr")]
 
 mod args;
 mod exit_code;

@@ -4,6 +4,7 @@
 pub(crate) mod bars;
 #[cfg(feature = "runtime")]
 mod module;
+pub(crate) mod print;
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -12,6 +13,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
 use serde::{Deserialize, Serialize};
+
+use print::errln;
 
 /// One reason not to start: a line, and what may help on a line of its own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,9 +89,9 @@ impl Refusals {
             }
         };
         for Refusal { error, hint } in &self.0 {
-            eprintln!("{} {error}", paint("error:", "1;31"));
+            errln!("{} {error}", paint("error:", "1;31"));
             if let Some(hint) = hint {
-                eprintln!("  {} {hint}", paint("hint:", "1;36"));
+                errln!("  {} {hint}", paint("hint:", "1;36"));
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::args::{Answer, Input};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
+use crate::report::print::outln;
 use crate::report::{Refusal, Refusals, hex};
 
 /// The name of a file that stands for stdin.
@@ -88,16 +89,16 @@ fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
             let written = io::stdout().write_all(answer).and_then(|()| io::stdout().flush());
             return written.map_err(|error| Refusal::of(&error));
         }
-        Answer::Hex => println!("{}", hex(answer)),
+        Answer::Hex => outln!("{}", hex(answer)),
         Answer::Text => {
             let text = std::str::from_utf8(answer);
             let text = text.map_err(|_| Refusal::new("the answer is no text").with_hint("say `--format hex`"))?;
-            println!("{text}");
+            outln!("{text}");
         }
         Answer::Json => {
             let json: Result<serde_json::Value, _> = serde_json::from_slice(answer);
             let json = json.map_err(|_| Refusal::new("the answer is no JSON").with_hint("say `--format hex`"))?;
-            println!("{json:#}");
+            outln!("{json:#}");
         }
     }
     Ok(())

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::args::Format;
 use crate::protocol::view::{Letter, Module, Usage};
+use crate::report::print::outln;
 use crate::report::{list, table};
 
 pub(super) fn status(modules: &[Module], format: Format) {
     if let Format::Json = format {
-        return println!("{:#}", json!(modules));
+        return outln!("{:#}", json!(modules));
     }
     let mut rows = table(&[
         "MODULE",
@@ -33,17 +34,17 @@ pub(super) fn status(modules: &[Module], format: Format) {
             list(catching_up.map(|up| format!("{}: {} of {}", up.chain, up.at, up.to))),
         ]);
     }
-    println!("{rows}");
+    outln!("{rows}");
     for module in modules {
         if let Some(reason) = &module.reason {
-            println!("\n{} is dead: {reason}", module.name);
+            outln!("\n{} is dead: {reason}", module.name);
         }
     }
 }
 
 pub(super) fn modules(modules: &[Module], format: Format) {
     if let Format::Json = format {
-        return println!("{:#}", json!(modules));
+        return outln!("{:#}", json!(modules));
     }
     let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
     for module in modules {
@@ -59,12 +60,12 @@ pub(super) fn modules(modules: &[Module], format: Format) {
             module.path.display().to_string(),
         ]);
     }
-    println!("{rows}");
+    outln!("{rows}");
 }
 
 pub(super) fn limits(usages: &[Usage], format: Format) {
     if let Format::Json = format {
-        return println!("{:#}", json!(usages));
+        return outln!("{:#}", json!(usages));
     }
     let mut rows = table(&["LIMIT", "BOUND", "LAST", "MOST", "OF BOUND"]);
     for usage in usages {
@@ -73,12 +74,12 @@ pub(super) fn limits(usages: &[Usage], format: Format) {
         let [bound, last, most] = numbers;
         rows.add_row([usage.limit.clone(), bound, last, most, format!("{share} %")]);
     }
-    println!("{rows}");
+    outln!("{rows}");
 }
 
 pub(super) fn letters(letters: &[Letter], format: Format) {
     if let Format::Json = format {
-        return println!("{:#}", json!(letters));
+        return outln!("{:#}", json!(letters));
     }
     let mut rows = table(&["EVENT", "ATTEMPTS", "REASON OF THE LAST"]);
     for letter in letters {
@@ -90,22 +91,22 @@ pub(super) fn letters(letters: &[Letter], format: Format) {
             reason.to_owned(),
         ]);
     }
-    println!("{rows}");
+    outln!("{rows}");
 }
 
 /// One dead letter, with its attempts.
 pub(super) fn letter(letter: &Letter) {
-    println!("event   {}\nblock   {}", letter.event, letter.block_hash);
+    outln!("event   {}\nblock   {}", letter.event, letter.block_hash);
     for (number, attempt) in (1..).zip(&letter.attempts) {
-        println!(
+        outln!(
             "\nattempt {number}, at {} ms\n  {}",
             attempt.at_ms,
             attempt.reason.replace('\n', "\n  ")
         );
         if let Some(trip) = &attempt.trip {
-            println!("  limit {}: {} of {}", trip.limit, trip.used, trip.bound);
+            outln!("  limit {}: {} of {}", trip.limit, trip.used, trip.bound);
         }
-        attempt.records.iter().for_each(|record| println!("  | {record}"));
+        attempt.records.iter().for_each(|record| outln!("  | {record}"));
     }
-    println!("\n{:#}", json!(letter.content));
+    outln!("\n{:#}", json!(letter.content));
 }

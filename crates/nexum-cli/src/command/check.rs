@@ -9,6 +9,7 @@ use crate::configure::{Configuration, configure};
 use crate::daemon::QueryConfig;
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::Plan;
+use crate::report::print::{errln, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
 /// What a check found, and which build found it.
@@ -48,7 +49,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     match args.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&findings).map_err(|error| Refusal::of(&error))?;
-            println!("{text}");
+            outln!("{text}");
         }
         Format::Text => print(&findings),
     }
@@ -58,7 +59,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 fn look(args: &Check) -> Result<Findings, Refusals> {
     let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
     if let Some(notice) = notice {
-        eprintln!("warning: {notice}");
+        errln!("warning: {notice}");
     }
     let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
     let plan = Plan::new(config, &args.load)?;
@@ -98,7 +99,7 @@ impl Finding {
 
 fn print(findings: &Findings) {
     for module in &findings.modules {
-        println!("{} ({})", module.name, module.path);
+        outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);
         rows.add_row(["  digest", &module.digest]);
         rows.add_row(["  world", module.world.unwrap_or("-")]);
@@ -109,14 +110,14 @@ fn print(findings: &Findings) {
             rows.add_row(["  unsupported", &list(&module.stubs)]);
         }
         rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
-        println!("{rows}\n");
+        outln!("{rows}\n");
         for warning in &module.warnings {
-            eprintln!("warning: {}: {warning}", module.name);
+            errln!("warning: {}: {warning}", module.name);
         }
     }
     findings.errors.print();
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    println!(
+    outln!(
         "{} can run, {}, by nexum {}",
         count(findings.modules.len(), "module"),
         count(findings.errors.len(), "error"),

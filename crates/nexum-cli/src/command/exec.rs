@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Exec;
 use crate::exit_code::TRAPPED;
+use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
 /// What is told to whoever waits for the command on stdout, on a line of its own, before the command can print anything.
@@ -96,14 +97,14 @@ fn announce() -> io::Result<()> {
     writeln!(stdout, "{READY}")?;
     stdout.flush()?;
     // Without systemd there is nobody to tell, which is no error.
-    sd_notify::notify(&[NotifyState::Ready]).unwrap_or_else(|error| eprintln!("warning: cannot tell systemd: {error}"));
+    sd_notify::notify(&[NotifyState::Ready]).unwrap_or_else(|error| errln!("warning: cannot tell systemd: {error}"));
     Ok(())
 }
 
 fn report(stopped: &Stopped) -> u8 {
     Refusals::from(Refusal::of(stopped)).print();
     if let Some(backtrace) = &stopped.backtrace {
-        eprintln!("backtrace:\n{backtrace}");
+        errln!("backtrace:\n{backtrace}");
     }
     TRAPPED
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
+use crate::report::print::outln;
 use crate::report::{Refusal, Refusals, list, table};
 
 #[derive(Serialize)]
@@ -59,7 +60,7 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     match args.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&contents).map_err(|error| Refusal::of(&error))?;
-            println!("{text}");
+            outln!("{text}");
         }
         Format::Text => print(&contents),
     }
@@ -92,5 +93,5 @@ fn print(contents: &Contents) {
         .iter()
         .map(|section| format!("{} ({} bytes)", section.name, section.bytes));
     rows.add_row(["custom sections", &list(sections)]);
-    println!("{rows}");
+    outln!("{rows}");
 }

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::compose::compose;
 use crate::configure::{Configuration, configure};
 use crate::protocol::frames::Said;
+use crate::report::print::{end_on_failed_write, errln};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import, open};
 
@@ -47,7 +48,12 @@ impl Target<'_> {
 
     /// Does something whose output is for stdout.
     fn show(&self, task: &Task) -> Result<u8, Refusals> {
-        self.write(task, &mut BufWriter::new(io::stdout().lock()))
+        let mut out = Stdout::default();
+        let shown = self.write(task, &mut BufWriter::new(&mut out));
+        match out.failed {
+            Some(error) => end_on_failed_write(&error),
+            None => shown,
+        }
     }
 
     fn write(&self, task: &Task, out: &mut dyn Write) -> Result<u8, Refusals> {
@@ -75,7 +81,7 @@ impl Target<'_> {
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
     let Configuration { config, notice, .. } = configure(config)?;
     if let Some(notice) = notice {
-        eprintln!("{notice}");
+        errln!("{notice}");
     }
     let client = Client::of(&config.state_dir);
     let target = match client.is_answered() {
@@ -166,8 +172,8 @@ fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refu
         if !io::stdin().is_terminal() {
             return Err(Refusal::new("nobody can be asked").with_hint("say `--yes`").into());
         }
-        eprint!("remove {}? [y/N] ", String::from_utf8_lossy(&weight));
-        let _ = io::stderr().flush();
+        // Without a question on the screen, the operator's answer is no.
+        let _ = write!(io::stderr(), "remove {}? [y/N] ", String::from_utf8_lossy(&weight));
         let mut answer = String::new();
         io::stdin()
             .read_line(&mut answer)
@@ -177,6 +183,31 @@ fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refu
         }
     }
     target.show(&Task::Purge { module })
+}
+
+/// Stdout, with the error of the write that failed.
+#[derive(Default)]
+struct Stdout {
+    failed: Option<io::Error>,
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes).map_err(|error| self.keep(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().map_err(|error| self.keep(error))
+    }
+}
+
+impl Stdout {
+    /// Keeps the error. Returns another of its kind, because an `io::Error` cannot be cloned.
+    fn keep(&mut self, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        self.failed = Some(error);
+        kind.into()
+    }
 }
 
 /// What is said beside the output, on stderr. Lines are said at the end, when there is no bar any more.
@@ -197,7 +228,7 @@ impl Terminal {
     fn end(mut self) {
         drop(self.bar.take());
         for line in &self.lines {
-            eprintln!("{line}");
+            errln!("{line}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What `nexum run` says before modules are compiled.
 
+use std::io::{self, Write as _};
+
 use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use nexum_core::module::candidate::Candidate;
@@ -53,12 +55,14 @@ pub(super) fn announce(plan: &Plan, log_format: LogFormat, candidates: &[Candida
             },
         ]);
     }
-    println!("{rows}\n");
+    let mut text = format!("{rows}\n\n");
     if !plan.sources.is_empty() {
         let mut rows = table(&["CHAIN", "SOURCE"]);
         for source in &plan.sources {
             rows.add_row([source.chain_id().to_string(), source.describe()]);
         }
-        println!("{rows}\n");
+        text.push_str(&format!("{rows}\n\n"));
     }
+    // In a thread of its own: stdout may be a pipe whose reader has stopped reading. Nothing depends on the tables.
+    std::thread::spawn(move || io::stdout().write_all(text.as_bytes()));
 }

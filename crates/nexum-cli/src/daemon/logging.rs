@@ -1,7 +1,16 @@
 //! Logs to stderr, in the form that the configuration asks for.
+//!
+//! A log that cannot be written never stops the daemon: a thread of its own writes the lines, and lines are lost, and counted, when stderr
+//! fails or when its reader is too slow.
 
-use std::io::IsTerminal;
+use std::convert::Infallible;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use metrics::{Unit, counter, describe_counter};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
@@ -10,12 +19,27 @@ use crate::configure::{LogConfig, LogFormat};
 use crate::report::bars::StderrAboveBars;
 use crate::report::{Refusal, Refusals};
 
+/// How many lines may wait for stderr: a burst of a few seconds. A guest's record has at most 8 KiB, so that they take at most 32 MiB.
+const WAITING_LINES_MAX: usize = 4_096;
+
+/// How often nexum looks for lost lines. A full disk is reported about six times a minute.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Counter: lines of the log that stderr did not take.
+const LINES_LOST: &str = "nexum_log_lines_lost_total";
+
+/// The running log. Dropping it writes the lines that wait, for a second at most.
+pub(super) struct Log {
+    lost: Lost,
+    _writer: WorkerGuard,
+}
+
 /// Starts logging. Called once.
 ///
 /// # Errors
 ///
 /// When the level is not a filter.
-pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
+pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
     // What comes later holds: no directive of the operator's can bring a silenced target back.
     let silenced: String = compose::silenced_log_targets()
         .map(|target| format!(",{target}=off"))
@@ -24,9 +48,24 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
         let refusal = Refusal::new(format!("engine.log_level = {:?}: {error}", config.level));
         Refusals::from(refusal.with_hint("name a level (`info`) or directives (`info,nexum=debug`)"))
     })?;
+    let failed = Arc::default();
+    let (lines, writer) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES_MAX)
+        .thread_name("log")
+        .finish(CountingFailures(Arc::clone(&failed)));
+    let log = Log {
+        lost: Lost {
+            failed,
+            dropped: lines.error_counter(),
+        },
+        _writer: writer,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(StderrAboveBars)
+        .with_writer(lines)
+        // A failure to write would be written to stderr, with a panic where that fails.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_timer(SystemTime);
     let started = match config.format {
@@ -38,5 +77,59 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), Refusals> {
             .with_span_list(false)
             .try_init(),
     };
-    started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))
+    started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
+    Ok(log)
+}
+
+/// How many lines were lost.
+struct Lost {
+    /// Lines whose write failed.
+    failed: Arc<AtomicUsize>,
+    /// Lines that found [`WAITING_LINES_MAX`] before them.
+    dropped: ErrorCounter,
+}
+
+impl Lost {
+    fn lines(&self) -> usize {
+        self.failed.load(Ordering::Relaxed) + self.dropped.dropped_lines()
+    }
+}
+
+impl Log {
+    /// Reports lost lines, in the log and as a metric. Never returns. A report that is lost itself is repeated.
+    pub(super) async fn report_lost(&self) -> Infallible {
+        describe_counter!(LINES_LOST, Unit::Count, "lines of the log that stderr did not take");
+        let metric = counter!(LINES_LOST);
+        let mut turns = tokio::time::interval(LOOK_EVERY);
+        let mut reported = 0;
+        loop {
+            turns.tick().await;
+            let lines = self.lost.lines();
+            metric.absolute(lines as u64);
+            if lines > reported {
+                tracing::warn!(
+                    lines = lines - reported,
+                    total = lines,
+                    "log lines were lost: stderr failed, or its reader is too slow"
+                );
+                reported = lines;
+            }
+        }
+    }
+}
+
+/// Stderr. A write that fails is counted and passes for done.
+struct CountingFailures(Arc<AtomicUsize>);
+
+impl Write for CountingFailures {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if StderrAboveBars.write_all(bytes).is_err() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_core::engine::Engine;
@@ -16,15 +17,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::announce::announce;
 use super::control::{self, ControlState};
+use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::config::QueryConfig;
 use super::query::listener::Listener;
-use super::{logging, progress, watch};
+use super::{progress, watch};
 use crate::configure::{Configuration, LogFormat, MetricsConfig, configure};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::Plan;
 use crate::report::{Refusal, Refusals};
 use crate::{args, state};
+
+/// How long the process waits for blocking tasks at its end. Every commit has ended before; a compilation or a slow disk may be left.
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// Runs modules until a signal, or until none is left.
 ///
@@ -38,7 +43,8 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         metrics,
         notice,
     } = configure(args.load.config.as_deref())?;
-    logging::start(&log)?;
+    let log_format = log.format;
+    let log = logging::start(&log)?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
@@ -49,20 +55,25 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     let daemon = Daemon {
         args,
         plan,
-        log_format: log.format,
+        log,
+        log_format,
         metrics,
         queries,
         store,
         recorder,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Refusal::of(&error))?.block_on(daemon.run())
+    let runtime = runtime.map_err(|error| Refusal::of(&error))?;
+    let ended = runtime.block_on(daemon.run());
+    runtime.shutdown_timeout(SHUTDOWN);
+    ended
 }
 
 /// What `nexum run` sets up before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
     plan: Plan,
+    log: Log,
     log_format: LogFormat,
     metrics: MetricsConfig,
     queries: QueryConfig,
@@ -74,9 +85,12 @@ impl Daemon<'_> {
     /// Loads the modules and runs them. Serves the control socket and the metrics from before the modules are compiled, which takes
     /// time.
     async fn run(mut self) -> Result<u8, Refusals> {
-        let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
-        let (candidates, refused) = self.inspect().await?;
+        let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
+        let (candidates, refused) = tokio::select! {
+            inspected = self.inspect() => inspected?,
+            () = stop.token.cancelled() => return Ok(STOPPED),
+        };
         let engine = self.plan.engine(&candidates)?;
         announce(&self.plan, self.log_format, &candidates);
         let mut supervisor = self.supervisor();
@@ -90,10 +104,12 @@ impl Daemon<'_> {
             tokio::select! {
                 never = control::serve(&self.plan.config.state_dir, control.clone()) => never,
                 never = exporter.serve(readiness.clone()) => never,
+                never = self.log.report_lost() => never,
             }
         });
         let modules = tokio::select! {
             loaded = self.load(&engine, candidates, refused) => loaded?,
+            () = stop.token.cancelled() => return Ok(STOPPED),
             never = &mut served => match never {},
         };
         let answering = Listener::open(&self.queries).await?;

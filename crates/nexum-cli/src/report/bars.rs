@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
-use tracing_subscriber::fmt::MakeWriter;
 
 /// The bars of this process. Drawn on stderr, below what is logged there.
 pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
@@ -21,18 +20,13 @@ pub(crate) struct StderrAboveBars;
 
 impl Write for StderrAboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().write(bytes))
+        match BARS.is_hidden() {
+            true => io::stderr().write(bytes),
+            false => BARS.suspend(|| io::stderr().write(bytes)),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
-    }
-}
-
-impl<'a> MakeWriter<'a> for StderrAboveBars {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
     }
 }

@@ -19,6 +19,8 @@ mod http;
 mod limits;
 #[cfg(feature = "store")]
 mod metrics;
+#[cfg(feature = "chain")]
+mod outputs;
 #[cfg(feature = "store")]
 mod queries;
 #[cfg(feature = "runtime")]

@@ -13,6 +13,7 @@ use crate::args::{Check, Format};
 use crate::configure::{Configuration, configure, wanted};
 use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 use crate::exit_code::{REFUSED, STOPPED};
+use crate::report::print::{errln, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
 /// What a check found, and which build found it.
@@ -45,7 +46,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     match args.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&findings).map_err(|error| Refusal::of(&error))?;
-            println!("{text}");
+            outln!("{text}");
         }
         Format::Text => findings.print(),
     }
@@ -148,17 +149,17 @@ impl Findings {
 
     fn print(&self) {
         for module in &self.modules {
-            println!("{} ({})", module.name, module.path);
+            outln!("{} ({})", module.name, module.path);
             let mut rows = table(&[]);
             rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
-            println!("{rows}\n");
+            outln!("{rows}\n");
         }
         for warning in &self.warnings {
-            eprintln!("warning: {warning}");
+            errln!("warning: {warning}");
         }
         self.errors.print();
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        println!(
+        outln!(
             "{} without fault but for the component, which was not looked at; {}, by nexum {}",
             count(self.modules.len(), "module"),
             count(self.errors.len(), "error"),

@@ -1,0 +1,46 @@
+//! Output of a command: results on stdout, errors and notices on stderr.
+//!
+//! `println!` and `eprintln!` panic where a write fails. A reader may end before a command does (`nexum status | head -1`), and a disk
+//! may be full: neither is a fault of nexum.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+use crate::exit_code::{FAILED, STOPPED};
+
+/// Prints a line on stdout. Ends the process where that fails, see [`end_on_failed_write`].
+macro_rules! outln {
+    ($($argument:tt)*) => {
+        $crate::report::print::line_on_stdout(format_args!($($argument)*))
+    };
+}
+
+/// Prints a line on stderr, unless stderr cannot be written.
+macro_rules! errln {
+    ($($argument:tt)*) => {
+        $crate::report::print::line_on_stderr(format_args!($($argument)*))
+    };
+}
+
+pub(crate) use {errln, outln};
+
+pub(crate) fn line_on_stdout(line: fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        end_on_failed_write(&error);
+    }
+}
+
+pub(crate) fn line_on_stderr(line: fmt::Arguments<'_>) {
+    // There is no other place to report a failure of stderr.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Ends the process after a failed write to stdout: with 0 if the reader has closed the pipe, because the reader has what it wants;
+/// with 1 and an error otherwise.
+pub(crate) fn end_on_failed_write(error: &io::Error) -> ! {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(STOPPED.into());
+    }
+    errln!("error: cannot write to stdout: {error}");
+    std::process::exit(FAILED.into());
+}
