@@ -14,12 +14,21 @@ use serde::Deserialize;
 pub(crate) struct MetricsConfig {
     /// The address that they are served on, to every client that reaches it.
     pub(crate) listen: Option<SocketAddr>,
+    /// Names by which clients may address the port, beside IP addresses and `localhost`, in lower case.
+    pub(crate) allowed_hosts: Vec<String>,
 }
+
+/// The most names: one for each proxy and scraper of an installation.
+const HOSTS_MAX: usize = 16;
+
+/// The most bytes of a name in the DNS (RFC 1035, section 2.3.4).
+const HOST_BYTES_MAX: usize = 253;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Raw {
     listen: Option<String>,
+    allowed_hosts: Vec<String>,
 }
 
 impl MetricsConfig {
@@ -40,7 +49,22 @@ impl MetricsConfig {
                 })
                 .ok()
         });
+        if raw.allowed_hosts.len() > HOSTS_MAX {
+            errors.push(section.error("allowed_hosts", format!("expected {HOSTS_MAX} names at most")));
+        }
+        if let Some(host) = raw.allowed_hosts.iter().find(|host| !is_host(host)) {
+            let error = section.error("allowed_hosts", format!("{host:?} is not a host name"));
+            errors.push(error.with_hint("write the name without scheme and port: \"nexum.example.org\""));
+        }
         ConfigErrors::check(errors)?;
-        Ok(Self { listen })
+        Ok(Self {
+            listen,
+            allowed_hosts: raw.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+        })
     }
+}
+
+fn is_host(host: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=HOST_BYTES_MAX).contains(&host.len()) && host.chars().all(is_part)
 }

@@ -1,21 +1,24 @@
 //! Listening for HTTP on an address that the operator named: a bounded number of connections, each bounded in what it may wait
 //! for and how long it lasts.
 //!
-//! Nobody is asked who he is: whoever reaches the address is answered.
+//! There is no authentication: every client that reaches the address gets answers. Idle clients keep no other out: a new connection
+//! takes the place of the one that has been idle for the longest time.
+
+mod connections;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use self::connections::{Connection, Connections};
 use crate::report::Refusal;
 
 /// How long a client may take to say what it wants, and how long a connection may stay without saying anything: those who want
@@ -31,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// How many connections there are at a time; others wait to be accepted.
+    /// How many connections there are at a time. One more takes the place of an idle one, or waits while all are busy.
     connections_max: usize,
     /// How long a connection lasts at all, so that one which reads its answers too slowly does not stay.
     connection_time_max: Duration,
@@ -62,25 +65,24 @@ pub(crate) async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, 
 
 /// Answers for as long as it is awaited. A request's body is for the router to bound.
 pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds) -> Infallible {
-    let places = Arc::new(Semaphore::new(bounds.connections_max));
-    let mut connections = JoinSet::new();
+    let connections = Connections::new(bounds.connections_max);
+    let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
-            // Those that have ended are forgotten.
-            Some(_) = connections.join_next() => {}
-            (stream, place) = accept(&listener, &places) => {
-                connections.spawn(answer(stream, router.clone(), bounds, place));
+            // The set forgets the tasks that have ended.
+            Some(_) = tasks.join_next() => {}
+            (stream, connection) = accept(&listener, &connections) => {
+                tasks.spawn(answer(stream, router.clone(), bounds, connection));
             }
         }
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let place = places.clone().acquire_owned().await.ok();
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, Connection) {
+    connections.until_one_may_come().await;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => return (stream, connections.add()),
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -89,20 +91,30 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     }
 }
 
-/// One client's connection, with its place among the others.
-async fn answer(stream: TcpStream, router: Router, bounds: Bounds, _place: Option<OwnedSemaphorePermit>) {
+async fn answer(stream: TcpStream, router: Router, bounds: Bounds, connection: Connection) {
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
-    let connection = http1::Builder::new()
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        let request = router.call(request);
+        async {
+            let _busy = connection.busy();
+            request.await
+        }
+    });
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.header_time_max)
         .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     // A client that leaves, or says nonsense, is its own affair.
-    match tokio::time::timeout(bounds.connection_time_max, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
-        Err(_) => tracing::debug!("a connection lasted too long"),
+    tokio::select! {
+        served = tokio::time::timeout(bounds.connection_time_max, served) => match served {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+            Err(_) => tracing::debug!("a connection lasted too long"),
+        },
+        () = connection.is_replaced() => tracing::debug!("an idle connection gave its place to a new one"),
     }
 }
 
@@ -182,22 +194,71 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn one_too_many_waits_until_another_has_left() {
-        with(BOUNDS, |address| {
-            let mut first = connect(address);
+    fn one_too_many_takes_the_place_of_the_connection_that_was_idle_for_the_longest_time() {
+        let bounds = Bounds {
+            connections_max: 2,
+            ..BOUNDS
+        };
+        with(bounds, |address| {
+            let (mut first, mut second) = (connect(address), connect(address));
             ask(&mut first);
+            ask(&mut second);
+            ask(&mut first);
+            let mut third = connect(address);
+            ask(&mut third);
+            is_closed(second);
+            ask(&mut first);
+            ask(&mut third);
+        });
+    }
+
+    #[test]
+    fn one_too_many_waits_while_all_others_are_answered() {
+        let (go, wait) = tokio::sync::watch::channel(false);
+        let slow = move || {
+            let mut wait = wait.clone();
+            async move {
+                wait.wait_for(|go| *go).await.expect("a sender");
+                "ok"
+            }
+        };
+        let router = Router::new()
+            .route("/", get(|| async { "ok" }))
+            .route("/slow", get(slow));
+        with_router(router, BOUNDS, move |address| {
+            let mut first = connect(address);
+            first
+                .write_all(b"GET /slow HTTP/1.1\r\nhost: nexum\r\n\r\n")
+                .expect("a request");
             let mut second = connect(address);
             second.write_all(REQUEST).expect("a request");
-            // The listener has had its time to do it.
-            for _ in 0..10 {
-                ask(&mut first);
-            }
-            second.set_nonblocking(true).expect("a mode");
+            second.set_read_timeout(Some(SOON)).expect("a timeout");
             let early = second.read(&mut [0]).expect_err("nothing yet");
             assert_eq!(early.kind(), ErrorKind::WouldBlock);
-            second.set_nonblocking(false).expect("a mode");
-            drop(first);
+            second.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            go.send(true).expect("a handler");
+            is_answered(&mut first);
             is_answered(&mut second);
+        });
+    }
+
+    #[test]
+    fn silent_clients_keep_no_other_out() {
+        let bounds = Bounds {
+            connections_max: 8,
+            ..BOUNDS
+        };
+        with(bounds, |address| {
+            let _silent: Vec<_> = (0..40).map(|_| connect(address)).collect();
+            let _half: Vec<_> = (0..40)
+                .map(|_| {
+                    let mut stream = connect(address);
+                    // It may have been replaced already.
+                    let _ = stream.write_all(&REQUEST[..REQUEST.len() - 2]);
+                    stream
+                })
+                .collect();
+            ask(&mut connect(address));
         });
     }
 
@@ -245,7 +306,7 @@ pub(crate) mod tests {
             let mut slow = connect(address);
             slow.write_all(b"GET /large HTTP/1.1\r\nhost: nexum\r\n\r\n")
                 .expect("a request");
-            // Another one is accepted only then, and lasts no longer.
+            is_closed(slow);
             is_closed(connect(address));
         });
     }

@@ -1,13 +1,16 @@
 //! `[metrics]`: what a running nexum says of itself to Prometheus, and to whoever asks whether it is well.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics::{Unit, describe_gauge, gauge};
@@ -110,7 +113,7 @@ struct Exported {
 }
 
 /// The port that metrics are read on, if the operator wants one.
-pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle)>);
+pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle, Hosts)>);
 
 impl Exporter {
     /// Opens the port. `handle` is the result of [`install`].
@@ -123,19 +126,23 @@ impl Exporter {
             return Ok(Self(None));
         };
         let listener = listen::bind("metrics.listen", address).await?;
-        Ok(Self(Some((listener, handle))))
+        Ok(Self(Some((
+            listener,
+            handle,
+            Hosts(config.allowed_hosts.as_slice().into()),
+        ))))
     }
 
     /// Answers for as long as it is awaited.
     pub(crate) async fn serve(self, readiness: Readiness) -> Infallible {
         match self.0 {
-            Some((listener, handle)) => serve(listener, handle, readiness).await,
+            Some((listener, handle, hosts)) => serve(listener, handle, hosts, readiness).await,
             None => std::future::pending().await,
         }
     }
 }
 
-async fn serve(listener: TcpListener, handle: PrometheusHandle, readiness: Readiness) -> Infallible {
+async fn serve(listener: TcpListener, handle: PrometheusHandle, hosts: Hosts, readiness: Readiness) -> Infallible {
     match listener.local_addr() {
         Ok(address) => tracing::info!(%address, "metrics can be read"),
         Err(error) => tracing::warn!(%error, "metrics can be read, at an address that is not known"),
@@ -144,6 +151,7 @@ async fn serve(listener: TcpListener, handle: PrometheusHandle, readiness: Readi
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .layer(from_fn_with_state(hosts, refuse_browsers))
         .with_state(Exported {
             handle: handle.clone(),
             readiness,
@@ -159,6 +167,40 @@ async fn serve(listener: TcpListener, handle: PrometheusHandle, readiness: Readi
     tokio::select! {
         never = serving => never,
         never = upkeep => never,
+    }
+}
+
+/// The names by which clients may address the port, beside IP addresses and `localhost`.
+#[derive(Clone)]
+struct Hosts(Arc<[String]>);
+
+impl Hosts {
+    /// Whether a value of `Host` (RFC 9110, section 7.2) is an address, or a name that the operator knows.
+    fn allow(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else {
+            return false;
+        };
+        let name = authority.host().to_ascii_lowercase();
+        let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        is_address || name == "localhost" || self.0.contains(&name)
+    }
+}
+
+/// Refuses a page in a browser. Such a page reaches every address that this machine reaches, and a page whose host name resolves to this
+/// machine ("DNS rebinding") may also read the answer.
+async fn refuse_browsers(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        return (StatusCode::FORBIDDEN, "a page in a browser cannot read this port\n").into_response();
+    }
+    let host = request.headers().get(header::HOST).map(HeaderValue::to_str);
+    match host {
+        // A client without the header is no browser.
+        None => next.run(request).await,
+        Some(Ok(host)) if hosts.allow(host) => next.run(request).await,
+        Some(_) => {
+            let hint = "this host name is not known: add it to `allowed_hosts` of [metrics], or use an IP address\n";
+            (StatusCode::FORBIDDEN, hint).into_response()
+        }
     }
 }
 

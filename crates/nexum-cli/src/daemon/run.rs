@@ -87,6 +87,7 @@ impl Daemon<'_> {
     async fn run(mut self) -> Result<u8, Refusals> {
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
+        let answering = Listener::open(&self.queries).await?;
         let (candidates, refused) = tokio::select! {
             inspected = self.inspect() => inspected?,
             () = stop.token.cancelled() => return Ok(STOPPED),
@@ -112,7 +113,6 @@ impl Daemon<'_> {
             () = stop.token.cancelled() => return Ok(STOPPED),
             never = &mut served => match never {},
         };
-        let answering = Listener::open(&self.queries).await?;
         let missing = self.plan.refused(&modules);
         add(&mut supervisor, modules);
         readiness.loaded_all_but(missing);

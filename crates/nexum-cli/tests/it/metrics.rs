@@ -370,3 +370,53 @@ fn an_address_that_cannot_be_had_is_refused() {
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
 }
+
+#[tokio::test]
+async fn silent_connections_and_pages_in_a_browser_do_not_keep_others_from_the_metrics() {
+    let dir = Dir::new();
+    let anvil = Anvil::start();
+    let module = guests::component("noop").display().to_string();
+    let rpc_url = anvil.ws_url();
+    let config = format!("[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {module:?}\n");
+    let running = Exporting::start(&dir, &config);
+    let address = &running.address;
+    let status = |head: &str| {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        let request = format!("GET /metrics HTTP/1.1\r\n{head}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer.split(' ').nth(1).expect("a status").to_owned()
+    };
+    for (head, wanted) in [
+        (format!("host: {address}\r\n"), "200"),
+        ("host: LOCALHOST:9464\r\n".to_owned(), "200"),
+        ("host: [::1]:9464\r\n".to_owned(), "200"),
+        ("host: rebound.example.org:9464\r\n".to_owned(), "403"),
+        ("host: 127.0.0.1.example.org\r\n".to_owned(), "403"),
+        (format!("host: {address}\r\norigin: http://{address}\r\n"), "403"),
+    ] {
+        assert_eq!(status(&head), wanted, "{head}");
+    }
+    // Each has asked once and keeps its connection.
+    let _kept: Vec<_> = (0..80)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            let request = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("a request");
+            stream
+        })
+        .collect();
+    assert_eq!(get(address, "/metrics").0, 200);
+    running.stop();
+}
+
+#[test]
+fn a_host_name_that_is_none_is_refused() {
+    let dir = Dir::new();
+    dir.write("engine.toml", "[metrics]\nallowed_hosts = [\"http://example.org\"]\n");
+    let refused = dir.nexum(&["status"]);
+    assert_eq!(refused.code, Some(2));
+    let said = "\"http://example.org\" is not a host name";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+}

@@ -32,9 +32,6 @@ impl Listener {
             return Ok(Self(None));
         };
         let listener = listen::bind("query.listen", address).await?;
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, "modules can be asked");
-        }
         Ok(Self(Some(listener)))
     }
 
@@ -43,6 +40,9 @@ impl Listener {
         let Some(listener) = self.0 else {
             return std::future::pending().await;
         };
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "modules can be asked");
+        }
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX);
         listen::serve(listener, router(supervisor.clone()), bounds).await
     }

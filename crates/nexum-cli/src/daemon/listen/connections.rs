@@ -1,0 +1,134 @@
+//! The connections of a listener: how many there may be, and which one a new one replaces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// The open connections. Each is busy while a request is handled, and idle otherwise.
+pub(super) struct Connections(Arc<Shared>);
+
+struct Shared {
+    max: usize,
+    open: Mutex<Open>,
+    /// Told when a connection has ended or become idle.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    /// The number of the last change.
+    turn: u64,
+    /// Idle connections, by the turn in which each became idle: the first has been idle for the longest time.
+    idle: BTreeMap<u64, CancellationToken>,
+    busy: usize,
+}
+
+impl Open {
+    fn add_idle(&mut self, replaced: &CancellationToken) -> u64 {
+        self.turn += 1;
+        self.idle.insert(self.turn, replaced.clone());
+        self.turn
+    }
+}
+
+/// No turn: turns begin at 1.
+const BUSY: u64 = 0;
+
+/// One connection. Dropping it frees its place.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    replaced: CancellationToken,
+    /// The turn in which it became idle, or [`BUSY`].
+    idle_since: AtomicU64,
+}
+
+/// A request that is being handled.
+pub(super) struct Busy<'a>(&'a Connection);
+
+impl Connections {
+    /// At most `max` at a time.
+    pub(super) fn new(max: usize) -> Self {
+        Self(Arc::new(Shared {
+            max,
+            open: Mutex::default(),
+            changed: Notify::new(),
+        }))
+    }
+
+    /// Waits while there are as many as there may be and all are busy.
+    pub(super) async fn until_one_may_come(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.open.lock().busy < self.0.max {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Adds an idle one. If that is one too many, the one that has been idle for the longest time is replaced.
+    pub(super) fn add(&self) -> Connection {
+        let replaced = CancellationToken::new();
+        let mut open = self.0.open.lock();
+        if open.idle.len() + open.busy >= self.0.max
+            && let Some((_, longest)) = open.idle.pop_first()
+        {
+            longest.cancel();
+        }
+        let since = open.add_idle(&replaced);
+        drop(open);
+        Connection {
+            shared: Arc::clone(&self.0),
+            replaced,
+            idle_since: AtomicU64::new(since),
+        }
+    }
+}
+
+impl Connection {
+    /// Busy from now on, until the result is dropped.
+    pub(super) fn busy(&self) -> Busy<'_> {
+        let mut open = self.shared.open.lock();
+        // A replaced connection has no place any more, and is about to end.
+        let since = self.idle_since.swap(BUSY, Ordering::Relaxed);
+        if open.idle.remove(&since).is_some() {
+            open.busy += 1;
+        }
+        Busy(self)
+    }
+
+    /// Returns when another connection has taken the place of this one.
+    pub(super) async fn is_replaced(&self) {
+        self.replaced.cancelled().await;
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let Connection {
+            shared,
+            replaced,
+            idle_since,
+        } = self.0;
+        if replaced.is_cancelled() {
+            return;
+        }
+        let mut open = shared.open.lock();
+        open.busy -= 1;
+        idle_since.store(open.add_idle(replaced), Ordering::Relaxed);
+        drop(open);
+        shared.changed.notify_waiters();
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        self.shared.open.lock().idle.remove(&since);
+        self.shared.changed.notify_waiters();
+    }
+}
