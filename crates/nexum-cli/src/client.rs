@@ -4,6 +4,7 @@ pub(crate) mod query;
 mod show;
 mod state;
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -20,7 +21,7 @@ use tokio::net::UnixStream;
 use crate::args::{DeadLetter, Format, LoadModule, Module};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::view::{self, Letter, Load};
-use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET};
+use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
@@ -90,11 +91,11 @@ impl<'a> Client<'a> {
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static,
     {
-        let socket = self.state_dir.join(SOCKET);
-        let stream = UnixStream::connect(&socket).await.map_err(|error| {
-            let refusal = Refusal::new(format!("no nexum runs in {}: {error}", self.state_dir.display()));
-            refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
-        })?;
+        let connect = async {
+            let (path, _open) = socket_in(self.state_dir)?;
+            UnixStream::connect(path).await
+        };
+        let stream = connect.await.map_err(|error| unreachable(self.state_dir, &error))?;
         let lost = |error: &(dyn std::error::Error + 'static)| Refusal::of(error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -113,6 +114,22 @@ impl<'a> Client<'a> {
 
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
+    }
+}
+
+/// Why the socket in a state directory cannot be opened.
+fn unreachable(state_dir: &Path, error: &io::Error) -> Refusal {
+    let directory = state_dir.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            let refusal = Refusal::new(format!("no nexum runs in {directory}: {error}"));
+            refusal.with_hint("start it with `nexum run`, or name its configuration with --config")
+        }
+        ErrorKind::PermissionDenied => {
+            let refusal = Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}"));
+            refusal.with_hint("run this command as the user that runs nexum")
+        }
+        _ => Refusal::new(format!("{SOCKET} in {directory} cannot be opened: {error}")),
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use nexum_config::engine::Config;
 use nexum_core::store::StateStore;
 use nexum_store::StoreConfig;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::report::Refusal;
 
@@ -21,6 +23,8 @@ pub(crate) use task::{Task, import};
 ///
 /// Why the state cannot be opened, with a hint where there is one.
 pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
+    // Files in the state directory are for this user alone, whatever the operator's own umask is.
+    umask(Mode::RWXG | Mode::RWXO);
     let opened = store.open(&config.state_dir, purpose);
     opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
 }

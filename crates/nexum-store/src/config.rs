@@ -117,6 +117,15 @@ impl StoreConfig {
     }
 }
 
+/// Whether a directory holds state, of any back-end. A directory that is missing holds none.
+///
+/// # Errors
+///
+/// When the directory cannot be searched.
+pub fn has_state(state_dir: &Path) -> Result<bool, OpenError> {
+    directory::has_state(state_dir)
+}
+
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;

@@ -4,6 +4,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,8 +51,10 @@ pub(crate) fn open(
     };
     let open = opener(backend).ok_or(OpenError::NotBuilt(backend))?;
     make(directory)?;
+    hide(directory)?;
     let lock = DirectoryLock::take(directory, purpose)?;
     let path = directory.join(file_name);
+    refuse_emptied(&path)?;
     if !exists(&path)? {
         refuse_other(backend, directory)?;
         let unfinished = directory.join(format!("{file_name}.new"));
@@ -74,7 +77,10 @@ fn opened(
     cache_bytes: usize,
     lock: Option<DirectoryLock>,
 ) -> Result<Arc<dyn StateStore>, OpenError> {
-    let store = open(path.to_owned(), cache_bytes, lock).map_err(|source| OpenError::Database {
+    // The back-ends panic over some damaged files.
+    let attempt = AssertUnwindSafe(|| open(path.to_owned(), cache_bytes, lock));
+    let opened = std::panic::catch_unwind(attempt).unwrap_or_else(|_| Err("the file is damaged".into()));
+    let store = opened.map_err(|source| OpenError::Database {
         path: path.to_owned(),
         source,
     })?;
@@ -129,6 +135,49 @@ fn private(builder: &mut DirBuilder) {
 #[cfg(not(unix))]
 fn private(_builder: &mut DirBuilder) {}
 
+/// Takes the rights of other users away, from a directory and from the files in it: modules' state may be secret, and another program
+/// may have made the directory.
+#[cfg(unix)]
+fn hide(directory: &Path) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Directory {
+        path: directory.to_owned(),
+        source,
+    };
+    hide_entry(directory).map_err(unusable)?;
+    for entry in std::fs::read_dir(directory).map_err(unusable)? {
+        let entry = entry.map_err(unusable)?;
+        if !entry.file_type().map_err(unusable)?.is_symlink() {
+            hide_entry(&entry.path()).map_err(unusable)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn hide_entry(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    let others = permissions.mode() & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    permissions.set_mode(permissions.mode() & !0o077);
+    std::fs::set_permissions(path, permissions)
+}
+
+#[cfg(not(unix))]
+fn hide(_directory: &Path) -> Result<(), OpenError> {
+    Ok(())
+}
+
+/// Refuses a file without content: a back-end would begin with an empty state where there was one.
+fn refuse_emptied(path: &Path) -> Result<(), OpenError> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() == 0 => Err(OpenError::Emptied { path: path.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a directory in which another back-end has its file.
 fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
     for found in Backend::DURABLE {
@@ -144,6 +193,18 @@ fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Whether there is state in a directory, of any back-end.
+pub(crate) fn has_state(directory: &Path) -> Result<bool, OpenError> {
+    for backend in Backend::DURABLE {
+        if let Some(name) = backend.file_name()
+            && exists(&directory.join(name))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn exists(path: &Path) -> Result<bool, OpenError> {

@@ -50,6 +50,12 @@ pub enum OpenError {
         /// What the back-end said.
         source: BoxError,
     },
+    /// The file is there without content.
+    #[error("the state in {} is gone: the file is empty", path.display())]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is open, and its rows are not what this program reads.
     #[error("the state in {} cannot be used", path.display())]
     State {
@@ -74,6 +80,9 @@ impl OpenError {
                  `nexum state import` into a new `state_dir` under {wanted}"
             )),
             Self::NotBuilt(backend) => backend.feature_hint(),
+            Self::Emptied { .. } | Self::Database { .. } => {
+                Some("restore it from a backup of `nexum state backup`; or move it away, and modules begin again without state".to_owned())
+            }
             Self::State {
                 source: StoreError::Format { .. },
                 ..

@@ -38,6 +38,8 @@ pub use self::sled::SledStore;
 pub use backend::Backend;
 #[cfg(feature = "redb")]
 pub use backup::{BackupError, backup};
-pub use config::{CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig};
+pub use config::{
+    CACHE_BYTES, CACHE_BYTES_RANGE, CURSOR_FLUSH_MS_RANGE, REPLAY_COMMIT_EVENTS_RANGE, StoreConfig, has_state,
+};
 pub use error::{Holder, OpenError};
 pub use transfer::{ExportError, LINE_BYTES_MAX, TRANSFER_FORMAT, TransferError, export, import};

@@ -12,7 +12,7 @@ use tokio_util::io::StreamReader;
 
 use super::Client;
 use crate::protocol::frames::{Frame, FrameDecoder};
-use crate::protocol::{ANSWER_BYTES_MAX, IMPORT, SOCKET, STATE};
+use crate::protocol::{ANSWER_BYTES_MAX, IMPORT, STATE, socket_in};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task};
 
@@ -22,7 +22,7 @@ const PART_BYTES: usize = 64 * 1_024;
 impl Client<'_> {
     /// Whether a nexum runs that can be asked.
     pub(crate) fn is_answered(&self) -> bool {
-        UnixStream::connect(self.state_dir.join(SOCKET)).is_ok()
+        socket_in(self.state_dir).is_ok_and(|(path, _open)| UnixStream::connect(path).is_ok())
     }
 
     /// Has something done, and says what is said about it.

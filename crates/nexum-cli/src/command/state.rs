@@ -10,6 +10,7 @@ use std::sync::Arc;
 use nexum_config::names::ModuleName;
 use nexum_core::clock::Seams;
 use nexum_core::store::StateStore;
+use nexum_store::has_state;
 
 use crate::args::State;
 use crate::client::Client;
@@ -88,6 +89,13 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
         true => Target::There(client),
         false => {
             let store = compose(&config, Seams::system())?.store;
+            let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
+            if !has_state && !matches!(command, State::Import { .. }) {
+                let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));
+                return Err(refusal
+                    .with_hint("name the configuration of the state with --config")
+                    .into());
+            }
             Target::Here(open(&store, &config, &format!("nexum state {}", name(command)))?)
         }
     };

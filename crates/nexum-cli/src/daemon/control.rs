@@ -29,7 +29,7 @@ use self::api_error::ApiError;
 use self::control_state::name_of;
 use super::query::answer;
 use crate::protocol::view::{self, Letter};
-use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE};
+use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE, socket_in};
 
 pub(crate) use self::control_state::ControlState;
 
@@ -65,18 +65,20 @@ impl ControlSocket {
     /// When somebody listens on it, or it cannot be made.
     fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(SOCKET);
-        if UnixStream::connect(&path).is_ok() {
+        fs::create_dir_all(state_dir)?;
+        let (short, _open) = socket_in(state_dir)?;
+        if UnixStream::connect(short).is_ok() {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::create_dir_all(state_dir)?;
         // Nobody can open it before it has its mode: it gets its name only then.
         let hidden = tempfile::Builder::new().prefix(".socket").tempdir_in(state_dir)?;
         let unnamed = hidden.path().join(SOCKET);
-        let listener = UnixListener::bind(&unnamed)?;
+        let (short, _open) = socket_in(hidden.path())?;
+        let listener = UnixListener::bind(short)?;
         fs::set_permissions(&unnamed, fs::Permissions::from_mode(0o600))?;
         fs::rename(&unnamed, &path)?;
         Ok(Self {

@@ -193,7 +193,7 @@ fn exit_code(report: &Report) -> u8 {
     if report.failed() { FAILED } else { STOPPED }
 }
 
-/// A token that SIGINT or SIGTERM cancels, for as long as this is held.
+/// A token that SIGINT or SIGTERM cancels, for as long as this is held. SIGHUP, which a closing terminal sends, changes nothing.
 struct StopOnSignals {
     token: CancellationToken,
     _task: JoinSet<()>,
@@ -204,11 +204,15 @@ impl StopOnSignals {
         let token = CancellationToken::new();
         let mut task = JoinSet::new();
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let stop = token.clone();
         task.spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => break,
+                    _ = terminate.recv() => break,
+                    _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
+                }
             }
             tracing::info!("stopping: events in hand are finished first");
             stop.cancel();

@@ -163,3 +163,79 @@ fn a_second_start_compiles_nothing() {
     assert_eq!(cached(&dir.nexum(&["run"]).stderr), (Some(0), Some(1)));
     assert_eq!(cached(&dir.nexum(&["run"]).stderr), (Some(1), Some(0)));
 }
+
+#[tokio::test]
+async fn everything_in_the_state_directory_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.write("engine.toml", config(&anvil.ws_url(), "block-logger"));
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).expect("a directory");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    // The shell's umask gives everyone all rights.
+    let run = format!("umask 000; exec {} run", env!("CARGO_BIN_EXE_nexum"));
+    let mut command = Command::new("sh");
+    let command = command.current_dir(dir.path()).args(["-c", &run]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    read_until(&mut child, |line| line.contains("event handled"));
+    let mut directories = vec![data];
+    while let Some(directory) = directories.pop() {
+        let mode = |path: &std::path::Path| std::fs::metadata(path).expect("an entry").permissions().mode() & 0o777;
+        assert_eq!(mode(&directory) & 0o077, 0, "{}", directory.display());
+        for entry in std::fs::read_dir(&directory).expect("entries") {
+            let path = entry.expect("an entry").path();
+            assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+            if path.is_dir() {
+                directories.push(path);
+            }
+        }
+    }
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_hangup_changes_nothing() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.write("engine.toml", config(&anvil.ws_url(), "block-logger"));
+    let mut command = dir.command(&["run"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let log = Log::of(&mut child);
+    log.until(|line| line.contains("event handled"));
+    let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(sent.expect("kill").success());
+    log.until(|line| line.contains("SIGHUP changes nothing"));
+    anvil.mine(1).await;
+    log.until(|line| line.contains("event handled"));
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_state_directory_with_a_long_path_has_a_socket() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let long = format!("{}/{}", "d".repeat(100), "e".repeat(100));
+    let state_dir = format!("[engine]\nstate_dir = {long:?}\n");
+    let config = config(&anvil.ws_url(), "block-logger").replace("[engine]\n", &state_dir);
+    dir.write("engine.toml", config);
+    let mut command = dir.command(&["run"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    read_until(&mut child, |line| line.contains("event handled"));
+    let status = dir.nexum(&["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    assert!(status.stdout.contains("block-logger"), "{}", status.stdout);
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}

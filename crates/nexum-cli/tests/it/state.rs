@@ -416,3 +416,25 @@ async fn a_module_is_loaded_when_an_import_has_ended() {
     assert!(dir.nexum(&["state", "list"]).stdout.contains("large"));
     stop(child);
 }
+
+#[test]
+fn a_directory_without_state_is_an_error_and_stays_as_it_is() {
+    let dir = Dir::new();
+    dir.write("engine.toml", "");
+    for command in [&["list"][..], &["verify"], &["compact"], &["export", "my-module"]] {
+        let ran = dir.nexum(&[&["state"], command].concat());
+        let text = ran.stderr.contains("there is no state in ./data");
+        assert_eq!((ran.code, text), (Some(2), true), "{command:?}: {}", ran.stderr);
+    }
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
+fn a_state_that_was_emptied_is_refused() {
+    let (dir, _) = imported();
+    dir.write("data/state.redb", "");
+    let ran = dir.nexum(&["state", "list"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("the file is empty"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: restore it from a backup"), "{}", ran.stderr);
+}

@@ -193,3 +193,74 @@ fn memory_keeps_no_files() {
     store.write(&set([("a", "1")])).unwrap();
     assert!(!path.exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn other_users_have_no_rights_whoever_made_the_directory() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open_to_all =
+        |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for backend in DURABLE {
+        let fixture = Fixture::new(backend);
+        let path = fixture.path();
+        drop(fixture.open());
+        fs::create_dir(path.join("cache")).unwrap();
+        let entries: Vec<_> = fs::read_dir(&path)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        for entry in &entries {
+            open_to_all(entry, if entry.is_dir() { 0o755 } else { 0o644 });
+        }
+        open_to_all(&path, 0o755);
+        drop(fixture.open());
+        assert_eq!(mode(&path), 0o700);
+        for entry in &entries {
+            let wanted = if entry.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(entry), wanted, "{}", entry.display());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_emptied_is_refused_and_stays() {
+    let fixture = Fixture::new(Backend::Redb);
+    drop(fixture.open());
+    let file = fixture.path().join("state.redb");
+    fs::write(&file, b"").unwrap();
+    let error = refused(&fixture, Backend::Redb);
+    let expected = format!("the state in {} is gone: the file is empty", file.display());
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().unwrap().contains("nexum state backup"));
+    assert_eq!(fs::metadata(&file).unwrap().len(), 0);
+}
+
+#[test]
+fn damaged_files_are_refused_in_words() {
+    let fixture = Fixture::new(Backend::Redb);
+    let store = fixture.open();
+    let all = (0..64_u8).map(|number| ([number; 16], [number; 4_096]));
+    store.write(&set(all)).unwrap();
+    let kept = rows(&*store.view().unwrap());
+    drop(store);
+    let file = fixture.path().join("state.redb");
+    let whole = fs::read(&file).unwrap();
+    let damages: [fn(&mut Vec<u8>); 6] = [
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes.truncate(100),
+        |bytes| bytes[..512].fill(0),
+        |bytes| bytes[64..192].fill(0xff),
+        |bytes| bytes[8..64].fill(0xff),
+        |bytes| bytes[512..].fill(0xff),
+    ];
+    for (number, damage) in damages.iter().enumerate() {
+        let mut bytes = whole.clone();
+        damage(&mut bytes);
+        fs::write(&file, &bytes).unwrap();
+        if let Ok(store) = config(Backend::Redb).open(&fixture.path(), "a test") {
+            // Where the damage is in a part that holds nothing, every row is there.
+            assert_eq!(rows(&*store.view().unwrap()), kept, "damage {number}");
+        }
+    }
+}
