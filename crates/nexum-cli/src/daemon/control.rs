@@ -13,12 +13,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path as PathOf, Request, State};
+use axum::extract::{Path as PathOf, Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use nexum_core::module::query::Loaded;
@@ -30,13 +31,17 @@ use self::control_state::name_of;
 use super::query::answer;
 use crate::protocol::view::{self, Letter};
 use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE, socket_in};
+use crate::report::Refusal;
 
 pub(crate) use self::control_state::ControlState;
 
 /// How large the body of a request may be: it has two paths and a name.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
 
-/// How many requests are answered at a time; others wait. Each is of an operator.
+/// How long a body may take to arrive. The socket is on this machine.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How many requests of a kind are handled at a time; others wait. Each is of an operator.
 const REQUESTS_MAX: usize = 8;
 
 /// Serves the control socket. If that fails, logs the error and waits forever, because modules run without the socket.
@@ -92,25 +97,28 @@ impl ControlSocket {
         let Some(listener) = self.listener.take() else {
             return Ok(());
         };
-        let modules = Router::new()
-            .route("/", get(list).post(load))
-            .route("/{name}", get(show).delete(remove))
+        let looks = Router::new()
+            .route("/", get(list))
+            .route("/{name}", get(show))
             .route("/{name}/limits", get(limits))
-            .route("/{name}/reload", post(reload))
+            .route("/{name}/dead-letters", get(dead_letters));
+        let builds = Router::new()
+            .route("/", post(load))
+            .route("/{name}/reload", post(reload));
+        let commands = Router::new()
+            .route("/{name}", delete(remove))
             .route("/{name}/restart", post(restart))
             .route("/{name}/stop", post(stop))
             .route("/{name}/start", post(start))
-            .route("/{name}/dead-letters", get(dead_letters))
             .route("/{name}/dead-letters/{event}", delete(skip))
             .route("/{name}/dead-letters/{event}/retry", post(retry));
-        let queries = answer::router(control.supervisor.clone());
+        let modules = few(looks).merge(few(builds)).merge(few(commands));
         let router = Router::new()
-            .route(STATE, post(state::perform))
-            .route(IMPORT, post(state::import))
             .nest(MODULES, modules)
-            .merge(queries)
-            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-            .layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
+            .merge(few(Router::new().route(STATE, post(state::perform))))
+            .layer(from_fn(with_whole_body))
+            .merge(few(Router::new().route(IMPORT, post(state::import))))
+            .merge(few(answer::router(control.supervisor.clone())))
             .with_state(control);
         axum::serve(listener, router).await
     }
@@ -123,10 +131,28 @@ impl Drop for ControlSocket {
     }
 }
 
+/// Handles [`REQUESTS_MAX`] requests of these routes at a time. Each kind of work has places of its own, so that `nexum status` answers
+/// while modules are compiled and state is exported.
+fn few<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes.layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
+}
+
 async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     // The semaphore is never closed.
     let _place = places.acquire().await;
     next.run(request).await
+}
+
+/// Reads a request's body before the request takes a place: a client that stops sending keeps no other out.
+async fn with_whole_body(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, BODY_BYTES_MAX);
+    let refusal = match tokio::time::timeout(BODY_TIME_MAX, read).await {
+        Ok(Ok(body)) => return next.run(Request::from_parts(head, body.into())).await,
+        Ok(Err(error)) => Refusal::of(&error),
+        Err(_) => Refusal::new(format!("the request was not sent within {BODY_TIME_MAX:?}")),
+    };
+    ApiError(StatusCode::UNPROCESSABLE_ENTITY, refusal.into()).into_response()
 }
 
 type Answer<T> = Result<Json<T>, ApiError>;

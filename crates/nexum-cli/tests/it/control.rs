@@ -327,3 +327,49 @@ async fn a_refused_module_keeps_the_others_from_running_only_if_that_is_wanted()
     assert_eq!(strict.code, Some(2));
     assert!(strict.stderr.contains("broken.wasm"), "{}", strict.stderr);
 }
+
+#[tokio::test]
+async fn status_answers_while_other_requests_are_slow() {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let module = guests::component("noop").display().to_string();
+    let rpc_url = anvil.ws_url();
+    dir.write(
+        "engine.toml",
+        format!("[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {module:?}\n"),
+    );
+    let mut child = dir
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    read_until(&mut child, |line| line.contains("following the chain"));
+    // Requests for each kind of work, each with a body that never ends.
+    let _slow: Vec<_> = [
+        "modules/",
+        "modules/noop/reload",
+        "modules/noop/stop",
+        "state",
+        "state/import",
+        "query/noop",
+    ]
+    .iter()
+    .flat_map(|path| std::iter::repeat_n(path, 16))
+    .map(|path| {
+        let mut stream = UnixStream::connect(dir.path().join("data/nexum.sock")).expect("a connection");
+        let head = format!("POST /v1/{path} HTTP/1.1\r\nhost: nexum\r\ncontent-type: application/json\r\n");
+        let request = format!("{head}content-length: 100\r\n\r\n{{");
+        stream.write_all(request.as_bytes()).expect("a request");
+        stream
+    })
+    .collect();
+    let status = dir.nexum(&["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    let stopped = dir.nexum(&["module", "stop", "noop"]);
+    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
