@@ -1,6 +1,8 @@
 //! `[chains.<id>]` of `engine.toml`.
 
 mod endpoint;
+pub(crate) mod endpoint_url;
+pub(crate) mod http_headers;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -10,9 +12,8 @@ use nexum_config::topic::ChainId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::endpoint_url::EndpointUrl;
-use crate::methods::CONNECTION_METHODS;
-use crate::requests::METHOD_BYTES_MAX;
+use self::endpoint_url::EndpointUrl;
+use crate::methods::{CONNECTION_METHODS, METHOD_BYTES_MAX};
 
 pub use self::endpoint::{EndpointConfig, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE};
 

@@ -7,9 +7,22 @@
 //! into the core's event logs.
 //! A connection is made at the first use, and made anew by whoever needs it after it has died.
 //!
-//! A module's request is checked (`requests`), pinned to its event's block if its manifest says so ([`pin`]), shared with an
-//! equal one in flight or answered from the cache (`reads`), and sent to the best endpoint ([`Endpoints`]), which is
-//! limited, measured and judged by what becomes of it ([`Endpoint`]).
+//! A module's request is checked (`capability::requests`), pinned to its event's block if its manifest says so ([`pin`]), shared
+//! with an equal one in flight or answered from the cache (`capability::reads`), and sent to the best endpoint ([`Endpoints`]),
+//! which is limited, measured and judged by what becomes of it ([`Endpoint`]).
+//!
+//! # Where to look
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`methods`], `error`, `redact`, [`metrics`] | which methods only read, why a request failed, secrets, the names of what is measured |
+//! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
+//! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
+//! | `source` | blocks and logs: following, verifying, reorganisations, replay |
+//! | `capability` | what modules ask: checks, pins, shared reads, the WIT implementation |
+//!
+//! `rpc` refers to the rows above it, `source` to `rpc`, and `capability` to all. `cargo xtask isolation` checks that there is no
+//! circle.
 //!
 //! # What a guest sees of a failure
 //!
@@ -70,34 +83,28 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &[
     "tungstenite",
 ];
 
-pub use chains::{Chain, Chains, ModuleChains};
+pub use capability::chains::{Chain, Chains, ModuleChains};
+pub use capability::pin;
+pub use capability::reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
+pub use capability::requests::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
+pub use config::endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use config::http_headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
-pub use endpoint::{Answer, Endpoint, Heads, Request};
-pub use endpoint_url::{EndpointUrl, EndpointUrlError};
-pub use endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
 pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
-pub use headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
-pub use reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
-pub use requests::{BATCH_REQUESTS_MAX, METHOD_BYTES_MAX, PARAMS_BYTES_MAX};
+pub use methods::METHOD_BYTES_MAX;
+pub use rpc::endpoint::{Answer, Endpoint, Heads, Request};
+pub use rpc::endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
 pub use source::ChainSource;
 
 pub mod config;
 pub mod methods;
 pub mod metrics;
-pub mod pin;
 
-mod chains;
-mod host;
-mod reads;
-mod requests;
+mod capability;
+mod rpc;
 mod source;
 
-mod endpoints;
-
-mod endpoint;
-mod endpoint_url;
 mod error;
-mod headers;
 mod redact;
 
 mod bindings;

@@ -1,5 +1,8 @@
 //! Which JSON-RPC methods a module may call.
 
+/// How long a method's name may be: twice the longest known one.
+pub const METHOD_BYTES_MAX: usize = 128;
+
 /// The methods that only read, sorted. Every other method is denied unless the operator allows it with `extra_methods`:
 /// those that sign, send, mine or administer, and those that make a node keep something (filters, subscriptions).
 pub const READ_METHODS: &[&str] = &[

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use crate::endpoint_url::EndpointUrl;
-use crate::headers::Headers;
+use crate::config::endpoint_url::EndpointUrl;
+use crate::config::http_headers::Headers;
 
 /// What a part of an address or a header must have at least to be taken for a key. Shorter ones, such as `v2` or `rpc`, unlock
 /// nothing, and are words that messages need.

@@ -13,6 +13,7 @@ mod receipts;
 mod reorg;
 mod replay;
 mod verify;
+mod wire_log;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,9 +30,9 @@ use self::blooms::Blooms;
 use self::follower::Follower;
 use self::ranges::Ranges;
 use crate::config::ChainConfig;
-use crate::endpoints::Endpoints;
 use crate::error::{RequestError, Retry};
 use crate::metrics::SourceMetrics;
+use crate::rpc::endpoints::Endpoints;
 
 /// How many blocks are asked for at once. A block with the hashes of its transactions takes up to 40 kB on most chains, so
 /// that an answer is far below every bound on its size, and a round trip is shared by enough of them not to matter.

@@ -13,22 +13,23 @@ use anyhow::{Context, Result};
 
 use crate::paths;
 
-/// The crates that are free of circles. A crate joins the list when its last circle is gone.
-const CRATES: [&str; 2] = ["nexum-config", "nexum-core"];
-
 /// A module's path in its crate: empty for the root.
 type Module = Vec<String>;
 
 /// The text of every module of a crate that has a file.
 type Sources = BTreeMap<Module, String>;
 
-/// Finds the circles of every crate in [`CRATES`], one line each.
+/// Finds the circles of every crate below `crates/`, one line each.
 pub(super) fn check() -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for name in CRATES {
+    let crates = fs::read_dir(paths::root().join("crates")).context("cannot list the crates")?;
+    let mut crates: Vec<_> = crates.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    crates.sort();
+    for directory in crates {
+        let name = directory.file_name().unwrap_or_default().display();
         let mut sources = Sources::new();
-        let directory = paths::root().join("crates").join(name).join("src");
-        read(&directory, &Module::new(), &mut sources).with_context(|| format!("cannot read the files of {name}"))?;
+        read(&directory.join("src"), &Module::new(), &mut sources)
+            .with_context(|| format!("cannot read the files of {name}"))?;
         found.extend(circles(&sources).into_iter().map(|circle| format!("{name}: {circle}")));
     }
     Ok(found)

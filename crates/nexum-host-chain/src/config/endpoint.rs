@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 use nexum_config::document::{ConfigError, Section};
 use serde::Deserialize;
 
-use crate::endpoint_url::EndpointUrl;
-use crate::headers::Headers;
+use super::endpoint_url::EndpointUrl;
+use super::http_headers::Headers;
 
 /// What `priority` may be: more steps than there may be endpoints.
 pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::{ChainSource, FollowError};
-use crate::endpoint::Endpoint;
-use crate::endpoints::Endpoints;
 use crate::error::{AnswerKind, RequestError};
+use crate::rpc::endpoint::Endpoint;
+use crate::rpc::endpoints::Endpoints;
 
 /// How many empty answers are believed before the endpoint is tried again with a hash that no block
 /// has: another node may answer by then, and one request for 64 costs next to nothing.

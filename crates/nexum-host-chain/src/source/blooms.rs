@@ -13,8 +13,8 @@ use super::filters::{self, Filters};
 use super::header::Header;
 use super::replay::is_too_much;
 use crate::config::VerifyLogs;
-use crate::endpoint::Endpoint;
 use crate::error::{RequestError, Retry};
+use crate::rpc::endpoint::Endpoint;
 
 /// How many blocks that their blooms rule out have to show true blooms before one is skipped. Logs
 /// that no bloom covers may come at intervals: Polygon's state sync writes one block in 16.

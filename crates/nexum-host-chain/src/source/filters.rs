@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::FollowError;
-use crate::endpoint::Request;
 use crate::error::RequestError;
+use crate::rpc::endpoint::Request;
 
 /// How many addresses, or first topics, one question may name: as many as large providers take. With more, the question is
 /// asked without them, and what nobody wants is thrown away here.

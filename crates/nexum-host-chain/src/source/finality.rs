@@ -10,8 +10,8 @@ use nexum_core::event::{Advance, BlockHash, Position};
 use super::follower::Follower;
 use super::header::{self, Header};
 use super::{FollowError, Purpose};
-use crate::endpoint::Endpoint;
 use crate::error::RequestError;
+use crate::rpc::endpoint::Endpoint;
 
 impl Follower<'_> {
     /// Brings every log but that of the head to where it should be.

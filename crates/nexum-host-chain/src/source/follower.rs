@@ -14,8 +14,8 @@ use super::filters::Filters;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
 use super::{ChainSource, FollowError, Purpose};
-use crate::endpoint::Endpoint;
-use crate::endpoints::BLOCKS_BEHIND_MAX;
+use crate::rpc::endpoint::Endpoint;
+use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
 /// How often a log is brought nearer to one head, when the chain changes meanwhile, before the endpoint is left alone for a
 /// while. Each round ends a reorg, and no chain has that many at once.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{BLOCKS_PER_BATCH, FollowError};
-use crate::endpoint::{Endpoint, Request};
 use crate::error::RequestError;
+use crate::rpc::endpoint::{Endpoint, Request};
 
 const MS_PER_SECOND: u64 = 1_000;
 

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::header::{self, Header};
 use super::{BLOCKS_PER_BATCH, FollowError};
-use crate::endpoint::{self, Endpoint};
+use crate::rpc::endpoint::{self, Endpoint};
 
 /// How long an endpoint that announces heads may be silent before it is asked: a slot of Ethereum and a quarter, so that it is
 /// hardly ever asked in vain, and a subscription that died in silence costs no more than a block.

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use crate::endpoint::Endpoint;
-use crate::endpoints::Endpoints;
+use crate::rpc::endpoint::Endpoint;
+use crate::rpc::endpoints::Endpoints;
 
 /// How many blocks the first question spans, where the operator does not say: what nearly every provider allows.
 const WIDTH_FIRST: u64 = 1_000;

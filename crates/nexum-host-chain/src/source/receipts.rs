@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::FollowError;
 use super::header::Header;
-use super::logs::{RawLog, WireLog};
-use crate::endpoint::Request;
+use super::wire_log::{RawLog, WireLog};
 use crate::error::RequestError;
+use crate::rpc::endpoint::Request;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

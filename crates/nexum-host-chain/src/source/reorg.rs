@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::follower::Follower;
 use super::header::{self, Header};
 use super::{BLOCKS_PER_BATCH, FollowError};
-use crate::endpoint::{Endpoint, Request};
 use crate::error::RequestError;
+use crate::rpc::endpoint::{Endpoint, Request};
 
 /// From this depth on a reorganisation is believed only if no other endpoint contradicts it: deeper ones than this are rare on
 /// every chain, and nodes that are syncing or broken are not.

@@ -10,11 +10,11 @@ use nexum_core::event::{Advance, BlockHash, Log};
 
 use super::filters::Filters;
 use super::header::{self, Header};
-use super::logs::{self, RawLog};
+use super::wire_log::{self, RawLog};
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
 use crate::config::VerifyLogs;
-use crate::endpoint::Endpoint;
 use crate::error::{AnswerKind, RequestError};
+use crate::rpc::endpoint::Endpoint;
 
 /// How many blocks that may have logs are looked into for one by which an endpoint can prove that it answers for a wide range.
 /// Only where headers have no bloom, or the endpoint does not tell the truth of a single block either, the first has none.
@@ -135,7 +135,7 @@ impl ChainSource {
             Err(error) if is_too_much(&error) => return Ok(Part::TooMuch(error)),
             answer => answer?,
         };
-        let logs = logs::in_order(logs::parse(&answer, self.chain_id)?, filters);
+        let logs = wire_log::in_order(wire_log::parse(&answer, self.chain_id)?, filters);
         if logs.iter().any(|raw| !part.contains(&raw.block.number)) {
             return Err(FollowError::BadLogs);
         }
@@ -145,7 +145,7 @@ impl ChainSource {
             return Ok(refused);
         }
         let is_in_place = |end: &Header| {
-            let hash = logs::hash_of(&logs, end.position.number);
+            let hash = wire_log::hash_of(&logs, end.position.number);
             hash.is_none_or(|hash| hash == end.position.hash)
         };
         if header::of_numbers(endpoint, &numbers).await? != ends || !ends.iter().all(is_in_place) {
@@ -176,7 +176,7 @@ impl ChainSource {
         };
         let request = Filters::new(&[exactly(&known)]).of_range(part)?;
         let found = match endpoint.request(&request).await {
-            Ok(answer) => logs::parse(&answer, self.chain_id)?,
+            Ok(answer) => wire_log::parse(&answer, self.chain_id)?,
             // It does have them, and more than can be taken.
             Err(RequestError::TooLarge { .. }) => return Ok(None),
             Err(error) if is_too_much(&error) => return Ok(Some(Part::TooMuch(error))),

@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 
 use super::filters::{self, Filters};
 use super::header::Header;
-use super::logs::{self, RawLog};
 use super::receipts::{self, Checked};
+use super::wire_log::{self, RawLog};
 use super::{ChainSource, FollowError, Purpose};
 use crate::config::VerifyLogs;
-use crate::endpoint::Endpoint;
 use crate::error::{RequestError, Retry};
+use crate::rpc::endpoint::Endpoint;
 
 /// What an endpoint says of the logs of a block.
 enum Found {
@@ -151,7 +151,7 @@ impl ChainSource {
     }
 
     fn of_answer(&self, answer: &RawValue, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
-        let logs = logs::in_order(logs::parse(answer, self.chain_id)?, filters);
+        let logs = wire_log::in_order(wire_log::parse(answer, self.chain_id)?, filters);
         if logs.iter().any(|raw| raw.block != header.position) {
             return Err(FollowError::BadLogs);
         }
@@ -230,7 +230,7 @@ impl ChainSource {
     ) -> Result<Receipts, FollowError> {
         let answer = endpoint.request(&receipts::request(header)?).await;
         let answer = answer.map_err(FollowError::asked("eth_getBlockReceipts"))?;
-        let wanted = |logs| plain(logs::in_order(logs, filters));
+        let wanted = |logs| plain(wire_log::in_order(logs, filters));
         match receipts::check(answer, header, self.chain_id).await? {
             Checked::Proven(logs) => Ok(Receipts::Proven(wanted(logs))),
             Checked::Unproven(logs) => Ok(Receipts::Unproven(wanted(logs))),

@@ -9,8 +9,8 @@ use nexum_config::topic::ChainId;
 use nexum_net::Backoff;
 
 use super::Endpoints;
-use crate::endpoint::Endpoint;
 use crate::error::RequestError;
+use crate::rpc::endpoint::Endpoint;
 
 /// No endpoint of a chain could be used in time.
 #[derive(Clone, Debug)]

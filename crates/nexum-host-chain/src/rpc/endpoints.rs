@@ -20,10 +20,10 @@ use tokio::time::Instant;
 
 pub use self::ready::NotReady;
 use crate::config::ChainConfig;
-use crate::endpoint::{Answer, Endpoint, Failure, Health, Request, Signal, Standing};
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
-use crate::reads::Read;
+use crate::rpc::endpoint::read::Read;
+use crate::rpc::endpoint::{Answer, Endpoint, Failure, Health, Request, Signal, Standing};
 
 /// How many blocks an endpoint may be behind the best of the others and still be preferred to them: more than differ by the
 /// time that a block takes to travel, on a chain with four blocks a second, and minutes on Ethereum, where a node so far

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
-use crate::headers::Headers;
+use crate::config::http_headers::Headers;
 
 /// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
 /// connection is given up. So a silent peer is noticed within 20 seconds, less than two blocks of Ethereum. While requests

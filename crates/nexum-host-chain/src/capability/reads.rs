@@ -9,11 +9,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared, join_all};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use serde_json::value::RawValue;
 
-use crate::endpoint::{Answer, Request};
-use crate::endpoints::Endpoints;
 use crate::error::{AnswerKind, RequestError};
+use crate::rpc::endpoint::Answer;
+use crate::rpc::endpoint::read::Read;
+use crate::rpc::endpoints::Endpoints;
 
 /// How many bytes of pinned reads and their answers a chain keeps: the reads of a hundred modules at one block, many times
 /// over, and little beside one module's memory.
@@ -21,31 +21,6 @@ pub const PINNED_BYTES_MAX: u64 = 32 * 1_024 * 1_024;
 
 /// How many pinned reads a chain keeps at most, however small they are, as each takes more than its text.
 pub const PINNED_ENTRIES_MAX: u64 = 32 * 1_024;
-
-/// A request to be answered.
-pub(crate) struct Read {
-    pub(crate) request: Request,
-    /// Whether the answer is the same for ever, because the request names its block by hash.
-    pub(crate) is_pinned: bool,
-    /// Whether null says that the endpoint does not have the block.
-    pub(crate) null_is_unknown: bool,
-}
-
-impl Read {
-    pub(crate) fn unpinned(method: &'static str, params: Box<RawValue>) -> Self {
-        Self {
-            request: (method.into(), params),
-            is_pinned: false,
-            null_is_unknown: false,
-        }
-    }
-
-    /// What equal reads have in common. No method's name has a space in it.
-    fn key(&self) -> Arc<str> {
-        let (method, params) = &self.request;
-        [method, " ", params.get()].concat().into()
-    }
-}
 
 /// The reads of one chain.
 pub(crate) struct Reads {

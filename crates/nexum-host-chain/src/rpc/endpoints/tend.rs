@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Endpoints;
-use crate::endpoint::{Endpoint, Signal};
+use crate::rpc::endpoint::{Endpoint, Signal};
 
 /// How often the heads of all endpoints are compared, if there are several: four times a minute is little beside what following
 /// a chain takes, and an endpoint that falls behind is noticed within two blocks of Ethereum.

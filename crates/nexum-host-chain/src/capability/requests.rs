@@ -7,20 +7,18 @@ use nexum_config::topic::ChainId;
 use nexum_core::event::Position;
 use serde_json::value::RawValue;
 
+use crate::capability::pin::{self, Pinned};
+use crate::capability::reads::Reads;
 use crate::config::ChainConfig;
-use crate::endpoint::{Answer, Request};
-use crate::endpoints::Endpoints;
 use crate::error::RequestError;
-use crate::methods;
-use crate::pin::{self, Pinned};
-use crate::reads::{Read, Reads};
+use crate::methods::{self, METHOD_BYTES_MAX};
+use crate::rpc::endpoint::read::Read;
+use crate::rpc::endpoint::{Answer, Request};
+use crate::rpc::endpoints::Endpoints;
 
 /// How many requests a batch may hold. It is the least that large providers take, and a module that wants more sends another
 /// batch.
 pub const BATCH_REQUESTS_MAX: usize = 100;
-
-/// How long a method's name may be: twice the longest known one.
-pub const METHOD_BYTES_MAX: usize = 128;
 
 /// How large the parameters of a request, or of a whole batch, may be: room for an `eth_call` of the largest contract that may
 /// be deployed, several times over.

@@ -10,8 +10,8 @@ use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;
 use url::Url;
 
+use crate::config::http_headers::Headers;
 use crate::error::RequestError;
-use crate::headers::Headers;
 
 /// How much of the body of an error status is searched for a text: several times what is passed on of it.
 const BODY_TEXT_BYTES_MAX: usize = 8 * 1_024;

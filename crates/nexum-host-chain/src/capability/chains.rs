@@ -13,11 +13,11 @@ use nexum_core::event::Position;
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
+use crate::capability::pin::Pin;
+use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
-use crate::endpoints::Endpoints;
 use crate::error::RequestError;
-use crate::pin::Pin;
-use crate::requests::ChainRequests;
+use crate::rpc::endpoints::Endpoints;
 use crate::source::ChainSource;
 
 /// The chains that an operator has configured. Clones share their endpoints.

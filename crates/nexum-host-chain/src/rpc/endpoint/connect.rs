@@ -15,10 +15,10 @@ use super::health::Health;
 use super::http::BoundedHttp;
 use super::parse;
 use super::pubsub::ConnectOnce;
+use crate::config::endpoint_url::{Address, EndpointUrl};
+use crate::config::http_headers::Headers;
 use crate::config::{ChainConfig, EndpointConfig};
-use crate::endpoint_url::{Address, EndpointUrl};
 use crate::error::RequestError;
-use crate::headers::Headers;
 use crate::metrics::EndpointMetrics;
 use crate::redact::Secrets;
 

@@ -77,7 +77,7 @@ impl Drop for Heads {
 mod tests {
     use nexum_testing::{Node, TEST_CHAIN_ID};
 
-    use crate::{ChainConfig, EndpointUrl, endpoints::Endpoints};
+    use crate::{ChainConfig, EndpointUrl, Endpoints};
 
     #[tokio::test]
     async fn nobody_keeps_heads_that_were_read() {

@@ -10,6 +10,7 @@ mod ipc;
 mod limit;
 mod probe;
 mod pubsub;
+pub(crate) mod read;
 mod refused;
 mod rest;
 mod ws;
@@ -33,8 +34,8 @@ pub use self::heads::Heads;
 use self::health::PAUSE;
 pub(crate) use self::health::{Health, RETRY_AFTER_MAX, Signal, Standing};
 use self::limit::RateLimit;
+use crate::config::endpoint_url::Address;
 use crate::config::{ChainConfig, EndpointConfig};
-use crate::endpoint_url::Address;
 use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
 

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{Endpoints, Expected, request_rank};
-use crate::endpoint::{Answer, Endpoint, Failure, Request};
 use crate::error::{RequestError, Retry};
 use crate::methods;
+use crate::rpc::endpoint::{Answer, Endpoint, Failure, Request};
 
 /// The attempts at one request, or one batch.
 struct Attempts<'a> {

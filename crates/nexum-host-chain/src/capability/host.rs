@@ -5,7 +5,7 @@ use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
-use crate::chains::ModuleChains;
+use crate::capability::chains::ModuleChains;
 use crate::error::RequestError;
 use crate::methods;
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::ipc;
 use super::ws::WsDial;
-use crate::headers::Headers;
+use crate::config::http_headers::Headers;
 
 /// Connects once. alloy would connect anew by itself when a connection dies: without a look at the chain id, without word of
 /// the heads that were missed meanwhile, and sending again what had been sent. Here a connection that has died stays dead,

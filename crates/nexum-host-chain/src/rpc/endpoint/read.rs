@@ -1,0 +1,32 @@
+//! A read: a request that may be sent to any endpoint, and more than once.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::Request;
+
+/// A request that only reads, and what its answer means.
+pub(crate) struct Read {
+    pub(crate) request: Request,
+    /// Whether the answer is the same for ever, because the request names its block by hash.
+    pub(crate) is_pinned: bool,
+    /// Whether null says that the endpoint does not have the block.
+    pub(crate) null_is_unknown: bool,
+}
+
+impl Read {
+    pub(crate) fn unpinned(method: &'static str, params: Box<RawValue>) -> Self {
+        Self {
+            request: (method.into(), params),
+            is_pinned: false,
+            null_is_unknown: false,
+        }
+    }
+
+    /// What equal reads have in common. No method's name has a space in it.
+    pub(crate) fn key(&self) -> Arc<str> {
+        let (method, params) = &self.request;
+        [method, " ", params.get()].concat().into()
+    }
+}
