@@ -31,6 +31,8 @@ mod reports;
 mod running;
 #[cfg(feature = "runtime")]
 mod state;
+#[cfg(feature = "store")]
+mod state_format;
 #[cfg(not(feature = "runtime"))]
 mod without_runtime;
 
