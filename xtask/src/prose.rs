@@ -19,9 +19,16 @@ use crate::paths;
 const PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
 /// The directories and files whose doc comments and string literals are checked. A crate joins the list when its prose passes.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 12] = [
     "crates/nexum-cli/src/args.rs",
     "crates/nexum-cli/src/args",
+    "crates/nexum-config/src",
+    "crates/nexum-core/src/engine.rs",
+    "crates/nexum-core/src/engine",
+    "crates/nexum-core/src/module.rs",
+    "crates/nexum-core/src/module",
+    "crates/nexum-core/src/query.rs",
+    "crates/nexum-core/src/query",
     "crates/nexum-exec/src",
     "crates/nexum-host-cow/src",
     "crates/nexum-host-http/src",
