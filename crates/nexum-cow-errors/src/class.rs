@@ -1,33 +1,34 @@
-//! What is to be done about an error.
+//! The actions for errors.
 
 use core::time::Duration;
 
 use crate::table::find;
 
-/// How long to leave the order book alone when it has trouble of its own, or wants fewer requests, and does not say for how
-/// long: it counts requests by the second, and a restart of it takes a few.
+/// The wait after a failure of the order book or a rate limit without `Retry-After`. The order book
+/// counts requests per second, and its restart takes a few seconds.
 const TROUBLE: Duration = Duration::from_secs(15);
 
-/// What is to be done about an error.
+/// The action for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
-    /// Nothing: what was asked for is so already.
+    /// No action. The request has already taken effect.
     Accepted,
-    /// Make the order anew at the next block: it depends on something that changes from block to block.
+    /// Create a new order at the next block. The error depends on values that change with each
+    /// block.
     NextBlock,
-    /// Submit the same again, but not before so long.
+    /// Submit an identical order again, but not before this time has passed.
     BackOff(Duration),
-    /// Give this order up: it will never be accepted. Other orders of its owner may be.
+    /// Drop this order. The order book never accepts it, but may accept other orders of its owner.
     StopOrder,
-    /// Give every order of this owner up.
+    /// Drop every order of this owner.
     StopOwner,
-    /// Mend the program: no order that is made correctly gets this answer.
+    /// Fix the program. A correct order never causes this error.
     OurBug,
 }
 
 impl Class {
-    /// A word for it, for logs and metrics.
+    /// The name of the action for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -39,17 +40,21 @@ impl Class {
         }
     }
 
-    /// Whether an equal request may be answered differently later.
+    /// Whether an equal request may succeed later.
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::NextBlock | Self::BackOff(_))
     }
 }
 
-/// What is to be done about an answer that is not a success: its HTTP status, and the `errorType` in its body if there is one.
+/// The action for an unsuccessful response, by its HTTP status and by the `errorType` in its body,
+/// if any.
 ///
-/// A word that is in the table stands, whatever the status. Of what is not, a 429 and a 5xx are the order book's trouble, which
-/// passes, and so is a 408; a 401 and a 403 are about the owner; and any other refusal is about the order: sending it again would
-/// be answered in the same way, and who knows better can.
+/// A known `errorType` decides, independent of the status. Otherwise the status decides:
+///
+/// - 408, 429 and 5xx are temporary failures of the order book.
+/// - 401 and 403 refuse the owner.
+/// - 413 and 422 mean that the body is not an order, which is a fault of the program.
+/// - Any other status refuses the order. Another attempt would have an equal response.
 pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     if let Some(row) = error_type.and_then(find) {
         return row.class;
@@ -57,7 +62,7 @@ pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     match status {
         408 | 429 | 500.. => Class::BackOff(TROUBLE),
         401 | 403 => Class::StopOwner,
-        // Not what it takes for an order at all.
+        // The body is not a valid order.
         413 | 422 => Class::OurBug,
         _ => Class::StopOrder,
     }
