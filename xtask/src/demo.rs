@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: nexum and two modules on a local node with traffic, for somebody to look at.
+//! `cargo xtask demo`: nexum and two modules on a local node with traffic.
 
 mod log;
 mod progress;
@@ -23,27 +23,28 @@ use crate::{
     guests, paths, process,
 };
 
-/// The modules that the demo runs.
+/// The modules of the demo.
 const MODULES: [&str; 2] = ["block-logger", "balance-watch"];
 
-/// How long nothing may be handled before the demo gives up: many times what one block takes, which is a second.
+/// The longest time without a handled block before the demo fails. A block takes one second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long nexum may take to stop: its own default bound for the event in hand is ten seconds.
+/// The time that nexum may take to stop: twice the default deadline of an event, ten seconds.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether nexum has stopped, while it says nothing.
+/// The interval between checks for nexum's exit while it prints nothing.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
-/// How many lines may wait to be printed. A full queue makes nexum wait for the terminal.
+/// The most lines that wait for printing. A full queue makes nexum wait for the terminal.
 const LINES_QUEUED_MAX: usize = 1_024;
 
-/// Runs until Ctrl-C, or until each module has handled so many blocks.
+/// Runs until Ctrl-C, or until each module has handled `blocks` blocks.
 pub(crate) fn run(blocks: Option<u64>) -> Result<()> {
     let (sender, receiver) = sync_channel(LINES_QUEUED_MAX);
     let interrupt = sender.clone();
     ctrlc::set_handler(move || {
-        // A full or closed queue means that the demo is busy ending or printing; a second Ctrl-C will do.
+        // If the queue is full or closed, the demo is printing or ending; the user can press Ctrl-C
+        // again.
         let _ = interrupt.try_send(Message::Interrupted);
     })?;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(blocks: Option<u64>) -> Result<()> {
     let mut progress = Progress::new(&MODULES, blocks);
     follow(&receiver, &mut progress)?;
     let status = nexum.stop(&receiver)?;
-    ensure!(status.success(), "nexum ended with {status}");
+    ensure!(status.success(), "nexum exited with {status}");
     ensure!(
         blocks.is_none() || progress.is_complete(),
         "interrupted; so far {progress}"
@@ -73,11 +74,11 @@ pub(crate) fn run(blocks: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-/// What the demo waits for.
+/// A message to the thread that prints.
 #[derive(Debug)]
 enum Message {
     Line(String),
-    /// Nexum closed one of its two outputs.
+    /// One of nexum's two output streams ended.
     Ended,
     Interrupted,
 }
@@ -90,7 +91,7 @@ impl Message {
     }
 }
 
-/// Prints what nexum says, until there is nothing more to wait for.
+/// Prints nexum's output until the goal, an interrupt or an error.
 fn follow(receiver: &Receiver<Message>, progress: &mut Progress) -> Result<()> {
     let mut deadline = Instant::now() + PATIENCE;
     let mut outputs_open = 2;
@@ -99,7 +100,7 @@ fn follow(receiver: &Receiver<Message>, progress: &mut Progress) -> Result<()> {
             Ok(Message::Interrupted) => return Ok(()),
             Ok(Message::Ended) => {
                 outputs_open -= 1;
-                ensure!(outputs_open > 0, "nexum ended by itself");
+                ensure!(outputs_open > 0, "nexum exited early");
             }
             Ok(Message::Line(line)) => {
                 let line = Line::parse(&line);
@@ -121,7 +122,7 @@ fn follow(receiver: &Receiver<Message>, progress: &mut Progress) -> Result<()> {
     }
 }
 
-/// The configuration that an operator would write by hand.
+/// The configuration, as an operator would write it.
 fn engine_toml(anvil: &Anvil, traffic: &Traffic, directory: &Path) -> String {
     let quote = |text: &str| toml_edit::Value::from(text).to_string();
     let path = |name: &str| {
@@ -154,7 +155,7 @@ fn engine_toml(anvil: &Anvil, traffic: &Traffic, directory: &Path) -> String {
     )
 }
 
-/// A running nexum, which ends when this is dropped.
+/// A running nexum process. Dropping the value kills it.
 struct Nexum(Child);
 
 impl Nexum {
@@ -173,9 +174,9 @@ impl Nexum {
         Ok(Self(child))
     }
 
-    /// Asks it to stop, as an operator does, and prints what it says until it has.
+    /// Stops nexum with SIGTERM, as an operator does, and prints its output until it exits.
     fn stop(&mut self, receiver: &Receiver<Message>) -> Result<ExitStatus> {
-        // It may have ended already: Ctrl-C in a terminal reaches it too.
+        // nexum may have exited already: Ctrl-C in a terminal sends it a signal too.
         let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let deadline = Instant::now() + STOP_PATIENCE;
         while Instant::now() < deadline {
@@ -196,11 +197,11 @@ impl Drop for Nexum {
     }
 }
 
-/// Sends each line of one of nexum's outputs, and that it ended.
+/// Sends each line of one output stream, then [`Message::Ended`].
 fn forward(output: impl Read + Send + 'static, sender: SyncSender<Message>) {
     thread::spawn(move || {
         let lines = BufReader::new(output).lines().map_while(Result::ok).map(Message::Line);
-        // Nobody receives any more when the demo is over.
+        // After the demo ends, the queue has no receiver.
         let _ = lines
             .chain([Message::Ended])
             .try_for_each(|message| sender.send(message));

@@ -1,5 +1,5 @@
-//! Which crate may depend on which, and on what under which licence, and that the modules of a crate form no circle: the rules of
-//! `docs/architecture.md` that the compiler does not know.
+//! The rules of `docs/architecture.md` that the compiler does not check: the dependencies between
+//! crates, their licences, and the absence of cycles between the modules of a crate.
 
 mod circles;
 
@@ -12,22 +12,22 @@ use crate::{
     workspace::{self, Package},
 };
 
-/// What the name of every host crate begins with.
+/// The common prefix of the host crates' names.
 const HOST: &str = "nexum-host-";
 
 /// The crate that runs modules.
 const CORE: &str = "nexum-core";
 
-/// What the name of every crate of the WebAssembly runtime begins with.
+/// The common prefix of the names of the WebAssembly runtime's crates.
 const WASMTIME: &str = "wasmtime";
 
-/// The feature of the binary that alone may bring in the order book's library, which has a licence of its own.
+/// The only feature of the binary that adds the order book's library, which is under the GPL.
 const COW: &str = "cow";
 
-/// The crate that alone may use that library.
+/// The only crate that may use the order book's library.
 const HOST_COW: &str = "nexum-host-cow";
 
-/// Checks every rule and fails with each edge that breaks one.
+/// Checks every rule, and fails with each dependency that breaks one.
 pub(crate) fn check() -> Result<()> {
     let mut broken = Vec::new();
     for rule in rules(&workspace::packages()?) {
@@ -40,19 +40,20 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// What a package must not depend on.
+/// A kind of forbidden dependency.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Forbidden {
-    /// What has a name that begins so.
+    /// Packages whose names have this prefix.
     Named(&'static str),
-    /// What begins so, in the form `name vMAJOR.MINOR`.
+    /// Packages with this prefix, in the form `name vMAJOR.MINOR`.
     Version(&'static str),
-    /// What is under the GPL and nothing else.
+    /// Packages under the GPL without another choice of licence.
     Gpl,
 }
 
 impl Forbidden {
-    /// Whether it is a line of a tree: name, version and place, and behind a bar the licence.
+    /// Whether the line of a tree is forbidden. A line has a name, a version, a place, and after a
+    /// bar the licence.
     fn is(self, line: &str) -> bool {
         let (package, licence) = line.split_once('|').unwrap_or((line, ""));
         match self {
@@ -63,13 +64,13 @@ impl Forbidden {
     }
 }
 
-/// What one package, with some of its features, must not depend on, directly or through others.
+/// A dependency that a package with certain features must not have, directly or transitively.
 #[derive(Debug)]
 struct Rule {
     package: String,
     features: Vec<String>,
     forbidden: Forbidden,
-    /// The package through which it may be reached all the same.
+    /// The only package that may have the dependency.
     but_through: Option<&'static str>,
     why: &'static str,
 }
@@ -100,7 +101,7 @@ impl Rule {
         self
     }
 
-    /// What the package depends on, a line for each.
+    /// The dependency tree of the package, one dependency per line.
     fn tree(&self) -> Result<String> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(paths::root());
@@ -117,7 +118,7 @@ impl Rule {
         process::output(&mut cargo)
     }
 
-    /// The packages of a tree that break the rule. A package is no dependency of its own.
+    /// The packages in a tree that break the rule, without the rule's own package.
     fn broken_by<'a>(&self, tree: &'a str) -> Vec<&'a str> {
         let lines = tree.lines().filter(|line| self.forbidden.is(line));
         let names = lines.filter_map(|line| line.split([' ', '|']).next());
@@ -137,17 +138,17 @@ fn rules_of(package: &Package) -> Vec<Rule> {
     let gpl_free = |why| rule(Forbidden::Gpl, why);
     match package.name.as_str() {
         CORE => vec![
-            rule(Forbidden::Named(HOST), "the core knows no capability"),
+            rule(Forbidden::Named(HOST), "the core is independent of capabilities"),
             gpl_free("its licence is free of the GPL"),
         ],
         "nexum-config" => vec![
-            rule(Forbidden::Named(CORE), "a check of files needs no core"),
-            rule(Forbidden::Named(HOST), "files name capabilities without using them"),
-            rule(Forbidden::Named(WASMTIME), "a check of files needs no runtime"),
+            rule(Forbidden::Named(CORE), "file checks run without the core"),
+            rule(Forbidden::Named(HOST), "file checks run without capabilities"),
+            rule(Forbidden::Named(WASMTIME), "file checks run without the runtime"),
             gpl_free("its licence is free of the GPL"),
         ],
         "nexum-exec" => vec![
-            rule(Forbidden::Named(HOST), "a command has no capability"),
+            rule(Forbidden::Named(HOST), "commands use no capabilities"),
             gpl_free("its licence is free of the GPL"),
         ],
         "nexum-store" => vec![
@@ -155,19 +156,22 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             gpl_free("its licence is free of the GPL"),
         ],
         "nexum-cli" => vec![
-            rule(Forbidden::Named("nexum-testing"), "test tools are not shipped"),
+            rule(Forbidden::Named("nexum-testing"), "the binary contains no test tools"),
             rule(
                 Forbidden::Named("cowprotocol"),
-                "a build without `cow` is free of its licence",
+                "a build without `cow` must not contain its licence",
             )
             .without(&[COW, "default"]),
-            gpl_free("a build without `cow` is free of the GPL").without(&[COW, "default"]),
-            gpl_free("the GPL comes with the order book alone").but_through(HOST_COW),
-            rule(Forbidden::Version("reqwest v0.12."), "one HTTP client is enough"),
-            rule(Forbidden::Named(WASMTIME), "a build without `runtime` runs nothing").without_features(),
+            gpl_free("a build without `cow` must be free of the GPL").without(&[COW, "default"]),
+            gpl_free("only the order book may be under the GPL").but_through(HOST_COW),
+            rule(
+                Forbidden::Version("reqwest v0.12."),
+                "the binary contains one HTTP client",
+            ),
+            rule(Forbidden::Named(WASMTIME), "a build without `runtime` runs no modules").without_features(),
         ],
         HOST_COW => vec![rule(Forbidden::Named(HOST), "host crates are independent")],
-        "nexum-testing" => vec![gpl_free("what tests share has no licence but the workspace's")],
+        "nexum-testing" => vec![gpl_free("the test crate is under the workspace's licence")],
         name if name.starts_with("nexum-") => {
             let mut rules = vec![gpl_free("its licence is free of the GPL")];
             if name.starts_with(HOST) {

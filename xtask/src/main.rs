@@ -1,15 +1,16 @@
-//! The project's tasks, run as `cargo xtask TASK`.
+//! The project's tasks: `cargo xtask TASK`.
 //!
-//! Whatever a task needs it gets itself, pinned, into `.tools/`; nothing is installed on the machine. A task that cannot
-//! get what it needs fails and says what to do: none passes by leaving something out.
+//! A task downloads its tools in pinned versions into `.tools/` and installs nothing on the
+//! machine. If it cannot get a tool, it fails and says what to do. No task passes by skipping a
+//! check.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "telling the developer what happens is what a task does"
+    reason = "a task reports to the developer"
 )]
 #![allow(
     clippy::disallowed_methods,
-    reason = "a task runs on the machine's own clock and environment"
+    reason = "a task uses the clock and the environment of the machine"
 )]
 
 mod bench;
@@ -47,42 +48,43 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run nexum with two modules on a local Ethereum node, for somebody to look at.
+    /// Run nexum with two modules on a local Ethereum node.
     Demo {
-        /// End when each module has handled so many blocks, instead of on Ctrl-C.
+        /// Stop after each module has handled N blocks. The default is to run until Ctrl-C.
         #[arg(long, value_name = "N")]
         blocks: Option<u64>,
     },
-    /// Run every test, getting what they need first.
+    /// Build what the tests need, then run all tests.
     Test,
-    /// Check all that must hold before a change is accepted.
+    /// Run the checks that a change must pass.
     Ci {
-        /// Which steps; all of them when none is named.
+        /// The steps to run. The default is all.
         steps: Vec<String>,
     },
     /// Find words that the project's prose avoids.
     Prose,
-    /// Measure what nexum adds to its parts; see docs/performance.md.
+    /// Measure nexum's performance; see docs/performance.md.
     Bench {
-        /// Which bench.
+        /// The bench to run.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         name: Option<String>,
-        /// All of them, one after another.
+        /// Run all benches, one after another.
         #[arg(long)]
         all: bool,
     },
-    /// Kill nexum again and again on a chain with reorgs, and compare what is left with what should be.
+    /// Kill nexum many times on a chain with reorganisations, and compare its state with the
+    /// expected state.
     Torture(torture::Options),
-    /// Run many modules, some of which misbehave in every way, and look whether the others notice.
+    /// Run good modules beside misbehaving ones, and check that the good ones are unaffected.
     Soak(soak::Options),
-    /// Make the compiler for guests, if the active one cannot build them.
+    /// Build a compiler for guests, if the active toolchain has no WebAssembly targets.
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
     Guests {
-        /// Which ones; all of them when none is named.
+        /// The modules to build. The default is all.
         names: Vec<String>,
     },
-    /// Print the path of anvil, fetching it if it is not installed.
+    /// Print the path of anvil. Download it first if it is not installed.
     Anvil,
 }
 

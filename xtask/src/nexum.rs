@@ -1,4 +1,4 @@
-//! A nexum that is started, watched and killed.
+//! The nexum process that a task starts, watches and kills.
 
 use std::{
     fs::File,
@@ -18,13 +18,14 @@ use crate::{
     process::{self, pause},
 };
 
-/// How often it is looked whether something has come that is waited for.
+/// The interval between checks of a condition that a task waits for.
 const POLL: Duration = Duration::from_millis(5);
 
-/// How long nexum may take to stop in order: twice its own bound for the event in hand.
+/// The time that nexum may take to stop: twice the default deadline of an event.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Builds nexum, with the selection that the tests have, and what shows its state, and returns where they lie.
+/// Builds nexum with the features of the tests, and the example that prints its state. Returns the
+/// directory of the programs.
 pub(crate) fn build(release: bool) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo
@@ -40,16 +41,16 @@ pub(crate) fn build(release: bool) -> Result<PathBuf> {
         .join(if release { "release" } else { "debug" }))
 }
 
-/// Somebody who reads nexum's log, line by line.
+/// A reader of nexum's log lines.
 pub(crate) trait Listener: Default + Send + 'static {
-    /// Takes note of a line. Of a process that is killed it may be half a line.
+    /// Reads a line. The last line of a killed process can be incomplete.
     fn note(&mut self, line: &str);
 
-    /// Fails once something was said that never should be.
+    /// Fails after a log line that reports a broken guarantee.
     fn check(&self) -> Result<()>;
 }
 
-/// A running nexum, which ends when this is dropped.
+/// A running nexum process. Dropping the value kills it.
 pub(crate) struct Nexum<L> {
     child: Child,
     seen: Arc<Mutex<L>>,
@@ -59,14 +60,14 @@ pub(crate) struct Nexum<L> {
 /// How a process ended.
 #[derive(Debug, PartialEq)]
 pub(crate) enum End {
-    /// It was killed.
+    /// The task killed it.
     Killed,
-    /// It had ended before that.
+    /// It exited before the task killed it.
     ByItself(ExitStatus),
 }
 
 impl<L: Listener> Nexum<L> {
-    /// Starts the program, whose log is added to a file.
+    /// Starts the program. Its output is appended to the file `log`.
     pub(crate) fn start(program: &Path, config: &Path, log: &Path, environment: &[(&str, &Path)]) -> Result<Self> {
         let mut command = Command::new(program);
         command
@@ -88,17 +89,18 @@ impl<L: Listener> Nexum<L> {
         Ok(Self { child, seen, readers })
     }
 
-    /// Its process.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What its log has said by now.
+    /// The listener, with every line up to now.
     pub(crate) fn seen(&self) -> MutexGuard<'_, L> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until its log says something; returns whether it did before patience, or the process, came to an end.
+    /// Waits until the log satisfies `says`. Returns false after `patience` or after the process
+    /// exits.
     pub(crate) fn wait_until(&mut self, says: impl Fn(&L) -> bool, patience: Duration) -> Result<bool> {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
@@ -117,7 +119,7 @@ impl<L: Listener> Nexum<L> {
         Ok(false)
     }
 
-    /// Kills it, as a crash does, and returns what it had said.
+    /// Kills the process, as a crash does, and returns the listener.
     pub(crate) fn kill(mut self) -> Result<(End, L)> {
         let end = match self.child.try_wait()? {
             Some(status) => End::ByItself(status),
@@ -128,7 +130,8 @@ impl<L: Listener> Nexum<L> {
         Ok((end, self.finish()?))
     }
 
-    /// Asks it to stop, as an operator does, waits until it has, and returns what it had said.
+    /// Stops the process with SIGTERM, as an operator does, waits until it exits, and returns the
+    /// listener.
     pub(crate) fn stop(mut self) -> Result<L> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let deadline = Instant::now() + STOP_PATIENCE;
@@ -142,14 +145,14 @@ impl<L: Listener> Nexum<L> {
             pause(POLL)?;
         };
         let seen = self.finish()?;
-        anyhow::ensure!(status.success(), "nexum was asked to stop, and ended with {status}");
+        anyhow::ensure!(status.success(), "nexum exited with {status} after SIGTERM");
         Ok(seen)
     }
 
     fn finish(&mut self) -> Result<L> {
         for reader in self.readers.drain(..) {
             if reader.join().is_err() {
-                bail!("nexum's output cannot be read");
+                bail!("cannot read nexum's output");
             }
         }
         let seen = std::mem::take(&mut *self.seen());
@@ -160,19 +163,19 @@ impl<L: Listener> Nexum<L> {
 
 impl<L> Drop for Nexum<L> {
     fn drop(&mut self) {
-        // It may have ended, which is as good.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads one of the outputs to its end.
+/// Reads one output stream until its end.
 fn follow<L: Listener>(output: impl Read + Send + 'static, mut log: File, seen: &Arc<Mutex<L>>) -> JoinHandle<()> {
     let seen = seen.clone();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             seen.lock().unwrap_or_else(PoisonError::into_inner).note(&line);
-            // Without the log there is less to look at, and nothing else is worse for it.
+            // The copy in the file is only for people, so the task continues without it.
             let _ = writeln!(log, "{line}");
         }
     })

@@ -1,4 +1,4 @@
-//! Child processes whose failure says what was run, and steps whose duration is told.
+//! Child processes, whose errors name the command, and the steps of a task.
 
 use std::{
     ffi::OsStr,
@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// Runs a command to its end, its output going where ours goes.
+/// Runs a command until it exits. The command inherits stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     if !status.success() {
@@ -20,7 +20,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end and returns what it wrote to stdout. What it wrote to stderr is told only if it fails.
+/// Runs a command until it exits, and returns its stdout. The error of a failure contains its
+/// stderr.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let Output { status, stdout, stderr } = command
         .stdin(Stdio::null())
@@ -36,15 +37,15 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(stdout).with_context(|| format!("`{}` did not print UTF-8", line(command)))
 }
 
-/// Set when somebody wants it to end.
+/// Set by an interrupt.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Has an interrupt end the next [`pause`], so that what was started is ended as well.
+/// Makes an interrupt fail the next [`pause`], so that the task stops its child processes.
 pub(crate) fn end_in_order() -> Result<()> {
     Ok(ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?)
 }
 
-/// Waits, unless somebody wants it all to end.
+/// Waits. Fails after an interrupt.
 pub(crate) fn pause(duration: Duration) -> Result<()> {
     const STEP: Duration = Duration::from_millis(50);
     let end = Instant::now() + duration;
@@ -60,7 +61,7 @@ pub(crate) fn pause(duration: Duration) -> Result<()> {
     }
 }
 
-/// Whether a program of this name can be started.
+/// Whether a program with this name can start.
 pub(crate) fn exists(program: impl AsRef<OsStr>) -> bool {
     let probe = Command::new(program)
         .arg("--version")
@@ -70,21 +71,22 @@ pub(crate) fn exists(program: impl AsRef<OsStr>) -> bool {
     !matches!(probe, Err(error) if error.kind() == ErrorKind::NotFound)
 }
 
-/// Does one step of a task, saying so before and how long it took after.
+/// Runs one step of a task. It prints the step's name before and its duration after, to stderr: a
+/// task's stdout is its result.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    println!("{what} ...");
+    eprintln!("{what} ...");
     let begin = Instant::now();
     let done = work().with_context(|| format!("{what}: failed"))?;
-    println!("{what}: {}", seconds(begin.elapsed()));
+    eprintln!("{what}: {}", seconds(begin.elapsed()));
     Ok(done)
 }
 
-/// A duration as people read it in a build's output.
+/// Formats a duration for the output of a task.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
-/// The command as one would type it, for messages.
+/// The command as a shell line, for messages.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
@@ -92,7 +94,7 @@ pub(crate) fn line(command: &Command) -> String {
 
 fn cannot_start(command: &Command) -> String {
     format!(
-        "cannot start `{}`; is it installed?",
+        "cannot start `{}`; install it, or add it to PATH",
         command.get_program().to_string_lossy()
     )
 }

@@ -1,4 +1,4 @@
-//! Prometheus, which the tests hold what nexum exports against: its checker and its server.
+//! Prometheus: the tests check nexum's metrics with its checker and its server.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,14 @@ use crate::{
     toolchain::apt::{self, Apt},
 };
 
-/// Its programs, each behind the environment variable in which tests find it.
+/// The programs. Tests find each through its environment variable.
 const PROGRAMS: [(&str, &str); 2] = [("NEXUM_PROMTOOL", "promtool"), ("NEXUM_PROMETHEUS", "prometheus")];
 
-/// The package of Debian that has them.
+/// The Debian package that contains the programs.
 const PACKAGE: &str = "prometheus";
 
-/// The programs to run, for the environment of tests: those on PATH, else Debian's, fetched once and unpacked without being
-/// installed.
+/// Returns the programs with their variables, for the environment of tests. If they are not on
+/// PATH, downloads the Debian package once and unpacks it without installing it.
 pub(crate) fn ensure() -> Result<[(&'static str, PathBuf); PROGRAMS.len()]> {
     if PROGRAMS.iter().all(|(_, program)| process::exists(program)) {
         return Ok(PROGRAMS.map(|(variable, program)| (variable, program.into())));
@@ -30,12 +30,12 @@ pub(crate) fn ensure() -> Result<[(&'static str, PathBuf); PROGRAMS.len()]> {
         let debs = prefix.join("debs");
         std::fs::create_dir_all(&debs)?;
         let fetched = Apt::system()?.download(&[PACKAGE], &debs);
-        // The machine's lists may be older than what the archive still has.
+        // The machine's package lists may name versions that the archive no longer has.
         fetched.or_else(|_| Apt::refreshed(&paths::tools().join("apt"))?.download(&[PACKAGE], &debs))?;
         let files = PROGRAMS.map(|(_, program)| format!("./usr/bin/{program}"));
         apt::unpack(&debs, PACKAGE, &prefix, &files.each_ref().map(String::as_str))?;
         Ok(std::fs::remove_dir_all(&debs)?)
     })
-    .context("no Prometheus on PATH, and none from Debian; install it")?;
+    .context("Prometheus is not on PATH and not available from Debian; install it")?;
     Ok(binaries)
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask prose`: finds words that the project's prose avoids, and names the word to use.
 //!
-//! It reads the Markdown pages, and the doc comments and string literals of [`SOURCES`]. [`markdown`] and [`rust`] reduce a file to
-//! its prose, line for line, so that code never matches.
+//! It reads the Markdown pages, and the doc comments and string literals of [`SOURCES`].
+//! [`markdown`] and [`rust`] reduce a file to its prose, line by line, so that code never matches.
 
 mod markdown;
 mod rust;
@@ -18,19 +18,49 @@ use crate::paths;
 /// The pages outside `docs/`.
 const PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
-/// The directories and files whose doc comments and string literals are checked. A crate joins the list when its prose passes.
-const SOURCES: [&str; 5] = [
+/// The directories and files to check: their doc comments and string literals. Add a crate when its
+/// prose passes.
+const SOURCES: [&str; 33] = [
     "crates/nexum-cli/src/args.rs",
     "crates/nexum-cli/src/args",
+    "crates/nexum-config/src",
+    "crates/nexum-core/src/engine.rs",
+    "crates/nexum-core/src/engine",
+    "crates/nexum-core/src/module.rs",
+    "crates/nexum-core/src/module",
+    "crates/nexum-core/src/query.rs",
+    "crates/nexum-core/src/query",
+    "crates/nexum-cow-errors/src",
     "crates/nexum-exec/src",
     "crates/nexum-host-cow/src",
     "crates/nexum-host-http/src",
+    "crates/nexum-testing/src",
+    "examples/embed/src",
+    "modules/commands",
+    "modules/examples",
+    "modules/fixtures",
+    "modules/support",
+    "xtask/src/anvil.rs",
+    "xtask/src/bench.rs",
+    "xtask/src/demo",
+    "xtask/src/demo.rs",
+    "xtask/src/isolation.rs",
+    "xtask/src/main.rs",
+    "xtask/src/nexum.rs",
+    "xtask/src/process.rs",
+    "xtask/src/prometheus.rs",
+    "xtask/src/rpc.rs",
+    "xtask/src/soak",
+    "xtask/src/soak.rs",
+    "xtask/src/torture",
+    "xtask/src/torture.rs",
 ];
 
-/// Stands in a reduced text for something that is not prose, such as a code span: no phrase continues across it.
+/// Replaces in a reduced text something that is not prose, for example a code span. No phrase
+/// continues across it.
 const GAP: char = '\u{fffc}';
 
-/// Stands in a reduced text where a paragraph, a list item or a table cell ends.
+/// Marks in a reduced text the end of a paragraph, a list item or a table cell.
 const BREAK: char = '\u{e000}';
 
 /// A word or phrase to avoid, in lower case, and the text to write instead.
@@ -40,7 +70,7 @@ const NAME_WHO: &str = "a subject: the operator, the module, nexum";
 const RETRY: &str = "retry";
 const REVERT: &str = "roll back, revert";
 
-/// Phrases that no sentence has.
+/// Phrases that no sentence may contain.
 const ANYWHERE: [Rule; 24] = [
     ("anew", "again, or the action: restart, reload, recompile"),
     ("anybody", NAME_WHO),
@@ -68,7 +98,7 @@ const ANYWHERE: [Rule; 24] = [
     ("wishes", "requests"),
 ];
 
-/// Phrases that begin no sentence.
+/// Phrases that no sentence may begin with.
 const AT_START: [Rule; 4] = [
     ("what", "the noun as the subject"),
     ("who", "the noun as the subject"),

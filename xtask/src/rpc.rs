@@ -1,13 +1,13 @@
-//! JSON-RPC to the local node.
+//! JSON-RPC calls to the local node.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-/// How much the answers to one batch may be: some hundreds of blocks without their transactions take a tenth of it.
+/// The largest response to a batch. Hundreds of blocks without transactions need a tenth of it.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
 
-/// The node's http endpoint.
+/// The node's HTTP endpoint.
 #[derive(Debug, Clone)]
 pub(crate) struct Rpc {
     agent: Agent,
@@ -22,14 +22,14 @@ impl Rpc {
         }
     }
 
-    /// Sends one request and returns its `result`.
+    /// Sends a request and returns its `result`.
     pub(crate) fn request(&self, method: &str, params: Value) -> Result<Value> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let answer = self
             .agent
             .post(&self.url)
             .send_json(request)
-            .with_context(|| format!("{method} got no answer"))?;
+            .with_context(|| format!("no response to {method}"))?;
         let mut answer: Value = answer.into_body().read_json()?;
         if let Some(error) = answer.get("error") {
             bail!("{method} failed: {error}");
@@ -37,17 +37,17 @@ impl Rpc {
         Ok(answer["result"].take())
     }
 
-    /// Sends requests of one method together, and returns their results in the order of `params`.
+    /// Sends a batch of requests with one method. Returns the results in the order of `params`.
     pub(crate) fn batch(&self, method: &str, params: &[Value]) -> Result<Vec<Value>> {
         let request = |(id, params)| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         let requests: Vec<Value> = params.iter().enumerate().map(request).collect();
         let answer = self.agent.post(&self.url).send_json(requests);
-        let answer = answer.with_context(|| format!("{method} got no answer"))?;
+        let answer = answer.with_context(|| format!("no response to {method}"))?;
         let mut body = answer.into_body();
         let answers: Vec<Value> = body.with_config().limit(BATCH_BYTES_MAX).read_json()?;
         ensure!(
             answers.len() == params.len(),
-            "{method}: {} answers to {} requests",
+            "{method}: {} responses to {} requests",
             answers.len(),
             params.len()
         );
@@ -59,7 +59,7 @@ impl Rpc {
             let id = answer["id"].as_u64().and_then(|id| usize::try_from(id).ok());
             let result = id
                 .and_then(|id| results.get_mut(id))
-                .context("an answer to no request")?;
+                .context("a response has an unknown id")?;
             *result = answer["result"].take();
         }
         Ok(results)

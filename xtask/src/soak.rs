@@ -1,8 +1,12 @@
-//! `cargo xtask soak`: thirty modules in one real nexum on a fast chain, ten of which misbehave in every way that the fixtures can.
+//! `cargo xtask soak`: runs thirty modules in one nexum process on a fast chain. Ten of them
+//! misbehave, in every way of the fixtures.
 //!
-//! First the good ones run alone, then all of them. Meanwhile an operator reloads good modules and restarts dead ones. In the end
-//! every good module must have been told of every block exactly once, its latency must not be much worse for the company, and
-//! the process must not have grown.
+//! The good modules run alone first, then beside the bad ones, while an operator reloads good
+//! modules and restarts dead ones. Afterwards, the soak checks that:
+//!
+//! - every good module has handled every block exactly once,
+//! - the latency of the good modules is not much higher beside the bad ones,
+//! - the memory of the process has not grown.
 
 mod figures;
 mod modules;
@@ -31,47 +35,49 @@ use crate::{
     rpc::Rpc,
 };
 
-/// How long it runs unless the caller says otherwise: long enough to see whether the process grows.
+/// The default duration. It is long enough to show growth of the process.
 const MINUTES: f64 = 2.0;
 
-/// How often a block is mined: five a second, more than any chain that nexum is meant for.
+/// The interval between blocks. It is shorter than the block time of every supported chain.
 const BLOCK_EVERY: Duration = Duration::from_millis(200);
 
-/// How much of the time the good ones are alone.
+/// The part of the duration in which the good modules run alone.
 const ALONE: f64 = 0.25;
 
-/// How often the operator does something: reloads a good module, and restarts what is dead.
+/// The interval between the operator's actions.
 const STEER_EVERY: Duration = Duration::from_secs(5);
 
-/// How long the good modules may take to catch up with a chain that stands still: many times what they need.
+/// The time that the good modules may take to catch up after the last block: many times what they
+/// need.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What to run.
+/// The options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// For how long.
+    /// The duration in minutes.
     #[arg(long, value_name = "N", default_value_t = MINUTES)]
     pub(crate) minutes: f64,
-    /// Run the release build, and judge the latency, too.
+    /// Run the release build, and check the latency too.
     #[arg(long)]
     pub(crate) release: bool,
 }
 
-/// Runs for the time that is asked for. Fails when a good module missed something or got something twice, when the process has grown,
-/// or when the latency of good modules in a release build is more than twice what it was alone.
+/// Runs the soak. Fails if a good module misses an event or handles one twice, if the process
+/// grows, or if the latency of the good modules in a release build more than doubles beside the bad
+/// ones.
 pub(crate) fn run(options: &Options) -> Result<()> {
     process::end_in_order()?;
     let programs = process::step("build nexum", || nexum::build(options.release))?;
     process::step("build the modules", || guests::build(&modules::guests()))?;
     let site = Site::new(programs)?;
-    // Or what was just built is written meanwhile, and commits wait for it.
+    // `sync` first, so that commits do not wait for the build's files.
     process::run(&mut Command::new("sync"))?;
     let time = Duration::from_secs_f64(options.minutes * 60.0);
-    let alone = process::step("the good ones alone", || site.soak(time.mul_f64(ALONE), false))?;
-    let together = process::step("all of them", || site.soak(time.mul_f64(1.0 - ALONE), true))?;
+    let alone = process::step("good modules alone", || site.soak(time.mul_f64(ALONE), false))?;
+    let together = process::step("all modules", || site.soak(time.mul_f64(1.0 - ALONE), true))?;
     println!("\n{}", figures::table(&alone, &together));
     let judge = || {
-        // What a build without optimisation takes, and on a machine that does other things, says nothing of the release.
+        // The latency of a debug build does not predict the latency of a release build.
         if options.release {
             figures::judge_latency(&alone, &together)?;
         }
@@ -81,7 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     site.remove()
 }
 
-/// A directory with all that a run needs, and what it leaves.
+/// The directory of a run, with its inputs and outputs.
 struct Site {
     directory: PathBuf,
     programs: PathBuf,
@@ -101,7 +107,8 @@ impl Site {
         Ok(fs::remove_dir_all(self.directory)?)
     }
 
-    /// Runs the good modules, with the bad ones or without, on a chain of their own, and holds what they keep against it.
+    /// Runs the good modules, optionally with the bad ones, on a new chain. Compares their state
+    /// with the chain.
     fn soak(&self, time: Duration, with_bad: bool) -> Result<Figures> {
         let anvil = Anvil::start(&["--no-mining"])?;
         let rpc = Rpc::new(&anvil.http_url());
@@ -117,7 +124,7 @@ impl Site {
         };
         let mut figures = Figures::default();
         let is_over = AtomicBool::new(false);
-        // The chain does not wait for the operator.
+        // Blocks arrive while the operator acts.
         let mined = thread::scope(|scope| {
             let steering = scope.spawn(|| operator.steer_until(&is_over));
             let mined = mine(&rpc, time, &nexum, &mut figures.memory_kib);
@@ -136,14 +143,15 @@ impl Site {
         figures.take(&seen, &mined);
         if with_bad {
             for (name, _) in BAD {
-                ensure!(seen.failures_of(name) > 0, "{name} does not misbehave");
+                ensure!(seen.failures_of(name) > 0, "{name} did not fail");
             }
         }
         figures.compared = self.compare(&rpc, &directory, last)?;
         Ok(figures)
     }
 
-    /// Fails unless each good module's journal is the chain. Returns how many entries there are.
+    /// Fails unless the journal of each good module matches the chain. Returns the number of
+    /// entries.
     fn compare(&self, rpc: &Rpc, directory: &Path, last: u64) -> Result<usize> {
         const AT_ONCE: usize = 256;
         let numbers: Vec<u64> = (1..=last).collect();
@@ -166,7 +174,7 @@ impl Site {
             let entries: Vec<String> = text.lines().filter_map(|line| entry(line, name)).collect();
             ensure!(
                 entries == expected,
-                "{name} has {} entries, of which the first {} are right, and there are {} blocks",
+                "{name} has {} entries, of which the first {} match; the chain has {} blocks",
                 entries.len(),
                 entries
                     .iter()
@@ -180,7 +188,8 @@ impl Site {
     }
 }
 
-/// Mines, and looks at the memory after each block. Returns when each was mined, from block 1 on, in microseconds.
+/// Mines blocks, and samples the memory after each. Returns the time of each block in microseconds,
+/// from block 1 on.
 fn mine(rpc: &Rpc, time: Duration, nexum: &Nexum<Seen>, memory_kib: &mut Vec<u64>) -> Result<Vec<u64>> {
     let bar = bar(time);
     let begin = Instant::now();
@@ -201,7 +210,7 @@ fn mine(rpc: &Rpc, time: Duration, nexum: &Nexum<Seen>, memory_kib: &mut Vec<u64
     Ok(mined)
 }
 
-/// A journal's entry in a line of `kept`.
+/// Parses a journal entry from a line of the `kept` example.
 fn entry(line: &str, module: &str) -> Option<String> {
     let fields: Vec<_> = line.split(' ').collect();
     let [name, key, value] = fields[..] else { return None };
@@ -209,21 +218,21 @@ fn entry(line: &str, module: &str) -> Option<String> {
     (name == module && key != "entries").then(|| text(value)).flatten()
 }
 
-/// What these hexadecimal digits spell.
+/// Decodes a text in hexadecimal digits.
 fn text(digits: &str) -> Option<String> {
     let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
     String::from_utf8(bytes?).ok()
 }
 
-/// Whoever steers a nexum by its commands.
+/// Operates nexum through its commands.
 struct Operator {
     program: PathBuf,
     config: PathBuf,
 }
 
 impl Operator {
-    /// Steers now and then until it is over. Returns how much that was.
+    /// Acts at intervals until `is_over`. Returns the number of actions.
     fn steer_until(&self, is_over: &AtomicBool) -> Result<u64> {
         let mut steered = 0;
         for turn in 0.. {
@@ -239,7 +248,7 @@ impl Operator {
         Ok(steered)
     }
 
-    /// Reloads one of the good modules, and restarts what is dead. Returns how much that was.
+    /// Reloads one good module and restarts all dead modules. Returns the number of actions.
     fn steer(&self, turn: usize) -> Result<u64> {
         let good = modules::good();
         self.ask(&["module", "reload", &good[turn % good.len()]])?;
@@ -259,25 +268,25 @@ impl Operator {
     }
 }
 
-/// The clock that nexum's log is written by.
+/// The wall clock, which also dates nexum's log records.
 fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What a process has in memory, in KiB.
+/// The resident memory of a process, in KiB.
 fn memory_of(id: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line
         .and_then(|line| line.split_whitespace().next())
-        .context("a process without memory")?;
+        .context("no memory size in the process status")?;
     Ok(number.parse()?)
 }
 
 fn bar(time: Duration) -> ProgressBar {
     let bar = ProgressBar::new(time.as_secs());
-    // The template is a constant; were it wrong, there would be another bar.
+    // The template is a constant. If it were invalid, the default style would replace it.
     let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}, {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,8 +1,8 @@
-//! `cargo xtask torture`: the real nexum, killed hundreds of times on chains that are reorganised all the time.
+//! `cargo xtask torture`: kills nexum hundreds of times on chains with many reorganisations.
 //!
-//! A run is a row of rounds. In each the process is killed and started again, over and over; then the chain stands still, the
-//! modules catch up, nexum is stopped, and what they keep must be what the chain says. There are rounds on a disk that fills
-//! up, and rounds under a clock that runs backwards.
+//! A run consists of rounds. In a round, the task kills and restarts the process many times. Then
+//! the chains stop, the modules catch up, the task stops nexum, and compares the modules' state
+//! with the chains. Some rounds fill the disk, and some run under a clock that goes backwards.
 
 mod canonical;
 mod clock;
@@ -22,28 +22,28 @@ use anyhow::{Context, Result};
 use self::rounds::Torture;
 use crate::{anvil::CHAIN_ID, guests, nexum, process};
 
-/// The chains, of which the second is for the module that follows both.
+/// The ids of the chains. One module subscribes to both.
 const CHAINS: [u64; 2] = [CHAIN_ID, 137];
 
-/// How long each back-end is tortured unless the caller says otherwise: time for a round of every kind.
+/// The default duration per back-end. It is long enough for a round of every kind.
 const MINUTES: f64 = 2.0;
 
-/// What to run.
+/// The options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// For how long, for each back-end.
+    /// The duration in minutes for each back-end.
     #[arg(long, value_name = "N", default_value_t = MINUTES)]
     pub(crate) minutes: f64,
-    /// Which back-end; both, one after the other, when it is left out.
+    /// The back-end to test. The default is both, one after the other.
     #[arg(long)]
     pub(crate) backend: Option<Backend>,
-    /// What decides about all chances; a new one when it is left out.
+    /// The seed of all random decisions. The default is a random seed.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Run the release build.
     #[arg(long)]
     pub(crate) release: bool,
-    /// Leave out the rounds on a full disk, which need a mount.
+    /// Skip the rounds on a full disk, which need a mount.
     #[arg(long)]
     pub(crate) no_full_disk: bool,
 }
@@ -58,7 +58,7 @@ pub(crate) enum Backend {
 impl Backend {
     const ALL: [Self; 2] = [Self::Redb, Self::Sled];
 
-    /// As it is written in a configuration.
+    /// The back-end's name in a configuration.
     fn name(self) -> &'static str {
         match self {
             Self::Redb => "redb",
@@ -67,8 +67,8 @@ impl Backend {
     }
 }
 
-/// Runs for the time that is asked for, on one back-end or on each. Fails at the first thing that a module keeps and should not,
-/// or should and does not.
+/// Runs the task on one back-end or on each. Fails at the first difference between the state of a
+/// module and the expected state.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_full_disk {
         disk::own_mounts()?;
@@ -79,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         guests::build(&expected::GUESTS.map(String::from))
     })?;
     let clock = clock::build()?;
-    // No generator of its own for one number: a map's hasher is seeded by the system.
+    // A map's hasher has a random seed from the system, so one number needs no generator.
     let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
     let backends = options.backend.map_or(Backend::ALL.to_vec(), |backend| vec![backend]);
     for backend in backends {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A wall clock that runs backwards: with each second that passes it is set back by an hour. Preloaded into a process, it stands
-// before the C library's. Once a day it begins anew.
+// A wall clock that runs backwards. In each second, it goes back by one hour. After a day it starts
+// again at the real time. When a process preloads this library, the function replaces the one of
+// the C library.
 #define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <time.h>

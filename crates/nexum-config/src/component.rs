@@ -1,4 +1,5 @@
-//! A component file: read within bounds and looked into without compiling it or running any of it.
+//! Component files: reads a component within bounds and summarises it, without compiling or running
+//! it.
 
 mod needs;
 
@@ -12,51 +13,51 @@ use crate::names::Digest;
 
 use needs::Counter;
 
-/// How large a component file may be: several times the largest that the common toolchains make (18 MB, with a Python
-/// interpreter inside).
+/// The largest component file, in bytes. This is several times the largest file of the common
+/// toolchains: 18 MB, with a Python interpreter inside.
 pub const COMPONENT_BYTES_MAX: u64 = 67_108_864;
 
-/// How deep modules and components may lie inside each other to be looked into: tools make two or three levels. What is
-/// deeper is left to the compiler.
+/// How many levels of nested modules and components a summary covers. Common tools nest two or
+/// three levels. The compiler checks deeper levels.
 const NESTING_MAX: usize = 100;
 
-/// What the contract calls the world of modules that react to events.
+/// The contract's name for the world of modules that handle events.
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
-/// What the contract calls the world of modules that answer queries.
+/// The contract's name for the world of modules that answer queries.
 pub const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
 const SHEPHERD: &str = "shepherd:cow/shepherd@0.2.0";
 
-/// A component as it stands in its file.
+/// A component file and its summary.
 #[derive(Clone, Debug)]
 pub struct ComponentFile {
     /// The file's content.
     pub bytes: Vec<u8>,
     /// The SHA-256 of the content.
     pub digest: Digest,
-    /// What is in it.
+    /// The interface and needs of the component.
     pub summary: Summary,
 }
 
-/// What a component says of itself.
+/// The interface of a component, and its needs at instantiation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The names of its imports, in order.
+    /// Names of the imports, in the order of the file.
     pub imports: Vec<String>,
-    /// The names of its exports, in order.
+    /// Names of the exports, in the order of the file.
     pub exports: Vec<String>,
-    /// Core instances that it makes.
+    /// Number of core instances that one instantiation creates.
     pub core_instances: u32,
-    /// Linear memories that these have.
+    /// Number of linear memories in these core instances.
     pub memories: u32,
-    /// Tables that these have.
+    /// Number of tables in these core instances.
     pub tables: u32,
-    /// Bytes that these have at the start, together.
+    /// Initial size of these linear memories together, in bytes.
     pub memory_bytes_min: u64,
-    /// Custom sections of the component and its core modules: name and size in bytes.
+    /// Name and size in bytes of each custom section of the component and its core modules.
     pub custom_sections: Vec<(String, usize)>,
 }
 
-/// Why a file is not a component that can be read.
+/// An error of reading a component file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {
@@ -65,7 +66,7 @@ pub enum ComponentError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         #[source]
         source: io::Error,
     },
@@ -75,44 +76,44 @@ pub enum ComponentError {
         /// The path.
         path: PathBuf,
     },
-    /// The file is larger than any component may be.
+    /// The file is larger than [`COMPONENT_BYTES_MAX`].
     #[error("{} is larger than {COMPONENT_BYTES_MAX} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// The content does not begin like WebAssembly.
+    /// The content does not start with the WebAssembly magic number.
     #[error("{} is not WebAssembly", path.display())]
     NotWasm {
         /// The file.
         path: PathBuf,
     },
-    /// The content is a core module, not yet a component.
+    /// The content is a core module instead of a component.
     #[error("{} is a core module, not a component", path.display())]
     CoreModule {
         /// The file.
         path: PathBuf,
     },
-    /// The content begins like a component, but does not go on like one.
+    /// The content starts as a component, but is malformed.
     #[error("{} is not a valid component", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and at which offset.
+        /// The fault and its offset.
         #[source]
         source: wasmparser::BinaryReaderError,
     },
 }
 
 impl ComponentError {
-    /// What the user can do about it.
+    /// The user's remedy, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::CoreModule { .. } => {
-                Some("link it with `wasm-component-ld`, or make a component of it with `wasm-tools component new`")
+                Some("link it with `wasm-component-ld`, or convert it with `wasm-tools component new`")
             }
-            Self::Directory { .. } => Some("name the component file itself"),
-            Self::Invalid { .. } => Some("build or copy the file again: it may have been cut short"),
+            Self::Directory { .. } => Some("give the path of the component file"),
+            Self::Invalid { .. } => Some("build or copy the file again: it may be incomplete"),
             _ => None,
         }
     }
@@ -123,16 +124,16 @@ impl ComponentFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is too large, or is not a component.
+    /// Fails if the file is unreadable, is too large, or is not a component.
     pub fn read(path: &Path) -> Result<Self, ComponentError> {
         Self::parse(path, read(path)?)
     }
 
-    /// Looks into a component that has been read from `path`.
+    /// Parses `bytes`, the content of the file at `path`. Only errors use `path`.
     ///
     /// # Errors
     ///
-    /// When the bytes are not a component.
+    /// Fails if the bytes are not a component.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, ComponentError> {
         let owned = || path.to_owned();
         if !bytes.starts_with(b"\0asm") {
@@ -150,11 +151,11 @@ impl ComponentFile {
     }
 }
 
-/// Reads a file that should be WebAssembly. Blocks on the file system.
+/// Reads a WebAssembly file within [`COMPONENT_BYTES_MAX`]. Blocks on the file system.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or is too large.
+/// Fails if the file is unreadable or too large.
 pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     let owned = || path.to_owned();
     let failed = |source| ComponentError::Read { path: owned(), source };
@@ -163,7 +164,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
         return Err(ComponentError::Directory { path: owned() });
     }
     let mut bytes = Vec::new();
-    // The bound holds for the bytes that come, whatever the file system says the size is.
+    // The bound applies to the bytes read, because the file system may report another size.
     file.take(COMPONENT_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
@@ -173,7 +174,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     Ok(bytes)
 }
 
-/// Whether the bytes begin like a core module, of which components are made.
+/// Whether the bytes start as a core module, the input of the tools that make components.
 pub fn is_core_module(bytes: &[u8]) -> bool {
     Parser::is_core_wasm(bytes)
 }
@@ -181,7 +182,8 @@ pub fn is_core_module(bytes: &[u8]) -> bool {
 impl Summary {
     fn of(bytes: &[u8]) -> wasmparser::Result<Self> {
         let mut summary = Self::default();
-        // Nested modules and components are read in place: only what is at depth 0 is the component's own interface.
+        // The parser reads nested modules and components in place. Only depth 0 is the component's
+        // own interface.
         let mut counter = Counter::default();
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -196,7 +198,8 @@ impl Summary {
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         let import = import?;
-                        // A type that is imported by name is an equation, not something to serve.
+                        // An imported type only equates two types; the host has nothing to provide
+                        // for it.
                         if !matches!(import.ty, ComponentTypeRef::Type(_)) {
                             summary.imports.push(import.name.name.to_owned());
                         }
@@ -229,7 +232,7 @@ impl Summary {
         Ok(summary)
     }
 
-    /// Those of the contract's interfaces among the imports that no query may call.
+    /// The imported interfaces of the contract that a query module may not call.
     pub fn beyond_queries(&self) -> impl Iterator<Item = &String> {
         self.imports.iter().filter(|import| {
             let ours = import.starts_with("nexum:host/") || import.starts_with("shepherd:cow/");
@@ -238,8 +241,10 @@ impl Summary {
         })
     }
 
-    /// The world of the contract that the imports and exports fit by name, the smallest first; the types are compared when
-    /// the component is loaded. Imports outside the contract's packages do not count: an embedder can serve more.
+    /// The smallest world of the contract whose names match the imports and exports, if one does.
+    ///
+    /// The loader compares the types later. Imports outside the contract's packages have no effect,
+    /// because an embedder can provide further ones.
     pub fn world(&self) -> Option<&'static str> {
         let exports = |name: &str| self.exports.iter().any(|export| export == name);
         let imports = |prefix: &str| self.imports.iter().any(|import| import.starts_with(prefix));

@@ -1,13 +1,18 @@
-//! TOML files that remember where everything in them stands.
+//! TOML documents that keep the position of everything in them.
 //!
-//! [`Document::parse`] makes a tree of bytes. A [`Section`] is one table of it; it can be kept, handed to whoever owns
-//! it, and parsed there into a type with serde. Every error on the way names the file, line, column, key and value.
+//! [`Document::parse`] turns bytes into a tree. A [`Section`] is one table of that tree. Its owner
+//! can store it and later parse it into a type with serde. Every error names the file, line,
+//! column, key and value.
 //!
-//! `${VAR}` and `${VAR:-default}` in a string are replaced while the string is read into its type, after the TOML was
-//! parsed, so that a variable's content can add no keys. What came out of a variable is never shown.
+//! A string may refer to variables with `${VAR}` and `${VAR:-default}`. The crate replaces a
+//! reference when it reads the string into its type, after it has parsed the TOML, so a variable's
+//! content can add no keys. Errors never show a variable's content.
 //!
-//! Invariant: nothing here recurses deeper than [`DEPTH_MAX`] allows, whatever the input.
-//! Invariant: no error and no `Debug` here holds a variable's content, or more of a URL than its scheme and host.
+//! # Invariants
+//!
+//! - No function of this module recurses deeper than [`DEPTH_MAX`] levels, for any input.
+//! - No error and no `Debug` of this module contains a variable's content, or more of a URL than
+//!   its scheme and host.
 
 mod de;
 mod environment;
@@ -34,12 +39,13 @@ pub use section::Section;
 
 use tree::{Span, Table};
 
-/// The largest document: room for ten thousand modules with 400 bytes each. One that is made for it takes 160 times its
-/// size in memory while it is parsed, so what comes from others has to be bounded more tightly before.
+/// The largest document, in bytes. It has room for ten thousand modules with 400 bytes each. A
+/// hostile document takes 160 times its size in memory during parsing, so a caller has to set a
+/// lower bound for files from untrusted authors.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
-/// How deep tables and arrays may be nested, counting each part of a dotted key. The deepest key that means something
-/// is at level five. A tree of this depth is walked and dropped on any thread's stack.
+/// How deep tables and arrays may nest; each part of a dotted key counts. The deepest known key is
+/// at level five. A tree of 16 levels is small enough to walk and drop on the stack of any thread.
 pub const DEPTH_MAX: u32 = 16;
 
 /// A parsed TOML file.
@@ -48,7 +54,7 @@ pub struct Document {
     root: Section,
 }
 
-/// What all sections of a document share.
+/// The file, text and environment that all sections of a document share.
 pub(crate) struct Origin {
     path: PathBuf,
     text: Box<str>,
@@ -59,17 +65,19 @@ impl Document {
     /// Reads and parses the file at `path`.
     ///
     /// # Errors
-    /// As [`read`] and [`Document::parse`].
+    ///
+    /// Fails as [`read`] and [`Document::parse`] do.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         Self::parse(path, &read(path, DOCUMENT_BYTES_MAX)?, environment)
     }
 
-    /// Parses `bytes`, the content of the file at `path`, whose strings may refer to `environment`. `path` is only
-    /// named in errors.
+    /// Parses `bytes`, the content of the file at `path`. Only errors use `path`. Strings may refer
+    /// to variables of `environment`.
     ///
     /// # Errors
-    /// When the content is larger than [`DOCUMENT_BYTES_MAX`], is not UTF-8, is not TOML, or is nested deeper than
-    /// [`DEPTH_MAX`]. The first such error ends it.
+    ///
+    /// Fails at the first fault: the content is larger than [`DOCUMENT_BYTES_MAX`], is not UTF-8,
+    /// is not TOML, or nests deeper than [`DEPTH_MAX`].
     pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigError> {
         check_size(path, bytes.len() as u64, DOCUMENT_BYTES_MAX)?;
         let text =
@@ -105,10 +113,13 @@ impl fmt::Debug for Document {
     }
 }
 
-/// Reads the file at `path`, of which at most `bytes_max` bytes are accepted; no more than one byte further is read.
+/// Reads the file at `path`, up to `bytes_max` bytes. It reads at most one byte more, to detect a
+/// larger file.
 ///
 /// # Errors
-/// When the file cannot be read (see [`ConfigError::is_not_found`]), is a directory, or is larger.
+///
+/// Fails if the file is unreadable (see [`ConfigError::is_not_found`]), is a directory, or is
+/// larger.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
     let unreadable = |error| ConfigError::unreadable(path, error);
     let file = File::open(path).map_err(unreadable)?;
@@ -123,7 +134,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
     Ok(bytes)
 }
 
-/// Refuses a content of `bytes` bytes when that is more than `bytes_max`.
+/// Fails if `bytes`, the size of a file, exceeds `bytes_max`.
 pub(crate) fn check_size(path: &Path, bytes: u64, bytes_max: u64) -> Result<(), ConfigError> {
     if bytes > bytes_max {
         return Err(ConfigError::of_file(path, format!("is larger than {bytes_max} bytes")));
@@ -131,18 +142,19 @@ pub(crate) fn check_size(path: &Path, bytes: u64, bytes_max: u64) -> Result<(), 
     Ok(())
 }
 
-/// Whether `errors` are as many as are reported, so that looking for more is a waste. Hostile files can have millions.
+/// Whether `errors` has reached [`ERRORS_MAX`], so that a reader can stop early. A hostile file can
+/// have millions of errors.
 pub(crate) fn enough(errors: &[ConfigError]) -> bool {
     errors.len() >= ERRORS_MAX
 }
 
 impl Origin {
-    /// The text as it stands in the file.
+    /// The text of the file at `span`.
     fn written(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
-    /// An error at `span`, about the key with the full path `key`.
+    /// An error at `span` about the key with the full path `key`.
     fn error(&self, span: Span, key: String, message: String) -> ConfigError {
         ConfigError::at(&self.path, &self.text, span.start, key, message)
     }

@@ -1,7 +1,7 @@
 //! The operator's file, `engine.toml`, validated.
 //!
-//! Nothing behind [`Config`] sees raw text. Sections that the core does not know are kept for the capabilities that
-//! own them, in [`Config::chains`] and [`Config::sections`].
+//! No user of [`Config`] sees raw text. [`Config::chains`] and [`Config::sections`] keep the
+//! sections that the core does not know, for the capabilities that own them.
 
 mod raw;
 
@@ -17,56 +17,59 @@ use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
 
-/// Where state is kept unless the operator says otherwise.
+/// The default state directory.
 const STATE_DIR: &str = "./data";
-/// The top-level keys that every program of nexum reads: `metrics` by itself, the others through [`Config`].
+/// The top-level keys that every program of nexum reads. A program reads `metrics` itself, and the
+/// others through [`Config`].
 const KEYS: [&str; 4] = ["engine", "chains", "metrics", "modules"];
 
 /// A validated `engine.toml`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Directory of everything that outlives the process. A relative one is meant from the file's directory; the
-    /// default's is the working directory.
+    /// Directory of all persistent data. A relative path is relative to the directory of the file.
+    /// In the default [`Config`], it is relative to the working directory.
     pub state_dir: PathBuf,
-    /// The ceiling for every module.
+    /// The upper limits for every module.
     pub limits: Limits,
-    /// How many bytes of memory all modules may have together, if the operator bounds that.
+    /// The upper limit for the memory of all modules together, in bytes. `None` for no limit.
     pub total_memory_bytes: Option<u64>,
-    /// How modules' failures are dealt with, unless their manifests say otherwise.
+    /// The retry policy. A manifest can override it.
     pub restart: Restart,
-    /// How many calls query modules take, and how long these wait.
+    /// How many calls each query module accepts, and how long a call waits.
     pub query: QueryBounds,
-    /// Whether instances are taken from a pool.
+    /// Whether instance memory comes from a pool.
     pub pooling: Pooling,
-    /// `[engine]` as it is written, for keys in it that the program reads itself, such as `log_level`.
+    /// The table `[engine]`, for keys that the program reads itself, such as `log_level`.
     pub engine: Option<Section>,
-    /// `[chains.<id>]` by chain id, for the capability that connects to chains.
+    /// The tables `[chains.<id>]` by chain id, for the capability that connects to chains.
     pub chains: BTreeMap<u64, Section>,
-    /// `[[modules]]`, in the order of the file.
+    /// The tables `[[modules]]`, in the order of the file.
     pub modules: Vec<ModuleConfig>,
-    /// Every other top-level table by its key. One that no capability claims is the operator's mistake.
+    /// Every other top-level table by its key. The caller has to refuse a table that no capability
+    /// owns.
     pub sections: BTreeMap<String, Section>,
 }
 
-/// Whether the memory of instances is taken from a pool that is set up at the start.
+/// Whether instance memory comes from a pool that nexum reserves at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
-    /// Where the machine is large enough for it.
+    /// A pool if the machine is large enough.
     #[default]
     Auto,
-    /// Never.
+    /// No pool.
     Off,
 }
 
-/// What ends a module that computes without end.
+/// The limit that ends an endless computation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metering {
-    /// Its fuel, which is counted as it computes, and then its deadline.
+    /// Fuel, which the guest uses up as it computes, and then the deadline.
     #[default]
     Fuel,
-    /// Its deadline alone: it computes faster, and how far it comes depends on the machine. For modules that the operator trusts.
+    /// The deadline only. The guest computes faster, but how much it computes depends on the
+    /// machine. This is for modules that the operator trusts.
     Epoch,
 }
 
@@ -75,20 +78,21 @@ pub enum Metering {
 pub struct ModuleConfig {
     /// The component's file.
     pub path: PathBuf,
-    /// The manifest's file, if it is not the component's sibling.
+    /// The manifest's file. `None` for the `nexum.toml` beside the component.
     pub manifest: Option<PathBuf>,
-    /// A name that goes before the manifest's.
+    /// The module's name, which overrides the manifest's.
     pub name: Option<ModuleName>,
-    /// What the component's bytes have to hash to.
+    /// The required digest of the component.
     pub digest: Option<Digest>,
-    /// What ends it when it computes without end.
+    /// The limit that ends an endless computation of the module.
     pub metering: Metering,
-    /// `[modules.config]`, in the order of the file: it goes before the manifest's `[config]`, key by key.
+    /// The table `[modules.config]`, in the order of the file. It overrides the manifest's
+    /// `[config]`, key by key.
     pub config: Vec<(String, String)>,
 }
 
 impl ModuleConfig {
-    /// A module of which nothing is said but where its component is.
+    /// A module with this component and defaults for everything else.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -105,15 +109,18 @@ impl Config {
     /// Reads and validates the file at `path`.
     ///
     /// # Errors
-    /// Everything that is wrong with it. See [`ConfigErrors::is_not_found`] for a file that is not there.
+    ///
+    /// Returns all faults of the file. [`ConfigErrors::is_not_found`] recognises a missing file.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
         Self::parse(path, &document::read(path, DOCUMENT_BYTES_MAX)?, environment)
     }
 
-    /// Validates `bytes`, the content of the file at `path`, whose strings may refer to `environment`.
+    /// Validates `bytes`, the content of the file at `path`. Strings may refer to variables of
+    /// `environment`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    ///
+    /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigErrors> {
         let document = Document::parse(path, bytes, environment)?;
         let mut reader = Reader {
@@ -143,7 +150,7 @@ impl Default for Config {
     }
 }
 
-/// Values are left out, because some come from the environment.
+/// `Debug` omits the values of `config`, because they can contain environment variables.
 impl fmt::Debug for ModuleConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -166,9 +173,9 @@ impl fmt::Debug for ModuleConfig {
     }
 }
 
-/// Validates a document and goes on after an error, so that the operator sees all of them.
+/// Validates a document and continues after an error, so that the operator sees all of them.
 struct Reader<'a> {
-    /// What relative paths are relative to.
+    /// The base of relative paths.
     directory: &'a Path,
     errors: Vec<ConfigError>,
 }
@@ -212,7 +219,8 @@ impl Reader<'_> {
         config.pooling = raw.pooling;
     }
 
-    /// `path` as it is meant in the file, without the `.` in the middle that joining leaves.
+    /// Resolves `path` against the file's directory, without the `.` that joining leaves in the
+    /// middle.
     fn resolve(&self, path: &Path) -> PathBuf {
         self.directory.join(path).components().collect()
     }
@@ -224,18 +232,18 @@ impl Reader<'_> {
                 break;
             }
             match (key.parse::<u64>(), chain) {
-                // One chain has one spelling, so that no two tables are about the same one.
+                // A chain id has one spelling, so no two tables describe one chain.
                 (Ok(id), Ok(chain)) if id.to_string() == key => {
                     chains.insert(id, chain);
                 }
                 (_, Ok(chain)) => self.errors.push(
                     chain
                         .error("", "expected a chain id in decimal")
-                        .with_hint("for example [chains.1] for mainnet"),
+                        .with_hint("use the chain id as the key, for example [chains.1] for mainnet"),
                 ),
                 (_, Err(error)) => {
                     self.errors
-                        .push(error.with_hint("an endpoint belongs to a chain, as in [chains.1]"));
+                        .push(error.with_hint("put an endpoint into the table of its chain, for example [chains.1]"));
                 }
             }
         }

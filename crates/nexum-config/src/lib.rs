@@ -1,4 +1,5 @@
-//! What operators and module authors write for nexum, read and validated without running any of it.
+//! The files that operators and module authors write for nexum. This crate reads and validates
+//! them, and runs no module.
 //!
 //! # Where to look
 //!
@@ -6,20 +7,23 @@
 //! |---|---|
 //! | [`engine`] | the operator's file, `engine.toml` |
 //! | [`manifest`] | the module author's file, `nexum.toml` |
-//! | [`document`] | TOML files that know the place of every key, and errors that name it |
+//! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
 //! | [`component`] | a component file: its digest, imports, exports and needs |
-//! | [`limits`], [`restart`], [`query`] | bounds on what a module may use, on its failures and on its queries |
-//! | [`causes`] | an error with its causes in one line |
-//! | [`names`], [`topic`], [`log_filter`], [`schedule`] | what the files name: modules, digests, chains, logs, times |
+//! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
+//! | [`causes`] | an error and its causes in one line |
+//! | [`names`], [`topic`], [`log_filter`], [`schedule`] | module names, digests, chains, log filters and schedules |
 //!
 //! # Assumptions
 //!
-//! - Every file is hostile: its size, its nesting and the number of its errors are bounded.
+//! - Every file is hostile. The crate bounds its size, its nesting and the number of reported
+//!   errors.
 //!
 //! # Invariants
 //!
-//! - This crate has no WebAssembly runtime: a build that only checks files needs no other crate of the core.
-//! - No error and no `Debug` shows the content of an environment variable, or more of a URL than its scheme and host.
+//! - This crate has no WebAssembly runtime. A build that only checks files needs no other crate of
+//!   the core.
+//! - No error and no `Debug` shows the content of an environment variable, or more of a URL than
+//!   its scheme and host.
 
 pub mod causes;
 pub mod component;

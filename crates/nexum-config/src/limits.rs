@@ -1,88 +1,94 @@
-//! What a module may use: the operator's limits, and what the module requests of them.
+//! Limits of a module: the operator's upper limits, the manifest's requests, and the smaller of
+//! both.
 
 use std::fmt;
 use std::ops::{Index, RangeInclusive};
 
 use crate::document::{ConfigError, Section};
 
-/// What a module can use up. The first ones are budgets: each call of a handler has its own.
+/// A limited resource of a module. The first ones are budgets, which each handler call gets in
+/// full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(usize)]
 pub enum Limit {
     /// Units of fuel. A unit is about one WebAssembly instruction.
     Fuel,
-    /// Milliseconds of wall clock, waiting in host calls included.
+    /// Milliseconds of wall-clock time, including waits in host calls.
     Deadline,
-    /// Requests to chains, each of a batch counted.
+    /// Requests to chains. Each request of a batch counts.
     ChainRequests,
     /// Requests to the order book.
     OrderBookRequests,
-    /// Fetches over HTTP.
+    /// HTTP fetches.
     HttpFetches,
-    /// Calls of the local store.
+    /// Calls to the local store.
     StoreOperations,
-    /// Bytes of keys and values written to the local store, overwritten ones included.
+    /// Bytes of keys and values written to the local store. Every write counts, also to an existing
+    /// key.
     StoreBytesWritten,
-    /// Bytes of answers that come into the guest: of chains, the order book and HTTP, and the keys that the local store lists.
+    /// Bytes of responses that the guest receives: from chains, the order book and HTTP, and the
+    /// keys that the local store lists.
     ResponseBytes,
-    /// Log records that somebody listens for.
+    /// Log records that pass the operator's log level.
     LogRecords,
-    /// Bytes of all linear memories of an instance together.
+    /// Bytes in all linear memories of an instance together.
     Memory,
-    /// Elements of all tables of an instance together.
+    /// Elements in all tables of an instance together.
     TableElements,
-    /// Core instances that make up one component instance.
+    /// Core instances in one component instance.
     Instances,
-    /// Bytes of keys and values that the module keeps in the local store.
+    /// Bytes of keys and values in the module's local store.
     StateBytes,
-    /// Log records in a second, over all events. Further ones are counted and cut.
+    /// Log records per second, across all events. nexum drops and counts the excess.
     LogRecordsPerSecond,
-    /// Events in a second. Further ones wait.
+    /// Events per second. Further events wait.
     EventsPerSecond,
 }
 
-/// What is fixed about a limit.
+/// The fixed properties of a limit.
 struct Spec {
     limit: Limit,
-    /// Its key in a manifest. In `engine.toml` it is the same without `max_`.
+    /// The key in a manifest. The key in `engine.toml` is this without `max_`.
     manifest_key: &'static str,
-    /// What holds unless the operator says otherwise.
+    /// The value if the operator sets none.
     default: u64,
-    /// What an operator may set.
+    /// The values that an operator may set.
     range: RangeInclusive<u64>,
 }
 
 const PREFIX: &str = "max_";
 
-/// In the order of [`Limit`].
+/// The specifications, in the order of [`Limit`].
 static SPECS: [Spec; COUNT] = [
-    // About a second of computation. Up to about a day, far over any deadline.
+    // The default is about a second of computation. The maximum is about a day, far above any
+    // deadline.
     spec(
         Limit::Fuel,
         "max_fuel_per_event",
         1_000_000_000,
         1..=100_000_000_000_000,
     ),
-    // Up to an hour: a module that hangs for longer is lost to its events.
+    // The maximum is an hour: a module that hangs for longer falls too far behind its events.
     spec(Limit::Deadline, "max_event_deadline_ms", 10_000, 1..=3_600_000),
-    // What a module asks for in one event is some dozens. Up to what a node answers in a deadline.
+    // A module makes some dozens of requests per event. The maximum is the number that a node
+    // answers within a deadline.
     spec(
         Limit::ChainRequests,
         "max_chain_requests_per_event",
         1_000,
         1..=1_000_000,
     ),
-    // The order book takes five a second.
+    // The order book accepts five requests per second.
     spec(
         Limit::OrderBookRequests,
         "max_order_book_requests_per_event",
         100,
         1..=100_000,
     ),
-    // A price or two, with their second tries.
+    // One or two prices, each with a retry.
     spec(Limit::HttpFetches, "max_http_fetches_per_event", 8, 1..=10_000),
-    // Up to seconds of the host's time.
+    // The maximum takes seconds of the host's time.
     spec(
         Limit::StoreOperations,
         "max_store_operations_per_event",
@@ -96,33 +102,35 @@ static SPECS: [Spec; COUNT] = [
         1 << 20,
         1..=256 << 20,
     ),
-    // One answer of the largest size that a chain's endpoint may give by default.
+    // The default is one response of the largest default size of a chain's endpoint.
     spec(
         Limit::ResponseBytes,
         "max_response_bytes_per_event",
         16 << 20,
         1..=1 << 30,
     ),
-    // Up to tens of megabytes of log for one event.
+    // The maximum is tens of megabytes of log for one event.
     spec(Limit::LogRecords, "max_log_records_per_event", 1_000, 1..=100_000),
-    // From one WebAssembly page to 64 GiB, which is sixteen full memories.
+    // The minimum is one WebAssembly page. The maximum is 64 GiB, the size of sixteen full
+    // memories.
     spec(Limit::Memory, "max_memory_bytes", 64 << 20, 65_536..=64 << 30),
-    // Ten times what a large component of a compiled language needs for its function pointers, and under a megabyte of the
-    // host's memory; up to 80 MB of it.
+    // The default is ten times the function pointers of a large component in a compiled language,
+    // and under a megabyte of the host's memory. The maximum takes 80 MB.
     spec(Limit::TableElements, "max_table_elements", 100_000, 1..=10_000_000),
-    // A component of Rust or C has up to four, one that a JavaScript or Python tool links from shared libraries a few
-    // dozen. Up to more than any tool links.
+    // A component in Rust or C has up to four core instances. JavaScript and Python tools link a
+    // few dozen from shared libraries. The maximum is more than any tool links.
     spec(Limit::Instances, "max_instances", 64, 1..=1_000),
-    // Up to 1 TiB, a large disk.
+    // The maximum is 1 TiB, a large disk.
     spec(Limit::StateBytes, "max_state_bytes", 64 << 20, 1..=1 << 40),
-    // What a terminal or a log collector takes without trouble. A burst may be as large.
+    // A terminal or a log collector handles the default easily. A burst may be as large as one
+    // second's records.
     spec(
         Limit::LogRecordsPerSecond,
         "max_log_records_per_second",
         1_000,
         1..=100_000,
     ),
-    // More than any module handles. A burst may be as large.
+    // No module handles more. A burst may be as large as one second's events.
     spec(
         Limit::EventsPerSecond,
         "max_events_per_second",
@@ -131,10 +139,10 @@ static SPECS: [Spec; COUNT] = [
     ),
 ];
 
-/// How many limits there are.
+/// The number of limits.
 const COUNT: usize = Limit::EventsPerSecond as usize + 1;
 
-/// So many events a second are as good as no bound.
+/// A rate that no module reaches, so it acts as no limit.
 pub const EVENTS_PER_SECOND_MAX: u64 = 1_000_000;
 
 const fn spec(limit: Limit, manifest_key: &'static str, default: u64, range: RangeInclusive<u64>) -> Spec {
@@ -147,12 +155,13 @@ const fn spec(limit: Limit, manifest_key: &'static str, default: u64, range: Ran
 }
 
 impl Limit {
-    /// Every limit, the budgets of a handler first.
+    /// All limits, the budgets of a handler call first.
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
         SPECS.iter().map(|spec| spec.limit)
     }
 
-    /// Its key in `[engine.limits]`, with its unit. In a manifest's `[module.resources]` the key is the same after `max_`.
+    /// The key in `[engine.limits]`, with its unit. The key in a manifest's `[module.resources]`
+    /// adds the prefix `max_`.
     pub fn name(self) -> &'static str {
         &self.spec().manifest_key[PREFIX.len()..]
     }
@@ -162,7 +171,7 @@ impl Limit {
     }
 }
 
-/// A number for each limit.
+/// One value for each limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PerLimit<T>([T; COUNT]);
 
@@ -193,10 +202,10 @@ impl<T: fmt::Debug> fmt::Debug for PerLimit<T> {
     }
 }
 
-/// The bounds that a module runs under, by limit.
+/// The limits of a module.
 ///
-/// The operator sets limits in `[engine.limits]`, and a manifest may request less in `[module.resources]`. [`Limits::min`] caps each
-/// request to the operator's limit.
+/// The operator sets upper limits in `[engine.limits]`. A manifest may request lower ones in
+/// `[module.resources]`. [`Limits::min`] takes the smaller of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits(PerLimit<u64>);
 
@@ -215,21 +224,22 @@ impl Index<Limit> for Limits {
 }
 
 impl Limits {
-    /// These limits with another bound.
+    /// Replaces the bound of one limit.
     #[must_use]
     pub fn with(mut self, limit: Limit, bound: u64) -> Self {
         *self.0.get_mut(limit) = bound;
         self
     }
 
-    /// The limits a module gets: what it requests, capped to these.
+    /// The limits that apply to a module: the smaller of the operator's limit and the module's
+    /// request, for each.
     #[must_use]
     pub fn min(self, requested: &RequestedLimits) -> Self {
         let smaller = |limit| requested.get(limit).map_or(self[limit], |bound| bound.min(self[limit]));
         Self(PerLimit::from_fn(smaller))
     }
 
-    /// Reads the table `limits` of `[engine]`. Adds to `errors` everything that is wrong with it.
+    /// Reads the table `limits` of `[engine]`. Adds all faults to `errors`.
     pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let range = |limit: Limit| limit.spec().range.clone();
         let given = read(engine, "limits", Limit::name, &[TOTAL_MEMORY], range, errors);
@@ -237,7 +247,7 @@ impl Limits {
     }
 }
 
-/// The limits that a manifest requests. The operator's limit applies where it requests none.
+/// The limits that a manifest requests. The operator's value applies to a limit without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestedLimits(PerLimit<Option<u64>>);
 
@@ -248,20 +258,22 @@ impl Default for RequestedLimits {
 }
 
 impl RequestedLimits {
-    /// The bound that is requested, if one is.
+    /// The requested limit, if there is a request.
     pub fn get(&self, limit: Limit) -> Option<u64> {
         self.0[limit]
     }
 
-    /// These requests with another one.
+    /// Replaces the request for one limit.
     #[must_use]
     pub fn with(mut self, limit: Limit, bound: u64) -> Self {
         *self.0.get_mut(limit) = Some(bound);
         self
     }
 
-    /// Reads the table `resources` of `[module]`. Adds to `errors` everything that is wrong with it. A request above what any operator
-    /// may set is accepted and capped later; one below what a module can run with is an error.
+    /// Reads the table `resources` of `[module]`. Adds all faults to `errors`.
+    ///
+    /// A request above every possible operator's limit is valid and has no effect. A request below
+    /// the minimum that a module can run with is an error.
     pub(crate) fn read(module: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let range = |limit: Limit| *limit.spec().range.start()..=u64::MAX;
         Self(read(
@@ -275,18 +287,19 @@ impl RequestedLimits {
     }
 }
 
-/// The key in `[engine.limits]` that bounds the memory of all modules together.
+/// The key in `[engine.limits]` for the memory of all modules together.
 const TOTAL_MEMORY: &str = "total_memory_bytes";
 
-/// Reads how much memory all modules may have together: none, if the operator does not say. Up to 64 TiB.
+/// Reads the upper limit for the memory of all modules together, in bytes. `None` if the operator
+/// sets none. The maximum is 64 TiB.
 pub(crate) fn read_total_memory(engine: &Section, errors: &mut Vec<ConfigError>) -> Option<u64> {
-    // What is wrong with the table itself has been said.
+    // `Limits::read` reports a faulty table.
     let section = engine.section("limits").ok().flatten()?;
     let bound = section.number(TOTAL_MEMORY, &(65_536..=64 << 40));
     bound.map_err(|error| errors.push(error)).ok().flatten()
 }
 
-/// Reads a table with a key for each limit, and for `others`, none of which has to be there.
+/// Reads a table with an optional key for each limit, and for `others`.
 fn read(
     parent: &Section,
     table: &str,
@@ -312,7 +325,7 @@ fn read(
     })
 }
 
-/// What a handler has used of each limit, in the unit that the limit's name says.
+/// A handler's use of each limit, in the unit of the limit's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitUsage(PerLimit<u64>);
 
@@ -331,27 +344,27 @@ impl Index<Limit> for LimitUsage {
 }
 
 impl LimitUsage {
-    /// Adds to what was used of a limit, and returns the sum.
+    /// Adds to the use of a limit and returns the sum.
     pub fn add(&mut self, limit: Limit, amount: u64) -> u64 {
         let used = self.0.get_mut(limit);
         *used = used.saturating_add(amount);
         *used
     }
 
-    /// Becomes the larger of both for each limit.
+    /// Raises the use of each limit to that of `other` if it is larger there.
     pub fn raise(&mut self, other: &Self) {
         for (most, other) in self.0.0.iter_mut().zip(&other.0.0) {
             *most = (*most).max(*other);
         }
     }
 
-    /// Says what was used of a limit.
+    /// Sets the use of a limit.
     pub fn set(&mut self, limit: Limit, amount: u64) {
         *self.0.get_mut(limit) = amount;
     }
 }
 
-/// `number`, or the largest there is: a count that large is refused or means "no bound".
+/// Converts `number`, or returns the largest `u32`: a larger count is refused or means no bound.
 pub fn saturating_u32(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

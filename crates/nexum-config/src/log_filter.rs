@@ -1,6 +1,6 @@
-//! Which logs can be asked for.
+//! Filters for contract logs.
 
-/// The most positions of a log that can be filtered: as many topics as the EVM gives a log.
+/// The number of topic positions that a filter has: the EVM gives a log up to four topics.
 pub const TOPICS_MAX: usize = 4;
 
 /// A contract's address.
@@ -9,18 +9,18 @@ pub type Address = [u8; 20];
 /// One topic of a log.
 pub type TopicHash = [u8; 32];
 
-/// Which logs are asked for, in the terms of `eth_getLogs`. The default asks for every log.
+/// A filter for logs, in the terms of `eth_getLogs`. The default matches every log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogFilter {
-    /// Logs of one of these contracts; of any, if there is none here.
+    /// The contracts to match. An empty list matches all contracts.
     pub addresses: Vec<Address>,
-    /// For each position, the topics of which the log has to have one; anything will do where there is none, the lack of a
-    /// topic too.
+    /// The topics to match at each position. An empty list matches every topic, and also a log
+    /// without a topic at that position.
     pub topics: [Vec<TopicHash>; TOPICS_MAX],
 }
 
 impl LogFilter {
-    /// Whether the filter asks for a log of this contract with these topics.
+    /// Whether the filter matches a log of this contract with these topics.
     pub fn matches(&self, address: &[u8], topics: &[Vec<u8>]) -> bool {
         let address = self.addresses.is_empty() || self.addresses.iter().any(|wanted| address == wanted);
         address && self.topics_match(topics)

@@ -1,7 +1,7 @@
 //! The module author's file, `nexum.toml`, validated.
 //!
-//! A manifest may come from someone whom the operator does not trust, so it takes nothing from the environment, and
-//! its limits are requests.
+//! The operator may not trust the author of a manifest. So a manifest cannot read the environment,
+//! and its limits are only requests.
 
 mod raw;
 mod read;
@@ -23,70 +23,80 @@ pub use subscription::{BlockSubscription, CatchUp, CronSubscription, LogSubscrip
 /// The manifest's file name, beside the component.
 pub const MANIFEST_FILE: &str = "nexum.toml";
 
-/// The largest manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many settings.
+/// The largest manifest, in bytes: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many
+/// settings.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
-/// The most subscriptions of one module. Each is matched against every event of its chain.
+/// The most subscriptions of one module. nexum matches each of them against every event of its
+/// chain.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
-/// The most schedules of one module: to find out that the time of one never comes takes a tenth of a second.
+/// The most schedules of one module. The check that a schedule has a future time takes up to a
+/// tenth of a second.
 pub const SCHEDULES_MAX: usize = 32;
-/// The most addresses of one subscription: as many as large providers take in one `eth_getLogs`.
+/// The most addresses of one subscription: large providers accept this many in one `eth_getLogs`.
 pub const ADDRESSES_MAX: usize = 1_000;
-/// The most values in one position of `topics`.
+/// The most values in one position of `topics`: as many as [`ADDRESSES_MAX`] allows addresses.
 pub const TOPIC_VALUES_MAX: usize = 1_000;
-/// The most confirmations: more than the recent blocks that are held for those who wait.
+/// The most confirmations: more than the recent blocks that nexum holds for waiting modules.
 pub const CONFIRMATIONS_MAX: u64 = 1_000;
-/// The longest version, in characters: the longest that people write is a tag with a commit's hash.
+/// The longest version, in characters: long enough for a tag with a commit's hash.
 pub const VERSION_CHARS_MAX: usize = 64;
 
-/// A validated `nexum.toml`. The default is that of a module that has none.
+/// A validated `nexum.toml`. The default is the manifest of a module without the file.
 #[derive(Clone, Default)]
 pub struct Manifest {
-    /// The module's name, unless the operator gives it another.
+    /// The module's name. The operator can override it.
     pub name: Option<ModuleName>,
-    /// The module's version, for people.
+    /// The module's version, for display.
     pub version: Option<String>,
-    /// The SHA-256 of the file; none where there is no file.
+    /// The SHA-256 of the file. `None` if there is no file.
     pub digest: Option<Digest>,
-    /// What the component's bytes have to hash to.
+    /// The required digest of the component.
     pub component: Option<Digest>,
-    /// What the module asks for of its limits.
+    /// The limits that the module requests.
     pub requested_limits: RequestedLimits,
-    /// How the module's failures are dealt with, where the author has a say.
+    /// The retry policy of the author, which overrides the operator's, key by key.
     pub restart: RestartKeys,
-    /// How many instances a query module wants at the most. None: as many as the operator allows.
+    /// The number of instances that a query module requests. `None` for as many as the operator
+    /// allows.
     pub pool_size_max: Option<u32>,
-    /// The chains that the module works with.
+    /// The chains that the module uses.
     pub chains: ChainRequests,
-    /// `[module.<name>]` of capabilities, for the capability to read, whether or not [`Self::capabilities`] lists it.
+    /// The tables `[module.<name>]` of capabilities, for the capability to read.
+    /// [`Self::capabilities`] need not list the capability.
     pub settings: BTreeMap<String, Section>,
-    /// The capabilities that the module asks for. None: every import of the component is required.
+    /// The capabilities that the module requests. `None` makes every import of the component
+    /// required.
     pub capabilities: Option<CapabilityRequests>,
-    /// The events that the module gets.
+    /// The module's subscriptions.
     pub subscriptions: Vec<Subscription>,
-    /// What the module's `init` is given, in the order of the file.
+    /// The configuration that `init` receives, in the order of the file.
     pub config: Vec<(String, String)>,
 }
 
-/// The chains that a module works with. No chain is in both sets.
+/// The chains that a module uses. No chain is in both sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChainRequests {
-    /// Chains without which the module refuses to load. Without a `[chains]` table, those it subscribes to.
+    /// Chains that the module needs: nexum refuses the module if one is not configured. Without a
+    /// `[chains]` table, these are the subscribed chains.
     pub required: BTreeSet<u64>,
-    /// Chains that the module uses where the operator configured them.
+    /// Chains that the module uses if the operator configures them.
     pub optional: BTreeSet<u64>,
 }
 
-/// The capabilities that a module asks for. No name is listed twice. That the names mean something is for those to
-/// check who know the build; each has its place for that.
+/// The capabilities that a module requests. Each name is in one list, once.
+///
+/// A caller that knows the build's capabilities checks the names; each has its position for an
+/// error.
 #[derive(Clone, Debug, Default)]
 pub struct CapabilityRequests {
-    /// Capabilities without which the module refuses to load.
+    /// Capabilities that the module needs: nexum refuses the module if one is missing.
     pub required: Vec<Placed<String>>,
-    /// Capabilities that the module can do without.
+    /// Capabilities that the module uses if the build has them.
     pub optional: Vec<Placed<String>>,
-    /// Capabilities that the module must not have, whatever it imports.
+    /// Capabilities that nexum must not grant, even if the component imports them.
     pub denied: Vec<Placed<String>>,
-    /// `[capabilities.<name>]` of those that are required or optional, for the capability to read.
+    /// The tables `[capabilities.<name>]` of required and optional capabilities, for the capability
+    /// to read.
     pub settings: BTreeMap<String, Section>,
 }
 
@@ -94,15 +104,18 @@ impl Manifest {
     /// Reads and validates the file at `path`.
     ///
     /// # Errors
-    /// Everything that is wrong with it. See [`ConfigErrors::is_not_found`] for a file that is not there.
+    ///
+    /// Returns all faults of the file. [`ConfigErrors::is_not_found`] recognises a missing file.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         Self::parse(path, &document::read(path, MANIFEST_BYTES_MAX)?)
     }
 
-    /// Reads and validates the file that the operator names, or the one beside the component if there is one.
+    /// Reads and validates the manifest of a module: the file that the operator names, or else the
+    /// file beside the component if it exists.
     ///
     /// # Errors
-    /// Everything that is wrong with it, and that a file which was named is not there.
+    ///
+    /// Returns all faults of the file. A missing file is a fault only if the operator names it.
     pub fn of_module(config: &ModuleConfig) -> Result<Option<Self>, ConfigErrors> {
         let beside = || config.path.with_file_name(MANIFEST_FILE);
         let path = config.manifest.clone().unwrap_or_else(beside);
@@ -113,7 +126,7 @@ impl Manifest {
         }
     }
 
-    /// The chains that the module cannot be without and that are not among the `configured` ones.
+    /// The chains that the module needs and that are not in `configured`.
     pub fn missing_chains(&self, configured: &BTreeSet<ChainId>) -> BTreeSet<ChainId> {
         let subscribed = self.subscriptions.iter().filter_map(Subscription::chain_id);
         let needed = subscribed.filter(|chain_id| !self.chains.optional.contains(chain_id));
@@ -124,7 +137,8 @@ impl Manifest {
     /// Validates `bytes`, the content of the file at `path`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    ///
+    /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let document = Document::parse(path, bytes, &Environment::closed())?;
@@ -137,7 +151,7 @@ impl Manifest {
 }
 
 impl CapabilityRequests {
-    /// An error for each name that `is_known` does not know, with the nearest of the `known` ones.
+    /// One error for each name that `is_known` rejects, with the nearest name of `known`.
     pub fn unknown<'a>(
         &self,
         is_known: impl Fn(&str) -> bool,
@@ -152,7 +166,7 @@ impl CapabilityRequests {
     }
 }
 
-/// The values of `config` are left out: they may be long, and are the module's own.
+/// `Debug` omits the values of `config`: they may be long, and belong to the module.
 impl fmt::Debug for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

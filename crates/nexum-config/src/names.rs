@@ -1,4 +1,4 @@
-//! Names that cross file boundaries: what a module is called, and which bytes it is made of.
+//! Names that several files use: module names, and digests of files.
 
 use std::fmt;
 use std::path::Path;
@@ -8,26 +8,29 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use sha2::{Digest as _, Sha256};
 
-/// The most characters of a [`ModuleName`]: enough for a readable name, and short enough for a log line, a metric's
-/// label and a file name.
+/// The longest [`ModuleName`], in characters: enough for a readable name, and short enough for a
+/// log line, a metric's label and a file name.
 pub const MODULE_NAME_CHARS_MAX: usize = 64;
 
-/// A module's name: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`, of which the first is a letter or a digit.
+/// A module's name: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`. The first is a letter or a
+/// digit.
 ///
-/// The alphabet makes a name usable, unescaped, as a log field, a metric's label and a file name on every system.
+/// The alphabet needs no escaping in a log field, a metric's label or a file name, on any system.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModuleName(Box<str>);
 
-/// Why a text is not a [`ModuleName`]. It does not repeat the text.
+/// The error for a text that is not a [`ModuleName`]. It does not repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a module name is 1 to 64 characters of a-z, 0-9, - and _, and begins with a letter or a digit")]
 pub struct ModuleNameError;
 
 impl ModuleName {
-    /// What a module is called that nobody has named: like its component's file.
+    /// The default name of a module: the name of its component's file, in lower case and with `-`
+    /// for `_`.
     ///
     /// # Errors
-    /// When the file's name, in lower case and with `-` for `_`, is no module name.
+    ///
+    /// Fails if the result is not a module name.
     pub fn of_file(component: &Path) -> Result<Self, ModuleNameError> {
         let stem = component.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         stem.replace('_', "-").to_lowercase().parse()
@@ -81,29 +84,29 @@ impl<'de> Deserialize<'de> for ModuleName {
     }
 }
 
-/// The SHA-256 of a file's bytes, written `sha256:` and 64 lower-case hexadecimal digits.
+/// The SHA-256 of a file's bytes, written as `sha256:` and 64 lower-case hexadecimal digits.
 ///
-/// There is one spelling for one digest, so that two of them can be compared as text, in files and by eye.
+/// A digest has one spelling, so people and programs can compare digests as text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// Why a text is not a [`Digest`]. It does not repeat the text.
+/// The error for a text that is not a [`Digest`]. It does not repeat the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DigestError {
-    /// It would be a digest, were it not for its capitals.
+    /// The text would be a digest in lower case.
     #[error("a digest is written in lower case")]
     Capitals {
-        /// The same digest as it should be written.
+        /// The digest in its correct spelling.
         lower_case: Digest,
     },
-    /// It does not have the form of a digest.
+    /// The text does not have the form of a digest.
     #[error("a digest is sha256: followed by 64 hexadecimal digits in lower case")]
     Form,
 }
 
 impl DigestError {
-    /// What would put it right.
+    /// The remedy, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Capitals { lower_case } => Some(format!("write {lower_case}")),
@@ -113,7 +116,7 @@ impl DigestError {
 }
 
 impl Digest {
-    /// How a digest's text begins.
+    /// The prefix of a digest's text.
     const PREFIX: &'static str = "sha256:";
 
     /// The digest of `bytes`.

@@ -1,20 +1,22 @@
-//! How many calls query modules take at a time, and how many more may wait.
+//! Bounds on the concurrent and the waiting calls of query modules.
 
 use std::ops::RangeInclusive;
 
 use crate::document::{ConfigError, Section};
 use crate::limits::saturating_u32;
 
-/// How many calls a query module takes, and how long these wait: `[engine.query]`. A manifest's `[module.query]` may ask for fewer
-/// instances.
+/// How many calls each query module accepts, and how long a call waits: `[engine.query]`. A
+/// manifest's `[module.query]` may request fewer instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryBounds {
-    /// How many instances a module has at the most, and so how many calls are in flight. Default 8: more than most machines have
-    /// processors, and calls do not wait for anything but these.
+    /// The most instances of a module, and so its most concurrent calls. Default 8: calls compete
+    /// only for processors, and most machines have fewer.
     pub pool_size_max: u32,
-    /// How many more calls of a module may wait. Default 256: what eight instances answer in a moment, or not within the wait.
+    /// The most waiting calls of a module. Default 256: eight instances answer this many in a
+    /// moment, or do not answer them within the wait.
     pub waiters_max: u32,
-    /// How long one waits, in milliseconds. Default 1,000: who asks for an answer now has no use for it later.
+    /// The longest wait of one call, in milliseconds. Default 1,000: a caller has no use for a
+    /// later answer.
     pub wait_ms_max: u64,
 }
 
@@ -28,21 +30,22 @@ impl Default for QueryBounds {
     }
 }
 
-/// The table of `[engine]`, and of `[module]`.
+/// The name of the table in `[engine]` and in `[module]`.
 const TABLE: &str = "query";
 const POOL_SIZE_MAX: &str = "pool_size_max";
 const WAITERS_MAX: &str = "waiters_max";
 const WAIT_MS_MAX: &str = "wait_ms_max";
 
-/// Up to as many as there may be modules on a large machine: each instance has its place in the engine.
+/// The maximum is the number of modules on a large machine, because each instance needs a place in
+/// the engine.
 const POOL_SIZE_RANGE: RangeInclusive<u64> = 1..=1_000;
-/// From none to as many connections as a process has file descriptors.
+/// The maximum is the number of connections that the file descriptors of a process allow.
 const WAITERS_RANGE: RangeInclusive<u64> = 0..=65_536;
-/// Up to an hour, as long as a call may take.
+/// The maximum is an hour, the longest duration of a call.
 const WAIT_MS_RANGE: RangeInclusive<u64> = 0..=3_600_000;
 
 impl QueryBounds {
-    /// Reads the table `query` of `[engine]`. Adds to `errors` everything that is wrong with it.
+    /// Reads the table `query` of `[engine]`. Adds all faults to `errors`.
     pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let bounds = Self::default();
         let Some(section) = table(engine, &[POOL_SIZE_MAX, WAITERS_MAX, WAIT_MS_MAX], errors) else {
@@ -59,7 +62,8 @@ impl QueryBounds {
         }
     }
 
-    /// These bounds for a module whose manifest requests this number of instances: the smaller number applies.
+    /// The bounds of a module whose manifest requests this many instances: the smaller number
+    /// applies.
     #[must_use]
     pub fn min(self, requested_pool_size: Option<u32>) -> Self {
         let requested = requested_pool_size.unwrap_or(u32::MAX);
@@ -70,10 +74,11 @@ impl QueryBounds {
     }
 }
 
-/// Reads the table `query` of `[module]`: how many instances the module asks for. Adds to `errors` everything that is wrong with it.
+/// Reads the table `query` of `[module]`: the number of instances that the module requests. Adds
+/// all faults to `errors`.
 pub(crate) fn requested_pool_size(module: &Section, errors: &mut Vec<ConfigError>) -> Option<u32> {
     let section = table(module, &[POOL_SIZE_MAX], errors)?;
-    // A request above what any operator may set is capped later.
+    // A request above every possible operator's limit is valid and has no effect.
     let requested = section.number(POOL_SIZE_MAX, &(*POOL_SIZE_RANGE.start()..=u64::MAX));
     let requested = requested.map_err(|error| errors.push(error)).ok().flatten();
     requested.map(saturating_u32)

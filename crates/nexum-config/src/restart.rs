@@ -1,4 +1,5 @@
-//! What becomes of a module that fails: how often an event is tried, how long is waited, and when the module is given up.
+//! The retry policy: how often nexum retries an event, how long it waits, and when a module is
+//! dead.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::RangeInclusive;
@@ -7,18 +8,20 @@ use std::time::Duration;
 use crate::document::{ConfigError, Section};
 use crate::limits::saturating_u32;
 
-/// How failures are dealt with. The engine's `[engine.restart]` holds for every module; a manifest's `[module.restart]` goes
-/// before it, key by key.
+/// The retry policy of a module. `[engine.restart]` applies to every module; a manifest's
+/// `[module.restart]` overrides it, key by key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {
-    /// How often an event is tried before it becomes a dead letter. Default 5.
+    /// The most attempts at an event before it becomes a dead letter. Default 5.
     pub attempts_max: u32,
-    /// Milliseconds before the second attempt; each further wait is twice as long. Default 1,000.
+    /// The wait before the second attempt, in milliseconds. Each further wait doubles. Default
+    /// 1,000.
     pub backoff_ms: u64,
-    /// The longest such wait, in milliseconds. Default 300,000: five minutes.
+    /// The longest wait between two attempts, in milliseconds. Default 300,000: five minutes.
     pub backoff_max_ms: u64,
-    /// So many events in a row that could not be handled, or so many failures of `init`, and the module is dead until the
-    /// operator restarts it. Default 10.
+    /// A module is dead after this many consecutive events used up their attempts, or after this
+    /// many consecutive failures of `init`. It stays dead until the operator restarts it. Default
+    /// 10.
     pub max_consecutive_failures: u32,
 }
 
@@ -33,23 +36,24 @@ impl Default for Restart {
     }
 }
 
-/// The keys of a table of restarts, each with what it may be.
+/// The keys of a `restart` table, each with its range.
 const KEYS: [(&str, RangeInclusive<u64>); 4] = [
-    // Up to a day of attempts, five minutes apart.
+    // The maximum is a day of attempts, five minutes apart.
     ("attempts_max", 1..=300),
-    // Up to an hour.
+    // The maximum is an hour.
     ("backoff_ms", 1..=3_600_000),
     ("backoff_max_ms", 1..=3_600_000),
-    // Up to a thousand, hours of retries with backoff.
+    // The maximum of a thousand takes hours of retries with backoff.
     ("max_consecutive_failures", 1..=1_000),
 ];
 
-/// What one table says of restarts; what it leaves out is left to the next.
+/// The keys that one `restart` table sets. An absent key keeps the value of the table that this one
+/// overrides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RestartKeys([Option<u64>; KEYS.len()]);
 
 impl RestartKeys {
-    /// Reads the table `restart` of a section. Adds to `errors` everything that is wrong with it.
+    /// Reads the table `restart` of a section. Adds all faults to `errors`.
     pub(crate) fn read(parent: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let section = match parent.section("restart") {
             Ok(Some(section)) => section,
@@ -68,7 +72,7 @@ impl RestartKeys {
 }
 
 impl Restart {
-    /// These, with what `keys` say in place of their own.
+    /// This policy, overridden by `keys`.
     #[must_use]
     pub fn with(self, keys: RestartKeys) -> Self {
         let [attempts, backoff, backoff_max, failures] = keys.0;
@@ -80,12 +84,13 @@ impl Restart {
         }
     }
 
-    /// How long to wait after so many failures in a row: twice as long each time, and between half of that and all of it, so
-    /// that modules which failed together do not come back together.
+    /// The wait after this many consecutive failures. Each wait doubles up to the maximum. The
+    /// result is a random time between half of the wait and all of it, so that modules that fail
+    /// together do not retry together.
     pub fn backoff(&self, failures: u32) -> Duration {
         let doubled = self.backoff_ms.saturating_mul(1 << failures.saturating_sub(1).min(32));
         let whole_us = doubled.min(self.backoff_max_ms).saturating_mul(1_000);
-        // Chance enough: a map's hasher is seeded by the system.
+        // The system seeds a map's hasher, which is random enough here.
         let chance = RandomState::new().hash_one(failures);
         Duration::from_micros(whole_us / 2 + chance % (whole_us / 2 + 1))
     }

@@ -1,4 +1,4 @@
-//! When a module is told what time it is.
+//! Schedules of ticks.
 //!
 //! All times are UTC, in milliseconds since the Unix epoch.
 
@@ -12,53 +12,53 @@ use sha2::{Digest as _, Sha256};
 
 use crate::topic::ScheduleId;
 
-/// How long a schedule may be: five or six fields, each with a list of every value that it can have.
+/// The longest schedule, in characters: six fields, each with a list of all its values.
 pub const SCHEDULE_CHARS_MAX: usize = 512;
 
-/// Times that come again: five fields in the order of `crontab`, or six with the second first.
+/// Recurring times: five fields in the order of `crontab`, or six with the seconds first.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     text: String,
     cron: Cron,
 }
 
-/// Why a text is no schedule.
+/// The error for a text that is not a schedule.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
-    /// It is longer than [`SCHEDULE_CHARS_MAX`].
+    /// The text is longer than [`SCHEDULE_CHARS_MAX`].
     #[error("a schedule has at most {SCHEDULE_CHARS_MAX} characters")]
     Length,
-    /// It has not the form of one.
+    /// The text does not have the form of a schedule.
     #[error("not a schedule")]
     Form(#[source] CronError),
-    /// Its time never comes, as that of the 30th of February.
-    #[error("its time never comes")]
+    /// No date matches the schedule, for example the 30th of February.
+    #[error("no date matches the schedule")]
     Never,
 }
 
 impl Schedule {
-    /// Known by its text, without regard to spaces.
+    /// The identifier of the schedule, derived from its text. White space does not affect it.
     pub fn id(&self) -> ScheduleId {
         let digest: [u8; 32] = Sha256::digest(&self.text).into();
         let (first, _) = digest.split_at(size_of::<u64>());
         ScheduleId(first.iter().fold(0, |id, byte| id << 8 | u64::from(*byte)))
     }
 
-    /// The first time after this one.
+    /// The first time after `ms`.
     pub fn next_after(&self, ms: u64) -> Option<u64> {
         let next = self.cron.find_next_occurrence(&time(ms)?, false).ok()?;
         u64::try_from(next.timestamp_millis()).ok()
     }
 
-    /// The last time up to this one, itself included.
+    /// The last time up to and including `ms`.
     pub fn last_until(&self, ms: u64) -> Option<u64> {
         let last = self.cron.find_previous_occurrence(&time(ms)?, true).ok()?;
         u64::try_from(last.timestamp_millis()).ok()
     }
 }
 
-/// The schedule's own text, with one space between two fields.
+/// The text of the schedule, with single spaces between its fields.
 impl std::fmt::Display for Schedule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
@@ -80,7 +80,7 @@ impl FromStr for Schedule {
             .build();
         let cron = parser.parse(&text).map_err(ScheduleError::Form)?;
         let schedule = Self { text, cron };
-        // The parser looks a few thousand years ahead.
+        // The parser searches a few thousand years.
         schedule.next_after(0).ok_or(ScheduleError::Never)?;
         Ok(schedule)
     }
@@ -94,7 +94,7 @@ impl PartialEq for Schedule {
 
 impl Eq for Schedule {}
 
-/// None far beyond the age of the universe.
+/// `None` for times far beyond the age of the universe.
 fn time(ms: u64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)
 }
@@ -131,8 +131,8 @@ mod tests {
             ("* * * *", "not a schedule"),
             ("* * * * * * *", "not a schedule"),
             ("61 * * * *", "not a schedule"),
-            ("0 0 30 2 *", "its time never comes"),
-            ("0 0 31 2,4,6,9,11 *", "its time never comes"),
+            ("0 0 30 2 *", "no date matches the schedule"),
+            ("0 0 31 2,4,6,9,11 *", "no date matches the schedule"),
             (&"1,".repeat(400), "a schedule has at most 512 characters"),
         ] {
             let error = text.parse::<Schedule>().unwrap_err();

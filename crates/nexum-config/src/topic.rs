@@ -1,4 +1,4 @@
-//! What can be followed: a chain, as far as it is settled, and a schedule.
+//! Topics: a chain at some finality, or a schedule.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 /// An EIP-155 chain id.
 pub type ChainId = u64;
 
-/// How settled a block has to be before a module hears of it.
+/// How final a block has to be before a module gets it.
 ///
-/// It is stored with cursors, by its place among the others: new ones come last.
+/// Cursors store the variant's number, so a new variant goes last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Finality {
-    /// As soon as it is the head.
+    /// As soon as the block is the head.
     #[default]
     Latest,
-    /// When so many blocks are on top of it.
+    /// As soon as this many blocks follow it.
     Confirmations(NonZeroU64),
-    /// When the node calls it safe: two thirds of the validators have attested to it.
+    /// As soon as the node reports the block as safe: two thirds of the validators have attested to
+    /// it.
     Safe,
-    /// When the node calls it finalized: it cannot be taken back.
+    /// As soon as the node reports the block as finalized: no reorganisation can revert it.
     Finalized,
 }
 
@@ -35,12 +36,12 @@ impl fmt::Display for Finality {
     }
 }
 
-/// One sequence of blocks that a module can follow: a chain, as far as it is settled.
+/// The blocks of a chain at some finality: one sequence that a module can follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChainTopic {
     /// The chain.
     pub chain_id: ChainId,
-    /// How settled its blocks are.
+    /// The finality of the blocks.
     pub finality: Finality,
 }
 
@@ -63,21 +64,22 @@ impl fmt::Display for ChainTopic {
     }
 }
 
-/// One sequence of events that a module can follow, with a cursor of its own. Stored with cursors, as [`Finality`] is.
+/// A sequence of events that a module can follow, with its own cursor. Cursors store the variant's
+/// number, so a new variant goes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Topic {
-    /// What happens on a chain.
+    /// The blocks and logs of a chain.
     Chain(ChainTopic),
     /// Ticks at the times of a schedule.
     Schedule(ScheduleId),
 }
 
-/// What a schedule is known by where its text is too long: the beginning of that text's SHA-256.
+/// A short identifier of a schedule: the first eight bytes of the SHA-256 of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScheduleId(pub u64);
 
 impl Topic {
-    /// The chain, if it is about one.
+    /// The chain. `None` for a schedule.
     pub fn chain_id(self) -> Option<ChainId> {
         match self {
             Self::Chain(topic) => Some(topic.chain_id),

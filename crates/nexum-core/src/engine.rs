@@ -1,8 +1,11 @@
-//! Wasmtime, set up for many small guests that nobody trusts.
+//! Wasmtime, configured for many small, untrusted guests.
 //!
-//! Invariant: epochs are on, and fuel but for modules that the operator trusts, so no guest computes for ever or holds a
-//! thread. Invariant: nothing is compiled on an async thread. Invariant: one component, by digest and way of metering, is
-//! compiled once, however many modules run it.
+//! # Invariants
+//!
+//! - Epochs are always on, and fuel for every module without `metering = "epoch"`. So no guest
+//!   computes without end or holds a thread.
+//! - No async thread compiles a component.
+//! - The engine compiles a component once per digest and metering, for all modules that run it.
 
 pub(crate) mod fair_scheduler;
 pub mod limiter;
@@ -28,25 +31,28 @@ use fair_scheduler::FairScheduler;
 pub use maps::MapsError;
 pub use pool::Demand;
 
-/// How long a guest computes at the most before it lets others run, where nobody has computed for long: short enough for those few
-/// who wait, and long enough that the ticks cost a machine which has nothing to do next to nothing.
+/// How long a guest computes before it yields, if no guest has used up a slice recently, in
+/// milliseconds. It is short enough for the few waiting guests, and the ticks cost an idle machine
+/// almost nothing.
 const EPOCH_MS: u64 = 10;
 
-/// The same while guests do: what wakes up on a thread that computes waits so long. The switch costs a thousandth of it.
+/// How long a guest computes before it yields while guests use up their slices, in milliseconds. A
+/// task that wakes up on a computing thread waits this long. The switch costs a thousandth of the
+/// slice.
 const BUSY_EPOCH_MS: u64 = 2;
 
-/// How the engine is set up.
+/// The configuration of an engine.
 #[derive(Clone, Debug, Default)]
 pub struct EngineConfig {
-    /// Where compiled components are kept between runs; none keeps them in memory alone.
+    /// Directory of the compilation cache. `None` keeps compiled components in memory only.
     pub cache_dir: Option<PathBuf>,
     /// Whether instances come from a pool.
     pub pooling: Pooling,
-    /// What the modules to be loaded will need.
+    /// The needs of the modules to load.
     pub demand: Demand,
 }
 
-/// Compiles components and makes the stores that they run in. Cheap to clone.
+/// Compiles components and provides the wasmtime engine for their stores. A clone is cheap.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -56,76 +62,74 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     cache: Option<Cache>,
     components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
-    /// As many compilations at a time as there are processors: each takes one, and much memory.
+    /// One permit per processor, because a compilation takes one processor and much memory.
     compilers: Arc<Semaphore>,
     scheduler: FairScheduler,
-    /// Places for instances; none where there is no pool to run out of.
+    /// Places for instances. `None` without a pool, because only a pool can be full.
     places: Option<Arc<Semaphore>>,
-    /// The engine for modules whose fuel is not counted; none in that one.
+    /// The engine for modules with `metering = "epoch"`. `None` in that engine itself.
     unmetered: Option<Engine>,
 }
 
-/// A module's room in the engine, for as long as this is held.
+/// Reserves a module's places in the engine until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Why there is no engine.
+/// An error of creating an engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The compilation cache cannot be used.
+    /// The compilation cache is not usable.
     #[error("cannot use the compilation cache in {}", path.display())]
     Cache {
-        /// Its directory.
+        /// The directory of the cache.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: wasmtime::Error,
     },
     /// The machine does not allow as many memory maps as the modules need.
     #[error(transparent)]
     Maps(#[from] MapsError),
-    /// Wasmtime cannot run here.
+    /// Wasmtime does not run on this machine.
     #[error("cannot set up wasmtime")]
     Wasmtime(#[source] wasmtime::Error),
-    /// The thread that advances the epoch cannot be started.
+    /// The epoch thread does not start.
     #[error("cannot start the epoch thread")]
     Thread(#[source] io::Error),
 }
 
 impl EngineError {
-    /// What the operator can do about it.
+    /// The operator's remedy, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Cache { .. } => {
-                Some("point `state_dir` under [engine] to a directory that can be written".to_owned())
-            }
+            Self::Cache { .. } => Some("set `state_dir` in [engine] to a writable directory".to_owned()),
             Self::Maps(error) => Some(error.hint()),
             Self::Wasmtime(_) | Self::Thread(_) => None,
         }
     }
 }
 
-/// Why a component was not compiled.
+/// An error of compiling a component.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// It is not valid WebAssembly, or uses what this engine does not offer.
+    /// The component is not valid WebAssembly, or uses features that this engine does not have.
     #[error("the component does not compile")]
     Invalid(#[source] wasmtime::Error),
-    /// The compiling thread panicked.
+    /// The compiler's thread panicked.
     #[error("the compiler panicked")]
     Panicked(#[source] tokio::task::JoinError),
 }
 
 impl Engine {
-    /// Sets wasmtime up, and starts the thread that advances the epoch; it ends when the last clone is gone.
+    /// Creates an engine and starts the epoch thread, which ends after the last clone is dropped.
     ///
     /// # Errors
     ///
-    /// When the cache directory cannot be used, or the machine cannot hold the demand.
+    /// Fails if the cache directory is not usable, or if the machine cannot hold the demand.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let cache = config.cache_dir.as_deref().map(open_cache).transpose()?;
         let mut wasmtime_config = base_config();
@@ -151,7 +155,8 @@ impl Engine {
         Ok(engine(wasmtime, places, Some(unmetered)))
     }
 
-    /// The engine for modules that are ended in this way. That without fuel makes instances on demand: its modules are few.
+    /// The engine for modules with this metering. The engine without fuel creates instances on
+    /// demand, because it has few modules.
     pub(crate) fn metered_by(&self, metering: Metering) -> &Self {
         match (metering, &self.inner.unmetered) {
             (Metering::Epoch, Some(unmetered)) => unmetered,
@@ -159,7 +164,7 @@ impl Engine {
         }
     }
 
-    /// The wasmtime engine, to make linkers and stores with.
+    /// The wasmtime engine, for linkers and stores.
     pub fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.wasmtime
     }
@@ -169,12 +174,12 @@ impl Engine {
         self.inner.places.is_some()
     }
 
-    /// Where guests compute that do so for long.
+    /// The scheduler for guests with long computations.
     pub(crate) fn scheduler(&self) -> &FairScheduler {
         &self.inner.scheduler
     }
 
-    /// Room for so many instances of a module, if there is as much.
+    /// Reserves places for this many instances of a module. `None` if the pool has fewer left.
     pub(crate) fn place(&self, instances: u32) -> Option<Place> {
         let _permit = match &self.inner.places {
             Some(places) => Some(places.clone().try_acquire_many_owned(instances).ok()?),
@@ -183,7 +188,7 @@ impl Engine {
         Some(Place { _permit })
     }
 
-    /// How many compilations the cache on disk has saved, and how many it could not.
+    /// The numbers of hits and misses of the compilation cache.
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
         self.inner
             .cache
@@ -191,11 +196,12 @@ impl Engine {
             .map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
     }
 
-    /// Compiles a component on a blocking thread, or takes it from the cache, or from an earlier call with this digest.
+    /// Compiles a component on a blocking thread. The result can also come from the cache, or from
+    /// an earlier call with this digest.
     ///
     /// # Errors
     ///
-    /// When the component is not valid.
+    /// Fails if the component is not valid.
     pub async fn compile(&self, digest: Digest, bytes: Arc<Vec<u8>>) -> Result<Component, CompileError> {
         let cell = {
             let mut components = self.inner.components.lock();
@@ -203,7 +209,7 @@ impl Engine {
         };
         let wasmtime = self.inner.wasmtime.clone();
         let compile = || async {
-            // The semaphore is never closed.
+            // No code closes the semaphore.
             let _permit = self.inner.compilers.acquire().await;
             let compiled = tokio::task::spawn_blocking(move || Component::new(&wasmtime, &*bytes)).await;
             compiled.map_err(CompileError::Panicked)?.map_err(CompileError::Invalid)
@@ -220,8 +226,8 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// How much stack a guest may use, and how much its fiber has: wasmtime's default for the guest, with room for the host
-/// functions that run on the same stack.
+/// The size of a guest's stack, and of its fiber's stack, in bytes. The guest's is wasmtime's
+/// default. The fiber's has room for the host functions, which run on it as well.
 const WASM_STACK_BYTES: usize = 512 * 1024;
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 512 * 1024;
 
@@ -231,31 +237,34 @@ fn base_config() -> wasmtime::Config {
         .wasm_component_model(true)
         .consume_fuel(true)
         .epoch_interruption(true)
-        // An image that a memory is mapped from takes a file descriptor for each component and two more maps for each
-        // instance, of which a process has only so many; for guests of this size, copying the data is as fast.
+        // A memory image takes one file descriptor per component and two more maps per instance,
+        // and a process has a limited number of both. For guests of this size, a copy of the data
+        // is as fast.
         .memory_init_cow(false)
-        // For debuggers and profilers of the host: wasmtime's own backtraces do without. It would be registered, entry by
-        // entry, for each component at each start.
+        // Only debuggers and profilers of the host use unwind information; wasmtime's own
+        // backtraces do not. Its registration takes time for each entry of each component, at each
+        // start.
         .native_unwind_info(cfg!(windows))
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     config
 }
 
-/// Sets wasmtime up with a pool if one is wanted and fits, and says whether it has one.
+/// Creates a wasmtime engine, with a pool if `pooling` asks for one and it fits the machine.
+/// Returns whether the engine has a pool.
 fn allocate(
     config: &wasmtime::Config,
     demand: &Demand,
     pooling: Pooling,
 ) -> Result<(wasmtime::Engine, bool), EngineError> {
     if pooling == Pooling::Auto {
-        // Without a pool the modules need more maps still.
+        // The modules need even more maps without a pool.
         maps::check(demand, true, pooling)?;
         match with_pool(config, demand) {
             Ok(engine) => return Ok((engine, true)),
             Err(error) => tracing::info!(
                 error = format_args!("{error:#}"),
-                "the instance pool does not fit this machine: instances are made on demand"
+                "the instance pool does not fit this machine: nexum creates instances on demand"
             ),
         }
     }
@@ -280,8 +289,8 @@ fn open_cache(path: &Path) -> Result<Cache, EngineError> {
     Cache::new(config).map_err(failed)
 }
 
-/// Advances the epoch from a thread of its own: a task could not run when it is needed most, while guests hold every
-/// thread of the runtime.
+/// Advances the epoch on a separate thread. A task could not run at the moment that matters most,
+/// when guests hold every thread of the runtime.
 #[expect(clippy::disallowed_methods, reason = "this thread is not async")]
 fn tick(engines: [&wasmtime::Engine; 2], scheduler: FairScheduler) -> io::Result<()> {
     let engines = engines.map(wasmtime::Engine::weak);

@@ -1,7 +1,9 @@
-//! A module from its files to a running instance.
+//! A module, from its files to a running instance.
 //!
-//! [`Loader`](loader::Loader) makes a [`Candidate`](candidate::Candidate) of a manifest and a component, with every check that needs
-//! no compiler, and then a [`Module`](loader::Module) or a [`QueryModule`](query::QueryModule). [`instance`] calls into the guest.
+//! [`Loader`](loader::Loader) turns a manifest and a component into a
+//! [`Candidate`](candidate::Candidate), with every check that needs no compiler. It then turns the
+//! candidate into a [`Module`](loader::Module) or a [`QueryModule`](query::QueryModule).
+//! [`instance`] calls into the guest.
 
 pub mod candidate;
 pub mod consumption;

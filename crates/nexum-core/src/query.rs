@@ -1,11 +1,13 @@
-//! Modules that answer queries: how many calls each takes at a time, and what becomes of the others.
+//! Query modules: how many calls each one handles at a time, and what happens to further calls.
 //!
-//! A query module is compiled once and served by a [`QueryPool`]. A call takes an instance that is idle, or has another one made
-//! while there are fewer than [`QueryBounds::pool_size_max`](nexum_config::query::QueryBounds::pool_size_max); with that many calls in flight others wait, so many and so long as
-//! the bounds say. Each call has budgets of its own, as an event has. It may read what its module keeps and change none of it.
+//! nexum compiles a query module once and serves it from a [`QueryPool`]. A call takes an idle
+//! instance. If none is idle, the pool creates one, up to
+//! [`QueryBounds::pool_size_max`](nexum_config::query::QueryBounds::pool_size_max). Further calls
+//! wait, within the bounds on their number and their time. Each call has its own budgets, as an
+//! event has. A call can read the module's state, but not change it.
 //!
-//! Invariant: an instance that is entered again has done nothing but answer. After an error, a trap, a limit or a call that nobody
-//! waits for any longer it is discarded.
+//! Invariant: a reused instance has only returned answers. The pool discards an instance after an
+//! error, a trap, an exceeded limit, or a call whose caller has gone.
 
 mod error;
 mod metrics;

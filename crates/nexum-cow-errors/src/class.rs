@@ -1,27 +1,28 @@
-//! What is to be done about an error.
+//! The actions for errors.
 
 use core::time::Duration;
 
-/// What is to be done about an error.
+/// The action for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
-    /// Nothing: what was asked for is so already.
+    /// No action. The request has already taken effect.
     Accepted,
-    /// Make the order anew at the next block: it depends on something that changes from block to block.
+    /// Create a new order at the next block. The error depends on values that change with each
+    /// block.
     NextBlock,
-    /// Submit the same again, but not before so long.
+    /// Submit an identical order again, but not before this time has passed.
     BackOff(Duration),
-    /// Give this order up: it will never be accepted. Other orders of its owner may be.
+    /// Drop this order. The order book never accepts it, but may accept other orders of its owner.
     StopOrder,
-    /// Give every order of this owner up.
+    /// Drop every order of this owner.
     StopOwner,
-    /// Mend the program: no order that is made correctly gets this answer.
+    /// Fix the program. A correct order never causes this error.
     OurBug,
 }
 
 impl Class {
-    /// A word for it, for logs and metrics.
+    /// The name of the action for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -33,7 +34,7 @@ impl Class {
         }
     }
 
-    /// Whether an equal request may be answered differently later.
+    /// Whether an equal request may succeed later.
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::NextBlock | Self::BackOff(_))
     }

@@ -1,11 +1,11 @@
-//! What the errors of the CoW Protocol order book mean for whoever submits orders.
+//! The meaning of the errors of the CoW Protocol order book, for programs that submit orders.
 //!
-//! The order book says why it refuses with an `errorType`, a word in a JSON object. [`ERRORS`] is the one table of these words:
-//! for each, what to do about it ([`Class`]), and why. [`classify`] takes the status into account too, for answers without a
-//! word, or with one that is not known here.
+//! The order book gives the reason for a refusal as `errorType` in a JSON object. [`ERRORS`] is the
+//! table of these types with the action ([`Class`]) and the reason for each. [`classify`] also uses
+//! the HTTP status, for responses without a known `errorType`.
 //!
-//! It needs neither a host nor an allocator, so that a guest can use it for what it finds in `host-error.data`, with the status
-//! from `host-error.code`:
+//! The crate needs no host and no allocator. A guest can use it with the `errorType` in
+//! `host-error.data` and the status in `host-error.code`:
 //!
 //! ```
 //! use nexum_cow_errors::{Class, classify};
@@ -17,8 +17,8 @@
 //!
 //! # Invariants
 //!
-//! - A word is in the table once.
-//! - What says that an order is already there is [`Class::Accepted`], and nothing else is.
+//! - The table contains each `errorType` once.
+//! - An error is [`Class::Accepted`] if and only if it says that the order already exists.
 #![no_std]
 
 mod class;

@@ -1,22 +1,22 @@
-//! Every `errorType`, what to do about it, and why.
+//! The table of every `errorType`, with its action and the reason.
 
 use core::time::Duration;
 
 use crate::class::Class::{self, Accepted, BackOff, NextBlock, OurBug, StopOrder, StopOwner};
 
-/// How long to leave the order book alone when it has trouble of its own, or wants fewer requests, and does not say for how
-/// long: it counts requests by the second, and a restart of it takes a few.
+/// The wait after a failure of the order book or a rate limit without `Retry-After`. The order book
+/// counts requests per second, and its restart takes a few seconds.
 const TROUBLE: Duration = Duration::from_secs(15);
 
-/// An `errorType` and what it means.
+/// The action for an `errorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
-    /// The word, as the order book writes it.
+    /// The `errorType`, as the order book spells it.
     pub error_type: &'static str,
-    /// What to do about it.
+    /// The action.
     pub class: Class,
-    /// Why.
+    /// The reason for the action.
     pub reason: &'static str,
 }
 
@@ -36,16 +36,20 @@ const fn seconds(seconds: u64) -> Class {
     BackOff(Duration::from_secs(seconds))
 }
 
-/// The row of a word, if it is known.
+/// The row of an `errorType`, if it is known.
 pub fn find(error_type: &str) -> Option<&'static Row> {
     ERRORS.iter().find(|row| row.error_type == error_type)
 }
 
-/// What is to be done about an answer that is not a success: its HTTP status, and the `errorType` in its body if there is one.
+/// The action for an unsuccessful response, by its HTTP status and by the `errorType` in its body,
+/// if any.
 ///
-/// A word that is in the table stands, whatever the status. Of what is not, a 429 and a 5xx are the order book's trouble, which
-/// passes, and so is a 408; a 401 and a 403 are about the owner; and any other refusal is about the order: sending it again would
-/// be answered in the same way, and who knows better can.
+/// A known `errorType` decides, independent of the status. Otherwise the status decides:
+///
+/// - 408, 429 and 5xx are temporary failures of the order book.
+/// - 401 and 403 refuse the owner.
+/// - 413 and 422 mean that the body is not an order, which is a fault of the program.
+/// - Any other status refuses the order. Another attempt would have an equal response.
 pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     if let Some(row) = error_type.and_then(find) {
         return row.class;
@@ -53,219 +57,215 @@ pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     match status {
         408 | 429 | 500.. => Class::BackOff(TROUBLE),
         401 | 403 => Class::StopOwner,
-        // Not what it takes for an order at all.
+        // The body is not a valid order.
         413 | 422 => Class::OurBug,
         _ => Class::StopOrder,
     }
 }
 
-/// All of them: those of the public description of the order book for orders, cancellations and quotes, and those that the
-/// service answers without describing them.
+/// All rows: the errors in the order book's public description of orders, cancellations and quotes,
+/// and the ones that the service returns without a description.
 pub const ERRORS: &[Row] = &[
-    // The order is there.
+    // The order exists.
     row(
         "DuplicatedOrder",
         Accepted,
-        "an order with this UID was submitted before, and a UID has one meaning",
+        "the order book already has an order with this UID",
     ),
     row("DuplicateOrder", Accepted, "an older spelling of DuplicatedOrder"),
-    // What has to be made anew.
-    row(
-        "QuoteNotFound",
-        NextBlock,
-        "quotes are kept for a short while: a new one has to be asked for",
-    ),
+    // The order needs a new quote or a new signature.
+    row("QuoteNotFound", NextBlock, "the quote has expired; request a new one"),
     row(
         "InvalidQuote",
         NextBlock,
-        "the quote is not one for this order, or has expired: a new one has to be asked for",
+        "the quote is for another order or has expired; request a new one",
     ),
     row(
         "InvalidEip1271Signature",
         NextBlock,
-        "the contract does not sign this now, but what it signs may depend on the block",
+        "the contract rejects the signature now, but its answer may depend on the block",
     ),
     row(
         "InsufficientFee",
         NextBlock,
-        "the fee follows the price of gas: a new quote has the present one",
+        "the fee depends on the gas price; request a new quote",
     ),
     row(
         "SellAmountDoesNotCoverFee",
         NextBlock,
-        "the fee is over the amount at the present price of gas",
+        "the fee exceeds the amount at the current gas price",
     ),
-    // What passes by itself, or when the owner does something on chain.
+    // The failure is temporary, or an on-chain action of the owner ends it.
     row(
         "InsufficientBalance",
         minutes(10),
-        "the owner lacks the sell token, and may get it",
+        "the owner has too little of the sell token, but may receive more",
     ),
     row(
         "InsufficientAllowance",
         minutes(10),
-        "the owner has not approved the relayer, and may do so",
+        "the owner has not approved the relayer yet",
     ),
     row(
         "TransferSimulationFailed",
         minutes(10),
-        "the sell token could not be taken from the owner in a trial, for a reason of the token's",
+        "the simulated transfer of the sell token failed in the token contract",
     ),
     row(
         "TooManyLimitOrders",
         minutes(60),
-        "the owner has as many open orders as are allowed: one has to be filled or expire first",
+        "the owner has reached the limit of open orders; one must be filled or expire first",
     ),
     row(
         "InvalidAppData",
         minutes(1),
-        "the document may not have reached the order book yet, which looks for it elsewhere",
+        "the order book may not have found the document yet",
     ),
     row(
         "QuoteNotVerified",
         minutes(1),
-        "the trade could not be tried out at this moment",
+        "the order book could not simulate the trade now",
     ),
     row(
         "NoLiquidity",
         minutes(1),
-        "no route was found; a price estimator that is down or limited looks the same",
+        "the order book found no route, or its price estimator is down or rate-limited",
     ),
     row(
         "InsufficientLiquidity",
         minutes(10),
-        "the markets do not hold so much of the token, which moves slowly",
+        "the markets have too little of the token, and liquidity changes slowly",
     ),
-    row(
-        "CustomSolverError",
-        minutes(1),
-        "a solver could not price the trade, for a reason of its own",
-    ),
+    row("CustomSolverError", minutes(1), "a solver could not price the trade"),
     row(
         "TokenTemporarilySuspended",
         minutes(60),
-        "the token is not traded for a while",
+        "trading of the token is suspended for some time",
     ),
     row(
         "TradingOutsideAllowedWindow",
         minutes(10),
-        "the token is traded at some hours only",
+        "the token trades only during certain hours",
     ),
     row(
         "OldOrderActivelyBidOn",
         seconds(30),
-        "the order to be replaced is in an auction now, which takes a few blocks",
+        "the order to replace is in an auction, which takes a few blocks",
     ),
-    row("InternalServerError", seconds(15), "trouble of the order book's own"),
+    row(
+        "InternalServerError",
+        seconds(15),
+        "the order book has an internal error",
+    ),
     row(
         "MetadataSerializationFailed",
         seconds(15),
-        "the order book could not write down its own record of the order",
+        "the order book could not store its record of the order",
     ),
-    // What this order will never get over.
+    // The order book never accepts this order.
     row(
         "InsufficientValidTo",
         StopOrder,
-        "the order ends too soon, or has ended, and time goes one way",
+        "the order ends too early or has expired",
     ),
     row(
         "ExcessiveValidTo",
         StopOrder,
-        "the order ends later than the order book allows, and its end is signed",
+        "the order ends later than the order book allows, and the end is signed",
     ),
-    row(
-        "ZeroAmount",
-        StopOrder,
-        "one of the amounts is zero, and both are signed",
-    ),
+    row("ZeroAmount", StopOrder, "an amount is zero, and the amounts are signed"),
     row(
         "SellAmountOverflow",
         StopOrder,
-        "amount and fee together are no 256-bit number; it comes with status 500, and does not pass",
+        "amount plus fee exceeds 256 bits; the status is 500, but the error is permanent",
     ),
-    row("SameBuyAndSellToken", StopOrder, "a token is not traded for itself"),
+    row(
+        "SameBuyAndSellToken",
+        StopOrder,
+        "the sell token and the buy token are equal",
+    ),
     row(
         "InvalidNativeSellToken",
         StopOrder,
-        "the native token is sold through another contract, not by a signed order",
+        "a signed order cannot sell the native token; another contract does that",
     ),
     row(
         "UnsupportedToken",
         StopOrder,
-        "the order book does not trade one of the tokens",
+        "the order book does not support one of the tokens",
     ),
     row(
         "UnsupportedBuyTokenDestination",
         StopOrder,
-        "the order book does not pay out to there",
+        "the order book does not support this destination of the buy token",
     ),
     row(
         "UnsupportedSellTokenSource",
         StopOrder,
-        "the order book does not take tokens from there",
+        "the order book does not support this source of the sell token",
     ),
     row(
         "UnsupportedOrderType",
         StopOrder,
-        "the order book does not take orders of this kind",
+        "the order book does not support this type of order",
     ),
     row(
         "IncompatibleSigningScheme",
         StopOrder,
-        "the order asks for what its signing scheme does not allow",
+        "the order uses a feature that its signing scheme does not allow",
     ),
     row(
         "TooMuchGas",
         StopOrder,
-        "to check the signature or run the hooks takes more gas than is allowed",
+        "the signature check or the hooks exceed the gas limit",
     ),
-    row(
-        "AppDataMismatch",
-        StopOrder,
-        "the document asks for what the order contradicts",
-    ),
+    row("AppDataMismatch", StopOrder, "the document contradicts the order"),
     row(
         "AppdataFromMismatch",
         StopOrder,
-        "the document names another signer than the order has",
+        "the document names a signer other than the order's",
     ),
     row(
         "InvalidValidFrom",
         StopOrder,
-        "the order begins when it cannot, and its beginning is signed",
+        "the order starts at an invalid time, and the start is signed",
     ),
     // Cancellations.
-    row("AlreadyCancelled", StopOrder, "the order was cancelled before"),
-    row("OrderFullyExecuted", StopOrder, "the order was filled"),
-    row("OrderExpired", StopOrder, "the order has ended by itself"),
-    row("OrderNotFound", StopOrder, "there is no such order"),
+    row("AlreadyCancelled", StopOrder, "the order is already cancelled"),
+    row("OrderFullyExecuted", StopOrder, "the order is already filled"),
+    row("OrderExpired", StopOrder, "the order has expired"),
+    row("OrderNotFound", StopOrder, "the order does not exist"),
     row(
         "OnChainOrder",
         StopOrder,
-        "an order that was placed on chain is cancelled there",
+        "an order that was placed on chain must be cancelled on chain",
     ),
-    // What no order of this owner will get over.
-    row("Forbidden", StopOwner, "the order book takes no orders from this owner"),
-    // What a correct program does not send.
-    row("MissingFrom", OurBug, "the scheme needs the owner to be named"),
+    // The order book never accepts orders of this owner.
+    row(
+        "Forbidden",
+        StopOwner,
+        "the order book accepts no orders from this owner",
+    ),
+    // A correct program never causes these errors.
+    row("MissingFrom", OurBug, "the signing scheme requires the field `from`"),
     row(
         "WrongOwner",
         OurBug,
-        "the signature is another's, or of another order or chain: the signer has to be checked first",
+        "the signature is of another owner, order or chain; check the signer before you submit",
     ),
     row(
         "InvalidSignature",
         OurBug,
-        "the signature is none: it has to be checked first",
+        "the signature is malformed; check it before you submit",
     ),
     row(
         "AppDataHashMismatch",
         OurBug,
-        "the hash is not that of the document: it has to be checked first",
+        "the hash does not match the document; check it before you submit",
     ),
     row(
         "NonZeroFee",
         OurBug,
-        "fees are taken from what a trade gains: the signed one has to be zero",
+        "the signed fee must be zero, because the order book takes fees from the surplus",
     ),
 ];

@@ -14,28 +14,28 @@ use serde_json::{Value, json};
 
 use crate::{LogSpec, TEST_CHAIN_ID, WAIT_MAX};
 
-/// The environment variable that names the `anvil` binary to run.
+/// The environment variable with the path of the `anvil` binary.
 const BINARY_VARIABLE: &str = "NEXUM_ANVIL";
 
-/// How many lines `anvil` may print before the one that says where it listens: its banner has about fifty.
+/// The most lines before the line with `anvil`'s address. Its banner has about fifty.
 const BANNER_LINES_MAX: usize = 1_000;
 
-/// How to start an [`Anvil`]. The default is a chain with the id [`TEST_CHAIN_ID`], a free port, a block for each
-/// transaction, and no ipc.
+/// The options of an [`Anvil`]. The default is a chain with the id [`TEST_CHAIN_ID`], a free port,
+/// one block per transaction, and no IPC.
 #[derive(Clone, Debug, Default)]
 pub struct AnvilOptions {
     /// The port to listen on; `None` takes a free one.
     pub port: Option<u16>,
-    /// Where to serve ipc, if it is to be served.
+    /// The path of the IPC socket; `None` for no IPC.
     pub ipc_path: Option<PathBuf>,
-    /// The file that the chain is read from at the start, if it exists, and written to by [`Anvil::stop`]. Without one each
-    /// start begins a new chain.
+    /// The file with the chain's state. A start reads it if it exists, and [`Anvil::stop`] writes
+    /// it. Without a file, each start creates a new chain.
     pub state: Option<PathBuf>,
-    /// More arguments for the command line.
+    /// More command line arguments.
     pub extra_args: Vec<String>,
 }
 
-/// A running `anvil`, taken from `NEXUM_ANVIL`, else from `PATH`. It is killed when this is dropped.
+/// A running `anvil`, from `NEXUM_ANVIL` or from `PATH`. Dropping the value kills it.
 #[derive(Debug)]
 pub struct Anvil {
     child: Child,
@@ -46,20 +46,20 @@ pub struct Anvil {
 }
 
 impl Anvil {
-    /// Starts one with the default [`AnvilOptions`] and waits until it listens.
+    /// Starts `anvil` with the default [`AnvilOptions`], and waits until it listens.
     ///
     /// # Panics
     ///
-    /// When there is no `anvil`, or it does not start.
+    /// If there is no `anvil`, or it does not start.
     pub fn start() -> Self {
         Self::start_with(&AnvilOptions::default())
     }
 
-    /// Starts one and waits until it listens.
+    /// Starts `anvil` with these options, and waits until it listens.
     ///
     /// # Panics
     ///
-    /// When there is no `anvil`, or it does not start.
+    /// If there is no `anvil`, or it does not start.
     pub fn start_with(options: &AnvilOptions) -> Self {
         let (child, port) = spawn(options);
         Self {
@@ -74,21 +74,22 @@ impl Anvil {
         }
     }
 
-    /// Kills it, as a crash does: connections break, its port refuses, and nothing more is written.
+    /// Kills the process, as a crash does: connections break, the port refuses, and `anvil` writes
+    /// no state.
     pub fn kill(&mut self) {
-        // A child that is gone already is as good.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Ends it in good order: it writes its chain to [`AnvilOptions::state`] first.
+    /// Stops the process cleanly. It writes its chain to [`AnvilOptions::state`] first.
     ///
     /// # Panics
     ///
-    /// When it cannot be told to.
+    /// If the process cannot be stopped.
     pub fn stop(&mut self) {
         if self.child.try_wait().is_ok_and(|exit| exit.is_none()) {
-            // The standard library can only kill.
+            // The standard library can send only SIGKILL.
             let terminate = format!("kill -TERM {}", self.child.id());
             let told = Command::new("sh").args(["-c", &terminate]).status();
             assert!(told.is_ok_and(|status| status.success()), "cannot stop anvil");
@@ -96,39 +97,39 @@ impl Anvil {
         let _ = self.child.wait();
     }
 
-    /// Starts it again on the same port, after [`kill`](Self::kill) or [`stop`](Self::stop). With [`AnvilOptions::state`] it
-    /// has the chain that it had when it was last stopped, else a new one.
+    /// Starts `anvil` again on its port, after [`kill`](Self::kill) or [`stop`](Self::stop). With
+    /// [`AnvilOptions::state`], the chain is the one of the last stop, otherwise a new one.
     ///
     /// # Panics
     ///
-    /// When it does not start.
+    /// If `anvil` does not start.
     pub fn restart(&mut self) {
         self.kill();
         (self.child, self.port) = spawn(&self.options);
-        // The old one may hold connections to the process that is gone.
+        // The old client may hold connections to the old process.
         self.client = client();
     }
 
-    /// The port that it listens on, for starting another one in its place.
+    /// The port, for starting another process on it.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its JSON-RPC endpoint over http.
+    /// The JSON-RPC endpoint over HTTP.
     pub fn http_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Its JSON-RPC endpoint over ws.
+    /// The JSON-RPC endpoint over WebSocket.
     pub fn ws_url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
     }
 
-    /// Sends one request and returns the `result` of its answer.
+    /// Sends one request and returns the `result` of the response.
     ///
     /// # Panics
     ///
-    /// When the node cannot be reached or answers with an error.
+    /// If the node is unreachable or responds with an error.
     pub async fn request(&self, method: &str, params: Value) -> Value {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
         let response = self
@@ -142,8 +143,8 @@ impl Anvil {
             .expect("anvil is reachable")
             .bytes()
             .await
-            .expect("a whole answer");
-        let mut answer: Value = serde_json::from_slice(&body).expect("a JSON answer");
+            .expect("a complete response");
+        let mut answer: Value = serde_json::from_slice(&body).expect("a JSON response");
         match answer.get_mut("result") {
             Some(result) => result.take(),
             None => panic!("{method}: {answer}"),
@@ -154,17 +155,17 @@ impl Anvil {
     ///
     /// # Panics
     ///
-    /// As [`request`](Self::request).
+    /// If the node is unreachable or responds with an error.
     pub async fn mine(&self, blocks: u64) {
         self.request("anvil_mine", json!([format!("{blocks:#x}")])).await;
     }
 
-    /// Replaces the newest `depth` blocks by as many others. The first of these holds a transfer, because empty blocks can come
-    /// out with the hashes of those that they replace.
+    /// Replaces the newest `depth` blocks with as many others. The first new block contains a
+    /// transfer, because empty blocks can have the hashes of the replaced ones.
     ///
     /// # Panics
     ///
-    /// As [`request`](Self::request).
+    /// If the node is unreachable or responds with an error.
     pub async fn reorg(&self, depth: u64) {
         let value = format!("{:#x}", self.reorgs.fetch_add(1, Ordering::Relaxed) + 1);
         let accounts = self.request("eth_accounts", json!([])).await;
@@ -172,41 +173,46 @@ impl Anvil {
         self.request("anvil_reorg", json!([depth, [[transfer, 0]]])).await;
     }
 
-    /// Deploys a contract that emits what [`emit`](Self::emit) tells it, and returns its address.
+    /// Deploys a contract that emits the logs of [`emit`](Self::emit), and returns its address.
     ///
     /// # Panics
     ///
-    /// As [`request`](Self::request), and when the transaction is not mined within [`WAIT_MAX`].
+    /// If the node is unreachable or responds with an error, or if the transaction is not mined
+    /// within [`WAIT_MAX`].
     pub async fn deploy_emitter(&self) -> Address {
         let receipt = self.transact(json!({ "data": emitter::creation_code() })).await;
         Address::deserialize(&receipt["contractAddress"]).expect("the address of a new contract")
     }
 
-    /// Has an emitter emit these logs, all by one transaction, and returns the transaction's hash once it is mined.
+    /// Makes an emitter emit these logs in one transaction. Returns the transaction's hash after it
+    /// is mined.
     ///
     /// # Panics
     ///
-    /// When the logs are not all of one address, that of a [deployed](Self::deploy_emitter) emitter, or one has more than four
-    /// topics, and as [`deploy_emitter`](Self::deploy_emitter).
+    /// - If the logs do not all have one address, the address of a [deployed](Self::deploy_emitter)
+    ///   emitter.
+    /// - If a log has more than four topics.
+    /// - If the node is unreachable or responds with an error.
+    /// - If the transaction is not mined within [`WAIT_MAX`].
     pub async fn emit(&self, logs: &[LogSpec]) -> B256 {
         let emitter = logs.first().expect("a log").address;
         assert!(
             logs.iter().all(|log| log.address == emitter && log.topics.len() <= 4),
-            "logs that no one emitter can emit"
+            "one emitter cannot emit these logs"
         );
         let receipt = self
             .transact(json!({ "to": emitter, "data": emitter::input(logs) }))
             .await;
         let emitted = receipt["logs"].as_array().map_or(0, Vec::len);
-        assert_eq!(emitted, logs.len(), "what is at {emitter} is not an emitter");
+        assert_eq!(emitted, logs.len(), "the contract at {emitter} is not an emitter");
         B256::deserialize(&receipt["transactionHash"]).expect("a hash")
     }
 
-    /// Sends a transaction of the first account, and returns its receipt.
+    /// Sends a transaction from the first account, and returns its receipt.
     async fn transact(&self, mut transaction: Value) -> Value {
         transaction["from"] = self.request("eth_accounts", json!([])).await[0].take();
         let hash = self.request("eth_sendTransaction", json!([transaction])).await;
-        // It can be missing for a moment after the block is there.
+        // The receipt can appear a moment after the block.
         let mined = async {
             loop {
                 let receipt = self.request("eth_getTransactionReceipt", json!([hash])).await;
@@ -229,7 +235,7 @@ impl Drop for Anvil {
     }
 }
 
-/// Starts a process and waits until it listens; returns the port as well.
+/// Starts a process and waits until it listens. Also returns the port.
 fn spawn(options: &AnvilOptions) -> (Child, u16) {
     let binary = binary();
     let mut command = Command::new(&binary);
@@ -239,7 +245,7 @@ fn spawn(options: &AnvilOptions) -> (Child, u16) {
         command.arg("--ipc").arg(path);
     }
     if let Some(path) = &options.state {
-        // Without the states of old blocks it could be read at none of them, nor reorganised.
+        // Otherwise the restarted node cannot read or reorganise old blocks.
         command.arg("--state").arg(path).arg("--preserve-historical-states");
     }
     command
@@ -249,23 +255,24 @@ fn spawn(options: &AnvilOptions) -> (Child, u16) {
         .stderr(Stdio::null());
     let mut child = command.spawn().unwrap_or_else(|error| {
         panic!(
-            "cannot run `{}`: {error}\nhint: `cargo xtask test` fetches anvil; or name it in {BINARY_VARIABLE}",
+            "cannot run `{}`: {error}\nhint: run `cargo xtask test`, which downloads anvil, or set {BINARY_VARIABLE} to its path",
             binary.display()
         )
     });
     let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
     let Some(port) = listening_port(&mut stdout) else {
         let _ = child.kill();
-        panic!("`{}` ended without listening: {:?}", binary.display(), child.wait());
+        panic!("`{}` exited without listening: {:?}", binary.display(), child.wait());
     };
     silence(port).expect("anvil answers");
-    // What it still prints would make it stand still once the pipe is full. Ends when the child does.
+    // A thread reads the remaining output, so that a full pipe never blocks the process. It ends
+    // with the process.
     std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
     (child, port)
 }
 
-/// Has it no longer print every request, which takes as long as answering a small one. Told to be quiet from the start, it
-/// would not print where it listens either.
+/// Turns off the request log, which takes as long as a small request. A quiet start would not print
+/// the address.
 fn silence(port: u16) -> io::Result<()> {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"anvil_setLoggingEnabled","params":[false]}"#;
     let length = body.len();

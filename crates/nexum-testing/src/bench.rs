@@ -1,5 +1,5 @@
-//! What the benches share: figures that stand beside their bare part, where they are kept, and modules loaded as the binary
-//! loads them.
+//! The common parts of the benches: results with their baselines, their files, and modules that are
+//! loaded as the binary loads them.
 
 mod host;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 pub use self::host::{HandGrown, block, copies, engine, event, load};
 use crate::guests::root;
 
-/// One figure of a bench. `cargo xtask bench` reads it back from the bench's file.
+/// One result of a bench. `cargo xtask bench` reads it from the bench's file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figure {
     name: String,
@@ -23,7 +23,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A figure, and its bare part measured in the same run: both medians, in `unit`.
+    /// A result and its baseline from one run. Both are medians in `unit`.
     pub fn new(name: impl Into<String>, unit: &'static str, median: f64, baseline: f64) -> Self {
         Self {
             name: name.into(),
@@ -36,7 +36,7 @@ impl Figure {
         }
     }
 
-    /// The figure must not be larger than this, in its unit.
+    /// Sets the aim: the result is at most `goal`, in its unit.
     #[must_use]
     pub fn at_most(mut self, goal: f64) -> Self {
         self.goal = Some(goal);
@@ -44,27 +44,27 @@ impl Figure {
         self
     }
 
-    /// The figure must not be larger than its bare part and this much, in its unit.
+    /// Sets the aim: the result is at most the baseline plus `allowed`, in its unit.
     #[must_use]
     pub fn at_most_over_baseline(self, allowed: f64) -> Self {
         let goal = self.baseline + allowed;
         self.at_most(goal)
     }
 
-    /// The figure must not be larger than so many times its bare part.
+    /// Sets the aim: the result is at most `times` times the baseline.
     #[must_use]
     pub fn at_most_times_baseline(self, times: f64) -> Self {
         let goal = self.baseline * times;
         self.at_most(goal)
     }
 
-    /// The figure, of which more is better, must not be smaller than its bare part.
+    /// Sets the aim for a result where more is better: at least the baseline.
     #[must_use]
     pub fn at_least_baseline(self) -> Self {
         self.at_least_times_baseline(1.0)
     }
 
-    /// The figure, of which more is better, must not be smaller than so many times its bare part.
+    /// Sets the aim for a result where more is better: at least `times` times the baseline.
     #[must_use]
     pub fn at_least_times_baseline(mut self, times: f64) -> Self {
         let goal = self.baseline * times;
@@ -77,7 +77,8 @@ impl Figure {
 /// The median of samples in any order.
 ///
 /// # Panics
-/// When there is none.
+///
+/// If there are no samples.
 pub fn median(mut samples: Vec<f64>) -> f64 {
     assert!(!samples.is_empty(), "a median needs samples");
     samples.sort_by(f64::total_cmp);
@@ -89,11 +90,13 @@ pub fn median(mut samples: Vec<f64>) -> f64 {
     }
 }
 
-/// Prints a bench's figures as a table, and writes them to `target/bench/NAME.json`, where `cargo xtask bench` finds them.
+/// Prints the results of a bench as a table, and writes them to `target/bench/NAME.json`, where
+/// `cargo xtask bench` reads them.
 ///
 /// # Panics
-/// When the file cannot be written.
-#[allow(clippy::print_stdout, reason = "the table is what a bench is run for")]
+///
+/// If the file cannot be written.
+#[allow(clippy::print_stdout, reason = "a bench prints its table")]
 pub fn publish(bench: &str, figures: &[Figure]) {
     println!("{}", table(figures));
     let directory = root().join("target/bench");
@@ -104,7 +107,7 @@ pub fn publish(bench: &str, figures: &[Figure]) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
-/// The figures in columns, names to the left and numbers to the right.
+/// The results in columns, with names on the left and numbers on the right.
 fn table(figures: &[Figure]) -> String {
     let header = ["", "median", "baseline", "ratio", "goal", "unit", "met"].map(str::to_owned);
     let rows = figures.iter().map(|figure| {
@@ -140,7 +143,7 @@ fn table(figures: &[Figure]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A number with three digits that mean something, or all of its whole ones.
+/// A number with three significant digits, or with all digits before the decimal point.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

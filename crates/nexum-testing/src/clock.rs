@@ -1,4 +1,4 @@
-//! Time that a test drives.
+//! A clock for tests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// A clock that shows `now_ms`, in milliseconds since the Unix epoch, and whose monotonic time is 0.
+    /// A clock at `now_ms` milliseconds since the Unix epoch, with a monotonic time of 0.
     pub fn at(now_ms: u64) -> Self {
         Self {
             now_ms: AtomicU64::new(now_ms),
@@ -25,18 +25,18 @@ impl FakeClock {
         }
     }
 
-    /// Sets the wall clock alone, as an operator or a time server would; the monotonic time does not move.
+    /// Sets only the wall clock, as an operator or a time server does.
     pub fn set_now_ms(&self, now_ms: u64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
         self.moved.notify_waiters();
     }
 
-    /// Sets the monotonic time alone, in nanoseconds. It does not check that time goes forward.
+    /// Sets only the monotonic time, in nanoseconds. The test must not move it back.
     pub fn set_monotonic_ns(&self, monotonic_ns: u64) {
         self.monotonic_ns.store(monotonic_ns, Ordering::SeqCst);
     }
 
-    /// Lets `elapsed` pass on both clocks.
+    /// Advances both clocks by `elapsed`.
     pub fn advance(&self, elapsed: Duration) {
         let ms = u64::try_from(elapsed.as_millis()).expect("a duration of less than 584 million years");
         let ns = u64::try_from(elapsed.as_nanos()).expect("a duration of less than 584 years");
@@ -58,7 +58,7 @@ impl Clock for FakeClock {
 
     async fn sleep_until(&self, ms: u64) {
         loop {
-            // It is told of every move from here on.
+            // Created before the comparison, so that no later move is missed.
             let moved = self.moved.notified();
             if self.now_ms() >= ms {
                 return;

@@ -1,4 +1,4 @@
-//! Counts what is measured, so that a test can say what an operator would see.
+//! Counts metrics, so that a test can check what an operator sees.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-/// Counts increments, and records of histograms, by name and labels: a recorder of the `metrics` facade.
+/// A recorder for the `metrics` facade that counts by name and labels: the increments of a counter
+/// and the records of a histogram.
 #[derive(Debug, Default)]
 pub struct Counts(Mutex<BTreeMap<String, Arc<Count>>>);
 
@@ -43,7 +44,7 @@ impl Counts {
         Arc::clone(self.lock().entry(name).or_default())
     }
 
-    /// The sum of all with this name and all of these labels, each as `key=value`.
+    /// The sum over all metrics with this name and all of these labels, each as `key=value`.
     pub fn sum(&self, name: &str, labels: &[&str]) -> u64 {
         let counts = self.lock();
         let matching = counts.iter().filter(|(key, _)| {

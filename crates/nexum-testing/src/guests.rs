@@ -1,11 +1,13 @@
-//! The guests of `modules/`, built by `cargo xtask guests`.
+//! The guests of `modules/`, which `cargo xtask guests` builds.
 
 use std::path::{Path, PathBuf};
 
 /// The built component of this guest.
 ///
 /// # Panics
-/// When it is not built, saying what builds it: a test that needs a guest must not pass without it.
+///
+/// If the guest is not built; the message names the command that builds it. A test must
+/// not pass without its guest.
 pub fn component(name: &str) -> PathBuf {
     dir(name).join(format!("{name}.wasm"))
 }
@@ -13,15 +15,17 @@ pub fn component(name: &str) -> PathBuf {
 /// The directory of this guest, with the component and the `nexum.toml` that pins its digest.
 ///
 /// # Panics
-/// As [`component`].
+///
+/// If the guest is not built.
 pub fn dir(name: &str) -> PathBuf {
     built(name, &format!("{name}.wasm"))
 }
 
-/// The package of this command, from `modules/commands`: a directory with `app.wasm`.
+/// The package of this command from `modules/commands`: a directory with `app.wasm`.
 ///
 /// # Panics
-/// As [`component`].
+///
+/// If the command is not built.
 pub fn command(name: &str) -> PathBuf {
     built(name, "app.wasm")
 }
@@ -35,10 +39,11 @@ fn built(name: &str, file: &str) -> PathBuf {
     directory
 }
 
-/// The names of all fixtures in `modules/fixtures`, sorted, built or not.
+/// The names of all fixtures in `modules/fixtures`, sorted, whether built or not.
 ///
 /// # Panics
-/// When the directory cannot be read.
+///
+/// If the directory cannot be read.
 pub fn names() -> Vec<String> {
     let fixtures = root().join("modules/fixtures");
     let entries = std::fs::read_dir(&fixtures).unwrap_or_else(|error| panic!("{}: {error}", fixtures.display()));
@@ -50,7 +55,7 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// The component with a custom section added at its end: one that does the same and has another digest.
+/// Appends a custom section to a component, which changes its digest but not its behaviour.
 pub fn with_custom_section(bytes: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
     const CUSTOM_SECTION: u8 = 0;
     let mut content = leb128(name.len());
@@ -64,7 +69,7 @@ pub fn with_custom_section(bytes: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
     component
 }
 
-/// A length as WebAssembly writes it.
+/// A length in WebAssembly's encoding.
 fn leb128(mut length: usize) -> Vec<u8> {
     const MORE: u8 = 0x80;
     let mut bytes = Vec::new();
@@ -79,7 +84,7 @@ fn leb128(mut length: usize) -> Vec<u8> {
     }
 }
 
-/// The root of the work tree, in which `crates/nexum-testing` lies.
+/// The root of the work tree, which contains `crates/nexum-testing`.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()

@@ -1,23 +1,23 @@
-//! What the tests of nexum share.
+//! Tools for the tests of nexum.
 //!
-//! - [`FakeClock`]: time that stands still until a test moves it.
-//! - [`Node`]: a scripted Ethereum node over real http and ws, with a model chain behind it and every fault an endpoint can
-//!   show.
+//! - [`FakeClock`]: a clock that stands still until a test moves it.
+//! - [`Node`]: a scripted Ethereum node over HTTP and WebSocket, with a model chain and with every
+//!   fault of an endpoint.
 //! - [`Anvil`]: a real local node.
-//! - [`OrderBook`]: an order book that checks what it is sent, and the orders to send it: [`order_book`].
+//! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
-//! - [`Records`]: what was logged.
-//! - [`Counts`]: what was measured.
+//! - [`Records`]: captured log records.
+//! - [`Counts`]: captured metrics.
 //! - [`guests`]: the built guests of `modules/`.
-//! - [`bench`](mod@bench): figures of the benches, beside their bare part.
+//! - [`bench`](mod@bench): bench results with their baselines.
 //!
-//! Nothing here is in the shipped binary. Every failure is a panic with its reason, because a test cannot go on without
-//! what it asked for.
+//! The shipped binary contains none of this. Every failure is a panic with its reason, because a
+//! test cannot continue after it.
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test helper that cannot do its work fails the test"
+    reason = "a failed helper fails the test"
 )]
 
 pub mod bench;
@@ -44,5 +44,5 @@ mod records;
 mod source;
 mod store;
 
-/// The chain id of [`Node`] and [`Anvil`] unless a test asks for another: Sepolia's, one that the CoW libraries know.
+/// The default chain id of [`Node`] and [`Anvil`]: Sepolia, which the CoW libraries support.
 pub const TEST_CHAIN_ID: u64 = 11_155_111;

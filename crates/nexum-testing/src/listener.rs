@@ -1,4 +1,4 @@
-//! What the http servers of this crate share: connections that a script can break.
+//! The connections of this crate's HTTP servers, which a script can break.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,24 +15,24 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-/// Marks a response in whose place the connection is to be closed.
+/// Marks a response: the server closes the connection instead of sending it.
 #[derive(Clone, Copy)]
 pub(crate) struct HangUp;
 
-/// A listener and its connections; they end when this is dropped.
+/// A listener and its connections. They end when the value is dropped.
 pub(crate) struct Listener {
     tasks: JoinSet<()>,
 }
 
 impl Listener {
-    /// Serves the router. Each change of `hang_ups` closes the connections of that time.
+    /// Serves the router. Each change of `hang_ups` closes the current connections.
     pub(crate) fn start(listener: TcpListener, router: Router, hang_ups: watch::Receiver<()>) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, router, hang_ups));
         Self { tasks }
     }
 
-    /// Ends, and returns once the port is free.
+    /// Closes everything, and returns when the port is free.
     pub(crate) async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
@@ -44,7 +44,8 @@ async fn accept(listener: TcpListener, router: Router, hang_ups: watch::Receiver
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                // As real servers do: else each second message over ws waits for the other side to acknowledge the first.
+                // Real servers disable Nagle's algorithm too. Otherwise every second WebSocket
+                // message waits for an acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let mut hang_ups = hang_ups.clone();
                 hang_ups.mark_unchanged();
@@ -64,7 +65,7 @@ async fn serve(stream: TcpStream, router: Router, mut hang_ups: watch::Receiver<
                 .await
                 .unwrap_or_else(|never: Infallible| match never {});
             match response.extensions().get::<HangUp>() {
-                Some(HangUp) => Err(io::Error::other("the script says so")),
+                Some(HangUp) => Err(io::Error::other("the script closes this connection")),
                 None => Ok(response),
             }
         }
@@ -73,7 +74,7 @@ async fn serve(stream: TcpStream, router: Router, mut hang_ups: watch::Receiver<
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::select! {
-        // It fails whenever a test or its client wants it to.
+        // The connection fails when the test or its client breaks it.
         _ = connection => {}
         _ = hang_ups.changed() => {}
     }

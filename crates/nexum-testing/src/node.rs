@@ -1,4 +1,4 @@
-//! A scripted Ethereum node over real http and ws.
+//! A scripted Ethereum node over HTTP and WebSocket.
 
 mod answer;
 mod block;
@@ -36,16 +36,17 @@ use self::world::{Announce, World};
 use crate::TEST_CHAIN_ID;
 use crate::listener::Listener;
 
-/// An Ethereum node that does what a test tells it, on a free loopback port that serves http and ws.
+/// A scripted Ethereum node on a free loopback port, over HTTP and WebSocket.
 ///
-/// By itself it answers `eth_chainId`, `net_version`, `web3_clientVersion`, `eth_syncing`, `eth_blockNumber`,
-/// `eth_getBlockByNumber`, `eth_getBlockByHash`, `eth_getBlockReceipts`, `eth_getLogs`, `eth_subscribe` (`newHeads`) and
-/// `eth_unsubscribe` from a model [`Chain`], and refuses every other method as unknown. [`on`](Self::on) and
-/// [`once`](Self::once) script any method, faults included.
+/// By default, it answers these methods from a model [`Chain`]: `eth_chainId`, `net_version`,
+/// `web3_clientVersion`, `eth_syncing`, `eth_blockNumber`, `eth_getBlockByNumber`,
+/// `eth_getBlockByHash`, `eth_getBlockReceipts`, `eth_getLogs`, `eth_subscribe` (`newHeads`) and
+/// `eth_unsubscribe`. It refuses other methods as unknown. [`on`](Self::on) and
+/// [`once`](Self::once) script any method, including faults.
 ///
 /// Several nodes can serve one chain: see [`replica`](Self::replica).
 ///
-/// It stops when it is dropped.
+/// The node stops when it is dropped.
 pub struct Node {
     shared: Arc<Shared>,
     server: Option<Listener>,
@@ -53,31 +54,31 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node of the chain [`TEST_CHAIN_ID`] that has a genesis block alone.
+    /// Starts a node for the chain [`TEST_CHAIN_ID`] with only a genesis block.
     ///
     /// # Panics
     ///
-    /// When no loopback port is free, or outside a tokio runtime.
+    /// If no loopback port is free, or outside a tokio runtime.
     pub async fn start() -> Self {
         Self::serve(TEST_CHAIN_ID, &World::new(Chain::new())).await
     }
 
-    /// Starts a node of the chain [`TEST_CHAIN_ID`] that goes on from `chain` on a fork of its own.
+    /// Starts a node for the chain [`TEST_CHAIN_ID`] that continues `chain` on a new fork.
     ///
     /// # Panics
     ///
-    /// As [`start`](Self::start).
+    /// If no loopback port is free, or outside a tokio runtime.
     pub async fn start_on(mut chain: Chain) -> Self {
         chain.begin_fork();
         Self::serve(TEST_CHAIN_ID, &World::new(chain)).await
     }
 
-    /// Starts another node of the same chain. What one mines or reorganises all have, and each announces it to its own
-    /// subscribers; faults, lag and counts are a node's own.
+    /// Starts another node of this chain. All nodes share mined and reorganised blocks, and each
+    /// announces them to its own subscribers. Faults, lag and counts belong to one node.
     ///
     /// # Panics
     ///
-    /// As [`start`](Self::start).
+    /// If no loopback port is free, or outside a tokio runtime.
     pub async fn replica(&self) -> Self {
         let chain_id = self.shared.with(|state| state.chain_id);
         Self::serve(chain_id, &self.shared.world).await
@@ -91,33 +92,35 @@ impl Node {
         Self { shared, server, port }
     }
 
-    /// Its endpoint over http.
+    /// The HTTP endpoint.
     pub fn http_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Its endpoint over ws.
+    /// The WebSocket endpoint.
     pub fn ws_url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
     }
 
-    /// Says another chain id from now on.
+    /// Sets the chain id that the node reports.
     pub fn set_chain_id(&self, chain_id: u64) {
         self.shared.with(|state| state.chain_id = chain_id);
     }
 
-    /// The model chain as it is now, whatever this node shows of it.
+    /// The current model chain, independent of this node's view.
     pub fn chain(&self) -> Chain {
         self.shared.world.chain().clone()
     }
 
-    /// Says which logs every block that is mined from now on has, from its number and its [fork](Block::fork). For a test
-    /// that works out what it expects, `logs` gives the same for the same. It must not use the node.
+    /// Sets the logs of every later block, as a function of the block's number and its
+    /// [fork](Block::fork). `logs` must return equal logs for equal arguments, so that tests can
+    /// compute the expected logs. It must not use the node.
     pub fn set_logs(&self, logs: impl Fn(u64, u64) -> Vec<LogSpec> + Send + Sync + 'static) {
         self.shared.world.chain().set_logs(logs);
     }
 
-    /// Says how many blocks the tags `safe` and `finalized` are behind the head. Until then both mean the genesis block.
+    /// Sets how many blocks the tags `safe` and `finalized` are behind the head. By default, both
+    /// mean the genesis block.
     pub fn set_finality(&self, safe_depth: u64, finalized_depth: u64) {
         self.shared.world.chain().set_finality(Finality {
             safe_depth,
@@ -125,37 +128,38 @@ impl Node {
         });
     }
 
-    /// Mines `blocks` blocks and announces each to the subscribers of `newHeads`.
+    /// Mines `blocks` blocks, and announces each to the subscribers of `newHeads`.
     pub fn mine(&self, blocks: u64) -> Vec<Block> {
         self.shared.world.grow(Announce::Yes, |chain| chain.mine(blocks))
     }
 
-    /// Mines `blocks` blocks that no subscriber hears of.
+    /// Mines `blocks` blocks without announcing them.
     pub fn mine_unannounced(&self, blocks: u64) -> Vec<Block> {
         self.shared.world.grow(Announce::No, |chain| chain.mine(blocks))
     }
 
-    /// Replaces the newest `depth` blocks by `new_blocks` others and announces these.
+    /// Replaces the newest `depth` blocks with `new_blocks` other blocks, and announces the new
+    /// ones.
     ///
     /// # Panics
     ///
-    /// When that would replace the genesis block.
+    /// If it would replace the genesis block.
     pub fn reorg(&self, depth: u64, new_blocks: u64) -> Vec<Block> {
         let reorg = |chain: &mut Chain| chain.reorg(depth, new_blocks);
         self.shared.world.grow(Announce::Yes, reorg)
     }
 
-    /// As [`reorg`](Self::reorg), without a word to any subscriber.
+    /// Replaces the newest `depth` blocks with `new_blocks` other blocks, without announcing them.
     ///
     /// # Panics
     ///
-    /// As [`reorg`](Self::reorg).
+    /// If it would replace the genesis block.
     pub fn reorg_unannounced(&self, depth: u64, new_blocks: u64) -> Vec<Block> {
         let reorg = |chain: &mut Chain| chain.reorg(depth, new_blocks);
         self.shared.world.grow(Announce::No, reorg)
     }
 
-    /// Sends a block's header to the subscribers of `newHeads`, whether or not it is the head.
+    /// Sends a block's header to the subscribers of `newHeads`, even if it is not the head.
     pub fn announce(&self, block: &Block) {
         let faults = self.shared.with(|state| state.header_faults);
         self.shared.announce(block, faults);
@@ -179,11 +183,11 @@ impl Node {
         }
     }
 
-    /// Listens again on the same port after [`stop`](Self::stop).
+    /// Listens again on its port after [`stop`](Self::stop).
     ///
     /// # Panics
     ///
-    /// When something else has taken the port.
+    /// If another process has taken the port.
     pub async fn restart(&mut self) {
         self.stop().await;
         let listener = TcpListener::bind(("127.0.0.1", self.port))

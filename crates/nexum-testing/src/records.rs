@@ -1,4 +1,4 @@
-//! Catches `tracing` events, so that a test can say what the operator saw.
+//! Captures `tracing` events, so that a test can check what an operator sees.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,37 +8,37 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// One event, as it would be logged.
+/// One log event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The event's target.
     pub target: String,
-    /// Its level.
+    /// The event's level.
     pub level: Level,
-    /// Its message.
+    /// The event's message.
     pub message: String,
-    /// Its other fields, as text.
+    /// The event's other fields, as text.
     pub fields: BTreeMap<String, String>,
 }
 
-/// What has been caught so far. Clones share it.
+/// The captured events. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Records(Arc<Mutex<Vec<Record>>>);
 
 impl Records {
-    /// Catches everything that this thread logs until the guard is dropped.
+    /// Captures everything that this thread logs until the guard is dropped.
     pub fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
         let records = Self::default();
         let subscriber = tracing_subscriber::registry().with(Capture(records.clone()));
         (records, tracing::subscriber::set_default(subscriber))
     }
 
-    /// Everything caught so far, oldest first.
+    /// All captured events, oldest first.
     pub fn all(&self) -> Vec<Record> {
         self.lock().clone()
     }
 
-    /// The messages that a module logged itself, oldest first.
+    /// The messages that a module logged, oldest first.
     pub fn of_module(&self, module: &str) -> Vec<String> {
         let by = |record: &&Record| {
             record.target == "nexum::module" && record.fields.get("module").is_some_and(|name| name == module)

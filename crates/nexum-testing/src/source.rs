@@ -1,4 +1,4 @@
-//! A chain that a test grows and reorganises by hand.
+//! A chain that a test extends and reorganises step by step.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,13 +10,13 @@ use nexum_core::event::{Advance, BlockHash, Log, Position};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// The time of block 0, in milliseconds; each block is twelve seconds later than the one before.
+/// The time of block 0, in milliseconds. Each block is twelve seconds later than the previous one.
 pub const GENESIS_MS: u64 = 1_700_000_000_000;
 
-/// How many blocks a reorganisation of a scripted chain may take back.
+/// The greatest depth of a scripted reorganisation, in blocks.
 const REORG_DEPTH_MAX: u64 = 128;
 
-/// An event source without a network. Clones are the same chain.
+/// An event source without a network. Clones share one chain.
 #[derive(Clone, Debug)]
 pub struct ScriptedSource {
     chain_id: ChainId,
@@ -32,7 +32,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Chain {
     blocks: Vec<Arc<Advance>>,
-    /// What the source has still to append to its log, in order.
+    /// Changes that the source has not appended to its log yet, in order.
     steps: std::collections::VecDeque<Step>,
     forks: u8,
     failure: Option<String>,
@@ -53,7 +53,8 @@ impl ScriptedSource {
         }
     }
 
-    /// A chain without blocks, whose first blocks have hashes as after so many reorganisations: those of another chain.
+    /// A chain without blocks, whose hashes start at this fork. It therefore differs from the
+    /// chains of other forks.
     pub fn of_fork(chain_id: ChainId, forks: u8) -> Self {
         let source = Self::new(chain_id);
         source.chain().forks = forks;
@@ -65,7 +66,7 @@ impl ScriptedSource {
         self.chain().blocks.iter().map(|block| block.position.hash).collect()
     }
 
-    /// The same chain for a new log, which begins with what is mined from now on.
+    /// A source of the current chain for a new log, which starts with the next mined block.
     #[must_use]
     pub fn at_head(&self) -> Self {
         let chain = self.chain();
@@ -107,11 +108,12 @@ impl ScriptedSource {
         self.inner.changed.notify_one();
     }
 
-    /// Takes the last `depth` blocks back; what is mined next has other hashes.
+    /// Removes the last `depth` blocks. The next blocks have other hashes.
     ///
     /// # Panics
-    /// When the chain is not longer than that.
-    #[expect(clippy::expect_used, reason = "the test's own chain is too short for it")]
+    ///
+    /// If the chain is not longer than `depth`.
+    #[expect(clippy::expect_used, reason = "the test's chain is too short")]
     pub fn reorg(&self, depth: usize) {
         let mut chain = self.chain();
         let kept = chain
@@ -130,8 +132,8 @@ impl ScriptedSource {
         self.inner.changed.notify_one();
     }
 
-    /// Has the log hear of the next so many changes of the chain alone, and never of those after them: a source that lags
-    /// behind what can be read of the chain.
+    /// Discards the pending changes except for the first `changes`. The log never receives them,
+    /// and so lags behind the readable blocks.
     pub fn hide_after(&self, changes: usize) {
         self.chain().steps.truncate(changes);
     }
@@ -185,7 +187,7 @@ impl EventSource for ScriptedSource {
         let number = |block: &&Arc<Advance>| wanted.numbers.contains(&block.position.number);
         let blocks: Vec<_> = chain.blocks.iter().filter(number).cloned().collect();
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
-            return Err(SourceError::new(self.chain_id, "the script has no such block"));
+            return Err(SourceError::new(self.chain_id, "the script does not have this block"));
         };
         let matches = |log: &Log| {
             wanted
@@ -206,8 +208,7 @@ impl EventSource for ScriptedSource {
 }
 
 impl ScriptedSource {
-    /// Tells one log of a step, as far as it is settled enough: safe and finalized are as good as latest here.
-    /// The blocks before this one, unless they have been reorganised since.
+    /// The blocks before this one, or none if a reorganisation has replaced its parent.
     fn past_of(&self, block: &Advance) -> Vec<Position> {
         let chain = self.chain();
         let past = chain.blocks.iter().map(|block| block.position);
@@ -221,6 +222,8 @@ impl ScriptedSource {
         }
     }
 
+    /// Appends a step to one log, after the confirmations of the log. `safe` and `finalized` equal
+    /// `latest` here.
     fn take(&self, log: &EventLog, step: &Step) {
         let depth = match log.topic().finality {
             Finality::Confirmations(count) => count.get(),
@@ -249,7 +252,7 @@ impl ScriptedSource {
     }
 }
 
-/// A hash that tells the fork and the number.
+/// A hash that contains the fork and the number.
 fn hash(fork: u8, number: u64) -> BlockHash {
     let mut hash = [fork; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());

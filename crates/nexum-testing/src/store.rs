@@ -1,4 +1,4 @@
-//! What modules keep, as tests read it, and a store that fails when a test says so.
+//! Reads modules' state in tests, and a store with scripted failures.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -6,20 +6,23 @@ use nexum_config::names::ModuleName;
 use nexum_core::state;
 use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
 
-/// The value of a module's key, as it is committed.
+/// The committed value of a module's key.
 ///
 /// # Panics
-/// When the store cannot be read.
+///
+/// If the store cannot be read.
 pub fn kept(store: &dyn StateStore, module: &str, key: &str) -> Option<Vec<u8>> {
     value(&*store.view().expect("a view"), module, key)
 }
 
-/// What the fixture `journal` has written under this name: an entry for each event, in order.
+/// The entries that the fixture `journal` has written under this module name, one per event, in
+/// order.
 ///
 /// # Panics
-/// When the store does not hold what the fixture writes.
+///
+/// If the store's content does not come from the fixture.
 pub fn journal(store: &dyn StateStore, module: &str) -> Vec<String> {
-    // Frozen, so that a revert meanwhile does not take away what is counted.
+    // A frozen view, because a rollback in between must not remove counted entries.
     let view = store.frozen().expect("a view");
     let count = value(&*view, module, "entries").unwrap_or_default();
     let count = count.try_into().map_or(0, u64::from_le_bytes);
@@ -35,7 +38,8 @@ fn value(view: &dyn View, module: &str, key: &str) -> Option<Vec<u8>> {
     state::admin::get(view, &name, key.as_bytes()).expect("a readable state")
 }
 
-/// A store whose writes can be held up and made to fail, and whose reads too. Clones are the same store.
+/// A store whose reads and writes a test can fail, and whose writes it can hold back. Clones share
+/// one store.
 #[derive(Clone, Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn StateStore>,
@@ -53,45 +57,46 @@ struct Fault {
     fail_writes: bool,
     fail_reads: bool,
     hold_writes: bool,
-    /// Whether a write that fails is made all the same.
+    /// Whether a failing write takes effect nevertheless.
     lie: bool,
     held: usize,
     written: usize,
 }
 
 impl FaultyStore {
-    /// This store, so far without faults.
+    /// Wraps this store, without faults at first.
     pub fn new(inner: Arc<dyn StateStore>) -> Self {
         let faults = Arc::default();
         Self { inner, faults }
     }
 
-    /// Whether writes fail as on a full disk.
+    /// Sets whether writes fail, as on a full disk.
     pub fn fail_writes(&self, fail: bool) {
         self.change(|fault| fault.fail_writes = fail);
     }
 
-    /// Makes writes fail that have happened, as where the disk is lost before it can say so.
+    /// Makes writes take effect and then fail, as on a disk that disappears before it can confirm
+    /// them.
     pub fn fail_writes_after_the_fact(&self) {
         self.change(|fault| (fault.fail_writes, fault.lie) = (true, true));
     }
 
-    /// Whether reads fail.
+    /// Sets whether reads fail.
     pub fn fail_reads(&self, fail: bool) {
         self.change(|fault| fault.fail_reads = fail);
     }
 
-    /// Whether writes wait.
+    /// Sets whether writes wait.
     pub fn hold_writes(&self, hold: bool) {
         self.change(|fault| fault.hold_writes = hold);
     }
 
-    /// How many writes wait.
+    /// The number of waiting writes.
     pub fn held(&self) -> usize {
         self.now().held
     }
 
-    /// How many writes were made.
+    /// The number of completed writes.
     pub fn written(&self) -> usize {
         self.now().written
     }
@@ -107,7 +112,7 @@ impl FaultyStore {
 
     fn read<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         if self.now().fail_reads {
-            return Err(StoreError::backend("the disk cannot be read"));
+            return Err(StoreError::backend("cannot read the disk"));
         }
         read()
     }
@@ -136,7 +141,7 @@ impl StateStore for FaultyStore {
             fault.written += 1;
         }
         if fault.fail_writes {
-            return Err(StoreError::backend("no room is left on the disk"));
+            return Err(StoreError::backend("no space left on the disk"));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! A program of its own that runs nexum modules: the core, the chain capability, and a capability that it brings itself.
+//! A program that embeds nexum: the core, the chain capability, and a capability of its own.
 //!
-//! `embed RPC_URL MODULE.wasm BLOCKS` runs a module on chain 11155111 until it has handled so many blocks.
-#![allow(clippy::print_stderr, reason = "the example says on stderr how it went")]
+//! `embed RPC_URL MODULE.wasm BLOCKS` runs a module on chain 11155111 until it has handled BLOCKS
+//! blocks.
+#![allow(clippy::print_stderr, reason = "the example reports on stderr")]
 
 mod prices;
 
@@ -65,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Cancels the token once the module has handled so many events.
+/// Cancels the token after the module has handled this many events.
 async fn stop_after(status: &ModuleStatus, events: u64, stop: &CancellationToken) {
     let mut look = tokio::time::interval(Duration::from_millis(20));
     while status.handled() < events {

@@ -25,11 +25,11 @@ mod bindings {
 
 use bindings::acme::prices::feed;
 
-/// Prices that every module of this program may read.
+/// Prices that every module of this program can read.
 pub(crate) struct Prices(Arc<BTreeMap<&'static str, u64>>);
 
 impl Prices {
-    /// A fixed list, in cents.
+    /// A fixed list of prices, in cents.
     pub(crate) fn new(prices: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
         Self(Arc::new(prices.into_iter().collect()))
     }

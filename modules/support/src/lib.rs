@@ -1,7 +1,7 @@
-//! What several fixtures do alike: read their configuration, and say which error they were told.
+//! The common parts of the fixtures: reading the configuration, and formatting errors.
 //!
-//! A fixture that uses the errors has the contract's types from here, with
-//! `with: { "nexum:host/types@0.2.0": support::types }` in its `generate!`.
+//! A fixture that uses errors takes the contract's types from this crate, with `with: {
+//! "nexum:host/types@0.2.0": support::types }` in its `generate!`.
 
 use std::{str::FromStr, sync::OnceLock};
 
@@ -24,34 +24,34 @@ pub use bindings::nexum::host::types;
 
 use types::{HostError, HostErrorKind};
 
-/// The module's `[config]`, kept from `init` on.
+/// The module's `[config]`, stored by `init`.
 pub struct Settings(OnceLock<Vec<(String, String)>>);
 
 impl Settings {
-    /// Nothing, until `init`.
+    /// Empty settings, until [`keep`](Self::keep) sets them.
     #[expect(clippy::new_without_default, reason = "a static has no other way to be made")]
     pub const fn new() -> Self {
         Self(OnceLock::new())
     }
 
-    /// Keeps what `init` was given.
+    /// Stores the argument of `init`.
     pub fn keep(&self, config: Vec<(String, String)>) {
         self.0.get_or_init(|| config);
     }
 
-    /// The value of a key, if it has one.
+    /// The value of a key, if any.
     pub fn value(&self, key: &str) -> Option<&str> {
         let (_, value) = self.0.get()?.iter().find(|(found, _)| found == key)?;
         Some(value)
     }
 
-    /// The same where it is a number.
+    /// The value of a key as a number, if it is one.
     pub fn number<T: FromStr>(&self, key: &str) -> Option<T> {
         self.value(key)?.parse().ok()
     }
 }
 
-/// The kind as the contract spells it.
+/// The name of the kind in the contract.
 pub fn kind_name(kind: HostErrorKind) -> &'static str {
     match kind {
         HostErrorKind::Unsupported => "unsupported",
@@ -64,7 +64,7 @@ pub fn kind_name(kind: HostErrorKind) -> &'static str {
     }
 }
 
-/// What a module returns that is to fail, in the domain of its name.
+/// The error of a module that fails on request. Its domain is the module's name.
 pub fn failure(module: &str) -> HostError {
     HostError {
         domain: module.into(),

@@ -1,4 +1,4 @@
-//! Nexum's log lines, made easy on the eye.
+//! Formats nexum's log lines for a terminal.
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value};
@@ -8,19 +8,19 @@ use serde_json::{Map, Value};
 pub(super) enum Line {
     /// A module has handled a block.
     Handled { module: String, block: u64 },
-    /// A module said something.
+    /// A log record of a module.
     Module {
         module: String,
         level: String,
         message: String,
     },
-    /// Nexum itself said something.
+    /// A log record of nexum.
     Nexum { level: String, message: String },
-    /// Not a log record: part of a table, or of an error.
+    /// A line that is not a log record, for example a line of a table or an error.
     Plain(String),
 }
 
-/// What a printed line has said already, or need not say.
+/// Fields that the printed line contains in another form or leaves out.
 const FIELDS_LEFT_OUT: [&str; 8] = [
     "timestamp",
     "level",
@@ -33,7 +33,8 @@ const FIELDS_LEFT_OUT: [&str; 8] = [
 ];
 
 impl Line {
-    /// Reads a record in `log_format = "json"`: one object, the fields of the event beside what every record has.
+    /// Parses a record in `log_format = "json"`: one object with the event's fields and the common
+    /// ones.
     pub(super) fn parse(line: &str) -> Self {
         let Ok(Value::Object(record)) = serde_json::from_str::<Value>(line) else {
             return Self::Plain(line.to_owned());
@@ -61,7 +62,7 @@ impl Line {
             Self::Plain(text) => ("nexum", "", text),
         };
         let (name, text_style) = (name_style(who), level_style(level));
-        // Takes the styles out again where the output is not a terminal.
+        // `anstream` removes the styles if the output is not a terminal.
         anstream::println!("{name}{who:>14}{name:#} | {text_style}{text}{text_style:#}");
     }
 }
@@ -84,7 +85,7 @@ fn level_style(level: &str) -> Style {
     }
 }
 
-/// What a record says beside its message, as `key=value`.
+/// The other fields of a record, as `key=value`.
 fn other_fields(record: &Map<String, Value>) -> String {
     let others = record
         .iter()

@@ -1,4 +1,4 @@
-//! How far each module has come.
+//! The progress of each module.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,8 @@ use super::log::Line;
 /// The blocks that each module has handled.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// By block, because one that is handled again, after a restart or a reorg, is still one.
+    /// A set of blocks per module. A block that a module handles again, after a restart or a
+    /// reorganisation, counts once.
     handled: BTreeMap<&'static str, BTreeSet<u64>>,
     goal: Option<u64>,
 }
@@ -23,7 +24,7 @@ impl Progress {
         }
     }
 
-    /// Whether the line says that a module handled a block it had not handled before.
+    /// Reads a line. Returns true if a module handled a block for the first time.
     pub(super) fn note(&mut self, line: &Line) -> bool {
         let Line::Handled { module, block } = line else {
             return false;
@@ -33,7 +34,7 @@ impl Progress {
             .is_some_and(|blocks| blocks.insert(*block))
     }
 
-    /// Whether every module has reached the goal. Never without one.
+    /// Whether every module has reached the goal; false without a goal.
     pub(super) fn is_complete(&self) -> bool {
         self.goal
             .is_some_and(|goal| self.handled.values().all(|blocks| blocks.len() as u64 >= goal))

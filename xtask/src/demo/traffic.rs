@@ -1,4 +1,4 @@
-//! A token on the local node and transfers of it, so that blocks have something in them.
+//! A token on the local node, and transfers of it, so that blocks contain transactions.
 
 use std::{
     sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
@@ -14,16 +14,16 @@ use crate::rpc::Rpc;
 /// The creation code of `xtask/demo/Token.sol`.
 const TOKEN: &str = include_str!("../../demo/Token.bin");
 
-/// `transfer(address,uint256)`.
+/// The selector of `transfer(address,uint256)`.
 const TRANSFER: &str = "a9059cbb";
 
-/// How often a transfer is sent: about twice in a block, which takes a second.
+/// The interval between transfers: about two per block, because a block takes one second.
 const INTERVAL: Duration = Duration::from_millis(450);
 
-/// How many accounts hold the token, the first being the one that pays the others.
+/// The number of accounts that hold the token. The first one pays the others.
 const ACCOUNTS: usize = 3;
 
-/// How often, and how far apart, a receipt is asked for: ten blocks' time.
+/// The number of requests for a receipt and the pause between them. Together they last ten blocks.
 const RECEIPT_ATTEMPTS: u32 = 100;
 const RECEIPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,8 +34,8 @@ pub(super) struct Traffic {
     accounts: Vec<String>,
 }
 
-/// Ends the traffic when it is dropped.
-pub(super) struct Running(#[expect(dead_code, reason = "held for its end alone")] SyncSender<()>);
+/// Stops the traffic when it is dropped.
+pub(super) struct Running(#[expect(dead_code, reason = "dropping it closes the channel")] SyncSender<()>);
 
 impl Traffic {
     /// Deploys the token from the node's first account.
@@ -57,12 +57,12 @@ impl Traffic {
         &self.token
     }
 
-    /// The accounts that the token moves between.
+    /// The accounts that send and receive the token.
     pub(super) fn accounts(&self) -> &[String] {
         &self.accounts
     }
 
-    /// Sends transfers until the returned guard is dropped, or the node is gone.
+    /// Sends transfers until the returned value is dropped or the node stops.
     pub(super) fn start(&self) -> Running {
         let (end, ended) = sync_channel(0);
         let (rpc, token, accounts) = (self.rpc.clone(), self.token.clone(), self.accounts.clone());
@@ -87,7 +87,7 @@ fn wait_for_contract(rpc: &Rpc, transaction: &Value) -> Result<String> {
         }
         thread::sleep(RECEIPT_PAUSE);
     }
-    bail!("the token's transaction was not mined")
+    bail!("no block contains the token's transaction")
 }
 
 fn transfer_data(to: &str, amount: u64) -> String {

@@ -31,7 +31,7 @@ pub(super) fn prose(page: &str) -> String {
     prose
 }
 
-/// Whether it begins as the item of a numbered list does.
+/// Whether the text begins as an item of a numbered list does.
 fn is_numbered(text: &str) -> bool {
     let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
     rest.len() < text.len() && rest.starts_with(". ")
@@ -47,7 +47,7 @@ fn push(prose: &mut String, line: &str, in_span: &mut bool) {
                 prose.push(GAP);
             }
             _ if *in_span => {}
-            // The marks of emphasis divide no words.
+            // Marks of emphasis do not separate words.
             '*' => {}
             '|' => prose.push(BREAK),
             ']' if rest.peek() == Some(&'(') => {

@@ -4,7 +4,7 @@ use std::{iter::Peekable, str::Chars};
 
 use super::{BREAK, GAP, markdown};
 
-/// What begins the tests in a source; nothing after it is read.
+/// The start of the unit tests in a source. The check ends there.
 const TESTS: &str = "#[cfg(test)]\nmod tests {";
 
 /// The source with its line breaks, without code, ordinary comments and unit tests.
@@ -34,7 +34,7 @@ pub(super) fn prose(source: &str) -> String {
     prose
 }
 
-/// Reads a comment up to its line's end. One that is documentation is added to `doc`, with a mark that it has no end yet.
+/// Reads a comment up to the end of its line. Adds a doc comment to `doc`, with a mark at its end.
 fn comment(rest: &mut Peekable<Chars<'_>>, doc: &mut String) {
     let mut text = String::new();
     while let Some(c) = rest.next_if(|c| *c != '\n') {
@@ -47,7 +47,7 @@ fn comment(rest: &mut Peekable<Chars<'_>>, doc: &mut String) {
     doc.push(BREAK);
 }
 
-/// Adds a run of doc comments, which is Markdown.
+/// Adds a run of doc comments as Markdown.
 fn flush(prose: &mut String, doc: &mut String) {
     if !doc.is_empty() {
         let has_end = doc.ends_with('\n');
@@ -59,7 +59,8 @@ fn flush(prose: &mut String, doc: &mut String) {
     }
 }
 
-/// Reads code that begins with `c`: a string literal as prose, anything else as its line breaks.
+/// Reads code from the character `c` on: a string literal becomes prose, other code becomes its
+/// line breaks.
 fn code(c: char, rest: &mut Peekable<Chars<'_>>, prose: &mut String) {
     match c {
         '\n' => prose.push('\n'),
@@ -69,14 +70,14 @@ fn code(c: char, rest: &mut Peekable<Chars<'_>>, prose: &mut String) {
             while rest.next_if_eq(&'#').is_some() {
                 hashes += 1;
             }
-            // Otherwise it is a raw identifier.
+            // Without a quotation mark, this is a raw identifier.
             if rest.next_if_eq(&'"').is_some() {
                 literal(rest, Some(hashes), prose);
             }
         }
         '\'' => character(rest),
         c if c.is_alphanumeric() || c == '_' => {
-            // The end of a name is no prefix of a literal.
+            // The end of a name is not a prefix of a literal.
             while rest.next_if(|c| c.is_alphanumeric() || *c == '_').is_some() {}
         }
         _ => {}
@@ -97,7 +98,7 @@ fn character(rest: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// Reads a literal after its first quotation mark; `raw` is the number of its `#`, if it is a raw one.
+/// Reads a literal after its first quotation mark. `raw` is the number of `#` of a raw literal.
 fn literal(rest: &mut Peekable<Chars<'_>>, raw: Option<usize>, prose: &mut String) {
     let mut text = String::new();
     while let Some(c) = rest.next() {

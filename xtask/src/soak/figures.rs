@@ -1,36 +1,37 @@
-//! What came of a soak.
+//! The measurements of a soak.
 
 use anyhow::{Result, ensure};
 
 use super::seen::Seen;
 
-/// How much worse the latency of good modules may be in bad company.
+/// The largest ratio of the good modules' latency beside the bad modules to their latency alone.
 const LATENCY_RATIO_MAX: f64 = 2.0;
 
-/// Latencies below this are not told apart: it is what a machine that does other things adds by chance.
+/// Latencies below this count as equal. Other processes on the machine can add this much.
 const LATENCY_FLOOR_US: f64 = 5_000.0;
 
-/// How much the process may have grown from the second quarter of a run to the last: what an allocator does by itself.
+/// The largest growth of the process from the second quarter of a run to the last. An allocator
+/// alone causes less.
 const GROWTH_MAX: f64 = 1.10;
 
-/// What came of one part.
+/// The measurements of one part of a soak.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// What the process had in memory, at each block.
+    /// The memory of the process after each block.
     pub(super) memory_kib: Vec<u64>,
-    /// How often something was reloaded or restarted.
+    /// The number of reloads and restarts.
     pub(super) steered: u64,
-    /// How many journal entries were held against the chain.
+    /// The number of journal entries that were compared with the chain.
     pub(super) compared: usize,
     blocks: usize,
     failures: u64,
     trips: u64,
-    /// From the request to mine a block to the commit of a module's event, sorted.
+    /// The time from the request to mine a block to the commit of a module's event, sorted.
     latencies_us: Vec<u64>,
 }
 
 impl Figures {
-    /// Adds what the log said. `mined` has when each block was mined, from block 1 on.
+    /// Adds the log's counts. `mined` has the time of each block, from block 1 on.
     pub(super) fn take(&mut self, seen: &Seen, mined: &[u64]) {
         self.blocks = mined.len();
         self.failures = seen.failures();
@@ -49,7 +50,8 @@ impl Figures {
         self.latencies_us.get(index).copied().unwrap_or_default()
     }
 
-    /// The least memory in the second quarter, and in the last: what guests have for the length of an event comes and goes.
+    /// The least memory in the second quarter and in the last one. The minimum excludes the memory
+    /// that guests use only during an event.
     fn memory(&self) -> (u64, u64) {
         let quarter = self.memory_kib.len() / 4;
         let least = |samples: &[u64]| samples.iter().min().copied().unwrap_or_default();
@@ -61,27 +63,27 @@ impl Figures {
     }
 }
 
-/// Fails when the good modules have noticed the bad ones.
+/// Fails if the bad modules slow down the good ones.
 pub(super) fn judge_latency(alone: &Figures, together: &Figures) -> Result<()> {
     let (before, after) = (alone.latency_us(990) as f64, together.latency_us(990) as f64);
     ensure!(
         after <= (before * LATENCY_RATIO_MAX).max(LATENCY_FLOOR_US),
-        "in bad company the 99th percentile of the latency is {after} us, and alone it was {before}"
+        "the 99th percentile of the latency is {after} us beside bad modules, and {before} us alone"
     );
     Ok(())
 }
 
-/// Fails when the process has grown.
+/// Fails if the process has grown.
 pub(super) fn judge_memory(together: &Figures) -> Result<()> {
     let (early, late) = together.memory();
     ensure!(
         late as f64 <= early as f64 * GROWTH_MAX,
-        "the process has grown from {early} KiB to {late}"
+        "the process has grown from {early} KiB to {late} KiB"
     );
     Ok(())
 }
 
-/// Both parts, side by side.
+/// A table with both parts.
 pub(super) fn table(alone: &Figures, together: &Figures) -> String {
     let row =
         |name: &str, of: &dyn Fn(&Figures) -> String| format!("{name:<40}{:>14}{:>14}\n", of(alone), of(together));
@@ -92,11 +94,11 @@ pub(super) fn table(alone: &Figures, together: &Figures) -> String {
         row("events of good modules", &|figures| {
             figures.latencies_us.len().to_string()
         }),
-        row("entries that are as the chain is", &|figures| {
+        row("journal entries that match the chain", &|figures| {
             figures.compared.to_string()
         }),
         row("failures of bad modules", &|figures| figures.failures.to_string()),
-        row("limits tripped", &|figures| figures.trips.to_string()),
+        row("exceeded limits", &|figures| figures.trips.to_string()),
         row("reloads and restarts", &|figures| figures.steered.to_string()),
         row("mined to committed, median", &|figures| ms(figures.latency_us(500))),
         row("mined to committed, 99th percentile", &|figures| {

@@ -1,4 +1,4 @@
-//! Who runs: the good, and the bad.
+//! The good and the bad modules.
 
 use std::{
     fs,
@@ -9,10 +9,10 @@ use anyhow::Result;
 
 use crate::{anvil::CHAIN_ID, paths};
 
-/// How many modules behave.
+/// The number of good modules.
 const GOOD: usize = 20;
 
-/// Those that do not: each one's name and guest.
+/// The bad modules: the name and guest of each.
 pub(super) const BAD: [(&str, &str); 10] = [
     ("fuel", "glutton"),
     ("time", "glutton"),
@@ -26,10 +26,11 @@ pub(super) const BAD: [(&str, &str); 10] = [
     ("table-bomb", "table-bomb"),
 ];
 
-/// The store's cache: it grows with what is kept up to its bound, and it is what has no bound that is looked for.
+/// The size of the store's cache. A small cache fills early, so that its growth does not hide a
+/// leak.
 const CACHE_BYTES: usize = 4 << 20;
 
-/// The guests of all of them.
+/// The guests of all modules.
 pub(super) fn guests() -> Vec<String> {
     let mut guests: Vec<_> = BAD.iter().map(|(_, guest)| (*guest).to_owned()).collect();
     guests.push("journal".to_owned());
@@ -38,12 +39,12 @@ pub(super) fn guests() -> Vec<String> {
     guests
 }
 
-/// The names of those that behave.
+/// The names of the good modules.
 pub(super) fn good() -> Vec<String> {
     (1..=GOOD).map(|number| format!("good-{number:02}")).collect()
 }
 
-/// Writes the configuration and the manifests of a run, and returns where the configuration is.
+/// Writes the configuration and the manifests of a run. Returns the path of the configuration.
 pub(super) fn write(directory: &Path, url: &str, with_bad: bool) -> Result<PathBuf> {
     fs::create_dir_all(directory)?;
     let mut modules = String::new();
@@ -55,8 +56,9 @@ pub(super) fn write(directory: &Path, url: &str, with_bad: bool) -> Result<PathB
     }
     let config = directory.join("engine.toml");
     let state = quote(&directory.join("state"));
-    // The deadline is such that a module which hangs does so in most blocks, and the pauses such that a failing one fails all the
-    // time: what it does to others would otherwise be too little to see.
+    // With this deadline, the module that hangs does so in most blocks. With these pauses, a
+    // failing module fails all the time. Rarer failures would affect the other modules too little
+    // to measure.
     fs::write(
         &config,
         format!(
@@ -69,11 +71,11 @@ pub(super) fn write(directory: &Path, url: &str, with_bad: bool) -> Result<PathB
     Ok(config)
 }
 
-/// The `[[modules]]` table of a module, whose manifest is written.
+/// Writes the module's manifest, and returns its `[[modules]]` table.
 fn module(directory: &Path, name: &str, guest: &str) -> Result<String> {
     let wish = match name {
         "fuel" => "max_event_deadline_ms = 60_000",
-        // It would use up its fuel before.
+        // A short deadline, because the module would run out of fuel first.
         "time" => "max_event_deadline_ms = 20",
         _ => "",
     };

@@ -1,4 +1,4 @@
-//! What nexum's log says of good modules and bad ones.
+//! A reader of nexum's log for a soak.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,18 +8,18 @@ use serde_json::Value;
 use super::modules;
 use crate::nexum::Listener;
 
-/// What must never be said, whatever modules do.
+/// Log texts that report a fault of nexum. No module can cause them.
 const FAULTS: [&str; 3] = ["panicked", "is damaged", "a fault of nexum"];
 
-/// What the log says so far.
+/// The log's content up to now.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) follows: bool,
-    /// Of each good module's events, the block and when its handling was committed, in microseconds.
+    /// For each event of a good module, the block and the time of its commit in microseconds.
     pub(super) handled: Vec<(u64, u64)>,
     newest: BTreeMap<String, u64>,
     failures: HashMap<String, u64>,
-    /// Limits that tripped, and how often each.
+    /// The number of times that each limit was exceeded.
     pub(super) trips: BTreeMap<String, u64>,
     fault: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Listener for Seen {
 
     fn check(&self) -> Result<()> {
         match &self.fault {
-            Some(line) => bail!("nexum said what it never should: {line}"),
+            Some(line) => bail!("the log reports a fault: {line}"),
             None => Ok(()),
         }
     }
@@ -73,7 +73,7 @@ impl Seen {
         good
     }
 
-    /// How often handlers of a module have failed.
+    /// The number of failures of a module's handlers.
     pub(super) fn failures_of(&self, module: &str) -> u64 {
         self.failures.get(module).copied().unwrap_or_default()
     }
@@ -82,7 +82,7 @@ impl Seen {
         self.failures.values().sum()
     }
 
-    /// In one line, for while it goes on.
+    /// A summary in one line, for the progress bar.
     pub(super) fn brief(&self) -> String {
         format!(
             "{} events, {} failures of bad modules",
@@ -92,7 +92,7 @@ impl Seen {
     }
 }
 
-/// Microseconds since the Unix epoch of a time as the log has it: `2026-01-02T03:04:05.678901Z`.
+/// Microseconds from the Unix epoch to a time in the log's form, `2026-01-02T03:04:05.678901Z`.
 fn time_of(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let numbers = |text: &str, by: char| -> Option<Vec<u64>> { text.split(by).map(|part| part.parse().ok()).collect() };

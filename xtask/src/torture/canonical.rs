@@ -1,4 +1,4 @@
-//! The chain as the node has it in the end.
+//! The node's canonical chain at the end of a round.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 use super::traffic::number;
 use crate::rpc::Rpc;
 
-/// How many blocks are asked for at once.
+/// The number of blocks per batch of requests.
 const BLOCKS_AT_ONCE: u64 = 256;
 
-/// A block, and what the contract logged in it.
+/// A block with the contract's logs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Block {
     pub(super) number: u64,
-    /// As hexadecimal digits.
+    /// In hexadecimal digits.
     pub(super) hash: String,
-    /// In order.
+    /// In the order of the block.
     pub(super) logs: Vec<Log>,
 }
 
@@ -23,13 +23,13 @@ pub(super) struct Block {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Log {
     pub(super) index: u64,
-    /// The transaction's hash, as hexadecimal digits.
+    /// The transaction's hash, in hexadecimal digits.
     pub(super) transaction: String,
-    /// The number that it carries.
+    /// The number in the log's data.
     pub(super) number: u64,
 }
 
-/// Every block from the first to `head`, each the child of the one before.
+/// Every block from the first one to `head`. Each is the child of the previous one.
 pub(super) fn read(rpc: &Rpc, contract: &str, head: u64) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut parent = None;
@@ -42,7 +42,7 @@ pub(super) fn read(rpc: &Rpc, contract: &str, head: u64) -> Result<Vec<Block>> {
             let hash = digits(&block["hash"])?;
             ensure!(
                 parent.is_none_or(|parent| block["parentHash"] == parent),
-                "the node's blocks are no chain"
+                "a block of the node is not the child of the previous one"
             );
             parent = Some(block["hash"].clone());
             blocks.push(Block {
@@ -56,8 +56,11 @@ pub(super) fn read(rpc: &Rpc, contract: &str, head: u64) -> Result<Vec<Block>> {
         let logs: Vec<Value> = serde_json::from_value(rpc.request("eth_getLogs", json!([filter]))?)?;
         for log in &logs {
             let at = usize::try_from(number(&log["blockNumber"])?)?;
-            let block = blocks.get_mut(at).context("a log of no block")?;
-            ensure!(digits(&log["blockHash"])? == block.hash, "a log of another block");
+            let block = blocks.get_mut(at).context("a log has an unknown block")?;
+            ensure!(
+                digits(&log["blockHash"])? == block.hash,
+                "a log has the hash of another block"
+            );
             block.logs.push(parse(log)?);
         }
     }
@@ -68,7 +71,7 @@ fn parse(log: &Value) -> Result<Log> {
     let data = digits(&log["data"])?;
     let tail = data
         .get(data.len().saturating_sub(16)..)
-        .context("a log without a number")?;
+        .context("a log has no number in its data")?;
     Ok(Log {
         index: number(&log["logIndex"])?,
         transaction: digits(&log["transactionHash"])?,
@@ -78,5 +81,7 @@ fn parse(log: &Value) -> Result<Log> {
 
 fn digits(value: &Value) -> Result<String> {
     let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
-    Ok(digits.with_context(|| format!("{value} are no bytes"))?.to_owned())
+    Ok(digits
+        .with_context(|| format!("{value} is not hexadecimal"))?
+        .to_owned())
 }

@@ -1,4 +1,4 @@
-//! A wall clock that runs backwards, for processes that are to be started under it.
+//! The wall clock that runs backwards.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::{paths, process};
 
-/// The environment variable that has a library loaded before all others.
+/// The environment variable that makes a process load a library before all others.
 pub(super) const PRELOAD: &str = "LD_PRELOAD";
 
-/// Builds the library, which needs the linker's driver that a Rust compiler needs as well.
+/// Builds the library with `cc`, which Rust needs for linking anyway.
 pub(super) fn build() -> Result<PathBuf> {
     let directory = paths::root().join("target/torture");
     fs::create_dir_all(&directory)?;

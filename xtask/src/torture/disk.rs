@@ -1,4 +1,4 @@
-//! A small disk for the state, to fill up and to make room on.
+//! A small disk for the state, which the task can fill and free.
 
 use std::{
     env, fs,
@@ -14,22 +14,22 @@ use rustix::process::geteuid;
 
 use crate::process;
 
-/// Set for the process that has its mounts to itself.
+/// Marks the process that has its own mount namespace.
 const OWN_MOUNTS: &str = "NEXUM_TORTURE_OWN_MOUNTS";
 
-/// How much room is left on a small disk for what a round adds: so much that a store can copy what it has, and little enough to
-/// be filled in a moment.
+/// The free space of a new small disk beside twice the state. It is enough for a store to copy its
+/// data, and small enough to fill within a moment.
 const ROOM_BYTES: u64 = 24 << 20;
 
-/// What is written at a time to fill a disk, at first and at the end.
+/// The sizes of writes that fill a disk, first the coarse ones, then the fine ones.
 const COARSE: usize = 1 << 20;
 const FINE: usize = 4 << 10;
 
 /// The file that fills a disk.
 const FILLER: &str = "filler";
 
-/// Begins this process anew with mounts of its own, which are gone when it is, however that comes about. Returns in the one that
-/// has them.
+/// Restarts this process in its own mount namespace, whose mounts end with the process. Returns in
+/// the restarted process.
 pub(super) fn own_mounts() -> Result<()> {
     if env::var_os(OWN_MOUNTS).is_some() {
         return Ok(());
@@ -43,7 +43,7 @@ pub(super) fn own_mounts() -> Result<()> {
         command
     };
     process::output(unshare().args(["mount", "-t", "tmpfs", "none", "/mnt"])).context(
-        "a full disk needs a small one, and that a mount: run this as root, or where users may have namespaces; \
+        "cannot mount a small disk for the full disk rounds; run as root or allow user namespaces, \
          or leave it out with --no-full-disk",
     )?;
     let mut again = unshare();
@@ -51,20 +51,21 @@ pub(super) fn own_mounts() -> Result<()> {
         .arg(env::current_exe()?)
         .args(env::args_os().skip(1))
         .env(OWN_MOUNTS, "1");
-    Err(again.exec()).context("cannot start anew with mounts of its own")
+    Err(again.exec()).context("cannot restart in a mount namespace")
 }
 
-/// A small disk in memory, in place of a directory, with what was in it. Gone when it is dropped.
+/// A small disk in memory that replaces a directory and contains a copy of its files. The mount
+/// ends when the value is dropped.
 #[derive(Debug)]
 pub(super) struct SmallDisk {
     at: PathBuf,
-    /// What was in the directory, and will be again.
+    /// The original directory.
     below: PathBuf,
     full: bool,
 }
 
 impl SmallDisk {
-    /// Puts one over a directory.
+    /// Mounts a small disk over a directory.
     pub(super) fn over(at: &Path) -> Result<Self> {
         let below = at.with_extension("below");
         fs::create_dir_all(at)?;
@@ -87,7 +88,7 @@ impl SmallDisk {
         self.full
     }
 
-    /// Leaves no room.
+    /// Fills the disk.
     pub(super) fn fill(&mut self) -> Result<()> {
         let mut filler = File::options().create(true).append(true).open(self.at.join(FILLER))?;
         let zeros = vec![0; COARSE];
@@ -104,7 +105,7 @@ impl SmallDisk {
         Ok(())
     }
 
-    /// Makes room again.
+    /// Frees the space that [`Self::fill`] used.
     pub(super) fn free(&mut self) -> Result<()> {
         if self.full {
             fs::remove_file(self.at.join(FILLER))?;
@@ -113,7 +114,7 @@ impl SmallDisk {
         Ok(())
     }
 
-    /// Puts what is on it back where it was taken from.
+    /// Copies the disk's files back into the original directory, and unmounts the disk.
     pub(super) fn put_back(mut self) -> Result<()> {
         self.free()?;
         fs::remove_dir_all(&self.below)?;
@@ -132,7 +133,7 @@ impl SmallDisk {
 }
 
 impl Drop for SmallDisk {
-    /// After a failure: what is on it is what somebody will want to look at.
+    /// After a failure, keeps a copy of the disk's files for the investigation.
     fn drop(&mut self) {
         let kept = self.at.with_extension("small-disk");
         let _ = self.free();
@@ -142,12 +143,12 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Copies what is in a directory.
+/// Copies the content of a directory.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     process::output(Command::new("cp").arg("-a").arg(from.join(".")).arg(to)).map(drop)
 }
 
-/// Bytes of all files in a directory.
+/// The size of all files in a directory, in bytes.
 pub(super) fn bytes_of(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(directory)? {

@@ -1,4 +1,4 @@
-//! What the modules must have kept, and whether they have.
+//! The expected state of the modules, and its comparison with the actual state.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -7,23 +7,23 @@ use std::{
 
 use super::canonical::{Block, Log};
 
-/// What each module keeps: its keys, and their values.
+/// The state of each module.
 pub(super) type Kept = BTreeMap<String, Keys>;
 
-/// The keys of a module, and their values.
+/// The keys of one module, and their values.
 pub(super) type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// The modules of a run, under the names that they have in it.
+/// The modules of a run by name.
 pub(super) const MODULES: [&str; 4] = ["counter", "log-sum", "journal", BOTH];
 
-/// What they are made of.
+/// The guests of the modules.
 pub(super) const GUESTS: [&str; 3] = ["counter", "log-sum", "journal"];
 
-/// The one that is told of both chains, in one sequence.
+/// The module that subscribes to both chains.
 pub(super) const BOTH: &str = "both";
 
-/// What modules keep that were told of these chains' blocks, each once and in order, and of nothing else. What [`BOTH`] keeps
-/// is given as [`untangled`] gives it.
+/// The state of modules that handled the events of these chains' blocks exactly once and in order.
+/// The state of [`BOTH`] has the order of [`untangled`].
 pub(super) fn of([blocks, others]: [&[Block]; 2]) -> Kept {
     let [counter, log_sum, journal, both] = MODULES.map(str::to_owned);
     let kept = [
@@ -35,8 +35,8 @@ pub(super) fn of([blocks, others]: [&[Block]; 2]) -> Kept {
     kept.into()
 }
 
-/// What [`BOTH`] keeps, with its entries of the first chain before all others: between the chains it has no order that anybody
-/// could know, and within each it has.
+/// Reorders the state of [`BOTH`]: the entries of the first chain come before the others. The order
+/// within a chain is fixed, but the order between the chains is arbitrary.
 pub(super) fn untangled(mut kept: Kept, first: &[Block]) -> Kept {
     let Some(keys) = kept.get_mut(BOTH) else { return kept };
     let of_first: HashSet<Vec<u8>> = entries(first).map(String::into_bytes).collect();
@@ -51,7 +51,7 @@ pub(super) fn untangled(mut kept: Kept, first: &[Block]) -> Kept {
     kept
 }
 
-/// How many digits the number of an entry has in a journal's key.
+/// The number of digits in the key of a journal's entry.
 const INDEX_DIGITS: usize = 10;
 
 fn counter_of(blocks: &[Block]) -> Keys {
@@ -71,7 +71,7 @@ fn log_sum_of(blocks: &[Block]) -> Keys {
     [(key("count"), little_endian(count)), (key("sum"), little_endian(sum))].into()
 }
 
-/// What a journal has to say of each event.
+/// The journal's entry for each event.
 fn entries(blocks: &[Block]) -> impl Iterator<Item = String> {
     blocks.iter().flat_map(|block| {
         let log = |log: &Log| format!(" {}/{}/{}", block.number, log.index, log.transaction);
@@ -100,7 +100,7 @@ fn little_endian(number: u64) -> Vec<u8> {
     number.to_le_bytes().to_vec()
 }
 
-/// The first thing that a module keeps and should not, or should and does not.
+/// The first difference between the actual and the expected state of a module.
 #[derive(Debug, PartialEq)]
 pub(super) struct Difference {
     module: String,
@@ -109,7 +109,7 @@ pub(super) struct Difference {
     expected: Option<Vec<u8>>,
 }
 
-/// Compares what is kept with what should be.
+/// Compares the actual with the expected state.
 pub(super) fn compare(kept: &Kept, expected: &Kept) -> Result<(), Box<Difference>> {
     let none = Keys::new();
     for module in MODULES {
@@ -139,7 +139,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Text as it is, and anything else as hexadecimal digits.
+/// Formats bytes: UTF-8 as text, and other bytes as hexadecimal digits.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.is_empty() && !text.contains(|c: char| c.is_control()) => text.to_owned(),

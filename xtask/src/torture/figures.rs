@@ -1,29 +1,29 @@
-//! What a run did.
+//! The counts of a run.
 
 use std::{fmt, time::Duration};
 
 use super::{Backend, seen::Seen, traffic::Done};
 
-/// The figures of a run.
+/// The counts of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Figures {
     pub(super) backend: Backend,
     pub(super) seed: u64,
     pub(super) took: Duration,
-    /// How often nexum was started, and how often each way it ended.
+    /// The starts of nexum, and below the ways in which the processes ended.
     pub(super) starts: u64,
     pub(super) kills: u64,
-    /// Kills before the first event was handled.
+    /// Kills before the first handled event.
     pub(super) kills_at_start: u64,
-    /// Processes that did not start, or ended, while the disk was full.
+    /// Processes that failed to start, or exited, because the disk was full.
     pub(super) refusals: u64,
     pub(super) stops: u64,
-    /// Events that were handled and committed, those among them that were taken back later.
+    /// Committed events, including the ones that a reorganisation rolled back later.
     pub(super) events: u64,
-    /// Transactions that were not written because the disk was full.
+    /// Transactions that failed because the disk was full.
     pub(super) failed_writes: u64,
     pub(super) full_disks: u64,
-    /// How often all was compared, and how much there was to compare the last time.
+    /// The number of comparisons, and the size of the last one.
     pub(super) checks: u64,
     pub(super) blocks: u64,
     pub(super) keys: u64,
@@ -53,13 +53,13 @@ impl Figures {
         }
     }
 
-    /// Adds what a process had said when it ended.
+    /// Adds the log of a process that ended.
     pub(super) fn add(&mut self, seen: &Seen) {
         self.events += seen.handled;
         self.failed_writes += seen.failed_writes;
     }
 
-    /// The figures in one line, for while it goes on.
+    /// The counts in one line, for the progress bar.
     pub(super) fn brief(&self) -> String {
         format!(
             "{} kills, {} events, {} blocks, {} reorgs",
@@ -78,14 +78,17 @@ impl fmt::Display for Figures {
         row("starts", self.starts.to_string())?;
         row("kills", self.kills.to_string())?;
         row("kills before the first event", self.kills_at_start.to_string())?;
-        row("stops in order", self.stops.to_string())?;
+        row("clean stops", self.stops.to_string())?;
         row("events committed", self.events.to_string())?;
         row("blocks at the end", self.blocks.to_string())?;
         row("reorgs", self.chain.reorgs.to_string())?;
         row("deepest reorg", self.chain.deepest_reorg.to_string())?;
         row("times the disk was full", self.full_disks.to_string())?;
-        row("transactions that found no room", self.failed_writes.to_string())?;
-        row("ends for want of room", self.refusals.to_string())?;
+        row(
+            "transactions that failed on a full disk",
+            self.failed_writes.to_string(),
+        )?;
+        row("exits on a full disk", self.refusals.to_string())?;
         row("comparisons", self.checks.to_string())?;
         row("keys compared at the end", self.keys.to_string())?;
         row("bytes of state at the end", self.state_bytes.to_string())

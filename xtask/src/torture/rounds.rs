@@ -1,4 +1,4 @@
-//! A run with one back-end: round after round.
+//! A run with one back-end, round after round.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,37 +25,39 @@ use crate::{
     rpc::Rpc,
 };
 
-/// How long processes are killed before the next comparison: long enough for some tens of kills, and short enough for two minutes
-/// to have rounds of every kind.
+/// The duration of the kills in a round. It is long enough for tens of kills, and short enough for
+/// rounds of every kind within two minutes.
 const ROUND: Duration = Duration::from_secs(20);
 
 /// The kinds of rounds, in their order.
 const ROUNDS: [Kind; 4] = [Kind::Plain, Kind::FullDisk, Kind::ClockBack, Kind::Plain];
 
-/// How long modules may take to catch up with a chain that stands still: many times what they need on a busy machine. After a
-/// full disk they may look again only each thirty seconds.
+/// The time that modules may take to catch up after the last block: many times what they need on a
+/// busy machine. After a full disk, a module may wait thirty seconds before its next attempt.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long a process that is left to catch up before it is killed may take to.
+/// The time that a process may take to catch up before a kill.
 const CATCH_UP_PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long the disk stays full under a process that has to go on afterwards.
+/// The time that the disk stays full under a process that must recover.
 const OUTAGE: Duration = Duration::from_millis(1_500);
 
-/// How many states of old blocks anvil keeps: more than the deepest reorg needs.
+/// The number of old states that anvil keeps. The deepest reorganisation needs fewer.
 const STATES_KEPT: &str = "256";
 
-/// What modules handle of each chain's last block, in which there is a log.
+/// The events that each module handles in the last block of each chain. That block has a log.
 const LAST_EVENTS: [&[(&str, u64)]; CHAINS.len()] = [
     &[("counter", 1), ("log-sum", 1), ("journal", 2), (BOTH, 2)],
     &[(BOTH, 2)],
 ];
 
-/// In which chains last blocks are mined, one after the other. When the first is handled, all that was taken back of the first
-/// chain is; when the second is, all of the second; and then what that took with it of the first comes again before the third.
+/// The chains on which last blocks are mined, in this order. When the modules have handled the
+/// first block, all rollbacks on the first chain are complete. The second block completes the
+/// rollbacks on the second chain. These can also roll back events of the first chain, which nexum
+/// delivers again before the third block.
 const LAST_BLOCKS: [usize; 3] = [0, 1, 0];
 
-/// What befalls processes in a round.
+/// The disturbance in a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Plain,
@@ -80,9 +82,9 @@ pub(super) struct Torture {
     bar: ProgressBar,
     schedule: Schedule,
     chain_schedule: Schedule,
-    /// None while it goes on.
+    /// None while the traffic runs.
     traffic: Option<[Traffic; CHAINS.len()]>,
-    /// The first chain's.
+    /// The first chain's node.
     rpc: Rpc,
     clock: PathBuf,
     full_disk: bool,
@@ -90,13 +92,14 @@ pub(super) struct Torture {
 }
 
 impl Torture {
-    /// Starts the chains and prepares a directory. `programs` is where cargo has put what it built, `clock` the library of a clock.
+    /// Starts the chains and prepares a directory. `programs` is cargo's output directory, `clock`
+    /// the library with the backward clock.
     pub(super) fn new(backend: Backend, seed: u64, programs: &Path, clock: &Path, full_disk: bool) -> Result<Self> {
         let start = |chain, gas_limit| {
             let arguments = ["--no-mining", "--prune-history", STATES_KEPT, "--gas-limit", gas_limit];
             Anvil::start_chain(chain, &arguments)
         };
-        // Chains that begin in the same second would have the same first block.
+        // With equal gas limits, chains that begin in one second would have equal first blocks.
         let anvils = [start(CHAINS[0], "30000000")?, start(CHAINS[1], "30000001")?];
         let traffic = [
             Traffic::deploy(&anvils[0].http_url())?,
@@ -125,12 +128,12 @@ impl Torture {
         &self.site
     }
 
-    /// Removes what a run leaves in which all was well.
+    /// Deletes the files of a successful run.
     pub(super) fn remove(self) -> Result<()> {
         self.site.remove()
     }
 
-    /// Rounds of each kind, until the time is over.
+    /// Runs rounds of each kind until the time is over.
     pub(super) fn run(&mut self, time: Duration) -> Result<()> {
         println!("{}, seed {}", self.figures.backend.name(), self.figures.seed);
         self.bar = ProgressBar::new(time.as_secs());
@@ -151,7 +154,7 @@ impl Torture {
             self.bar.suspend(|| {
                 let at = begin.elapsed().as_secs();
                 println!(
-                    "{at:>5} s  {:<22}  all is well; so far {}",
+                    "{at:>5} s  {:<22}  passed; so far {}",
                     kind.name(),
                     self.figures.brief()
                 );
@@ -165,7 +168,7 @@ impl Torture {
 
     fn round(&mut self, kind: Kind, begin: Instant, end: Instant) -> Result<()> {
         let Some(traffic) = self.traffic.take() else {
-            bail!("the chain's traffic is lost");
+            bail!("the traffic of the chains has failed");
         };
         let disk = (kind == Kind::FullDisk).then(|| SmallDisk::over(&self.site.state()));
         let mut disk = disk.transpose()?;
@@ -222,12 +225,12 @@ impl Torture {
                 self.figures.kills_at_start += u64::from(seen.handled == 0);
             }
             End::ByItself(_) if was_full => self.figures.refusals += 1,
-            End::ByItself(status) => bail!("nexum ended by itself, with {status}"),
+            End::ByItself(status) => bail!("nexum exited early with {status}"),
         }
         Ok(())
     }
 
-    /// Lets a last process come to the end of chains that stand still, and stops it in order.
+    /// Starts a last process, lets it catch up with the stopped chains, and stops it cleanly.
     fn settle(
         &mut self,
         kind: Kind,
@@ -254,7 +257,7 @@ impl Torture {
             let is_done = nexum.wait_until(has_handled, SETTLE_PATIENCE)?;
             ensure!(
                 is_done,
-                "the modules have not come to block {last} of chain {}, the last",
+                "the modules have not handled block {last}, the last of chain {}",
                 CHAINS[chain]
             );
         }
@@ -265,10 +268,10 @@ impl Torture {
         Ok(())
     }
 
-    /// Compares what the modules keep with what the chains say.
+    /// Compares the modules' state with the chains.
     fn check(&mut self) -> Result<()> {
         let Some(traffic) = &self.traffic else {
-            bail!("the chain's traffic is lost");
+            bail!("the traffic of the chains has failed");
         };
         let blocks = |traffic: &Traffic| canonical::read(traffic.rpc(), traffic.emitter(), traffic.head()?);
         let blocks = [blocks(&traffic[0])?, blocks(&traffic[1])?];
@@ -283,7 +286,7 @@ impl Torture {
         self.site.forget_log()
     }
 
-    /// Starts a process, over ws and over http by turns.
+    /// Starts a process, alternately over WebSocket and over HTTP.
     fn start(&mut self, kind: Kind) -> Result<Nexum<Seen>> {
         let [ws, http] = self.site.configs();
         let config = if self.figures.starts.is_multiple_of(2) {
@@ -297,7 +300,8 @@ impl Torture {
         Nexum::start(&self.site.program(), &config, &self.site.log(), environment)
     }
 
-    /// Waits until a process is about where the first chain is now; whether it gets there says nothing.
+    /// Waits until a process has reached the current head of the first chain, or for
+    /// [`CATCH_UP_PATIENCE`].
     fn catch_up(&self, nexum: &mut Nexum<Seen>) -> Result<()> {
         let head = traffic::head(&self.rpc)?;
         nexum

@@ -1,84 +1,85 @@
-//! What happens when: all chance of a run comes from its seed.
+//! The random schedule of a run. It depends only on the seed.
 
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// How long a process lives on average, once it is started: about as long as it takes to catch up, so that it dies before,
-/// while and after it does.
+/// The mean lifetime of a process. It is about the time to catch up, so that kills occur before,
+/// during and after that.
 const LIFE_MEAN: Duration = Duration::from_millis(600);
 
-/// How long one lives that is meant to die while it starts.
+/// The mean lifetime of a process that is killed during its start.
 const START_MEAN: Duration = Duration::from_millis(60);
 
-/// How long one lives on after it has caught up.
+/// The mean lifetime of a process after it has caught up.
 const CAUGHT_UP_MEAN: Duration = Duration::from_millis(150);
 
-/// How long nothing happens on the chain between two bursts.
+/// The mean pause between two bursts on a chain.
 const PAUSE_MEAN: Duration = Duration::from_millis(120);
 
-/// How many blocks a burst has at most, and how many logs a block.
+/// The most blocks in a burst, and the most logs in a block.
 const BURST_BLOCKS_MAX: u64 = 6;
 const BLOCK_LOGS_MAX: usize = 4;
 
-/// How many blocks most reorgs take back at most, and how many the others do.
+/// The greatest depth of most reorganisations, and of the others.
 const REORG_DEPTH_USUAL: u64 = 12;
 const REORG_DEPTH_MAX: u64 = 100;
 
-/// How many logs the blocks of a reorg have at most, all together; the first block always has one, so that it is another.
+/// The most logs in the blocks of a reorganisation. The first block always has one, so that its
+/// hash differs from the replaced block's.
 const REORG_LOGS_MAX: usize = 8;
 
-/// Chances.
+/// A source of random decisions.
 #[derive(Debug)]
 pub(super) struct Schedule(StdRng);
 
 /// When a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Life {
-    /// Whether it is left to catch up first.
+    /// Whether the process catches up first.
     pub(super) catch_up: bool,
-    /// How long after that, or else after its start.
+    /// The time from there, or from the start, to the kill.
     pub(super) then: Duration,
 }
 
-/// What happens to the disk in one life of a process.
+/// Changes to the disk during the lifetime of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct DiskPlan {
-    /// Whether there is room again before it starts, if there was none.
+    /// Whether a full disk is freed before the start.
     pub(super) free_before: bool,
-    /// Whether the disk fills up while it lives.
+    /// Whether the disk is filled while the process runs.
     pub(super) fill: bool,
-    /// Whether there is room again after that, before it is killed.
+    /// Whether the disk is freed again before the kill.
     pub(super) free_after: bool,
 }
 
-/// What happens on the chain, before a pause.
+/// Changes to a chain before a pause.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Burst {
-    /// How many logs each new block has.
+    /// The number of logs in each new block.
     pub(super) blocks: Vec<usize>,
     pub(super) reorg: Option<Reorg>,
     pub(super) pause: Duration,
 }
 
-/// Blocks that are replaced by as many others.
+/// Blocks that as many other blocks replace.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reorg {
     pub(super) depth: u64,
-    /// In which of the new blocks, from 0, there is a log; one each.
+    /// The indices of the new blocks with a log, from 0. Each entry is one log.
     pub(super) logs: Vec<u64>,
 }
 
 impl Schedule {
-    /// Two schedules of one seed, which do not disturb each other: that of the chain, and that of the processes.
+    /// Two independent schedules from one seed: for the chain and for the processes.
     pub(super) fn pair(seed: u64) -> [Self; 2] {
         let mut first = StdRng::seed_from_u64(seed);
         let second = StdRng::from_rng(&mut first);
         [Self(first), Self(second)]
     }
 
-    /// Another one, as this one will have it.
+    /// A new schedule with a seed from this one.
     pub(super) fn fork(&mut self) -> Self {
         Self(StdRng::from_rng(&mut self.0))
     }
@@ -124,7 +125,7 @@ impl Schedule {
         Reorg { depth, logs }
     }
 
-    /// A duration that is as likely to end in each moment as in any other.
+    /// A random duration with an exponential distribution.
     fn exponential(&mut self, mean: Duration) -> Duration {
         let uniform: f64 = self.0.random();
         mean.mul_f64(-(1.0 - uniform).ln())

@@ -1,4 +1,4 @@
-//! What nexum's log says of its events.
+//! A reader of nexum's log for a torture run.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use serde_json::Value;
 
 use crate::nexum::Listener;
 
-/// What its log says so far.
+/// The log's content up to now.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// How many events were handled.
+    /// The number of handled events.
     pub(super) handled: u64,
-    /// How many transactions could not be written.
+    /// The number of failed transactions.
     pub(super) failed_writes: u64,
-    /// How many events of its newest block each module has handled of each chain, and which that is.
+    /// For each module and chain, the newest block and the number of its handled events.
     newest: BTreeMap<(String, u64), (u64, u64)>,
-    /// What must never be said.
+    /// The first line that reports a fault.
     fault: Option<String>,
 }
 
-/// What nexum says of an event that is committed, of a transaction that failed, and of what must never be.
+/// Log texts for a committed event, a failed transaction, and faults.
 const HANDLED: &str = "\"event handled\"";
 const FAILED_WRITE: &str = "the state store cannot be written";
 const FAULTS: [&str; 4] = ["the module is dead", "panicked", "is damaged", "a fault of nexum"];
@@ -28,7 +28,7 @@ const FAULTS: [&str; 4] = ["the module is dead", "panicked", "is damaged", "a fa
 impl Listener for Seen {
     fn check(&self) -> Result<()> {
         match &self.fault {
-            Some(line) => bail!("nexum said what it never should: {line}"),
+            Some(line) => bail!("the log reports a fault: {line}"),
             None => Ok(()),
         }
     }
@@ -45,7 +45,7 @@ impl Listener for Seen {
 }
 
 impl Seen {
-    /// Whether each of these modules has handled so many events of this block of a chain.
+    /// Whether each of these modules has handled this many events of a chain's block.
     pub(super) fn has_handled(&self, chain: u64, block: u64, modules: &[(&str, u64)]) -> bool {
         let done = |(module, events): &(&str, u64)| {
             self.newest
@@ -55,13 +55,13 @@ impl Seen {
         modules.iter().all(done)
     }
 
-    /// Whether any module has come as far as this block of a chain.
+    /// Whether any module has reached this block of a chain.
     pub(super) fn has_reached(&self, chain: u64, block: u64) -> bool {
         let mut of_chain = self.newest.iter().filter(|((_, known), _)| *known == chain);
         of_chain.any(|(_, (newest, _))| *newest >= block)
     }
 
-    /// A process that is killed may leave half a line.
+    /// The last line of a killed process can be incomplete.
     fn note_handled(&mut self, line: &str) {
         let record: Value = serde_json::from_str(line).unwrap_or_default();
         let fields = (

@@ -1,4 +1,4 @@
-//! The files of a run: configurations, manifests, the log, and the state.
+//! The files of a run: configurations, manifests, the log and the state.
 
 use std::{
     fs,
@@ -14,10 +14,11 @@ use super::{
 };
 use crate::{anvil::Anvil, paths, process};
 
-/// How often an http endpoint is asked for its head, so that it is not far behind a chain that grows by the moment.
+/// The polling interval of HTTP endpoints. It is short, so that nexum stays close to the head of a
+/// fast chain.
 const POLL_INTERVAL_MS: u64 = 20;
 
-/// A directory with all that a run needs, and what it leaves.
+/// The directory of a run, with its inputs and outputs.
 #[derive(Debug)]
 pub(super) struct Site {
     directory: PathBuf,
@@ -26,7 +27,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Makes it anew, for these nodes and the contracts on them. `programs` is where cargo has put what it built.
+    /// Creates the directory for these nodes and their contracts, and deletes an older one.
+    /// `programs` is cargo's output directory.
     pub(super) fn new(
         backend: Backend,
         programs: &Path,
@@ -56,7 +58,7 @@ impl Site {
         self.programs.join("nexum")
     }
 
-    /// The configurations: one over ws, one over http.
+    /// The configurations: one over WebSocket and one over HTTP.
     pub(super) fn configs(&self) -> [PathBuf; 2] {
         ["ws.toml", "http.toml"].map(|name| self.directory.join(name))
     }
@@ -69,7 +71,7 @@ impl Site {
         self.directory.join("state")
     }
 
-    /// What the modules keep, read while no nexum runs.
+    /// Reads the modules' state. nexum must not run.
     pub(super) fn kept(&self) -> Result<Kept> {
         let mut read = Command::new(self.programs.join("examples/kept"));
         read.arg(self.backend.name()).arg(self.state()).args(MODULES);
@@ -78,7 +80,7 @@ impl Site {
         for line in text.lines() {
             let fields: Vec<_> = line.split(' ').collect();
             let [module, key, value] = fields[..] else {
-                bail!("the state is shown as {line:?}");
+                bail!("cannot parse the state: {line:?}");
             };
             let keys: &mut Keys = kept.entry(module.to_owned()).or_default();
             keys.insert(bytes(key)?, bytes(value)?);
@@ -86,12 +88,12 @@ impl Site {
         Ok(kept)
     }
 
-    /// Forgets what was logged before all was found to be well.
+    /// Moves the log away after a comparison without a difference.
     pub(super) fn forget_log(&self) -> Result<()> {
         Ok(fs::rename(self.log(), self.log().with_extension("log.before"))?)
     }
 
-    /// Removes everything, after a run in which all was well.
+    /// Deletes all files after a successful run.
     pub(super) fn remove(self) -> Result<()> {
         Ok(fs::remove_dir_all(self.directory)?)
     }
@@ -121,7 +123,7 @@ impl Site {
     }
 }
 
-/// What a module is told of: all of it from the first block on.
+/// A manifest that subscribes the module to all its events from the first block on.
 fn manifest_toml(module: &str, emitters: [&str; CHAINS.len()]) -> String {
     let subscriptions = |(chain, emitter): (u64, &str)| {
         let subscription =
@@ -148,7 +150,7 @@ fn quote(path: &Path) -> String {
     toml_edit::Value::from(path.to_string_lossy().as_ref()).to_string()
 }
 
-/// The bytes of hexadecimal digits.
+/// Decodes hexadecimal digits.
 fn bytes(digits: &str) -> Result<Vec<u8>> {
     let byte = |at: usize| {
         digits
@@ -156,5 +158,5 @@ fn bytes(digits: &str) -> Result<Vec<u8>> {
             .and_then(|pair| u8::from_str_radix(pair, 16).ok())
     };
     let bytes: Option<_> = (0..digits.len()).step_by(2).map(byte).collect();
-    bytes.with_context(|| format!("{digits:?} are no bytes"))
+    bytes.with_context(|| format!("{digits:?} is not hexadecimal"))
 }

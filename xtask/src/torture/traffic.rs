@@ -1,4 +1,4 @@
-//! A chain that grows and is reorganised all the time.
+//! A chain that grows and reorganises all the time.
 
 use std::{
     sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
@@ -11,38 +11,40 @@ use serde_json::{Value, json};
 use super::schedule::{Burst, Reorg, Schedule};
 use crate::rpc::Rpc;
 
-/// Deploys a contract that logs what it is called with: `CALLDATACOPY(0, 0, CALLDATASIZE) LOG0(0, CALLDATASIZE) STOP`.
+/// The creation code of a contract that logs its call data: `CALLDATACOPY(0, 0, CALLDATASIZE)
+/// LOG0(0, CALLDATASIZE) STOP`.
 const EMITTER: &str = "0x67363d3d37363da0003d5260086018f3";
 
-/// How many blocks there are before anything is taken back: more than the deepest reorg, so that the contract stays.
+/// The number of blocks before the first reorganisation. It exceeds the deepest one, so that the
+/// contract stays deployed.
 const FIRST_BLOCKS: u64 = 128;
 
-/// A local node, the contract on it, and how often it was called.
+/// A local node with its contract.
 #[derive(Debug)]
 pub(super) struct Traffic {
     rpc: Rpc,
     accounts: Vec<String>,
     emitter: String,
-    /// The number that the next log carries.
+    /// The number in the next log.
     next: u64,
     done: Done,
 }
 
-/// What has happened on the chain so far.
+/// The counts of a chain.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Done {
     pub(super) reorgs: u64,
     pub(super) deepest_reorg: u64,
 }
 
-/// Traffic that goes on until it is told to end.
+/// Running traffic.
 pub(super) struct Running {
     end: SyncSender<()>,
     thread: JoinHandle<Result<Traffic>>,
 }
 
 impl Traffic {
-    /// Deploys the contract, from which on the chain is mined by hand.
+    /// Deploys the contract and mines the first blocks. The node must not mine on its own.
     pub(super) fn deploy(url: &str) -> Result<Self> {
         let rpc = Rpc::new(url);
         let accounts: Vec<String> = serde_json::from_value(rpc.request("eth_accounts", json!([]))?)?;
@@ -52,7 +54,7 @@ impl Traffic {
         let receipt = rpc.request("eth_getTransactionReceipt", json!([transaction]))?;
         let emitter = receipt["contractAddress"]
             .as_str()
-            .context("the contract is not there")?;
+            .context("the contract was not deployed")?;
         Ok(Self {
             emitter: emitter.to_owned(),
             rpc,
@@ -94,7 +96,7 @@ impl Traffic {
         Running { end, thread }
     }
 
-    /// Mines one block with one log, and returns its number: one that no block had before.
+    /// Mines one block with one log, and returns its number, which no earlier block had.
     pub(super) fn mine_last(&mut self) -> Result<u64> {
         self.mine(1)?;
         self.head()
@@ -121,7 +123,7 @@ impl Traffic {
         Ok(())
     }
 
-    /// The next call of the contract, by one account after another.
+    /// The next call of the contract. The accounts take turns.
     fn call(&mut self) -> Value {
         let number = self.next;
         self.next += 1;
@@ -131,7 +133,7 @@ impl Traffic {
 }
 
 impl Done {
-    /// What has happened on both.
+    /// The sum of two counts.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             reorgs: self.reorgs + other.reorgs,
@@ -141,9 +143,9 @@ impl Done {
 }
 
 impl Running {
-    /// Ends it after the burst in hand.
+    /// Stops the traffic after the current burst.
     pub(super) fn stop(self) -> Result<Traffic> {
-        // One that has ended by itself does not listen any more.
+        // A failed thread has closed the channel.
         let _ = self.end.send(());
         match self.thread.join() {
             Ok(traffic) => traffic.context("the chain's traffic failed"),
@@ -161,9 +163,9 @@ fn quantity(number: u64) -> String {
     format!("{number:#x}")
 }
 
-/// A number as JSON-RPC writes it.
+/// Parses a number in JSON-RPC's form.
 pub(super) fn number(value: &Value) -> Result<u64> {
     let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
-    let digits = digits.with_context(|| format!("{value} is no number"))?;
+    let digits = digits.with_context(|| format!("{value} is not a number"))?;
     Ok(u64::from_str_radix(digits, 16)?)
 }

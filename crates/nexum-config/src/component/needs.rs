@@ -1,14 +1,16 @@
-//! What instantiating a component makes: a module in it can be instantiated many times, or never.
+//! Counts the resources of one instantiation of a component. The component can instantiate an inner
+//! module many times, or never.
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Instance,
     Payload,
 };
 
-/// How many modules, and how many components, of one component are counted: wasmtime refuses a component with more.
+/// How many inner modules, and how many inner components, the count covers. Wasmtime refuses a
+/// component with more.
 const ITEMS_MAX: usize = 1_000;
 
-/// What one instantiation takes.
+/// The resources of one instantiation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     pub(super) core_instances: u32,
@@ -26,18 +28,18 @@ impl Needs {
     }
 }
 
-/// Counts from the sections of a component, in their order.
+/// Counts from the sections of a component, in the order of the file.
 ///
-/// A module or component that is imported, or that an instance exports, counts as nothing. So the count can be too low,
-/// and whoever relies on it has to refuse what turns out to need more.
+/// An imported module or component counts as zero, and so does one that an instance exports. So the
+/// count can be too low, and every user of the count has to refuse a module that needs more.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     outermost: Level,
-    /// The modules and components around the section at hand, inside the outermost.
+    /// The modules and components that enclose the current section, inside the outermost one.
     nested: Vec<Level>,
 }
 
-/// A module, or a component with what it can instantiate, by index.
+/// A module, or a component with the modules and components that it can instantiate, by index.
 #[derive(Debug, Default)]
 struct Level {
     is_module: bool,
@@ -47,17 +49,17 @@ struct Level {
 }
 
 impl Counter {
-    /// How many modules and components the section at hand is inside of, besides the outermost.
+    /// How many modules and components enclose the current section, without the outermost one.
     pub(super) fn depth(&self) -> usize {
         self.nested.len()
     }
 
-    /// What the outermost component needs, once it has been read.
+    /// The needs of the outermost component, complete after its last section.
     pub(super) fn needs(&self) -> Needs {
         self.outermost.needs
     }
 
-    /// Takes the next section in.
+    /// Counts the next section.
     pub(super) fn read(&mut self, payload: &Payload<'_>) -> wasmparser::Result<()> {
         match payload {
             Payload::ModuleSection { .. } => self.enter(true),
@@ -100,7 +102,7 @@ impl Counter {
         Ok(())
     }
 
-    /// Imports, aliases and exports, which give modules and components one more index.
+    /// Counts imports, aliases and exports, each of which adds one index of a module or component.
     fn read_names(&mut self, payload: &Payload<'_>) -> wasmparser::Result<()> {
         match payload {
             Payload::ComponentImportSection(section) => {
@@ -178,14 +180,14 @@ impl Counter {
         self.nested.last_mut().unwrap_or(&mut self.outermost)
     }
 
-    /// The component that is so many levels out from the innermost.
+    /// The component that is `count` levels outside the innermost one.
     fn outer(&self, count: u32) -> Option<&Level> {
         let count = usize::try_from(count).ok()?;
         std::iter::once(&self.outermost).chain(&self.nested).rev().nth(count)
     }
 }
 
-/// An index space.
+/// An index space of modules or components.
 #[derive(Debug, Default)]
 struct Items(Vec<Needs>);
 
@@ -201,7 +203,7 @@ impl Items {
         }
     }
 
-    /// An item of this space under one more index.
+    /// Gives an item of this space one more index.
     fn export(&mut self, index: u32) {
         self.push(self.get(index));
     }

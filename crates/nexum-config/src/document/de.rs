@@ -1,4 +1,4 @@
-//! Reads the tree into types with serde, so that errors come back with their place.
+//! Reads the tree into types with serde, and gives every error its position.
 
 mod access;
 mod error;
@@ -17,12 +17,12 @@ use access::{Elements, Entries};
 pub(super) use error::Error;
 use error::Problem;
 
-/// What all deserializers of one section share.
+/// The state that all deserializers of one section share.
 pub(super) struct Context<'a> {
     pub(super) origin: &'a Origin,
-    /// Unknown keys: they are collected, so that one pass finds all of them.
+    /// Unknown keys, collected so that one pass reports all of them.
     pub(super) unknown: RefCell<Vec<ConfigError>>,
-    /// What came out of the environment so far, and must not be shown.
+    /// Contents of variables so far. No error may show them.
     taken: RefCell<Vec<String>>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Gives `error` the place `span` and `key`, unless it has one.
+    /// Gives `error` the position `span` and the key `key`, unless it has a position already.
     pub(super) fn finish(&self, error: Error, span: &Span, key: &KeyPath<'_>) -> ConfigError {
         match error {
             Error::Placed(error) => error,
@@ -51,7 +51,7 @@ impl<'a> Context<'a> {
 pub(super) struct Deserializer<'a> {
     context: &'a Context<'a>,
     key: &'a KeyPath<'a>,
-    /// The last named key above the value.
+    /// The last named key on the path to the value.
     name: &'a str,
     input: Input<'a>,
 }
@@ -63,7 +63,7 @@ enum Input<'a> {
 }
 
 impl<'a> Deserializer<'a> {
-    /// For a whole section.
+    /// A deserializer for a whole section.
     pub(super) fn table(context: &'a Context<'a>, key: &'a KeyPath<'a>, span: &'a Span, table: &'a Table) -> Self {
         Self {
             context,
@@ -93,7 +93,7 @@ impl<'a> Deserializer<'a> {
         }
     }
 
-    /// Gives an error that has no place yet the place of this value.
+    /// Gives an error without a position the position of this value.
     fn place(&self, error: Error) -> Error {
         let Error::Unplaced(mut problem) = error else {
             return error;
@@ -113,7 +113,7 @@ impl<'a> Deserializer<'a> {
         Error::Placed(problem.at(self.context.origin, self.span().clone(), self.key, Some(shown)))
     }
 
-    /// Hands the string to `use_it` with its references replaced.
+    /// Replaces the references in `text` and passes the result to `use_it`.
     fn with_string<T>(&self, text: &'a str, use_it: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
         let Interpolated { text, taken } = self
             .context
@@ -129,7 +129,7 @@ impl<'a> Deserializer<'a> {
         Err(self.place(Error::invalid_type(Unexpected::Other("value"), expected)))
     }
 
-    /// Refuses keys of `table` that are not in `known`, all at once.
+    /// Reports all keys of `table` that `known` does not contain.
     fn check_keys(&self, table: &Table, known: &'static [&'static str]) {
         let mut errors = self.context.unknown.borrow_mut();
         for entry in table.entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
@@ -172,7 +172,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.input {
-            // A date is not a string, though `deserialize_any` has nothing better for it.
+            // A date is not a string, although `deserialize_any` has to present a date as one.
             Input::Node(Node {
                 value: Value::Datetime, ..
             }) => self.wrong_type(&visitor),

@@ -6,13 +6,14 @@ use std::env::VarError;
 use std::fmt;
 use std::sync::Arc;
 
-/// The most bytes that a string may have once its references are replaced. A certificate fits; a file does not.
+/// The longest string after its references are replaced, in bytes. It has room for a certificate,
+/// but not for a whole file.
 pub const INTERPOLATED_BYTES_MAX: usize = 64 << 10;
 
-/// The longest name of a variable that is looked up, and so the longest that an error shows.
+/// The longest variable name, in bytes. It bounds the names that errors show.
 const VARIABLE_NAME_BYTES_MAX: usize = 128;
 
-/// Where `${VAR}` is looked up. Its `Debug` shows no values.
+/// The source of the variables that strings refer to. Its `Debug` shows no values.
 #[derive(Clone)]
 pub struct Environment(Lookup);
 
@@ -24,12 +25,13 @@ enum Lookup {
 }
 
 impl Environment {
-    /// The environment of this process. Looked up when a string is read into its type, not before.
+    /// The environment of this process. Each string looks its variables up when it is read into its
+    /// type.
     pub fn process() -> Self {
         Self(Lookup::Process)
     }
 
-    /// These variables and no others.
+    /// Only these variables.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(Lookup::Pairs(Arc::new(
             pairs
@@ -39,8 +41,8 @@ impl Environment {
         )))
     }
 
-    /// No variables at all: every reference is an error that says so. For files whose author must not read the
-    /// operator's environment.
+    /// No variables: every reference is an error that says so. This is for files whose author must
+    /// not read the operator's environment.
     pub fn closed() -> Self {
         Self(Lookup::Closed)
     }
@@ -90,7 +92,7 @@ impl Environment {
         })
     }
 
-    /// What `VAR` or `VAR:-default` stands for. Content of the environment is added to `taken` as well.
+    /// The replacement for `VAR` or `VAR:-default`. A variable's content is also added to `taken`.
     fn resolve<'a>(&self, inside: &'a str, taken: &mut Vec<String>) -> Result<Cow<'a, str>, InterpolationError> {
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -120,41 +122,42 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// How a reference begins.
+/// The start of a reference.
 const OPEN: &str = "${";
 
-/// A string with its references replaced.
+/// A string whose references are replaced.
 pub(super) struct Interpolated<'a> {
     pub(super) text: Cow<'a, str>,
-    /// What came out of the environment, and must not be shown.
+    /// Contents of variables. No error may show them.
     pub(super) taken: Vec<String>,
 }
 
-/// Why a string's references cannot be replaced. It names the variable, never its content.
+/// An error of replacing the references of a string. It names the variable, and never shows its
+/// content.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InterpolationError {
-    #[error("a `${{` is never closed")]
+    #[error("a `${{` has no closing `}}`")]
     Unterminated,
-    #[error("a `${{..}}` does not name a variable")]
+    #[error("a `${{..}}` does not contain the name of a variable")]
     Name,
     #[error("the environment variable {name} is not set")]
     Unset { name: String },
     #[error("the environment variable {name} is not UTF-8")]
     NotUnicode { name: String },
-    #[error("is longer than {INTERPOLATED_BYTES_MAX} bytes once its variables are replaced")]
+    #[error("is longer than {INTERPOLATED_BYTES_MAX} bytes after its variables are replaced")]
     TooLong,
-    #[error("this file takes nothing from the environment")]
+    #[error("this file cannot use environment variables")]
     Closed,
 }
 
 impl InterpolationError {
     pub(super) fn hint(&self) -> String {
         match self {
-            Self::Unterminated => "close it with `}`, or write `$${` for a literal `${`".to_owned(),
+            Self::Unterminated => "add the `}`, or write `$${` for a literal `${`".to_owned(),
             Self::Name => "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
-            Self::Unset { name } => format!("set it, or give a default: `${{{name}:-default}}`"),
-            Self::NotUnicode { name } => format!("set {name} to text"),
-            Self::TooLong => "name a file instead".to_owned(),
+            Self::Unset { name } => format!("set the variable, or add a default: `${{{name}:-default}}`"),
+            Self::NotUnicode { name } => format!("set {name} to UTF-8 text"),
+            Self::TooLong => "give the path of a file instead".to_owned(),
             Self::Closed => "set this key in engine.toml, or write `$${` for a literal `${`".to_owned(),
         }
     }

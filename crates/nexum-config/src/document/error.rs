@@ -1,17 +1,20 @@
-//! What is wrong with a file, and where.
+//! Errors of a configuration file, with their position.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The most errors that are reported of one file: more than a person reads before the next try.
+/// The most errors reported for one file: more than a person fixes before the next attempt.
 pub const ERRORS_MAX: usize = 50;
 
-/// One thing that is wrong with a configuration file or a manifest.
+/// One error of a configuration file or a manifest.
 ///
-/// Its text is one line: `engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is rpc_url`. What may
-/// help is apart, in [`hint`](Self::hint).
+/// Its text is one line, without the remedy that [`hint`](Self::hint) returns:
+///
+/// ```text
+/// engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is rpc_url
+/// ```
 #[derive(Clone)]
 pub struct ConfigError(Box<Details>);
 
@@ -27,7 +30,7 @@ struct Details {
     source: Option<Arc<io::Error>>,
 }
 
-/// A line and a column, the first being 1, the column in characters.
+/// A line and a column, both from 1. The column counts characters.
 #[derive(Clone, Copy)]
 struct Position {
     line: usize,
@@ -35,47 +38,49 @@ struct Position {
 }
 
 impl ConfigError {
-    /// The file that it is about.
+    /// The file with the error.
     pub fn file(&self) -> &Path {
         &self.0.file
     }
 
-    /// The line of the file, the first being 1; none for an error about the file as a whole.
+    /// The line of the error, from 1. `None` for an error about the whole file.
     pub fn line(&self) -> Option<usize> {
         self.0.position.map(|position| position.line)
     }
 
-    /// The column in that line in characters, the first being 1.
+    /// The column of the error in its line, in characters from 1. `None` for an error about the
+    /// whole file.
     pub fn column(&self) -> Option<usize> {
         self.0.position.map(|position| position.column)
     }
 
-    /// The full path of the key that it is about, as `chains.1.rpc_url`; empty when it is about none.
+    /// The full path of the faulty key, such as `chains.1.rpc_url`. Empty if the error is about no
+    /// key.
     pub fn key(&self) -> &str {
         &self.0.key
     }
 
-    /// What is wrong, without the place and the value.
+    /// The fault, without the position and the value.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The value that is wrong, where there is one: as it is written in the file, cut short, without secrets.
+    /// The faulty value, if there is one: the text of the file, shortened and without secrets.
     pub fn value(&self) -> Option<&str> {
         self.0.value.as_deref()
     }
 
-    /// The known name that is most like the unknown one.
+    /// The known name that is most similar to the unknown one.
     pub fn nearest(&self) -> Option<&str> {
         self.0.nearest.as_deref()
     }
 
-    /// What may put it right.
+    /// The remedy, if there is one.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// Whether the file does not exist, which some callers accept.
+    /// Whether the file does not exist, a case that some callers accept.
     pub fn is_not_found(&self) -> bool {
         self.0
             .source
@@ -83,14 +88,15 @@ impl ConfigError {
             .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The same error with this hint, one sentence without a full stop.
+    /// Sets the hint: one sentence without a full stop.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// The same error with the one of `known` that is most like `name`, if any is like it.
+    /// Sets the nearest name: the name of `known` that is most similar to `name`, if any is
+    /// similar.
     #[must_use]
     pub fn with_nearest<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         self.0.nearest = super::key::nearest(name, known).map(str::to_owned);
@@ -102,7 +108,7 @@ impl ConfigError {
         self
     }
 
-    /// The same error with the value that is wrong, which must be fit to be shown.
+    /// Sets the faulty value. The caller must have removed secrets.
     pub(crate) fn with_value(mut self, value: Option<String>) -> Self {
         self.0.value = value;
         self
@@ -119,7 +125,7 @@ impl ConfigError {
         Self(Box::new(details))
     }
 
-    /// An error about the file as a whole.
+    /// An error about the whole file.
     pub(crate) fn of_file(file: &Path, message: String) -> Self {
         Self(Box::new(Details::new(file, message)))
     }
@@ -127,7 +133,7 @@ impl ConfigError {
     pub(crate) fn unreadable(file: &Path, error: io::Error) -> Self {
         let message = match error.kind() {
             io::ErrorKind::NotFound => "does not exist",
-            io::ErrorKind::PermissionDenied => "may not be read",
+            io::ErrorKind::PermissionDenied => "is not readable by this user",
             _ => "cannot be read",
         };
         Self(Box::new(Details {
@@ -210,16 +216,17 @@ impl std::error::Error for ConfigError {
     }
 }
 
-/// Everything that was found wrong with a file, in the order of the file as far as possible: at least one error and at
-/// most [`ERRORS_MAX`]. Its text has one line for each.
+/// All errors of a file, in the order of the file: at least one and at most [`ERRORS_MAX`]. The
+/// text has one line for each error.
 #[derive(Clone)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Fails with `errors` if there are any; those over [`ERRORS_MAX`] are left out.
+    /// Returns `errors` as an error if there are any, without those beyond [`ERRORS_MAX`].
     ///
     /// # Errors
-    /// When `errors` is not empty.
+    ///
+    /// Fails if `errors` is not empty.
     pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
         if errors.is_empty() {
             return Ok(());
@@ -229,12 +236,12 @@ impl ConfigErrors {
         Err(Self(errors))
     }
 
-    /// The errors.
+    /// The errors, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
 
-    /// Whether it is no more than that the file does not exist, which some callers accept.
+    /// Whether the only error is that the file does not exist, a case that some callers accept.
     pub fn is_not_found(&self) -> bool {
         self.0.iter().all(ConfigError::is_not_found)
     }

@@ -1,14 +1,14 @@
-//! A key's full path, as it is written in errors: `chains.1.rpc_url`, `modules[0].path`.
+//! The full path of a key as errors show it: `chains.1.rpc_url`, `modules[0].path`.
 
 use std::borrow::Cow;
 
-/// The most characters of one key that an error shows, and the longest for which a nearest known key is looked for.
+/// How many characters of a key an error shows. A longer name gets no nearest known name.
 pub(crate) const KEY_CHARS_MAX: usize = 64;
 
-/// The way from a section to a value below it.
+/// The path from a section to a value below it.
 #[derive(Clone, Copy)]
 pub(crate) enum KeyPath<'a> {
-    /// The section, with its own full path.
+    /// The section, with its full path.
     Section(&'a str),
     /// A key of a table.
     Key(&'a KeyPath<'a>, &'a str),
@@ -27,7 +27,7 @@ impl KeyPath<'_> {
     }
 }
 
-/// `path`, then `key`.
+/// The path `path` with `key` added.
 pub(crate) fn join(path: &str, key: &str) -> String {
     let key = quoted(key);
     if path.is_empty() {
@@ -37,7 +37,7 @@ pub(crate) fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// `key` as TOML would write it, cut to a readable length.
+/// `key` in TOML's notation, shortened to [`KEY_CHARS_MAX`].
 pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !key.is_empty() && key.len() <= KEY_CHARS_MAX && key.bytes().all(bare) {
@@ -50,8 +50,8 @@ pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{shown:?}"))
 }
 
-/// The one of `known` that is most like `name`, if any is like enough to be what was meant: a few letters apart, or
-/// one begins with the other.
+/// The name of `known` that is most similar to `name`, if any is similar enough to be the intended
+/// one: they differ in a few letters, or one starts with the other.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > KEY_CHARS_MAX {
         return None;

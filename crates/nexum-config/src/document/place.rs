@@ -1,4 +1,4 @@
-//! Somewhere in a document.
+//! Positions in a document.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 use super::tree::{Node, Span, Value};
 use super::{ConfigError, Origin, show};
 
-/// Somewhere in a file, for an error that is found later.
+/// A position in a file, for an error that the caller finds later.
 #[derive(Clone)]
 pub struct Place {
     origin: Arc<Origin>,
     key: String,
     span: Span,
-    /// What an error shows of the value, if that is in one piece.
+    /// The value as errors show it. `None` for a table or an array.
     value: Option<String>,
 }
 
 impl Place {
-    /// The place of a table.
+    /// The position of a table.
     pub(super) fn of_table(origin: &Arc<Origin>, key: String, span: &Span) -> Self {
         Self {
             origin: origin.clone(),
@@ -27,7 +27,7 @@ impl Place {
         }
     }
 
-    /// The place of `node`, which has the full path `key`; `name` is the last named key in that.
+    /// The position of `node`, whose full path is `key`. The last named key of that path is `name`.
     pub(super) fn of_node(origin: &Arc<Origin>, key: String, name: &str, node: &Node) -> Self {
         let value = match node.value {
             Value::Array(_) | Value::Table(_) => None,
@@ -39,7 +39,7 @@ impl Place {
         }
     }
 
-    /// The place of a key with the full path `key` that should be in the table here.
+    /// The position of a missing key with the full path `key`, which belongs into the table here.
     pub(super) fn missing(self, key: String) -> Self {
         Self {
             key,
@@ -48,18 +48,18 @@ impl Place {
         }
     }
 
-    /// The full path of the key, as `capabilities.required[0]`.
+    /// The full path of the key, such as `capabilities.required[0]`.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// An error about this place and the value there.
+    /// An error about this position and its value.
     pub fn error(&self, message: impl Into<String>) -> ConfigError {
         let error = self.origin.error(self.span.clone(), self.key.clone(), message.into());
         error.with_value(self.value.clone())
     }
 
-    /// `text`, which is the string here, with its references replaced.
+    /// Replaces the references in `text`, the string at this position.
     pub(super) fn interpolated(&self, text: &str) -> Result<String, ConfigError> {
         match self.origin.environment.interpolate(text) {
             Ok(interpolated) => Ok(interpolated.text.into_owned()),
@@ -76,11 +76,11 @@ impl fmt::Debug for Place {
     }
 }
 
-/// A value and where it was written.
+/// A value with its position.
 #[derive(Clone, Debug)]
 pub struct Placed<T> {
     /// The value.
     pub value: T,
-    /// Where it was written.
+    /// The position of the value.
     pub place: Place,
 }

@@ -1,4 +1,4 @@
-//! One table of a document, and places in it.
+//! One table of a document, and positions in it.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -13,7 +13,8 @@ use super::place::{Place, Placed};
 use super::tree::{Entry, Node, Span, Table, Value};
 use super::{ConfigError, ERRORS_MAX, Origin, enough};
 
-/// One table of a document. It can be kept and parsed later, by whoever owns its keys; clones share the tree.
+/// One table of a document. The owner of its keys can store it and parse it later. Clones share the
+/// tree.
 #[derive(Clone)]
 pub struct Section {
     origin: Arc<Origin>,
@@ -32,28 +33,31 @@ impl Section {
         }
     }
 
-    /// The file it stands in.
+    /// The file that contains the table.
     pub fn file(&self) -> &Path {
         &self.origin.path
     }
 
-    /// Its full path in the file, as `chains.1`; empty for the outermost table.
+    /// The full path of the table in the file, such as `chains.1`. Empty for the outermost table.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The keys in it, in the order of the file.
+    /// The keys of the table, in the order of the file.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.table.entries.iter().map(|entry| &*entry.key)
     }
 
-    /// Reads it into `T`: a struct with named fields, whose own keys are all it may hold.
+    /// Reads the table into `T`, a struct with named fields. The table may have only the keys of
+    /// `T`.
     ///
-    /// `T` derives `Deserialize`. Enums may have unit variants only. A `Deserialize` of one's own may add a hint to its
-    /// error in a second line that begins `hint: `; it should not repeat the value, which is shown anyway.
+    /// `T` derives `Deserialize`. Its enums may have only unit variants. A hand-written
+    /// `Deserialize` may add a hint to its error, in a second line that starts with `hint: `. It
+    /// should not repeat the value, because the error shows the value anyway.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    ///
+    /// Returns the first fault of the table.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let mut errors = Vec::new();
         let parsed = self.parse_all(&mut errors);
@@ -64,8 +68,10 @@ impl Section {
         }
     }
 
-    /// As [`Section::parse`], but adds to `errors` everything that it finds wrong. What it gives with unknown keys
-    /// left out is good for finding further errors, and for nothing else.
+    /// Reads the table as [`Section::parse`] does, and adds every fault to `errors`.
+    ///
+    /// The result of a table with unknown keys ignores those keys. Use it only to find further
+    /// errors.
     pub fn parse_all<T: DeserializeOwned>(&self, errors: &mut Vec<ConfigError>) -> Option<T> {
         let context = Context::new(&self.origin);
         let key = KeyPath::Section(&self.key);
@@ -76,13 +82,15 @@ impl Section {
             .ok()
     }
 
-    /// An error about the value of `key`, which is a path of plain keys below this table, as `limits.instances`, or
-    /// empty for the table itself. The value is shown, so `message` should say what is expected of it.
+    /// An error about the value of `key`. The `key` is a path of plain keys below this table, such
+    /// as `limits.instances`, or empty for the table itself. The error shows the value, so
+    /// `message` should say what is expected.
     pub fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         self.place(key).error(message)
     }
 
-    /// The place of `key`, a path as for [`Section::error`]; if it is not there, that of the table it is missing in.
+    /// The position of `key`, a path as in [`Section::error`]. If the key is missing, the position
+    /// is that of the table that should contain it.
     pub fn place(&self, key: &str) -> Place {
         let mut place = Place::of_table(&self.origin, self.key.to_string(), &self.span);
         for (part, entry) in self.walk(key) {
@@ -95,10 +103,11 @@ impl Section {
         place
     }
 
-    /// The table at `key`, if the key is there.
+    /// The table at `key`, if the key is present.
     ///
     /// # Errors
-    /// When the value is no table.
+    ///
+    /// Fails if the value is not a table.
     pub fn section(&self, key: &str) -> Result<Option<Section>, ConfigError> {
         match self.table.get(key) {
             None => Ok(None),
@@ -106,7 +115,8 @@ impl Section {
         }
     }
 
-    /// All entries, each of which has to be a table: its key and the table, or why it is none.
+    /// All entries, each with its key. The value is the table, or an error if the entry is not a
+    /// table.
     pub(crate) fn tables(&self) -> impl Iterator<Item = (&str, Result<Section, ConfigError>)> {
         self.table
             .entries
@@ -114,12 +124,12 @@ impl Section {
             .map(|entry| (&*entry.key, self.below(&entry.key, &entry.node)))
     }
 
-    /// The same table without these keys, for what has keys of its own making beside fixed ones.
+    /// A copy of the table without these keys, for a table that has both fixed keys and free ones.
     pub fn without(&self, keys: &[&str]) -> Section {
         self.filtered(|key| !keys.contains(&key))
     }
 
-    /// The table with these of its keys alone, for a reader that shares it with others.
+    /// A copy of the table with only these keys, for a table that several readers share.
     pub fn only(&self, keys: &[&str]) -> Section {
         self.filtered(|key| keys.contains(&key))
     }
@@ -135,10 +145,11 @@ impl Section {
         }
     }
 
-    /// The tables of the array at `key`, as made by `[[key]]`; none if the key is not there.
+    /// The tables of the array at `key`, as written with `[[key]]`. Empty if the key is missing.
     ///
     /// # Errors
-    /// When the value is not an array of tables.
+    ///
+    /// Fails if the value is not an array of tables.
     pub fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
@@ -157,10 +168,11 @@ impl Section {
         nodes.iter().enumerate().map(section).collect()
     }
 
-    /// The string at `key`, with its place.
+    /// The string at `key`, with its position.
     ///
     /// # Errors
-    /// When the key is missing or its value is not a string.
+    ///
+    /// Fails if the key is missing or its value is not a string.
     pub(crate) fn string(&self, key: &str) -> Result<Placed<String>, ConfigError> {
         let place = self.place(key);
         match self.table.get(key).map(|entry| &entry.node.value) {
@@ -173,20 +185,20 @@ impl Section {
         }
     }
 
-    /// The error that `key`, which is in this table, is not one of `known`.
+    /// The error for `key`, a key of this table that is not in `known`.
     pub(crate) fn unknown_key(&self, key: &str, known: &[&'static str]) -> ConfigError {
         let span = self.table.get(key).map_or(&self.span, |entry| &entry.key_span);
         let error = self
             .origin
             .error(span.clone(), join(&self.key, key), "unknown key".to_owned());
         let known_keys = match known {
-            [] => "no keys are known here".to_owned(),
+            [] => "this table has no keys".to_owned(),
             known => format!("known keys: {}", known.join(", ")),
         };
         error.with_nearest(key, known.iter().copied()).with_hint(known_keys)
     }
 
-    /// Errors for the keys that are not in `known`.
+    /// One error for each key that is not in `known`.
     pub fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
         let unknown = self.keys().filter(|key| !known.contains(key));
         unknown
@@ -195,8 +207,9 @@ impl Section {
             .collect()
     }
 
-    /// The error that the integer at `key`, a path as for [`Section::error`], is out of `range`, if it is.
-    /// That it is an integer at all is for [`Section::parse`] to check.
+    /// The error for an integer at `key` outside `range`, if it is. The `key` is a path as in
+    /// [`Section::error`]. A value that is not an integer gives no error: [`Section::parse`] checks
+    /// the type.
     pub fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
         let Value::Integer(Some(number)) = self.walk(key).last()?.1?.node.value else {
             return None;
@@ -207,10 +220,11 @@ impl Section {
         Some(self.error(key, expected(range)))
     }
 
-    /// The whole number at `key`, if the key is there.
+    /// The whole number at `key`, if the key is present.
     ///
     /// # Errors
-    /// When the value is not a whole number in `range`.
+    ///
+    /// Fails if the value is not a whole number in `range`.
     pub(crate) fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(None);
@@ -223,7 +237,7 @@ impl Section {
         number.map(Some).ok_or_else(|| self.error(key, expected(range)))
     }
 
-    /// The parts of `key`, a path as for [`Section::error`], each with its entry if that is there.
+    /// The parts of `key`, a path as in [`Section::error`], each with its entry if that is present.
     fn walk<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a Entry>)> {
         let mut table = Some(&self.table);
         key.split('.').filter(|part| !part.is_empty()).map(move |part| {
@@ -233,10 +247,11 @@ impl Section {
         })
     }
 
-    /// The strings of the array at `key`, each with its place; none if the key is not there.
+    /// The strings of the array at `key`, each with its position. Empty if the key is missing.
     ///
     /// # Errors
-    /// When the value is not an array of strings.
+    ///
+    /// Fails if the value is not an array of strings.
     pub(crate) fn strings(&self, key: &str) -> Result<Vec<Placed<String>>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
@@ -257,8 +272,10 @@ impl Section {
         nodes.iter().enumerate().map(string).collect()
     }
 
-    /// All entries as text, in the order of the file, for a module's `config`: a string as it is, an integer in
-    /// decimal, anything else as it is written. What has no such form goes to `errors`.
+    /// All entries as text for a module's `config`, in the order of the file. A string keeps its
+    /// text, an integer becomes decimal, a float loses its `_`, and every other scalar keeps the
+    /// notation of the file. An array, a table or an integer above 128 bits adds an error to
+    /// `errors`.
     pub(crate) fn scalars(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
         let mut scalars = Vec::with_capacity(self.table.entries.len());
         for entry in &self.table.entries {
@@ -284,7 +301,7 @@ impl Section {
             Value::Boolean(_) | Value::Datetime => Ok(written.to_owned()),
             Value::Array(_) | Value::Table(_) => Err(place
                 .error("expected a string, a number, a boolean or a date")
-                .with_hint("write a structured value as a string, as JSON for example")),
+                .with_hint("write a structured value as a string, for example in JSON")),
         }
     }
 
@@ -306,7 +323,7 @@ impl fmt::Debug for Section {
     }
 }
 
-/// What a number should have been.
+/// The message for a number outside `range`.
 fn expected(range: &RangeInclusive<u64>) -> String {
     match (range.start(), range.end()) {
         (min, &u64::MAX) => format!("expected a whole number of at least {min}"),

@@ -1,17 +1,20 @@
-//! How a value of the file is shown in an error: short, as it is written, and without secrets.
+//! Shows a value of the file in an error: short, in the notation of the file, and without secrets.
 
 use super::Origin;
 use super::tree::{Node, Value};
 
-/// The most characters of a value that are shown. Of a longer string only its beginning is.
+/// The longest value that an error shows in full, in characters. An error shows only the start of a
+/// longer string.
 const VALUE_CHARS_MAX: usize = 48;
-/// How much of a string that is too long is shown: enough to recognise it, too little to use it.
+/// How many characters of a longer string an error shows: enough to recognise it, too few to use it
+/// as a secret.
 const LONG_STRING_CHARS: usize = 12;
-/// The longest host, as names are bounded in the domain name system.
+/// The longest host, in bytes, as the domain name system bounds it.
 const HOST_CHARS_MAX: usize = 253;
 
-/// Parts of names whose values are shown only as a URL's scheme and host, or as a reference to a variable. `url` is
-/// one because a URL without its scheme is not recognised as a URL.
+/// Parts of key names that mark a secret. An error shows only the scheme and host of such a value
+/// if it is a URL, or the text if it is a reference to a variable. `url` is in the list because a
+/// URL without its scheme does not look like a URL.
 const SECRET_NAMES: [&str; 10] = [
     "auth",
     "credential",
@@ -25,7 +28,7 @@ const SECRET_NAMES: [&str; 10] = [
     "url",
 ];
 
-/// `node` as an error shows it; `name` is the last named key above it.
+/// The text of `node` for an error. The last named key on the path to it is `name`.
 pub(super) fn value(origin: &Origin, name: &str, node: &Node) -> String {
     match &node.value {
         Value::String(text) => string(name, text),
@@ -46,7 +49,8 @@ fn string(name: &str, text: &str) -> String {
     format!("{:?}", cut(text, VALUE_CHARS_MAX, LONG_STRING_CHARS))
 }
 
-/// A URL that is split at its `://`: scheme and host, if there is no doubt where they end.
+/// Shows a URL, split at its `://`, as its scheme and host. It leaves out a host whose end is in
+/// doubt.
 fn url(before: &str, after: &str) -> String {
     let in_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let scheme = before.rsplit(|c| !in_scheme(c)).next().unwrap_or_default();
@@ -64,13 +68,13 @@ fn url(before: &str, after: &str) -> String {
     format!("\"{scheme}://{host}{rest}\"")
 }
 
-/// Whether `text` is nothing but one reference to a variable.
+/// Whether `text` is exactly one reference to a variable.
 fn is_reference(text: &str) -> bool {
     let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
-/// `text`, or its first `shown` characters if it has more than `chars_max`.
+/// The whole `text` if it has at most `chars_max` characters, else its first `shown` characters.
 fn cut(text: &str, chars_max: usize, shown: usize) -> String {
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),

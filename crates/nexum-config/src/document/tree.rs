@@ -1,4 +1,4 @@
-//! The tree that a document is kept as: plain values with the bytes they stand at.
+//! The tree of a document: plain values with their byte ranges.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,20 +7,21 @@ use toml::de::{DeTable, DeValue};
 use toml_parser::Source;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};
 
-/// The bytes of the document that something stands at.
+/// A byte range of the document.
 pub(crate) type Span = Range<usize>;
 
-/// A value and its place.
+/// A value with its byte range.
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) value: Value,
 }
 
-/// A TOML value. Numbers that no type of ours holds are `None`; a date's text is the document's.
+/// A TOML value. A number is `None` if no Rust type here can hold it. The text of a date stays in
+/// the document.
 #[derive(Clone)]
 pub(crate) enum Value {
-    /// Before interpolation.
+    /// The text before its references are replaced.
     String(Box<str>),
     Integer(Option<i128>),
     Float(Option<f64>),
@@ -35,7 +36,7 @@ pub(crate) struct Table {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// A key of a table, with its value.
+/// A key of a table and its value.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) key: Box<str>,
@@ -44,7 +45,8 @@ pub(crate) struct Entry {
 }
 
 impl Table {
-    /// Takes over what the TOML parser made. Recurses: the caller has refused deep nesting with [`too_deep`].
+    /// Converts a table of the TOML parser. It recurses, so the caller must refuse deep nesting
+    /// first, with [`too_deep`].
     pub(crate) fn new(table: DeTable<'_>) -> Self {
         let entries = table.into_iter().map(|(key, value)| Entry {
             key_span: key.span(),
@@ -59,14 +61,15 @@ impl Table {
         }
     }
 
-    /// The entry called `key`. A linear search: ask for a handful of keys, and walk `entries` for more.
+    /// The entry called `key`. The search is linear: use it for a few keys, and iterate over
+    /// `entries` for many.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| &*entry.key == key)
     }
 }
 
 impl Node {
-    /// The table that it is, if it is one.
+    /// The table, if the value is one.
     pub(crate) fn table(&self) -> Option<&Arc<Table>> {
         match &self.value {
             Value::Table(table) => Some(table),
@@ -95,11 +98,12 @@ impl Value {
     }
 }
 
-/// Where `text` is first nested deeper than `depth_max`, if anywhere.
+/// The byte range where `text` first nests deeper than `depth_max`, if it does.
 ///
-/// The TOML parser bounds brackets and the parts of one dotted key, each by 80; but one within the other makes a tree
-/// of 6,400 levels, which overflows the stack where it is dropped, inside the parser or here. So the levels are
-/// counted on the parser's flat events before a tree is made of them.
+/// The TOML parser bounds brackets and the parts of a dotted key by 80 each. Dotted keys inside
+/// brackets still make a tree of 6,400 levels, which overflows the stack when the parser or this
+/// crate drops it. So this function counts the levels on the parser's flat events, before a tree
+/// exists.
 pub(crate) fn too_deep(text: &str, depth_max: u32) -> Option<Span> {
     let source = Source::new(text);
     let tokens = source.lex().into_vec();
@@ -110,22 +114,23 @@ pub(crate) fn too_deep(text: &str, depth_max: u32) -> Option<Span> {
             found = Some(event.span().start()..event.span().end());
         }
     };
-    // What the guard keeps from recursion is what `found` will refuse.
+    // The guard stops recursion at the depth at which `found` reports the document as too deep.
     let mut guard = RecursionGuard::new(&mut receiver, depth_max);
     parse_document(&tokens, &mut guard, &mut ());
     found
 }
 
-/// Counts how deep in the tree the parser's next value will stand. Broken input can only count too many.
+/// Counts the depth of the parser's next value in the tree. For malformed input the count can only
+/// be too high.
 #[derive(Default)]
 struct Levels {
-    /// Levels of the table or array that is open.
+    /// Levels of the open table or array.
     open: u32,
-    /// Parts of the key last read, under `open`.
+    /// Parts of the last key, below `open`.
     key: u32,
-    /// A dot came after the last part of the key.
+    /// A dot follows the last part of the key.
     dotted: bool,
-    /// `open` of each table and array around the one that is open, out to the last header.
+    /// The `open` of each enclosing table and array, up to the last header.
     around: Vec<u32>,
 }
 

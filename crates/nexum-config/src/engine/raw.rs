@@ -1,4 +1,4 @@
-//! `engine.toml` as it is written. Nothing but [`super::Config`] sees these types.
+//! The raw form of `engine.toml`. Only [`super::Config`] uses these types.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ use crate::names::{Digest, ModuleName};
 pub(super) struct Engine {
     pub(super) state_dir: Option<PathBuf>,
     pub(super) pooling: Pooling,
-    /// Read by the program.
+    /// The program reads the log settings.
     #[serde(rename = "log_level")]
     _log_level: Option<IgnoredAny>,
     #[serde(rename = "log_format")]
     _log_format: Option<IgnoredAny>,
-    /// Each read by itself.
+    /// The modules `limits`, `restart` and `query` read their own tables.
     #[serde(rename = "limits")]
     _limits: Option<IgnoredAny>,
     #[serde(rename = "restart")]
@@ -36,7 +36,8 @@ pub(super) struct Module {
     pub(super) digest: Option<Digest>,
     #[serde(default)]
     pub(super) metering: Metering,
-    /// Read entry by entry, in the order of the file, which serde does not keep.
+    /// The reader takes these entries one by one, because serde does not keep the order of the
+    /// file.
     #[serde(rename = "config")]
     _config: Option<IgnoredAny>,
 }

@@ -1,4 +1,5 @@
-//! The parts of `nexum.toml` with a fixed set of keys, as they are written. Nothing but [`super::Manifest`] sees them.
+//! The raw form of those parts of `nexum.toml` that have a fixed set of keys. Only
+//! [`super::Manifest`] uses these types.
 
 mod log;
 
@@ -16,7 +17,7 @@ pub(super) struct Module {
     pub(super) name: Option<ModuleName>,
     pub(super) version: Option<String>,
     pub(super) component: Option<Digest>,
-    /// Each read by itself.
+    /// The modules `limits`, `restart` and `query` read their own tables.
     #[serde(rename = "resources")]
     _resources: Option<IgnoredAny>,
     #[serde(rename = "restart")]
@@ -35,7 +36,7 @@ pub(super) struct Chains {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BlockSubscription {
-    /// Read before, to know which subscription it is.
+    /// The reader takes the kind first, to choose the type.
     #[serde(rename = "kind")]
     _kind: IgnoredAny,
     pub(super) chain_id: u64,

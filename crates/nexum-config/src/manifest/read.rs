@@ -1,4 +1,4 @@
-//! Validates a manifest, and goes on after an error, so that its author sees all of them.
+//! Validates a manifest and continues after an error, so that the author sees all of them.
 
 mod subscription;
 
@@ -14,10 +14,10 @@ use crate::restart::RestartKeys;
 
 /// The keys of a manifest's outermost table.
 const KEYS: [&str; 5] = ["module", "chains", "capabilities", "subscription", "config"];
-/// The lists in `[capabilities]`; every other key there is a capability's own table.
+/// The lists in `[capabilities]`. Every other key there is the table of a capability.
 const CAPABILITY_LISTS: [&str; 3] = ["required", "optional", "denied"];
 
-/// The tables in `[module]` that are its own; every other table there is a capability's.
+/// The tables of `[module]` itself. Every other table there belongs to a capability.
 const MODULE_TABLES: [&str; 3] = ["resources", "restart", "query"];
 
 /// Reads the outermost table.
@@ -63,7 +63,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// What is `Ok`, or else nothing, and an error more.
+    /// Returns the value, or adds the error to the list.
     fn keep<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
         result.map_err(|error| self.errors.push(error)).ok()
     }
@@ -101,7 +101,7 @@ impl Reader {
         };
         for chain in chains.required.intersection(&chains.optional).take(ERRORS_MAX) {
             self.errors
-                .push(section.error("optional", format!("chain {chain} is required as well")));
+                .push(section.error("optional", format!("chain {chain} is also in chains.required")));
         }
         Some(chains)
     }
@@ -124,9 +124,9 @@ impl Reader {
                 Err(_) => self.errors.push(section.unknown_key(name, &CAPABILITY_LISTS)),
                 Ok(table) => {
                     if !granted.contains(name) {
-                        let error = table.error("", "settings of a capability that is neither required nor optional");
+                        let error = table.error("", "has settings, but is neither required nor optional");
                         self.errors
-                            .push(error.with_hint("add its name to one of the lists, or remove them"));
+                            .push(error.with_hint("add the capability to capabilities.required or capabilities.optional, or remove its settings"));
                     }
                     settings.insert(name.to_owned(), table);
                 }
@@ -143,8 +143,10 @@ impl Reader {
     fn check_set_once(&mut self, settings: &BTreeMap<String, Section>, others: &BTreeMap<String, Section>) {
         for (name, section) in settings {
             if others.contains_key(name) && !enough(&self.errors) {
-                self.errors
-                    .push(section.error("", format!("[capabilities.{name}] has settings as well")));
+                self.errors.push(section.error(
+                    "",
+                    format!("[capabilities.{name}] also has settings for this capability, keep one of the two tables"),
+                ));
             }
         }
     }
@@ -168,7 +170,7 @@ impl Reader {
         let sections = self.keep(root.array_of_tables("subscription")).unwrap_or_default();
         if let Some(section) = sections.get(SUBSCRIPTIONS_MAX) {
             self.errors
-                .push(section.error("", format!("more than {SUBSCRIPTIONS_MAX} subscriptions")));
+                .push(section.error("", format!("a module has at most {SUBSCRIPTIONS_MAX} subscriptions")));
         }
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
         let mut schedules = 0;
@@ -176,15 +178,14 @@ impl Reader {
             schedules += usize::from(subscription::is_cron(&section));
             if schedules > SCHEDULES_MAX {
                 self.errors
-                    .push(section.error("", format!("more than {SCHEDULES_MAX} schedules")));
+                    .push(section.error("", format!("a module has at most {SCHEDULES_MAX} schedules")));
                 break;
             }
             let Some(subscription) = subscription::subscription(&section, &mut self.errors) else {
                 continue;
             };
             if subscriptions.iter().any(|(_, before)| overlap(before, &subscription)) {
-                self.errors
-                    .push(section.error("", "the same subscription as one before it"));
+                self.errors.push(section.error("", "repeats an earlier subscription"));
             }
             subscriptions.push((section, subscription));
         }
@@ -195,7 +196,7 @@ impl Reader {
         for (section, subscription) in subscriptions {
             let Some(chain) = subscription.chain_id() else { continue };
             if !chains.required.contains(&chain) && !chains.optional.contains(&chain) {
-                let error = section.error("chain_id", "a chain that [chains] does not list");
+                let error = section.error("chain_id", "is not listed in [chains]");
                 self.errors
                     .push(error.with_hint(format!("add {chain} to chains.required or chains.optional")));
             }
@@ -203,7 +204,8 @@ impl Reader {
     }
 }
 
-/// Whether two subscriptions ask for the same events. For blocks it does not matter from where: each comes once.
+/// Whether two subscriptions overlap. The first block of block subscriptions does not matter,
+/// because a module gets each block once.
 fn overlap(one: &Subscription, other: &Subscription) -> bool {
     match (one, other) {
         (Subscription::Block(one), Subscription::Block(other)) => one.topic == other.topic,
@@ -212,7 +214,8 @@ fn overlap(one: &Subscription, other: &Subscription) -> bool {
     }
 }
 
-/// The tables in `[module]` that are capabilities'. What is nearly the name of one of its own tables is a mistake in that.
+/// The tables in `[module]` that belong to capabilities. A name that is similar to one of the fixed
+/// tables is a misspelling of it, and not in the result.
 fn settings(module: &Section) -> BTreeMap<String, Section> {
     let tables = module.tables().filter_map(|(name, table)| Some((name, table.ok()?)));
     tables

@@ -1,4 +1,4 @@
-//! What a module subscribes to.
+//! Subscriptions of a module.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::log_filter::LogFilter;
 use crate::schedule::Schedule;
 use crate::topic::{ChainId, ChainTopic, Finality, Topic};
 
-/// Events that a module gets.
+/// A request for events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subscription {
@@ -20,62 +20,63 @@ pub enum Subscription {
     Cron(CronSubscription),
 }
 
-/// Blocks of a chain.
+/// A subscription to the blocks of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockSubscription {
-    /// The chain, as far as it is settled.
+    /// The chain, and the finality of its blocks.
     pub topic: ChainTopic,
-    /// The first block. None: the first that the chain grows by when the module is first started.
+    /// The first block. `None` starts with the first new block after the module's first start.
     pub from_block: Option<u64>,
-    /// What becomes of blocks that the module has missed.
+    /// Which missed blocks the module gets.
     pub catch_up: CatchUp,
 }
 
-/// Logs of contracts, block by block.
+/// A subscription to logs of contracts. A module gets the logs of one block in one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSubscription {
-    /// The chain, as far as it is settled.
+    /// The chain, and the finality of its blocks.
     pub topic: ChainTopic,
-    /// The first block. None: the first that the chain grows by when the module is first started.
+    /// The first block. `None` starts with the first new block after the module's first start.
     pub from_block: Option<u64>,
-    /// Which logs.
+    /// The logs to match.
     pub filter: LogFilter,
 }
 
-/// Ticks.
+/// A subscription to ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CronSubscription {
-    /// When.
+    /// The times of the ticks.
     pub schedule: Schedule,
-    /// What becomes of times at which the module did not run.
+    /// Which missed ticks the module gets.
     pub missed: Missed,
 }
 
-/// What becomes of ticks whose time came while the module did not run, because nexum was off, or the module dead or stopped.
-/// Those that come while it is busy or fails all wait for it.
+/// Which missed ticks a module gets. A module misses a tick if its time passes while nexum is off,
+/// or while the module is dead or stopped. A module that is busy or failing misses no tick: the
+/// ticks wait for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missed {
-    /// The module does not get them.
+    /// The module gets none of them.
     #[default]
     Skip,
-    /// The module gets the last of them.
+    /// The module gets only the last one.
     Once,
 }
 
-/// What becomes of blocks that a module has missed, because nexum was off or the module is slow.
+/// Which missed blocks a module gets. A module misses blocks while nexum is off, or if it is slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CatchUp {
-    /// The module gets each of them.
+    /// The module gets all of them.
     #[default]
     All,
-    /// The module gets a block only while it is the newest.
+    /// The module gets a block only if it is the newest.
     Latest,
 }
 
 impl Subscription {
-    /// What the events are of.
+    /// The topic of the events.
     pub fn topic(&self) -> Topic {
         match self {
             Self::Block(block) => block.topic.into(),
@@ -84,12 +85,12 @@ impl Subscription {
         }
     }
 
-    /// The chain that the events are of, if they are of one.
+    /// The chain of the events. `None` for ticks.
     pub fn chain_id(&self) -> Option<ChainId> {
         self.topic().chain_id()
     }
 
-    /// The first block, if the manifest names one.
+    /// The first block, if the manifest sets one.
     pub fn from_block(&self) -> Option<u64> {
         match self {
             Self::Block(block) => block.from_block,

@@ -1,4 +1,4 @@
-//! What both files have in common: places, values that are not shown, variables, hostile input.
+//! Documents: positions, secrets in values, variables, hostile input.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use nexum_config::limits::Limit;
 use proptest::prelude::*;
 use serde::Deserialize;
 
-/// A bound for each limit, another for each.
+/// A different bound for each limit.
 pub(crate) fn a_bound(limit: Limit) -> u64 {
     let least = if limit == Limit::Memory { 65_536 } else { 1 };
     least + Limit::all().position(|one| one == limit).unwrap() as u64
@@ -21,7 +21,7 @@ pub(crate) fn limit_keys(prefix: &str) -> String {
         .collect()
 }
 
-/// What an operator reads of `cases`, each a name and what came of it.
+/// The report that an operator reads: the name and the errors of each case.
 pub(crate) fn report<T>(cases: impl IntoIterator<Item = (String, Result<T, ConfigErrors>)>) -> String {
     let mut report = String::new();
     for (name, result) in cases {
@@ -42,7 +42,7 @@ pub(crate) fn report<T>(cases: impl IntoIterator<Item = (String, Result<T, Confi
     report
 }
 
-/// What a host crate's section looks like.
+/// A section of a host crate.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Sample {
@@ -77,7 +77,7 @@ struct Nested {
     required: u8,
 }
 
-/// A type whose error repeats the value, as a careless one does.
+/// A type whose error repeats the value, as a careless implementation does.
 #[derive(Debug)]
 struct Chatty;
 
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Chatty {
     }
 }
 
-/// The operator's environment. No error may hold what is in it.
+/// The operator's environment. No error may contain its values.
 fn environment() -> Environment {
     Environment::from_pairs([
         ("SECRET", "hunter2"),
@@ -306,17 +306,17 @@ fn deep_nesting_is_refused_and_overflows_no_stack() {
         format!("[{}]", keys(100_000)),
         format!("[[{}]]", keys(100_000)),
         format!("[{0}]\n{0} = 1", keys(79)),
-        // The parser accepts each part of this; the tree would have 6,000 levels.
+        // The parser accepts each part of this text. The tree would have 6,000 levels.
         format!("a = {}1{}", format!("{{ {} = ", keys(79)).repeat(79), "}".repeat(79)),
         format!("a = {}1{}", format!("[{{ {} = ", keys(79)).repeat(39), "}]".repeat(39)),
-        // The same, dropped inside the parser, because the key is there twice.
+        // The parser itself drops this tree, because the key occurs twice.
         format!(
             "a = 1\na = {}1{}",
             format!("{{ {} = ", keys(79)).repeat(79),
             "}".repeat(79)
         ),
     ];
-    // Less than any thread of ours has.
+    // Less than any thread of nexum has.
     let thread = std::thread::Builder::new().stack_size(512 << 10);
     let run = thread.spawn(move || {
         for text in deep {

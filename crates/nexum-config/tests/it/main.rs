@@ -1,4 +1,4 @@
-//! What the files of operators and authors mean, one module a topic.
+//! Tests of the files that operators and module authors write, one module for each topic.
 
 #![allow(
     clippy::expect_used,

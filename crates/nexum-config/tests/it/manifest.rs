@@ -205,5 +205,8 @@ fn a_module_has_so_many_schedules_and_no_more() {
     let most = parse(&schedules(SCHEDULES_MAX)).expect("a manifest");
     assert_eq!(most.subscriptions[1].to_string(), "ticks at 1 * * * *");
     let refused = parse(&schedules(SCHEDULES_MAX + 1)).expect_err("one too many");
-    assert!(refused.to_string().contains("more than 32 schedules"), "{refused}");
+    assert!(
+        refused.to_string().contains("a module has at most 32 schedules"),
+        "{refused}"
+    );
 }

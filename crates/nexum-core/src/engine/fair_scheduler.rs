@@ -1,12 +1,16 @@
-//! Keeps quick guests quick: guests that compute for long share all threads but one.
+//! Makes guests with long computations take turns, so that at least one thread is always free for
+//! quick guests.
 //!
-//! A guest yields after each slice. Where many guests compute at once, a quick one would still wait for a slice of each of them at
-//! every step. So a handler that has kept a thread busy for longer than [`QUICK_MAX`], by its own work or by the host's work for
-//! it, takes a permit for each further step. There is one permit fewer than there are threads. A handler holds its permit while it
-//! is busy, and never while it waits.
+//! A guest yields after each slice. If many guests compute at once, a quick guest would still wait
+//! for a slice of each of them at every step. So a call that has kept a thread busy for longer than
+//! [`QUICK_MAX`], in the guest or in host functions, takes a permit for each further step. There is
+//! one permit less than there are threads. A call holds a permit while it is busy, and releases it
+//! while it waits.
 //!
-//! A module whose last call was long begins its next call with a permit; after a quick call the next one begins without. `init` is
-//! remembered apart from the other calls, or each new instance would count as quick.
+//! The next call of the module starts with a permit. If that call is quick, the one after it starts
+//! without a permit. So a module whose calls are always long never delays others before it takes a
+//! permit. The scheduler records `init` separately, because a long or quick `init` predicts nothing
+//! about the other calls.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,20 +24,22 @@ use tokio::time::Instant;
 
 use crate::event::Handler;
 
-/// For how long a handler may keep a thread busy and still count as quick: many times what one takes that reads an event, asks and
-/// writes, and little enough that some dozen quick ones are done in the time of one block.
+/// How long a call may keep a thread busy and still count as quick. It is many times the duration
+/// of a call that reads an event, sends a request and writes. It is also short enough that some
+/// dozen quick calls finish within the time of one block.
 const QUICK_MAX: Duration = Duration::from_millis(2);
 
-/// Permits for guests that are busy for long, and whether the guests of one module are. Clones share both.
+/// The permits for busy guests, and whether the calls of one module are long. Clones share the
+/// permits and the module.
 #[derive(Clone, Debug)]
 pub(crate) struct FairScheduler {
     permits: Arc<Semaphore>,
-    /// Whether a guest of any module has used up a slice lately.
+    /// Whether a guest of any module has used up a slice since the last check.
     has_computed: Arc<AtomicBool>,
     was_long: Arc<WasLong>,
 }
 
-/// Whether a module's last `init` was long, and the last of its other calls.
+/// Whether a module's last `init` was long, and whether the last of its other calls was.
 #[derive(Debug, Default)]
 struct WasLong {
     init: AtomicBool,
@@ -41,7 +47,7 @@ struct WasLong {
 }
 
 impl FairScheduler {
-    /// Room for one guest less than there are processors, and for one at least.
+    /// A scheduler with one permit less than there are processors, and at least one.
     pub(crate) fn new() -> Self {
         let threads = available_parallelism().map_or(1, usize::from);
         Self::with_room_for(threads.saturating_sub(1).max(1))
@@ -55,7 +61,7 @@ impl FairScheduler {
         }
     }
 
-    /// A scheduler with the same permits, for another module.
+    /// A scheduler with these permits for another module, without a history.
     pub(crate) fn for_module(&self) -> Self {
         Self {
             permits: self.permits.clone(),
@@ -64,18 +70,19 @@ impl FairScheduler {
         }
     }
 
-    /// A guest has used up its slice.
+    /// Records that a guest has used up its slice.
     pub(crate) fn has_computed(&self) {
         self.has_computed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether one has since this was asked last.
+    /// Whether a guest has used up a slice since the last call of this function.
     pub(crate) fn take_has_computed(&self) -> bool {
         self.has_computed.swap(false, Ordering::Relaxed)
     }
 
-    /// Runs a call of this handler that began at `began`: with permits as soon as it has been busy for long, or from its beginning
-    /// if the last one was. Returns when it ended, too.
+    /// Runs a call of this handler, which started at `began`. The call takes permits as soon as
+    /// it has been busy for long, or from the start if the module's last call was long. Also
+    /// returns when the call ended.
     pub(crate) async fn run<T>(&self, handler: Handler, began: Instant, call: impl Future<Output = T>) -> (T, Instant) {
         let was_long = match handler {
             Handler::Init => &self.was_long.init,
@@ -94,12 +101,13 @@ impl FairScheduler {
                     return Poll::Pending;
                 };
                 waiting = None;
-                // What it waited before is not its own doing.
+                // The wait for a permit does not count as busy time.
                 begin = None;
-                // The semaphore is never closed. The place is given up when the guest yields, or waits for the host.
+                // No code closes the semaphore. The call releases the permit when the guest yields
+                // or waits for the host.
                 _permit = permit.ok();
             }
-            // Most calls are done with the first poll.
+            // Most calls finish in the first poll.
             let begin = begin.take().unwrap_or_else(Instant::now);
             let outcome = call.as_mut().poll(context);
             let end = Instant::now();
@@ -127,7 +135,7 @@ mod tests {
 
     const HANDLER: Handler = Handler::Evaluate(RequestId(1));
 
-    /// A scheduler with one permit, and when a call began that has been busy for long.
+    /// A scheduler with one permit, and the start of a call that has been busy for long.
     fn scheduler() -> (FairScheduler, Instant) {
         (
             FairScheduler::with_room_for(1),
@@ -157,11 +165,11 @@ mod tests {
             });
         }
         while tasks.join_next().await.is_some() {}
-        // Nobody is done before the other has begun, nor waits for that.
+        // Neither task finishes before the other starts, and neither waits for the other to finish.
         let order = order.lock().unwrap().clone();
         assert_eq!((order.len(), &order[..2]), (6, &["first", "second"][..]));
 
-        // Somebody is busy for ever.
+        // Another call is busy without end.
         let permit = scheduler.permits.acquire().await.unwrap();
         scheduler.for_module().run(HANDLER, Instant::now(), yield_now()).await;
         let mut long = Box::pin(scheduler.run(HANDLER, long_ago, yield_now()));
@@ -179,11 +187,11 @@ mod tests {
         let permit = scheduler.permits.acquire().await.unwrap();
         let mut next = Box::pin(scheduler.run(HANDLER, Instant::now(), async {}));
         assert!(is_pending(&mut next).await);
-        // Another module's is not held up.
+        // A call of another module does not wait.
         scheduler.for_module().run(HANDLER, Instant::now(), async {}).await;
         drop(permit);
         next.await;
-        // That was quick. So is `init`, which says nothing of the others.
+        // The last call was quick. So is `init`, which does not affect the other calls.
         scheduler.run(HANDLER, long_ago, yield_now()).await;
         scheduler.run(Handler::Init, Instant::now(), async {}).await;
         let permit = scheduler.permits.acquire().await.unwrap();

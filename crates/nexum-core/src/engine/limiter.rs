@@ -1,4 +1,4 @@
-//! Enforces a module's limits inside its store, and records the one that trips.
+//! Enforces a module's limits inside its store, and records the exceeded one.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use wasmtime::ResourceLimiter;
 
 use crate::event::Handler;
 
-/// How many linear memories, and how many tables, a store may hold: components of the common toolchains have up to ten
-/// of each.
+/// The most linear memories, and the most tables, of one store. Components of the common toolchains
+/// have up to ten of each.
 const ITEMS_PER_STORE_MAX: usize = 64;
 
-/// The record of a limit that was exceeded.
+/// The record of an exceeded limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitExceeded {
-    /// Which limit.
+    /// The exceeded limit.
     pub limit: Limit,
-    /// Its value, in the unit that its name says.
+    /// The value of the limit, in the unit of the limit's name.
     pub bound: u64,
-    /// How much was used, with what was asked for in the call that exceeded it.
+    /// The use at the moment of the record, including the request that exceeded the limit.
     pub used: u64,
-    /// Whose.
+    /// The module that exceeded the limit.
     pub module: ModuleName,
-    /// What was running, with its event.
+    /// The running handler and its event.
     pub handler: Handler,
-    /// Which attempt at it this was; the first is 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "limit {} = {} tripped in {} at {}",
+            "limit {} = {} exceeded in {}: used {}",
             self.limit.name(),
             self.bound,
             self.handler,
@@ -42,20 +42,20 @@ impl fmt::Display for LimitExceeded {
     }
 }
 
-/// Counts what one store holds. The sums are over all memories and tables of a component: a bound for each alone could be
-/// got around with many.
+/// Counts the memory and tables of one store. The sums cover all memories and tables of a
+/// component, because a component could evade a bound on each with many of them.
 #[derive(Debug)]
 pub struct Limiter {
     limits: Limits,
     used: LimitUsage,
-    /// What the last growth asked for, to be given back if it fails after all.
+    /// The size of the last growth, to subtract if the growth fails.
     asked: u64,
-    /// What was refused first, and how much would have been used with it.
+    /// The first refused limit, and the use that the refused growth would have reached.
     refused: Option<(Limit, u64)>,
 }
 
 impl Limiter {
-    /// Nothing held yet.
+    /// A limiter for an empty store.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -65,18 +65,20 @@ impl Limiter {
         }
     }
 
-    /// What the store holds now of a limit.
+    /// The store's current use of a limit.
     pub fn used(&self, limit: Limit) -> u64 {
         self.used[limit]
     }
 
-    /// The first limit that has refused something since the last call, and how much would have been used.
+    /// The first limit that refused a growth since the last call of this function, and the use that
+    /// the growth would have reached.
     pub fn take_refused(&mut self) -> Option<(Limit, u64)> {
         self.refused.take()
     }
 
-    /// Adds a growth to a sum unless that would pass the bound. A refusal is an ordinary answer to `memory.grow`, which a
-    /// guest may get over; only if it then fails is the limit the reason.
+    /// Adds a growth to a sum, unless the sum would exceed the limit. A refusal is a normal result
+    /// of `memory.grow`, which a guest can handle. The limit is the reason of a failure only if the
+    /// guest then fails.
     fn grow(&mut self, limit: Limit, current: usize, desired: usize) -> bool {
         let asked = desired.saturating_sub(current) as u64;
         let sum = self.used[limit].saturating_add(asked);
@@ -90,7 +92,7 @@ impl Limiter {
         fits
     }
 
-    /// Gives the last growth back.
+    /// Subtracts the last growth.
     fn shrink(&mut self, limit: Limit) {
         let used = self.used[limit].saturating_sub(std::mem::take(&mut self.asked));
         self.used.set(limit, used);

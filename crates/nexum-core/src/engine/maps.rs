@@ -1,55 +1,56 @@
-//! The kernel's bound on memory maps, which thousands of instances run into before any other.
+//! The kernel's limit on memory maps, the first limit that thousands of instances reach.
 
 use super::pool::SPARE_INSTANCES;
 use super::{Demand, Pooling};
 
-/// Where Linux says how many memory maps a process may have.
+/// The file in which Linux reports the most memory maps of a process.
 const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
 
-/// Maps of a fiber's stack: itself, and the page that guards its end.
+/// Maps per stack of a fiber: the stack, and the guard page at its end.
 const MAPS_PER_STACK: u64 = 2;
-/// Maps of a linear memory: what is in use, and what is reserved behind it; a memory outside a pool also has its own guard
-/// before it.
+/// Maps per linear memory: the used part, and the reserved part behind it. A memory outside a pool
+/// also has its own guard before it.
 const MAPS_PER_MEMORY_POOLED: u64 = 2;
 const MAPS_PER_MEMORY_ON_DEMAND: u64 = 3;
-/// Maps of a compiled component: its code, and the data around it.
+/// Maps per compiled component: the code, and the data around it.
 const MAPS_PER_COMPONENT: u64 = 2;
 
-/// Maps that the process needs for everything else: its own code, libraries, threads, the allocator's arenas.
+/// Maps for the rest of the process: code, libraries, threads, and the allocator's arenas.
 const MAPS_RESERVED: u64 = 2_048;
 
-/// The modules need more memory maps than the kernel gives a process.
+/// The modules need more memory maps than the kernel allows a process.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{instances} instances of modules need about {needed} memory maps, and this machine allows a process {allowed}"
+    "{instances} module instances need about {needed} memory maps, but this machine allows a process only {allowed}"
 )]
 pub struct MapsError {
-    /// Instances of the modules to be loaded.
+    /// The number of instances of the modules to load.
     pub instances: u32,
-    /// Maps that they need.
+    /// The number of maps that these instances need.
     pub needed: u64,
-    /// Maps that the kernel gives.
+    /// The number of maps that the kernel allows.
     pub allowed: u64,
-    /// Whether a pool, which needs fewer, could still be tried.
+    /// Whether the configuration turns the pool off. A pool needs fewer maps.
     pool_is_off: bool,
 }
 
 impl MapsError {
-    /// What the operator can do about it.
+    /// The operator's remedy.
     pub fn hint(&self) -> String {
         let pooling = if self.pool_is_off {
-            "set `pooling = \"auto\"` under [engine], or "
+            "set `pooling = \"auto\"` in [engine], or "
         } else {
             ""
         };
         format!(
-            "{pooling}raise the bound with `sysctl vm.max_map_count={}`, or run fewer modules",
+            "{pooling}raise the limit with `sysctl vm.max_map_count={}`, or run fewer modules",
             self.needed.saturating_mul(2)
         )
     }
 }
 
-/// Refuses a demand that the kernel's bound cannot hold, so that nobody meets it as a failed instance.
+/// Refuses a demand above the kernel's limit, so that the operator sees the reason at the start
+/// instead of a failed instance later.
 pub(super) fn check(demand: &Demand, pooled: bool, pooling: Pooling) -> Result<(), MapsError> {
     let Some(allowed) = allowed() else {
         return Ok(());
@@ -66,7 +67,7 @@ pub(super) fn check(demand: &Demand, pooled: bool, pooling: Pooling) -> Result<(
     Ok(())
 }
 
-/// The kernel's bound, where it has one.
+/// The kernel's limit. `None` on a system without one.
 fn allowed() -> Option<u64> {
     let text = std::fs::read_to_string(MAX_MAP_COUNT).ok()?;
     text.trim().parse().ok()
@@ -74,7 +75,7 @@ fn allowed() -> Option<u64> {
 
 fn needed(demand: &Demand, pooled: bool) -> u64 {
     let (stacks, per_memory) = if pooled {
-        // A pool lays out all of its stacks at once.
+        // A pool maps all of its stacks at once.
         (demand.instances.saturating_add(SPARE_INSTANCES), MAPS_PER_MEMORY_POOLED)
     } else {
         (demand.instances, MAPS_PER_MEMORY_ON_DEMAND)

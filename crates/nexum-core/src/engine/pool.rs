@@ -1,37 +1,38 @@
-//! How large a pool of instances has to be.
+//! The size of an instance pool.
 //!
-//! Invariant: no module can use up another's place. The pool has as many places as all modules together can fill, because
-//! a component that needs more than the most that was counted is refused when it is compiled.
+//! Invariant: no module uses up the places of another. The pool has as many places as all modules
+//! together can fill, because the compilation refuses a component that needs more than the counted
+//! maximum.
 
 use wasmtime::PoolingAllocationConfig;
 
 use nexum_config::component::Summary;
 use nexum_config::limits::{Limit, Limits, saturating_u32};
 
-/// What the modules of a run need, counted before anything is compiled.
+/// The needs of a run's modules, counted before the first compilation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// Instances that there can be at a time: one of a module that reacts to events, as many of one that answers queries as its
-    /// pool may have.
+    /// The most concurrent instances. An event module has one; a query module has as many as its
+    /// pool allows.
     pub instances: u32,
-    /// Different components among them.
+    /// The number of different components.
     pub components: u32,
-    /// Linear memories of all these instances together.
+    /// The number of linear memories of all these instances together.
     pub memories: u32,
-    /// The most core instances of any module.
+    /// The most core instances of one module.
     pub core_instances_max: u32,
-    /// The most linear memories of any module.
+    /// The most linear memories of one module.
     pub memories_max: u32,
-    /// The most tables of any module.
+    /// The most tables of one module.
     pub tables_max: u32,
-    /// The largest memory bound of any module, in bytes.
+    /// The largest memory limit of one module, in bytes.
     pub memory_bytes_max: u64,
-    /// The largest bound on table elements of any module.
+    /// The largest limit on table elements of one module.
     pub table_elements_max: u64,
 }
 
 impl Default for Demand {
-    /// No module, and room for what the common toolchains make of Rust or C.
+    /// No module, with room for the components of the common Rust and C toolchains.
     fn default() -> Self {
         let limits = Limits::default();
         Self {
@@ -47,19 +48,20 @@ impl Default for Demand {
     }
 }
 
-/// Room in the pool beyond the modules that are known: for those that are added while the process runs, and for the new one of a
-/// module that is reloaded while the old one is still there.
+/// Extra places in the pool: for modules that the operator adds to the running daemon, and for the
+/// new instance of a reloaded module while the old one still exists.
 pub(super) const SPARE_INSTANCES: u32 = 16;
 
-/// The largest component's own bookkeeping that fits a slot: ten times that of a component with an interpreter inside.
+/// The largest internal data of an instance that fits a place, in bytes. It is ten times that of a
+/// component with an interpreter inside.
 const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// How large a linear memory can become, whatever the bound on a module's sum.
+/// The largest size of one linear memory, in bytes, for any limit on a module's sum.
 const MEMORY_BYTES_MAX: u64 = 1 << 32;
 
 impl Demand {
-    /// Adds a module that has so many instances at a time. Whether its component is another than those before is for the caller
-    /// to count.
+    /// Adds a module with this many concurrent instances. The caller counts the different
+    /// components.
     pub fn add(&mut self, summary: &Summary, limits: &Limits, instances: u32) {
         self.instances = self.instances.saturating_add(instances);
         let memories = summary.memories.saturating_mul(instances);
@@ -71,7 +73,7 @@ impl Demand {
         self.table_elements_max = self.table_elements_max.max(limits[Limit::TableElements]);
     }
 
-    /// How many instances there is room for.
+    /// The number of places for instances.
     pub(super) fn places(&self) -> usize {
         usize::try_from(self.instances.saturating_add(SPARE_INSTANCES)).unwrap_or(usize::MAX)
     }

@@ -1,4 +1,4 @@
-//! What is known of a module before it is compiled.
+//! A module before its compilation.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,40 +19,40 @@ use crate::engine::Demand;
 /// A module that has passed every check that needs no compiler.
 #[derive(Debug)]
 pub struct Candidate {
-    /// Where it came from.
+    /// The operator's entry for the module.
     pub origin: ModuleConfig,
-    /// What every part of the host may know of it.
+    /// The module's properties that every part of the host may use.
     pub meta: Arc<ModuleMeta>,
-    /// What is in the component.
+    /// The interface and needs of the component.
     pub summary: Summary,
-    /// What it may call.
+    /// The capabilities and imports that the module may use.
     pub grant: Grant,
-    /// What it is told about. Every chain in it is configured.
+    /// The module's subscriptions. Every chain in them is configured.
     pub subscriptions: Vec<Subscription>,
-    /// The chains that it cannot be without. Each is configured.
+    /// The chains that the module needs. Each of them is configured.
     pub required_chains: BTreeSet<ChainId>,
-    /// What happens when it fails.
+    /// The module's retry policy.
     pub restart: Restart,
-    /// How many calls it takes, if it answers queries.
+    /// The bounds on the calls of a query module. `None` for an event module.
     pub query: Option<QueryBounds>,
-    /// What the operator should know, though it keeps nothing from working.
+    /// Warnings for the operator. None of them keeps the module from running.
     pub warnings: Vec<String>,
     pub(super) memory: Option<Reservation>,
     pub(super) bytes: Arc<Vec<u8>>,
 }
 
 impl Candidate {
-    /// How many instances it has at a time.
+    /// The most concurrent instances of the module.
     pub fn instances(&self) -> u32 {
         self.query.map_or(1, |query| query.pool_size_max)
     }
 
-    /// Bytes of linear memory that all these may have together.
+    /// The upper limit for the linear memory of all these instances together, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.meta.limits[Limit::Memory].saturating_mul(u64::from(self.instances()))
     }
 
-    /// Counts what these candidates need of an engine.
+    /// Counts the needs of these candidates.
     pub fn demand<'a>(candidates: impl IntoIterator<Item = &'a Self>) -> Demand {
         let mut demand = Demand::default();
         let mut components = BTreeSet::new();

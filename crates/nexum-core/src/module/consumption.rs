@@ -1,4 +1,4 @@
-//! What handlers used of a module's limits, lately.
+//! The recent use of a module's limits.
 
 use std::time::Duration;
 
@@ -6,27 +6,28 @@ use tokio::time::Instant;
 
 use nexum_config::limits::LimitUsage;
 
-/// How long a window is. What is told is of this one and the one before: long enough to see what a busy hour's blocks do, and short
-/// enough that one that was unlike all others is forgotten.
+/// The length of a window. The reported use covers the current window and the previous one. That is
+/// long enough to cover the blocks of a busy period, and short enough to drop a single unusual
+/// call.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// What handlers used of a module's limits, each in the unit of the limit.
+/// The recent use of a module's limits, each in the unit of the limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Consumption {
     last: LimitUsage,
-    /// When the window began, and the most that any used of each in it.
+    /// The start of the current window, and the largest use of each limit in it.
     window: Option<(Instant, LimitUsage)>,
-    /// The same of the window before.
+    /// The largest use of each limit in the previous window.
     before: LimitUsage,
 }
 
 impl Consumption {
-    /// What the last one used.
+    /// The use of the last call.
     pub fn last(&self) -> &LimitUsage {
         &self.last
     }
 
-    /// The most that any used of each in the ten to twenty minutes up to the last one.
+    /// The largest use of each limit by one call, in the ten to twenty minutes up to the last call.
     pub fn most(&self) -> LimitUsage {
         let mut most = self.before;
         if let Some((_, now)) = &self.window {
@@ -35,7 +36,7 @@ impl Consumption {
         most
     }
 
-    /// Adds what one used that ended then.
+    /// Adds the use of a call that ended at `ended`.
     pub(crate) fn note(&mut self, used: &LimitUsage, ended: Instant) {
         self.last = *used;
         match &mut self.window {

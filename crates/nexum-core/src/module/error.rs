@@ -1,4 +1,4 @@
-//! Why a module is refused.
+//! The errors that refuse a module.
 
 use nexum_config::component::{ComponentError, EVENT_MODULE, QUERY_MODULE, Summary};
 use nexum_config::document::ConfigErrors;
@@ -12,16 +12,16 @@ use crate::engine::CompileError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The manifest cannot be read, or says what makes no sense.
+    /// The manifest is unreadable or invalid.
     #[error(transparent)]
     Manifest(#[from] ConfigErrors),
     /// The file is not a component.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// The file's name is no module name, and nobody gave another.
-    #[error("the file's name is no module name")]
+    /// The file's name is not a module name, and neither the operator nor the manifest sets one.
+    #[error("the file's name is not a module name")]
     Name {
-        /// The rule that it breaks.
+        /// The violated rule.
         #[source]
         source: ModuleNameError,
     },
@@ -31,41 +31,41 @@ pub enum LoadError {
         /// The name.
         name: ModuleName,
     },
-    /// The component is not the one that was pinned.
-    #[error("the component's digest is {actual}, not {expected} as pinned")]
+    /// The component does not have the pinned digest.
+    #[error("the component has the digest {actual}, but the pinned digest is {expected}")]
     Digest {
-        /// What `engine.toml` or the manifest says.
+        /// The digest in `engine.toml` or the manifest.
         expected: Digest,
-        /// What the file has.
+        /// The digest of the file.
         actual: Digest,
     },
-    /// The component makes more core instances than it may.
-    #[error("the component makes {needed} core instances, and the limit instances = {bound}")]
+    /// The component needs more core instances than the limit allows.
+    #[error("the component needs {needed} core instances, more than the limit instances = {bound}")]
     Instances {
         /// Core instances of the component.
         needed: u32,
         /// The limit.
         bound: u64,
     },
-    /// The component is of another world.
+    /// The component matches no world of the contract.
     #[error("the component does not fit the world {expected}: it exports {}", list(exports))]
     World {
-        /// The world.
+        /// The name of the world.
         expected: &'static str,
-        /// What it exports.
+        /// The exports of the component.
         exports: Vec<String>,
     },
-    /// The component answers queries, and would call what no query may.
+    /// The component is a query module with an import that queries may not call.
     #[error(
-        "the component does not fit the world {QUERY_MODULE}: it imports {}, and a query may call local-store and logging alone",
+        "the component does not fit the world {QUERY_MODULE}: it imports {}, but a query module may import only local-store and logging",
         list(imports)
     )]
     QueryImports {
-        /// What it imports besides.
+        /// The imports that queries may not call.
         imports: Vec<String>,
     },
-    /// A module that answers queries asks for events.
-    #[error("the manifest has subscriptions, and a module that answers queries hears of no events")]
+    /// A query module has subscriptions.
+    #[error("the manifest has subscriptions, but a query module gets no events")]
     Subscribed,
     /// A chain that the module needs is not configured.
     #[error("the module needs chain {chain_id}, which is not configured")]
@@ -73,61 +73,64 @@ pub enum LoadError {
         /// The chain.
         chain_id: ChainId,
     },
-    /// An import or a capability is not to be had.
+    /// An import or a capability is not available.
     #[error(transparent)]
     Grant(#[from] GrantError),
     /// The component does not compile.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// The component's imports do not fit what serves them.
-    #[error("the component's imports do not fit the host's")]
+    /// The types of the component's imports do not match the host's interfaces.
+    #[error("the component's imports do not match the host's interfaces")]
     Link(#[source] wasmtime::Error),
-    /// The pool of instances was made for fewer modules.
-    #[error("there is no room for another module until nexum is started anew")]
+    /// The instance pool has no place left.
+    #[error("the instance pool is full: restart nexum to make room for this module")]
     Full,
-    /// The modules would have more memory together than they may.
-    #[error("with this module's {needed} bytes of memory there would be {wanted}, and total_memory_bytes = {bound}")]
+    /// The memory limits of all modules together would exceed the operator's limit.
+    #[error(
+        "this module's {needed} bytes of memory raise the sum of all modules to {wanted}, above total_memory_bytes = {bound}"
+    )]
     TotalMemory {
-        /// The module's bound.
+        /// The module's limit, in bytes.
         needed: u64,
-        /// The sum of all bounds with it.
+        /// The sum of all limits with this module, in bytes.
         wanted: u64,
-        /// The bound on that.
+        /// The operator's limit for the sum, in bytes.
         bound: u64,
     },
-    /// An export has another type than the contract says.
+    /// The type of an export differs from the contract.
     #[error("the export `{name}` is {actual}, not {expected}")]
     Export {
-        /// The export.
+        /// The name of the export.
         name: &'static str,
-        /// Its type in the contract.
+        /// The type in the contract.
         expected: String,
-        /// Its type in the component.
+        /// The type in the component.
         actual: String,
     },
 }
 
 impl LoadError {
-    /// What the user can do about it.
+    /// The user's remedy, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Component(error) => error.hint().map(str::to_owned),
             Self::Grant(error) => error.hint(),
             Self::Name { .. } => Some("give the module a `name` in engine.toml or in its manifest".to_owned()),
             Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),
-            Self::Digest { .. } => Some("pin the new digest if this is the component that you mean to run".to_owned()),
-            Self::Instances { .. } => Some("raise `instances` under [engine.limits]".to_owned()),
-            Self::World { .. } => {
-                Some("export `init` and `on-event`, or `init` and `evaluate`, as nexum:host@0.2.0 has them".to_owned())
-            }
-            Self::Subscribed => Some("remove them, or export `on-event` in place of `evaluate`".to_owned()),
+            Self::Digest { .. } => Some("if you want to run this component, pin its digest".to_owned()),
+            Self::Instances { .. } => Some("raise `instances` in [engine.limits]".to_owned()),
+            Self::World { .. } => Some(
+                "export `init` and `on-event`, or `init` and `evaluate`, with their types in nexum:host@0.2.0"
+                    .to_owned(),
+            ),
+            Self::Subscribed => Some("remove the subscriptions, or export `on-event` instead of `evaluate`".to_owned()),
             Self::Chain { chain_id } => Some(format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml")),
             _ => None,
         }
     }
 }
 
-/// Why a component is of no world.
+/// The reason why a component matches no world.
 pub(super) fn no_world(summary: &Summary) -> LoadError {
     let exports = |name: &str| summary.exports.iter().any(|export| export == name);
     if exports("init") && exports("evaluate") && !exports("on-event") {

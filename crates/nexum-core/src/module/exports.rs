@@ -1,4 +1,5 @@
-//! The types of what a component exports, held against the contract: a wrong one would otherwise show only at the first start.
+//! Compares the types of a component's exports with the contract. Without this check, a wrong type
+//! would fail only at the first start.
 
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
@@ -6,17 +7,17 @@ use wasmtime::component::types::ComponentItem;
 use super::error::LoadError;
 use super::signature;
 
-/// The contract's `host-error`, as [`signature`] shows it.
+/// The contract's `host-error`, in the notation of [`signature`].
 const HOST_ERROR: &str = "record {domain: string, kind: variant {unsupported, unavailable, denied, rate-limited, timeout, \
                           invalid-input, internal}, code: s32, message: string, data: option<string>}";
-/// The contract's `event`.
+/// The contract's `event`, in the notation of [`signature`].
 const EVENT: &str = "variant {block(record {chain-id: u64, number: u64, hash: list<u8>, timestamp: u64}), \
                      logs(list<record {chain-id: u64, address: list<u8>, topics: list<list<u8>>, data: list<u8>, \
                      block-number: u64, transaction-hash: list<u8>, log-index: u32}>), \
                      tick(record {fired-at: u64}), \
                      message(record {content-topic: string, payload: list<u8>, timestamp: u64, sender: option<list<u8>>})}";
 
-/// Compares `init` and `on-event` with the contract's.
+/// Compares `init` and `on-event` with the contract.
 pub(super) fn check_event_module(component: &Component) -> Result<(), LoadError> {
     check(
         component,
@@ -25,7 +26,7 @@ pub(super) fn check_event_module(component: &Component) -> Result<(), LoadError>
     )
 }
 
-/// Compares `init` and `evaluate` with the contract's.
+/// Compares `init` and `evaluate` with the contract.
 pub(super) fn check_query_module(component: &Component) -> Result<(), LoadError> {
     check(
         component,

@@ -1,7 +1,9 @@
-//! One running instance of a module: calls into the guest within its limits, and says what came of each.
+//! One running instance of a module. It calls into the guest within the module's limits, and
+//! reports the result of each call.
 //!
-//! Invariant: after any failure the instance is discarded. A trap leaves the store unusable, and an instance whose event
-//! was rolled back would remember what the store has forgotten.
+//! Invariant: nexum discards an instance after any failure. A trap leaves the wasmtime store
+//! unusable, and an instance whose event was rolled back would remember data that the state store
+//! has dropped.
 
 use std::fmt;
 use std::pin::pin;
@@ -27,30 +29,31 @@ use crate::state::scope::{BudgetExhausted, EventScope, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
-/// How long the text of a trap may be in a record: enough for the innermost frames.
+/// The longest text of a trap in a record, in characters: enough for the innermost frames.
 const TRAP_CHARS_MAX: usize = 2_048;
 
-/// A store with a guest in it, ready for its next call.
+/// A wasmtime store with a guest, ready for the next call.
 pub(crate) struct Instance<E = bindings::Module> {
     store: Store<HostState>,
     exports: E,
     scheduler: FairScheduler,
 }
 
-/// An instance of a module that answers queries.
+/// An instance of a query module.
 pub(crate) type QueryInstance = Instance<bindings::query::Query>;
 
-/// What a handler starts from: the module's usage, the deferred writes of earlier events, and the failures so far.
+/// The situation before a handler runs: the module's usage, and the changes that are not yet in the
+/// store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HandlerContext {
     pub(crate) usage: Usage,
     pub(crate) pending: Option<Arc<Pending>>,
-    /// How often it has been tried in vain.
+    /// The number of failed attempts so far.
     pub(crate) failures: u32,
 }
 
 impl HandlerContext {
-    /// What is changed by nothing but a dead letter that comes, goes, or becomes another.
+    /// Changes that only add, remove or replace a dead letter.
     pub(crate) fn with_letter(&self, id: EventId, old: Option<&DeadLetter>, new: Option<&DeadLetter>) -> Changes {
         let change = Change {
             old: old.map(DeadLetter::encode),
@@ -64,23 +67,23 @@ impl HandlerContext {
     }
 }
 
-/// Why a handler did not return ok. Nothing that it wrote is kept.
+/// The reason why a handler did not return ok. nexum drops everything that the handler wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
     /// The handler returned an error.
     Returned(HostError),
-    /// A limit tripped.
+    /// The handler exceeded a limit.
     Limit(LimitExceeded),
     /// The guest trapped, or a host function made it trap.
     Trap(String),
-    /// The state store could not be read: no fault of the guest's.
+    /// The state store was unreadable, which is not the guest's fault.
     Store(String),
-    /// A capability could not serve the module.
+    /// A capability was not able to serve the module.
     Prepare {
-        /// The capability.
+        /// The name of the capability.
         capability: &'static str,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -97,14 +100,14 @@ impl fmt::Display for Failure {
             }
             Self::Limit(exceeded) => exceeded.fmt(f),
             Self::Trap(text) => write!(f, "the guest trapped: {text}"),
-            Self::Store(text) => write!(f, "the module's state cannot be read: {text}"),
+            Self::Store(text) => write!(f, "nexum cannot read the module's state: {text}"),
             Self::Prepare { capability, reason } => write!(f, "the capability `{capability}` is not ready: {reason}"),
         }
     }
 }
 
 impl Instance {
-    /// Makes an instance and runs its `init`. Returns what that changed, too.
+    /// Creates an instance and calls its `init`. Also returns the changes that `init` made.
     pub(crate) async fn start(
         module: &Module,
         id: ModuleId,
@@ -139,7 +142,8 @@ impl Instance {
         ))
     }
 
-    /// Calls the handler with an event and returns what it changed. After an error the instance must be dropped.
+    /// Calls the handler with an event and returns the changes that it made. The caller must drop
+    /// the instance after an error.
     pub(crate) async fn on_event(
         &mut self,
         id: EventId,
@@ -164,14 +168,15 @@ impl Instance {
 }
 
 impl QueryInstance {
-    /// Makes an instance and runs its `init`. Nothing that it does from then on changes what its module keeps.
+    /// Creates an instance and calls its `init`. Neither `init` nor a later call can change the
+    /// module's state.
     pub(crate) async fn start_query(
         module: &QueryModule,
         id: ModuleId,
         state: Arc<dyn StateStore>,
     ) -> Result<Self, Failure> {
         let scope = EventScope::new(id, state, module.meta.limits).read_only();
-        // Others of the module run at the same time.
+        // Other instances of the module can run concurrently.
         let meta = Arc::new(module.meta.for_concurrent_instance());
         let mut store = hold(module.pre.engine(), &module.scheduler, &meta, &module.grant, scope)?;
         open(&mut store, Handler::Init, Instant::now(), HandlerContext::default())?;
@@ -191,7 +196,8 @@ impl QueryInstance {
         })
     }
 
-    /// Asks it now, and returns its answer. After an error the instance must be dropped.
+    /// Calls the handler with a question and returns the answer. The caller must drop the instance
+    /// after an error.
     pub(crate) async fn evaluate(&mut self, id: RequestId, now: Instant, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let handler = Handler::Evaluate(id);
         let Self {
@@ -211,39 +217,40 @@ impl QueryInstance {
 }
 
 impl<E> Instance<E> {
-    /// Bytes in all linear memories of the guest.
+    /// The size of all linear memories of the guest, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.store.data().limiter.used(Limit::Memory)
     }
 
-    /// Gives back what it had: its place in the pool, and its memory.
+    /// Frees the instance's place in the pool and its memory.
     pub(crate) async fn discard(self) {
         discard(self.store).await;
     }
 
-    /// When the last handler began.
+    /// The start of the last handler call.
     pub(crate) fn began(&self) -> Instant {
         self.store.data().scope.began()
     }
 
-    /// How long the last handler ran.
+    /// The duration of the last handler call.
     pub(crate) fn took(&self) -> Duration {
         self.store.data().scope.elapsed()
     }
 
-    /// What the last handler used of each limit.
+    /// The last handler call's use of each limit.
     pub(crate) fn used(&self) -> LimitUsage {
         used(&self.store)
     }
 }
 
-/// Gives back what a guest had. That takes milliseconds where it was much memory: no thread that others wait for does it.
+/// Frees a guest. This takes milliseconds for a large memory, so it runs on a thread that no other
+/// task waits for.
 async fn discard(store: Store<HostState>) {
-    // Were there a panic, it would be gone as well.
+    // A panic of this thread frees the guest as well.
     let _ = tokio::task::spawn_blocking(move || drop(store)).await;
 }
 
-/// Makes a store for a guest, within the module's limits.
+/// Creates a wasmtime store for a guest, within the module's limits.
 fn hold(
     engine: &wasmtime::Engine,
     scheduler: &FairScheduler,
@@ -257,7 +264,7 @@ fn hold(
     })?;
     let mut store = Store::new(engine, HostState::new(meta.clone(), scope, slots));
     store.limiter(|host| &mut host.limiter);
-    // A guest that is still computing at the end of its slice lets others run, and goes on.
+    // A guest that still computes at the end of its slice yields to others, and then continues.
     let scheduler = scheduler.clone();
     store.epoch_deadline_callback(move |_| {
         scheduler.has_computed();
@@ -266,7 +273,7 @@ fn hold(
     Ok(store)
 }
 
-/// A guest whose `init` has returned ok, with its exports. Any other is given back.
+/// Returns a guest whose `init` returned ok, with its exports. Frees the guest after a failure.
 async fn started_by<E>(
     mut store: Store<HostState>,
     started: Result<(E, Result<(), HostError>), Stop>,
@@ -281,7 +288,7 @@ async fn started_by<E>(
     }
 }
 
-/// Begins a handler now: its transaction, its log allowance, its fuel and its first slice.
+/// Starts a handler call now: its transaction, log allowance, fuel and first slice.
 fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, context: HandlerContext) -> Result<(), Failure> {
     let host = store.data_mut();
     let attempt = context.failures.saturating_add(1);
@@ -295,18 +302,19 @@ fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, context: H
     Ok(())
 }
 
-/// Ends a handler that returned ok.
+/// Ends a handler call that returned ok.
 fn close(store: &mut Store<HostState>) -> Changes {
     store.data_mut().scope.close()
 }
 
-/// How a call into a guest ended, before it is known why.
+/// The end of a failed call into a guest, before the reason is known.
 enum Stop {
     Deadline,
     Error(wasmtime::Error),
 }
 
-/// Epochs cannot end a guest that waits in a host call; the wall clock can.
+/// Runs a call within the deadline. An epoch cannot end a guest that waits in a host call, but the
+/// wall clock can.
 async fn within_deadline<T>(
     store: &mut Store<HostState>,
     scheduler: &FairScheduler,
@@ -315,7 +323,8 @@ async fn within_deadline<T>(
     let deadline = store.data().scope.deadline();
     let (handler, began) = (store.data().scope.handler(), store.data().scope.began());
     let called = {
-        // Where it is, or it would be copied at each step on its way to the scheduler.
+        // The call is pinned here, because each step on its way to the scheduler would otherwise
+        // copy it.
         let call = pin!(call(store));
         tokio::time::timeout_at(deadline, scheduler.run(handler, began, call)).await
     };
@@ -327,7 +336,7 @@ async fn within_deadline<T>(
     result
 }
 
-/// What the handler in a store has used of each limit so far.
+/// The use of each limit by the current handler call of a store.
 fn used(store: &Store<HostState>) -> LimitUsage {
     let host = store.data();
     let limits = &host.meta.limits;
@@ -344,7 +353,8 @@ fn used(store: &Store<HostState>) -> LimitUsage {
     used
 }
 
-/// Says why a call did not return, naming the first limit that tripped in it.
+/// Turns the end of a call into its result or the reason of its failure, with the first exceeded
+/// limit.
 fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T, Stop>) -> Result<T, Failure> {
     let refused = store.data_mut().limiter.take_refused();
     let host = store.data();
@@ -366,7 +376,7 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
                     limit = limit.name(),
                     bound = host.meta.limits[limit],
                     used,
-                    "{handler} was refused more, and went on without"
+                    "the limit refused a request of {handler}, which continued without it"
                 );
             }
             Ok(value)
@@ -390,7 +400,7 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
     }
 }
 
-/// The error's chain, innermost cause first, cut to a bound.
+/// The error's chain as text, innermost cause first, shortened to [`TRAP_CHARS_MAX`].
 fn describe(error: &wasmtime::Error) -> String {
     let causes: Vec<String> = error.chain().map(|cause| cause.to_string().trim().to_owned()).collect();
     let text = causes.into_iter().rev().collect::<Vec<_>>().join("; ");

@@ -1,4 +1,4 @@
-//! From files to a module that can be started: every check is made here, before any guest code runs.
+//! Turns files into modules that can start. All checks happen here, before any guest code runs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -29,17 +29,17 @@ use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::{Engine, Place};
 
-/// A module that can be started, and started again without being compiled again.
+/// A module that is compiled and linked, so that a start or restart compiles nothing.
 pub struct Module {
-    /// What every part of the host may know of it.
+    /// The module's properties that every part of the host may use.
     pub meta: Arc<ModuleMeta>,
-    /// What it is told about.
+    /// The module's subscriptions.
     pub subscriptions: Vec<Subscription>,
-    /// The chains that it cannot be without.
+    /// The chains that the module needs.
     pub required_chains: BTreeSet<ChainId>,
-    /// What happens when it fails.
+    /// The module's retry policy.
     pub restart: Restart,
-    /// Where it came from, to be read again.
+    /// The operator's entry for the module, to read its files again.
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
@@ -47,7 +47,7 @@ pub struct Module {
     _room: Room,
 }
 
-/// A module's places in the engine, and its part of the memory, for as long as this is held.
+/// Reserves a module's places in the engine and its part of the memory, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Room {
     _places: Place,
@@ -55,7 +55,7 @@ pub(super) struct Room {
 }
 
 impl Module {
-    /// What it may call.
+    /// The capabilities and imports that the module may use.
     pub fn grant(&self) -> &Grant {
         &self.grant
     }
@@ -70,10 +70,10 @@ impl std::fmt::Debug for Module {
     }
 }
 
-/// How fuel is counted, and the names of the capabilities.
+/// The metering, and the names of the capabilities.
 type LinkerKey = (Metering, Vec<&'static str>);
 
-/// Loads modules for one process.
+/// Loads the modules of one process.
 pub struct Loader {
     capabilities: Capabilities,
     ceiling: Limits,
@@ -82,16 +82,17 @@ pub struct Loader {
     memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
-    /// One linker for each set of capabilities, and way of metering: most modules share one.
+    /// One linker for each metering and set of capabilities. Most modules share one.
     linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
-    /// What candidates hold of their files until they are compiled: copies of one component hold one.
+    /// The contents of files, which candidates hold until the compilation. Copies of one component
+    /// share one content.
     files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
     loading: Loading,
 }
 
 impl Loader {
-    /// A loader for a process that can grant `capabilities`, allows no module more than `ceiling`, and has `chains`
-    /// configured.
+    /// A loader for a process with these capabilities and configured chains. No module gets higher
+    /// limits than `ceiling`.
     pub fn new(
         capabilities: Capabilities,
         ceiling: Limits,
@@ -113,7 +114,8 @@ impl Loader {
         }
     }
 
-    /// How many bytes of memory all loaded modules may have together. Default: any number.
+    /// Sets the upper limit for the memory of all loaded modules together, in bytes. Default: no
+    /// limit.
     #[must_use]
     pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
         Self {
@@ -122,23 +124,24 @@ impl Loader {
         }
     }
 
-    /// How failures are dealt with where a manifest does not say.
+    /// Sets the retry policy, which a manifest can override.
     #[must_use]
     pub fn restart(self, restart: Restart) -> Self {
         Self { restart, ..self }
     }
 
-    /// How many calls query modules take at the most.
+    /// Sets the upper bounds on the calls of query modules.
     #[must_use]
     pub fn query(self, query: QueryBounds) -> Self {
         Self { query, ..self }
     }
 
-    /// Reads a module's files and makes every check that needs no compiler. Blocks on the file system.
+    /// Reads a module's files and makes every check that needs no compiler. Blocks on the file
+    /// system.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the module, so far as one fault does not hide another.
+    /// Returns all faults of the module, except those that another fault hides.
     pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
         let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
         let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
@@ -157,7 +160,7 @@ impl Loader {
         let is_query = world == Some(QUERY_MODULE);
         if manifest.is_none() && !is_query {
             warnings.push(format!(
-                "there is no {MANIFEST_FILE} beside the component: it has no subscriptions"
+                "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
             ));
         }
         let manifest = manifest.unwrap_or_default();
@@ -192,7 +195,7 @@ impl Loader {
             errors.push(LoadError::Subscribed);
         }
         if !is_query && manifest.pool_size_max.is_some() {
-            warnings.push("[module.query] means nothing: the module answers no queries".to_owned());
+            warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
         }
         let query = is_query.then(|| self.query.min(manifest.pool_size_max));
         let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
@@ -239,7 +242,7 @@ impl Loader {
         })
     }
 
-    /// The content of a file, or an equal one that another candidate already holds.
+    /// The content of a file. If another candidate holds an equal content, they share it.
     fn share(&self, digest: Digest, bytes: Vec<u8>) -> Arc<Vec<u8>> {
         let mut files = self.files.lock();
         let held = files.entry(digest).or_default();
@@ -250,8 +253,8 @@ impl Loader {
         })
     }
 
-    /// The subscriptions whose chain is configured. One that needs a chain which is not is an error, unless the manifest
-    /// calls the chain optional.
+    /// The subscriptions whose chain is configured. A subscription to another chain is an error, or
+    /// a warning if the manifest lists the chain as optional.
     fn subscriptions(
         &self,
         manifest: &Manifest,
@@ -268,7 +271,7 @@ impl Loader {
                 active.push(subscription.clone());
             } else if manifest.chains.optional.contains(&chain_id) {
                 warnings.push(format!(
-                    "chain {chain_id} is optional and not configured: the module hears nothing of it"
+                    "chain {chain_id} is optional and not configured: the module gets no events of it"
                 ));
             }
         }
@@ -277,12 +280,12 @@ impl Loader {
         active
     }
 
-    /// Sets a candidate's memory aside, that of all its instances. Where there is not enough for all, those are refused that are
-    /// admitted last.
+    /// Reserves the memory of all of a candidate's instances. If the limit is too low for all
+    /// candidates, the last ones fail.
     ///
     /// # Errors
     ///
-    /// When there is not enough.
+    /// Fails if the limit on the memory of all modules is too low.
     pub fn admit(&self, candidate: &mut Candidate) -> Result<(), LoadError> {
         if candidate.memory.is_none() {
             candidate.memory = Some(self.memory.reserve(candidate.memory_bytes())?);
@@ -290,13 +293,17 @@ impl Loader {
         Ok(())
     }
 
-    /// Compiles a candidate that reacts to events, or finds it compiled, and links it. [Admits](Self::admit) it, unless that has been
-    /// done.
+    /// Compiles and links a candidate of an event module. It also [admits](Self::admit) the
+    /// candidate, if the caller has not done so. A compiled component is reused.
     ///
     /// # Errors
     ///
-    /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
-    /// answers queries; or when there is no room for it.
+    /// Fails in these cases:
+    ///
+    /// - The component does not compile.
+    /// - The types of an import or export differ from the contract.
+    /// - The component is a query module.
+    /// - The engine or the memory limit has no room for the module.
     pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
@@ -315,12 +322,12 @@ impl Loader {
         })
     }
 
-    /// The modules that are being compiled now, and where each came from.
+    /// The modules in compilation, each with the operator's entry.
     pub fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
         self.loading.all()
     }
 
-    /// Makes room for a candidate, and compiles it or finds it compiled.
+    /// Reserves room for a candidate and compiles it. A compiled component is reused.
     pub(super) async fn compile(
         &self,
         engine: &Engine,
@@ -336,7 +343,7 @@ impl Loader {
         Ok((engine.compile(candidate.meta.digest, bytes).await?, room))
     }
 
-    /// Links a candidate that has been compiled.
+    /// Links a compiled candidate.
     pub(super) fn link(
         &self,
         engine: &Engine,
@@ -371,7 +378,7 @@ impl std::fmt::Debug for Loader {
     }
 }
 
-/// The manifest's configuration with the operator's over it, key by key.
+/// Overrides the manifest's configuration with the operator's, key by key.
 fn merged(mut config: Vec<(String, String)>, over: &[(String, String)]) -> Vec<(String, String)> {
     for (key, value) in over {
         match config.iter_mut().find(|(existing, _)| existing == key) {

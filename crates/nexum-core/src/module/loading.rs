@@ -1,4 +1,4 @@
-//! What is being compiled.
+//! The modules in compilation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::capability::module_meta::ModuleMeta;
 
-/// The modules that are being compiled now, in the order in which that began.
+/// The modules in compilation, in the order of their start.
 #[derive(Debug, Default)]
 pub(super) struct Loading(Mutex<Entries>);
 
@@ -18,7 +18,7 @@ struct Entries {
     entries: BTreeMap<u64, (ModuleConfig, Arc<ModuleMeta>)>,
 }
 
-/// A module is among them for as long as this is held.
+/// Keeps a module in the list until it is dropped.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     of: &'a Loading,

@@ -1,18 +1,18 @@
-//! The memory of all loaded modules together.
+//! The limit on the memory of all loaded modules together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::LoadError;
 
-/// The sum of the memory bounds of all modules that there are, and the bound on that.
+/// The sum of the memory limits of all modules, and the upper limit for that sum.
 #[derive(Debug)]
 pub(super) struct Memory {
     bound: u64,
     reserved: Arc<AtomicU64>,
 }
 
-/// A module's part of it, for as long as this is held.
+/// Reserves a module's part of the sum until it is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Reservation {
     bytes: u64,

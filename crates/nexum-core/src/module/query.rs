@@ -1,4 +1,4 @@
-//! Modules that answer queries.
+//! Query modules.
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Engine;
 use crate::engine::fair_scheduler::FairScheduler;
 
-/// A module that can be asked: what a [`QueryPool`](crate::query::QueryPool) makes instances of.
+/// A query module that is compiled and linked. A [`QueryPool`](crate::query::QueryPool) creates its
+/// instances.
 pub struct QueryModule {
-    /// What every part of the host may know of it.
+    /// The module's properties that every part of the host may use.
     pub meta: Arc<ModuleMeta>,
-    /// How many calls it takes. There is room in the engine for as many instances.
+    /// The bounds on the module's calls. The engine has room for this many instances.
     pub bounds: QueryBounds,
-    /// Where it came from, to be read again.
+    /// The operator's entry for the module, to read its files again.
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
     pub(crate) pre: QueryPre<HostState>,
@@ -31,7 +32,7 @@ pub struct QueryModule {
 }
 
 impl QueryModule {
-    /// What it may call.
+    /// The capabilities and imports that the module may use.
     pub fn grant(&self) -> &Grant {
         &self.grant
     }
@@ -47,17 +48,17 @@ impl std::fmt::Debug for QueryModule {
     }
 }
 
-/// A module of either kind.
+/// An event module or a query module.
 #[derive(Debug)]
 pub enum Loaded {
-    /// It reacts to events.
+    /// A module that handles events.
     Event(Box<Module>),
-    /// It answers queries.
+    /// A module that answers queries.
     Query(Box<QueryModule>),
 }
 
 impl Loaded {
-    /// What every part of the host may know of it.
+    /// The module's properties that every part of the host may use.
     pub fn meta(&self) -> &Arc<ModuleMeta> {
         match self {
             Self::Event(module) => &module.meta,
@@ -65,7 +66,7 @@ impl Loaded {
         }
     }
 
-    /// Where it came from.
+    /// The operator's entry for the module.
     pub fn origin(&self) -> &ModuleConfig {
         match self {
             Self::Event(module) => &module.origin,
@@ -75,11 +76,11 @@ impl Loaded {
 }
 
 impl Loader {
-    /// Loads a candidate as what it is.
+    /// Loads a candidate of either kind.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::load`] and [`Self::load_query`].
+    /// Fails as [`Self::load`] and [`Self::load_query`] do.
     pub async fn load_any(&self, engine: &Engine, candidate: Candidate) -> Result<Loaded, LoadError> {
         match candidate.query {
             Some(_) => Ok(Loaded::Query(Box::new(self.load_query(engine, candidate).await?))),
@@ -87,13 +88,17 @@ impl Loader {
         }
     }
 
-    /// Compiles a candidate that answers queries, or finds it compiled, and links it. [Admits](Self::admit) it, unless that has been
-    /// done.
+    /// Compiles and links a candidate of a query module. It also [admits](Self::admit) the
+    /// candidate, if the caller has not done so. A compiled component is reused.
     ///
     /// # Errors
     ///
-    /// When the component does not compile, or has imports or exports of other types than the contract's; when it is one that
-    /// reacts to events; or when there is no room for all of its instances.
+    /// Fails in these cases:
+    ///
+    /// - The component does not compile.
+    /// - The types of an import or export differ from the contract.
+    /// - The component is an event module.
+    /// - The engine or the memory limit has no room for all instances of the module.
     pub async fn load_query(&self, engine: &Engine, mut candidate: Candidate) -> Result<QueryModule, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
@@ -101,7 +106,7 @@ impl Loader {
         let pre = self.link(engine, &candidate, &component)?;
         Ok(QueryModule {
             meta: candidate.meta,
-            // A candidate whose exports are those of this world has them.
+            // A candidate with the exports of a query module has bounds.
             bounds: candidate.query.unwrap_or_default(),
             origin: candidate.origin,
             grant: candidate.grant,

@@ -1,13 +1,15 @@
-//! Shows component types in the words of WIT, with names resolved: two functions fit each other when they read the same.
+//! Shows component types in the notation of WIT, with resolved names. Two functions match if their
+//! texts are equal.
 
 use std::fmt::Write as _;
 
 use wasmtime::component::types::{ComponentFunc, Type};
 
-/// How deep a type is shown; deeper parts become `..`. The contract's deepest type has six levels.
+/// The deepest level of a type that is shown; `..` replaces deeper parts. The contract's deepest
+/// type has six levels.
 const DEPTH_MAX: usize = 16;
 
-/// A function as `func(name: type, ..) -> type`.
+/// Shows a function as `func(name: type, ..) -> type`.
 pub(super) fn function(func: &ComponentFunc) -> String {
     let mut text = String::from("func(");
     for (index, (name, ty)) in func.params().enumerate() {

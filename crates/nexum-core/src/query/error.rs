@@ -1,4 +1,4 @@
-//! Why a query has no answer.
+//! The errors of a query.
 
 use nexum_config::limits::Limit;
 
@@ -7,66 +7,66 @@ use crate::engine::limiter::LimitExceeded;
 use crate::event::RequestId;
 use crate::module::instance::Failure;
 
-/// Why a query has no answer.
+/// The reason why a query has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// The question is larger than any may be. No instance has seen it.
-    #[error("the input has {bytes} bytes, and {bound} at most are taken")]
+    /// The question exceeds [`INPUT_BYTES_MAX`](super::INPUT_BYTES_MAX). No instance received it.
+    #[error("the input has {bytes} bytes, more than the limit of {bound}")]
     InputTooLarge {
-        /// Bytes of the question.
+        /// The size of the question, in bytes.
         bytes: u64,
-        /// How many may be.
+        /// The largest size, in bytes.
         bound: u64,
     },
-    /// As many calls wait for the module as may. No instance has seen this one.
+    /// The module's waiting calls have reached their maximum. No instance received this one.
     #[error("the module is overloaded: {waiters_max} calls wait already")]
     Overloaded {
-        /// How many may wait.
+        /// The most waiting calls.
         waiters_max: u32,
     },
-    /// No instance became free in time. None has seen this call.
+    /// No instance became free in time. No instance received the call.
     #[error("no instance of the module became free within {wait_ms_max} ms")]
     TimedOut {
-        /// How long a call may wait, in milliseconds.
+        /// The longest wait of a call, in milliseconds.
         wait_ms_max: u64,
     },
-    /// The module answered with an error.
+    /// The module returned an error.
     #[error("the module returned an error: {} {}: {}", .0.domain, .0.kind.name(), .0.message)]
     Returned(HostError),
-    /// The call used up one of its budgets, or its module's memory.
+    /// The call exceeded one of its budgets or its module's memory.
     #[error("{0}")]
     Limit(LimitExceeded),
     /// The guest trapped.
     #[error("the module trapped at request {request}: {text}")]
     Trapped {
-        /// The call.
+        /// The number of the call.
         request: RequestId,
         /// The trap, innermost cause first.
         text: String,
     },
-    /// The answer is larger than any may be.
-    #[error("the answer to request {request} has {bytes} bytes, and {bound} at most are given")]
+    /// The answer exceeds [`OUTPUT_BYTES_MAX`](super::OUTPUT_BYTES_MAX).
+    #[error("the answer to request {request} has {bytes} bytes, more than the limit of {bound}")]
     OutputTooLarge {
-        /// The call.
+        /// The number of the call.
         request: RequestId,
-        /// Bytes of the answer.
+        /// The size of the answer, in bytes.
         bytes: u64,
-        /// How many may be.
+        /// The largest size, in bytes.
         bound: u64,
     },
-    /// An instance could not be made for the call: `init` failed.
+    /// No instance started for the call, because `init` failed.
     #[error("the module does not start: {failure}")]
     Start {
-        /// What came of `init`.
+        /// The failure of `init`.
         failure: Box<Failure>,
     },
-    /// The host could not serve the call: no fault of the module's.
-    #[error("request {request} could not be served: {reason}")]
+    /// The host was not able to serve the call, which is not the module's fault.
+    #[error("nexum cannot serve request {request}: {reason}")]
     Failed {
-        /// The call.
+        /// The number of the call.
         request: RequestId,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -84,7 +84,7 @@ impl QueryError {
         }
     }
 
-    /// Its name, for records and programs.
+    /// The name of the error, for records and programs.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::InputTooLarge { .. } => "input-too-large",
@@ -100,7 +100,7 @@ impl QueryError {
         }
     }
 
-    /// Whether the same question may be answered a moment later: no instance has seen it.
+    /// Whether the caller can retry the question after a moment, because no instance received it.
     pub fn is_overload(&self) -> bool {
         matches!(self, Self::Overloaded { .. } | Self::TimedOut { .. })
     }

@@ -1,4 +1,4 @@
-//! What is measured of a module that answers queries.
+//! Metrics of a query module.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 
 use crate::metrics::{LIMIT, LIMIT_TRIPS, MODULE, OUTCOME, QUERIES, QUERY_SECONDS};
 
-/// What is measured of a module that answers queries.
+/// The metrics of one query module.
 pub(crate) struct QueryMetrics {
     module: String,
     answered: Counter,
@@ -25,28 +25,29 @@ impl QueryMetrics {
         }
     }
 
-    /// A query was answered.
+    /// Counts a query with an answer.
     pub(crate) fn answered(&self) {
         self.answered.increment(1);
     }
 
-    /// A query was not answered, for a reason of this kind. That is rare, and there are many kinds.
+    /// Counts a query without an answer. The counter is looked up each time, because failures are
+    /// rare and have many kinds.
     pub(crate) fn failed(&self, kind: &'static str) {
         counter!(QUERIES, MODULE => self.module.clone(), OUTCOME => kind).increment(1);
     }
 
-    /// A limit ended a query.
+    /// Counts a query that exceeded a limit.
     pub(crate) fn tripped(&self, limit: Limit) {
         counter!(LIMIT_TRIPS, MODULE => self.module.clone(), LIMIT => limit.name()).increment(1);
     }
 
-    /// An instance was asked.
+    /// Records the duration of a call that reached an instance.
     pub(crate) fn asked(&self, took: Duration) {
         self.seconds.record(took);
     }
 }
 
-/// Handles are of no interest to anybody.
+/// `Debug` omits the metric handles.
 impl std::fmt::Debug for QueryMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QueryMetrics").finish_non_exhaustive()

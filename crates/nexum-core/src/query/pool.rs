@@ -18,35 +18,39 @@ use crate::module::query::QueryModule;
 use crate::state::ModuleId;
 use crate::store::StateStore;
 
-/// The largest question, in bytes: as much as a value in the local store may have. Each is in memory twice.
+/// The largest question, in bytes: the largest value of the local store. Each question is in memory
+/// twice.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
 
-/// The largest answer, in bytes: several times the largest question, and a small part of the memory that the guest has by default.
+/// The largest answer, in bytes: several times the largest question, and a small part of a guest's
+/// default memory.
 pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
 
-/// How long an instance stays that nobody needs: far longer than it takes to make one, and short enough that the memory of a rush
-/// is not held until the next.
+/// How long the pool keeps an idle instance. This is far longer than the creation of an instance
+/// takes, and short enough that the memory of a load peak is free again before the next one.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// Answers the queries of one module, from as many instances as are needed at a time. Can be asked from anywhere.
+/// Answers the queries of one module, with as many instances as the concurrent calls need. Any task
+/// can call it.
 #[derive(Debug)]
 pub struct QueryPool {
     module: QueryModule,
     id: ModuleId,
     state: Arc<dyn StateStore>,
-    /// One for each instance that may be.
+    /// One permit for each possible instance.
     places: Semaphore,
-    /// One for each call that may wait for one of those.
+    /// One permit for each call that may wait for a place.
     waits: Semaphore,
-    /// One lock for all of it, taken once before and once after the guest: each more would be felt by callers on other threads.
+    /// The shared state has one lock, which a call takes once before the guest and once after it.
+    /// Callers on other threads would notice further locks.
     shared: Mutex<Shared>,
     metrics: QueryMetrics,
 }
 
-/// What all calls share.
+/// The state that all calls share.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Instances that nobody has, the one that was used last at the end.
+    /// Idle instances, in the order of their last use.
     idle: Vec<Idle>,
     requests: u64,
     handled: u64,
@@ -56,14 +60,14 @@ struct Shared {
     used: Consumption,
 }
 
-/// A call's place for an instance.
+/// A call's right to one instance.
 struct Admission<'a> {
     _place: SemaphorePermit<'a>,
     asked: Instant,
     admitted: Instant,
 }
 
-/// An instance that waits for a call.
+/// An idle instance.
 struct Idle {
     instance: QueryInstance,
     since: Instant,
@@ -78,7 +82,7 @@ impl std::fmt::Debug for Idle {
 }
 
 impl QueryPool {
-    /// A pool without an instance yet, whose module's number in this store is `id`.
+    /// A pool without instances, for the module with the number `id` in this store.
     pub(crate) fn new(module: QueryModule, id: ModuleId, state: Arc<dyn StateStore>) -> Self {
         let bounds = module.bounds;
         let permits = |count: u32| usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
@@ -93,16 +97,17 @@ impl QueryPool {
         }
     }
 
-    /// Asks the module. Where the future is dropped, the instance is discarded and another call gets its place.
+    /// Calls the module with a question. If the caller drops the future, the pool discards the
+    /// instance, and another call gets the place.
     ///
     /// # Errors
     ///
-    /// Why there is no answer. What the question was never given to anybody for is an
-    /// [overload](QueryError::is_overload).
+    /// Returns the reason why there is no answer. It is an [overload](QueryError::is_overload) if
+    /// no instance received the question, although its size is within the bound.
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
-        // One that asks again and again, and never waits, would otherwise keep its thread from those who do.
+        // A caller that never waits would otherwise keep its thread from others.
         tokio::task::coop::consume_budget().await;
-        // Dropped after the instance: there is never one more than there are places.
+        // This is dropped after the instance, so there are never more instances than places.
         let admission = match self.admit(input).await {
             Ok(admission) => admission,
             Err(error) => {
@@ -137,7 +142,7 @@ impl QueryPool {
         })
     }
 
-    /// Waits for a place, if one more call may.
+    /// Waits for a place, if the bound on waiting calls allows one more.
     async fn wait(&self) -> Result<SemaphorePermit<'_>, QueryError> {
         let bounds = self.module.bounds;
         let overloaded = |_| QueryError::Overloaded {
@@ -147,15 +152,15 @@ impl QueryPool {
         let wait = Duration::from_millis(bounds.wait_ms_max);
         match timeout(wait, self.places.acquire()).await {
             Ok(Ok(place)) => Ok(place),
-            // The semaphore is never closed.
+            // No code closes the semaphore.
             Ok(Err(_)) | Err(_) => Err(QueryError::TimedOut {
                 wait_ms_max: bounds.wait_ms_max,
             }),
         }
     }
 
-    /// A number for a call, and the instance that was used last, if one is idle: what it needs is still in the caches, and the
-    /// others can grow old.
+    /// Returns a number for the call, and the most recently used idle instance. Its data is still
+    /// in the processor's caches, and the others can expire.
     fn take(&self) -> (RequestId, Option<QueryInstance>) {
         let mut shared = self.shared();
         shared.requests += 1;
@@ -194,7 +199,7 @@ impl QueryPool {
         Err(error)
     }
 
-    /// Counts an answer, and keeps the instance that gave it for the next call.
+    /// Counts an answer, and keeps its instance for the next call.
     fn put_back(&self, instance: QueryInstance, used: &LimitUsage, ended: Instant) {
         self.metrics.answered();
         let mut shared = self.shared();
@@ -211,14 +216,15 @@ impl QueryPool {
         })
     }
 
-    /// Discards the instances that nobody has needed for [`IDLE_MAX`] by `now`. The supervisor calls it now and then. Within a runtime.
+    /// Discards the instances that have been idle for [`IDLE_MAX`] at `now`. The supervisor calls
+    /// this regularly, inside a tokio runtime.
     pub fn discard_old(&self, now: Instant) {
         let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= IDLE_MAX;
         let mut shared = self.shared();
         let old_end = shared.idle.partition_point(is_old);
         let old: Vec<_> = shared.idle.drain(..old_end).collect();
         drop(shared);
-        // What a guest has is given back while calls go on, and on no thread that they wait for.
+        // A thread that no call waits for frees the guests.
         if !old.is_empty() {
             tokio::task::spawn_blocking(move || drop(old));
         }
@@ -234,49 +240,49 @@ impl QueryPool {
         &self.module.meta.name
     }
 
-    /// Calls that were answered.
+    /// The number of calls with an answer.
     pub fn handled(&self) -> u64 {
         self.shared().handled
     }
 
-    /// Calls that an instance was asked for in vain, `init` included.
+    /// The number of calls that an instance failed to answer, including failures of `init`.
     pub fn failed(&self) -> u64 {
         self.shared().failed
     }
 
-    /// Calls that were not taken: their input was too large, or the module overloaded.
+    /// The number of refused calls: their input was too large, or the module was overloaded.
     pub fn refused(&self) -> u64 {
         self.shared().refused
     }
 
-    /// Instances that have been made, or tried to.
+    /// The number of instances created, including failed attempts.
     pub fn started(&self) -> u64 {
         self.shared().started
     }
 
-    /// Calls that have an instance now.
+    /// The number of calls that have an instance now.
     pub fn in_flight(&self) -> usize {
         let places = usize::try_from(self.module.bounds.pool_size_max).unwrap_or(usize::MAX);
         places.saturating_sub(self.places.available_permits())
     }
 
-    /// Calls that wait now.
+    /// The number of calls that wait now.
     pub fn waiting(&self) -> usize {
         let waits = usize::try_from(self.module.bounds.waiters_max).unwrap_or(usize::MAX);
         waits.saturating_sub(self.waits.available_permits())
     }
 
-    /// Instances that wait for a call.
+    /// The number of idle instances.
     pub fn idle(&self) -> usize {
         self.shared().idle.len()
     }
 
-    /// Bytes in the linear memories of the instances that wait for a call.
+    /// The size of the linear memories of the idle instances, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.shared().idle.iter().map(|idle| idle.instance.memory_bytes()).sum()
     }
 
-    /// What calls used of the module's limits.
+    /// The calls' use of the module's limits.
     pub fn consumption(&self) -> Consumption {
         self.shared().used
     }
@@ -284,11 +290,11 @@ impl QueryPool {
     fn note_refusal(&self, error: &QueryError) {
         self.shared().refused += 1;
         self.metrics.failed(error.kind());
-        // One line for each would be what an overload needs least.
-        tracing::debug!(target: "nexum::query", module = self.name().as_str(), "a query is refused: {error}");
+        // The level is `debug`, because a line for each refused call would add load to an overload.
+        tracing::debug!(target: "nexum::query", module = self.name().as_str(), "nexum refuses a query: {error}");
     }
 
-    /// Writes a failure where the operator sees it, the record of a limit with all its fields.
+    /// Logs a failure. The record of an exceeded limit has all its fields.
     fn note_failure(&self, request: RequestId, error: &QueryError) {
         self.shared().failed += 1;
         self.metrics.failed(error.kind());
@@ -314,11 +320,11 @@ impl QueryPool {
         };
         tracing::warn!(
             target: "nexum::query",
-            module, handler, request = request.0, kind, limit, bound, used, "a query has no answer: {error}"
+            module, handler, request = request.0, kind, limit, bound, used, "a query failed: {error}"
         );
     }
 
-    /// Locks without minding a panic elsewhere: nothing here is left half changed.
+    /// Ignores a panic of another thread, because no thread leaves the state half changed.
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock()
     }

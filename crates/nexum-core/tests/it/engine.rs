@@ -54,7 +54,9 @@ fn goes_without_a_pool_where_none_fits_and_says_so() {
         ..Demand::default()
     };
     assert!(!engine(Pooling::Auto, demand).expect("an engine").is_pooled());
-    let record = records.find("instances are made on demand").expect("a line in the log");
+    let record = records
+        .find("nexum creates instances on demand")
+        .expect("a line in the log");
     assert_eq!(record.level, tracing::Level::INFO);
     assert!(record.fields.contains_key("error"), "{record:?}");
 }
@@ -70,7 +72,7 @@ fn refuses_more_modules_than_the_kernel_has_maps_for() {
         let error = engine(pooling, demand).expect_err("too many modules");
         assert!(matches!(error, EngineError::Maps(_)), "{error:?}");
         let text = error.to_string();
-        assert!(text.starts_with("10000000 instances of modules need about "), "{text}");
+        assert!(text.starts_with("10000000 module instances need about "), "{text}");
         let hint = error.hint().expect("a remedy");
         assert!(hint.contains("sysctl vm.max_map_count="), "{hint}");
         assert_eq!(hint.contains("pooling"), pooling == Pooling::Off, "{hint}");

@@ -53,7 +53,7 @@ macro_rules! assert_said {
     ($said:expr) => {
         insta::with_settings!({filters => vec![
             (r"offset 0x[0-9a-f]+", "offset <offset>"),
-            (r"makes \d+ core", "makes <count> core"),
+            (r"needs \d+ core", "needs <count> core"),
         ]}, { insta::assert_snapshot!($said) })
     };
 }

@@ -383,8 +383,7 @@ async fn all_modules_together_have_so_much_memory() {
     run.stage("noop", Stage::Running).await;
     let second = run.build("noop", "name = \"second\"").await;
     let third = run.try_build("noop", "name = \"third\"").await.expect_err("a refusal");
-    let expected =
-        "with this module's 67108864 bytes of memory there would be 201326592, and total_memory_bytes = 150000000";
+    let expected = "this module's 67108864 bytes of memory raise the sum of all modules to 201326592, above total_memory_bytes = 150000000";
     assert_eq!(third.to_string(), expected);
     run.steering.load(second).await.expect("a load");
     run.steering

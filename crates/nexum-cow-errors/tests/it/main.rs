@@ -1,4 +1,4 @@
-//! The table, and what follows from it.
+//! The table of errors, and their classification.
 #![allow(missing_docs, reason = "tests")]
 
 use std::collections::BTreeSet;

@@ -1,24 +1,26 @@
-//! A contract that emits what it is told.
+//! A contract that emits the logs in its input.
 
 use alloy_primitives::{Bytes, U256};
 
 use crate::LogSpec;
 
-/// Copies the code behind it, [`RUNTIME`], into memory and returns it: the contract's constructor. `0x3d`, the size of what
-/// the last call returned, is a short zero.
+/// The constructor: copies [`RUNTIME`], which follows it, into memory and returns it. `0x3d` pushes
+/// the size of the last call's return data, which is zero, in one byte.
 const CONSTRUCTOR: &[u8] = &[0x60, RUNTIME.len() as u8, 0x80, 0x60, 0x09, 0x3d, 0x39, 0x3d, 0xf3];
 
-/// Where the cases of [`RUNTIME`] begin; each has [`CASE_BYTES`].
+/// The offset of the first case in [`RUNTIME`]. Each case has [`CASE_BYTES`].
 const CASES: u8 = 0x44;
 
-/// Room for the longest case, and a power of two, so that the place of a case is found by a shift of four.
+/// The size of a case: at least the longest case, and a power of two, so that a shift of four bits
+/// finds a case.
 const CASE_BYTES: usize = 16;
 
-/// Where a case goes on.
+/// The offset behind the cases.
 const JOIN: u8 = CASES + 5 * CASE_BYTES as u8;
 
-/// The emitter. Its input is a list of logs, each of which is words of 32 bytes - how many topics it has, how many bytes of
-/// data, then the topics - and the data. The comments give the stack, top first: `at` is the position in the input.
+/// The emitter. Its input is a list of logs. Each log consists of words of 32 bytes - the number of
+/// topics, the number of data bytes, then the topics - and the data. The comments show the stack,
+/// top first. `at` is the position in the input.
 const RUNTIME: &[u8] = &[
     0x60, 0x00, //                               PUSH1 0                      | at
     0x5b, //                                     JUMPDEST, the loop: 0x02     | at
@@ -43,7 +45,7 @@ const RUNTIME: &[u8] = &[
     0x88, 0x60, 0x04, 0x1b, //                   DUP9 PUSH1 4 SHL             | 16 count, 0, len, t1, ...
     0x60, CASES, 0x01,
     0x56, //                  PUSH1 CASES ADD JUMP         | 0, len, t1, t2, t3, t4, next, len, count, at
-    // Each case is JUMPDEST LOGn, a POP for each topic that was not used, and PUSH1 JOIN JUMP.
+    // Each case is JUMPDEST LOGn, a POP for each unused topic, and PUSH1 JOIN JUMP.
     0x5b, 0xa0, 0x50, 0x50, 0x50, 0x50, 0x60, JOIN, 0x56, 0, 0, 0, 0, 0, 0, 0, //
     0x5b, 0xa1, 0x50, 0x50, 0x50, 0x60, JOIN, 0x56, 0, 0, 0, 0, 0, 0, 0, 0, //
     0x5b, 0xa2, 0x50, 0x50, 0x60, JOIN, 0x56, 0, 0, 0, 0, 0, 0, 0, 0, 0, //
@@ -54,12 +56,12 @@ const RUNTIME: &[u8] = &[
     0x60, 0x02, 0x56, //                         PUSH1 0x02 JUMP              | at
 ];
 
-/// What deploys the emitter.
+/// The creation code of the emitter.
 pub(super) fn creation_code() -> Bytes {
     [CONSTRUCTOR, RUNTIME].concat().into()
 }
 
-/// The input that makes the emitter emit these.
+/// The input for these logs.
 pub(super) fn input(logs: &[LogSpec]) -> Bytes {
     let mut input = Vec::new();
     for log in logs {

@@ -1,4 +1,4 @@
-//! Modules as the binary loads them, and a chain without a network.
+//! Modules that are loaded as the binary loads them, and a chain without a network.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{GENESIS_MS, TEST_CHAIN_ID, guests};
 
-/// Loads modules one after another into an engine of their own, which compiles everything anew. [`TEST_CHAIN_ID`] is
-/// configured for them.
+/// Loads modules one after another into a new engine, which compiles them all. The engine is
+/// configured for [`TEST_CHAIN_ID`].
 ///
 /// # Panics
-/// When one of them cannot be loaded.
+///
+/// If a module cannot be loaded.
 pub async fn load(
     configs: Vec<ModuleConfig>,
     capabilities: Capabilities,
@@ -47,7 +48,8 @@ pub async fn load(
 /// An engine without a cache.
 ///
 /// # Panics
-/// When the machine cannot have it.
+///
+/// If the machine lacks the resources for it.
 pub fn engine(demand: Demand, pooling: Pooling) -> Engine {
     let config = EngineConfig {
         cache_dir: None,
@@ -57,10 +59,11 @@ pub fn engine(demand: Demand, pooling: Pooling) -> Engine {
     Engine::new(&config).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// As many modules of one guest, each under a name of its own.
+/// Configurations of `count` modules with one guest and different names.
 ///
 /// # Panics
-/// When the guest is not built.
+///
+/// If the guest is not built.
 pub fn copies(guest: &str, count: usize) -> Vec<ModuleConfig> {
     let path = guests::component(guest);
     (0..count)
@@ -72,7 +75,7 @@ pub fn copies(guest: &str, count: usize) -> Vec<ModuleConfig> {
         .collect()
 }
 
-/// The block of this number, in a chain in which nobody checks the parent.
+/// The block with this number, in a chain without checks of the parent.
 pub fn block(number: u64) -> Arc<Advance> {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());
@@ -83,19 +86,20 @@ pub fn block(number: u64) -> Arc<Advance> {
 /// The event of a block.
 ///
 /// # Panics
-/// When only the logs of the block were read.
+///
+/// If the block contains only logs.
 pub fn event(block: &Advance) -> &Event {
     block.block_event().expect("a block that was read whole")
 }
 
-/// What a bench does with a chain's log until it is told to stop.
+/// A bench's action on a chain's log until the token is cancelled.
 type Follow = dyn for<'a> Fn(&'a EventLog, &'a CancellationToken) -> BoxFuture<'a, ()> + Send + Sync;
 
-/// A chain that a bench grows by hand.
+/// A chain that a bench extends by hand.
 pub struct HandGrown(Box<Follow>);
 
 impl HandGrown {
-    /// A source that does this with the log of the head, and then waits to be stopped.
+    /// A source that runs `follow` on the log of the head, and then waits for the stop.
     pub fn new(
         follow: impl for<'a> Fn(&'a EventLog, &'a CancellationToken) -> BoxFuture<'a, ()> + Send + Sync + 'static,
     ) -> Arc<Self> {
@@ -128,13 +132,13 @@ impl EventSource for HandGrown {
     }
 
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {
-        let log = logs.get(Finality::Latest).expect("modules that follow the head");
+        let log = logs.get(Finality::Latest).expect("a module that follows the head");
         (self.0)(&log, stop).await;
         stop.cancelled().await;
         Ok(())
     }
 
     async fn replay(&self, _: &Replay) -> Result<Replayed, SourceError> {
-        Err(SourceError::new(TEST_CHAIN_ID, "a bench keeps no blocks"))
+        Err(SourceError::new(TEST_CHAIN_ID, "a bench stores no blocks"))
     }
 }

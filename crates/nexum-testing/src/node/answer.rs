@@ -1,55 +1,56 @@
-//! What the node can answer.
+//! The answers of a node.
 
 use serde_json::Value;
 
-/// How the node answers one call. Inside a batch, an answer that is not a [`Result`](Self::Result), [`Json`](Self::Json),
-/// [`Error`](Self::Error) or [`ErrorStatus`](Self::ErrorStatus) takes the place of the whole batch's answer.
+/// The node's answer to one call. In a batch, an answer other than [`Result`](Self::Result),
+/// [`Json`](Self::Json), [`Error`](Self::Error) or [`ErrorStatus`](Self::ErrorStatus) replaces the
+/// answer of the whole batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Success with this value.
     Result(Value),
-    /// Success with this JSON text, to the letter.
+    /// Success with exactly this JSON text.
     Json(String),
     /// A JSON-RPC error.
     Error {
         /// The JSON-RPC code.
         code: i64,
-        /// The text.
+        /// The message.
         message: String,
-        /// Such as revert data.
+        /// Additional data, for example revert data.
         data: Option<Value>,
     },
-    /// A JSON-RPC error that some endpoints send with an http status of its own. Over ws and in a batch it is an
-    /// [`Error`](Self::Error).
+    /// A JSON-RPC error that some endpoints send with another HTTP status. Over WebSocket and in a
+    /// batch, it equals [`Error`](Self::Error).
     ErrorStatus {
-        /// The http status code.
+        /// The HTTP status code.
         status: u16,
         /// The JSON-RPC code.
         code: i64,
-        /// The text.
+        /// The message.
         message: String,
     },
-    /// What the node would have answered by itself.
+    /// The node's default answer.
     Default,
     /// No answer; the connection stays open.
     Hang,
-    /// The connection is closed without an answer.
+    /// The node closes the connection without an answer.
     Drop,
-    /// An http response with this status. Over ws the connection is closed.
+    /// An HTTP response with this status. Over WebSocket, the node closes the connection.
     Status {
-        /// The http status code.
+        /// The HTTP status code.
         status: u16,
-        /// The `Retry-After` header in seconds, if there is to be one.
+        /// The `Retry-After` header in seconds; `None` omits it.
         retry_after: Option<u64>,
         /// The body.
         body: String,
     },
-    /// A body, or ws message, that is not a JSON-RPC response.
+    /// A body or WebSocket message that is not a JSON-RPC response.
     Text(String),
-    /// The first half of a good answer.
+    /// The first half of a correct answer.
     Truncated,
-    /// Success with a string of this many bytes. Over http it is made and sent piece by piece, for as long as the other side
-    /// reads, and without a `Content-Length`.
+    /// Success with a string of this many bytes. Over HTTP, the node sends it in pieces for as long
+    /// as the client reads, and without a `Content-Length`.
     Huge {
         /// The size of the string.
         bytes: u64,
@@ -66,7 +67,7 @@ impl Answer {
         }
     }
 
-    /// An http response with this status and an empty body.
+    /// An HTTP response with this status and an empty body.
     pub fn status(status: u16) -> Self {
         Self::Status {
             status,

@@ -17,36 +17,39 @@ const GENESIS_TIMESTAMP_S: u64 = 1_700_000_000;
 /// The time between two blocks.
 const BLOCK_TIME_S: u64 = 12;
 
-/// How many logs share a transaction: several, so that the place of a log is neither that of its transaction nor its place
-/// in it.
+/// The number of logs per transaction. With more than one, a log's index differs from its
+/// transaction's index and from its index in the transaction.
 pub(super) const LOGS_PER_TRANSACTION: usize = 2;
 
-/// What each transaction costs.
+/// The gas of each transaction.
 const TRANSACTION_GAS: u64 = 50_000;
 
-/// A block of a model chain. It has the transactions that its logs need, two logs in each, and no others.
+/// A block of a model chain. It has as many transactions as its logs need, with two logs each, and
+/// no others.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
-    /// Its number.
+    /// The block's number.
     pub number: u64,
-    /// Its hash: unique, and readable in a test's output, as it begins with the number and the fork.
+    /// The block's hash. It is unique, and readable in test output: it starts with the number and
+    /// the fork.
     pub hash: [u8; 32],
-    /// The hash of the block before.
+    /// The hash of the previous block.
     pub parent_hash: [u8; 32],
-    /// When it was made, in seconds since the Unix epoch.
+    /// The block's time, in seconds since the Unix epoch.
     pub timestamp_s: u64,
-    /// Nothing for a block without logs.
+    /// None for a block without logs.
     contents: Option<Arc<Contents>>,
 }
 
-/// The logs of a block, and what follows from them.
+/// The logs of a block and the values that depend on them.
 struct Contents {
     logs: Vec<Log>,
-    /// Made when a header is first asked for: most of a long chain's never are.
+    /// Computed at the first request for a header. Most headers of a long chain are never
+    /// requested.
     commitments: OnceLock<Commitments>,
 }
 
-/// What the header says about the logs.
+/// The header's fields that depend on the logs.
 struct Commitments {
     logs_bloom: Bloom,
     receipts_root: B256,
@@ -74,40 +77,40 @@ impl Block {
         }
     }
 
-    /// The number that is in a block's hash.
+    /// The block number in a block's hash.
     pub(super) fn number_in(hash: &[u8; 32]) -> u64 {
         u64_at(hash, 0)
     }
 
-    /// Which fork it was made on. A chain begins on fork 0, and each reorg and each [`start_on`](super::Node::start_on) begins
-    /// another one.
+    /// The fork of the block. A chain begins on fork 0. Each reorganisation and each
+    /// [`start_on`](super::Node::start_on) begins another fork.
     pub fn fork(&self) -> u64 {
         u64_at(&self.hash, 8)
     }
 
-    /// Its logs, in order.
+    /// The block's logs, in order.
     pub fn logs(&self) -> &[Log] {
         self.contents.as_ref().map_or(&[], |contents| contents.logs.as_slice())
     }
 
-    /// The bloom of its logs.
+    /// The bloom filter of the block's logs.
     pub fn logs_bloom(&self) -> Bloom {
         self.commitments()
             .map_or(Bloom::ZERO, |commitments| commitments.logs_bloom)
     }
 
-    /// The root of the trie of its receipts.
+    /// The root of the trie of the block's receipts.
     pub fn receipts_root(&self) -> B256 {
         self.commitments()
             .map_or(EMPTY_ROOT_HASH, |commitments| commitments.receipts_root)
     }
 
-    /// The receipts of its transactions: every second one is a legacy transaction's, the others EIP-1559's.
+    /// The receipts of the block's transactions. Legacy and EIP-1559 transactions alternate.
     pub fn receipts(&self) -> Vec<ReceiptEnvelope> {
         receipts(self.logs())
     }
 
-    /// The block as JSON-RPC shows it, with the hashes of its transactions.
+    /// The block in its JSON-RPC form, with the hashes of its transactions.
     pub fn to_json(&self) -> Value {
         let transactions: Vec<_> = self.transactions().map(|logs| logs[0].transaction_hash).collect();
         let gas_used = TRANSACTION_GAS * transactions.len() as u64;
@@ -126,7 +129,7 @@ impl Block {
         })
     }
 
-    /// The receipts of its transactions as `eth_getBlockReceipts` shows them.
+    /// The receipts of the block's transactions in the form of `eth_getBlockReceipts`.
     pub fn receipts_json(&self) -> Value {
         let receipts = self.receipts();
         let transactions = self.transactions().zip(&receipts);
@@ -196,7 +199,7 @@ impl Contents {
     }
 }
 
-/// The commitments follow from the logs.
+/// Compares only the logs, because the commitments depend on them.
 impl PartialEq for Contents {
     fn eq(&self, other: &Self) -> bool {
         self.logs == other.logs
@@ -236,7 +239,7 @@ fn receipts(logs: &[Log]) -> Vec<ReceiptEnvelope> {
     transactions.map(receipt).collect()
 }
 
-/// A hash that can be read. It is never zero, because a genesis block's parent is.
+/// A readable hash. It is never zero, because zero is the parent hash of a genesis block.
 fn label(filling: u8, number: u64, fork: u64) -> B256 {
     let mut hash = B256::repeat_byte(filling);
     hash[..8].copy_from_slice(&number.to_be_bytes());

@@ -1,4 +1,4 @@
-//! The model of a chain that scripted nodes serve.
+//! The model chain that scripted nodes serve.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,30 +8,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::block::Block;
 use super::log::LogSpec;
 
-/// A chain with a history of forks. The blocks that a reorg has replaced can still be read by their hash, as with real nodes.
+/// A chain with a history of forks. As on real nodes, replaced blocks stay readable by hash.
 ///
-/// Clones part: what is done to one is not seen by the other.
+/// Clones are independent of each other.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    /// Never empty; the index is the number.
+    /// Never empty. The index is the block number.
     canonical: Vec<Block>,
     orphans: HashMap<[u8; 32], Block>,
-    /// The fork that is grown.
+    /// The fork of the next blocks.
     fork: u64,
-    /// How many forks there are in this chain and its clones, so that two of them never make the same block.
+    /// The number of forks in this chain and its clones, so that two of them never create equal
+    /// blocks.
     forks: Arc<AtomicU64>,
     logs: Logs,
     finality: Option<Finality>,
 }
 
-/// How far behind the head the tags are, in blocks.
+/// The distance of the tags from the head, in blocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Finality {
     pub(super) safe_depth: u64,
     pub(super) finalized_depth: u64,
 }
 
-/// What the blocks to come have for logs.
+/// A function from a future block to its logs.
 #[derive(Clone)]
 struct Logs(Arc<dyn Fn(u64, u64) -> Vec<LogSpec> + Send + Sync>);
 
@@ -42,7 +43,7 @@ impl fmt::Debug for Logs {
 }
 
 impl Chain {
-    /// A chain of a genesis block.
+    /// A chain with only a genesis block.
     pub(super) fn new() -> Self {
         Self {
             canonical: vec![Block::genesis()],
@@ -69,14 +70,14 @@ impl Chain {
         self.canonical.get(usize::try_from(number).ok()?)
     }
 
-    /// The block with this hash, canonical or not.
+    /// The block with this hash, canonical or replaced.
     pub fn by_hash(&self, hash: &[u8; 32]) -> Option<&Block> {
         self.by_number(Block::number_in(hash))
             .filter(|block| block.hash == *hash)
             .or_else(|| self.orphans.get(hash))
     }
 
-    /// The chain without the blocks above `number`, as a node knows it that never saw them.
+    /// The chain without the blocks above `number`, as a node without those blocks sees it.
     #[must_use]
     pub fn up_to(&self, number: u64) -> Self {
         let kept = usize::try_from(number).map_or(usize::MAX, |number| number.saturating_add(1));
@@ -103,7 +104,7 @@ impl Chain {
         self.logs = Logs(Arc::new(logs));
     }
 
-    /// Makes the blocks to come differ from those of every other fork.
+    /// Starts a fork: later blocks differ from the blocks of every other fork.
     pub(super) fn begin_fork(&mut self) {
         self.fork = self.forks.fetch_add(1, Ordering::Relaxed) + 1;
     }

@@ -1,4 +1,4 @@
-//! What a test makes a node do.
+//! The faults that a test can set on a node.
 
 use std::sync::Arc;
 
@@ -8,69 +8,74 @@ use super::world::Announce;
 use super::{Answer, Blooms, LogsLimit, LostLogs, Node};
 
 impl Node {
-    /// Answers every later call of `method` as `answer` says for its parameters, in place of what the node would do by
-    /// itself. The method `*` stands for all that have no answer of their own.
+    /// Sets the answer to all later calls of `method`, as a function of the parameters. It replaces
+    /// the node's default answer. The method `*` stands for every method without an answer of its
+    /// own.
     pub fn on(&self, method: &str, answer: impl Fn(&RawValue) -> Answer + Send + Sync + 'static) {
         self.shared
             .with(|state| state.handlers.insert(method.to_owned(), Arc::new(answer)));
     }
 
-    /// Ends what [`on`](Self::on) began.
+    /// Removes the answer that [`on`](Self::on) set.
     pub fn restore(&self, method: &str) {
         self.shared.with(|state| state.handlers.remove(method));
     }
 
-    /// Answers the next call of `method` so, before anything else does; several wait in a queue.
+    /// Queues an answer for the next call of `method`. Queued answers override all others, and each
+    /// answers one call.
     pub fn once(&self, method: &str, answer: Answer) {
         self.shared
             .with(|state| state.queued.entry(method.to_owned()).or_default().push_back(answer));
     }
 
-    /// Whether a batch is answered by one error, as endpoints do that have no batches.
+    /// Sets whether the node answers a batch with one error, as endpoints without batch support do.
     pub fn refuse_batches(&self, refuse: bool) {
         self.shared.with(|state| state.refuses_batches = refuse);
     }
 
-    /// Answers the handshake of every later ws connection with this http status in place of an upgrade.
+    /// Answers the handshake of later WebSocket connections with this HTTP status; `None` accepts
+    /// them.
     pub fn refuse_ws(&self, status: Option<u16>) {
         self.shared.with(|state| state.refuses_ws = status);
     }
 
-    /// Falls this many blocks behind the chain: what is above is unknown, and heads are announced once they are reached. A
-    /// smaller lag catches up and announces what is new; a larger one takes the head back and announces nothing twice.
+    /// Makes the node lag behind the chain by this many blocks. Later blocks are unknown to the
+    /// node, and it announces a head when it reaches it. A smaller lag makes the node catch up and
+    /// announce the new blocks. A larger lag moves the head back, and the node announces no block
+    /// twice.
     pub fn set_lag(&self, blocks: u64) {
         self.shared.with(|state| state.standpoint.lag = blocks);
         self.shared.follow(Announce::Yes);
     }
 
-    /// Stops following the chain, as a node that has stalled: it shows it as it is now, whatever is mined or replaced, and
-    /// announces nothing.
+    /// Stops following the chain, as a stalled node does. The node shows the current chain from
+    /// then on, and announces nothing.
     pub fn freeze(&self) {
         self.shared.freeze();
     }
 
-    /// Follows the chain again, and announces the newest head alone.
+    /// Follows the chain again, and announces only the newest head.
     pub fn thaw(&self) {
         self.shared.thaw();
     }
 
-    /// Says by `eth_syncing` that it syncs up to this block, or with `None` that it does not sync.
+    /// Makes `eth_syncing` report a sync up to this block; `None` reports no sync.
     pub fn set_syncing(&self, highest_block: Option<u64>) {
         self.shared.with(|state| state.syncing_to = highest_block);
     }
 
-    /// Refuses `eth_getLogs` that ask for more than this.
+    /// Refuses `eth_getLogs` requests that exceed these limits.
     pub fn limit_logs(&self, limit: Option<LogsLimit>) {
         self.shared.with(|state| state.logs_faults.limit = limit);
     }
 
-    /// Refuses `eth_getLogs` over a range that ends above the head, as newer nodes do. Else the answer is what there is of the
-    /// range, as with older ones.
+    /// Refuses `eth_getLogs` over a range that ends above the head, as newer nodes do. Without
+    /// this, the node answers with the logs of the existing blocks, as older nodes do.
     pub fn refuse_beyond_head(&self, refuse: bool) {
         self.shared.with(|state| state.logs_faults.refuses_beyond_head = refuse);
     }
 
-    /// Answers `eth_getLogs` by an empty list although there are logs.
+    /// Answers these `eth_getLogs` requests with an empty list, although logs exist.
     pub fn lose_logs(&self, lost: LostLogs) {
         self.shared.with(|state| state.logs_faults.lost = lost);
     }

@@ -1,11 +1,11 @@
-//! Headers that say of a block's logs what is not so.
+//! Headers with wrong fields about a block's logs.
 
 use alloy_primitives::{B256, Bloom, BloomInput};
 use serde_json::{Value, json};
 
 use super::block::Block;
 
-/// What a node shows for the bloom of a block that has logs.
+/// The bloom that a node shows for a block with logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blooms {
     /// The bloom of the block's logs.
@@ -21,7 +21,7 @@ pub enum Blooms {
     Unreadable,
 }
 
-/// What a node does to headers.
+/// The faults of a node's headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeaderFaults {
     pub(super) blooms: Blooms,

@@ -1,38 +1,39 @@
-//! How providers refuse an `eth_getLogs` that asks for too much.
+//! How providers refuse an `eth_getLogs` request that exceeds their limits.
 
 use serde_json::json;
 
 use super::answer::Answer;
 
-/// How much one `eth_getLogs` over a range of blocks may ask for; by block hash it may ask for anything.
+/// The limits of one `eth_getLogs` over a range of blocks. A request by block hash has no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogsLimit {
-    /// Whose words a refusal has.
+    /// The provider whose texts a refusal has.
     pub provider: Provider,
     /// The widest range, in blocks.
     pub range_max: Option<u64>,
-    /// The most logs in an answer.
+    /// The most logs in a response.
     pub results_max: Option<usize>,
 }
 
-/// Whose code and text a refused `eth_getLogs` is answered with, to the letter as they were seen in 2025 and 2026. There is
-/// no agreement among providers.
+/// A provider, with the codes and texts of its `eth_getLogs` refusals as observed in 2025 and 2026.
+/// Providers have no common format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
-    /// Over http with the status 400. Both refusals name a range that would do.
+    /// Uses status 400 over HTTP. Both refusals name a valid range.
     Alchemy,
-    /// A refusal for too many results names a range that would do, in its text and in its data.
+    /// A refusal for too many results names a valid range, in its text and in its data.
     Infura,
-    /// Over http a refusal for the range has the status 413. It knows no limit of results but that of an answer's bytes.
+    /// A refusal of the range has status 413 over HTTP. Its only limit on results is the size of
+    /// the response.
     QuickNode,
-    /// A reth node. A refusal for too many results names a range that would do, in decimal.
+    /// A reth node. A refusal for too many results names a valid range in decimal numbers.
     Reth,
-    /// A public endpoint in front of geth.
+    /// A public endpoint with geth behind it.
     PublicNode,
 }
 
 impl Provider {
-    /// All of them, for tests that go through them.
+    /// All providers, for tests that iterate over them.
     pub const ALL: [Self; 5] = [
         Self::Alchemy,
         Self::Infura,
@@ -51,10 +52,10 @@ impl LogsLimit {
         }
     }
 
-    /// Called after each block of the range with how many logs there are so far.
+    /// Checks the count after each block of the range. `found` is the number of logs up to then.
     pub(super) fn check_results(&self, found: usize, from: u64, block: u64) -> Result<(), Answer> {
         match self.results_max {
-            // The blocks before this one would have done; the first block alone is as narrow as a range can be.
+            // The range before this block is valid. The narrowest range is the first block alone.
             Some(max) if found > max => Err(self.too_many_results(from, block.saturating_sub(1).max(from), max)),
             _ => Ok(()),
         }
@@ -121,7 +122,7 @@ fn with_status(status: u16, code: i64, message: String) -> Answer {
     Answer::ErrorStatus { status, code, message }
 }
 
-/// A number as `10,000`.
+/// Formats a number as `10,000`.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::block::{Block, LOGS_PER_TRANSACTION};
 
-/// How many topics the virtual machine can give a log: there is no `LOG5`.
+/// The most topics of a log in the EVM, which has no `LOG5`.
 const TOPICS_MAX: usize = 4;
 
-/// What a contract says: a [`Log`] that has no place in a block yet.
+/// A log without a position in a block. In a block it becomes a [`Log`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSpec {
     /// The contract.
     pub address: Address,
-    /// At most four; the first is the event's signature.
+    /// At most four. The first one is the event's signature.
     pub topics: Vec<B256>,
-    /// The rest of the event, ABI-encoded by real contracts.
+    /// The event's data. Real contracts ABI-encode it.
     pub data: Bytes,
 }
 
@@ -25,21 +25,25 @@ pub struct LogSpec {
 pub struct Log {
     /// The contract.
     pub address: Address,
-    /// At most four; the first is the event's signature.
+    /// At most four. The first one is the event's signature.
     pub topics: Vec<B256>,
-    /// The rest of the event.
+    /// The event's data.
     pub data: Bytes,
-    /// The hash of its transaction: unique, and readable as [`Block::hash`] is.
+    /// The hash of the transaction. It is unique and readable, as [`Block::hash`] is.
     pub transaction_hash: B256,
-    /// The place of its transaction in the block.
+    /// The index of the transaction in the block.
     pub transaction_index: u64,
-    /// Its place in the block.
+    /// The index of the log in the block.
     pub index: u64,
 }
 
 impl Log {
     pub(super) fn new(spec: LogSpec, transaction_hash: B256, transaction_index: u64, index: u64) -> Self {
-        assert!(spec.topics.len() <= TOPICS_MAX, "a log of {} topics", spec.topics.len());
+        assert!(
+            spec.topics.len() <= TOPICS_MAX,
+            "a log with {} topics",
+            spec.topics.len()
+        );
         Self {
             address: spec.address,
             topics: spec.topics,
@@ -50,9 +54,9 @@ impl Log {
         }
     }
 
-    /// The log as `eth_getLogs` shows it when it is of this block.
+    /// The log of this block in the form of `eth_getLogs`.
     pub fn to_json(&self, block: &Block) -> Value {
-        serde_json::to_value(self.in_block(block)).expect("strings alone")
+        serde_json::to_value(self.in_block(block)).expect("only strings")
     }
 
     pub(super) fn in_block<'a>(&'a self, block: &Block) -> RpcLog<'a> {
@@ -70,13 +74,13 @@ impl Log {
         }
     }
 
-    /// What the receipt's encoding holds of it.
+    /// The log in the receipt's encoding.
     pub(super) fn to_consensus(&self) -> alloy_primitives::Log {
         alloy_primitives::Log::new_unchecked(self.address, self.topics.clone(), self.data.clone())
     }
 }
 
-/// A log's JSON.
+/// The JSON form of a log.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RpcLog<'a> {

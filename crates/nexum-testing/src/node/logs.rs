@@ -1,4 +1,4 @@
-//! `eth_getLogs`.
+//! The method `eth_getLogs`.
 
 use alloy_primitives::{Address, B256};
 use serde::Deserialize;
@@ -10,21 +10,21 @@ use super::limit::LogsLimit;
 use super::log::{Log, RpcLog};
 use super::view::View;
 
-/// Which `eth_getLogs` of a node are answered by an empty list, whatever logs there are.
+/// The `eth_getLogs` requests that a node wrongly answers with an empty list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LostLogs {
     /// None.
     #[default]
     Nothing,
-    /// Those by block hash.
+    /// Requests by block hash.
     ByHash,
-    /// Those over a range of at least this many blocks.
+    /// Requests over a range of at least this many blocks.
     Ranges(u64),
-    /// All.
+    /// All requests.
     All,
 }
 
-/// What a node does to `eth_getLogs`.
+/// The faults of a node's `eth_getLogs`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LogsFaults {
     pub(super) lost: LostLogs,
@@ -52,7 +52,7 @@ enum OneOrMany<T> {
 }
 
 impl<T: PartialEq> OneOrMany<T> {
-    /// An empty list stands for anything, as with geth.
+    /// An empty list matches everything, as in geth.
     fn matches(&self, value: &T) -> bool {
         match self {
             Self::One(one) => one == value,
@@ -90,7 +90,7 @@ pub(super) fn logs(view: View<'_>, faults: LogsFaults, params: &[Value]) -> Answ
             if faults.indexed_in_transactions {
                 logs.iter_mut().for_each(RpcLog::index_in_transaction);
             }
-            Answer::Json(serde_json::to_string(&logs).expect("strings alone"))
+            Answer::Json(serde_json::to_string(&logs).expect("only strings"))
         }
         Err(refusal) => refusal,
     }

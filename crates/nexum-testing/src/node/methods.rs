@@ -1,4 +1,4 @@
-//! What a node answers by itself.
+//! The default answers of a node.
 
 use alloy_primitives::B256;
 use serde::Deserialize as _;
@@ -12,7 +12,7 @@ use super::script::{Request, State};
 use super::view::View;
 
 impl State {
-    /// Subscriptions belong to a connection and are not answered here.
+    /// The default answer to a request. Each connection handles its own subscriptions.
     pub(super) fn by_default(&self, chain: &Chain, request: &Request) -> Answer {
         let params: Vec<Value> = serde_json::from_str(request.params.get()).unwrap_or_default();
         let view = self.standpoint.view(chain);
@@ -45,7 +45,7 @@ impl State {
     }
 }
 
-/// What endpoints answer for a block that they do not have is `null`.
+/// Endpoints answer `null` for an unknown block.
 fn shown(block: Result<Option<&Block>, Answer>, show: impl FnOnce(&Block) -> Value) -> Answer {
     match block {
         Ok(block) => Answer::Result(block.map_or(Value::Null, show)),

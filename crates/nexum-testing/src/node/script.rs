@@ -1,4 +1,4 @@
-//! What a node knows and how it makes its answers: shared by the test and the node's connections.
+//! The state of a node, which the test and the node's connections share.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,32 +14,33 @@ use super::logs::LogsFaults;
 use super::view::Standpoint;
 use super::world::{Announce, World};
 
-/// How many heads a ws connection may have yet to send: more than any test mines at once, because a node drops none.
+/// The most heads that wait on a WebSocket connection. A node drops none, so this exceeds the
+/// blocks that any test mines at once.
 const HEADS_MAX: usize = 16_384;
 
 type Handler = Arc<dyn Fn(&RawValue) -> Answer + Send + Sync>;
 
-/// How a call came in.
+/// The transport of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// As an http request, or as part of one.
+    /// An HTTP request, or a part of one.
     Http,
-    /// As a ws message.
+    /// A WebSocket message.
     Ws,
 }
 
 /// One call that the node received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How it came in.
+    /// The transport.
     pub transport: Transport,
     /// The method.
     pub method: String,
-    /// The text of the parameters, to the letter.
+    /// The exact text of the parameters.
     pub params: String,
 }
 
-/// A JSON-RPC request as it came in.
+/// A received JSON-RPC request.
 #[derive(Deserialize)]
 pub(super) struct Request {
     pub(super) id: Box<RawValue>,
@@ -62,7 +63,7 @@ pub(super) struct State {
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
     pub(super) refuses_batches: bool,
     pub(super) refuses_ws: Option<u16>,
-    /// `None` while calls are counted alone.
+    /// `None` while the node only counts calls.
     pub(super) calls: Option<Vec<Call>>,
     pub(super) counts: HashMap<String, usize>,
     pub(super) http_requests: u64,
@@ -80,7 +81,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// A node of this world, which it has joined.
+    /// A new node of this world.
     pub(super) fn new(chain_id: u64, world: &Arc<World>) -> Arc<Self> {
         let standpoint = Standpoint::new(&world.chain());
         let shared = Arc::new(Self {
@@ -129,7 +130,7 @@ impl Shared {
         });
     }
 
-    /// Ends a freeze, and announces the newest head alone.
+    /// Ends a freeze, and announces only the newest head.
     pub(super) fn thaw(&self) {
         self.change(|state| {
             let chain = self.world.chain();
@@ -146,7 +147,8 @@ impl Shared {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// As [`with`](Self::with), for what [`Node::until`](super::Node::until) may be waiting for.
+    /// Changes the state as [`with`](Self::with) does, and wakes
+    /// [`Node::until`](super::Node::until).
     pub(super) fn change<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let result = self.with(f);
         self.changed.send_replace(());
@@ -158,14 +160,14 @@ impl Shared {
     }
 
     pub(super) fn announce(&self, block: &Block, faults: HeaderFaults) {
-        // A test may mine far more than anybody is to read.
+        // Skips the headers of blocks that have no reader.
         if self.heads.receiver_count() > 0 {
             self.announce_raw(faults.show(block).to_string());
         }
     }
 
     pub(super) fn announce_raw(&self, header: String) {
-        // Nobody listening is fine.
+        // The send fails only without a subscriber.
         let _ = self.heads.send(header);
     }
 
@@ -177,12 +179,12 @@ impl Shared {
         self.hang_up.send_replace(());
     }
 
-    /// Changes when every connection is to be closed.
+    /// Changes when the node closes all connections.
     pub(super) fn hang_ups(&self) -> watch::Receiver<()> {
         self.hang_up.subscribe()
     }
 
-    /// Records a call, and says how the test wants it answered.
+    /// Records a call, and returns the answer that the test scripted.
     pub(super) fn scripted(&self, transport: Transport, request: &Request) -> Answer {
         let method = &request.method;
         let call = Call {
@@ -194,7 +196,7 @@ impl Shared {
             if let Some(calls) = &mut state.calls {
                 calls.push(call);
             }
-            // Most calls are of a method that has been called before.
+            // Most methods have been called before.
             match state.counts.get_mut(method) {
                 Some(count) => *count += 1,
                 None => drop(state.counts.insert(method.clone(), 1)),
@@ -203,13 +205,13 @@ impl Shared {
             let queued = names.iter().find_map(|name| state.queued.get_mut(*name)?.pop_front());
             (queued, names.iter().find_map(|name| state.handlers.get(*name).cloned()))
         });
-        // Not under the lock: a handler may look at the node.
+        // The lock is free here, because a handler may read the node.
         queued
             .or_else(|| handler.map(|handler| handler(&request.params)))
             .unwrap_or(Answer::Default)
     }
 
-    /// Records a call and decides its answer, which is never [`Answer::Default`].
+    /// Records a call and returns its answer, which is never [`Answer::Default`].
     pub(super) fn answer(&self, transport: Transport, request: &Request) -> Answer {
         match self.scripted(transport, request) {
             Answer::Default => self.by_default(request),
@@ -217,7 +219,7 @@ impl Shared {
         }
     }
 
-    /// What the node answers by itself.
+    /// The node's default answer.
     pub(super) fn by_default(&self, request: &Request) -> Answer {
         self.with(|state| state.by_default(&self.world.chain(), request))
     }

@@ -1,4 +1,4 @@
-//! The node's http side, and the way to both.
+//! The node's HTTP server, and the routes to both servers.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::listener::{HangUp, Listener};
 
 mod ws;
 
-/// How much of an [`Answer::Huge`] is made at a time.
+/// The size of the pieces of an [`Answer::Huge`].
 const PIECE_BYTES: usize = 64 * 1_024;
 
 /// Serves the node.
@@ -75,7 +75,7 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     json(format!("[{}]", messages.join(",")))
 }
 
-/// Renders a good answer; hands a faulty one back.
+/// Renders a successful answer; returns a faulty one as the error.
 fn message(request: &Request, answer: Answer) -> Result<String, Answer> {
     let id = request.id.get();
     let text = match answer {
@@ -126,7 +126,7 @@ async fn faulty(request: &Request, fault: Answer, shared: Arc<Shared>) -> Respon
         Answer::Text(text) => json(text),
         Answer::Truncated => json(half(request)),
         Answer::Huge { bytes } => huge(request, bytes, shared),
-        // The good answers and `Default` do not get here.
+        // Successful answers and `Default` never reach this arm.
         _ => {
             let mut response = Response::default();
             response.extensions_mut().insert(HangUp);
@@ -135,7 +135,7 @@ async fn faulty(request: &Request, fault: Answer, shared: Arc<Shared>) -> Respon
     }
 }
 
-/// A body that is made as it is read, so that the node can say how much of it was taken.
+/// A body that is created while the client reads it, so that the node can count the bytes read.
 fn huge(request: &Request, bytes: u64, shared: Arc<Shared>) -> Response {
     let pieces = futures_util::stream::unfold((bytes, shared), |(left, shared)| async move {
         let piece = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));

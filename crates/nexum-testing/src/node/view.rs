@@ -1,4 +1,4 @@
-//! The chain as one node shows it.
+//! One node's view of the chain.
 
 use serde_json::Value;
 
@@ -6,13 +6,13 @@ use super::answer::Answer;
 use super::block::Block;
 use super::chain::{Chain, Finality};
 
-/// How a node stands to the chain that it serves.
+/// The position of a node relative to the chain.
 pub(super) struct Standpoint {
-    /// How many blocks it is behind.
+    /// The number of blocks that the node is behind.
     pub(super) lag: u64,
-    /// The chain as it was when the node stopped following it.
+    /// The chain at the time when the node stopped following it.
     pub(super) frozen: Option<Chain>,
-    /// The newest block that it has had for its head: what comes after it is announced.
+    /// The newest block that was the node's head. The node announces later blocks.
     tip: Block,
 }
 
@@ -38,7 +38,8 @@ impl Standpoint {
         }
     }
 
-    /// Follows the chain to the head that can be seen of it; returns the blocks that are new on the way there.
+    /// Follows the chain up to the visible head, and returns the blocks that are new since the last
+    /// tip.
     pub(super) fn follow<'a>(&mut self, chain: &'a Chain) -> &'a [Block] {
         if self.frozen.is_some() {
             return &[];
@@ -55,7 +56,7 @@ impl Standpoint {
     }
 }
 
-/// What can be read from a node: the canonical blocks up to its head, and what it knows of others.
+/// The readable part of a node: the canonical blocks up to its head, and replaced blocks by hash.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     chain: &'a Chain,
@@ -77,7 +78,7 @@ impl<'a> View<'a> {
         self.chain.by_hash(hash).filter(|block| block.number <= self.head)
     }
 
-    /// The canonical blocks with these numbers, as far as there are any.
+    /// The canonical blocks in this range of numbers, as far as they exist.
     pub(super) fn range(self, first: u64, last: u64) -> &'a [Block] {
         let bounds = usize::try_from(first)
             .ok()
@@ -87,7 +88,7 @@ impl<'a> View<'a> {
             .unwrap_or_default()
     }
 
-    /// The number that a tag or a quantity stands for, whether or not there is such a block.
+    /// The number for a tag or a quantity. The block may not exist.
     pub(super) fn number(self, id: &Value) -> Result<u64, Answer> {
         let finality = self.chain.finality();
         let behind = |depth: fn(Finality) -> u64| finality.map_or(0, |by| self.head.saturating_sub(depth(by)));

@@ -6,14 +6,14 @@ use super::block::Block;
 use super::chain::Chain;
 use super::script::Shared;
 
-/// Whether subscribers hear of what has been mined.
+/// Whether subscribers receive new blocks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announce {
     Yes,
     No,
 }
 
-/// Locks are taken in the order: a node's state, the chain.
+/// The lock order is: a node's state, then the chain.
 pub(super) struct World {
     chain: Mutex<Chain>,
     nodes: Mutex<Vec<Weak<Shared>>>,
@@ -37,7 +37,7 @@ impl World {
         self.chain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Grows the chain; then every node sees that it has grown.
+    /// Extends the chain, and then updates every node.
     pub(super) fn grow(&self, announce: Announce, grow: impl FnOnce(&mut Chain) -> Vec<Block>) -> Vec<Block> {
         let mined = grow(&mut self.chain());
         let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,4 +1,4 @@
-//! What an order book asks of an order, in the order in which it does.
+//! The checks of an order, in the order book's sequence.
 
 use std::collections::HashSet;
 
@@ -9,26 +9,26 @@ use super::TokenBalance;
 use super::creation::Creation;
 use super::reply::Reply;
 
-/// How long an order has to last at least, in seconds.
+/// The shortest validity of an order, in seconds.
 pub(super) const VALIDITY_MIN_S: u64 = 60;
 
-/// How long an order may last at most, in seconds: a year.
+/// The longest validity of an order, in seconds: one year.
 pub(super) const VALIDITY_MAX_S: u64 = 365 * 24 * 60 * 60;
 
-/// How long an app-data document may be.
+/// The largest size of an app-data document.
 pub(super) const APP_DATA_BYTES_MAX: usize = 1_000;
 
-/// What stands for the chain's own coin, which can be bought but not sold.
+/// The address that represents the chain's native coin. Orders can buy it but not sell it.
 const NATIVE_COIN: Address = address!("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
 
-/// What a test has set.
+/// The rules that a test has set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     pub(super) denied_owners: HashSet<Address>,
     pub(super) refused_tokens: HashSet<Address>,
 }
 
-/// An order, and what it is held against.
+/// An order and the data for its checks.
 pub(super) struct Case<'a> {
     pub(super) creation: &'a Creation,
     pub(super) rules: &'a Rules,
@@ -41,37 +41,37 @@ struct Check {
     description: &'static str,
 }
 
-/// What is asked before anybody looks at the signature.
+/// The checks before the signature.
 const CHECKS: &[Check] = &[
     Check {
         broken: |case| case.creation.terms.buy_token_balance != TokenBalance::Erc20,
         error_type: "UnsupportedBuyTokenDestination",
-        description: "what is bought is put into erc20 balances alone",
+        description: "only erc20 balances can receive the bought token",
     },
     Check {
         broken: |case| case.creation.terms.sell_token_balance != TokenBalance::Erc20,
         error_type: "UnsupportedSellTokenSource",
-        description: "what is sold is taken from erc20 balances alone",
+        description: "only erc20 balances can supply the sold token",
     },
     Check {
         broken: |case| u64::from(case.creation.terms.valid_to) < case.now_s + VALIDITY_MIN_S,
         error_type: "InsufficientValidTo",
-        description: "validTo is over, or all but",
+        description: "validTo is too early",
     },
     Check {
         broken: |case| u64::from(case.creation.terms.valid_to) > case.now_s + VALIDITY_MAX_S,
         error_type: "ExcessiveValidTo",
-        description: "validTo is more than a year off",
+        description: "validTo is more than a year ahead",
     },
     Check {
         broken: |case| case.creation.terms.sell_token == case.creation.terms.buy_token,
         error_type: "SameBuyAndSellToken",
-        description: "a token is not sold for itself",
+        description: "the sold and the bought token are equal",
     },
     Check {
         broken: |case| case.creation.terms.sell_token == NATIVE_COIN,
         error_type: "InvalidNativeSellToken",
-        description: "the native coin has to be wrapped to be sold",
+        description: "the native coin must be wrapped before a sale",
     },
     Check {
         broken: |case| {
@@ -79,12 +79,12 @@ const CHECKS: &[Check] = &[
             tokens.iter().any(|token| case.rules.refused_tokens.contains(token))
         },
         error_type: "UnsupportedToken",
-        description: "one of the tokens is not traded here",
+        description: "one of the tokens is not supported",
     },
     Check {
         broken: |case| case.creation.document().is_some_and(|document| !is_app_data(document)),
         error_type: "InvalidAppData",
-        description: "appData is no JSON object, or too long",
+        description: "appData is not a JSON object, or too long",
     },
     Check {
         broken: |case| {
@@ -97,16 +97,16 @@ const CHECKS: &[Check] = &[
     Check {
         broken: |case| case.creation.terms.sell_amount == U256::ZERO || case.creation.terms.buy_amount == U256::ZERO,
         error_type: "ZeroAmount",
-        description: "both amounts have to be over zero",
+        description: "both amounts must be positive",
     },
     Check {
         broken: |case| case.creation.terms.fee_amount != U256::ZERO,
         error_type: "NonZeroFee",
-        description: "feeAmount has to be zero",
+        description: "feeAmount must be zero",
     },
 ];
 
-/// Asks everything that can be asked without the owner.
+/// Makes the checks that do not depend on the owner.
 pub(super) fn check(case: &Case<'_>) -> Result<(), Reply> {
     match CHECKS.iter().find(|check| (check.broken)(case)) {
         Some(check) => Err(Reply::error(400, check.error_type, check.description)),
@@ -114,7 +114,7 @@ pub(super) fn check(case: &Case<'_>) -> Result<(), Reply> {
     }
 }
 
-/// Asks what depends on the owner.
+/// Makes the checks that depend on the owner.
 pub(super) fn check_owner(case: &Case<'_>, owner: Address) -> Result<(), Reply> {
     if case.rules.denied_owners.contains(&owner) {
         return Err(Reply::error(403, "Forbidden", "this owner may not trade"));

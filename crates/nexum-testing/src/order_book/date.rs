@@ -1,6 +1,6 @@
-//! Dates as the API writes them.
+//! Dates in the API's format.
 
-/// A time in milliseconds since the Unix epoch, such as `2020-12-03T18:35:18.814Z`.
+/// Formats milliseconds since the Unix epoch, for example as `2020-12-03T18:35:18.814Z`.
 pub(super) fn iso_8601(ms: u64) -> String {
     let (days, of_day) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = civil(days);
@@ -9,7 +9,7 @@ pub(super) fn iso_8601(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z")
 }
 
-/// The year, month and day that are this many days after the first of January 1970.
+/// The year, month and day of a number of days since 1 January 1970.
 fn civil(mut days: u64) -> (u64, u64, u64) {
     let mut year = 1_970;
     while days >= year_days(year) {

@@ -1,13 +1,13 @@
-//! What the settlement contract hashes, and who signed it.
+//! The hashes of the settlement contract, and signers.
 //!
-//! It is worked out from the contract's own type here, so that it checks what a client's library makes.
+//! They are computed from the contract's own types, so that they verify the library of a client.
 
 use alloy_primitives::{Address, B256, FixedBytes, Signature, eip191_hash_message};
 use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain};
 
 use super::{OrderTerms, OrderUid, SETTLEMENT, Scheme};
 
-/// The types that are signed.
+/// The signed types.
 mod types {
     #![allow(missing_docs, unreachable_pub, clippy::all, reason = "made by a macro")]
 
@@ -37,12 +37,12 @@ mod types {
     }
 }
 
-/// The digest of an order, which is what its owner signs.
+/// The digest of an order, which its owner signs.
 pub(super) fn order_digest(terms: &OrderTerms, chain_id: u64) -> B256 {
     typed(terms).eip712_signing_hash(&domain(chain_id))
 }
 
-/// The digest that cancels one order, as `DELETE /api/v1/orders/{UID}` wants it signed.
+/// The digest that cancels one order with `DELETE /api/v1/orders/{UID}`.
 pub(super) fn cancellation_digest(uid: &OrderUid, chain_id: u64) -> B256 {
     let cancellation = types::OrderCancellation {
         orderUid: uid.to_vec().into(),
@@ -58,7 +58,7 @@ pub(super) fn cancellations_digest(uids: &[OrderUid], chain_id: u64) -> B256 {
     cancellations.eip712_signing_hash(&domain(chain_id))
 }
 
-/// The digest, the owner and the end of an order.
+/// The UID from the digest, the owner and the end of an order.
 pub(super) fn uid(digest: B256, owner: Address, valid_to: u32) -> OrderUid {
     let mut uid = [0; 56];
     uid[..32].copy_from_slice(digest.as_slice());
@@ -67,7 +67,7 @@ pub(super) fn uid(digest: B256, owner: Address, valid_to: u32) -> OrderUid {
     FixedBytes(uid)
 }
 
-/// What is signed by a key for a digest; nothing for the schemes that have no key.
+/// The hash that a key signs for a digest; `None` for schemes without a key.
 pub(super) fn prehash(scheme: Scheme, digest: B256) -> Option<B256> {
     match scheme {
         Scheme::Eip712 => Some(digest),
@@ -76,7 +76,7 @@ pub(super) fn prehash(scheme: Scheme, digest: B256) -> Option<B256> {
     }
 }
 
-/// Who signed a digest with a key; nobody if it is no such signature.
+/// The signer of a digest by a key; `None` if the signature is invalid.
 pub(super) fn signer(scheme: Scheme, digest: B256, signature: &[u8]) -> Option<Address> {
     let prehash = prehash(scheme, digest)?;
     let signature = Signature::from_raw(signature).ok()?;

@@ -1,36 +1,36 @@
-//! What can go wrong between a client and the order book.
+//! The faults between a client and the order book.
 
 use std::collections::VecDeque;
 
-/// What happens to a request in place of a good answer.
+/// The effect on a request instead of a correct response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Status 429 with a text.
     TooManyRequests {
-        /// The `Retry-After` header in seconds, if there is to be one.
+        /// The `Retry-After` header in seconds; `None` omits it.
         retry_after: Option<u64>,
     },
     /// This status with an empty body.
     Status(u16),
     /// No answer; the connection stays open.
     Hang,
-    /// The connection is closed, and nothing was done.
+    /// The order book closes the connection and ignores the request.
     Cut,
-    /// Everything is done as it should be, and then the connection is closed without an answer.
+    /// The order book processes the request, and closes the connection without an answer.
     CutAfterStoring,
     /// This status with a body that is not JSON, as proxies send it.
     PlainText(u16, String),
-    /// A refusal in the API's own form.
+    /// A refusal in the API's format.
     Error {
-        /// The http status code.
+        /// The HTTP status code.
         status: u16,
-        /// Such as `InsufficientBalance`.
+        /// The API's `errorType`, for example `InsufficientBalance`.
         error_type: String,
-        /// The text beside it.
+        /// The description.
         description: String,
     },
-    /// Status 200 with a body of this many bytes, sent piece by piece for as long as the other side reads, and without a
-    /// `Content-Length`.
+    /// Status 200 with a body of this many bytes. The order book sends it in pieces for as long as
+    /// the client reads, and without a `Content-Length`.
     Huge {
         /// The size of the body.
         bytes: u64,
@@ -38,7 +38,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// A refusal with a text of its own.
+    /// A refusal whose description names the error type.
     pub fn error(status: u16, error_type: &str) -> Self {
         Self::Error {
             status,
@@ -48,7 +48,7 @@ impl Fault {
     }
 }
 
-/// Which faults are to come.
+/// The scripted faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     queued: VecDeque<(String, Fault)>,
@@ -56,7 +56,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Adds a fault for the next request that begins so.
+    /// Queues a fault for the next request that starts with `start`.
     pub(super) fn push(&mut self, start: &str, fault: Fault) {
         self.queued.push_back((start.to_owned(), fault));
     }
@@ -65,7 +65,7 @@ impl Faults {
         self.standing = fault;
     }
 
-    /// What is to happen to the request of this method and path.
+    /// The fault for the request with this method and path.
     pub(super) fn next(&mut self, method: &str, path: &str) -> Option<Fault> {
         let request = format!("{method} {path}");
         let at = self.queued.iter().position(|(start, _)| request.starts_with(start));

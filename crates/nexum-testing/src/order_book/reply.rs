@@ -1,11 +1,11 @@
-//! What the order book answers.
+//! The responses of the order book.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// An answer, good or bad.
+/// A response, good or bad.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     status: u16,
@@ -30,12 +30,12 @@ impl Reply {
         }
     }
 
-    /// A refusal in the API's own form.
+    /// A refusal in the API's format.
     pub(super) fn error(status: u16, error_type: &str, description: &str) -> Self {
         Self::json(status, &Self::error_body(error_type, description))
     }
 
-    /// A refusal that says more in its `data`.
+    /// A refusal in the API's format with `data`.
     pub(super) fn error_with(status: u16, error_type: &str, description: &str, data: Value) -> Self {
         let mut body = Self::error_body(error_type, description);
         body["data"] = data;

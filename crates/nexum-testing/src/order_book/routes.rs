@@ -1,4 +1,4 @@
-//! Which request is answered by what.
+//! The routes of the API.
 
 mod app_data;
 mod cancel;
@@ -15,13 +15,13 @@ use super::OrderUid;
 use super::reply::Reply;
 use super::state::{ReceivedRequest, Shared};
 
-/// How many entries a page has where the request does not say.
+/// The default number of entries per page.
 const PAGE_DEFAULT: usize = 10;
 
-/// How many entries a page may have.
+/// The most entries per page.
 const PAGE_MAX: usize = 1_000;
 
-/// Answers a request as a good order book does.
+/// Answers a request as a correct order book does.
 pub(super) async fn answer(shared: &Shared, request: &ReceivedRequest) -> Reply {
     let body = request.body.as_str();
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
@@ -64,7 +64,7 @@ fn native_price(shared: &Shared, token: &str) -> Result<Reply, Reply> {
 }
 
 fn no_liquidity() -> Reply {
-    Reply::error(404, "NoLiquidity", "nobody trades one of the tokens")
+    Reply::error(404, "NoLiquidity", "one of the tokens has no liquidity")
 }
 
 fn address(text: &str) -> Result<Address, Reply> {
@@ -75,18 +75,18 @@ fn uid(text: &str) -> Result<OrderUid, Reply> {
     parse(text, "the UID of an order")
 }
 
-/// Reads hex of a fixed length, which is written with 0x.
+/// Parses hexadecimal digits of a fixed length with the prefix 0x.
 fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Reply> {
     let parsed = text.starts_with("0x").then(|| text.parse().ok()).flatten();
     parsed.ok_or_else(|| Reply::text(400, &format!("{text:?} is not {what}")))
 }
 
-/// Reads a body, which is refused in plain text if it is not what it has to be.
+/// Parses a body. Refuses an invalid one in plain text.
 fn parse_body<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Reply> {
     serde_json::from_str(body).map_err(|error| Reply::text(422, &format!("cannot read the body: {error}")))
 }
 
-/// The value of a parameter of the query.
+/// The value of a query parameter.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs
@@ -94,7 +94,7 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// The part of a list that the query asks for.
+/// The page of a list that the query requests.
 fn page_of<T>(entries: impl Iterator<Item = T>, query: &str) -> Result<Vec<T>, Reply> {
     let number = |name: &str, default: usize| match parameter(query, name) {
         Some(value) => parse_number(&value, name),
@@ -102,13 +102,13 @@ fn page_of<T>(entries: impl Iterator<Item = T>, query: &str) -> Result<Vec<T>, R
     };
     let limit = number("limit", PAGE_DEFAULT)?;
     if !(1..=PAGE_MAX).contains(&limit) {
-        let description = format!("limit has to be from 1 to {PAGE_MAX}");
+        let description = format!("limit must be from 1 to {PAGE_MAX}");
         return Err(Reply::error(400, "InvalidLimit", &description));
     }
     Ok(entries.skip(number("offset", 0)?).take(limit).collect())
 }
 
 fn parse_number(value: &str, name: &str) -> Result<usize, Reply> {
-    let refusal = |_| Reply::text(400, &format!("{name} has to be a number"));
+    let refusal = |_| Reply::text(400, &format!("{name} must be a number"));
     value.parse().map_err(refusal)
 }

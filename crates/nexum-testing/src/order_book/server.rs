@@ -1,4 +1,4 @@
-//! The way of a request through the order book.
+//! Receives requests, applies faults and sends responses.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::routes;
 use super::state::{ReceivedRequest, Shared};
 use crate::listener::HangUp;
 
-/// How much of a [`Fault::Huge`] is made at a time.
+/// The size of the pieces of a [`Fault::Huge`].
 const PIECE_BYTES: usize = 64 * 1_024;
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -93,7 +93,8 @@ fn hang_up() -> Response {
     response
 }
 
-/// A body that is made as it is read, so that the order book can say how much of it was taken.
+/// A body that is created while the client reads it, so that the order book can count the bytes
+/// read.
 fn huge(bytes: u64, shared: Arc<Shared>) -> Response {
     let pieces = futures_util::stream::unfold((bytes, shared), |(left, shared)| async move {
         let piece = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));

@@ -1,4 +1,4 @@
-//! Those who place orders.
+//! The owners of orders, and their signatures.
 
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use k256::ecdsa::SigningKey;
@@ -9,26 +9,26 @@ use super::draw::Draw;
 use super::{OrderTerms, OrderUid, eip712};
 use crate::TEST_CHAIN_ID;
 
-/// How an order is signed.
+/// A signing scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
-    /// By a key, as typed data.
+    /// A key signs typed data.
     Eip712,
-    /// By a key, as a message of the digest.
+    /// A key signs a message with the digest.
     EthSign,
-    /// By a contract, which says whether it accepts the signature.
+    /// A contract decides whether it accepts the signature.
     Eip1271,
-    /// By a transaction to the settlement contract.
+    /// A transaction to the settlement contract replaces the signature.
     Presign,
 }
 
 impl Scheme {
-    /// All of them.
+    /// All schemes.
     pub const ALL: [Self; 4] = [Self::Eip712, Self::EthSign, Self::Eip1271, Self::Presign];
 }
 
-/// An owner of orders, with a key of its own. For [`Scheme::Eip1271`] its address stands for a contract.
+/// An owner of orders with a key. For [`Scheme::Eip1271`], its address is the contract's.
 #[derive(Clone, Debug)]
 pub struct Trader {
     key: SigningKey,
@@ -36,28 +36,28 @@ pub struct Trader {
 }
 
 impl Trader {
-    /// The owner of this number: always the same one, on the chain [`TEST_CHAIN_ID`].
+    /// The owner with this number, on the chain [`TEST_CHAIN_ID`]. A number always has one owner.
     pub fn new(number: u64) -> Self {
         Self::on_chain(number, TEST_CHAIN_ID)
     }
 
-    /// The same owner, who signs for another chain.
+    /// The owner with this number, who signs for the given chain.
     ///
     /// # Panics
     ///
-    /// For one number in 2^128, which is no key.
+    /// For about one number in 2^128, whose key would be invalid.
     pub fn on_chain(number: u64, chain_id: u64) -> Self {
         let secret = Draw::new(number).word();
         let key = SigningKey::from_slice(secret.as_slice()).expect("a number in the range of keys");
         Self { key, chain_id }
     }
 
-    /// Its address.
+    /// The owner's address.
     pub fn address(&self) -> Address {
         Address::from_private_key(&self.key)
     }
 
-    /// Signs an order as its owner.
+    /// Signs an order.
     pub fn sign(&self, terms: &OrderTerms, scheme: Scheme) -> SignedOrder {
         let digest = eip712::order_digest(terms, self.chain_id);
         let signature = match scheme {
@@ -74,7 +74,7 @@ impl Trader {
         }
     }
 
-    /// The body of `DELETE /api/v1/orders` that cancels these, signed as typed data.
+    /// The body of `DELETE /api/v1/orders` that cancels these orders, signed as typed data.
     pub fn cancellation(&self, uids: &[OrderUid]) -> String {
         let digest = eip712::cancellations_digest(uids, self.chain_id);
         let mut body = self.cancellation_body(digest);
@@ -82,7 +82,7 @@ impl Trader {
         body.to_string()
     }
 
-    /// The body of `DELETE /api/v1/orders/{UID}` that cancels this one.
+    /// The body of `DELETE /api/v1/orders/{UID}` that cancels this order.
     pub fn cancellation_of(&self, uid: &OrderUid) -> String {
         let digest = eip712::cancellation_digest(uid, self.chain_id);
         self.cancellation_body(digest).to_string()
@@ -102,12 +102,12 @@ impl Trader {
     }
 }
 
-/// An order and its owner's signature.
+/// An order with its owner's signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedOrder {
-    /// What it says.
+    /// The terms of the order.
     pub terms: OrderTerms,
-    /// How it is signed.
+    /// The signing scheme.
     pub scheme: Scheme,
     /// The signature; empty for [`Scheme::Presign`].
     pub signature: Bytes,
@@ -116,33 +116,33 @@ pub struct SignedOrder {
 }
 
 impl SignedOrder {
-    /// [`OrderTerms::good`], signed by the owner of this number.
+    /// [`OrderTerms::good`], signed by the owner with this number.
     pub fn good(scheme: Scheme, trader: u64) -> Self {
         Trader::new(trader).sign(&OrderTerms::good(), scheme)
     }
 
-    /// [`OrderTerms::random`], signed by an owner and in a way that depend on the seed as well.
+    /// [`OrderTerms::random`]. The owner and the signing scheme depend on the seed as well.
     pub fn random(seed: u64) -> Self {
         let scheme = Scheme::ALL[usize::try_from(seed % 4).unwrap_or_default()];
         Trader::new(seed).sign(&OrderTerms::random(seed), scheme)
     }
 
-    /// Whose it is.
+    /// The owner.
     pub fn owner(&self) -> Address {
         self.owner
     }
 
-    /// What the owner signed.
+    /// The signed digest.
     pub fn digest(&self) -> B256 {
         self.digest
     }
 
-    /// What the order book will call it.
+    /// The order's UID.
     pub fn uid(&self) -> OrderUid {
         eip712::uid(self.digest, self.owner, self.terms.valid_to)
     }
 
-    /// An `OrderCreation`, for tests that change it before they send it.
+    /// The JSON of an `OrderCreation`, for tests that change it before they send it.
     pub fn to_json(&self) -> Value {
         let mut creation = json!(self.terms);
         creation["appDataHash"] = json!(self.terms.app_data_hash());
@@ -152,19 +152,20 @@ impl SignedOrder {
         creation
     }
 
-    /// The runtime code of a contract that accepts every signature of this order, and of no other: what the owner of an order
-    /// of [`Scheme::Eip1271`] has to be on a chain that is asked.
+    /// The runtime code of a contract that accepts every signature of this order and of no other
+    /// order. The owner of an order of [`Scheme::Eip1271`] needs this code if the order book asks
+    /// the chain.
     pub fn wallet_code(&self) -> Bytes {
         const MAGIC_VALUE: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
         let mut code = vec![0x7f];
         code.extend(self.digest);
         // Whether the first argument is the digest: 4 CALLDATALOAD EQ.
         code.extend([0x60, 4, 0x35, 0x14]);
-        // That times the magic value, in the four bytes at the left: MUL, 224 SHL.
+        // Multiplies the result with the magic value in the four leftmost bytes: MUL, 224 SHL.
         code.push(0x63);
         code.extend(MAGIC_VALUE);
         code.extend([0x02, 0x60, 224, 0x1b]);
-        // Stored at 0 and returned: PUSH1 0 MSTORE, PUSH1 32 PUSH1 0 RETURN.
+        // Stores the result at 0 and returns it: PUSH1 0 MSTORE, PUSH1 32 PUSH1 0 RETURN.
         code.extend([0x60, 0, 0x52, 0x60, 32, 0x60, 0, 0xf3]);
         code.into()
     }

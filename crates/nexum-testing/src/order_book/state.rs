@@ -1,4 +1,4 @@
-//! What an order book knows: shared by the test and the connections.
+//! The state of an order book, which the test and the connections share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,17 +15,17 @@ use super::routes::Quoted;
 use super::stored::Orders;
 use super::{BASE_PATH, Trade};
 
-/// How many open limit orders an owner may have until a test says otherwise.
+/// The default for the most open limit orders per owner.
 const LIMIT_ORDERS_MAX: usize = 10;
 
-/// A request as it came in.
+/// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedRequest {
-    /// When, after the start of the order book.
+    /// The time since the start of the order book.
     pub at: Duration,
     /// The method.
     pub method: String,
-    /// The path and the query, to the letter.
+    /// The exact path and query.
     pub path: String,
     /// The headers, in order, with names in lower case.
     pub headers: Vec<(String, String)>,
@@ -34,7 +34,7 @@ pub struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    /// The value of a header, if there is one of this name in lower case.
+    /// The value of a header by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|(found, _)| found == name);
         header.map(|(_, value)| value.as_str())
@@ -52,9 +52,10 @@ pub(super) struct State {
     pub(super) trades: Vec<Trade>,
     pub(super) app_data: HashMap<B256, String>,
     pub(super) quotes: Vec<Quoted>,
-    /// Native atoms for one atom of a token; 1 where none is given, and `None` where nobody trades it.
+    /// Native atoms per atom of a token: 1 for a missing token, `None` for a token without
+    /// liquidity.
     pub(super) prices: HashMap<Address, Option<f64>>,
-    /// `None` while requests are counted alone.
+    /// `None` while the order book only counts requests.
     pub(super) requests: Option<Vec<ReceivedRequest>>,
     pub(super) request_count: u64,
     pub(super) huge_bytes_sent: u64,
@@ -112,7 +113,8 @@ impl Shared {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// As [`with`](Self::with), for what [`OrderBook::until`](super::OrderBook::until) may be waiting for.
+    /// Changes the state as [`with`](Self::with) does, and wakes
+    /// [`OrderBook::until`](super::OrderBook::until).
     pub(super) fn change<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let result = self.with(f);
         self.changed.send_replace(());
@@ -131,7 +133,7 @@ impl Shared {
         self.hang_up.send_replace(());
     }
 
-    /// Changes when every connection is to be closed.
+    /// Changes when the order book closes all connections.
     pub(super) fn hang_ups(&self) -> watch::Receiver<()> {
         self.hang_up.subscribe()
     }

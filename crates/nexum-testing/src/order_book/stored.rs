@@ -1,4 +1,4 @@
-//! What the order book keeps.
+//! The stored orders and trades.
 
 use std::collections::HashMap;
 
@@ -10,36 +10,36 @@ use super::date::iso_8601;
 use super::terms::decimal;
 use super::{OrderTerms, OrderUid, SETTLEMENT, Scheme};
 
-/// What has become of an order.
+/// The status of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderStatus {
-    /// Signed by [`Scheme::Presign`], and the transaction has not been seen.
+    /// An order of [`Scheme::Presign`] without its transaction.
     PresignaturePending,
-    /// It can be executed.
+    /// The order can be executed.
     Open,
-    /// It has been executed.
+    /// The order has been executed.
     Fulfilled,
-    /// Its owner has taken it back.
+    /// The owner has cancelled the order.
     Cancelled,
-    /// Its `validTo` is over.
+    /// The `validTo` of the order has passed.
     Expired,
 }
 
-/// An order that was taken.
+/// An accepted order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredOrder {
-    /// What the order book calls it.
+    /// The order's UID.
     pub uid: OrderUid,
-    /// Whose it is.
+    /// The owner.
     pub owner: Address,
-    /// What it says.
+    /// The terms of the order.
     pub terms: OrderTerms,
-    /// How it was signed.
+    /// The signing scheme.
     pub scheme: Scheme,
-    /// What signed it.
+    /// The signature.
     pub signature: Bytes,
-    /// When it was taken, in milliseconds since the Unix epoch.
+    /// The time of acceptance, in milliseconds since the Unix epoch.
     pub created_ms: u64,
     pub(super) full_app_data: Option<String>,
     pub(super) from_quote: bool,
@@ -49,7 +49,7 @@ pub struct StoredOrder {
 }
 
 impl StoredOrder {
-    /// What has become of it at this time, in seconds since the Unix epoch.
+    /// The status at this time, in seconds since the Unix epoch.
     pub(super) fn status(&self, now_s: u64) -> OrderStatus {
         if self.cancelled {
             OrderStatus::Cancelled
@@ -64,13 +64,14 @@ impl StoredOrder {
         }
     }
 
-    /// Whether it counts among the limit orders that its owner may have: made from no quote, and still to be executed.
+    /// Whether the order counts against the owner's limit: made without a quote and still
+    /// executable.
     pub(super) fn is_open_limit_order(&self, now_s: u64) -> bool {
         let open = matches!(self.status(now_s), OrderStatus::Open | OrderStatus::PresignaturePending);
         open && !self.from_quote
     }
 
-    /// An `Order` of the API.
+    /// The `Order` object of the API.
     pub(super) fn to_json(&self, now_s: u64) -> Value {
         let executed = |amount: U256| if self.executed { amount } else { U256::ZERO }.to_string();
         let mut order = json!(self.terms);
@@ -104,36 +105,36 @@ impl StoredOrder {
     }
 }
 
-/// One execution of an order, as the API tells of it.
+/// One execution of an order, in the API's form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trade {
     /// The block of the settlement.
     pub block_number: u64,
-    /// Where in the block.
+    /// The log's index in the block.
     pub log_index: u32,
-    /// Which order it was.
+    /// The order's UID.
     pub order_uid: OrderUid,
-    /// Whose.
+    /// The order's owner.
     pub owner: Address,
-    /// What was sold.
+    /// The sold token.
     pub sell_token: Address,
-    /// What was bought.
+    /// The bought token.
     pub buy_token: Address,
-    /// How much was sold.
+    /// The sold amount.
     #[serde(with = "decimal")]
     pub sell_amount: U256,
-    /// The same, as nothing is taken for fees here.
+    /// Equal to `sell_amount`, because this order book takes no fees.
     #[serde(with = "decimal")]
     pub sell_amount_before_fees: U256,
-    /// How much was bought.
+    /// The bought amount.
     #[serde(with = "decimal")]
     pub buy_amount: U256,
     /// The transaction of the settlement.
     pub tx_hash: Option<B256>,
 }
 
-/// The orders, in the order in which they came.
+/// The orders in order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     all: Vec<StoredOrder>,
@@ -141,7 +142,7 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    /// Keeps an order; false if there is one of its UID.
+    /// Stores an order; false if its UID exists already.
     pub(super) fn insert(&mut self, order: StoredOrder) -> bool {
         if self.places.contains_key(&order.uid) {
             return false;

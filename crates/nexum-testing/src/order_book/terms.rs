@@ -1,4 +1,4 @@
-//! What an order says, whoever signs it.
+//! The terms of an order, independent of its owner.
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use nexum_core::clock::{Clock as _, SystemClock};
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;
 
-/// How long the orders of this crate last unless a test says otherwise.
+/// The default validity of this crate's orders.
 const LASTING_S: u64 = 1_800;
 
-/// Which of the two amounts is exact.
+/// The exact one of the two amounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// All of `sell_amount` is sold, for `buy_amount` or more.
+    /// The order sells exactly `sell_amount`, for at least `buy_amount`.
     Sell,
-    /// All of `buy_amount` is bought, for `sell_amount` or less.
+    /// The order buys exactly `buy_amount`, for at most `sell_amount`.
     Buy,
 }
 
 impl Kind {
-    /// As it is spelled in JSON and in what is signed.
+    /// The name in JSON and in the signed data.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sell => "sell",
@@ -29,21 +29,22 @@ impl Kind {
     }
 }
 
-/// Where a token is taken from or put. The order book takes new orders of [`Erc20`](Self::Erc20) alone.
+/// A source or destination of tokens. The order book accepts new orders only with
+/// [`Erc20`](Self::Erc20).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenBalance {
-    /// The token's own balances.
+    /// A balance of the token contract.
     #[default]
     Erc20,
-    /// A balance in the vault; of sold tokens alone.
+    /// A balance in the vault, only for sold tokens.
     External,
     /// A balance inside the vault.
     Internal,
 }
 
 impl TokenBalance {
-    /// As it is spelled in JSON and in what is signed.
+    /// The name in JSON and in the signed data.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Erc20 => "erc20",
@@ -53,15 +54,16 @@ impl TokenBalance {
     }
 }
 
-/// What an order says. Every value can be written down; which of them the order book takes is for it to say.
+/// The terms of an order. Every value can be represented, including values that the order book
+/// refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderTerms {
-    /// The token that is sold.
+    /// The sold token.
     pub sell_token: Address,
-    /// The token that is bought.
+    /// The bought token.
     pub buy_token: Address,
-    /// Who gets what is bought; the owner if nobody is named.
+    /// The account that receives the bought token; `None` means the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver: Option<Address>,
     /// In atoms of `sell_token`.
@@ -70,30 +72,30 @@ pub struct OrderTerms {
     /// In atoms of `buy_token`.
     #[serde(with = "decimal")]
     pub buy_amount: U256,
-    /// When the order ends, in seconds since the Unix epoch.
+    /// The end of the order, in seconds since the Unix epoch.
     pub valid_to: u32,
-    /// A JSON document, or 0x and the 64 digits of one's hash.
+    /// A JSON document, or the hash of one as 0x and 64 digits.
     pub app_data: String,
-    /// In atoms of `sell_token`. The order book takes 0 alone.
+    /// In atoms of `sell_token`. The order book accepts only 0.
     #[serde(with = "decimal")]
     pub fee_amount: U256,
-    /// Which amount is exact.
+    /// The exact amount.
     pub kind: Kind,
-    /// Whether a part of it may be executed alone.
+    /// Whether a part of the order can be executed.
     pub partially_fillable: bool,
-    /// Where what is sold is taken from.
+    /// The source of the sold token.
     #[serde(default)]
     pub sell_token_balance: TokenBalance,
-    /// Where what is bought is put.
+    /// The destination of the bought token.
     #[serde(default)]
     pub buy_token_balance: TokenBalance,
-    /// The quote that the order was made from.
+    /// The quote of the order, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote_id: Option<i64>,
 }
 
 impl OrderTerms {
-    /// A plain order that any order book would take for the next half hour.
+    /// A plain order that an order book without scripted rules accepts for the next half hour.
     pub fn good() -> Self {
         Self {
             sell_token: Address::repeat_byte(0xaa),
@@ -112,7 +114,8 @@ impl OrderTerms {
         }
     }
 
-    /// An order that any order book would take, every part of which depends on the seed; when it ends, on the time as well.
+    /// An order that an order book without scripted rules accepts. Every part depends on the seed,
+    /// and the end also depends on the time.
     pub fn random(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
         let good = Self::good();
@@ -137,28 +140,28 @@ impl OrderTerms {
         }
     }
 
-    /// The hash that is signed in place of the app data.
+    /// The hash that represents the app data in the digest.
     pub fn app_data_hash(&self) -> B256 {
         app_data_hash(&self.app_data)
     }
 }
 
-/// The hash of an app-data document, or the hash that stands in its place.
+/// The hash of an app-data document, or the hash that replaces the document.
 pub(super) fn app_data_hash(app_data: &str) -> B256 {
     as_hash(app_data).unwrap_or_else(|| keccak256(app_data))
 }
 
-/// The hash, where there is one in the place of a document.
+/// The hash that replaces an app-data document, if any.
 pub(super) fn as_hash(app_data: &str) -> Option<B256> {
     app_data.starts_with("0x").then(|| app_data.parse().ok()).flatten()
 }
 
-/// The time by the machine's clock, in seconds since the Unix epoch: those who check orders go by it too.
+/// The machine's time, in seconds since the Unix epoch. The checks use this clock too.
 fn now_s() -> u64 {
     SystemClock::new().now_ms() / 1_000
 }
 
-/// Amounts as the API spells them.
+/// Amounts in the API's format.
 pub(super) mod decimal {
     use alloy_primitives::U256;
     use serde::de::Error as _;
@@ -171,6 +174,6 @@ pub(super) mod decimal {
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<U256, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse()
-            .map_err(|_| D::Error::custom(format!("{text:?} is no amount")))
+            .map_err(|_| D::Error::custom(format!("{text:?} is not an amount")))
     }
 }

@@ -8,7 +8,7 @@ async fn block(anvil: &Anvil, id: &str) -> Value {
     anvil.request("eth_getBlockByNumber", json!([id, false])).await
 }
 
-/// Logs of every count of topics, with data of several lengths.
+/// Logs with every number of topics and several lengths of data.
 fn logs(address: Address) -> Vec<LogSpec> {
     let log = |topics: u8, data: usize| LogSpec {
         address,
@@ -60,7 +60,7 @@ async fn an_emitter_emits_what_it_is_told() {
     }
 }
 
-/// What the model chain computes is what a real node commits to.
+/// A real node commits to the values that the model chain computes.
 #[tokio::test]
 async fn a_real_block_commits_to_its_logs_as_a_model_block_does() {
     let anvil = Anvil::start_with(&AnvilOptions {
@@ -76,7 +76,8 @@ async fn a_real_block_commits_to_its_logs_as_a_model_block_does() {
     let emitter = anvil.deploy_emitter().await;
     anvil.request("evm_setAutomine", json!([false])).await;
 
-    // Several transactions in one block, legacy ones among them: a log is one word of topics, one of data.
+    // Several transactions in one block, including legacy ones. Each log has one topic and two
+    // bytes of data.
     let input = format!("0x{:064x}{:064x}{:064x}{}", 1, 2, 7, "abcd");
     let gas = "0x30000";
     send(json!({ "to": emitter, "data": input, "gas": gas })).await;
@@ -115,7 +116,7 @@ async fn anvil_comes_back_on_its_port_with_the_state_of_its_last_stop() {
     anvil.mine(2).await;
     anvil.reorg(3).await;
 
-    // What came after the stop is lost.
+    // The restarted node has lost the blocks after the stop.
     anvil.kill();
     anvil.restart();
     assert_eq!(block(&anvil, "latest").await["hash"], kept["hash"]);

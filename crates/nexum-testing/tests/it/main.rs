@@ -1,4 +1,4 @@
-//! Behaviours of the test tools themselves.
+//! Tests of the test tools.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

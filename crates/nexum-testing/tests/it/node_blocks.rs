@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, commitments, result};
 
-/// As many logs as the number says, with zero to four topics.
+/// As many logs as the block's number, with zero to four topics.
 fn logs(number: u64, fork: u64) -> Vec<LogSpec> {
     let log = |index: u64| LogSpec {
         address: Address::left_padding_from(&index.to_be_bytes()),

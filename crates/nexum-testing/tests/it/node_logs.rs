@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{call, result};
 
-/// Two contracts' events; `T` is what differs among those of one.
+/// Events of two contracts. `T` distinguishes the events of one contract.
 fn logs(number: u64, _fork: u64) -> Vec<LogSpec> {
     let log = |address: u8, topics: &[u8]| LogSpec {
         address: Address::repeat_byte(address),
@@ -62,7 +62,7 @@ async fn finds_logs_by_address_and_topics() {
         ranged["fromBlock"] = json!("0x0");
         let by_range = found(&node, ranged).await;
         assert_eq!(by_range.len(), expected, "{filter}");
-        // They keep their order.
+        // The order of the logs is kept.
         let kept: Vec<&Value> = every.iter().filter(|log| by_range.contains(log)).collect();
         assert_eq!(by_range.iter().collect::<Vec<_>>(), kept, "{filter}");
 
@@ -167,7 +167,7 @@ async fn refuses_a_range_beyond_its_head_when_told() {
     assert_eq!(ranges("0x5").await["error"]["code"], -32_602);
     assert_eq!(ranges("0x4").await["result"], json!(all(&mined)));
 
-    // A node that lags has another head.
+    // A lagging node has another head.
     node.set_lag(1);
     assert_eq!(ranges("0x4").await["error"]["code"], -32_602);
 }

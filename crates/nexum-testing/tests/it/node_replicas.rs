@@ -10,7 +10,7 @@ async fn subscribed(node: &Node) -> Client {
     client
 }
 
-/// The hash of the newest block that a node shows.
+/// The hash of the newest block of a node.
 async fn latest(node: &Node) -> Value {
     result(node, "eth_getBlockByNumber", json!(["latest", false])).await["hash"].clone()
 }
@@ -65,14 +65,15 @@ async fn a_lagging_node_shows_and_announces_what_it_has_reached() {
         Value::Null
     );
 
-    // The third is replaced before it is reached, and the second after.
+    // The reorganisation replaces the third block before the node reaches it, and the second one
+    // after.
     let replaced = node.reorg(3, 4);
     client.expect_head(&replaced[0]).await;
     client.expect_head(&replaced[1]).await;
     lagging.set_lag(1);
     client.expect_head(&replaced[2]).await;
 
-    // Further behind than it has been: nothing is announced twice.
+    // Behind by more than before: the node announces no block twice.
     lagging.set_lag(3);
     node.mine(3);
     client.expect_head(&replaced[3]).await;

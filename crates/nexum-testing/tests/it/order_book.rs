@@ -1,4 +1,4 @@
-//! What the order book does for a good client.
+//! Successful requests to the order book.
 
 use alloy_primitives::{Address, B256, keccak256};
 use nexum_testing::OrderBook;
@@ -222,7 +222,7 @@ async fn keeps_app_data_under_its_hash() {
     }
     assert_eq!(get(&book, &path).await.json(), json!({ "fullAppData": document }));
 
-    // An order may name it by its hash.
+    // An order can name the document by its hash.
     let terms = OrderTerms {
         app_data: hash.to_string(),
         ..OrderTerms::good()
@@ -249,7 +249,7 @@ async fn tells_prices_and_its_version() {
     assert_eq!(get(&book, "/api/v1/version").await.text, "nexum-testing");
 }
 
-/// A request for a quote, with these fields besides.
+/// A quote request with these additional fields.
 fn quote_request(more: Value) -> String {
     let mut request = json!({
         "sellToken": Address::repeat_byte(0xaa),

@@ -1,4 +1,4 @@
-//! What the order book refuses, and why.
+//! Refusals of the order book, and their reasons.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn post_signed(book: &OrderBook, change: impl Fn(&mut OrderTerms)) -> Answ
     post(book, &Trader::new(1).sign(&terms, Scheme::Eip712).to_json()).await
 }
 
-/// A change of the good order, and what is said to it.
+/// A change of the good order, and the expected `errorType`.
 type Row = (fn(&mut OrderTerms), &'static str);
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn each_rule_has_its_error() {
     assert_eq!(post_signed(&book, |_| ()).await.status, 201);
 }
 
-/// A change of what was signed, and what is said to it.
+/// A change after the signature, and the expected status and `errorType`.
 type Edit = (fn(&mut Value), u16, &'static str);
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn an_owner_has_so_many_open_limit_orders_and_no_more() {
     place(&book, &order(2)).await;
     let third = order(3).to_json();
     assert_eq!(post(&book, &third).await.refusal(), (400, "TooManyLimitOrders".into()));
-    // One that it has is not noticed before.
+    // The limit takes precedence over the duplicate.
     assert_eq!(post(&book, &first.to_json()).await.refusal().1, "TooManyLimitOrders");
 
     place(&book, &SignedOrder::good(Scheme::Eip712, 2)).await;

@@ -1,4 +1,4 @@
-//! How the order book goes wrong, and what it tells of what it saw.
+//! The faults of the order book, and its records of requests.
 
 use std::time::Duration;
 

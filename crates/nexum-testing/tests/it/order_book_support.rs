@@ -4,7 +4,7 @@ use nexum_testing::OrderBook;
 use nexum_testing::order_book::SignedOrder;
 use serde_json::Value;
 
-/// What the order book answered.
+/// A response of the order book.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -22,7 +22,7 @@ impl Answer {
     }
 }
 
-/// Sends a request to a path under the base.
+/// Sends a request to a path below the base.
 pub(crate) async fn request(book: &OrderBook, method: &str, path: &str, body: &str) -> reqwest::Result<Answer> {
     let response = respond(book, method, path, body).await?;
     Ok(Answer {
@@ -31,7 +31,7 @@ pub(crate) async fn request(book: &OrderBook, method: &str, path: &str, body: &s
     })
 }
 
-/// As [`request`], before the body has been read.
+/// Sends a request and returns the response before its body.
 pub(crate) async fn respond(
     book: &OrderBook,
     method: &str,
@@ -54,7 +54,7 @@ pub(crate) async fn post(book: &OrderBook, creation: &Value) -> Answer {
         .unwrap()
 }
 
-/// Places an order that is to be taken.
+/// Places an order, which must succeed.
 pub(crate) async fn place(book: &OrderBook, order: &SignedOrder) {
     let answer = post(book, &order.to_json()).await;
     assert_eq!((answer.status, answer.json()), (201, serde_json::json!(order.uid())));

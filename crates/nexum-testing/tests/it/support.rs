@@ -1,4 +1,4 @@
-//! Clients of the nodes, and what tests work out from what they were told.
+//! Clients of the nodes, and values that tests compute from responses.
 
 use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Receipt, ReceiptEnvelope, TxType};
@@ -18,7 +18,7 @@ pub(crate) async fn respond(node: &Node, body: &str) -> Result<reqwest::Response
     client.post(node.http_url()).body(body.to_owned()).send().await
 }
 
-/// Posts a body; the status and the answer's text, or what went wrong.
+/// Posts a body. Returns the status and the response's text, or the error.
 pub(crate) async fn post(node: &Node, body: &str) -> Result<(u16, String), reqwest::Error> {
     let response = respond(node, body).await?;
     Ok((response.status().as_u16(), response.text().await?))
@@ -32,7 +32,7 @@ pub(crate) async fn call(node: &Node, method: &str, params: Value) -> Value {
     answer
 }
 
-/// The `result` of a call that is to succeed.
+/// The `result` of a call that must succeed.
 pub(crate) async fn result(node: &Node, method: &str, params: Value) -> Value {
     let mut answer = call(node, method, params).await;
     answer
@@ -41,12 +41,12 @@ pub(crate) async fn result(node: &Node, method: &str, params: Value) -> Value {
         .take()
 }
 
-/// A ws connection to a node.
+/// A WebSocket connection to a node.
 pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
     pub(crate) async fn connect(node: &Node) -> Self {
-        // It is to take whatever a test has the node send.
+        // Without size limits, because a test may make the node send a message of any size.
         let unbounded = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let connected = connect_async_with_config(node.ws_url(), Some(unbounded), false).await;
         Self(connected.unwrap().0)
@@ -57,7 +57,7 @@ impl Client {
         self.0.send(Message::Text(request.to_string().into())).await.unwrap();
     }
 
-    /// The next message as text; `None` once the connection is closed.
+    /// The next message as text; `None` after the connection has closed.
     pub(crate) async fn text(&mut self) -> Option<String> {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => Some(text.to_string()),
@@ -83,7 +83,8 @@ pub(crate) fn quantity(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-/// The bloom and the receipts root that a header has to have for these receipts of `eth_getBlockReceipts`.
+/// The bloom filter and the receipts root that the header must have for these receipts of
+/// `eth_getBlockReceipts`.
 pub(crate) fn commitments(receipts: &Value) -> (Bloom, B256) {
     let receipts: Vec<_> = receipts.as_array().unwrap().iter().map(receipt).collect();
     let mut bloom = Bloom::ZERO;

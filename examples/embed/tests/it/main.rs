@@ -1,4 +1,4 @@
-//! The example is built and run as its readers would.
+//! Builds and runs the example as its readers do.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! A command that does what its arguments say and tells how it went, to show what a host lets it do. Between one thing and the
-//! next stands `then`.
+//! A command that runs the actions in its arguments and prints the results, so that tests see what
+//! the host permits. The argument `then` separates actions.
 
 mod network;
 
@@ -18,7 +18,7 @@ impl wasip2::exports::cli::run::Guest for Errand {
     }
 }
 
-/// In backtraces, so not a part of another.
+/// Not inlined, so that it appears in backtraces.
 #[inline(never)]
 fn act(args: &[&str]) {
     match args {
@@ -33,7 +33,8 @@ fn act(args: &[&str]) {
         ["write", path, content] => tell(fs::write(path, content)),
         ["remove", path] => tell(fs::remove_file(path)),
         ["list", path] => tell(fs::read_dir(path).map(|entries| entries.count())),
-        // What the standard library's does is left to its C library, which may know only success and failure.
+        // The standard library's `exit` goes through the C library, which may report only success
+        // or failure.
         ["exit", code] => wasip2::cli::exit::exit_with_code(code.parse().expect("a code")),
         ["fail"] => wasip2::cli::exit::exit(Err(())),
         ["panic"] => panic!("as it was told"),

@@ -1,4 +1,4 @@
-//! Sockets, by the interfaces of WASI themselves: not every C library for this target has them.
+//! Sockets through the WASI interfaces, because some C libraries for this target lack sockets.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ use wasip2::sockets::{
     udp_create_socket::create_udp_socket,
 };
 
-/// Connects, says a word, and returns what comes back.
+/// Connects, sends a word, and returns the response.
 pub(crate) fn exchange(address: &str) -> Result<String, ErrorCode> {
     let address: SocketAddr = address.parse().expect("an address");
     let socket = create_tcp_socket(family(&address))?;
@@ -50,7 +50,7 @@ fn bound(address: SocketAddr) -> Result<TcpSocket, ErrorCode> {
     Ok(socket)
 }
 
-/// On any port: whether a guest may choose one is another question.
+/// Listens on any port. The choice of a port is a separate permission.
 pub(crate) fn listen() -> Result<(), ErrorCode> {
     let socket = bound(([0, 0, 0, 0], 0).into())?;
     socket.start_listen()?;

@@ -30,7 +30,7 @@ impl Guest for PriceWatch {
     fn on_event(event: Event) -> Result<(), HostError> {
         let Event::Block(block) = event else { return Ok(()) };
         let gas_price = chain::request(block.chain_id, "eth_gasPrice", "[]")?;
-        let cents = latest("ETH").ok_or_else(|| unavailable("nobody knows what ETH costs"))?;
+        let cents = latest("ETH").ok_or_else(|| unavailable("the price of ETH is unknown"))?;
         let (euros, cents) = (cents / 100, cents % 100);
         log(
             Level::Info,

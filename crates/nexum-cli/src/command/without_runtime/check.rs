@@ -106,7 +106,7 @@ impl Findings {
         let manifest = Manifest::of_module(module)?;
         if manifest.is_none() {
             self.warnings.push(format!(
-                "{path}: there is no {MANIFEST_FILE} beside the component: it has no subscriptions"
+                "{path}: there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
             ));
         }
         let manifest = manifest.unwrap_or_default();

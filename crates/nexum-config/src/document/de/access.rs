@@ -1,4 +1,4 @@
-//! The entries of a table and the elements of an array, as serde walks them.
+//! The entries of a table and the elements of an array, for serde to visit.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
@@ -11,7 +11,7 @@ pub(super) struct Entries<'a> {
     context: &'a Context<'a>,
     key: &'a KeyPath<'a>,
     entries: std::slice::Iter<'a, Entry>,
-    /// The only keys to hand out, if not all.
+    /// The keys to visit. `None` visits all.
     known: Option<&'static [&'static str]>,
     current: Option<&'a Entry>,
 }
@@ -49,7 +49,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let Some(entry) = self.current.take() else {
-            return Err(serde::de::Error::custom("a value was asked for before its key"));
+            return Err(serde::de::Error::custom("a value was requested before its key"));
         };
         let key = KeyPath::Key(self.key, &entry.key);
         let value = Deserializer::node(self.context, &key, &entry.key, &entry.node);

@@ -1,4 +1,4 @@
-//! What serde finds wrong, on its way from where it is found to where its place is known.
+//! Errors of serde, from the point that finds them to the point that knows their position.
 
 use std::fmt;
 
@@ -8,30 +8,32 @@ use super::super::key::KeyPath;
 use super::super::tree::Span;
 use super::super::{ConfigError, Origin, key};
 
-/// The shortest content that is looked for in messages. Shorter ones are in every sentence, and no secrets.
+/// The shortest content of a variable that messages are searched for, in bytes. A shorter content
+/// occurs in ordinary sentences, and is no secret.
 const SECRET_BYTES_MIN: usize = 4;
 
-/// An error of the deserializer. The innermost value that sees an unplaced one gives it its place.
+/// An error of the deserializer. The innermost value that receives an unplaced error adds its
+/// position.
 #[derive(Debug)]
 pub(in crate::document) enum Error {
     Unplaced(Box<Problem>),
     Placed(ConfigError),
 }
 
-/// An error without a place.
+/// An error without a position.
 #[derive(Debug, Default)]
 pub(in crate::document) struct Problem {
     message: String,
     hint: Option<String>,
     nearest: Option<String>,
-    /// The key of the table that it is about, where it is not about the value itself.
+    /// The key that the error is about, if that is a key of the table instead of the value itself.
     child: Option<String>,
-    /// `message` and `hint` are of a type's own making, and may repeat the value.
+    /// A type's own `Deserialize` wrote `message` and `hint`, which may repeat the value.
     foreign: bool,
 }
 
 impl Problem {
-    /// The error, at its place. `value` is what may be shown of the value there.
+    /// Turns the problem into an error at this position. `value` is the value without secrets.
     pub(super) fn at(self, origin: &Origin, span: Span, key: &KeyPath<'_>, value: Option<String>) -> ConfigError {
         let (path, value) = match &self.child {
             Some(child) => (KeyPath::Key(key, child).text(), None),
@@ -47,7 +49,7 @@ impl Problem {
         }
     }
 
-    /// The same problem without what a type may have repeated of `taken`, which came out of the environment.
+    /// Removes message and hint if they repeat an element of `taken`, the contents of variables.
     pub(super) fn without(self: Box<Self>, taken: &[String]) -> Box<Self> {
         let told = |content: &String| {
             content.len() >= SECRET_BYTES_MIN
@@ -62,7 +64,7 @@ impl Problem {
         self
     }
 
-    /// The same problem with `shown` wherever a type repeated `text`.
+    /// Replaces `text` with `shown` wherever a foreign message or hint repeats it.
     pub(super) fn with_shown(mut self: Box<Self>, text: &str, shown: &str) -> Box<Self> {
         if self.foreign && text.len() >= SECRET_BYTES_MIN {
             self.message = self.message.replace(text, shown);
@@ -71,13 +73,13 @@ impl Problem {
         self
     }
 
-    /// That `key` is not one of `known`.
+    /// The problem that `key` is not in `known`.
     pub(super) fn unknown_key(key: &str, known: &'static [&'static str]) -> Self {
         Self {
             message: "unknown key".to_owned(),
             nearest: key::nearest(key, known.iter().copied()).map(str::to_owned),
             hint: Some(match known {
-                [] => "there are no keys here".to_owned(),
+                [] => "this table has no keys".to_owned(),
                 known => format!("known keys: {}", known.join(", ")),
             }),
             child: Some(key.to_owned()),
@@ -194,7 +196,7 @@ fn one_of(names: &[&str]) -> String {
     }
 }
 
-/// What is expected, in an operator's words rather than in Rust's.
+/// The expected value in TOML's terms instead of Rust's.
 fn in_toml_terms(expected: &dyn Expected) -> String {
     let expected = expected.to_string();
     let range = |min: i128, max: u64| format!("a whole number from {min} to {max}");

@@ -1,4 +1,4 @@
-//! Addresses, topics and event signatures, as people write them.
+//! Addresses, topics and event signatures in the notation of a manifest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use alloy_json_abi::Event;
 use alloy_primitives::{Address, B256};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
-/// The longest event signature: with some dozens of parameters.
+/// The longest event signature, in bytes: room for some dozens of parameters.
 const SIGNATURE_CHARS_MAX: usize = 1_024;
 
-/// A contract's address. In mixed case its checksum has to be right.
+/// A contract's address. A mixed-case address must have a correct checksum.
 pub(in crate::manifest) struct ContractAddress(pub(in crate::manifest) [u8; 20]);
 
-/// The first topic of an event: its hash, or the text that hashes to it.
+/// The first topic of an event, written as its hash or as the signature with that hash.
 pub(in crate::manifest) struct EventSignature(pub(in crate::manifest) [u8; 32]);
 
-/// What a topic may be: one value or several; none, as `""` or `[]`, is any.
+/// The accepted values of a topic: one or several. None, written `""` or `[]`, accepts any.
 #[derive(Default)]
 pub(in crate::manifest) struct AnyOf(pub(in crate::manifest) Vec<[u8; 32]>);
 
@@ -26,12 +26,12 @@ fn address(text: &str) -> Result<Address, &'static str> {
     let address = Address::from_str(text).map_err(|_| EXPECTED)?;
     let mixed = digits.contains(|c: char| c.is_ascii_uppercase()) && digits.contains(|c: char| c.is_ascii_lowercase());
     if mixed && Address::parse_checksummed(text, None).is_err() {
-        return Err("the address's checksum is wrong: a letter has the wrong case, or a digit is mistaken");
+        return Err("the address has a wrong checksum: check its digits and the case of its letters");
     }
     Ok(address)
 }
 
-/// A topic, or an address, which as a topic is padded to its size.
+/// Parses a topic, or an address, which a topic holds in padded form.
 fn topic(text: &str) -> Result<[u8; 32], &'static str> {
     const EXPECTED: &str = "expected a topic: 0x and 64 hexadecimal digits, or an address";
     if text.len() == 2 + 2 * Address::len_bytes() {
@@ -45,7 +45,7 @@ fn topic(text: &str) -> Result<[u8; 32], &'static str> {
 fn signature(text: &str) -> Result<[u8; 32], &'static str> {
     const EXPECTED: &str =
         "expected a topic (0x and 64 hexadecimal digits) or a signature such as Transfer(address,address,uint256)";
-    const CANONICAL: &str = "expected the signature in its canonical form, without spaces, names and indexed, and with the sizes of numbers: uint256, not uint";
+    const CANONICAL: &str = "expected the canonical signature: without spaces, names and `indexed`, and with sized numbers, so uint256 instead of uint";
     if text.starts_with("0x") {
         return B256::from_str(text).map(|topic| topic.0).map_err(|_| EXPECTED);
     }

@@ -1,4 +1,4 @@
-//! Reads `[[subscription]]`.
+//! Reads the tables `[[subscription]]`.
 
 use std::num::NonZeroU64;
 
@@ -12,12 +12,12 @@ use crate::manifest::{
 use crate::schedule::ScheduleError;
 use crate::topic::{ChainTopic, Finality};
 
-/// The kinds of events that can be subscribed to.
+/// The supported kinds of subscriptions.
 const KINDS: [&str; 3] = ["block", "log", "cron"];
-/// The kinds of events that the contract knows but that cannot be subscribed to yet.
+/// Kinds of events in the contract that have no subscription yet.
 const KINDS_TO_COME: [&str; 2] = ["tick", "message"];
 
-/// Reads one table. What is wrong goes to `errors`.
+/// Reads one table. Adds all faults to `errors`.
 pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let kind = section.string("kind").map_err(|error| errors.push(error)).ok()?;
     match kind.value.as_str() {
@@ -26,20 +26,20 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
         "cron" => cron(section, errors),
         name => {
             let error = match KINDS_TO_COME.contains(&name) {
-                true => kind.place.error("is not yet supported as a subscription"),
+                true => kind.place.error("is not yet supported as a kind of subscription"),
                 false => {
                     let known = KINDS.into_iter().chain(KINDS_TO_COME);
                     let error = kind.place.error("unknown kind of subscription");
                     error.with_nearest(name, known)
                 }
             };
-            errors.push(error.with_hint(format!("supported: {}", KINDS.join(", "))));
+            errors.push(error.with_hint(format!("supported kinds: {}", KINDS.join(", "))));
             None
         }
     }
 }
 
-/// Whether it is one that takes a while to read.
+/// Whether the table is a schedule, which takes long to validate.
 pub(super) fn is_cron(section: &Section) -> bool {
     section.string("kind").is_ok_and(|kind| kind.value == "cron")
 }
@@ -75,7 +75,7 @@ fn schedule_error(section: &Section, error: &ScheduleError) -> ConfigError {
     let why = std::error::Error::source(error).map_or_else(String::new, |cause| {
         format!(": {}", cause.to_string().trim_end_matches('.'))
     });
-    let hint = "minute hour day month weekday in UTC, with the second before them if need be, as in \"0 12 * * 1-5\"";
+    let hint = "write the minute, hour, day, month and weekday in UTC, for example \"0 12 * * 1-5\"; a second before the minute is optional";
     section.error("schedule", format!("{error}{why}")).with_hint(hint)
 }
 
@@ -86,16 +86,16 @@ fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription
     if raw.address.is_some() && raw.addresses.is_some() {
         errors.push(
             section
-                .error("addresses", "is given beside address")
-                .with_hint("put all of them into addresses"),
+                .error("addresses", "cannot be combined with address")
+                .with_hint("list every address in addresses"),
         );
     }
     let addresses = raw.address.map(|address| vec![address]).or(raw.addresses);
     if addresses.as_ref().is_some_and(Vec::is_empty) {
         errors.push(
             section
-                .error("addresses", "names no address")
-                .with_hint("leave it out to get the logs of every contract"),
+                .error("addresses", "is empty")
+                .with_hint("remove the key to get the logs of every contract"),
         );
     }
     let mut addresses: Vec<_> = addresses
@@ -104,7 +104,7 @@ fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription
         .map(|address| address.0)
         .collect();
     if addresses.len() > ADDRESSES_MAX {
-        errors.push(section.error("addresses", format!("more than {ADDRESSES_MAX} addresses")));
+        errors.push(section.error("addresses", format!("expected at most {ADDRESSES_MAX} addresses")));
     }
     addresses.sort_unstable();
     addresses.dedup();
@@ -132,7 +132,10 @@ fn topics(
     }
     for (position, AnyOf(values)) in topics.iter_mut().zip(given) {
         if values.len() > TOPIC_VALUES_MAX {
-            errors.push(section.error("topics", format!("more than {TOPIC_VALUES_MAX} values in one position")));
+            errors.push(section.error(
+                "topics",
+                format!("expected at most {TOPIC_VALUES_MAX} values in one position"),
+            ));
         }
         *position = values;
         position.sort_unstable();
@@ -140,8 +143,8 @@ fn topics(
     }
     if let Some(raw::EventSignature(hash)) = signature {
         if !topics[0].is_empty() && topics[0] != [hash] {
-            let error = section.error("topics", "asks for another first topic than event_signature");
-            errors.push(error.with_hint("the first topic of a log is its event's signature: begin topics with \"\""));
+            let error = section.error("topics", "has another first topic than event_signature");
+            errors.push(error.with_hint("the first topic of a log is the event's signature: start topics with \"\""));
         }
         topics[0] = vec![hash];
     }
@@ -159,8 +162,8 @@ fn finality(
         (Some(_), Some(_)) => {
             errors.push(
                 section
-                    .error("finality", "is given beside confirmations")
-                    .with_hint("give one of them"),
+                    .error("finality", "cannot be combined with confirmations")
+                    .with_hint("set only one of the two"),
             );
             None
         }

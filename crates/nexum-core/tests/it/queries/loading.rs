@@ -83,7 +83,7 @@ async fn what_is_no_query_module_is_refused_with_the_reason() {
     std::fs::write(&path, component("(import \"nexum:host/chain@0.2.0\" (instance))")).expect("a component");
     let said = inspect().expect_err("a refusal")[0].to_string();
     assert!(
-        said.contains("it imports nexum:host/chain@0.2.0, and a query may call local-store and logging alone"),
+        said.contains("it imports nexum:host/chain@0.2.0, but a query module may import only local-store and logging"),
         "{said}"
     );
 

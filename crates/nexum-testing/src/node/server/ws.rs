@@ -1,4 +1,4 @@
-//! The node's ws side.
+//! The node's WebSocket server.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use super::super::answer::Answer;
 use super::super::script::{Request, Shared, Transport};
 
-/// Serves one ws connection until either side closes it.
+/// Serves one WebSocket connection until either side closes it.
 pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>) {
     let mut heads = shared.heads();
     let mut hang_ups = shared.hang_ups();
@@ -21,7 +21,7 @@ pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>) {
     };
     loop {
         let messages = tokio::select! {
-            // A head that was announced before a request came in is sent first.
+            // Sends a head first if it was announced before a request arrived.
             biased;
             _ = hang_ups.changed() => return,
             head = heads.recv() => match head {
@@ -45,7 +45,7 @@ pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>) {
 
 struct Connection {
     shared: Arc<Shared>,
-    /// The ids, as JSON text.
+    /// The ids of the subscriptions, as JSON text.
     subscriptions: Vec<String>,
     subscriptions_made: u64,
 }
@@ -77,7 +77,7 @@ impl Connection {
             Err(Answer::Text(text)) => text,
             Err(Answer::Truncated) => super::half(&request),
             Err(Answer::Huge { bytes }) => {
-                let bytes = usize::try_from(bytes).expect("a ws message is made in memory");
+                let bytes = usize::try_from(bytes).expect("a WebSocket message fits into memory");
                 self.shared.change(|state| state.huge_bytes_sent += bytes as u64);
                 format!(
                     r#"{{"jsonrpc":"2.0","id":{},"result":"{}"}}"#,
@@ -90,7 +90,7 @@ impl Connection {
         Some(vec![message])
     }
 
-    /// Answers what is about this connection's subscriptions.
+    /// Answers requests on this connection's subscriptions.
     fn subscription(&mut self, request: &Request) -> Option<Answer> {
         let params: Vec<serde_json::Value> = serde_json::from_str(request.params.get()).unwrap_or_default();
         match request.method.as_str() {

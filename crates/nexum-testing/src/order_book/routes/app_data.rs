@@ -1,4 +1,4 @@
-//! Documents that orders name by their hash.
+//! App-data documents, which orders name by hash.
 
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,12 @@ struct AppData {
     full_app_data: String,
 }
 
-/// Keeps a document, under the hash in the path if there is one.
+/// Stores a document, and checks it against the hash in the path, if any.
 pub(super) fn put(shared: &Shared, hash: Option<&str>, body: &str) -> Result<Reply, Reply> {
     let named: Option<B256> = hash.map(|hash| parse(hash, "a hash of app data")).transpose()?;
     let AppData { full_app_data } = parse_body(body)?;
     if !checks::is_app_data(&full_app_data) {
-        let description = "fullAppData is no JSON object, or too long";
+        let description = "fullAppData is not a JSON object, or too long";
         return Err(Reply::error(400, "AppDataInvalid", description));
     }
     let hash = keccak256(&full_app_data);
@@ -34,6 +34,6 @@ pub(super) fn put(shared: &Shared, hash: Option<&str>, body: &str) -> Result<Rep
 pub(super) fn get(shared: &Shared, hash: &str) -> Result<Reply, Reply> {
     let hash: B256 = parse(hash, "a hash of app data")?;
     let document = shared.with(|state| state.app_data.get(&hash).cloned());
-    let full_app_data = document.ok_or_else(|| Reply::text(404, "there is no document of this hash"))?;
+    let full_app_data = document.ok_or_else(|| Reply::text(404, "no document has this hash"))?;
     Ok(Reply::json(200, &AppData { full_app_data }))
 }

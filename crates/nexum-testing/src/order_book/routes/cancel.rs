@@ -1,4 +1,4 @@
-//! Orders: taken back.
+//! The cancellation of orders.
 
 use alloy_primitives::{B256, Bytes};
 use serde::Deserialize;
@@ -31,22 +31,22 @@ pub(super) fn one(shared: &Shared, text: &str, body: &str) -> Result<Reply, Repl
     shared.change(|state| cancel(state, &[uid], digest, &cancellation))
 }
 
-/// Cancels all of them or none.
+/// Cancels all of these orders or none.
 fn cancel(state: &mut State, uids: &[OrderUid], digest: B256, by: &Cancellation) -> Result<Reply, Reply> {
     let signer = eip712::signer(by.signing_scheme, digest, &by.signature);
-    let signer = signer.ok_or_else(|| Reply::error(400, "InvalidSignature", "nobody can have made this signature"))?;
+    let signer = signer.ok_or_else(|| Reply::error(400, "InvalidSignature", "the signature is invalid"))?;
     let now_s = state.now_s();
     for uid in uids {
         let order = state.orders.get(uid);
         let order = order.ok_or_else(|| Reply::error(404, "OrderNotFound", "there is no order of this UID"))?;
         if order.owner != signer {
-            let description = format!("signed by {signer}, and the order is of {}", order.owner);
+            let description = format!("the signer is {signer}, but the owner is {}", order.owner);
             return Err(Reply::error(401, "WrongOwner", &description));
         }
         let (error_type, description) = match order.status(now_s) {
             OrderStatus::Cancelled => ("AlreadyCancelled", "the order is cancelled already"),
             OrderStatus::Fulfilled => ("OrderFullyExecuted", "the order has been executed"),
-            OrderStatus::Expired => ("OrderExpired", "the order is over"),
+            OrderStatus::Expired => ("OrderExpired", "the order has expired"),
             OrderStatus::Open | OrderStatus::PresignaturePending => continue,
         };
         return Err(Reply::error(400, error_type, description));

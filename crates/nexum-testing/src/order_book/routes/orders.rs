@@ -1,4 +1,4 @@
-//! Orders: placed and looked up.
+//! Placing orders and reading them.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ use super::super::stored::{StoredOrder, Trade};
 use super::super::{OrderUid, Scheme, eip712};
 use super::{address, page_of, parse_body, quote, uid};
 
-/// How many orders may be asked for at once.
+/// The most orders per request.
 const UIDS_MAX: usize = 128;
 
-/// What a contract answers that accepts a signature; the selector of the call is the same.
+/// The response of a contract that accepts a signature. It equals the selector of the call.
 const EIP1271_MAGIC_VALUE: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
 
 pub(super) async fn create(shared: &Shared, body: &str) -> Result<Reply, Reply> {
@@ -41,14 +41,14 @@ pub(super) async fn create(shared: &Shared, body: &str) -> Result<Reply, Reply> 
     Ok(Reply::json(201, &uid))
 }
 
-/// Keeps an order that is good by itself. Like the real one, it looks at the number of limit orders before it notices that it
-/// has this one.
+/// Stores an order that passed the checks. Like the real order book, it checks the number of limit
+/// orders before it detects a duplicate.
 fn store(state: &mut State, creation: Creation, uid: OrderUid, owner: Address) -> Result<(), Reply> {
     let now_s = state.now_s();
     let from_quote = quote::is_quoted(state, &creation.terms)?;
     let open = |order: &&StoredOrder| order.owner == owner && order.is_open_limit_order(now_s);
     if !from_quote && state.orders.all().iter().filter(open).count() >= state.limit_orders_max {
-        let description = format!("{owner} has as many open limit orders as it may");
+        let description = format!("{owner} has reached the limit of open limit orders");
         return Err(Reply::error(400, "TooManyLimitOrders", &description));
     }
     let document = creation.document().map(str::to_owned);
@@ -67,7 +67,7 @@ fn store(state: &mut State, creation: Creation, uid: OrderUid, owner: Address) -
         executed: false,
     };
     if !state.orders.insert(order) {
-        return Err(Reply::error(400, "DuplicatedOrder", "this order is here already"));
+        return Err(Reply::error(400, "DuplicatedOrder", "this order already exists"));
     }
     if let Some(document) = document {
         state.app_data.insert(hash, document);
@@ -75,7 +75,7 @@ fn store(state: &mut State, creation: Creation, uid: OrderUid, owner: Address) -
     Ok(())
 }
 
-/// Asks the owner's contract, by EIP-1271. A node that gives no answer counts as a no.
+/// Asks the owner's contract with EIP-1271. A failed request counts as a refusal.
 async fn accepts(client: &reqwest::Client, url: &str, owner: Address, digest: B256, signature: &[u8]) -> bool {
     let call = json!({ "to": owner, "data": is_valid_signature(digest, signature) });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"] });
@@ -116,7 +116,10 @@ pub(super) fn get(shared: &Shared, text: &str) -> Result<Reply, Reply> {
 pub(super) fn by_uids(shared: &Shared, body: &str) -> Result<Reply, Reply> {
     let uids: Vec<OrderUid> = parse_body(body)?;
     if uids.len() > UIDS_MAX {
-        return Err(Reply::text(400, &format!("more than {UIDS_MAX} orders at once")));
+        return Err(Reply::text(
+            400,
+            &format!("the request has more than {UIDS_MAX} orders"),
+        ));
     }
     shared.with(|state| {
         let found = uids.iter().filter_map(|uid| state.orders.get(uid));
@@ -137,7 +140,8 @@ pub(super) fn of_owner(shared: &Shared, owner: &str, query: &str) -> Result<Repl
     })
 }
 
-/// Executes all of an order at its limit, and remembers the trade; nothing if there is no such order.
+/// Executes an order completely at its limit price, and records the trade; `None` if the order does
+/// not exist.
 pub(in super::super) fn settle(state: &mut State, uid: &OrderUid) -> Option<Trade> {
     let number = state.trades.len() as u64 + 1;
     let order = state.orders.get_mut(uid)?;

@@ -1,4 +1,4 @@
-//! What an order could get.
+//! Quotes for orders.
 
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Deserializer};
@@ -12,19 +12,19 @@ use super::super::terms::{app_data_hash, as_hash, decimal};
 use super::super::{Kind, OrderTerms, Scheme, TokenBalance};
 use super::{no_liquidity, parse_body};
 
-/// What every quote takes for the network, in atoms of the sold token.
+/// The network fee of every quote, in atoms of the sold token.
 const FEE: u64 = 1_000;
 
-/// How long a quoted order lasts where the request does not say, in seconds.
+/// The default validity of a quoted order, in seconds.
 const VALIDITY_DEFAULT_S: u64 = 1_800;
 
-/// How long a quote is good for, in milliseconds.
+/// The validity of a quote, in milliseconds.
 const EXPIRY_MS: u64 = 120_000;
 
-/// Prices are ratios of whole numbers: of this many parts of an atom.
+/// The scale of prices: a price is a whole number of this fraction of an atom.
 const PRICE_SCALE: f64 = 1e9;
 
-/// A quote that was given.
+/// A quote that the order book gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) struct Quoted {
     kind: Kind,
@@ -114,8 +114,8 @@ pub(super) fn quote(shared: &Shared, body: &str) -> Result<Reply, Reply> {
     })
 }
 
-/// Says whether an order is from a quote of this order book; an error if that was of something else. A quote that is unknown
-/// here is none.
+/// Whether an order comes from a quote of this order book. An unknown quote gives false. A quote
+/// for another trade is an error.
 pub(super) fn is_quoted(state: &State, terms: &OrderTerms) -> Result<bool, Reply> {
     let place = terms.quote_id.and_then(|id| usize::try_from(id).ok()?.checked_sub(1));
     let Some(quoted) = place.and_then(|place| state.quotes.get(place)) else {
@@ -129,11 +129,12 @@ pub(super) fn is_quoted(state: &State, terms: &OrderTerms) -> Result<bool, Reply
     if *quoted == same {
         Ok(true)
     } else {
-        Err(Reply::error(400, "InvalidQuote", "the quote is of another trade"))
+        Err(Reply::error(400, "InvalidQuote", "the quote is for another trade"))
     }
 }
 
-/// Asks what is asked of orders as well; returns when the order would end, in seconds since the Unix epoch.
+/// Makes the checks that orders have too. Returns the end of the order, in seconds since the Unix
+/// epoch.
 fn check(request: &QuoteRequest, state: &State) -> Result<u64, Reply> {
     let refuse = |error_type: &str, description: &str| Err(Reply::error(400, error_type, description));
     let now_s = state.now_s();
@@ -145,17 +146,17 @@ fn check(request: &QuoteRequest, state: &State) -> Result<u64, Reply> {
         return Err(Reply::error(403, "Forbidden", "this owner may not trade"));
     }
     if valid_to < now_s + VALIDITY_MIN_S {
-        return refuse("InsufficientValidTo", "the order would be over, or all but");
+        return refuse("InsufficientValidTo", "the end of the order is too early");
     }
     if valid_to > now_s + VALIDITY_MAX_S {
-        return refuse("ExcessiveValidTo", "the order would last for more than a year");
+        return refuse("ExcessiveValidTo", "the end of the order is more than a year ahead");
     }
     if request.sell_token == request.buy_token {
-        return refuse("SameBuyAndSellToken", "a token is not sold for itself");
+        return refuse("SameBuyAndSellToken", "the sold and the bought token are equal");
     }
     let tokens = [request.sell_token, request.buy_token];
     if tokens.iter().any(|token| state.rules.refused_tokens.contains(token)) {
-        return refuse("UnsupportedToken", "one of the tokens is not traded here");
+        return refuse("UnsupportedToken", "one of the tokens is not supported");
     }
     let hash = request.app_data.as_deref().map(app_data_hash);
     if request.app_data_hash.is_some() && hash != request.app_data_hash {
@@ -164,7 +165,7 @@ fn check(request: &QuoteRequest, state: &State) -> Result<u64, Reply> {
     Ok(valid_to)
 }
 
-/// What would be sold and bought.
+/// The sold and the bought amount of a quote.
 fn amounts(request: &QuoteRequest, state: &State) -> Result<(U256, U256), Reply> {
     let price = |token| Ok(scaled(state.price(token).ok_or_else(no_liquidity)?));
     let (sell_price, buy_price) = (price(request.sell_token)?, price(request.buy_token)?);
@@ -180,7 +181,7 @@ fn amounts(request: &QuoteRequest, state: &State) -> Result<(U256, U256), Reply>
                 Reply::error_with(
                     400,
                     "SellAmountDoesNotCoverFee",
-                    "the fee is more than what is sold",
+                    "the fee exceeds the sold amount",
                     data,
                 )
             })?)
@@ -192,7 +193,10 @@ fn amounts(request: &QuoteRequest, state: &State) -> Result<(U256, U256), Reply>
     match (sold, bought) {
         (Some(sold), None) => Ok((sold, sold.saturating_mul(sell_price) / buy_price)),
         (None, Some(bought)) => Ok((bought.saturating_mul(buy_price).div_ceil(sell_price), bought)),
-        _ => Err(Reply::text(422, "exactly one amount has to be given, that of the kind")),
+        _ => Err(Reply::text(
+            422,
+            "exactly one amount is required, and it must match the kind",
+        )),
     }
 }
 
@@ -200,7 +204,7 @@ fn scaled(price: f64) -> U256 {
     U256::from((price * PRICE_SCALE).max(1.0) as u128)
 }
 
-/// Gives the app data back in the form in which it came.
+/// Adds the app data in the form in which the request has it.
 fn add_app_data(quote: &mut Value, request: &QuoteRequest) {
     match request.app_data.as_deref() {
         Some(document) if as_hash(document).is_none() => {

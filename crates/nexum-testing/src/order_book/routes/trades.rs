@@ -1,4 +1,4 @@
-//! Executions of orders.
+//! The trades of an owner or an order.
 
 use super::super::reply::Reply;
 use super::super::state::{Shared, State};
@@ -10,7 +10,7 @@ pub(super) fn all(shared: &Shared, query: &str) -> Result<Reply, Reply> {
     shared.with(|state| Ok(Reply::json(200, &of(state, query)?)))
 }
 
-/// The same, a page at a time.
+/// One page of the trades of an owner or of an order.
 pub(super) fn page(shared: &Shared, query: &str) -> Result<Reply, Reply> {
     shared.with(|state| Ok(Reply::json(200, &page_of(of(state, query)?.into_iter(), query)?)))
 }
@@ -27,7 +27,7 @@ fn of<'a>(state: &'a State, query: &str) -> Result<Vec<&'a Trade>, Reply> {
             Ok(newest_first.filter(|trade| trade.order_uid == uid).collect())
         }
         _ => {
-            let description = "either owner or orderUid has to be given";
+            let description = "exactly one of owner and orderUid is required";
             Err(Reply::error(400, "InvalidTradeFilter", description))
         }
     }
