@@ -155,6 +155,14 @@ const fn spec(limit: Limit, manifest_key: &'static str, default: u64, range: Ran
 }
 
 impl Limit {
+    /// Whether nexum measures the use of one event or instance. It bounds instances when it loads a module, and rates as they occur.
+    pub fn is_measured(self) -> bool {
+        !matches!(
+            self,
+            Self::Instances | Self::LogRecordsPerSecond | Self::EventsPerSecond
+        )
+    }
+
     /// All limits, the budgets of a handler call first.
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
         SPECS.iter().map(|spec| spec.limit)

@@ -69,10 +69,15 @@ pub(super) fn limits(usages: &[Usage], format: Format) {
     }
     let mut rows = table(&["LIMIT", "BOUND", "LAST", "MOST", "OF BOUND"]);
     for usage in usages {
-        let share = usage.most.saturating_mul(100) / usage.bound.max(1);
-        let numbers = [usage.bound, usage.last, usage.most].map(|number| number.to_string());
-        let [bound, last, most] = numbers;
-        rows.add_row([usage.limit.clone(), bound, last, most, format!("{share} %")]);
+        let share = usage.most.map(|most| most.saturating_mul(100) / usage.bound.max(1));
+        let measured = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        rows.add_row([
+            usage.limit.clone(),
+            usage.bound.to_string(),
+            measured(usage.last),
+            measured(usage.most),
+            share.map_or_else(|| "-".to_owned(), |share| format!("{share} %")),
+        ]);
     }
     outln!("{rows}");
 }

@@ -201,10 +201,10 @@ async fn remove(State(control): State<ControlState>, PathOf(name): PathOf<String
 async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
     let name = name_of(&name)?;
     let usages = match control.supervisor.query(&name) {
-        Ok(pool) => view::usages(&pool.module().meta.limits, &pool.consumption()),
+        Ok(pool) => view::usages(&pool.module().meta, &pool.consumption()),
         Err(_) => {
             let status = control.supervisor.module(&name)?;
-            view::usages(&status.module().meta.limits, &status.consumption())
+            view::usages(&status.module().meta, &status.consumption())
         }
     };
     Ok(Json(usages))

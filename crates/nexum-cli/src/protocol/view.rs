@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use nexum_config::engine::{Metering, ModuleConfig};
-use nexum_config::limits::{Limit, Limits};
+use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
 use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::event::Event;
@@ -85,10 +85,10 @@ pub(crate) struct Load {
 pub(crate) struct Usage {
     pub(crate) limit: String,
     pub(crate) bound: u64,
-    /// In the last handler; none where nothing is counted.
-    pub(crate) last: u64,
-    /// The most in the ten to twenty minutes up to the last handler.
-    pub(crate) most: u64,
+    /// The use by the last handler. None for a limit whose use is not measured.
+    pub(crate) last: Option<u64>,
+    /// The highest use in the ten to twenty minutes up to the last handler. None for a limit whose use is not measured.
+    pub(crate) most: Option<u64>,
 }
 
 /// An event that a module could not handle.
@@ -201,13 +201,19 @@ impl Load {
 }
 
 /// Every limit of a module, and what was used of it.
-pub(crate) fn usages(limits: &Limits, consumption: &Consumption) -> Vec<Usage> {
+pub(crate) fn usages(meta: &ModuleMeta, consumption: &Consumption) -> Vec<Usage> {
     let most = consumption.most();
-    let usage = |limit: Limit| Usage {
-        limit: limit.name().to_owned(),
-        bound: limits[limit],
-        last: consumption.last()[limit],
-        most: most[limit],
+    let usage = |limit: Limit| {
+        let is_measured = match limit {
+            Limit::Fuel => meta.metering == Metering::Fuel,
+            limit => limit.is_measured(),
+        };
+        Usage {
+            limit: limit.name().to_owned(),
+            bound: meta.limits[limit],
+            last: is_measured.then(|| consumption.last()[limit]),
+            most: is_measured.then(|| most[limit]),
+        }
     };
     Limit::all().map(usage).collect()
 }

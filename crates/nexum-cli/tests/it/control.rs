@@ -94,6 +94,14 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     let fuel = fuel.expect("fuel");
     assert_eq!(fuel["bound"], 1_000_000);
     assert!(fuel["most"].as_u64() >= Some(1_000_000), "{fuel}");
+    let text = dir.nexum(&["limits", "fuel-bomb"]).stdout;
+    let row = |limit: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.trim_start().starts_with(limit));
+        line.expect("a row").split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(row("events_per_second")[2..], ["-", "-", "-"], "{text}");
+    assert_eq!(row("instances")[2..], ["-", "-", "-"], "{text}");
+    assert_ne!(row("event_deadline_ms")[2], "-", "{text}");
 
     let letters = json(&dir, &["dead-letter", "list", "fuel-bomb", "--format", "json"]);
     let letter = &letters[0];
@@ -260,7 +268,7 @@ async fn a_module_can_be_loaded_that_is_trusted() {
         };
         until(&dir, &LIST, handled).await;
         let used = fuel(&json(&dir, &["limits", name, "--format", "json"]));
-        assert_eq!(used.map(|used| used > 0), Some(is_counted), "{name}: {used:?}");
+        assert_eq!(used.is_some_and(|used| used > 0), is_counted, "{name}: {used:?}");
     }
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));

@@ -94,8 +94,10 @@ impl fmt::Display for Failure {
             Self::Returned(error) => {
                 write!(
                     f,
-                    "the handler returned an error: {} {:?}: {}",
-                    error.domain, error.kind, error.message
+                    "the handler returned an error: {} {}: {}",
+                    error.domain,
+                    error.kind.name(),
+                    error.message
                 )
             }
             Self::Limit(exceeded) => exceeded.fmt(f),
