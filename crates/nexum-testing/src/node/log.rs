@@ -1,10 +1,6 @@
 //! The logs of a model chain.
 
-use alloy_primitives::{Address, B256, Bytes, U64};
-use serde::Serialize;
-use serde_json::Value;
-
-use super::block::{Block, LOGS_PER_TRANSACTION};
+use alloy_primitives::{Address, B256, Bytes};
 
 /// How many topics the virtual machine can give a log: there is no `LOG5`.
 const TOPICS_MAX: usize = 4;
@@ -20,7 +16,7 @@ pub struct LogSpec {
     pub data: Bytes,
 }
 
-/// A log in a [`Block`].
+/// A log in a [`Block`](super::Block).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// The contract.
@@ -29,7 +25,7 @@ pub struct Log {
     pub topics: Vec<B256>,
     /// The rest of the event.
     pub data: Bytes,
-    /// The hash of its transaction: unique, and readable as [`Block::hash`] is.
+    /// The hash of its transaction: unique, and readable as [`Block::hash`](super::Block::hash) is.
     pub transaction_hash: B256,
     /// The place of its transaction in the block.
     pub transaction_index: u64,
@@ -50,51 +46,8 @@ impl Log {
         }
     }
 
-    /// The log as `eth_getLogs` shows it when it is of this block.
-    pub fn to_json(&self, block: &Block) -> Value {
-        serde_json::to_value(self.in_block(block)).expect("strings alone")
-    }
-
-    pub(super) fn in_block<'a>(&'a self, block: &Block) -> RpcLog<'a> {
-        RpcLog {
-            address: &self.address,
-            topics: &self.topics,
-            data: &self.data,
-            block_number: U64::from(block.number),
-            block_hash: block.hash.into(),
-            block_timestamp: U64::from(block.timestamp_s),
-            transaction_hash: &self.transaction_hash,
-            transaction_index: U64::from(self.transaction_index),
-            log_index: U64::from(self.index),
-            removed: false,
-        }
-    }
-
     /// What the receipt's encoding holds of it.
     pub(super) fn to_consensus(&self) -> alloy_primitives::Log {
         alloy_primitives::Log::new_unchecked(self.address, self.topics.clone(), self.data.clone())
-    }
-}
-
-/// A log's JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RpcLog<'a> {
-    address: &'a Address,
-    topics: &'a [B256],
-    data: &'a Bytes,
-    block_number: U64,
-    block_hash: B256,
-    block_timestamp: U64,
-    transaction_hash: &'a B256,
-    transaction_index: U64,
-    log_index: U64,
-    removed: bool,
-}
-
-impl RpcLog<'_> {
-    pub(super) fn index_in_transaction(&mut self) {
-        let before = self.transaction_index.to::<u64>() * LOGS_PER_TRANSACTION as u64;
-        self.log_index = U64::from(self.log_index.to::<u64>().saturating_sub(before));
     }
 }

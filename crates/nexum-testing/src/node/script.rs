@@ -1,7 +1,7 @@
 //! What a node knows and how it makes its answers: shared by the test and the node's connections.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use super::block::Block;
 use super::header::HeaderFaults;
 use super::logs::LogsFaults;
 use super::view::Standpoint;
-use super::world::{Announce, World};
+use super::world::{Announce, Follower, World};
 
 /// How many heads a ws connection may have yet to send: more than any test mines at once, because a node drops none.
 const HEADS_MAX: usize = 16_384;
@@ -41,7 +41,7 @@ pub struct Call {
 
 /// A JSON-RPC request as it came in.
 #[derive(Deserialize)]
-pub(super) struct Request {
+pub(super) struct IncomingRequest {
     pub(super) id: Box<RawValue>,
     pub(super) method: String,
     #[serde(default = "no_params")]
@@ -79,6 +79,18 @@ pub(super) struct Shared {
     hang_up: watch::Sender<()>,
 }
 
+impl Follower for Shared {
+    fn follow(&self, announce: Announce) {
+        self.change(|state| {
+            let chain = self.world.chain();
+            let new = state.standpoint.follow(&chain);
+            if announce == Announce::Yes {
+                new.iter().for_each(|block| self.announce(block, state.header_faults));
+            }
+        });
+    }
+}
+
 impl Shared {
     /// A node of this world, which it has joined.
     pub(super) fn new(chain_id: u64, world: &Arc<World>) -> Arc<Self> {
@@ -106,19 +118,9 @@ impl Shared {
             changed: watch::Sender::new(()),
             hang_up: watch::Sender::new(()),
         });
-        world.join(&shared);
+        let follower: Weak<dyn Follower> = Arc::<Self>::downgrade(&shared);
+        world.join(follower);
         shared
-    }
-
-    /// Catches up with the chain.
-    pub(super) fn follow(&self, announce: Announce) {
-        self.change(|state| {
-            let chain = self.world.chain();
-            let new = state.standpoint.follow(&chain);
-            if announce == Announce::Yes {
-                new.iter().for_each(|block| self.announce(block, state.header_faults));
-            }
-        });
     }
 
     pub(super) fn freeze(&self) {
@@ -183,7 +185,7 @@ impl Shared {
     }
 
     /// Records a call, and says how the test wants it answered.
-    pub(super) fn scripted(&self, transport: Transport, request: &Request) -> Answer {
+    pub(super) fn scripted(&self, transport: Transport, request: &IncomingRequest) -> Answer {
         let method = &request.method;
         let call = Call {
             transport,
@@ -210,7 +212,7 @@ impl Shared {
     }
 
     /// Records a call and decides its answer, which is never [`Answer::Default`].
-    pub(super) fn answer(&self, transport: Transport, request: &Request) -> Answer {
+    pub(super) fn answer(&self, transport: Transport, request: &IncomingRequest) -> Answer {
         match self.scripted(transport, request) {
             Answer::Default => self.by_default(request),
             answer => answer,
@@ -218,7 +220,7 @@ impl Shared {
     }
 
     /// What the node answers by itself.
-    pub(super) fn by_default(&self, request: &Request) -> Answer {
+    pub(super) fn by_default(&self, request: &IncomingRequest) -> Answer {
         self.with(|state| state.by_default(&self.world.chain(), request))
     }
 }

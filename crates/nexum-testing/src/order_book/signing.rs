@@ -2,31 +2,11 @@
 
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use k256::ecdsa::SigningKey;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::draw::Draw;
-use super::{OrderTerms, OrderUid, eip712};
+use super::{OrderTerms, OrderUid, Scheme, eip712};
 use crate::TEST_CHAIN_ID;
-
-/// How an order is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// By a key, as typed data.
-    Eip712,
-    /// By a key, as a message of the digest.
-    EthSign,
-    /// By a contract, which says whether it accepts the signature.
-    Eip1271,
-    /// By a transaction to the settlement contract.
-    Presign,
-}
-
-impl Scheme {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Eip712, Self::EthSign, Self::Eip1271, Self::Presign];
-}
 
 /// An owner of orders, with a key of its own. For [`Scheme::Eip1271`] its address stands for a contract.
 #[derive(Clone, Debug)]
