@@ -22,7 +22,7 @@
 //! | [`query`] | a pool of instances for each module that answers queries |
 //! | [`supervisor`] | starts, changes and stops a run |
 //!
-//! A module of this table refers only to modules above it; `cargo xtask ci isolation` checks that there is no circle. The crate
+//! A module of this table refers only to modules above it; `cargo xtask isolation` checks that there is no circle. The crate
 //! `nexum-config` has what operators and authors write.
 //!
 //! # Assumptions
