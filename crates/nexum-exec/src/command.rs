@@ -19,7 +19,7 @@ use crate::host::Host;
 use crate::limits::Limits;
 use crate::lookup;
 use crate::network::Network;
-use crate::ready::{Entry, Ready};
+use crate::ready::{EntryPoint, Ready};
 
 /// The command's file in a package directory.
 pub const PACKAGE_FILE: &str = "app.wasm";
@@ -138,7 +138,7 @@ impl Command {
         })
     }
 
-    fn component(&self, engine: &Engine, path: &Path, bytes: Vec<u8>) -> Result<Entry, LoadError> {
+    fn component(&self, engine: &Engine, path: &Path, bytes: Vec<u8>) -> Result<EntryPoint, LoadError> {
         let ComponentFile { bytes, summary, .. } = ComponentFile::parse(path, bytes)?;
         if !summary.exports.iter().any(|export| export.starts_with(RUN)) {
             return Err(no_entry(path, RUN.trim_end_matches('.')));
@@ -152,13 +152,13 @@ impl Command {
             lookup::link(&mut linker)?;
             CommandPre::new(linker.instantiate_pre(&component)?)
         };
-        link().map(Entry::Component).map_err(|source| LoadError::Link {
+        link().map(EntryPoint::Component).map_err(|source| LoadError::Link {
             path: path.to_owned(),
             source,
         })
     }
 
-    fn module(&self, engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Entry, LoadError> {
+    fn module(&self, engine: &Engine, path: &Path, bytes: &[u8]) -> Result<EntryPoint, LoadError> {
         let module = Module::new(engine.wasmtime(), bytes).map_err(compile(path))?;
         let is_entry = |ty: ExternType| {
             let function = ty
@@ -176,7 +176,7 @@ impl Command {
             wasmtime_wasi::p1::add_to_linker_async(&mut linker, |host: &mut Host| &mut host.wasi)?;
             linker.instantiate_pre(&module)
         };
-        link().map(Entry::Module).map_err(|source| LoadError::Link {
+        link().map(EntryPoint::Module).map_err(|source| LoadError::Link {
             path: path.to_owned(),
             source,
         })

@@ -20,13 +20,13 @@ const GRACE: Duration = Duration::from_millis(100);
 /// command.
 pub struct Ready {
     pub(crate) engine: Engine,
-    pub(crate) entry: Entry,
+    pub(crate) entry: EntryPoint,
     pub(crate) host: Host,
     pub(crate) limits: Limits,
 }
 
 /// The entry point of a command.
-pub(crate) enum Entry {
+pub(crate) enum EntryPoint {
     Component(CommandPre<Host>),
     Module(wasmtime::InstancePre<Host>),
 }
@@ -75,7 +75,7 @@ impl Ready {
 
 async fn enter(
     store: &mut Store<Host>,
-    entry: &Entry,
+    entry: &EntryPoint,
     limits: &Limits,
     deadline: Option<Instant>,
 ) -> wasmtime::Result<u8> {
@@ -88,12 +88,12 @@ async fn enter(
         _ => Ok(UpdateDeadline::Yield(1)),
     });
     match entry {
-        Entry::Component(pre) => {
+        EntryPoint::Component(pre) => {
             let command = pre.instantiate_async(&mut *store).await?;
             let result = command.wasi_cli_run().call_run(store).await?;
             Ok(u8::from(result.is_err()))
         }
-        Entry::Module(pre) => {
+        EntryPoint::Module(pre) => {
             let instance = pre.instantiate_async(&mut *store).await?;
             let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
             start.call_async(store, ()).await?;

@@ -5,6 +5,7 @@ mod block;
 mod chain;
 mod faults;
 mod header;
+mod json;
 mod limit;
 mod log;
 mod logs;

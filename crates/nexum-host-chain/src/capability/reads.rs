@@ -32,12 +32,12 @@ pub(crate) struct Reads {
 type Flight = Shared<BoxFuture<'static, Answer>>;
 
 /// A flight, without keeping it in the air, and what tells it from a later one with the same key.
-type Entry = (u64, WeakShared<BoxFuture<'static, Answer>>);
+type ListedFlight = (u64, WeakShared<BoxFuture<'static, Answer>>);
 
 /// The requests in flight. None is held here: a flight is flown by those who wait for it, and ends when all have gone.
 #[derive(Default)]
 struct Flights {
-    by_key: Mutex<HashMap<Arc<str>, Entry>>,
+    by_key: Mutex<HashMap<Arc<str>, ListedFlight>>,
     flown: AtomicU64,
 }
 
@@ -221,7 +221,7 @@ async fn member(batch: Shared<BoxFuture<'static, Answers>>, index: usize) -> Ans
 }
 
 impl Flights {
-    fn by_key(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
+    fn by_key(&self) -> MutexGuard<'_, HashMap<Arc<str>, ListedFlight>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

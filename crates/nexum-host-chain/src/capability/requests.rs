@@ -84,30 +84,30 @@ impl ChainRequests {
             )));
         }
         let (mut reads, mut others) = (Vec::new(), Vec::new());
-        let mut places = Vec::with_capacity(requests.len());
+        let mut sources = Vec::with_capacity(requests.len());
         for (method, params) in requests {
-            places.push(match self.check(method, params, pin) {
-                Err(error) => Place::Answered(Err(error)),
-                Ok(Allowed::Answered(answer)) => Place::Answered(Ok(answer)),
+            sources.push(match self.check(method, params, pin) {
+                Err(error) => AnswerSource::Answered(Err(error)),
+                Ok(Allowed::Answered(answer)) => AnswerSource::Answered(Ok(answer)),
                 Ok(Allowed::Read(read)) => {
                     reads.push(read);
-                    Place::Read
+                    AnswerSource::Read
                 }
                 Ok(Allowed::Other(request)) => {
                     others.push(request);
-                    Place::Other
+                    AnswerSource::Other
                 }
             });
         }
         let mut reads = self.reads.read_all(reads).await.into_iter();
         let mut others = self.endpoints.batch(&others).await.into_iter();
         let received = |answer: Option<Answer>| answer.unwrap_or(Err(RequestError::Internal)).map(into_string);
-        let answer = |place| match place {
-            Place::Answered(answer) => answer,
-            Place::Read => received(reads.next()),
-            Place::Other => received(others.next()),
+        let answer = |source| match source {
+            AnswerSource::Answered(answer) => answer,
+            AnswerSource::Read => received(reads.next()),
+            AnswerSource::Other => received(others.next()),
         };
-        Ok(places.into_iter().map(answer).collect())
+        Ok(sources.into_iter().map(answer).collect())
     }
 
     fn check(&self, method: &str, params: &str, pin: Option<Position>) -> Result<Allowed, RequestError> {
@@ -155,7 +155,7 @@ impl ChainRequests {
 }
 
 /// Where the answer to a request of a batch comes from.
-enum Place {
+enum AnswerSource {
     Answered(Result<String, RequestError>),
     Read,
     Other,

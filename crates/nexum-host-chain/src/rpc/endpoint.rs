@@ -32,7 +32,7 @@ use self::attempt::Started;
 use self::connect::Connector;
 pub use self::heads::Heads;
 use self::health::PAUSE;
-pub(crate) use self::health::{Health, RETRY_AFTER_MAX, Signal, Standing};
+pub(crate) use self::health::{Fitness, Health, RETRY_AFTER_MAX, Signal};
 use self::limit::RateLimit;
 use crate::config::endpoint_url::Address;
 use crate::config::{ChainConfig, EndpointConfig};

@@ -23,7 +23,7 @@ use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
 use crate::rpc::endpoint::read::Read;
-use crate::rpc::endpoint::{Answer, Endpoint, Failure, Health, Request, Signal, Standing};
+use crate::rpc::endpoint::{Answer, Endpoint, Failure, Fitness, Health, Request, Signal};
 
 /// How many blocks an endpoint may be behind the best of the others and still be preferred to them: more than differ by the
 /// time that a block takes to travel, on a chain with four blocks a second, and minutes on Ethereum, where a node so far
@@ -219,7 +219,7 @@ impl Endpoints {
         }
     }
 
-    fn ranked(&self, standing: fn(&Health) -> Standing) -> Vec<Arc<Endpoint>> {
+    fn ranked(&self, standing: fn(&Health) -> Fitness) -> Vec<Arc<Endpoint>> {
         let mut ranked = self.all.clone();
         ranked.sort_by_key(|endpoint| rank(endpoint, standing(endpoint.health())));
         ranked
@@ -267,15 +267,15 @@ impl Expected {
     }
 }
 
-type Rank = (Standing, u32, u32);
+type Rank = (Fitness, u32, u32);
 
 /// Orders endpoints: whether they work, then priority, then how often they have failed in a row.
-fn rank(endpoint: &Endpoint, standing: Standing) -> Rank {
+fn rank(endpoint: &Endpoint, standing: Fitness) -> Rank {
     (standing, endpoint.priority(), endpoint.health().failures())
 }
 
 /// As [`rank`], but one that has asked to be left alone comes after those that work.
-fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Standing, bool, Rank) {
+fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Fitness, bool, Rank) {
     let standing = endpoint.health().standing_for(requests);
     let is_paused = endpoint.health().paused_until().is_some();
     (standing, is_paused, rank(endpoint, standing))

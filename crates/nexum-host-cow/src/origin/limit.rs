@@ -33,7 +33,7 @@ pub(super) struct RateLimit {
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     limit: &'a RateLimit,
-    place: Place,
+    place: HeldPlace,
 }
 
 impl RateLimit {
@@ -98,14 +98,14 @@ impl Drop for Turn<'_> {
 struct Places {
     count: usize,
     /// The occupied places, by the time at which they become free.
-    held: BTreeSet<Place>,
+    held: BTreeSet<HeldPlace>,
     taken: u64,
     paused_until: Instant,
 }
 
 /// An occupied place, with the time at which it becomes free without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct HeldPlace {
     free_at: Instant,
     /// Distinguishes places that become free at one time.
     number: u64,
@@ -126,7 +126,7 @@ impl Places {
     /// # Errors
     ///
     /// If no place is free: the time at which one may become free.
-    fn take(&mut self, now: Instant) -> Result<Place, Instant> {
+    fn take(&mut self, now: Instant) -> Result<HeldPlace, Instant> {
         while self.held.first().is_some_and(|place| place.free_at <= now) {
             self.held.pop_first();
         }
@@ -136,7 +136,7 @@ impl Places {
             return Err(due);
         }
         self.taken += 1;
-        let place = Place {
+        let place = HeldPlace {
             free_at: now + TRANSIT_MAX + WINDOW,
             number: self.taken,
         };
@@ -145,7 +145,7 @@ impl Places {
     }
 
     /// Notes the response to the request in a place. The place stays occupied for one more window.
-    fn answered(&mut self, mut place: Place, now: Instant) {
+    fn answered(&mut self, mut place: HeldPlace, now: Instant) {
         if self.held.remove(&place) {
             place.free_at = place.free_at.min(now + WINDOW);
             self.held.insert(place);

@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_consensus::{Receipt, ReceiptEnvelope};
-use alloy_primitives::{Address, B64, B256, Bloom};
-use serde_json::{Value, json};
+use alloy_primitives::{B256, Bloom};
 
 use super::log::{Log, LogSpec};
 
@@ -22,7 +21,7 @@ const BLOCK_TIME_S: u64 = 12;
 pub(super) const LOGS_PER_TRANSACTION: usize = 2;
 
 /// The gas of each transaction.
-const TRANSACTION_GAS: u64 = 50_000;
+pub(super) const TRANSACTION_GAS: u64 = 50_000;
 
 /// A block of a model chain. It has as many transactions as its logs need, with two logs each, and
 /// no others.
@@ -110,55 +109,8 @@ impl Block {
         receipts(self.logs())
     }
 
-    /// The block in its JSON-RPC form, with the hashes of its transactions.
-    pub fn to_json(&self) -> Value {
-        let transactions: Vec<_> = self.transactions().map(|logs| logs[0].transaction_hash).collect();
-        let gas_used = TRANSACTION_GAS * transactions.len() as u64;
-        let zero = B256::ZERO;
-        json!({
-            "number": format!("{:#x}", self.number),
-            "hash": B256::from(self.hash),
-            "parentHash": B256::from(self.parent_hash),
-            "timestamp": format!("{:#x}", self.timestamp_s),
-            "logsBloom": self.logs_bloom(),
-            "receiptsRoot": self.receipts_root(),
-            "sha3Uncles": zero, "stateRoot": zero, "transactionsRoot": zero, "mixHash": zero,
-            "miner": Address::ZERO, "nonce": B64::ZERO, "extraData": "0x", "difficulty": "0x0", "size": "0x220",
-            "gasLimit": "0x1c9c380", "gasUsed": format!("{gas_used:#x}"), "baseFeePerGas": "0x7",
-            "transactions": transactions, "uncles": [],
-        })
-    }
-
-    /// The receipts of the block's transactions in the form of `eth_getBlockReceipts`.
-    pub fn receipts_json(&self) -> Value {
-        let receipts = self.receipts();
-        let transactions = self.transactions().zip(&receipts);
-        transactions
-            .map(|(logs, receipt)| self.receipt_json(logs, receipt))
-            .collect()
-    }
-
-    fn receipt_json(&self, logs: &[Log], receipt: &ReceiptEnvelope) -> Value {
-        let first = &logs[0];
-        json!({
-            "type": format!("{:#x}", receipt.tx_type() as u8),
-            "status": format!("{:#x}", u8::from(receipt.status())),
-            "cumulativeGasUsed": format!("{:#x}", receipt.cumulative_gas_used()),
-            "logs": logs.iter().map(|log| log.to_json(self)).collect::<Value>(),
-            "logsBloom": receipt.logs_bloom(),
-            "transactionHash": first.transaction_hash,
-            "transactionIndex": format!("{:#x}", first.transaction_index),
-            "blockHash": B256::from(self.hash),
-            "blockNumber": format!("{:#x}", self.number),
-            "gasUsed": format!("{TRANSACTION_GAS:#x}"),
-            "effectiveGasPrice": "0x7",
-            "from": Address::ZERO,
-            "to": first.address,
-            "contractAddress": null,
-        })
-    }
-
-    fn transactions(&self) -> impl Iterator<Item = &[Log]> {
+    /// The logs of each transaction.
+    pub(super) fn transactions(&self) -> impl Iterator<Item = &[Log]> {
         self.logs().chunks(LOGS_PER_TRANSACTION)
     }
 

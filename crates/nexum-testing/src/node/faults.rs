@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::world::Announce;
+use super::world::{Announce, Follower as _};
 use super::{Answer, Blooms, LogsLimit, LostLogs, Node};
 
 impl Node {

@@ -1,10 +1,6 @@
 //! The logs of a model chain.
 
-use alloy_primitives::{Address, B256, Bytes, U64};
-use serde::Serialize;
-use serde_json::Value;
-
-use super::block::{Block, LOGS_PER_TRANSACTION};
+use alloy_primitives::{Address, B256, Bytes};
 
 /// The most topics of a log in the EVM, which has no `LOG5`.
 const TOPICS_MAX: usize = 4;
@@ -20,7 +16,7 @@ pub struct LogSpec {
     pub data: Bytes,
 }
 
-/// A log in a [`Block`].
+/// A log in a [`Block`](super::Block).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// The contract.
@@ -54,51 +50,8 @@ impl Log {
         }
     }
 
-    /// The log of this block in the form of `eth_getLogs`.
-    pub fn to_json(&self, block: &Block) -> Value {
-        serde_json::to_value(self.in_block(block)).expect("only strings")
-    }
-
-    pub(super) fn in_block<'a>(&'a self, block: &Block) -> RpcLog<'a> {
-        RpcLog {
-            address: &self.address,
-            topics: &self.topics,
-            data: &self.data,
-            block_number: U64::from(block.number),
-            block_hash: block.hash.into(),
-            block_timestamp: U64::from(block.timestamp_s),
-            transaction_hash: &self.transaction_hash,
-            transaction_index: U64::from(self.transaction_index),
-            log_index: U64::from(self.index),
-            removed: false,
-        }
-    }
-
-    /// The log in the receipt's encoding.
+    /// What the receipt's encoding holds of it.
     pub(super) fn to_consensus(&self) -> alloy_primitives::Log {
         alloy_primitives::Log::new_unchecked(self.address, self.topics.clone(), self.data.clone())
-    }
-}
-
-/// The JSON form of a log.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RpcLog<'a> {
-    address: &'a Address,
-    topics: &'a [B256],
-    data: &'a Bytes,
-    block_number: U64,
-    block_hash: B256,
-    block_timestamp: U64,
-    transaction_hash: &'a B256,
-    transaction_index: U64,
-    log_index: U64,
-    removed: bool,
-}
-
-impl RpcLog<'_> {
-    pub(super) fn index_in_transaction(&mut self) {
-        let before = self.transaction_index.to::<u64>() * LOGS_PER_TRANSACTION as u64;
-        self.log_index = U64::from(self.log_index.to::<u64>().saturating_sub(before));
     }
 }

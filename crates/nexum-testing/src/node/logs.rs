@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::block::Block;
+use super::json::RpcLog;
 use super::limit::LogsLimit;
-use super::log::{Log, RpcLog};
+use super::log::Log;
 use super::view::View;
 
 /// The `eth_getLogs` requests that a node wrongly answers with an empty list.

@@ -8,12 +8,12 @@ use super::answer::Answer;
 use super::block::Block;
 use super::chain::Chain;
 use super::logs::logs;
-use super::script::{Request, State};
+use super::script::{IncomingRequest, State};
 use super::view::View;
 
 impl State {
     /// The default answer to a request. Each connection handles its own subscriptions.
-    pub(super) fn by_default(&self, chain: &Chain, request: &Request) -> Answer {
+    pub(super) fn by_default(&self, chain: &Chain, request: &IncomingRequest) -> Answer {
         let params: Vec<Value> = serde_json::from_str(request.params.get()).unwrap_or_default();
         let view = self.standpoint.view(chain);
         match request.method.as_str() {

@@ -1,7 +1,7 @@
 //! The state of a node, which the test and the node's connections share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use super::block::Block;
 use super::header::HeaderFaults;
 use super::logs::LogsFaults;
 use super::view::Standpoint;
-use super::world::{Announce, World};
+use super::world::{Announce, Follower, World};
 
 /// The most heads that wait on a WebSocket connection. A node drops none, so this exceeds the
 /// blocks that any test mines at once.
@@ -42,7 +42,7 @@ pub struct Call {
 
 /// A received JSON-RPC request.
 #[derive(Deserialize)]
-pub(super) struct Request {
+pub(super) struct IncomingRequest {
     pub(super) id: Box<RawValue>,
     pub(super) method: String,
     #[serde(default = "no_params")]
@@ -80,6 +80,18 @@ pub(super) struct Shared {
     hang_up: watch::Sender<()>,
 }
 
+impl Follower for Shared {
+    fn follow(&self, announce: Announce) {
+        self.change(|state| {
+            let chain = self.world.chain();
+            let new = state.standpoint.follow(&chain);
+            if announce == Announce::Yes {
+                new.iter().for_each(|block| self.announce(block, state.header_faults));
+            }
+        });
+    }
+}
+
 impl Shared {
     /// A new node of this world.
     pub(super) fn new(chain_id: u64, world: &Arc<World>) -> Arc<Self> {
@@ -107,19 +119,9 @@ impl Shared {
             changed: watch::Sender::new(()),
             hang_up: watch::Sender::new(()),
         });
-        world.join(&shared);
+        let follower: Weak<dyn Follower> = Arc::<Self>::downgrade(&shared);
+        world.join(follower);
         shared
-    }
-
-    /// Catches up with the chain.
-    pub(super) fn follow(&self, announce: Announce) {
-        self.change(|state| {
-            let chain = self.world.chain();
-            let new = state.standpoint.follow(&chain);
-            if announce == Announce::Yes {
-                new.iter().for_each(|block| self.announce(block, state.header_faults));
-            }
-        });
     }
 
     pub(super) fn freeze(&self) {
@@ -185,7 +187,7 @@ impl Shared {
     }
 
     /// Records a call, and returns the answer that the test scripted.
-    pub(super) fn scripted(&self, transport: Transport, request: &Request) -> Answer {
+    pub(super) fn scripted(&self, transport: Transport, request: &IncomingRequest) -> Answer {
         let method = &request.method;
         let call = Call {
             transport,
@@ -212,7 +214,7 @@ impl Shared {
     }
 
     /// Records a call and returns its answer, which is never [`Answer::Default`].
-    pub(super) fn answer(&self, transport: Transport, request: &Request) -> Answer {
+    pub(super) fn answer(&self, transport: Transport, request: &IncomingRequest) -> Answer {
         match self.scripted(transport, request) {
             Answer::Default => self.by_default(request),
             answer => answer,
@@ -220,7 +222,7 @@ impl Shared {
     }
 
     /// The node's default answer.
-    pub(super) fn by_default(&self, request: &Request) -> Answer {
+    pub(super) fn by_default(&self, request: &IncomingRequest) -> Answer {
         self.with(|state| state.by_default(&self.world.chain(), request))
     }
 }

@@ -12,7 +12,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::answer::Answer;
-use super::script::{Request, Shared, Transport};
+use super::script::{IncomingRequest, Shared, Transport};
 use crate::listener::{HangUp, Listener};
 
 mod ws;
@@ -47,7 +47,7 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         state.http_requests += 1;
         state.refuses_batches
     });
-    if let Ok(request) = serde_json::from_slice::<Request>(&body) {
+    if let Ok(request) = serde_json::from_slice::<IncomingRequest>(&body) {
         let answer = shared.answer(Transport::Http, &request);
         let status = match &answer {
             Answer::ErrorStatus { status, .. } => StatusCode::from_u16(*status).expect("an http status code"),
@@ -58,7 +58,7 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
             Err(fault) => faulty(&request, fault, shared).await,
         };
     }
-    let Ok(batch) = serde_json::from_slice::<Vec<Request>>(&body) else {
+    let Ok(batch) = serde_json::from_slice::<Vec<IncomingRequest>>(&body) else {
         return json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}"#.to_owned());
     };
     if refuses_batches {
@@ -76,7 +76,7 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 }
 
 /// Renders a successful answer; returns a faulty one as the error.
-fn message(request: &Request, answer: Answer) -> Result<String, Answer> {
+fn message(request: &IncomingRequest, answer: Answer) -> Result<String, Answer> {
     let id = request.id.get();
     let text = match answer {
         Answer::Result(value) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{value}}}"#),
@@ -98,7 +98,7 @@ fn message(request: &Request, answer: Answer) -> Result<String, Answer> {
 }
 
 /// The first half of an answer to `request`.
-fn half(request: &Request) -> String {
+fn half(request: &IncomingRequest) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x"#, request.id.get())
 }
 
@@ -106,7 +106,7 @@ fn json(body: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn faulty(request: &Request, fault: Answer, shared: Arc<Shared>) -> Response {
+async fn faulty(request: &IncomingRequest, fault: Answer, shared: Arc<Shared>) -> Response {
     match fault {
         Answer::Hang => std::future::pending().await,
         Answer::Status {
@@ -136,7 +136,7 @@ async fn faulty(request: &Request, fault: Answer, shared: Arc<Shared>) -> Respon
 }
 
 /// A body that is created while the client reads it, so that the node can count the bytes read.
-fn huge(request: &Request, bytes: u64, shared: Arc<Shared>) -> Response {
+fn huge(request: &IncomingRequest, bytes: u64, shared: Arc<Shared>) -> Response {
     let pieces = futures_util::stream::unfold((bytes, shared), |(left, shared)| async move {
         let piece = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
         if piece == 0 {

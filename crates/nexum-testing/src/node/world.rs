@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::block::Block;
 use super::chain::Chain;
-use super::script::Shared;
 
 /// Whether subscribers receive new blocks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,10 +12,16 @@ pub(super) enum Announce {
     No,
 }
 
-/// The lock order is: a node's state, then the chain.
+/// A node, as the chain that it serves knows it.
+pub(super) trait Follower: Send + Sync {
+    /// Catches up with the chain, which has grown. The caller holds none of the world's locks.
+    fn follow(&self, announce: Announce);
+}
+
+/// Locks are taken in the order: a node's state, the chain.
 pub(super) struct World {
     chain: Mutex<Chain>,
-    nodes: Mutex<Vec<Weak<Shared>>>,
+    nodes: Mutex<Vec<Weak<dyn Follower>>>,
 }
 
 impl World {
@@ -27,10 +32,10 @@ impl World {
         })
     }
 
-    pub(super) fn join(&self, node: &Arc<Shared>) {
+    pub(super) fn join(&self, node: Weak<dyn Follower>) {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.retain(|node| node.strong_count() > 0);
-        nodes.push(Arc::downgrade(node));
+        nodes.push(node);
     }
 
     pub(super) fn chain(&self) -> MutexGuard<'_, Chain> {

@@ -10,7 +10,6 @@ use alloy_primitives::Address;
 use serde_json::json;
 
 pub(super) use self::orders::settle;
-pub(super) use self::quote::Quoted;
 use super::OrderUid;
 use super::reply::Reply;
 use super::state::{ReceivedRequest, Shared};

@@ -2,33 +2,13 @@
 
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use k256::ecdsa::SigningKey;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::draw::Draw;
-use super::{OrderTerms, OrderUid, eip712};
+use super::{OrderTerms, OrderUid, Scheme, eip712};
 use crate::TEST_CHAIN_ID;
 
-/// A signing scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// A key signs typed data.
-    Eip712,
-    /// A key signs a message with the digest.
-    EthSign,
-    /// A contract decides whether it accepts the signature.
-    Eip1271,
-    /// A transaction to the settlement contract replaces the signature.
-    Presign,
-}
-
-impl Scheme {
-    /// All schemes.
-    pub const ALL: [Self; 4] = [Self::Eip712, Self::EthSign, Self::Eip1271, Self::Presign];
-}
-
-/// An owner of orders with a key. For [`Scheme::Eip1271`], its address is the contract's.
+/// An owner of orders, with a key of its own. For [`Scheme::Eip1271`] its address stands for a contract.
 #[derive(Clone, Debug)]
 pub struct Trader {
     key: SigningKey,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::checks::Rules;
 use super::fault::Faults;
-use super::routes::Quoted;
+use super::quoted::Quoted;
 use super::stored::Orders;
 use super::{BASE_PATH, Trade};
 

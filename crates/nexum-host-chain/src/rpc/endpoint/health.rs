@@ -73,7 +73,7 @@ pub(crate) struct Health {
 
 /// How good an endpoint is to use now: the least is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Standing {
+pub(crate) struct Fitness {
     is_refused: bool,
     is_resting: bool,
     /// Whether it rests for what it is to be used for.
@@ -81,7 +81,7 @@ pub(crate) struct Standing {
     is_behind: bool,
 }
 
-impl Standing {
+impl Fitness {
     /// Whether nothing speaks against it.
     pub(crate) fn is_good(self) -> bool {
         self.is_usable() && !self.is_unfit
@@ -114,22 +114,22 @@ impl Health {
     }
 
     /// For following the chain.
-    pub(crate) fn standing_to_follow(&self) -> Standing {
+    pub(crate) fn standing_to_follow(&self) -> Fitness {
         self.standing(self.goes_on(&self.following))
     }
 
     /// For reading history. An endpoint that refused to say something of the past may still be the only one that can be asked.
-    pub(crate) fn standing_for_history(&self) -> Standing {
+    pub(crate) fn standing_for_history(&self) -> Fitness {
         self.standing(self.history.is_on(self.now()))
     }
 
     /// For modules' requests.
-    pub(crate) fn standing_for(&self, requests: &[Request]) -> Standing {
+    pub(crate) fn standing_for(&self, requests: &[Request]) -> Fitness {
         self.standing(self.refused.rests_for(requests, self.now()))
     }
 
-    fn standing(&self, is_unfit: bool) -> Standing {
-        Standing {
+    fn standing(&self, is_unfit: bool) -> Fitness {
+        Fitness {
             is_refused: self.is_refused.load(Ordering::Relaxed),
             is_resting: self.goes_on(&self.whole),
             is_unfit,

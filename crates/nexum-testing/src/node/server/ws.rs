@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::super::answer::Answer;
-use super::super::script::{Request, Shared, Transport};
+use super::super::script::{IncomingRequest, Shared, Transport};
 
 /// Serves one WebSocket connection until either side closes it.
 pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>) {
@@ -61,7 +61,7 @@ impl Connection {
 
     /// The messages that answer one text message; `None` closes the connection.
     async fn answer(&mut self, text: &str) -> Option<Vec<String>> {
-        let Ok(request) = serde_json::from_str::<Request>(text) else {
+        let Ok(request) = serde_json::from_str::<IncomingRequest>(text) else {
             let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}"#;
             return Some(vec![error.to_owned()]);
         };
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Answers requests on this connection's subscriptions.
-    fn subscription(&mut self, request: &Request) -> Option<Answer> {
+    fn subscription(&mut self, request: &IncomingRequest) -> Option<Answer> {
         let params: Vec<serde_json::Value> = serde_json::from_str(request.params.get()).unwrap_or_default();
         match request.method.as_str() {
             "eth_subscribe" if params.first() == Some(&json!("newHeads")) => {

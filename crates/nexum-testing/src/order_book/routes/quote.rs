@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::checks::{VALIDITY_MAX_S, VALIDITY_MIN_S};
 use super::super::date::iso_8601;
+use super::super::quoted::Quoted;
 use super::super::reply::Reply;
 use super::super::state::{Shared, State};
 use super::super::terms::{app_data_hash, as_hash, decimal};
@@ -23,14 +24,6 @@ const EXPIRY_MS: u64 = 120_000;
 
 /// The scale of prices: a price is a whole number of this fraction of an atom.
 const PRICE_SCALE: f64 = 1e9;
-
-/// A quote that the order book gave.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in super::super) struct Quoted {
-    kind: Kind,
-    sell_token: Address,
-    buy_token: Address,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
