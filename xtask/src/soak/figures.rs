@@ -96,7 +96,7 @@ pub(super) fn table(alone: &Figures, together: &Figures) -> String {
             figures.compared.to_string()
         }),
         row("failures of bad modules", &|figures| figures.failures.to_string()),
-        row("limits tripped", &|figures| figures.trips.to_string()),
+        row("limits exceeded", &|figures| figures.trips.to_string()),
         row("reloads and restarts", &|figures| figures.steered.to_string()),
         row("mined to committed, median", &|figures| ms(figures.latency_us(500))),
         row("mined to committed, 99th percentile", &|figures| {

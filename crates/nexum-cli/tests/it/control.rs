@@ -81,7 +81,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
         (&"fuel-bomb".into(), &"running".into())
     );
     let reason = modules[0]["reason"].as_str().expect("a reason");
-    assert!(reason.contains("limit fuel_per_event = 1000000 tripped"), "{reason}");
+    assert!(reason.contains("limit fuel_per_event = 1000000 exceeded"), "{reason}");
     let text = dir.nexum(&["status"]).stdout;
     assert!(text.contains("fuel-bomb is dead: 2 failures in a row"), "{text}");
 

@@ -95,7 +95,7 @@ fn each_outcome_has_its_status() {
     for (question, status, kind, error) in [
         ("fail", 422, "returned", "the module returned an error"),
         ("trap", 500, "trapped", "the log says where, at request 3"),
-        ("spin", 500, "limit", "limit fuel_per_event = 10000000 tripped"),
+        ("spin", 500, "limit", "limit fuel_per_event = 10000000 exceeded"),
         ("answer 5000000", 500, "output-too-large", "has 5000000 bytes"),
     ] {
         let (found, head, body) = running.ask(question);

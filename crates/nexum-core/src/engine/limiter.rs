@@ -33,7 +33,7 @@ impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "limit {} = {} tripped in {} at {}",
+            "limit {} = {} exceeded in {} at {}",
             self.limit.name(),
             self.bound,
             self.handler,

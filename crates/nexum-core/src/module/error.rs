@@ -83,7 +83,7 @@ pub enum LoadError {
     #[error("the component's imports do not fit the host's")]
     Link(#[source] wasmtime::Error),
     /// The pool of instances was made for fewer modules.
-    #[error("there is no room for another module until nexum is started anew")]
+    #[error("there is no room for another module until you restart nexum")]
     Full,
     /// The modules would have more memory together than they may.
     #[error("with this module's {needed} bytes of memory there would be {wanted}, and total_memory_bytes = {bound}")]
