@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    demo, isolation, paths, process, test,
+    demo, isolation, paths, process, prose, test,
     tools::{self, DENY, TYPOS},
     workspace,
 };
@@ -31,10 +31,11 @@ const WITH_COW: &[&str] = &["--features", "cow,chain"];
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     ("fmt", fmt),
     ("isolation", isolation::check),
     ("typos", typos),
+    ("prose", prose::check),
     ("deny", deny),
     ("builds", builds),
     ("clippy", || clippy(&["--workspace", "--all-features"])),

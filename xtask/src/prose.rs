@@ -1,7 +1,7 @@
 //! `cargo xtask prose`: finds words that the project's prose avoids, and names the word to use.
 //!
-//! It reads the Markdown pages, and the doc comments and string literals of [`SOURCES`].
-//! [`markdown`] and [`rust`] reduce a file to its prose, line by line, so that code never matches.
+//! It reads the Markdown pages, the help texts in snapshots, the string literals of every shipped crate, and the doc comments of
+//! [`SOURCES`]. [`markdown`] and [`rust`] reduce a file to its prose, line for line, so that code never matches.
 
 mod markdown;
 mod rust;
@@ -56,8 +56,16 @@ const SOURCES: [&str; 33] = [
     "xtask/src/torture.rs",
 ];
 
-/// Replaces in a reduced text something that is not prose, for example a code span. No phrase
-/// continues across it.
+/// The directory of the crates. The string literals in the `src` of each are checked: error texts, hints, reports and log records.
+const CRATES: &str = "crates";
+
+/// The crates that are in no shipped binary, so their texts are left out.
+const UNSHIPPED: [&str; 1] = ["nexum-testing"];
+
+/// The directory of the snapshots with the help texts, and how their names begin. They are read as pages.
+const HELP: (&str, &str) = ("crates/nexum-cli/tests/it/snapshots", "it__help__");
+
+/// Stands in a reduced text for something that is not prose, such as a code span: no phrase continues across it.
 const GAP: char = '\u{fffc}';
 
 /// Marks in a reduced text the end of a paragraph, a list item or a table cell.
@@ -65,6 +73,9 @@ const BREAK: char = '\u{e000}';
 
 /// A word or phrase to avoid, in lower case, and the text to write instead.
 type Rule = (&'static str, &'static str);
+
+/// Reduces the text of a file to its prose.
+type Reduce = fn(&str) -> String;
 
 const NAME_WHO: &str = "a subject: the operator, the module, nexum";
 const RETRY: &str = "retry";
@@ -108,23 +119,51 @@ const AT_START: [Rule; 4] = [
 
 /// Checks every file, and fails with each place that breaks a rule.
 pub(crate) fn check() -> Result<()> {
+    let sources = sources()?;
+    let others = shipped()?.into_iter().filter(|path| !sources.contains(path));
+    let others: Vec<_> = others.collect();
+    let kinds: [(_, Reduce); 3] = [
+        (pages()?, markdown::prose),
+        (sources, rust::prose),
+        (others, rust::literals),
+    ];
     let mut found = Vec::new();
-    for path in pages()? {
-        found.extend(findings(&path, markdown::prose)?);
-    }
-    for path in sources()? {
-        found.extend(findings(&path, rust::prose)?);
+    for (paths, prose) in kinds {
+        for path in paths {
+            found.extend(findings(&path, prose)?);
+        }
     }
     ensure!(found.is_empty(), "{}", found.join("\n"));
     Ok(())
 }
 
-/// The Markdown pages, except the records in `docs/adr`, which are history.
+/// The Markdown pages and the help texts, except the records in `docs/adr`, which are history.
 fn pages() -> Result<Vec<PathBuf>> {
     let root = paths::root();
     let mut pages = PAGES.map(|page| root.join(page)).to_vec();
     pages.extend(files(&root.join("docs"), "md", false)?);
+    let (snapshots, begin) = HELP;
+    let is_help = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(begin))
+    };
+    pages.extend(files(&root.join(snapshots), "snap", false)?.into_iter().filter(is_help));
     Ok(pages)
+}
+
+/// The sources of each crate of [`CRATES`] that is in a shipped binary.
+fn shipped() -> Result<Vec<PathBuf>> {
+    let crates = paths::root().join(CRATES);
+    let entries = fs::read_dir(&crates).with_context(|| format!("cannot read {}", crates.display()))?;
+    let mut sources = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let is_shipped = !UNSHIPPED.iter().any(|name| entry.file_name() == *name);
+        if is_shipped && entry.path().is_dir() {
+            sources.extend(files(&entry.path().join("src"), "rs", true)?);
+        }
+    }
+    Ok(sources)
 }
 
 fn sources() -> Result<Vec<PathBuf>> {
@@ -156,7 +195,7 @@ fn files(directory: &Path, extension: &str, into_directories: bool) -> Result<Ve
 }
 
 /// One line for each place in a file that breaks a rule.
-fn findings(path: &Path, prose: fn(&str) -> String) -> Result<Vec<String>> {
+fn findings(path: &Path, prose: Reduce) -> Result<Vec<String>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = path.strip_prefix(paths::root()).unwrap_or(path).display();
     let describe = |(line, (phrase, instead)): (usize, Rule)| format!("{name}:{line}: `{phrase}`: write {instead}");
@@ -264,10 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn knows_the_sources_of_shipped_crates_alone() {
+        let shipped = shipped().expect("the crates of this work tree");
+        let has = |source: &str| shipped.contains(&paths::root().join(source));
+        assert!(has("crates/nexum-core/src/runner/step.rs") && has("crates/nexum-cli/src/main.rs"));
+        assert!(!has("crates/nexum-testing/src/lib.rs") && !has("crates/nexum-cli/tests/it/main.rs"));
+    }
+
+    #[test]
     fn knows_the_pages_but_not_the_records() {
         let pages = pages().expect("the pages of this work tree");
         let has = |page: &str| pages.contains(&paths::root().join(page));
         assert!(has("README.md") && has("CONTRIBUTING.md") && has("docs/configuration.md"));
+        assert!(has("crates/nexum-cli/tests/it/snapshots/it__help__help_run.snap"));
         assert!(
             pages
                 .iter()

@@ -45,12 +45,14 @@ pub(crate) enum Command {
     /// Run modules until interrupted
     #[command(after_help = "\
 Examples:
-  nexum run                             run the modules of ./engine.toml
-  nexum run --config /etc/nexum.toml    run the modules of another file
-  nexum run target/my_module.wasm       run this module on the chains of ./engine.toml
-  nexum run --watch my_module.wasm      and reload it after each build
+  nexum run                            run the modules of ./engine.toml
+  nexum run --config /etc/nexum.toml   run the modules of another file
+  nexum run my_module.wasm             run this module, with ./engine.toml
+  nexum run --watch my_module.wasm     and reload it after each build
 
-If nexum refuses a module, the other modules still run, unless you give `--strict`.
+If nexum refuses a module, the other modules still run, unless you give
+`--strict`.
+
 `nexum status` shows the running modules, and `nexum module` changes them.
 
 Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
@@ -59,22 +61,24 @@ Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
     /// module
     #[command(after_help = "\
 Examples:
-  nexum check                           check ./engine.toml and its modules
-  nexum check --format json my.wasm     check one module, and print JSON
+  nexum check                         check ./engine.toml and its modules
+  nexum check --format json my.wasm   check one module, and print JSON
 
-Exit codes: 0 no errors, 2 `nexum run` would refuse something. Each error is a line on stderr.")]
+Each error is a line on stderr.
+
+Exit codes: 0 no errors, 2 `nexum run` would refuse something.")]
     Check(Check),
     /// Run one WASI command in a sandbox
     #[command(after_help = "\
 Examples:
-  nexum exec tool.wasm -- --verbose input.txt          run a file, with arguments
-  nexum exec --dir ./data::/data:ro package            run package/app.wasm, which can read ./data as /data
-  nexum exec --allow-net node.example:443 tool.wasm    allow connections to this destination only
+  nexum exec tool.wasm -- --verbose input.txt         with two arguments
+  nexum exec --dir ./data::/data:ro package           with a directory to read
+  nexum exec --allow-net node.example:443 tool.wasm   with one destination
 
 nexum prints READY and notifies systemd, and then starts the command.
 
-Exit codes: the command's own; 2 refused to start, 3 trapped or exceeded a limit,
-130 and 143 ended by SIGINT and SIGTERM.")]
+Exit codes: the command's own; 2 refused to start, 3 trapped or exceeded a
+limit, 130 and 143 ended by SIGINT and SIGTERM.")]
     Exec(Exec),
     /// Show what is in a component
     #[command(after_help = "\
@@ -84,14 +88,13 @@ Example:
     /// Inspect, export and repair module state
     #[command(after_help = "\
 Examples:
-  nexum state list                              every module with its size and its cursors
-  nexum state get my-module balance --utf8      one value
-  nexum state export my-module my-module.jsonl  all state of a module, for `nexum state import`
+  nexum state list                           all modules, with size and cursors
+  nexum state get my-module balance --utf8   one value
+  nexum state export my-module copy.jsonl    all state, for `nexum state import`
 
-While a daemon runs, it carries out these commands:
-  compact          stop the daemon first
-  purge, import    remove the module from the daemon first
-  backup           the daemon writes the file
+While a daemon runs, it carries out these commands. Before some, you do a step:
+  compact         stop the daemon
+  purge, import   remove the module from the daemon
 
 Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
     State {
@@ -124,7 +127,7 @@ Exit codes: 0 done, 1 failed or found faults, 2 refused.")]
     #[command(after_help = "\
 Examples:
   nexum module load target/my_module.wasm   add a module
-  nexum module reload my-module             replace it with the current content of its files
+  nexum module reload my-module             replace it after a new build
   nexum module restart my-module            resume a dead module
 
 Exit codes: 0 done, 2 refused.")]
@@ -135,13 +138,20 @@ Exit codes: 0 done, 2 refused.")]
         command: Module,
     },
     /// Send a query to a query module of the running daemon
-    #[command(after_help = "\
+    #[command(
+        override_usage = "\
+nexum query [OPTIONS] <MODULE> --input <TEXT>
+       nexum query [OPTIONS] <MODULE> --input-hex <DIGITS>
+       nexum query [OPTIONS] <MODULE> --input-file <FILE>",
+        after_help = "\
 Examples:
-  nexum query my-module --input 'how much?'           send text, and print the answer as it is
-  nexum query my-module --input-hex 0x00ff            send bytes
-  nexum query my-module --input-file - --format json  send stdin
+  nexum query my-module --input 'how much?'            send text
+  nexum query my-module --input-hex 0x00ff             send bytes
+  nexum query my-module --input-file - --format json   send stdin
 
-Exit codes: 0 answered, 1 the module did not answer, 2 nexum did not ask the module.")]
+Exit codes: 0 answered, 1 the module did not answer, 2 nexum did not ask the
+module."
+    )]
     Query {
         /// The module
         module: ModuleName,
@@ -157,7 +167,7 @@ Exit codes: 0 answered, 1 the module did not answer, 2 nexum did not ask the mod
     #[command(after_help = "\
 Examples:
   nexum dead-letter list my-module              list the module's dead letters
-  nexum dead-letter show my-module 1:17:block   show one, with every attempt: chain 1, block 17, block event
+  nexum dead-letter show my-module 1:17:block   show one: chain 1, block 17
   nexum dead-letter retry my-module --all       retry all of them
 
 Exit codes: 0 done, 1 failed for some events, 2 refused.")]
@@ -239,9 +249,7 @@ pub(crate) struct Inspect {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
-    /// For people
     #[default]
     Text,
-    /// One JSON document
     Json,
 }

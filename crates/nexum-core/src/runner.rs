@@ -71,7 +71,8 @@ pub(crate) enum Dead {
     LettersMax,
     #[error(
         "the module has handled block {known} of chain {topic}, which now has {canonical} in its place, and no block before \
-         it is known to both: remove the module's state to begin anew, or connect to a node of the chain that it followed"
+         it is known to both: remove the module's state to start from the beginning, or connect to a node of the chain that \
+         it followed"
     )]
     Diverged {
         topic: Topic,
@@ -80,7 +81,7 @@ pub(crate) enum Dead {
     },
     #[error("chain {topic} is lost: {reason}")]
     ChainLost { topic: Topic, reason: Arc<str> },
-    #[error("what the module did cannot be taken back: remove its state to begin anew")]
+    #[error("cannot revert what the module did: remove its state to start from the beginning")]
     Revert(#[source] RevertFailed),
 }
 

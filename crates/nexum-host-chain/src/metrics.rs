@@ -100,7 +100,7 @@ pub fn describe() {
         "timestamp of the newest block followed"
     );
     describe_counter!(STALLS, "times that an endpoint had no new head for too long");
-    describe_histogram!(REORG_DEPTH_BLOCKS, "blocks that reorganisations took back");
+    describe_histogram!(REORG_DEPTH_BLOCKS, "blocks that a reorganisation reverted");
     describe_counter!(LOG_FETCHES_SAVED, "blocks whose bloom rules out every wanted log");
     describe_counter!(VERIFICATION_FAILURES, "answers about logs that were false");
     describe_counter!(UNTRUE_BLOOMS, "blocks with a log that their header's bloom lacks");

@@ -1,4 +1,4 @@
-//! What comes back for one request.
+//! The outcome of one request.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use crate::request::Request;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case with their values, those of one name in the order of the answer. What is not UTF-8 in a value is replaced
-    /// by U+FFFD.
+    /// Names in lower case with their values. The values of one name are in the order of the answer. U+FFFD replaces each
+    /// part of a value that is not UTF-8.
     pub headers: Vec<(String, String)>,
-    /// The body as the far side encoded it: nothing is decompressed.
+    /// The body as the server encoded it: nothing is decompressed.
     pub body: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// What became of one request.
+/// The outcome of one request.
 pub(crate) enum Hop {
     Answer(Answer),
     Redirect(Box<Request>),

@@ -9,6 +9,15 @@ const TESTS: &str = "#[cfg(test)]\nmod tests {";
 
 /// The source with its line breaks, without code, ordinary comments and unit tests.
 pub(super) fn prose(source: &str) -> String {
+    reduce(source, true)
+}
+
+/// The string literals of the source, as [`prose`] reduces them: the texts that a user of the program reads.
+pub(super) fn literals(source: &str) -> String {
+    reduce(source, false)
+}
+
+fn reduce(source: &str, with_docs: bool) -> String {
     let source = source.split(TESTS).next().unwrap_or_default();
     let mut prose = String::with_capacity(source.len());
     let mut rest = source.chars().peekable();
@@ -25,12 +34,12 @@ pub(super) fn prose(source: &str) -> String {
             }
             c if c.is_whitespace() && !doc.is_empty() => {}
             c => {
-                flush(&mut prose, &mut doc);
+                flush(&mut prose, &mut doc, with_docs);
                 code(c, &mut rest, &mut prose);
             }
         }
     }
-    flush(&mut prose, &mut doc);
+    flush(&mut prose, &mut doc, with_docs);
     prose
 }
 
@@ -47,9 +56,13 @@ fn comment(rest: &mut Peekable<Chars<'_>>, doc: &mut String) {
     doc.push(BREAK);
 }
 
-/// Adds a run of doc comments as Markdown.
-fn flush(prose: &mut String, doc: &mut String) {
-    if !doc.is_empty() {
+/// Adds a run of doc comments, which is Markdown, or only its line breaks.
+fn flush(prose: &mut String, doc: &mut String, with_docs: bool) {
+    if !with_docs {
+        doc.retain(|c| c == '\n');
+        prose.push_str(doc);
+        doc.clear();
+    } else if !doc.is_empty() {
         let has_end = doc.ends_with('\n');
         let text = markdown::prose(doc.trim_end_matches(BREAK));
         prose.push(BREAK);
@@ -152,6 +165,16 @@ mod tests {
         let source = "/// Starts\n/// anew.\nfn a() {\n    b(\"it is \\\n       told\", r#\"\"nobody\" asks\"#);\n}\n//! Who asks?\n";
         assert_eq!(found(source), [(2, "anew"), (4, "is told"), (5, "nobody"), (7, "who")]);
         assert_eq!(found("//! a\n\n\n/// anew\n\n\"all anew\""), [(4, "anew"), (6, "anew")]);
+    }
+
+    #[test]
+    fn literals_are_without_doc_comments_and_keep_their_lines() {
+        let source = "/// Starts\n/// anew.\nfn a() {\n    b(\"all anew\");\n}\n//! Who asks?\n";
+        let found: Vec<_> = find(&literals(source))
+            .into_iter()
+            .map(|(line, (phrase, _))| (line, phrase))
+            .collect();
+        assert_eq!(found, [(4, "anew")]);
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(crate) enum DeadLetter {
         event: String,
     },
     /// Retry dead letters, one after the other. A successful retry removes the dead letter
+    #[command(override_usage = "\
+nexum dead-letter retry [OPTIONS] <MODULE> <EVENT>...
+       nexum dead-letter retry [OPTIONS] <MODULE> --all")]
     Retry {
         /// The module
         module: ModuleName,
@@ -30,6 +33,9 @@ pub(crate) enum DeadLetter {
         events: Letters,
     },
     /// Drop dead letters: the module never handles these events
+    #[command(override_usage = "\
+nexum dead-letter skip [OPTIONS] <MODULE> <EVENT>...
+       nexum dead-letter skip [OPTIONS] <MODULE> --all")]
     Skip {
         /// The module
         module: ModuleName,

@@ -178,7 +178,11 @@ fn purge(target: &Target<'_>, module: &ModuleName, yes: bool) -> Result<u8, Refu
     target.write(&Task::Weigh { module: module.clone() }, &mut weight)?;
     if !yes {
         if !io::stdin().is_terminal() {
-            return Err(Refusal::new("nobody can be asked").with_hint("say `--yes`").into());
+            return Err(
+                Refusal::new("cannot ask for confirmation, because stdin is no terminal")
+                    .with_hint("confirm with `--yes`")
+                    .into(),
+            );
         }
         // Without a question on the screen, the operator's answer is no.
         let _ = write!(io::stderr(), "remove {}? [y/N] ", String::from_utf8_lossy(&weight));

@@ -249,7 +249,7 @@ async fn dead_letters(State(control): State<ControlState>, PathOf(name): PathOf<
 async fn retry(State(control): State<ControlState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {
     let status = control.module(&name)?;
     let letter = control.letter(status.name(), &event).await?;
-    tracing::info!(module = name, event, "the operator has a dead letter tried again");
+    tracing::info!(module = name, event, "the operator retries a dead letter");
     Ok(Json(status.retry(letter.id).await?))
 }
 

@@ -13,6 +13,7 @@ mod control;
 mod cow;
 #[cfg(feature = "runtime")]
 mod exec;
+mod help;
 #[cfg(feature = "runtime")]
 mod http;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]

@@ -110,7 +110,7 @@ pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attem
             tracing::error!(
                 target: "nexum::event",
                 module = name, handler, event = id, chain, block, attempt, limit, bound, used,
-                "a limit tripped: {failure}"
+                "a limit was exceeded: {failure}"
             );
         }
         failure => tracing::error!(

@@ -1,0 +1,84 @@
+//! The help of every command, as an operator reads it in a terminal of 80 columns.
+//!
+//! The test finds the commands in the help itself, so it covers a new command without a change here.
+//! `cargo xtask prose` reads the snapshots, and rejects the words that the project avoids.
+
+use crate::Dir;
+
+/// Columns of the terminal: the width that a help text must fit.
+const COLUMNS: usize = 80;
+
+/// The command that clap adds to each command with subcommands.
+const ADDED_BY_CLAP: &str = "help";
+
+/// The output of `nexum PATH --help` in a terminal of this width.
+fn help(dir: &Dir, path: &[String], columns: usize) -> String {
+    let mut command = dir.command(&[]);
+    let command = command.args(path).arg("--help").env("COLUMNS", columns.to_string());
+    let output = command.env("NO_COLOR", "1").output().expect("the binary");
+    assert!(output.status.success(), "{path:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// The subcommands that a help text lists.
+fn subcommands(help: &str) -> Vec<String> {
+    let listed = help.split("Commands:\n").nth(1).unwrap_or_default();
+    let listed = listed.split("\n\n").next().unwrap_or_default();
+    let names = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !name.is_empty() && *name != ADDED_BY_CLAP);
+    names.map(str::to_owned).collect()
+}
+
+/// The examples and notes of a help text: all after its last option.
+fn notes(help: &str) -> &str {
+    help.rsplit("Print version\n").next().unwrap_or_default()
+}
+
+/// The help of a command and all commands below it, each under the line that prints it.
+fn transcript(dir: &Dir, path: &[String]) -> String {
+    let own = help(dir, path, COLUMNS);
+    let unwrapped = help(dir, path, 10 * COLUMNS);
+    assert_eq!(
+        notes(&own),
+        notes(&unwrapped),
+        "{path:?}: a line of the notes is too long"
+    );
+    for line in own.lines() {
+        assert!(
+            line.chars().count() <= COLUMNS,
+            "{path:?}: over {COLUMNS} columns: {line}"
+        );
+    }
+    let below = subcommands(&own);
+    let own = format!("$ nexum {} --help\n{own}", path.join(" "));
+    let below = below
+        .iter()
+        .map(|name| transcript(dir, &[path, std::slice::from_ref(name)].concat()));
+    std::iter::once(own).chain(below).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_command_has_a_help_of_80_columns() {
+    let dir = Dir::new();
+    let commands = subcommands(&help(&dir, &[], COLUMNS));
+    assert!(commands.iter().any(|name| name == "run"), "{commands:?}");
+    insta::assert_snapshot!("help", help(&dir, &[], COLUMNS));
+    for command in commands {
+        insta::assert_snapshot!(format!("help_{command}"), transcript(&dir, &[command]));
+    }
+}
+
+#[test]
+fn no_color_overrides_forced_colors() {
+    const ESCAPE: u8 = 0x1b;
+    let dir = Dir::new();
+    let colored = |no_color: &str| {
+        let mut command = dir.command(&["--help"]);
+        let command = command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+        command.output().expect("the binary").stdout.contains(&ESCAPE)
+    };
+    assert!(colored(""), "an empty NO_COLOR sets nothing");
+    assert!(!colored("1"));
+}
