@@ -22,5 +22,5 @@ pub(crate) use task::{Task, import};
 /// Why the state cannot be opened, with a hint where there is one.
 pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
     let opened = store.open(&config.state_dir, purpose);
-    opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
+    opened.map_err(|error| Refusal::with_hint_of(&error))
 }

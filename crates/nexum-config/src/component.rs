@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
+use crate::hint::Hint;
 use crate::names::Digest;
 
 use needs::Counter;
@@ -104,17 +105,17 @@ pub enum ComponentError {
     },
 }
 
-impl ComponentError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+impl Hint for ComponentError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::CoreModule { .. } => {
-                Some("link it with `wasm-component-ld`, or make a component of it with `wasm-tools component new`")
+                "link it with `wasm-component-ld`, or make a component of it with `wasm-tools component new`"
             }
-            Self::Directory { .. } => Some("name the component file itself"),
-            Self::Invalid { .. } => Some("build or copy the file again: it may have been cut short"),
-            _ => None,
-        }
+            Self::Directory { .. } => "name the component file itself",
+            Self::Invalid { .. } => "build or copy the file again: it may have been cut short",
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

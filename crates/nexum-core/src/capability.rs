@@ -20,7 +20,7 @@ use std::sync::Arc;
 use nexum_config::document::{ConfigErrors, Section};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
-use self::module_meta::ModuleMeta;
+pub use self::module_meta::ModuleMeta;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
 use crate::state::scope::EventScope;

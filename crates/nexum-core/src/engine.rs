@@ -17,6 +17,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use nexum_config::engine::{Metering, Pooling};
+use nexum_config::hint::Hint;
 use nexum_config::names::Digest;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -95,14 +96,13 @@ pub enum EngineError {
     Thread(#[source] io::Error),
 }
 
-impl EngineError {
-    /// What the operator can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for EngineError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Cache { .. } => {
                 Some("point `state_dir` under [engine] to a directory that can be written".to_owned())
             }
-            Self::Maps(error) => Some(error.hint()),
+            Self::Maps(error) => error.hint(),
             Self::Wasmtime(_) | Self::Thread(_) => None,
         }
     }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
-use nexum_core::clock::Seams;
 use nexum_core::store::StateStore;
 
 use crate::args::State;
@@ -81,7 +80,7 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     let target = match client.is_answered() {
         true => Target::There(client),
         false => {
-            let store = compose(&config, Seams::system())?.store;
+            let store = compose(&config)?.store;
             Target::Here(open(&store, &config, &format!("nexum state {}", name(command)))?)
         }
     };

@@ -6,6 +6,8 @@ use std::env::VarError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::hint::Hint;
+
 /// The most bytes that a string may have once its references are replaced. A certificate fits; a file does not.
 pub const INTERPOLATED_BYTES_MAX: usize = 64 << 10;
 
@@ -147,16 +149,17 @@ pub(super) enum InterpolationError {
     Closed,
 }
 
-impl InterpolationError {
-    pub(super) fn hint(&self) -> String {
-        match self {
+impl Hint for InterpolationError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Unterminated => "close it with `}`, or write `$${` for a literal `${`".to_owned(),
             Self::Name => "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
             Self::Unset { name } => format!("set it, or give a default: `${{{name}:-default}}`"),
             Self::NotUnicode { name } => format!("set {name} to text"),
             Self::TooLong => "name a file instead".to_owned(),
             Self::Closed => "set this key in engine.toml, or write `$${` for a literal `${`".to_owned(),
-        }
+        };
+        Some(hint)
     }
 }
 

@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::hint::Hint;
+
 /// The most errors that are reported of one file: more than a person reads before the next try.
 pub const ERRORS_MAX: usize = 50;
 
 /// One thing that is wrong with a configuration file or a manifest.
 ///
 /// Its text is one line: `engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is rpc_url`. What may
-/// help is apart, in [`hint`](Self::hint).
+/// help is apart, in [`hint`](Hint::hint).
 #[derive(Clone)]
 pub struct ConfigError(Box<Details>);
 
@@ -70,11 +72,6 @@ impl ConfigError {
         self.0.nearest.as_deref()
     }
 
-    /// What may put it right.
-    pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
-    }
-
     /// Whether the file does not exist, which some callers accept.
     pub fn is_not_found(&self) -> bool {
         self.0
@@ -87,6 +84,13 @@ impl ConfigError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with the hint of its cause, if the cause has one.
+    #[must_use]
+    pub(crate) fn with_hint_of(mut self, cause: &impl Hint) -> Self {
+        self.0.hint = cause.hint();
         self
     }
 
@@ -201,6 +205,12 @@ impl fmt::Display for ConfigError {
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConfigError({self})")
+    }
+}
+
+impl Hint for ConfigError {
+    fn hint(&self) -> Option<String> {
+        self.0.hint.clone()
     }
 }
 

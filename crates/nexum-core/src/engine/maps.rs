@@ -1,5 +1,7 @@
 //! The kernel's bound on memory maps, which thousands of instances run into before any other.
 
+use nexum_config::hint::Hint;
+
 use super::pool::SPARE_INSTANCES;
 use super::{Demand, Pooling};
 
@@ -34,18 +36,17 @@ pub struct MapsError {
     pool_is_off: bool,
 }
 
-impl MapsError {
-    /// What the operator can do about it.
-    pub fn hint(&self) -> String {
+impl Hint for MapsError {
+    fn hint(&self) -> Option<String> {
         let pooling = if self.pool_is_off {
             "set `pooling = \"auto\"` under [engine], or "
         } else {
             ""
         };
-        format!(
+        Some(format!(
             "{pooling}raise the bound with `sysctl vm.max_map_count={}`, or run fewer modules",
             self.needed.saturating_mul(2)
-        )
+        ))
     }
 }
 

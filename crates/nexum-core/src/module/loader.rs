@@ -17,6 +17,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
 use super::exports;
+use super::load_errors::LoadErrors;
 use super::loading::Loading;
 use super::memory::{Memory, Reservation};
 use crate::bindings::ModulePre;
@@ -139,10 +140,13 @@ impl Loader {
     /// # Errors
     ///
     /// Everything that is wrong with the module, so far as one fault does not hide another.
-    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
-        let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
-        let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
-        self.validate(config, manifest, file)
+    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, LoadErrors> {
+        let inspect = || {
+            let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
+            let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
+            self.validate(config, manifest, file)
+        };
+        inspect().map_err(|errors| LoadErrors::of(&config.path, errors))
     }
 
     fn validate(

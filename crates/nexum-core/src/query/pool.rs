@@ -15,8 +15,8 @@ use crate::event::{Handler, RequestId};
 use crate::module::consumption::Consumption;
 use crate::module::instance::{Failure, QueryInstance};
 use crate::module::query::QueryModule;
-use crate::state::ModuleId;
-use crate::store::StateStore;
+use crate::state::{self, ModuleId};
+use crate::store::{self, StateStore, StoreError};
 
 /// The largest question, in bytes: as much as a value in the local store may have. Each is in memory twice.
 pub const INPUT_BYTES_MAX: usize = 1 << 20;
@@ -91,6 +91,23 @@ impl QueryPool {
             waits: Semaphore::new(permits(bounds.waiters_max)),
             shared: Mutex::default(),
         }
+    }
+
+    /// A pool whose module's state is in `store`, for a program that asks without a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be used.
+    pub async fn open(module: QueryModule, store: Arc<dyn StateStore>) -> Result<Self, StoreError> {
+        let name = module.meta.name.clone();
+        let intern = move |store: &dyn StateStore| {
+            state::open(store)?;
+            state::intern(store, std::slice::from_ref(&name))
+        };
+        let ids = store::blocking(&store, intern).await?;
+        // Each name has an id.
+        let id = ids.first().copied().ok_or_else(|| StoreError::backend("no id"))?;
+        Ok(Self::new(module, id, store))
     }
 
     /// Asks the module. Where the future is dropped, the instance is discarded and another call gets its place.

@@ -7,6 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use super::super::key::KeyPath;
 use super::super::tree::Span;
 use super::super::{ConfigError, Origin, key};
+use crate::hint::Hint;
 
 /// The shortest content that is looked for in messages. Shorter ones are in every sentence, and no secrets.
 const SECRET_BYTES_MIN: usize = 4;
@@ -87,10 +88,10 @@ impl Problem {
 }
 
 impl Error {
-    pub(super) fn custom_with_hint(message: &dyn fmt::Display, hint: String) -> Self {
+    pub(super) fn with_hint_of(error: &impl Hint) -> Self {
         Problem {
-            message: message.to_string(),
-            hint: Some(hint),
+            message: error.to_string(),
+            hint: error.hint(),
             ..Problem::default()
         }
         .into()
