@@ -12,6 +12,7 @@ pub mod grant;
 pub mod module_meta;
 pub mod recorder;
 pub mod registry;
+pub mod stdio;
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;

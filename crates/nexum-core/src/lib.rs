@@ -101,6 +101,7 @@ pub use nexum_config::names::ModuleName;
 pub use wasmtime;
 
 pub use bus::source::EventSource;
+pub use capability::stdio::Capture;
 pub use clock::Seams;
 pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle};
 pub use module::error::LoadError;

@@ -16,6 +16,7 @@ use super::inspection::{self, Inspection};
 use crate::bus::source::EventSource;
 use crate::capability::Capability;
 use crate::capability::registry::Capabilities;
+use crate::capability::stdio::{Capture, Stdio};
 use crate::clock::Seams;
 use crate::engine::EngineConfig;
 use crate::module::candidate::Candidate;
@@ -54,6 +55,7 @@ pub struct HostBuilder {
     cache_dir: Option<PathBuf>,
     pooling: Pooling,
     seams: Seams,
+    stdio: Stdio,
     modules: Vec<ModuleConfig>,
 }
 
@@ -79,6 +81,7 @@ impl HostBuilder {
             cache_dir: None,
             pooling: Pooling::default(),
             seams,
+            stdio: Stdio::default(),
             modules: Vec::new(),
         }
     }
@@ -175,6 +178,20 @@ impl HostBuilder {
         Self { pooling, ..self }
     }
 
+    /// Captures what modules write to stdout. Default: each line becomes a log record of the level INFO.
+    #[must_use]
+    pub fn stdout(mut self, capture: Capture) -> Self {
+        self.stdio.stdout = Some(capture);
+        self
+    }
+
+    /// Captures what modules write to stderr. Default: each line becomes a log record of the level WARN.
+    #[must_use]
+    pub fn stderr(mut self, capture: Capture) -> Self {
+        self.stdio.stderr = Some(capture);
+        self
+    }
+
     /// Adds a module.
     #[must_use]
     pub fn module(mut self, module: ModuleConfig) -> Self {
@@ -241,6 +258,7 @@ impl HostBuilder {
         let loader = Loader::new(self.capabilities, self.limits, chains, self.seams)
             .restart(self.restart)
             .query(self.query)
+            .stdio(self.stdio)
             .total_memory_bytes(self.total_memory_bytes);
         let loader = Arc::new(loader);
         let (candidates, errors) = inspection::inspect(&loader, self.modules).await;

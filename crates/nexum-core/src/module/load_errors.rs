@@ -8,6 +8,7 @@ use nexum_config::causes::Causes;
 use nexum_config::hint::Hint;
 
 use super::error::LoadError;
+use crate::capability::grant::GrantError;
 
 /// One reason to refuse one module.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl ModuleError {
         match &self.error {
             LoadError::Manifest(errors) => errors.iter().map(|error| (line(error), error.hint())).collect(),
             // The error names the file.
-            error @ LoadError::Component(_) => vec![(line(error), error.hint())],
+            error @ (LoadError::Component(_) | LoadError::Grant(GrantError::Manifest(_))) => vec![(line(error), error.hint())],
             error => vec![(format!("{}: {}", self.path.display(), line(error)), error.hint())],
         }
     }

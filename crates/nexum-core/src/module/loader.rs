@@ -26,6 +26,7 @@ use crate::capability::grant::{self, Grant};
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
+use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::{Engine, Place};
@@ -83,6 +84,7 @@ pub struct Loader {
     memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
+    stdio: Stdio,
     /// One linker for each set of capabilities, and way of metering: most modules share one.
     linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
     /// What candidates hold of their files until they are compiled: copies of one component hold one.
@@ -108,6 +110,7 @@ impl Loader {
             memory: Memory::default(),
             chains,
             seams,
+            stdio: Stdio::default(),
             linkers: Mutex::default(),
             files: Mutex::default(),
             loading: Loading::default(),
@@ -133,6 +136,12 @@ impl Loader {
     #[must_use]
     pub fn query(self, query: QueryBounds) -> Self {
         Self { query, ..self }
+    }
+
+    /// Where the stdout and stderr of modules go. Default: into the log.
+    #[must_use]
+    pub(crate) fn stdio(self, stdio: Stdio) -> Self {
+        Self { stdio, ..self }
     }
 
     /// Reads a module's files and makes every check that needs no compiler. Blocks on the file system.
@@ -227,6 +236,7 @@ impl Loader {
             settings,
             recorder: Arc::new(recorder),
             clock: self.seams.clock.clone(),
+            stdio: self.stdio.clone(),
         };
         Ok(Candidate {
             origin: config.clone(),

@@ -18,16 +18,6 @@ use crate::module::query::QueryModule;
 use crate::state::{self, ModuleId};
 use crate::store::{self, StateStore, StoreError};
 
-/// The largest question, in bytes: as much as a value in the local store may have. Each is in memory twice.
-pub const INPUT_BYTES_MAX: usize = 1 << 20;
-
-/// The largest answer, in bytes: several times the largest question, and a small part of the memory that the guest has by default.
-pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
-
-/// How long an instance stays that nobody needs: far longer than it takes to make one, and short enough that the memory of a rush
-/// is not held until the next.
-pub const IDLE_MAX: Duration = Duration::from_secs(60);
-
 /// Answers the queries of one module, from as many instances as are needed at a time. Can be asked from anywhere.
 #[derive(Debug)]
 pub struct QueryPool {
@@ -78,6 +68,16 @@ impl std::fmt::Debug for Idle {
 }
 
 impl QueryPool {
+    /// The largest question, in bytes: as much as a value in the local store may have. Each is in memory twice.
+    pub const INPUT_BYTES_MAX: usize = 1 << 20;
+
+    /// The largest answer, in bytes: several times the largest question, and a small part of the memory that the guest has by default.
+    pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
+
+    /// How long an instance stays that nobody needs: far longer than it takes to make one, and short enough that the memory of a rush
+    /// is not held until the next.
+    pub const IDLE_MAX: Duration = Duration::from_secs(60);
+
     /// A pool without an instance yet, whose module's number in this store is `id`.
     pub(crate) fn new(module: QueryModule, id: ModuleId, state: Arc<dyn StateStore>) -> Self {
         let bounds = module.bounds;
@@ -136,10 +136,10 @@ impl QueryPool {
     }
 
     async fn admit(&self, input: &[u8]) -> Result<Admission<'_>, QueryError> {
-        if input.len() > INPUT_BYTES_MAX {
+        if input.len() > Self::INPUT_BYTES_MAX {
             return Err(QueryError::InputTooLarge {
                 bytes: input.len() as u64,
-                bound: INPUT_BYTES_MAX as u64,
+                bound: Self::INPUT_BYTES_MAX as u64,
             });
         }
         let asked = Instant::now();
@@ -195,14 +195,14 @@ impl QueryPool {
         self.metrics.asked(ended.duration_since(admission.asked));
         let used = instance.used();
         let error = match answer {
-            Ok(answer) if answer.len() <= OUTPUT_BYTES_MAX => {
+            Ok(answer) if answer.len() <= Self::OUTPUT_BYTES_MAX => {
                 self.put_back(instance, &used, ended);
                 return Ok(answer);
             }
             Ok(answer) => QueryError::OutputTooLarge {
                 request,
                 bytes: answer.len() as u64,
-                bound: OUTPUT_BYTES_MAX as u64,
+                bound: Self::OUTPUT_BYTES_MAX as u64,
             },
             Err(failure) => QueryError::of(request, failure),
         };
@@ -228,9 +228,9 @@ impl QueryPool {
         })
     }
 
-    /// Discards the instances that nobody has needed for [`IDLE_MAX`] by `now`. The supervisor calls it now and then. Within a runtime.
+    /// Discards the instances that nobody has needed for [`Self::IDLE_MAX`] by `now`. The supervisor calls it now and then. Within a runtime.
     pub fn discard_old(&self, now: Instant) {
-        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= IDLE_MAX;
+        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= Self::IDLE_MAX;
         let mut shared = self.shared();
         let old_end = shared.idle.partition_point(is_old);
         let old: Vec<_> = shared.idle.drain(..old_end).collect();
