@@ -1,22 +1,25 @@
 //! Puts this build's capabilities together. The one file that names them.
 
-use std::sync::Arc;
-
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
-use nexum_core::bus::source::EventSource;
 use nexum_core::capability::registry::Capabilities;
-use nexum_core::clock::Seams;
+use nexum_core::host::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
 
 use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 
 /// What this build can do with a configuration.
 pub(crate) struct Composition {
-    pub(crate) capabilities: Capabilities,
-    pub(crate) sources: Vec<Arc<dyn EventSource>>,
+    /// A host with the capabilities and the sources.
+    pub(crate) host: HostBuilder,
     /// `[store]`. Every build has durable cursors, also one without the capability `store`.
     pub(crate) store: StoreConfig,
+}
+
+impl Composition {
+    fn add(&mut self, extension: impl Extension) {
+        self.host = std::mem::take(&mut self.host).with(extension);
+    }
 }
 
 /// Builds the capabilities from their sections of the configuration. Touches no network.
@@ -24,10 +27,9 @@ pub(crate) struct Composition {
 /// # Errors
 ///
 /// Everything that is wrong with the sections, and every section that nothing in this build reads.
-pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, ConfigErrors> {
+pub(crate) fn compose(config: &Config) -> Result<Composition, ConfigErrors> {
     let mut composition = Composition {
-        capabilities: Capabilities::ambient(seams),
-        sources: Vec::new(),
+        host: Host::builder(),
         store: StoreConfig::default(),
     };
     let mut errors = Vec::new();
@@ -41,12 +43,11 @@ pub(crate) fn compose(config: &Config, seams: Seams) -> Result<Composition, Conf
         Some(Err(found)) => errors.extend(found),
         None => {}
     }
-    composition.capabilities = CONTRACT
-        .iter()
-        .fold(composition.capabilities, |capabilities, (name, interfaces, feature)| {
-            capabilities.absent(name, interfaces, *feature)
-        });
-    errors.extend(unclaimed(config, &composition.capabilities));
+    let contract = CONTRACT.iter();
+    composition.host = contract.fold(composition.host, |host, (name, interfaces, feature)| {
+        host.absent(name, interfaces, *feature)
+    });
+    errors.extend(unclaimed(config, composition.host.capabilities()));
     ConfigErrors::check(errors)?;
     Ok(composition)
 }
@@ -95,8 +96,7 @@ mod chain {
 
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let chains = Chains::from_sections(&config.chains)?;
-        composition.capabilities = composition.capabilities.clone().with(chains.capability());
-        composition.sources.extend(chains.sources());
+        composition.add(chains);
         Ok(())
     }
 }
@@ -137,7 +137,7 @@ mod cow {
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let section = config.sections.get("cow");
         let cow = section.map(CowConfig::from_section).transpose()?.unwrap_or_default();
-        composition.capabilities = composition.capabilities.clone().with(Cow::new(&cow));
+        composition.add(Cow::new(&cow));
         Ok(())
     }
 }
@@ -158,7 +158,7 @@ mod http {
     pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
         let section = config.sections.get("http");
         let http = section.map(HttpConfig::from_section).transpose()?.unwrap_or_default();
-        composition.capabilities = composition.capabilities.clone().with(Http::new(http));
+        composition.add(Http::new(http));
         Ok(())
     }
 }
@@ -192,7 +192,7 @@ mod store {
     pub(super) const FEATURES: &[&str] = &["store"];
 
     pub(super) fn add(_config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
-        composition.capabilities = composition.capabilities.clone().with(LocalStore);
+        composition.add(LocalStore);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use std::io::IsTerminal;
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::hint::Hint;
 use serde::{Deserialize, Serialize};
 
 use print::errln;
@@ -42,21 +43,24 @@ impl Refusal {
         self
     }
 
-    pub(crate) fn with_hint_of(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
-        self
-    }
-
-    /// The same, about a module.
+    /// The error with its subject.
     pub(crate) fn about(mut self, subject: &str) -> Self {
         self.error = format!("{subject}: {}", self.error);
         self
+    }
+
+    /// An error with everything that it came from, and its hint.
+    pub(crate) fn with_hint_of<E: Hint + 'static>(error: &E) -> Self {
+        Self {
+            hint: error.hint(),
+            ..Self::of(error)
+        }
     }
 }
 
 impl From<&ConfigError> for Refusal {
     fn from(error: &ConfigError) -> Self {
-        Self::of(error).with_hint_of(error.hint().map(str::to_owned))
+        Self::with_hint_of(error)
     }
 }
 

@@ -26,5 +26,5 @@ pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Resul
     // Files in the state directory are for this user alone, whatever the operator's own umask is.
     umask(Mode::RWXG | Mode::RWXO);
     let opened = store.open(&config.state_dir, purpose);
-    opened.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))
+    opened.map_err(|error| Refusal::with_hint_of(&error))
 }

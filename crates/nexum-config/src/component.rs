@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
+use crate::hint::Hint;
 use crate::names::Digest;
 
 use needs::Counter;
@@ -105,17 +106,17 @@ pub enum ComponentError {
     },
 }
 
-impl ComponentError {
-    /// The user's remedy, if there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+impl Hint for ComponentError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::CoreModule { .. } => {
-                Some("link it with `wasm-component-ld`, or convert it with `wasm-tools component new`")
+                "link it with `wasm-component-ld`, or convert it with `wasm-tools component new`"
             }
-            Self::Directory { .. } => Some("give the path of the component file"),
-            Self::Invalid { .. } => Some("build or copy the file again: it may be incomplete"),
-            _ => None,
-        }
+            Self::Directory { .. } => "give the path of the component file",
+            Self::Invalid { .. } => "build or copy the file again: it may be incomplete",
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::hint::{Hint, Hinted};
+
 /// The longest [`ModuleName`], in characters: enough for a readable name, and short enough for a
 /// log line, a metric's label and a file name.
 pub const MODULE_NAME_CHARS_MAX: usize = 64;
@@ -105,9 +107,8 @@ pub enum DigestError {
     Form,
 }
 
-impl DigestError {
-    /// The remedy, if there is one.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for DigestError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Capitals { lower_case } => Some(format!("write {lower_case}")),
             Self::Form => None,
@@ -182,9 +183,6 @@ impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()
-            .map_err(|error: DigestError| match error.hint() {
-                Some(hint) => de::Error::custom(format_args!("{error}\nhint: {hint}")),
-                None => de::Error::custom(error),
-            })
+            .map_err(|error: DigestError| de::Error::custom(Hinted(&error)))
     }
 }

@@ -12,6 +12,7 @@ pub mod grant;
 pub mod module_meta;
 pub mod recorder;
 pub mod registry;
+pub mod stdio;
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use nexum_config::document::{ConfigErrors, Section};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
-use self::module_meta::ModuleMeta;
+pub use self::module_meta::ModuleMeta;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
 use crate::state::scope::EventScope;

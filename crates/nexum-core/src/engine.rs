@@ -20,6 +20,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use nexum_config::engine::{Metering, Pooling};
+use nexum_config::hint::Hint;
 use nexum_config::names::Digest;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -101,12 +102,11 @@ pub enum EngineError {
     Thread(#[source] io::Error),
 }
 
-impl EngineError {
-    /// The operator's remedy, if there is one.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for EngineError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Cache { .. } => Some("set `state_dir` in [engine] to a writable directory".to_owned()),
-            Self::Maps(error) => Some(error.hint()),
+            Self::Maps(error) => error.hint(),
             Self::Wasmtime(_) | Self::Thread(_) => None,
         }
     }

@@ -1,5 +1,44 @@
 //! Runs sandboxed WebAssembly components ("modules") on the events of Ethereum chains.
 //!
+//! A [`HostBuilder`] takes capabilities, chains, a store and modules; [`Host::run`] runs them:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use nexum_core::{Host, MemoryStore, ModuleConfig};
+//! use nexum_host_store::LocalStore;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("noop.wasm");
+//! # std::fs::copy(nexum_testing::guests::component("noop"), &path)?;
+//! # let manifest = "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * * *\"\n";
+//! # std::fs::write(directory.path().join("nexum.toml"), manifest)?;
+//! let host = Host::builder()
+//!     .with(LocalStore)
+//!     .store(Arc::new(MemoryStore::new()))
+//!     .module(ModuleConfig::new(path))
+//!     .build()
+//!     .await?;
+//! let status = host.handle().module(&"noop".parse()?)?;
+//! let one_event = async {
+//!     loop {
+//!         let changed = status.changed();
+//!         if status.handled() > 0 {
+//!             break;
+//!         }
+//!         changed.await;
+//!     }
+//! };
+//! let report = host.run(one_event).await?;
+//! assert!(!report.failed());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/embed` adds the chains of `nexum-host-chain`, and a capability of its own.
+//!
 //! # What happens to an event
 //!
 //! An [`EventSource`](bus::source::EventSource) appends what a chain does to that chain's [`EventLog`](bus::log::EventLog). Each
@@ -21,6 +60,7 @@
 //! | [`runner`] | one task for each module: its events, failures and commands |
 //! | [`query`] | a pool of instances for each module that answers queries |
 //! | [`supervisor`] | starts, changes and stops a run |
+//! | [`host`] | everything from one builder |
 //!
 //! A module of this table refers only to modules above it; `cargo xtask isolation` checks that there is no circle. The crate
 //! `nexum-config` has what operators and authors write.
@@ -44,6 +84,7 @@ pub mod capability;
 pub mod clock;
 pub mod engine;
 pub mod event;
+pub mod host;
 pub mod metrics;
 pub mod module;
 pub mod query;
@@ -52,6 +93,24 @@ pub mod runner;
 pub mod state;
 pub mod store;
 pub mod supervisor;
+
+pub use nexum_config::engine::{ModuleConfig, Pooling};
+pub use nexum_config::hint::Hint;
+pub use nexum_config::limits::{Limit, Limits};
+pub use nexum_config::names::ModuleName;
+pub use wasmtime;
+
+pub use bus::source::EventSource;
+pub use capability::stdio::Capture;
+pub use clock::Seams;
+pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle};
+pub use module::error::LoadError;
+pub use module::load_errors::{LoadErrors, ModuleError};
+pub use query::{QueryError, QueryPool};
+pub use runner::{ModuleStatus, Stage};
+pub use store::committer::CommitPolicy;
+pub use store::{MemoryStore, StateStore};
+pub use supervisor::{Report, StartError, SteerError};
 
 /// Any error that can cross a thread: what a port or a capability answers when it cannot say more.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

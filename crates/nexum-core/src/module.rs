@@ -10,6 +10,7 @@ pub mod consumption;
 pub mod error;
 mod exports;
 pub mod instance;
+pub mod load_errors;
 pub mod loader;
 mod loading;
 mod memory;

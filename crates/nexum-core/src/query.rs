@@ -14,4 +14,4 @@ mod metrics;
 mod pool;
 
 pub use error::QueryError;
-pub use pool::{IDLE_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, QueryPool};
+pub use pool::QueryPool;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nexum_config::component::{self, ComponentFile};
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limit;
+use nexum_core::Capture;
 use nexum_core::engine::{Engine, EngineConfig};
 use wasmtime::component::Component;
 use wasmtime::{ExternType, Module};
@@ -38,11 +39,13 @@ const PAGE_BYTES: u64 = 65_536;
 #[derive(Clone, Debug)]
 pub struct Command {
     package: PathBuf,
-    args: Vec<String>,
-    env: Vec<(String, String)>,
-    dirs: Vec<Dir>,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) dirs: Vec<Dir>,
     destinations: Vec<Destination>,
-    limits: Limits,
+    pub(crate) limits: Limits,
+    pub(crate) stdout: Option<Capture>,
+    pub(crate) stderr: Option<Capture>,
 }
 
 impl Command {
@@ -60,6 +63,8 @@ impl Command {
             dirs: Vec::new(),
             destinations: Vec::new(),
             limits: Limits::default(),
+            stdout: None,
+            stderr: None,
         }
     }
 
@@ -99,6 +104,20 @@ impl Command {
         self
     }
 
+    /// Captures what the command writes to stdout. Default: the process's stdout.
+    #[must_use]
+    pub fn stdout(mut self, capture: Capture) -> Self {
+        self.stdout = Some(capture);
+        self
+    }
+
+    /// Captures what the command writes to stderr. Default: the process's stderr.
+    #[must_use]
+    pub fn stderr(mut self, capture: Capture) -> Self {
+        self.stderr = Some(capture);
+        self
+    }
+
     /// Makes every check that needs no guest code, and opens the command's directories.
     ///
     /// # Errors
@@ -129,7 +148,7 @@ impl Command {
         } else {
             self.component(&engine, &path, bytes)?
         };
-        let host = Host::new(&self.args, &self.env, &self.dirs, network, &self.limits)?;
+        let host = Host::new(&self, network)?;
         Ok(Ready {
             engine,
             entry,

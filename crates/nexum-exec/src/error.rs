@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nexum_config::component::ComponentError;
+use nexum_config::hint::Hint;
 use nexum_config::limits::Limit;
 use nexum_core::engine::EngineError;
 
@@ -95,16 +96,15 @@ pub enum LoadError {
     Panicked(#[source] tokio::task::JoinError),
 }
 
-impl LoadError {
-    /// The hint for the user.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for LoadError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NoEntry { .. } => Some(
                 "build a command, not a library: a `main` for wasm32-wasip2 or wasm32-wasip1; to run a module, use `nexum run`"
                     .to_owned(),
             ),
             Self::Link { .. } => Some("a command can import WASI 0.2 or preview 1, and nothing else".to_owned()),
-            Self::File(error) => error.hint().map(str::to_owned),
+            Self::File(error) => error.hint(),
             Self::Network(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             _ => None,

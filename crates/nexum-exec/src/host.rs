@@ -6,9 +6,8 @@ use nexum_core::engine::limiter::Limiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
-use crate::dir::Dir;
+use crate::command::Command;
 use crate::error::LoadError;
-use crate::limits::Limits;
 use crate::network::Network;
 
 /// The most concurrent resources of a command, such as files, sockets and streams: four times a
@@ -28,16 +27,16 @@ impl Host {
     /// # Errors
     ///
     /// If a directory cannot be opened.
-    pub(crate) fn new(
-        args: &[String],
-        env: &[(String, String)],
-        dirs: &[Dir],
-        network: Network,
-        limits: &Limits,
-    ) -> Result<Self, LoadError> {
+    pub(crate) fn new(command: &Command, network: Network) -> Result<Self, LoadError> {
         let mut builder = WasiCtx::builder();
-        builder.inherit_stdio().args(args).envs(env);
-        for dir in dirs {
+        builder.inherit_stdio().args(&command.args).envs(&command.env);
+        if let Some(capture) = &command.stdout {
+            builder.stdout(capture.stream());
+        }
+        if let Some(capture) = &command.stderr {
+            builder.stderr(capture.stream());
+        }
+        for dir in &command.dirs {
             let permissions = if dir.is_read_only {
                 FsPerms::ReadOnly
             } else {
@@ -62,7 +61,7 @@ impl Host {
         let mut host = Self {
             wasi: builder.build_p1(),
             network,
-            limiter: Limiter::new(limits.of_store()),
+            limiter: Limiter::new(command.limits.of_store()),
         };
         host.ctx().table.set_max_capacity(RESOURCES_MAX);
         Ok(host)

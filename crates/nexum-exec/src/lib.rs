@@ -13,13 +13,13 @@
 //! # Access of a command
 //!
 //! A command has the arguments and variables of its [`Command`], the standard streams of the
-//! process, clocks and entropy, the [`Dir`]s, and outgoing TCP to the [`Destination`]s. It has
+//! process unless the caller [captures](Command::stdout) them, clocks and entropy, the [`Dir`]s, and outgoing TCP to the [`Destination`]s. It has
 //! nothing else.
 //!
 //! # Assumptions
 //!
 //! - The file and the command's behaviour are hostile. The caller's [`Command`] is not.
-//! - One process runs one command: the command uses the process's standard streams, and a blocked
+//! - A command that uses the process's standard streams is the only one in the process: a blocked
 //!   write holds a thread until the process ends.
 //! - The crate runs on a multi-threaded tokio runtime with time and I/O enabled.
 //!
@@ -40,6 +40,8 @@ mod lookup;
 mod network;
 mod ready;
 mod stopped;
+
+pub use nexum_core::Capture;
 
 pub use command::{Command, PACKAGE_FILE};
 pub use destination::{Destination, DestinationError};

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use nexum_config::hint::Hint;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use wasmtime_wasi::sockets::SocketAddrUse;
@@ -55,9 +56,8 @@ pub enum NetworkError {
     },
 }
 
-impl NetworkError {
-    /// The hint for the user.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for NetworkError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NotPublic { address, .. } => Some(format!("to allow this address, name {address} itself")),
             Self::TooMany | Self::Resolve { .. } => None,

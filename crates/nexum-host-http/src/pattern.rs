@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use nexum_config::hint::{Hint, Hinted};
 use serde::{Deserialize, Deserializer, de};
 use url::Host;
 
@@ -62,16 +63,16 @@ pub enum PatternError {
     TooLong,
 }
 
-impl PatternError {
-    /// The hint for the operator.
-    pub fn hint(self) -> &'static str {
-        match self {
+impl Hint for PatternError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::NotAHost => "write the host alone, as \"api.example.com\" or \"api.example.com:8443\"",
             Self::Wildcard => "write \"*.example.com\" for all names below example.com",
             Self::Address => "write the address as \"127.0.0.1\"",
             Self::Host => "write a name as \"api.example.com\", an address as \"192.0.2.1\" or \"[2001:db8::1]\"",
             Self::Port | Self::TooLong => "write it as \"api.example.com:8443\"",
-        }
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -188,6 +189,6 @@ impl de::Visitor<'_> for PatternVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<HostPattern, E> {
-        HostPattern::parse(text).map_err(|error| E::custom(format_args!("{error}\nhint: {}", error.hint())))
+        HostPattern::parse(text).map_err(|error| E::custom(Hinted(&error)))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use nexum_config::hint::Hint;
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
 
@@ -66,9 +67,8 @@ pub enum OpenError {
     },
 }
 
-impl OpenError {
-    /// What may help.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for OpenError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::InUse { .. } => Some("stop that process, or name another `state_dir`".to_owned()),
             Self::OtherBackend {

@@ -6,22 +6,9 @@
 
 mod prices;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::{Context, anyhow, bail};
-use nexum_config::engine::ModuleConfig;
-use nexum_config::limits::Limits;
-use nexum_core::capability::registry::Capabilities;
-use nexum_core::clock::Seams;
-use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::module::candidate::Candidate;
-use nexum_core::module::loader::Loader;
-use nexum_core::runner::ModuleStatus;
-use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use anyhow::{Context, bail, ensure};
+use nexum_core::{Host, ModuleConfig, ModuleStatus};
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
-use tokio_util::sync::CancellationToken;
 
 use prices::Prices;
 
@@ -36,41 +23,27 @@ async fn main() -> anyhow::Result<()> {
     };
     let blocks: u64 = blocks.parse().context("BLOCKS is a number")?;
 
-    let chains = Chains::new([ChainConfig::new(CHAIN_ID, EndpointUrl::parse(&rpc_url)?)]);
-    let seams = Seams::system();
-    let capabilities = Capabilities::ambient(seams.clone())
-        .with(chains.capability())
-        .with(Prices::new([("ETH", 312_345), ("COW", 41)]));
-
-    let loader = Loader::new(capabilities, Limits::default(), [CHAIN_ID], seams);
-    let config = ModuleConfig::new(module);
-    let candidate = loader.inspect(&config).map_err(|errors| anyhow!("{errors:?}"))?;
-    let demand = Candidate::demand([&candidate]);
-    let engine = Engine::new(&EngineConfig {
-        demand,
-        ..EngineConfig::default()
-    })?;
-    let module = loader.load(&engine, candidate).await?;
-
-    let mut supervisor = chains
-        .sources()
-        .fold(Supervisor::new(Arc::new(MemoryStore::new())), Supervisor::source);
-    let status = supervisor.module(module);
-    let stop = CancellationToken::new();
-    let (report, ()) = tokio::join!(supervisor.run(stop.clone()), stop_after(&status, blocks, &stop));
+    let host = Host::builder()
+        .with(Chains::new([ChainConfig::new(CHAIN_ID, EndpointUrl::parse(&rpc_url)?)]))
+        .with(Prices::new([("ETH", 312_345), ("COW", 41)]))
+        .module(ModuleConfig::new(module))
+        .build()
+        .await?;
+    let handle = host.handle();
+    let status = handle.modules().pop().context("the module answers queries only")?;
+    let report = host.run(handled(&status, blocks)).await?;
     eprintln!("{} handled {} blocks", status.name(), status.handled());
-    if report?.failed() {
-        Err(anyhow!("the module failed"))
-    } else {
-        Ok(())
-    }
+    ensure!(!report.failed(), "the module failed");
+    Ok(())
 }
 
-/// Cancels the token after the module has handled this many events.
-async fn stop_after(status: &ModuleStatus, events: u64, stop: &CancellationToken) {
-    let mut look = tokio::time::interval(Duration::from_millis(20));
-    while status.handled() < events {
-        look.tick().await;
+/// Waits until the module has handled so many events.
+async fn handled(status: &ModuleStatus, events: u64) {
+    loop {
+        let changed = status.changed();
+        if status.handled() >= events {
+            return;
+        }
+        changed.await;
     }
-    stop.cancel();
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexum_core::BoxError;
-use nexum_core::capability::module_meta::ModuleMeta;
-use nexum_core::capability::{Capability, Has, HostState, View};
-use wasmtime::component::Linker;
+use nexum_core::capability::{Capability, Has, HostState, ModuleMeta, View};
+use nexum_core::wasmtime::{self, component::Linker};
 
 mod bindings {
-    wasmtime::component::bindgen!({
+    nexum_core::wasmtime::component::bindgen!({
         path: "wit",
         inline: "
             package acme:embed;
@@ -20,6 +19,7 @@ mod bindings {
         ",
         world: "acme:embed/embed",
         imports: { default: trappable },
+        wasmtime_crate: nexum_core::wasmtime,
     });
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use nexum_config::names::ModuleName;
-use nexum_core::query::INPUT_BYTES_MAX;
+use nexum_core::query::QueryPool;
 
 use super::Client;
 use crate::args::{Answer, Input};
@@ -63,7 +63,9 @@ fn file(path: &Path) -> io::Result<Vec<u8>> {
         _ => &mut File::open(path)?,
     };
     let mut bytes = Vec::new();
-    source.take(INPUT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    source
+        .take(QueryPool::INPUT_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

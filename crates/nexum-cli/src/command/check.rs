@@ -65,13 +65,13 @@ fn look(args: &Check) -> Result<Findings, Refusals> {
     let plan = Plan::new(config, &args.load)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| Refusal::of(&error))?.block_on(async {
-        let (candidates, mut errors) = plan.inspect().await;
+        let inspection = plan.host.inspect().await;
+        let mut errors = Refusals::from(&inspection.errors);
         errors.extend(queries);
-        let modules: Vec<_> = candidates.iter().map(Finding::of).collect();
-        let engine = plan.engine(&candidates)?;
-        let (loaded, refusals) = plan.load(&engine, candidates).await;
-        errors.extend(refusals);
-        let loads = |finding: &Finding| loaded.iter().any(|module| module.meta().name.as_str() == finding.name);
+        let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
+        let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
+        errors.extend(Refusals::from(&host.load(candidates).await));
+        let loads = |finding: &Finding| host.names().iter().any(|name| name.as_str() == finding.name);
         Ok(Findings {
             features: compose::features(),
             modules: modules.into_iter().filter(loads).collect(),

@@ -76,9 +76,7 @@ fn variable(text: &str) -> Result<(String, String), Refusal> {
 async fn run(command: Command) -> Result<u8, Refusal> {
     let mut signals = Signals::new().map_err(|error| Refusal::of(&error))?;
     let ready = tokio::select! {
-        loaded = command.load() => {
-            loaded.map_err(|error| Refusal::of(&error).with_hint_of(error.hint()))?
-        }
+        loaded = command.load() => loaded.map_err(|error| Refusal::with_hint_of(&error))?,
         code = signals.next() => return Ok(code),
     };
     announce().map_err(|error| Refusal::new(format!("cannot say {READY}: {error}")))?;

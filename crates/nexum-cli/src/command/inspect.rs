@@ -34,11 +34,7 @@ struct Section {
 ///
 /// When the file is not a component.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
-    let file = ComponentFile::read(&args.module).map_err(|error| {
-        let hint = error.hint();
-        let refusal = Refusal::of(&error);
-        hint.map_or_else(|| Refusal::of(&error), |hint| refusal.with_hint(hint))
-    })?;
+    let file = ComponentFile::read(&args.module).map_err(|error| Refusal::with_hint_of(&error))?;
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
         path: args.module.display().to_string(),

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
-use nexum_core::clock::Seams;
 use nexum_core::store::StateStore;
 use nexum_store::has_state;
 
@@ -88,7 +87,7 @@ pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusa
     let target = match client.is_answered() {
         true => Target::There(client),
         false => {
-            let store = compose(&config, Seams::system())?.store;
+            let store = compose(&config)?.store;
             let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
             if !has_state && !matches!(command, State::Import { .. }) {
                 let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));

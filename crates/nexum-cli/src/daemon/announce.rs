@@ -1,22 +1,19 @@
 //! What `nexum run` says before modules are compiled.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
+use nexum_core::bus::source::EventSource;
 use nexum_core::module::candidate::Candidate;
 
 use crate::configure::LogFormat;
-use crate::modules::Plan;
 use crate::report::{list, table};
 
 /// Says what is about to run: a table for people, log records for programs.
-pub(super) fn announce(plan: &Plan, log_format: LogFormat, candidates: &[Candidate]) {
-    for candidate in candidates {
-        for warning in &candidate.warnings {
-            tracing::warn!(module = candidate.meta.name.as_str(), "{warning}");
-        }
-    }
+pub(super) fn announce(sources: &[Arc<dyn EventSource>], log_format: LogFormat, candidates: &[Candidate]) {
+    candidates.iter().for_each(Candidate::log_warnings);
     let chains = |candidate: &Candidate| match candidate.query {
         Some(_) => "queries".to_owned(),
         None => list(candidate.subscriptions.iter().map(ToString::to_string)),
@@ -56,9 +53,9 @@ pub(super) fn announce(plan: &Plan, log_format: LogFormat, candidates: &[Candida
         ]);
     }
     let mut text = format!("{rows}\n\n");
-    if !plan.sources.is_empty() {
+    if !sources.is_empty() {
         let mut rows = table(&["CHAIN", "SOURCE"]);
-        for source in &plan.sources {
+        for source in sources {
             rows.add_row([source.chain_id().to_string(), source.describe()]);
         }
         text.push_str(&format!("{rows}\n\n"));

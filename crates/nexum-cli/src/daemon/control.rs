@@ -22,7 +22,6 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use nexum_core::module::query::Loaded;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
@@ -162,7 +161,7 @@ async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
     let modules = modules.iter().map(|status| view::Module::of(status));
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
-    for (origin, meta) in control.builder.loading() {
+    for (origin, meta) in control.host.loading() {
         // One that is reloaded is what it was meanwhile.
         if all.iter().all(|module| module.name != meta.name.as_str()) {
             all.push(view::Module::of_loading(&origin, &meta));
@@ -183,12 +182,7 @@ async fn load(
     let Json(wanted) = wanted.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let loaded = control.builder.build(config).await?;
-    let name = loaded.meta().name.clone();
-    match loaded {
-        Loaded::Event(module) => control.supervisor.load(*module).await?,
-        Loaded::Query(module) => control.supervisor.load_query(*module).await?,
-    }
+    let name = control.host.load(config).await?;
     Ok(Json(control.view(&name)?))
 }
 
@@ -215,7 +209,7 @@ async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String
     // One that is not there is no fault of its files.
     control.view(&name)?;
     tracing::info!(module = name.as_str(), "the operator reloads the module");
-    control.reload(&name).await?;
+    control.host.reload(&name).await?;
     Ok(Json(control.view(&name)?))
 }
 

@@ -1,5 +1,6 @@
 //! `[metrics]`: what a running nexum says of itself to Prometheus, and to whoever asks whether it is well.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,15 +17,15 @@ use axum::{Json, Router};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
+use nexum_core::host::HostHandle;
+use nexum_core::module::load_errors::LoadErrors;
 use nexum_core::runner::{ModuleStatus, Stage};
-use nexum_core::supervisor::SupervisorHandle;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::listen::{self, Bounds};
 use crate::compose;
 use crate::configure::MetricsConfig;
-use crate::modules::ModuleBuilder;
 use crate::protocol::view::LOADING;
 use crate::report::Refusal;
 
@@ -83,10 +84,9 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
 /// What is looked at to say whether nexum is ready.
 #[derive(Clone)]
 pub(crate) struct Readiness {
-    supervisor: SupervisorHandle,
-    builder: ModuleBuilder,
+    host: HostHandle,
     /// The files of modules that were refused at the start, absolute, as soon as that is known.
-    refused: Arc<OnceLock<Vec<PathBuf>>>,
+    refused: Arc<OnceLock<BTreeSet<PathBuf>>>,
 }
 
 /// What keeps nexum from being ready.
@@ -224,35 +224,33 @@ async fn readyz(State(exported): State<Exported>) -> impl IntoResponse {
 
 impl Readiness {
     /// Not ready, before the modules are loaded.
-    pub(crate) fn new(supervisor: SupervisorHandle, builder: ModuleBuilder) -> Self {
+    pub(crate) fn new(host: HostHandle) -> Self {
         Self {
-            supervisor,
-            builder,
+            host,
             refused: Arc::default(),
         }
     }
 
-    /// Records that loading has ended, and the absolute paths of the refused modules. `nexum run` calls it once.
-    pub(crate) fn loaded_all_but(&self, refused: Vec<PathBuf>) {
+    /// Records that loading has ended, and which modules were refused. `nexum run` calls it once.
+    pub(crate) fn loaded_all_but(&self, refused: &LoadErrors) {
+        let refused: BTreeSet<_> = refused.iter().flat_map(|one| std::path::absolute(&one.path)).collect();
         // No other code sets it.
         let _ = self.refused.set(refused);
     }
 
     /// Everything that should be otherwise.
     fn look(&self) -> Vec<NotReady> {
-        let modules = self.supervisor.modules();
-        let is_here = |path: &PathBuf| {
-            let origin = |status: &ModuleStatus| std::path::absolute(&status.module().origin.path);
-            modules
-                .iter()
-                .any(|status| origin(status).is_ok_and(|origin| origin == *path))
-        };
+        let modules = self.host.modules();
+        let of_events = modules.iter().map(|status| status.module().origin.path.clone());
+        let of_queries = self.host.queries();
+        let of_queries = of_queries.iter().map(|pool| pool.module().origin.path.clone());
+        let here: Vec<_> = of_events.chain(of_queries).flat_map(std::path::absolute).collect();
         let refused = self
             .refused
             .get()
             .into_iter()
             .flatten()
-            .filter(|path| !is_here(path))
+            .filter(|path| !here.contains(path))
             .map(|path| NotReady {
                 what: Some(What::Module(path.display().to_string())),
                 reason: "it was refused, as the log says".to_owned(),
@@ -262,22 +260,18 @@ impl Readiness {
             what: None,
             reason: "modules are being loaded".to_owned(),
         });
-        let loading = self.builder.loading().into_iter().filter_map(|(_, meta)| {
-            let is_here = self.supervisor.module(&meta.name).is_ok() || self.supervisor.query(&meta.name).is_ok();
+        let loading = self.host.loading().into_iter().filter_map(|(_, meta)| {
+            let is_here = self.host.module(&meta.name).is_ok() || self.host.query(&meta.name).is_ok();
             (!is_here).then(|| NotReady {
                 what: Some(What::Module(meta.name.to_string())),
                 reason: LOADING.to_owned(),
             })
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));
-        let lost = self
-            .supervisor
-            .lost_chains()
-            .into_iter()
-            .map(|(chain_id, reason)| NotReady {
-                what: Some(What::Chain(chain_id)),
-                reason: cut(&reason),
-            });
+        let lost = self.host.lost_chains().into_iter().map(|(chain_id, reason)| NotReady {
+            what: Some(What::Chain(chain_id)),
+            reason: cut(&reason),
+        });
         starting
             .into_iter()
             .chain(refused)

@@ -1,16 +1,17 @@
 //! `nexum run`.
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexum_core::engine::Engine;
+use nexum_core::host::{Host, HostBuilder};
 use nexum_core::module::candidate::Candidate;
-use nexum_core::module::query::Loaded;
+use nexum_core::module::load_errors::LoadErrors;
 use nexum_core::store::StateStore;
-use nexum_core::supervisor::{Report, Supervisor};
+use nexum_core::supervisor::Report;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,22 +50,26 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         tracing::warn!("{notice}");
     }
     let recorder = metrics::install(&metrics)?;
-    let plan = Plan::new(config, &args.load)?;
-    let queries = QueryConfig::of(&plan.config)?;
-    let store = state::open(&plan.store, &plan.config, "nexum run")?;
+    let Plan { config, store, host } = Plan::new(config, &args.load)?;
+    let queries = QueryConfig::of(&config)?;
+    let opened = state::open(&store, &config, "nexum run")?;
+    let host = host
+        .store(opened.clone())
+        .commit_policy(store.policy)
+        .strict(args.strict);
     let daemon = Daemon {
         args,
-        plan,
+        state_dir: config.state_dir,
         log,
         log_format,
         metrics,
         queries,
-        store,
+        store: opened,
         recorder,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Refusal::of(&error))?;
-    let ended = runtime.block_on(daemon.run());
+    let ended = runtime.block_on(daemon.run(host));
     runtime.shutdown_timeout(SHUTDOWN);
     ended
 }
@@ -72,7 +77,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
 /// What `nexum run` sets up before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
-    plan: Plan,
+    state_dir: PathBuf,
     log: Log,
     log_format: LogFormat,
     metrics: MetricsConfig,
@@ -84,40 +89,40 @@ struct Daemon<'a> {
 impl Daemon<'_> {
     /// Loads the modules and runs them. Serves the control socket and the metrics from before the modules are compiled, which takes
     /// time.
-    async fn run(mut self) -> Result<u8, Refusals> {
+    async fn run(mut self, host: HostBuilder) -> Result<u8, Refusals> {
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
         let answering = Listener::open(&self.queries).await?;
-        let (candidates, refused) = tokio::select! {
-            inspected = self.inspect() => inspected?,
+        let sources: Vec<_> = host.sources().cloned().collect();
+        let mut inspection = tokio::select! {
+            inspection = host.inspect() => inspection,
             () = stop.token.cancelled() => return Ok(STOPPED),
         };
-        let engine = self.plan.engine(&candidates)?;
-        announce(&self.plan, self.log_format, &candidates);
-        let mut supervisor = self.supervisor();
+        let refused = std::mem::take(&mut inspection.errors);
+        self.tolerate(&refused, inspection.candidates.len())?;
+        let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
+        announce(&sources, self.log_format, &candidates);
         let control = ControlState {
-            supervisor: supervisor.handle(),
-            builder: self.plan.builder(&engine),
+            supervisor: host.handle().supervisor().clone(),
+            host: host.handle(),
             store: self.store.clone(),
         };
-        let readiness = Readiness::new(control.supervisor.clone(), control.builder.clone());
+        let readiness = Readiness::new(control.host.clone());
         let mut served = pin!(async {
             tokio::select! {
-                never = control::serve(&self.plan.config.state_dir, control.clone()) => never,
+                never = control::serve(&self.state_dir, control.clone()) => never,
                 never = exporter.serve(readiness.clone()) => never,
                 never = self.log.report_lost() => never,
             }
         });
-        let modules = tokio::select! {
-            loaded = self.load(&engine, candidates, refused) => loaded?,
+        let refused = tokio::select! {
+            refused = self.load(&mut host, candidates, refused) => refused?,
             () = stop.token.cancelled() => return Ok(STOPPED),
             never = &mut served => match never {},
         };
-        let missing = self.plan.refused(&modules);
-        add(&mut supervisor, modules);
-        readiness.loaded_all_but(missing);
+        readiness.loaded_all_but(&refused);
         let report = tokio::select! {
-            report = supervisor.run(stop.token) => report.map_err(|error| Refusal::of(&error))?,
+            report = host.run(stop.token.cancelled()) => report.map_err(|error| Refusal::of(&error))?,
             never = progress::show(&control.supervisor) => match never {},
             never = answering.serve(&control.supervisor) => match never {},
             never = served => match never {},
@@ -126,55 +131,34 @@ impl Daemon<'_> {
         Ok(exit_code(&report))
     }
 
-    /// Reads every module's files. Returns the modules that can be compiled, and the refusals of the others.
-    async fn inspect(&self) -> Result<(Vec<Candidate>, Refusals), Refusals> {
-        let (candidates, refused) = self.plan.inspect().await;
-        let refused = self.tolerate(refused, candidates.len())?;
-        Ok((candidates, refused))
-    }
-
-    /// Compiles the modules, and logs all refusals: those of `inspect` and its own.
+    /// Compiles the modules. Logs and returns all errors: those of the inspection and its own.
     async fn load(
         &self,
-        engine: &Engine,
+        host: &mut Host,
         candidates: Vec<Candidate>,
-        mut refused: Refusals,
-    ) -> Result<Vec<Loaded>, Refusals> {
-        let (modules, more) = self.plan.load(engine, candidates).await;
-        refused.extend(more);
-        self.tolerate(refused, modules.len())?.log();
+        mut refused: LoadErrors,
+    ) -> Result<LoadErrors, Refusals> {
+        refused.extend(host.load(candidates).await);
+        let modules = host.names().len();
+        self.tolerate(&refused, modules)?;
+        Refusals::from(&refused).log();
+        let engine = host.engine();
         let (hits, misses) = engine.cache_hits_and_misses();
         tracing::info!(
-            modules = modules.len(),
+            modules,
             pooled = engine.is_pooled(),
             cached = hits,
             compiled = misses,
             "modules are loaded"
         );
-        Ok(modules)
+        Ok(refused)
     }
 
     /// Fails if a module was refused, and `--strict` is given or no module is left.
-    fn tolerate(&self, refused: Refusals, left: usize) -> Result<Refusals, Refusals> {
+    fn tolerate(&self, refused: &LoadErrors, left: usize) -> Result<(), Refusals> {
         match !refused.is_empty() && (self.args.strict || left == 0) {
-            true => Err(refused),
-            false => Ok(refused),
-        }
-    }
-
-    fn supervisor(&self) -> Supervisor {
-        let supervisor = Supervisor::new(self.store.clone())
-            .commit_policy(self.plan.store.policy)
-            .strict(self.args.strict);
-        self.plan.sources.iter().cloned().fold(supervisor, Supervisor::source)
-    }
-}
-
-fn add(supervisor: &mut Supervisor, modules: Vec<Loaded>) {
-    for module in modules {
-        match module {
-            Loaded::Event(module) => drop(supervisor.module(*module)),
-            Loaded::Query(module) => supervisor.query(*module),
+            true => Err(refused.into()),
+            false => Ok(()),
         }
     }
 }

@@ -20,6 +20,7 @@ use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, ne
 use tokio::sync::mpsc;
 
 use super::control::ControlState;
+use crate::report::Refusals;
 
 /// How long files have to be left alone before nexum reads them: a linker writes for as long, and no author notices.
 const QUIET: Duration = Duration::from_millis(300);
@@ -96,9 +97,9 @@ fn change(events: DebounceEventResult) -> Option<Change> {
 
 async fn reload(control: &ControlState, name: &ModuleName) {
     tracing::info!(module = name.as_str(), "a file of the module has changed");
-    match control.reload(name).await {
+    match control.host.reload(name).await {
         Ok(()) => tracing::info!(module = name.as_str(), "the module is reloaded"),
-        Err(refusals) => refusals.log(),
+        Err(error) => Refusals::from(error).log(),
     }
 }
 

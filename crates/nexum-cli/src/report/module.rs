@@ -1,6 +1,7 @@
 //! How the errors of a module that cannot be loaded look.
 
-use nexum_core::module::error::LoadError;
+use nexum_core::host::ChangeError;
+use nexum_core::module::load_errors::LoadErrors;
 
 use super::{Refusal, Refusals};
 
@@ -11,14 +12,19 @@ impl Refusals {
             tracing::error!(hint, "{error}");
         }
     }
+}
 
-    /// What is wrong with a module; errors of a file name it themselves.
-    pub(crate) fn of_module(subject: &str, errors: &[LoadError]) -> Self {
-        let refusals = |error: &LoadError| match error {
-            LoadError::Manifest(errors) => errors.iter().map(Refusal::from).collect(),
-            LoadError::Component(_) => vec![Refusal::of(error).with_hint_of(error.hint())],
-            error => vec![Refusal::of(error).with_hint_of(error.hint()).about(subject)],
-        };
-        Self(errors.iter().flat_map(refusals).collect())
+impl From<&LoadErrors> for Refusals {
+    fn from(errors: &LoadErrors) -> Self {
+        errors.lines().map(|(error, hint)| Refusal { error, hint }).collect()
+    }
+}
+
+impl From<ChangeError> for Refusals {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Module(errors) => Self::from(&errors),
+            error => Refusal::with_hint_of(&error).into(),
+        }
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Deserializer<'a> {
             .origin
             .environment
             .interpolate(text)
-            .map_err(|error| self.place(Error::custom_with_hint(&error, error.hint())))?;
+            .map_err(|error| self.place(Error::with_hint_of(&error)))?;
         self.context.taken.borrow_mut().extend(taken);
         use_it(&text).map_err(|error| self.place(error))
     }

@@ -6,6 +6,8 @@ use std::env::VarError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::hint::Hint;
+
 /// The longest string after its references are replaced, in bytes. It has room for a certificate,
 /// but not for a whole file.
 pub const INTERPOLATED_BYTES_MAX: usize = 64 << 10;
@@ -150,16 +152,17 @@ pub(super) enum InterpolationError {
     Closed,
 }
 
-impl InterpolationError {
-    pub(super) fn hint(&self) -> String {
-        match self {
+impl Hint for InterpolationError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Unterminated => "add the `}`, or write `$${` for a literal `${`".to_owned(),
             Self::Name => "write `${NAME}` or `${NAME:-default}`, or `$${` for a literal `${`".to_owned(),
             Self::Unset { name } => format!("set the variable, or add a default: `${{{name}:-default}}`"),
             Self::NotUnicode { name } => format!("set {name} to UTF-8 text"),
             Self::TooLong => "give the path of a file instead".to_owned(),
             Self::Closed => "set this key in engine.toml, or write `$${` for a literal `${`".to_owned(),
-        }
+        };
+        Some(hint)
     }
 }
 

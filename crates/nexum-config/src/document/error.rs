@@ -5,12 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::hint::Hint;
+
 /// The most errors reported for one file: more than a person fixes before the next attempt.
 pub const ERRORS_MAX: usize = 50;
 
 /// One error of a configuration file or a manifest.
 ///
-/// Its text is one line, without the remedy that [`hint`](Self::hint) returns:
+/// Its text is one line, without the remedy that [`hint`](Hint::hint) returns:
 ///
 /// ```text
 /// engine.toml:12:5: chains.1.rpc_ulr: unknown key, the nearest known one is rpc_url
@@ -75,11 +77,6 @@ impl ConfigError {
         self.0.nearest.as_deref()
     }
 
-    /// The remedy, if there is one.
-    pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
-    }
-
     /// Whether the file does not exist, a case that some callers accept.
     pub fn is_not_found(&self) -> bool {
         self.0
@@ -92,6 +89,13 @@ impl ConfigError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Sets the hint to the hint of the cause, if the cause has one.
+    #[must_use]
+    pub(crate) fn with_hint_of(mut self, cause: &impl Hint) -> Self {
+        self.0.hint = cause.hint();
         self
     }
 
@@ -207,6 +211,12 @@ impl fmt::Display for ConfigError {
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConfigError({self})")
+    }
+}
+
+impl Hint for ConfigError {
+    fn hint(&self) -> Option<String> {
+        self.0.hint.clone()
     }
 }
 

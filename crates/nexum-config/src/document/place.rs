@@ -63,7 +63,7 @@ impl Place {
     pub(super) fn interpolated(&self, text: &str) -> Result<String, ConfigError> {
         match self.origin.environment.interpolate(text) {
             Ok(interpolated) => Ok(interpolated.text.into_owned()),
-            Err(error) => Err(self.error(error.to_string()).with_hint(error.hint())),
+            Err(error) => Err(self.error(error.to_string()).with_hint_of(&error)),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use nexum_config::document::{ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, ERRORS_MAX, Environment};
+use nexum_config::hint::Hint;
 use nexum_config::limits::Limit;
 use proptest::prelude::*;
 use serde::Deserialize;

@@ -1,5 +1,6 @@
 //! Module names and digests.
 
+use nexum_config::hint::Hint;
 use nexum_config::names::{Digest, MODULE_NAME_CHARS_MAX, ModuleName};
 use proptest::prelude::*;
 

@@ -5,6 +5,7 @@ mod stub;
 use std::collections::BTreeMap;
 
 use nexum_config::document::{ConfigError, Placed, Section};
+use nexum_config::hint::Hint;
 use nexum_config::manifest::CapabilityRequests;
 use wasmtime::component::{Component, Linker};
 
@@ -63,11 +64,10 @@ pub enum GrantError {
     },
 }
 
-impl GrantError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for GrantError {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Manifest(error) => error.hint().map(str::to_owned),
+            Self::Manifest(error) => error.hint(),
             Self::NotRequested { capability, .. } => Some(format!(
                 "add \"{capability}\" to `required` under [capabilities] in the module's manifest"
             )),

@@ -9,6 +9,7 @@ use nexum_config::limits::Limits;
 use nexum_config::names::{Digest, ModuleName};
 
 use super::recorder::Recorder;
+use super::stdio::Stdio;
 use crate::clock::Clock;
 
 /// What every part of the host may know of a module.
@@ -34,6 +35,8 @@ pub struct ModuleMeta {
     pub recorder: Arc<Recorder>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where its stdout and stderr go.
+    pub(crate) stdio: Stdio,
 }
 
 impl ModuleMeta {

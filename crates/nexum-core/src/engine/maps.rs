@@ -1,5 +1,7 @@
 //! The kernel's limit on memory maps, the first limit that thousands of instances reach.
 
+use nexum_config::hint::Hint;
+
 use super::pool::SPARE_INSTANCES;
 use super::{Demand, Pooling};
 
@@ -34,18 +36,17 @@ pub struct MapsError {
     pool_is_off: bool,
 }
 
-impl MapsError {
-    /// The operator's remedy.
-    pub fn hint(&self) -> String {
+impl Hint for MapsError {
+    fn hint(&self) -> Option<String> {
         let pooling = if self.pool_is_off {
             "set `pooling = \"auto\"` in [engine], or "
         } else {
             ""
         };
-        format!(
+        Some(format!(
             "{pooling}raise the limit with `sysctl vm.max_map_count={}`, or run fewer modules",
             self.needed.saturating_mul(2)
-        )
+        ))
     }
 }
 

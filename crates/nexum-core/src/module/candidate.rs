@@ -52,6 +52,13 @@ impl Candidate {
         self.meta.limits[Limit::Memory].saturating_mul(u64::from(self.instances()))
     }
 
+    /// Logs the warnings.
+    pub fn log_warnings(&self) {
+        for warning in &self.warnings {
+            tracing::warn!(module = self.meta.name.as_str(), "{warning}");
+        }
+    }
+
     /// Counts the needs of these candidates.
     pub fn demand<'a>(candidates: impl IntoIterator<Item = &'a Self>) -> Demand {
         let mut demand = Demand::default();

@@ -2,6 +2,7 @@
 
 use nexum_config::component::{ComponentError, EVENT_MODULE, QUERY_MODULE, Summary};
 use nexum_config::document::ConfigErrors;
+use nexum_config::hint::Hint;
 use nexum_config::names::{Digest, ModuleName, ModuleNameError};
 use nexum_config::topic::ChainId;
 
@@ -109,11 +110,10 @@ pub enum LoadError {
     },
 }
 
-impl LoadError {
-    /// The user's remedy, if there is one.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for LoadError {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Component(error) => error.hint().map(str::to_owned),
+            Self::Component(error) => error.hint(),
             Self::Grant(error) => error.hint(),
             Self::Name { .. } => Some("give the module a `name` in engine.toml or in its manifest".to_owned()),
             Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),

@@ -17,6 +17,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
 use super::exports;
+use super::load_errors::LoadErrors;
 use super::loading::Loading;
 use super::memory::{Memory, Reservation};
 use crate::bindings::ModulePre;
@@ -25,6 +26,7 @@ use crate::capability::grant::{self, Grant};
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
+use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::{Engine, Place};
@@ -82,6 +84,7 @@ pub struct Loader {
     memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
+    stdio: Stdio,
     /// One linker for each metering and set of capabilities. Most modules share one.
     linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
     /// The contents of files, which candidates hold until the compilation. Copies of one component
@@ -108,6 +111,7 @@ impl Loader {
             memory: Memory::default(),
             chains,
             seams,
+            stdio: Stdio::default(),
             linkers: Mutex::default(),
             files: Mutex::default(),
             loading: Loading::default(),
@@ -136,16 +140,25 @@ impl Loader {
         Self { query, ..self }
     }
 
+    /// The destination of modules' stdout and stderr. Default: the log.
+    #[must_use]
+    pub(crate) fn stdio(self, stdio: Stdio) -> Self {
+        Self { stdio, ..self }
+    }
+
     /// Reads a module's files and makes every check that needs no compiler. Blocks on the file
     /// system.
     ///
     /// # Errors
     ///
-    /// Returns all faults of the module, except those that another fault hides.
-    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, Vec<LoadError>> {
-        let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
-        let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
-        self.validate(config, manifest, file)
+    /// All faults of the module, except those that another fault hides.
+    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, LoadErrors> {
+        let inspect = || {
+            let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
+            let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
+            self.validate(config, manifest, file)
+        };
+        inspect().map_err(|errors| LoadErrors::of(&config.path, errors))
     }
 
     fn validate(
@@ -226,6 +239,7 @@ impl Loader {
             settings,
             recorder: Arc::new(recorder),
             clock: self.seams.clock.clone(),
+            stdio: self.stdio.clone(),
         };
         Ok(Candidate {
             origin: config.clone(),

@@ -15,20 +15,8 @@ use crate::event::{Handler, RequestId};
 use crate::module::consumption::Consumption;
 use crate::module::instance::{Failure, QueryInstance};
 use crate::module::query::QueryModule;
-use crate::state::ModuleId;
-use crate::store::StateStore;
-
-/// The largest question, in bytes: the largest value of the local store. Each question is in memory
-/// twice.
-pub const INPUT_BYTES_MAX: usize = 1 << 20;
-
-/// The largest answer, in bytes: several times the largest question, and a small part of a guest's
-/// default memory.
-pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
-
-/// How long the pool keeps an idle instance. This is far longer than the creation of an instance
-/// takes, and short enough that the memory of a load peak is free again before the next one.
-pub const IDLE_MAX: Duration = Duration::from_secs(60);
+use crate::state::{self, ModuleId};
+use crate::store::{self, StateStore, StoreError};
 
 /// Answers the queries of one module, with as many instances as the concurrent calls need. Any task
 /// can call it.
@@ -82,6 +70,19 @@ impl std::fmt::Debug for Idle {
 }
 
 impl QueryPool {
+    /// The largest question, in bytes: the largest value of the local store. Each question is in
+    /// memory twice.
+    pub const INPUT_BYTES_MAX: usize = 1 << 20;
+
+    /// The largest answer, in bytes: several times the largest question, and a small part of a
+    /// guest's default memory.
+    pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
+
+    /// How long the pool keeps an idle instance. This is far longer than the creation of an
+    /// instance takes, and short enough that the memory of a load peak is free again before the
+    /// next one.
+    pub const IDLE_MAX: Duration = Duration::from_secs(60);
+
     /// A pool without instances, for the module with the number `id` in this store.
     pub(crate) fn new(module: QueryModule, id: ModuleId, state: Arc<dyn StateStore>) -> Self {
         let bounds = module.bounds;
@@ -95,6 +96,23 @@ impl QueryPool {
             waits: Semaphore::new(permits(bounds.waiters_max)),
             shared: Mutex::default(),
         }
+    }
+
+    /// A pool for a module whose state is in `store`, for a program that asks without a supervisor.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be used.
+    pub async fn open(module: QueryModule, store: Arc<dyn StateStore>) -> Result<Self, StoreError> {
+        let name = module.meta.name.clone();
+        let intern = move |store: &dyn StateStore| {
+            state::open(store)?;
+            state::intern(store, std::slice::from_ref(&name))
+        };
+        let ids = store::blocking(&store, intern).await?;
+        // Each name has an id.
+        let id = ids.first().copied().ok_or_else(|| StoreError::backend("no id"))?;
+        Ok(Self::new(module, id, store))
     }
 
     /// Calls the module with a question. If the caller drops the future, the pool discards the
@@ -124,10 +142,10 @@ impl QueryPool {
     }
 
     async fn admit(&self, input: &[u8]) -> Result<Admission<'_>, QueryError> {
-        if input.len() > INPUT_BYTES_MAX {
+        if input.len() > Self::INPUT_BYTES_MAX {
             return Err(QueryError::InputTooLarge {
                 bytes: input.len() as u64,
-                bound: INPUT_BYTES_MAX as u64,
+                bound: Self::INPUT_BYTES_MAX as u64,
             });
         }
         let asked = Instant::now();
@@ -183,14 +201,14 @@ impl QueryPool {
         self.metrics.asked(ended.duration_since(admission.asked));
         let used = instance.used();
         let error = match answer {
-            Ok(answer) if answer.len() <= OUTPUT_BYTES_MAX => {
+            Ok(answer) if answer.len() <= Self::OUTPUT_BYTES_MAX => {
                 self.put_back(instance, &used, ended);
                 return Ok(answer);
             }
             Ok(answer) => QueryError::OutputTooLarge {
                 request,
                 bytes: answer.len() as u64,
-                bound: OUTPUT_BYTES_MAX as u64,
+                bound: Self::OUTPUT_BYTES_MAX as u64,
             },
             Err(failure) => QueryError::of(request, failure),
         };
@@ -216,10 +234,10 @@ impl QueryPool {
         })
     }
 
-    /// Discards the instances that have been idle for [`IDLE_MAX`] at `now`. The supervisor calls
-    /// this regularly, inside a tokio runtime.
+    /// Discards the instances that have been idle for [`Self::IDLE_MAX`] at `now`. The supervisor
+    /// calls this regularly, inside a tokio runtime.
     pub fn discard_old(&self, now: Instant) {
-        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= IDLE_MAX;
+        let is_old = |idle: &Idle| now.saturating_duration_since(idle.since) >= Self::IDLE_MAX;
         let mut shared = self.shared();
         let old_end = shared.idle.partition_point(is_old);
         let old: Vec<_> = shared.idle.drain(..old_end).collect();

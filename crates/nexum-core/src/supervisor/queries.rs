@@ -12,12 +12,12 @@ use super::Run;
 use super::error::SteerError;
 use super::start::StartError;
 use crate::module::query::QueryModule;
-use crate::query::{IDLE_MAX, QueryPool};
+use crate::query::QueryPool;
 use crate::state;
 use crate::store::{self, StoreError};
 
 /// How often it is looked for instances that nobody needs any more. One stays for up to as much longer.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(IDLE_MAX.as_secs() / 2);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(QueryPool::IDLE_MAX.as_secs() / 2);
 
 /// Those modules, by name.
 #[derive(Clone, Debug, Default)]

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use nexum_config::component::ComponentFile;
 use nexum_config::engine::Pooling;
+use nexum_config::hint::Hint;
 use nexum_config::names::Digest;
 use nexum_core::engine::{Demand, Engine, EngineConfig, EngineError};
 use nexum_core::module::candidate::Candidate;

@@ -1,5 +1,6 @@
 //! Modules that answer queries: who gets an instance, who waits, and what becomes of an instance afterwards.
 
+mod alone;
 mod loading;
 mod pool;
 
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::query::{INPUT_BYTES_MAX, QueryError, QueryPool};
+use nexum_core::query::{QueryError, QueryPool};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::SteerError;
 use nexum_host_store::LocalStore;
@@ -77,9 +78,12 @@ async fn a_call_ends_at_its_deadline() {
 #[tokio::test]
 async fn a_question_that_is_too_large_reaches_nobody() {
     let (_run, pool) = start("").await;
-    let largest = vec![0xff; INPUT_BYTES_MAX];
+    let largest = vec![0xff; QueryPool::INPUT_BYTES_MAX];
     assert_eq!(pool.call(&largest).await.as_ref(), Ok(&largest));
-    let error = pool.call(&vec![0; INPUT_BYTES_MAX + 1]).await.expect_err("a refusal");
+    let error = pool
+        .call(&vec![0; QueryPool::INPUT_BYTES_MAX + 1])
+        .await
+        .expect_err("a refusal");
     assert_eq!(error.kind(), "input-too-large");
     assert_eq!(
         (pool.handled(), pool.failed(), pool.refused(), pool.started()),

@@ -16,6 +16,7 @@ use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::candidate::Candidate;
 use nexum_core::module::error::LoadError;
+use nexum_core::module::load_errors::LoadErrors;
 use nexum_core::module::loader::{Loader, Module};
 use nexum_core::module::query::{Loaded, QueryModule};
 use nexum_core::query::QueryPool;
@@ -117,7 +118,7 @@ impl Setup {
     }
 
     /// Inspects and compiles the modules.
-    pub(crate) async fn load(&self) -> Result<Vec<Module>, Vec<LoadError>> {
+    pub(crate) async fn load(&self) -> Result<Vec<Module>, LoadErrors> {
         let of_events = |module| match module {
             Loaded::Event(module) => Some(*module),
             Loaded::Query(_) => None,
@@ -126,7 +127,7 @@ impl Setup {
     }
 
     /// As [`Self::load`], and what makes more of them.
-    async fn open(&self) -> Result<(Vec<Loaded>, Workshop), Vec<LoadError>> {
+    async fn open(&self) -> Result<(Vec<Loaded>, Workshop), LoadErrors> {
         let config = self.parse_config();
         let loader = self.loader(&config);
         let inspected: Result<Vec<Candidate>, _> = config.modules.iter().map(|module| loader.inspect(module)).collect();
@@ -134,7 +135,9 @@ impl Setup {
         let engine = self.engine(Candidate::demand(&candidates));
         let mut modules = Vec::new();
         for candidate in candidates {
-            modules.push(loader.load_any(&engine, candidate).await.map_err(|error| vec![error])?);
+            let path = candidate.origin.path.clone();
+            let loaded = loader.load_any(&engine, candidate).await;
+            modules.push(loaded.map_err(|error| LoadErrors::of(&path, [error]))?);
         }
         Ok((modules, Workshop { loader, engine }))
     }
@@ -331,6 +334,11 @@ impl Run {
         let ended = tokio::time::timeout(WAIT_MAX, self.task.join_next()).await;
         ended.expect("an end in time").expect("a task").expect("no panic")
     }
+}
+
+/// The reasons alone.
+pub(crate) fn reasons(errors: &LoadErrors) -> Vec<&LoadError> {
+    errors.iter().map(|one| &one.error).collect()
 }
 
 /// A `[[modules]]` entry for a file that a test wrote.

@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nexum_exec::{Command, Dir, Limits, LoadError, Reason, Stopped};
+use nexum_exec::{Capture, Command, Dir, Limits, LoadError, Reason, Stopped};
 use nexum_testing::guests;
 
 /// A preview 1 command that does this.
@@ -97,6 +97,41 @@ async fn nothing_runs_before_every_check_has_passed() {
     assert!(!given.path().join("new").exists());
     assert_eq!(ready.run().await.expect("an end"), 0);
     assert!(given.path().join("new").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captures_what_commands_write_side_by_side() {
+    let run = async |errand: &str| {
+        let (stdout, stderr) = (Capture::new(1_024), Capture::new(1_024));
+        let command = Command::new(guests::command("errand")).args([errand.to_owned()]);
+        let command = command.stdout(stdout.clone()).stderr(stderr.clone());
+        let code = command.load().await.expect("a command").run().await.ok();
+        let text = |capture: Capture| String::from_utf8(capture.take()).expect("text");
+        (code, text(stdout), text(stderr))
+    };
+    let (both, panicked) = tokio::join!(run("stdout-and-stderr"), run("panic"));
+    assert_eq!(both, (Some(0), "to stdout\n".into(), "to stderr\n".into()));
+    let (code, stdout, stderr) = panicked;
+    assert_eq!((code, stdout.as_str()), (None, ""));
+    assert!(stderr.contains("as it was told"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captures_what_a_preview_1_command_writes() {
+    let text = "(module
+        (import \"wasi_snapshot_preview1\" \"fd_write\"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1)
+        (data (i32.const 0) \"\\10\\00\\00\\00\\06\\00\\00\\00\")
+        (data (i32.const 16) \"hello\\n\")
+        (func (export \"_start\")
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))";
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("app.wasm"), wat::parse_str(text).expect("a module")).expect("a file");
+    let stdout = Capture::new(1_024);
+    let command = Command::new(dir.path()).stdout(stdout.clone());
+    assert_eq!(command.load().await.expect("a command").run().await.expect("an end"), 0);
+    assert_eq!(stdout.take(), b"hello\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use nexum_core::bus::source::EventSource;
 use nexum_core::capability::module_meta::ModuleMeta;
 use nexum_core::capability::{Capability, Has, HostState};
 use nexum_core::event::Position;
+use nexum_core::host::{Extension, HostBuilder};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
@@ -144,6 +145,14 @@ impl Chains {
     fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {
         let chain = self.0.get(&chain_id).map(|chain| &chain.requests);
         chain.ok_or_else(|| RequestError::unsupported(format!("chain {chain_id} is not configured")))
+    }
+}
+
+/// The capability and the sources.
+impl Extension for Chains {
+    fn add_to(self, host: HostBuilder) -> HostBuilder {
+        let host = host.capability(self.capability());
+        self.sources().fold(host, HostBuilder::source)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nexum_config::document::{Document, Environment, Section};
 use nexum_config::engine::Config;
+use nexum_config::hint::Hint;
 use nexum_core::capability::Capability;
 use nexum_host_http::{ENTRIES_MAX, Http, HttpConfig};
 

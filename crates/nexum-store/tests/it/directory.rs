@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use nexum_config::hint::Hint;
 use nexum_core::state::FORMAT;
 use nexum_store::{Backend, OpenError};
 

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use nexum_core::host::ChangeError;
 use nexum_core::runner::CommandError;
 use nexum_core::store::StoreError;
 use nexum_core::supervisor::SteerError;
@@ -49,8 +50,11 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<Refusals> for ApiError {
-    fn from(refusals: Refusals) -> Self {
-        Self(StatusCode::UNPROCESSABLE_ENTITY, refusals)
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Host(error) => error.into(),
+            error => Self(StatusCode::UNPROCESSABLE_ENTITY, error.into()),
+        }
     }
 }

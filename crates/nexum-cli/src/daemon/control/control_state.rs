@@ -5,22 +5,21 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use nexum_config::names::ModuleName;
-use nexum_core::module::query::Loaded;
+use nexum_core::host::HostHandle;
 use nexum_core::runner::ModuleStatus;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{StateStore, StoreError};
 use nexum_core::supervisor::{SteerError, SupervisorHandle};
 
 use super::api_error::ApiError;
-use crate::modules::ModuleBuilder;
 use crate::protocol::view;
-use crate::report::{Refusal, Refusals};
+use crate::report::Refusal;
 
 /// The running daemon, as the handlers of the control socket reach it.
 #[derive(Clone)]
 pub(crate) struct ControlState {
     pub(crate) supervisor: SupervisorHandle,
-    pub(crate) builder: ModuleBuilder,
+    pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
 }
 
@@ -36,28 +35,6 @@ impl ControlState {
             Ok(pool) => Ok(view::Module::of_queries(&pool)),
             Err(_) => Ok(view::Module::of(&*self.supervisor.module(name)?)),
         }
-    }
-
-    /// Goes on with what the module's files are now.
-    pub(crate) async fn reload(&self, name: &ModuleName) -> Result<(), Refusals> {
-        let of_events = || Ok(self.supervisor.module(name)?.module().origin.clone());
-        let origin = self.supervisor.query(name).map(|pool| pool.module().origin.clone());
-        let origin = origin
-            .or_else(|_| of_events())
-            .map_err(|error: SteerError| Refusal::of(&error))?;
-        let path = origin.path.display().to_string();
-        let loaded = self.builder.build(origin).await?;
-        let found = &loaded.meta().name;
-        if found != name {
-            let error = format!("{path}: the module is called {found} now");
-            let hint = "remove the old one and load the new one: each has a state of its own";
-            return Err(Refusal::new(error).with_hint(hint).into());
-        }
-        let reloaded = match loaded {
-            Loaded::Event(module) => self.supervisor.reload(*module).await,
-            Loaded::Query(module) => self.supervisor.reload_query(*module).await,
-        };
-        reloaded.map_err(|error| Refusal::of(&error).into())
     }
 
     /// A dead letter of this name.

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
-use nexum_core::query::{INPUT_BYTES_MAX, QueryError};
+use nexum_core::query::{QueryError, QueryPool};
 use nexum_core::supervisor::{SteerError, SupervisorHandle};
 
 use crate::protocol::QUERY;
@@ -58,11 +58,11 @@ async fn answer(
 }
 
 async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
-    let read = Limited::new(body, INPUT_BYTES_MAX).collect();
+    let read = Limited::new(body, QueryPool::INPUT_BYTES_MAX).collect();
     match tokio::time::timeout(time_max, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let error = format!("a question has {INPUT_BYTES_MAX} bytes at most");
+            let error = format!("a question has {} bytes at most", QueryPool::INPUT_BYTES_MAX);
             Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "input-too-large", error))
         }
         Ok(Err(_)) => Err(Refused::new(StatusCode::BAD_REQUEST, "body", "the question broke off")),
@@ -157,7 +157,13 @@ mod tests {
         for (announced, sent, time_max, status, expected) in [
             (5, 5, SOON * 1_000, "200", "aaaaa"),
             (5, 4, SOON, "408", "the question took too long to arrive"),
-            (INPUT_BYTES_MAX, INPUT_BYTES_MAX, SOON * 1_000, "200", "aaaaa"),
+            (
+                QueryPool::INPUT_BYTES_MAX,
+                QueryPool::INPUT_BYTES_MAX,
+                SOON * 1_000,
+                "200",
+                "aaaaa",
+            ),
         ] {
             let head =
                 format!("POST / HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\ncontent-length: {announced}\r\n\r\n");

@@ -7,6 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use super::super::key::KeyPath;
 use super::super::tree::Span;
 use super::super::{ConfigError, Origin, key};
+use crate::hint::Hint;
 
 /// The shortest content of a variable that messages are searched for, in bytes. A shorter content
 /// occurs in ordinary sentences, and is no secret.
@@ -89,10 +90,10 @@ impl Problem {
 }
 
 impl Error {
-    pub(super) fn custom_with_hint(message: &dyn fmt::Display, hint: String) -> Self {
+    pub(super) fn with_hint_of(error: &impl Hint) -> Self {
         Problem {
-            message: message.to_string(),
-            hint: Some(hint),
+            message: error.to_string(),
+            hint: error.hint(),
             ..Problem::default()
         }
         .into()

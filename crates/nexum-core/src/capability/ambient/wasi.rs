@@ -1,25 +1,21 @@
 //! WASI preview 2, closed: no files, sockets, environment or arguments, and an empty stdin. Lines of stdout and stderr
-//! become log records; clocks and entropy are the host's own seams.
+//! become log records, unless the embedder captures them; clocks and entropy are the host's own seams.
 //!
 //! Toolchains put these imports into components whose authors never asked for them, so every module has them.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::AsyncWrite;
 use wasmtime::component::Linker;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::random::RANDOM_BYTES_MAX;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::{RECORD_BYTES_MAX, Recorder};
+use crate::capability::stdio::{Sink, Stream};
 use crate::capability::{Capability, HostState};
 use crate::clock::{Clock, Entropy, Seams};
 
@@ -82,10 +78,17 @@ impl Capability for Wasi {
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
         let mut seed = [0; 16];
         self.seams.entropy.fill(&mut seed);
-        let stream = |level| Lines::new(module.recorder.clone(), level);
-        Ok(WasiCtx::builder()
-            .stdout(stream(tracing::Level::INFO))
-            .stderr(stream(tracing::Level::WARN))
+        let mut context = WasiCtx::builder();
+        let lines = |level| Stream(Lines::new(module.recorder.clone(), level));
+        match &module.stdio.stdout {
+            Some(capture) => context.stdout(capture.stream()),
+            None => context.stdout(lines(tracing::Level::INFO)),
+        };
+        match &module.stdio.stderr {
+            Some(capture) => context.stderr(capture.stream()),
+            None => context.stderr(lines(tracing::Level::WARN)),
+        };
+        Ok(context
             .secure_random(SeamRng(self.seams.entropy.clone()))
             .insecure_random(SeamRng(self.seams.entropy.clone()))
             .insecure_random_seed(u128::from_ne_bytes(seed))
@@ -154,7 +157,7 @@ impl rand::TryRng for SeamRng {
     }
 }
 
-/// An output stream whose lines become log records of one level. Clones write to the same line.
+/// Makes log records of one level of the lines. Clones write to one line.
 #[derive(Clone)]
 struct Lines {
     recorder: Arc<Recorder>,
@@ -172,6 +175,14 @@ impl Lines {
         }
     }
 
+    fn emit(&self, line: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(line);
+        self.recorder.record(self.level, text.trim_end());
+        line.clear();
+    }
+}
+
+impl Sink for Lines {
     fn push(&self, bytes: &[u8]) {
         let mut partial = self.partial.lock();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -185,62 +196,5 @@ impl Lines {
                 self.emit(&mut partial);
             }
         }
-    }
-
-    fn emit(&self, line: &mut Vec<u8>) {
-        let text = String::from_utf8_lossy(line);
-        self.recorder.record(self.level, text.trim_end());
-        line.clear();
-    }
-}
-
-impl IsTerminal for Lines {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Lines {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait::async_trait]
-impl Pollable for Lines {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for Lines {
-    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.push(&bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(RECORD_BYTES_MAX)
-    }
-}
-
-impl AsyncWrite for Lines {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.push(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

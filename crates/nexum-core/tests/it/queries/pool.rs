@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_core::module::instance::Failure;
-use nexum_core::query::{IDLE_MAX, OUTPUT_BYTES_MAX, QueryError, QueryPool};
+use nexum_core::query::{QueryError, QueryPool};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ async fn an_instance_is_discarded_after_any_other_and_its_place_is_free_again() 
     let limits =
         "[engine.limits]\nfuel_per_event = 10000000\nmemory_bytes = 8388608\n[engine.query]\npool_size_max = 1\n";
     let (run, pool) = start(limits).await;
-    let answer = format!("answer {}", OUTPUT_BYTES_MAX + 1);
+    let answer = format!("answer {}", QueryPool::OUTPUT_BYTES_MAX + 1);
     for (question, kind) in [
         ("trap", "trapped"),
         ("fail", "returned"),
@@ -161,9 +161,9 @@ async fn an_instance_that_nobody_needs_does_not_stay() {
     let needed = Instant::now();
     // It is needed again.
     assert_eq!(ask(&pool, "count").await, "2");
-    pool.discard_old(needed + IDLE_MAX);
+    pool.discard_old(needed + QueryPool::IDLE_MAX);
     assert_eq!(pool.idle(), 1);
-    pool.discard_old(Instant::now() + IDLE_MAX);
+    pool.discard_old(Instant::now() + QueryPool::IDLE_MAX);
     assert_eq!(pool.idle(), 0);
     assert_eq!(ask(&pool, "count").await, "1");
 }

@@ -1,0 +1,280 @@
+//! What a host consists of.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nexum_config::engine::{ModuleConfig, Pooling};
+use nexum_config::limits::Limits;
+use nexum_config::query::QueryBounds;
+use nexum_config::restart::Restart;
+use nexum_config::topic::ChainId;
+
+use super::Host;
+use super::error::BuildError;
+use super::inspection::{self, Inspection};
+use crate::bus::source::EventSource;
+use crate::capability::Capability;
+use crate::capability::registry::Capabilities;
+use crate::capability::stdio::{Capture, Stdio};
+use crate::clock::Seams;
+use crate::engine::EngineConfig;
+use crate::module::candidate::Candidate;
+use crate::module::loader::Loader;
+use crate::module::query::Loaded;
+use crate::query::QueryPool;
+use crate::store::committer::CommitPolicy;
+use crate::store::{MemoryStore, StateStore};
+use crate::supervisor::Supervisor;
+
+/// Something that a host takes in one piece: a [`Capability`], or a set of capabilities and of sources that belong together, such as
+/// the chains of `nexum-host-chain`.
+pub trait Extension {
+    /// Adds everything to the builder.
+    fn add_to(self, host: HostBuilder) -> HostBuilder;
+}
+
+impl<C: Capability> Extension for C {
+    fn add_to(self, host: HostBuilder) -> HostBuilder {
+        host.capability(self)
+    }
+}
+
+/// Collects what a host consists of, and loads its modules.
+#[derive(Debug)]
+pub struct HostBuilder {
+    capabilities: Capabilities,
+    sources: BTreeMap<ChainId, Arc<dyn EventSource>>,
+    store: Arc<dyn StateStore>,
+    policy: CommitPolicy,
+    strict: bool,
+    limits: Limits,
+    restart: Restart,
+    query: QueryBounds,
+    total_memory_bytes: Option<u64>,
+    cache_dir: Option<PathBuf>,
+    pooling: Pooling,
+    seams: Seams,
+    stdio: Stdio,
+    modules: Vec<ModuleConfig>,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        Self::new(Seams::system())
+    }
+}
+
+impl HostBuilder {
+    /// A builder whose modules have this time and entropy. [`Host::builder`] takes the machine's own.
+    pub fn new(seams: Seams) -> Self {
+        Self {
+            capabilities: Capabilities::ambient(seams.clone()),
+            sources: BTreeMap::new(),
+            store: Arc::new(MemoryStore::new()),
+            policy: CommitPolicy::default(),
+            strict: false,
+            limits: Limits::default(),
+            restart: Restart::default(),
+            query: QueryBounds::default(),
+            total_memory_bytes: None,
+            cache_dir: None,
+            pooling: Pooling::default(),
+            seams,
+            stdio: Stdio::default(),
+            modules: Vec::new(),
+        }
+    }
+
+    /// Adds a capability, or everything that an extension consists of.
+    #[must_use]
+    pub fn with(self, extension: impl Extension) -> Self {
+        extension.add_to(self)
+    }
+
+    /// Adds a capability that modules get if their manifests ask for it. It replaces an earlier capability of its name.
+    #[must_use]
+    pub fn capability<C: Capability>(self, capability: C) -> Self {
+        let capabilities = self.capabilities.with(capability);
+        Self { capabilities, ..self }
+    }
+
+    /// Makes a capability known that this program lacks, unless the builder has one of this name: see [`Capabilities::absent`].
+    #[must_use]
+    pub fn absent(
+        self,
+        name: &'static str,
+        interfaces: &'static [&'static str],
+        feature: Option<&'static str>,
+    ) -> Self {
+        let capabilities = self.capabilities.absent(name, interfaces, feature);
+        Self { capabilities, ..self }
+    }
+
+    /// Adds the source of a chain. It replaces an earlier source of that chain. Modules can subscribe to the chains that have one.
+    #[must_use]
+    pub fn source(mut self, source: Arc<dyn EventSource>) -> Self {
+        self.sources.insert(source.chain_id(), source);
+        self
+    }
+
+    /// Sets the store of the modules' state and cursors. Default: a [`MemoryStore`], which forgets everything with the process.
+    #[must_use]
+    pub fn store(self, store: Arc<dyn StateStore>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Sets when commits that may wait become durable. Default: [`CommitPolicy::default`].
+    #[must_use]
+    pub fn commit_policy(self, policy: CommitPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Sets whether the run ends when the first `init` of a module fails. Default: the host retries it, and the others go on.
+    #[must_use]
+    pub fn strict(self, strict: bool) -> Self {
+        Self { strict, ..self }
+    }
+
+    /// Sets the most that a module may use. Default: [`Limits::default`].
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets what happens when a module fails, unless its manifest says otherwise. Default: [`Restart::default`].
+    #[must_use]
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
+    }
+
+    /// Sets how many queries a module takes at a time. Default: [`QueryBounds::default`].
+    #[must_use]
+    pub fn query_bounds(self, query: QueryBounds) -> Self {
+        Self { query, ..self }
+    }
+
+    /// Sets the most bytes of memory that all modules may have together. Default: no bound.
+    #[must_use]
+    pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
+        Self {
+            total_memory_bytes: bound,
+            ..self
+        }
+    }
+
+    /// Sets a directory that keeps compiled components between runs. Default: none.
+    #[must_use]
+    pub fn cache_dir(self, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            cache_dir: Some(directory.into()),
+            ..self
+        }
+    }
+
+    /// Sets whether the memory of instances comes from a pool. Default: [`Pooling::Auto`].
+    #[must_use]
+    pub fn pooling(self, pooling: Pooling) -> Self {
+        Self { pooling, ..self }
+    }
+
+    /// Captures what modules write to stdout. Default: each line becomes a log record of the level INFO.
+    #[must_use]
+    pub fn stdout(mut self, capture: Capture) -> Self {
+        self.stdio.stdout = Some(capture);
+        self
+    }
+
+    /// Captures what modules write to stderr. Default: each line becomes a log record of the level WARN.
+    #[must_use]
+    pub fn stderr(mut self, capture: Capture) -> Self {
+        self.stdio.stderr = Some(capture);
+        self
+    }
+
+    /// Adds a module.
+    #[must_use]
+    pub fn module(mut self, module: ModuleConfig) -> Self {
+        self.modules.push(module);
+        self
+    }
+
+    /// The capabilities so far.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// The sources so far, by chain id.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<dyn EventSource>> {
+        self.sources.values()
+    }
+
+    /// Loads every module, and returns a host that is ready to run. No guest code runs before [`Host::run`].
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the modules, or why there is no engine for them.
+    pub async fn build(self) -> Result<Host, BuildError> {
+        let (mut host, candidates) = self.inspect_all().await?;
+        host.load(candidates).await.check()?;
+        Ok(host)
+    }
+
+    /// Loads every module, all of which answer queries, and returns a pool for each in the order of the modules. The pools need no
+    /// [`Host`]: a program asks them when it likes, and calls [`QueryPool::discard_old`] now and then to free idle instances.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the modules, among them one that answers no queries; or why there is no engine for them, or
+    /// that the store cannot be used.
+    pub async fn query_pools(self) -> Result<Vec<QueryPool>, BuildError> {
+        let store = self.store.clone();
+        let (host, candidates) = self.inspect_all().await?;
+        let (modules, errors) = host.handle.compile(candidates).await;
+        errors.check()?;
+        let mut pools = Vec::with_capacity(modules.len());
+        for module in modules {
+            match module {
+                Loaded::Query(module) => pools.push(QueryPool::open(*module, store.clone()).await?),
+                Loaded::Event(module) => return Err(BuildError::NoQueries(module.meta.name.clone())),
+            }
+        }
+        Ok(pools)
+    }
+
+    /// Inspects the modules, and sets the engine up if none is refused.
+    async fn inspect_all(self) -> Result<(Host, Vec<Candidate>), BuildError> {
+        let mut inspection = self.inspect().await;
+        std::mem::take(&mut inspection.errors).check()?;
+        for candidate in &inspection.candidates {
+            candidate.log_warnings();
+        }
+        Ok(inspection.set_up()?)
+    }
+
+    /// Reads every module's files and makes every check that needs no compiler.
+    pub async fn inspect(self) -> Inspection {
+        let chains = self.sources.keys().copied();
+        let loader = Loader::new(self.capabilities, self.limits, chains, self.seams)
+            .restart(self.restart)
+            .query(self.query)
+            .stdio(self.stdio)
+            .total_memory_bytes(self.total_memory_bytes);
+        let loader = Arc::new(loader);
+        let (candidates, errors) = inspection::inspect(&loader, self.modules).await;
+        let supervisor = Supervisor::new(self.store)
+            .commit_policy(self.policy)
+            .strict(self.strict);
+        Inspection {
+            candidates,
+            errors,
+            loader,
+            supervisor: self.sources.into_values().fold(supervisor, Supervisor::source),
+            engine: EngineConfig {
+                cache_dir: self.cache_dir,
+                pooling: self.pooling,
+                ..EngineConfig::default()
+            },
+        }
+    }
+}

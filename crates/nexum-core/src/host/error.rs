@@ -1,0 +1,74 @@
+//! Why a host is not built, or not changed.
+
+use std::path::PathBuf;
+
+use nexum_config::hint::Hint;
+use nexum_config::names::ModuleName;
+
+use crate::engine::EngineError;
+use crate::module::load_errors::LoadErrors;
+use crate::store::StoreError;
+use crate::supervisor::SteerError;
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Modules are refused.
+    #[error(transparent)]
+    Modules(#[from] LoadErrors),
+    /// The engine cannot be set up for the modules.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A pool is asked for of a module that reacts to events.
+    #[error("the module {0} answers no queries")]
+    NoQueries(ModuleName),
+    /// The state store failed.
+    #[error("the state store cannot be used")]
+    Store(#[from] StoreError),
+}
+
+impl Hint for BuildError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Modules(errors) => errors.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::NoQueries(_) => {
+                Some("export `evaluate` in place of `on-event`, or run the module in a host".to_owned())
+            }
+            Self::Store(_) => None,
+        }
+    }
+}
+
+/// Why a module was not loaded or reloaded while the host runs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// The module is refused.
+    #[error(transparent)]
+    Module(#[from] LoadErrors),
+    /// The files of a module are now those of a module with another name.
+    #[error("{}: the module is called {found} now", path.display())]
+    Renamed {
+        /// The path of the component.
+        path: PathBuf,
+        /// The name in the files.
+        found: ModuleName,
+    },
+    /// The running host refuses the change.
+    #[error(transparent)]
+    Host(#[from] SteerError),
+}
+
+impl Hint for ChangeError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Module(errors) => errors.hint(),
+            Self::Renamed { .. } => {
+                Some("remove the old one and load the new one: each has a state of its own".to_owned())
+            }
+            Self::Host(_) => None,
+        }
+    }
+}
