@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{paths, process};
+use crate::{cache, process};
 
 /// The version that is fetched where none is installed.
 const VERSION: &str = "1.7.1";
@@ -27,20 +27,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     if process::exists("anvil") {
         return Ok("anvil".into());
     }
-    let prefix = paths::tools().join(format!("anvil-{VERSION}"));
-    let binary = prefix
-        .join("node_modules/@foundry-rs")
-        .join(platform_package())
-        .join("bin/anvil");
-    if binary.exists() {
-        return Ok(binary);
-    }
-    ensure!(
-        process::exists("npm"),
-        "neither anvil nor npm is on PATH; install Foundry, or npm to fetch anvil with"
-    );
-    process::step("anvil", || {
-        std::fs::create_dir_all(&prefix)?;
+    let prefix = cache::once(&format!("anvil-{VERSION}"), |prefix| {
+        ensure!(
+            process::exists("npm"),
+            "neither anvil nor npm is on PATH; install Foundry, or npm to fetch anvil with"
+        );
         let mut npm = Command::new("npm");
         // The package's script only copies the binary about, which is used where it is.
         npm.args([
@@ -51,8 +42,13 @@ pub(crate) fn ensure() -> Result<PathBuf> {
             "--ignore-scripts",
             "--prefix",
         ]);
-        process::output(npm.arg(&prefix).arg(format!("@foundry-rs/anvil@{VERSION}")))
+        process::output(npm.arg(prefix).arg(format!("@foundry-rs/anvil@{VERSION}")))?;
+        Ok(())
     })?;
+    let binary = prefix
+        .join("node_modules/@foundry-rs")
+        .join(platform_package())
+        .join("bin/anvil");
     ensure!(
         binary.exists(),
         "npm has no anvil for this machine; install Foundry, so that anvil is on PATH"

@@ -1,7 +1,7 @@
 //! The project's tasks, run as `cargo xtask TASK`.
 //!
-//! Whatever a task needs it gets itself, pinned, into `.tools/`; nothing is installed on the machine. A task that cannot
-//! get what it needs fails and says what to do: none passes by leaving something out.
+//! A task gets the tools that it needs, each at a pinned version, into the user's cache ([`cache`]), and installs nothing on the
+//! machine. A task that cannot get a tool fails and says what to do: none passes by leaving something out.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,6 +21,7 @@ mod test;
 mod torture;
 
 mod anvil;
+mod features;
 mod guests;
 mod isolation;
 mod nexum;
@@ -28,6 +29,7 @@ mod prometheus;
 mod toolchain;
 mod tools;
 
+mod cache;
 mod paths;
 mod process;
 mod rpc;
