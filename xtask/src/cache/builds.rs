@@ -32,8 +32,11 @@ const AT_ONCE_MAX: usize = 2;
 /// How many directories are kept, at some gigabytes each: two for tasks at once, and one for the previous lock file.
 const DIRECTORIES_MAX: usize = 3;
 
-/// The file that names the clone whose crates a directory has. Its modification time is the time of the last use.
+/// The file that identifies the clone whose crates a directory has. Its modification time is the time of the last use.
 const OWNER: &str = "owner";
+
+/// The file in a clone's `target/` that tells it from an earlier clone at its path: a random number.
+const CLONE_ID: &str = "clone-id";
 
 /// A build directory that no other task uses as long as this exists.
 #[derive(Debug)]
@@ -81,12 +84,12 @@ impl BuildDirectory {
 
     fn hand_over_to(&self, clone: &Path) -> Result<()> {
         let owner = self.path.join(OWNER);
-        let clone = clone.as_os_str().as_encoded_bytes();
-        if self.is_warm && fs::read(&owner)? != clone {
+        let identity = identity(clone)?;
+        if self.is_warm && fs::read_to_string(&owner)? != identity {
             self.clean()?;
         }
         fs::create_dir_all(&self.path)?;
-        fs::write(&owner, clone).with_context(|| format!("cannot write {}", owner.display()))
+        fs::write(&owner, identity).with_context(|| format!("cannot write {}", owner.display()))
     }
 
     /// Deletes what was compiled of the workspaces' own crates, in each profile that a step builds.
@@ -113,6 +116,18 @@ impl BuildDirectory {
         }
         Ok(())
     }
+}
+
+/// The path of a clone and its number, which is made if it is absent.
+fn identity(clone: &Path) -> Result<String> {
+    let target = clone.join("target");
+    let file = target.join(CLONE_ID);
+    if !file.exists() {
+        fs::create_dir_all(&target)?;
+        fs::write(&file, format!("{:016x}\n", rand::random::<u64>()))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(format!("{}\n{}", clone.display(), fs::read_to_string(&file)?))
 }
 
 /// The build directory of the guests' workspace, inside the host's. They are apart because cargo deletes and locks a whole one.
@@ -188,6 +203,21 @@ mod tests {
         drop(lock);
         prune(parent.path()).expect("can delete");
         assert!(!in_use.exists());
+    }
+
+    #[test]
+    fn tells_a_clone_from_others_and_from_an_earlier_one_at_its_path() {
+        let parent = tempfile::tempdir().expect("temporary directory");
+        let [clone, copy] = ["clone", "copy"].map(|name| parent.path().join(name));
+        let first = identity(&clone).expect("an identity");
+        assert_eq!(identity(&clone).expect("an identity"), first);
+
+        fs::create_dir_all(copy.join("target")).expect("directory");
+        fs::copy(clone.join("target/clone-id"), copy.join("target/clone-id")).expect("a copy");
+        assert_ne!(identity(&copy).expect("an identity"), first);
+
+        fs::remove_dir_all(clone.join("target")).expect("can delete");
+        assert_ne!(identity(&clone).expect("an identity"), first);
     }
 
     #[test]
