@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{paths, process};
+use crate::{cache, process, tools};
 
 /// The version to download if anvil is not installed.
 const VERSION: &str = "1.7.1";
@@ -27,32 +27,15 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     if process::exists("anvil") {
         return Ok("anvil".into());
     }
-    let prefix = paths::tools().join(format!("anvil-{VERSION}"));
+    let prefix = cache::once(&format!("anvil-{VERSION}"), |prefix| {
+        // The package's script only copies the binary, which is used where it is.
+        tools::install_from_npm(&format!("@foundry-rs/anvil@{VERSION}"), prefix)
+            .context("anvil is not on PATH either; you can install Foundry")
+    })?;
     let binary = prefix
         .join("node_modules/@foundry-rs")
         .join(platform_package())
         .join("bin/anvil");
-    if binary.exists() {
-        return Ok(binary);
-    }
-    ensure!(
-        process::exists("npm"),
-        "neither anvil nor npm is on PATH; install Foundry, or npm to download anvil"
-    );
-    process::step("anvil", || {
-        std::fs::create_dir_all(&prefix)?;
-        let mut npm = Command::new("npm");
-        // The package's script would only copy the binary, which works where it is.
-        npm.args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--no-save",
-            "--ignore-scripts",
-            "--prefix",
-        ]);
-        process::output(npm.arg(&prefix).arg(format!("@foundry-rs/anvil@{VERSION}")))
-    })?;
     ensure!(
         binary.exists(),
         "npm has no anvil for this machine; install Foundry, so that anvil is on PATH"

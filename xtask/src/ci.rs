@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: all that must hold before a change is accepted.
 
 use std::{
+    fs,
     process::Command,
     time::{Duration, Instant},
 };
@@ -8,42 +9,42 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    demo, isolation, paths, process, prose, test,
-    tools::{self, DENY, TYPOS},
-    workspace,
+    cache::builds::{self, BuildDirectory},
+    demo, features, guests, isolation, paths, process, prose, test,
+    tools::{self, ACTIONLINT, DENY, TYPOS},
+    workspace::{self, BUILDS, WITH_COW},
 };
 
 /// How many blocks the demo must see handled.
 const DEMO_BLOCKS: u64 = 3;
 
-/// The builds of the binary that somebody may want, by what selects their features.
-const MIXES: [&[&str]; 5] = [
-    &["--no-default-features"],
-    &["--no-default-features", "--features", "runtime"],
-    &[],
-    WITH_COW,
-    &["--all-features"],
-];
+/// The manifests of the workspaces: the binary's, the guests', the fuzz targets'.
+const WORKSPACES: [&str; 3] = ["Cargo.toml", "modules/Cargo.toml", "fuzz/Cargo.toml"];
 
-const WITH_COW: &[&str] = &["--features", "cow,chain"];
+/// The place of GitHub's workflows.
+const WORKFLOWS: &str = ".github/workflows";
 
 /// A step's name, and what it does.
 type Step = (&'static str, fn() -> Result<()>);
 
-/// Quick ones first, so that small mistakes are told soon.
-const STEPS: [Step; 15] = [
+/// The quick steps come first, so that they report small mistakes soon.
+const STEPS: [Step; 19] = [
     ("fmt", fmt),
+    ("locks", locks),
     ("isolation", isolation::check),
+    ("features", features::check),
     ("typos", typos),
     ("prose", prose::check),
+    ("workflows", workflows),
     ("deny", deny),
-    ("builds", builds),
     ("clippy", || clippy(&["--workspace", "--all-features"])),
     ("clippy-no-features", || {
         let selection = workspace::with_features_of_binary(&[])?;
         clippy(&selection.iter().map(String::as_str).collect::<Vec<_>>())
     }),
+    ("clippy-guests", guests::clippy),
     ("doc", doc),
+    ("builds", builds),
     ("test", test::run),
     ("test-default", test::of_the_default_build),
     ("test-no-features", test::of_the_build_without_features),
@@ -52,7 +53,8 @@ const STEPS: [Step; 15] = [
     ("soak", || apart("soak")),
 ];
 
-/// Does the steps of these names, or all, until one fails, and tells how long each took.
+/// Runs the steps of these names, or all, until one fails, and prints how long each took. Cargo compiles into a directory of
+/// the user's cache, in a process of its own whose environment names it, unless the environment names one already.
 pub(crate) fn run(names: &[String]) -> Result<()> {
     for name in names {
         ensure!(
@@ -61,6 +63,22 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
             known()
         );
     }
+    if std::env::var_os(builds::VARIABLE).is_some() {
+        return run_steps(names);
+    }
+    let Some(directory) = BuildDirectory::take()? else {
+        println!("other tasks use the build directories of the cache; this one builds in the work tree");
+        return run_steps(names);
+    };
+    let mut ci = myself("ci")?;
+    directory.apply(&mut ci);
+    ci.args(names);
+    let outcome = process::run(&mut ci);
+    println!("{}", directory.describe());
+    outcome
+}
+
+fn run_steps(names: &[String]) -> Result<()> {
     let mut durations = Vec::new();
     let mut chosen = STEPS
         .iter()
@@ -92,14 +110,30 @@ fn table(durations: &[(&str, Duration)], all_passed: bool) -> String {
     format!("\n{rows}{:<24} {:>9}\n", "all", process::seconds(total))
 }
 
-/// Every workspace of the tree: ours, the guests', the fuzz targets'.
 fn fmt() -> Result<()> {
-    for manifest in ["Cargo.toml", "modules/Cargo.toml", "fuzz/Cargo.toml"] {
-        if paths::root().join(manifest).exists() {
-            cargo(&["fmt", "--all", "--check", "--manifest-path", manifest])?;
-        }
+    WORKSPACES
+        .iter()
+        .try_for_each(|manifest| cargo(&["fmt", "--all", "--check", "--manifest-path", manifest]))
+}
+
+/// Fails when a lock file does not fit its manifests.
+fn locks() -> Result<()> {
+    for manifest in WORKSPACES {
+        let mut tree = Command::new("cargo");
+        tree.args(["tree", "--locked", "--manifest-path", manifest]);
+        process::output(tree.current_dir(paths::root()))?;
     }
     Ok(())
+}
+
+fn workflows() -> Result<()> {
+    let mut actionlint = Command::new(tools::ensure(&ACTIONLINT)?);
+    actionlint.current_dir(paths::root());
+    let directory = paths::root().join(WORKFLOWS);
+    for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
+        actionlint.arg(entry?.path());
+    }
+    process::run(&mut actionlint)
 }
 
 fn clippy(selection: &[&str]) -> Result<()> {
@@ -117,11 +151,11 @@ fn typos() -> Result<()> {
     process::run(Command::new(tools::ensure(&TYPOS)?).current_dir(paths::root()))
 }
 
-/// Of the whole workspace, of each build of the binary, and of the guests. Advisories are left out: what is known about a dependency
-/// changes while the tree does not.
+/// Checks the whole workspace, each build of the binary, and the guests. Advisories are left out, because they change while the
+/// tree does not.
 fn deny() -> Result<()> {
     let deny = tools::ensure(&DENY)?;
-    let binary = MIXES.map(|mix| ("crates/nexum-cli/Cargo.toml", mix));
+    let binary = BUILDS.map(|features| ("crates/nexum-cli/Cargo.toml", features));
     let whole: [(&str, &[&str]); 2] = [
         ("Cargo.toml", &["--all-features"]),
         ("modules/Cargo.toml", &["--all-features"]),
@@ -136,19 +170,25 @@ fn deny() -> Result<()> {
     Ok(())
 }
 
-/// At the root, as one who wants the binary builds it: each is checked, and one is built to the end. Each compiles the large
-/// dependencies anew, which takes minutes; the binary of other mixes is built and tried by the tests.
+/// Checks each build of the binary at the root, as a user selects it, and links one of them. The tests link and run the
+/// others.
 fn builds() -> Result<()> {
-    let check = |mix: &&[&str]| cargo(&[&["check", "--locked"], *mix].concat());
-    MIXES.iter().try_for_each(check)?;
+    let check = |features: &&[&str]| cargo(&[&["check", "--locked"], *features].concat());
+    BUILDS.iter().try_for_each(check)?;
     cargo(&[&["build", "--locked"], WITH_COW].concat())
 }
 
-/// In a process of its own: who has to end in order when it is interrupted can say so once in a process; and the torture starts itself
-/// anew where it may mount disks, and would begin with the first step again.
+/// Runs a task in a process of its own. A process can handle interrupts once; and the torture restarts its process where it
+/// may mount disks, which would run the steps before it a second time.
 fn apart(task: &str) -> Result<()> {
+    process::run(&mut myself(task)?)
+}
+
+/// A task of this program, as a command.
+fn myself(task: &str) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    process::run(command.arg(task).current_dir(paths::root()))
+    command.arg(task).current_dir(paths::root());
+    Ok(command)
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -128,34 +127,44 @@ fn list(guests: &[Guest]) -> String {
         .join(", ")
 }
 
-/// Builds the crates among the guests, in one go for each target.
-fn compile(guests: &[Guest]) -> Result<()> {
+/// Lints every crate among the guests, for the target that it is built for.
+pub(crate) fn clippy() -> Result<()> {
+    let guests = find_all(&paths::modules())?;
+    let toolchain = toolchain::ensure()?;
+    for (target, names) in by_target(&guests) {
+        let mut cargo = toolchain.cargo("clippy");
+        cargo.args(["--locked", "--keep-going", "--target", target]);
+        cargo.args(names.iter().flat_map(|name| ["--package", name]));
+        process::run(cargo.args(["--", "--deny=warnings"]))?;
+    }
+    Ok(())
+}
+
+/// The crates among the guests, by target.
+fn by_target(guests: &[Guest]) -> BTreeMap<&str, Vec<&str>> {
     let mut by_target: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for guest in guests {
         if let Source::Crate { target } = &guest.source {
             by_target.entry(target).or_default().push(&guest.name);
         }
     }
+    by_target
+}
+
+/// Builds the crates among the guests, in one go for each target.
+fn compile(guests: &[Guest]) -> Result<()> {
+    let by_target = by_target(guests);
     if by_target.is_empty() {
         return Ok(());
     }
     let toolchain = toolchain::ensure()?;
     for (target, names) in by_target {
-        let mut cargo = Command::new("cargo");
-        toolchain.apply(&mut cargo);
-        // The directory matters: the workspace's own configuration of cargo names the linker.
-        cargo
-            .current_dir(paths::modules())
-            .env("CARGO_TARGET_DIR", target_directory());
-        cargo.args(["build", "--release", "--locked", "--quiet", "--target", target]);
+        let mut cargo = toolchain.cargo("build");
+        cargo.args(["--release", "--locked", "--quiet", "--target", target]);
         cargo.args(names.iter().flat_map(|name| ["--package", name]));
         process::run(&mut cargo)?;
     }
     Ok(())
-}
-
-fn target_directory() -> PathBuf {
-    paths::modules().join("target")
 }
 
 /// Puts a built guest where tests and operators look for it.
@@ -164,7 +173,7 @@ fn publish(guest: &Guest) -> Result<()> {
         Source::Text => wat::parse_file(guest.directory.join("component.wat"))?,
         Source::Crate { target } => {
             let file = format!("{}.wasm", guest.name.replace('-', "_"));
-            let built = target_directory().join(target).join("release").join(file);
+            let built = paths::modules().join("target").join(target).join("release").join(file);
             fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?
         }
     };

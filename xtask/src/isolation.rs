@@ -170,6 +170,14 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             ),
             rule(Forbidden::Named(WASMTIME), "a build without `runtime` runs no modules").without_features(),
         ],
+        "workspace-hack" => vec![
+            rule(
+                Forbidden::Named("nexum-"),
+                "it selects features of third-party crates alone",
+            ),
+            rule(Forbidden::Named(WASMTIME), "it adds no package to a build"),
+            gpl_free("its licence is free of the GPL"),
+        ],
         HOST_COW => vec![rule(Forbidden::Named(HOST), "host crates are independent")],
         "nexum-testing" => vec![gpl_free("the test crate is under the workspace's licence")],
         name if name.starts_with("nexum-") => {

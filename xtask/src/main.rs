@@ -1,7 +1,7 @@
 //! The project's tasks: `cargo xtask TASK`.
 //!
-//! A task downloads its tools in pinned versions into `.tools/` and installs nothing on the
-//! machine. If it cannot get a tool, it fails and says what to do. No task passes by skipping a
+//! A task downloads its tools in pinned versions into the user's cache ([`cache`]) and installs nothing
+//! on the machine. If it cannot get a tool, it fails and says what to do. No task passes by skipping a
 //! check.
 #![allow(
     clippy::print_stdout,
@@ -22,6 +22,7 @@ mod test;
 mod torture;
 
 mod anvil;
+mod features;
 mod guests;
 mod isolation;
 mod nexum;
@@ -29,6 +30,7 @@ mod prometheus;
 mod toolchain;
 mod tools;
 
+mod cache;
 mod paths;
 mod process;
 mod rpc;

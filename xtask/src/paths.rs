@@ -8,11 +8,6 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// Where tasks keep the tools they fetch or make. Safe to delete: the next task makes it again.
-pub(crate) fn tools() -> PathBuf {
-    root().join(".tools")
-}
-
 /// The workspace of the guests.
 pub(crate) fn modules() -> PathBuf {
     root().join("modules")

@@ -13,7 +13,9 @@ use anyhow::{Context, Result, bail};
 
 /// Runs a command until it exits. The command inherits stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| cannot_start(command))?;
+    let status = without_package(command)
+        .status()
+        .with_context(|| cannot_start(command))?;
     if !status.success() {
         bail!("`{}` failed: {status}", line(command));
     }
@@ -23,7 +25,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a command until it exits, and returns its stdout. The error of a failure contains its
 /// stderr.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let Output { status, stdout, stderr } = command
+    let Output { status, stdout, stderr } = without_package(command)
         .stdin(Stdio::null())
         .output()
         .with_context(|| cannot_start(command))?;
@@ -35,6 +37,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         );
     }
     String::from_utf8(stdout).with_context(|| format!("`{}` did not print UTF-8", line(command)))
+}
+
+/// Removes the variables in which `cargo run` describes this program's package, with the path of the clone. Build scripts of
+/// dependencies read variables of these names: cargo would compile `ring` and its dependents again for each clone.
+fn without_package(command: &mut Command) -> &mut Command {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let of_package = names.filter(|name| is_of_package(&name.to_string_lossy()));
+    of_package.fold(command, |command, name| command.env_remove(name))
+}
+
+fn is_of_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
 }
 
 /// Set by an interrupt.
@@ -97,4 +113,18 @@ fn cannot_start(command: &Command) -> String {
         "cannot start `{}`; install it, or add it to PATH",
         command.get_program().to_string_lossy()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_does_not_see_the_package_of_this_program() {
+        // Cargo sets the variable for tests, too.
+        assert_eq!(std::env::var("CARGO_PKG_NAME").as_deref(), Ok("xtask"));
+        let variables = output(&mut Command::new("env")).expect("the variables of a child");
+        assert!(variables.contains("PATH="), "{variables}");
+        assert!(!variables.lines().any(is_of_package), "{variables}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::{
-    paths, process,
+    cache, process,
     toolchain::apt::{self, Apt},
 };
 
@@ -21,21 +21,16 @@ pub(crate) fn ensure() -> Result<[(&'static str, PathBuf); PROGRAMS.len()]> {
     if PROGRAMS.iter().all(|(_, program)| process::exists(program)) {
         return Ok(PROGRAMS.map(|(variable, program)| (variable, program.into())));
     }
-    let prefix = paths::tools().join("prometheus");
-    let binaries = PROGRAMS.map(|(variable, program)| (variable, prefix.join("usr/bin").join(program)));
-    if binaries.iter().all(|(_, binary)| binary.exists()) {
-        return Ok(binaries);
-    }
-    process::step("prometheus", || {
+    let prefix = cache::once("prometheus", |prefix| {
         let debs = prefix.join("debs");
         std::fs::create_dir_all(&debs)?;
         let fetched = Apt::system()?.download(&[PACKAGE], &debs);
         // The machine's package lists may name versions that the archive no longer has.
-        fetched.or_else(|_| Apt::refreshed(&paths::tools().join("apt"))?.download(&[PACKAGE], &debs))?;
+        fetched.or_else(|_| Apt::refreshed(&debs.join("apt"))?.download(&[PACKAGE], &debs))?;
         let files = PROGRAMS.map(|(_, program)| format!("./usr/bin/{program}"));
-        apt::unpack(&debs, PACKAGE, &prefix, &files.each_ref().map(String::as_str))?;
+        apt::unpack(&debs, PACKAGE, prefix, &files.each_ref().map(String::as_str))?;
         Ok(std::fs::remove_dir_all(&debs)?)
     })
     .context("Prometheus is not on PATH and not available from Debian; install it")?;
-    Ok(binaries)
+    Ok(PROGRAMS.map(|(variable, program)| (variable, prefix.join("usr/bin").join(program))))
 }

@@ -1,20 +1,24 @@
 //! The compiler that guests are built with.
 //!
-//! Where the active Rust toolchain has the targets of guests, it is that one. Where it has not, and the machine is a
-//! Debian, [`debian`] makes one under `.tools/`, once, and installs nothing.
+//! An active Rust toolchain with the targets of guests is used as it is. Otherwise, on a Debian, [`debian`] makes one in the
+//! user's cache, once for each active toolchain, and installs nothing.
 
 pub(crate) mod apt;
 mod debian;
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 
-use crate::{paths, process};
+use crate::{
+    cache::{self, builds},
+    paths, process,
+};
 
 /// The target of guests that see the host through `nexum:host` alone.
 pub(crate) const BARE: &str = "wasm32-unknown-unknown";
@@ -25,13 +29,34 @@ pub(crate) const WASI: &str = "wasm32-wasip2";
 /// A compiler with both targets.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
-    /// Nothing for the active one.
-    rustc: Option<PathBuf>,
+    /// The directory of the toolchain that was made; nothing for the active one.
+    prefix: Option<PathBuf>,
 }
 
+/// The name of a toolchain's directory begins with this.
+const PREFIX: &str = "guest-toolchain-";
+
+/// How many toolchains are kept, of half a gigabyte each: the one in use and the one before.
+const TOOLCHAINS_MAX: usize = 2;
+
+/// The file that marks a toolchain's directory as complete. Its modification time is the time of the last use.
+const STAMP: &str = "stamp";
+
 impl Toolchain {
-    /// Makes `cargo` build guests, whatever this process was told about building for the host.
-    pub(crate) fn apply<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
+    /// The command `cargo NAME` for the guests' workspace. Settings for the host, in the environment of this process, do not
+    /// reach it.
+    pub(crate) fn cargo(&self, name: &str) -> Command {
+        let mut cargo = match &self.prefix {
+            Some(prefix) if name == "clippy" => Command::new(debian::cargo_clippy(prefix)),
+            _ => Command::new("cargo"),
+        };
+        cargo.arg(name);
+        // The directory matters: the workspace's own configuration of cargo names the linker.
+        cargo.current_dir(paths::modules());
+        cargo.env("CARGO_TARGET_DIR", paths::modules().join("target"));
+        if let Some(host) = std::env::var_os(builds::VARIABLE) {
+            cargo.env(builds::VARIABLE, builds::of_guests(Path::new(&host)));
+        }
         for variable in [
             "RUSTFLAGS",
             "CARGO_ENCODED_RUSTFLAGS",
@@ -40,8 +65,8 @@ impl Toolchain {
         ] {
             cargo.env_remove(variable);
         }
-        if let Some(rustc) = &self.rustc {
-            cargo.env("RUSTC", rustc);
+        if let Some(prefix) = &self.prefix {
+            cargo.env("RUSTC", debian::rustc(prefix));
         }
         cargo
     }
@@ -51,34 +76,31 @@ impl Toolchain {
 pub(crate) fn ensure() -> Result<Toolchain> {
     let active = Active::query()?;
     if active.has_targets() {
-        return Ok(Toolchain { rustc: None });
+        return Ok(Toolchain { prefix: None });
     }
-    let prefix = paths::tools().join("guest-toolchain");
-    fs::create_dir_all(&prefix).with_context(|| format!("cannot make {}", prefix.display()))?;
-
-    // Two tasks at once must not make it twice into one place.
-    let lock = File::create(prefix.with_extension("lock")).context("cannot make the toolchain's lock file")?;
-    lock.lock().context("cannot lock the toolchain")?;
-
-    let stamp = prefix.join("stamp");
     let recipe = format!("{}\n{}\n", debian::RECIPE, active.version);
-    if fs::read_to_string(&stamp).is_ok_and(|made| made == recipe) {
-        return Ok(Toolchain {
-            rustc: Some(debian::rustc(&prefix)),
-        });
+    let key = Sha256::digest(&recipe);
+    let key: String = key.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("{PREFIX}{key}");
+    let prefix = cache::tools()?.join(&name);
+    let _lock = cache::lock(&name)?;
+    if prefix.join(STAMP).exists() {
+        fs::write(prefix.join(STAMP), recipe)?;
+        return Ok(Toolchain { prefix: Some(prefix) });
     }
     process::step("guest toolchain", || {
-        fs::remove_dir_all(&prefix)?;
+        // The toolchain has its own path in it, so it cannot be made elsewhere and moved.
+        cache::remove(&prefix)?;
         debian::make(&prefix, &active)?;
-        Ok(fs::write(&stamp, recipe)?)
+        fs::write(prefix.join(STAMP), recipe)?;
+        let made = cache::by_use(&cache::tools()?, PREFIX, STAMP);
+        made.iter().skip(TOOLCHAINS_MAX).try_for_each(|old| cache::remove(old))
     })
     .context(
         "the active Rust toolchain has no targets for guests, and none could be made from Debian's packages; \
          with rustup, `rustup target add wasm32-unknown-unknown wasm32-wasip2` adds them",
     )?;
-    Ok(Toolchain {
-        rustc: Some(debian::rustc(&prefix)),
-    })
+    Ok(Toolchain { prefix: Some(prefix) })
 }
 
 /// What the active `rustc` says of itself.

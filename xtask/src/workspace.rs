@@ -10,6 +10,18 @@ use crate::{paths, process};
 /// The package of the binary.
 const BINARY: &str = "nexum-cli";
 
+/// The builds of the binary that are checked: cargo's arguments that select the features of each.
+pub(crate) const BUILDS: [&[&str]; 5] = [
+    &["--no-default-features"],
+    &["--no-default-features", "--features=runtime"],
+    &[],
+    WITH_COW,
+    &["--all-features"],
+];
+
+/// The features of the build with the order book.
+pub(crate) const WITH_COW: &[&str] = &["--features=cow,chain"];
+
 /// A package of the workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Package {

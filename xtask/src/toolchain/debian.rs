@@ -14,14 +14,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{Active, BARE, WASI, apt, apt::Apt, has_std};
-use crate::{paths, process};
+use crate::{cache::builds, process};
 
 /// Changes whenever [`make`] makes something else, so that what an older form of it made is made anew.
-pub(super) const RECIPE: &str = "debian 2";
+pub(super) const RECIPE: &str = "debian 3";
 
-/// What is needed whatever its version is; two more have their version in their name.
-const PACKAGES: [&str; 4] = [COMPILER, "libstd-rust-web-dev", SOURCE, "wasi-libc"];
+/// The packages whose name has no version; two more have their version in their name.
+const PACKAGES: [&str; 5] = [COMPILER, CLIPPY, "libstd-rust-web-dev", SOURCE, "wasi-libc"];
 const COMPILER: &str = "rustc-web";
+const CLIPPY: &str = "rust-web-clippy";
 const SOURCE: &str = "rust-web-src";
 
 /// What guests ask of their compiler: as much as the rest of the tree.
@@ -30,6 +31,11 @@ const AT_LEAST: &str = env!("CARGO_PKG_RUST_VERSION");
 /// The compiler under a prefix.
 pub(super) fn rustc(prefix: &Path) -> PathBuf {
     prefix.join("bin/rustc")
+}
+
+/// The subcommand of cargo that lints with this compiler.
+pub(super) fn cargo_clippy(prefix: &Path) -> PathBuf {
+    prefix.join("bin/cargo-clippy")
 }
 
 /// Makes the toolchain in an absent directory. It must not be moved afterwards.
@@ -52,7 +58,7 @@ pub(super) fn make(prefix: &Path, active: &Active) -> Result<()> {
         fs::remove_dir_all(&bin)?;
     }
     symlink(&linkers, &bin)?;
-    write_wrapper(prefix)?;
+    write_wrappers(prefix)?;
     process::step("  build the standard library for guests", || build_std(prefix))?;
     for source in ["usr/src", "usr/lib/rustlib/src"] {
         fs::remove_dir_all(prefix.join(source))?;
@@ -76,7 +82,7 @@ fn fetch(debs: &Path) -> Result<Vec<String>> {
     };
     fetch_with(&Apt::system()?).or_else(|stale| {
         println!("  the machine's package lists did not do ({stale:#}); fetching new ones");
-        fetch_with(&Apt::refreshed(&paths::tools().join("apt"))?)
+        fetch_with(&Apt::refreshed(&debs.join("apt"))?)
     })
 }
 
@@ -92,8 +98,9 @@ fn unpack(debs: &Path, packages: &[String], prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a `rustc` that finds its own libraries.
-fn write_wrapper(prefix: &Path) -> Result<()> {
+/// Writes a `rustc` and a `cargo-clippy` that find their own libraries. The second starts `usr/bin/clippy-driver`,
+/// which gets the environment and so finds them, too.
+fn write_wrappers(prefix: &Path) -> Result<()> {
     let libraries = fs::read_dir(prefix.join("usr/lib"))?
         .flatten()
         .map(|entry| entry.path());
@@ -101,15 +108,17 @@ fn write_wrapper(prefix: &Path) -> Result<()> {
         .into_iter()
         .find(|path| is_multiarch(path))
         .context("no compiler libraries")?;
-    let script = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{}'${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} exec '{}' \"$@\"\n",
-        driver.display(),
-        prefix.join("usr/bin/rustc").display()
-    );
-    let wrapper = rustc(prefix);
-    fs::create_dir_all(prefix.join("bin"))?;
-    fs::write(&wrapper, script)?;
-    fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755))?;
+    let bin = prefix.join("bin");
+    fs::create_dir_all(&bin)?;
+    for program in ["rustc", "cargo-clippy"] {
+        let script = format!(
+            "#!/bin/sh\nLD_LIBRARY_PATH='{}'${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} exec '{}' \"$@\"\n",
+            driver.display(),
+            prefix.join("usr/bin").join(program).display()
+        );
+        fs::write(bin.join(program), script)?;
+        fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755))?;
+    }
     Ok(())
 }
 
@@ -142,6 +151,7 @@ fn build_std(prefix: &Path) -> Result<()> {
         .current_dir(&scratch)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("CARGO_TARGET_DIR", scratch.join("target"))
+        .env_remove(builds::VARIABLE)
         .env("RUSTC", rustc(prefix))
         // `-Zbuild-std` is for nightly compilers alone, unless a compiler is told that it bootstraps itself.
         .env("RUSTC_BOOTSTRAP", "1")
