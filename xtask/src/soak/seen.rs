@@ -131,7 +131,7 @@ mod tests {
         let mut seen = Seen::default();
         seen.note(r#"{"timestamp":"2026-01-02T03:04:05.678901Z","level":"DEBUG","message":"event handled","module":"good-01","block":3}"#);
         seen.note(
-            r#"{"level":"ERROR","message":"a limit tripped","module":"fuel","attempt":1,"limit":"fuel_per_event"}"#,
+            r#"{"level":"ERROR","message":"a limit was exceeded","module":"fuel","attempt":1,"limit":"fuel_per_event"}"#,
         );
         assert_eq!(
             (

@@ -146,7 +146,7 @@ async fn what_a_failed_handler_wrote_is_gone() {
     }
     run.stage("starts", Stage::Dead).await;
     assert_eq!(usage(&*store, "starts"), (0, 0));
-    let record = run.records.find("a limit tripped").expect("a record");
+    let record = run.records.find("a limit was exceeded").expect("a record");
     assert_eq!(
         (
             record.fields["limit"].as_str(),
