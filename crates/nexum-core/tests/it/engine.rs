@@ -178,7 +178,10 @@ async fn limits_hold_in_a_pool_and_without() {
             let run = setup.start().await;
             run.chain.mine(1);
             run.failed(fixture, 1).await;
-            let trip = run.records.find("a limit was exceeded").expect("the record of the limit");
+            let trip = run
+                .records
+                .find("a limit was exceeded")
+                .expect("the record of the limit");
             assert_eq!(trip.fields["limit"], limit, "{fixture}, {pooling:?}");
         }
     }

@@ -224,7 +224,10 @@ async fn spin_lets_others_run() {
     run.handled("noop", 102).await;
     assert_eq!(run.status("spin").failed(), 0, "still spinning");
     run.failed("spin", 1).await;
-    let trip = run.records.find("a limit was exceeded").expect("the record of the limit");
+    let trip = run
+        .records
+        .find("a limit was exceeded")
+        .expect("the record of the limit");
     assert_eq!(trip.fields["limit"], "event_deadline_ms");
 }
 
