@@ -1,7 +1,9 @@
-//! Bindings of the contract's shared types, and of the two functions that every module of a world exports.
+//! Bindings of the contract's shared types, and of the two functions that every module of a world
+//! exports.
 //!
-//! The worlds are export-only, so that the core can call a module without naming a capability. Host crates generate the
-//! bindings of their own interface and map `nexum:host/types` to the types here.
+//! The worlds only have exports, so that the core can call a module without naming a capability.
+//! Host crates generate the bindings of their own interface, and map `nexum:host/types` to the
+//! types here.
 #![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
 
 wasmtime::component::bindgen!({
@@ -40,7 +42,7 @@ pub mod query {
 }
 
 impl nexum::host::types::HostError {
-    /// An error of this host, without a number or a body of the far side.
+    /// Creates an error of this host, without a status code or a body from a server.
     pub fn new(domain: impl Into<String>, kind: nexum::host::types::HostErrorKind, message: impl Into<String>) -> Self {
         Self {
             domain: domain.into(),
@@ -53,7 +55,7 @@ impl nexum::host::types::HostError {
 }
 
 impl nexum::host::types::HostErrorKind {
-    /// Its name in the contract.
+    /// The kind's name in the contract.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Unsupported => "unsupported",

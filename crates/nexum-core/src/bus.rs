@@ -1,4 +1,5 @@
-//! The bus between sources and runners: for each topic a bounded log, to which a source appends and from which runners read.
+//! The bus between sources and runners: for each topic a bounded log, to which a source appends and
+//! from which runners read.
 
 mod history;
 pub mod log;

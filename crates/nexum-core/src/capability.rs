@@ -1,11 +1,13 @@
-//! The seam through which a module gets at the world.
+//! The seam between modules and the outside world.
 //!
-//! A capability is a type with state for each instance. It serves WIT interfaces, and is put into a module's linker only
-//! if that module was granted it. Its implementation of the generated `Host` trait is on [`View`], which has the
-//! capability's state and what every capability shares.
+//! A capability is a type with a state for each instance. It serves WIT interfaces. nexum links
+//! them only for modules with the grant. The capability implements the generated `Host` trait for
+//! [`View`], which has the capability's state and the state that all capabilities share.
 //!
-//! Invariant: a [`HostState`] has a slot for every capability in its store's linker; one
-//! [`Grant`](crate::capability::grant::Grant) makes both.
+//! # Invariants
+//!
+//! - A [`HostState`] has a slot for every capability in its store's linker. One
+//!   [`Grant`](crate::capability::grant::Grant) creates both.
 
 pub mod ambient;
 pub mod grant;
@@ -26,79 +28,84 @@ use crate::BoxError;
 use crate::engine::limiter::Limiter;
 use crate::state::scope::EventScope;
 
-/// Something that a module can be granted.
+/// A unit of access that nexum can grant to a module.
 pub trait Capability: Send + Sync + 'static {
-    /// What one instance of a module has of this capability.
+    /// The capability's state for one instance of a module.
     type State: Send + 'static;
 
-    /// The key in manifests and in `engine.toml`: one lower-case word, also the cargo feature's name.
+    /// The key in manifests and in `engine.toml`: one lower-case word, which is also the name of
+    /// the cargo feature.
     fn name(&self) -> &'static str;
 
-    /// The WIT interfaces that it serves, with package and version: `nexum:host/chain@0.2.0`.
+    /// The WIT interfaces that the capability serves, with package and version:
+    /// `nexum:host/chain@0.2.0`.
     fn interfaces(&self) -> &'static [&'static str];
 
-    /// Puts the interfaces into a linker. Called once for each module that was granted the capability, at load.
+    /// Adds the interfaces to a linker. Called at load, once for each module with the grant.
     ///
     /// # Errors
     ///
-    /// When a name is already taken, which is a fault of the program.
+    /// Fails if a name is already in the linker, which is a fault of the program.
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()>;
 
-    /// Checks a module's own settings, its manifest's `[module.<name>]` or `[capabilities.<name>]`. Called at load, before any
-    /// guest code runs, and only if there are settings. The same are in [`ModuleMeta::settings`] when the capability's
-    /// other functions are called. A capability that has none, which is the default, refuses every key.
+    /// Checks a module's own settings, the manifest's `[module.<name>]` or `[capabilities.<name>]`.
+    /// Called at load, before any guest code runs, and only if there are settings. The other
+    /// functions read these settings from [`ModuleMeta::settings`]. The default implementation is
+    /// for a capability without settings, and refuses every key.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
+    /// Returns all faults of the settings.
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
         ConfigErrors::check(settings.unknown_keys(&[]))
     }
 
-    /// What the operator should know of a module's settings, though it keeps nothing from working: a sentence each, without a
-    /// full stop. Called after [`check`](Self::check) has found nothing wrong. By default there is nothing.
+    /// Warnings about valid settings for the operator: one sentence each, without a full stop.
+    /// Called after a successful [`check`](Self::check). The default implementation returns none.
     fn warnings(&self, settings: &Section) -> Vec<String> {
         let _ = settings;
         Vec::new()
     }
 
-    /// Makes the state of a new instance. Called before each `init`, on an async thread: must not block.
+    /// Creates the state of a new instance. Called before each `init`, on an async thread, so it
+    /// must not block.
     ///
     /// # Errors
     ///
-    /// When this module cannot be served; then it does not start.
+    /// Fails if the capability cannot serve this module. The module then does not start.
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError>;
 }
 
-/// What a capability's host functions work on.
+/// The arguments of a capability's host functions.
 pub struct View<'a, S> {
-    /// The capability's own state in this instance.
+    /// The capability's state for this instance.
     pub state: &'a mut S,
-    /// The event in hand and its transaction.
+    /// The current event and its transaction.
     pub scope: &'a mut EventScope,
-    /// Resources that the guest holds handles of.
+    /// The resources to which the guest has handles.
     pub table: &'a mut ResourceTable,
-    /// The module that calls.
+    /// The calling module.
     pub meta: &'a ModuleMeta,
 }
 
-/// Names a capability's [`View`] to the generated `add_to_linker` functions.
+/// The type that gives a capability's [`View`] to the generated `add_to_linker` functions.
 pub struct Has<C>(PhantomData<fn() -> C>);
 
 impl<C: Capability> HasData for Has<C> {
     type Data<'a> = View<'a, C::State>;
 }
 
-/// A capability's state in an instance, by the capability's type.
+/// A capability's state for an instance, with the capability's type.
 pub(crate) type Slot = (TypeId, Box<dyn Any + Send>);
 
-/// The host's side of one instance. Host functions reach it through a [`View`].
+/// The host's part of one instance. Host functions access it through a [`View`].
 pub struct HostState {
     pub(crate) meta: Arc<ModuleMeta>,
     pub(crate) scope: EventScope,
     pub(crate) limiter: Limiter,
     table: ResourceTable,
-    /// One for each granted capability: a handful, so a list is both smaller and faster than a map.
+    /// One slot for each granted capability. They are few, so a list is smaller and faster than a
+    /// map.
     slots: Vec<Slot>,
 }
 
@@ -114,7 +121,7 @@ impl HostState {
         }
     }
 
-    /// The view of a capability: pass it to the `add_to_linker` of the capability's bindings.
+    /// The view of a capability, for the `add_to_linker` function of its bindings.
     #[expect(clippy::expect_used, reason = "a grant that links a capability also makes its slot")]
     pub fn view<C: Capability>(&mut self) -> View<'_, C::State> {
         let wanted = TypeId::of::<C>();

@@ -1,4 +1,4 @@
-//! Time and entropy as seams: the machine's own, or what a test decides.
+//! Time and entropy as seams: from the machine, or under the control of a test.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-/// Where time and entropy come from.
+/// The sources of time and entropy.
 #[derive(Clone, Debug)]
 pub struct Seams {
-    /// Time, as guests and log bounds see it.
+    /// The time for guests and log limits.
     pub clock: Arc<dyn Clock>,
-    /// Entropy, as guests see it.
+    /// The entropy for guests.
     pub entropy: Arc<dyn Entropy>,
 }
 
 impl Seams {
-    /// The machine's own clock and entropy.
+    /// The machine's clock and entropy.
     pub fn system() -> Self {
         Self {
             clock: Arc::new(SystemClock::new()),
@@ -25,20 +25,20 @@ impl Seams {
     }
 }
 
-/// How often somebody who waits for a time looks at the clock: it may be set.
+/// The interval at which a sleeping task reads the clock, because the operator may set the clock.
 const CLOCK_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A source of time.
 #[async_trait]
 pub trait Clock: Send + Sync + Debug + 'static {
-    /// Milliseconds since the Unix epoch, UTC. May step back.
+    /// Milliseconds since the Unix epoch, UTC. The time may step back.
     fn now_ms(&self) -> u64;
 
-    /// Nanoseconds since a point that is fixed for this clock. Must never step back.
+    /// Nanoseconds since a fixed point of this clock. The time must never step back.
     fn monotonic_ns(&self) -> u64;
 
-    /// Waits until [`now_ms`](Self::now_ms) is at least this. May be late by as much as the clock was set meanwhile, up to
-    /// a second.
+    /// Waits until [`now_ms`](Self::now_ms) is at least `ms`. If the clock is set meanwhile, the
+    /// wait may end up to a second late.
     async fn sleep_until(&self, ms: u64) {
         while let Some(left) = ms.checked_sub(self.now_ms()).filter(|left| *left > 0) {
             tokio::time::sleep(Duration::from_millis(left).min(CLOCK_LOOK_EVERY)).await;
@@ -46,9 +46,9 @@ pub trait Clock: Send + Sync + Debug + 'static {
     }
 }
 
-/// A source of bytes that nobody can foretell.
+/// A source of unpredictable bytes.
 pub trait Entropy: Send + Sync + Debug + 'static {
-    /// Fills the buffer. Must not block.
+    /// Fills the buffer. It must not block.
     fn fill(&self, buffer: &mut [u8]);
 }
 
@@ -59,7 +59,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose monotonic time begins now.
+    /// Creates a clock whose monotonic time starts now.
     #[expect(clippy::disallowed_methods, reason = "the seam itself")]
     pub fn new() -> Self {
         Self { start: Instant::now() }
@@ -85,7 +85,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The operating system's entropy, through a generator for each thread that it seeds.
+/// The operating system's entropy, through one generator per thread that the system seeds.
 #[derive(Debug)]
 pub struct SystemEntropy;
 

@@ -1,4 +1,4 @@
-//! What happened: blocks of a chain and their logs, and how an event is named.
+//! Events: the blocks of a chain, their logs and the times of schedules, and the events' ids.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,17 +12,18 @@ pub use crate::bindings::nexum::host::types::{Block, Event, Log, Tick};
 /// A 32-byte block hash.
 pub type BlockHash = [u8; 32];
 
-/// A place in a chain; or in a schedule, which has only the number: milliseconds since the Unix epoch.
+/// A position in a chain or in a schedule. A schedule's position has no hash, and its number is the
+/// time in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The block's number.
     pub number: u64,
-    /// The block's hash, which tells two blocks of one number apart.
+    /// The block's hash, which tells two blocks with one number apart.
     pub hash: BlockHash,
 }
 
 impl Position {
-    /// A time in a schedule, in milliseconds since the Unix epoch.
+    /// Creates the position of a time in a schedule, in milliseconds since the Unix epoch.
     pub fn at_ms(ms: u64) -> Self {
         Self {
             number: ms,
@@ -39,29 +40,31 @@ impl fmt::Display for Position {
     }
 }
 
-/// A block that extends a chain, with those of its logs that somebody asked for.
+/// A block that extends a chain, with the contract logs that modules subscribe to.
 ///
-/// The event of the block is made once and shared by every module that gets it.
+/// The block's event is created once, and all modules share it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Advance {
-    /// Where the chain is after this block.
+    /// The position of the block.
     pub position: Position,
-    /// The hash of the block before; zero where only logs were read.
+    /// The parent's hash. Zero if the source read only logs.
     pub parent_hash: BlockHash,
-    /// In the order of their transactions and indexes; at least those that match a filter of those who follow the chain.
+    /// The logs, in the order of their transactions and indexes: at least those that match a filter
+    /// of the chain's readers.
     pub logs: Vec<Log>,
-    /// Which of the chain's filters that was: [`Wanted::revision`](crate::bus::source::Wanted::revision).
+    /// The revision of the chain's filters:
+    /// [`Wanted::revision`](crate::bus::source::Wanted::revision).
     pub(crate) revision: u64,
     event: Option<Event>,
 }
 
 impl Advance {
-    /// A block as a source read it, without logs; `timestamp_ms` is in milliseconds since the Unix epoch.
+    /// Creates a block without logs. `timestamp_ms` is in milliseconds since the Unix epoch.
     pub fn new(chain_id: ChainId, position: Position, parent_hash: BlockHash, timestamp_ms: u64) -> Arc<Self> {
         Self::with_logs(chain_id, position, parent_hash, timestamp_ms, Vec::new())
     }
 
-    /// A block with its logs, in the order of their transactions and indexes.
+    /// Creates a block with its logs, in the order of their transactions and indexes.
     pub fn with_logs(
         chain_id: ChainId,
         position: Position,
@@ -84,8 +87,8 @@ impl Advance {
         })
     }
 
-    /// This block, whose logs were asked for with the filters of this revision. Without this call they count as all that anybody
-    /// can want.
+    /// Sets the revision of the filters that selected the logs. Without this call, the logs count
+    /// as complete for every filter.
     #[must_use]
     pub fn as_of(mut self: Arc<Self>, revision: u64) -> Arc<Self> {
         if let Some(block) = Arc::get_mut(&mut self) {
@@ -94,7 +97,8 @@ impl Advance {
         self
     }
 
-    /// A block of which only the logs were read, for those who want nothing else of it.
+    /// Creates a block of which the source read only logs, for modules that subscribe to nothing
+    /// else of it.
     pub fn of_logs(position: Position, logs: Vec<Log>) -> Arc<Self> {
         Arc::new(Self {
             position,
@@ -105,12 +109,12 @@ impl Advance {
         })
     }
 
-    /// The `block` event that modules get; none where only logs were read.
+    /// The `block` event for modules. `None` if the source read only logs.
     pub fn block_event(&self) -> Option<&Event> {
         self.event.as_ref()
     }
 
-    /// About how many bytes it holds in memory.
+    /// The approximate size in memory, in bytes.
     pub(crate) fn size_bytes(&self) -> usize {
         let log = |log: &Log| {
             let topics: usize = log.topics.iter().map(|topic| size_of_val(topic) + topic.len()).sum();
@@ -120,19 +124,20 @@ impl Advance {
     }
 }
 
-/// What an event is about, in the order in which the events of one block come. Stored with cursors, as [`Finality`] is.
+/// The kind of an event. The variants are in the order of the events of one block. The kind is
+/// stored with cursors, as [`Finality`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EventKind {
-    /// Contracts logged something in the block.
+    /// Contract logs of the block.
     Logs,
     /// A block became part of the chain.
     Block,
-    /// A time has come.
+    /// A time of a schedule has come.
     Tick,
 }
 
 impl EventKind {
-    /// It in one word.
+    /// The kind's name, in one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Logs => "logs",
@@ -148,19 +153,20 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// Names an event in logs and records: `CHAIN:BLOCK:KIND`, `CHAIN@FINALITY:BLOCK:KIND` or `SCHEDULE:MILLISECONDS:tick`.
+/// The id of an event in logs and records: `CHAIN:BLOCK:KIND`, `CHAIN@FINALITY:BLOCK:KIND` or
+/// `SCHEDULE:MILLISECONDS:tick`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventId {
-    /// What it is an event of.
+    /// The event's topic.
     pub topic: Topic,
-    /// The block that it happened in; for a tick its time.
+    /// The event's block, or the time of a tick.
     pub position: Position,
-    /// What happened.
+    /// The event's kind.
     pub kind: EventKind,
 }
 
 impl EventId {
-    /// The block that it happened in, if it is about one.
+    /// The event's block. `None` for a tick.
     pub fn block(&self) -> Option<Position> {
         self.topic.chain_id().map(|_| self.position)
     }
@@ -180,10 +186,10 @@ impl fmt::Display for EventId {
     }
 }
 
-/// The exported function of a module that is running.
+/// The exported function that runs in a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handler {
-    /// `init`, and the component's own start functions before it.
+    /// `init`, and before it the component's start functions.
     Init,
     /// `on-event`, for this event.
     OnEvent(EventId),
@@ -191,7 +197,7 @@ pub enum Handler {
     Evaluate(RequestId),
 }
 
-/// A call of a query module: the first since the module was loaded is 1.
+/// The number of a call to a query module. The first call after the module's load is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
@@ -202,7 +208,7 @@ impl fmt::Display for RequestId {
 }
 
 impl Handler {
-    /// The event in hand, if it is about one.
+    /// The current event. `None` for other functions.
     pub fn event(&self) -> Option<EventId> {
         match self {
             Self::Init | Self::Evaluate(_) => None,
@@ -219,7 +225,7 @@ impl Handler {
         }
     }
 
-    /// The request in hand, if it is one.
+    /// The current request. `None` for other functions.
     pub fn request(&self) -> Option<RequestId> {
         match self {
             Self::Init | Self::OnEvent(_) => None,

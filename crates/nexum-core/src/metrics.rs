@@ -1,67 +1,79 @@
-//! Everything that is measured here, with names, units and labels.
+//! All metrics of this crate, with names, units and labels.
 //!
-//! Handles are made once, when a module, a chain's log or the committer is: a program that exports metrics installs its recorder
-//! before. Without one they cost an atomic load. No label's value is a guest's: a module's name is checked, and the operator's or
-//! the manifest's.
+//! A module, a chain's log or the committer creates its handles once, at its own creation. A
+//! program that exports metrics installs its recorder first. Without a recorder, a metric costs an
+//! atomic load. No label's value comes from a guest: nexum checks a module's name, which comes from
+//! the operator or the manifest.
 //!
-//! What stands still when a module is removed is kept as it was, as a counter is meant to be. Gauges are set to 0 then, a module's
-//! stages among them, so that nothing is said of a module that is not there.
+//! Counters keep their values when a module is removed. Its gauges, including its stages, become 0,
+//! so that they report nothing about a removed module.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Counter: events whose handler returned ok. Labels: [`MODULE`], [`KIND`].
 pub const EVENTS_HANDLED: &str = "nexum_events_handled_total";
 
-/// Counter: handlers, `init` included, that did not return ok, each attempt being one. Labels: [`MODULE`], [`REASON`].
+/// Counter: failed handler calls, including `init`. Each attempt counts. Labels: [`MODULE`],
+/// [`REASON`].
 pub const FAILURES: &str = "nexum_failures_total";
 
-/// Counter: handlers that a limit ended; they are among [`FAILURES`], or [`QUERIES`]. Labels: [`MODULE`], [`LIMIT`].
+/// Counter: handler calls that exceeded a limit. [`FAILURES`] or [`QUERIES`] also counts them.
+/// Labels: [`MODULE`], [`LIMIT`].
 pub const LIMIT_TRIPS: &str = "nexum_limit_trips_total";
 
-/// Counter: instances that took another one's place, after a failure, a revert, a reload or a restart. Label: [`MODULE`].
+/// Counter: instances that replaced another one, after a failure, a revert, a reload or a restart.
+/// Label: [`MODULE`].
 pub const INSTANCE_RESTARTS: &str = "nexum_instance_restarts_total";
 
-/// Gauge: events that the module could not handle, and that the operator has not decided about. Label: [`MODULE`].
+/// Gauge: dead letters, which the operator has neither retried successfully nor skipped. Label:
+/// [`MODULE`].
 pub const DEAD_LETTERS: &str = "nexum_dead_letters";
 
-/// Histogram, seconds: how long a handler ran for an event, waits in host calls included, however it ended. Label: [`MODULE`].
+/// Histogram, seconds: the duration of an event's handler call, including waits in host calls, for
+/// successes and failures. Label: [`MODULE`].
 pub const EVENT_HANDLER_SECONDS: &str = "nexum_event_handler_seconds";
 
-/// Histogram, seconds: from a block's arrival in the log of its topic to the end of the commit of an event of it, attempts that failed
-/// and the pauses after them included; of events that went well, and are no history. Label: [`MODULE`].
+/// Histogram, seconds: the time from a block's arrival in the log of its topic to the commit of its
+/// event, including failed attempts and the pauses after them. Only successful events that are not
+/// replayed count. Label: [`MODULE`].
 pub const EVENT_SECONDS: &str = "nexum_event_seconds";
 
-/// Histogram, seconds: how long events had to wait that came faster than `events_per_second` allows; only those. Label: [`MODULE`].
+/// Histogram, seconds: the wait of events that exceed `events_per_second`. Other events do not
+/// count. Label: [`MODULE`].
 pub const EVENT_RATE_WAIT_SECONDS: &str = "nexum_event_rate_wait_seconds";
 
 /// Gauge: blocks of a topic that the module has still to handle. Labels: [`MODULE`], [`CHAIN`].
 pub const BLOCKS_BEHIND: &str = "nexum_blocks_behind";
 
-/// Gauge, bytes: linear memories of the module's instance after its last handler; 0 where there is no instance. Label: [`MODULE`].
+/// Gauge, bytes: the linear memories of the module's instance after its last handler call. 0
+/// without an instance. Label: [`MODULE`].
 pub const MEMORY_BYTES: &str = "nexum_module_memory_bytes";
 
-/// Gauge, bytes: keys and values that the module keeps in the local store. Label: [`MODULE`].
+/// Gauge, bytes: the keys and values of the module's state. Label: [`MODULE`].
 pub const STORED_BYTES: &str = "nexum_module_stored_bytes";
 
-/// Counter: fuel that handlers of events used, about one unit an instruction. Label: [`MODULE`].
+/// Counter: the fuel that events' handler calls used, about one unit per instruction. Label:
+/// [`MODULE`].
 pub const FUEL_USED: &str = "nexum_fuel_used_total";
 
-/// Gauge: 1 for the stage that a module is in, 0 for the others. Labels: [`MODULE`], [`STAGE`].
+/// Gauge: 1 for the module's stage, 0 for the others. Labels: [`MODULE`], [`STAGE`].
 pub const MODULE_STAGE: &str = "nexum_module_stage";
 
-/// Counter: queries. Labels: [`MODULE`]; [`OUTCOME`], which is `answered` or why there is no answer.
+/// Counter: queries. Labels: [`MODULE`]; [`OUTCOME`], which is `answered` or the reason of the
+/// failure.
 pub const QUERIES: &str = "nexum_queries_total";
 
-/// Histogram, seconds: how long a query took that an instance was asked, the wait for that included. Label: [`MODULE`].
+/// Histogram, seconds: the duration of a query that an instance received, including the wait for
+/// the instance. Label: [`MODULE`].
 pub const QUERY_SECONDS: &str = "nexum_query_seconds";
 
 /// Counter: transactions of the state store. Label: [`OUTCOME`].
 pub const TRANSACTIONS: &str = "nexum_store_transactions_total";
 
-/// Counter: commits of modules that became durable; a transaction has those that come at one time.
+/// Counter: durable commits of modules. A transaction combines concurrent commits.
 pub const COMMITS: &str = "nexum_store_commits_total";
 
-/// Histogram, seconds: how long a transaction took.
+/// Histogram, seconds: the duration of a transaction.
 pub const TRANSACTION_SECONDS: &str = "nexum_store_transaction_seconds";
 
 /// Label: the module's name.
@@ -70,29 +82,38 @@ pub const MODULE: &str = "module";
 /// Label: `block`, `logs` or `tick`.
 pub const KIND: &str = "kind";
 
-/// Label: `returned` (an error), `trap`, `limit`, `store` (it could not be read), or `prepare` (a capability was not ready).
+/// Label: `returned` (an error), `trap`, `limit`, `store` (not readable), or `prepare` (a
+/// capability was not ready).
 pub const REASON: &str = "reason";
 
 /// Label: the limit's key in `[engine.limits]`.
 pub const LIMIT: &str = "limit";
 
-/// Label: the chain id in decimal, with how settled its blocks have to be.
+/// Label: the chain id in decimal, with the finality of its blocks.
 pub const CHAIN: &str = "chain";
 
 /// Label: a [`Stage`](crate::runner::Stage), in one word.
 pub const STAGE: &str = "stage";
 
-/// Label: `made` or `failed`; of a query `answered`, or [why not](crate::query::QueryError::kind).
+/// Label: `made` or `failed`; of a query `answered`, or [the reason of the
+/// failure](crate::query::QueryError::kind).
 pub const OUTCOME: &str = "outcome";
 
-/// Tells the recorder what the metrics mean. For whoever installed it, once.
+/// Describes the metrics to the recorder. The program that installed the recorder calls this once.
 pub fn describe() {
     describe_counter!(EVENTS_HANDLED, "events whose handler returned ok");
-    describe_counter!(FAILURES, "handlers that did not return ok");
-    describe_counter!(LIMIT_TRIPS, "handlers that a limit ended");
-    describe_counter!(INSTANCE_RESTARTS, "instances that took another one's place");
-    describe_gauge!(DEAD_LETTERS, "events that could not be handled and are kept");
-    describe_histogram!(EVENT_HANDLER_SECONDS, Unit::Seconds, "time that handlers of events ran");
+    describe_counter!(FAILURES, "failed handler calls");
+    describe_counter!(LIMIT_TRIPS, "handler calls that exceeded a limit");
+    describe_counter!(INSTANCE_RESTARTS, "instances that replaced another one");
+    describe_gauge!(
+        DEAD_LETTERS,
+        "events that failed all attempts, which the operator can retry or skip"
+    );
+    describe_histogram!(
+        EVENT_HANDLER_SECONDS,
+        Unit::Seconds,
+        "duration of events' handler calls"
+    );
     describe_histogram!(
         EVENT_SECONDS,
         Unit::Seconds,
@@ -101,16 +122,24 @@ pub fn describe() {
     describe_histogram!(
         EVENT_RATE_WAIT_SECONDS,
         Unit::Seconds,
-        "time that events waited which came faster than a module may have them"
+        "wait of events that exceed the module's event rate"
     );
     describe_gauge!(BLOCKS_BEHIND, "blocks that a module has still to handle");
-    describe_gauge!(MEMORY_BYTES, Unit::Bytes, "linear memories of a module's instance");
-    describe_gauge!(STORED_BYTES, Unit::Bytes, "keys and values that a module keeps");
-    describe_counter!(FUEL_USED, "fuel that handlers of events used");
-    describe_gauge!(MODULE_STAGE, "1 for the stage that a module is in");
+    describe_gauge!(
+        MEMORY_BYTES,
+        Unit::Bytes,
+        "size of the linear memories of a module's instance"
+    );
+    describe_gauge!(
+        STORED_BYTES,
+        Unit::Bytes,
+        "size of the keys and values in a module's state"
+    );
+    describe_counter!(FUEL_USED, "fuel that events' handler calls used");
+    describe_gauge!(MODULE_STAGE, "1 for the module's stage, 0 for the others");
     describe_counter!(QUERIES, "queries");
-    describe_histogram!(QUERY_SECONDS, Unit::Seconds, "time that queries took");
+    describe_histogram!(QUERY_SECONDS, Unit::Seconds, "duration of queries");
     describe_counter!(TRANSACTIONS, "transactions of the state store");
     describe_counter!(COMMITS, "commits that became durable");
-    describe_histogram!(TRANSACTION_SECONDS, Unit::Seconds, "time that a transaction took");
+    describe_histogram!(TRANSACTION_SECONDS, Unit::Seconds, "duration of a transaction");
 }

@@ -1,19 +1,20 @@
-//! How often something may happen.
+//! A limiter for rates.
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
-/// A token bucket that holds the tokens of one second, and is full at first.
+/// A token bucket with the tokens of one second. It starts full.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
-    /// How long it takes for one token to come back.
+    /// The time in which one token returns, in nanoseconds.
     share_ns: u64,
-    /// How long until it is full again, at `at_ns` of a monotonic clock.
+    /// The time until the bucket is full again, in nanoseconds, at the time `at_ns` of a monotonic
+    /// clock.
     missing_ns: u64,
     at_ns: u64,
 }
 
 impl Bucket {
-    /// A bucket for so many a second, from one to a million.
+    /// Creates a bucket for `count` tokens per second, from one to a million.
     pub(crate) fn per_second(count: u64) -> Self {
         Self {
             share_ns: (NANOSECONDS_PER_SECOND / count.max(1)).max(1),
@@ -26,7 +27,7 @@ impl Bucket {
     ///
     /// # Errors
     ///
-    /// When there is none: how many nanoseconds it takes until there is.
+    /// If there is no token, returns the wait for the next one in nanoseconds.
     pub(crate) fn take(&mut self, now_ns: u64) -> Result<(), u64> {
         self.missing_ns = self.missing_ns.saturating_sub(now_ns.saturating_sub(self.at_ns));
         self.at_ns = now_ns;

@@ -1,7 +1,10 @@
-//! One task for each module: pulls its events in order, calls its handler, commits.
+//! One task per module: it pulls the module's events in order, calls the handler, and commits the
+//! changes.
 //!
-//! Invariant: a module's events are handled one at a time, in the order of each chain's log. Invariant: nothing that one
-//! runner does or waits for holds up another.
+//! # Invariants
+//!
+//! - A runner handles its module's events one at a time, in the order of each chain's log.
+//! - No runner blocks another, whatever it does or waits for.
 
 mod catch_up;
 mod commands;
@@ -40,12 +43,14 @@ pub use stage::Stage;
 pub use status::{ModuleStatus, Replaying};
 pub(crate) use transaction::Transaction;
 
-/// The first pause before the store, or a source, is asked again after it failed; for the store it doubles each time.
+/// The first pause after the store or a source fails, in milliseconds. For the store, each further
+/// pause doubles.
 const RETRY_DELAY_MS: u64 = 200;
-/// The longest such pause: an operator who has mended the cause should not wait longer than this.
+/// The longest pause for the store, in milliseconds: the longest wait of an operator who has
+/// repaired the cause.
 const RETRY_DELAY_MS_MAX: u64 = 30_000;
 
-/// Runs one module until it is told to stop, or has failed too often.
+/// Runs one module until nexum ends it, or until the module has failed too often.
 pub(crate) struct Runner {
     module: Arc<Module>,
     transaction: Transaction,
@@ -54,25 +59,24 @@ pub(crate) struct Runner {
     life: Life,
     status: Arc<ModuleStatus>,
     mailbox: Mailbox,
-    /// None where events may come as fast as the module can.
+    /// The limiter of the event rate. `None` if the rate is unlimited.
     rate: Option<Bucket>,
-    /// Whether the module is refused when its next `init` fails.
+    /// Whether nexum refuses the module if its next `init` fails.
     is_strict: bool,
 }
 
-/// Why a module has ended while the process goes on.
+/// The reason why a module died while the process continues.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Dead {
     #[error("{failures} failures in a row; the last: {last}")]
     TooManyFailures { failures: u32, last: Failure },
     #[error("its first `init` failed: {0}")]
     Refused(Failure),
-    #[error("it has as many dead letters as a module may have: retry or skip some, and restart it")]
+    #[error("the module has the maximum number of dead letters: retry or skip some, and restart it")]
     LettersMax,
     #[error(
-        "the module has handled block {known} of chain {topic}, which now has {canonical} in its place, and no block before \
-         it is known to both: remove the module's state to start from the beginning, or connect to a node of the chain that \
-         it followed"
+        "the module has handled block {known} of chain {topic}, but the chain now has {canonical}, and they have no known \
+         common ancestor: remove the module's state to start again, or connect to a node of the module's chain"
     )]
     Diverged {
         topic: Topic,
@@ -81,14 +85,14 @@ pub(crate) enum Dead {
     },
     #[error("chain {topic} is lost: {reason}")]
     ChainLost { topic: Topic, reason: Arc<str> },
-    #[error("cannot revert what the module did: remove its state to start from the beginning")]
+    #[error("nexum cannot revert the module's state: remove the state to start again")]
     Revert(#[source] RevertFailed),
 }
 
-/// Why a runner does not just go on.
+/// An error that interrupts a runner's work.
 enum StepError {
     Dead(Dead),
-    /// The store failed. It may be mended, so nothing is given up.
+    /// The store failed. The runner waits and retries, because the operator may repair the store.
     Store(BoxError),
 }
 

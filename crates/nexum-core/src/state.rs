@@ -1,10 +1,14 @@
-//! What nexum keeps in its store: what modules remember, how far they have come, how to take it back, and which blocks
-//! they have seen.
+//! The content of nexum's store: the modules' state and cursors, the undo records of their events,
+//! and the recent headers of their chains.
 //!
-//! All of it is rows of one ordered map, so that an event's writes, its undo record and its cursor are one batch. A row's key
-//! begins with its kind, and then with the module's number or the chain's; `rows` has them all.
+//! All content is rows of one ordered map, so that an event's writes, its undo record and its
+//! cursor are one batch. A row's key starts with its kind, followed by the number of the module or
+//! the chain. `rows` defines all of them.
 //!
-//! Invariant: two modules never meet. A number is given to one name only, and every row of a module carries it.
+//! # Invariants
+//!
+//! - No module can read or write the rows of another. Each number belongs to one name, and every
+//!   row of a module contains the number.
 
 pub mod admin;
 mod cursors;
@@ -35,15 +39,15 @@ pub(crate) use headers::{Headers, ancestors};
 pub(crate) use module::{Change, Changes, ModuleState, RevertError};
 pub(crate) use undo::{Settled, passed};
 
-/// The form of what this version writes.
+/// The version of the row format that this program writes.
 pub const FORMAT: u32 = 2;
 
-/// Looks whether a store was written by this program, and makes it its own where it is empty. Finishes what an import or a
-/// removal left behind when it was cut short.
+/// Checks that this program's version wrote the store, or initialises an empty store. Completes an
+/// interrupted import or removal.
 ///
 /// # Errors
 ///
-/// When another version wrote it, or it cannot be used.
+/// Fails if another version wrote the store, or if the store is not usable.
 pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
     match store.view()?.get(&rows::format())? {
         Some(found) if found == FORMAT.to_be_bytes() => admin::clear_nobodies(store),
@@ -59,11 +63,11 @@ pub fn open(store: &dyn StateStore) -> Result<(), StoreError> {
     }
 }
 
-/// The numbers of all modules that have one.
+/// Returns all modules with their numbers.
 ///
 /// # Errors
 ///
-/// When the store cannot be read, or is damaged.
+/// Fails if the store is not readable or is damaged.
 pub fn modules(view: &dyn View) -> Result<Vec<(ModuleName, ModuleId)>, StoreError> {
     let mut modules = Vec::new();
     let mut damaged = None;
@@ -86,11 +90,12 @@ pub fn modules(view: &dyn View) -> Result<Vec<(ModuleName, ModuleId)>, StoreErro
     damaged.map_or(Ok(modules), Err)
 }
 
-/// The numbers of these modules, in their order. A name that has none gets the next, once and for as long as the store exists.
+/// Returns the numbers of these modules, in their order. A new name gets the next number, which it
+/// keeps as long as the store exists.
 ///
 /// # Errors
 ///
-/// When the store cannot be used.
+/// Fails if the store is not usable.
 pub fn intern(store: &dyn StateStore, names: &[ModuleName]) -> Result<Vec<ModuleId>, StoreError> {
     let mut known: HashMap<_, _> = modules(&*store.view()?)?.into_iter().collect();
     let mut next = known.values().map(|id| id.0 + 1).max().unwrap_or(0);

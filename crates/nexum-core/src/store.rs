@@ -1,6 +1,7 @@
-//! The port to where state lives: an ordered map of bytes that takes batches of changes, each whole or not at all.
+//! The port to the state's storage: an ordered map of bytes that applies batches of changes
+//! atomically.
 //!
-//! What nexum keeps there, and under which keys, is [`state`](crate::state)'s matter: a back-end needs to know nothing of it.
+//! [`state`](crate::state) defines the keys and values. A back-end does not depend on them.
 
 pub mod committer;
 mod memory;
@@ -14,70 +15,74 @@ use crate::BoxError;
 
 pub use memory::MemoryStore;
 
-/// The most bytes of a key, whatever made it.
+/// The most bytes of a key.
 pub const KEY_BYTES_MAX: usize = 2_048;
 
 /// An ordered map from bytes to bytes.
 ///
-/// Every method may block on a disk. Almost every [`write`](Self::write) is the committer's; a few, of modules that do not run, are
-/// made beside it, so writes that come at one time must be made one after another.
+/// Every method may block on a disk. The committer makes almost every [`write`](Self::write).
+/// Writes for modules that do not run happen beside it, so the store must serialise concurrent
+/// writes.
 pub trait StateStore: Send + Sync + Debug + 'static {
-    /// What is written by now. Later writes may show through, so a reader sees to it that what it reads is not written
-    /// meanwhile: a module's rows are written for its own events alone, one at a time.
+    /// Returns a view of the current content. Later writes may be visible in the view, so a reader
+    /// ensures that no write changes the rows that it reads: a module's rows only change with the
+    /// module's own events, one at a time.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// Fails if the store is not readable.
     fn view(&self) -> Result<Box<dyn View>, StoreError>;
 
-    /// What is written by now, which no later write may change. May hold writes up for as long as it is held.
+    /// Returns a view of the current content that no later write changes. The view may delay writes
+    /// until it is dropped.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// Fails if the store is not readable.
     fn frozen(&self) -> Result<Box<dyn View>, StoreError>;
 
-    /// Makes all of these changes, in order, or none of them; they must be durable when it returns. After an error it may be
-    /// either, but never a part, and the next call has to try again whatever can be mended by trying again: a full disk may
-    /// have room by then.
+    /// Applies all changes of the batch in order, or none of them. The changes must be durable when
+    /// this returns. After an error the store has all of them or none, never a part. The next call
+    /// has to retry everything that a retry can repair, because a full disk may have room by then.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// Fails if the store cannot be written.
     fn write(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Gives back what room it can. The default does nothing.
+    /// Frees unused space, as far as possible. The default does nothing.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// Fails if the store cannot be written.
     fn compact(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-/// What a store holds.
+/// A view of a store's content.
 pub trait View: Send + Sync + Debug {
     /// The value of a key.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// Fails if the store is not readable.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Shows the keys between two bounds and their values to `visit`, in the keys' order, until it breaks off; none where the
-    /// bounds are in the wrong order. Must not read much further than it shows.
+    /// Passes the keys between two bounds and their values to `visit`, in order, until it breaks
+    /// off. Bounds in the wrong order contain no keys. The view must not read much further than it
+    /// visits.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// Fails if the store is not readable.
     fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 }
 
 /// The keys between two bounds.
 pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
-/// Sees a key and its value, and says whether to go on.
+/// Receives a key and its value, and decides whether the scan continues.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// Changes to a store, in order.
@@ -88,45 +93,45 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Sets a key, whatever it was before.
+    /// Sets a key.
     pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.put(key, Some(value));
     }
 
-    /// Removes a key, if it is there.
+    /// Removes a key, if it exists.
     pub fn remove(&mut self, key: Vec<u8>) {
         self.put(key, None);
     }
 
-    /// Sets a key, or removes it where there is no value.
+    /// Sets a key, or removes it if `value` is `None`.
     pub fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
         self.changes.push((key, value));
     }
 
-    /// Adds the changes of another, after its own.
+    /// Appends the changes of another batch.
     pub fn append(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.changes.extend(other.changes);
     }
 
-    /// Each change: a key, and its new value or none.
+    /// All changes: each has a key and its new value, or `None` for a removal.
     pub fn changes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.changes.iter().map(|(key, value)| (&key[..], value.as_deref()))
     }
 
-    /// Bytes of all keys and values.
+    /// The size of all keys and values, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether it changes nothing.
+    /// Whether the batch has no changes.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 }
 
-/// Does work on a store on a thread that may block. A panic in it is a failure of the back-end.
+/// Runs work on a store on a blocking thread. A panic in it counts as a failure of the back-end.
 pub(crate) async fn blocking<T: Send + 'static>(
     store: &Arc<dyn StateStore>,
     work: impl FnOnce(&dyn StateStore) -> Result<T, StoreError> + Send + 'static,
@@ -136,28 +141,29 @@ pub(crate) async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
 }
 
-/// Why a store did not do what it was asked.
+/// An error of a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The back-end failed: a disk that is full or broken. It may be mended while the process runs.
+    /// The back-end failed, for example because a disk is full or broken. The operator may repair
+    /// it while the process runs.
     #[error("the state store failed")]
     Backend(#[source] BoxError),
-    /// A row is not what this program wrote.
+    /// A row does not have this program's format.
     #[error("the state store is damaged: {0}")]
     Damaged(String),
-    /// The store was written by another version.
+    /// Another version wrote the store.
     #[error("the state store has format {found}, and this program reads format {expected}")]
     Format {
-        /// Its format.
+        /// The store's format.
         found: u32,
-        /// Ours.
+        /// The format of this program.
         expected: u32,
     },
 }
 
 impl StoreError {
-    /// A failure of the back-end.
+    /// Creates a failure of the back-end.
     pub fn backend(error: impl Into<BoxError>) -> Self {
         Self::Backend(error.into())
     }

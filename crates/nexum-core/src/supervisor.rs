@@ -1,6 +1,8 @@
-//! Starts everything, keeps it apart, and stops it.
+//! Starts, isolates and stops all modules and chains.
 //!
-//! Invariant: whatever one module or one chain does, the others go on.
+//! # Invariants
+//!
+//! - No module and no chain stops another one, whatever it does.
 
 mod chains;
 mod error;
@@ -34,7 +36,7 @@ pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
 pub use start::StartError;
 
-/// Modules and the chains that they hear of, ready to run.
+/// Modules and their chains, ready to run.
 #[derive(Debug)]
 pub struct Supervisor {
     store: Arc<dyn StateStore>,
@@ -42,27 +44,27 @@ pub struct Supervisor {
     strict: bool,
     handle: SupervisorHandle,
     requests: mpsc::Receiver<Request>,
-    /// In the order in which they were added.
+    /// The modules that handle events, in the order of their addition.
     modules: Vec<(Arc<ModuleStatus>, Mailbox)>,
-    /// Those that answer queries.
+    /// The modules that answer queries.
     queries: Vec<QueryModule>,
-    /// Told when a module is dead.
+    /// Notified when a module dies.
     left: Arc<Notify>,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// The last status of every module that was not removed.
+    /// The last status of every module that the operator did not remove.
     pub modules: Vec<Arc<ModuleStatus>>,
-    /// Chains that could not be followed any longer.
+    /// The chains that nexum lost, with the reasons.
     pub lost_chains: Vec<SourceError>,
-    /// Whether the run ended because it was told to.
+    /// Whether the run ended because the caller stopped it.
     pub stopped: bool,
 }
 
 impl Supervisor {
-    /// A supervisor whose modules keep their state in `store`.
+    /// Creates a supervisor. Its modules have their state in `store`.
     pub fn new(store: Arc<dyn StateStore>) -> Self {
         let (handle, requests) = SupervisorHandle::new();
         Self {
@@ -77,32 +79,33 @@ impl Supervisor {
         }
     }
 
-    /// Sets when things become durable that may wait.
+    /// Sets when deferrable changes become durable.
     #[must_use]
     pub fn commit_policy(self, policy: CommitPolicy) -> Self {
         Self { policy, ..self }
     }
 
-    /// Sets whether the run ends when the first `init` of a module fails that was added before it began. Default: the module is
-    /// tried again, and the others go on.
+    /// Sets whether the run ends if the first `init` of an initial module fails. By default nexum
+    /// retries that module, and the others continue.
     #[must_use]
     pub fn strict(self, strict: bool) -> Self {
         Self { strict, ..self }
     }
 
-    /// Adds a chain's source, in place of an earlier one for this chain.
+    /// Adds a chain's source. It replaces an earlier source of the chain.
     #[must_use]
     pub fn source(mut self, source: Arc<dyn EventSource>) -> Self {
         self.handle.sources.insert(source.chain_id(), source);
         self
     }
 
-    /// Adds a module that answers queries. [`SupervisorHandle::query`] has it as soon as the run has begun.
+    /// Adds a module that answers queries. [`SupervisorHandle::query`] returns it after the run has
+    /// started.
     pub fn query(&mut self, module: QueryModule) {
         self.queries.push(module);
     }
 
-    /// Adds a module, and returns where it can be watched.
+    /// Adds a module that handles events, and returns its status.
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
         let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.left.clone());
         self.modules.push((status.clone(), mailbox));
@@ -110,18 +113,21 @@ impl Supervisor {
         status
     }
 
-    /// What steers the run, as soon as it has begun. Knows the sources that have been added so far.
+    /// Returns the handle that steers the run after its start. It knows the sources added so far.
     pub fn handle(&self) -> SupervisorHandle {
         self.handle.clone()
     }
 
-    /// Waits for the chains that a module cannot be without, and then runs until `stop`, or until no module or no chain is
-    /// left. Then the events in hand have been finished, each within its deadline. Where the future is dropped before, a transaction
-    /// that has begun may still be written: nobody else may use the store until the process has ended.
+    /// Waits for the chains that the modules need, and then runs until `stop`, or until no module
+    /// or no chain is left. Every event in progress is finished before this returns, each within
+    /// its deadline.
+    ///
+    /// If the caller drops the future early, nexum may still write a transaction in progress. So no
+    /// other code may use the store before the process has ended.
     ///
     /// # Errors
     ///
-    /// When it cannot start; then nothing has run.
+    /// Fails if the run cannot start. No module has run then.
     pub async fn run(self, stop: CancellationToken) -> Result<Report, StartError> {
         let Self {
             store,
@@ -149,7 +155,7 @@ impl Supervisor {
                 return Ok(Report { modules, lost_chains: Vec::new(), stopped: true });
             }
         }
-        // What is reloaded has to make room for others.
+        // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
         let (committer, commits) = Committer::new(store.clone(), policy);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
@@ -175,13 +181,13 @@ impl Supervisor {
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
         let report = run.finish(stopped).await;
-        // The last runner took the last handle of the committer with it.
+        // The last runner dropped the last handle of the committer, so the committer ends.
         while committing.join_next().await.is_some() {}
         Ok(report)
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 struct Run {
     store: Arc<dyn StateStore>,
     policy: CommitPolicy,
@@ -190,9 +196,9 @@ struct Run {
     modules: Modules,
     queries: Queries,
     runners: JoinSet<()>,
-    /// Whose runner a task is.
+    /// The module of each runner's task.
     names: HashMap<Id, ModuleName>,
-    /// Those who wait for the end of a runner.
+    /// The callers that wait for the end of a runner.
     removed: HashMap<ModuleName, oneshot::Sender<Result<(), SteerError>>>,
     left: Arc<Notify>,
     lost: Vec<SourceError>,
@@ -200,7 +206,7 @@ struct Run {
 }
 
 impl Run {
-    /// Starts these modules, and has the chains that they follow be followed.
+    /// Starts these modules, and follows their chains.
     async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, strict: bool) -> Result<(), StoreError> {
         let names: Vec<_> = modules.iter().map(|(status, _)| status.name().clone()).collect();
         let load = move |store: &dyn StateStore| {
@@ -228,13 +234,14 @@ impl Run {
         Ok(())
     }
 
-    /// Returns when told to stop, or when there is nothing left to do.
+    /// Serves requests and watches tasks. Returns when the caller stops the run, or when no work is
+    /// left.
     async fn watch(&mut self, stop: &CancellationToken, mut requests: mpsc::Receiver<Request>) {
         let mut looks = tokio::time::interval(queries::LOOK_EVERY);
         loop {
             let left = self.left.clone();
             tokio::select! {
-                // Looked at first: a stop also ends the sources.
+                // The order matters, because a stop also ends the sources.
                 biased;
                 () = stop.cancelled() => return,
                 () = left.notified() => {}
@@ -258,7 +265,7 @@ impl Run {
         }
     }
 
-    /// Why there is nothing left to do, if that is so. A run without any module waits for the operator.
+    /// The reason why no work is left, or `None`. A run without any module waits for the operator.
     fn is_over(&self) -> Option<&'static str> {
         let mut modules = self.modules.all();
         modules.retain(|status| !self.removed.contains_key(status.name()));
@@ -266,20 +273,20 @@ impl Run {
         if modules.iter().any(|status| status.is_refused()) {
             return Some("a module is refused");
         }
-        // Those who ask find somebody as long as nexum runs.
+        // Callers may query the module as long as nexum runs.
         if !self.queries.is_empty() {
             return None;
         }
         if !modules.is_empty() && alive.peek().is_none() {
             return Some("no module is left");
         }
-        // Modules that follow a lost chain end by themselves, when they have handled what they had of it.
+        // The modules of a lost chain end by themselves, after they have handled its last events.
         let follows_none = |status: &Arc<ModuleStatus>| status.module().subscriptions.is_empty();
         let is_lost = !self.lost.is_empty() && self.chains.is_empty();
         (is_lost && alive.all(follows_none)).then_some("no chain is left")
     }
 
-    /// A runner has ended: it was told to, or it is broken.
+    /// Handles the end of a runner: a requested end, or a panic.
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = match &ended {
             Ok((id, ())) => *id,
@@ -293,13 +300,13 @@ impl Run {
         }
         if let Some(done) = self.removed.remove(&name) {
             self.modules.remove(&name);
-            // Whoever asked may have left.
+            // The caller may have left.
             let _ = done.send(Ok(()));
         }
     }
 
     async fn serve(&mut self, request: Request) {
-        // Whoever asked may have left.
+        // The caller may have left.
         match request {
             Request::Load(module, done) => drop(done.send(self.load(*module).await)),
             Request::LoadQuery { module, in_place, done } => drop(done.send(self.load_query(*module, in_place).await)),
@@ -312,7 +319,7 @@ impl Run {
                         status.end();
                         self.removed.insert(name, done);
                     }
-                    // Its runner broke.
+                    // The module's runner has panicked.
                     Some(_) => {
                         self.modules.remove(&name);
                         drop(done.send(Ok(())));
@@ -338,11 +345,12 @@ impl Run {
         Ok(())
     }
 
-    /// Has the chains followed that a module will read in another one's place.
+    /// Follows the chains of a module that will replace another one.
     async fn follow(&mut self, module: &Module) -> Result<Topics, SteerError> {
         check_sources(self.chains.sources(), [module])?;
         let followed = self.chains.open(&topics(module)).await.map_err(StartError::Store)?;
-        // Before anybody reads them: a module's place in a topic begins when it does.
+        // The chains start before the module reads them, because its position in a topic starts
+        // there.
         self.chains.begin(module.required_chains.iter().copied());
         Ok(followed)
     }
@@ -362,7 +370,7 @@ impl Run {
 }
 
 impl Report {
-    /// Whether the run failed: it ended without being told to.
+    /// Whether the run failed: it ended although the caller did not stop it.
     pub fn failed(&self) -> bool {
         !self.stopped
     }

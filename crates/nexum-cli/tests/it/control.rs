@@ -197,7 +197,7 @@ async fn modules_are_changed_while_nexum_runs() {
     let refused = dir.nexum(&["module", "load", "keeper.wasm"]);
     assert_eq!(refused.code, Some(2));
     assert!(
-        refused.stderr.contains("there is a module keeper already"),
+        refused.stderr.contains("the module keeper already exists"),
         "{}",
         refused.stderr
     );

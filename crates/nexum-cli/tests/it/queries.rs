@@ -242,7 +242,7 @@ fn a_module_that_answers_queries_is_loaded_reloaded_and_removed() {
     let dir = &running.dir;
     for (args, code, expected) in [
         (&["list"][..], 0, "queries, 8 at a time"),
-        (&["load", "query-echo.wasm"], 2, "there is a module echo already"),
+        (&["load", "query-echo.wasm"], 2, "the module echo already exists"),
         (&["load", "query-echo.wasm", "--name", "other"], 0, "other is loaded"),
         (&["reload", "other"], 0, "other goes on with sha256:"),
         (&["remove", "other"], 0, "other is removed"),
@@ -250,7 +250,7 @@ fn a_module_that_answers_queries_is_loaded_reloaded_and_removed() {
         (
             &["stop", "echo"],
             2,
-            "the module echo answers queries, and has no events",
+            "the module echo answers queries and has no events",
         ),
     ] {
         let ran = dir.nexum(&[&["module"], args].concat());

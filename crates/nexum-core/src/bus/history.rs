@@ -1,30 +1,32 @@
-//! Which blocks are canonical, and where those that no longer are left the chain.
+//! The canonical blocks of a chain, and the fork points of the blocks that were reorganised away.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::event::{BlockHash, Position};
 
-/// How many canonical blocks are remembered: more than a reorganisation can take back, and as many as a log has entries.
+/// The most canonical blocks in the history: more than the deepest reorganisation, and as many as a
+/// log has entries.
 const CANONICAL_MAX: usize = 1_024;
 
-/// How many blocks are remembered that were reorganised away. Chains lose a few blocks a day, so that a module that hangs for
-/// weeks still learns where its last block left the chain; in about 400 kB.
+/// The most reorganised blocks in the history, in about 400 kB. Chains lose a few blocks per day,
+/// so a module that hangs for weeks still finds the fork point of its last block.
 const ORPHANS_MAX: usize = 4_096;
 
-/// The recent past of a chain. It outlasts the log's entries, so that a reader that has fallen behind finds back.
+/// The recent past of a chain. It is longer than the log, so that a reader that has fallen behind
+/// finds the common ancestor.
 #[derive(Debug, Default)]
 pub(super) struct History {
     /// The number of the first hash in `canonical`.
     first: u64,
     canonical: VecDeque<BlockHash>,
-    /// Where each lost block's chain left the canonical one when it was lost.
+    /// The fork point of each lost block, at the time of its loss.
     orphans: HashMap<BlockHash, Position>,
     /// The keys of `orphans`, oldest first.
     lost: VecDeque<BlockHash>,
 }
 
 impl History {
-    /// Makes blocks known from before the first one.
+    /// Adds known blocks from before the first one.
     pub(super) fn seed(&mut self, known: &[Position]) {
         let surplus = known.len().saturating_sub(CANONICAL_MAX);
         known[surplus..].iter().for_each(|position| self.append(*position));
@@ -43,7 +45,7 @@ impl History {
         }
     }
 
-    /// Takes back what is after `to`.
+    /// Reverts the blocks after `to`.
     pub(super) fn revert(&mut self, to: Position) {
         while let Some(head) = self.head().filter(|head| head.number > to.number) {
             self.canonical.pop_back();
@@ -75,7 +77,7 @@ impl History {
         self.canonical.get(offset).copied()
     }
 
-    /// Where the chain of a lost block left the canonical one. That place may have been lost since.
+    /// The fork point of a lost block. The fork point may have been lost since.
     pub(super) fn fork_of(&self, lost: &Position) -> Option<Position> {
         self.orphans.get(&lost.hash).copied()
     }

@@ -1,4 +1,5 @@
-//! The bus: one bounded log of entries per topic, that sources append to and runners read at their own pace.
+//! The log of a topic: a bounded list of entries. The source appends, and runners read at their own
+//! pace.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -16,12 +17,14 @@ use super::router::{Router, Routes, SubscriberId};
 use crate::event::{Advance, BlockHash, Position};
 use crate::state::Headers;
 
-/// How many entries a log holds: about three and a half hours of twelve-second blocks, or half an hour of two-second ones,
-/// in some 300 kB without logs. A runner that is further behind reads the gap from the source.
+/// The most entries of a log: about three and a half hours of twelve-second blocks, or half an hour
+/// of two-second blocks, in about 300 kB without contract logs. A runner that is further behind
+/// reads the gap from the source.
 pub const LOG_ENTRIES_MAX: usize = 1_024;
 
-/// How many bytes a log's entries take, logs of contracts included: room for the logs of some hundred full blocks, and little
-/// enough for a dozen chains in one process. The newest entry is held whatever its size.
+/// The most bytes of a log's entries, including contract logs: room for the logs of some hundred
+/// full blocks, and small enough for a dozen chains in one process. The newest entry stays at any
+/// size.
 pub const LOG_BYTES_MAX: usize = 64 << 20;
 
 /// One step of a chain.
@@ -33,21 +36,21 @@ pub enum Entry {
     Revert(Position),
 }
 
-/// A block, and whose its logs are.
+/// A block, and the subscribers of its logs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Routed {
     /// The block.
     pub block: Arc<Advance>,
-    /// When it was appended.
+    /// The time of the append.
     pub at: Instant,
     routes: Routes,
-    /// Those who subscribed later are not in `routes`, or their logs are not in the block.
+    /// The revision of the filters. `routes` or the block lack the logs of later subscribers.
     revision: u64,
 }
 
 impl Routed {
-    /// The places in the block's list of the logs that a subscriber asked for, in order. None: the block was read before anybody
-    /// knew that it wants logs.
+    /// The positions of a subscriber's logs in the block's list, in order. `None` if the source
+    /// read the block before it knew the subscriber's filters.
     pub fn logs_of(&self, subscriber: Subscriber) -> Option<&[u32]> {
         if self.revision < subscriber.since {
             return None;
@@ -57,60 +60,60 @@ impl Routed {
     }
 }
 
-/// Someone who reads a log.
+/// A reader of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscriber {
     id: SubscriberId,
-    /// The first revision of the chain's filters that has its own.
+    /// The first revision of the chain's filters that includes the subscriber's.
     since: u64,
 }
 
-/// What a reader finds at a place of the log.
+/// The result of a read at a position of the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Read {
     /// The entry.
     Entry(Entry),
-    /// Nothing has been appended there yet.
+    /// The log has no entry at this position yet.
     Pending,
-    /// The entry is no longer held.
+    /// The log no longer has the entry.
     Gone,
-    /// Nothing more will be appended: why the source gave up.
+    /// The source gave up for this reason, and appends no more entries.
     Closed(Arc<str>),
 }
 
-/// How a reader whose last block is known goes on.
+/// How a reader continues after its last block.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Read on at this sequence number.
+    /// Continue at this sequence number.
     At(u64),
-    /// The log is empty, or ends before that block: ask again after the next append.
+    /// The log is empty, or ends before the block: ask again after the next append.
     Pending,
     /// First replay these blocks from the source, then ask again.
     Replay(RangeInclusive<u64>),
-    /// The block was reorganised away: go back to this one first.
+    /// The block was reorganised away: first revert to this one.
     Revert(Position),
-    /// The log knows another block in that one's place, and not how they hang together.
+    /// The log has this block instead, and does not know the common ancestor.
     Diverged(Position),
-    /// Nothing more will be appended: why the source gave up.
+    /// The source gave up for this reason, and appends no more entries.
     Closed(Arc<str>),
 }
 
-/// The recent history of one topic. Shared by one source, which appends, and any number of runners.
+/// The recent history of one topic. One source appends to it, and any number of runners read it.
 #[derive(Debug)]
 pub struct EventLog {
     topic: ChainTopic,
-    /// Where its blocks are remembered beyond the process; none for a log whose blocks another one has too.
+    /// The stored headers of the log's blocks. `None` if another log of the chain stores them.
     headers: Option<Headers>,
     inner: Mutex<Inner>,
-    /// How often a filter was added to one of the chain's logs.
+    /// The number of times that a subscriber added filters to one of the chain's logs.
     revision: Arc<AtomicU64>,
-    /// Apart from `inner`, so that a runner which has been woken can read while the others are still being woken.
+    /// Separate from `inner`, so that a woken runner can read while the log still wakes the others.
     wakers: Mutex<Vec<(SubscriberId, Arc<Notify>)>>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The sequence number of the first entry held.
+    /// The sequence number of the first entry in the log.
     first: u64,
     entries: VecDeque<Entry>,
     bytes: usize,
@@ -123,12 +126,12 @@ struct Inner {
 }
 
 impl EventLog {
-    /// An empty log.
+    /// Creates an empty log.
     pub fn new(topic: ChainTopic) -> Self {
         Self::of_chain(topic, Arc::default())
     }
 
-    /// An empty log of a chain whose logs share this count of changes of their filters.
+    /// Creates an empty log of a chain, whose logs share the revision of their filters.
     pub(crate) fn of_chain(topic: ChainTopic, revision: Arc<AtomicU64>) -> Self {
         Self {
             topic,
@@ -139,7 +142,7 @@ impl EventLog {
         }
     }
 
-    /// This log, whose blocks are remembered beyond the process.
+    /// Stores the headers of this log's blocks.
     pub(crate) fn with_headers(self, headers: Headers) -> Self {
         Self {
             headers: Some(headers),
@@ -147,32 +150,33 @@ impl EventLog {
         }
     }
 
-    /// What it is about.
+    /// The log's topic.
     pub fn topic(&self) -> ChainTopic {
         self.topic
     }
 
-    /// Takes note of someone who reads this log: `waker` is notified after each append, and the logs that match one of
-    /// `filters` are routed to the subscriber that this returns, until [`unsubscribe`](Self::unsubscribe).
+    /// Adds a reader. Each append notifies `waker`, and the log routes the contract logs that match
+    /// one of `filters` to the returned subscriber, until [`unsubscribe`](Self::unsubscribe).
     pub fn subscribe(&self, waker: Arc<Notify>, filters: impl IntoIterator<Item = LogFilter>) -> Subscriber {
         let mut inner = self.inner.lock();
         let id = inner.subscribers;
         inner.subscribers += 1;
         filters.into_iter().for_each(|filter| inner.router.add(id, filter));
-        // After the filters and before the next append: whoever sees this revision has them.
+        // The revision grows after the filters are added and before the next append, so a source
+        // that reads this revision also reads the filters.
         let since = self.revision.fetch_add(1, Ordering::SeqCst) + 1;
         drop(inner);
         self.wakers.lock().push((id, waker));
         Subscriber { id, since }
     }
 
-    /// Forgets someone who read this log.
+    /// Removes a reader.
     pub fn unsubscribe(&self, subscriber: Subscriber) {
         self.wakers.lock().retain(|(id, _)| *id != subscriber.id);
         self.inner.lock().router.remove(subscriber.id);
     }
 
-    /// Every filter of every subscriber, each once.
+    /// All filters of all subscribers, without duplicates.
     pub fn filters(&self) -> Vec<LogFilter> {
         let mut filters: Vec<_> = self.inner.lock().router.filters().cloned().collect();
         filters.sort_unstable();
@@ -180,9 +184,11 @@ impl EventLog {
         filters
     }
 
-    /// Makes blocks known that came before the first that is appended: each the child of the one before, the last the parent of
-    /// that first one. Called by the source alone, once, so that a reorganisation which takes back more than was appended
-    /// finds the block where it left the chain, for those who have read the past.
+    /// Adds known blocks from before the first append. Each is the child of the one before it, and
+    /// the last is the parent of the first appended block.
+    ///
+    /// Only the source calls this, once. With these blocks, a deep reorganisation finds the fork
+    /// point for readers of older blocks.
     pub fn seed(&self, known: &[Position]) {
         if let Some(headers) = &self.headers {
             headers.seed(known);
@@ -190,9 +196,11 @@ impl EventLog {
         self.inner.lock().history.seed(known);
     }
 
-    /// Appends a block. Called by the source alone, which has checked that it extends the [`head`](Self::head).
+    /// Appends a block. Only the source calls this, after a check that the block extends the
+    /// [`head`](Self::head).
     pub fn append(&self, block: Arc<Advance>) {
-        // Before anyone can read it, so that no cursor is ever durable whose block is not.
+        // The header comes before the entry, so that every durable cursor has the header of its
+        // block in the store.
         if let Some(headers) = &self.headers {
             headers.append(block.position, Some(block.parent_hash));
         }
@@ -212,8 +220,8 @@ impl EventLog {
         self.wake();
     }
 
-    /// Takes back every block after `to`. Called by the source alone, with a block that it found on the old chain and the
-    /// new one.
+    /// Reverts every block after `to`. Only the source calls this, with a block that is on the old
+    /// chain and on the new one.
     pub fn revert(&self, to: Position) {
         let mut inner = self.inner.lock();
         inner.history.revert(to);
@@ -222,7 +230,8 @@ impl EventLog {
         self.wake();
     }
 
-    /// Says that nothing more will be appended, and why. Readers learn of it when they have read everything before.
+    /// Closes the log with a reason: the source appends no more entries. Readers receive the reason
+    /// after the last entry.
     pub fn close(&self, reason: &str) {
         self.inner.lock().closed = Some(reason.into());
         self.wake();
@@ -232,12 +241,12 @@ impl EventLog {
         self.wakers.lock().iter().for_each(|(_, waker)| waker.notify_one());
     }
 
-    /// The newest block of the topic, as far as the log knows.
+    /// The newest block of the topic that the log knows.
     pub fn head(&self) -> Option<Position> {
         self.inner.lock().history.head()
     }
 
-    /// The number of the first block that was ever appended.
+    /// The number of the first block ever appended.
     pub fn origin(&self) -> Option<u64> {
         self.inner.lock().origin
     }
@@ -247,7 +256,7 @@ impl EventLog {
         self.inner.lock().history.hash_at(number)
     }
 
-    /// The canonical block of this number, if the log still holds it.
+    /// The canonical block of this number, if the log still has it.
     pub fn block_at(&self, number: u64) -> Option<Arc<Advance>> {
         let inner = self.inner.lock();
         let hash = inner.history.hash_at(number)?;
@@ -274,7 +283,7 @@ impl EventLog {
         }
     }
 
-    /// How a reader that has handled the block `last` goes on.
+    /// How a reader continues after the block `last`.
     pub fn resume(&self, last: Position) -> Resume {
         let inner = self.inner.lock();
         if let Some(fork) = inner.history.fork_of(&last) {
@@ -299,7 +308,7 @@ impl EventLog {
             })
     }
 
-    /// How a reader goes on that wants the block of this number next, whatever it had before.
+    /// How a reader starts with the block of this number.
     pub fn begin(&self, number: u64) -> Resume {
         let inner = self.inner.lock();
         let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
@@ -324,7 +333,8 @@ impl Inner {
         }
     }
 
-    /// How to go on with block `next`, which is not held, if `follows` says that the oldest block held may come after it.
+    /// How to continue with the block `next`, which is not in the log. `follows` tells whether the
+    /// oldest block in the log can come after the reader's last block.
     fn from(&self, next: u64, follows: impl Fn(&Advance) -> bool) -> Option<Resume> {
         let oldest = self.entries.iter().find_map(|entry| match entry {
             Entry::Advance(routed) => Some(&routed.block),
@@ -334,7 +344,7 @@ impl Inner {
         Some(match (oldest, head, &self.closed) {
             (Some(oldest), ..) if next < oldest.position.number => Resume::Replay(next..=oldest.position.number - 1),
             (Some(oldest), ..) if next == oldest.position.number && follows(oldest) => Resume::At(self.first),
-            // A log of reverts alone.
+            // The log has only reverts.
             (None, Some(head), _) if next <= head => Resume::Replay(next..=head),
             (_, head, Some(reason)) if head.is_none_or(|head| next > head) => Resume::Closed(reason.clone()),
             (_, head, None) if head.is_none_or(|head| next > head) => Resume::Pending,

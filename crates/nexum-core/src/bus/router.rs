@@ -1,4 +1,4 @@
-//! Finds the subscribers of a log.
+//! Routes contract logs to their subscribers.
 
 use std::collections::HashMap;
 
@@ -6,23 +6,23 @@ use nexum_config::log_filter::{Address, LogFilter, TopicHash};
 
 use crate::event::Log;
 
-/// A number for whoever has subscribed to a log, unique in that log.
+/// The number of a subscriber, unique in its log.
 pub type SubscriberId = u32;
 
-/// Finds those who asked for a log without asking each of them.
+/// Finds the subscribers of a contract log without a match against every filter.
 ///
-/// A filter is kept under every pair of address and first topic that it names, or under "any" where it names none: a log is
-/// looked up in four places, however many filters there are.
+/// The index has each filter under every pair of an address and a first topic that it names, or
+/// under "any" if it names none. So a search reads four entries, for any number of filters.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     filters: Vec<(SubscriberId, LogFilter)>,
     by_key: HashMap<Key, Vec<usize>>,
 }
 
-/// What a filter is kept under.
+/// A key of the index.
 type Key = (Option<Address>, Option<TopicHash>);
 
-/// For each subscriber, sorted, which of a block's logs are its own, by their place in the list.
+/// For each subscriber, sorted, the positions of its logs in the block's list.
 pub(crate) type Routes = Box<[(SubscriberId, Box<[u32]>)]>;
 
 impl Router {
@@ -72,7 +72,7 @@ impl Router {
     }
 }
 
-/// Each of these, or "any" where there is none.
+/// Returns each of these values, or "any" if there are none.
 fn or_any<T: Copy>(values: &[T]) -> Vec<Option<T>> {
     match values {
         [] => vec![None],

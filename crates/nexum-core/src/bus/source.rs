@@ -1,4 +1,4 @@
-//! The port through which a chain's events come in.
+//! The port for sources of chain events.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
@@ -19,69 +19,73 @@ use crate::state::Headers;
 
 /// Follows one chain.
 ///
-/// The supervisor calls [`ready`](Self::ready) and then [`follow`](Self::follow), once; runners call
-/// [`replay`](Self::replay) when they have fallen behind the log, any number of them at a time.
+/// The supervisor calls [`ready`](Self::ready) and then [`follow`](Self::follow), once. Runners
+/// that have fallen behind the log call [`replay`](Self::replay), any number of them concurrently.
 #[async_trait]
 pub trait EventSource: Send + Sync + Debug + 'static {
-    /// The chain that it follows.
+    /// The chain that the source follows.
     fn chain_id(&self) -> ChainId;
 
-    /// What an operator should read of where it comes from, such as an endpoint's scheme and host. Must hold no secret.
+    /// A description of the origin for the operator, such as an endpoint's scheme and host. It must
+    /// not contain a secret.
     fn describe(&self) -> String;
 
-    /// How many blocks a reorganisation may take back. What is deeper than that below the head is settled.
+    /// The deepest reorganisation that the source accepts, in blocks. A block that is deeper below
+    /// the head is final.
     fn reorg_depth_max(&self) -> u64;
 
-    /// Returns when the chain can be read. Awaited before anything is started, for chains without which a module cannot
-    /// be; must end within a bound of its own.
+    /// Waits until the chain is readable. The supervisor awaits this before the start, for chains
+    /// that a module needs. The wait must have a bound.
     ///
     /// # Errors
     ///
-    /// When that takes too long; it says what was tried.
+    /// Fails after the bound, with a description of the attempts.
     async fn ready(&self) -> Result<(), SourceError>;
 
-    /// Appends what the chain does to its logs until `stop`, in order: each [`Advance`] has the log's head as its parent, or
-    /// a revert to its parent comes first, and it has every log that one of the filters of [`ChainLogs::wanted`] matches. Must get over any
-    /// outage by itself, and fill the gap that it left.
+    /// Appends the chain's blocks to its logs until `stop`, in order. The parent of each
+    /// [`Advance`] is the log's head, or a revert to its parent comes first. Each block has every
+    /// contract log that matches one of the filters of [`ChainLogs::wanted`]. The source must
+    /// survive any outage, and fill the gap afterwards.
     ///
     /// # Errors
     ///
-    /// Only what waiting cannot mend, such as a reorganisation deeper than is believed.
+    /// Fails only if a wait cannot help, for example after a reorganisation that is deeper than the
+    /// source accepts.
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError>;
 
-    /// Reads a part of the canonical chain, oldest first. May answer less than was asked, from the start of the range, but not
-    /// nothing. All that it answers is of one chain.
+    /// Reads a part of the canonical chain, oldest first. The result may be shorter than the range,
+    /// but starts at its start and is not empty. All of it is from one chain.
     ///
     /// # Errors
     ///
-    /// When the chain cannot be read now; the caller tries again later.
+    /// Fails if the chain is not readable now. The caller retries later.
     async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError>;
 }
 
-/// What a runner that is behind asks of a source.
+/// A request of a runner that has fallen behind.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// The blocks to read. Not empty, and none of them is above the log's head.
+    /// The blocks to read. The range is not empty, and none of its blocks is above the log's head.
     pub numbers: RangeInclusive<u64>,
-    /// Whether every block is wanted, or only those with logs that match.
+    /// Whether the result needs every block, or only blocks with matching logs.
     pub blocks: bool,
-    /// The logs that are wanted: those that one of these matches. None: no logs.
+    /// The result needs the logs that match one of these filters. Empty for no logs.
     pub filters: Arc<[LogFilter]>,
 }
 
 /// A part of a chain.
 #[derive(Clone, Debug)]
 pub struct Replayed {
-    /// The hash of the block before the first that was asked for.
+    /// The hash of the block before the first requested block.
     pub parent_hash: BlockHash,
-    /// The blocks that were wanted, with at least the logs that were.
+    /// The requested blocks, with at least the requested logs.
     pub blocks: Vec<Arc<Advance>>,
-    /// The last block that was read, wanted or not.
+    /// The last block that the source read, even if it was not requested.
     pub through: Position,
 }
 
-/// The logs of one chain that somebody reads: one for each finality that a module asked for. Clones are of the same logs, which
-/// may become more at any time.
+/// The logs of one chain: one for each finality that a module subscribes to. Clones share the logs,
+/// and any of them can add one.
 #[derive(Clone, Debug)]
 pub struct ChainLogs {
     chain_id: ChainId,
@@ -89,26 +93,27 @@ pub struct ChainLogs {
     revision: Arc<AtomicU64>,
 }
 
-/// A topic that is followed: its log, and where that comes from.
+/// A followed topic: its log and its source.
 #[derive(Clone, Debug)]
 pub(crate) struct TopicHandle {
     pub(crate) log: Arc<EventLog>,
-    /// The log of the chain's finalized blocks, if somebody follows them.
+    /// The log of the chain's finalized blocks, if a module follows them.
     pub(crate) finalized: Option<Arc<EventLog>>,
     pub(crate) source: Arc<dyn EventSource>,
 }
 
-/// The logs of contracts that are wanted of a chain.
+/// The contract logs that the modules subscribe to on a chain.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Every filter of everyone who reads one of the chain's logs, each once.
+    /// All filters of all readers of the chain's logs, without duplicates.
     pub filters: Vec<LogFilter>,
-    /// Goes with the blocks whose logs were asked for with these filters: [`Advance::as_of`].
+    /// The revision of the filters, for the blocks that the source reads with them:
+    /// [`Advance::as_of`].
     pub revision: u64,
 }
 
 impl ChainLogs {
-    /// No logs: nobody follows the chain.
+    /// Creates an empty set of logs, for a chain that no module follows.
     pub fn new(chain_id: ChainId) -> Self {
         Self {
             chain_id,
@@ -117,7 +122,7 @@ impl ChainLogs {
         }
     }
 
-    /// The log of the chain's head, whose blocks are remembered beyond the process.
+    /// Creates the log of the chain's head, whose headers are stored.
     pub(crate) fn remembered(chain_id: ChainId, headers: Headers) -> Self {
         let chain = Self::new(chain_id);
         let log = EventLog::of_chain(ChainTopic::latest(chain_id), chain.revision.clone());
@@ -125,7 +130,7 @@ impl ChainLogs {
         chain
     }
 
-    /// The log of this finality, which is made if it is not there.
+    /// Returns the log of this finality, which is created if necessary.
     pub fn open(&self, finality: Finality) -> Arc<EventLog> {
         self.get(finality).unwrap_or_else(|| {
             let topic = ChainTopic {
@@ -143,34 +148,35 @@ impl ChainLogs {
         log
     }
 
-    /// The log of this finality, if somebody reads it.
+    /// The log of this finality, if a module reads it.
     pub fn get(&self, finality: Finality) -> Option<Arc<EventLog>> {
         self.all().into_iter().find(|log| log.topic().finality == finality)
     }
 
-    /// The chain.
+    /// The chain id.
     pub fn chain_id(&self) -> ChainId {
         self.chain_id
     }
 
-    /// Every log, in no order.
+    /// All logs, in no order.
     pub fn all(&self) -> Vec<Arc<EventLog>> {
         self.logs.read().clone()
     }
 
-    /// Whether nobody follows the chain.
+    /// Whether no module follows the chain.
     pub fn is_empty(&self) -> bool {
         self.all().is_empty()
     }
 
-    /// What [`Wanted::revision`] is now: with the same one, the filters are the same.
+    /// The current [`Wanted::revision`]. The filters are equal while the revision is.
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::SeqCst)
     }
 
-    /// What is wanted now.
+    /// The filters of all current subscriptions.
     pub fn wanted(&self) -> Wanted {
-        // Read first: there may be more filters than it says, never less.
+        // The revision is read first, so that `filters` may have more filters than it says, but
+        // never fewer.
         let revision = self.revision();
         let mut filters: Vec<_> = self.all().iter().flat_map(|log| log.filters()).collect();
         filters.sort_unstable();
@@ -179,22 +185,22 @@ impl ChainLogs {
     }
 }
 
-/// Why a source cannot go on.
+/// An error that ends a source, or a request to it.
 #[derive(Debug, thiserror::Error)]
 #[error("chain {chain_id}: {reason}")]
 #[non_exhaustive]
 pub struct SourceError {
-    /// The chain.
+    /// The chain id.
     pub chain_id: ChainId,
-    /// What is wrong; never holds a URL beyond scheme and host.
+    /// The fault. It contains no part of a URL except the scheme and host.
     pub reason: String,
-    /// What it came from.
+    /// The cause.
     #[source]
     pub source: Option<BoxError>,
 }
 
 impl SourceError {
-    /// An error that comes from no other.
+    /// Creates an error without a cause.
     pub fn new(chain_id: ChainId, reason: impl Into<String>) -> Self {
         Self {
             chain_id,
@@ -211,7 +217,7 @@ impl SourceError {
         }
     }
 
-    /// An error with what it came from.
+    /// Adds the cause of an error.
     pub fn with_source(self, source: impl Into<BoxError>) -> Self {
         Self {
             source: Some(source.into()),

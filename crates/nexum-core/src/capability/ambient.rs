@@ -1,6 +1,6 @@
-//! The capabilities that every module has: logging, clock, random, and WASI closed to the outside.
+//! The capabilities that every module has: logging, clock, random, and WASI without outside access.
 //!
-//! All of them are over [`Seams`], so that a test decides what time it is and what chance brings.
+//! All of them use [`Seams`], so that a test controls the time and the random numbers.
 
 mod clock;
 mod logging;
@@ -35,7 +35,7 @@ mod bindings {
 }
 
 impl Capabilities {
-    /// The capabilities that are in every build: logging, clock, random, and WASI closed to the outside.
+    /// The capabilities of every build: logging, clock, random, and WASI without outside access.
     pub fn ambient(seams: Seams) -> Self {
         Self::none()
             .always(Logging)

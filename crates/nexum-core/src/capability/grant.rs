@@ -1,4 +1,4 @@
-//! What a module may call: its imports, its manifest and the build, brought together.
+//! The grants of a module: the result of its imports, its manifest and the build.
 
 mod stub;
 
@@ -14,46 +14,47 @@ use super::registry::{Capabilities, Known, Present, Standing};
 use super::{HostState, Slot};
 use crate::engine::Engine;
 
-/// The capabilities that a module gets.
+/// The capabilities that nexum grants to a module.
 ///
-/// Invariant: what `link` puts into a linker and what `slots` makes are of the same
-/// capabilities.
+/// # Invariants
+///
+/// - `link` and `slots` cover exactly the granted capabilities.
 #[derive(Clone)]
 pub struct Grant {
     granted: Vec<(&'static str, Present)>,
-    /// Imports of optional capabilities that this build lacks.
+    /// The imports of optional capabilities that this build lacks.
     stubs: Vec<String>,
 }
 
-/// Why an import is not served.
+/// The reason why nexum refuses an import or a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantError {
-    /// The manifest names a capability that does not exist, or contradicts itself.
+    /// The manifest names an unknown capability, or contradicts itself.
     #[error(transparent)]
     Manifest(#[from] ConfigError),
-    /// The manifest does not ask for what the component imports.
-    #[error("the import {import} needs the capability `{capability}`, which the manifest does not ask for")]
+    /// The component imports a capability that the manifest does not request.
+    #[error("the import {import} needs the capability `{capability}`, which the manifest does not request")]
     NotRequested {
         /// The import.
         import: String,
-        /// The capability that serves it.
+        /// The capability that serves the import.
         capability: &'static str,
     },
-    /// The manifest denies what the component imports.
+    /// The component imports a capability that the manifest denies.
     #[error("the import {import} needs the capability `{capability}`, which the manifest denies")]
     Denied {
         /// The import.
         import: String,
-        /// The capability that serves it.
+        /// The capability that serves the import.
         capability: &'static str,
     },
-    /// The capability is not in this build.
+    /// This build does not have the capability.
     #[error("the capability `{capability}` is not in this build")]
     Absent {
         /// The capability.
         capability: &'static str,
-        /// The cargo feature that would bring it.
+        /// The cargo feature that adds the capability.
         feature: Option<&'static str>,
     },
     /// No capability serves the import.
@@ -72,7 +73,7 @@ impl Hint for GrantError {
                 "add \"{capability}\" to `required` under [capabilities] in the module's manifest"
             )),
             Self::Denied { capability, .. } => Some(format!(
-                "take \"{capability}\" out of `denied`, or build the module without it"
+                "remove \"{capability}\" from `denied`, or build the module without it"
             )),
             Self::Absent {
                 feature: Some(feature), ..
@@ -84,11 +85,11 @@ impl Hint for GrantError {
 }
 
 impl Grant {
-    /// Decides for each import. Without a `[capabilities]` table every import counts as required.
+    /// Decides about each import. Without a `[capabilities]` table, every import is required.
     ///
     /// # Errors
     ///
-    /// Every import and every request that cannot be served.
+    /// Returns every import and every request that nexum refuses.
     pub fn resolve(
         capabilities: &Capabilities,
         requests: Option<&CapabilityRequests>,
@@ -121,17 +122,18 @@ impl Grant {
         if errors.is_empty() { Ok(grant) } else { Err(errors) }
     }
 
-    /// The names of the capabilities, sorted.
+    /// The names of the granted capabilities, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.granted.iter().map(|(name, _)| *name)
     }
 
-    /// The imports that answer `unsupported`, because their capability is optional and not in this build.
+    /// The imports that return `unsupported`, because their capability is optional and not in this
+    /// build.
     pub fn stubs(&self) -> &[String] {
         &self.stubs
     }
 
-    /// A linker with the capabilities' interfaces and nothing else.
+    /// Creates a linker with only the granted capabilities' interfaces.
     pub(crate) fn link(&self, engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
         let mut linker = Linker::new(engine.wasmtime());
         self.granted
@@ -147,7 +149,7 @@ impl Grant {
             .try_for_each(|import| stub::link(linker, component, import))
     }
 
-    /// The state of a new instance.
+    /// Creates the state of a new instance.
     pub(crate) fn slots(&self, meta: &ModuleMeta) -> Result<Vec<Slot>, (&'static str, crate::BoxError)> {
         let prepare = |(name, present): &(&'static str, Present)| present.prepare(meta).map_err(|error| (*name, error));
         self.granted.iter().map(prepare).collect()
@@ -163,13 +165,13 @@ impl std::fmt::Debug for Grant {
     }
 }
 
-/// How an import is served.
+/// How nexum serves an import.
 enum Decision {
     Serve(&'static str, Present),
     Stub,
 }
 
-/// An interface that only names types: there is nothing in it to call, and nothing to grant.
+/// Whether an interface only has types. It has no functions, so it needs no grant.
 fn is_types(import: &str) -> bool {
     import
         .split_once('@')
@@ -213,7 +215,8 @@ fn decide(
     }
 }
 
-/// Has each capability check the settings that a manifest gives it. Those of one that is not in this build cannot be checked.
+/// Checks the manifest's settings with their capabilities. It cannot check the settings of a
+/// capability that is not in this build.
 pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<GrantError> {
     let mut errors: Vec<GrantError> = Vec::new();
     for (name, section) in settings {
@@ -235,7 +238,7 @@ pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<St
     errors
 }
 
-/// What each capability has to say of the settings that a manifest gives it, which it has found to be in order.
+/// The capabilities' warnings about the manifest's valid settings.
 pub(crate) fn warnings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<String> {
     let of_one = |(name, section): (&String, &Section)| {
         let known = capabilities.known().iter().find(|known| known.answers_to(name));
@@ -247,7 +250,7 @@ pub(crate) fn warnings(capabilities: &Capabilities, settings: &BTreeMap<String, 
     settings.iter().flat_map(of_one).collect()
 }
 
-/// Checks what the manifest asks for, imported or not.
+/// Checks the manifest's requests, including requests that the component does not import.
 fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) -> Vec<GrantError> {
     let find = |name: &str| capabilities.known().iter().find(|known| known.answers_to(name));
     let names = capabilities.known().iter().map(|known| known.name);

@@ -1,4 +1,4 @@
-//! What every part of the host may know of a module.
+//! The facts about a module that all parts of the host share.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,35 +12,35 @@ use super::recorder::Recorder;
 use super::stdio::Stdio;
 use crate::clock::Clock;
 
-/// What every part of the host may know of a module.
+/// The facts about a module that all parts of the host share.
 #[derive(Clone, Debug)]
 pub struct ModuleMeta {
-    /// Unique in the process.
+    /// The module's name, unique in the process.
     pub name: ModuleName,
-    /// The author's version, if the manifest gives one.
+    /// The author's version, if the manifest has one.
     pub version: Option<String>,
     /// The component's SHA-256.
     pub digest: Digest,
-    /// The manifest file's SHA-256; none where there is no manifest.
+    /// The manifest file's SHA-256. `None` without a manifest.
     pub manifest: Option<Digest>,
-    /// What ends it when it computes without end.
+    /// The mechanism that ends a computation without end.
     pub metering: Metering,
-    /// What it may use: what the manifest requests, capped to the operator's limits.
+    /// The module's limits: the manifest's requests, capped to the operator's limits.
     pub limits: Limits,
-    /// What `init` is called with.
+    /// The configuration that `init` receives.
     pub config: Vec<(String, String)>,
-    /// The manifest's own settings for a capability, by the capability's name.
+    /// The manifest's settings for capabilities, by the capability's name.
     pub settings: BTreeMap<String, Section>,
-    /// Where its log records go.
+    /// The recorder of the module's log records.
     pub recorder: Arc<Recorder>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where its stdout and stderr go.
     pub(crate) stdio: Stdio,
 }
 
 impl ModuleMeta {
-    /// A copy for an instance that runs at the same time as others of its module: it has a recorder of its own.
+    /// A copy for a concurrent instance of the module, with a separate recorder.
     pub(crate) fn for_concurrent_instance(&self) -> Self {
         Self {
             recorder: Arc::new(self.recorder.for_concurrent_instance()),

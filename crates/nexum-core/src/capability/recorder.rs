@@ -1,7 +1,7 @@
-//! A module's log records: `tracing` events with the module and its event as fields, within bounds.
+//! A module's log records: bounded `tracing` events with the module and its event as fields.
 //!
-//! The target is `nexum::module`; the fields are `module`, and where an event is in hand `event`, `chain` and `block`, or for a query
-//! `request`.
+//! The target is `nexum::module`. The fields are `module`, for an event also `event`, `chain` and
+//! `block`, and for a query `request`.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -15,24 +15,26 @@ use crate::clock::Clock;
 use crate::event::Handler;
 use crate::rate::Bucket;
 
-/// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.
+/// The longest record, in bytes. nexum cuts the rest, and reports its size. The bound has room for
+/// a stack trace or a JSON document.
 pub const RECORD_BYTES_MAX: usize = 8_192;
 
-/// How many records of the handler in hand are kept, and how many bytes: enough to see what led to a failure.
+/// The most records of the current handler call to keep, and their most bytes: enough for the
+/// operator to find the cause of a failure.
 const KEPT_RECORDS_MAX: usize = 50;
 const KEPT_BYTES_MAX: usize = 16 * 1_024;
 
-/// The target of every record, by which an operator filters them.
+/// The target of all records, for the operator's filter.
 const TARGET: &str = "nexum::module";
 
-/// Writes a module's records, and says how many it cut. Its allowance belongs to the module and outlives its instances, so that
-/// failing does not renew it.
+/// Writes a module's records, and reports the number of cut records. The rate limit belongs to the
+/// module and outlives its instances, so that a failure does not renew it.
 #[derive(Debug)]
 pub struct Recorder {
     module: ModuleName,
     clock: Arc<dyn Clock>,
     rate: Arc<Mutex<Bucket>>,
-    /// Records of the handler in hand that were not written.
+    /// The number of cut records of the current handler call.
     cut: AtomicU64,
     state: Mutex<State>,
 }
@@ -40,7 +42,7 @@ pub struct Recorder {
 #[derive(Debug)]
 struct State {
     handler: Handler,
-    /// The last records of the handler in hand, and their bytes.
+    /// The last records of the current handler call, and their size in bytes.
     kept: VecDeque<String>,
     kept_bytes: usize,
 }
@@ -51,8 +53,8 @@ impl Recorder {
         Self::within(module, clock, Arc::new(Mutex::new(rate)))
     }
 
-    /// One for another instance of the module that runs at the same time: each has a handler of its own in hand, and all share
-    /// the module's allowance.
+    /// Creates the recorder of another, concurrent instance of the module. It has a separate
+    /// handler call, and shares the module's rate limit.
     pub(crate) fn for_concurrent_instance(&self) -> Self {
         Self::within(self.module.clone(), self.clock.clone(), self.rate.clone())
     }
@@ -72,12 +74,12 @@ impl Recorder {
         }
     }
 
-    /// Whether anybody listens for records of this level. One that nobody listens for costs nothing.
+    /// Whether a subscriber receives records of this level. Other records cost nothing.
     pub(crate) fn is_heard(&self, level: tracing::Level) -> bool {
         is_heard(level)
     }
 
-    /// Writes a record of the guest's, or counts it as cut when the module writes too many a second.
+    /// Writes a record of the guest, or counts it as cut if the module exceeds its rate.
     pub fn record(&self, level: tracing::Level, message: &str) {
         let handler = {
             let mut state = self.state();
@@ -92,7 +94,7 @@ impl Recorder {
         emit(&self.module, handler, level, message);
     }
 
-    /// Gives the handler that begins its allowance.
+    /// Starts a handler call.
     pub(crate) fn open(&self, handler: Handler) {
         let mut state = self.state();
         state.handler = handler;
@@ -100,16 +102,16 @@ impl Recorder {
         state.kept_bytes = 0;
     }
 
-    /// The last records of the handler that has ended.
+    /// Takes the last records of a finished handler call.
     pub(crate) fn take_records(&self) -> Vec<String> {
         let mut state = self.state();
         state.kept_bytes = 0;
         std::mem::take(&mut state.kept).into()
     }
 
-    /// Says how much was cut of the handler that has ended.
+    /// Reports the number of cut records of a finished handler call.
     pub(crate) fn close(&self) {
-        // Almost always there is nothing to say, and then nothing is locked.
+        // Almost always no record was cut, and then no lock is necessary.
         if self.cut.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -139,7 +141,8 @@ impl State {
     }
 }
 
-/// Bounds a guest's text, and takes from it what could move a terminal's cursor or fake a line of its own.
+/// Shortens a guest's text, and escapes characters that could move a terminal's cursor or fake
+/// another line.
 fn clean(message: &str) -> Cow<'_, str> {
     let end = message.floor_char_boundary(RECORD_BYTES_MAX);
     let kept = &message[..end];
@@ -162,7 +165,7 @@ fn clean(message: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
-/// Whether the operator's filter lets records of this level through.
+/// Whether the operator's filter accepts records of this level.
 fn is_heard(level: tracing::Level) -> bool {
     macro_rules! at {
         ($level:ident) => {

@@ -1,4 +1,4 @@
-//! Which capabilities a build can grant, and which it knows by name alone.
+//! The capabilities that a build can grant, and those that it knows only by name.
 
 use std::any::TypeId;
 use std::fmt;
@@ -59,16 +59,16 @@ impl Present {
     }
 }
 
-/// How a capability stands in a build.
+/// The standing of a capability in a build.
 #[derive(Clone)]
 pub(crate) enum Standing {
-    /// Every module has it unless its manifest denies it.
+    /// Every module has the capability unless its manifest denies it.
     Ambient(Present),
-    /// A module has it if its manifest asks for it.
+    /// A module has the capability if its manifest requests it.
     Granted(Present),
-    /// Known by name, but not in this build.
+    /// The build knows the capability by name, but does not have it.
     Absent {
-        /// The cargo feature that would bring it, if any release has it.
+        /// The cargo feature that adds the capability. `None` if no release has it.
         feature: Option<&'static str>,
     },
 }
@@ -82,20 +82,22 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Whether it serves this import. A guest may have been built against another patch release of the interface.
+    /// Whether the capability serves this import. The guest may use another patch release of the
+    /// interface.
     pub(crate) fn serves(&self, import: &str) -> bool {
         self.interfaces.iter().any(|interface| {
             interface == &import || compatible(interface).is_some_and(|ours| compatible(import) == Some(ours))
         })
     }
 
-    /// Whether a manifest means this capability: by its name, or by the name of an interface that it serves.
+    /// Whether a name in a manifest means this capability. It may be the capability's name, or the
+    /// name of an interface that the capability serves.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.interfaces.iter().any(|interface| bare_name(interface) == name)
     }
 }
 
-/// An interface's name with the part of its version that has to match.
+/// An interface's name, and the part of its version that has to match.
 fn compatible(interface: &str) -> Option<(&str, &str)> {
     let (name, version) = interface.split_once('@')?;
     let mut dots = version.match_indices('.').map(|(index, _)| index);
@@ -110,13 +112,13 @@ fn compatible(interface: &str) -> Option<(&str, &str)> {
     ))
 }
 
-/// `chain` of `nexum:host/chain@0.2.0`.
+/// The interface's short name: `chain` for `nexum:host/chain@0.2.0`.
 pub(crate) fn bare_name(interface: &str) -> &str {
     let name = interface.split_once('@').map_or(interface, |(name, _)| name);
     name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
 
-/// What a build can grant, and what it knows of but cannot.
+/// The capabilities that a build can grant, and those that it knows only by name.
 #[derive(Clone)]
 pub struct Capabilities {
     known: Vec<Known>,
@@ -132,8 +134,8 @@ impl Capabilities {
         self.add(capability, Standing::Ambient)
     }
 
-    /// Adds a capability that modules are granted if their manifest asks for it. One with the name of an earlier one takes
-    /// its place.
+    /// Adds a capability for modules whose manifest requests it. It replaces an earlier one of its
+    /// name.
     pub fn with<C: Capability>(self, capability: C) -> Self {
         self.add(capability, Standing::Granted)
     }
@@ -147,8 +149,9 @@ impl Capabilities {
         })
     }
 
-    /// Makes a capability known that this build cannot grant, unless it is known already. A module that requires it is
-    /// refused with the name of the `feature`; one for which it is optional gets functions that answer `unsupported`.
+    /// Adds the name of a capability that this build cannot grant, unless the name is known
+    /// already. nexum refuses a module that requires the capability, and names the `feature`. A
+    /// module with an optional request gets functions that return `unsupported`.
     pub fn absent(
         self,
         name: &'static str,
@@ -171,7 +174,7 @@ impl Capabilities {
         self
     }
 
-    /// The names of what can be granted, and of what every module has.
+    /// The names of the capabilities that a module can have in this build.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.known
             .iter()
@@ -179,7 +182,7 @@ impl Capabilities {
             .map(|known| known.name)
     }
 
-    /// For a name that is known but not in this build, the cargo feature that would bring it.
+    /// For the name of a capability that is not in this build, the cargo feature that adds it.
     pub fn missing_feature(&self, name: &str) -> Option<Option<&'static str>> {
         self.known
             .iter()

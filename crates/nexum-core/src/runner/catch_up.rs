@@ -1,4 +1,4 @@
-//! How a module that has fallen behind gets on, for whoever waits for it.
+//! The progress of a module that catches up.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use nexum_config::topic::ChainTopic;
 
-/// How often a line in the log says how far a module is.
+/// The interval between two log lines about the progress.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// The replay of one topic.
@@ -35,7 +35,7 @@ impl CatchingUp {
         }
     }
 
-    /// Blocks up to `at` have been read, and those up to `to` are to be.
+    /// Records that the module has read the blocks up to `at`, of those up to `to`.
     pub(super) fn reached(&mut self, at: u64, to: u64) {
         (self.at, self.to) = (at, to);
         if self.reported.elapsed() < REPORT_EVERY {
@@ -62,7 +62,7 @@ impl CatchingUp {
         }
     }
 
-    /// The first block, the last that was read, and the last that is to be.
+    /// The first block, the last block that the module has read, and the last block to read.
     pub(super) fn range(&self) -> (u64, u64, u64) {
         (self.from, self.at, self.to)
     }

@@ -1,4 +1,4 @@
-//! Commands: what an operator has a module's runner do between two events.
+//! Commands of the operator, which a runner applies between two events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,61 +17,63 @@ use crate::module::loader::Module;
 use crate::state::{Changes, DeadLetter};
 use crate::store::committer::CommitError;
 
-/// How many attempts at an event are kept that the operator has tried again and again: the last ones.
+/// The most attempts in one dead letter. Repeated retries by the operator drop the oldest attempts.
 const ATTEMPTS_KEPT_MAX: usize = 16;
 
 impl ModuleStatus {
-    /// Has the module go on with a new instance, and forget what failed: a dead one at the event at which it died. A stopped
-    /// one is started.
+    /// Restarts the module with a new instance and clears its failures. A dead module continues
+    /// with the event at which it died. A stopped module starts.
     ///
     /// # Errors
     ///
-    /// When the module is no longer there.
+    /// Fails if the module has been removed, or if the store fails.
     pub async fn restart(&self) -> Result<(), CommandError> {
         self.mailbox.want(Wanted::Running);
         self.mailbox.send(Command::Restart).await
     }
 
-    /// Has the module finish the event in hand, and then wait until it is started again. It keeps its place in every chain.
+    /// Stops the module after its current event, until a start. The module keeps its position in
+    /// every chain.
     ///
     /// # Errors
     ///
-    /// When the module is no longer there.
+    /// Fails if the module has been removed.
     pub async fn stop(&self) -> Result<(), CommandError> {
         self.mailbox.want(Wanted::Stopped);
         self.mailbox.send(Command::Stop).await
     }
 
-    /// Has a stopped module go on where it was.
+    /// Starts a stopped module at its position.
     ///
     /// # Errors
     ///
-    /// When the module is dead, or no longer there.
+    /// Fails if the module is dead or has been removed.
     pub async fn start(&self) -> Result<(), CommandError> {
         self.mailbox.want(Wanted::Running);
         self.mailbox.send(Command::Start).await
     }
 
-    /// Tries an event again that is a dead letter, between two others. If it goes well, what it did and the end of the dead
-    /// letter are one transaction; if not, the dead letter has one attempt more.
+    /// Retries a dead letter between two events. After a success, one transaction commits the
+    /// handler's changes and removes the dead letter. After a failure, the dead letter gains one
+    /// attempt.
     ///
     /// # Errors
     ///
-    /// When the event fails again, or could not be tried.
+    /// Fails if the event fails again, or if the module cannot handle it now.
     pub async fn retry(&self, letter: EventId) -> Result<(), CommandError> {
         self.mailbox.send(|done| Command::Retry(letter, done)).await
     }
 
-    /// Forgets an event that is a dead letter.
+    /// Deletes a dead letter.
     ///
     /// # Errors
     ///
-    /// When there is none such, or the store fails.
+    /// Fails if the module has no dead letter with this id, or if the store fails.
     pub async fn skip(&self, letter: EventId) -> Result<(), CommandError> {
         self.mailbox.send(|done| Command::Skip(letter, done)).await
     }
 
-    /// Goes on with another module in this one's place, which has its topics in `followed`.
+    /// Replaces the module with another one, whose topics are in `followed`.
     pub(crate) async fn reload(
         &self,
         module: Arc<Module>,
@@ -82,12 +84,12 @@ impl ModuleStatus {
 }
 
 impl Runner {
-    /// Applies a command, and sends its outcome to whom it is for.
+    /// Applies a command and sends its outcome to the caller.
     pub(super) async fn apply(&mut self, command: Command) {
         let (done, outcome) = match command {
             Command::Restart(done) => (done, self.restart().await),
             Command::Stop(done) => {
-                // A start may have come since.
+                // A start may have arrived after the stop.
                 if self.mailbox.wanted() == Wanted::Stopped {
                     self.stop().await;
                 }
@@ -101,7 +103,7 @@ impl Runner {
             Command::Retry(letter, done) => (done, self.retry(letter).await),
             Command::Skip(letter, done) => (done, self.skip(letter).await),
         };
-        // Whoever asked may have left.
+        // The caller may have left.
         let _ = done.send(outcome);
     }
 
@@ -179,7 +181,7 @@ impl Runner {
                 (changes.without_letter(&letter), Ok(()))
             }
             Err(Failure::Store(reason)) => {
-                // No fault of the module's, and no attempt.
+                // The store failed, not the module, so this does not count as an attempt.
                 self.discard_instance().await;
                 return Err(CommandError::Store(reason.into()));
             }
@@ -210,7 +212,7 @@ impl Runner {
         Ok(())
     }
 
-    /// A dead letter, with which the store has everything that came before it.
+    /// Returns a dead letter. All earlier changes are in the store.
     async fn letter(&mut self, id: EventId) -> Result<DeadLetter, CommandError> {
         let letter = self.transaction.dead_letter(id).await;
         let letter = letter.map_err(|error| CommandError::Store(error.into()))?;
@@ -228,7 +230,7 @@ impl Runner {
         again
     }
 
-    /// Commits what has nothing to do with how far the module has come.
+    /// Commits changes that do not belong to an event, so they move no cursor.
     async fn commit(&mut self, changes: Changes) -> Result<(), CommandError> {
         let committed = self
             .transaction
@@ -237,7 +239,8 @@ impl Runner {
         self.committed(committed).await
     }
 
-    /// After a failed commit only the store knows what it has: the runner loads that before it does anything else.
+    /// Handles the result of a commit. After a failed commit only the store has the true state, so
+    /// the runner reloads it before its next step.
     async fn committed(&mut self, result: Result<(), CommitError>) -> Result<(), CommandError> {
         if let Err(error) = result {
             self.discard_instance().await;

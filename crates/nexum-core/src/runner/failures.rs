@@ -1,4 +1,4 @@
-//! What a runner remembers of its module's failures.
+//! A runner's record of its module's failures.
 
 use nexum_config::restart::Restart;
 
@@ -8,32 +8,32 @@ use crate::module::instance::Failure;
 use crate::module::loader::Module;
 use crate::state::{Attempt, Tripped};
 
-/// How often an event is tried where the module has said that it will not do: once more, since another answer from outside may
-/// have been the reason.
+/// The most attempts at an event that the module itself refused. The value allows one retry,
+/// because an external answer may have caused the refusal.
 const HOPELESS_ATTEMPTS_MAX: u32 = 2;
 
-/// How long the text of a failure may be that is kept with an attempt: as long as a trap's.
+/// The longest failure text in an attempt's record, in characters: as long as a trap's text.
 const REASON_CHARS_MAX: usize = 2_048;
 
-/// The failures in a row.
+/// The consecutive failures.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    /// Of `init`.
+    /// The consecutive failures of `init`.
     pub(super) of_init: u32,
-    /// The event that failed last, and the attempts at it.
+    /// The event that failed last, and its attempts.
     event: Option<(EventId, Vec<Attempt>)>,
-    /// Events that were given up, since the last that went well.
+    /// The number of events that became dead letters since the last success.
     given_up: u32,
 }
 
 impl Failures {
-    /// How often this event has been tried in vain.
+    /// The number of failed attempts at this event.
     pub(super) fn of(&self, id: EventId) -> u32 {
         let attempts = self.event.as_ref().filter(|(failed, _)| *failed == id);
         attempts.map_or(0, |(_, attempts)| u32::try_from(attempts.len()).unwrap_or(u32::MAX))
     }
 
-    /// Adds an attempt at an event, and returns how many there were.
+    /// Adds an attempt at an event, and returns the number of its attempts.
     pub(super) fn again(&mut self, id: EventId, attempt: Attempt) -> u32 {
         match &mut self.event {
             Some((failed, attempts)) if *failed == id => attempts.push(attempt),
@@ -42,18 +42,18 @@ impl Failures {
         self.of(id)
     }
 
-    /// The event is given up. Returns how many were, one after the other.
+    /// Counts an event that used up its attempts. Returns the number of consecutive ones.
     pub(super) fn gave_up(&mut self) -> u32 {
         self.given_up = self.given_up.saturating_add(1);
         self.given_up
     }
 
-    /// The attempts at the event that failed last.
+    /// Takes the attempts at the event that failed last.
     pub(super) fn take(&mut self) -> Vec<Attempt> {
         self.event.take().map(|(_, attempts)| attempts).unwrap_or_default()
     }
 
-    /// The event that failed never happened.
+    /// Clears the failed event, because a reorganisation removed it.
     pub(super) fn forget(&mut self) {
         self.event = None;
     }
@@ -64,7 +64,7 @@ impl Failures {
     }
 }
 
-/// How often an event may be tried that has failed in this way.
+/// The most attempts at an event that failed in this way.
 pub(super) fn attempts_max(failure: &Failure, restart: Restart) -> u32 {
     let is_hopeless = matches!(failure, Failure::Returned(error) if matches!(
         error.kind,
@@ -76,7 +76,7 @@ pub(super) fn attempts_max(failure: &Failure, restart: Restart) -> u32 {
     }
 }
 
-/// The record of an attempt that ended at `at_ms` like this.
+/// Creates the record of an attempt that ended at `at_ms`, in milliseconds since the Unix epoch.
 pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> Attempt {
     let reason = failure.to_string();
     Attempt {
@@ -94,7 +94,7 @@ pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> At
     }
 }
 
-/// Writes a failure where the operator sees it, the record of a limit with all its fields.
+/// Logs a failure. The record of an exceeded limit has all its fields.
 pub(super) fn report(module: &Module, handler: Handler, failure: &Failure, attempt: u32) {
     let name = module.meta.name.as_str();
     let event = handler.event();

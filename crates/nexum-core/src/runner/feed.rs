@@ -1,4 +1,4 @@
-//! A runner's place in one topic.
+//! A runner's position in one topic.
 
 mod chain;
 mod schedule;
@@ -21,49 +21,50 @@ use crate::store::{StateStore, StoreError};
 use chain::ChainFeed;
 use schedule::ScheduleFeed;
 
-/// Where a module is in a topic, and what comes next there.
+/// A module's position in a topic, and the source of its next event there.
 #[derive(Debug)]
 pub(super) enum Feed {
     Chain(Box<ChainFeed>),
     Schedule(Box<ScheduleFeed>),
 }
 
-/// What a feed has for its runner.
+/// The next step of a feed for its runner.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// A block, with what the module wants of it.
+    /// A block, with the parts of it that the module subscribes to.
     Block(Delivery),
-    /// This time has come, in milliseconds since the Unix epoch.
+    /// A time of the schedule has come, in milliseconds since the Unix epoch.
     Tick(u64),
-    /// Everything up to this block is done, and there was nothing in it.
+    /// The module has passed every block up to this one, and there was no event for it.
     Passed(Position),
-    /// What came after this block never happened.
+    /// A reorganisation removed the blocks after this one.
     Revert(Position),
-    /// Nothing yet: the log wakes the runner, or [`Feed::due_ms`] says when to ask again.
+    /// There is no event yet. The log wakes the runner, or [`Feed::due_ms`] gives the next time.
     Pending,
-    /// The cursor's block is not on the chain that goes on, nor is any that is still known.
+    /// The cursor's block is not on the canonical chain, and neither is any older block that nexum
+    /// knows.
     Diverged { known: Position, canonical: Position },
     /// The source cannot replay now.
     Failed(SourceError),
-    /// The store cannot say which blocks came before the cursor's.
+    /// The store cannot read the blocks before the cursor's.
     Unknown(StoreError),
     /// The source has given up.
     Closed(Arc<str>),
 }
 
-/// What a module gets of a block.
+/// The events of a block for a module.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) block: Arc<Advance>,
-    /// Empty: no event.
+    /// The logs of the logs event. Empty if there is no such event.
     pub(super) logs: Vec<Log>,
     /// Whether there is a `block` event.
     pub(super) block_event: bool,
-    /// When the block came; none where it is history.
+    /// The time at which the block arrived. `None` for a replayed block.
     pub(super) arrived: Option<Instant>,
 }
 
-/// Where a module is in the store, and what wakes its runner.
+/// A module's position in the store, and the notification that wakes its runner.
 pub(super) struct Anchor<'a> {
     pub(super) module: ModuleId,
     pub(super) cursors: &'a Cursors,
@@ -72,7 +73,8 @@ pub(super) struct Anchor<'a> {
 }
 
 impl Feed {
-    /// A feed for each of a module's topics, each after its cursor. Those of `old` that read what is wanted stay where they are.
+    /// Creates a feed for each of a module's topics, positioned after its cursor. A feed of `old`
+    /// with unchanged subscriptions keeps its position.
     pub(super) fn of(
         module: &Module,
         mut old: Vec<Self>,
@@ -114,7 +116,7 @@ impl Feed {
         }
     }
 
-    /// Where the topic begins for the module, once that is known.
+    /// The number at which the topic starts for the module, once it is known.
     pub(super) fn live_from(&mut self) -> Option<u64> {
         match self {
             Self::Chain(feed) => feed.live_from(),
@@ -122,7 +124,7 @@ impl Feed {
         }
     }
 
-    /// Goes back to what comes after the cursor.
+    /// Returns to the position after the cursor.
     pub(super) fn resume(&mut self) {
         match self {
             Self::Chain(feed) => feed.resume(),
@@ -130,7 +132,7 @@ impl Feed {
         }
     }
 
-    /// Goes back to what comes after a cursor that a reorganisation has moved.
+    /// Returns to the position after `cursor`, which a reorganisation has moved.
     pub(super) fn rewind(&mut self, cursor: Option<Cursor>) {
         match self {
             Self::Chain(feed) => feed.resume(),
@@ -138,7 +140,7 @@ impl Feed {
         }
     }
 
-    /// The module has not run for a while, because the operator wanted that or did not know that it was dead.
+    /// Records that the module was dead or stopped until now.
     pub(super) fn was_off(&mut self) {
         match self {
             Self::Chain(_) => {}
@@ -146,7 +148,7 @@ impl Feed {
         }
     }
 
-    /// What comes after what was handled last.
+    /// The next step after the event that was handled last.
     pub(super) async fn next(&mut self, last: Option<Progress>) -> Next {
         match self {
             Self::Chain(feed) => feed.next(last).await,
@@ -154,7 +156,7 @@ impl Feed {
         }
     }
 
-    /// When there will be something, if that is known: in milliseconds since the Unix epoch.
+    /// The time of the next event, if it is known, in milliseconds since the Unix epoch.
     pub(super) fn due_ms(&self) -> Option<u64> {
         match self {
             Self::Chain(_) => None,
@@ -162,7 +164,7 @@ impl Feed {
         }
     }
 
-    /// Whether what was handed out last is history, with more of it to come.
+    /// Whether the last event is a replayed one, and more of them follow.
     pub(super) fn is_replaying(&self) -> bool {
         match self {
             Self::Chain(feed) => feed.is_replaying(),
@@ -170,7 +172,8 @@ impl Feed {
         }
     }
 
-    /// The number of the newest block that cannot be taken back. A tick is taken back with the blocks before it alone.
+    /// The number of the newest final block. `None` for a schedule: nexum reverts a tick only
+    /// together with the blocks before it.
     pub(super) fn settled(&self) -> Option<u64> {
         match self {
             Self::Chain(feed) => Some(feed.settled()),
@@ -179,7 +182,7 @@ impl Feed {
     }
 }
 
-/// Each chain that a module subscribes to.
+/// All chains that a module subscribes to.
 pub(crate) fn topics(module: &Module) -> std::collections::BTreeSet<ChainTopic> {
     let topic = |subscription: &Subscription| match subscription.topic() {
         Topic::Chain(topic) => Some(topic),

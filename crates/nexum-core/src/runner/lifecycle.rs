@@ -1,4 +1,4 @@
-//! A runner's life: from its first instance over failures, stops and reloads to its end.
+//! A runner's life: its first instance, failures, stops, reloads and its end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,27 +20,30 @@ use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::state::Changes;
 
-/// How many events that wrote nothing a busy module handles before its cursor is handed in.
+/// The number of events without changes after which a busy module passes its cursor to the
+/// committer.
 const PASSED_MAX: u32 = 64;
 
-/// Where a runner is in its life.
+/// The state of a runner's life.
 pub(super) enum Life {
-    /// It loads what the store has before it does anything else. `was_off`: it was dead or stopped, and has not gone on since.
+    /// The runner loads the stored state before anything else. `was_off` tells that the module was
+    /// dead or stopped, and has not continued since.
     Starting { was_off: bool },
-    /// Its cursors and its feeds are where the store is. Where there is no instance, the next event makes one.
+    /// The cursors and feeds match the store. Without an instance, the next event creates one.
     Live { instance: Option<Instance> },
-    /// As live without an instance: a handler failed, and it waits before it retries.
+    /// The cursors and feeds match the store, and there is no instance: a handler failed, and the
+    /// runner waits before it retries.
     Backoff,
-    /// The store failed. It waits for the store, and then goes on from what that has.
+    /// The store failed. The runner waits for the store, and then continues from the stored state.
     Stalled { was_off: bool },
-    /// It has failed too often, or cannot go on. It waits for the operator.
+    /// The module failed too often, or cannot continue. The runner waits for the operator.
     Dead,
-    /// The operator stopped it, or it has ended.
+    /// The operator stopped the module, or the runner has ended.
     Stopped,
 }
 
 impl Life {
-    /// Whether cursors and feeds are where the store is.
+    /// Whether the cursors and feeds match the store.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self, Self::Live { .. } | Self::Backoff)
     }
@@ -53,7 +56,7 @@ impl Life {
         }
     }
 
-    /// Whether it has not run for a while, because the operator wanted that or did not know that it was dead.
+    /// Whether the module has been dead or stopped since its last event.
     fn was_off(&self) -> bool {
         match self {
             Self::Starting { was_off } | Self::Stalled { was_off } => *was_off,
@@ -64,7 +67,8 @@ impl Life {
 }
 
 impl Runner {
-    /// A runner for a module each of whose topics is in `followed`. `strict`: the module is refused when its first `init` fails.
+    /// Creates the runner of a module. `followed` has each of the module's topics. With `strict`,
+    /// nexum refuses the module if its first `init` fails.
     pub(crate) fn new(
         status: Arc<ModuleStatus>,
         mailbox: Mailbox,
@@ -87,7 +91,7 @@ impl Runner {
         runner
     }
 
-    /// Reads what its module subscribes to, as fast as the module may.
+    /// Creates the feeds of the module's subscriptions, and the limiter of its event rate.
     pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, TopicHandle>) {
         let old = std::mem::take(&mut self.feeds);
         let anchor = Anchor {
@@ -102,7 +106,8 @@ impl Runner {
         self.rate = (rate < EVENTS_PER_SECOND_MAX).then(|| Bucket::per_second(rate));
     }
 
-    /// Runs until the module is not wanted any more; then the event in hand has been finished and its cursor handed in.
+    /// Runs until the target state is [`Wanted::Ended`]. Then the current event is finished, and
+    /// its cursor is with the committer.
     pub(crate) async fn run(mut self) {
         self.show_dead_letters();
         loop {
@@ -122,7 +127,7 @@ impl Runner {
         }
     }
 
-    /// Handles events until a command comes, or the store fails, or the module is dead.
+    /// Handles events until a command arrives, the store fails, or the module dies.
     async fn work(&mut self) {
         let mut passed = 0;
         while self.life.is_ready() && !self.mailbox.is_interrupted() {
@@ -136,7 +141,8 @@ impl Runner {
                     if passed % PASSED_MAX == 0 {
                         self.transaction.hand_in_cursors();
                     }
-                    // A long backlog of events that never wait would otherwise keep this thread from other modules.
+                    // A long backlog of events that never wait would otherwise keep this thread
+                    // from other modules.
                     tokio::task::coop::consume_budget().await;
                 }
                 Ok(false) => self.wait().await,
@@ -146,7 +152,7 @@ impl Runner {
         }
     }
 
-    /// Waits until one of the feeds may have something, or a command comes.
+    /// Waits until a feed may have an event, or until a command arrives.
     async fn wait(&mut self) {
         let woken = self.mailbox.wake().notified();
         match self.feeds.iter().filter_map(Feed::due_ms).min() {
@@ -158,7 +164,7 @@ impl Runner {
         }
     }
 
-    /// Commits what waits, and discards the rest.
+    /// Commits the waiting changes, and discards the instance.
     pub(super) async fn stop(&mut self) {
         self.hand_in().await;
         if matches!(self.life, Life::Dead) {
@@ -175,17 +181,17 @@ impl Runner {
         self.status.die(dead);
     }
 
-    /// Discards the instance, and commits what waits.
+    /// Discards the instance, and commits the waiting changes.
     async fn hand_in(&mut self) {
         self.discard_instance().await;
         if self.life.is_ready()
             && let Err(error) = self.transaction.flush(&settled(&self.feeds)).await
         {
-            self.log_error("its last cursors could not be committed", &error);
+            self.log_error("cannot commit the module's last cursors", &error);
         }
     }
 
-    /// A dead module goes on: it has to load its state first.
+    /// Revives a dead module, which then loads its state first.
     pub(super) fn revive(&mut self) {
         if matches!(self.life, Life::Dead) {
             self.life = Life::Starting { was_off: true };
@@ -193,7 +199,7 @@ impl Runner {
         }
     }
 
-    /// Goes on from what the store has, as soon as that can be read.
+    /// Loads the stored state, and continues from it.
     async fn load_state(&mut self) {
         let was_off = self.life.was_off();
         self.life = Life::Starting { was_off };
@@ -204,7 +210,7 @@ impl Runner {
         }
     }
 
-    /// Waits until the store can be used again, or a command comes, and goes on from what it has.
+    /// Waits until the store works again or a command arrives, and continues from the stored state.
     async fn stall(&mut self, mut error: BoxError) {
         self.discard_instance().await;
         let was_off = self.life.was_off();
@@ -213,7 +219,7 @@ impl Runner {
         let mut delay = RETRY_DELAY_MS;
         while !self.mailbox.is_interrupted() {
             self.log_error(
-                "the module waits for the state store, and will go on from what that has",
+                "the module waits for the state store, and will continue from the stored state",
                 &*error,
             );
             self.pause(Duration::from_millis(delay)).await;
@@ -225,7 +231,8 @@ impl Runner {
         }
     }
 
-    /// Goes on after what the store has, as if nothing had been tried yet: what failed meanwhile may have been the store's fault.
+    /// Continues from the stored state with a clean record, because a fault of the store may have
+    /// caused the recorded failures.
     pub(super) fn begin_again(&mut self) {
         self.failures = Failures::default();
         self.feeds.iter_mut().for_each(Feed::resume);
@@ -236,7 +243,8 @@ impl Runner {
         self.show_dead_letters();
     }
 
-    /// Makes an instance if there is none. Retries until `init` returns ok, has failed too often, or a command comes.
+    /// Creates an instance if there is none. Retries until `init` returns ok, has failed too often,
+    /// or a command arrives.
     pub(super) async fn ensure_instance(&mut self) -> Result<(), StepError> {
         while self.life.instance().is_none() && !self.mailbox.is_interrupted() {
             let context = HandlerContext {
@@ -278,7 +286,8 @@ impl Runner {
         Ok(())
     }
 
-    /// An instance of a module, whose `init` has returned ok, and what that changed.
+    /// Creates an instance of a module. Returns it after its `init` returned ok, with the changes
+    /// of `init`.
     pub(super) async fn start(
         &mut self,
         module: Arc<Module>,
@@ -303,7 +312,8 @@ impl Runner {
         self.status.enter(Stage::Running);
     }
 
-    /// An instance whose event was rolled back, or reverted, is never entered again.
+    /// Discards the instance. nexum never calls an instance again after its event was rolled back
+    /// or reverted.
     pub(super) async fn discard_instance(&mut self) {
         if let Life::Live { instance } = &mut self.life
             && let Some(instance) = instance.take()
@@ -313,25 +323,26 @@ impl Runner {
         self.status.set_memory(0);
     }
 
-    /// Waits as long as is due after so many failures in a row, unless a command comes first. The instance is discarded.
+    /// Waits for the backoff after this many consecutive failures, or until a command arrives. The
+    /// caller has discarded the instance.
     pub(super) async fn back_off(&mut self, failures: u32) {
         self.life = Life::Backoff;
         self.status.enter(Stage::Backoff);
         self.pause(self.module.restart.backoff(failures)).await;
     }
 
-    /// Has the status say how many dead letters there are.
+    /// Updates the number of dead letters in the status.
     pub(super) fn show_dead_letters(&self) {
         self.status.set_dead_letters(self.transaction.dead_letters());
     }
 
-    /// Waits, unless a command comes first.
+    /// Waits, or returns early when a command arrives.
     pub(super) async fn pause(&mut self, pause: Duration) {
         let until = tokio::time::Instant::now() + pause;
         while !self.mailbox.is_interrupted() {
             let woken = self.mailbox.wake().notified();
             if tokio::time::timeout_at(until, woken).await.is_err() {
-                // The pause may have swallowed a wake-up of those who wait for entries.
+                // The pause may have consumed a wake-up for new entries.
                 self.mailbox.wake().notify_one();
                 return;
             }

@@ -1,4 +1,4 @@
-//! A runner's mailbox: what it is meant to do, and the commands that it applies between two events.
+//! A runner's mailbox: its target state, and the commands that it applies between two events.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +14,17 @@ use crate::event::EventId;
 use crate::module::instance::Failure;
 use crate::module::loader::Module;
 
-/// How many commands may wait: each is of an operator who waits for its outcome.
+/// The most waiting commands. An operator waits for the outcome of each, so few wait at once.
 const COMMANDS_MAX: usize = 16;
 
-/// What a module is meant to do.
+/// The target state of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Wanted {
     Running,
-    /// The operator stopped it, and may start it again.
+    /// The operator stopped the module, and may start it again.
     Stopped,
-    /// Its runner ends, for good.
+    /// The module's runner ends, and never starts again.
     Ended,
 }
 
@@ -32,53 +32,53 @@ impl Wanted {
     const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Ended];
 }
 
-/// Something to do between two events.
+/// A command that a runner applies between two events.
 pub(super) enum Command {
-    /// Discard the instance, forget the failures, and go on.
+    /// Discard the instance, clear the failures, and continue.
     Restart(Done),
-    /// Commit what waits, and wait for a start.
+    /// Commit the waiting changes, and wait for a start.
     Stop(Done),
-    /// Go on.
+    /// Continue.
     Start(Done),
-    /// Go on with another module in this one's place.
+    /// Continue with another module.
     Reload(Arc<Module>, BTreeMap<ChainTopic, TopicHandle>, Done),
-    /// Retry an event that is a dead letter.
+    /// Retry a dead letter.
     Retry(EventId, Done),
-    /// Forget an event that is a dead letter.
+    /// Delete a dead letter.
     Skip(EventId, Done),
 }
 
-/// Where the outcome goes.
+/// The sender of a command's outcome.
 pub(super) type Done = oneshot::Sender<Result<(), CommandError>>;
 
-/// Why a module's runner did not apply a command.
+/// An error of a command to a module's runner.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The new component's `init` did not return ok. The old one goes on.
-    #[error("`init` of the new component failed, and the old one goes on: {0}")]
+    /// The new component's `init` did not return ok. The old component continues.
+    #[error("`init` of the new component failed, and the old component continues: {0}")]
     Init(Box<Failure>),
     /// The event failed again.
     #[error("the event failed again: {0}")]
     Failed(Box<Failure>),
-    /// There is no such dead letter.
+    /// The module has no dead letter with this id.
     #[error("the module has no dead letter {0}")]
     NoLetter(EventId),
     /// The module is dead, stopped, or waits for the state store.
-    #[error("the module does not run")]
+    #[error("the module is not running")]
     NotRunning,
     /// The module is dead.
     #[error("the module is dead: restart it")]
     Dead,
-    /// The state store failed. Whether the command took effect is unknown.
+    /// The state store failed. The command may or may not have taken effect.
     #[error("the state store failed")]
     Store(#[source] BoxError),
     /// The module has been removed, or nexum stops.
-    #[error("the module is no longer there")]
+    #[error("the module has been removed, or nexum is stopping")]
     Gone,
 }
 
-/// The name alone: the content can be long.
+/// `Debug` shows only the name, because the content can be long.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -92,30 +92,30 @@ impl fmt::Debug for Command {
     }
 }
 
-/// The runner's side.
+/// The runner's end of the mailbox.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     commands: mpsc::Receiver<Command>,
     signals: Arc<Signals>,
 }
 
-/// The side of those who command the runner.
+/// The senders' end of the mailbox.
 #[derive(Debug)]
 pub(super) struct MailboxSender {
     commands: mpsc::Sender<Command>,
     signals: Arc<Signals>,
 }
 
-/// What both sides share.
+/// The state that both ends share.
 #[derive(Debug)]
 struct Signals {
     wanted: AtomicU8,
-    /// Whether there is a command, or a change of what is wanted, that the runner has not seen.
+    /// Whether there is a command, or a new target state, that the runner has not read.
     interrupted: AtomicBool,
     wake: Arc<Notify>,
 }
 
-/// A mailbox for a module that is wanted running.
+/// Creates the mailbox of a module with the target state [`Wanted::Running`].
 pub(super) fn mailbox() -> (MailboxSender, Mailbox) {
     let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
     let signals = Arc::new(Signals {
@@ -135,7 +135,8 @@ pub(super) fn mailbox() -> (MailboxSender, Mailbox) {
 }
 
 impl MailboxSender {
-    /// Has the runner do this after the event in hand. Nothing follows [`Wanted::Ended`].
+    /// Sets the target state, which the runner reads after its current event. [`Wanted::Ended`] is
+    /// final.
     pub(super) fn want(&self, wanted: Wanted) {
         let wanted_now = &self.signals.wanted;
         wanted_now
@@ -146,11 +147,12 @@ impl MailboxSender {
         self.signals.interrupt();
     }
 
-    /// Has the runner apply a command after the event in hand, and returns the outcome.
+    /// Sends a command, which the runner applies after its current event, and returns the outcome.
     ///
     /// # Errors
     ///
-    /// Those of the command, and [`CommandError::Gone`] where the runner has ended or is about to.
+    /// Returns the command's errors, and [`CommandError::Gone`] if the runner has ended or is about
+    /// to end.
     pub(super) async fn send(&self, command: impl FnOnce(Done) -> Command) -> Result<(), CommandError> {
         if self.signals.wanted() == Wanted::Ended {
             return Err(CommandError::Gone);
@@ -164,17 +166,17 @@ impl MailboxSender {
 }
 
 impl Mailbox {
-    /// What the module is meant to do now.
+    /// The module's target state.
     pub(super) fn wanted(&self) -> Wanted {
         self.signals.wanted()
     }
 
-    /// Wakes the runner: for everything that has something for it.
+    /// The notification that wakes the runner, for all sources of its work.
     pub(super) fn wake(&self) -> &Arc<Notify> {
         &self.signals.wake
     }
 
-    /// Whether there is something to do that has nothing to do with events.
+    /// Whether a command or a new target state waits.
     pub(super) fn is_interrupted(&self) -> bool {
         self.signals.interrupted.load(Ordering::Acquire)
     }
@@ -186,7 +188,7 @@ impl Mailbox {
         }
     }
 
-    /// Takes every command that waits. A later command, and a later change of what is wanted, interrupts again.
+    /// Takes all waiting commands. A later command, or a later target state, interrupts again.
     pub(super) fn take_commands(&mut self) -> Vec<Command> {
         self.signals.interrupted.store(false, Ordering::Release);
         std::iter::from_fn(|| self.commands.try_recv().ok()).collect()

@@ -1,4 +1,4 @@
-//! What is measured of one module.
+//! The metrics of one module.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,20 +17,20 @@ use crate::metrics::{
 };
 use crate::module::instance::Failure;
 
-/// Every kind of event.
+/// All kinds of events.
 const KINDS: [EventKind; 3] = [EventKind::Logs, EventKind::Block, EventKind::Tick];
 
-/// Why handlers fail, as [`REASON`] has it, in the order of [`reason`].
+/// The failure reasons, the values of the label [`REASON`]. [`reason`] returns one of them.
 const REASONS: [&str; 5] = ["returned", "limit", "trap", "store", "prepare"];
 
-/// What is measured of one module.
+/// The metrics of one module.
 pub(crate) struct ModuleMetrics {
     handled: [Counter; KINDS.len()],
     failures: [Counter; REASONS.len()],
     /// In the order of [`Limit`].
     trips: Vec<Counter>,
     restarts: Counter,
-    /// Whether it has had an instance.
+    /// Whether the module has had an instance.
     has_begun: AtomicBool,
     dead_letters: Gauge,
     handler_seconds: Histogram,
@@ -66,20 +66,20 @@ impl ModuleMetrics {
         }
     }
 
-    /// There is an instance, whose `init` returned ok.
+    /// Counts an instance whose `init` returned ok. The first one is not a restart.
     pub(crate) fn started(&self) {
         if self.has_begun.swap(true, Ordering::Relaxed) {
             self.restarts.increment(1);
         }
     }
 
-    /// A handler of an event has ended, whatever came of it.
+    /// Records the duration and the use of an event's handler call, after a success or a failure.
     pub(crate) fn ran(&self, took: Duration, used: &LimitUsage) {
         self.handler_seconds.record(took);
         self.fuel.increment(used[Limit::Fuel]);
     }
 
-    /// An event's handler returned ok, and what it changed is kept.
+    /// Counts an event whose handler returned ok, after its commit.
     pub(crate) fn handled(&self, kind: EventKind) {
         for (known, counter) in KINDS.iter().zip(&self.handled) {
             if *known == kind {
@@ -88,17 +88,17 @@ impl ModuleMetrics {
         }
     }
 
-    /// The next event has to wait so long.
+    /// Records the wait of an event for the event rate.
     pub(crate) fn waited(&self, wait: Duration) {
         self.rate_wait_seconds.record(wait);
     }
 
-    /// What an event's handler changed is durable, so long after its block came.
+    /// Records the time from a block's arrival to the commit of its event.
     pub(crate) fn committed(&self, took: Duration) {
         self.event_seconds.record(took);
     }
 
-    /// A handler did not return ok.
+    /// Counts a failed handler call.
     pub(crate) fn failed(&self, failure: &Failure) {
         let reason = reason(failure);
         for (known, counter) in REASONS.iter().zip(&self.failures) {
@@ -131,7 +131,7 @@ impl ModuleMetrics {
         }
     }
 
-    /// The module is removed.
+    /// Clears the gauges of a removed module.
     pub(crate) fn retire(&self) {
         for gauge in [&self.dead_letters, &self.memory_bytes, &self.stored_bytes] {
             gauge.set(0.0);
@@ -142,7 +142,7 @@ impl ModuleMetrics {
     }
 }
 
-/// How far a module is behind a topic.
+/// The number of blocks that a module is behind a topic.
 pub(crate) fn blocks_behind(module: &ModuleName, topic: ChainTopic) -> Gauge {
     gauge!(BLOCKS_BEHIND, MODULE => module.as_str().to_owned(), CHAIN => topic.to_string())
 }
@@ -157,7 +157,7 @@ fn reason(failure: &Failure) -> &'static str {
     }
 }
 
-/// Handles are of no interest to anybody.
+/// `Debug` omits the handles.
 impl std::fmt::Debug for ModuleMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ModuleMetrics").finish_non_exhaustive()

@@ -1,29 +1,29 @@
-//! Where a module is in its life.
+//! The stages of a module's life.
 
 use std::fmt;
 
-/// Where a module is in its life.
+/// The stage of a module's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stage {
-    /// Its first `init` has not returned yet.
+    /// The module's first `init` has not returned yet.
     Starting,
-    /// It handles events as they come.
+    /// The module handles new events.
     Running,
-    /// It handles events that it missed.
+    /// The module handles events that it missed.
     Replaying,
-    /// It has failed, and waits before it is tried again.
+    /// The module failed, and waits before nexum retries.
     Backoff,
-    /// The state store has failed: it waits for that, and then goes on.
+    /// The state store failed. The module waits for it, and then continues.
     Stalled,
-    /// It has failed too often, or cannot go on.
+    /// The module failed too often, or cannot continue.
     Dead,
-    /// It was told to stop, and did.
+    /// The operator stopped the module.
     Stopped,
 }
 
 impl Stage {
-    /// Every stage.
+    /// All stages.
     pub const ALL: [Self; 7] = [
         Self::Starting,
         Self::Running,
@@ -34,7 +34,7 @@ impl Stage {
         Self::Stopped,
     ];
 
-    /// It in one word.
+    /// The stage's name, in one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",

@@ -1,4 +1,4 @@
-//! What can be seen of a module while it runs.
+//! The status of a running module, readable from any task.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -19,20 +19,21 @@ use crate::module::consumption::Consumption;
 use crate::module::instance::{Failure, Instance};
 use crate::module::loader::Module;
 
-/// How far a module has come with what it missed of a topic.
+/// The progress of a module that catches up with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaying {
     /// The topic.
     pub topic: ChainTopic,
-    /// The number of the first block that is read again.
+    /// The number of the first replayed block.
     pub from: u64,
-    /// The last block that has been read.
+    /// The number of the last block that the module has read.
     pub at: u64,
-    /// The last block that has to be read, as far as is known now.
+    /// The number of the last block to read, as far as nexum knows now.
     pub to: u64,
 }
 
-/// A module's stage and counts, written by its runner and readable from anywhere, and the way to command its runner.
+/// A module's stage and counts, and the commands to its runner. The runner writes the status, and
+/// any task can read it.
 #[derive(Debug)]
 pub struct ModuleStatus {
     name: ModuleName,
@@ -43,21 +44,21 @@ pub struct ModuleStatus {
     dead_letters: AtomicU64,
     memory_bytes: AtomicU64,
     used: Mutex<Consumption>,
-    /// Whether the module's first `init` had to return ok, and did not.
+    /// Whether the module's first `init` failed, in a run that requires its success.
     refused: AtomicBool,
-    /// Notified when the module is dead: there may be no module left.
+    /// Notified when the module dies, because no other module may be alive.
     left: Arc<Notify>,
     pub(super) mailbox: MailboxSender,
     pub(crate) metrics: ModuleMetrics,
 }
 
-/// What changes as a whole.
+/// The fields that change together.
 #[derive(Debug)]
 struct Shown {
-    /// Never [`Stage::Replaying`].
+    /// The stage, which is never [`Stage::Replaying`].
     stage: Stage,
     replaying: Vec<Replaying>,
-    /// Why the module is dead, if it is.
+    /// The reason of the module's death, if it is dead.
     reason: Option<Arc<str>>,
 }
 
@@ -71,7 +72,8 @@ impl Shown {
 }
 
 impl ModuleStatus {
-    /// The status of a module that has not been started, and the mailbox of its runner. `left` is notified when it is dead.
+    /// Creates the status of a module that has not started, and the mailbox of its runner. The
+    /// module's death notifies `left`.
     pub(crate) fn new(module: Arc<Module>, left: Arc<Notify>) -> (Arc<Self>, Mailbox) {
         let metrics = ModuleMetrics::new(&module.meta.name);
         metrics.stage(Stage::Starting);
@@ -98,7 +100,7 @@ impl ModuleStatus {
         (Arc::new(status), mailbox)
     }
 
-    /// The module as it runs now.
+    /// The module that currently runs.
     pub fn module(&self) -> Arc<Module> {
         self.module.lock().clone()
     }
@@ -108,48 +110,50 @@ impl ModuleStatus {
         &self.name
     }
 
-    /// Where the module is in its life.
+    /// The module's stage.
     pub fn stage(&self) -> Stage {
         self.shown.borrow().stage()
     }
 
-    /// Events whose handler returned ok.
+    /// The number of events whose handler returned ok.
     pub fn handled(&self) -> u64 {
         self.handled.load(Ordering::Acquire)
     }
 
-    /// Handlers, `init` included, that did not return ok.
+    /// The number of failed handler calls, including `init`.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Events that the module could not handle, and that the operator has not decided about.
+    /// The number of dead letters: events that failed all attempts, and that the operator has
+    /// neither retried successfully nor skipped.
     pub fn dead_letters(&self) -> u64 {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// Why the module is dead; none if it is not.
+    /// The reason of the module's death. `None` if it is not dead.
     pub fn reason(&self) -> Option<Arc<str>> {
         self.shown.borrow().reason.clone()
     }
 
-    /// What the module's handlers used of its limits.
+    /// The handlers' use of the module's limits.
     pub fn consumption(&self) -> Consumption {
         *self.used.lock()
     }
 
-    /// Bytes in the linear memories of the module's instance after the last event.
+    /// The size of the linear memories of the module's instance after the last event, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes.load(Ordering::Acquire)
     }
 
-    /// What the module catches up with, by topic; empty while it keeps up.
+    /// The progress of each topic that the module catches up with. Empty while the module keeps up.
     pub fn replaying(&self) -> Vec<Replaying> {
         self.shown.borrow().replaying.clone()
     }
 
-    /// Returns after the next change of the stage, of its reason, of the replay or of a count: handled events, failures, dead
-    /// letters. Changes count from this call on, not from the first poll: call it before you look, and await it after.
+    /// Waits for the next change of the stage, of its reason, of the replay, or of a count: handled
+    /// events, failures, dead letters. Changes count from this call on, not from the first poll. So
+    /// call it before you read the status, and await it afterwards.
     ///
     /// ```no_run
     /// # async fn example(status: &nexum_core::runner::ModuleStatus) {
@@ -164,15 +168,15 @@ impl ModuleStatus {
     /// ```
     pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let mut shown = self.shown.subscribe();
-        // The other half of the one in `count`.
+        // This fence pairs with the one in `count`.
         fence(Ordering::SeqCst);
         async move {
-            // An error says that the status is gone, with nothing more to come.
+            // An error means that the status is dropped, so no change follows.
             let _ = shown.changed().await;
         }
     }
 
-    /// Forgets what the module caught up with in other topics than these.
+    /// Removes the progress of all topics except these.
     pub(super) fn retain_replaying(&self, topics: &BTreeSet<ChainTopic>) {
         let gone: Vec<_> = self.replaying().iter().map(|one| one.topic).collect();
         let gone = gone.into_iter().filter(|topic| !topics.contains(topic));
@@ -244,11 +248,12 @@ impl ModuleStatus {
         }
     }
 
-    /// Changes a count, of which the runner is the one writer.
+    /// Changes a count. Only the runner writes it.
     fn count(&self, count: &AtomicU64, change: impl FnOnce(u64) -> u64) {
         count.store(change(count.load(Ordering::Relaxed)), Ordering::Release);
-        // An event costs microseconds, and a change that is shown a fraction of one: only for those who wait. Without the fence
-        // a waiter could subscribe after this look and read the count from before the store.
+        // An event costs microseconds, and a notification a fraction of one, so only present
+        // waiters get one. Without the fence, a waiter could subscribe after this check and read
+        // the count from before the store.
         fence(Ordering::SeqCst);
         if self.shown.receiver_count() > 0 {
             self.shown.send_modify(|_| {});
@@ -259,7 +264,7 @@ impl ModuleStatus {
         *self.module.lock() = module;
     }
 
-    /// Takes note of what an instance has, and of what its last handler used.
+    /// Records an instance's memory, and the use of limits by its last handler call.
     pub(super) fn ran(&self, instance: &Instance) {
         self.set_memory(instance.memory_bytes());
         let (used, took) = (instance.used(), instance.took());
@@ -276,12 +281,12 @@ impl ModuleStatus {
         self.refused.store(true, Ordering::Release);
     }
 
-    /// Whether the module's first `init` had to return ok, and did not.
+    /// Whether the module's first `init` failed, in a run that requires its success.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Acquire)
     }
 
-    /// Has the runner end after the event in hand, for good.
+    /// Ends the runner after its current event. It never starts again.
     pub(crate) fn end(&self) {
         self.mailbox.want(Wanted::Ended);
     }

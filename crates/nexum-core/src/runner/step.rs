@@ -1,4 +1,4 @@
-//! The way of an event through its runner: one event, one transaction.
+//! The path of an event through its runner: one event, one transaction.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
 use crate::store::StoreError;
 
 impl Runner {
-    /// Handles what the first feed has that has something, and puts that feed last.
+    /// Handles the next step of the first feed that has one, and moves that feed to the end.
+    /// Returns whether there was one.
     pub(super) async fn step(&mut self) -> Result<bool, StepError> {
         self.status.metrics.stored(self.transaction.stored_bytes());
         for index in 0..self.feeds.len() {
@@ -31,7 +32,7 @@ impl Runner {
                 }
                 Next::Block(delivery) => {
                     if !self.deliver(index, delivery).await? {
-                        // This feed has the event that is to be tried again.
+                        // This feed has the event to retry.
                         self.feeds.rotate_left(index);
                         return Ok(true);
                     }
@@ -50,7 +51,7 @@ impl Runner {
                         module = self.module.meta.name.as_str(),
                         chain = topic.chain_id(),
                         error = &error as &(dyn std::error::Error + 'static),
-                        "cannot replay what the module missed; trying again"
+                        "cannot replay the events that the module missed; nexum retries"
                     );
                     self.pause(Duration::from_millis(RETRY_DELAY_MS)).await;
                 }
@@ -76,7 +77,7 @@ impl Runner {
         Ok(false)
     }
 
-    /// Takes note of where the topic of a feed begins for this module, as soon as that is known.
+    /// Records where the topic of a feed starts for this module, as soon as that is known.
     fn begin(&mut self, index: usize) {
         let feed = &mut self.feeds[index];
         let topic = feed.topic();
@@ -98,7 +99,8 @@ impl Runner {
         self.transaction.cursors().get(topic).and_then(|cursor| cursor.last)
     }
 
-    /// The events of one block, each a transaction of its own. Returns whether all are done.
+    /// Handles the events of one block, each in a separate transaction. Returns whether all are
+    /// done.
     async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, StepError> {
         let Delivery {
             block,
@@ -140,13 +142,14 @@ impl Runner {
         }
     }
 
-    /// Moves a topic's cursor over what wrote nothing: it is committed with the next event that does.
+    /// Moves a topic's cursor over an event without changes. The next event with changes commits
+    /// the cursor.
     fn advance_cursor(&mut self, index: usize, position: Position, done: EventKind) {
         let cursor = self.cursor(index, position, done);
         self.transaction.advance_cursor(cursor);
     }
 
-    /// The blocks after `to` never happened: what they did is undone, and forgotten.
+    /// Reverts the changes of the blocks after `to`.
     async fn revert(&mut self, topic: Topic, to: Position) -> Result<(), StepError> {
         if self.last(topic).is_none_or(|last| last.position.number <= to.number) {
             return Ok(());
@@ -163,7 +166,7 @@ impl Runner {
             Err(failed) => return Err(Dead::Revert(failed).into()),
         }
         for feed in &mut self.feeds {
-            // Events of other topics that came after the first undone one are delivered again.
+            // Events of other topics that came after the first reverted event are delivered again.
             let cursor = self.transaction.cursors().get(feed.topic());
             if feed.topic() != topic && cursor != before.get(feed.topic()) {
                 feed.rewind(cursor);
@@ -180,8 +183,9 @@ impl Runner {
         Ok(())
     }
 
-    /// One event, one transaction, of the topic of a feed. `arrived`: when it came, unless it is history. Returns whether the event is
-    /// done; then the topic's cursor is at `done`.
+    /// Handles one event of a feed's topic in one transaction. `arrived` is its arrival time, or
+    /// `None` for a replayed event. Returns whether the event is done. The topic's cursor is then
+    /// at `done`.
     async fn handle(
         &mut self,
         index: usize,
@@ -247,7 +251,7 @@ impl Runner {
         Ok(true)
     }
 
-    /// Waits until the module may handle another event. Returns false where an order comes first.
+    /// Waits until the event rate allows another event. Returns false if a command arrives first.
     async fn within_rate(&mut self) -> bool {
         while let Some(rate) = &mut self.rate {
             let Err(wait_ns) = rate.take(self.module.meta.clock.monotonic_ns()) else {
@@ -257,7 +261,7 @@ impl Runner {
                 target: "nexum::event",
                 module = self.module.meta.name.as_str(),
                 wait_ns,
-                "the module has had its events of this second: the next one waits"
+                "the module has reached its event rate: the next event waits"
             );
             let wait = Duration::from_nanos(wait_ns);
             self.status.metrics.waited(wait);
@@ -269,8 +273,8 @@ impl Runner {
         true
     }
 
-    /// Takes note of a failed attempt at an event, and waits where there is to be another one. Returns the dead letter where
-    /// there is to be none.
+    /// Records a failed attempt at an event, and waits before the next one. Returns the dead letter
+    /// if there is no further attempt.
     async fn failed_at(
         &mut self,
         id: EventId,
@@ -306,7 +310,7 @@ impl Runner {
             chain = id.topic.chain_id(),
             block = id.block().map(|block| block.number),
             attempts,
-            "the event is a dead letter now, and the module goes on"
+            "the event is now a dead letter, and the module continues"
         );
         Ok(Some(DeadLetter {
             id,
@@ -316,7 +320,7 @@ impl Runner {
     }
 }
 
-/// For each topic, the number of the newest block that cannot be taken back.
+/// For each topic, returns the number of the newest final block.
 pub(super) fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
     |topic| feeds.iter().find(|feed| feed.topic() == topic)?.settled()
 }

@@ -10,8 +10,8 @@ use crate::event::{Advance, Log};
 
 /// A module's subscriptions to one topic.
 ///
-/// Each begins with the block that it names, or else with the first that the chain grew by when the module was first started:
-/// `live_from`.
+/// A subscription starts at the block that it names. Without one, it starts at `live_from`: the
+/// first new block of the chain after the module's first start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SubscriptionSet {
     topic: ChainTopic,
@@ -63,14 +63,15 @@ impl SubscriptionSet {
         self.logs.iter().map(|logs| &logs.filter)
     }
 
-    /// The first block that anything of this is about.
+    /// The first block of any of these subscriptions.
     pub(super) fn first(&self, live_from: u64) -> u64 {
         let blocks = self.blocks.iter().map(|blocks| blocks.from);
         let starts = blocks.chain(self.logs.iter().map(|logs| logs.from));
         starts.map(|from| from.unwrap_or(live_from)).min().unwrap_or(live_from)
     }
 
-    /// Whether the module wants the event of the block of this number, when the newest known one is `head`.
+    /// Whether the module subscribes to the block event of this block number. `head` returns the
+    /// newest known number.
     pub(super) fn wants_block(&self, number: u64, live_from: u64, head: impl Fn() -> Option<u64>) -> bool {
         self.blocks.as_ref().is_some_and(|blocks| {
             number >= blocks.from.unwrap_or(live_from)
@@ -78,7 +79,8 @@ impl SubscriptionSet {
         })
     }
 
-    /// Whether each of the blocks that a module has missed matters to it, or only what was logged in them.
+    /// Whether a module that catches up needs every missed block, not only the blocks with its
+    /// logs.
     pub(super) fn wants_every_block(&self) -> bool {
         self.blocks
             .as_ref()
@@ -89,7 +91,7 @@ impl SubscriptionSet {
         !self.logs.is_empty()
     }
 
-    /// The module's logs of a block, of which those at `places` match one of its filters.
+    /// The module's logs of a block. The logs at `places` match at least one of its filters.
     pub(super) fn pick(&self, block: &Arc<Advance>, places: &[u32], live_from: u64) -> Vec<Log> {
         let begun = |logs: &Logs| block.position.number >= logs.from.unwrap_or(live_from);
         let all_begun = self.logs.iter().all(begun);
@@ -106,7 +108,7 @@ impl SubscriptionSet {
         found.filter(wanted).cloned().collect()
     }
 
-    /// As [`pick`](Self::pick), where nobody has matched the block's logs yet.
+    /// Does the work of [`pick`](Self::pick) for a block whose logs no router has matched.
     pub(super) fn pick_unrouted(&self, block: &Arc<Advance>, live_from: u64) -> Vec<Log> {
         let matches = |log: &Log| self.filters().any(|filter| filter.matches(&log.address, &log.topics));
         let places: Vec<u32> = (0..)

@@ -1,4 +1,4 @@
-//! A runner's unit of work: what a module's events have changed, on the way into the store.
+//! A runner's unit of work: the changes of a module's events, on their way into the store.
 
 use std::sync::Arc;
 
@@ -12,26 +12,28 @@ use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleS
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
 use crate::store::{self, Batch, StateStore, StoreError};
 
-/// After how many bytes the events of a replay are committed, however few they are: twice that is in memory meanwhile.
+/// The bytes of deferred changes that force a commit during a replay, however few events made them.
+/// Twice this much is in memory until the commit.
 const DEFERRED_BYTES_MAX: usize = 4 << 20;
 
-/// Collects and commits what a module's events change. [`Self::reload`] goes back to what the store has.
+/// Collects and commits the changes of a module's events. [`Self::reload`] returns to the stored
+/// state.
 pub(crate) struct Transaction {
     state: ModuleState,
     store: Arc<dyn StateStore>,
     committer: Committer,
     policy: CommitPolicy,
     deferred: Deferred,
-    /// Whether the cursors are further than the committer knows.
+    /// Whether the cursors have moved since they were last given to the committer.
     moved: bool,
 }
 
-/// Events of a replay that become one commit.
+/// Events of a replay that share one commit.
 #[derive(Default)]
 struct Deferred {
     batch: Batch,
     events: usize,
-    /// What they wrote, for the events after them.
+    /// The changes of the deferred events, for later events to read.
     pending: Option<Arc<Pending>>,
 }
 
@@ -64,12 +66,12 @@ impl Transaction {
         self.state.cursors()
     }
 
-    /// Bytes of keys and values that the module keeps.
+    /// The size of the keys and values in the module's state, in bytes.
     pub(super) fn stored_bytes(&self) -> u64 {
         self.state.usage().bytes
     }
 
-    /// What the next handler finds.
+    /// The context of the next handler call.
     pub(super) fn context(&self) -> HandlerContext {
         HandlerContext {
             usage: self.state.usage(),
@@ -78,13 +80,14 @@ impl Transaction {
         }
     }
 
-    /// Moves a cursor over an event that changed nothing. The cursor is durable with the next commit.
+    /// Moves a cursor over an event without changes. The next commit makes the cursor durable.
     pub(super) fn advance_cursor(&mut self, cursor: Cursor) {
         self.state.cursors_mut().set(cursor);
         self.moved = true;
     }
 
-    /// Commits what a handler changed, and its event's cursor. `may_defer`: the commit may wait for those of later events.
+    /// Commits the changes of a handler call and the cursor of its event. With `may_defer`, the
+    /// commit may wait for those of later events.
     pub(super) async fn commit(
         &mut self,
         changes: Changes,
@@ -122,8 +125,8 @@ impl Transaction {
         self.write(settled).await
     }
 
-    /// Commits what waits, when there is nothing more to do. Deferred events are durable when this returns; cursors alone are
-    /// durable soon after.
+    /// Commits the waiting changes when there is no more work. Deferred events are durable when
+    /// this returns. Cursors without changes become durable soon after.
     pub(super) async fn flush(&mut self, settled: &Settled<'_>) -> Result<(), CommitError> {
         if !self.deferred.batch.is_empty() {
             return self.write(settled).await;
@@ -132,7 +135,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Makes the cursors durable soon, unless a deferred event has to be durable first.
+    /// Makes the cursors durable soon. If deferred events exist, their commit has to come first, so
+    /// nothing happens.
     pub(super) fn hand_in_cursors(&mut self) {
         if self.deferred.batch.is_empty() && std::mem::take(&mut self.moved) {
             let (key, row) = self.state.progress();
@@ -140,14 +144,14 @@ impl Transaction {
         }
     }
 
-    /// Takes back every event that can depend on a block of `topic` after the block `to`.
+    /// Reverts every event that can depend on a block of `topic` after the block `to`.
     pub(super) async fn revert(
         &mut self,
         topic: Topic,
         to: Position,
         settled: &Settled<'_>,
     ) -> Result<(), RevertFailed> {
-        // So that there is one history to go back in.
+        // After the flush, the store has the whole history to revert.
         self.flush(settled).await?;
         let store = self.store.clone();
         let id = self.id();
@@ -163,12 +167,12 @@ impl Transaction {
         Ok(self.committer.commit(batch?).await?)
     }
 
-    /// How many dead letters the module has.
+    /// The number of the module's dead letters.
     pub(super) fn dead_letters(&self) -> u64 {
         self.state.dead_letters()
     }
 
-    /// A dead letter of the module, if it has it.
+    /// Returns a dead letter of the module, if it exists.
     pub(super) async fn dead_letter(&self, event: EventId) -> Result<Option<DeadLetter>, StoreError> {
         let id = self.id();
         store::blocking(&self.store, move |store| {
@@ -177,7 +181,7 @@ impl Transaction {
         .await
     }
 
-    /// Begins again with what the store has.
+    /// Discards all uncommitted changes and loads the stored state.
     pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
         let (key, _) = self.state.progress();
         self.committer.lazy().cancel(&key);
@@ -196,7 +200,7 @@ impl Transaction {
     }
 }
 
-/// Why events were not taken back.
+/// An error of reverting events.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RevertFailed {
     #[error(transparent)]

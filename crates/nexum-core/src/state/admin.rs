@@ -1,8 +1,9 @@
-//! What an operator asks of a store, and does to it.
+//! The operator's view of a store, and the changes that an operator can make.
 //!
-//! Whoever changes something here sees to it that no module that it touches runs or is loaded meanwhile, and that nothing of it still waits
-//! to be written: he has the store to himself, or a run that [holds loads](crate::supervisor::SupervisorHandle::hold_loads) and was
-//! [flushed](crate::supervisor::SupervisorHandle::flush).
+//! The caller of a change has to ensure three conditions: no affected module runs, none is loaded
+//! during the change, and no change of an affected module still waits for its commit. It either has
+//! exclusive use of the store, or [holds loads](crate::supervisor::SupervisorHandle::hold_loads) of
+//! a run and has [flushed](crate::supervisor::SupervisorHandle::flush) it.
 
 mod verify;
 
@@ -19,61 +20,61 @@ use crate::store::{Batch, StateStore, StoreError, View, Visit};
 
 pub use verify::{FAULTS_MAX, Fault, verify};
 
-/// How many bytes of changes are written at a time where there are many.
+/// The size of one batch of a long change, in bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// What a store has of a module.
+/// A summary of a module's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Its name.
+    /// The module's name.
     pub name: ModuleName,
-    /// How much it keeps.
+    /// The size of the module's state.
     pub usage: Usage,
-    /// How far it has come.
+    /// The module's cursors.
     pub cursors: Cursors,
-    /// How many of its events can be taken back.
+    /// The number of events that nexum can revert.
     pub undo_records: u64,
-    /// How many events it could not handle.
+    /// The number of dead letters.
     pub dead_letters: u64,
 }
 
-/// A row that belongs to a module, or to a chain that it follows.
+/// A row of a module, or of a chain that it follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// A key of the module's, with its value.
+    /// A key of the module's state, with its value.
     State {
         /// The key.
         key: Vec<u8>,
         /// The value.
         value: Vec<u8>,
     },
-    /// How to take one of its events back, in the store's own form.
+    /// An undo record, in the store's format.
     Undo {
-        /// Its place among the others.
+        /// The record's sequence number.
         sequence: u64,
         /// The record.
         record: Vec<u8>,
     },
-    /// An event that it could not handle, in the store's own form.
+    /// A dead letter, in the store's format.
     DeadLetter(Vec<u8>),
-    /// A block that was seen on one of its chains.
+    /// A header of one of the module's chains.
     Header {
-        /// The chain.
+        /// The chain id.
         chain_id: ChainId,
         /// The block.
         block: Position,
-        /// The block before it, where that is known.
+        /// The parent's hash, if it is known.
         parent: Option<BlockHash>,
     },
-    /// How far it has come and how much it keeps, in the store's own form.
+    /// The module's cursors and usage, in the store's format.
     Progress(Vec<u8>),
 }
 
-/// Every module, by name.
+/// Summarises every module, by name.
 ///
 /// # Errors
 ///
-/// When the store cannot be read, or is damaged.
+/// Fails if the store is not readable or is damaged.
 pub fn list(view: &dyn View) -> Result<Vec<Summary>, StoreError> {
     let mut summaries = Vec::new();
     for (name, id) in super::modules(view)? {
@@ -89,11 +90,11 @@ pub fn list(view: &dyn View) -> Result<Vec<Summary>, StoreError> {
     Ok(summaries)
 }
 
-/// What the store has of one module, if it has ever heard of it.
+/// Summarises one module, if the store has it.
 ///
 /// # Errors
 ///
-/// When the store cannot be read, or is damaged.
+/// Fails if the store is not readable or is damaged.
 pub fn summary(view: &dyn View, name: &ModuleName) -> Result<Option<Summary>, StoreError> {
     let Some(id) = find(view, name)? else { return Ok(None) };
     let ProgressRow { cursors, usage, .. } = ProgressRow::read(view, id)?;
@@ -106,11 +107,11 @@ pub fn summary(view: &dyn View, name: &ModuleName) -> Result<Option<Summary>, St
     }))
 }
 
-/// The value of a module's key, as it is committed.
+/// The committed value of a module's key.
 ///
 /// # Errors
 ///
-/// When the store cannot be read.
+/// Fails if the store is not readable.
 pub fn get(view: &dyn View, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     match find(view, name)? {
         Some(id) => view.get(&rows::state(id, key)),
@@ -118,11 +119,11 @@ pub fn get(view: &dyn View, name: &ModuleName, key: &[u8]) -> Result<Option<Vec<
     }
 }
 
-/// Shows the events that a module could not handle to `visit`, oldest block first, until it breaks off.
+/// Passes a module's dead letters to `visit`, oldest block first, until it breaks off.
 ///
 /// # Errors
 ///
-/// When the store cannot be read, or is damaged.
+/// Fails if the store is not readable or is damaged.
 pub fn dead_letters(
     view: &dyn View,
     name: &ModuleName,
@@ -134,11 +135,12 @@ pub fn dead_letters(
     }
 }
 
-/// Shows a module's keys that begin with `prefix`, and their values, to `visit`, in order, until it breaks off.
+/// Passes a module's keys that start with `prefix`, and their values, to `visit`, in order, until
+/// it breaks off.
 ///
 /// # Errors
 ///
-/// When the store cannot be read.
+/// Fails if the store is not readable.
 pub fn scan(view: &dyn View, name: &ModuleName, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
     let Some(id) = find(view, name)? else { return Ok(()) };
     rows::scan(view, &rows::state(id, prefix), None, &mut |row, value| {
@@ -146,11 +148,12 @@ pub fn scan(view: &dyn View, name: &ModuleName, prefix: &[u8], visit: &mut Visit
     })
 }
 
-/// Shows everything that a module has to `visit`, one row after another, until it breaks off: what [`Import`] takes.
+/// Passes all rows of a module to `visit`, one by one, until it breaks off. [`Import`] reads these
+/// rows.
 ///
 /// # Errors
 ///
-/// When the store cannot be read, or is damaged.
+/// Fails if the store is not readable or is damaged.
 pub fn export(
     view: &dyn View,
     name: &ModuleName,
@@ -208,7 +211,7 @@ fn row(key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
     })
 }
 
-/// Takes a module's rows in, and makes them the module's when all are there.
+/// Imports the rows of a module, which exists only after the last row.
 #[derive(Debug)]
 pub struct Import<'a> {
     store: &'a dyn StateStore,
@@ -217,15 +220,15 @@ pub struct Import<'a> {
     batch: Batch,
 }
 
-/// Why a module was not imported.
+/// An error of importing a module.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// There is one already.
-    #[error("the store has a module {0} already")]
+    /// The store already has a module of this name.
+    #[error("the store already has a module {0}")]
     Exists(ModuleName),
-    /// A row in the store's own form is not of that form.
-    #[error("what was exported is damaged: {0}")]
+    /// A row does not have the store's format.
+    #[error("the export is damaged: {0}")]
     Row(String),
     /// The store failed.
     #[error(transparent)]
@@ -233,11 +236,11 @@ pub enum ImportError {
 }
 
 impl<'a> Import<'a> {
-    /// Begins with a module that the store does not have.
+    /// Starts the import of a module that the store does not have.
     ///
     /// # Errors
     ///
-    /// When the store has it, or cannot be used.
+    /// Fails if the store has the module, or is not usable.
     pub fn begin(store: &'a dyn StateStore, name: &ModuleName) -> Result<Self, ImportError> {
         super::open(store)?;
         let taken = super::modules(&*store.view()?)?;
@@ -256,11 +259,11 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// Takes a row.
+    /// Adds a row.
     ///
     /// # Errors
     ///
-    /// When it is damaged, or the store cannot be written.
+    /// Fails if the row is damaged, or if the store cannot be written.
     pub fn take(&mut self, row: Row) -> Result<(), ImportError> {
         let damaged = |error: StoreError| ImportError::Row(error.to_string());
         match row {
@@ -292,11 +295,12 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Makes what was taken the module's. Without this call nothing of it is: the next [`open`](super::open) clears it away.
+    /// Completes the import: the module now exists. Without this call, the next
+    /// [`open`](super::open) deletes the imported rows.
     ///
     /// # Errors
     ///
-    /// When the store cannot be written.
+    /// Fails if the store cannot be written.
     pub fn finish(mut self) -> Result<(), ImportError> {
         self.batch
             .set(rows::module(&self.name), self.id.0.to_be_bytes().to_vec());
@@ -305,12 +309,12 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Removes a module and all that it kept. Returns whether there was one.
+/// Removes a module and its state. Returns whether the module existed.
 ///
 /// # Errors
 ///
-/// When the store cannot be used. Then the module is there as it was, or gone; what is left is cleared by the next
-/// [`open`](super::open).
+/// Fails if the store is not usable. The module is then unchanged, or removed. The next
+/// [`open`](super::open) deletes the remaining rows of a removed module.
 pub fn purge(store: &dyn StateStore, name: &ModuleName) -> Result<bool, StoreError> {
     let Some(id) = find(&*store.view()?, name)? else {
         return Ok(false);
@@ -323,7 +327,7 @@ pub fn purge(store: &dyn StateStore, name: &ModuleName) -> Result<bool, StoreErr
     Ok(true)
 }
 
-/// Removes what is nobody's, a part at a time.
+/// Deletes the rows that belong to no module, in batches.
 pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
     let mut ids = Vec::new();
     rows::scan(&*store.view()?, &rows::nobodies(), None, &mut |key, _| {
@@ -360,7 +364,7 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The number of a module, if the store has ever heard of it.
+/// The number of a module, if the store has it.
 fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
     let row = view.get(&rows::module(name))?;
     row.map(|row| Ok(ModuleId(rows::number(&row)?))).transpose()

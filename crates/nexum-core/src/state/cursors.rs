@@ -1,32 +1,32 @@
-//! How far a module has come.
+//! A module's cursors.
 
 use nexum_config::topic::Topic;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EventKind, Position};
 
-/// How far a module has come in one topic.
+/// A module's position in one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// The topic.
     pub topic: Topic,
-    /// The block with which subscriptions begin that name none: the first that the chain grew by when the module was first
-    /// started.
+    /// The first block of subscriptions without a block number: the first new block of the chain
+    /// after the module's first start.
     pub live_from: u64,
-    /// The last event that the module has handled, or passed over; none before the first.
+    /// The last event that the module has handled or skipped. `None` before the first one.
     pub last: Option<Progress>,
 }
 
-/// An event of a topic, as the last that is done.
+/// The last event of a topic that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Its block.
+    /// The event's block.
     pub position: Position,
-    /// Which of the block's events it is; after [`EventKind::Block`] the block is done.
+    /// The event's kind. After [`EventKind::Block`] the whole block is done.
     pub done: EventKind,
 }
 
-/// One cursor for each topic that a module has begun with; few, so a list.
+/// One cursor for each topic that a module has started. They are few, so they are a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursors(Vec<Cursor>);
 
@@ -36,7 +36,7 @@ impl Cursors {
         self.iter().find(|cursor| cursor.topic == topic)
     }
 
-    /// Moves the cursor of its topic, forwards or back.
+    /// Sets the cursor of its topic, which can move forwards or back.
     pub fn set(&mut self, new: Cursor) {
         match self.0.iter_mut().find(|cursor| cursor.topic == new.topic) {
             Some(cursor) => *cursor = new,
@@ -44,13 +44,14 @@ impl Cursors {
         }
     }
 
-    /// Every cursor, in no order.
+    /// All cursors, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Cursor> + '_ {
         self.0.iter().copied()
     }
 
-    /// These cursors after a revert of `topic` to the block `to`, where `current` are the cursors that the revert found:
-    /// the topic is not beyond `to`, and no topic that was begun is forgotten.
+    /// These cursors after a revert of `topic` to the block `to`. `current` are the cursors before
+    /// the revert. In the result, the topic is at most at `to`, and every started topic has a
+    /// cursor.
     #[must_use]
     pub(super) fn reverted(mut self, current: &Self, topic: Topic, to: Position) -> Self {
         for cursor in current.iter() {

@@ -1,4 +1,5 @@
-//! Events that a module could not handle, kept until an operator decides about them.
+//! Dead letters: events that a module failed to handle, which nexum keeps until an operator retries
+//! or skips them.
 
 use std::ops::ControlFlow;
 
@@ -8,44 +9,46 @@ use super::{ModuleId, rows};
 use crate::event::{Event, EventId};
 use crate::store::{StoreError, View};
 
-/// How many dead letters a module may have. A module that fails so often needs its author: it is stopped, so that no event is
-/// lost.
+/// The most dead letters of a module. A module with more failures needs its author, so nexum stops
+/// it, and no event is lost.
 pub const DEAD_LETTERS_MAX: u64 = 10_000;
 
-/// An event that a module could not handle, and passed over.
+/// An event that a module failed to handle, and skipped.
 ///
-/// It is part of the module's state: a reorganisation that takes the event's block back takes it back as well.
+/// A dead letter is part of the module's state: a reorganisation that reverts the event's block
+/// also reverts its dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Which event.
+    /// The event's id.
     pub id: EventId,
-    /// The event itself, as the module got it.
+    /// The event, as the module received it.
     pub event: Event,
-    /// Every attempt, in order.
+    /// All attempts, in order.
     pub attempts: Vec<Attempt>,
 }
 
 /// A failed attempt at an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// When it ended, in milliseconds since the Unix epoch.
+    /// The end of the attempt, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// Why it failed: the module's error, the limit that tripped, or the trap with its backtrace.
+    /// The reason of the failure: the module's error, the exceeded limit, or the trap with its
+    /// backtrace.
     pub reason: String,
-    /// The limit that tripped, if that was it.
+    /// The exceeded limit, if a limit ended the attempt.
     pub trip: Option<Tripped>,
-    /// The last of what the module logged in it.
+    /// The module's last log records in the attempt.
     pub records: Vec<String>,
 }
 
-/// A limit that tripped.
+/// An exceeded limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tripped {
-    /// Its name, with its unit.
+    /// The limit's name, with its unit.
     pub limit: String,
-    /// Its value.
+    /// The limit's value.
     pub bound: u64,
-    /// How much was used, with what was asked for in the call that tripped it.
+    /// The use of the resource, including the request that exceeded the limit.
     pub used: u64,
 }
 
@@ -59,7 +62,7 @@ impl DeadLetter {
     }
 }
 
-/// Shows a module's dead letters to `visit`, oldest block first, until it breaks off.
+/// Passes a module's dead letters to `visit`, oldest block first, until it breaks off.
 pub(crate) fn dead_letters(
     view: &dyn View,
     id: ModuleId,
@@ -81,13 +84,13 @@ pub(crate) fn dead_letters(
     damaged.map_or(Ok(()), Err)
 }
 
-/// A dead letter of a module, if it has it.
+/// Returns a dead letter of a module, if it exists.
 pub(crate) fn dead_letter(view: &dyn View, id: ModuleId, event: &EventId) -> Result<Option<DeadLetter>, StoreError> {
     let row = view.get(&rows::dead_letter(id, event))?;
     row.map(|row| DeadLetter::decode(&row)).transpose()
 }
 
-/// How many dead letters a module has.
+/// The number of a module's dead letters.
 pub(super) fn count_dead_letters(view: &dyn View, id: ModuleId) -> Result<u64, StoreError> {
     let mut count = 0;
     rows::scan(view, &rows::dead_letters(id), None, &mut |_, _| {

@@ -1,8 +1,9 @@
-//! The blocks that a chain's log has seen lately, kept so that a module finds back to the chain when it was reorganised while
-//! nobody looked.
+//! The recent headers of the chains, with which a module finds the common ancestor after a
+//! reorganisation that happened while nexum was off.
 //!
-//! A header is stored under its number and hash with its parent's hash, or nothing where that is not known, so that both sides of a fork are there: a module may
-//! have been on the one that was lost.
+//! A row maps a block's number and hash to its parent's hash, or to an empty value if the parent is
+//! unknown. So the store has both sides of a fork, because a module may have followed the side that
+//! lost.
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -15,10 +16,10 @@ use crate::event::{BlockHash, Position};
 use crate::store::committer::Lazy;
 use crate::store::{StoreError, View};
 
-/// How many headers of a chain are kept: twice what a reorganisation may take back at most.
+/// The most headers of a chain: twice the deepest reorganisation.
 const HEADERS_MAX: usize = 2_048;
 
-/// Has a chain's headers stored, with the next transaction that there is.
+/// Stores a chain's headers, together with the next transaction.
 #[derive(Debug)]
 pub(crate) struct Headers {
     chain_id: ChainId,
@@ -34,7 +35,7 @@ struct Kept {
 }
 
 impl Headers {
-    /// The headers of a chain of which the store has some already.
+    /// Loads the stored headers of a chain.
     pub(crate) fn load(view: &dyn View, chain_id: ChainId, rows: Lazy) -> Result<Self, StoreError> {
         let mut kept = Kept::default();
         rows::scan(view, &rows::headers(chain_id), None, &mut |key, _| {
@@ -49,7 +50,7 @@ impl Headers {
         })
     }
 
-    /// Takes note of blocks of which each is the child of the one before.
+    /// Adds blocks, each the child of the block before it.
     pub(crate) fn seed(&self, known: &[Position]) {
         let parents = std::iter::once(None).chain(known.iter().map(|position| Some(position.hash)));
         known
@@ -58,7 +59,7 @@ impl Headers {
             .for_each(|(position, parent)| self.append(*position, parent));
     }
 
-    /// Takes note of a block, and of its parent if that is known.
+    /// Adds a block, with the hash of its parent if that is known.
     pub(crate) fn append(&self, position: Position, parent: Option<BlockHash>) {
         let key = rows::header(self.chain_id, position);
         let mut kept = self.kept.lock();
@@ -76,7 +77,7 @@ impl Headers {
     }
 }
 
-/// The blocks before `last` on its own chain, oldest first, as far as they are stored.
+/// The stored ancestors of `last`, oldest first.
 pub(crate) fn ancestors(view: &dyn View, chain_id: ChainId, last: Position) -> Result<Vec<Position>, StoreError> {
     let mut ancestors = Vec::new();
     let mut at = last;

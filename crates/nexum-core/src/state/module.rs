@@ -11,46 +11,47 @@ use super::{Cursors, DeadLetter, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
-/// What an event did to a key.
+/// An event's change to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) old: Option<Vec<u8>>,
     pub(crate) new: Option<Vec<u8>>,
 }
 
-/// What an event did to its module's keys.
+/// An event's changes to its module's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    /// Each key that has another value than before.
+    /// Each key whose value has changed.
     pub(crate) keys: BTreeMap<Vec<u8>, Change>,
-    /// Each dead letter that it added or removed.
+    /// Each dead letter that the event added or removed.
     pub(crate) dead_letters: Vec<(EventId, Change)>,
-    /// How much the module keeps with them.
+    /// The size of the module's state after these changes.
     pub(crate) usage: Usage,
-    /// Whether the event did something outside that its cursor has to remember at once.
+    /// Whether the event had an external effect, so that its cursor has to be durable before the
+    /// next event.
     pub(crate) effect: bool,
 }
 
 impl Changes {
-    /// These changes, and the end of a dead letter.
+    /// Adds the removal of a dead letter to these changes.
     pub(crate) fn without_letter(mut self, letter: &DeadLetter) -> Self {
         let (old, new) = (Some(letter.encode()), None);
         self.dead_letters.push((letter.id, Change { old, new }));
         self
     }
 
-    /// Whether there is nothing to be stored.
+    /// Whether the store needs no change.
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.dead_letters.is_empty()
     }
 }
 
-/// How far a module has come and how much it keeps, as it is stored.
+/// A module's stored cursors and usage.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ProgressRow {
     pub(super) cursors: Cursors,
     pub(super) usage: Usage,
-    /// What the newest event reached for which there is no undo record any more: no revert can go below that.
+    /// The reach of the newest event without an undo record. No revert can go below it.
     forgotten: Reach,
 }
 
@@ -63,17 +64,17 @@ impl ProgressRow {
     }
 }
 
-/// Where a module is, and how to get it back. The store is at most behind it, never ahead.
+/// A module's cursors, usage and undo records. The store may lag behind them, and is never ahead.
 #[derive(Debug)]
 pub(crate) struct ModuleState {
     id: ModuleId,
     progress: ProgressRow,
     undo: UndoLog,
-    /// How many dead letters there are: counting them takes as long as reading them.
+    /// The number of dead letters. It is stored here, because a count reads all of them.
     dead_letters: u64,
 }
 
-/// Why a module's events cannot be taken back.
+/// An error of reverting a module's events.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RevertError {
     #[error("the undo records of chain {topic} do not reach back to block {to}")]
@@ -83,7 +84,7 @@ pub(crate) enum RevertError {
 }
 
 impl ModuleState {
-    /// The state of a module that has none.
+    /// The state of a new module.
     pub(crate) fn empty(id: ModuleId) -> Self {
         Self {
             id,
@@ -93,7 +94,7 @@ impl ModuleState {
         }
     }
 
-    /// What the store says.
+    /// Loads a module's state from the store.
     pub(crate) fn load(view: &dyn View, id: ModuleId) -> Result<Self, StoreError> {
         Ok(Self {
             id,
@@ -123,12 +124,12 @@ impl ModuleState {
         self.dead_letters
     }
 
-    /// The row that says how far the module has come.
+    /// The row with the module's cursors and usage.
     pub(crate) fn progress(&self) -> (Vec<u8>, Vec<u8>) {
         (rows::progress(self.id), rows::encode(&self.progress))
     }
 
-    /// Adds to a batch what an event did. The cursors are still those before it.
+    /// Adds an event's changes to a batch. The cursors are still those before the event.
     pub(crate) fn record(
         &mut self,
         changes: Changes,
@@ -159,7 +160,7 @@ impl ModuleState {
         self.progress.usage = changes.usage;
     }
 
-    /// Ends a batch, with the cursors as they are now.
+    /// Completes a batch with the current cursors.
     pub(crate) fn seal(&mut self, settled: &Settled<'_>, batch: &mut Batch) {
         let forgotten = self.undo.prune(self.id, settled, batch);
         self.forget(forgotten);
@@ -167,8 +168,8 @@ impl ModuleState {
         batch.set(key, row);
     }
 
-    /// Takes back every event that can depend on a block of `topic` after the block `to`. The batch has to be written before
-    /// anything else of the module; after an error this has changed nothing.
+    /// Reverts every event that can depend on a block of `topic` after the block `to`. The caller
+    /// writes the batch before any other change of the module. After an error nothing has changed.
     pub(crate) fn revert(&mut self, view: &dyn View, topic: Topic, to: Position) -> Result<Batch, RevertError> {
         let sequences: Vec<u64> = self.undo.after(topic, to).collect();
         if undo::reach_of(&self.progress.forgotten, topic).is_some_and(|number| number > to.number) {
@@ -180,7 +181,7 @@ impl ModuleState {
         for &sequence in &sequences {
             let row = rows::undo(self.id, sequence);
             let undo = view.get(&row)?;
-            let undo = undo.ok_or_else(|| StoreError::Damaged("an undo record is gone".to_owned()))?;
+            let undo = undo.ok_or_else(|| StoreError::Damaged("an undo record is missing".to_owned()))?;
             let undo = undo::decode(&undo)?;
             for (key, old) in undo.old {
                 batch.put(rows::state(self.id, &key), old.map(ByteBuf::into_vec));
@@ -213,7 +214,7 @@ impl ModuleState {
     }
 }
 
-/// How many there are after one came, went, or became another.
+/// The count after an element was added, removed or replaced.
 fn counted(count: u64, was_there: bool, is_there: bool) -> u64 {
     (count + u64::from(is_there)).saturating_sub(u64::from(was_there))
 }

@@ -1,7 +1,7 @@
-//! The rows of the store: their keys and what is in them.
+//! The rows of the store: their keys and values.
 //!
-//! Numbers in keys are big-endian, so that the order of the bytes is theirs. Values of more than one field are in postcard's
-//! form; what is in them says so.
+//! Numbers in keys are big-endian, so that the order of the bytes is the order of the numbers.
+//! Values with several fields have the postcard format of their types.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 use crate::event::{BlockHash, EventId, Position};
 use crate::store::{StoreError, View, Visit};
 
-/// A module's number in a store. Stored keys carry it, so that two modules never meet.
+/// A module's number in a store. Every row of the module has it in its key, so that modules are
+/// isolated from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleId(pub u32);
 
-/// The one row that says what form the others have: a number.
+/// The row with the format's version, a number.
 const FORMAT: u8 = b'f';
 /// A module's name -> its number.
 const MODULE: u8 = b'm';
@@ -25,14 +26,14 @@ const MODULE: u8 = b'm';
 const PROGRESS: u8 = b'c';
 /// A module's number, a key -> the value.
 const STATE: u8 = b's';
-/// A module's number, a sequence number -> how to take that event back.
+/// A module's number, a sequence number -> the undo record of an event.
 const UNDO: u8 = b'u';
-/// A module's number, an event -> what is known of it and of the attempts at it.
+/// A module's number, an event's id -> the dead letter.
 const DEAD_LETTER: u8 = b'd';
 /// A chain, a block's number and hash -> its parent's hash.
 const HEADER: u8 = b'h';
 
-/// A number whose rows are of nobody: of a module that is being imported or removed -> nothing.
+/// The number of an incomplete import or removal, whose rows belong to no module -> nothing.
 const NOBODY: u8 = b'n';
 
 pub(crate) fn format() -> Vec<u8> {
@@ -55,7 +56,7 @@ pub(crate) fn state(id: ModuleId, guest_key: &[u8]) -> Vec<u8> {
     key(STATE, &[&id.0.to_be_bytes(), guest_key])
 }
 
-/// The module's own key, of a row's key.
+/// The guest's key in the key of a state row.
 pub(crate) fn guest_key(row: &[u8]) -> &[u8] {
     row.get(1 + size_of::<u32>()..).unwrap_or_default()
 }
@@ -85,7 +86,7 @@ pub(crate) fn dead_letters(id: ModuleId) -> Vec<u8> {
     key(DEAD_LETTER, &[&id.0.to_be_bytes()])
 }
 
-/// In the order of the topics, blocks and events.
+/// The key of a dead letter. The keys are in the order of the topics, blocks and events.
 pub(crate) fn dead_letter(id: ModuleId, event: &EventId) -> Vec<u8> {
     let EventId { topic, position, kind } = event;
     let (what, of, rest) = match topic {
@@ -126,7 +127,7 @@ pub(crate) fn block_of(row: &[u8]) -> Result<(ChainId, Position), StoreError> {
     Ok((u64::from_be_bytes(array(chain_id)?), position))
 }
 
-/// The prefix of the numbers that are nobody's.
+/// The prefix of the numbers without a module.
 pub(crate) fn nobodies() -> Vec<u8> {
     vec![NOBODY]
 }
@@ -135,13 +136,13 @@ pub(crate) fn nobody(id: ModuleId) -> Vec<u8> {
     key(NOBODY, &[&id.0.to_be_bytes()])
 }
 
-/// The number in the key of a row of [`nobodies`], and of every row that a module has.
+/// The number in the key of a row of [`nobodies`], or of any row of a module.
 pub(crate) fn id_of(row: &[u8]) -> Result<ModuleId, StoreError> {
     let bytes = row.get(1..1 + size_of::<u32>()).unwrap_or_default();
     number(bytes).map(ModuleId)
 }
 
-/// What kind of row this is the key of.
+/// The kind of the row with this key.
 pub(crate) fn kind_of(row: &[u8]) -> Kind {
     match row.first() {
         Some(&FORMAT) => Kind::Format,
@@ -181,10 +182,10 @@ pub(crate) fn number(value: &[u8]) -> Result<u32, StoreError> {
 pub(crate) fn name_of(row: &[u8]) -> Result<ModuleName, StoreError> {
     let name = row.get(1..).and_then(|name| std::str::from_utf8(name).ok());
     name.and_then(|name| name.parse().ok())
-        .ok_or_else(|| StoreError::Damaged("a module's name is not one".to_owned()))
+        .ok_or_else(|| StoreError::Damaged("a module's name is not valid".to_owned()))
 }
 
-#[expect(clippy::expect_used, reason = "what is written is plain data: numbers, bytes, lists")]
+#[expect(clippy::expect_used, reason = "rows are plain data: numbers, bytes, lists")]
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).expect("plain data can be encoded")
 }
@@ -193,7 +194,7 @@ pub(crate) fn decode<T: DeserializeOwned>(value: &[u8], what: &str) -> Result<T,
     postcard::from_bytes(value).map_err(|error| StoreError::Damaged(format!("{what}: {error}")))
 }
 
-/// Shows the rows whose key begins with `prefix`, after the key `after` if there is one.
+/// Passes the rows whose key starts with `prefix` to `visit`. With `after`, starts after that key.
 pub(crate) fn scan(
     view: &dyn View,
     prefix: &[u8],
@@ -224,5 +225,5 @@ fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
 fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
     bytes
         .try_into()
-        .map_err(|_| StoreError::Damaged(format!("{} bytes where {N} belong", bytes.len())))
+        .map_err(|_| StoreError::Damaged(format!("{} bytes instead of {N}", bytes.len())))
 }

@@ -1,4 +1,4 @@
-//! One event, one transaction: what a handler has written so far, over what was committed before it.
+//! One event, one transaction: the uncommitted changes of a handler call, over the committed state.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,16 +13,17 @@ use super::{Change, Changes, ModuleId, Usage, rows};
 use crate::event::Handler;
 use crate::store::{StateStore, StoreError, View};
 
-/// How much of an event's time is left to the guest at most by a host function that waits: far more than a handler computes.
+/// The most time that a waiting host function leaves to the guest. Handlers compute far less.
 const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
 
-/// Of an event with little time left, so much of it is the guest's: one part in ten.
+/// The guest's part of a short remaining time: one in ten.
 const GUEST_TIME_PART: u32 = 10;
 
-/// The transaction of the handler that is running.
+/// The transaction of the current handler call.
 ///
-/// Capabilities reach it through their view. Reads see the handler's own writes, then what was committed before. What was
-/// written is committed when the handler returns ok, and gone otherwise.
+/// Capabilities reach it through their view. Reads return the handler's own changes first, then the
+/// committed state. nexum commits the changes when the handler returns ok, and otherwise discards
+/// them.
 #[derive(Debug)]
 pub struct EventScope {
     module: ModuleId,
@@ -32,39 +33,41 @@ pub struct EventScope {
     handler: Handler,
     attempt: u32,
     began: Instant,
-    /// How long the handler took; none while it runs.
+    /// The duration of the handler call. `None` while it runs.
     took: Option<Duration>,
     view: Option<Box<dyn View>>,
-    /// What earlier events wrote that is not in the store yet.
+    /// The changes of earlier events that are not yet in the store.
     pending: Option<Arc<Pending>>,
     changes: Changes,
     used: LimitUsage,
 }
 
-/// What events wrote that is not in the store yet: each key's new value, or none where it was deleted.
+/// The changes of events that are not yet in the store: each key's new value, or `None` if it was
+/// deleted.
 pub(crate) type Pending = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// A handler used up one of its budgets. A host function returns it as its trap: it ends the event.
+/// A handler call has used up a budget. A host function returns this as its trap, which ends the
+/// event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event has used up its {}", .0.name())]
 pub struct BudgetExhausted(pub Limit);
 
-/// Why a key was not set, or not deleted.
+/// An error of setting or deleting a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetError {
-    /// The module would keep more than it may.
-    #[error("the module may keep {quota} bytes of keys and values, and this would make it {wanted}")]
+    /// The module's state would exceed its limit.
+    #[error("the module's state may have {quota} bytes of keys and values, and this change would make it {wanted}")]
     Quota {
-        /// Bytes that it may keep.
+        /// The limit, in bytes.
         quota: u64,
-        /// Bytes that it would keep.
+        /// The size of the state with this change, in bytes.
         wanted: u64,
     },
-    /// A query may read and nothing else.
+    /// A query cannot write.
     #[error("a query may not write")]
     ReadOnly,
-    /// The store cannot be read.
+    /// The store is not readable.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -87,7 +90,7 @@ impl EventScope {
         }
     }
 
-    /// The same, but nothing can be changed in it.
+    /// Makes the transaction read-only.
     pub(crate) fn read_only(self) -> Self {
         Self {
             is_read_only: true,
@@ -95,8 +98,8 @@ impl EventScope {
         }
     }
 
-    /// Opens the transaction of a handler that begins now, over what was written before it. `usage` is what the module keeps with
-    /// that.
+    /// Opens the transaction of a handler call that starts now, over `pending`. `usage` is the size
+    /// of the module's state, including `pending`.
     pub(crate) fn open(
         &mut self,
         handler: Handler,
@@ -118,7 +121,7 @@ impl EventScope {
         };
     }
 
-    /// Closes the transaction and returns what it changed.
+    /// Closes the transaction, and returns its changes.
     pub(crate) fn close(&mut self) -> Changes {
         self.view = None;
         self.pending = None;
@@ -129,40 +132,42 @@ impl EventScope {
         changes
     }
 
-    /// The handler that is running, with its event.
+    /// The current handler, with its event.
     pub fn handler(&self) -> Handler {
         self.handler
     }
 
-    /// Which attempt at the event this is; the first is 1.
+    /// The number of this attempt at the event, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// When the handler is ended, whatever it waits for. A capability that gives up before can tell the guest why.
+    /// The time at which nexum ends the handler call, even if it waits. A capability that gives up
+    /// earlier can tell the guest the reason.
     pub fn deadline(&self) -> Instant {
         self.began + Duration::from_millis(self.limits[Limit::Deadline])
     }
 
-    /// When a host function that waits has to answer, so that the guest hears why there is no answer and can keep what it learned:
-    /// a little before the [`deadline`](Self::deadline).
+    /// The time by which a waiting host function has to return, a little before the
+    /// [`deadline`](Self::deadline). So the guest receives the reason of a missing answer, and can
+    /// save its work.
     pub fn answer_by(&self) -> Instant {
         let end = self.deadline();
         let left = end.saturating_duration_since(Instant::now());
         end - (left / GUEST_TIME_PART).min(GUEST_TIME_MAX)
     }
 
-    /// When the handler began.
+    /// The start of the handler call.
     pub(crate) fn began(&self) -> Instant {
         self.began
     }
 
-    /// The handler ran until then.
+    /// Records the end of the handler call.
     pub(crate) fn end(&mut self, at: Instant) {
         self.took = Some(at.duration_since(self.began));
     }
 
-    /// How long the handler has run, waiting in host calls included.
+    /// The duration of the handler call so far, including waits in host calls.
     pub(crate) fn elapsed(&self) -> Duration {
         self.took.unwrap_or_else(|| self.began.elapsed())
     }
@@ -171,7 +176,7 @@ impl EventScope {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// Fails if the store is not readable.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.keys.get(key) {
             Some(change) => Ok(change.new.clone()),
@@ -183,8 +188,8 @@ impl EventScope {
     ///
     /// # Errors
     ///
-    /// When that would make the module keep more than it may, or when this is a query; then nothing has happened, and the handler
-    /// can go on. And when the store cannot be read.
+    /// Fails if the module's state would exceed its limit, or if this is a query. Then nothing has
+    /// changed, and the handler can continue. Also fails if the store is not readable.
     pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
         self.check_writable()?;
         let (size, old) = self.current(&key)?;
@@ -203,11 +208,12 @@ impl EventScope {
         Ok(())
     }
 
-    /// Deletes a key, if it is there.
+    /// Deletes a key, if it exists.
     ///
     /// # Errors
     ///
-    /// When this is a query; then nothing has happened, and the handler can go on. And when the store cannot be read.
+    /// Fails if this is a query. Then nothing has changed, and the handler can continue. Also fails
+    /// if the store is not readable.
     pub fn delete(&mut self, key: &[u8]) -> Result<(), SetError> {
         self.check_writable()?;
         let (Some(size), old) = self.current(key)? else {
@@ -222,11 +228,11 @@ impl EventScope {
         Ok(())
     }
 
-    /// Shows the keys that start with `prefix` to `visit`, in order, until it breaks off.
+    /// Passes the keys that start with `prefix` to `visit`, in order, until it breaks off.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read.
+    /// Fails if the store is not readable.
     pub fn keys(&mut self, prefix: &[u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
         if self.view.is_none() {
             self.view = Some(self.store.view()?);
@@ -238,7 +244,7 @@ impl EventScope {
         let changed = self.changes.keys.range(from.clone()..);
         let changed = changed.map(|(key, change)| (&key[..], change.new.is_some()));
         let begins = |(key, _): &(&[u8], bool)| key.starts_with(prefix);
-        // The handler's own changes come last: they stand.
+        // The handler's own changes come last, so they override the pending ones.
         let written: BTreeMap<&[u8], bool> = pending.take_while(begins).chain(changed.take_while(begins)).collect();
         let mut written = written.into_iter().peekable();
         let mut flow = ControlFlow::Continue(());
@@ -266,17 +272,18 @@ impl EventScope {
         Ok(())
     }
 
-    /// Says that the handler did something outside that must not be forgotten: the event's cursor is made durable before the
-    /// module's next event, even if it wrote nothing.
+    /// Records that the handler has had an external effect. nexum then makes the event's cursor
+    /// durable before the module's next event, even if the event changed no key.
     pub fn mark_effect(&mut self) {
         self.changes.effect = true;
     }
 
-    /// Takes `amount` off the handler's budget for the host's work.
+    /// Subtracts `amount` from the handler's budget for the host's work.
     ///
     /// # Errors
     ///
-    /// When the budget does not have so much: the host function that asked returns the error as its trap.
+    /// Fails if less than `amount` is left. The calling host function returns the error as its
+    /// trap.
     pub fn spend(&mut self, limit: Limit, amount: u64) -> Result<(), BudgetExhausted> {
         match self.used.add(limit, amount) <= self.limits[limit] {
             true => Ok(()),
@@ -284,18 +291,18 @@ impl EventScope {
         }
     }
 
-    /// How much of a budget the handler has left. A host function stops collecting where its answer passes that, and then
-    /// [spends](Self::spend) what the answer took, which ends the event.
+    /// The rest of a budget. A host function stops collecting when its answer exceeds the rest, and
+    /// then [spends](Self::spend) the size of the answer, which ends the event.
     pub fn left(&self, limit: Limit) -> u64 {
         self.limits[limit].saturating_sub(self.used[limit])
     }
 
-    /// What the module keeps with what the handler has written.
+    /// The size of the module's state, including the handler's changes.
     pub(crate) fn usage(&self) -> Usage {
         self.changes.usage
     }
 
-    /// What the handler has used of its budgets.
+    /// The handler's use of its budgets.
     pub(crate) fn used(&self) -> &LimitUsage {
         &self.used
     }
@@ -307,7 +314,7 @@ impl EventScope {
         }
     }
 
-    /// The value of a key before the handler changed it.
+    /// The value of a key before the handler call.
     fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
             return Ok(value.clone());
@@ -319,8 +326,8 @@ impl EventScope {
         }
     }
 
-    /// How many bytes a key takes now with its value, none if it is not there; and the value before the handler, if that has
-    /// not changed it yet.
+    /// The current size of a key with its value in bytes, or `None` if the key does not exist. And
+    /// the value before the handler call, if the handler has not changed the key yet.
     fn current(&mut self, key: &[u8]) -> Result<(Option<u64>, Option<Vec<u8>>), StoreError> {
         let size = |value: &Vec<u8>| (key.len() + value.len()) as u64;
         if let Some(change) = self.changes.keys.get(key) {
@@ -330,7 +337,7 @@ impl EventScope {
         Ok((old.as_ref().map(size), old))
     }
 
-    /// Changes a key that had the value `old` before, if this is the first change of it.
+    /// Changes a key. `old` is its value before the first change, and later changes ignore it.
     fn change(&mut self, key: Vec<u8>, old: Option<Vec<u8>>, new: Option<Vec<u8>>) {
         match self.changes.keys.entry(key) {
             Entry::Occupied(mut changed) => changed.get_mut().new = new,

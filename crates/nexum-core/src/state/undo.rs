@@ -1,7 +1,8 @@
-//! How to take a module's events back.
+//! The undo records, with which nexum reverts a module's events.
 //!
-//! A module's history is one sequence over all its topics. Each event that wrote has a record, with the old values and the
-//! cursors as they were before it. Records are kept for as long as a reorganisation can still reach them.
+//! A module's history is one sequence over all its topics. Each event with changes has a record of
+//! the old values and of the cursors before it. nexum keeps a record until no reorganisation can
+//! reach it.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -14,32 +15,34 @@ use super::{Cursors, ModuleId, Usage, rows};
 use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
-/// How many records of a module are kept at most, however long one of its chains stands still and keeps its blocks
-/// unsettled: two days of another chain's twelve-second blocks.
+/// The most undo records of a module. The bound applies if one of its chains stands still and
+/// finalises no blocks. It is two days of blocks on another chain with twelve seconds per block.
 pub const UNDO_RECORDS_MAX: usize = 16_384;
 
-/// How many bytes these may take: as many as 128 events with the most that an event may write by default, twice.
+/// The most bytes of a module's undo records: 128 events with the most bytes that an event may
+/// write by default, twice.
 pub const UNDO_BYTES_MAX: usize = 256 << 20;
 
-/// How many records a commit removes at most. More than it adds, so that the number falls to what is needed.
+/// The most records that one commit removes. A commit adds fewer, so the number of records falls to
+/// the required one.
 const REMOVED_PER_COMMIT_MAX: usize = 16;
 
-/// A record, as it is stored.
+/// A stored undo record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Undo {
-    /// The event; none for an `init`, which no reorganisation takes back by itself.
+    /// The event. `None` for an `init`, which no reorganisation reverts by itself.
     pub(super) event: Option<(Topic, Position)>,
-    /// Every cursor before it.
+    /// All cursors before the event.
     pub(super) before: Cursors,
     pub(super) usage: Usage,
-    /// Each key that it changed, with the value before.
+    /// Each changed key, with its value before the event.
     pub(super) old: Vec<(ByteBuf, Option<ByteBuf>)>,
-    /// Each dead letter that it added or removed, with the row before.
+    /// Each added or removed dead letter, with its row before the event.
     pub(super) dead_letters: Vec<(EventId, Option<ByteBuf>)>,
 }
 
 impl Undo {
-    /// The last block of each topic that the event's writes can depend on.
+    /// The last block of each topic that the event's changes can depend on.
     fn reach(&self) -> Reach {
         let mut reach: Reach = self
             .before
@@ -64,24 +67,26 @@ pub(super) fn reach_of(reach: &Reach, topic: Topic) -> Option<u64> {
         .map(|(_, number)| *number)
 }
 
-/// Whether no reorganisation can reach it any more. A topic that nobody follows is not reorganised.
+/// Whether no reorganisation can reach these blocks. A topic that the module no longer follows has
+/// no reorganisations.
 pub(super) fn is_settled(reach: &Reach, settled: &Settled<'_>) -> bool {
     reach
         .iter()
         .all(|(topic, number)| settled(*topic).is_none_or(|settled| *number <= settled))
 }
 
-/// The number of the newest block of a topic that cannot be taken back; none for a topic that nobody follows.
+/// Returns the number of a topic's newest final block. `None` for a topic that the module does not
+/// follow.
 pub(crate) type Settled<'a> = dyn Fn(Topic) -> Option<u64> + Sync + 'a;
 
-/// Which records a module has.
+/// An index of a module's undo records.
 #[derive(Debug, Default)]
 pub(super) struct UndoLog {
     marks: VecDeque<Mark>,
     bytes: usize,
 }
 
-/// What has to be known of a record to decide whether it is still needed.
+/// The facts about a record that decide whether nexum still needs it.
 #[derive(Debug)]
 struct Mark {
     sequence: u64,
@@ -90,7 +95,7 @@ struct Mark {
 }
 
 impl UndoLog {
-    /// The records that a store has of a module.
+    /// Reads a module's records from a store.
     pub(super) fn load(view: &dyn View, id: ModuleId) -> Result<Self, StoreError> {
         let mut log = Self::default();
         let mut damaged = None;
@@ -110,7 +115,8 @@ impl UndoLog {
         damaged.map_or(Ok(log), Err)
     }
 
-    /// Adds a record, unless nothing can ever need it. Returns what a revert cannot go below any more, if that is news.
+    /// Adds a record, unless no reorganisation can reach the event. In that case, returns the new
+    /// lower bound of a revert.
     pub(super) fn record(
         &mut self,
         id: ModuleId,
@@ -129,8 +135,8 @@ impl UndoLog {
         None
     }
 
-    /// Removes some of the records that are not needed, or are more than is kept. Returns what a revert cannot go below any
-    /// more, if that is news.
+    /// Removes some of the records that are final or exceed the bounds. Returns the new lower bound
+    /// of a revert, if it has changed.
     pub(super) fn prune(&mut self, id: ModuleId, settled: &Settled<'_>, batch: &mut Batch) -> Option<Reach> {
         let mut forgotten = None;
         for _ in 0..REMOVED_PER_COMMIT_MAX {
@@ -146,8 +152,8 @@ impl UndoLog {
         forgotten
     }
 
-    /// The records, newest first, of the first event that can depend on a block of `topic` after the block `to`, and of all
-    /// after it.
+    /// The records of the first event that can depend on a block of `topic` after the block `to`,
+    /// and of all later events, newest first.
     pub(super) fn after(&self, topic: Topic, to: Position) -> impl Iterator<Item = u64> {
         let depends = move |mark: &&Mark| reach_of(&mark.reach, topic).is_some_and(|number| number > to.number);
         self.marks.iter().rev().take_while(depends).map(|mark| mark.sequence)
@@ -169,8 +175,7 @@ impl UndoLog {
     }
 }
 
-/// Where a module was in a topic before each of the events that it has a record of, oldest first: its own way, as far as that can
-/// be taken back.
+/// The module's positions in a topic before each recorded event, oldest first.
 pub(crate) fn passed(view: &dyn View, id: ModuleId, topic: Topic) -> Result<Vec<Position>, StoreError> {
     let mut passed: Vec<Position> = Vec::new();
     let mut damaged = None;

@@ -1,12 +1,12 @@
-//! How much a module keeps.
+//! The size of a module's state.
 
 use serde::{Deserialize, Serialize};
 
-/// How much a module keeps.
+/// The size of a module's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// How many keys.
+    /// The number of keys.
     pub keys: u64,
-    /// Bytes of all keys and values.
+    /// The size of all keys and values, in bytes.
     pub bytes: u64,
 }

@@ -1,10 +1,13 @@
-//! Makes the commits of many modules one durable transaction.
+//! Combines the commits of many modules in one durable transaction.
 //!
-//! Rows that need not be durable at once, such as the cursor of a module whose event wrote nothing, wait in memory for the next
-//! transaction, or for [`CommitPolicy::cursor_flush`].
+//! Lazy rows, such as the cursor of a module after an event without changes, wait in memory for the
+//! next transaction, or for [`CommitPolicy::cursor_flush`].
 //!
-//! Invariant: a commit that is acknowledged is durable. Invariant: a module's commits are made in the order in which it
-//! sent them, and a row that waits is never durable before what was committed ahead of it.
+//! # Invariants
+//!
+//! - An acknowledged commit is durable.
+//! - The committer applies a module's commits in the order in which the module sent them. A lazy
+//!   row never becomes durable before an earlier commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +20,21 @@ use tokio::time::Instant;
 use super::metrics::CommitterMetrics;
 use super::{Batch, StateStore, StoreError, blocking};
 
-/// How many commits one transaction takes at most, so that none of them waits for a long one: at this size a durable
-/// transaction's fixed cost is already well under a tenth of the whole.
+/// The most commits of one transaction, so that no commit waits for a long one. At this number, the
+/// fixed cost of a durable transaction is well under a tenth of the whole.
 pub const COMMITS_PER_TRANSACTION_MAX: usize = 256;
 
-/// After how many bytes a transaction takes no further commit: what a disk writes in some tens of milliseconds.
+/// The bytes after which a transaction accepts no further commit: a disk writes this many in some
+/// tens of milliseconds.
 pub const BYTES_PER_TRANSACTION_MAX: usize = 16 << 20;
 
-/// When things become durable that may wait.
+/// When deferrable changes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitPolicy {
-    /// How long the cursor of an event that wrote nothing may wait. Default one second: after a crash so much is handled
-    /// again that left no trace.
+    /// The longest wait of a cursor after an event without changes. Default one second: after a
+    /// crash, nexum repeats this much work, which left no trace.
     pub cursor_flush: Duration,
-    /// How many events of a module that replays history make one commit. Default 64.
+    /// The most events of a replay in one commit. Default 64.
     pub replay_commit_events: usize,
 }
 
@@ -43,14 +47,15 @@ impl Default for CommitPolicy {
     }
 }
 
-/// Where runners hand in their commits.
+/// A handle to the committer, for runners. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct Committer {
     requests: mpsc::Sender<Request>,
     lazy: Lazy,
 }
 
-/// Rows that become durable with the next transaction, at the latest after [`CommitPolicy::cursor_flush`].
+/// Rows that become durable with the next transaction, at the latest after
+/// [`CommitPolicy::cursor_flush`].
 #[derive(Clone, Debug, Default)]
 pub struct Lazy {
     shared: Arc<LazyShared>,
@@ -62,7 +67,7 @@ struct LazyShared {
     first: Notify,
 }
 
-/// Each row's new value, or none where it is removed.
+/// Each row's new value, or `None` for a removal.
 type LazyRows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 #[derive(Debug)]
@@ -71,11 +76,11 @@ struct Request {
     done: oneshot::Sender<Result<(), Arc<StoreError>>>,
 }
 
-/// Why a commit was not made.
+/// An error of a commit.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The transaction that it was part of failed. It may have been made all the same.
+    /// The commit's transaction failed. The store may have applied it all the same.
     #[error("the commit failed")]
     Store(#[source] Arc<StoreError>),
     /// The committer has stopped.
@@ -84,8 +89,8 @@ pub enum CommitError {
 }
 
 impl Committer {
-    /// A committer, and the task that does its work: it runs until every clone of the committer is gone, and ends with
-    /// everything durable.
+    /// Creates a committer, and the task that does its work. The task runs until the last clone of
+    /// the committer is dropped, and everything is durable when it ends.
     pub fn new(store: Arc<dyn StateStore>, policy: CommitPolicy) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, queue) = mpsc::channel(COMMITS_PER_TRANSACTION_MAX);
         let lazy = Lazy::default();
@@ -99,11 +104,13 @@ impl Committer {
         (Self { requests, lazy }, work.run(queue))
     }
 
-    /// Returns when the changes are durable, all of them, with the rows that waited when this was called.
+    /// Returns after all changes are durable, together with the lazy rows that waited at the time
+    /// of the call.
     ///
     /// # Errors
     ///
-    /// When the store failed: then all of it has happened, or nothing, and only the store can say which.
+    /// Fails if the store fails. The store then has applied all changes or none, and only the store
+    /// knows which.
     pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (done, answer) = oneshot::channel();
         self.requests
@@ -116,14 +123,14 @@ impl Committer {
             .map_err(CommitError::Store)
     }
 
-    /// Rows that may wait.
+    /// The lazy rows.
     pub fn lazy(&self) -> &Lazy {
         &self.lazy
     }
 }
 
 impl Lazy {
-    /// Has a row set, or removed where there is no value, in place of what waited for this key.
+    /// Sets a lazy row, or removes it if `value` is `None`. Replaces a waiting change of this key.
     pub fn put(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
         let mut rows = self.shared.rows.lock();
         let is_first = rows.is_empty();
@@ -134,7 +141,7 @@ impl Lazy {
         }
     }
 
-    /// Forgets what waits for this key.
+    /// Cancels the waiting change of this key.
     pub fn cancel(&self, key: &[u8]) {
         self.shared.rows.lock().remove(key);
     }
@@ -143,7 +150,7 @@ impl Lazy {
         std::mem::take(&mut *self.shared.rows.lock())
     }
 
-    /// Puts back what could not be written, unless something newer waits.
+    /// Restores rows after a failed write, except those with a newer waiting change.
     fn put_back(&self, rows: LazyRows) {
         let mut waiting = self.shared.rows.lock();
         let newer = std::mem::replace(&mut *waiting, rows);
@@ -153,12 +160,12 @@ impl Lazy {
     }
 }
 
-/// What the committer's task has.
+/// The state of the committer's task.
 struct Work {
     store: Arc<dyn StateStore>,
     lazy: Lazy,
     flush_after: Duration,
-    /// When the rows that wait have waited long enough.
+    /// The time at which the lazy rows have to become durable.
     flush_at: Option<Instant>,
     metrics: CommitterMetrics,
 }
@@ -188,7 +195,7 @@ impl Work {
             .unwrap_or_else(|error| report(&error));
     }
 
-    /// Makes these commits, in as many transactions as their size asks for.
+    /// Makes these commits, in as many transactions as their size requires.
     async fn commit(&mut self, requests: &mut Vec<Request>) {
         let mut requests = requests.drain(..).peekable();
         while requests.peek().is_some() {
@@ -205,13 +212,13 @@ impl Work {
                 Err(error) => report(error),
             }
             for done in waiting {
-                // A runner that no longer waits has been stopped by force; its commit stands.
+                // A runner that no longer waits was aborted. Its commit is durable all the same.
                 let _ = done.send(result.clone());
             }
         }
     }
 
-    /// One transaction, of the rows that wait and then these changes.
+    /// Makes one transaction of the lazy rows and then these changes.
     async fn write(&mut self, changes: Batch) -> Result<(), Arc<StoreError>> {
         let rows = self.lazy.take();
         self.flush_at = None;
@@ -239,6 +246,6 @@ fn report(error: &Arc<StoreError>) {
     tracing::error!(
         target: "nexum::store",
         error = &**error as &(dyn std::error::Error + 'static),
-        "the state store cannot be written: what it acknowledged is safe, and what it did not is done again"
+        "the state store cannot be written: acknowledged commits are durable, and nexum retries the others"
     );
 }

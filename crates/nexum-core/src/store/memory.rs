@@ -1,4 +1,4 @@
-//! A store that forgets when the process ends.
+//! A store in memory, whose content ends with the process.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -8,10 +8,10 @@ use parking_lot::RwLock;
 
 use super::{Batch, Range, StateStore, StoreError, View, Visit};
 
-/// How many rows a scan copies at a time, so that it does not hold up writes while they are visited.
+/// The number of rows that a scan copies at a time, so that a visit does not delay writes.
 const ROWS_AT_ONCE: usize = 64;
 
-/// Keeps everything in memory. For tests, trials, and modules that keep no state.
+/// A store in memory, for tests, trials, and modules without state.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Arc<RwLock<Rows>>,
@@ -20,7 +20,7 @@ pub struct MemoryStore {
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -86,7 +86,7 @@ impl View for MemoryView {
     }
 }
 
-/// Whether no key lies between two bounds, whatever there is: a map panics at most of those.
+/// Whether no key can be between two bounds. A `BTreeMap` panics on most of these ranges.
 fn is_empty(range: Range<'_>) -> bool {
     match range {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,

@@ -1,4 +1,4 @@
-//! What is measured of the committer.
+//! The metrics of the committer.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::metrics::{COMMITS, OUTCOME, TRANSACTION_SECONDS, TRANSACTIONS};
 
-/// What is measured of the committer.
+/// The metrics of the committer.
 pub(crate) struct CommitterMetrics {
     made: Counter,
     failed: Counter,
@@ -24,12 +24,12 @@ impl CommitterMetrics {
         }
     }
 
-    /// So many commits became durable.
+    /// Counts commits that became durable.
     pub(crate) fn commits(&self, count: usize) {
         self.commits.increment(count as u64);
     }
 
-    /// A transaction was made, or failed.
+    /// Records a successful or failed transaction.
     pub(crate) fn transaction(&self, is_made: bool, took: Duration) {
         self.seconds.record(took);
         let counter = if is_made { &self.made } else { &self.failed };

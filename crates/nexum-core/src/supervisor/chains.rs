@@ -1,4 +1,4 @@
-//! The chains that modules follow: their logs, and the tasks that append to them.
+//! The chains of the modules: their logs, and the tasks that append to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::state::Headers;
 use crate::store::committer::Lazy;
 use crate::store::{self, StateStore, StoreError};
 
-/// The chains that there are sources for.
+/// The chains that have a source.
 pub(super) type Sources = BTreeMap<ChainId, Arc<dyn EventSource>>;
 
-/// The chains that somebody follows, or needs.
+/// The chains that modules follow or need.
 pub(super) struct Chains {
     sources: Sources,
     store: Arc<dyn StateStore>,
     lazy: Lazy,
     chains: BTreeMap<ChainId, Chain>,
-    /// Chains that nobody follows, whose sources are kept fit for those who ask them.
+    /// Chains that no module follows. Their sources run for modules that send requests to them.
     needed: BTreeMap<ChainId, CancellationToken>,
     tasks: JoinSet<Result<(), SourceError>>,
     stop: CancellationToken,
@@ -45,13 +45,13 @@ impl Chains {
         }
     }
 
-    /// The chains that there are sources for.
+    /// The chains that have a source.
     pub(super) fn sources(&self) -> &Sources {
         &self.sources
     }
 
-    /// Makes logs for these topics, with what the store remembers of their chains. Nothing is appended to new ones before
-    /// [`Self::begin`], so that whoever reads them misses nothing.
+    /// Creates logs for these topics, with the stored headers of their chains. No source appends to
+    /// a new log before [`Self::begin`], so that its readers miss no block.
     pub(super) async fn open(
         &mut self,
         topics: &BTreeSet<ChainTopic>,
@@ -71,7 +71,7 @@ impl Chains {
                 self.chains.insert(chain_id, Chain { logs, is_followed });
             }
         }
-        // Before anyone looks for the finalized blocks of its chain.
+        // All logs exist before the search for a chain's finalized blocks.
         for topic in topics {
             if let Some(chain) = self.chains.get(&topic.chain_id) {
                 chain.logs.open(topic.finality);
@@ -89,7 +89,7 @@ impl Chains {
         Ok(topics.iter().filter_map(followed).collect())
     }
 
-    /// Has the sources of all open topics append to them, and those of the chains in `needed` do what they do without.
+    /// Starts the sources of all open topics, and of the chains in `needed`, which have no log.
     pub(super) fn begin(&mut self, needed: impl IntoIterator<Item = ChainId>) {
         for (chain_id, chain) in &mut self.chains {
             if !std::mem::replace(&mut chain.is_followed, true)
@@ -111,12 +111,12 @@ impl Chains {
         }
     }
 
-    /// Whether no chain is followed.
+    /// Whether no source runs.
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// The next end of a source; never, if there is none.
+    /// Waits for the next end of a source. Never returns without a source.
     pub(super) async fn ended(&mut self) -> Result<Result<(), SourceError>, JoinError> {
         match self.tasks.join_next().await {
             Some(ended) => ended,
@@ -124,7 +124,7 @@ impl Chains {
         }
     }
 
-    /// Ends them all, and returns those that were lost in the last moment.
+    /// Ends all sources, and returns the errors of those that failed meanwhile.
     pub(super) async fn finish(&mut self) -> Vec<SourceError> {
         self.stop.cancel();
         let mut lost = Vec::new();
@@ -135,7 +135,7 @@ impl Chains {
     }
 }
 
-/// Follows a chain, and tells those who read it when that has come to an end.
+/// Follows a chain. After an error, closes the chain's logs with the reason.
 async fn follow(source: Arc<dyn EventSource>, logs: ChainLogs, stop: CancellationToken) -> Result<(), SourceError> {
     let followed = source.follow(&logs, &stop).await;
     if let Err(error) = &followed {

@@ -1,4 +1,4 @@
-//! Why the modules of a run were not changed.
+//! Errors of steering the modules of a run.
 
 use nexum_config::names::ModuleName;
 
@@ -6,23 +6,23 @@ use super::start::StartError;
 use crate::runner::CommandError;
 use crate::store::committer::CommitError;
 
-/// Why the modules of a run were not changed.
+/// An error of steering the modules of a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SteerError {
-    /// There is a module of this name.
-    #[error("there is a module {0} already")]
+    /// A module of this name exists.
+    #[error("the module {0} already exists")]
     Exists(ModuleName),
-    /// There is none.
+    /// No module has this name.
     #[error("there is no module {0}")]
     NoModule(ModuleName),
-    /// There is one of this name, and it reacts to events.
+    /// The module of this name handles events, not queries.
     #[error("the module {0} answers no queries")]
     NoQueries(ModuleName),
-    /// There is one of this name, and it answers queries.
-    #[error("the module {0} answers queries, and has no events")]
+    /// The module of this name answers queries and has no events.
+    #[error("the module {0} answers queries and has no events")]
     NoEvents(ModuleName),
-    /// It cannot be started.
+    /// The module cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
     /// The module's runner did not apply the command.
@@ -31,7 +31,7 @@ pub enum SteerError {
     /// The state store failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// The run has ended, or has not begun.
-    #[error("nexum does not run")]
+    /// The run has ended, or has not started.
+    #[error("nexum is not running")]
     NotRunning,
 }

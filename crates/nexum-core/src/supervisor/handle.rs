@@ -1,4 +1,4 @@
-//! What can be done to the modules of a run while it goes on.
+//! The handle that changes the modules of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::runner::ModuleStatus;
 use crate::store::Batch;
 use crate::store::committer::Committer;
 
-/// How many requests may wait: each is of an operator who waits for the answer.
+/// The most waiting requests. An operator waits for the answer to each, so few wait at once.
 const REQUESTS_MAX: usize = 16;
 
 /// The modules of a run, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Modules(Arc<Mutex<BTreeMap<ModuleName, Arc<ModuleStatus>>>>);
 
-/// Chains that could not be followed any longer, and why.
+/// The chains that nexum lost, with the reasons.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, String>>>);
 
-/// Steers the modules of a run: finds them, adds to them, takes them away. Cheap to clone.
+/// Steers a run: finds, adds and removes modules. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct SupervisorHandle {
     pub(super) modules: Modules,
@@ -39,34 +39,35 @@ pub struct SupervisorHandle {
     pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
     requests: mpsc::Sender<Request>,
-    /// Read while a module is added, and written while none may be.
+    /// Read-locked during the addition of a module, and write-locked to prevent additions.
     loads: Arc<RwLock<()>>,
 }
 
-/// What the supervisor is asked for.
+/// A request to the supervisor.
 #[derive(Debug)]
 pub(super) enum Request {
     Load(Box<Module>, oneshot::Sender<Result<(), SteerError>>),
     LoadQuery {
         module: Box<QueryModule>,
-        /// Of the module that has its name.
+        /// Whether the module replaces the one with its name.
         in_place: bool,
         done: oneshot::Sender<Result<(), SteerError>>,
     },
-    /// To have the chains followed that the module in this one's place will read.
+    /// Requests that nexum follows the chains of a module that will replace another one.
     Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
-    /// For where the committer is.
+    /// Requests the committer.
     Committer(oneshot::Sender<Result<Committer, SteerError>>),
 }
 
-/// While this is held no module is added: what a store has of one that does not run can be changed.
+/// Prevents the addition of modules until it is dropped, so that the caller can change the stored
+/// state of a module that does not run.
 #[derive(Debug)]
 pub struct LoadsHeld {
     _loads: OwnedRwLockWriteGuard<()>,
 }
 
-/// Topics that are followed.
+/// The followed topics.
 pub(super) type Topics = BTreeMap<ChainTopic, TopicHandle>;
 
 impl Modules {
@@ -109,21 +110,21 @@ impl SupervisorHandle {
         (handle, receiver)
     }
 
-    /// Every module that reacts to events, by name.
+    /// All modules that handle events, by name.
     pub fn modules(&self) -> Vec<Arc<ModuleStatus>> {
         self.modules.all()
     }
 
-    /// The chains that could not be followed any longer, and why. Nothing follows them again before nexum is started anew.
+    /// The chains that nexum lost, with the reasons. nexum follows them again only after a restart.
     pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
         self.lost_chains.0.lock().clone()
     }
 
-    /// The module of this name that reacts to events.
+    /// Returns the module of this name that handles events.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// Fails if there is no such module.
     pub fn module(&self, name: &ModuleName) -> Result<Arc<ModuleStatus>, SteerError> {
         self.modules.get(name).ok_or_else(|| match self.queries.get(name) {
             Some(_) => SteerError::NoEvents(name.clone()),
@@ -131,16 +132,16 @@ impl SupervisorHandle {
         })
     }
 
-    /// Every module that answers queries, by name.
+    /// All modules that answer queries, by name.
     pub fn queries(&self) -> Vec<Arc<QueryPool>> {
         self.queries.all()
     }
 
-    /// The module of this name that answers queries.
+    /// Returns the module of this name that answers queries.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// Fails if there is no such module.
     pub fn query(&self, name: &ModuleName) -> Result<Arc<QueryPool>, SteerError> {
         self.queries.get(name).ok_or_else(|| match self.modules.get(name) {
             Some(_) => SteerError::NoQueries(name.clone()),
@@ -148,12 +149,12 @@ impl SupervisorHandle {
         })
     }
 
-    /// Adds a module, which begins with the next block, or where it was when it last ran. Waits for the chains that it cannot be
-    /// without.
+    /// Adds a module, which starts at its stored position, or with the next block. Waits for the
+    /// chains that the module needs.
     ///
     /// # Errors
     ///
-    /// When there is one of its name, or it cannot be started.
+    /// Fails if a module of this name exists, or if the module cannot start.
     pub async fn load(&self, module: Module) -> Result<(), SteerError> {
         ready(&self.sources, [&module]).await?;
         let _may_load = self.loads.read().await;
@@ -164,31 +165,33 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// When there is one of its name.
+    /// Fails if a module of this name exists.
     pub async fn load_query(&self, module: QueryModule) -> Result<(), SteerError> {
         let _may_load = self.loads.read().await;
         let (module, in_place) = (Box::new(module), false);
         self.ask(|done| Request::LoadQuery { module, in_place, done }).await
     }
 
-    /// Has queries be answered by another component, manifest and configuration from now on, with counts of its own. The old one
-    /// answers those that it has.
+    /// Replaces the component, manifest and configuration of a module that answers queries. Its
+    /// counts start at zero. The old component answers the calls in progress.
     ///
     /// # Errors
     ///
-    /// When there is no module of its name that answers queries.
+    /// Fails if no module of this name answers queries.
     pub async fn reload_query(&self, module: QueryModule) -> Result<(), SteerError> {
         let _may_load = self.loads.read().await;
         let (module, in_place) = (Box::new(module), true);
         self.ask(|done| Request::LoadQuery { module, in_place, done }).await
     }
 
-    /// Has a module go on with another component, manifest and configuration, at the same place and with the same state: the
-    /// event in hand is finished, and the new `init` has to return ok.
+    /// Replaces the component, manifest and configuration of a module that handles events, and
+    /// keeps its positions and state. The current event is finished first, and the new `init` has
+    /// to return ok.
     ///
     /// # Errors
     ///
-    /// When there is no module of its name, or the new one cannot be started: then the old one goes on.
+    /// Fails if there is no module of this name, or if the new component cannot start. The old
+    /// component then continues.
     pub async fn reload(&self, module: Module) -> Result<(), SteerError> {
         ready(&self.sources, [&module]).await?;
         let module = Arc::new(module);
@@ -197,27 +200,28 @@ impl SupervisorHandle {
         Ok(status.reload(module, followed).await?)
     }
 
-    /// Ends a module after the event in hand, or the queries. What it keeps stays in the store.
+    /// Ends a module after its current event or queries. The module's state stays in the store.
     ///
     /// # Errors
     ///
-    /// When there is none of this name.
+    /// Fails if there is no module of this name.
     pub async fn remove(&self, name: &ModuleName) -> Result<(), SteerError> {
         self.ask(|done| Request::Remove(name.clone(), done)).await
     }
 
-    /// Keeps modules from being added until what is returned is dropped. Waits for one that is being added.
+    /// Prevents the addition of modules until the result is dropped. Waits for an addition in
+    /// progress.
     pub async fn hold_loads(&self) -> LoadsHeld {
         LoadsHeld {
             _loads: self.loads.clone().write_owned().await,
         }
     }
 
-    /// Returns when everything is in the store that waits to be written, that of modules which have been removed too.
+    /// Waits until all waiting changes are in the store, including those of removed modules.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// Fails if the store cannot be written.
     pub async fn flush(&self) -> Result<(), SteerError> {
         let committer = self.ask(Request::Committer).await?;
         Ok(committer.commit(Batch::default()).await?)

@@ -16,10 +16,11 @@ use crate::query::QueryPool;
 use crate::state;
 use crate::store::{self, StoreError};
 
-/// How often it is looked for instances that nobody needs any more. One stays for up to as much longer.
+/// The interval between two searches for idle instances. An instance can stay idle for up to this
+/// much longer than [`QueryPool::IDLE_MAX`].
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(QueryPool::IDLE_MAX.as_secs() / 2);
 
-/// Those modules, by name.
+/// The modules that answer queries, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queries(Arc<Mutex<BTreeMap<ModuleName, Arc<QueryPool>>>>);
 
@@ -40,7 +41,7 @@ impl Queries {
         self.all().iter().for_each(|pool| pool.discard_old(now));
     }
 
-    /// Takes a module away. Calls that it has are answered.
+    /// Removes a module. It still answers the calls in progress.
     pub(super) fn remove(&self, name: &ModuleName) -> bool {
         self.0.lock().remove(name).is_some()
     }
@@ -51,7 +52,7 @@ impl Queries {
 }
 
 impl Run {
-    /// Has these modules be asked from now on, each in place of an earlier one of its name.
+    /// Starts answering the queries of these modules. Each replaces an earlier module of its name.
     pub(super) async fn answer(&mut self, modules: Vec<QueryModule>) -> Result<(), StoreError> {
         let names: Vec<_> = modules.iter().map(|module| module.meta.name.clone()).collect();
         let ids = store::blocking(&self.store, move |store| state::intern(store, &names)).await?;
@@ -61,7 +62,7 @@ impl Run {
         Ok(())
     }
 
-    /// Adds a module that answers queries, or puts it in another one's place.
+    /// Adds a module that answers queries, or replaces the one of its name.
     pub(super) async fn load_query(&mut self, module: QueryModule, in_place: bool) -> Result<(), SteerError> {
         let name = module.meta.name.clone();
         match (self.queries.get(&name), in_place) {

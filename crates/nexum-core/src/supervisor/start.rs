@@ -1,4 +1,4 @@
-//! What has to be there before a module starts.
+//! The conditions for a module's start.
 
 use std::collections::HashMap;
 
@@ -12,31 +12,31 @@ use crate::module::loader::Module;
 use crate::runner::topics;
 use crate::store::StoreError;
 
-/// Why a module was not started.
+/// An error of starting a module.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// A module subscribes to a chain without a source.
     #[error("no source follows chain {chain_id}")]
     NoSource {
-        /// The chain.
+        /// The chain id.
         chain_id: ChainId,
     },
-    /// A chain that a module cannot be without cannot be read.
+    /// A chain that a module needs is not readable.
     #[error("chain {}, which the module {module} requires, cannot be read", error.chain_id)]
     NotReady {
         /// The module.
         module: ModuleName,
-        /// What is wrong with the chain.
+        /// The fault of the chain.
         #[source]
         error: SourceError,
     },
-    /// The state of a module cannot be read.
+    /// The module's state is not readable.
     #[error("the state store cannot be used")]
     Store(#[from] StoreError),
 }
 
-/// Refuses modules that follow a chain, or cannot be without one, which has no source.
+/// Refuses modules that follow or need a chain without a source.
 pub(super) fn check_sources<'a>(
     sources: &Sources,
     modules: impl IntoIterator<Item = &'a Module>,
@@ -51,7 +51,7 @@ pub(super) fn check_sources<'a>(
     Ok(())
 }
 
-/// Waits for every chain that one of these modules cannot be without, at the same time.
+/// Waits for all chains that these modules need, concurrently.
 pub(super) async fn ready<'a>(
     sources: &Sources,
     modules: impl IntoIterator<Item = &'a Module>,
@@ -73,7 +73,7 @@ pub(super) async fn ready<'a>(
         }
     }
     while let Some(ready) = waiting.join_next().await {
-        // A source that panics here is named when it is followed.
+        // The supervisor reports a source that panics here when it follows the chain.
         ready.unwrap_or(Ok(()))?;
     }
     Ok(())

@@ -144,7 +144,7 @@ async fn modules_that_answer_queries_are_changed_while_the_host_runs() {
     for (steered, expected) in [
         (
             run.steering.module(&name).map(drop),
-            "query-echo answers queries, and has no events",
+            "query-echo answers queries and has no events",
         ),
         (
             run.steering.query(&"noop".parse().expect("a name")).map(drop),

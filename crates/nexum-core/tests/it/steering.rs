@@ -201,7 +201,7 @@ async fn there_is_room_for_some_modules_more() {
         loaded.push(run.build("noop", &format!("name = \"noop-{index}\"")).await);
     }
     let full = run.try_build("noop", "name = \"too-many\"").await;
-    assert!(full.is_err_and(|error| error.to_string().contains("no room")));
+    assert!(full.is_err_and(|error| error.to_string().contains("is full")));
     drop(loaded.pop());
     // The one that is replaced makes room for the next.
     run.stage("noop", Stage::Running).await;

@@ -190,7 +190,7 @@ async fn a_chain_that_the_cursor_does_not_know_stops_the_module_and_names_both_b
     let hash = |fork: &str| format!("4 (0x0000000000000004{})", fork.repeat(24));
     for part in [
         hash("00"),
-        format!("which now has {} in its place", hash("01")),
+        format!("the chain now has {}", hash("01")),
         "remove the module's state".to_owned(),
     ] {
         assert!(error.contains(&part), "{error}");

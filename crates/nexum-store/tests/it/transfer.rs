@@ -92,7 +92,7 @@ fn an_import_says_which_line_is_wrong() {
         (
             "{\"progress\":{\"row\":\"0x00000000\"}}",
             "{\"progress\":{\"row\":\"0xff\"}}",
-            "what was exported is damaged",
+            "the export is damaged",
         ),
     ] {
         assert!(whole.contains(from), "{from}");
@@ -108,7 +108,7 @@ fn a_module_that_is_there_is_not_imported_over() {
     let store = some();
     let lines = lines(&store);
     let error = import(&store, &mut &*lines, &mut |_, _| {}).expect_err("a module that is there");
-    assert_eq!(error.to_string(), "the store has a module module already");
+    assert_eq!(error.to_string(), "the store already has a module module");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `nexum:host/clock`.
+//! The interface `nexum:host/clock`.
 
 use wasmtime::component::Linker;
 
@@ -15,7 +15,7 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Clocks that show the seams' time.
+    /// Creates clocks with the seams' time.
     pub fn new(seams: Seams) -> Self {
         Self { seams }
     }

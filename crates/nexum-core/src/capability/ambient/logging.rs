@@ -1,4 +1,4 @@
-//! `nexum:host/logging`.
+//! The interface `nexum:host/logging`.
 
 use nexum_config::limits::Limit;
 use wasmtime::component::Linker;
@@ -8,7 +8,8 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
 
-/// Lines for the operator, through the module's [`Recorder`](crate::capability::recorder::Recorder).
+/// Log records for the operator, through the module's
+/// [`Recorder`](crate::capability::recorder::Recorder).
 #[derive(Debug)]
 pub struct Logging;
 

@@ -1,4 +1,4 @@
-//! `nexum:host/random`.
+//! The interface `nexum:host/random`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
 use crate::clock::{Entropy, Seams};
 
-/// How many bytes one call gives at most: far above any key or seed, and too few to cost a noticeable time.
+/// The most bytes of one call: far above any key or seed, and few enough to take no noticeable
+/// time.
 pub(super) const RANDOM_BYTES_MAX: u32 = 65_536;
 
 /// The host's entropy.
@@ -20,7 +21,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// Entropy of the seams.
+    /// Creates a source of the seams' entropy.
     pub fn new(seams: Seams) -> Self {
         Self { seams }
     }
@@ -47,11 +48,11 @@ impl Capability for Random {
 }
 
 impl random::Host for View<'_, Arc<dyn Entropy>> {
-    /// The contract leaves no room for an error here, and a short answer could become a short key: more than the bound
-    /// traps.
+    /// A request above the bound traps, because the contract has no error here, and a short result
+    /// could become a short key.
     fn fill(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
         if len > RANDOM_BYTES_MAX {
-            wasmtime::bail!("random.fill was asked for {len} bytes; a call gives at most {RANDOM_BYTES_MAX}");
+            wasmtime::bail!("random.fill cannot return {len} bytes; the maximum per call is {RANDOM_BYTES_MAX}");
         }
         let mut bytes = vec![0; len as usize];
         self.state.fill(&mut bytes);

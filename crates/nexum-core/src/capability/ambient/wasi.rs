@@ -1,7 +1,9 @@
-//! WASI preview 2, closed: no files, sockets, environment or arguments, and an empty stdin. Lines of stdout and stderr
-//! become log records, unless the embedder captures them; clocks and entropy are the host's own seams.
+//! WASI preview 2 without outside access: no files, sockets, environment or arguments, and an empty
+//! stdin. Lines of stdout and stderr become log records, unless the embedder captures them. Clocks
+//! and entropy come from the host's seams.
 //!
-//! Toolchains put these imports into components whose authors never asked for them, so every module has them.
+//! Every module has it, because toolchains add these imports to components even if the author does
+//! not use them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,14 +21,14 @@ use crate::capability::stdio::{Sink, Stream};
 use crate::capability::{Capability, HostState};
 use crate::clock::{Clock, Entropy, Seams};
 
-/// The closed WASI.
+/// WASI without outside access.
 #[derive(Debug)]
 pub struct Wasi {
     seams: Seams,
 }
 
 impl Wasi {
-    /// A WASI with the seams' time and entropy.
+    /// Creates a WASI with the seams' time and entropy.
     pub fn new(seams: Seams) -> Self {
         Self { seams }
     }
@@ -157,12 +159,12 @@ impl rand::TryRng for SeamRng {
     }
 }
 
-/// Makes log records of one level of the lines. Clones write to one line.
+/// An output stream whose lines become log records of one level. Clones share the current line.
 #[derive(Clone)]
 struct Lines {
     recorder: Arc<Recorder>,
     level: tracing::Level,
-    /// What has been written of a line that has not ended; shorter than a record.
+    /// The incomplete line, shorter than a record.
     partial: Arc<Mutex<Vec<u8>>>,
 }
 

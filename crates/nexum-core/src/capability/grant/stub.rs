@@ -1,14 +1,14 @@
-//! Stands in for an optional capability that this build lacks: each function answers `unsupported`.
+//! Replaces an optional capability that this build lacks: each function returns `unsupported`.
 
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, Linker, Val};
 
 use crate::capability::HostState;
 
-/// The fields of the contract's `host-error`, by which its results are recognised.
+/// The fields of the contract's `host-error`, by which this module recognises the type.
 const HOST_ERROR_FIELDS: [&str; 5] = ["domain", "kind", "code", "message", "data"];
 
-/// Defines every function of an imported interface.
+/// Defines all functions of an imported interface.
 pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import: &str) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
     let ty = component.component_type();
@@ -30,14 +30,14 @@ pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import
                     *result = answer.clone();
                     Ok(())
                 }
-                _ => wasmtime::bail!("{called} is not in this build, and cannot say so in its result"),
+                _ => wasmtime::bail!("{called} is not in this build, and its result cannot report that"),
             })?;
         }
     }
     Ok(())
 }
 
-/// Whether a function returns a `result` whose error is the contract's.
+/// Whether a function returns a `result` whose error is the contract's `host-error`.
 fn fails_with_host_error(func: &ComponentFunc) -> bool {
     let mut results = func.results();
     let (Some(Type::Result(result)), None) = (results.next(), results.next()) else {

@@ -1,4 +1,4 @@
-//! A runner's place in a chain.
+//! A runner's position in a chain.
 
 mod common_ancestor;
 mod read_ahead;
@@ -23,25 +23,26 @@ use crate::runner::subscription_set::SubscriptionSet;
 use crate::state::{ModuleId, Progress};
 use crate::store::StateStore;
 
-/// How many blocks are remembered of those that were replayed, to find back to the chain when it is reorganised meanwhile: as
-/// many as any chain takes back that its source still believes by default.
+/// The number of replayed blocks to remember, for the search of a common ancestor after a
+/// reorganisation during the replay. It is the deepest reorganisation that any chain's source
+/// accepts by default.
 const TRAIL_MAX: usize = 128;
 
-/// Reads one topic, from the log while it is there and from the source where it no longer is.
+/// Reads one topic: from the log while it has the blocks, and otherwise from the source.
 #[derive(Debug)]
 pub(in crate::runner) struct ChainFeed {
     followed: TopicHandle,
     subscriber: Subscriber,
     subscriptions: SubscriptionSet,
     filters: Arc<[LogFilter]>,
-    /// Where subscriptions begin that name no block, once that is known.
+    /// The start of subscriptions without a block number, once it is known.
     live_from: Option<u64>,
     place: Place,
-    /// What was replayed and not yet handed out.
+    /// The replayed events that the runner has not taken yet.
     replayed: VecDeque<Next>,
-    /// The part after that, which is read while the module works.
+    /// The next part of the replay, which the source reads while the module works.
     ahead: ReadAhead,
-    /// The last blocks that were replayed: the log has not seen them.
+    /// The last replayed blocks, which are not in the log.
     trail: VecDeque<Position>,
     module: ModuleId,
     store: Arc<dyn StateStore>,
@@ -51,14 +52,15 @@ pub(in crate::runner) struct ChainFeed {
 
 #[derive(Debug)]
 enum Place {
-    /// The log's next sequence number to read.
+    /// The next sequence number to read from the log.
     At(u64),
-    /// After the cursor, wherever that is.
+    /// After the cursor, wherever the cursor is.
     AfterCursor,
 }
 
 impl ChainFeed {
-    /// A feed of the module `name` that begins after its cursor, or with what comes next where there is none.
+    /// Creates a feed of the module `name`. The feed starts after the module's cursor, or with the
+    /// next block if there is no cursor.
     pub(super) fn new(
         followed: TopicHandle,
         subscriptions: SubscriptionSet,
@@ -94,7 +96,7 @@ impl ChainFeed {
         &self.followed.log
     }
 
-    /// Whether it reads just what a module wants of its topic.
+    /// Whether the feed reads exactly these subscriptions.
     pub(super) fn serves(&self, subscriptions: &SubscriptionSet) -> bool {
         self.subscriptions == *subscriptions
     }
@@ -103,13 +105,14 @@ impl ChainFeed {
         self.log().topic()
     }
 
-    /// Where subscriptions begin that name no block; none while the chain has not been seen.
+    /// The start of subscriptions without a block number. `None` until the chain's first block
+    /// arrives.
     pub(super) fn live_from(&mut self) -> Option<u64> {
         self.live_from = self.live_from.or_else(|| self.log().origin());
         self.live_from
     }
 
-    /// Goes back to what comes after the cursor.
+    /// Returns to the position after the cursor.
     pub(super) fn resume(&mut self) {
         self.replayed.clear();
         self.ahead = ReadAhead::default();
@@ -147,7 +150,8 @@ impl ChainFeed {
                 continue;
             }
             let Some(live_from) = self.live_from() else {
-                // A log without a block has nothing to resume with, unless it never will.
+                // A log without a block has no position to resume from. Its source may also have
+                // given up.
                 return match self.log().begin(0) {
                     Resume::Closed(reason) => Next::Closed(reason),
                     _ => Next::Pending,
@@ -175,7 +179,7 @@ impl ChainFeed {
                 position,
                 done: EventKind::Block,
             }) => self.log().resume(position),
-            // The block's other event is still to come.
+            // The block's other event is still due.
             Some(Progress { position, .. }) => match self.log().resume(position) {
                 Resume::At(_) | Resume::Pending | Resume::Replay(_) => self.log().begin(position.number),
                 other => other,
@@ -183,7 +187,7 @@ impl ChainFeed {
         }
     }
 
-    /// There is nothing more to catch up with.
+    /// Ends the replay, because the module has caught up.
     fn live(&mut self) {
         self.trail.clear();
         self.ahead.forget();
@@ -210,7 +214,7 @@ impl ChainFeed {
         })
     }
 
-    /// The module's logs of a block that was read before the module's filters were known.
+    /// The module's logs of a block that the source read before it knew the module's filters.
     async fn logs_of(&self, block: &Advance, live_from: u64) -> Result<Vec<Log>, SourceError> {
         let position = block.position;
         let wanted = Replay {
@@ -220,7 +224,7 @@ impl ChainFeed {
         };
         let replayed = self.followed.source.replay(&wanted).await?;
         if replayed.through != position {
-            // The log will say so, too.
+            // The log will report the reorganisation, too.
             let chain_id = self.topic().chain_id;
             return Err(SourceError::new(
                 chain_id,
@@ -231,11 +235,12 @@ impl ChainFeed {
         Ok(logs.map_or_else(Vec::new, |block| self.subscriptions.pick_unrouted(block, live_from)))
     }
 
-    /// Reads a part of what was missed. Returns what stands in the way, if something does.
+    /// Replays a part of the missed blocks. Returns a step for the runner if the replay cannot
+    /// continue.
     async fn replay(&mut self, last: Option<Progress>, live_from: u64, numbers: RangeInclusive<u64>) -> Option<Next> {
         let every_block = self.subscriptions.wants_every_block();
         if !every_block && !self.subscriptions.wants_logs() {
-            // Blocks that were missed do not matter.
+            // The module does not need the missed blocks.
             if let Resume::At(sequence) = self.log().begin(numbers.end().saturating_add(1)) {
                 self.place = Place::At(sequence);
                 return None;
@@ -291,7 +296,7 @@ impl ChainFeed {
         catching_up.reached(replayed.through.number, *numbers.end());
     }
 
-    /// Shows how many blocks the module has still to handle.
+    /// Updates the number of blocks that the module has still to handle.
     pub(in crate::runner) fn show_behind(&self, last: Option<Progress>) {
         let next = last.map_or(self.live_from, |last| Some(last.position.number.saturating_add(1)));
         if let (Some(head), Some(next)) = (self.log().head(), next) {
@@ -300,25 +305,27 @@ impl ChainFeed {
         }
     }
 
-    /// Whether what was handed out last is history, with more of it to come.
+    /// Whether the last event is a replayed one, and more of them follow.
     pub(super) fn is_replaying(&self) -> bool {
         !self.replayed.is_empty()
     }
 
-    /// The number of the newest block that cannot be taken back.
+    /// The number of the newest final block.
     pub(super) fn settled(&self) -> u64 {
         let head = |log: &EventLog| log.head().map_or(0, |head| head.number);
         let deep = head(self.log()).saturating_sub(self.followed.source.reorg_depth_max());
         deep.max(self.followed.finalized.as_deref().map_or(0, head))
     }
 
-    /// What is caught up with: the first block, the last that was read, and the last that is to be.
+    /// The progress of the replay: the first block, the last block that the module has read, and
+    /// the last block to read.
     pub(in crate::runner) fn catching_up(&self) -> Option<(u64, u64, u64)> {
         self.catching_up.as_ref().map(CatchingUp::range)
     }
 }
 
-/// Whether what was replayed comes after the last block, or begins with it where it is only half done.
+/// Whether the replayed blocks continue the module's last block, or start with it if only its logs
+/// are done.
 fn follows(replayed: &Replayed, last: &Progress) -> bool {
     match last.done {
         EventKind::Block | EventKind::Tick => replayed.parent_hash == last.position.hash,
@@ -332,7 +339,7 @@ fn follows(replayed: &Replayed, last: &Progress) -> bool {
 impl Drop for ChainFeed {
     fn drop(&mut self) {
         self.log().unsubscribe(self.subscriber);
-        // Nobody reads it for the module any more.
+        // The module no longer reads the topic.
         self.behind.set(0.0);
     }
 }

@@ -1,4 +1,4 @@
-//! A runner's place in a schedule.
+//! A runner's position in a schedule.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::state::{Cursor, Progress};
 
 /// Reads a schedule by the clock.
 ///
-/// Each of its times is an event, in their order, whenever the module gets round to it. Times at which the module was off are
-/// dealt with as its author wishes.
+/// Each time of the schedule is one event. The events come in order, and wait until the module
+/// handles them. The subscription decides about times at which the module was dead or stopped.
 #[derive(Debug)]
 pub(in crate::runner) struct ScheduleFeed {
     wanted: CronSubscription,
     clock: Arc<dyn Clock>,
     live_from: u64,
-    /// Times up to this one came while the module was off.
+    /// The module was off until this time, in milliseconds since the Unix epoch.
     off_until: u64,
-    /// The time that was handed out last: it was there for that.
+    /// The time of the last event, which is not a missed one.
     in_hand: Option<u64>,
     due: Option<u64>,
 }
 
 impl ScheduleFeed {
-    /// A feed for a module that was off until now.
+    /// Creates a feed for a module that was off until now.
     pub(super) fn new(wanted: CronSubscription, cursor: Option<Cursor>, clock: Arc<dyn Clock>) -> Self {
         let now = clock.now_ms();
         Self {
@@ -55,7 +55,7 @@ impl ScheduleFeed {
         self.off_until = self.clock.now_ms();
     }
 
-    /// What was taken back comes again, however long ago it was.
+    /// Makes reverted times due again, however old they are.
     pub(super) fn rewind(&mut self, cursor: Option<Cursor>) {
         let last = cursor.and_then(|cursor| cursor.last);
         let to = last.map_or(self.live_from, |last| last.position.number);

@@ -1,4 +1,4 @@
-//! Holds what a store says of itself against what is in it.
+//! Checks that the rows of a store are consistent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,15 +11,15 @@ use crate::state::rows::{self, Kind};
 use crate::state::{DeadLetter, ModuleId, Usage, undo};
 use crate::store::{StoreError, View};
 
-/// How many faults are named: who has more has no use for the list.
+/// The most reported faults. A longer list does not help to repair the store.
 pub const FAULTS_MAX: usize = 100;
 
-/// Something in a store that should not be.
+/// An inconsistency in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whose rows it is in; none where no module can be named.
+    /// The module of the row. `None` if the row names no module.
     pub module: Option<ModuleName>,
-    /// What is wrong.
+    /// The inconsistency.
     pub what: String,
 }
 
@@ -32,12 +32,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads every row, and returns what does not fit: counts of keys and bytes, cursors, undo records, rows of nobody. `progress` is
-/// called with the number of rows read, now and then. Needs a frozen view.
+/// Reads every row, and returns the inconsistencies: counts of keys and bytes, cursors, undo
+/// records, rows without a module. Calls `progress` with the number of rows read, every 1,024 rows.
+/// Needs a frozen view.
 ///
 /// # Errors
 ///
-/// When the store cannot be read.
+/// Fails if the store is not readable.
 pub fn verify(view: &dyn View, progress: &mut dyn FnMut(u64)) -> Result<Vec<Fault>, StoreError> {
     let mut check = Check::default();
     let mut rows = 0;
@@ -68,7 +69,7 @@ struct Check {
 }
 
 impl Check {
-    /// Rows come in the order of their keys.
+    /// Checks one row. The rows come in the order of their keys.
     fn row(&mut self, key: &[u8], value: &[u8]) {
         let kind = rows::kind_of(key);
         let checked = match kind {
@@ -81,7 +82,7 @@ impl Check {
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
             Kind::Nobody => rows::id_of(key).map(|id| self.nobodies.push(id)),
-            Kind::Unknown => Err(StoreError::Damaged("a row of no kind that is known".to_owned())),
+            Kind::Unknown => Err(StoreError::Damaged("a row of unknown kind".to_owned())),
         };
         if let Err(error) = checked {
             let module = matches!(kind, Kind::Progress | Kind::State | Kind::Undo | Kind::DeadLetter)
@@ -128,7 +129,10 @@ impl Check {
         let id = rows::id_of(key)?;
         let letter = DeadLetter::decode(value)?;
         if rows::dead_letter(id, &letter.id) != key {
-            self.fault(Some(id), format!("the dead letter {} is in another's place", letter.id));
+            self.fault(
+                Some(id),
+                format!("the dead letter {} has the key of another event", letter.id),
+            );
         }
         self.found.entry(id).or_default();
         Ok(())
@@ -162,7 +166,7 @@ impl Check {
     fn compare(&mut self, id: ModuleId, found: Usage, claimed: Usage) {
         if found != claimed {
             let what = format!(
-                "it is said to keep {} keys and {} bytes, and keeps {} and {}",
+                "its recorded usage is {} keys and {} bytes, but its state has {} and {}",
                 claimed.keys, claimed.bytes, found.keys, found.bytes
             );
             self.fault(Some(id), what);

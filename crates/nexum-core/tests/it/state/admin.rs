@@ -67,7 +67,7 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     assert_eq!(usage(&other, "one"), (51, 49 * 19 + 3 + 100_000 + 4));
     assert_eq!(faults(&other), Vec::<String>::new());
     let again = Import::begin(&other, &one).expect_err("a module that is there");
-    assert_eq!(again.to_string(), "the store has a module one already");
+    assert_eq!(again.to_string(), "the store already has a module one");
 }
 
 #[tokio::test]
@@ -145,8 +145,8 @@ async fn verify_names_what_does_not_fit() {
     insta::assert_snapshot!(faults(&*store).join("\n"), @"
     one: the state store is damaged: an undo record: Found an Option discriminant that wasn't 0 or 1
     one: its undo records jump from 1 to 3
-    the state store is damaged: a row of no kind that is known
-    one: it is said to keep 51 keys and 100938 bytes, and keeps 50 and 100919
+    the state store is damaged: a row of unknown kind
+    one: its recorded usage is 51 keys and 100938 bytes, but its state has 50 and 100919
     1 keys of a module without a name, number 9
     ");
 }

@@ -48,12 +48,12 @@ async fn a_quota_denies_a_write_and_the_event_goes_on() {
     run.handled("quota", 2).await;
     insta::assert_snapshot!(said(&run, "quota"), @r#"
     set a 99: done
-    set b 1: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 102
-    set a 100: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 101
+    set b 1: HostErrorKind::Denied: the module's state may have 100 bytes of keys and values, and this change would make it 102
+    set a 100: HostErrorKind::Denied: the module's state may have 100 bytes of keys and values, and this change would make it 101
     delete a: done
     set b 98: done
     get b: 98
-    set b 100: HostErrorKind::Denied: the module may keep 100 bytes of keys and values, and this would make it 101
+    set b 100: HostErrorKind::Denied: the module's state may have 100 bytes of keys and values, and this change would make it 101
     get a: none
     get b: 98
     set b 10: done

@@ -1,4 +1,4 @@
-//! Finds back to the chain, where a module has handled blocks that are not on it any more.
+//! Finds the common ancestor of the canonical chain and a module's blocks, after a reorganisation.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::state::{self, Progress};
 use crate::store::{self, StateStore};
 
 impl ChainFeed {
-    /// The chain was reorganised where the log has not seen it: looks for the newest block that the module knows and that
-    /// still is on the chain.
+    /// Finds the newest block that the module knows and that is still canonical, after a
+    /// reorganisation that the log did not record.
     pub(super) async fn common_ancestor(&mut self, last: Option<Progress>, canonical: Position) -> Next {
         let Some(last) = last else {
-            // Nothing was handled, so nothing can be wrong.
+            // The module has handled no block, so no block is wrong.
             return Next::Pending;
         };
         while let Some(known) = self.trail.pop_back() {
@@ -39,12 +39,13 @@ impl ChainFeed {
         }
     }
 
-    /// The newest block before this one, on its own chain, that is still on the chain: as far as the store knows.
+    /// Finds the newest stored block before this one, on its chain, that is still canonical.
     async fn common_ancestor_in_store(&self, last: Position) -> Result<Option<Position>, Next> {
         let (module, topic) = (self.module, self.topic());
         let known = move |store: &dyn StateStore| {
             let view = &*store.view()?;
-            // What was replayed may have been on a fork that the log never saw: then the module's own way leads back.
+            // The replayed blocks may be on a fork that the log never recorded. Then only the
+            // module's own positions lead back.
             let ancestors = state::ancestors(view, topic.chain_id, last)?;
             let passed = state::passed(view, module, topic.into())?;
             Ok(passed
@@ -62,7 +63,7 @@ impl ChainFeed {
         Ok(None)
     }
 
-    /// Whether a block is on the chain now.
+    /// Whether a block is canonical now.
     async fn is_canonical(&self, block: Position) -> Result<bool, SourceError> {
         if let Some(hash) = self.log().hash_at(block.number) {
             return Ok(hash == block.hash);

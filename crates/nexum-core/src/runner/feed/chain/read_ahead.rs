@@ -6,8 +6,8 @@ use tokio::task::JoinSet;
 
 use crate::bus::source::{EventSource, Replay, Replayed, SourceError};
 
-/// The part of a replay that is read ahead, while the module works on the one before: one at most, so that a module that is far
-/// behind holds no more than two in memory.
+/// The next part of a replay, which the source reads while the module works on the current part. At
+/// most one is read ahead, so that a module that is far behind holds at most two parts in memory.
 #[derive(Debug, Default)]
 pub(super) struct ReadAhead {
     first: Option<u64>,
@@ -23,12 +23,12 @@ impl ReadAhead {
         self.reading.spawn(async move { source.replay(&wanted).await });
     }
 
-    /// What was read ahead is not wanted.
+    /// Drops the part that was read ahead.
     pub(super) fn forget(&mut self) {
         self.first = None;
     }
 
-    /// What was read ahead, if it is what is wanted now, or else what the source says.
+    /// Returns the part that was read ahead if it starts with `wanted`, or else asks the source.
     pub(super) async fn take(
         &mut self,
         source: &Arc<dyn EventSource>,
