@@ -284,9 +284,20 @@ fn open_cache(path: &Path) -> Result<Cache, EngineError> {
         path: path.to_owned(),
         source,
     };
+    make_private(path).map_err(|error| failed(error.into()))?;
     let mut config = CacheConfig::new();
     config.with_directory(std::path::absolute(path).map_err(|error| failed(error.into()))?);
     Cache::new(config).map_err(failed)
+}
+
+/// Makes the directory of the cache and its parents, for their owner alone. The parent is the state directory, which may not
+/// exist yet.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Advances the epoch on a separate thread. A task could not run at the moment that matters most,

@@ -21,6 +21,18 @@ fn check_shows_imports_exports_and_the_world() {
 }
 
 #[test]
+fn check_makes_a_state_directory_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = Dir::new();
+    dir.guest("recorder");
+    assert_eq!(dir.nexum(&["check", "recorder.wasm"]).code, Some(0));
+    for name in ["data", "data/cache"] {
+        let metadata = std::fs::metadata(dir.path().join(name)).expect("the directory");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o700, "{name}");
+    }
+}
+
+#[test]
 fn check_speaks_json() {
     let dir = Dir::new();
     dir.guest("recorder");

@@ -1,4 +1,4 @@
-//! The state's format: this nexum opens a state that the first nexum of the format wrote, and continues from its cursors.
+//! The state's format: this nexum opens a state that nexum 0.1.0 wrote with redb 4 or sled 0.34, and continues from its cursors.
 //!
 //! `tests/fixtures/state-format-2/README.md` says how the states were made. A change of the format adds a directory beside it.
 
@@ -186,7 +186,7 @@ async fn check_daemon(written: &Written) {
         (&status[1]["name"], &status[1]["handled"]),
         (&json!("keeper"), &json!(2))
     );
-    // The first entries are of the old nexum. A tick of the schedule may come between the two new blocks.
+    // The older nexum wrote the first entries. A tick of the schedule may come between the two new blocks.
     let scan = dir.nexum(&["state", "scan", "journal"]).stdout;
     let blocks = scan.lines().filter_map(|line| line.split_once(" block "));
     let blocks: Vec<_> = blocks.filter_map(|(_, block)| block.split(' ').next()).collect();
