@@ -22,8 +22,8 @@
 //! | [`query`] | a pool of instances for each module that answers queries |
 //! | [`supervisor`] | starts, changes and stops a run |
 //!
-//! A module of this table refers only to modules above it; `cargo xtask isolation` checks that there is no circle. The crate
-//! `nexum-config` has what operators and authors write.
+//! A module of this table refers only to modules above it; `cargo xtask ci isolation` checks that there is no circle. The
+//! crate `nexum-config` reads the files that operators and authors write.
 //!
 //! # Assumptions
 //!
