@@ -1,6 +1,6 @@
 //! The bus between sources and runners: for each topic a bounded log, to which a source appends and from which runners read.
 
 mod history;
-pub mod log;
-pub mod router;
-pub mod source;
+pub(crate) mod log;
+pub(crate) mod router;
+pub(crate) mod source;

@@ -5,7 +5,7 @@
 //! compiled once, however many modules run it.
 
 pub(crate) mod fair_scheduler;
-pub mod limiter;
+pub(crate) mod limiter;
 mod maps;
 mod pool;
 
@@ -26,6 +26,7 @@ use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
 use fair_scheduler::FairScheduler;
 
+pub use limiter::{LimitExceeded, Limiter};
 pub use maps::MapsError;
 pub use pool::Demand;
 

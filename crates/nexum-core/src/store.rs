@@ -2,7 +2,7 @@
 //!
 //! What nexum keeps there, and under which keys, is [`state`](crate::state)'s matter: a back-end needs to know nothing of it.
 
-pub mod committer;
+pub(crate) mod committer;
 mod memory;
 mod metrics;
 

@@ -6,11 +6,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexum_core::host::{Host, HostBuilder};
-use nexum_core::module::candidate::Candidate;
-use nexum_core::module::load_errors::LoadErrors;
+use nexum_core::LoadErrors;
+use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Report;
+use nexum_core::{Host, HostBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

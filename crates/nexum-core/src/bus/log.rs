@@ -18,11 +18,11 @@ use crate::state::Headers;
 
 /// How many entries a log holds: about three and a half hours of twelve-second blocks, or half an hour of two-second ones,
 /// in some 300 kB without logs. A runner that is further behind reads the gap from the source.
-pub const LOG_ENTRIES_MAX: usize = 1_024;
+pub(crate) const LOG_ENTRIES_MAX: usize = 1_024;
 
 /// How many bytes a log's entries take, logs of contracts included: room for the logs of some hundred full blocks, and little
 /// enough for a dozen chains in one process. The newest entry is held whatever its size.
-pub const LOG_BYTES_MAX: usize = 64 << 20;
+pub(crate) const LOG_BYTES_MAX: usize = 64 << 20;
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

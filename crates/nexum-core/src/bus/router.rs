@@ -7,7 +7,7 @@ use nexum_config::log_filter::{Address, LogFilter, TopicHash};
 use crate::event::Log;
 
 /// A number for whoever has subscribed to a log, unique in that log.
-pub type SubscriberId = u32;
+pub(crate) type SubscriberId = u32;
 
 /// Finds those who asked for a log without asking each of them.
 ///

@@ -16,7 +16,7 @@ use crate::event::Handler;
 use crate::rate::Bucket;
 
 /// How long a record may be; the rest is cut and counted. Room for a stack trace or a JSON document that a person reads.
-pub const RECORD_BYTES_MAX: usize = 8_192;
+pub(crate) const RECORD_BYTES_MAX: usize = 8_192;
 
 /// How many records of the handler in hand are kept, and how many bytes: enough to see what led to a failure.
 const KEPT_RECORDS_MAX: usize = 50;

@@ -76,7 +76,9 @@ impl ModuleError {
         match &self.error {
             LoadError::Manifest(errors) => errors.iter().map(|error| (line(error), error.hint())).collect(),
             // The error names the file.
-            error @ (LoadError::Component(_) | LoadError::Grant(GrantError::Manifest(_))) => vec![(line(error), error.hint())],
+            error @ (LoadError::Component(_) | LoadError::Grant(GrantError::Manifest(_))) => {
+                vec![(line(error), error.hint())]
+            }
             error => vec![(format!("{}: {}", self.path.display(), line(error)), error.hint())],
         }
     }

@@ -152,7 +152,7 @@ impl ModuleStatus {
     /// letters. Changes count from this call on, not from the first poll: call it before you look, and await it after.
     ///
     /// ```no_run
-    /// # async fn example(status: &nexum_core::runner::ModuleStatus) {
+    /// # async fn example(status: &nexum_core::ModuleStatus) {
     /// loop {
     ///     let changed = status.changed();
     ///     if status.handled() >= 10 {

@@ -19,10 +19,10 @@ use super::{Batch, StateStore, StoreError, blocking};
 
 /// How many commits one transaction takes at most, so that none of them waits for a long one: at this size a durable
 /// transaction's fixed cost is already well under a tenth of the whole.
-pub const COMMITS_PER_TRANSACTION_MAX: usize = 256;
+pub(crate) const COMMITS_PER_TRANSACTION_MAX: usize = 256;
 
 /// After how many bytes a transaction takes no further commit: what a disk writes in some tens of milliseconds.
-pub const BYTES_PER_TRANSACTION_MAX: usize = 16 << 20;
+pub(crate) const BYTES_PER_TRANSACTION_MAX: usize = 16 << 20;
 
 /// When things become durable that may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +45,14 @@ impl Default for CommitPolicy {
 
 /// Where runners hand in their commits.
 #[derive(Clone, Debug)]
-pub struct Committer {
+pub(crate) struct Committer {
     requests: mpsc::Sender<Request>,
     lazy: Lazy,
 }
 
 /// Rows that become durable with the next transaction, at the latest after [`CommitPolicy::cursor_flush`].
 #[derive(Clone, Debug, Default)]
-pub struct Lazy {
+pub(crate) struct Lazy {
     shared: Arc<LazyShared>,
 }
 
@@ -86,7 +86,10 @@ pub enum CommitError {
 impl Committer {
     /// A committer, and the task that does its work: it runs until every clone of the committer is gone, and ends with
     /// everything durable.
-    pub fn new(store: Arc<dyn StateStore>, policy: CommitPolicy) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn new(
+        store: Arc<dyn StateStore>,
+        policy: CommitPolicy,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, queue) = mpsc::channel(COMMITS_PER_TRANSACTION_MAX);
         let lazy = Lazy::default();
         let work = Work {
@@ -104,7 +107,7 @@ impl Committer {
     /// # Errors
     ///
     /// When the store failed: then all of it has happened, or nothing, and only the store can say which.
-    pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (done, answer) = oneshot::channel();
         self.requests
             .send(Request { batch, done })
@@ -117,14 +120,14 @@ impl Committer {
     }
 
     /// Rows that may wait.
-    pub fn lazy(&self) -> &Lazy {
+    pub(crate) fn lazy(&self) -> &Lazy {
         &self.lazy
     }
 }
 
 impl Lazy {
     /// Has a row set, or removed where there is no value, in place of what waited for this key.
-    pub fn put(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(crate) fn put(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
         let mut rows = self.shared.rows.lock();
         let is_first = rows.is_empty();
         rows.insert(key, value);
@@ -135,7 +138,7 @@ impl Lazy {
     }
 
     /// Forgets what waits for this key.
-    pub fn cancel(&self, key: &[u8]) {
+    pub(crate) fn cancel(&self, key: &[u8]) {
         self.shared.rows.lock().remove(key);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bytes, LogData, U64};
 use futures_util::{StreamExt as _, stream};
 use nexum_config::topic::ChainId;
-use nexum_core::event::{Advance, BlockHash, Log, Position};
+use nexum_core::source::{Advance, BlockHash, Log, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -21,13 +21,13 @@ use crate::clock::{Clock, Entropy, Seams};
 
 /// The closed WASI.
 #[derive(Debug)]
-pub struct Wasi {
+pub(crate) struct Wasi {
     seams: Seams,
 }
 
 impl Wasi {
     /// A WASI with the seams' time and entropy.
-    pub fn new(seams: Seams) -> Self {
+    pub(crate) fn new(seams: Seams) -> Self {
         Self { seams }
     }
 }
