@@ -1,7 +1,7 @@
 //! A module from its files to a running instance.
 //!
-//! [`Loader`](loader::Loader) makes a [`Candidate`](candidate::Candidate) of a manifest and a component, with every check that needs
-//! no compiler, and then a [`Module`](loader::Module) or a [`QueryModule`](query::QueryModule). [`instance`] calls into the guest.
+//! [`Loader`] makes a [`Candidate`] of a manifest and a component, with every check that needs no compiler, and then a [`Module`] or a
+//! [`QueryModule`]. `instance` calls into the guest.
 
 pub(crate) mod candidate;
 pub(crate) mod consumption;
