@@ -2,8 +2,8 @@
 
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
-use nexum_core::capability::registry::Capabilities;
-use nexum_core::host::{Extension, Host, HostBuilder};
+use nexum_core::capability::Capabilities;
+use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
 
 use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};

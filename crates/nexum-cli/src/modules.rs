@@ -1,7 +1,7 @@
 //! From the command line to a host: what `run` and `check` share.
 
 use nexum_config::engine::Config;
-use nexum_core::host::HostBuilder;
+use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
 use crate::args::Load;

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::{Limit, Limits};
-use nexum_core::bus::log::EventLog;
 use nexum_core::clock::{Clock, Seams, SystemClock};
-use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::source::EventLog;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
+use nexum_core::{ModuleStatus, Stage};
 use nexum_testing::bench::{self, Figure, HandGrown, median};
 use nexum_testing::guests;
 use tokio::runtime::{Builder, Runtime};
@@ -204,7 +204,7 @@ struct Request {
 }
 
 impl<'a> Host<'a> {
-    fn start(runtime: &'a Runtime, modules: Vec<nexum_core::module::loader::Module>) -> Self {
+    fn start(runtime: &'a Runtime, modules: Vec<nexum_core::module::Module>) -> Self {
         let (requests, queue) = mpsc::channel(1);
         let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
         let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();

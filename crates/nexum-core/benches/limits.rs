@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use nexum_core::bindings::nexum::host::types::{self, HostError, HostErrorKind, Log};
 use nexum_core::bindings::{Module, ModulePre};
-use nexum_core::event::Event;
+use nexum_core::source::Event;
 use nexum_testing::bench::{self, Figure, median};
 use nexum_testing::{TEST_CHAIN_ID, guests};
 use tokio::runtime::Builder;

@@ -19,9 +19,9 @@ use std::{env, fs};
 
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limits;
-use nexum_core::bus::log::EventLog;
-use nexum_core::clock::Seams;
-use nexum_core::runner::ModuleStatus;
+use nexum_core::ModuleStatus;
+use nexum_core::Seams;
+use nexum_core::source::EventLog;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_testing::bench::{self, Figure, HandGrown, median};

@@ -2,6 +2,6 @@
 //! from which runners read.
 
 mod history;
-pub mod log;
-pub mod router;
-pub mod source;
+pub(crate) mod log;
+pub(crate) mod router;
+pub(crate) mod source;

@@ -9,12 +9,12 @@
 //! - A [`HostState`] has a slot for every capability in its store's linker. One
 //!   [`Grant`](crate::capability::grant::Grant) creates both.
 
-pub mod ambient;
-pub mod grant;
-pub mod module_meta;
-pub mod recorder;
-pub mod registry;
-pub mod stdio;
+pub(crate) mod ambient;
+pub(crate) mod grant;
+pub(crate) mod module_meta;
+pub(crate) mod recorder;
+pub(crate) mod registry;
+pub(crate) mod stdio;
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
@@ -23,10 +23,13 @@ use std::sync::Arc;
 use nexum_config::document::{ConfigErrors, Section};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
+pub use self::grant::{Grant, GrantError};
 pub use self::module_meta::ModuleMeta;
+pub use self::recorder::Recorder;
+pub use self::registry::Capabilities;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
-use crate::state::scope::EventScope;
+pub use crate::state::scope::{EventScope, SetError};
 
 /// A unit of access that nexum can grant to a module.
 pub trait Capability: Send + Sync + 'static {

@@ -8,7 +8,7 @@
 //! - The engine compiles a component once per digest and metering, for all modules that run it.
 
 pub(crate) mod fair_scheduler;
-pub mod limiter;
+pub(crate) mod limiter;
 mod maps;
 mod pool;
 
@@ -29,6 +29,7 @@ use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
 use fair_scheduler::FairScheduler;
 
+pub use limiter::{LimitExceeded, Limiter};
 pub use maps::MapsError;
 pub use pool::Demand;
 

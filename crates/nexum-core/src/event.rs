@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use nexum_config::topic::{ChainId, ChainTopic, Finality, ScheduleId, Topic};
 
-pub use crate::bindings::nexum::host::types::{Block, Event, Log, Tick};
+pub(crate) use crate::bindings::nexum::host::types::{Block, Tick};
+pub use crate::bindings::nexum::host::types::{Event, Log};
 
 /// A 32-byte block hash.
 pub type BlockHash = [u8; 32];

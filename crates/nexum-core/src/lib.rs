@@ -41,30 +41,45 @@
 //!
 //! # The path of an event
 //!
-//! An [`EventSource`](bus::source::EventSource) appends a chain's blocks to the chain's
-//! [`EventLog`](bus::log::EventLog). Each module has one task, its runner. The runner pulls the next
-//! entry that the module subscribes to, calls the module's handler in a sandbox, and commits the
-//! handler's changes together with the new cursor. A source never pushes into a module, so a slow
-//! module delays no other one, and memory stays bounded.
+//! An [`EventSource`] appends a chain's blocks to the chain's [`EventLog`](source::EventLog). Each
+//! module has one task, its runner. The runner pulls the next entry that the module subscribes to,
+//! calls the module's handler in a sandbox, and commits the handler's changes together with the new
+//! cursor. A source never pushes into a module, so a slow module delays no other one, and memory
+//! stays bounded.
 //!
 //! # Where to look
 //!
+//! A program that embeds nexum needs the names at the root of this crate, and `nexum-config` for the
+//! files of operators and module authors. The public modules are for other programs:
+//!
+//! | module | for |
+//! |---|---|
+//! | [`capability`], [`bindings`] | authors of a [`Capability`](capability::Capability) |
+//! | [`source`] | authors of an [`EventSource`] |
+//! | [`store`] | authors of a [`StateStore`] |
+//! | [`state`] | tools that read and repair the state of modules |
+//! | [`engine`] | crates that run guests of another kind |
+//! | [`module`], [`supervisor`] | programs that load and run modules step by step, tests and benchmarks |
+//! | [`clock`], [`metrics`] | tests with a time of their own, and programs that export metrics |
+//!
+//! # How the code is layered
+//!
 //! | module | content |
 //! |---|---|
-//! | [`clock`], [`event`], [`metrics`] | time and entropy, the events of a chain, the metrics' names |
-//! | [`engine`] | the WebAssembly engine: its pool, its time slices, the limits on memory |
-//! | [`store`] | the port to the rows' storage, and the committer that combines commits in one transaction |
-//! | [`state`] | the rows: the modules' state and cursors, and the undo records; an event's transaction |
-//! | [`capability`] | the host functions that a module may call |
-//! | [`module`] | a module, from its files to a running instance |
-//! | [`bus`] | the logs between sources and runners |
-//! | [`runner`] | one task for each module: its events, failures and commands |
-//! | [`query`] | a pool of instances for each module that answers queries |
-//! | [`supervisor`] | starts, changes and stops a run |
-//! | [`host`] | everything from one builder |
+//! | `clock`, `event`, `metrics` | time and entropy, the events of a chain, the metrics' names |
+//! | `engine` | the WebAssembly engine: its pool, its time slices, the limits on memory |
+//! | `store` | the port to the rows' storage, and the committer that combines commits in one transaction |
+//! | `state` | the rows: the modules' state and cursors, and the undo records; an event's transaction |
+//! | `capability` | the host functions that a module may call |
+//! | `module` | a module, from its files to a running instance |
+//! | `bus` | the logs between sources and runners |
+//! | `runner` | one task for each module: its events, failures and commands |
+//! | `query` | a pool of instances for each module that answers queries |
+//! | `supervisor` | starts, changes and stops a run |
+//! | `host` | everything from one builder |
 //!
 //! A module of this table refers only to modules above it. `cargo xtask ci isolation` checks that there
-//! is no cycle. The crate `nexum-config` reads the files of operators and module authors.
+//! is no cycle.
 //!
 //! # Assumptions
 //!
@@ -74,26 +89,33 @@
 //! # Invariants
 //!
 //! - This crate names no concrete capability, speaks no JSON-RPC and opens no database.
-//! - No guest code runs before its module has passed every check of the [`module::loader`].
+//! - No guest code runs before its module has passed every check of the [`Loader`](module::Loader).
 //! - A linker has only the interfaces that its module was granted.
 //! - A cursor moves only after the handler's changes have been committed, or if there are none.
 //! - nexum never calls an instance again after its event was rolled back or reverted.
 
 pub mod bindings;
-pub mod bus;
+mod bus;
 pub mod capability;
 pub mod clock;
 pub mod engine;
-pub mod event;
-pub mod host;
+mod event;
+mod host;
 pub mod metrics;
 pub mod module;
-pub mod query;
+mod query;
 mod rate;
-pub mod runner;
+mod runner;
 pub mod state;
 pub mod store;
 pub mod supervisor;
+
+/// Sources of chains, and the events that they make of blocks. For authors of an [`EventSource`].
+pub mod source {
+    pub use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
+    pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, Wanted};
+    pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
+}
 
 pub use nexum_config::engine::{ModuleConfig, Pooling};
 pub use nexum_config::hint::Hint;
@@ -104,11 +126,11 @@ pub use wasmtime;
 pub use bus::source::EventSource;
 pub use capability::stdio::Capture;
 pub use clock::Seams;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle};
+pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{QueryError, QueryPool};
-pub use runner::{ModuleStatus, Stage};
+pub use runner::{CommandError, ModuleStatus, Replaying, Stage};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};
 pub use supervisor::{Report, StartError, SteerError};

@@ -1,18 +1,23 @@
 //! A module, from its files to a running instance.
 //!
-//! [`Loader`](loader::Loader) turns a manifest and a component into a
-//! [`Candidate`](candidate::Candidate), with every check that needs no compiler. It then turns the
-//! candidate into a [`Module`](loader::Module) or a [`QueryModule`](query::QueryModule).
-//! [`instance`] calls into the guest.
+//! [`Loader`] turns a manifest and a component into a [`Candidate`], with every check that needs no
+//! compiler. It then turns the candidate into a [`Module`] or a [`QueryModule`]. `instance` calls
+//! into the guest.
 
-pub mod candidate;
-pub mod consumption;
-pub mod error;
+pub(crate) mod candidate;
+pub(crate) mod consumption;
+pub(crate) mod error;
 mod exports;
-pub mod instance;
-pub mod load_errors;
-pub mod loader;
+pub(crate) mod instance;
+pub(crate) mod load_errors;
+pub(crate) mod loader;
 mod loading;
 mod memory;
-pub mod query;
+pub(crate) mod query;
 mod signature;
+
+pub use candidate::Candidate;
+pub use consumption::Consumption;
+pub use instance::Failure;
+pub use loader::{Loader, Module};
+pub use query::{Loaded, QueryModule};

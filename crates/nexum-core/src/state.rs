@@ -16,7 +16,7 @@ mod dead_letter;
 mod headers;
 mod module;
 pub(crate) mod rows;
-pub mod scope;
+pub(crate) mod scope;
 mod undo;
 mod usage;
 

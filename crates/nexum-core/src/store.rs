@@ -3,7 +3,7 @@
 //!
 //! [`state`](crate::state) defines the keys and values. A back-end does not depend on them.
 
-pub mod committer;
+pub(crate) mod committer;
 mod memory;
 mod metrics;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_core::engine::limiter::Limiter;
+use nexum_core::engine::Limiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 

@@ -21,8 +21,8 @@ use std::sync::atomic::AtomicBool;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use nexum_config::topic::ChainId;
-use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use nexum_core::event::Position;
+use nexum_core::source::Position;
+use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
 use tokio_util::sync::CancellationToken;
 
 use self::absent::Absent;

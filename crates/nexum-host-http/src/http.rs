@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nexum_config::document::{ConfigErrors, Section};
 use nexum_core::BoxError;
-use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::ModuleMeta;
 use nexum_core::capability::{Capability, Has, HostState};
 use wasmtime::component::Linker;
 

@@ -1,7 +1,7 @@
 //! The capability.
 
 use nexum_core::BoxError;
-use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::ModuleMeta;
 use nexum_core::capability::{Capability, Has, HostState};
 use wasmtime::component::Linker;
 

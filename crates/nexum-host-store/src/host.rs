@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
+use nexum_core::capability::SetError;
 use nexum_core::capability::View;
-use nexum_core::state::scope::SetError;
 
 use crate::bindings::nexum::host::local_store;
 

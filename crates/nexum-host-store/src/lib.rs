@@ -3,7 +3,7 @@
 //! # How data flows
 //!
 //! A guest's calls go through [`LocalStore`] to its event's transaction, the core's
-//! [`EventScope`](nexum_core::state::scope::EventScope): reads see what the handler wrote before, and then what was committed. When the
+//! [`EventScope`](nexum_core::capability::EventScope): reads see what the handler wrote before, and then what was committed. When the
 //! handler returns ok, the core commits what it wrote with the cursor of its event.
 //!
 //! The core commits to the store that the program gives it. The crate `nexum-store` has the durable ones.

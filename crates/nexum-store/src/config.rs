@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::document::{ConfigErrors, Section};
+use nexum_core::CommitPolicy;
 use nexum_core::store::StateStore;
-use nexum_core::store::committer::CommitPolicy;
 use serde::Deserialize;
 
 use crate::backend::Backend;

@@ -7,7 +7,7 @@ use std::io::{BufRead, Read as _, Write};
 use std::ops::ControlFlow;
 
 use nexum_config::names::ModuleName;
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use nexum_core::state::admin::{self, Import, ImportError, Row};
 use nexum_core::store::{StateStore, StoreError, View};
 use serde::{Deserialize, Serialize};

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
-use nexum_core::bus::log::EventLog;
-use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use nexum_core::event::{Advance, BlockHash, Log, Position};
+use nexum_core::source::EventLog;
+use nexum_core::source::{Advance, BlockHash, Log, Position};
+use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 

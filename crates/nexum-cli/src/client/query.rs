@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use nexum_config::names::ModuleName;
-use nexum_core::query::QueryPool;
+use nexum_core::QueryPool;
 
 use super::Client;
 use crate::args::{Answer, Input};

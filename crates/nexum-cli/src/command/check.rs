@@ -1,6 +1,6 @@
 //! `nexum check`: what `run` would refuse, without network and without guest code.
 
-use nexum_core::module::candidate::Candidate;
+use nexum_core::module::Candidate;
 use serde::Serialize;
 
 use crate::args::{Check, Format};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
-use nexum_core::bus::source::EventSource;
-use nexum_core::module::candidate::Candidate;
+use nexum_core::module::Candidate;
+use nexum_core::source::EventSource;
 
 use crate::configure::LogFormat;
 use crate::report::{list, table};

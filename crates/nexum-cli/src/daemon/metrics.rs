@@ -17,9 +17,9 @@ use axum::{Json, Router};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
-use nexum_core::host::HostHandle;
-use nexum_core::module::load_errors::LoadErrors;
-use nexum_core::runner::{ModuleStatus, Stage};
+use nexum_core::HostHandle;
+use nexum_core::LoadErrors;
+use nexum_core::{ModuleStatus, Stage};
 use serde::Serialize;
 use tokio::net::TcpListener;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
-use nexum_core::runner::ModuleStatus;
+use nexum_core::ModuleStatus;
 use nexum_core::supervisor::SupervisorHandle;
 
 use crate::report::bars::BARS;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use nexum_core::host::{Host, HostBuilder};
-use nexum_core::module::candidate::Candidate;
-use nexum_core::module::load_errors::LoadErrors;
+use nexum_core::LoadErrors;
+use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Report;
+use nexum_core::{Host, HostBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

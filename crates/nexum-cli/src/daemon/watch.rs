@@ -13,7 +13,7 @@ use nexum_config::document;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE};
 use nexum_config::names::{Digest, ModuleName};
-use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::ModuleMeta;
 use notify_debouncer_full::notify::event::{AccessKind, AccessMode};
 use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
-use nexum_core::capability::module_meta::ModuleMeta;
-use nexum_core::event::Event;
-use nexum_core::module::consumption::Consumption;
-use nexum_core::query::QueryPool;
-use nexum_core::runner::{ModuleStatus, Replaying};
+use nexum_core::QueryPool;
+use nexum_core::capability::ModuleMeta;
+use nexum_core::module::Consumption;
+use nexum_core::source::Event;
 use nexum_core::state::{Attempt, DeadLetter};
+use nexum_core::{ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 
 /// Where a module is that is being compiled, and that is not there yet in another form.

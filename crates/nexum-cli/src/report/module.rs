@@ -1,7 +1,7 @@
 //! How the errors of a module that cannot be loaded look.
 
-use nexum_core::host::ChangeError;
-use nexum_core::module::load_errors::LoadErrors;
+use nexum_core::ChangeError;
+use nexum_core::LoadErrors;
 
 use super::{Refusal, Refusals};
 

@@ -20,12 +20,12 @@ use crate::state::Headers;
 /// The most entries of a log: about three and a half hours of twelve-second blocks, or half an hour
 /// of two-second blocks, in about 300 kB without contract logs. A runner that is further behind
 /// reads the gap from the source.
-pub const LOG_ENTRIES_MAX: usize = 1_024;
+pub(crate) const LOG_ENTRIES_MAX: usize = 1_024;
 
 /// The most bytes of a log's entries, including contract logs: room for the logs of some hundred
 /// full blocks, and small enough for a dozen chains in one process. The newest entry stays at any
 /// size.
-pub const LOG_BYTES_MAX: usize = 64 << 20;
+pub(crate) const LOG_BYTES_MAX: usize = 64 << 20;
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

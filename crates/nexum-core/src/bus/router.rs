@@ -7,7 +7,7 @@ use nexum_config::log_filter::{Address, LogFilter, TopicHash};
 use crate::event::Log;
 
 /// The number of a subscriber, unique in its log.
-pub type SubscriberId = u32;
+pub(crate) type SubscriberId = u32;
 
 /// Finds the subscribers of a contract log without a match against every filter.
 ///

@@ -10,10 +10,10 @@ mod wasi;
 use super::registry::Capabilities;
 use crate::clock::Seams;
 
-pub use clock::Clocks;
-pub use logging::Logging;
-pub use random::Random;
-pub use wasi::Wasi;
+pub(crate) use clock::Clocks;
+pub(crate) use logging::Logging;
+pub(crate) use random::Random;
+pub(crate) use wasi::Wasi;
 
 mod bindings {
     #![allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]

@@ -17,7 +17,7 @@ use crate::rate::Bucket;
 
 /// The longest record, in bytes. nexum cuts the rest, and reports its size. The bound has room for
 /// a stack trace or a JSON document.
-pub const RECORD_BYTES_MAX: usize = 8_192;
+pub(crate) const RECORD_BYTES_MAX: usize = 8_192;
 
 /// The most records of the current handler call to keep, and their most bytes: enough for the
 /// operator to find the cause of a failure.

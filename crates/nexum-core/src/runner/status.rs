@@ -156,7 +156,7 @@ impl ModuleStatus {
     /// call it before you read the status, and await it afterwards.
     ///
     /// ```no_run
-    /// # async fn example(status: &nexum_core::runner::ModuleStatus) {
+    /// # async fn example(status: &nexum_core::ModuleStatus) {
     /// loop {
     ///     let changed = status.changed();
     ///     if status.handled() >= 10 {

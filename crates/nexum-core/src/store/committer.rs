@@ -22,11 +22,11 @@ use super::{Batch, StateStore, StoreError, blocking};
 
 /// The most commits of one transaction, so that no commit waits for a long one. At this number, the
 /// fixed cost of a durable transaction is well under a tenth of the whole.
-pub const COMMITS_PER_TRANSACTION_MAX: usize = 256;
+pub(crate) const COMMITS_PER_TRANSACTION_MAX: usize = 256;
 
 /// The bytes after which a transaction accepts no further commit: a disk writes this many in some
 /// tens of milliseconds.
-pub const BYTES_PER_TRANSACTION_MAX: usize = 16 << 20;
+pub(crate) const BYTES_PER_TRANSACTION_MAX: usize = 16 << 20;
 
 /// When deferrable changes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Default for CommitPolicy {
 
 /// A handle to the committer, for runners. A clone is cheap.
 #[derive(Clone, Debug)]
-pub struct Committer {
+pub(crate) struct Committer {
     requests: mpsc::Sender<Request>,
     lazy: Lazy,
 }
@@ -57,7 +57,7 @@ pub struct Committer {
 /// Rows that become durable with the next transaction, at the latest after
 /// [`CommitPolicy::cursor_flush`].
 #[derive(Clone, Debug, Default)]
-pub struct Lazy {
+pub(crate) struct Lazy {
     shared: Arc<LazyShared>,
 }
 
@@ -91,7 +91,10 @@ pub enum CommitError {
 impl Committer {
     /// Creates a committer, and the task that does its work. The task runs until the last clone of
     /// the committer is dropped, and everything is durable when it ends.
-    pub fn new(store: Arc<dyn StateStore>, policy: CommitPolicy) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn new(
+        store: Arc<dyn StateStore>,
+        policy: CommitPolicy,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, queue) = mpsc::channel(COMMITS_PER_TRANSACTION_MAX);
         let lazy = Lazy::default();
         let work = Work {
@@ -111,7 +114,7 @@ impl Committer {
     ///
     /// Fails if the store fails. The store then has applied all changes or none, and only the store
     /// knows which.
-    pub async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (done, answer) = oneshot::channel();
         self.requests
             .send(Request { batch, done })
@@ -124,14 +127,14 @@ impl Committer {
     }
 
     /// The lazy rows.
-    pub fn lazy(&self) -> &Lazy {
+    pub(crate) fn lazy(&self) -> &Lazy {
         &self.lazy
     }
 }
 
 impl Lazy {
     /// Sets a lazy row, or removes it if `value` is `None`. Replaces a waiting change of this key.
-    pub fn put(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(crate) fn put(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
         let mut rows = self.shared.rows.lock();
         let is_first = rows.is_empty();
         rows.insert(key, value);
@@ -142,7 +145,7 @@ impl Lazy {
     }
 
     /// Cancels the waiting change of this key.
-    pub fn cancel(&self, key: &[u8]) {
+    pub(crate) fn cancel(&self, key: &[u8]) {
         self.shared.rows.lock().remove(key);
     }
 

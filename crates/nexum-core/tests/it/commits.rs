@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use nexum_config::limits::Limit;
 use nexum_config::topic::ChainId;
-use nexum_core::bus::source::EventSource;
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
+use nexum_core::source::EventSource;
 use nexum_core::state::admin;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::SteerError;

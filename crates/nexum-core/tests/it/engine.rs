@@ -11,7 +11,7 @@ use nexum_config::engine::Pooling;
 use nexum_config::hint::Hint;
 use nexum_config::names::Digest;
 use nexum_core::engine::{Demand, Engine, EngineConfig, EngineError};
-use nexum_core::module::candidate::Candidate;
+use nexum_core::module::Candidate;
 use nexum_testing::{Records, guests};
 use wasmtime::component::Component;
 

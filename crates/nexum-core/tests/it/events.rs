@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
-use nexum_core::event::Position;
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
+use nexum_core::source::Position;
 use nexum_core::state::admin;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::LocalStore;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use nexum_core::event::EventId;
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
+use nexum_core::source::EventId;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::LocalStore;

@@ -4,8 +4,8 @@ mod limits;
 
 use std::time::Duration;
 
-use nexum_core::event::Log;
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
+use nexum_core::source::Log;
 use nexum_host_store::LocalStore;
 use nexum_testing::{TEST_CHAIN_ID, journal, kept};
 use tracing::Level;

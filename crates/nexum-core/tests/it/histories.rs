@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::ChainId;
-use nexum_core::runner::{ModuleStatus, Stage};
 use nexum_core::store::MemoryStore;
+use nexum_core::{ModuleStatus, Stage};
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID, journal};
 use proptest::prelude::*;

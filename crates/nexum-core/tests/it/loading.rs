@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentFile};
-use nexum_core::module::candidate::Candidate;
-use nexum_core::module::load_errors::LoadErrors;
+use nexum_core::LoadErrors;
+use nexum_core::module::Candidate;
 use nexum_host_store::LocalStore;
 use nexum_testing::guests;
 

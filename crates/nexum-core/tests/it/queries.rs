@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::query::{QueryError, QueryPool};
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::supervisor::SteerError;
+use nexum_core::{QueryError, QueryPool};
 use nexum_host_store::LocalStore;
 use nexum_testing::FaultyStore;
 
@@ -187,7 +187,7 @@ async fn a_host_goes_on_while_somebody_can_be_asked() {
     let mut setup = setup("").module(NAME).module("bad-init");
     setup.restart.push_str("max_consecutive_failures = 1\n");
     let run = setup.start().await;
-    run.stage("bad-init", nexum_core::runner::Stage::Dead).await;
+    run.stage("bad-init", nexum_core::Stage::Dead).await;
     assert_eq!(ask(&*run.query(NAME).await, "hello").await, "hello");
     assert!(!run.stop().await.failed());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
 use nexum_core::store::MemoryStore;
 use nexum_testing::{GENESIS_MS, ScriptedSource, journal};
 

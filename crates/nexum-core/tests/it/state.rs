@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
 use nexum_core::state::admin::summary;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_host_store::{KEY_BYTES_MAX, LocalStore};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use nexum_core::event::EventId;
-use nexum_core::runner::{CommandError, Stage};
+use nexum_core::source::EventId;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
+use nexum_core::{CommandError, Stage};
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, ScriptedSource};
 

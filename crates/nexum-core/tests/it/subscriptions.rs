@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_core::runner::Stage;
+use nexum_core::Stage;
 use nexum_core::store::MemoryStore;
 use nexum_testing::{ScriptedSource, TEST_CHAIN_ID, journal};
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use nexum_config::document::{ConfigErrors, Section};
 use nexum_config::topic::ChainId;
 use nexum_core::BoxError;
-use nexum_core::bus::source::EventSource;
-use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::ModuleMeta;
 use nexum_core::capability::{Capability, Has, HostState};
-use nexum_core::event::Position;
-use nexum_core::host::{Extension, HostBuilder};
+use nexum_core::source::EventSource;
+use nexum_core::source::Position;
+use nexum_core::{Extension, HostBuilder};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;

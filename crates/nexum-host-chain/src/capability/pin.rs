@@ -13,7 +13,7 @@ mod json;
 use nexum_config::document::{ConfigErrors, Section};
 use nexum_config::topic::ChainId;
 use nexum_core::capability::View;
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nexum_config::topic::ChainId;
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use serde_json::value::RawValue;
 
 use crate::capability::pin::{self, Pinned};

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, hex};
 use nexum_config::log_filter::{LogFilter, TOPICS_MAX};
-use nexum_core::bus::source::Wanted;
-use nexum_core::event::{BlockHash, Log};
+use nexum_core::source::Wanted;
+use nexum_core::source::{BlockHash, Log};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 

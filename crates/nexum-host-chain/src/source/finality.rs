@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use nexum_config::topic::Finality;
-use nexum_core::bus::log::EventLog;
-use nexum_core::event::{Advance, BlockHash, Position};
+use nexum_core::source::EventLog;
+use nexum_core::source::{Advance, BlockHash, Position};
 
 use super::follower::Follower;
 use super::header::{self, Header};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::Finality;
-use nexum_core::bus::log::EventLog;
-use nexum_core::bus::source::ChainLogs;
-use nexum_core::event::Position;
+use nexum_core::source::ChainLogs;
+use nexum_core::source::EventLog;
+use nexum_core::source::Position;
 use nexum_net::Backoff;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 /// while. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
-/// One run of [`EventSource::follow`](nexum_core::bus::source::EventSource::follow).
+/// One run of [`EventSource::follow`](nexum_core::source::EventSource::follow).
 pub(super) struct Follower<'a> {
     pub(super) source: &'a ChainSource,
     pub(super) logs: &'a ChainLogs,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_primitives::{B256, Bloom, U64};
 use nexum_config::topic::ChainId;
-use nexum_core::event::{Advance, BlockHash, Log, Position};
+use nexum_core::source::{Advance, BlockHash, Log, Position};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;

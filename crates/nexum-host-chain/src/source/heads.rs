@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 

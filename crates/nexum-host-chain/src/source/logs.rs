@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use nexum_core::event::Advance;
+use nexum_config::topic::ChainId;
+use nexum_core::source::{Advance, BlockHash, Log, Position};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::filters::Filters;
 use super::header::Header;

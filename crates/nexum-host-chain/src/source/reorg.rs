@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use serde_json::value::RawValue;
 
 use super::follower::Follower;

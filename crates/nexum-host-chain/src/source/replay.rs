@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use alloy_primitives::Bloom;
 use nexum_config::log_filter::LogFilter;
-use nexum_core::bus::source::{Replay, Replayed};
-use nexum_core::event::{Advance, BlockHash, Log};
+use nexum_core::source::{Advance, BlockHash, Log};
+use nexum_core::source::{Replay, Replayed};
 
 use super::filters::Filters;
 use super::header::{self, Header};
@@ -21,7 +21,7 @@ use crate::rpc::endpoint::Endpoint;
 const LOOKS_MAX: usize = 8;
 
 impl ChainSource {
-    /// Returns what [`EventSource::replay`](nexum_core::bus::source::EventSource::replay) asks for, from the best endpoint that
+    /// Returns what [`EventSource::replay`](nexum_core::source::EventSource::replay) asks for, from the best endpoint that
     /// answers. nexum asks one that could not answer, as a node without history, after the others for a while.
     pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, FollowError> {
         let filters = Filters::new(&wanted.filters);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexum_core::event::Log;
+use nexum_core::source::Log;
 use serde_json::value::RawValue;
 
 use super::filters::{self, Filters};

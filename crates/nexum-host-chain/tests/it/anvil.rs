@@ -1,5 +1,5 @@
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use nexum_host_chain::Endpoints;
 use nexum_testing::{Anvil, AnvilOptions};
 use serde_json::json;

@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, Bytes, U64};
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::Finality;
-use nexum_core::bus::source::Replay;
-use nexum_core::event::Log;
+use nexum_core::source::Log;
+use nexum_core::source::Replay;
 use nexum_host_chain::{Chains, VerifyLogs};
 use nexum_testing::{Anvil, AnvilOptions};
 use serde::Deserialize as _;

@@ -1,7 +1,7 @@
 //! Headers whose bloom is not that of the block's logs.
 
 use nexum_config::topic::Finality;
-use nexum_core::event::Log as Event;
+use nexum_core::source::Log as Event;
 use nexum_host_chain::{Chains, VerifyLogs, metrics as names};
 use nexum_testing::{Answer, Blooms, Counts, LogSpec, Node};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use nexum_config::topic::Finality;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::bus::source::Replay;
+use nexum_core::source::Replay;
 use nexum_host_chain::{Chains, Endpoints};
 use nexum_testing::{Answer, Node};
 use serde_json::{Value, json};

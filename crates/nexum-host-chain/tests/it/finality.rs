@@ -1,7 +1,7 @@
 //! Blocks that are settled, for those who do not want the newest.
 
 use nexum_config::topic::Finality;
-use nexum_core::bus::source::ChainLogs;
+use nexum_core::source::ChainLogs;
 use nexum_testing::{Answer, Block, Node};
 use serde_json::Value;
 
@@ -167,7 +167,7 @@ async fn a_tag_that_goes_back_or_is_missing_changes_nothing() {
 }
 
 /// Mines some blocks, one after the other, and waits until each has come.
-async fn advance(node: &Node, head: &nexum_core::bus::log::EventLog) {
+async fn advance(node: &Node, head: &nexum_core::source::EventLog) {
     for _ in 0..3 {
         let mined = position(&node.mine(1)[0]);
         crate::support::soon(async {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use alloy_primitives::B256;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::Finality;
-use nexum_core::bus::source::ChainLogs;
+use nexum_core::source::ChainLogs;
 use nexum_host_chain::{Chains, VerifyLogs};
 use nexum_testing::{Answer, Block, LostLogs, Node};
 use serde_json::{Value, json};
@@ -155,7 +155,7 @@ async fn one_question_has_what_all_filters_want() {
         following.reaches(&block).await;
         expected["blockHash"] = json!(B256::from(block.hash));
         assert_eq!(questions(&node).last().unwrap(), &expected, "{filters:?}");
-        let of_block = |log: &nexum_core::event::Log| log.block_number == block.number;
+        let of_block = |log: &nexum_core::source::Log| log.block_number == block.number;
         let logs: Vec<_> = following.logs().into_iter().filter(of_block).collect();
         assert_eq!(logs, wanted([&block], &filters));
         assert!(!logs.is_empty());

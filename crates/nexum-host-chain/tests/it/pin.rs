@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nexum_config::manifest::Manifest;
 use nexum_core::capability::Capability as _;
-use nexum_core::event::Position;
+use nexum_core::source::Position;
 use nexum_host_chain::pin::{Pinned, pin};
 use nexum_host_chain::{Chains, methods};
 use nexum_testing::{Answer, Node};

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use nexum_config::log_filter::LogFilter;
-use nexum_core::bus::source::{EventSource, Replay, Replayed};
-use nexum_core::event::Log;
+use nexum_core::source::Log;
+use nexum_core::source::{EventSource, Replay, Replayed};
 use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, VerifyLogs};
 use nexum_testing::{Answer, Blooms, LogsLimit, LostLogs, Node, Provider};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nexum_core::bus::source::EventSource;
+use nexum_core::source::EventSource;
 use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl};
 use nexum_testing::{Answer, Node};
 

@@ -2,8 +2,8 @@
 
 use alloy_primitives::B256;
 use nexum_config::topic::Finality;
-use nexum_core::bus::log::EventLog;
-use nexum_core::bus::source::ChainLogs;
+use nexum_core::source::ChainLogs;
+use nexum_core::source::EventLog;
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use nexum_testing::{Answer, Node};
 use tokio::task::JoinSet;

@@ -1,7 +1,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use nexum_core::bus::source::Replay;
+use nexum_core::source::Replay;
 use nexum_host_chain::ChainSource;
 use nexum_host_chain::config::REORG_DEPTH_MAX;
 use nexum_testing::{Answer, Block, Node};
@@ -53,10 +53,10 @@ async fn a_block_event_has_milliseconds_and_the_chain() {
     let block: Block = node.mine(1).pop().unwrap();
     let following = Following::start(&chains(&node.http_url()));
     following.reaches(&block).await;
-    let nexum_core::bus::log::Entry::Advance(advance) = following.entries().remove(0) else {
+    let nexum_core::source::Entry::Advance(advance) = following.entries().remove(0) else {
         panic!("not a block")
     };
-    let Some(nexum_core::event::Event::Block(event)) = advance.block.block_event() else {
+    let Some(nexum_core::source::Event::Block(event)) = advance.block.block_event() else {
         panic!("not a block")
     };
     assert_eq!((event.chain_id, event.number), (CHAIN, 1));

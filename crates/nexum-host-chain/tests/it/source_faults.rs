@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use nexum_core::bus::log::Entry;
-use nexum_core::event::Event;
+use nexum_core::source::Entry;
+use nexum_core::source::Event;
 use nexum_host_chain::Chains;
 use nexum_testing::{Answer, Block, Node};
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::Finality;
-use nexum_core::bus::log::{Entry, EventLog, Read};
-use nexum_core::bus::source::{ChainLogs, SourceError};
-use nexum_core::event::{Log, Position};
+use nexum_core::source::{ChainLogs, SourceError};
+use nexum_core::source::{Entry, EventLog, Read};
+use nexum_core::source::{Log, Position};
 use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, Request};
 use nexum_testing::{Block, TEST_CHAIN_ID, WAIT_MAX};
 use serde_json::value::RawValue;

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use nexum_config::log_filter::LogFilter;
-use nexum_core::event::Log;
+use nexum_core::source::Log;
 use nexum_testing::{Block, LogSpec, Node};
 
 use crate::support::{CHAIN, Following, position};

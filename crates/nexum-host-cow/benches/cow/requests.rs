@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limits;
-use nexum_core::capability::registry::Capabilities;
-use nexum_core::clock::Seams;
+use nexum_core::Seams;
+use nexum_core::capability::Capabilities;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_host_cow::Cow;

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
-use nexum_core::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use nexum_core::event::{Advance, BlockHash, Position};
+use nexum_core::source::{Advance, BlockHash, Position};
+use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
 use nexum_core::supervisor::Supervisor;
 use nexum_store::Backend;
 use nexum_testing::bench::Figure;

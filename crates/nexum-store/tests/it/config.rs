@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nexum_config::document::Environment;
 use nexum_config::engine::Config;
-use nexum_core::store::committer::CommitPolicy;
+use nexum_core::CommitPolicy;
 use nexum_store::{Backend, CACHE_BYTES, StoreConfig};
 
 fn parse(table: &str) -> Result<StoreConfig, String> {

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use nexum_core::host::ChangeError;
-use nexum_core::runner::CommandError;
+use nexum_core::ChangeError;
+use nexum_core::CommandError;
 use nexum_core::store::StoreError;
 use nexum_core::supervisor::SteerError;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use nexum_config::names::ModuleName;
-use nexum_core::host::HostHandle;
-use nexum_core::runner::ModuleStatus;
+use nexum_core::HostHandle;
+use nexum_core::ModuleStatus;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{StateStore, StoreError};
 use nexum_core::supervisor::{SteerError, SupervisorHandle};

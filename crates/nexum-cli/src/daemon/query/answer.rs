@@ -11,8 +11,8 @@ use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
-use nexum_core::query::{QueryError, QueryPool};
 use nexum_core::supervisor::{SteerError, SupervisorHandle};
+use nexum_core::{QueryError, QueryPool};
 
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;

@@ -10,13 +10,13 @@ use crate::clock::{Clock, Seams};
 
 /// The host's clocks.
 #[derive(Debug)]
-pub struct Clocks {
+pub(crate) struct Clocks {
     seams: Seams,
 }
 
 impl Clocks {
     /// Creates clocks with the seams' time.
-    pub fn new(seams: Seams) -> Self {
+    pub(crate) fn new(seams: Seams) -> Self {
         Self { seams }
     }
 }

@@ -11,7 +11,7 @@ use crate::capability::{Capability, Has, HostState, View};
 /// Log records for the operator, through the module's
 /// [`Recorder`](crate::capability::recorder::Recorder).
 #[derive(Debug)]
-pub struct Logging;
+pub(crate) struct Logging;
 
 impl Capability for Logging {
     type State = ();

@@ -16,13 +16,13 @@ pub(super) const RANDOM_BYTES_MAX: u32 = 65_536;
 
 /// The host's entropy.
 #[derive(Debug)]
-pub struct Random {
+pub(crate) struct Random {
     seams: Seams,
 }
 
 impl Random {
     /// Creates a source of the seams' entropy.
-    pub fn new(seams: Seams) -> Self {
+    pub(crate) fn new(seams: Seams) -> Self {
         Self { seams }
     }
 }

@@ -23,13 +23,13 @@ use crate::clock::{Clock, Entropy, Seams};
 
 /// WASI without outside access.
 #[derive(Debug)]
-pub struct Wasi {
+pub(crate) struct Wasi {
     seams: Seams,
 }
 
 impl Wasi {
     /// Creates a WASI with the seams' time and entropy.
-    pub fn new(seams: Seams) -> Self {
+    pub(crate) fn new(seams: Seams) -> Self {
         Self { seams }
     }
 }

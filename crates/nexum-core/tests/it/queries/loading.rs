@@ -1,8 +1,8 @@
 //! What is a module that answers queries, and what is set aside for it.
 
-use nexum_core::module::candidate::Candidate;
-use nexum_core::module::error::LoadError;
-use nexum_core::module::query::Loaded;
+use nexum_core::LoadError;
+use nexum_core::module::Candidate;
+use nexum_core::module::Loaded;
 
 use super::{NAME, setup};
 use crate::support::{module_at, reasons};

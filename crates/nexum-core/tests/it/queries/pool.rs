@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::module::instance::Failure;
-use nexum_core::query::{QueryError, QueryPool};
+use nexum_core::module::Failure;
+use nexum_core::{QueryError, QueryPool};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

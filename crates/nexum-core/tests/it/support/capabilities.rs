@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nexum_core::BoxError;
 use nexum_core::bindings::nexum::host::types::HostError;
-use nexum_core::capability::module_meta::ModuleMeta;
+use nexum_core::capability::ModuleMeta;
 use nexum_core::capability::{Capability, Has, HostState, View};
 use tokio::sync::Semaphore;
 use wasmtime::Result as Trappable;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nexum_core::event::Log;
+use nexum_core::source::Log;
 use nexum_core::store::MemoryStore;
 use nexum_host_store::LocalStore;
 use nexum_testing::{ScriptedSource, TEST_CHAIN_ID, journal};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
-use nexum_core::capability::registry::Capabilities;
-use nexum_core::clock::Seams;
+use nexum_core::ModuleStatus;
+use nexum_core::Seams;
+use nexum_core::capability::Capabilities;
 use nexum_core::engine::{Engine, EngineConfig};
-use nexum_core::module::candidate::Candidate;
-use nexum_core::module::loader::{Loader, Module};
-use nexum_core::runner::ModuleStatus;
+use nexum_core::module::Candidate;
+use nexum_core::module::{Loader, Module};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_host_cow::{Cow, CowConfig};
