@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use nexum_config::topic::ChainId;
-use nexum_core::source::{Advance, BlockHash, Log, Position};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use nexum_core::source::Advance;
 
 use super::filters::Filters;
 use super::header::Header;

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, LogData, U64};
 use nexum_config::topic::ChainId;
-use nexum_core::event::{BlockHash, Log, Position};
+use nexum_core::source::{BlockHash, Log, Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
