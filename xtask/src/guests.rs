@@ -244,7 +244,16 @@ mod tests {
             .filter(|guest| guest.source != crate_for(BARE))
             .map(|g| &g.name)
             .collect();
-        assert_eq!(wasi, ["errand", "memory-bomb-many", "table-bomb", "wasi-importer"]);
+        assert_eq!(
+            wasi,
+            [
+                "errand",
+                "memory-bomb-many",
+                "query-echo",
+                "table-bomb",
+                "wasi-importer"
+            ]
+        );
         assert!(select(guests, &["absent".into()]).is_err());
     }
 
