@@ -215,9 +215,11 @@ pub(crate) mod tests {
     #[test]
     fn one_too_many_waits_while_all_others_are_answered() {
         let (go, wait) = tokio::sync::watch::channel(false);
+        let (began, is_begun) = std::sync::mpsc::channel();
         let slow = move || {
-            let mut wait = wait.clone();
+            let (mut wait, began) = (wait.clone(), began.clone());
             async move {
+                began.send(()).expect("a receiver");
                 wait.wait_for(|go| *go).await.expect("a sender");
                 "ok"
             }
@@ -230,6 +232,7 @@ pub(crate) mod tests {
             first
                 .write_all(b"GET /slow HTTP/1.1\r\nhost: nexum\r\n\r\n")
                 .expect("a request");
+            is_begun.recv().expect("the handler");
             let mut second = connect(address);
             second.write_all(REQUEST).expect("a request");
             second.set_read_timeout(Some(SOON)).expect("a timeout");
