@@ -5,7 +5,7 @@ use std::fmt;
 
 /// An error that may know a remedy. Implement it for every error that an operator or an author reads.
 pub trait Hint: Error {
-    /// What the reader can do about the error: one sentence without a full stop, or none.
+    /// The remedy: one sentence without a full stop, or none.
     fn hint(&self) -> Option<String>;
 }
 

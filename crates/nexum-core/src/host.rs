@@ -1,6 +1,6 @@
 //! A whole host: modules with everything that they need, from one builder.
 //!
-//! [`HostBuilder`] takes what a host consists of. It inspects the modules, sets up an engine that is large enough for them, compiles
+//! [`HostBuilder`] takes the parts of a host. It inspects the modules, sets up an engine that is large enough for them, compiles
 //! them and adds them to a [`Supervisor`]. A program that shows what it does takes the steps one at a time: [`HostBuilder::inspect`],
 //! [`Inspection::set_up`], [`Host::load`], [`Host::run`].
 
@@ -48,7 +48,7 @@ impl Host {
         }
     }
 
-    /// What watches and changes the modules, before and while the host runs.
+    /// Returns a handle that watches and changes the modules, before and while the host runs.
     pub fn handle(&self) -> HostHandle {
         self.handle.clone()
     }

@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use crate::destination::Destination;
 use crate::dir::Dir;
 use crate::error::LoadError;
-use crate::host::Host;
+use crate::host::{Access, Host};
 use crate::limits::Limits;
 use crate::lookup;
 use crate::network::Network;
@@ -39,13 +39,8 @@ const PAGE_BYTES: u64 = 65_536;
 #[derive(Clone, Debug)]
 pub struct Command {
     package: PathBuf,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-    pub(crate) dirs: Vec<Dir>,
+    access: Access,
     destinations: Vec<Destination>,
-    pub(crate) limits: Limits,
-    pub(crate) stdout: Option<Capture>,
-    pub(crate) stderr: Option<Capture>,
 }
 
 impl Command {
@@ -57,35 +52,37 @@ impl Command {
             .file_name()
             .map_or(PACKAGE_FILE.into(), |name| name.to_string_lossy());
         Self {
-            args: vec![name.into_owned()],
+            access: Access {
+                args: vec![name.into_owned()],
+                env: Vec::new(),
+                dirs: Vec::new(),
+                limits: Limits::default(),
+                stdout: None,
+                stderr: None,
+            },
             package,
-            env: Vec::new(),
-            dirs: Vec::new(),
             destinations: Vec::new(),
-            limits: Limits::default(),
-            stdout: None,
-            stderr: None,
         }
     }
 
     /// Adds arguments. Default: none.
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = String>) -> Self {
-        self.args.extend(args);
+        self.access.args.extend(args);
         self
     }
 
     /// Adds environment variables, by name and value. Default: none.
     #[must_use]
     pub fn env(mut self, env: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.env.extend(env);
+        self.access.env.extend(env);
         self
     }
 
     /// Adds directories. Default: none.
     #[must_use]
     pub fn dirs(mut self, dirs: impl IntoIterator<Item = Dir>) -> Self {
-        self.dirs.extend(dirs);
+        self.access.dirs.extend(dirs);
         self
     }
 
@@ -100,21 +97,21 @@ impl Command {
     /// Sets the limits. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.access.limits = limits;
         self
     }
 
     /// Captures what the command writes to stdout. Default: the process's stdout.
     #[must_use]
     pub fn stdout(mut self, capture: Capture) -> Self {
-        self.stdout = Some(capture);
+        self.access.stdout = Some(capture);
         self
     }
 
     /// Captures what the command writes to stderr. Default: the process's stderr.
     #[must_use]
     pub fn stderr(mut self, capture: Capture) -> Self {
-        self.stderr = Some(capture);
+        self.access.stderr = Some(capture);
         self
     }
 
@@ -125,7 +122,7 @@ impl Command {
     /// The first failed check.
     pub async fn load(self) -> Result<Ready, LoadError> {
         let mut places = BTreeSet::new();
-        if let Some(dir) = self.dirs.iter().find(|dir| !places.insert(dir.guest.as_str())) {
+        if let Some(dir) = self.access.dirs.iter().find(|dir| !places.insert(dir.guest.as_str())) {
             return Err(LoadError::SameDir {
                 guest: dir.guest.clone(),
             });
@@ -148,12 +145,12 @@ impl Command {
         } else {
             self.component(&engine, &path, bytes)?
         };
-        let host = Host::new(&self, network)?;
+        let host = Host::new(&self.access, network)?;
         Ok(Ready {
             engine,
             entry,
             host,
-            limits: self.limits,
+            limits: self.access.limits,
         })
     }
 
@@ -203,7 +200,7 @@ impl Command {
 
     /// Refuses a command that exceeds a limit at its start.
     fn check(&self, path: &Path, limit: Limit, needed: u64) -> Result<(), LoadError> {
-        let bound = self.limits.of_store()[limit];
+        let bound = self.access.limits.of_store()[limit];
         if needed <= bound {
             return Ok(());
         }

@@ -2,17 +2,32 @@
 
 use std::sync::Arc;
 
+use nexum_core::Capture;
 use nexum_core::engine::Limiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
-use crate::command::Command;
+use crate::dir::Dir;
 use crate::error::LoadError;
+use crate::limits::Limits;
 use crate::network::Network;
 
 /// The most concurrent resources of a command, such as files, sockets and streams: four times a
 /// process's usual limit of open files, because one file often needs several resources.
 const RESOURCES_MAX: usize = 4_096;
+
+/// A command's access to the host, apart from the network.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) dirs: Vec<Dir>,
+    pub(crate) limits: Limits,
+    /// None: the process's own.
+    pub(crate) stdout: Option<Capture>,
+    /// None: the process's own.
+    pub(crate) stderr: Option<Capture>,
+}
 
 /// The state of a store. The state of preview 1 serves preview 2 as well.
 pub(crate) struct Host {
@@ -27,16 +42,16 @@ impl Host {
     /// # Errors
     ///
     /// If a directory cannot be opened.
-    pub(crate) fn new(command: &Command, network: Network) -> Result<Self, LoadError> {
+    pub(crate) fn new(access: &Access, network: Network) -> Result<Self, LoadError> {
         let mut builder = WasiCtx::builder();
-        builder.inherit_stdio().args(&command.args).envs(&command.env);
-        if let Some(capture) = &command.stdout {
+        builder.inherit_stdio().args(&access.args).envs(&access.env);
+        if let Some(capture) = &access.stdout {
             builder.stdout(capture.stream());
         }
-        if let Some(capture) = &command.stderr {
+        if let Some(capture) = &access.stderr {
             builder.stderr(capture.stream());
         }
-        for dir in &command.dirs {
+        for dir in &access.dirs {
             let permissions = if dir.is_read_only {
                 FsPerms::ReadOnly
             } else {
@@ -61,7 +76,7 @@ impl Host {
         let mut host = Self {
             wasi: builder.build_p1(),
             network,
-            limiter: Limiter::new(command.limits.of_store()),
+            limiter: Limiter::new(access.limits.of_store()),
         };
         host.ctx().table.set_max_capacity(RESOURCES_MAX);
         Ok(host)

@@ -1,4 +1,4 @@
-//! What a host consists of.
+//! The parts of a host.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What watches and changes the modules of a host.
+//! A handle that watches and changes the modules of a host.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a host knows of its modules before it compiles them.
+//! The modules of a host before it compiles them.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -20,7 +20,7 @@ use crate::supervisor::Supervisor;
 pub struct Inspection {
     /// The modules that can be compiled, in the order in which they were added.
     pub candidates: Vec<Candidate>,
-    /// What is wrong with the others.
+    /// The errors of the other modules.
     pub errors: LoadErrors,
     pub(super) loader: Arc<Loader>,
     pub(super) supervisor: Supervisor,

@@ -50,7 +50,7 @@ impl Log {
         }
     }
 
-    /// What the receipt's encoding holds of it.
+    /// The log in the encoding of receipts.
     pub(super) fn to_consensus(&self) -> alloy_primitives::Log {
         alloy_primitives::Log::new_unchecked(self.address, self.topics.clone(), self.data.clone())
     }

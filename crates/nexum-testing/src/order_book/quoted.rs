@@ -1,4 +1,4 @@
-//! What an order book remembers of a quote.
+//! A quote in the memory of the order book.
 
 use alloy_primitives::Address;
 
