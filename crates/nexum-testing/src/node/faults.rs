@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::world::Announce;
-use super::{Answer, Blooms, LogsLimit, LostLogs, Node};
+use super::{Answer, BatchFault, Blooms, LogsLimit, LostLogs, Node};
 
 impl Node {
     /// Answers every later call of `method` as `answer` says for its parameters, in place of what the node would do by
@@ -26,9 +26,9 @@ impl Node {
             .with(|state| state.queued.entry(method.to_owned()).or_default().push_back(answer));
     }
 
-    /// Whether a batch is answered by one error, as endpoints do that have no batches.
-    pub fn refuse_batches(&self, refuse: bool) {
-        self.shared.with(|state| state.refuses_batches = refuse);
+    /// Answers every later batch so, over http.
+    pub fn break_batches(&self, fault: Option<BatchFault>) {
+        self.shared.with(|state| state.batch_fault = fault);
     }
 
     /// Answers the handshake of every later ws connection with this http status in place of an upgrade.

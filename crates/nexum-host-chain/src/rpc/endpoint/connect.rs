@@ -74,6 +74,11 @@ impl Connector {
         &self.secrets
     }
 
+    /// The bound on an answer's size.
+    pub(super) fn response_bytes_max(&self) -> u64 {
+        self.response_bytes_max as u64
+    }
+
     /// Forgets the connection. Requests in flight on it go on.
     pub(super) fn reset(&self) {
         *self.current() = None;
