@@ -243,7 +243,10 @@ async fn a_batch_whose_results_are_over_the_budget_is_not_collected_to_its_end()
         assert_eq!(answers, over);
         let calls = node.calls();
         let equal_calls = calls.iter().filter(|call| call.params == "[0]").count();
-        assert_eq!(equal_calls, 2, "the first of the distinct ones, and one for all equal ones");
+        assert_eq!(
+            equal_calls, 2,
+            "the first of the distinct ones, and one for all equal ones"
+        );
         if url(&node).starts_with("http") {
             // The budget, one over it, and those in flight meanwhile.
             assert!(sent <= 4 + 8, "{sent}");
