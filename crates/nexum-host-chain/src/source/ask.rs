@@ -8,7 +8,7 @@ use super::filters::{Filters, Question, VALUES_MAX};
 use super::header::{self, Header};
 use super::wire_log::{self, RawLog};
 use super::{ChainSource, FollowError};
-use crate::error::{RequestError, Retry};
+use crate::error::{AnswerKind, RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 
@@ -239,7 +239,7 @@ impl ChainSource {
         let error = match endpoint.request(&request).await {
             Ok(answer) => return Ok(Ranged::Logs(wire_log::parse(&answer, self.chain_id)?)),
             Err(error) if is_too_much(&error) => return Ok(Ranged::TooMuch(error)),
-            Err(error) if !may_be_of_form(&error) && !error.is_rate_limit() => return Err(failed(error)),
+            Err(error) if !may_be_of_width(&error) => return Err(failed(error)),
             Err(error) => error,
         };
         match endpoint.request(&request).await {
@@ -304,6 +304,15 @@ fn may_be_of_form(error: &RequestError) -> bool {
         RequestError::Answer { .. } => error.is_refusal(),
         RequestError::Status { status, .. } => !matches!(status, 401 | 402 | 403 | 407 | 429 | 451),
         _ => false,
+    }
+}
+
+/// As [`may_be_of_form`], for the width of a range: some endpoints report it as a rate limit, or as a
+/// block that they do not know.
+fn may_be_of_width(error: &RequestError) -> bool {
+    match error {
+        RequestError::Answer { kind, .. } => *kind != AnswerKind::Revert,
+        error => may_be_of_form(error),
     }
 }
 

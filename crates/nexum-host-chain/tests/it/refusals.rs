@@ -1,13 +1,15 @@
 //! Endpoints that refuse `eth_getLogs` in forms that others answer: wide ranges, block hashes, many
 //! addresses, large blocks.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroU64;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::Finality;
-use nexum_core::bus::log::Entry;
+use nexum_core::bus::log;
 use nexum_core::bus::source::ChainLogs;
 use nexum_host_chain::{Chains, EndpointConfig, EndpointUrl, RequestError};
 use nexum_testing::{Answer, LogSpec, Node};
@@ -197,26 +199,41 @@ async fn an_endpoint_that_refuses_block_hashes_is_asked_by_number() {
     }
 }
 
+/// Behind one URL, a node that lacks a block may answer by number with an empty list.
 #[tokio::test]
-async fn logs_by_number_of_another_block_are_not_taken() {
-    let node = Arc::new(node_with_logs(5).await);
-    let its = Arc::downgrade(&node);
-    // After each look by number, the block is another one.
+async fn logs_by_number_are_not_taken_from_an_endpoint_that_lacks_the_block() {
+    let node = node_with_logs(5).await;
+    // The numbers that were answered falsely, and whether the block was asked for since.
+    let lacking: Arc<Mutex<BTreeMap<String, bool>>> = Arc::default();
+    let its = Arc::clone(&lacking);
     node.on("eth_getLogs", move |params| {
         let filter = asked(params);
-        if filter["blockHash"].is_string() {
+        let Some(number) = filter["fromBlock"].as_str() else {
             return Answer::error(-32_602, "blockHash is not supported");
+        };
+        match its.lock().unwrap().entry(number.to_owned()) {
+            Entry::Vacant(entry) => {
+                entry.insert(false);
+                Answer::Json("[]".to_owned())
+            }
+            Entry::Occupied(_) => Answer::Default,
         }
-        if let Some(node) = its.upgrade().filter(|node| node.count("eth_getLogs") < 8) {
-            node.reorg(1, 1);
-            return Answer::Json("[]".to_owned());
+    });
+    let its = Arc::clone(&lacking);
+    node.on("eth_getBlockByNumber", move |params| {
+        let number: Value = serde_json::from_str(params.get()).unwrap();
+        let mut lacking = its.lock().unwrap();
+        match lacking.get_mut(number[0].as_str().unwrap()) {
+            Some(is_asked) if !std::mem::replace(is_asked, true) => Answer::Result(Value::Null),
+            _ => Answer::Default,
         }
-        Answer::Default
     });
     let chains = Chains::new([config(&node.http_url())]);
     let following = Following::start_with(&chains, Finality::Latest, &filters());
+    following.reaches(node.chain().head()).await;
     following.reaches(node.mine(4).last().unwrap()).await;
     check_logs(&node, &following);
+    assert!(!lacking.lock().unwrap().is_empty());
 }
 
 /// Two hundred contracts, among them those of [`filters`].
@@ -309,7 +326,6 @@ async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names
         let chains = Chains::new([config]);
         let logs = ChainLogs::new(CHAIN);
         let opened = logs.open(Finality::Latest);
-        let blocks = opened.subscribe(Arc::default(), []);
         let small = opened.subscribe(Arc::default(), [filter(&[0xa], &[])]);
         let large = opened.subscribe(Arc::default(), [filter(&[0xd], &[])]);
         let following = Following::start_on(&chains, logs, Finality::Latest);
@@ -317,14 +333,13 @@ async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names
         node.mine(5);
         following.reaches(node.chain().head()).await;
         let routed = following.entries().into_iter().find_map(|entry| match entry {
-            Entry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
+            log::Entry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
             _ => None,
         });
         let routed = routed.unwrap();
         // None: the subscriber reads the block by itself.
         assert_eq!([small, large].map(|subscriber| routed.logs_of(subscriber)), [None; 2]);
         assert_eq!(following.chain().last().unwrap().number, 10);
-        let _ = blocks;
         let source = chains.source(CHAIN).unwrap();
         let read = soon(source.replay(&logs_of(8..=8, &[filter(&[0xa], &[])])))
             .await

@@ -1,5 +1,6 @@
 //! Sends several requests together, or one by one to an endpoint that does not answer batches.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
@@ -11,7 +12,6 @@ use super::connect::Connector;
 use super::limit::RateLimit;
 use super::{Endpoint, Request};
 use crate::error::{AnswerKind, RequestError};
-use std::sync::atomic::AtomicBool;
 
 /// How many requests are in flight at once to an endpoint that refuses batches: enough to hide the
 /// round trip, and not so many that they look like an attack.
@@ -53,6 +53,7 @@ impl Batches {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether the next requests go as a batch.
     fn are_sent(&self) -> bool {
         self.with(|state| !state.are_refused && !state.is_suspect)
     }
@@ -65,6 +66,7 @@ impl Batches {
         });
     }
 
+    /// The endpoint has not answered a batch, and may not answer anything now.
     fn was_silent(&self) {
         self.with(|state| state.is_suspect = true);
     }
@@ -210,7 +212,12 @@ impl Endpoint {
         let answers = self
             .separately(connector, requests, deadline, bytes_max, CALLS_AT_ONCE_MAX)
             .await;
-        if answers.iter().any(Result::is_ok) && self.batches.struck(fault) {
+        // A request that fails by itself may be what the batch failed for.
+        let are_answered = match fault {
+            Fault::Refused => answers.iter().any(Result::is_ok),
+            Fault::Garbled | Fault::Silent => answers.iter().all(Result::is_ok),
+        };
+        if are_answered && self.batches.struck(fault) {
             tracing::info!(
                 chain = self.chain_id,
                 endpoint = %self.label,
