@@ -223,8 +223,9 @@ async fn logs_by_number_are_not_taken_from_an_endpoint_that_lacks_the_block() {
     node.on("eth_getBlockByNumber", move |params| {
         let number: Value = serde_json::from_str(params.get()).unwrap();
         let mut lacking = its.lock().unwrap();
-        match lacking.get_mut(number[0].as_str().unwrap()) {
-            Some(is_asked) if !std::mem::replace(is_asked, true) => Answer::Result(Value::Null),
+        let is_asked = lacking.get_mut(number[0].as_str().unwrap());
+        match is_asked.map(|is_asked| std::mem::replace(is_asked, true)) {
+            Some(false) => Answer::Result(Value::Null),
             _ => Answer::Default,
         }
     });
