@@ -15,7 +15,9 @@ use serde::de::IgnoredAny;
 use self::endpoint_url::EndpointUrl;
 use crate::methods::{CONNECTION_METHODS, METHOD_BYTES_MAX};
 
-pub use self::endpoint::{EndpointConfig, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE};
+pub use self::endpoint::{
+    EndpointConfig, MAX_ADDRESSES_RANGE, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE,
+};
 
 /// How many endpoints a chain may have: more than anybody pays for, and each of them is probed.
 pub const ENDPOINTS_MAX: usize = 16;

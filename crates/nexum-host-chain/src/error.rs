@@ -70,6 +70,19 @@ pub enum RequestError {
         /// The configured bound.
         bytes_max: usize,
     },
+    /// The results of a batch have more bytes than the caller takes. Its other requests may have been answered.
+    #[error("the results of the batch have more than {bytes_max} bytes")]
+    OverBudget {
+        /// How many the caller takes.
+        bytes_max: u64,
+    },
+    /// A message that is larger than the configured size ended the connection, over which there were other requests: any of them
+    /// may be the one with that answer.
+    #[error("the connection ended because an answer on it is larger than {bytes_max} bytes")]
+    CutOff {
+        /// The configured bound.
+        bytes_max: usize,
+    },
     /// An answer that is not JSON-RPC, or not to what was asked.
     #[error("the endpoint's answer is not a JSON-RPC response to the request")]
     Malformed,
@@ -197,8 +210,12 @@ impl RequestError {
     /// there is. Only a revert does: the endpoint ran the call.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Refused { .. } | Self::TooLarge { .. } | Self::Internal => Retry::Never,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::Malformed => Retry::Anywhere,
+            Self::Refused { .. } | Self::TooLarge { .. } | Self::OverBudget { .. } | Self::Internal => Retry::Never,
+            Self::CutOff { .. }
+            | Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Timeout { .. }
+            | Self::Malformed => Retry::Anywhere,
             Self::Status { status, .. } => match status {
                 408 | 429 | 500.. => Retry::Anywhere,
                 _ => Retry::Elsewhere,
@@ -226,6 +243,8 @@ impl RequestError {
             Self::Status { .. }
             | Self::Refused { .. }
             | Self::TooLarge { .. }
+            | Self::OverBudget { .. }
+            | Self::CutOff { .. }
             | Self::Answer { .. }
             | Self::Internal => false,
         }
@@ -265,6 +284,16 @@ impl RequestError {
                 revert_data: None,
             },
             error => error,
+        }
+    }
+
+    /// Whether the answer is larger than the endpoint gives, or this host takes.
+    pub(crate) fn is_too_large(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::CutOff { .. } => true,
+            Self::Status { status, .. } => *status == 413,
+            Self::Answer { kind, .. } => *kind == AnswerKind::TooMuch,
+            _ => false,
         }
     }
 
@@ -317,12 +346,14 @@ impl RequestError {
     fn kind_and_code(&self) -> (HostErrorKind, i32) {
         match self {
             Self::Refused { kind, .. } => (*kind, 0),
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Malformed | Self::WrongChain { .. } => {
-                (HostErrorKind::Unavailable, 0)
-            }
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::CutOff { .. }
+            | Self::Malformed
+            | Self::WrongChain { .. } => (HostErrorKind::Unavailable, 0),
             Self::Status { status, .. } => (status_kind(*status), i32::from(*status)),
             Self::Timeout { .. } => (HostErrorKind::Timeout, 0),
-            Self::TooLarge { .. } => (HostErrorKind::Denied, 0),
+            Self::TooLarge { .. } | Self::OverBudget { .. } => (HostErrorKind::Denied, 0),
             Self::Answer { kind, code, .. } => (answer_kind(*kind), narrow(*code)),
             Self::Internal => (HostErrorKind::Internal, 0),
         }

@@ -42,8 +42,9 @@
 //! give the same answer to the same call, so that nothing is won by calling again. `data` holds what the contract reverted
 //! with, `0x` and hex; `0x` alone if it reverted with nothing. No other failure has `data`.
 //!
-//! Over ws and ipc, an answer over the bound ends the connection, because there is no other way not to receive it: the guest
-//! sees `unavailable`.
+//! Over ws and ipc, an answer over the bound ends the connection, because there is no other way not to receive it. A request
+//! that was the only one on the connection is `denied`. Otherwise any of them may be the one, and each is `unavailable` after its
+//! retries.
 //!
 //! # Assumptions
 //!

@@ -214,7 +214,10 @@ impl Outcome {
             RequestError::Unreachable { .. } | RequestError::Lost { .. } | RequestError::Status { .. } => {
                 Self::Unavailable
             }
-            RequestError::Malformed | RequestError::TooLarge { .. } => Self::Malformed,
+            RequestError::Malformed
+            | RequestError::TooLarge { .. }
+            | RequestError::OverBudget { .. }
+            | RequestError::CutOff { .. } => Self::Malformed,
             RequestError::WrongChain { .. } => Self::WrongChain,
         }
     }

@@ -1,6 +1,7 @@
 //! The source of events: follows a chain over its endpoints into the core's logs, and reads again what a module has missed.
 
 mod absent;
+mod ask;
 mod blooms;
 mod filters;
 mod finality;
@@ -26,6 +27,7 @@ use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
 use tokio_util::sync::CancellationToken;
 
 use self::absent::Absent;
+use self::ask::Manners;
 use self::blooms::Blooms;
 use self::follower::Follower;
 use self::ranges::Ranges;
@@ -57,6 +59,9 @@ pub struct ChainSource {
     ranges: Ranges,
     blooms: Blooms,
     absent: Absent,
+    manners: Manners,
+    /// Held while a block is asked for whose request was cut off together with others.
+    alone: tokio::sync::Mutex<()>,
     /// Whether it has been reported that receipts are not those of their header's root.
     unproven: AtomicBool,
 }
@@ -77,6 +82,8 @@ enum FollowError {
     Request(#[from] RequestError),
     #[error("{method}: {error}")]
     Asked { method: &'static str, error: RequestError },
+    #[error("eth_getLogs for blocks {from} to {to}: {error}")]
+    Range { from: u64, to: u64, error: RequestError },
     #[error("the endpoint's block cannot be read")]
     BadHeader,
     #[error("the endpoint's logs cannot be read")]
@@ -118,7 +125,7 @@ impl FollowError {
     /// What became of the request that failed, if one did.
     fn request(&self) -> Option<&RequestError> {
         match self {
-            Self::Request(error) | Self::Asked { error, .. } => Some(error),
+            Self::Request(error) | Self::Asked { error, .. } | Self::Range { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -127,6 +134,7 @@ impl FollowError {
     fn method(&self) -> Option<&'static str> {
         match self {
             Self::Asked { method, .. } => Some(method),
+            Self::Range { .. } => Some("eth_getLogs"),
             _ => None,
         }
     }
@@ -134,6 +142,11 @@ impl FollowError {
     /// Whether an endpoint refuses what every endpoint that is followed has to answer: the host's own requests are well-formed.
     fn is_refusal(&self) -> bool {
         self.request().is_some_and(RequestError::is_refusal)
+    }
+
+    /// Whether the answer is larger than the endpoint gives, or nexum takes.
+    fn is_too_large(&self) -> bool {
+        self.request().is_some_and(RequestError::is_too_large)
     }
 
     /// Whether another endpoint may answer what this one did not.
@@ -154,6 +167,8 @@ impl ChainSource {
             ranges: Ranges::new(&endpoints),
             blooms: Blooms::default(),
             absent: Absent::new(&endpoints),
+            manners: Manners::new(&endpoints),
+            alone: tokio::sync::Mutex::default(),
             unproven: AtomicBool::new(false),
             endpoints,
         }

@@ -28,7 +28,8 @@ pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;
 pub use counts::Counts;
 pub use node::{
-    Answer, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport, WAIT_MAX,
+    Answer, BatchFault, Block, Blooms, Call, Chain, Log, LogSpec, LogsLimit, LostLogs, Node, Provider, Transport,
+    WAIT_MAX,
 };
 pub use order_book::OrderBook;
 pub use records::{Record, Records};

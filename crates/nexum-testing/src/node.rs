@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-pub use self::answer::Answer;
+pub use self::answer::{Answer, BatchFault};
 pub use self::block::Block;
 pub use self::chain::Chain;
 use self::chain::Finality;

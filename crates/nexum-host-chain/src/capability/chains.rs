@@ -125,21 +125,23 @@ impl Chains {
         chain_id: ChainId,
         requests: &[(&str, &str)],
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        self.request_batch_at(None, chain_id, requests).await
+        self.request_batch_at(None, chain_id, requests, u64::MAX).await
     }
 
-    /// As [`Self::request_batch`]; with a block, `latest` in a read means that block.
+    /// As [`Self::request_batch`]; with a block, `latest` in a read means that block. The results together have at most `bytes_max`
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// As [`Self::request_batch`].
+    /// As [`Self::request_batch`], and [`RequestError::OverBudget`].
     pub async fn request_batch_at(
         &self,
         block: Option<Position>,
         chain_id: ChainId,
         requests: &[(&str, &str)],
+        bytes_max: u64,
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
-        self.chain(chain_id)?.batch(requests, block).await
+        self.chain(chain_id)?.batch(requests, block, bytes_max).await
     }
 
     fn chain(&self, chain_id: ChainId) -> Result<&ChainRequests, RequestError> {

@@ -40,8 +40,14 @@ impl chain::Host for View<'_, ModuleChains> {
             self.scope.mark_effect();
         }
         let block = self.state.pin.block(self, chain_id);
-        let answers = self.state.chains.request_batch_at(block, chain_id, &requests).await;
-        let received = answers.iter().flatten().map(bytes).sum();
+        let left = self.scope.left(Limit::ResponseBytes);
+        let chains = &self.state.chains;
+        let answers = chains.request_batch_at(block, chain_id, &requests, left).await;
+        let received = match &answers {
+            // Ends the event: a part of the results would pass for all of them.
+            Err(RequestError::OverBudget { .. }) => left.saturating_add(1),
+            answers => answers.iter().flatten().map(bytes).sum(),
+        };
         self.scope.spend(Limit::ResponseBytes, received)?;
         let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))

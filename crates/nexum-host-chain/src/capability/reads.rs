@@ -1,4 +1,5 @@
-//! Modules' reads: equal ones in flight are sent once, and what is pinned to a block is kept.
+//! Modules' reads: equal ones in flight are sent once, and what is pinned to a block is kept. Those who get one answer share
+//! its text.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,9 +10,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared, join_all};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use serde_json::value::RawValue;
 
 use crate::error::{AnswerKind, RequestError};
-use crate::rpc::endpoint::Answer;
 use crate::rpc::endpoint::read::Read;
 use crate::rpc::endpoints::Endpoints;
 
@@ -21,6 +22,9 @@ pub const PINNED_BYTES_MAX: u64 = 32 * 1_024 * 1_024;
 
 /// How many pinned reads a chain keeps at most, however small they are, as each takes more than its text.
 pub const PINNED_ENTRIES_MAX: u64 = 32 * 1_024;
+
+/// An answer, whose text several may hold.
+pub(crate) type Answer = Result<Arc<RawValue>, RequestError>;
 
 /// The reads of one chain.
 pub(crate) struct Reads {
@@ -53,6 +57,7 @@ impl Reads {
 
     /// Answers one read: from what is kept, with an equal one in flight, or with one request.
     pub(crate) async fn read(&self, read: Read) -> Answer {
+        let read = Arc::new(read);
         let key = read.key();
         let is_pinned = read.is_pinned;
         if let Some(kept) = self.kept(is_pinned, &key) {
@@ -65,26 +70,31 @@ impl Reads {
                 flight
             }
             None => {
-                let endpoints = Arc::clone(&self.endpoints);
-                self.fly(&key, async move { endpoints.read(&read).await })
+                let (endpoints, read) = (Arc::clone(&self.endpoints), Arc::clone(&read));
+                self.fly(&key, async move { endpoints.read(&read).await.map(Arc::from) })
             }
         };
-        let answer = flight.await;
+        let mut answer = flight.await;
+        if matches!(answer, Err(RequestError::OverBudget { .. })) {
+            // The budget was that of another caller, whose batch had this read.
+            answer = self.endpoints.read(&read).await.map(Arc::from);
+        }
         if is_pinned {
             self.keep(key, &answer);
         }
         answer
     }
 
-    /// Answers several reads. Those that are neither kept nor in flight are sent as one batch.
-    pub(crate) async fn read_all(&self, reads: Vec<Read>) -> Vec<Answer> {
+    /// Answers several reads. Those that are neither kept nor in flight are sent as one batch, of which no more is collected when
+    /// the results have more than `bytes_max` bytes: see [`RequestError::OverBudget`].
+    pub(crate) async fn read_all(&self, reads: Vec<Read>, bytes_max: u64) -> Vec<Answer> {
         let mut sent = Vec::new();
         let mut keys = HashMap::new();
         let plan: Vec<Plan> = reads
             .into_iter()
             .map(|read| self.plan(read, &mut sent, &mut keys))
             .collect();
-        let batch = batch(Arc::clone(&self.endpoints), sent);
+        let batch = batch(Arc::clone(&self.endpoints), sent, bytes_max);
         let mut flights = vec![None; keys.len()];
         for (key, index) in keys {
             let flight = self.fly(&key, member(batch.clone(), index));
@@ -95,17 +105,20 @@ impl Reads {
         let answers = plan.into_iter().map(|plan| {
             let flight = match plan {
                 Plan::Kept(answer) => return std::future::ready(answer).left_future(),
-                Plan::Join(flight) => Some((flight, None)),
+                Plan::Join(flight, read) => Some((flight, None, Some(read))),
                 Plan::Send { index, is_pinned } => {
                     let sent = flights.get(index).cloned().flatten();
-                    sent.map(|(flight, key)| (flight, Some(key).filter(|_| is_pinned)))
+                    sent.map(|(flight, key)| (flight, Some(key).filter(|_| is_pinned), None))
                 }
             };
             async move {
-                let Some((flight, key)) = flight else {
+                let Some((flight, key, joined)) = flight else {
                     return Err(RequestError::Internal);
                 };
                 let answer = flight.await;
+                if let (Err(RequestError::OverBudget { .. }), Some(read)) = (&answer, joined) {
+                    return self.endpoints.read(&read).await.map(Arc::from);
+                }
                 if let Some(key) = key {
                     self.keep(key, &answer);
                 }
@@ -132,7 +145,7 @@ impl Reads {
         }
         if let Some(flight) = self.flights.join(&key) {
             self.endpoints.metrics().shared.increment(1);
-            return Plan::Join(flight);
+            return Plan::Join(flight, Box::new(read));
         }
         let index = sent.len();
         sent.push(read);
@@ -190,7 +203,7 @@ impl fmt::Debug for Reads {
 /// How a read of several is answered.
 enum Plan {
     Kept(Answer),
-    Join(Flight),
+    Join(Flight, Box<Read>),
     /// With the batch, at this place in it.
     Send {
         index: usize,
@@ -202,10 +215,11 @@ enum Plan {
 type Answers = Arc<Vec<Mutex<Option<Answer>>>>;
 
 /// Sends a batch when the first of those who share it waits for it.
-fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>) -> Shared<BoxFuture<'static, Answers>> {
+fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>, bytes_max: u64) -> Shared<BoxFuture<'static, Answers>> {
     let batch = async move {
-        let answers = endpoints.read_batch(&reads).await;
-        Arc::new(answers.into_iter().map(|answer| Mutex::new(Some(answer))).collect())
+        let answers = endpoints.read_batch(&reads, bytes_max).await.into_iter();
+        let answer = |answer: Result<Box<RawValue>, _>| Mutex::new(Some(answer.map(Arc::from)));
+        Arc::new(answers.map(answer).collect())
     };
     batch.boxed().shared()
 }

@@ -12,8 +12,8 @@ use crate::capability::reads::Reads;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::methods::{self, METHOD_BYTES_MAX};
+use crate::rpc::endpoint::Request;
 use crate::rpc::endpoint::read::Read;
-use crate::rpc::endpoint::{Answer, Request};
 use crate::rpc::endpoints::Endpoints;
 
 /// How many requests a batch may hold. It is the least that large providers take, and a module that wants more sends another
@@ -59,19 +59,21 @@ impl ChainRequests {
         params: &str,
         pin: Option<Position>,
     ) -> Result<String, RequestError> {
-        let answer = match self.check(method, params, pin)? {
-            Allowed::Answered(answer) => return Ok(answer),
-            Allowed::Read(read) => self.reads.read(read).await,
-            Allowed::Other(request) => self.endpoints.request(&request).await,
-        };
-        answer.map(into_string)
+        match self.check(method, params, pin)? {
+            Allowed::Answered(answer) => Ok(answer),
+            Allowed::Read(read) => self.reads.read(read).await.map(|result| result.get().to_owned()),
+            Allowed::Other(request) => self.endpoints.request(&request).await.map(into_string),
+        }
     }
 
     /// Sends those of the requests that may be sent, together. There is one answer for each request, in their order.
+    ///
+    /// Fails with [`RequestError::OverBudget`] as soon as the results have more than `bytes_max` bytes. Equal reads count each.
     pub(crate) async fn batch(
         &self,
         requests: &[(&str, &str)],
         pin: Option<Position>,
+        bytes_max: u64,
     ) -> Result<Vec<Result<String, RequestError>>, RequestError> {
         if requests.len() > BATCH_REQUESTS_MAX {
             return Err(RequestError::invalid(format!(
@@ -99,15 +101,29 @@ impl ChainRequests {
                 }
             });
         }
-        let mut reads = self.reads.read_all(reads).await.into_iter();
-        let mut others = self.endpoints.batch(&others).await.into_iter();
-        let received = |answer: Option<Answer>| answer.unwrap_or(Err(RequestError::Internal)).map(into_string);
-        let answer = |source| match source {
-            AnswerSource::Answered(answer) => answer,
-            AnswerSource::Read => received(reads.next()),
-            AnswerSource::Other => received(others.next()),
-        };
-        Ok(sources.into_iter().map(answer).collect())
+        let mut budget = Budget::new(bytes_max);
+        let mut reads = self.reads.read_all(reads, bytes_max).await.into_iter();
+        let mut answers = Vec::with_capacity(sources.len());
+        let mut others = others.into_iter();
+        for source in sources {
+            let answer = match source {
+                AnswerSource::Answered(answer) => answer,
+                AnswerSource::Read => {
+                    let answer = reads.next().unwrap_or(Err(RequestError::Internal));
+                    // Counted before each member gets a copy of its own.
+                    budget.spend(&answer, |result| result.get().len())?;
+                    answer.map(|result| result.get().to_owned())
+                }
+                AnswerSource::Other => {
+                    let request = others.next().ok_or(RequestError::Internal)?;
+                    let answer = self.endpoints.request(&request).await.map(into_string);
+                    budget.spend(&answer, String::len)?;
+                    answer
+                }
+            };
+            answers.push(answer);
+        }
+        Ok(answers)
     }
 
     fn check(&self, method: &str, params: &str, pin: Option<Position>) -> Result<Allowed, RequestError> {
@@ -151,6 +167,35 @@ impl ChainRequests {
             }),
             Pinned::ByNumber { params } => Allowed::Read(Read::unpinned(method, raw(params)?)),
         })
+    }
+}
+
+/// How many bytes of results a batch may still have.
+struct Budget {
+    bytes_max: u64,
+    left: u64,
+}
+
+impl Budget {
+    fn new(bytes_max: u64) -> Self {
+        Self {
+            bytes_max,
+            left: bytes_max,
+        }
+    }
+
+    /// Fails if there is no room for this result.
+    fn spend<T>(&mut self, answer: &Result<T, RequestError>, bytes: impl Fn(&T) -> usize) -> Result<(), RequestError> {
+        let bytes_max = self.bytes_max;
+        match answer {
+            Err(RequestError::OverBudget { .. }) => return Err(RequestError::OverBudget { bytes_max }),
+            Err(_) => {}
+            Ok(result) => {
+                let left = self.left.checked_sub(bytes(result) as u64);
+                self.left = left.ok_or(RequestError::OverBudget { bytes_max })?;
+            }
+        }
+        Ok(())
     }
 }
 

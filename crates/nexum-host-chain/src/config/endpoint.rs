@@ -19,6 +19,9 @@ pub const REQUESTS_PER_SECOND_RANGE: RangeInclusive<u64> = 1..=10_000;
 /// What `max_log_range_blocks` may be: more blocks than any chain has in a year, at four a second.
 pub const MAX_LOG_RANGE_BLOCKS_RANGE: RangeInclusive<u64> = 1..=200_000_000;
 
+/// What `max_addresses` may be: up to what a request names where the operator does not say.
+pub const MAX_ADDRESSES_RANGE: RangeInclusive<u64> = 1..=1_000;
+
 /// An endpoint, validated.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -31,6 +34,8 @@ pub struct EndpointConfig {
     pub requests_per_second: Option<NonZeroU32>,
     /// How many blocks one `eth_getLogs` may span on it. Default: not known.
     pub max_log_range_blocks: Option<NonZeroU64>,
+    /// How many addresses, and how many first topics, one `eth_getLogs` may name on it. Default: not known.
+    pub max_addresses: Option<NonZeroU64>,
     /// What each http request, or the ws handshake, has beside the usual headers.
     pub headers: Headers,
 }
@@ -43,6 +48,7 @@ impl From<EndpointUrl> for EndpointConfig {
             priority: 0,
             requests_per_second: None,
             max_log_range_blocks: None,
+            max_addresses: None,
             headers: Headers::default(),
         }
     }
@@ -56,6 +62,7 @@ struct Raw {
     priority: u64,
     requests_per_second: Option<u64>,
     max_log_range_blocks: Option<u64>,
+    max_addresses: Option<u64>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
 }
@@ -68,6 +75,7 @@ impl EndpointConfig {
             ("priority", PRIORITY_RANGE),
             ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
             ("max_log_range_blocks", MAX_LOG_RANGE_BLOCKS_RANGE),
+            ("max_addresses", MAX_ADDRESSES_RANGE),
         ] {
             errors.extend(section.out_of_range(key, &range));
         }
@@ -85,6 +93,7 @@ impl EndpointConfig {
             priority: narrow(raw.priority),
             requests_per_second: raw.requests_per_second.and_then(|value| NonZeroU32::new(narrow(value))),
             max_log_range_blocks: raw.max_log_range_blocks.and_then(NonZeroU64::new),
+            max_addresses: raw.max_addresses.and_then(NonZeroU64::new),
             headers,
         })
     }

@@ -1,6 +1,7 @@
 //! One JSON-RPC endpoint: what is asked of it, within its limits, and how it fares.
 
 mod attempt;
+mod batches;
 mod connect;
 mod connection;
 mod heads;
@@ -29,6 +30,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::attempt::Failure;
 use self::attempt::Started;
+pub(crate) use self::batches::Attempted;
+use self::batches::Batches;
 use self::connect::Connector;
 pub use self::heads::Heads;
 use self::health::PAUSE;
@@ -61,6 +64,7 @@ pub struct Endpoint {
     /// Whether the chain has other endpoints.
     has_others: bool,
     max_log_range_blocks: Option<NonZeroU64>,
+    max_addresses: Option<NonZeroU64>,
     supports_push: bool,
     timeout: Duration,
     /// For whoever follows the chain.
@@ -69,8 +73,8 @@ pub struct Endpoint {
     /// then ahead of a head. None where each request has a connection to itself.
     asking: Option<Connector>,
     rate_limit: Option<RateLimit>,
-    /// Whether it has refused a batch, so that it is asked one by one from then on.
-    refuses_batches: AtomicBool,
+    /// Whether it answers batches.
+    batches: Batches,
     health: Health,
     metrics: Arc<EndpointMetrics>,
 }
@@ -93,13 +97,14 @@ impl Endpoint {
             priority: config.priority,
             has_others: chain.endpoints().len() > 1,
             max_log_range_blocks: config.max_log_range_blocks,
+            max_addresses: config.max_addresses,
             supports_push,
             timeout: Duration::from_millis(chain.request_timeout_ms),
             following: connector(),
             asking: supports_push.then(connector),
             label,
             rate_limit: config.requests_per_second.map(RateLimit::new),
-            refuses_batches: AtomicBool::new(false),
+            batches: Batches::default(),
             health: Health::new(Arc::clone(signal)),
             metrics,
         }
@@ -113,6 +118,11 @@ impl Endpoint {
     /// How many blocks one `eth_getLogs` may span, if the operator says so.
     pub fn max_log_range_blocks(&self) -> Option<u64> {
         self.max_log_range_blocks.map(NonZeroU64::get)
+    }
+
+    /// How many addresses one `eth_getLogs` may name, if the operator says so.
+    pub fn max_addresses(&self) -> Option<u64> {
+        self.max_addresses.map(NonZeroU64::get)
     }
 
     /// Whether it announces heads by itself.
@@ -147,10 +157,15 @@ impl Endpoint {
     }
 
     /// Sends several requests, each once: over http as one, over ws and ipc each by itself and without waiting for the one
-    /// before. There is one answer for each request, in their order.
+    /// before. There is one answer for each request, in their order. All results together have at most `response_bytes_max` bytes.
     pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
         let answers = self
-            .attempt_batch_over(&self.following, requests, self.patience())
+            .attempt_batch_over(
+                &self.following,
+                requests,
+                self.patience(),
+                self.following.response_bytes_max(),
+            )
             .await;
         answers
             .into_iter()

@@ -92,9 +92,9 @@ impl Endpoints {
     }
 
     /// As [`Self::batch`], for modules' reads.
-    pub(crate) async fn read_batch(&self, reads: &[Read]) -> Vec<Answer> {
+    pub(crate) async fn read_batch(&self, reads: &[Read], bytes_max: u64) -> Vec<Answer> {
         let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
-        let mut answers = self.batch(&requests).await;
+        let mut answers = self.batch_within(&requests, bytes_max).await;
         for (read, answer) in reads.iter().zip(&mut answers) {
             if answer.as_ref().is_ok_and(|result| !Expected::of(read).allows(result)) {
                 *answer = self.read(read).await;
@@ -117,7 +117,13 @@ impl Endpoints {
     /// There is one answer for each request, in their order. Those that fail and may pass are sent again, as in
     /// [`Self::request`].
     pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
-        Box::pin(self.batch_with_retries(requests)).await
+        self.batch_within(requests, u64::MAX).await
+    }
+
+    /// As [`Self::batch`]. When the results have more than `bytes_max` bytes, nothing more is collected, and the requests without
+    /// a result fail with [`RequestError::OverBudget`].
+    pub(crate) async fn batch_within(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
+        Box::pin(self.batch_with_retries(requests, bytes_max)).await
     }
 
     /// The endpoint to follow now: the best of those that work, or the one that is least bad.

@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use alloy_primitives::keccak256;
 use nexum_net::Backoff;
-use serde_json::value::RawValue;
 
 use super::filters::Filters;
 use super::header::{self, Header};
+use super::wire_log::{self, RawLog};
 use super::{ChainSource, FollowError};
 use crate::error::{AnswerKind, RequestError};
 use crate::rpc::endpoint::Endpoint;
@@ -68,7 +68,9 @@ impl ChainSource {
             return Ok(known);
         }
         let nowhere = keccak256(header.position.hash);
-        let answer = endpoint.request(&filters.of_block(&nowhere)?).await;
+        let questions = filters.questions(self.manners.values_max(endpoint));
+        let question = questions.first().ok_or(RequestError::Internal)?;
+        let answer = endpoint.request(&question.of_block(&nowhere)?).await;
         let refuses = match answer {
             Ok(_) => false,
             Err(RequestError::Answer { kind, .. }) if kind != AnswerKind::RateLimit => true,
@@ -89,16 +91,24 @@ impl ChainSource {
         endpoint: &Endpoint,
         header: &Header,
         filters: &Filters,
-    ) -> Result<Box<RawValue>, FollowError> {
+    ) -> Result<Vec<RawLog>, FollowError> {
         let hash = &header.position.hash;
-        let requests = [filters.of_block(hash)?, header::request_by_hash(hash)?];
+        let mut requests = vec![header::request_by_hash(hash)?];
+        for question in filters.questions(self.manners.values_max(endpoint)) {
+            requests.push(question.of_block(hash)?);
+        }
         let mut backoff = Backoff::default();
         for look in 1..=LOOKS_MAX {
-            let answers = endpoint.batch(&requests).await;
-            let [logs, block] = <[_; 2]>::try_from(answers).map_err(|_| RequestError::Internal)?;
+            let mut answers = endpoint.batch(&requests).await.into_iter();
+            let block = answers.next().ok_or(RequestError::Internal)?;
             let block = block.map_err(FollowError::asked("eth_getBlockByHash"))?;
             if block.get() != "null" {
-                return logs.map_err(FollowError::asked("eth_getLogs"));
+                let mut logs = Vec::new();
+                for answer in answers {
+                    let answer = answer.map_err(FollowError::asked("eth_getLogs"))?;
+                    logs.extend(wire_log::parse(&answer, self.chain_id)?);
+                }
+                return Ok(logs);
             }
             if look < LOOKS_MAX {
                 tokio::time::sleep(backoff.after_failure()).await;

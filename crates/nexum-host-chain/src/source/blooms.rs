@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alloy_primitives::Bloom;
 
 use super::ChainSource;
+use super::ask::is_too_much;
 use super::filters::{self, Filters};
 use super::header::Header;
-use super::replay::is_too_much;
 use crate::config::VerifyLogs;
 use crate::error::{RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;

@@ -1,7 +1,8 @@
 //! All filters of a chain as one question.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
+use std::ops::{RangeBounds, RangeInclusive};
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, hex};
 use nexum_config::log_filter::{LogFilter, TOPICS_MAX};
@@ -16,7 +17,7 @@ use crate::rpc::endpoint::Request;
 
 /// How many addresses, or first topics, one question may name: as many as large providers take. With more, the question is
 /// asked without them, and what nobody wants is thrown away here.
-const VALUES_MAX: usize = 1_000;
+pub(super) const VALUES_MAX: usize = 1_000;
 
 /// The filters of everyone who follows a chain.
 #[derive(Debug)]
@@ -71,6 +72,25 @@ impl Filters {
             .any(|filter| filter.matches(&log.address, &log.topics))
     }
 
+    /// The question for everything that is wanted, in parts that name at most `values_max` addresses, and as many first topics.
+    pub(super) fn questions(&self, values_max: usize) -> Vec<Question<'_>> {
+        let whole = Question(Cow::Borrowed(&self.query));
+        let (mut questions, mut waiting) = (Vec::new(), vec![whole]);
+        while let Some(question) = waiting.pop() {
+            match question.halves().filter(|_| question.values() > values_max) {
+                Some(halves) => waiting.extend(halves),
+                None => questions.push(question),
+            }
+        }
+        questions
+    }
+}
+
+/// A question for logs: all that a chain's filters want, or a part of it.
+#[derive(Clone, Debug)]
+pub(super) struct Question<'a>(Cow<'a, Map<String, Value>>);
+
+impl Question<'_> {
     /// Asks for the logs of one block.
     pub(super) fn of_block(&self, hash: &BlockHash) -> Result<Request, FollowError> {
         self.ask([("blockHash", B256::from(*hash).to_string())])
@@ -83,10 +103,71 @@ impl Filters {
     }
 
     fn ask<const N: usize>(&self, blocks: [(&str, String); N]) -> Result<Request, FollowError> {
-        let mut query = self.query.clone();
+        let mut query = self.0.clone().into_owned();
         query.extend(blocks.map(|(key, value)| (key.to_owned(), value.into())));
         let params = RawValue::from_string(json!([query]).to_string()).map_err(|_| RequestError::Internal)?;
         Ok(("eth_getLogs".into(), params))
+    }
+
+    /// How many addresses it names, or first topics, whichever are more.
+    pub(super) fn values(&self) -> usize {
+        self.count(ADDRESSES).max(self.count(FIRST_TOPICS))
+    }
+
+    fn count(&self, list: &str) -> usize {
+        let list = value(&self.0, list).and_then(Value::as_array);
+        list.map_or(0, Vec::len)
+    }
+
+    /// Two questions that ask for it together: each for half of the longer list. None if it names one value of each.
+    pub(super) fn halves(&self) -> Option<[Self; 2]> {
+        let middle = self.values() / 2;
+        (middle > 0).then(|| [self.part(..middle), self.part(middle..)])
+    }
+
+    /// A question for one value of each list.
+    pub(super) fn narrowest(&self) -> Self {
+        let mut question = self.clone();
+        while question.values() > 1 {
+            question = question.part(..1);
+        }
+        question
+    }
+
+    /// A question for these values of the longer list.
+    fn part(&self, places: impl RangeBounds<usize>) -> Self {
+        let list = match self.count(ADDRESSES) >= self.count(FIRST_TOPICS) {
+            true => ADDRESSES,
+            false => FIRST_TOPICS,
+        };
+        let mut query = self.0.clone().into_owned();
+        if let Some(values) = value_mut(&mut query, list).and_then(Value::as_array_mut) {
+            let mut place = 0..;
+            values.retain(|_| place.next().is_some_and(|place| places.contains(&place)));
+        }
+        Self(Cow::Owned(query))
+    }
+}
+
+/// The lists of a question that can be divided.
+const ADDRESSES: &str = "address";
+const FIRST_TOPICS: &str = "topics";
+
+fn value<'a>(query: &'a Map<String, Value>, list: &str) -> Option<&'a Value> {
+    let value = query.get(list)?;
+    if list == FIRST_TOPICS {
+        value.get(0)
+    } else {
+        Some(value)
+    }
+}
+
+fn value_mut<'a>(query: &'a mut Map<String, Value>, list: &str) -> Option<&'a mut Value> {
+    let value = query.get_mut(list)?;
+    if list == FIRST_TOPICS {
+        value.get_mut(0)
+    } else {
+        Some(value)
     }
 }
 

@@ -103,7 +103,9 @@ impl<'a> Follower<'a> {
             _ if error.is_refusal() || failed == Some(endpoint.index()) => {
                 self.source.endpoints.stop_following(endpoint, error.method(), error);
             }
-            FollowError::Request(_) | FollowError::Asked { .. } => endpoint.health().suspects(error.method()),
+            FollowError::Request(_) | FollowError::Asked { .. } | FollowError::Range { .. } => {
+                endpoint.health().suspects(error.method())
+            }
             // The next connection may lead to another node.
             _ => endpoint.reset(),
         }

@@ -10,6 +10,9 @@ use super::header::Header;
 use super::{ChainSource, FollowError, LOG_REQUESTS_MAX, Purpose};
 use crate::rpc::endpoint::Endpoint;
 
+/// The revision of filters of which no block has logs: every subscriber's filters came later.
+const WITHOUT_LOGS: u64 = 0;
+
 impl ChainSource {
     /// Reads the logs of these blocks, some at a time, and makes the entries for a log of them: of as many blocks, from the
     /// first one, as can be had now. What was read before a failure is kept, so that an endpoint that answers only so much at
@@ -62,7 +65,27 @@ impl ChainSource {
         filters: &Filters,
         purpose: Purpose,
     ) -> Result<Arc<Advance>, FollowError> {
-        let logs = self.logs_of(endpoint, &header, filters, purpose).await?;
+        let logs = match self.logs_of(endpoint, &header, filters, purpose).await {
+            Err(error) if purpose == Purpose::Follow && error.is_too_large() => {
+                self.warn_too_large(endpoint, &header, &error);
+                return Ok(header.advance(self.chain_id, Vec::new()).as_of(WITHOUT_LOGS));
+            }
+            logs => logs?,
+        };
         Ok(header.advance(self.chain_id, logs).as_of(filters.revision))
+    }
+
+    /// The chain goes on without the logs of a block. Those who want some of them read the block by themselves, and wait until it
+    /// is answered.
+    fn warn_too_large(&self, endpoint: &Endpoint, header: &Header, error: &FollowError) {
+        tracing::warn!(
+            chain = self.chain_id,
+            endpoint = endpoint.label(),
+            block = header.position.number,
+            response_bytes_max = self.config.response_bytes_max,
+            %error,
+            "the logs of the block are too many for one answer, in parts too: modules that subscribe to logs read the block by \
+             themselves, and those that want too many of its logs wait; raise response_bytes_max, or use an endpoint that gives more"
+        );
     }
 }

@@ -31,6 +31,8 @@ struct Width {
     calm: u32,
     /// So many blocks have been answered for, and the answer was true.
     proven: u64,
+    /// The log says that a range was refused.
+    is_refusal_logged: bool,
 }
 
 /// The widths of a chain's endpoints: halved when a question is too much, and slowly grown while none is.
@@ -48,6 +50,7 @@ impl Ranges {
                 ceiling: max,
                 calm: 0,
                 proven: 1,
+                is_refusal_logged: false,
             })
         };
         Self(endpoints.all().iter().map(width).collect())
@@ -88,6 +91,11 @@ impl Ranges {
             width.max = width.max.min(below).max(1);
             width.calm = 0;
         });
+    }
+
+    /// Whether the log does not say yet that the endpoint refuses a range.
+    pub(super) fn is_first_refusal(&self, endpoint: &Endpoint) -> bool {
+        self.with(endpoint, |width| !std::mem::replace(&mut width.is_refusal_logged, true))
     }
 
     /// Whether an empty answer for so many blocks is believed.

@@ -8,12 +8,13 @@ use nexum_config::log_filter::LogFilter;
 use nexum_core::source::{Advance, BlockHash, Log};
 use nexum_core::source::{Replay, Replayed};
 
+use super::ask::Ranged;
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::wire_log::{self, RawLog};
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
 use crate::config::VerifyLogs;
-use crate::error::{AnswerKind, RequestError};
+use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
 
 /// How many blocks that may have logs are looked into for one by which an endpoint can prove that it answers for a wide range.
@@ -89,7 +90,7 @@ impl ChainSource {
                 return Ok(replayed);
             }
             let read = self.read_part(endpoint, &part, filters).await?;
-            if !matches!(read, Part::Read(_)) {
+            if matches!(read, Part::TooMuch(_) | Part::Untrue) {
                 self.ranges.too_much(endpoint, &part);
             }
             match read {
@@ -104,6 +105,7 @@ impl ChainSource {
                 Part::TooMuch(error) => {
                     tracing::debug!(chain, endpoint = label, %error, "asking for the logs of fewer blocks at once");
                 }
+                Part::Divided => {}
                 // A false answer for many blocks may be a true one for fewer.
                 Part::Untrue => {
                     self.metrics.verification_failures.increment(1);
@@ -131,16 +133,20 @@ impl ChainSource {
         let [first, last] = &ends[..] else {
             return Err(FollowError::NoBlock(*part.end()));
         };
-        let answer = match endpoint.request(&filters.of_range(part)?).await {
-            Err(error) if is_too_much(&error) => return Ok(Part::TooMuch(error)),
-            answer => answer?,
-        };
-        let logs = wire_log::in_order(wire_log::parse(&answer, self.chain_id)?, filters);
+        let mut logs = Vec::new();
+        for question in filters.questions(self.manners.values_max(endpoint)) {
+            match self.ask_range(endpoint, &question, part, first, filters).await? {
+                Ranged::Logs(found) => logs.extend(found),
+                Ranged::TooMuch(error) => return Ok(Part::TooMuch(error)),
+                Ranged::Divided => return Ok(Part::Divided),
+            }
+        }
+        let logs = wire_log::in_order(logs, filters);
         if logs.iter().any(|raw| !part.contains(&raw.block.number)) {
             return Err(FollowError::BadLogs);
         }
         if logs.is_empty()
-            && let Some(refused) = self.doubt_empty(endpoint, part).await?
+            && let Some(refused) = self.doubt_empty(endpoint, part, first).await?
         {
             return Ok(refused);
         }
@@ -167,6 +173,7 @@ impl ChainSource {
         &self,
         endpoint: &Arc<Endpoint>,
         part: &RangeInclusive<u64>,
+        first: &Header,
     ) -> Result<Option<Part>, FollowError> {
         if self.config.verify_logs == VerifyLogs::Off || self.ranges.is_proven(endpoint, part) {
             return Ok(None);
@@ -174,14 +181,17 @@ impl ChainSource {
         let Some(known) = self.some_log(endpoint, part).await? else {
             return Ok(None);
         };
-        let request = Filters::new(&[exactly(&known)]).of_range(part)?;
-        let found = match endpoint.request(&request).await {
-            Ok(answer) => wire_log::parse(&answer, self.chain_id)?,
-            // It does have them, and more than can be taken.
-            Err(RequestError::TooLarge { .. }) => return Ok(None),
-            Err(error) if is_too_much(&error) => return Ok(Some(Part::TooMuch(error))),
-            Err(error) => return Err(error.into()),
-        };
+        let exactly = Filters::new(&[exactly(&known)]);
+        let mut found = Vec::new();
+        for question in exactly.questions(usize::MAX) {
+            match self.ask_range(endpoint, &question, part, first, &exactly).await? {
+                Ranged::Logs(logs) => found.extend(logs),
+                // It does have them, and more than can be taken.
+                Ranged::TooMuch(RequestError::TooLarge { .. }) => return Ok(None),
+                Ranged::TooMuch(error) => return Ok(Some(Part::TooMuch(error))),
+                Ranged::Divided => return Ok(Some(Part::Divided)),
+            }
+        }
         if !found.iter().any(|raw| raw.log == known) {
             return Ok(Some(Part::Untrue));
         }
@@ -242,17 +252,8 @@ enum Part {
     Untrue,
     /// A narrower question may be answered.
     TooMuch(RequestError),
-}
-
-/// Whether fewer blocks may be answered for. Over ws an answer that is too large breaks the connection, and proxies say with a
-/// status that what is behind them takes too long.
-pub(super) fn is_too_much(error: &RequestError) -> bool {
-    match error {
-        RequestError::TooLarge { .. } | RequestError::Timeout { .. } | RequestError::Lost { .. } => true,
-        RequestError::Status { status, .. } => matches!(status, 408 | 413 | 504),
-        RequestError::Answer { kind, .. } => *kind == AnswerKind::TooMuch,
-        _ => false,
-    }
+    /// The endpoint takes fewer addresses at once than it was asked for.
+    Divided,
 }
 
 /// A filter that hardly anything else passes than this log.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use nexum_core::source::Log;
-use serde_json::value::RawValue;
 
 use super::filters::{self, Filters};
 use super::header::Header;
@@ -130,17 +129,16 @@ impl ChainSource {
         header: &Header,
         filters: &Filters,
     ) -> Result<Vec<Log>, FollowError> {
-        let answer = endpoint.request(&filters.of_block(&header.position.hash)?).await;
-        let answer = answer.map_err(FollowError::asked("eth_getLogs"))?;
-        let logs = self.of_answer(&answer, header, filters)?;
-        if !logs.is_empty() || !header.may_have_transactions() {
+        let asked = self.ask_block(endpoint, header, filters).await?;
+        let logs = of_block(asked.logs, header, filters)?;
+        if !logs.is_empty() || asked.has_block || !header.may_have_transactions() {
             return Ok(logs);
         }
         if self.refuses_unknown(endpoint, header, filters).await? {
             return Ok(logs);
         }
         match self.logs_and_block(endpoint, header, filters).await {
-            Ok(answer) => self.of_answer(&answer, header, filters),
+            Ok(logs) => of_block(logs, header, filters),
             // The endpoint would say so the next time as well, and the chain would stand still.
             Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
                 self.note_unverified(header, "the endpoint does not say whether it has the block");
@@ -148,14 +146,6 @@ impl ChainSource {
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn of_answer(&self, answer: &RawValue, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
-        let logs = wire_log::in_order(wire_log::parse(answer, self.chain_id)?, filters);
-        if logs.iter().any(|raw| raw.block != header.position) {
-            return Err(FollowError::BadLogs);
-        }
-        Ok(plain(logs))
     }
 
     /// An endpoint's logs are believed: those that had none, or had some that the header denies,
@@ -228,15 +218,37 @@ impl ChainSource {
         header: &Header,
         filters: &Filters,
     ) -> Result<Receipts, FollowError> {
-        let answer = endpoint.request(&receipts::request(header)?).await;
-        let answer = answer.map_err(FollowError::asked("eth_getBlockReceipts"))?;
         let wanted = |logs| plain(wire_log::in_order(logs, filters));
-        match receipts::check(answer, header, self.chain_id).await? {
+        match self.checked_receipts(endpoint, header).await? {
             Checked::Proven(logs) => Ok(Receipts::Proven(wanted(logs))),
             Checked::Unproven(logs) => Ok(Receipts::Unproven(wanted(logs))),
             Checked::Unknown => Ok(Receipts::Unknown),
             Checked::Foreign => Err(self.refuse_receipts(endpoint)),
         }
+    }
+
+    /// The wanted logs of a block by its receipts, in place of an answer of `eth_getLogs`; none if they cannot be checked.
+    pub(super) async fn raw_logs_of_receipts(
+        &self,
+        endpoint: &Endpoint,
+        header: &Header,
+        filters: &Filters,
+    ) -> Result<Option<Vec<RawLog>>, FollowError> {
+        let logs = match self.checked_receipts(endpoint, header).await? {
+            Checked::Proven(logs) => logs,
+            Checked::Unproven(logs) => {
+                self.note_unverified(header, "its receipts are not those of the header's root");
+                logs
+            }
+            Checked::Unknown | Checked::Foreign => return Ok(None),
+        };
+        Ok(Some(wire_log::in_order(logs, filters)))
+    }
+
+    async fn checked_receipts(&self, endpoint: &Endpoint, header: &Header) -> Result<Checked, FollowError> {
+        let answer = endpoint.request(&receipts::request(header)?).await;
+        let answer = answer.map_err(FollowError::asked("eth_getBlockReceipts"))?;
+        receipts::check(answer, header, self.chain_id).await
     }
 
     fn refuse_receipts(&self, endpoint: &Endpoint) -> FollowError {
@@ -295,6 +307,15 @@ enum Receipts {
     Unproven(Vec<Log>),
     /// The receipts are of a kind that cannot be checked.
     Unknown,
+}
+
+/// The wanted logs of a block, in order. Fails if one is another block's.
+fn of_block(logs: Vec<RawLog>, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
+    let logs = wire_log::in_order(logs, filters);
+    if logs.iter().any(|raw| raw.block != header.position) {
+        return Err(FollowError::BadLogs);
+    }
+    Ok(plain(logs))
 }
 
 fn plain(logs: Vec<RawLog>) -> Vec<Log> {

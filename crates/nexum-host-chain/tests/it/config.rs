@@ -58,7 +58,7 @@ fn a_chain_may_have_several_endpoints() {
     let config = parse(
         "[[chains.1.endpoints]]\nurl = 'wss://a.example.org/key'\n\
          [[chains.1.endpoints]]\nurl = 'https://b.example.org'\npriority = 2\nrequests_per_second = 25\n\
-         max_log_range_blocks = 10000\nheaders = { Authorization = 'Bearer hunter2', x-key = 'topsecret' }",
+         max_log_range_blocks = 10000\nmax_addresses = 100\nheaders = { Authorization = 'Bearer hunter2', x-key = 'topsecret' }",
     )
     .unwrap();
     let [first, second] = config.endpoints() else {
@@ -69,6 +69,7 @@ fn a_chain_may_have_several_endpoints() {
     assert_eq!(second.priority, 2);
     assert_eq!(second.requests_per_second.unwrap().get(), 25);
     assert_eq!(second.max_log_range_blocks.unwrap().get(), 10_000);
+    assert_eq!(second.max_addresses.unwrap().get(), 100);
     let shown = format!("{config:?}");
     assert!(
         shown.contains("x-key") && !shown.contains("hunter2") && !shown.contains("topsecret"),
@@ -117,6 +118,11 @@ fn what_is_wrong_with_an_endpoint_is_said_with_its_key() {
             format!("{endpoint}max_log_range_blocks = 0"),
             "chains.1.endpoints[0].max_log_range_blocks",
             "from 1 to",
+        ),
+        (
+            format!("{endpoint}max_addresses = 1001"),
+            "chains.1.endpoints[0].max_addresses",
+            "from 1 to 1000",
         ),
         (
             format!("{endpoint}headers = {{ 'a b' = 'x' }}"),

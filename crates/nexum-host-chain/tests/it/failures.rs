@@ -195,7 +195,9 @@ async fn a_batch_that_fails_as_a_whole_goes_to_another_endpoint() {
         Answer::Truncated,
         Answer::status(429),
     ] {
-        let nodes = [failing_once(&fault).await, Node::start().await];
+        let nodes = [Node::start().await, Node::start().await];
+        let its = fault.clone();
+        nodes[0].on("eth_call", move |_| its.clone());
         nodes[1].on("eth_call", |_| Answer::Result(json!("other")));
         let endpoints = Endpoints::new(&config_of(&nodes.each_ref().map(Node::http_url)));
         let answers = endpoints

@@ -25,6 +25,7 @@ mod logs;
 mod metrics;
 mod pin;
 mod receipts;
+mod refusals;
 mod replay;
 mod replay_reorg;
 mod request;

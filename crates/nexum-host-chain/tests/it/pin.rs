@@ -293,7 +293,7 @@ async fn equal_reads_at_one_block_cost_one_request() {
         assert_eq!(reverted.to_host_error().data.as_deref(), Some("0x02"));
         let batch = [("eth_call", "[{}]"), ("eth_blockNumber", "[]")];
         let answers = chains
-            .request_batch_at(Some(position(&blocks[0])), CHAIN, &batch)
+            .request_batch_at(Some(position(&blocks[0])), CHAIN, &batch, u64::MAX)
             .await
             .unwrap();
         assert_eq!(answers, [Ok("\"0x01\"".to_owned()), Ok("\"0x1\"".to_owned())]);
@@ -327,7 +327,7 @@ async fn a_block_that_an_endpoint_does_not_have_is_asked_of_another() {
         .unwrap();
     assert_eq!(serde_json::from_str::<Value>(&read).unwrap(), block.to_json());
     let batch = [("eth_getBlockByNumber", r#"["latest",true]"#), ("eth_call", "[1]")];
-    let answers = chains.request_batch_at(at, CHAIN, &batch).await.unwrap();
+    let answers = chains.request_batch_at(at, CHAIN, &batch, u64::MAX).await.unwrap();
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 

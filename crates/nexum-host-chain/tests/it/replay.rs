@@ -59,7 +59,7 @@ async fn read_all(node: &Node, source: &Arc<dyn EventSource>, asked: &Replay) ->
 }
 
 /// Reads the logs of these blocks and compares them with the model's.
-async fn check(node: &Node, config: ChainConfig, numbers: RangeInclusive<u64>, filters: &[LogFilter]) {
+pub(crate) async fn check(node: &Node, config: ChainConfig, numbers: RangeInclusive<u64>, filters: &[LogFilter]) {
     let source = Chains::new([config]).source(CHAIN).unwrap();
     let logs = soon(read_all(node, &source, &logs_of(numbers.clone(), filters))).await;
     let model = node.chain();
@@ -70,7 +70,7 @@ async fn check(node: &Node, config: ChainConfig, numbers: RangeInclusive<u64>, f
 }
 
 /// How many blocks each `eth_getLogs` over a range spanned, and where it began, in order.
-fn spans(node: &Node) -> Vec<(u64, u64)> {
+pub(crate) fn spans(node: &Node) -> Vec<(u64, u64)> {
     let calls = node.calls().into_iter().filter(|call| call.method == "eth_getLogs");
     let span = |params: String| {
         let filter = serde_json::from_str::<Value>(&params).unwrap()[0].take();

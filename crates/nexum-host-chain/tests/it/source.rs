@@ -4,7 +4,7 @@ use std::sync::Arc;
 use nexum_core::source::Replay;
 use nexum_host_chain::ChainSource;
 use nexum_host_chain::config::REORG_DEPTH_MAX;
-use nexum_testing::{Answer, Block, Node};
+use nexum_testing::{Answer, BatchFault, Block, Node};
 
 use crate::support::{CHAIN, Following, chains, position, texts};
 
@@ -177,7 +177,8 @@ async fn replay_gives_the_canonical_blocks_from_the_start_of_the_range() {
         (node.http_url(), true),
         (node.ws_url(), false),
     ] {
-        node.refuse_batches(refuses_batches);
+        let refusal = BatchFault::Whole(Answer::error(-32_600, "batches are not supported"));
+        node.break_batches(refuses_batches.then_some(refusal));
         let source = chains(&url).source(CHAIN).unwrap();
         let mut next = 3;
         while next <= 100 {

@@ -76,3 +76,14 @@ impl Answer {
         }
     }
 }
+
+/// How a node treats every batch over http.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BatchFault {
+    /// This answer takes the place of the batch's.
+    Whole(Answer),
+    /// Each request has this answer, and is not looked at.
+    Each(Answer),
+    /// The last request has no answer.
+    LastMissing,
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::world::{Announce, Follower as _};
-use super::{Answer, Blooms, LogsLimit, LostLogs, Node};
+use super::{Answer, BatchFault, Blooms, LogsLimit, LostLogs, Node};
 
 impl Node {
     /// Sets the answer to all later calls of `method`, as a function of the parameters. It replaces
@@ -28,9 +28,9 @@ impl Node {
             .with(|state| state.queued.entry(method.to_owned()).or_default().push_back(answer));
     }
 
-    /// Sets whether the node answers a batch with one error, as endpoints without batch support do.
-    pub fn refuse_batches(&self, refuse: bool) {
-        self.shared.with(|state| state.refuses_batches = refuse);
+    /// Sets the fault of every later batch over http.
+    pub fn break_batches(&self, fault: Option<BatchFault>) {
+        self.shared.with(|state| state.batch_fault = fault);
     }
 
     /// Answers the handshake of later WebSocket connections with this HTTP status; `None` accepts

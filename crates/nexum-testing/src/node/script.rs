@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
-use super::answer::Answer;
+use super::answer::{Answer, BatchFault};
 use super::block::Block;
 use super::header::HeaderFaults;
 use super::logs::LogsFaults;
@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) logs_faults: LogsFaults,
     pub(super) handlers: HashMap<String, Handler>,
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
-    pub(super) refuses_batches: bool,
+    pub(super) batch_fault: Option<BatchFault>,
     pub(super) refuses_ws: Option<u16>,
     /// `None` while the node only counts calls.
     pub(super) calls: Option<Vec<Call>>,
@@ -106,7 +106,7 @@ impl Shared {
                 logs_faults: LogsFaults::default(),
                 handlers: HashMap::new(),
                 queued: HashMap::new(),
-                refuses_batches: false,
+                batch_fault: None,
                 refuses_ws: None,
                 calls: Some(Vec::new()),
                 counts: HashMap::new(),

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::answer::Answer;
+use super::answer::{Answer, BatchFault};
 use super::script::{IncomingRequest, Shared, Transport};
 use crate::listener::{HangUp, Listener};
 
@@ -43,9 +43,9 @@ async fn ws(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Res
 }
 
 async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    let refuses_batches = shared.change(|state| {
+    let batch_fault = shared.change(|state| {
         state.http_requests += 1;
-        state.refuses_batches
+        state.batch_fault.clone()
     });
     if let Ok(request) = serde_json::from_slice::<IncomingRequest>(&body) {
         let answer = shared.answer(Transport::Http, &request);
@@ -61,18 +61,39 @@ async fn http(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let Ok(batch) = serde_json::from_slice::<Vec<IncomingRequest>>(&body) else {
         return json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}}"#.to_owned());
     };
-    if refuses_batches {
-        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batches are not supported"}}"#;
-        return json(error.to_owned());
-    }
     let mut messages = Vec::with_capacity(batch.len());
     for request in &batch {
-        match message(request, shared.answer(Transport::Http, request)) {
+        let answer = match &batch_fault {
+            Some(BatchFault::Whole(answer)) => return whole(&batch[0], answer.clone(), shared).await,
+            Some(BatchFault::Each(answer)) => answer.clone(),
+            Some(BatchFault::LastMissing) | None => shared.answer(Transport::Http, request),
+        };
+        match message(request, answer) {
             Ok(text) => messages.push(text),
             Err(fault) => return faulty(request, fault, shared).await,
         }
     }
+    if batch_fault == Some(BatchFault::LastMissing) {
+        messages.pop();
+    }
     json(format!("[{}]", messages.join(",")))
+}
+
+/// One answer to a whole batch.
+async fn whole(first: &IncomingRequest, answer: Answer, shared: Arc<Shared>) -> Response {
+    let status = match &answer {
+        Answer::ErrorStatus { status, .. } => StatusCode::from_u16(*status).expect("an http status code"),
+        _ => StatusCode::OK,
+    };
+    let without_id = IncomingRequest {
+        id: serde_json::value::RawValue::NULL.to_owned(),
+        method: first.method.clone(),
+        params: first.params.clone(),
+    };
+    match message(&without_id, answer) {
+        Ok(text) => (status, json(text)).into_response(),
+        Err(fault) => faulty(first, fault, shared).await,
+    }
 }
 
 /// Renders a successful answer; returns a faulty one as the error.

@@ -1,4 +1,4 @@
-use nexum_testing::{Answer, Node, TEST_CHAIN_ID, Transport};
+use nexum_testing::{Answer, BatchFault, Node, TEST_CHAIN_ID, Transport};
 use serde_json::{Value, json};
 
 use crate::support::{Client, call, post, respond};
@@ -97,7 +97,7 @@ async fn shows_the_faults_of_endpoints() {
     assert!(post(&node, body).await.unwrap().1.len() > 200_000);
     assert_eq!(node.huge_bytes_sent(), 200_000);
 
-    node.refuse_batches(true);
+    node.break_batches(Some(BatchFault::Whole(Answer::error(-32_600, "not supported"))));
     assert!(
         post(&node, &format!("[{body}]"))
             .await

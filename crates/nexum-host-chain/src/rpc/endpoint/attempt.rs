@@ -2,19 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::StreamExt as _;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::batches::Attempted;
 use super::connect::Connector;
 use super::connection::Connection;
-use super::limit::RateLimit;
 use super::{Endpoint, Request};
-use crate::error::{AnswerKind, RequestError};
-
-/// How many calls of a batch are under way at once at an endpoint that refuses batches: enough to hide the time that each
-/// takes to travel, and not so many that they look like an attack.
-const CALLS_AT_ONCE_MAX: usize = 8;
+use crate::error::RequestError;
 
 /// Why an attempt has failed.
 #[derive(Clone, Debug)]
@@ -36,13 +31,16 @@ impl Endpoint {
         self.attempt_over(self.asking(), request, deadline).await
     }
 
-    /// As [`Endpoint::batch`], for modules, without waiting for a pause of the endpoint that goes on until after `deadline`.
+    /// As [`Endpoint::batch`], for modules, without waiting for a pause of the endpoint that goes on until after `deadline`, and
+    /// with at most `bytes_max` bytes of results: see [`RequestError::OverBudget`].
     pub(crate) async fn attempt_batch(
         &self,
         requests: &[Request],
         deadline: Instant,
-    ) -> Vec<Result<Box<RawValue>, Failure>> {
-        self.attempt_batch_over(self.asking(), requests, deadline).await
+        bytes_max: u64,
+    ) -> Vec<Attempted> {
+        self.attempt_batch_over(self.asking(), requests, deadline, bytes_max)
+            .await
     }
 
     /// The connection for modules.
@@ -68,85 +66,6 @@ impl Endpoint {
             .await;
         self.settle(connector, &started, &[&request.0], answer.as_ref().err());
         answer
-    }
-
-    /// Sends several requests over this connection, each once, as many together as the rate limit allows.
-    pub(super) async fn attempt_batch_over(
-        &self,
-        connector: &Connector,
-        requests: &[Request],
-        deadline: Instant,
-    ) -> Vec<Result<Box<RawValue>, Failure>> {
-        // What is over the limit of a second can never be sent together.
-        let calls_max = self.rate_limit.as_ref().map_or(usize::MAX, RateLimit::calls_max);
-        let mut answers = Vec::with_capacity(requests.len());
-        for requests in requests.chunks(calls_max) {
-            answers.extend(self.attempt_together(connector, requests, deadline).await);
-        }
-        answers
-    }
-
-    async fn attempt_together(
-        &self,
-        connector: &Connector,
-        requests: &[Request],
-        deadline: Instant,
-    ) -> Vec<Result<Box<RawValue>, Failure>> {
-        if requests.len() == 1 || self.refuses_batches.load(Ordering::Relaxed) {
-            return self.one_by_one(connector, requests, deadline).await;
-        }
-        if let Err(failure) = self.admit(requests.len(), deadline).await {
-            return vec![Err(failure); requests.len()];
-        }
-        let started = Started::new(self);
-        let sent = AtomicBool::new(false);
-        let answers = self
-            .within_timeout(&sent, async {
-                let connection = self.connect(connector, &sent).await?;
-                connection.call_batch(requests, connector.secrets()).await
-            })
-            .await;
-        match answers {
-            Ok(answers) => {
-                let failure = |error| Failure { error, sent: true };
-                let answers: Vec<_> = answers.into_iter().map(|answer| answer.map_err(failure)).collect();
-                for ((method, _), answer) in requests.iter().zip(&answers) {
-                    self.settle(connector, &started, &[method], answer.as_ref().err());
-                }
-                answers
-            }
-            Err(failure) if is_refusal(&failure.error) => {
-                let answers = self.one_by_one(connector, requests, deadline).await;
-                // An endpoint whose quota is used up refuses everything.
-                if answers.iter().any(Result::is_ok) {
-                    tracing::info!(chain = self.chain_id, endpoint = %self.label, "the endpoint refuses batches");
-                    self.refuses_batches.store(true, Ordering::Relaxed);
-                }
-                answers
-            }
-            Err(failure) => {
-                let methods: Vec<&str> = requests.iter().map(|(method, _)| &**method).collect();
-                self.settle(connector, &started, &methods, Some(&failure));
-                vec![Err(failure); requests.len()]
-            }
-        }
-    }
-
-    async fn one_by_one(
-        &self,
-        connector: &Connector,
-        requests: &[Request],
-        deadline: Instant,
-    ) -> Vec<Result<Box<RawValue>, Failure>> {
-        // A closure within the stream would not be general enough for the compiler.
-        let calls: Vec<_> = requests
-            .iter()
-            .map(|request| self.attempt_over(connector, request, deadline))
-            .collect();
-        futures_util::stream::iter(calls)
-            .buffered(CALLS_AT_ONCE_MAX)
-            .collect()
-            .await
     }
 
     /// A connection over which something is to be sent now.
@@ -276,15 +195,4 @@ impl Started {
             answers: endpoint.health.answers(),
         }
     }
-}
-
-/// Whether one error in answer to a whole batch says that there are no batches.
-fn is_refusal(error: &RequestError) -> bool {
-    let RequestError::Answer { kind, .. } = error else {
-        return false;
-    };
-    matches!(
-        kind,
-        AnswerKind::Invalid | AnswerKind::NoMethod | AnswerKind::TooMuch | AnswerKind::Other
-    )
 }

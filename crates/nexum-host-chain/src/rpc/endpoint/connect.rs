@@ -10,7 +10,7 @@ use nexum_net::Backoff;
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Connection, Oversize};
 use super::health::Health;
 use super::http::BoundedHttp;
 use super::parse;
@@ -74,6 +74,11 @@ impl Connector {
         &self.secrets
     }
 
+    /// The bound on an answer's size.
+    pub(super) fn response_bytes_max(&self) -> u64 {
+        self.response_bytes_max as u64
+    }
+
     /// Forgets the connection. Requests in flight on it go on.
     pub(super) fn reset(&self) {
         *self.current() = None;
@@ -134,6 +139,7 @@ impl Connector {
     async fn connect_anew(&self, connecting: &mut Connecting, health: &Health) -> Result<Connection, RequestError> {
         let bytes_max = self.response_bytes_max;
         let dead = Arc::default();
+        let oversize = Arc::new(Oversize::new(bytes_max));
         let client = match self.url.address() {
             Address::Http(url) => match &connecting.http {
                 Some(client) => client.clone(),
@@ -142,10 +148,13 @@ impl Connector {
                     connecting.http.insert(RpcClient::new(transport, false)).clone()
                 }
             },
-            Address::Ws(url) => self.dial(ConnectOnce::ws(url, &self.headers, bytes_max, &dead)).await?,
-            Address::Ipc(path) => self.dial(ConnectOnce::ipc(path, bytes_max, &dead)).await?,
+            Address::Ws(url) => {
+                self.dial(ConnectOnce::ws(url, &self.headers, bytes_max, &dead, &oversize))
+                    .await?
+            }
+            Address::Ipc(path) => self.dial(ConnectOnce::ipc(path, bytes_max, &dead, &oversize)).await?,
         };
-        let connection = Connection::new(client, dead);
+        let connection = Connection::new(client, dead, oversize);
         self.check_chain_id(&connection, health).await?;
         Ok(connection)
     }

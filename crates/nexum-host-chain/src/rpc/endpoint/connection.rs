@@ -19,22 +19,60 @@ const ABANDONED_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// What an abandoned request takes beside its parameters.
 const REQUEST_OVERHEAD_BYTES: usize = 512;
 
+/// How many requests wait for answers over ws or ipc, and whether a message over the bound ended the connection.
+#[derive(Debug)]
+pub(super) struct Oversize {
+    bytes_max: usize,
+    in_flight: AtomicUsize,
+    /// How many requests were waiting when the message came; 0 if none has.
+    found_with: AtomicUsize,
+}
+
+impl Oversize {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            in_flight: AtomicUsize::new(0),
+            found_with: AtomicUsize::new(0),
+        }
+    }
+
+    /// A message has more than the bound.
+    pub(super) fn found(&self) {
+        let waiting = self.in_flight.load(Ordering::Relaxed);
+        self.found_with.store(waiting.max(1), Ordering::Relaxed);
+    }
+
+    /// The reason of a failure, where it is the size of a message. Its size is known before its id, so that of several requests
+    /// any may be the one.
+    fn explain(&self, error: RequestError) -> RequestError {
+        let bytes_max = self.bytes_max;
+        match (&error, self.found_with.load(Ordering::Relaxed)) {
+            (RequestError::Lost { .. }, 1) => RequestError::TooLarge { bytes_max },
+            (RequestError::Lost { .. }, 2..) => RequestError::CutOff { bytes_max },
+            _ => error,
+        }
+    }
+}
+
 /// A provider, and what is known of it.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) provider: DynProvider,
     /// Set once it has died. One over http does not.
     dead: Arc<AtomicBool>,
+    oversize: Arc<Oversize>,
     /// How many bytes of requests have been abandoned on it.
     abandoned_bytes: Arc<AtomicUsize>,
 }
 
 impl Connection {
-    /// A connection over `client`, which sets `dead` when it has died.
-    pub(super) fn new(client: RpcClient, dead: Arc<AtomicBool>) -> Self {
+    /// A connection over `client`, which sets `dead` when it has died, and says in `oversize` if a message was too large.
+    pub(super) fn new(client: RpcClient, dead: Arc<AtomicBool>, oversize: Arc<Oversize>) -> Self {
         Self {
             provider: RootProvider::<Ethereum>::new(client).erased(),
             dead,
+            oversize,
             abandoned_bytes: Arc::default(),
         }
     }
@@ -50,7 +88,7 @@ impl Connection {
         let flight = Flight::new(self, params.get().len());
         let answer = self.provider.raw_request_dyn(method.clone(), params).await;
         flight.landed();
-        answer.map_err(|error| RequestError::from_alloy(error, secrets))
+        answer.map_err(|error| self.oversize.explain(RequestError::from_alloy(error, secrets)))
     }
 
     /// Sends several requests together. There is one answer for each, in their order, unless all failed together.
@@ -83,6 +121,7 @@ impl Connection {
 
 /// Counts a request as abandoned if it is dropped before it has landed.
 struct Flight<'a> {
+    in_flight: &'a AtomicUsize,
     abandoned_bytes: &'a AtomicUsize,
     bytes: usize,
 }
@@ -90,7 +129,9 @@ struct Flight<'a> {
 impl<'a> Flight<'a> {
     fn new(connection: &'a Connection, params_bytes: usize) -> Self {
         let bytes = params_bytes.saturating_add(REQUEST_OVERHEAD_BYTES);
+        connection.oversize.in_flight.fetch_add(1, Ordering::Relaxed);
         Self {
+            in_flight: &connection.oversize.in_flight,
             abandoned_bytes: &connection.abandoned_bytes,
             bytes,
         }
@@ -103,6 +144,7 @@ impl<'a> Flight<'a> {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.abandoned_bytes.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }

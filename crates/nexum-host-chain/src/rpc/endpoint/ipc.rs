@@ -15,22 +15,34 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
 
+use super::connection::Oversize;
+
 /// Connects to the socket. alloy's own connection holds an answer of any size.
-pub(super) async fn connect(path: &Path, response_bytes_max: usize) -> io::Result<ConnectionHandle> {
+pub(super) async fn connect(
+    path: &Path,
+    response_bytes_max: usize,
+    oversize: &Arc<Oversize>,
+) -> io::Result<ConnectionHandle> {
     let stream = UnixStream::connect(path).await?;
     let (handle, interface) = ConnectionHandle::new();
-    serve(stream, interface, response_bytes_max).spawn_task();
+    serve(stream, interface, response_bytes_max, Arc::clone(oversize)).spawn_task();
     Ok(handle)
 }
 
 /// Carries messages until either side is gone.
-async fn serve(stream: UnixStream, mut interface: ConnectionInterface, response_bytes_max: usize) {
+async fn serve(
+    stream: UnixStream,
+    mut interface: ConnectionInterface,
+    response_bytes_max: usize,
+    oversize: Arc<Oversize>,
+) {
     let (reader, mut writer) = stream.into_split();
     let unframed_bytes = Arc::new(AtomicUsize::new(0));
     let reader = Bounded {
         reader,
         unframed_bytes: Arc::clone(&unframed_bytes),
         bytes_max: response_bytes_max,
+        oversize,
     };
     let mut items = ReadJsonStream::<_, PubSubItem>::from(reader);
     loop {
@@ -59,6 +71,7 @@ struct Bounded<R> {
     reader: R,
     unframed_bytes: Arc<AtomicUsize>,
     bytes_max: usize,
+    oversize: Arc<Oversize>,
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
@@ -71,6 +84,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
             .fetch_add(read, Ordering::Relaxed)
             .saturating_add(read);
         if unframed > self.bytes_max {
+            self.oversize.found();
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }
         Poll::Ready(Ok(()))

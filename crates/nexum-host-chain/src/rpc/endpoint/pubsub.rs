@@ -8,6 +8,7 @@ use alloy_pubsub::{ConnectionHandle, PubSubConnect};
 use alloy_transport::{TransportErrorKind, TransportResult};
 use url::Url;
 
+use super::connection::Oversize;
 use super::ipc;
 use super::ws::WsDial;
 use crate::config::http_headers::Headers;
@@ -22,28 +23,45 @@ pub(super) struct ConnectOnce {
 
 enum To {
     Ws(WsDial),
-    Ipc { path: PathBuf, response_bytes_max: usize },
+    Ipc {
+        path: PathBuf,
+        response_bytes_max: usize,
+        oversize: Arc<Oversize>,
+    },
 }
 
 impl ConnectOnce {
     /// Over ws. `dead` is set when the connection has died.
-    pub(super) fn ws(url: &Url, headers: &Headers, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
+    pub(super) fn ws(
+        url: &Url,
+        headers: &Headers,
+        response_bytes_max: usize,
+        dead: &Arc<AtomicBool>,
+        oversize: &Arc<Oversize>,
+    ) -> Self {
         Self {
             to: To::Ws(WsDial {
                 url: url.clone(),
                 headers: headers.clone(),
                 response_bytes_max,
+                oversize: Arc::clone(oversize),
             }),
             dead: Arc::clone(dead),
         }
     }
 
     /// Over a unix socket. `dead` is set when the connection has died.
-    pub(super) fn ipc(path: &Path, response_bytes_max: usize, dead: &Arc<AtomicBool>) -> Self {
+    pub(super) fn ipc(
+        path: &Path,
+        response_bytes_max: usize,
+        dead: &Arc<AtomicBool>,
+        oversize: &Arc<Oversize>,
+    ) -> Self {
         Self {
             to: To::Ipc {
                 path: path.to_owned(),
                 response_bytes_max,
+                oversize: Arc::clone(oversize),
             },
             dead: Arc::clone(dead),
         }
@@ -61,7 +79,8 @@ impl PubSubConnect for ConnectOnce {
             To::Ipc {
                 path,
                 response_bytes_max,
-            } => ipc::connect(path, *response_bytes_max)
+                oversize,
+            } => ipc::connect(path, *response_bytes_max, oversize)
                 .await
                 .map_err(TransportErrorKind::custom),
         }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
@@ -16,10 +17,11 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
+use super::connection::Oversize;
 use crate::config::http_headers::Headers;
 
 /// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
@@ -36,6 +38,7 @@ pub(super) struct WsDial {
     pub(super) url: Url,
     pub(super) headers: Headers,
     pub(super) response_bytes_max: usize,
+    pub(super) oversize: Arc<Oversize>,
 }
 
 impl WsDial {
@@ -67,7 +70,7 @@ impl WsDial {
         let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
         let (socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
         let (handle, interface) = ConnectionHandle::new();
-        serve(socket, interface).spawn_task();
+        serve(socket, interface, Arc::clone(&self.oversize)).spawn_task();
         Ok(handle)
     }
 }
@@ -75,14 +78,14 @@ impl WsDial {
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Carries messages until either side is gone. alloy's own backend sends every request by itself, and sets a timer with each.
-async fn serve(mut socket: Socket, mut interface: ConnectionInterface) {
+async fn serve(mut socket: Socket, mut interface: ConnectionInterface, oversize: Arc<Oversize>) {
     // Why it ended is of no use: the endpoint connects anew whatever it was.
-    let _ = carry(&mut socket, &mut interface).await;
+    let _ = carry(&mut socket, &mut interface, &oversize).await;
     interface.close_with_error();
 }
 
 /// Does the work of [`serve`], and returns none in the end.
-async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface) -> Option<Infallible> {
+async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface, oversize: &Oversize) -> Option<Infallible> {
     let mut keepalive = pin!(sleep(KEEPALIVE));
     let mut sent_at = Instant::now();
     let mut awaits_pong = false;
@@ -104,7 +107,7 @@ async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface) -> Opti
                 }
                 keepalive.as_mut().reset(sent_at + KEEPALIVE);
             }
-            message = socket.next() => match message?.ok()? {
+            message = socket.next() => match received(message?, oversize)? {
                 Message::Text(text) => interface.send_to_frontend(serde_json::from_str(&text).ok()?).ok()?,
                 Message::Pong(_) => awaits_pong = false,
                 Message::Ping(_) | Message::Frame(_) => {}
@@ -112,6 +115,14 @@ async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface) -> Opti
             },
         }
     }
+}
+
+/// What came in, or none if that was an error: the connection ends.
+fn received(message: Result<Message, Error>, oversize: &Oversize) -> Option<Message> {
+    if let Err(Error::Capacity(_)) = &message {
+        oversize.found();
+    }
+    message.ok()
 }
 
 /// Sends a request, and together with it all that are asked for until everybody else has had a turn.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use nexum_net::Backoff;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{Endpoints, Expected, request_rank};
 use crate::error::{RequestError, Retry};
 use crate::methods;
-use crate::rpc::endpoint::{Answer, Endpoint, Failure, Request};
+use crate::rpc::endpoint::{Answer, Attempted, Endpoint, Failure, Request};
 
 /// The attempts at one request, or one batch.
 struct Attempts<'a> {
@@ -152,20 +151,25 @@ impl Endpoints {
         }
     }
 
-    pub(super) async fn batch_with_retries(&self, requests: &[Request]) -> Vec<Answer> {
+    pub(super) async fn batch_with_retries(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
         // By their places among the requests.
         let (mut waiting, alone): (Vec<usize>, Vec<usize>) =
             (0..requests.len()).partition(|place| is_read(&requests[*place]));
         for place in alone {
-            answers[place] = Some(self.request(&requests[place]).await);
+            // Those that are left would be sent without a place for their results.
+            answers[place] = Some(match received(&answers) > bytes_max {
+                true => Err(RequestError::OverBudget { bytes_max }),
+                false => self.request(&requests[place]).await,
+            });
         }
         let mut endpoint = self.best(requests);
         let mut before = endpoint;
         let mut attempts = Attempts::new(self, requests, endpoint, self.deadline(Instant::now()));
         while !waiting.is_empty() {
+            let left = bytes_max.saturating_sub(received(&answers));
             let sent: Vec<Request> = waiting.iter().map(|place| requests[*place].clone()).collect();
-            let results = endpoint.attempt_batch(&sent, attempts.deadline).await;
+            let results = endpoint.attempt_batch(&sent, attempts.deadline, left).await;
             if before.index() != endpoint.index() {
                 let answered = waiting.iter().zip(&results).filter(|(_, result)| result.is_ok());
                 for (place, _) in answered {
@@ -187,14 +191,15 @@ impl Endpoints {
     }
 }
 
+/// How many bytes the results so far have.
+fn received(answers: &[Option<Answer>]) -> u64 {
+    let results = answers.iter().flatten().flatten();
+    results.map(|result| result.get().len() as u64).sum()
+}
+
 /// Puts results to their places among the answers. Returns the places of those that may be asked again, and sets `again` to
 /// the widest choice that one of them leaves.
-fn keep(
-    answers: &mut [Option<Answer>],
-    places: &[usize],
-    results: Vec<Result<Box<RawValue>, Failure>>,
-    again: &mut Retry,
-) -> Vec<usize> {
+fn keep(answers: &mut [Option<Answer>], places: &[usize], results: Vec<Attempted>, again: &mut Retry) -> Vec<usize> {
     let mut failed = Vec::new();
     for (place, result) in places.iter().zip(results) {
         let retry = result
