@@ -28,7 +28,7 @@ use crate::store::{self, StateStore, StoreError};
 use chains::Chains;
 use handle::{LostChains, Modules, Request, Topics};
 use queries::Queries;
-use start::{check_sources, ready};
+use start::check_sources;
 
 pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
@@ -83,8 +83,8 @@ impl Supervisor {
         Self { policy, ..self }
     }
 
-    /// Sets whether the run ends when the first `init` of a module fails that was added before it began. Default: the module is
-    /// tried again, and the others go on.
+    /// Sets whether the run ends when the first `init` of a module fails that was added before it began, or when a chain that
+    /// the module requires cannot be read. Default: nexum retries, and the others go on.
     #[must_use]
     pub fn strict(self, strict: bool) -> Self {
         Self { strict, ..self }
@@ -115,8 +115,8 @@ impl Supervisor {
         self.handle.clone()
     }
 
-    /// Waits for the chains that a module cannot be without, and then runs until `stop`, or until no module or no chain is
-    /// left. Then the events in hand have been finished, each within its deadline. Where the future is dropped before, a transaction
+    /// Runs until `stop`, or until no module or no chain is left. A module waits for the chains that it requires, and holds up
+    /// no other module. Then the events in hand have been finished, each within its deadline. Where the future is dropped before, a transaction
     /// that has begun may still be written: nobody else may use the store until the process has ended.
     ///
     /// # Errors
@@ -142,13 +142,6 @@ impl Supervisor {
         } = handle;
         let loaded: Vec<_> = added.iter().map(|(status, _)| status.module()).collect();
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
-        tokio::select! {
-            ready = ready(&sources, loaded.iter().map(|module| &**module)) => ready?,
-            () = stop.cancelled() => {
-                let modules = added.into_iter().map(|(status, _)| status).collect();
-                return Ok(Report { modules, lost_chains: Vec::new(), stopped: true });
-            }
-        }
         // What is reloaded has to make room for others.
         drop(loaded);
         let (committer, commits) = Committer::new(store.clone(), policy);
@@ -217,10 +210,15 @@ impl Run {
         let followed = self.chains.open(&topics).await?;
         let mut needed = BTreeSet::new();
         for ((status, mailbox), state) in modules.into_iter().zip(states) {
-            needed.extend(status.module().required_chains.iter().copied());
+            let required = status.module().required_chains.clone();
+            let sources = required
+                .iter()
+                .filter_map(|chain_id| self.chains.sources().get(chain_id));
+            let sources: Vec<_> = sources.cloned().collect();
+            needed.extend(required);
             let name = status.name().clone();
             let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
-            let runner = Runner::new(status, mailbox, transaction, &followed, strict);
+            let runner = Runner::new(status, mailbox, transaction, &followed, sources, strict);
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);
         }

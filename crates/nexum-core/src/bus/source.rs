@@ -19,7 +19,7 @@ use crate::state::Headers;
 
 /// Follows one chain.
 ///
-/// The supervisor calls [`ready`](Self::ready) and then [`follow`](Self::follow), once; runners call
+/// The supervisor calls [`follow`](Self::follow), once. Runners call [`ready`](Self::ready) before a first `init`, and
 /// [`replay`](Self::replay) when they have fallen behind the log, any number of them at a time.
 #[async_trait]
 pub trait EventSource: Send + Sync + Debug + 'static {
@@ -32,8 +32,14 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     /// How many blocks a reorganisation may take back. What is deeper than that below the head is settled.
     fn reorg_depth_max(&self) -> u64;
 
-    /// Returns when the chain can be read. Awaited before anything is started, for chains without which a module cannot
-    /// be; must end within a bound of its own.
+    /// Why the chain does not go on although the source follows it, such as endpoints that are far below the blocks that were
+    /// followed before. None while it goes on, and for a source that does not know.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns when the chain can be read. A module that requires the chain awaits this before its first `init`, again and
+    /// again until it succeeds. Must end within a bound of its own.
     ///
     /// # Errors
     ///

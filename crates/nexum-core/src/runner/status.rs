@@ -57,7 +57,7 @@ struct Shown {
     /// Never [`Stage::Replaying`].
     stage: Stage,
     replaying: Vec<Replaying>,
-    /// Why the module is dead, if it is.
+    /// Why the module is dead, or what it waits for at the start.
     reason: Option<Arc<str>>,
 }
 
@@ -128,7 +128,7 @@ impl ModuleStatus {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// Why the module is dead; none if it is not.
+    /// Why the module is dead, or which chain it waits for before its first `init`; otherwise none.
     pub fn reason(&self) -> Option<Arc<str>> {
         self.shown.borrow().reason.clone()
     }
@@ -192,7 +192,16 @@ impl ModuleStatus {
     }
 
     pub(super) fn enter(&self, stage: Stage) {
-        self.show(|shown| shown.stage = stage);
+        self.show(|shown| {
+            shown.stage = stage;
+            shown.reason = None;
+        });
+    }
+
+    /// Shows what the module waits for before its first `init`.
+    pub(super) fn waits(&self, reason: &(dyn Error + 'static)) {
+        let reason = Causes(reason).to_string();
+        self.show(|shown| shown.reason = Some(reason.into()));
     }
 
     /// Enters [`Stage::Dead`].

@@ -12,7 +12,7 @@ use super::chains::Sources;
 use super::error::SteerError;
 use super::queries::Queries;
 use super::start::ready;
-use crate::bus::source::{SourceError, TopicHandle};
+use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;
@@ -117,6 +117,15 @@ impl SupervisorHandle {
     /// The chains that could not be followed any longer, and why. Nothing follows them again before nexum is started anew.
     pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
         self.lost_chains.0.lock().clone()
+    }
+
+    /// The chains that do not go on, and why: those that were lost, and those whose source has
+    /// [trouble](crate::bus::source::EventSource::trouble).
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
+        let troubled = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
+        let mut chains: BTreeMap<_, _> = self.sources.iter().filter_map(troubled).collect();
+        chains.extend(self.lost_chains());
+        chains
     }
 
     /// The module of this name that reacts to events.

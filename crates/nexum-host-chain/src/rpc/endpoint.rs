@@ -202,6 +202,19 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Whether it gives the block of this number. False where it cannot be asked now.
+    pub(crate) async fn has_block(&self, number: u64) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Numbered {
+            number: U64,
+        }
+        let answer = self
+            .ask("eth_getBlockByNumber", format!(r#"["{number:#x}",false]"#))
+            .await;
+        let block = answer.and_then(|answer| parse::<Option<Numbered>>(&answer));
+        matches!(block, Ok(Some(block)) if block.number == U64::from(number))
+    }
+
     async fn subscribe(&self, sent: &AtomicBool) -> Result<Heads, RequestError> {
         let connection = self.connect(&self.following, sent).await?;
         let client = connection.provider.client();

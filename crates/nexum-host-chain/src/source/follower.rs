@@ -1,5 +1,6 @@
 //! Brings a chain's logs to its head and keeps them there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,10 @@ pub(super) struct Follower<'a> {
     reported: bool,
     /// The index of the endpoint that failed last, if it has not been followed since.
     failed: Option<usize>,
-    /// Whether it has been reported that an endpoint does not know a tag.
-    pub(super) untagged: bool,
+    /// Since when every head has been far below the log's.
+    below_since: Option<Instant>,
+    /// The tags that the endpoints do not know, or have no block for, as far as that has been reported.
+    pub(super) untagged: BTreeSet<&'static str>,
 }
 
 /// What became of an attempt to reach a head.
@@ -57,7 +60,8 @@ impl<'a> Follower<'a> {
             backoff: Backoff::default(),
             reported: false,
             failed: None,
-            untagged: false,
+            below_since: None,
+            untagged: BTreeSet::new(),
         }
     }
 
@@ -94,6 +98,12 @@ impl<'a> Follower<'a> {
             FollowError::Stalled(_) => {
                 self.source.metrics.stalls.increment(1);
                 self.source.endpoints.rest(endpoint, "it has no new heads");
+            }
+            FollowError::Below { .. } => {
+                self.source.metrics.stalls.increment(1);
+                self.source
+                    .endpoints
+                    .rest(endpoint, "its heads are far below the blocks that were followed");
             }
             FollowError::Alone => self
                 .source
@@ -144,11 +154,12 @@ impl<'a> Follower<'a> {
         let stall = Duration::from_secs(self.source.config.head_stall_seconds);
         let mut stalls_at = Instant::now() + stall;
         loop {
+            let below_at = self.below_since.map(|since| since + stall);
             let next = tokio::select! {
                 next = heads.next(endpoint) => next?,
                 () = self.source.endpoints.changed(endpoint) => return Ok(()),
-                () = tokio::time::sleep_until(stalls_at) => {
-                    return Err(FollowError::Stalled(self.source.config.head_stall_seconds));
+                () = tokio::time::sleep_until(below_at.map_or(stalls_at, |at| at.min(stalls_at))) => {
+                    return Err(self.stalled(announced.head.position));
                 }
             };
             if next.head.position != announced.head.position {
@@ -159,13 +170,26 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Why there has been no head to follow for `head_stall_seconds`.
+    fn stalled(&mut self, theirs: Position) -> FollowError {
+        let seconds = self.source.config.head_stall_seconds;
+        match (self.below_since.take(), self.latest.head()) {
+            (Some(_), Some(ours)) => {
+                let error = FollowError::Below { ours, theirs, seconds };
+                self.source.trouble.set(Some(error.to_string()));
+                error
+            }
+            _ => FollowError::Stalled(seconds),
+        }
+    }
+
     /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
     async fn reach(&mut self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
         let (source, head) = (self.source, &announced.head);
         if self.filters.revision != self.logs.revision() {
             self.filters = Filters::of(&self.logs.wanted());
         }
-        source.endpoints.saw_head(endpoint, head.position.number);
+        source.endpoints.saw_head(endpoint, head.position.number).await;
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
         if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {
             tracing::debug!(
@@ -173,8 +197,10 @@ impl<'a> Follower<'a> {
                 head = head.position.number,
                 "the endpoint is behind: its head is ignored"
             );
+            self.below_since.get_or_insert_with(Instant::now);
             return Ok(false);
         }
+        self.below_since = None;
         let waiting = self.reach_latest(endpoint, announced).await?;
         if let Some(tip) = self.latest.head() {
             source.metrics.head_number.set(tip.number as f64);
@@ -183,6 +209,7 @@ impl<'a> Follower<'a> {
             .metrics
             .head_timestamp_seconds
             .set(head.timestamp_ms as f64 / 1e3);
+        self.source.trouble.set(None);
         self.settle(endpoint).await?;
         endpoint.health().is_followed();
         Ok(waiting)
