@@ -18,7 +18,7 @@ mod ws;
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy_primitives::{B256, U64};
@@ -69,6 +69,8 @@ pub struct Endpoint {
     /// then ahead of a head. None where each request has a connection to itself.
     asking: Option<Connector>,
     rate_limit: Option<RateLimit>,
+    /// Whether a head that it announced was its block of that number.
+    announces_truly: AtomicBool,
     /// Whether it has refused a batch, so that it is asked one by one from then on.
     refuses_batches: AtomicBool,
     health: Health,
@@ -99,6 +101,7 @@ impl Endpoint {
             asking: supports_push.then(connector),
             label,
             rate_limit: config.requests_per_second.map(RateLimit::new),
+            announces_truly: AtomicBool::new(false),
             refuses_batches: AtomicBool::new(false),
             health: Health::new(Arc::clone(signal)),
             metrics,
@@ -132,6 +135,16 @@ impl Endpoint {
         self.timeout
     }
 
+    /// Whether an announced head may be taken for its block of that number.
+    pub(crate) fn announces_truly(&self) -> bool {
+        self.announces_truly.load(Ordering::Relaxed)
+    }
+
+    /// Records that an announced head was its block of that number.
+    pub(crate) fn announced_truly(&self) {
+        self.announces_truly.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn health(&self) -> &Health {
         &self.health
     }
@@ -158,7 +171,8 @@ impl Endpoint {
             .collect()
     }
 
-    /// Subscribes to new heads; `None` where the transport cannot push.
+    /// Subscribes to new heads; `None` where the transport cannot push, or the endpoint does not have `eth_subscribe`: it is
+    /// asked for its head then. A lone endpoint is asked whatever the words are with which it refuses.
     ///
     /// # Errors
     ///
@@ -173,7 +187,13 @@ impl Endpoint {
         let sent = AtomicBool::new(false);
         let heads = self.within_timeout(&sent, self.subscribe(&sent)).await;
         self.settle(&self.following, &started, &["eth_subscribe"], heads.as_ref().err());
-        heads.map(Some).map_err(|failure| failure.error)
+        match heads {
+            Err(Failure { error, .. }) if error.is_no_method() || (!self.has_others && error.is_refusal()) => {
+                tracing::info!(chain = self.chain_id, endpoint = %self.label, %error, "the endpoint announces no heads: nexum polls it");
+                Ok(None)
+            }
+            heads => heads.map(Some).map_err(|failure| failure.error),
+        }
     }
 
     /// Forgets the connections, so that the next request makes a new one and looks at the chain id again. Requests in flight

@@ -36,6 +36,16 @@ impl Node {
         self.shared.with(|state| state.refuses_ws = status);
     }
 
+    /// Sends every later ws message in a binary frame.
+    pub fn send_binary(&self) {
+        self.shared.with(|state| state.sends_binary = true);
+    }
+
+    /// Announces every later header with another hash than its block has.
+    pub fn announce_other_hashes(&self) {
+        self.shared.with(|state| state.header_faults.other_hashes = true);
+    }
+
     /// Falls this many blocks behind the chain: what is above is unknown, and heads are announced once they are reached. A
     /// smaller lag catches up and announces what is new; a larger one takes the head back and announces nothing twice.
     pub fn set_lag(&self, blocks: u64) {

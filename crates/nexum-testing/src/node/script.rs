@@ -62,6 +62,7 @@ pub(super) struct State {
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
     pub(super) refuses_batches: bool,
     pub(super) refuses_ws: Option<u16>,
+    pub(super) sends_binary: bool,
     /// `None` while calls are counted alone.
     pub(super) calls: Option<Vec<Call>>,
     pub(super) counts: HashMap<String, usize>,
@@ -95,6 +96,7 @@ impl Shared {
                 queued: HashMap::new(),
                 refuses_batches: false,
                 refuses_ws: None,
+                sends_binary: false,
                 calls: Some(Vec::new()),
                 counts: HashMap::new(),
                 http_requests: 0,
@@ -160,7 +162,11 @@ impl Shared {
     pub(super) fn announce(&self, block: &Block, faults: HeaderFaults) {
         // A test may mine far more than anybody is to read.
         if self.heads.receiver_count() > 0 {
-            self.announce_raw(faults.show(block).to_string());
+            let mut header = faults.show(block);
+            if faults.other_hashes {
+                header["hash"] = serde_json::json!(alloy_primitives::keccak256(block.hash));
+            }
+            self.announce_raw(header.to_string());
         }
     }
 
