@@ -8,6 +8,10 @@ use crate::class::Class::{self, Accepted, BackOff, NextBlock, OurBug, StopOrder,
 /// long: it counts requests by the second, and a restart of it takes a few.
 const TROUBLE: Duration = Duration::from_secs(15);
 
+/// How long to leave the order book alone when a firewall before it refuses: such blocks last for minutes, and further requests
+/// extend some of them.
+const FIREWALL: Duration = Duration::from_secs(60);
+
 /// An `errorType` and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,15 +47,16 @@ pub fn find(error_type: &str) -> Option<&'static Row> {
 
 /// What is to be done about an answer that is not a success: its HTTP status, and the `errorType` in its body if there is one.
 ///
-/// A word that is in the table stands, whatever the status. Of what is not, a 429 and a 5xx are the order book's trouble, which
-/// passes, and so is a 408; a 401 and a 403 are about the owner; and any other refusal is about the order: sending it again would
-/// be answered in the same way, and who knows better can.
+/// A word that is in the table stands, whatever the status. Without one, 408, 429 and 5xx are trouble of the order book, which
+/// passes. A 401 or 403 with an unknown word is about the owner; without any word it comes from a firewall before the order book,
+/// which says nothing about the owner. Any other refusal is about the order: the order book would refuse it again.
 pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     if let Some(row) = error_type.and_then(find) {
         return row.class;
     }
     match status {
         408 | 429 | 500.. => Class::BackOff(TROUBLE),
+        401 | 403 if error_type.is_none() => Class::BackOff(FIREWALL),
         401 | 403 => Class::StopOwner,
         // Not what it takes for an order at all.
         413 | 422 => Class::OurBug,
@@ -234,6 +239,11 @@ pub const ERRORS: &[Row] = &[
         StopOrder,
         "the order begins when it cannot, and its beginning is signed",
     ),
+    row(
+        "InvalidReplacement",
+        StopOrder,
+        "the order may not replace the one that it names",
+    ),
     // Cancellations.
     row("AlreadyCancelled", StopOrder, "the order was cancelled before"),
     row("OrderFullyExecuted", StopOrder, "the order was filled"),
@@ -247,6 +257,7 @@ pub const ERRORS: &[Row] = &[
     // What no order of this owner will get over.
     row("Forbidden", StopOwner, "the order book takes no orders from this owner"),
     // What a correct program does not send.
+    row("InvalidJson", OurBug, "the body is not JSON of an order"),
     row("MissingFrom", OurBug, "the scheme needs the owner to be named"),
     row(
         "WrongOwner",

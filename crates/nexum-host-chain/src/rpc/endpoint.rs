@@ -108,7 +108,7 @@ impl Endpoint {
         }
     }
 
-    /// Scheme and host, made unique among the chain's endpoints: its name in logs, errors and metrics.
+    /// Scheme, host and port, made unique among the chain's endpoints: its name in logs, errors and metrics.
     pub fn label(&self) -> &str {
         &self.label
     }

@@ -293,7 +293,7 @@ fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Standing, bool, R
     (standing, is_paused, rank(endpoint, standing))
 }
 
-/// Scheme and host of each endpoint, those that look alike numbered.
+/// Scheme, host and port of each endpoint, those that look alike numbered.
 fn labels(config: &ChainConfig) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let label = |url: String| {

@@ -22,6 +22,9 @@ use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 /// while. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
+/// How often a failure that goes on is reported: often enough for the last lines of a log to name it, and 1,440 lines a day.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// One run of [`EventSource::follow`](nexum_core::bus::source::EventSource::follow).
 pub(super) struct Follower<'a> {
     pub(super) source: &'a ChainSource,
@@ -30,8 +33,10 @@ pub(super) struct Follower<'a> {
     pub(super) latest: Arc<EventLog>,
     pub(super) filters: Filters,
     backoff: Backoff,
-    /// Whether the failure in hand has been reported, so that an outage fills no log.
-    reported: bool,
+    /// How often in a row following has failed; none before it worked for the first time.
+    failures: Option<u32>,
+    /// When the failure in hand was reported last, so that an outage fills no log.
+    reported: Option<Instant>,
     /// The index of the endpoint that failed last, if it has not been followed since.
     failed: Option<usize>,
     /// Since when every head has been far below the log's.
@@ -58,7 +63,8 @@ impl<'a> Follower<'a> {
             latest: logs.open(Finality::Latest),
             filters: Filters::of(&logs.wanted()),
             backoff: Backoff::default(),
-            reported: false,
+            failures: None,
+            reported: None,
             failed: None,
             below_since: None,
             untagged: BTreeSet::new(),
@@ -125,12 +131,21 @@ impl<'a> Follower<'a> {
             tracing::debug!(chain, endpoint, %error, "the chain cannot be followed over this endpoint, and is over another");
             return;
         }
-        if self.reported {
-            tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
+        // A connection that its server closes, or a node that is a moment behind, is ordinary: the next attempt is at once.
+        let is_ordinary =
+            self.failures == Some(0) && !matches!(error, FollowError::Stalled(_) | FollowError::Below { .. });
+        self.failures = self.failures.map(|failures| failures.saturating_add(1));
+        if is_ordinary {
+            tracing::info!(chain, endpoint, %error, "following the chain was interrupted: nexum reconnects");
+        } else if self
+            .reported
+            .is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL)
+        {
+            tracing::warn!(chain, endpoint, %error, "the chain cannot be followed: nexum retries until it can");
+            self.reported = Some(Instant::now());
         } else {
-            tracing::warn!(chain, endpoint, %error, "the chain cannot be followed, trying again until it can");
+            tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
         }
-        self.reported = true;
     }
 
     /// Follows until something fails, or until another endpoint is better.
@@ -142,7 +157,8 @@ impl<'a> Follower<'a> {
         let mut announced = Announced::latest(endpoint).await?;
         heads.soon = self.reach(endpoint, &announced).await?;
         self.backoff.reset();
-        self.reported = false;
+        self.failures = Some(0);
+        self.reported = None;
         self.failed = None;
         tracing::info!(
             chain = self.source.chain_id,

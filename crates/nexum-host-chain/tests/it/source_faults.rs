@@ -199,6 +199,42 @@ async fn binary_frames_are_read_as_text() {
 }
 
 #[tokio::test]
+async fn a_connection_that_its_server_closes_is_no_warning_and_an_outage_is_one() {
+    let log = crate::captured::Log::default();
+    let _guard = log.capture();
+    let mut node = Node::start().await;
+    let following = Following::start(&chains(&node.ws_url()));
+    following.reaches(node.chain().head()).await;
+    for connections in 2..4 {
+        node.drop_connections();
+        node.until(|node| node.ws_connections() == connections && node.subscribers() == 1)
+            .await;
+        following.reaches(&node.mine(1)[0]).await;
+    }
+    let count = |level: &str, said: &str| {
+        let text = log.text();
+        text.lines()
+            .filter(|line| line.contains(level) && line.contains(said))
+            .count()
+    };
+    let failed = "the chain cannot be followed: nexum retries";
+    assert_eq!(
+        (count("WARN", failed), count("INFO", "nexum reconnects")),
+        (0, 2),
+        "{}",
+        log.text()
+    );
+    node.stop().await;
+    crate::support::soon(async {
+        while count("DEBUG", "the chain can still not be followed") < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(count("WARN", failed), 1, "{}", log.text());
+}
+
+#[tokio::test]
 async fn a_hostile_head_is_not_believed() {
     let node = Node::start().await;
     let following = Following::start(&chains(&node.ws_url()));
