@@ -8,6 +8,7 @@ mod health;
 mod http;
 mod ipc;
 mod limit;
+mod loose;
 mod probe;
 mod pubsub;
 pub(crate) mod read;

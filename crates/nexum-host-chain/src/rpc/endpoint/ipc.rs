@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use alloy_json_rpc::PubSubItem;
 use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
 use alloy_transport::utils::Spawnable as _;
 use alloy_transport_ipc::ReadJsonStream;
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
+
+use super::loose::Item;
 
 /// Connects to the socket. alloy's own connection holds an answer of any size.
 pub(super) async fn connect(path: &Path, response_bytes_max: usize) -> io::Result<ConnectionHandle> {
@@ -32,7 +33,7 @@ async fn serve(stream: UnixStream, mut interface: ConnectionInterface, response_
         unframed_bytes: Arc::clone(&unframed_bytes),
         bytes_max: response_bytes_max,
     };
-    let mut items = ReadJsonStream::<_, PubSubItem>::from(reader);
+    let mut items = ReadJsonStream::<_, Item>::from(reader);
     loop {
         tokio::select! {
             request = interface.recv_from_frontend() => {
@@ -44,7 +45,7 @@ async fn serve(stream: UnixStream, mut interface: ConnectionInterface, response_
             }
             item = items.next() => {
                 unframed_bytes.store(0, Ordering::Relaxed);
-                let Some(item) = item else { break };
+                let Some(Item(item)) = item else { break };
                 if interface.send_to_frontend(item).is_err() {
                     return;
                 }

@@ -8,6 +8,7 @@ use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
 use alloy_transport::utils::Spawnable as _;
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use serde_json::value::RawValue;
@@ -21,6 +22,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
+use super::loose;
 use crate::config::http_headers::Headers;
 
 /// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
@@ -48,7 +50,11 @@ impl WsDial {
             .into_client_request()
             .map_err(TransportErrorKind::custom)?;
         let headers = request.headers_mut();
-        if let Some(authorization) = Authorization::extract_from_url(&self.url) {
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            // RFC 3986: what a URL may not hold as it is, it holds percent-encoded.
+            let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+            let password = decoded(self.url.password().unwrap_or_default());
+            let authorization = Authorization::basic(decoded(self.url.username()), password);
             let mut value = HeaderValue::from_str(&authorization.to_string()).map_err(TransportErrorKind::custom)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
@@ -142,8 +148,8 @@ where
                 // Whatever comes is a sign of life: some servers answer no pings.
                 awaits_pong = false;
                 match message {
-                    Message::Text(text) => interface.send_to_frontend(serde_json::from_str(&text).ok()?).ok()?,
-                    Message::Binary(bytes) => interface.send_to_frontend(serde_json::from_slice(&bytes).ok()?).ok()?,
+                    Message::Text(text) => interface.send_to_frontend(loose::item(text.as_bytes()).ok()?).ok()?,
+                    Message::Binary(bytes) => interface.send_to_frontend(loose::item(&bytes).ok()?).ok()?,
                     Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
                     Message::Close(_) => return None,
                 }
