@@ -24,6 +24,7 @@ use std::sync::Arc;
 use nexum_config::topic::Topic;
 
 use crate::BoxError;
+use crate::bus::source::{EventSource, SourceError};
 use crate::event::Position;
 use crate::module::instance::Failure;
 use crate::module::loader::Module;
@@ -55,6 +56,9 @@ pub(crate) struct Runner {
     module: Arc<Module>,
     transaction: Transaction,
     feeds: Vec<Feed>,
+    /// The sources of the chains that the module requires and that have not been seen to work yet. Empty once its first
+    /// `init` may run.
+    awaited: Vec<Arc<dyn EventSource>>,
     failures: Failures,
     life: Life,
     status: Arc<ModuleStatus>,
@@ -72,6 +76,8 @@ pub(crate) enum Dead {
     TooManyFailures { failures: u32, last: Failure },
     #[error("its first `init` failed: {0}")]
     Refused(Failure),
+    #[error("a chain that the module requires cannot be read")]
+    NotReady(#[source] SourceError),
     #[error("the module has the maximum number of dead letters: retry or skip some, and restart it")]
     LettersMax,
     #[error(

@@ -30,7 +30,7 @@ use crate::store::{self, StateStore, StoreError};
 use chains::Chains;
 use handle::{LostChains, Modules, Request, Topics};
 use queries::Queries;
-use start::{check_sources, ready};
+use start::check_sources;
 
 pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
@@ -85,8 +85,9 @@ impl Supervisor {
         Self { policy, ..self }
     }
 
-    /// Sets whether the run ends if the first `init` of an initial module fails. By default nexum
-    /// retries that module, and the others continue.
+    /// Sets whether the run ends if the first `init` of an initial module fails, or if a chain that
+    /// the module requires is not readable. By default nexum retries, and the other modules
+    /// continue.
     #[must_use]
     pub fn strict(self, strict: bool) -> Self {
         Self { strict, ..self }
@@ -118,9 +119,9 @@ impl Supervisor {
         self.handle.clone()
     }
 
-    /// Waits for the chains that the modules need, and then runs until `stop`, or until no module
-    /// or no chain is left. Every event in progress is finished before this returns, each within
-    /// its deadline.
+    /// Runs until `stop`, or until no module or no chain is left. A module waits for the chains that it
+    /// requires, and delays no other module. Every event in progress is finished before this returns,
+    /// each within its deadline.
     ///
     /// If the caller drops the future early, nexum may still write a transaction in progress. So no
     /// other code may use the store before the process has ended.
@@ -148,13 +149,6 @@ impl Supervisor {
         } = handle;
         let loaded: Vec<_> = added.iter().map(|(status, _)| status.module()).collect();
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
-        tokio::select! {
-            ready = ready(&sources, loaded.iter().map(|module| &**module)) => ready?,
-            () = stop.cancelled() => {
-                let modules = added.into_iter().map(|(status, _)| status).collect();
-                return Ok(Report { modules, lost_chains: Vec::new(), stopped: true });
-            }
-        }
         // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
         let (committer, commits) = Committer::new(store.clone(), policy);
@@ -223,10 +217,15 @@ impl Run {
         let followed = self.chains.open(&topics).await?;
         let mut needed = BTreeSet::new();
         for ((status, mailbox), state) in modules.into_iter().zip(states) {
-            needed.extend(status.module().required_chains.iter().copied());
+            let required = status.module().required_chains.clone();
+            let sources = required
+                .iter()
+                .filter_map(|chain_id| self.chains.sources().get(chain_id));
+            let sources: Vec<_> = sources.cloned().collect();
+            needed.extend(required);
             let name = status.name().clone();
             let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
-            let runner = Runner::new(status, mailbox, transaction, &followed, strict);
+            let runner = Runner::new(status, mailbox, transaction, &followed, sources, strict);
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);
         }

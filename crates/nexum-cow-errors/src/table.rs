@@ -8,6 +8,10 @@ use crate::class::Class::{self, Accepted, BackOff, NextBlock, OurBug, StopOrder,
 /// counts requests per second, and its restart takes a few seconds.
 const TROUBLE: Duration = Duration::from_secs(15);
 
+/// The wait after a refusal by a firewall in front of the order book: such blocks last for minutes, and
+/// further requests extend some of them.
+const FIREWALL: Duration = Duration::from_secs(60);
+
 /// The action for an `errorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -47,7 +51,8 @@ pub fn find(error_type: &str) -> Option<&'static Row> {
 /// A known `errorType` decides, independent of the status. Otherwise the status decides:
 ///
 /// - 408, 429 and 5xx are temporary failures of the order book.
-/// - 401 and 403 refuse the owner.
+/// - 401 and 403 with an unknown `errorType` refuse the owner. Without any, they come from a firewall
+///   in front of the order book, and say nothing about the owner.
 /// - 413 and 422 mean that the body is not an order, which is a fault of the program.
 /// - Any other status refuses the order. Another attempt would have an equal response.
 pub fn classify(status: u16, error_type: Option<&str>) -> Class {
@@ -56,6 +61,7 @@ pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     }
     match status {
         408 | 429 | 500.. => Class::BackOff(TROUBLE),
+        401 | 403 if error_type.is_none() => Class::BackOff(FIREWALL),
         401 | 403 => Class::StopOwner,
         // The body is not a valid order.
         413 | 422 => Class::OurBug,
@@ -230,6 +236,11 @@ pub const ERRORS: &[Row] = &[
         StopOrder,
         "the order starts at an invalid time, and the start is signed",
     ),
+    row(
+        "InvalidReplacement",
+        StopOrder,
+        "the order may not replace the one that it names",
+    ),
     // Cancellations.
     row("AlreadyCancelled", StopOrder, "the order is already cancelled"),
     row("OrderFullyExecuted", StopOrder, "the order is already filled"),
@@ -247,6 +258,7 @@ pub const ERRORS: &[Row] = &[
         "the order book accepts no orders from this owner",
     ),
     // A correct program never causes these errors.
+    row("InvalidJson", OurBug, "the body is not the JSON of an order"),
     row("MissingFrom", OurBug, "the signing scheme requires the field `from`"),
     row(
         "WrongOwner",

@@ -115,6 +115,9 @@ pub struct ChainConfig {
     pub startup_timeout_ms: u64,
     /// How much of what an endpoint says about logs is checked. Default [`VerifyLogs::Bloom`].
     pub verify_logs: VerifyLogs,
+    /// Whether http requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names. Default: no, because
+    /// such a proxy sees the keys in `http` URLs.
+    pub use_proxy: bool,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +136,8 @@ struct Raw {
     head_stall_seconds: Option<u64>,
     startup_timeout_ms: Option<u64>,
     verify_logs: Option<VerifyLogs>,
+    #[serde(default)]
+    use_proxy: bool,
 }
 
 impl ChainConfig {
@@ -161,6 +166,7 @@ impl ChainConfig {
             head_stall_seconds: HEAD_STALL_SECONDS,
             startup_timeout_ms: STARTUP_TIMEOUT_MS,
             verify_logs: VerifyLogs::default(),
+            use_proxy: false,
         }
     }
 
@@ -209,6 +215,7 @@ impl ChainConfig {
         set(&mut config.head_stall_seconds, raw.head_stall_seconds);
         set(&mut config.startup_timeout_ms, raw.startup_timeout_ms);
         set(&mut config.verify_logs, raw.verify_logs);
+        config.use_proxy = raw.use_proxy;
         Ok(config)
     }
 }

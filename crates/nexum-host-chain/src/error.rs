@@ -262,6 +262,11 @@ impl RequestError {
         }
     }
 
+    /// Whether the endpoint does not have the method.
+    pub(crate) fn is_no_method(&self) -> bool {
+        matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::NoMethod)
+    }
+
     /// Whether an HTTP status shows that the endpoint does not answer the method, whatever the parameters are: a wrong key, a
     /// wrong path, a paywall. The others can be provoked by parameters.
     pub(crate) fn refuses_method(&self) -> bool {

@@ -49,11 +49,11 @@
 //! # Assumptions
 //!
 //! - Endpoints are hostile: whatever they send is bounded before it is held, and checked before it is believed.
-//! - The address of an endpoint is a secret beyond its scheme and host.
+//! - The address of an endpoint is a secret beyond its scheme, host and port.
 //!
 //! # Invariants
 //!
-//! - No log, error, metric or `Debug` of this crate holds more of an address than scheme and host, or the value of a header;
+//! - No log, error, metric or `Debug` of this crate holds more of an address than scheme, host and port, or the value of a header;
 //!   what a guest sees holds nothing.
 //!   The libraries below keep no such promise: see [`SILENCED_LOG_TARGETS`].
 //! - Parameters go out, and results come in, as the text that they are. They are never encoded anew.

@@ -70,7 +70,7 @@ pub const UNVERIFIED: &str = "nexum_chain_unverified_total";
 /// Label: the chain id, in decimal.
 pub const CHAIN: &str = "chain";
 
-/// Label: the endpoint's label, scheme and host.
+/// Label: the endpoint's label: scheme, host and port.
 pub const ENDPOINT: &str = "endpoint";
 
 /// Label: a [`Class`].

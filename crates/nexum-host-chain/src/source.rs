@@ -16,8 +16,8 @@ mod replay;
 mod verify;
 mod wire_log;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
@@ -62,8 +62,23 @@ pub struct ChainSource {
     manners: Manners,
     /// Held while a block is asked for whose request was cut off together with others.
     alone: tokio::sync::Mutex<()>,
+    trouble: Trouble,
     /// Whether it has been reported that receipts are not those of their header's root.
     unproven: AtomicBool,
+}
+
+/// Why the chain does not go on, for those who ask.
+#[derive(Debug, Default)]
+struct Trouble(Mutex<Option<String>>);
+
+impl Trouble {
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What blocks are read for.
@@ -94,6 +109,16 @@ enum FollowError {
     HeadsEnded,
     #[error("the endpoint has had no new head for {0} s")]
     Stalled(u64),
+    #[error(
+        "the endpoint's head has been block {} {} for {seconds} s, far below block {} {} that was followed before: it is \
+         syncing, or the chain was reset; for a chain that was reset, start again with another state_dir",
+        theirs.number, B256::from(theirs.hash), ours.number, B256::from(ours.hash)
+    )]
+    Below {
+        ours: Position,
+        theirs: Position,
+        seconds: u64,
+    },
     #[error("the endpoint is on another fork than the others")]
     Alone,
     #[error("the chain changed while it was read")]
@@ -169,6 +194,7 @@ impl ChainSource {
             absent: Absent::new(&endpoints),
             manners: Manners::new(&endpoints),
             alone: tokio::sync::Mutex::default(),
+            trouble: Trouble::default(),
             unproven: AtomicBool::new(false),
             endpoints,
         }
@@ -192,6 +218,10 @@ impl EventSource for ChainSource {
     fn describe(&self) -> String {
         let labels: Vec<&str> = self.endpoints.all().iter().map(|endpoint| endpoint.label()).collect();
         labels.join(", ")
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.get()
     }
 
     async fn ready(&self) -> Result<(), SourceError> {

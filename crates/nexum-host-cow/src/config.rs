@@ -33,6 +33,9 @@ pub struct CowConfig {
     /// Limit of one attempt at a request, including the connection, in milliseconds. Default
     /// [`REQUEST_TIMEOUT_MS`].
     pub request_timeout_ms: u64,
+    /// Whether requests go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names. Default: no, because such a
+    /// proxy sees the keys in `http` URLs.
+    pub use_proxy: bool,
     /// The base URLs that replace or add to the public order books, by chain. Default: none.
     pub base_urls: BTreeMap<ChainId, BaseUrl>,
 }
@@ -42,6 +45,7 @@ impl Default for CowConfig {
         Self {
             requests_per_second: REQUESTS_PER_SECOND,
             request_timeout_ms: REQUEST_TIMEOUT_MS,
+            use_proxy: false,
             base_urls: BTreeMap::new(),
         }
     }
@@ -52,6 +56,8 @@ impl Default for CowConfig {
 struct Raw {
     requests_per_second: Option<u64>,
     request_timeout_ms: Option<u64>,
+    #[serde(default)]
+    use_proxy: bool,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +99,7 @@ impl CowConfig {
             config.requests_per_second = per_second
                 .and_then(NonZeroU32::new)
                 .unwrap_or(config.requests_per_second);
+            config.use_proxy = raw.use_proxy;
             config.request_timeout_ms = raw.request_timeout_ms.unwrap_or(config.request_timeout_ms);
         }
         Ok(config)

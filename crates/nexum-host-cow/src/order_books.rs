@@ -61,7 +61,12 @@ impl OrderBooks {
                 .entry(base.url().origin().ascii_serialization())
                 .or_insert_with(|| {
                     let timeout = Duration::from_millis(config.request_timeout_ms);
-                    Arc::new(Origin::new(base.to_string(), config.requests_per_second, timeout))
+                    Arc::new(Origin::new(
+                        base.to_string(),
+                        config.requests_per_second,
+                        timeout,
+                        config.use_proxy,
+                    ))
                 });
             let book = OrderBook {
                 chain_id,

@@ -56,10 +56,10 @@ pub(crate) struct Terms {
 }
 
 impl Origin {
-    pub(crate) fn new(name: String, per_second: NonZeroU32, timeout: Duration) -> Self {
+    pub(crate) fn new(name: String, per_second: NonZeroU32, timeout: Duration, use_proxy: bool) -> Self {
         Self {
             name,
-            http: Http::new(timeout),
+            http: Http::new(timeout, use_proxy),
             limit: RateLimit::new(per_second),
         }
     }

@@ -1,6 +1,7 @@
 //! A chain that a test extends and reorganises step by step.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
@@ -15,6 +16,9 @@ pub const GENESIS_MS: u64 = 1_700_000_000_000;
 
 /// The greatest depth of a scripted reorganisation, in blocks.
 const REORG_DEPTH_MAX: u64 = 128;
+
+/// The wait for a scripted chain that is not readable: short, because a test waits too.
+const READY_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// An event source without a network. Clones share one chain.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ struct Chain {
     steps: std::collections::VecDeque<Step>,
     forks: u8,
     failure: Option<String>,
+    /// Why the chain cannot be read, until it can.
+    unready: Option<String>,
 }
 
 #[derive(Debug)]
@@ -138,6 +144,18 @@ impl ScriptedSource {
         self.chain().steps.truncate(changes);
     }
 
+    /// Makes the chain one that cannot be read for this reason.
+    #[must_use]
+    pub fn not_ready(self, reason: &str) -> Self {
+        self.chain().unready = Some(reason.to_owned());
+        self
+    }
+
+    /// Makes the chain one that can be read.
+    pub fn come_up(&self) {
+        self.chain().unready = None;
+    }
+
     /// Ends the source with this reason.
     pub fn fail(&self, reason: &str) {
         self.chain().failure = Some(reason.to_owned());
@@ -164,7 +182,11 @@ impl EventSource for ScriptedSource {
     }
 
     async fn ready(&self) -> Result<(), SourceError> {
-        Ok(())
+        let Some(reason) = self.chain().unready.clone() else {
+            return Ok(());
+        };
+        tokio::time::sleep(READY_TIMEOUT).await;
+        Err(SourceError::new(self.chain_id, reason))
     }
 
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError> {

@@ -37,7 +37,7 @@ pub(super) fn status(modules: &[Module], format: Format) {
     outln!("{rows}");
     for module in modules {
         if let Some(reason) = &module.reason {
-            outln!("\n{} is dead: {reason}", module.name);
+            outln!("\n{} is {}: {reason}", module.name, module.stage);
         }
     }
 }

@@ -158,7 +158,8 @@ type Answer<T> = Result<Json<T>, ApiError>;
 
 async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
     let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
-    let modules = modules.iter().map(|status| view::Module::of(status));
+    let troubled = control.host.troubled_chains();
+    let modules = modules.iter().map(|status| view::Module::of(status, &troubled));
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
     for (origin, meta) in control.host.loading() {
@@ -217,21 +218,21 @@ async fn restart(State(control): State<ControlState>, PathOf(name): PathOf<Strin
     let status = control.module(&name)?;
     tracing::info!(module = name, "the operator restarts the module");
     status.restart().await?;
-    Ok(Json(view::Module::of(&status)))
+    Ok(Json(control.view(status.name())?))
 }
 
 async fn stop(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
     let status = control.module(&name)?;
     tracing::info!(module = name, "the operator stops the module");
     status.stop().await?;
-    Ok(Json(view::Module::of(&status)))
+    Ok(Json(control.view(status.name())?))
 }
 
 async fn start(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
     let status = control.module(&name)?;
     tracing::info!(module = name, "the operator starts the module");
     status.start().await?;
-    Ok(Json(view::Module::of(&status)))
+    Ok(Json(control.view(status.name())?))
 }
 
 async fn dead_letters(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<Letter>> {

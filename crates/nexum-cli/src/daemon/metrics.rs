@@ -268,10 +268,14 @@ impl Readiness {
             })
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));
-        let lost = self.host.lost_chains().into_iter().map(|(chain_id, reason)| NotReady {
-            what: Some(What::Chain(chain_id)),
-            reason: cut(&reason),
-        });
+        let lost = self
+            .host
+            .troubled_chains()
+            .into_iter()
+            .map(|(chain_id, reason)| NotReady {
+                what: Some(What::Chain(chain_id)),
+                reason: cut(&reason),
+            });
         starting
             .into_iter()
             .chain(refused)
@@ -286,8 +290,7 @@ impl Readiness {
 fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
     let stage = status.stage();
     let reason = match stage {
-        Stage::Starting | Stage::Backoff | Stage::Stalled => stage.to_string(),
-        Stage::Dead => status
+        Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
             .reason()
             .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason))),
         // One that is stopped was stopped by the operator.

@@ -1,10 +1,12 @@
 //! What goes over the socket.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
+use nexum_config::topic::ChainId;
 use nexum_core::QueryPool;
 use nexum_core::capability::ModuleMeta;
 use nexum_core::module::Consumption;
@@ -30,7 +32,7 @@ pub(crate) struct Module {
     pub(crate) subscriptions: Vec<String>,
     /// Where it is in its life, in one word.
     pub(crate) stage: String,
-    /// Why it is dead, if it is.
+    /// Why it is dead, or what is wrong with a chain that it requires.
     pub(crate) reason: Option<String>,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
@@ -104,10 +106,18 @@ pub(crate) struct Letter {
 }
 
 impl Module {
-    pub(crate) fn of(status: &ModuleStatus) -> Self {
+    /// `troubled`: the chains that do not go on, and why.
+    pub(crate) fn of(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
         let module = status.module();
         let meta = &module.meta;
+        let of_chain = || {
+            let (chain_id, reason) = module
+                .required_chains
+                .iter()
+                .find_map(|id| troubled.get_key_value(id))?;
+            Some(format!("chain {chain_id}: {reason}"))
+        };
         Self {
             name: status.name().to_string(),
             version: meta.version.clone(),
@@ -116,7 +126,7 @@ impl Module {
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
             stage: status.stage().to_string(),
-            reason: status.reason().map(|reason| reason.to_string()),
+            reason: status.reason().map(|reason| reason.to_string()).or_else(of_chain),
             handled: status.handled(),
             failed: status.failed(),
             dead_letters: status.dead_letters(),

@@ -19,8 +19,9 @@ use crate::state::Headers;
 
 /// Follows one chain.
 ///
-/// The supervisor calls [`ready`](Self::ready) and then [`follow`](Self::follow), once. Runners
-/// that have fallen behind the log call [`replay`](Self::replay), any number of them concurrently.
+/// The supervisor calls [`follow`](Self::follow), once. Runners call [`ready`](Self::ready) before
+/// a first `init`, and [`replay`](Self::replay) when they have fallen behind the log, any number of
+/// them concurrently.
 #[async_trait]
 pub trait EventSource: Send + Sync + Debug + 'static {
     /// The chain that the source follows.
@@ -34,8 +35,14 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     /// the head is final.
     fn reorg_depth_max(&self) -> u64;
 
-    /// Waits until the chain is readable. The supervisor awaits this before the start, for chains
-    /// that a module needs. The wait must have a bound.
+    /// The reason why the chain does not advance although the source follows it, for example endpoints that are far below the
+    /// blocks that were followed before. `None` while it advances, and for a source that does not know.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Waits until the chain is readable. A module that requires the chain awaits this before its first `init`, repeatedly,
+    /// until it succeeds. The wait must have a bound.
     ///
     /// # Errors
     ///

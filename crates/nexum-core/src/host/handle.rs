@@ -68,9 +68,9 @@ impl HostHandle {
         self.supervisor.query(name)
     }
 
-    /// The chains that the host can no longer follow, with the reason for each.
-    pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
-        self.supervisor.lost_chains()
+    /// The chains that do not advance, with the reason for each.
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
+        self.supervisor.troubled_chains()
     }
 
     /// The modules that are being compiled, and the configuration of each.

@@ -13,7 +13,7 @@ use super::mailbox::{Mailbox, Wanted};
 use super::step::settled;
 use super::{Dead, Failures, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, StepError, Transaction};
 use crate::BoxError;
-use crate::bus::source::TopicHandle;
+use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;
 use crate::module::instance::{Failure, HandlerContext, Instance};
 use crate::module::loader::Module;
@@ -67,19 +67,22 @@ impl Life {
 }
 
 impl Runner {
-    /// Creates the runner of a module. `followed` has each of the module's topics. With `strict`,
-    /// nexum refuses the module if its first `init` fails.
+    /// Creates the runner of a module. `followed` has each of the module's topics. `required` has the
+    /// sources of the chains that the module requires. With `strict`, nexum refuses the module if its
+    /// first `init` fails, or if it cannot read a required chain.
     pub(crate) fn new(
         status: Arc<ModuleStatus>,
         mailbox: Mailbox,
         transaction: Transaction,
         followed: &BTreeMap<ChainTopic, TopicHandle>,
+        required: Vec<Arc<dyn EventSource>>,
         strict: bool,
     ) -> Self {
         let mut runner = Self {
             module: status.module(),
             transaction,
             feeds: Vec::new(),
+            awaited: required,
             failures: Failures::default(),
             life: Life::Live { instance: None },
             status,
@@ -119,9 +122,33 @@ impl Runner {
                 (Wanted::Ended, _) => return self.stop().await,
                 (Wanted::Stopped, Life::Stopped) | (Wanted::Running, Life::Dead) => self.mailbox.interrupted().await,
                 (Wanted::Stopped, _) => self.stop().await,
+                (Wanted::Running, Life::Live { .. }) if !self.awaited.is_empty() => self.await_chains().await,
                 (Wanted::Running, Life::Live { .. } | Life::Backoff) => self.work().await,
                 (Wanted::Running, Life::Starting { .. } | Life::Stalled { .. } | Life::Stopped) => {
                     self.load_state().await
+                }
+            }
+        }
+    }
+
+    /// Waits until the required chains are readable, or until a command arrives. Each source bounds
+    /// one wait; the reason is then logged.
+    async fn await_chains(&mut self) {
+        while let Some(source) = self.awaited.last().cloned() {
+            let ready = tokio::select! {
+                biased;
+                () = self.mailbox.interrupted() => return,
+                ready = source.ready() => ready,
+            };
+            match ready {
+                Ok(()) => drop(self.awaited.pop()),
+                Err(error) if self.is_strict => {
+                    self.status.refuse();
+                    return self.enter_dead(&Dead::NotReady(error)).await;
+                }
+                Err(error) => {
+                    self.log_error("the module waits for a chain that it requires", &error);
+                    self.status.waits(&error);
                 }
             }
         }

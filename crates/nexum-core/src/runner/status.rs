@@ -58,7 +58,7 @@ struct Shown {
     /// The stage, which is never [`Stage::Replaying`].
     stage: Stage,
     replaying: Vec<Replaying>,
-    /// The reason of the module's death, if it is dead.
+    /// The reason of the module's death, if it is dead, or of its wait at the start.
     reason: Option<Arc<str>>,
 }
 
@@ -131,7 +131,8 @@ impl ModuleStatus {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// The reason of the module's death. `None` if it is not dead.
+    /// The reason of the module's death, or the chain that it waits for before its first `init`.
+    /// Otherwise `None`.
     pub fn reason(&self) -> Option<Arc<str>> {
         self.shown.borrow().reason.clone()
     }
@@ -196,7 +197,16 @@ impl ModuleStatus {
     }
 
     pub(super) fn enter(&self, stage: Stage) {
-        self.show(|shown| shown.stage = stage);
+        self.show(|shown| {
+            shown.stage = stage;
+            shown.reason = None;
+        });
+    }
+
+    /// Shows what the module waits for before its first `init`.
+    pub(super) fn waits(&self, reason: &(dyn Error + 'static)) {
+        let reason = Causes(reason).to_string();
+        self.show(|shown| shown.reason = Some(reason.into()));
     }
 
     /// Enters [`Stage::Dead`].

@@ -12,7 +12,7 @@ use super::chains::Sources;
 use super::error::SteerError;
 use super::queries::Queries;
 use super::start::ready;
-use crate::bus::source::{SourceError, TopicHandle};
+use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::query::QueryPool;
@@ -118,6 +118,15 @@ impl SupervisorHandle {
     /// The chains that nexum lost, with the reasons. nexum follows them again only after a restart.
     pub fn lost_chains(&self) -> BTreeMap<ChainId, String> {
         self.lost_chains.0.lock().clone()
+    }
+
+    /// The chains that do not advance, with the reasons: the lost ones, and the ones whose source has
+    /// [trouble](crate::bus::source::EventSource::trouble).
+    pub fn troubled_chains(&self) -> BTreeMap<ChainId, String> {
+        let troubled = |(chain_id, source): (&ChainId, &Arc<dyn EventSource>)| Some((*chain_id, source.trouble()?));
+        let mut chains: BTreeMap<_, _> = self.sources.iter().filter_map(troubled).collect();
+        chains.extend(self.lost_chains());
+        chains
     }
 
     /// Returns the module of this name that handles events.

@@ -8,7 +8,7 @@ use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
 use nexum_core::{CommandError, Stage};
 use nexum_host_store::LocalStore;
-use nexum_testing::{FaultyStore, ScriptedSource};
+use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID};
 
 use crate::support::journals::{ADDRESS, Journals, entries, log, manifest};
 use crate::support::{Run, Setup, dead_letters};
@@ -349,6 +349,53 @@ async fn a_strict_run_ends_when_the_first_init_of_a_module_fails() {
     let reason = run.status("bad-init").reason().expect("a reason");
     assert!(reason.contains("its first `init` failed"), "{reason}");
     assert!(run.records.find("a module is refused").is_some());
+}
+
+/// A journal that requires [`OTHER_CHAIN`], which cannot be read, and one that does not.
+fn one_that_waits() -> (Journals, ScriptedSource) {
+    let requires = format!("{BLOCKS}\n[chains]\nrequired = [{TEST_CHAIN_ID}, {OTHER_CHAIN}]");
+    let other = ScriptedSource::new(OTHER_CHAIN).not_ready("no endpoint");
+    let mut journals = Journals::new().module("waits", &[&requires]).module("goes", &[BLOCKS]);
+    journals.setup.other_chain = Some(other.clone());
+    (journals, other)
+}
+
+#[tokio::test]
+async fn a_chain_that_is_not_there_stops_only_the_modules_that_require_it() {
+    let (journals, other) = one_that_waits();
+    let (run, store, _manifests) = journals.start().await;
+    run.chain.mine(2);
+    entries(&run, &store, "goes", &["block 0", "block 1"]).await;
+    let status = run.status("waits");
+    run.until("a reason", || status.reason().is_some()).await;
+    assert_eq!((status.stage(), status.handled()), (Stage::Starting, 0));
+    assert_eq!(status.reason().as_deref(), Some("chain 137: no endpoint"));
+    assert!(
+        run.records
+            .find("the module waits for a chain that it requires")
+            .is_some()
+    );
+    // The operator commands it meanwhile.
+    status.stop().await.expect("a stop");
+    status.start().await.expect("a start");
+
+    other.come_up();
+    entries(&run, &store, "waits", &["block 0", "block 1"]).await;
+    assert_eq!((status.stage(), status.reason()), (Stage::Running, None));
+}
+
+#[tokio::test]
+async fn a_strict_run_ends_when_a_required_chain_is_not_there() {
+    let (mut journals, _other) = one_that_waits();
+    journals.setup.strict = true;
+    let (mut run, _store, _manifests) = journals.start().await;
+    assert!(run.ended().await.failed());
+    let reason = run.status("waits").reason().expect("a reason");
+    assert!(
+        reason.contains("a chain that the module requires cannot be read"),
+        "{reason}"
+    );
+    assert!(reason.contains("no endpoint"), "{reason}");
 }
 
 #[tokio::test]

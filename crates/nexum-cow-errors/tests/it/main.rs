@@ -34,8 +34,8 @@ fn a_known_word_stands_whatever_the_status() {
 fn without_a_known_word_the_status_decides() {
     for (status, name) in [
         (400, "stop_order"),
-        (401, "stop_owner"),
-        (403, "stop_owner"),
+        (401, "back_off"),
+        (403, "back_off"),
         (404, "stop_order"),
         (408, "back_off"),
         (422, "our_bug"),

@@ -115,7 +115,9 @@ impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Address::Http(url) | Address::Ws(url) => {
-                write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+                write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
+                // A default port has been left out by the parser.
+                url.port().map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             Address::Ipc(_) => f.write_str("ipc"),
         }

@@ -9,6 +9,7 @@ mod health;
 mod http;
 mod ipc;
 mod limit;
+mod loose;
 mod probe;
 mod pubsub;
 pub(crate) mod read;
@@ -19,7 +20,7 @@ mod ws;
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy_primitives::{B256, U64};
@@ -75,6 +76,8 @@ pub struct Endpoint {
     rate_limit: Option<RateLimit>,
     /// Whether it answers batches.
     batches: Batches,
+    /// Whether a head that it announced was its block of that number.
+    announces_truly: AtomicBool,
     health: Health,
     metrics: Arc<EndpointMetrics>,
 }
@@ -105,12 +108,13 @@ impl Endpoint {
             label,
             rate_limit: config.requests_per_second.map(RateLimit::new),
             batches: Batches::default(),
+            announces_truly: AtomicBool::new(false),
             health: Health::new(Arc::clone(signal)),
             metrics,
         }
     }
 
-    /// Scheme and host, made unique among the chain's endpoints: its name in logs, errors and metrics.
+    /// Scheme, host and port, made unique among the chain's endpoints: its name in logs, errors and metrics.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -140,6 +144,16 @@ impl Endpoint {
 
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Whether an announced head may be taken for its block of that number.
+    pub(crate) fn announces_truly(&self) -> bool {
+        self.announces_truly.load(Ordering::Relaxed)
+    }
+
+    /// Records that an announced head was its block of that number.
+    pub(crate) fn announced_truly(&self) {
+        self.announces_truly.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn health(&self) -> &Health {
@@ -173,7 +187,8 @@ impl Endpoint {
             .collect()
     }
 
-    /// Subscribes to new heads; `None` where the transport cannot push.
+    /// Subscribes to new heads; `None` where the transport cannot push, or the endpoint does not have `eth_subscribe`: it is
+    /// asked for its head then. A lone endpoint is asked whatever the words are with which it refuses.
     ///
     /// # Errors
     ///
@@ -188,7 +203,13 @@ impl Endpoint {
         let sent = AtomicBool::new(false);
         let heads = self.within_timeout(&sent, self.subscribe(&sent)).await;
         self.settle(&self.following, &started, &["eth_subscribe"], heads.as_ref().err());
-        heads.map(Some).map_err(|failure| failure.error)
+        match heads {
+            Err(Failure { error, .. }) if error.is_no_method() || (!self.has_others && error.is_refusal()) => {
+                tracing::info!(chain = self.chain_id, endpoint = %self.label, %error, "the endpoint announces no heads: nexum polls it");
+                Ok(None)
+            }
+            heads => heads.map(Some).map_err(|failure| failure.error),
+        }
     }
 
     /// Forgets the connections, so that the next request makes a new one and looks at the chain id again. Requests in flight
@@ -215,6 +236,19 @@ impl Endpoint {
         let head = parse::<U64>(&self.ask("eth_blockNumber", "[]".to_owned()).await?)?;
         self.health.saw_head(head.to());
         Ok(())
+    }
+
+    /// Whether it gives the block of this number. False where it cannot be asked now.
+    pub(crate) async fn has_block(&self, number: u64) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Numbered {
+            number: U64,
+        }
+        let answer = self
+            .ask("eth_getBlockByNumber", format!(r#"["{number:#x}",false]"#))
+            .await;
+        let block = answer.and_then(|answer| parse::<Option<Numbered>>(&answer));
+        matches!(block, Ok(Some(block)) if block.number == U64::from(number))
     }
 
     async fn subscribe(&self, sent: &AtomicBool) -> Result<Heads, RequestError> {

@@ -192,11 +192,11 @@ impl Endpoints {
         }
     }
 
-    /// An endpoint has this head. One that is more than [`BLOCKS_BEHIND_MAX`] behind the best head of the others is not
-    /// preferred to them until its head is seen again and is not.
-    pub fn saw_head(&self, endpoint: &Endpoint, number: u64) {
+    /// Records that an endpoint has this head. One that is more than [`BLOCKS_BEHIND_MAX`] behind another endpoint is not
+    /// preferred to the others until its head is seen again and is not.
+    pub async fn saw_head(&self, endpoint: &Endpoint, number: u64) {
         endpoint.health().saw_head(number);
-        self.compare(endpoint);
+        self.compare(endpoint).await;
     }
 
     pub(crate) fn metrics(&self) -> &ChainMetrics {
@@ -208,12 +208,24 @@ impl Endpoints {
         &self.all
     }
 
-    fn compare(&self, endpoint: &Endpoint) {
+    /// Finds out whether an endpoint is far behind another one. A claimed head is no evidence, because one false claim would
+    /// take every other endpoint out of use: the other endpoint has to give a block that is so far above.
+    async fn compare(&self, endpoint: &Endpoint) {
         let Some(head) = endpoint.health().head() else { return };
-        let others = self.all.iter().filter(|other| other.index() != endpoint.index());
-        let best = others.filter_map(|other| other.health().head()).max();
-        // What is known of the others may be old, and is a lower bound then.
-        let is_behind = best.is_some_and(|best| best.saturating_sub(head) > BLOCKS_BEHIND_MAX);
+        let level = head.saturating_add(BLOCKS_BEHIND_MAX);
+        // The claim may be old. The chain has grown since.
+        let claims_more = |other: &&Arc<Endpoint>| {
+            other.index() != endpoint.index() && other.health().head().is_some_and(|claimed| claimed > level)
+        };
+        let mut is_behind = false;
+        for other in self.all.iter().filter(claims_more) {
+            if other.has_block(level.saturating_add(1)).await {
+                is_behind = true;
+                break;
+            }
+            // It is asked again after its next claim, not with each head of this endpoint.
+            other.health().saw_head(level);
+        }
         endpoint.health().set_behind(is_behind);
     }
 
@@ -287,7 +299,7 @@ fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Fitness, bool, Ra
     (standing, is_paused, rank(endpoint, standing))
 }
 
-/// Scheme and host of each endpoint, those that look alike numbered.
+/// Scheme, host and port of each endpoint, those that look alike numbered.
 fn labels(config: &ChainConfig) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let label = |url: String| {

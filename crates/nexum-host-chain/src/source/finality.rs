@@ -35,23 +35,31 @@ impl Follower<'_> {
 
     /// The number of the block with this tag, from the endpoint or, where it refuses to say, from another one. If all refuse, or
     /// there is no such block yet, only the logs that follow the tag wait.
-    async fn tagged(&mut self, endpoint: &Arc<Endpoint>, tag: &str) -> Result<Option<u64>, FollowError> {
-        let number = |header: Option<Header>| header.map(|header| header.position.number);
-        let error = match header::tagged(endpoint, tag).await {
-            Err(error) if is_answered(&error) => error,
-            header => return header.map(number),
+    async fn tagged(&mut self, endpoint: &Arc<Endpoint>, tag: &'static str) -> Result<Option<u64>, FollowError> {
+        let number = |header: Header| header.position.number;
+        let said = match header::tagged(endpoint, tag).await {
+            Err(error) if is_answered(&error) => error.to_string(),
+            Err(error) => return Err(error),
+            Ok(Some(header)) => return Ok(Some(number(header))),
+            // So answer nodes of a chain without this tag, and those of a young chain.
+            Ok(None) => "it has no block for the tag".to_owned(),
         };
         let others = self.source.endpoints.by_preference();
         for other in others.iter().filter(|other| !Arc::ptr_eq(other, endpoint)) {
-            if let Ok(header) = header::tagged(other, tag).await {
-                return Ok(number(header));
+            if let Ok(Some(header)) = header::tagged(other, tag).await {
+                return Ok(Some(number(header)));
             }
         }
-        if !self.untagged {
+        if self.untagged.insert(tag) {
             let (chain, endpoint) = (self.source.chain_id, endpoint.label());
-            tracing::warn!(chain, endpoint, tag, %error, "the endpoint does not say how far the chain is settled");
+            tracing::warn!(
+                chain,
+                endpoint,
+                tag,
+                error = said,
+                "no endpoint says how far the chain is final: modules with this finality wait"
+            );
         }
-        self.untagged = true;
         Ok(None)
     }
 

@@ -1,5 +1,6 @@
 //! Brings a chain's logs to its head and keeps them there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 /// while. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
+/// The interval of reports of a failure that lasts: often enough for the last lines of a log to name
+/// it, and 1,440 lines a day.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// One run of [`EventSource::follow`](nexum_core::source::EventSource::follow).
 pub(super) struct Follower<'a> {
     pub(super) source: &'a ChainSource,
@@ -29,12 +34,16 @@ pub(super) struct Follower<'a> {
     pub(super) latest: Arc<EventLog>,
     pub(super) filters: Filters,
     backoff: Backoff,
-    /// Whether the failure in hand has been reported, so that an outage fills no log.
-    reported: bool,
+    /// How often in a row following has failed; none before it worked for the first time.
+    failures: Option<u32>,
+    /// When the failure in hand was reported last, so that an outage fills no log.
+    reported: Option<Instant>,
     /// The index of the endpoint that failed last, if it has not been followed since.
     failed: Option<usize>,
-    /// Whether it has been reported that an endpoint does not know a tag.
-    pub(super) untagged: bool,
+    /// Since when every head has been far below the log's.
+    below_since: Option<Instant>,
+    /// The tags that the endpoints do not know, or have no block for, as far as that has been reported.
+    pub(super) untagged: BTreeSet<&'static str>,
 }
 
 /// What became of an attempt to reach a head.
@@ -55,9 +64,11 @@ impl<'a> Follower<'a> {
             latest: logs.open(Finality::Latest),
             filters: Filters::of(&logs.wanted()),
             backoff: Backoff::default(),
-            reported: false,
+            failures: None,
+            reported: None,
             failed: None,
-            untagged: false,
+            below_since: None,
+            untagged: BTreeSet::new(),
         }
     }
 
@@ -95,6 +106,12 @@ impl<'a> Follower<'a> {
                 self.source.metrics.stalls.increment(1);
                 self.source.endpoints.rest(endpoint, "it has no new heads");
             }
+            FollowError::Below { .. } => {
+                self.source.metrics.stalls.increment(1);
+                self.source
+                    .endpoints
+                    .rest(endpoint, "its heads are far below the blocks that were followed");
+            }
             FollowError::Alone => self
                 .source
                 .endpoints
@@ -117,12 +134,21 @@ impl<'a> Follower<'a> {
             tracing::debug!(chain, endpoint, %error, "the chain cannot be followed over this endpoint, and is over another");
             return;
         }
-        if self.reported {
-            tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
+        // A connection that its server closes, or a node that is a moment behind, is ordinary: the next attempt is at once.
+        let is_ordinary =
+            self.failures == Some(0) && !matches!(error, FollowError::Stalled(_) | FollowError::Below { .. });
+        self.failures = self.failures.map(|failures| failures.saturating_add(1));
+        if is_ordinary {
+            tracing::info!(chain, endpoint, %error, "following the chain was interrupted: nexum reconnects");
+        } else if self
+            .reported
+            .is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL)
+        {
+            tracing::warn!(chain, endpoint, %error, "the chain cannot be followed: nexum retries until it can");
+            self.reported = Some(Instant::now());
         } else {
-            tracing::warn!(chain, endpoint, %error, "the chain cannot be followed, trying again until it can");
+            tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
         }
-        self.reported = true;
     }
 
     /// Follows until something fails, or until another endpoint is better.
@@ -134,7 +160,8 @@ impl<'a> Follower<'a> {
         let mut announced = Announced::latest(endpoint).await?;
         heads.soon = self.reach(endpoint, &announced).await?;
         self.backoff.reset();
-        self.reported = false;
+        self.failures = Some(0);
+        self.reported = None;
         self.failed = None;
         tracing::info!(
             chain = self.source.chain_id,
@@ -146,11 +173,12 @@ impl<'a> Follower<'a> {
         let stall = Duration::from_secs(self.source.config.head_stall_seconds);
         let mut stalls_at = Instant::now() + stall;
         loop {
+            let below_at = self.below_since.map(|since| since + stall);
             let next = tokio::select! {
                 next = heads.next(endpoint) => next?,
                 () = self.source.endpoints.changed(endpoint) => return Ok(()),
-                () = tokio::time::sleep_until(stalls_at) => {
-                    return Err(FollowError::Stalled(self.source.config.head_stall_seconds));
+                () = tokio::time::sleep_until(below_at.map_or(stalls_at, |at| at.min(stalls_at))) => {
+                    return Err(self.stalled(announced.head.position));
                 }
             };
             if next.head.position != announced.head.position {
@@ -161,13 +189,26 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Why there has been no head to follow for `head_stall_seconds`.
+    fn stalled(&mut self, theirs: Position) -> FollowError {
+        let seconds = self.source.config.head_stall_seconds;
+        match (self.below_since.take(), self.latest.head()) {
+            (Some(_), Some(ours)) => {
+                let error = FollowError::Below { ours, theirs, seconds };
+                self.source.trouble.set(Some(error.to_string()));
+                error
+            }
+            _ => FollowError::Stalled(seconds),
+        }
+    }
+
     /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
     async fn reach(&mut self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
         let (source, head) = (self.source, &announced.head);
         if self.filters.revision != self.logs.revision() {
             self.filters = Filters::of(&self.logs.wanted());
         }
-        source.endpoints.saw_head(endpoint, head.position.number);
+        source.endpoints.saw_head(endpoint, head.position.number).await;
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;
         if self.latest.head().is_some_and(|tip| is_far_behind(tip.number)) {
             tracing::debug!(
@@ -175,8 +216,10 @@ impl<'a> Follower<'a> {
                 head = head.position.number,
                 "the endpoint is behind: its head is ignored"
             );
+            self.below_since.get_or_insert_with(Instant::now);
             return Ok(false);
         }
+        self.below_since = None;
         let waiting = self.reach_latest(endpoint, announced).await?;
         if let Some(tip) = self.latest.head() {
             source.metrics.head_number.set(tip.number as f64);
@@ -185,6 +228,7 @@ impl<'a> Follower<'a> {
             .metrics
             .head_timestamp_seconds
             .set(head.timestamp_ms as f64 / 1e3);
+        self.source.trouble.set(None);
         self.settle(endpoint).await?;
         endpoint.health().is_followed();
         Ok(waiting)

@@ -99,7 +99,26 @@ impl Heads {
                 break;
             }
         }
-        Ok(announced)
+        match endpoint.announces_truly() {
+            true => Ok(announced),
+            false => Self::verified(endpoint, announced).await,
+        }
+    }
+
+    /// What an endpoint announces is a hint until one of its heads has been its block of that number: some networks announce
+    /// headers with other hashes than their blocks have.
+    async fn verified(endpoint: &Endpoint, announced: Announced) -> Result<Announced, FollowError> {
+        match header::numbered(endpoint, announced.head.position.number).await? {
+            Some(block) if block.position == announced.head.position => {
+                endpoint.announced_truly();
+                Ok(announced)
+            }
+            Some(head) => {
+                let below = Vec::new();
+                Ok(Announced { head, below })
+            }
+            None => Announced::latest(endpoint).await,
+        }
     }
 
     /// The oldest head that was announced; none when it is time to ask.

@@ -203,7 +203,7 @@ async fn a_chain_whose_blooms_become_false_is_found_out_and_the_skipped_blocks_a
     for words in [
         "WARN",
         "chain=11155111",
-        "endpoint=\"ws://127.0.0.1\"",
+        &format!("endpoint=\"{}\"", node.ws_url()),
         "block=143",
         "126 blocks from 17 to 142 were skipped before",
         "verify_logs = \"off\"",

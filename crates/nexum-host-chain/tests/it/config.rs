@@ -213,14 +213,15 @@ fn what_is_wrong_is_said_with_its_key() {
 }
 
 #[test]
-fn an_endpoints_url_shows_scheme_and_host_only() {
+fn an_endpoints_url_shows_scheme_host_and_port_only() {
     for (text, shown) in [
         (
             "https://user:password@node.example.org:8443/v3/0123456789abcdef?apikey=topsecret#part",
-            "https://node.example.org",
+            "https://node.example.org:8443",
         ),
-        ("ws://127.0.0.1:8546", "ws://127.0.0.1"),
-        ("http://[::1]:8545/key", "http://[::1]"),
+        ("ws://127.0.0.1:8546", "ws://127.0.0.1:8546"),
+        ("http://[::1]:8545/key", "http://[::1]:8545"),
+        ("https://node.example.org:443/key", "https://node.example.org"),
         ("/home/me/.ethereum/geth.ipc", "ipc"),
         ("ipc:///run/geth", "ipc"),
         ("geth.ipc", "ipc"),

@@ -297,9 +297,41 @@ async fn an_endpoint_far_behind_is_not_preferred_until_it_has_caught_up() {
     assert_eq!(endpoints.by_preference().len(), 1);
     assert_eq!(asked(&endpoints).await, 1);
 
-    endpoints.saw_head(one(&endpoints, 0), 1);
+    endpoints.saw_head(one(&endpoints, 0), 1).await;
     assert_eq!(preferred(&endpoints), 0);
     assert_eq!(endpoints.by_preference().len(), 2);
+}
+
+/// `0x7fff...` claims more than any chain has, and is no error of the endpoint's encoding.
+#[tokio::test]
+async fn a_claimed_head_without_its_block_takes_no_other_endpoint_out_of_use() {
+    for config in configs(&pair().await) {
+        let liar = Node::start().await;
+        let honest = Node::start().await;
+        liar.on("eth_blockNumber", |_| Answer::Result(json!("0x7fffffffffffffff")));
+        honest.mine(40);
+        liar.mine(25);
+        let urls = [&honest, &liar].map(|node| match config.endpoints()[0].url.to_string().starts_with("ws") {
+            true => node.ws_url(),
+            false => node.http_url(),
+        });
+        let endpoints = Arc::new(Endpoints::new(&config_of(&urls)));
+        let _tended = tended(&endpoints);
+        // The block that would prove the claim.
+        liar.until(|liar| liar.count("eth_getBlockByNumber") > 0).await;
+        let asked = |node: &Node| {
+            let calls = node
+                .calls()
+                .into_iter()
+                .filter(|call| call.method == "eth_getBlockByNumber");
+            calls.map(|call| call.params).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&liar), [r#"["0x39",false]"#]);
+        assert!(asked(&honest).is_empty());
+        endpoints.saw_head(one(&endpoints, 0), 40).await;
+        assert_eq!(preferred(&endpoints), 0);
+        assert_eq!(endpoints.by_preference().len(), 2);
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,33 @@ async fn settles(node: &Node, following: &Following, unsettled: u64) {
 }
 
 #[tokio::test]
+async fn a_tag_that_has_no_block_is_reported() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let node = node_with_logs(20).await;
+    node.on("eth_getBlockByNumber", |params| {
+        match params.get().contains("finalized") {
+            true => Answer::Result(serde_json::Value::Null),
+            false => Answer::Default,
+        }
+    });
+    let logs = ChainLogs::new(CHAIN);
+    let head = logs.open(Finality::Latest);
+    let _following = Following::start_on(&chains(&node.http_url()), logs, Finality::Finalized);
+    advance(&node, &head).await;
+    advance(&node, &head).await;
+    let text = log.text();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("says how far the chain is final"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    for said in ["WARN", "it has no block for the tag", "tag=\"finalized\""] {
+        assert!(lines[0].contains(said), "{lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn confirmed_blocks_lag_and_no_shallower_reorg_is_seen() {
     for url in URLS {
         let node = node_with_logs(10).await;
@@ -197,5 +224,5 @@ async fn an_endpoint_without_tags_is_followed_as_any_other_and_said_once() {
     advance(&node, &head).await;
     let count = |text: &str| log.text().matches(text).count();
     assert_eq!(count("following the chain"), 1, "{}", log.text());
-    assert_eq!(count("does not say how far the chain is settled"), 1);
+    assert_eq!(count("no endpoint says how far the chain is final"), 1);
 }

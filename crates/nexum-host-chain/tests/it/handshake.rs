@@ -11,7 +11,7 @@ use crate::support::{CHAIN, request};
 
 /// An endpoint on this listener that is given headers, and its configuration.
 fn endpoint(scheme: &str, listener: &TcpListener) -> ChainConfig {
-    let url = format!("{scheme}://user:password@{}/path", listener.local_addr().unwrap());
+    let url = format!("{scheme}://user:pass%2Fword@{}/path", listener.local_addr().unwrap());
     let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&url).unwrap());
     let headers = [("X-Api-Key", "topsecret"), ("origin", "https://nexum.example")];
     let headers = BTreeMap::from(headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -65,8 +65,8 @@ async fn headers_go_with_http_requests_and_ws_handshakes() {
         for header in [
             "x-api-key: topsecret\r\n",
             "origin: https://nexum.example\r\n",
-            // Of the URL: base64 of `user:password`, in lower case as all of it is here.
-            "authorization: basic dxnlcjpwyxnzd29yza==\r\n",
+            // Of the URL: base64 of `user:pass/word`, in lower case as all of it is here.
+            "authorization: basic dxnlcjpwyxnzl3dvcmq=\r\n",
         ] {
             assert!(seen.contains(header), "{scheme}: {seen}");
         }

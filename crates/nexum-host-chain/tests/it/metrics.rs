@@ -26,7 +26,9 @@ async fn requests_are_counted_by_endpoint_class_and_outcome() {
     assert_eq!(first, second);
 
     let chain = "chain=11155111";
-    let (primary, secondary) = ("endpoint=http://127.0.0.1", "endpoint=http://127.0.0.1#2");
+    let endpoints = chains.endpoints(CHAIN).unwrap().all();
+    let [primary, secondary] = [0, 1].map(|place| format!("endpoint={}", endpoints[place].label()));
+    let (primary, secondary) = (primary.as_str(), secondary.as_str());
     for (name, labels, count) in [
         (
             names::REQUESTS,

@@ -117,7 +117,7 @@ async fn following_logs_scheme_and_host_only() {
         node.stop().await;
         node.mine(1);
         soon(async {
-            while !log.text()[before..].contains("trying again until it can") {
+            while !log.text()[before..].contains("the chain cannot be followed: nexum retries") {
                 tokio::task::yield_now().await;
             }
         })

@@ -221,6 +221,58 @@ async fn a_fork_that_is_too_deep_ends_the_source_with_both_hashes_and_the_remedy
     }
 }
 
+/// As with a node whose operator removed its database.
+#[tokio::test]
+async fn a_chain_that_was_reset_is_reported_with_both_heads() {
+    for url in URLS {
+        let node = node_with_logs(103).await;
+        let followed = follow(&[&node], url, |config| config.head_stall_seconds = 1);
+        let source = followed.chains.source(CHAIN).unwrap();
+        followed.following.reaches(node.chain().head()).await;
+        assert_eq!(source.trouble(), None);
+        let old = position(node.chain().head());
+
+        let reset = Node::start().await;
+        let its = std::sync::Arc::new(reset);
+        let young = std::sync::Arc::clone(&its);
+        node.on("eth_getBlockByNumber", move |params| {
+            // It has a new head whenever it is asked.
+            young.mine(u64::from(young.chain().head().number < 5));
+            let (id, _) = serde_json::from_str::<(String, bool)>(params.get()).unwrap();
+            let chain = young.chain();
+            let number = id
+                .strip_prefix("0x")
+                .map(|digits| u64::from_str_radix(digits, 16).unwrap());
+            let block = number.map_or(Some(chain.head()), |number| chain.by_number(number));
+            Answer::Result(block.map_or(serde_json::Value::Null, nexum_testing::Block::to_json))
+        });
+        if url(&node).starts_with("ws") {
+            node.drop_connections();
+        }
+        followed.says("far below block").await;
+        let trouble = source.trouble().expect("a reason");
+        let new = its.chain().head().clone();
+        for named in [old, position(&new)] {
+            let named = format!("block {} {}", named.number, B256::from(named.hash));
+            assert!(trouble.contains(&named), "{named}: {trouble}");
+        }
+        let text = followed.log.text();
+        let line = text.lines().find(|line| line.contains("far below block")).unwrap();
+        assert!(line.contains("WARN"), "{line}");
+
+        // The old chain again.
+        node.restore("eth_getBlockByNumber");
+        followed.following.reaches(node.mine(1).last().unwrap()).await;
+        soon(async {
+            while source.trouble().is_some() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        check_logs(&node, &followed.following);
+    }
+}
+
 #[tokio::test]
 async fn a_chain_whose_endpoint_is_dead_does_not_hold_up_another() {
     const OTHER: u64 = 1;

@@ -135,6 +135,106 @@ async fn one_bad_answer_costs_no_block() {
 }
 
 #[tokio::test]
+async fn an_endpoint_without_subscriptions_is_polled_over_its_connection() {
+    let node = Node::start().await;
+    node.on("eth_subscribe", |_| {
+        Answer::error(-32_601, "the method eth_subscribe does not exist/is not available")
+    });
+    let other = node.replica().await;
+    let urls = [node.ws_url(), other.ws_url()];
+    for config in [config_of(&urls[..1]), config_of(&urls)] {
+        let asked = node.count("eth_subscribe");
+        let connections = node.ws_connections();
+        let following = Following::start(&Chains::new([config]));
+        following.reaches(node.chain().head()).await;
+        for _ in 0..3 {
+            following.reaches(&node.mine(1)[0]).await;
+        }
+        assert_eq!(
+            (node.count("eth_subscribe"), node.ws_connections()),
+            (asked + 1, connections + 1)
+        );
+        assert_eq!(other.count("eth_subscribe"), 0);
+        following.stop().await;
+    }
+}
+
+/// Alone it is polled, because nothing else can be followed.
+#[tokio::test]
+async fn a_lone_endpoint_that_refuses_subscriptions_is_polled() {
+    let node = Node::start().await;
+    node.on("eth_subscribe", |_| {
+        Answer::error(-32_000, "subscriptions need an upgraded plan")
+    });
+    let following = Following::start(&chains(&node.ws_url()));
+    following.reaches(node.chain().head()).await;
+    following.reaches(node.mine(3).last().unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_announced_header_with_another_hash_is_a_hint() {
+    let node = Node::start().await;
+    node.announce_other_hashes();
+    let following = Following::start(&chains(&node.ws_url()));
+    following.reaches(node.chain().head()).await;
+    node.until(|node| node.subscribers() == 1).await;
+    for _ in 0..5 {
+        following.reaches(&node.mine(1)[0]).await;
+    }
+    following.reaches(node.mine(20).last().unwrap()).await;
+    assert!(following.reverts().is_empty());
+    let canonical: Vec<_> = node.chain().canonical().iter().map(position).collect();
+    assert_eq!(following.chain(), canonical);
+}
+
+#[tokio::test]
+async fn binary_frames_are_read_as_text() {
+    let node = Node::start().await;
+    node.send_binary();
+    let following = Following::start(&chains(&node.ws_url()));
+    following.reaches(node.chain().head()).await;
+    node.until(|node| node.subscribers() == 1).await;
+    following.reaches(node.mine(3).last().unwrap()).await;
+    assert_eq!(node.ws_connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_its_server_closes_is_no_warning_and_an_outage_is_one() {
+    let log = crate::captured::Log::default();
+    let _guard = log.capture();
+    let mut node = Node::start().await;
+    let following = Following::start(&chains(&node.ws_url()));
+    following.reaches(node.chain().head()).await;
+    for connections in 2..4 {
+        node.drop_connections();
+        node.until(|node| node.ws_connections() == connections && node.subscribers() == 1)
+            .await;
+        following.reaches(&node.mine(1)[0]).await;
+    }
+    let count = |level: &str, said: &str| {
+        let text = log.text();
+        text.lines()
+            .filter(|line| line.contains(level) && line.contains(said))
+            .count()
+    };
+    let failed = "the chain cannot be followed: nexum retries";
+    assert_eq!(
+        (count("WARN", failed), count("INFO", "nexum reconnects")),
+        (0, 2),
+        "{}",
+        log.text()
+    );
+    node.stop().await;
+    crate::support::soon(async {
+        while count("DEBUG", "the chain can still not be followed") < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(count("WARN", failed), 1, "{}", log.text());
+}
+
+#[tokio::test]
 async fn a_hostile_head_is_not_believed() {
     let node = Node::start().await;
     let following = Following::start(&chains(&node.ws_url()));

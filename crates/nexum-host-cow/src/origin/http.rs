@@ -24,13 +24,15 @@ const USER_AGENT: &str = concat!("nexum/", env!("CARGO_PKG_VERSION"));
 pub(super) struct Http {
     client: OnceLock<Option<Client>>,
     timeout: Duration,
+    use_proxy: bool,
 }
 
 impl Http {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration, use_proxy: bool) -> Self {
         Self {
             client: OnceLock::new(),
             timeout,
+            use_proxy,
         }
     }
 
@@ -40,6 +42,7 @@ impl Http {
         let client = self.client.get_or_init(|| {
             // A redirect would let an order book choose the destination.
             let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
+            let client = if self.use_proxy { client } else { client.no_proxy() };
             client.user_agent(USER_AGENT).build().ok()
         });
         let client = client.as_ref().ok_or(RequestError::Internal)?;

@@ -39,6 +39,16 @@ impl Node {
         self.shared.with(|state| state.refuses_ws = status);
     }
 
+    /// Sends every later ws message in a binary frame.
+    pub fn send_binary(&self) {
+        self.shared.with(|state| state.sends_binary = true);
+    }
+
+    /// Announces every later header with another hash than its block has.
+    pub fn announce_other_hashes(&self) {
+        self.shared.with(|state| state.header_faults.other_hashes = true);
+    }
+
     /// Makes the node lag behind the chain by this many blocks. Later blocks are unknown to the
     /// node, and it announces a head when it reaches it. A smaller lag makes the node catch up and
     /// announce the new blocks. A larger lag moves the head back, and the node announces no block

@@ -26,6 +26,8 @@ pub enum Blooms {
 pub(super) struct HeaderFaults {
     pub(super) blooms: Blooms,
     pub(super) false_receipts_roots: bool,
+    /// Whether headers that are announced have another hash than the blocks have.
+    pub(super) other_hashes: bool,
 }
 
 impl HeaderFaults {

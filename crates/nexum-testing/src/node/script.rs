@@ -63,6 +63,7 @@ pub(super) struct State {
     pub(super) queued: HashMap<String, VecDeque<Answer>>,
     pub(super) batch_fault: Option<BatchFault>,
     pub(super) refuses_ws: Option<u16>,
+    pub(super) sends_binary: bool,
     /// `None` while the node only counts calls.
     pub(super) calls: Option<Vec<Call>>,
     pub(super) counts: HashMap<String, usize>,
@@ -108,6 +109,7 @@ impl Shared {
                 queued: HashMap::new(),
                 batch_fault: None,
                 refuses_ws: None,
+                sends_binary: false,
                 calls: Some(Vec::new()),
                 counts: HashMap::new(),
                 http_requests: 0,
@@ -164,7 +166,11 @@ impl Shared {
     pub(super) fn announce(&self, block: &Block, faults: HeaderFaults) {
         // Skips the headers of blocks that have no reader.
         if self.heads.receiver_count() > 0 {
-            self.announce_raw(faults.show(block).to_string());
+            let mut header = faults.show(block);
+            if faults.other_hashes {
+                header["hash"] = serde_json::json!(alloy_primitives::keccak256(block.hash));
+            }
+            self.announce_raw(header.to_string());
         }
     }
 

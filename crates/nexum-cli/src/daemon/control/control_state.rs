@@ -33,7 +33,10 @@ impl ControlState {
     pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, SteerError> {
         match self.supervisor.query(name) {
             Ok(pool) => Ok(view::Module::of_queries(&pool)),
-            Err(_) => Ok(view::Module::of(&*self.supervisor.module(name)?)),
+            Err(_) => Ok(view::Module::of(
+                &*self.supervisor.module(name)?,
+                &self.host.troubled_chains(),
+            )),
         }
     }
 

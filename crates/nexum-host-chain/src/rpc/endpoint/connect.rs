@@ -32,6 +32,7 @@ pub(super) struct Connector {
     secrets: Secrets,
     label: String,
     response_bytes_max: usize,
+    use_proxy: bool,
     /// The connection in use. Invariant: it has said the right chain id.
     connection: Mutex<Option<Connection>>,
     connecting: tokio::sync::Mutex<Connecting>,
@@ -63,6 +64,7 @@ impl Connector {
             secrets: Secrets::new(&endpoint.url, &endpoint.headers),
             label,
             response_bytes_max: chain.response_bytes_max,
+            use_proxy: chain.use_proxy,
             connection: Mutex::new(None),
             connecting: tokio::sync::Mutex::default(),
             was_connected: AtomicBool::new(false),
@@ -144,7 +146,7 @@ impl Connector {
             Address::Http(url) => match &connecting.http {
                 Some(client) => client.clone(),
                 None => {
-                    let transport = BoundedHttp::new(url.clone(), &self.headers, bytes_max)?;
+                    let transport = BoundedHttp::new(url.clone(), &self.headers, bytes_max, self.use_proxy)?;
                     connecting.http.insert(RpcClient::new(transport, false)).clone()
                 }
             },

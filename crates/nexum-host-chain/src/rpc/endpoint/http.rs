@@ -10,6 +10,7 @@ use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;
 use url::Url;
 
+use super::loose;
 use crate::config::http_headers::Headers;
 use crate::error::RequestError;
 
@@ -25,9 +26,16 @@ pub(super) struct BoundedHttp {
 }
 
 impl BoundedHttp {
-    pub(super) fn new(url: Url, headers: &Headers, response_bytes_max: usize) -> Result<Self, RequestError> {
+    /// `use_proxy`: whether requests go through the proxy that the environment names. The proxy sees the keys of `http` URLs.
+    pub(super) fn new(
+        url: Url,
+        headers: &Headers,
+        response_bytes_max: usize,
+        use_proxy: bool,
+    ) -> Result<Self, RequestError> {
         // A redirect of a POST is no part of JSON-RPC, and would let an endpoint choose whom this host talks to.
         let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
+        let client = if use_proxy { client } else { client.no_proxy() };
         let client = client.default_headers(headers.map().clone());
         let client = client.build().map_err(|_| RequestError::Internal)?;
         Ok(Self {
@@ -52,7 +60,7 @@ impl BoundedHttp {
         let status = response.status();
         let retry_after = retry_after(response.headers());
         let body = read(response, self.response_bytes_max).await?;
-        let packet = serde_json::from_slice::<ResponsePacket>(&body);
+        let packet = loose::packet(&body);
         match packet {
             Ok(packet) if status.is_success() || says_more(&packet, status) => {
                 if is_batch {

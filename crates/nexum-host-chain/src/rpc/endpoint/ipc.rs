@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use alloy_json_rpc::PubSubItem;
 use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
 use alloy_transport::utils::Spawnable as _;
 use alloy_transport_ipc::ReadJsonStream;
@@ -16,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::connection::Oversize;
+use super::loose::Item;
 
 /// Connects to the socket. alloy's own connection holds an answer of any size.
 pub(super) async fn connect(
@@ -44,7 +44,7 @@ async fn serve(
         bytes_max: response_bytes_max,
         oversize,
     };
-    let mut items = ReadJsonStream::<_, PubSubItem>::from(reader);
+    let mut items = ReadJsonStream::<_, Item>::from(reader);
     loop {
         tokio::select! {
             request = interface.recv_from_frontend() => {
@@ -56,7 +56,7 @@ async fn serve(
             }
             item = items.next() => {
                 unframed_bytes.store(0, Ordering::Relaxed);
-                let Some(item) = item else { break };
+                let Some(Item(item)) = item else { break };
                 if interface.send_to_frontend(item).is_err() {
                     return;
                 }

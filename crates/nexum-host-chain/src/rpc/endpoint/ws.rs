@@ -9,9 +9,11 @@ use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
 use alloy_transport::utils::Spawnable as _;
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
@@ -22,6 +24,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
 use super::connection::Oversize;
+use super::loose;
 use crate::config::http_headers::Headers;
 
 /// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
@@ -50,7 +53,11 @@ impl WsDial {
             .into_client_request()
             .map_err(TransportErrorKind::custom)?;
         let headers = request.headers_mut();
-        if let Some(authorization) = Authorization::extract_from_url(&self.url) {
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            // RFC 3986: what a URL may not hold as it is, it holds percent-encoded.
+            let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+            let password = decoded(self.url.password().unwrap_or_default());
+            let authorization = Authorization::basic(decoded(self.url.username()), password);
             let mut value = HeaderValue::from_str(&authorization.to_string()).map_err(TransportErrorKind::custom)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
@@ -70,26 +77,63 @@ impl WsDial {
         let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
         let (socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
         let (handle, interface) = ConnectionHandle::new();
-        serve(socket, interface, Arc::clone(&self.oversize)).spawn_task();
+        serve(socket, interface, KEEPALIVE, Arc::clone(&self.oversize)).spawn_task();
         Ok(handle)
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// A transport whose peer may hold back what it sends until this side has acknowledged what came before.
+trait Acknowledge {
+    /// Acknowledges what has been received, and what is received next, without the usual delay.
+    fn acknowledge(&self);
+}
+
+impl Acknowledge for MaybeTlsStream<TcpStream> {
+    /// A peer with Nagle's algorithm on sends the second of two small answers when the first is acknowledged, which Linux delays
+    /// by 40 ms. The option does not last: the system ends it as it sees fit.
+    fn acknowledge(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Rustls(stream) => stream.get_ref().0,
+            _ => return,
+        };
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // Without it answers are late, and no other harm is done.
+        let _ = stream.set_quickack(true);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = stream;
+    }
+}
 
 /// Carries messages until either side is gone. alloy's own backend sends every request by itself, and sets a timer with each.
-async fn serve(mut socket: Socket, mut interface: ConnectionInterface, oversize: Arc<Oversize>) {
-    // Why it ended is of no use: the endpoint connects anew whatever it was.
-    let _ = carry(&mut socket, &mut interface, &oversize).await;
+async fn serve<S>(
+    mut socket: WebSocketStream<S>,
+    mut interface: ConnectionInterface,
+    patience: Duration,
+    oversize: Arc<Oversize>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Acknowledge,
+{
+    // Why it ended is of no use: the endpoint connects again for every reason.
+    let _ = carry(&mut socket, &mut interface, patience, &oversize).await;
     interface.close_with_error();
 }
 
 /// Does the work of [`serve`], and returns none in the end.
-async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface, oversize: &Oversize) -> Option<Infallible> {
-    let mut keepalive = pin!(sleep(KEEPALIVE));
+async fn carry<S>(
+    socket: &mut WebSocketStream<S>,
+    interface: &mut ConnectionInterface,
+    patience: Duration,
+    oversize: &Oversize,
+) -> Option<Infallible>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Acknowledge,
+{
+    let mut keepalive = pin!(sleep(patience));
     let mut sent_at = Instant::now();
     let mut awaits_pong = false;
     loop {
+        socket.get_ref().acknowledge();
         tokio::select! {
             biased;
             request = interface.recv_from_frontend() => {
@@ -97,7 +141,7 @@ async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface, oversiz
                 sent_at = Instant::now();
             }
             () = &mut keepalive => {
-                if sent_at.elapsed() >= KEEPALIVE {
+                if sent_at.elapsed() >= patience {
                     if awaits_pong {
                         return None;
                     }
@@ -105,13 +149,18 @@ async fn carry(socket: &mut Socket, interface: &mut ConnectionInterface, oversiz
                     sent_at = Instant::now();
                     awaits_pong = true;
                 }
-                keepalive.as_mut().reset(sent_at + KEEPALIVE);
+                keepalive.as_mut().reset(sent_at + patience);
             }
-            message = socket.next() => match received(message?, oversize)? {
-                Message::Text(text) => interface.send_to_frontend(serde_json::from_str(&text).ok()?).ok()?,
-                Message::Pong(_) => awaits_pong = false,
-                Message::Ping(_) | Message::Frame(_) => {}
-                Message::Binary(_) | Message::Close(_) => return None,
+            message = socket.next() => {
+                let message = received(message?, oversize)?;
+                // Every message is a sign of life: some servers answer no pings.
+                awaits_pong = false;
+                match message {
+                    Message::Text(text) => interface.send_to_frontend(loose::item(text.as_bytes()).ok()?).ok()?,
+                    Message::Binary(bytes) => interface.send_to_frontend(loose::item(&bytes).ok()?).ok()?,
+                    Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                    Message::Close(_) => return None,
+                }
             },
         }
     }
@@ -126,7 +175,14 @@ fn received(message: Result<Message, Error>, oversize: &Oversize) -> Option<Mess
 }
 
 /// Sends a request, and together with it all that are asked for until everybody else has had a turn.
-async fn send(socket: &mut Socket, request: Box<RawValue>, interface: &mut ConnectionInterface) -> Option<()> {
+async fn send<S>(
+    socket: &mut WebSocketStream<S>,
+    request: Box<RawValue>,
+    interface: &mut ConnectionInterface,
+) -> Option<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     feed(socket, request, interface).await?;
     yield_now().await;
     if let Some(request) = interface.recv_from_frontend().now_or_never() {
@@ -136,7 +192,14 @@ async fn send(socket: &mut Socket, request: Box<RawValue>, interface: &mut Conne
 }
 
 /// Writes a request, and all that wait behind it, where the socket keeps them until it is flushed, or has enough to send.
-async fn feed(socket: &mut Socket, request: Box<RawValue>, interface: &mut ConnectionInterface) -> Option<()> {
+async fn feed<S>(
+    socket: &mut WebSocketStream<S>,
+    request: Box<RawValue>,
+    interface: &mut ConnectionInterface,
+) -> Option<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut next = Some(request);
     while let Some(request) = next {
         let text = Box::<str>::from(request).into_string();
@@ -144,4 +207,63 @@ async fn feed(socket: &mut Socket, request: Box<RawValue>, interface: &mut Conne
         next = interface.recv_from_frontend().now_or_never().flatten();
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    impl Acknowledge for DuplexStream {
+        fn acknowledge(&self) {}
+    }
+
+    /// How much may be on the way: more than a test sends.
+    const ON_THE_WAY_BYTES_MAX: usize = 65_536;
+
+    /// How long a test's server has for a sign of life.
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    const HEAD: &[u8] = br#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1"}}"#;
+
+    /// A connection whose server answers each ping with these bytes in place of a pong. Returns how many pings came.
+    async fn pings(answer: &[u8]) -> usize {
+        let (ours, mut theirs) = tokio::io::duplex(ON_THE_WAY_BYTES_MAX);
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
+        let (_handle, interface) = ConnectionHandle::new();
+        let mut pings = 0;
+        let server = async {
+            // A ping of a client: its type, its length, and a mask.
+            let mut ping = [0; 6];
+            while pings < 3 && theirs.read_exact(&mut ping).await.is_ok() {
+                assert_eq!(ping[..2], [0x89, 0x80]);
+                pings += 1;
+                theirs.write_all(answer).await.unwrap();
+            }
+            // The connection is left open.
+            if pings < 3 {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = serve(socket, interface, PATIENCE, Arc::new(Oversize::new(1 << 20))) => {}
+            () = server => {}
+        }
+        pings
+    }
+
+    fn frame(kind: u8) -> Vec<u8> {
+        let length = u8::try_from(HEAD.len()).unwrap();
+        [&[kind, length], HEAD].concat()
+    }
+
+    #[tokio::test]
+    async fn a_message_is_a_sign_of_life_as_a_pong_is() {
+        let (text, binary) = (frame(0x81), frame(0x82));
+        assert_eq!(pings(&[]).await, 1);
+        assert_eq!(pings(&text).await, 3);
+        assert_eq!(pings(&binary).await, 3);
+    }
 }

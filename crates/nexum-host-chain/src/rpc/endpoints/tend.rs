@@ -55,7 +55,7 @@ impl Endpoints {
         // A failure counts for the endpoint's health by itself.
         join_all(asked.iter().map(|endpoint| endpoint.look_at_head())).await;
         for endpoint in asked {
-            self.compare(endpoint);
+            self.compare(endpoint).await;
         }
     }
 
@@ -68,7 +68,7 @@ impl Endpoints {
     async fn probe(&self, endpoint: &Endpoint) {
         match endpoint.probe().await {
             Ok(()) => {
-                self.compare(endpoint);
+                self.compare(endpoint).await;
                 endpoint.health().recovered();
                 tracing::info!(
                     chain = self.chain_id,

@@ -35,8 +35,13 @@ pub(super) async fn serve(mut socket: WebSocket, shared: Arc<Shared>) {
             },
         };
         let Some(messages) = messages else { return };
+        let is_binary = connection.shared.with(|state| state.sends_binary);
         for message in messages {
-            if socket.send(Message::Text(message.into())).await.is_err() {
+            let message = match is_binary {
+                true => Message::Binary(message.into()),
+                false => Message::Text(message.into()),
+            };
+            if socket.send(message).await.is_err() {
                 return;
             }
         }
