@@ -7,6 +7,7 @@ mod logging;
 mod metrics;
 mod progress;
 mod query;
+mod refused;
 mod run;
 mod watch;
 

@@ -1,10 +1,8 @@
 //! `[metrics]`: what a running nexum says of itself to Prometheus, and to whoever asks whether it is well.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -18,12 +16,12 @@ use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use nexum_config::topic::ChainId;
 use nexum_core::HostHandle;
-use nexum_core::LoadErrors;
 use nexum_core::{ModuleStatus, Stage};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::listen::{self, Bounds};
+use super::refused::Refused;
 use crate::compose;
 use crate::configure::MetricsConfig;
 use crate::protocol::view::LOADING;
@@ -85,8 +83,7 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
 #[derive(Clone)]
 pub(crate) struct Readiness {
     host: HostHandle,
-    /// The files of modules that were refused at the start, absolute, as soon as that is known.
-    refused: Arc<OnceLock<BTreeSet<PathBuf>>>,
+    refused: Refused,
 }
 
 /// What keeps nexum from being ready.
@@ -223,40 +220,21 @@ async fn readyz(State(exported): State<Exported>) -> impl IntoResponse {
 }
 
 impl Readiness {
-    /// Not ready, before the modules are loaded.
-    pub(crate) fn new(host: HostHandle) -> Self {
-        Self {
-            host,
-            refused: Arc::default(),
-        }
-    }
-
-    /// Records that loading has ended, and which modules were refused. `nexum run` calls it once.
-    pub(crate) fn loaded_all_but(&self, refused: &LoadErrors) {
-        let refused: BTreeSet<_> = refused.iter().flat_map(|one| std::path::absolute(&one.path)).collect();
-        // No other code sets it.
-        let _ = self.refused.set(refused);
+    /// Not ready until `refused` is known.
+    pub(crate) fn new(host: HostHandle, refused: Refused) -> Self {
+        Self { host, refused }
     }
 
     /// Everything that should be otherwise.
     fn look(&self) -> Vec<NotReady> {
         let modules = self.host.modules();
-        let of_events = modules.iter().map(|status| status.module().origin.path.clone());
-        let of_queries = self.host.queries();
-        let of_queries = of_queries.iter().map(|pool| pool.module().origin.path.clone());
-        let here: Vec<_> = of_events.chain(of_queries).flat_map(std::path::absolute).collect();
-        let refused = self
-            .refused
-            .get()
-            .into_iter()
-            .flatten()
-            .filter(|path| !here.contains(path))
-            .map(|path| NotReady {
-                what: Some(What::Module(path.display().to_string())),
-                reason: "it was refused, as the log says".to_owned(),
-            });
+        let refused = self.refused.missing(&self.host).into_iter();
+        let refused = refused.map(|(path, reason)| NotReady {
+            what: Some(What::Module(path.display().to_string())),
+            reason: cut(&format!("refused: {reason}")),
+        });
         // Before that there may be modules of which nothing is known here yet.
-        let starting = self.refused.get().is_none().then(|| NotReady {
+        let starting = (!self.refused.is_known()).then(|| NotReady {
             what: None,
             reason: "modules are being loaded".to_owned(),
         });

@@ -22,6 +22,7 @@ use super::logging::{self, Log};
 use super::metrics::{self, Exporter, Readiness};
 use super::query::config::QueryConfig;
 use super::query::listener::Listener;
+use super::refused::Refused;
 use super::{progress, watch};
 use crate::configure::{Configuration, LogFormat, MetricsConfig, configure};
 use crate::exit_code::{FAILED, STOPPED};
@@ -106,8 +107,9 @@ impl Daemon<'_> {
             supervisor: host.handle().supervisor().clone(),
             host: host.handle(),
             store: self.store.clone(),
+            refused: Refused::default(),
         };
-        let readiness = Readiness::new(control.host.clone());
+        let readiness = Readiness::new(control.host.clone(), control.refused.clone());
         let mut served = pin!(async {
             tokio::select! {
                 never = control::serve(&self.state_dir, control.clone()) => never,
@@ -120,7 +122,7 @@ impl Daemon<'_> {
             () = stop.token.cancelled() => return Ok(STOPPED),
             never = &mut served => match never {},
         };
-        readiness.loaded_all_but(&refused);
+        control.refused.set(&refused);
         let report = tokio::select! {
             report = host.run(stop.token.cancelled()) => report.map_err(|error| Refusal::of(&error))?,
             never = progress::show(&control.supervisor) => match never {},

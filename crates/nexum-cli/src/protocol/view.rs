@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where a module is that is being compiled, and that is not there yet in another form.
 pub(crate) const LOADING: &str = "loading";
+/// The stage of a module that nexum refused at the start.
+const REFUSED: &str = "refused";
 /// Where one is that answers queries.
 const SERVING: &str = "serving";
 
@@ -136,16 +138,33 @@ impl Module {
         }
     }
 
-    /// One that is not there yet.
+    /// A module that nexum is loading.
     pub(crate) fn of_loading(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
         Self {
-            name: meta.name.to_string(),
             version: meta.version.clone(),
-            path: origin.path.clone(),
             digest: meta.digest.to_string(),
+            ..Self::idle(meta.name.to_string(), origin.path.clone(), LOADING)
+        }
+    }
+
+    /// A module that nexum refused at the start. Its name is unknown: the file stands for it.
+    pub(crate) fn of_refused(path: PathBuf, reason: String) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::idle(path.display().to_string(), path, REFUSED)
+        }
+    }
+
+    /// A module that has done nothing.
+    fn idle(name: String, path: PathBuf, stage: &str) -> Self {
+        Self {
+            name,
+            version: None,
+            path,
+            digest: String::new(),
             capabilities: Vec::new(),
             subscriptions: Vec::new(),
-            stage: LOADING.to_owned(),
+            stage: stage.to_owned(),
             reason: None,
             handled: 0,
             failed: 0,

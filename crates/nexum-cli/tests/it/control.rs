@@ -381,3 +381,57 @@ async fn status_answers_while_other_requests_are_slow() {
     terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }
+
+#[tokio::test]
+async fn status_lists_what_was_refused_at_the_start_until_it_is_loaded() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let (good, bad) = (
+        guests::component("noop").display().to_string(),
+        dir.path().join("bad.wasm"),
+    );
+    let rpc_url = anvil.ws_url();
+    dir.write("bad.wasm", "no component");
+    dir.write(
+        "engine.toml",
+        format!(
+            "[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {good:?}\n[[modules]]\npath = {bad:?}\n"
+        ),
+    );
+    let mut child = dir
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    read_until(&mut child, |line| line.contains("following the chain"));
+    let status = ["status", "--format", "json"];
+    let modules = json(&dir, &status);
+    let refused = &modules[0];
+    assert_eq!(
+        (&refused["name"], &refused["stage"]),
+        (&bad.display().to_string().into(), &"refused".into())
+    );
+    let reason = refused["reason"].as_str().expect("a reason");
+    assert!(reason.contains("bad.wasm is not WebAssembly"), "{reason}");
+    assert_eq!(modules[1]["name"], "noop");
+    // The operator mends the file under another name in the manifest, and loads it.
+    std::fs::copy(guests::component("noop"), &bad).expect("a copy");
+    std::fs::copy(
+        guests::component("noop").with_file_name("nexum.toml"),
+        dir.path().join("nexum.toml"),
+    )
+    .ok();
+    let load = dir.nexum(&["module", "load", "bad.wasm", "--name", "mended"]);
+    assert_eq!(load.code, Some(0), "{}", load.stderr);
+    let modules = json(&dir, &status);
+    let stages: Vec<_> = modules
+        .as_array()
+        .expect("modules")
+        .iter()
+        .map(|module| &module["stage"])
+        .collect();
+    assert!(!stages.contains(&&"refused".into()), "{modules:#}");
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}

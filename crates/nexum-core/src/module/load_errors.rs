@@ -71,7 +71,8 @@ impl LoadErrors {
 }
 
 impl ModuleError {
-    fn lines(&self) -> Vec<(String, Option<String>)> {
+    /// Each reason as one line of text, with its hint. A manifest with several faults has a line for each of them.
+    pub fn lines(&self) -> Vec<(String, Option<String>)> {
         let line = |error: &(dyn Error + 'static)| Causes(error).to_string().replace('\n', " ");
         match &self.error {
             LoadError::Manifest(errors) => errors.iter().map(|error| (line(error), error.hint())).collect(),

@@ -12,6 +12,7 @@ use nexum_core::store::{StateStore, StoreError};
 use nexum_core::supervisor::{SteerError, SupervisorHandle};
 
 use super::api_error::ApiError;
+use crate::daemon::refused::Refused;
 use crate::protocol::view;
 use crate::report::Refusal;
 
@@ -21,6 +22,7 @@ pub(crate) struct ControlState {
     pub(crate) supervisor: SupervisorHandle,
     pub(crate) host: HostHandle,
     pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) refused: Refused,
 }
 
 impl ControlState {
