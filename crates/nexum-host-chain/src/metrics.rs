@@ -343,9 +343,14 @@ pub(crate) struct SourceMetrics {
 impl SourceMetrics {
     pub(crate) fn new(chain_id: ChainId) -> Self {
         let chain = chain_id.to_string();
+        let head_number = gauge!(HEAD_NUMBER, CHAIN => chain.clone());
+        let head_timestamp_seconds = gauge!(HEAD_TIMESTAMP_SECONDS, CHAIN => chain.clone());
+        // An alert on a head's age has to see a chain that was never followed.
+        head_number.set(0.0);
+        head_timestamp_seconds.set(0.0);
         Self {
-            head_number: gauge!(HEAD_NUMBER, CHAIN => chain.clone()),
-            head_timestamp_seconds: gauge!(HEAD_TIMESTAMP_SECONDS, CHAIN => chain.clone()),
+            head_number,
+            head_timestamp_seconds,
             stalls: counter!(STALLS, CHAIN => chain.clone()),
             reorg_depth_blocks: histogram!(REORG_DEPTH_BLOCKS, CHAIN => chain.clone()),
             log_fetches_saved: counter!(LOG_FETCHES_SAVED, CHAIN => chain.clone()),

@@ -324,6 +324,27 @@ async fn is_ready_when_every_module_that_is_wanted_runs() {
 }
 
 #[tokio::test]
+async fn a_chain_that_was_never_followed_has_metrics_and_holds_up_no_module_of_another() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    // Nothing listens there.
+    let chains = format!(
+        "[chains.5]\nrpc_url = \"http://127.0.0.1:1\"\n[chains.11155111]\nrpc_url = {:?}\n",
+        anvil.ws_url()
+    );
+    let running = Exporting::start(&dir, &format!("{chains}{}", module("noop")));
+    running.until("/readyz", |status, _| status == 200).await;
+    let text = running.get("/metrics").1;
+    for series in [
+        "nexum_chain_head_timestamp_seconds{chain=\"5\"} 0",
+        "nexum_chain_head_number{chain=\"5\"} 0",
+    ] {
+        assert!(text.contains(series), "{text}");
+    }
+    running.stop();
+}
+
+#[tokio::test]
 async fn is_not_ready_before_every_module_is_loaded() {
     let anvil = Anvil::start();
     let dir = Dir::new();

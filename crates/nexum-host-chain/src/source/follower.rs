@@ -139,7 +139,7 @@ impl<'a> Follower<'a> {
             self.failures == Some(0) && !matches!(error, FollowError::Stalled(_) | FollowError::Below { .. });
         self.failures = self.failures.map(|failures| failures.saturating_add(1));
         if is_ordinary {
-            tracing::info!(chain, endpoint, %error, "following the chain was interrupted: nexum reconnects");
+            tracing::info!(chain, endpoint, %error, "an attempt to read the chain failed: nexum reconnects");
         } else if self
             .reported
             .is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL)

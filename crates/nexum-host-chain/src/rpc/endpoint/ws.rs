@@ -226,7 +226,7 @@ mod tests {
     /// How long a test's server has for a sign of life.
     const PATIENCE: Duration = Duration::from_millis(500);
 
-    const HEAD: &[u8] = br#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1"}}"#;
+    const HEAD: &[u8] = br#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":{}}}"#;
 
     /// A connection whose server answers each ping with these bytes in place of a pong. Returns how many pings came.
     async fn pings(answer: &[u8]) -> usize {
