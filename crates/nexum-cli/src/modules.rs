@@ -17,6 +17,7 @@ use nexum_store::StoreConfig;
 use tokio::task::JoinSet;
 
 use crate::args::Load;
+use crate::command;
 use crate::compose;
 use crate::configure::wanted;
 use crate::report::{Refusal, Refusals};
@@ -127,6 +128,7 @@ impl Plan {
             cache_dir: Some(self.config.state_dir.join(CACHE_DIR)),
             pooling: self.config.pooling,
             demand: Candidate::demand(candidates),
+            compiler: command::compiler(),
         };
         Engine::new(&config).map_err(|error| {
             let refusal = Refusal::of(&error);

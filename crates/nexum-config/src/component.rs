@@ -2,7 +2,7 @@
 
 mod needs;
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,9 +16,12 @@ use needs::Counter;
 /// interpreter inside).
 pub const COMPONENT_BYTES_MAX: u64 = 67_108_864;
 
-/// How deep modules and components may lie inside each other to be looked into: tools make two or three levels. What is
-/// deeper is left to the compiler.
-const NESTING_MAX: usize = 100;
+/// How deep modules and components may lie inside each other: tools make two or three levels.
+pub const NESTING_MAX: usize = 100;
+
+/// The most component instances that a component may make, nested ones included. The compiler translates the content of each
+/// instance, and instances can double per level of nesting. Tools make about one per library that they link, up to a few dozen.
+pub const COMPONENT_INSTANCES_MAX: u32 = 1_000;
 
 /// What the contract calls the world of modules that react to events.
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
@@ -44,6 +47,8 @@ pub struct Summary {
     pub imports: Vec<String>,
     /// The names of its exports, in order.
     pub exports: Vec<String>,
+    /// Component instances that it makes, nested ones included.
+    pub component_instances: u32,
     /// Core instances that it makes.
     pub core_instances: u32,
     /// Linear memories that these have.
@@ -93,6 +98,26 @@ pub enum ComponentError {
         /// The file.
         path: PathBuf,
     },
+    /// The path names a FIFO, a device or a socket.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The component makes more component instances than [`COMPONENT_INSTANCES_MAX`].
+    #[error("{} makes {instances} component instances, and the limit is {COMPONENT_INSTANCES_MAX}", path.display())]
+    Instances {
+        /// The file.
+        path: PathBuf,
+        /// Component instances that it makes.
+        instances: u32,
+    },
+    /// Modules and components lie inside each other in more levels than [`NESTING_MAX`].
+    #[error("{} nests modules and components in more than {NESTING_MAX} levels", path.display())]
+    Nesting {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content begins like a component, but does not go on like one.
     #[error("{} is not a valid component", path.display())]
     Invalid {
@@ -111,7 +136,7 @@ impl ComponentError {
             Self::CoreModule { .. } => {
                 Some("link it with `wasm-component-ld`, or make a component of it with `wasm-tools component new`")
             }
-            Self::Directory { .. } => Some("name the component file itself"),
+            Self::Directory { .. } | Self::NotAFile { .. } => Some("name the component file itself"),
             Self::Invalid { .. } => Some("build or copy the file again: it may have been cut short"),
             _ => None,
         }
@@ -142,6 +167,14 @@ impl ComponentFile {
             return Err(ComponentError::CoreModule { path: owned() });
         }
         let summary = Summary::of(&bytes).map_err(|source| ComponentError::Invalid { path: owned(), source })?;
+        let summary = summary.ok_or_else(|| ComponentError::Nesting { path: owned() })?;
+        let instances = summary.component_instances;
+        if instances > COMPONENT_INSTANCES_MAX {
+            return Err(ComponentError::Instances {
+                path: owned(),
+                instances,
+            });
+        }
         Ok(Self {
             digest: Digest::of(&bytes),
             bytes,
@@ -158,10 +191,11 @@ impl ComponentFile {
 pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     let owned = || path.to_owned();
     let failed = |source| ComponentError::Read { path: owned(), source };
+    // Before it is opened: opening a FIFO waits for a writer, and opening a device can change it.
+    check_kind(path, &fs::metadata(path).map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(ComponentError::Directory { path: owned() });
-    }
+    // Another file can have taken the name meanwhile.
+    check_kind(path, &file.metadata().map_err(failed)?)?;
     let mut bytes = Vec::new();
     // The bound holds for the bytes that come, whatever the file system says the size is.
     file.take(COMPONENT_BYTES_MAX + 1)
@@ -173,13 +207,24 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     Ok(bytes)
 }
 
+/// Refuses everything that is not a regular file: its content can have no end, or never come.
+fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), ComponentError> {
+    let path = path.to_owned();
+    match metadata.file_type() {
+        kind if kind.is_dir() => Err(ComponentError::Directory { path }),
+        kind if !kind.is_file() => Err(ComponentError::NotAFile { path }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the bytes begin like a core module, of which components are made.
 pub fn is_core_module(bytes: &[u8]) -> bool {
     Parser::is_core_wasm(bytes)
 }
 
 impl Summary {
-    fn of(bytes: &[u8]) -> wasmparser::Result<Self> {
+    /// Reads the sections of a component. Returns none if they are nested in more than [`NESTING_MAX`] levels.
+    fn of(bytes: &[u8]) -> wasmparser::Result<Option<Self>> {
         let mut summary = Self::default();
         // Nested modules and components are read in place: only what is at depth 0 is the component's own interface.
         let mut counter = Counter::default();
@@ -192,7 +237,9 @@ impl Summary {
                     encoding: Encoding::Module,
                     ..
                 } if depth == 0 => break,
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => break,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => {
+                    return Ok(None);
+                }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         let import = import?;
@@ -222,11 +269,12 @@ impl Summary {
             }
         }
         let needs = counter.needs();
+        summary.component_instances = needs.component_instances;
         summary.core_instances = needs.core_instances;
         summary.memories = needs.memories;
         summary.tables = needs.tables;
         summary.memory_bytes_min = needs.memory_bytes_min;
-        Ok(summary)
+        Ok(Some(summary))
     }
 
     /// Those of the contract's interfaces among the imports that no query may call.

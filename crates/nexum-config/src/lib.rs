@@ -9,7 +9,7 @@
 //! | [`document`] | TOML files that know the place of every key, and errors that name it |
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | bounds on what a module may use, on its failures and on its queries |
-//! | [`causes`] | an error with its causes in one line |
+//! | [`causes`], [`harmless`] | an error with its causes in one line; text from others, safe for a terminal |
 //! | [`names`], [`topic`], [`log_filter`], [`schedule`] | what the files name: modules, digests, chains, logs, times |
 //!
 //! # Assumptions
@@ -25,6 +25,7 @@ pub mod causes;
 pub mod component;
 pub mod document;
 pub mod engine;
+pub mod harmless;
 pub mod limits;
 pub mod log_filter;
 pub mod manifest;

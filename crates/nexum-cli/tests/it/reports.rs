@@ -21,6 +21,19 @@ fn check_shows_imports_exports_and_the_world() {
 }
 
 #[test]
+fn check_compiles_in_a_child_process_once() {
+    let dir = Dir::new();
+    dir.guest("noop");
+    let compiled = dir.path().join("data/cache/compiled");
+    dir.write("engine.toml", "[engine]\nstate_dir = \"data\"\n");
+    assert_eq!(dir.nexum(&["check", "noop.wasm"]).code, Some(0));
+    let files = || std::fs::read_dir(&compiled).expect("the directory").count();
+    assert_eq!(files(), 1);
+    assert_eq!(dir.nexum(&["check", "noop.wasm"]).code, Some(0));
+    assert_eq!(files(), 1);
+}
+
+#[test]
 fn check_speaks_json() {
     let dir = Dir::new();
     dir.guest("recorder");

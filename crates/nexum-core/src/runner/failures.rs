@@ -12,9 +12,6 @@ use crate::state::{Attempt, Tripped};
 /// have been the reason.
 const HOPELESS_ATTEMPTS_MAX: u32 = 2;
 
-/// How long the text of a failure may be that is kept with an attempt: as long as a trap's.
-const REASON_CHARS_MAX: usize = 2_048;
-
 /// The failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
@@ -78,10 +75,9 @@ pub(super) fn attempts_max(failure: &Failure, restart: Restart) -> u32 {
 
 /// The record of an attempt that ended at `at_ms` like this.
 pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> Attempt {
-    let reason = failure.to_string();
     Attempt {
         at_ms,
-        reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+        reason: failure.to_string(),
         trip: match failure {
             Failure::Limit(exceeded) => Some(Tripped {
                 limit: exceeded.limit.name().to_owned(),

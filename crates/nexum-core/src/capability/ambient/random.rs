@@ -53,6 +53,7 @@ impl random::Host for View<'_, Arc<dyn Entropy>> {
         if len > RANDOM_BYTES_MAX {
             wasmtime::bail!("random.fill was asked for {len} bytes; a call gives at most {RANDOM_BYTES_MAX}");
         }
+        self.spend_call(len as usize)?;
         let mut bytes = vec![0; len as usize];
         self.state.fill(&mut bytes);
         Ok(bytes)
