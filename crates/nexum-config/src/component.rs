@@ -23,6 +23,9 @@ pub const NESTING_MAX: usize = 100;
 /// instance, and instances can double per level of nesting. Tools make about one per library that they link, up to a few dozen.
 pub const COMPONENT_INSTANCES_MAX: u32 = 1_000;
 
+/// The most custom sections that a summary has: tools write up to a few dozen, and a hostile file can have millions.
+pub const CUSTOM_SECTIONS_MAX: usize = 1_000;
+
 /// What the contract calls the world of modules that react to events.
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
 /// What the contract calls the world of modules that answer queries.
@@ -57,8 +60,10 @@ pub struct Summary {
     pub tables: u32,
     /// Bytes that these have at the start, together.
     pub memory_bytes_min: u64,
-    /// Custom sections of the component and its core modules: name and size in bytes.
+    /// Custom sections of the component and its core modules: name and size in bytes. The first [`CUSTOM_SECTIONS_MAX`].
     pub custom_sections: Vec<(String, usize)>,
+    /// How many custom sections there are.
+    pub custom_section_count: usize,
 }
 
 /// Why a file is not a component that can be read.
@@ -261,9 +266,11 @@ impl Summary {
                     }
                 }
                 Payload::CustomSection(section) => {
-                    summary
-                        .custom_sections
-                        .push((section.name().to_owned(), section.data().len()));
+                    summary.custom_section_count += 1;
+                    if summary.custom_sections.len() < CUSTOM_SECTIONS_MAX {
+                        let section = (section.name().to_owned(), section.data().len());
+                        summary.custom_sections.push(section);
+                    }
                 }
                 _ => {}
             }

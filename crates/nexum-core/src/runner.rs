@@ -67,7 +67,7 @@ pub(crate) enum Dead {
     TooManyFailures { failures: u32, last: Failure },
     #[error("its first `init` failed: {0}")]
     Refused(Failure),
-    #[error("it has as many dead letters as a module may have: retry or skip some, and restart it")]
+    #[error("its dead letters are as many or as large as the limits allow: retry or skip some, and restart it")]
     LettersMax,
     #[error(
         "the module has handled block {known} of chain {topic}, which now has {canonical} in its place, and no block before \

@@ -52,6 +52,25 @@ fn check_speaks_json() {
 }
 
 #[test]
+fn inspect_shows_the_first_of_many_custom_sections() {
+    let dir = Dir::new();
+    // Two million custom sections, the first with an escape sequence in its name.
+    let mut bytes = b"\0asm\x0d\0\x01\0\0\x04\x03\x1b[J".to_vec();
+    bytes.extend([0, 2, 1, b'x'].repeat(2_000_000));
+    dir.write("sections.wasm", bytes);
+    let ran = dir.nexum(&["inspect", "sections.wasm"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let sections: Vec<_> = ran
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("custom"))
+        .collect();
+    assert_eq!(sections[0], "custom sections  \\u{1b}[J (0 bytes)");
+    assert_eq!((sections[1].trim(), sections.len()), ("x (0 bytes)", 1_001));
+    assert_eq!(sections[1_000].trim(), "and 1999001 more");
+}
+
+#[test]
 fn inspect_shows_what_is_in_a_component() {
     let dir = Dir::new();
     dir.guest("recorder");

@@ -49,6 +49,8 @@ pub(crate) type QueryInstance = Instance<bindings::query::Query>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HandlerContext {
     pub(crate) usage: Usage,
+    /// Bytes of the module's dead letters.
+    pub(crate) letter_bytes: u64,
     pub(crate) pending: Option<Arc<Pending>>,
     /// How often it has been tried in vain.
     pub(crate) failures: u32,
@@ -302,6 +304,7 @@ fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, context: H
     let host = store.data_mut();
     let attempt = context.failures.saturating_add(1);
     host.scope.open(handler, now, attempt, context.usage, context.pending);
+    host.scope.reserve(context.letter_bytes);
     host.meta.recorder.open(handler);
     if host.meta.metering == Metering::Fuel {
         let fuel = host.meta.limits[Limit::Fuel];
@@ -439,7 +442,7 @@ mod tests {
         };
         let text = Failure::returned(error).to_string();
         let expected = format!(
-            "the handler returned an error: {}.. Internal: \\u{{1b}}]0;title\\u{{7}}{}..",
+            "the handler returned an error: {}.. HostErrorKind::Internal: \\u{{1b}}]0;title\\u{{7}}{}..",
             "d".repeat(DOMAIN_BYTES_MAX),
             "x".repeat(TEXT_BYTES_MAX - 10)
         );

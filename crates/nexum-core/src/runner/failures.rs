@@ -6,7 +6,7 @@ use crate::bindings::nexum::host::types::HostErrorKind;
 use crate::event::{EventId, Handler};
 use crate::module::instance::Failure;
 use crate::module::loader::Module;
-use crate::state::{Attempt, Tripped};
+use crate::state::{self, Attempt, Tripped};
 
 /// How often an event is tried where the module has said that it will not do: once more, since another answer from outside may
 /// have been the reason.
@@ -17,8 +17,8 @@ const HOPELESS_ATTEMPTS_MAX: u32 = 2;
 pub(super) struct Failures {
     /// Of `init`.
     pub(super) of_init: u32,
-    /// The event that failed last, and the attempts at it.
-    event: Option<(EventId, Vec<Attempt>)>,
+    /// The event that failed last, how many attempts there were, and those that its dead letter will have.
+    event: Option<(EventId, u32, Vec<Attempt>)>,
     /// Events that were given up, since the last that went well.
     given_up: u32,
 }
@@ -26,15 +26,18 @@ pub(super) struct Failures {
 impl Failures {
     /// How often this event has been tried in vain.
     pub(super) fn of(&self, id: EventId) -> u32 {
-        let attempts = self.event.as_ref().filter(|(failed, _)| *failed == id);
-        attempts.map_or(0, |(_, attempts)| u32::try_from(attempts.len()).unwrap_or(u32::MAX))
+        let event = self.event.as_ref().filter(|(failed, ..)| *failed == id);
+        event.map_or(0, |(_, count, _)| *count)
     }
 
     /// Adds an attempt at an event, and returns how many there were.
     pub(super) fn again(&mut self, id: EventId, attempt: Attempt) -> u32 {
         match &mut self.event {
-            Some((failed, attempts)) if *failed == id => attempts.push(attempt),
-            event => *event = Some((id, vec![attempt])),
+            Some((failed, count, attempts)) if *failed == id => {
+                *count = count.saturating_add(1);
+                state::add(attempts, attempt);
+            }
+            event => *event = Some((id, 1, vec![attempt])),
         }
         self.of(id)
     }
@@ -47,7 +50,7 @@ impl Failures {
 
     /// The attempts at the event that failed last.
     pub(super) fn take(&mut self) -> Vec<Attempt> {
-        self.event.take().map(|(_, attempts)| attempts).unwrap_or_default()
+        self.event.take().map(|(.., attempts)| attempts).unwrap_or_default()
     }
 
     /// The event that failed never happened.

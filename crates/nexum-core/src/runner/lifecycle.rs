@@ -322,7 +322,7 @@ impl Runner {
 
     /// Has the status say how many dead letters there are.
     pub(super) fn show_dead_letters(&self) {
-        self.status.set_dead_letters(self.transaction.dead_letters());
+        self.status.set_dead_letters(self.transaction.dead_letters().count);
     }
 
     /// Waits, unless a command comes first.

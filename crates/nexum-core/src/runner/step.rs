@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nexum_config::limits::Limit;
 use nexum_config::topic::Topic;
 use tokio::time::Instant;
 
@@ -296,7 +297,14 @@ impl Runner {
             }
             .into());
         }
-        if self.transaction.dead_letters() >= DEAD_LETTERS_MAX {
+        let letter = DeadLetter {
+            id,
+            event: event.clone(),
+            attempts: self.failures.take(),
+        };
+        let letters = self.transaction.dead_letters();
+        let bytes = letters.bytes + letter.bytes() as u64 + self.transaction.stored_bytes();
+        if letters.count >= DEAD_LETTERS_MAX || bytes > meta.limits[Limit::StateBytes] {
             return Err(Dead::LettersMax.into());
         }
         tracing::error!(
@@ -308,11 +316,7 @@ impl Runner {
             attempts,
             "the event is a dead letter now, and the module goes on"
         );
-        Ok(Some(DeadLetter {
-            id,
-            event: event.clone(),
-            attempts: self.failures.take(),
-        }))
+        Ok(Some(letter))
     }
 }
 

@@ -134,6 +134,18 @@ pub fn dead_letters(
     }
 }
 
+/// The event with this id that a module could not handle.
+///
+/// # Errors
+///
+/// When the store cannot be read, or is damaged.
+pub fn dead_letter(view: &dyn View, name: &ModuleName, event: &str) -> Result<Option<DeadLetter>, StoreError> {
+    match find(view, name)? {
+        Some(id) => super::find_dead_letter(view, id, event),
+        None => Ok(None),
+    }
+}
+
 /// Shows a module's keys that begin with `prefix`, and their values, to `visit`, in order, until it breaks off.
 ///
 /// # Errors

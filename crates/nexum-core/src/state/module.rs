@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
-use super::{Cursors, DeadLetter, ModuleId, Usage, count_dead_letters, rows};
+use super::{Cursors, DeadLetter, Letters, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
@@ -69,8 +69,8 @@ pub(crate) struct ModuleState {
     id: ModuleId,
     progress: ProgressRow,
     undo: UndoLog,
-    /// How many dead letters there are: counting them takes as long as reading them.
-    dead_letters: u64,
+    /// The dead letters that there are: counting them takes as long as reading them.
+    dead_letters: Letters,
 }
 
 /// Why a module's events cannot be taken back.
@@ -89,7 +89,7 @@ impl ModuleState {
             id,
             progress: ProgressRow::default(),
             undo: UndoLog::default(),
-            dead_letters: 0,
+            dead_letters: Letters::default(),
         }
     }
 
@@ -119,7 +119,7 @@ impl ModuleState {
         self.progress.usage
     }
 
-    pub(crate) fn dead_letters(&self) -> u64 {
+    pub(crate) fn dead_letters(&self) -> Letters {
         self.dead_letters
     }
 
@@ -143,7 +143,8 @@ impl ModuleState {
         }
         let mut dead_letters = Vec::with_capacity(changes.dead_letters.len());
         for (letter, change) in changes.dead_letters {
-            self.dead_letters = counted(self.dead_letters, change.old.is_some(), change.new.is_some());
+            let bytes = |row: &Option<Vec<u8>>| row.as_ref().map(Vec::len);
+            self.dead_letters = self.dead_letters.after(bytes(&change.old), bytes(&change.new));
             batch.put(rows::dead_letter(self.id, &letter), change.new);
             dead_letters.push((letter, change.old.map(ByteBuf::from)));
         }
@@ -193,7 +194,8 @@ impl ModuleState {
         }
         let mut dead_letters = self.dead_letters;
         for (row, old) in letters {
-            dead_letters = counted(dead_letters, view.get(&row)?.is_some(), old.is_some());
+            let bytes = |row: &Option<Vec<u8>>| row.as_ref().map(Vec::len);
+            dead_letters = dead_letters.after(bytes(&view.get(&row)?), bytes(&old));
             batch.put(row, old);
         }
         progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
@@ -211,11 +213,6 @@ impl ModuleState {
             self.progress.forgotten = forgotten;
         }
     }
-}
-
-/// How many there are after one came, went, or became another.
-fn counted(count: u64, was_there: bool, is_there: bool) -> u64 {
-    (count + u64::from(is_there)).saturating_sub(u64::from(was_there))
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct EventScope {
     /// What earlier events wrote that is not in the store yet.
     pending: Option<Arc<Pending>>,
     changes: Changes,
+    /// Bytes of `state_bytes` that the module's dead letters take.
+    reserved: u64,
     used: LimitUsage,
 }
 
@@ -83,6 +85,7 @@ impl EventScope {
             view: None,
             pending: None,
             changes: Changes::default(),
+            reserved: 0,
             used: LimitUsage::default(),
         }
     }
@@ -116,6 +119,11 @@ impl EventScope {
             usage,
             ..Changes::default()
         };
+    }
+
+    /// Takes so many bytes from what the module may keep.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        self.reserved = bytes;
     }
 
     /// Closes the transaction and returns what it changed.
@@ -191,7 +199,7 @@ impl EventScope {
         let (before, after) = (size.unwrap_or(0), (key.len() + value.len()) as u64);
         let usage = self.changes.usage;
         let wanted = usage.bytes.saturating_sub(before).saturating_add(after);
-        let quota = self.limits[Limit::StateBytes];
+        let quota = self.limits[Limit::StateBytes].saturating_sub(self.reserved);
         if wanted > quota && after > before {
             return Err(SetError::Quota { quota, wanted });
         }
