@@ -213,10 +213,13 @@ impl Engine {
 
     /// How many compilations the cache on disk has saved, and how many it could not.
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
-        self.inner
-            .cache
-            .as_ref()
-            .map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
+        let compiled = self.inner.compilers.compiled_in_child();
+        self.inner.cache.as_ref().map_or((0, 0), |cache| {
+            (
+                cache.cache_hits().saturating_sub(compiled),
+                cache.cache_misses() + compiled,
+            )
+        })
     }
 
     /// Compiles a component, or takes it from the cache, or from a caller with this digest that still holds it.

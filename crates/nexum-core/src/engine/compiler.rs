@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(super) struct Compilers {
     cache_dir: Option<PathBuf>,
     /// As many compilations at a time as there are processors: each takes one, and much memory.
     quick: Arc<Semaphore>,
+    /// How many components a child process compiled.
+    in_child: AtomicUsize,
     /// One compilation at a time that exceeded [`QUICK_TIME_MAX`].
     slow: Semaphore,
 }
@@ -81,6 +84,7 @@ impl Compilers {
             compiler,
             cache_dir,
             quick: Arc::new(Semaphore::new(processors)),
+            in_child: AtomicUsize::new(0),
             slow: Semaphore::new(1),
         }
     }
@@ -108,11 +112,17 @@ impl Compilers {
                     bytes: &bytes,
                 };
                 self.in_child(&job).await?;
+                self.in_child.fetch_add(1, Ordering::Relaxed);
                 // Without the mark, the next start runs a child process again.
                 let _ = spawn_blocking(move || set(&mark)).await;
             }
         }
         self.in_process(engine, bytes).await
+    }
+
+    /// How many components a child process compiled for this process, which then found them in the cache.
+    pub(super) fn compiled_in_child(&self) -> usize {
+        self.in_child.load(Ordering::Relaxed)
     }
 
     async fn in_child(&self, job: &Job<'_>) -> Result<(), CompileError> {

@@ -179,7 +179,7 @@ async fn dead_letters_count_towards_the_bytes_of_the_state() {
     let mut setup = trying(1, &["panic"]);
     setup.config.push_str("[engine.limits]\nstate_bytes = 10\n");
     let run = setup.start().await;
-    run.chain.mine(1);
+    run.chain.mine(3);
     run.stage("panic", Stage::Dead).await;
     assert_eq!(run.status("panic").dead_letters(), 0);
     let reason = run.status("panic").reason().expect("a reason");
