@@ -177,6 +177,10 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         #[command(subcommand)]
         command: DeadLetter,
     },
+    /// Compile the component on stdin, as a child process of `run` or `check`
+    #[cfg(feature = "runtime")]
+    #[command(hide = true)]
+    Compile(Compile),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Example:
@@ -234,6 +238,16 @@ pub(crate) struct Check {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// The arguments that nexum-core adds to the command line of a child process.
+#[cfg(feature = "runtime")]
+#[derive(Debug, clap::Args)]
+pub(crate) struct Compile {
+    /// The directory of compiled components
+    pub(crate) cache: PathBuf,
+    /// How the engine meters modules
+    pub(crate) metering: String,
 }
 
 #[derive(Debug, clap::Args)]

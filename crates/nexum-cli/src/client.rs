@@ -199,13 +199,8 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
     match command {
         DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format),
         DeadLetter::Show { module, event } => {
-            let letters = client.letters(module)?;
-            let letter = letters.iter().find(|letter| letter.event == *event);
-            let letter = letter.ok_or_else(|| {
-                let refusal = Refusal::new(format!("{module} has no dead letter {event}"));
-                refusal.with_hint(format!("`nexum dead-letter list {module}` shows those that it has"))
-            })?;
-            show::letter(letter);
+            let letter: Letter = client.get(&format!("{MODULES}/{module}/dead-letters/{event}"))?;
+            show::letter(&letter);
         }
         DeadLetter::Retry { module, events } => {
             let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));

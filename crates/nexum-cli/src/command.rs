@@ -3,6 +3,8 @@
 #[cfg(feature = "runtime")]
 mod check;
 #[cfg(feature = "runtime")]
+mod compile;
+#[cfg(feature = "runtime")]
 mod exec;
 mod inspect;
 #[cfg(feature = "runtime")]
@@ -15,6 +17,8 @@ mod without_runtime;
 
 mod completions;
 
+#[cfg(feature = "runtime")]
+pub(crate) use compile::compiler;
 #[cfg(feature = "runtime")]
 pub(crate) use perform::{perform, version};
 #[cfg(not(feature = "runtime"))]

@@ -5,6 +5,7 @@ use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
 use crate::args::Load;
+use crate::command;
 use crate::compose::{Composition, compose};
 use crate::configure::wanted;
 use crate::report::Refusals;
@@ -30,7 +31,8 @@ impl Plan {
             .query_bounds(config.query)
             .total_memory_bytes(config.total_memory_bytes)
             .pooling(config.pooling)
-            .cache_dir(config.state_dir.join(CACHE_DIR));
+            .cache_dir(config.state_dir.join(CACHE_DIR))
+            .compiler(command::compiler());
         let host = wanted(&config, load)?.into_iter().fold(host, HostBuilder::module);
         Ok(Self { config, store, host })
     }

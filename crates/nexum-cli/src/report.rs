@@ -12,6 +12,7 @@ use std::io::IsTerminal;
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::harmless::harmless;
 use nexum_config::hint::Hint;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +83,7 @@ impl Refusals {
         self.0.len()
     }
 
-    /// One line an error on stderr, with its hint below.
+    /// Prints each error as one line on stderr, with its hint below. Both can contain text from guests, files and servers.
     pub(crate) fn print(&self) {
         let colour = std::io::stderr().is_terminal();
         let paint = |text: &str, code: &str| {
@@ -93,9 +94,9 @@ impl Refusals {
             }
         };
         for Refusal { error, hint } in &self.0 {
-            errln!("{} {error}", paint("error:", "1;31"));
+            errln!("{} {}", paint("error:", "1;31"), harmless(error));
             if let Some(hint) = hint {
-                errln!("  {} {hint}", paint("hint:", "1;36"));
+                errln!("  {} {}", paint("hint:", "1;36"), harmless(hint));
             }
         }
     }

@@ -3,7 +3,7 @@
 
 mod needs;
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,18 @@ use needs::Counter;
 /// toolchains: 18 MB, with a Python interpreter inside.
 pub const COMPONENT_BYTES_MAX: u64 = 67_108_864;
 
-/// How many levels of nested modules and components a summary covers. Common tools nest two or
-/// three levels. The compiler checks deeper levels.
-const NESTING_MAX: usize = 100;
+/// How many levels of nested modules and components a component may have. Common tools nest two or
+/// three levels.
+pub const NESTING_MAX: usize = 100;
+
+/// The most component instances that a component may make, nested ones included. The compiler
+/// translates the content of each instance, and instances can double per level of nesting. Tools make
+/// about one per library that they link, up to a few dozen.
+pub const COMPONENT_INSTANCES_MAX: u32 = 1_000;
+
+/// The most custom sections that a summary has: tools write up to a few dozen, and a hostile file can
+/// have millions.
+pub const CUSTOM_SECTIONS_MAX: usize = 1_000;
 
 /// The contract's name for the world of modules that handle events.
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
@@ -46,6 +55,8 @@ pub struct Summary {
     pub imports: Vec<String>,
     /// Names of the exports, in the order of the file.
     pub exports: Vec<String>,
+    /// Number of component instances that one instantiation creates, nested ones included.
+    pub component_instances: u32,
     /// Number of core instances that one instantiation creates.
     pub core_instances: u32,
     /// Number of linear memories in these core instances.
@@ -54,8 +65,11 @@ pub struct Summary {
     pub tables: u32,
     /// Initial size of these linear memories together, in bytes.
     pub memory_bytes_min: u64,
-    /// Name and size in bytes of each custom section of the component and its core modules.
+    /// Name and size in bytes of each custom section of the component and its core modules: the first
+    /// [`CUSTOM_SECTIONS_MAX`].
     pub custom_sections: Vec<(String, usize)>,
+    /// How many custom sections there are.
+    pub custom_section_count: usize,
 }
 
 /// An error of reading a component file.
@@ -95,6 +109,26 @@ pub enum ComponentError {
         /// The file.
         path: PathBuf,
     },
+    /// The path names a FIFO, a device or a socket.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The component makes more component instances than [`COMPONENT_INSTANCES_MAX`].
+    #[error("{} makes {instances} component instances, and the limit is {COMPONENT_INSTANCES_MAX}", path.display())]
+    Instances {
+        /// The file.
+        path: PathBuf,
+        /// Component instances that it makes.
+        instances: u32,
+    },
+    /// Modules and components are nested in more levels than [`NESTING_MAX`].
+    #[error("{} nests modules and components in more than {NESTING_MAX} levels", path.display())]
+    Nesting {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content starts as a component, but is malformed.
     #[error("{} is not a valid component", path.display())]
     Invalid {
@@ -112,7 +146,7 @@ impl Hint for ComponentError {
             Self::CoreModule { .. } => {
                 "link it with `wasm-component-ld`, or convert it with `wasm-tools component new`"
             }
-            Self::Directory { .. } => "give the path of the component file",
+            Self::Directory { .. } | Self::NotAFile { .. } => "give the path of the component file",
             Self::Invalid { .. } => "build or copy the file again: it may be incomplete",
             _ => return None,
         };
@@ -144,6 +178,14 @@ impl ComponentFile {
             return Err(ComponentError::CoreModule { path: owned() });
         }
         let summary = Summary::of(&bytes).map_err(|source| ComponentError::Invalid { path: owned(), source })?;
+        let summary = summary.ok_or_else(|| ComponentError::Nesting { path: owned() })?;
+        let instances = summary.component_instances;
+        if instances > COMPONENT_INSTANCES_MAX {
+            return Err(ComponentError::Instances {
+                path: owned(),
+                instances,
+            });
+        }
         Ok(Self {
             digest: Digest::of(&bytes),
             bytes,
@@ -160,10 +202,11 @@ impl ComponentFile {
 pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     let owned = || path.to_owned();
     let failed = |source| ComponentError::Read { path: owned(), source };
+    // Before it is opened: opening a FIFO waits for a writer, and opening a device can change it.
+    check_kind(path, &fs::metadata(path).map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(ComponentError::Directory { path: owned() });
-    }
+    // Another file can have taken the name meanwhile.
+    check_kind(path, &file.metadata().map_err(failed)?)?;
     let mut bytes = Vec::new();
     // The bound applies to the bytes read, because the file system may report another size.
     file.take(COMPONENT_BYTES_MAX + 1)
@@ -175,13 +218,24 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     Ok(bytes)
 }
 
+/// Refuses everything that is not a regular file: its content can have no end, or never come.
+fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), ComponentError> {
+    let path = path.to_owned();
+    match metadata.file_type() {
+        kind if kind.is_dir() => Err(ComponentError::Directory { path }),
+        kind if !kind.is_file() => Err(ComponentError::NotAFile { path }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the bytes start as a core module, the input of the tools that make components.
 pub fn is_core_module(bytes: &[u8]) -> bool {
     Parser::is_core_wasm(bytes)
 }
 
 impl Summary {
-    fn of(bytes: &[u8]) -> wasmparser::Result<Self> {
+    /// Reads the sections of a component. Returns none if they are nested in more than [`NESTING_MAX`] levels.
+    fn of(bytes: &[u8]) -> wasmparser::Result<Option<Self>> {
         let mut summary = Self::default();
         // The parser reads nested modules and components in place. Only depth 0 is the component's
         // own interface.
@@ -195,7 +249,9 @@ impl Summary {
                     encoding: Encoding::Module,
                     ..
                 } if depth == 0 => break,
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => break,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => {
+                    return Ok(None);
+                }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         let import = import?;
@@ -218,19 +274,22 @@ impl Summary {
                     }
                 }
                 Payload::CustomSection(section) => {
-                    summary
-                        .custom_sections
-                        .push((section.name().to_owned(), section.data().len()));
+                    summary.custom_section_count += 1;
+                    if summary.custom_sections.len() < CUSTOM_SECTIONS_MAX {
+                        let section = (section.name().to_owned(), section.data().len());
+                        summary.custom_sections.push(section);
+                    }
                 }
                 _ => {}
             }
         }
         let needs = counter.needs();
+        summary.component_instances = needs.component_instances;
         summary.core_instances = needs.core_instances;
         summary.memories = needs.memories;
         summary.tables = needs.tables;
         summary.memory_bytes_min = needs.memory_bytes_min;
-        Ok(summary)
+        Ok(Some(summary))
     }
 
     /// The imported interfaces of the contract that a query module may not call.

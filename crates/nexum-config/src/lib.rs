@@ -10,7 +10,7 @@
 //! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
-//! | [`causes`], [`hint`] | an error with its causes in one line, and its remedy |
+//! | [`causes`], [`hint`], [`harmless`] | an error with its causes in one line, and its remedy; text from others, safe for a terminal |
 //! | [`names`], [`topic`], [`log_filter`], [`schedule`] | module names, digests, chains, log filters and schedules |
 //!
 //! # Assumptions
@@ -29,6 +29,7 @@ pub mod causes;
 pub mod component;
 pub mod document;
 pub mod engine;
+pub mod harmless;
 pub mod hint;
 pub mod limits;
 pub mod log_filter;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::document::{ConfigError, Section};
 use crate::limits::saturating_u32;
 
-/// The retry policy of a module. `[engine.restart]` applies to every module; a manifest's
-/// `[module.restart]` overrides it, key by key.
+/// The retry policy of a module. `[engine.restart]` applies to every module. A manifest's
+/// `[module.restart]` can request fewer attempts and longer waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// The most attempts at an event before it becomes a dead letter. Default 5.
@@ -84,6 +84,19 @@ impl Restart {
         }
     }
 
+    /// This policy with the requests of a manifest, each capped to this policy's value: no more attempts
+    /// or failures, and no shorter waits.
+    #[must_use]
+    pub fn capped(self, requested: RestartKeys) -> Self {
+        let requested = self.with(requested);
+        Self {
+            attempts_max: requested.attempts_max.min(self.attempts_max),
+            backoff_ms: requested.backoff_ms.max(self.backoff_ms),
+            backoff_max_ms: requested.backoff_max_ms.max(self.backoff_max_ms),
+            max_consecutive_failures: requested.max_consecutive_failures.min(self.max_consecutive_failures),
+        }
+    }
+
     /// The wait after this many consecutive failures. Each wait doubles up to the maximum. The
     /// result is a random time between half of the wait and all of it, so that modules that fail
     /// together do not retry together.
@@ -99,6 +112,22 @@ impl Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_is_never_more_eager_than_the_operator() {
+        let operator = Restart::default();
+        let eager = RestartKeys([Some(300), Some(1), Some(1), Some(1_000)]);
+        assert_eq!(operator.capped(eager), operator);
+        let patient = RestartKeys([Some(2), Some(5_000), Some(600_000), Some(3)]);
+        let expected = Restart {
+            attempts_max: 2,
+            backoff_ms: 5_000,
+            backoff_max_ms: 600_000,
+            max_consecutive_failures: 3,
+        };
+        assert_eq!(operator.capped(patient), expected);
+        assert_eq!(operator.capped(RestartKeys::default()), operator);
+    }
 
     #[test]
     fn waits_grow_up_to_their_bound() {

@@ -185,7 +185,7 @@ impl BarePool {
         };
         let engine = bench::engine(demand, Pooling::Auto);
         let bytes = std::fs::read(guests::component(GUEST))?;
-        let component = engine.compile(Digest::of(&bytes), Arc::new(bytes)).await?;
+        let (component, _) = engine.compile(Digest::of(&bytes), Arc::new(bytes)).await?;
         let mut linker = Linker::new(engine.wasmtime());
         linker.define_unknown_imports_as_traps(&component)?;
         Ok(Self {

@@ -201,6 +201,7 @@ async fn load(directory: &Path) -> Vec<Module> {
         cache_dir: Some(directory.join(CACHE)),
         pooling: Pooling::Auto,
         demand: Candidate::demand(&candidates),
+        ..EngineConfig::default()
     };
     let engine = Engine::new(&config).expect("an engine");
     let mut loading = JoinSet::new();

@@ -21,6 +21,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::engine::Metering;
+use nexum_config::limits::Limit;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
 pub use self::grant::{Grant, GrantError};
@@ -29,7 +31,7 @@ pub use self::recorder::Recorder;
 pub use self::registry::Capabilities;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
-pub use crate::state::scope::{EventScope, SetError};
+pub use crate::state::scope::{BudgetExhausted, EventScope, SetError};
 
 /// A unit of access that nexum can grant to a module.
 pub trait Capability: Send + Sync + 'static {
@@ -89,6 +91,26 @@ pub struct View<'a, S> {
     pub table: &'a mut ResourceTable,
     /// The calling module.
     pub meta: &'a ModuleMeta,
+}
+
+/// The fuel of a host call that has no other budget, beside one unit per byte: about as many
+/// instructions as it takes the host.
+const CALL_FUEL: u64 = 500;
+
+impl<S> View<'_, S> {
+    /// Draws a host call that handles this many bytes on the event's fuel. Modules whose fuel is not
+    /// counted draw nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the host calls of the event exceed its fuel: the host function returns the error as its
+    /// trap.
+    pub fn spend_call(&mut self, bytes: usize) -> Result<(), BudgetExhausted> {
+        match self.meta.metering {
+            Metering::Fuel => self.scope.spend(Limit::Fuel, CALL_FUEL.saturating_add(bytes as u64)),
+            Metering::Epoch => Ok(()),
+        }
+    }
 }
 
 /// The type that gives a capability's [`View`] to the generated `add_to_linker` functions.

@@ -37,11 +37,17 @@ pub trait Clock: Send + Sync + Debug + 'static {
     /// Nanoseconds since a fixed point of this clock. The time must never step back.
     fn monotonic_ns(&self) -> u64;
 
-    /// Waits until [`now_ms`](Self::now_ms) is at least `ms`. If the clock is set meanwhile, the
-    /// wait may end up to a second late.
+    /// Waits until [`now_ms`](Self::now_ms) is at least `ms`, or until the clock is set back. If the
+    /// clock is set meanwhile, the wait may end up to a second late.
     async fn sleep_until(&self, ms: u64) {
-        while let Some(left) = ms.checked_sub(self.now_ms()).filter(|left| *left > 0) {
+        let mut looked = self.now_ms();
+        while let Some(left) = ms.checked_sub(looked).filter(|left| *left > 0) {
             tokio::time::sleep(Duration::from_millis(left).min(CLOCK_LOOK_EVERY)).await;
+            let now = self.now_ms();
+            if now < looked {
+                return;
+            }
+            looked = now;
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - No async thread compiles a component.
 //! - The engine compiles a component once per digest and metering, for all modules that run it.
 
+mod compiler;
 pub(crate) mod fair_scheduler;
 pub(crate) mod limiter;
 mod maps;
@@ -15,8 +16,8 @@ mod pool;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::process::ExitStatus;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use nexum_config::engine::{Metering, Pooling};
@@ -27,8 +28,10 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, EngineWeak, InstanceAllocationStrategy};
 
+use compiler::Compilers;
 use fair_scheduler::FairScheduler;
 
+pub use compiler::{COMPILE_MEMORY_BYTES_MAX, COMPILE_TIME_MAX, ChildProgram, Compiler, compile_in_child};
 pub use limiter::{LimitExceeded, Limiter};
 pub use maps::MapsError;
 pub use pool::Demand;
@@ -52,6 +55,8 @@ pub struct EngineConfig {
     pub pooling: Pooling,
     /// The needs of the modules to load.
     pub demand: Demand,
+    /// Where components are compiled.
+    pub compiler: Compiler,
 }
 
 /// Compiles components and provides the wasmtime engine for their stores. A clone is cheap.
@@ -63,9 +68,10 @@ pub struct Engine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     cache: Option<Cache>,
-    components: Mutex<HashMap<Digest, Arc<OnceCell<Component>>>>,
-    /// One permit per processor, because a compilation takes one processor and much memory.
-    compilers: Arc<Semaphore>,
+    metering: Metering,
+    /// The components that a module uses.
+    components: Mutex<HashMap<Digest, Weak<OnceCell<Component>>>>,
+    compilers: Arc<Compilers>,
     scheduler: FairScheduler,
     /// Places for instances. `None` without a pool, because only a pool can be full.
     places: Option<Arc<Semaphore>>,
@@ -77,6 +83,18 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A compiled component. The engine forgets it when the last clone is gone.
+#[derive(Clone)]
+pub struct Compiled {
+    _cell: Arc<OnceCell<Component>>,
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Compiled")
+    }
 }
 
 /// An error of creating an engine.
@@ -123,6 +141,15 @@ pub enum CompileError {
     /// The compiler's thread panicked.
     #[error("the compiler panicked")]
     Panicked(#[source] tokio::task::JoinError),
+    /// The compilation took longer than [`COMPILE_TIME_MAX`].
+    #[error("the component does not compile within {} s", COMPILE_TIME_MAX.as_secs())]
+    TimedOut,
+    /// The child process of the compilation failed, most likely for want of memory.
+    #[error("the component does not compile within {} MiB of memory ({_0})", COMPILE_MEMORY_BYTES_MAX >> 20)]
+    Ended(ExitStatus),
+    /// The child process cannot be started.
+    #[error("cannot run the compiler")]
+    Child(#[source] io::Error),
 }
 
 impl Engine {
@@ -140,10 +167,11 @@ impl Engine {
         let without_fuel = wasmtime::Engine::new(wasmtime_config.consume_fuel(false)).map_err(EngineError::Wasmtime)?;
         let scheduler = FairScheduler::new();
         tick([&wasmtime, &without_fuel], scheduler.clone()).map_err(EngineError::Thread)?;
-        let compilers = Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from)));
-        let engine = |wasmtime, places, unmetered| Self {
+        let compilers = Arc::new(Compilers::new(config.compiler.clone(), config.cache_dir.clone()));
+        let engine = |wasmtime, metering, places, unmetered| Self {
             inner: Arc::new(Inner {
                 wasmtime,
+                metering,
                 cache: cache.clone(),
                 components: Mutex::default(),
                 compilers: compilers.clone(),
@@ -152,8 +180,8 @@ impl Engine {
                 unmetered,
             }),
         };
-        let unmetered = engine(without_fuel, None, None);
-        Ok(engine(wasmtime, places, Some(unmetered)))
+        let unmetered = engine(without_fuel, Metering::Epoch, None, None);
+        Ok(engine(wasmtime, Metering::Fuel, places, Some(unmetered)))
     }
 
     /// The engine for modules with this metering. The engine without fuel creates instances on
@@ -191,31 +219,46 @@ impl Engine {
 
     /// The numbers of hits and misses of the compilation cache.
     pub fn cache_hits_and_misses(&self) -> (usize, usize) {
-        self.inner
-            .cache
-            .as_ref()
-            .map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
+        let compiled = self.inner.compilers.compiled_in_child();
+        self.inner.cache.as_ref().map_or((0, 0), |cache| {
+            (
+                cache.cache_hits().saturating_sub(compiled),
+                cache.cache_misses() + compiled,
+            )
+        })
     }
 
-    /// Compiles a component on a blocking thread. The result can also come from the cache, or from
-    /// an earlier call with this digest.
+    /// Compiles a component. The result can also come from the cache, or from a caller with this
+    /// digest that still holds it.
     ///
     /// # Errors
     ///
-    /// Fails if the component is not valid.
-    pub async fn compile(&self, digest: Digest, bytes: Arc<Vec<u8>>) -> Result<Component, CompileError> {
+    /// Fails if the component is not valid, or does not compile within the bounds.
+    pub async fn compile(&self, digest: Digest, bytes: Arc<Vec<u8>>) -> Result<(Component, Compiled), CompileError> {
         let cell = {
             let mut components = self.inner.components.lock();
-            components.entry(digest).or_default().clone()
+            components.retain(|_, cell| cell.strong_count() > 0);
+            components.get(&digest).and_then(Weak::upgrade).unwrap_or_else(|| {
+                let cell = Arc::default();
+                components.insert(digest, Arc::downgrade(&cell));
+                cell
+            })
         };
-        let wasmtime = self.inner.wasmtime.clone();
-        let compile = || async {
-            // No code closes the semaphore.
-            let _permit = self.inner.compilers.acquire().await;
-            let compiled = tokio::task::spawn_blocking(move || Component::new(&wasmtime, &*bytes)).await;
-            compiled.map_err(CompileError::Panicked)?.map_err(CompileError::Invalid)
-        };
-        cell.get_or_try_init(compile).await.cloned()
+        let Inner {
+            compilers,
+            wasmtime,
+            metering,
+            ..
+        } = &*self.inner;
+        let compile = || compilers.compile(wasmtime, *metering, digest, bytes);
+        let component = cell.get_or_try_init(compile).await?.clone();
+        Ok((component, Compiled { _cell: cell }))
+    }
+
+    /// How many compiled components the engine holds for modules.
+    pub fn components(&self) -> usize {
+        let components = self.inner.components.lock();
+        components.values().filter(|cell| cell.strong_count() > 0).count()
     }
 }
 

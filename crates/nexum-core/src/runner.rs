@@ -78,7 +78,7 @@ pub(crate) enum Dead {
     Refused(Failure),
     #[error("a chain that the module requires cannot be read")]
     NotReady(#[source] SourceError),
-    #[error("the module has the maximum number of dead letters: retry or skip some, and restart it")]
+    #[error("the module has the maximum number or size of dead letters: retry or skip some, and restart it")]
     LettersMax,
     #[error(
         "the module has handled block {known} of chain {topic}, but the chain now has {canonical}, and they have no known \

@@ -15,7 +15,7 @@ use crate::pattern::HostPattern;
 use crate::policy::{Permit, Policy, Rule};
 use crate::redirect::{REDIRECTS_MAX, next};
 use crate::request::Request;
-use crate::resolver::Lookup;
+use crate::resolver::{Lookup, ModuleLookups};
 use crate::time::Time;
 
 /// The operator's configuration and the connections, shared by all modules.
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     policy: Policy,
     timeout: Duration,
     clients: Clients,
+    lookups: ModuleLookups,
 }
 
 impl Shared {
@@ -32,6 +33,7 @@ impl Shared {
             policy: config.policy.clone(),
             timeout: Duration::from_millis(config.timeout_ms),
             clients: Clients::new(config, lookup),
+            lookups: ModuleLookups::default(),
         }
     }
 
@@ -69,7 +71,8 @@ impl Fetcher {
         let time = Time::new(Phase::Total, timeout).before(deadline);
         let mut request = request;
         for followed in 0.. {
-            let next = match self.hop(&request, time).await {
+            let hop = self.hop(&request, time);
+            let next = match self.shared.lookups.within(&self.module, hop).await {
                 Ok(Hop::Answer(answer)) => return Ok(answer),
                 Ok(Hop::Redirect(_)) if followed == REDIRECTS_MAX => Err(FetchError::Denied {
                     rule: Rule::Redirects(REDIRECTS_MAX),

@@ -67,7 +67,7 @@ pub use redirect::REDIRECTS_MAX;
 pub use request::{
     METHOD_BYTES_MAX, REQUEST_BODY_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX, Request, URL_BYTES_MAX,
 };
-pub use resolver::{LOOKUPS_MAX, Lookup, SystemLookup};
+pub use resolver::{LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, SystemLookup};
 
 pub mod metrics;
 

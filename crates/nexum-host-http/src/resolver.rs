@@ -1,19 +1,50 @@
 //! Resolves names, and refuses non-public addresses.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::task_local;
 
 use nexum_net::not_public;
 
 /// The most concurrent lookups. Each holds a blocking thread, which commits need too, until the
 /// system's resolver gives up after up to half a minute.
 pub const LOOKUPS_MAX: usize = 16;
+
+/// The most concurrent lookups of one module, so that a module with slow names leaves lookups to the others.
+pub const LOOKUPS_PER_MODULE_MAX: usize = 4;
+
+task_local! {
+    /// The lookups of the module whose fetch this task performs.
+    static LOOKUPS_OF_MODULE: Arc<Semaphore>;
+}
+
+/// The lookups of every module that fetches or still looks a name up.
+#[derive(Debug, Default)]
+pub(crate) struct ModuleLookups(Mutex<HashMap<Arc<str>, Weak<Semaphore>>>);
+
+impl ModuleLookups {
+    /// Performs a fetch for a module. Its lookups wait while [`LOOKUPS_PER_MODULE_MAX`] others of the module last, those of earlier
+    /// fetches included.
+    pub(crate) async fn within<T>(&self, module: &Arc<str>, fetch: impl Future<Output = T>) -> T {
+        let lookups = {
+            let mut modules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            modules.retain(|_, lookups| lookups.strong_count() > 0);
+            modules.get(module).and_then(Weak::upgrade).unwrap_or_else(|| {
+                let lookups = Arc::new(Semaphore::new(LOOKUPS_PER_MODULE_MAX));
+                modules.insert(module.clone(), Arc::downgrade(&lookups));
+                lookups
+            })
+        };
+        LOOKUPS_OF_MODULE.scope(lookups, fetch).await
+    }
+}
 
 /// The most addresses of a name that a client tries. The connect timeout leaves no time for more.
 const ADDRESSES_MAX: usize = 8;
@@ -61,8 +92,13 @@ pub(crate) struct CheckedResolver {
 }
 
 impl CheckedResolver {
-    async fn resolve(self, name: Name) -> Result<Addrs, ResolveError> {
+    async fn resolve(self, name: Name, of_module: Option<Arc<Semaphore>>) -> Result<Addrs, ResolveError> {
         let no_address = |_| ResolveError::NoAddress;
+        // First, so that a module that waits for its own lookups takes none of the shared ones.
+        let of_module = match of_module {
+            Some(lookups) => lookups.acquire_owned().await.ok(),
+            None => None,
+        };
         let permit = self
             .lookups
             .acquire_owned()
@@ -70,8 +106,8 @@ impl CheckedResolver {
             .map_err(|_| ResolveError::NoAddress)?;
         let lookup = self.lookup;
         let looking = spawn_blocking(move || {
-            // The permit lives until the lookup ends, even after the fetch has timed out.
-            let _permit = permit;
+            // The permits live until the lookup ends, even after the fetch has timed out.
+            let _permits = (permit, of_module);
             lookup.lookup(name.as_str())
         });
         let found = looking
@@ -103,6 +139,8 @@ fn check(addresses: Vec<IpAddr>, may_be_private: bool) -> Result<Vec<IpAddr>, Re
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
-        Box::pin(async move { Ok(resolver.resolve(name).await?) })
+        // The client calls this in the task of the fetch, and may go on elsewhere.
+        let of_module = LOOKUPS_OF_MODULE.try_with(Arc::clone).ok();
+        Box::pin(async move { Ok(resolver.resolve(name, of_module).await?) })
     }
 }

@@ -28,7 +28,9 @@ impl local_store::Host for View<'_, ()> {
         if let Err(error) = check(&key, &[]) {
             return Ok(Err(error));
         }
-        Ok(Ok(self.scope.get(key.as_bytes())?))
+        let value = self.scope.get(key.as_bytes())?;
+        self.spend_call(value.as_ref().map_or(0, Vec::len))?;
+        Ok(Ok(value))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), HostError>> {

@@ -57,10 +57,12 @@ impl Clock for FakeClock {
     }
 
     async fn sleep_until(&self, ms: u64) {
+        let begun = self.now_ms();
         loop {
             // Created before the comparison, so that no later move is missed.
             let moved = self.moved.notified();
-            if self.now_ms() >= ms {
+            let now = self.now_ms();
+            if now >= ms || now < begun {
                 return;
             }
             moved.await;

@@ -1,5 +1,6 @@
 //! How answers look.
 
+use nexum_config::harmless::{harmless, harmless_lines};
 use serde_json::json;
 
 use crate::args::Format;
@@ -37,7 +38,12 @@ pub(super) fn status(modules: &[Module], format: Format) {
     outln!("{rows}");
     for module in modules {
         if let Some(reason) = &module.reason {
-            outln!("\n{} is {}: {reason}", module.name, module.stage);
+            outln!(
+                "\n{} is {}: {}",
+                module.name,
+                module.stage,
+                harmless_lines(reason, "  ")
+            );
         }
     }
 }
@@ -50,14 +56,14 @@ pub(super) fn modules(modules: &[Module], format: Format) {
     for module in modules {
         rows.add_row([
             module.name.clone(),
-            module.version.clone().unwrap_or_else(|| "-".to_owned()),
+            harmless(module.version.as_deref().unwrap_or("-")).into_owned(),
             module.stage.clone(),
             list(&module.capabilities),
             match &module.queries {
                 Some(queries) => format!("queries, {} at a time", queries.pool_size_max),
                 None => list(&module.subscriptions),
             },
-            module.path.display().to_string(),
+            harmless(&module.path.display().to_string()).into_owned(),
         ]);
     }
     outln!("{rows}");
@@ -106,12 +112,13 @@ pub(super) fn letter(letter: &Letter) {
         outln!(
             "\nattempt {number}, at {} ms\n  {}",
             attempt.at_ms,
-            attempt.reason.replace('\n', "\n  ")
+            harmless_lines(&attempt.reason, "  ")
         );
         if let Some(trip) = &attempt.trip {
             outln!("  limit {}: {} of {}", trip.limit, trip.used, trip.bound);
         }
-        attempt.records.iter().for_each(|record| outln!("  | {record}"));
+        let records = attempt.records.iter();
+        records.for_each(|record| outln!("  | {}", harmless_lines(record, "  | ")));
     }
-    outln!("\n{:#}", json!(letter.content));
+    outln!("\n{}", harmless_lines(&format!("{:#}", json!(letter.content)), ""));
 }

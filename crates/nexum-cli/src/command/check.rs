@@ -63,9 +63,12 @@ fn look(args: &Check) -> Result<Findings, Refusals> {
     }
     let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
     let plan = Plan::new(config, &args.load)?;
+    // A check writes nothing that stays: compiled components go into a directory that is removed.
+    let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
+    let host = plan.host.cache_dir(scratch.path());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| Refusal::of(&error))?.block_on(async {
-        let inspection = plan.host.inspect().await;
+        let inspection = host.inspect().await;
         let mut errors = Refusals::from(&inspection.errors);
         errors.extend(queries);
         let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();

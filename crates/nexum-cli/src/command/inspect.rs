@@ -1,12 +1,16 @@
 //! `nexum inspect`: what is in a component, without compiling it.
 
 use nexum_config::component::ComponentFile;
+use nexum_config::harmless::harmless;
 use serde::Serialize;
 
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
 use crate::report::print::outln;
-use crate::report::{Refusal, Refusals, list, table};
+use crate::report::{Refusal, Refusals};
+
+/// How much of a custom section's name is printed, in bytes: names of tools have up to about thirty.
+const NAME_BYTES_MAX: usize = 80;
 
 #[derive(Serialize)]
 struct Contents {
@@ -20,6 +24,7 @@ struct Contents {
     memories: u32,
     memory_bytes_min: u64,
     custom_sections: Vec<Section>,
+    custom_section_count: usize,
 }
 
 #[derive(Serialize)]
@@ -47,6 +52,7 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
                 bytes: *bytes,
             })
             .collect(),
+        custom_section_count: file.summary.custom_section_count,
         core_instances: file.summary.core_instances,
         memories: file.summary.memories,
         memory_bytes_min: file.summary.memory_bytes_min,
@@ -63,31 +69,37 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     Ok(STOPPED)
 }
 
+/// Prints a line per fact, and each list below its name: a table would pad every line to the longest name in the file.
 fn print(contents: &Contents) {
-    let lines = |items: &[String]| {
-        if items.is_empty() {
-            "-".to_owned()
-        } else {
-            items.join("\n")
-        }
+    let fact = |name: &str, value: &str| outln!("{name:<17}{}", harmless(value));
+    let list = |name: &str, items: &[String]| {
+        fact(name, items.first().map_or("-", String::as_str));
+        items.iter().skip(1).for_each(|item| fact("", item));
     };
-    let mut rows = table(&[]);
-    rows.add_row(["component", &contents.path]);
-    rows.add_row(["size", &format!("{} bytes", contents.bytes)]);
-    rows.add_row(["digest", &contents.digest]);
-    rows.add_row(["world", contents.world.unwrap_or("none of the contract")]);
-    rows.add_row(["imports", &lines(&contents.imports)]);
-    rows.add_row(["exports", &lines(&contents.exports)]);
-    rows.add_row(["core instances", &contents.core_instances.to_string()]);
+    fact("component", &contents.path);
+    fact("size", &format!("{} bytes", contents.bytes));
+    fact("digest", &contents.digest);
+    fact("world", contents.world.unwrap_or("none of the contract"));
+    list("imports", &contents.imports);
+    list("exports", &contents.exports);
+    fact("core instances", &contents.core_instances.to_string());
     let memory = format!(
         "{} of {} bytes at the start",
         contents.memories, contents.memory_bytes_min
     );
-    rows.add_row(["memories", &memory]);
-    let sections = contents
-        .custom_sections
-        .iter()
-        .map(|section| format!("{} ({} bytes)", section.name, section.bytes));
-    rows.add_row(["custom sections", &list(sections)]);
-    outln!("{rows}");
+    fact("memories", &memory);
+    let sections = contents.custom_sections.iter();
+    let mut sections: Vec<_> = sections
+        .map(|section| format!("{} ({} bytes)", cut(&section.name), section.bytes))
+        .collect();
+    match contents.custom_section_count - sections.len() {
+        0 => {}
+        more => sections.push(format!("and {more} more")),
+    }
+    list("custom sections", &sections);
+}
+
+/// The beginning of a section's name, which can be as long as the file.
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }

@@ -1,7 +1,7 @@
 //! From the command line to what is behind it.
 
 use super::completions::completions;
-use super::{check, exec, inspect, state};
+use super::{check, compile, exec, inspect, state};
 use crate::args::{Command, Running};
 use crate::client::{self, Client, query};
 use crate::configure::configure;
@@ -37,6 +37,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
             format,
         } => ask(&running, |client| query::query(client, &module, &input, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
+        Command::Compile(args) => compile::compile(&args),
         Command::Completions { shell } => {
             completions(shell, version());
             Ok(STOPPED)

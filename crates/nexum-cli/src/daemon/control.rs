@@ -100,7 +100,8 @@ impl ControlSocket {
             .route("/", get(list))
             .route("/{name}", get(show))
             .route("/{name}/limits", get(limits))
-            .route("/{name}/dead-letters", get(dead_letters));
+            .route("/{name}/dead-letters", get(dead_letters))
+            .route("/{name}/dead-letters/{event}", get(dead_letter));
         let builds = Router::new()
             .route("/", post(load))
             .route("/{name}/reload", post(reload));
@@ -241,6 +242,14 @@ async fn dead_letters(State(control): State<ControlState>, PathOf(name): PathOf<
     let status = control.module(&name)?;
     let letters = control.letters(status.name(), DEAD_LETTERS_PER_ANSWER_MAX).await?;
     Ok(Json(letters.into_iter().map(Letter::from).collect()))
+}
+
+async fn dead_letter(
+    State(control): State<ControlState>,
+    PathOf((name, event)): PathOf<(String, String)>,
+) -> Answer<Letter> {
+    let status = control.module(&name)?;
+    Ok(Json(control.letter(status.name(), &event).await?.into()))
 }
 
 async fn retry(State(control): State<ControlState>, PathOf((name, event)): PathOf<(String, String)>) -> Answer<()> {

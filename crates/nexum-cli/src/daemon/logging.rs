@@ -4,14 +4,19 @@
 //! fails or when its reader is too slow.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter};
+use nexum_config::harmless::harmless_lines;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::compose;
@@ -21,6 +26,9 @@ use crate::report::{Refusal, Refusals};
 
 /// How many lines may wait for stderr: a burst of a few seconds. A guest's record has at most 8 KiB, so that they take at most 32 MiB.
 const WAITING_LINES_MAX: usize = 4_096;
+
+/// The beginning of a record's second and further lines. The first begins with the time.
+const INDENT: &str = "    ";
 
 /// How often nexum looks for lost lines. A full disk is reported about six times a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -69,7 +77,7 @@ pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_timer(SystemTime);
     let started = match config.format {
-        LogFormat::Pretty => builder.try_init(),
+        LogFormat::Pretty => builder.fmt_fields(HarmlessFields(DefaultFields::new())).try_init(),
         LogFormat::Json => builder
             .json()
             .flatten_event(true)
@@ -79,6 +87,17 @@ pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
     };
     started.map_err(|error| Refusals::from(Refusal::new(format!("cannot start logging: {error}"))))?;
     Ok(log)
+}
+
+/// Fields of a record, in which text from guests and servers begins no line and does not reach the terminal.
+struct HarmlessFields(DefaultFields);
+
+impl<'writer> FormatFields<'writer> for HarmlessFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut text = String::new();
+        self.0.format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&harmless_lines(&text, INDENT))
+    }
 }
 
 /// How many lines were lost.
@@ -131,5 +150,31 @@ impl Write for CountingFailures {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_begins_no_line_and_moves_no_cursor() {
+        let mut text = String::new();
+        let subscriber = tracing_subscriber::fmt().fmt_fields(HarmlessFields(DefaultFields::new()));
+        let lines = tempfile::tempfile().unwrap();
+        let subscriber = subscriber
+            .with_ansi(false)
+            .without_time()
+            .with_writer(lines.try_clone().unwrap());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            let forged = "x\n2026-11-28T00:00:00Z ERROR nexum::module: forged\u{1b}[2J";
+            tracing::info!(target: "test", error = %forged, "{forged}");
+        });
+        io::Seek::rewind(&mut &lines).unwrap();
+        io::Read::read_to_string(&mut &lines, &mut text).unwrap();
+        let forged = "x\n    2026-11-28T00:00:00Z ERROR nexum::module: forged\\u{1b}[2J";
+        // Newer versions of the subscriber escape the terminal's sequences themselves, in their own form.
+        let text = text.replace("\\x1b", "\\u{1b}");
+        assert_eq!(text, format!(" INFO test: {forged} error={forged}\n"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use nexum_config::harmless::harmless;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::Topic;
 use nexum_core::state::Cursors;
@@ -153,7 +154,7 @@ fn preview(value: &[u8]) -> String {
 /// As text where it is text that does no harm to a terminal, else in hexadecimal digits.
 fn printable(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        Ok(text) if harmless(text) == text => text.to_owned(),
         _ => hex(bytes),
     }
 }

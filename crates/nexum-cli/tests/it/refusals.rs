@@ -44,6 +44,63 @@ fn refuses_files_that_are_no_modules() {
     refused(&dir, &["inspect", "core.wasm"]);
 }
 
+/// A component in `levels`: each makes two instances of the one below.
+fn doubling(levels: u32) -> Vec<u8> {
+    let mut text = "(component (component $c0)".to_owned();
+    for level in 1..=levels {
+        let below = format!("(alias outer 1 $c{} (component $below))", level - 1);
+        text +=
+            &format!("(component $c{level} {below} (instance (instantiate $below)) (instance (instantiate $below)))");
+    }
+    wat::parse_str(format!("{text} (instance (instantiate $c{levels})))")).expect("a valid text")
+}
+
+#[test]
+fn refuses_components_whose_instances_double_per_level() {
+    let dir = Dir::new();
+    dir.write("bomb.wasm", doubling(24));
+    for command in ["check", "run", "inspect", "exec"] {
+        let said = refused(&dir, &[command, "bomb.wasm"]);
+        // 2^25 - 1 instances.
+        let expected = "bomb.wasm makes 33554431 component instances, and the limit is 1000";
+        assert!(said.contains(expected), "{command}: {said}");
+    }
+}
+
+#[test]
+fn refuses_components_that_are_nested_too_deep() {
+    let dir = Dir::new();
+    let empty = b"\0asm\x0d\0\x01\0".to_vec();
+    let deep = (0..102).fold(empty.clone(), |inner, _| {
+        // A section of nested components, with its size in LEB128.
+        let [low, high] = [inner.len() as u8 | 0x80, (inner.len() >> 7) as u8];
+        [&*empty, &[4, low, high], &inner].concat()
+    });
+    dir.write("deep.wasm", deep);
+    let said = refused(&dir, &["check", "deep.wasm"]);
+    assert!(
+        said.contains("deep.wasm nests modules and components in more than 100 levels"),
+        "{said}"
+    );
+}
+
+#[test]
+fn refuses_fifos_and_devices_as_components() {
+    let dir = Dir::new();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("fifo.wasm"), mode).expect("a FIFO");
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("device.wasm")).expect("a link");
+    for file in ["fifo.wasm", "device.wasm"] {
+        for command in ["check", "run", "inspect", "exec"] {
+            let said = refused(&dir, &[command, file]);
+            assert!(
+                said.contains(&format!("{file} is not a regular file")),
+                "{command}: {said}"
+            );
+        }
+    }
+}
+
 #[test]
 fn refuses_manifests_that_make_no_sense() {
     let dir = Dir::new();

@@ -21,15 +21,17 @@ fn check_shows_imports_exports_and_the_world() {
 }
 
 #[test]
-fn check_makes_a_state_directory_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
+fn check_writes_nothing() {
     let dir = Dir::new();
-    dir.guest("recorder");
-    assert_eq!(dir.nexum(&["check", "recorder.wasm"]).code, Some(0));
-    for name in ["data", "data/cache"] {
-        let metadata = std::fs::metadata(dir.path().join(name)).expect("the directory");
-        assert_eq!(metadata.permissions().mode() & 0o777, 0o700, "{name}");
-    }
+    dir.guest("noop");
+    dir.write("engine.toml", "[engine]\nstate_dir = \"data\"\n");
+    assert_eq!(dir.nexum(&["check", "noop.wasm"]).code, Some(0));
+    let mut names: Vec<_> = std::fs::read_dir(dir.path())
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["engine.toml", "noop.wasm"]);
 }
 
 #[test]
@@ -48,6 +50,25 @@ fn check_speaks_json() {
             .expect("a text")
             .contains("broken.wasm")
     );
+}
+
+#[test]
+fn inspect_shows_the_first_of_many_custom_sections() {
+    let dir = Dir::new();
+    // Two million custom sections, the first with an escape sequence in its name.
+    let mut bytes = b"\0asm\x0d\0\x01\0\0\x04\x03\x1b[J".to_vec();
+    bytes.extend([0, 2, 1, b'x'].repeat(2_000_000));
+    dir.write("sections.wasm", bytes);
+    let ran = dir.nexum(&["inspect", "sections.wasm"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let sections: Vec<_> = ran
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("custom"))
+        .collect();
+    assert_eq!(sections[0], "custom sections  \\u{1b}[J (0 bytes)");
+    assert_eq!((sections[1].trim(), sections.len()), ("x (0 bytes)", 1_001));
+    assert_eq!(sections[1_000].trim(), "and 1999001 more");
 }
 
 #[test]

@@ -204,8 +204,17 @@ async fn check_daemon(written: &Written) {
             attempt["reason"],
             "the handler returned an error: keeper HostErrorKind::Internal: it was told to"
         );
-        assert_eq!(attempt["records"], json!(["INFO get begin: 3"]));
+        // A list has no log records.
+        assert_eq!(attempt["records"], json!([]));
     }
+    let shown = dir
+        .nexum(&["dead-letter", "show", "keeper", "11155111@2:2:block"])
+        .stdout;
+    assert_eq!(
+        shown.matches("  | INFO get begin: 3\n").count(),
+        written.attempts.len(),
+        "{shown}"
+    );
 
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));

@@ -13,6 +13,7 @@ const ITEMS_MAX: usize = 1_000;
 /// The resources of one instantiation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
+    pub(super) component_instances: u32,
     pub(super) core_instances: u32,
     pub(super) memories: u32,
     pub(super) tables: u32,
@@ -21,6 +22,7 @@ pub(super) struct Needs {
 
 impl Needs {
     fn add(&mut self, other: Self) {
+        self.component_instances = self.component_instances.saturating_add(other.component_instances);
         self.core_instances = self.core_instances.saturating_add(other.core_instances);
         self.memories = self.memories.saturating_add(other.memories);
         self.tables = self.tables.saturating_add(other.tables);
@@ -92,7 +94,8 @@ impl Counter {
             Payload::ComponentInstanceSection(section) => {
                 for instance in section.clone() {
                     if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                        let needs = self.level().components.get(component_index);
+                        let mut needs = self.level().components.get(component_index);
+                        needs.component_instances = needs.component_instances.saturating_add(1);
                         self.level().needs.add(needs);
                     }
                 }

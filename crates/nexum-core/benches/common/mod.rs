@@ -46,7 +46,7 @@ impl Bare {
         };
         let engine = bench::engine(demand, pooling);
         let bytes = std::fs::read(guests::component(guest))?;
-        let component = engine.compile(Digest::of(&bytes), Arc::new(bytes)).await?;
+        let (component, _) = engine.compile(Digest::of(&bytes), Arc::new(bytes)).await?;
         let mut linker = Linker::new(engine.wasmtime());
         link(&mut linker)?;
         let pre = bindings::ModulePre::new(linker.instantiate_pre(&component)?)?;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nexum_config::harmless::harmless_lines;
 use nexum_config::names::ModuleName;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -141,28 +142,14 @@ impl State {
     }
 }
 
-/// Shortens a guest's text, and escapes characters that could move a terminal's cursor or fake
-/// another line.
+/// Cuts a guest's text to [`RECORD_BYTES_MAX`], and makes it harmless.
 fn clean(message: &str) -> Cow<'_, str> {
     let end = message.floor_char_boundary(RECORD_BYTES_MAX);
-    let kept = &message[..end];
-    let hostile = |c: char| c.is_control() && c != '\n' && c != '\t';
-    let cut = message.len() - end;
-    if cut == 0 && !kept.contains(hostile) {
-        return Cow::Borrowed(kept);
+    let kept = harmless_lines(&message[..end], "");
+    match message.len() - end {
+        0 => kept,
+        cut => Cow::Owned(format!("{kept} [{cut} bytes cut]")),
     }
-    let mut cleaned = String::with_capacity(kept.len() + 32);
-    for c in kept.chars() {
-        if hostile(c) {
-            cleaned.extend(c.escape_default())
-        } else {
-            cleaned.push(c)
-        }
-    }
-    if cut > 0 {
-        cleaned.push_str(&format!(" [{cut} bytes cut]"));
-    }
-    Cow::Owned(cleaned)
 }
 
 /// Whether the operator's filter accepts records of this level.

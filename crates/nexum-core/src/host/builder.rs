@@ -18,7 +18,7 @@ use crate::capability::Capability;
 use crate::capability::registry::Capabilities;
 use crate::capability::stdio::{Capture, Stdio};
 use crate::clock::Seams;
-use crate::engine::EngineConfig;
+use crate::engine::{Compiler, EngineConfig};
 use crate::module::candidate::Candidate;
 use crate::module::loader::Loader;
 use crate::module::query::Loaded;
@@ -53,6 +53,7 @@ pub struct HostBuilder {
     query: QueryBounds,
     total_memory_bytes: Option<u64>,
     cache_dir: Option<PathBuf>,
+    compiler: Compiler,
     pooling: Pooling,
     seams: Seams,
     stdio: Stdio,
@@ -79,6 +80,7 @@ impl HostBuilder {
             query: QueryBounds::default(),
             total_memory_bytes: None,
             cache_dir: None,
+            compiler: Compiler::default(),
             pooling: Pooling::default(),
             seams,
             stdio: Stdio::default(),
@@ -170,6 +172,12 @@ impl HostBuilder {
             cache_dir: Some(directory.into()),
             ..self
         }
+    }
+
+    /// Sets where modules are compiled. Default: in this process, which bounds neither the memory nor the time of a compilation.
+    #[must_use]
+    pub fn compiler(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
     }
 
     /// Sets whether the memory of instances comes from a pool. Default: [`Pooling::Auto`].
@@ -272,6 +280,7 @@ impl HostBuilder {
             supervisor: self.sources.into_values().fold(supervisor, Supervisor::source),
             engine: EngineConfig {
                 cache_dir: self.cache_dir,
+                compiler: self.compiler,
                 pooling: self.pooling,
                 ..EngineConfig::default()
             },

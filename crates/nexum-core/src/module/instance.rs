@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::engine::Metering;
+use nexum_config::harmless::harmless_lines;
 use nexum_config::limits::{Limit, LimitUsage};
 use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -29,8 +30,12 @@ use crate::state::scope::{BudgetExhausted, EventScope, Pending};
 use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
-/// The longest text of a trap in a record, in characters: enough for the innermost frames.
-const TRAP_CHARS_MAX: usize = 2_048;
+/// How long the text of a failure may be, in bytes: enough for the innermost frames of a trap. Logs, the status and every attempt of a
+/// dead letter contain the text.
+const TEXT_BYTES_MAX: usize = 2_048;
+
+/// How long the domain of a returned error may be, in bytes. The contract's own have up to about twenty.
+const DOMAIN_BYTES_MAX: usize = 64;
 
 /// A wasmtime store with a guest, ready for the next call.
 pub(crate) struct Instance<E = bindings::Module> {
@@ -47,6 +52,8 @@ pub(crate) type QueryInstance = Instance<bindings::query::Query>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HandlerContext {
     pub(crate) usage: Usage,
+    /// Bytes of the module's dead letters.
+    pub(crate) letter_bytes: u64,
     pub(crate) pending: Option<Arc<Pending>>,
     /// The number of failed attempts so far.
     pub(crate) failures: u32,
@@ -86,6 +93,17 @@ pub enum Failure {
         /// The reason.
         reason: String,
     },
+}
+
+impl Failure {
+    /// A guest's error, cut and made harmless.
+    fn returned(error: HostError) -> Self {
+        Self::Returned(HostError {
+            domain: cut(&error.domain, DOMAIN_BYTES_MAX),
+            message: cut(&error.message, TEXT_BYTES_MAX),
+            ..error
+        })
+    }
 }
 
 impl fmt::Display for Failure {
@@ -164,7 +182,7 @@ impl Instance {
         })
         .await;
         let result = conclude(store, handler, called)?;
-        result.map_err(Failure::Returned)?;
+        result.map_err(Failure::returned)?;
         Ok(close(store))
     }
 }
@@ -212,7 +230,7 @@ impl QueryInstance {
             exports.call_evaluate(store, input).await
         })
         .await;
-        let answer = conclude(store, handler, called)?.map_err(Failure::Returned)?;
+        let answer = conclude(store, handler, called)?.map_err(Failure::returned)?;
         close(store);
         Ok(answer)
     }
@@ -281,7 +299,7 @@ async fn started_by<E>(
     started: Result<(E, Result<(), HostError>), Stop>,
 ) -> Result<(Store<HostState>, E), Failure> {
     let concluded = conclude(&mut store, Handler::Init, started);
-    match concluded.and_then(|(exports, result)| result.map(|()| exports).map_err(Failure::Returned)) {
+    match concluded.and_then(|(exports, result)| result.map(|()| exports).map_err(Failure::returned)) {
         Ok(exports) => Ok((store, exports)),
         Err(failure) => {
             discard(store).await;
@@ -295,6 +313,7 @@ fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, context: H
     let host = store.data_mut();
     let attempt = context.failures.saturating_add(1);
     host.scope.open(handler, now, attempt, context.usage, context.pending);
+    host.scope.reserve(context.letter_bytes);
     host.meta.recorder.open(handler);
     if host.meta.metering == Metering::Fuel {
         let fuel = host.meta.limits[Limit::Fuel];
@@ -344,7 +363,7 @@ fn used(store: &Store<HostState>) -> LimitUsage {
     let limits = &host.meta.limits;
     let mut used = *host.scope.used();
     if let Ok(left) = store.get_fuel() {
-        used.set(Limit::Fuel, limits[Limit::Fuel].saturating_sub(left));
+        used.add(Limit::Fuel, limits[Limit::Fuel].saturating_sub(left));
     }
     let elapsed_ms = host.scope.elapsed().as_millis();
     used.set(Limit::Deadline, u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
@@ -402,12 +421,43 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
     }
 }
 
-/// The error's chain as text, innermost cause first, shortened to [`TRAP_CHARS_MAX`].
+/// The error's chain, innermost cause first, cut and made harmless: names of functions come from the component.
 fn describe(error: &wasmtime::Error) -> String {
     let causes: Vec<String> = error.chain().map(|cause| cause.to_string().trim().to_owned()).collect();
     let text = causes.into_iter().rev().collect::<Vec<_>>().join("; ");
-    match text.char_indices().nth(TRAP_CHARS_MAX) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text,
+    cut(&text, TEXT_BYTES_MAX)
+}
+
+/// A text from a guest, harmless and with at most `bytes_max` bytes of the guest's.
+fn cut(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    let kept = harmless_lines(&text[..end], "");
+    match end < text.len() {
+        true => format!("{kept}.."),
+        false => kept.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::nexum::host::types::HostErrorKind;
+
+    #[test]
+    fn the_text_of_a_failure_is_cut_and_harmless() {
+        let error = HostError {
+            domain: "d".repeat(1_000),
+            kind: HostErrorKind::Internal,
+            message: format!("\u{1b}]0;title\u{7}{}", "x".repeat(20_000_000)),
+            code: 0,
+            data: None,
+        };
+        let text = Failure::returned(error).to_string();
+        let expected = format!(
+            "the handler returned an error: {}.. HostErrorKind::Internal: \\u{{1b}}]0;title\\u{{7}}{}..",
+            "d".repeat(DOMAIN_BYTES_MAX),
+            "x".repeat(TEXT_BYTES_MAX - 10)
+        );
+        assert_eq!(text, expected);
     }
 }

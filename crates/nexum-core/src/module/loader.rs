@@ -29,7 +29,7 @@ use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
-use crate::engine::{Engine, Place};
+use crate::engine::{Compiled, Engine, Place};
 
 /// A module that is compiled and linked, so that a start or restart compiles nothing.
 pub struct Module {
@@ -49,9 +49,11 @@ pub struct Module {
     _room: Room,
 }
 
-/// Reserves a module's places in the engine and its part of the memory, until it is dropped.
+/// Reserves a module's places in the engine, its code, and its part of the memory, until it is
+/// dropped.
 #[derive(Debug)]
 pub(super) struct Room {
+    _compiled: Compiled,
     _places: Place,
     _memory: Reservation,
 }
@@ -248,7 +250,7 @@ impl Loader {
             grant,
             subscriptions,
             required_chains: manifest.chains.required,
-            restart: self.restart.with(manifest.restart),
+            restart: self.restart.capped(manifest.restart),
             query,
             warnings,
             memory: None,
@@ -349,12 +351,16 @@ impl Loader {
     ) -> Result<(Component, Room), LoadError> {
         let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(candidate)?;
-        let room = Room {
-            _memory: candidate.memory.take().unwrap_or_default(),
-            _places: engine.place(candidate.instances()).ok_or(LoadError::Full)?,
-        };
+        let memory = candidate.memory.take().unwrap_or_default();
+        let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let bytes = std::mem::take(&mut candidate.bytes);
-        Ok((engine.compile(candidate.meta.digest, bytes).await?, room))
+        let (component, compiled) = engine.compile(candidate.meta.digest, bytes).await?;
+        let room = Room {
+            _compiled: compiled,
+            _places: places,
+            _memory: memory,
+        };
+        Ok((component, room))
     }
 
     /// Links a compiled candidate.

@@ -14,11 +14,8 @@ use crate::bus::source::TopicHandle;
 use crate::event::{EventId, Handler};
 use crate::module::instance::{Failure, HandlerContext};
 use crate::module::loader::Module;
-use crate::state::{Changes, DeadLetter};
+use crate::state::{self, Changes, DeadLetter};
 use crate::store::committer::CommitError;
-
-/// The most attempts in one dead letter. Repeated retries by the operator drop the oldest attempts.
-const ATTEMPTS_KEPT_MAX: usize = 16;
 
 impl ModuleStatus {
     /// Restarts the module with a new instance and clears its failures. A dead module continues
@@ -222,11 +219,8 @@ impl Runner {
     fn again(&self, letter: &DeadLetter, failure: &Failure) -> DeadLetter {
         let meta = &self.module.meta;
         let mut again = letter.clone();
-        again
-            .attempts
-            .push(attempt(failure, meta.clock.now_ms(), meta.recorder.take_records()));
-        let surplus = again.attempts.len().saturating_sub(ATTEMPTS_KEPT_MAX);
-        again.attempts.drain(..surplus);
+        let attempt = attempt(failure, meta.clock.now_ms(), meta.recorder.take_records());
+        state::add(&mut again.attempts, attempt);
         again
     }
 

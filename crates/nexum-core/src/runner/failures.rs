@@ -6,22 +6,19 @@ use crate::bindings::nexum::host::types::HostErrorKind;
 use crate::event::{EventId, Handler};
 use crate::module::instance::Failure;
 use crate::module::loader::Module;
-use crate::state::{Attempt, Tripped};
+use crate::state::{self, Attempt, Tripped};
 
 /// The most attempts at an event that the module itself refused. The value allows one retry,
 /// because an external answer may have caused the refusal.
 const HOPELESS_ATTEMPTS_MAX: u32 = 2;
-
-/// The longest failure text in an attempt's record, in characters: as long as a trap's text.
-const REASON_CHARS_MAX: usize = 2_048;
 
 /// The consecutive failures.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     /// The consecutive failures of `init`.
     pub(super) of_init: u32,
-    /// The event that failed last, and its attempts.
-    event: Option<(EventId, Vec<Attempt>)>,
+    /// The event that failed last, its number of attempts, and the attempts for its dead letter.
+    event: Option<(EventId, u32, Vec<Attempt>)>,
     /// The number of events that became dead letters since the last success.
     given_up: u32,
 }
@@ -29,15 +26,18 @@ pub(super) struct Failures {
 impl Failures {
     /// The number of failed attempts at this event.
     pub(super) fn of(&self, id: EventId) -> u32 {
-        let attempts = self.event.as_ref().filter(|(failed, _)| *failed == id);
-        attempts.map_or(0, |(_, attempts)| u32::try_from(attempts.len()).unwrap_or(u32::MAX))
+        let event = self.event.as_ref().filter(|(failed, ..)| *failed == id);
+        event.map_or(0, |(_, count, _)| *count)
     }
 
     /// Adds an attempt at an event, and returns the number of its attempts.
     pub(super) fn again(&mut self, id: EventId, attempt: Attempt) -> u32 {
         match &mut self.event {
-            Some((failed, attempts)) if *failed == id => attempts.push(attempt),
-            event => *event = Some((id, vec![attempt])),
+            Some((failed, count, attempts)) if *failed == id => {
+                *count = count.saturating_add(1);
+                state::add(attempts, attempt);
+            }
+            event => *event = Some((id, 1, vec![attempt])),
         }
         self.of(id)
     }
@@ -50,7 +50,7 @@ impl Failures {
 
     /// Takes the attempts at the event that failed last.
     pub(super) fn take(&mut self) -> Vec<Attempt> {
-        self.event.take().map(|(_, attempts)| attempts).unwrap_or_default()
+        self.event.take().map(|(.., attempts)| attempts).unwrap_or_default()
     }
 
     /// Clears the failed event, because a reorganisation removed it.
@@ -78,10 +78,9 @@ pub(super) fn attempts_max(failure: &Failure, restart: Restart) -> u32 {
 
 /// Creates the record of an attempt that ended at `at_ms`, in milliseconds since the Unix epoch.
 pub(super) fn attempt(failure: &Failure, at_ms: u64, records: Vec<String>) -> Attempt {
-    let reason = failure.to_string();
     Attempt {
         at_ms,
-        reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+        reason: failure.to_string(),
         trip: match failure {
             Failure::Limit(exceeded) => Some(Tripped {
                 limit: exceeded.limit.name().to_owned(),

@@ -360,7 +360,7 @@ impl Runner {
 
     /// Updates the number of dead letters in the status.
     pub(super) fn show_dead_letters(&self) {
-        self.status.set_dead_letters(self.transaction.dead_letters());
+        self.status.set_dead_letters(self.transaction.dead_letters().count);
     }
 
     /// Waits, or returns early when a command arrives.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nexum_config::limits::Limit;
 use nexum_config::topic::Topic;
 use tokio::time::Instant;
 
@@ -300,7 +301,14 @@ impl Runner {
             }
             .into());
         }
-        if self.transaction.dead_letters() >= DEAD_LETTERS_MAX {
+        let letter = DeadLetter {
+            id,
+            event: event.clone(),
+            attempts: self.failures.take(),
+        };
+        let letters = self.transaction.dead_letters();
+        let bytes = letters.bytes + letter.bytes() as u64 + self.transaction.stored_bytes();
+        if letters.count >= DEAD_LETTERS_MAX || bytes > meta.limits[Limit::StateBytes] {
             return Err(Dead::LettersMax.into());
         }
         tracing::error!(
@@ -312,11 +320,7 @@ impl Runner {
             attempts,
             "the event is now a dead letter, and the module continues"
         );
-        Ok(Some(DeadLetter {
-            id,
-            event: event.clone(),
-            attempts: self.failures.take(),
-        }))
+        Ok(Some(letter))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::BoxError;
 use crate::event::{EventId, Position};
 use crate::module::instance::HandlerContext;
 use crate::state::scope::Pending;
-use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, ModuleId, ModuleState, RevertError, Settled};
+use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, Letters, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
 use crate::store::{self, Batch, StateStore, StoreError};
 
@@ -75,6 +75,7 @@ impl Transaction {
     pub(super) fn context(&self) -> HandlerContext {
         HandlerContext {
             usage: self.state.usage(),
+            letter_bytes: self.state.dead_letters().bytes,
             pending: self.deferred.pending.clone(),
             ..HandlerContext::default()
         }
@@ -167,8 +168,8 @@ impl Transaction {
         Ok(self.committer.commit(batch?).await?)
     }
 
-    /// The number of the module's dead letters.
-    pub(super) fn dead_letters(&self) -> u64 {
+    /// The module's dead letters.
+    pub(super) fn dead_letters(&self) -> Letters {
         self.state.dead_letters()
     }
 

@@ -135,6 +135,18 @@ pub fn dead_letters(
     }
 }
 
+/// The dead letter of a module for the event with this id.
+///
+/// # Errors
+///
+/// When the store cannot be read, or is damaged.
+pub fn dead_letter(view: &dyn View, name: &ModuleName, event: &str) -> Result<Option<DeadLetter>, StoreError> {
+    match find(view, name)? {
+        Some(id) => super::find_dead_letter(view, id, event),
+        None => Ok(None),
+    }
+}
+
 /// Passes a module's keys that start with `prefix`, and their values, to `visit`, in order, until
 /// it breaks off.
 ///

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::undo::{self, Reach, Settled, Undo, UndoLog};
-use super::{Cursors, DeadLetter, ModuleId, Usage, count_dead_letters, rows};
+use super::{Cursors, DeadLetter, Letters, ModuleId, Usage, count_dead_letters, rows};
 use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
@@ -70,8 +70,8 @@ pub(crate) struct ModuleState {
     id: ModuleId,
     progress: ProgressRow,
     undo: UndoLog,
-    /// The number of dead letters. It is stored here, because a count reads all of them.
-    dead_letters: u64,
+    /// The dead letters. Stored here, because a count reads all of them.
+    dead_letters: Letters,
 }
 
 /// An error of reverting a module's events.
@@ -90,7 +90,7 @@ impl ModuleState {
             id,
             progress: ProgressRow::default(),
             undo: UndoLog::default(),
-            dead_letters: 0,
+            dead_letters: Letters::default(),
         }
     }
 
@@ -120,7 +120,7 @@ impl ModuleState {
         self.progress.usage
     }
 
-    pub(crate) fn dead_letters(&self) -> u64 {
+    pub(crate) fn dead_letters(&self) -> Letters {
         self.dead_letters
     }
 
@@ -144,7 +144,8 @@ impl ModuleState {
         }
         let mut dead_letters = Vec::with_capacity(changes.dead_letters.len());
         for (letter, change) in changes.dead_letters {
-            self.dead_letters = counted(self.dead_letters, change.old.is_some(), change.new.is_some());
+            let bytes = |row: &Option<Vec<u8>>| row.as_ref().map(Vec::len);
+            self.dead_letters = self.dead_letters.after(bytes(&change.old), bytes(&change.new));
             batch.put(rows::dead_letter(self.id, &letter), change.new);
             dead_letters.push((letter, change.old.map(ByteBuf::from)));
         }
@@ -194,7 +195,8 @@ impl ModuleState {
         }
         let mut dead_letters = self.dead_letters;
         for (row, old) in letters {
-            dead_letters = counted(dead_letters, view.get(&row)?.is_some(), old.is_some());
+            let bytes = |row: &Option<Vec<u8>>| row.as_ref().map(Vec::len);
+            dead_letters = dead_letters.after(bytes(&view.get(&row)?), bytes(&old));
             batch.put(row, old);
         }
         progress.cursors = progress.cursors.reverted(&self.progress.cursors, topic, to);
@@ -212,11 +214,6 @@ impl ModuleState {
             self.progress.forgotten = forgotten;
         }
     }
-}
-
-/// The count after an element was added, removed or replaced.
-fn counted(count: u64, was_there: bool, is_there: bool) -> u64 {
-    (count + u64::from(is_there)).saturating_sub(u64::from(was_there))
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct EventScope {
     /// The changes of earlier events that are not yet in the store.
     pending: Option<Arc<Pending>>,
     changes: Changes,
+    /// Bytes of `state_bytes` that the module's dead letters take.
+    reserved: u64,
     used: LimitUsage,
 }
 
@@ -86,6 +88,7 @@ impl EventScope {
             view: None,
             pending: None,
             changes: Changes::default(),
+            reserved: 0,
             used: LimitUsage::default(),
         }
     }
@@ -119,6 +122,11 @@ impl EventScope {
             usage,
             ..Changes::default()
         };
+    }
+
+    /// Takes this many bytes from the module's allowance for state.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        self.reserved = bytes;
     }
 
     /// Closes the transaction, and returns its changes.
@@ -196,7 +204,7 @@ impl EventScope {
         let (before, after) = (size.unwrap_or(0), (key.len() + value.len()) as u64);
         let usage = self.changes.usage;
         let wanted = usage.bytes.saturating_sub(before).saturating_add(after);
-        let quota = self.limits[Limit::StateBytes];
+        let quota = self.limits[Limit::StateBytes].saturating_sub(self.reserved);
         if wanted > quota && after > before {
             return Err(SetError::Quota { quota, wanted });
         }

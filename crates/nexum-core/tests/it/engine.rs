@@ -10,7 +10,7 @@ use nexum_config::component::ComponentFile;
 use nexum_config::engine::Pooling;
 use nexum_config::hint::Hint;
 use nexum_config::names::Digest;
-use nexum_core::engine::{Demand, Engine, EngineConfig, EngineError};
+use nexum_core::engine::{ChildProgram, CompileError, Compiler, Demand, Engine, EngineConfig, EngineError};
 use nexum_core::module::Candidate;
 use nexum_testing::{Records, guests};
 use wasmtime::component::Component;
@@ -22,6 +22,7 @@ fn engine(pooling: Pooling, demand: Demand) -> Result<Engine, EngineError> {
         cache_dir: None,
         pooling,
         demand,
+        ..EngineConfig::default()
     })
 }
 
@@ -108,10 +109,13 @@ async fn copies_of_one_component_are_compiled_once() {
     let candidates: Vec<Candidate> = config.modules.iter().map(inspect).collect();
     let demand = Candidate::demand(&candidates);
     assert_eq!((demand.instances, demand.components), (3, 1));
+    let mut modules = Vec::new();
     for candidate in candidates {
-        loader.load(&engine, candidate).await.expect("a module");
+        modules.push(loader.load(&engine, candidate).await.expect("a module"));
     }
-    assert_eq!(engine.cache_hits_and_misses(), (0, 1));
+    assert_eq!((engine.cache_hits_and_misses(), engine.components()), ((0, 1), 1));
+    drop(modules);
+    assert_eq!(engine.components(), 0, "a component without modules is forgotten");
 }
 
 #[tokio::test]
@@ -122,6 +126,35 @@ async fn compiles_away_from_the_async_thread() {
     // This thread is the only one of the runtime: had it compiled, nothing would be pending.
     assert!(is_pending(compiling.as_mut()).await);
     compiling.await.expect("a component");
+}
+
+/// Compiles a component with a shell script in place of the compiler.
+async fn compile_with(script: &str) -> Result<(), CompileError> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = EngineConfig {
+        cache_dir: Some(directory.path().to_owned()),
+        compiler: Compiler::Child(ChildProgram {
+            program: "sh".into(),
+            args: ["-c", script].map(Into::into).into(),
+        }),
+        ..EngineConfig::default()
+    };
+    let engine = Engine::new(&config).expect("an engine");
+    let bytes = wat::parse_str("(component)").expect("a valid text");
+    engine.compile(Digest::of(&bytes), Arc::new(bytes)).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_compiler_that_ends_without_a_result_refuses_the_component() {
+    compile_with("cat > /dev/null & exit 0").await.expect("compiled");
+    let error = compile_with("echo not wasm >&2; exit 2").await.expect_err("invalid");
+    assert!(
+        matches!(&error, CompileError::Invalid(source) if source.to_string() == "not wasm"),
+        "{error:?}"
+    );
+    let error = compile_with("kill -ABRT $$").await.expect_err("ended");
+    let expected = "the component does not compile within 2048 MiB of memory (signal: 6 (SIGABRT)";
+    assert!(error.to_string().starts_with(expected), "{error}");
 }
 
 async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {

@@ -173,3 +173,18 @@ async fn nobody_waits_longer_than_a_stop_for_a_module_that_backs_off() {
     assert!(!run.stop().await.failed());
     assert_eq!(status.stage(), Stage::Stopped);
 }
+
+#[tokio::test]
+async fn dead_letters_count_towards_the_bytes_of_the_state() {
+    let mut setup = trying(1, &["panic"]);
+    setup.config.push_str("[engine.limits]\nstate_bytes = 10\n");
+    let run = setup.start().await;
+    run.chain.mine(3);
+    run.stage("panic", Stage::Dead).await;
+    assert_eq!(run.status("panic").dead_letters(), 0);
+    let reason = run.status("panic").reason().expect("a reason");
+    assert!(
+        reason.contains("its dead letters are as many or as large as the limits allow"),
+        "{reason}"
+    );
+}

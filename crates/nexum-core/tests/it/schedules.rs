@@ -93,6 +93,49 @@ async fn what_came_while_it_was_off_is_skipped_or_comes_once() {
 }
 
 #[tokio::test]
+async fn times_that_a_clock_set_forward_skips_are_missed() {
+    for (missed, expected) in [
+        ("skip", &["tick 0", "block 0", "block 1", "tick 121"][..]),
+        ("once", &["tick 0", "tick 120", "block 0", "block 1", "tick 121"]),
+    ] {
+        let journals = Journals::new().module("journal", &[&each_minute(missed), BLOCKS]);
+        let (run, store, _manifests) = journals.start().await;
+        run.stage("journal", Stage::Running).await;
+        run.clock.advance(minutes(1));
+        entries(&run, &store, &["tick 0"]).await;
+        run.clock.set_now_ms(MINUTE_MS + 120 * 60_000 + 1);
+        if missed == "once" {
+            entries(&run, &store, &["tick 0", "tick 120"]).await;
+        }
+        // Between two blocks the module looks at its schedules.
+        for block in 0..2 {
+            run.chain.mine(1);
+            entries(&run, &store, &expected[..expected.len() - 2 + block]).await;
+        }
+        run.clock.advance(minutes(1));
+        entries(&run, &store, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_by_an_hour_silences_no_schedule() {
+    let journals = Journals::new().module("journal", &[&each_minute("skip"), BLOCKS]);
+    let (run, store, _manifests) = journals.start().await;
+    run.stage("journal", Stage::Running).await;
+    run.clock.advance(minutes(61));
+    run.handled("journal", 61).await;
+    run.clock.set_now_ms(MINUTE_MS);
+    run.chain.mine(1);
+    run.handled("journal", 62).await;
+    run.clock.advance(minutes(1));
+    run.handled("journal", 63).await;
+    run.clock.advance(minutes(1));
+    run.handled("journal", 64).await;
+    let all = brief(&journal(&*store, "journal"));
+    assert_eq!(all[60..], ["tick 60", "block 0", "tick 1", "tick 2"]);
+}
+
+#[tokio::test]
 async fn a_stopped_module_was_off() {
     let journals = Journals::new().module("journal", &[&each_minute("skip")]);
     let (run, store, _manifests) = journals.start().await;

@@ -148,6 +148,7 @@ impl Setup {
             cache_dir,
             pooling: self.pooling,
             demand,
+            ..EngineConfig::default()
         })
         .expect("an engine")
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_host_http::{FetchError, Http, LOOKUPS_MAX, Lookup, Phase, Request};
+use nexum_host_http::{FetchError, Http, LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, Phase, Request};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -101,22 +101,29 @@ async fn a_name_server_that_says_nothing_holds_up_connecting_alone_and_few_threa
         hold: Arc::new(Mutex::new(hold)),
         asked,
     };
-    let fetcher = Http::with_lookup(config.clone(), Arc::new(silent)).fetcher("test", config.policy.allow);
-    let mut fetches = JoinSet::new();
-    for number in 0..2 * LOOKUPS_MAX {
-        let fetcher = fetcher.clone();
-        let request = Request::new("GET", &format!("https://h{number}.example/")).unwrap();
-        fetches.spawn(async move { fetcher.fetch(request, late()).await.unwrap_err() });
-    }
-    for error in fetches.join_all().await {
-        assert_eq!(phase(&error), Phase::Connect);
+    let http = Http::with_lookup(config.clone(), Arc::new(silent));
+    let mut asked = 0;
+    // One module has a part of the lookups, and all modules have all of them.
+    for (modules, expected) in [
+        (1, LOOKUPS_PER_MODULE_MAX),
+        (2, 2 * LOOKUPS_PER_MODULE_MAX),
+        (9, LOOKUPS_MAX),
+    ] {
+        let mut fetches = JoinSet::new();
+        for (module, number) in (0..modules).flat_map(|module| (0..8).map(move |number| (module, number))) {
+            let fetcher = http.fetcher(&format!("module-{module}"), config.policy.allow.clone());
+            let request = Request::new("GET", &format!("https://h{number}.example/")).unwrap();
+            fetches.spawn(async move { fetcher.fetch(request, late()).await.unwrap_err() });
+        }
+        for error in fetches.join_all().await {
+            assert_eq!(phase(&error), Phase::Connect);
+        }
+        while lookups.try_recv().is_ok() {
+            asked += 1;
+        }
+        assert_eq!(asked, expected, "{modules} modules");
     }
     drop(release);
-    let mut count = 0;
-    while lookups.try_recv().is_ok() {
-        count += 1;
-    }
-    assert_eq!(count, LOOKUPS_MAX);
 }
 
 #[tokio::test]

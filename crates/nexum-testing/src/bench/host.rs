@@ -55,6 +55,7 @@ pub fn engine(demand: Demand, pooling: Pooling) -> Engine {
         cache_dir: None,
         pooling,
         demand,
+        ..EngineConfig::default()
     };
     Engine::new(&config).unwrap_or_else(|error| panic!("{error:?}"))
 }

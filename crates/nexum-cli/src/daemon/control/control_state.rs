@@ -16,6 +16,9 @@ use crate::daemon::refused::Refused;
 use crate::protocol::view;
 use crate::report::Refusal;
 
+/// How many bytes of dead letters a list has before it ends. As JSON they take up to four times as many, within an answer's bound.
+const LIST_BYTES_MAX: usize = 8 << 20;
+
 /// The running daemon, as the handlers of the control socket reach it.
 #[derive(Clone)]
 pub(crate) struct ControlState {
@@ -44,8 +47,9 @@ impl ControlState {
 
     /// A dead letter of this name.
     pub(super) async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, ApiError> {
-        let letters = self.letters(name, usize::MAX).await?;
-        let found = letters.into_iter().find(|letter| letter.id.to_string() == event);
+        let (store, module, wanted) = (self.store.clone(), name.clone(), event.to_owned());
+        let read = tokio::task::spawn_blocking(move || admin::dead_letter(&*store.view()?, &module, &wanted));
+        let found = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
         found.ok_or_else(|| {
             let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
             let hint = format!("`nexum dead-letter list {name}` shows those that it has");
@@ -53,14 +57,16 @@ impl ControlState {
         })
     }
 
-    /// The oldest dead letters of a module.
+    /// The oldest dead letters of a module, without the log records of their attempts, as many as an answer holds.
     pub(super) async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let (store, name) = (self.store.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let mut letters = Vec::new();
-            admin::dead_letters(&*store.view()?, &name, &mut |letter| {
+            let (mut letters, mut bytes) = (Vec::new(), 0);
+            admin::dead_letters(&*store.view()?, &name, &mut |mut letter| {
+                letter.attempts.iter_mut().for_each(|attempt| attempt.records.clear());
+                bytes += letter.bytes();
                 letters.push(letter);
-                match letters.len() < count_max {
+                match letters.len() < count_max && bytes < LIST_BYTES_MAX {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
                 }

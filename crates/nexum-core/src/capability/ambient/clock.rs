@@ -43,10 +43,12 @@ impl Capability for Clocks {
 
 impl clock::Host for View<'_, std::sync::Arc<dyn Clock>> {
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
+        self.spend_call(0)?;
         Ok(self.state.now_ms())
     }
 
     fn monotonic_ns(&mut self) -> wasmtime::Result<u64> {
+        self.spend_call(0)?;
         Ok(self.state.monotonic_ns())
     }
 }

@@ -42,6 +42,7 @@ impl logging::Host for View<'_, ()> {
             Level::Warn => tracing::Level::WARN,
             Level::Error => tracing::Level::ERROR,
         };
+        self.spend_call(message.len())?;
         if self.meta.recorder.is_heard(level) {
             self.scope.spend(Limit::LogRecords, 1)?;
             self.meta.recorder.record(level, &message);

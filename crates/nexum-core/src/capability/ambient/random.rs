@@ -54,6 +54,7 @@ impl random::Host for View<'_, Arc<dyn Entropy>> {
         if len > RANDOM_BYTES_MAX {
             wasmtime::bail!("random.fill cannot return {len} bytes; the maximum per call is {RANDOM_BYTES_MAX}");
         }
+        self.spend_call(len as usize)?;
         let mut bytes = vec![0; len as usize];
         self.state.fill(&mut bytes);
         Ok(bytes)

@@ -9,6 +9,10 @@ use super::Next;
 use crate::clock::Clock;
 use crate::state::{Cursor, Progress};
 
+/// How far the clock may differ from the time that has passed before it counts as set, in milliseconds. Time servers step it by less.
+/// Up to this step no time comes twice, and none is missed.
+const CLOCK_STEP_MS: u64 = 600_000;
+
 /// Reads a schedule by the clock.
 ///
 /// Each time of the schedule is one event. The events come in order, and wait until the module
@@ -23,6 +27,10 @@ pub(in crate::runner) struct ScheduleFeed {
     /// The time of the last event, which is not a missed one.
     in_hand: Option<u64>,
     due: Option<u64>,
+    /// What the clock and the monotonic time were at the last look, both in milliseconds.
+    looked: (u64, u64),
+    /// The time to which the clock was set back: times after it come again.
+    set_back_to: Option<u64>,
 }
 
 impl ScheduleFeed {
@@ -35,6 +43,8 @@ impl ScheduleFeed {
             off_until: now,
             in_hand: None,
             due: None,
+            looked: (now, monotonic_ms(&*clock)),
+            set_back_to: None,
             clock,
         }
     }
@@ -66,9 +76,28 @@ impl ScheduleFeed {
         self.due
     }
 
+    /// Notices that the clock was set. Times that it skipped count as those at which the module was off. After it was set back, the
+    /// schedule goes on from there.
+    fn look(&mut self, handled: u64) {
+        let (now, monotonic) = (self.clock.now_ms(), monotonic_ms(&*self.clock));
+        let expected = self.looked.0.saturating_add(monotonic.saturating_sub(self.looked.1));
+        self.looked = (now, monotonic);
+        if now > expected.saturating_add(CLOCK_STEP_MS) {
+            self.off_until = now;
+        }
+        if handled <= now.saturating_add(CLOCK_STEP_MS) {
+            self.set_back_to = None;
+        } else if self.set_back_to.is_none_or(|to| to > now.saturating_add(CLOCK_STEP_MS)) {
+            self.set_back_to = Some(now);
+            self.off_until = self.off_until.min(now);
+        }
+    }
+
     pub(super) fn next(&mut self, last: Option<Progress>) -> Next {
+        let handled = last.map_or(self.live_from, |last| last.position.number);
+        self.look(handled);
         let schedule = &self.wanted.schedule;
-        let after = last.map_or(self.live_from, |last| last.position.number);
+        let after = self.set_back_to.map_or(handled, |to| to.min(handled));
         let mut next = schedule.next_after(after);
         let is_missed = |time: u64| time <= self.off_until && self.in_hand != Some(time);
         if next.is_some_and(is_missed) {
@@ -86,4 +115,8 @@ impl ScheduleFeed {
             _ => Next::Pending,
         }
     }
+}
+
+fn monotonic_ms(clock: &dyn Clock) -> u64 {
+    clock.monotonic_ns() / 1_000_000
 }

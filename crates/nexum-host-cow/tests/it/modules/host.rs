@@ -119,6 +119,7 @@ async fn load(loader: &Loader, configs: &[ModuleConfig]) -> Vec<Module> {
         cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
         pooling: Pooling::default(),
         demand: Candidate::demand(&candidates),
+        ..EngineConfig::default()
     });
     let engine = engine.expect("an engine");
     let mut modules = Vec::with_capacity(candidates.len());

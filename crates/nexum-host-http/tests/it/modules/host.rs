@@ -127,6 +127,7 @@ async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
         cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
         pooling: Pooling::default(),
         demand: Candidate::demand([&candidate]),
+        ..EngineConfig::default()
     });
     let engine = engine.expect("an engine");
     loader

@@ -1,0 +1,58 @@
+//! `nexum compile`: compiles one component within the bounds of a process of its own.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nexum_core::engine::{COMPILE_MEMORY_BYTES_MAX, ChildProgram, Compiler, compile_in_child};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::args::Compile;
+use crate::report::{Refusal, Refusals};
+
+/// The name of the command.
+const COMMAND: &str = "compile";
+
+/// This binary, also after an upgrade has replaced its file.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Where Linux reads which process it ends first when memory is short.
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+
+/// Compiles the component on stdin into the cache. Returns the exit code.
+///
+/// # Errors
+///
+/// If the process cannot be limited.
+pub(crate) fn compile(args: &Compile) -> Result<u8, Refusals> {
+    limit(Resource::Data, COMPILE_MEMORY_BYTES_MAX)?;
+    limit(Resource::Core, 0)?;
+    // Systems without this file choose the largest process.
+    let _ = fs::write(OOM_SCORE, "1000");
+    Ok(compile_in_child(&args.cache, &args.metering))
+}
+
+/// Limits this process, unless its limit is lower already. `Resource::Data` counts memory that can be written. The address space
+/// would also count what allocators and thread stacks only reserve.
+fn limit(resource: Resource, bound: u64) -> Result<(), Refusal> {
+    let bound = getrlimit(resource).maximum.map_or(bound, |maximum| maximum.min(bound));
+    let limits = Rlimit {
+        current: Some(bound),
+        maximum: Some(bound),
+    };
+    setrlimit(resource, limits).map_err(|error| Refusal::of(&error))
+}
+
+/// Where this binary compiles components.
+pub(crate) fn compiler() -> Compiler {
+    let this = PathBuf::from(THIS_PROGRAM);
+    let program = match this.exists() {
+        true => Ok(this),
+        false => std::env::current_exe(),
+    };
+    program.map_or(Compiler::InProcess, |program| {
+        Compiler::Child(ChildProgram {
+            program,
+            args: vec![COMMAND.into()],
+        })
+    })
+}
