@@ -173,6 +173,9 @@ impl fmt::Debug for ModuleConfig {
     }
 }
 
+/// The most chains. Public lists name about two thousand networks, and one daemon follows a handful.
+const CHAINS_MAX: usize = 1_000;
+
 /// Validates a document and continues after an error, so that the operator sees all of them.
 struct Reader<'a> {
     /// The base of relative paths.
@@ -229,6 +232,11 @@ impl Reader<'_> {
         let mut chains = BTreeMap::new();
         for (key, chain) in section.tables() {
             if document::enough(&self.errors) {
+                break;
+            }
+            if chains.len() == CHAINS_MAX {
+                self.errors
+                    .push(section.error("", format!("more than {CHAINS_MAX} chains")));
                 break;
             }
             match (key.parse::<u64>(), chain) {

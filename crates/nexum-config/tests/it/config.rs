@@ -17,6 +17,21 @@ fn parse(text: &str) -> Config {
 }
 
 #[test]
+fn the_number_of_chains_has_a_bound() {
+    let chains = |count: u64| {
+        let text: String = (1..=count).map(|id| format!("[chains.{id}]\n")).collect();
+        Config::parse(
+            Path::new("engine.toml"),
+            text.as_bytes(),
+            &Environment::from_pairs([("NAME", "blocks")]),
+        )
+    };
+    assert_eq!(chains(1_000).unwrap().chains.len(), 1_000);
+    let error = chains(1_001).unwrap_err().to_string();
+    assert!(error.contains("more than 1000 chains"), "{error}");
+}
+
+#[test]
 fn an_empty_file_is_all_defaults() {
     let config = parse("");
     assert_eq!(config.state_dir, PathBuf::from("/etc/nexum/./data"));
