@@ -198,9 +198,9 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
 pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u8, Refusals> {
     match command {
         DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format),
-        DeadLetter::Show { module, event } => {
+        DeadLetter::Show { module, event, format } => {
             let letter: Letter = client.get(&format!("{MODULES}/{module}/dead-letters/{event}"))?;
-            show::letter(&letter);
+            show::letter(&letter, *format);
         }
         DeadLetter::Retry { module, events } => {
             let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));
@@ -231,9 +231,9 @@ fn each(
     for event in &all {
         match act(event) {
             Ok(()) => outln!("{event} {done}"),
-            Err(refusals) if all.len() == 1 => return Err(refusals),
+            Err(refusals) if all.len() == 1 => return Err(refusals.about(event)),
             Err(refusals) => {
-                refusals.print();
+                refusals.about(event).print();
                 outcome = FAILED;
             }
         }

@@ -71,6 +71,12 @@ impl From<&ConfigError> for Refusal {
 pub(crate) struct Refusals(Vec<Refusal>);
 
 impl Refusals {
+    /// The errors with their subject.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn about(self, subject: &str) -> Self {
+        Self(self.0.into_iter().map(|refusal| refusal.about(subject)).collect())
+    }
+
     pub(crate) fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }

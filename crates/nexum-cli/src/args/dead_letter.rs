@@ -21,6 +21,9 @@ pub(crate) enum DeadLetter {
         module: ModuleName,
         /// The event id, as `list` prints it
         event: String,
+        /// Output format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
     /// Retry dead letters, one after the other. A successful retry removes the dead letter
     #[command(override_usage = "\

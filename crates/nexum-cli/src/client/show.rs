@@ -1,12 +1,13 @@
 //! How answers look.
 
+use chrono::{DateTime, SecondsFormat};
 use nexum_config::harmless::{harmless, harmless_lines};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::Format;
 use crate::protocol::view::{Letter, Module, Usage};
 use crate::report::print::outln;
-use crate::report::{list, table};
+use crate::report::{hex, list, table};
 
 pub(super) fn status(modules: &[Module], format: Format) {
     if let Format::Json = format {
@@ -92,26 +93,37 @@ pub(super) fn letters(letters: &[Letter], format: Format) {
     if let Format::Json = format {
         return outln!("{:#}", json!(letters));
     }
-    let mut rows = table(&["EVENT", "ATTEMPTS", "REASON OF THE LAST"]);
+    let mut rows = table(&["EVENT", "LAST ATTEMPT", "ATTEMPTS", "LIMIT", "REASON OF THE LAST"]);
     for letter in letters {
-        let reason = letter.attempts.last().map_or("", |attempt| &attempt.reason);
+        let last = letter.attempts.last();
+        let reason = last.map_or("", |attempt| &attempt.reason);
         let reason = reason.lines().next().unwrap_or_default();
+        let limit = last.and_then(|attempt| attempt.trip.as_ref());
         rows.add_row([
             letter.event.clone(),
+            last.map_or_else(|| "-".to_owned(), |attempt| time(attempt.at_ms)),
             letter.attempts.len().to_string(),
-            reason.to_owned(),
+            limit.map_or_else(|| "-".to_owned(), |trip| trip.limit.clone()),
+            harmless(reason).into_owned(),
         ]);
     }
     outln!("{rows}");
 }
 
 /// One dead letter, with its attempts.
-pub(super) fn letter(letter: &Letter) {
+pub(super) fn letter(letter: &Letter, format: Format) {
+    let mut content = json!(letter.content);
+    bytes_as_hex(&mut content);
+    if let Format::Json = format {
+        let mut whole = json!(letter);
+        whole["content"] = content;
+        return outln!("{whole:#}");
+    }
     outln!("event   {}\nblock   {}", letter.event, letter.block_hash);
     for (number, attempt) in (1..).zip(&letter.attempts) {
         outln!(
-            "\nattempt {number}, at {} ms\n  {}",
-            attempt.at_ms,
+            "\nattempt {number}, at {}\n  {}",
+            time(attempt.at_ms),
             harmless_lines(&attempt.reason, "  ")
         );
         if let Some(trip) = &attempt.trip {
@@ -120,5 +132,29 @@ pub(super) fn letter(letter: &Letter) {
         let records = attempt.records.iter();
         records.for_each(|record| outln!("  | {}", harmless_lines(record, "  | ")));
     }
-    outln!("\n{}", harmless_lines(&format!("{:#}", json!(letter.content)), ""));
+    outln!("\n{}", harmless_lines(&format!("{content:#}"), ""));
+}
+
+/// A time in milliseconds since the Unix epoch, as RFC 3339 in UTC.
+fn time(at_ms: u64) -> String {
+    let time = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis);
+    time.map_or_else(
+        || format!("{at_ms} ms"),
+        |time| time.to_rfc3339_opts(SecondsFormat::Millis, true),
+    )
+}
+
+/// Replaces each list of bytes by its hexadecimal digits: hashes, addresses, topics and data.
+fn bytes_as_hex(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            let byte = |item: &Value| item.as_u64().and_then(|number| u8::try_from(number).ok());
+            match items.iter().map(byte).collect::<Option<Vec<_>>>() {
+                Some(bytes) if !bytes.is_empty() => *value = hex(&bytes).into(),
+                _ => items.iter_mut().for_each(bytes_as_hex),
+            }
+        }
+        Value::Object(fields) => fields.values_mut().for_each(bytes_as_hex),
+        _ => {}
+    }
 }

@@ -113,7 +113,19 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
         (Some(1), Some(2))
     );
     let event = letter["event"].as_str().expect("an event");
+    let listed = dir.nexum(&["dead-letter", "list", "fuel-bomb"]).stdout;
+    let row = listed.lines().find(|line| line.contains(event)).expect("a row");
+    assert!(row.contains("Z ") && row.contains("fuel_per_event"), "{listed}");
+    let whole = json(&dir, &["dead-letter", "show", "fuel-bomb", event, "--format", "json"]);
+    let hash = whole["block_hash"].as_str().expect("a hash");
+    assert_eq!((whole["event"].as_str(), hash.len()), (Some(event), 66));
+    assert!(whole["content"].to_string().contains(hash), "{whole:#}");
     let shown = dir.nexum(&["dead-letter", "show", "fuel-bomb", event]);
+    assert!(
+        shown.stdout.contains("attempt 1, at 20") && shown.stdout.contains(hash),
+        "{}",
+        shown.stdout
+    );
     assert!(
         shown.stdout.contains("limit fuel_per_event: 1000000 of 1000000"),
         "{}",
