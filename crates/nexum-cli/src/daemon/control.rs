@@ -169,9 +169,9 @@ async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
             all.push(view::Module::of_loading(&origin, &meta));
         }
     }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
     let refused = control.refused.missing(&control.host).into_iter();
     all.extend(refused.map(|(path, reason)| view::Module::of_refused(path, reason)));
-    all.sort_by(|one, other| one.name.cmp(&other.name));
     Json(all)
 }
 
