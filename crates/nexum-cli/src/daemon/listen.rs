@@ -68,21 +68,20 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds)
     let connections = Connections::new(bounds.connections_max);
     let mut tasks = JoinSet::new();
     loop {
-        tokio::select! {
+        let stream = tokio::select! {
             // The set forgets the tasks that have ended.
-            Some(_) = tasks.join_next() => {}
-            (stream, connection) = accept(&listener, &connections) => {
-                tasks.spawn(answer(stream, router.clone(), bounds, connection));
-            }
-        }
+            Some(_) = tasks.join_next() => continue,
+            stream = accept(&listener) => stream,
+        };
+        let connection = connections.add().await;
+        tasks.spawn(answer(stream, router.clone(), bounds, connection));
     }
 }
 
-async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, Connection) {
-    connections.until_one_may_come().await;
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, connections.add()),
+            Ok((stream, _)) => return stream,
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -454,7 +454,7 @@ mod tests {
         };
         let text = Failure::returned(error).to_string();
         let expected = format!(
-            "the handler returned an error: {}.. HostErrorKind::Internal: \\u{{1b}}]0;title\\u{{7}}{}..",
+            "the handler returned an error: {}.. internal: \\u{{1b}}]0;title\\u{{7}}{}..",
             "d".repeat(DOMAIN_BYTES_MAX),
             "x".repeat(TEXT_BYTES_MAX - 10)
         );

@@ -184,7 +184,7 @@ async fn dead_letters_count_towards_the_bytes_of_the_state() {
     assert_eq!(run.status("panic").dead_letters(), 0);
     let reason = run.status("panic").reason().expect("a reason");
     assert!(
-        reason.contains("its dead letters are as many or as large as the limits allow"),
+        reason.contains("the maximum number or size of dead letters"),
         "{reason}"
     );
 }

@@ -59,33 +59,32 @@ impl Connections {
         }))
     }
 
-    /// Waits while there are as many as there may be and all are busy.
-    pub(super) async fn until_one_may_come(&self) {
+    /// Adds an idle one. Waits while there are as many as there may be and all are busy. If it is one too many, it takes the place
+    /// of the one that has been idle for the longest time.
+    pub(super) async fn add(&self) -> Connection {
         loop {
             let changed = self.0.changed.notified();
-            if self.0.open.lock().busy < self.0.max {
-                return;
+            if let Some(connection) = self.try_add() {
+                return connection;
             }
             changed.await;
         }
     }
 
-    /// Adds an idle one. If that is one too many, the one that has been idle for the longest time is replaced.
-    pub(super) fn add(&self) -> Connection {
+    fn try_add(&self) -> Option<Connection> {
         let replaced = CancellationToken::new();
         let mut open = self.0.open.lock();
-        if open.idle.len() + open.busy >= self.0.max
-            && let Some((_, longest)) = open.idle.pop_first()
-        {
+        if open.idle.len() + open.busy >= self.0.max {
+            let (_, longest) = open.idle.pop_first()?;
             longest.cancel();
         }
         let since = open.add_idle(&replaced);
         drop(open);
-        Connection {
+        Some(Connection {
             shared: Arc::clone(&self.0),
             replaced,
             idle_since: AtomicU64::new(since),
-        }
+        })
     }
 }
 
