@@ -243,6 +243,22 @@ impl RequestError {
         }
     }
 
+    /// Whether the endpoint may have refused the form of the parameters, and would answer the question in another form.
+    pub(crate) fn may_refuse_form(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 400,
+            Self::Answer { kind, .. } => {
+                matches!(kind, AnswerKind::Invalid | AnswerKind::Trouble | AnswerKind::Other)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the endpoint does not have the block that it was asked about.
+    pub(crate) fn is_unknown_block(&self) -> bool {
+        matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::UnknownBlock)
+    }
+
     /// Whether the endpoint does not have the method.
     pub(crate) fn is_no_method(&self) -> bool {
         matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::NoMethod)

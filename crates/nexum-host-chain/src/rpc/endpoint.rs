@@ -1,6 +1,7 @@
 //! One JSON-RPC endpoint: what is asked of it, within its limits, and how it fares.
 
 mod attempt;
+mod by_number;
 mod connect;
 mod connection;
 mod heads;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::attempt::Failure;
 use self::attempt::Started;
+use self::by_number::BlockForms;
 use self::connect::Connector;
 pub use self::heads::Heads;
 use self::health::PAUSE;
@@ -74,6 +76,7 @@ pub struct Endpoint {
     announces_truly: AtomicBool,
     /// Whether it has refused a batch, so that it is asked one by one from then on.
     refuses_batches: AtomicBool,
+    block_forms: BlockForms,
     health: Health,
     metrics: Arc<EndpointMetrics>,
 }
@@ -104,6 +107,7 @@ impl Endpoint {
             rate_limit: config.requests_per_second.map(RateLimit::new),
             announces_truly: AtomicBool::new(false),
             refuses_batches: AtomicBool::new(false),
+            block_forms: BlockForms::default(),
             health: Health::new(Arc::clone(signal)),
             metrics,
         }

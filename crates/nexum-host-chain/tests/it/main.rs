@@ -24,6 +24,7 @@ mod journals;
 mod logs;
 mod metrics;
 mod pin;
+mod pin_by_number;
 mod receipts;
 mod replay;
 mod replay_reorg;
