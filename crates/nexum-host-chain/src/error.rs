@@ -11,7 +11,7 @@ use alloy_json_rpc::{ErrorPayload, RpcError};
 use alloy_primitives::Bytes;
 use alloy_transport::{TransportError, TransportErrorKind};
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_net::{causes, io_cause, retry_after};
+use nexum_net::{TlsFault, causes, io_cause, retry_after};
 
 use crate::redact::Secrets;
 
@@ -41,6 +41,9 @@ pub enum RequestError {
         /// What the operating system said, if it said something.
         cause: Option<io::ErrorKind>,
     },
+    /// No TLS. Nothing was sent.
+    #[error("the endpoint {0}")]
+    Tls(TlsFault),
     /// The connection broke before the answer.
     #[error("the connection to the endpoint was lost{}", said(*cause))]
     Lost {
@@ -187,7 +190,10 @@ impl RequestError {
                 retry_after: retry_after(response.headers()),
                 message: None,
             },
-            None => Self::Unreachable { cause: io_cause(error) },
+            None => match TlsFault::of(error) {
+                Some(fault) => Self::Tls(fault),
+                None => Self::Unreachable { cause: io_cause(error) },
+            },
         }
     }
 
@@ -198,7 +204,9 @@ impl RequestError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Refused { .. } | Self::TooLarge { .. } | Self::Internal => Retry::Never,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::Malformed => Retry::Anywhere,
+            Self::Unreachable { .. } | Self::Tls(_) | Self::Lost { .. } | Self::Timeout { .. } | Self::Malformed => {
+                Retry::Anywhere
+            }
             Self::Status { status, .. } => match status {
                 408 | 429 | 500.. => Retry::Anywhere,
                 _ => Retry::Elsewhere,
@@ -219,6 +227,7 @@ impl RequestError {
     pub(crate) fn is_endpoints_fault(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::Tls(_)
             | Self::Lost { .. }
             | Self::Timeout { .. }
             | Self::Malformed
@@ -338,7 +347,7 @@ impl RequestError {
     fn kind_and_code(&self) -> (HostErrorKind, i32) {
         match self {
             Self::Refused { kind, .. } => (*kind, 0),
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Malformed | Self::WrongChain { .. } => {
+            Self::Unreachable { .. } | Self::Tls(_) | Self::Lost { .. } | Self::Malformed | Self::WrongChain { .. } => {
                 (HostErrorKind::Unavailable, 0)
             }
             Self::Status { status, .. } => (status_kind(*status), i32::from(*status)),
