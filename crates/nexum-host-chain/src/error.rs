@@ -11,7 +11,7 @@ use alloy_json_rpc::{ErrorPayload, RpcError};
 use alloy_primitives::Bytes;
 use alloy_transport::{TransportError, TransportErrorKind};
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_net::{causes, io_cause, retry_after};
+use nexum_net::{TlsFault, causes, io_cause, retry_after};
 
 use crate::redact::Secrets;
 
@@ -41,6 +41,9 @@ pub enum RequestError {
         /// What the operating system said, if it said something.
         cause: Option<io::ErrorKind>,
     },
+    /// No TLS. Nothing was sent.
+    #[error("the endpoint {0}")]
+    Tls(TlsFault),
     /// The connection broke before the answer.
     #[error("the connection to the endpoint was lost{}", said(*cause))]
     Lost {
@@ -200,7 +203,10 @@ impl RequestError {
                 retry_after: retry_after(response.headers()),
                 message: None,
             },
-            None => Self::Unreachable { cause: io_cause(error) },
+            None => match TlsFault::of(error) {
+                Some(fault) => Self::Tls(fault),
+                None => Self::Unreachable { cause: io_cause(error) },
+            },
         }
     }
 
@@ -213,6 +219,7 @@ impl RequestError {
             Self::Refused { .. } | Self::TooLarge { .. } | Self::OverBudget { .. } | Self::Internal => Retry::Never,
             Self::CutOff { .. }
             | Self::Unreachable { .. }
+            | Self::Tls(_)
             | Self::Lost { .. }
             | Self::Timeout { .. }
             | Self::Malformed => Retry::Anywhere,
@@ -236,6 +243,7 @@ impl RequestError {
     pub(crate) fn is_endpoints_fault(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::Tls(_)
             | Self::Lost { .. }
             | Self::Timeout { .. }
             | Self::Malformed
@@ -260,6 +268,22 @@ impl RequestError {
             ),
             _ => false,
         }
+    }
+
+    /// Whether the endpoint may have refused the form of the parameters, and would answer the question in another form.
+    pub(crate) fn may_refuse_form(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 400,
+            Self::Answer { kind, .. } => {
+                matches!(kind, AnswerKind::Invalid | AnswerKind::Trouble | AnswerKind::Other)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the endpoint does not have the block that it was asked about.
+    pub(crate) fn is_unknown_block(&self) -> bool {
+        matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::UnknownBlock)
     }
 
     /// Whether the endpoint does not have the method.
@@ -352,6 +376,7 @@ impl RequestError {
         match self {
             Self::Refused { kind, .. } => (*kind, 0),
             Self::Unreachable { .. }
+            | Self::Tls(_)
             | Self::Lost { .. }
             | Self::CutOff { .. }
             | Self::Malformed

@@ -93,6 +93,7 @@ pub use config::http_headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, Hea
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
 pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
 pub use methods::METHOD_BYTES_MAX;
+pub use nexum_net::TlsFault;
 pub use rpc::endpoint::{Answer, Endpoint, Heads, Request};
 pub use rpc::endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
 pub use source::ChainSource;

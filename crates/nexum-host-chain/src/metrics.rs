@@ -211,9 +211,10 @@ impl Outcome {
             } => Self::Revert,
             RequestError::Answer { .. } | RequestError::Refused { .. } | RequestError::Internal => Self::Error,
             RequestError::Timeout { .. } => Self::Timeout,
-            RequestError::Unreachable { .. } | RequestError::Lost { .. } | RequestError::Status { .. } => {
-                Self::Unavailable
-            }
+            RequestError::Unreachable { .. }
+            | RequestError::Tls(_)
+            | RequestError::Lost { .. }
+            | RequestError::Status { .. } => Self::Unavailable,
             RequestError::Malformed
             | RequestError::TooLarge { .. }
             | RequestError::OverBudget { .. }

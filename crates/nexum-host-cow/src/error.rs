@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_cow_errors::{Class, classify, find};
+use nexum_net::TlsFault;
 use serde::Deserialize;
 
 /// The `domain` of every host error of this crate: the interface.
@@ -38,6 +39,9 @@ pub enum RequestError {
         /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
+    /// No TLS. Nothing was sent.
+    #[error("the order book {0}")]
+    Tls(TlsFault),
     /// The connection broke before the end of the response.
     #[error("the connection to the order book was lost{}", said(*cause))]
     Lost {
@@ -167,7 +171,7 @@ impl RequestError {
             Self::Refused { .. } | Self::NoTurn | Self::TooLarge { .. } | Self::Malformed | Self::Internal => {
                 Retry::Never
             }
-            Self::Unreachable { .. } => Retry::Always,
+            Self::Unreachable { .. } | Self::Tls(_) => Retry::Always,
             Self::Lost { .. } | Self::Timeout { .. } => Retry::IfRepeatable,
             Self::Answer(answer) => match answer.status {
                 429 => Retry::Always,
@@ -196,7 +200,7 @@ impl RequestError {
         let kind = match self {
             Self::Refused { kind, .. } => *kind,
             Self::NoTurn => HostErrorKind::RateLimited,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Malformed => HostErrorKind::Unavailable,
+            Self::Unreachable { .. } | Self::Tls(_) | Self::Lost { .. } | Self::Malformed => HostErrorKind::Unavailable,
             Self::Timeout { .. } => HostErrorKind::Timeout,
             Self::TooLarge { .. } => HostErrorKind::Denied,
             Self::Answer(answer) => answer.kind(),

@@ -108,7 +108,7 @@ fn outcome(error: Option<&RequestError>) -> &'static str {
             _ => "unavailable",
         },
         Some(RequestError::Timeout { .. }) => "timeout",
-        Some(RequestError::Unreachable { .. } | RequestError::Lost { .. }) => "unavailable",
+        Some(RequestError::Unreachable { .. } | RequestError::Tls(_) | RequestError::Lost { .. }) => "unavailable",
         Some(RequestError::TooLarge { .. } | RequestError::Malformed) => "malformed",
         Some(RequestError::Refused { .. } | RequestError::NoTurn | RequestError::Internal) => "error",
     }

@@ -4,8 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_net::{CAUSES_MAX, ReadError, causes, io_cause};
-use rustls::CertificateError;
+use nexum_net::{ReadError, TlsFault, causes, contents, io_cause};
 
 use crate::policy::Rule;
 use crate::resolver::ResolveError;
@@ -73,27 +72,6 @@ pub enum FetchError {
     Internal,
 }
 
-/// Why the TLS handshake failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsFault {
-    /// No trusted issuer signed the certificate.
-    #[error("has a certificate from an untrusted issuer")]
-    Issuer,
-    /// The certificate is for another name.
-    #[error("has a certificate for another name")]
-    Name,
-    /// The certificate has expired, or is not valid yet.
-    #[error("has a certificate that is not valid at this time")]
-    Time,
-    /// Another fault of the certificate.
-    #[error("has a certificate that is not valid")]
-    Certificate,
-    /// Another fault of the protocol.
-    #[error("does not support a known version of TLS")]
-    Protocol,
-}
-
 /// A part of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -127,7 +105,7 @@ impl FetchError {
             Some(ResolveError::NoAddress) => return Self::Unresolved,
             None => {}
         }
-        if let Some(fault) = find::<rustls::Error>(error).map(TlsFault::of) {
+        if let Some(fault) = TlsFault::of(error) {
             return Self::Tls(fault);
         }
         let cause = io_cause(error);
@@ -179,35 +157,12 @@ impl FetchError {
     }
 }
 
-impl TlsFault {
-    fn of(error: &rustls::Error) -> Self {
-        use CertificateError as Bad;
-        let rustls::Error::InvalidCertificate(error) = error else {
-            return Self::Protocol;
-        };
-        match error {
-            Bad::UnknownIssuer => Self::Issuer,
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Self::Name,
-            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => Self::Time,
-            _ => Self::Certificate,
-        }
-    }
-}
-
 /// The first cause of this type. An `io::Error` that wraps another error skips it in `source`, so
 /// this function looks inside as well.
 fn find<E: StdError + 'static>(error: &reqwest::Error) -> Option<&E> {
     causes(error)
         .flat_map(contents)
         .find_map(|cause| cause.downcast_ref::<E>())
-}
-
-/// An error, and the errors that it wraps as an `io::Error`.
-fn contents<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    let content = |error: &&'a (dyn StdError + 'static)| -> Option<&'a (dyn StdError + 'static)> {
-        Some(error.downcast_ref::<io::Error>()?.get_ref()?)
-    };
-    std::iter::successors(Some(error), content).take(CAUSES_MAX)
 }
 
 /// The operating system's cause, as the end of a message.

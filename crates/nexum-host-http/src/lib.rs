@@ -56,10 +56,11 @@ pub use config::{
     TIMEOUT_MS, TIMEOUT_MS_RANGE,
 };
 pub use destination::{Destination, DestinationError};
-pub use error::{FetchError, Phase, TlsFault};
+pub use error::{FetchError, Phase};
 pub use fetch::Fetcher;
 pub use hop::Answer;
 pub use http::Http;
+pub use nexum_net::TlsFault;
 pub use nexum_net::not_public;
 pub use pattern::{HostPattern, PATTERN_BYTES_MAX, PatternError};
 pub use policy::{Permit, Policy, Rule};

@@ -93,8 +93,9 @@ async fn a_reader_that_stops_reading_the_log_blocks_nothing_and_lost_lines_are_c
         .spawn()
         .expect("the binary starts");
     let unread = (child.stdout.take(), child.stderr.take());
-    // The pipe takes 64 KiB and the queue 4,096 lines; the compiler alone logs more at this level.
+    // The pipe takes 64 KiB and the queue 4,096 lines; each block adds some hundred at this level.
     loop {
+        anvil.mine(10).await;
         assert_eq!(child.try_wait().expect("a child"), None, "nexum runs");
         let Ok(text) = metrics(port).await else {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -55,6 +55,15 @@ fn without_a_known_word_the_status_decides() {
 }
 
 #[test]
+fn words_without_a_description_have_their_classes() {
+    for (error_type, class) in [("InvalidReplacement", Class::StopOrder), ("InvalidJson", Class::OurBug)] {
+        for status in [400, 401, 403] {
+            assert_eq!(classify(status, Some(error_type)), class, "{error_type} with {status}");
+        }
+    }
+}
+
+#[test]
 fn what_may_pass_says_when() {
     for row in ERRORS {
         let waits = match row.class {

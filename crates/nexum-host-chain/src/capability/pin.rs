@@ -2,7 +2,7 @@
 //!
 //! A module whose manifest has `[module.chain] pin = "event"` sees one state in all reads of a handler: the state at the block
 //! of the event, whatever the endpoint's head is by then. The block is named by its hash, so that an endpoint on another
-//! fork says that it does not know it; by its number only where nothing else is taken. What is not `latest` stays as it is,
+//! fork says that it does not know it; by its number only where nothing else is taken, by the method or by the endpoint. What is not `latest` stays as it is,
 //! and so does every byte of the parameters beside the block.
 //!
 //! The methods and the places of their block parameters are those of the execution API's specification
@@ -112,6 +112,8 @@ pub enum Pinned {
         method: &'static str,
         /// The parameters.
         params: String,
+        /// The parameters with the block's number, for an endpoint that takes no hash there. None where every endpoint does.
+        by_number: Option<String>,
     },
     /// It goes out with the block's number.
     ByNumber {
@@ -126,10 +128,11 @@ pub fn pin(method: &str, params: &RawValue, block: &Position) -> Pinned {
         let params = Array::parse(params.get())?;
         match names(method)? {
             Names::Block(index) => {
+                let by_number = params.with_latest(index, &number(block));
                 let params = params.with_latest(index, &format!(r#"{{"blockHash":{}}}"#, hash(block)))?;
-                by_hash(method, params)
+                by_hash(method, params, by_number)
             }
-            Names::Number(by) => by_hash(by, params.with_latest(0, &hash(block))?),
+            Names::Number(by) => by_hash(by, params.with_latest(0, &hash(block))?, None),
             Names::NumberOnly(index) => Some(Pinned::ByNumber {
                 params: params.with_latest(index, &number(block))?,
             }),
@@ -150,9 +153,17 @@ fn pin_filter(params: &Array<'_>, block: &Position) -> Option<Pinned> {
     let mut members = filter.without_latest(&["fromBlock", "toBlock"]);
     let name = match (from, to) {
         (true, true) => {
-            members.push(format!(r#""blockHash":{}"#, hash(block)));
-            let params = params.with(0, &format!("{{{}}}", members.join(",")))?;
-            return by_hash("eth_getLogs", params);
+            let with = |range: String| {
+                let members: Vec<_> = members.iter().cloned().chain([range]).collect();
+                params.with(0, &format!("{{{}}}", members.join(",")))
+            };
+            let number = number(block);
+            let by_number = with(format!(r#""fromBlock":{number},"toBlock":{number}"#));
+            return by_hash(
+                "eth_getLogs",
+                with(format!(r#""blockHash":{}"#, hash(block)))?,
+                by_number,
+            );
         }
         (true, false) => "fromBlock",
         (false, true) => "toBlock",
@@ -163,10 +174,14 @@ fn pin_filter(params: &Array<'_>, block: &Position) -> Option<Pinned> {
     Some(Pinned::ByNumber { params })
 }
 
-fn by_hash(method: &str, params: String) -> Option<Pinned> {
+fn by_hash(method: &str, params: String, by_number: Option<String>) -> Option<Pinned> {
     // What is pinned is a read.
     let method = methods::read(method)?;
-    Some(Pinned::ByHash { method, params })
+    Some(Pinned::ByHash {
+        method,
+        params,
+        by_number,
+    })
 }
 
 /// Whether null in answer to this method, asked by hash, says that the block is not known: it is not when what is asked for is

@@ -13,7 +13,7 @@ use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::methods::{self, METHOD_BYTES_MAX};
 use crate::rpc::endpoint::Request;
-use crate::rpc::endpoint::read::Read;
+use crate::rpc::endpoint::read::{ByNumber, Read};
 use crate::rpc::endpoints::Endpoints;
 
 /// How many requests a batch may hold. It is the least that large providers take, and a module that wants more sends another
@@ -160,8 +160,18 @@ impl ChainRequests {
         Ok(match pin::pin(method, params, &block) {
             Pinned::Untouched => Allowed::Read(Read::unpinned(method, params.to_owned())),
             Pinned::Answer(answer) => Allowed::Answered(answer),
-            Pinned::ByHash { method, params } => Allowed::Read(Read {
+            Pinned::ByHash {
+                method,
+                params,
+                by_number,
+            } => Allowed::Read(Read {
                 is_pinned: true,
+                by_number: by_number
+                    .map(|params| -> Result<_, RequestError> {
+                        let request = (method.into(), raw(params)?);
+                        Ok(ByNumber { request, block })
+                    })
+                    .transpose()?,
                 null_is_unknown: pin::null_is_unknown(method),
                 ..Read::unpinned(method, raw(params)?)
             }),

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod batches;
+mod by_number;
 mod connect;
 mod connection;
 mod heads;
@@ -33,6 +34,7 @@ pub(crate) use self::attempt::Failure;
 use self::attempt::Started;
 pub(crate) use self::batches::Attempted;
 use self::batches::Batches;
+use self::by_number::BlockForms;
 use self::connect::Connector;
 pub use self::heads::Heads;
 use self::health::PAUSE;
@@ -78,6 +80,7 @@ pub struct Endpoint {
     batches: Batches,
     /// Whether a head that it announced was its block of that number.
     announces_truly: AtomicBool,
+    block_forms: BlockForms,
     health: Health,
     metrics: Arc<EndpointMetrics>,
 }
@@ -109,6 +112,7 @@ impl Endpoint {
             rate_limit: config.requests_per_second.map(RateLimit::new),
             batches: Batches::default(),
             announces_truly: AtomicBool::new(false),
+            block_forms: BlockForms::default(),
             health: Health::new(Arc::clone(signal)),
             metrics,
         }

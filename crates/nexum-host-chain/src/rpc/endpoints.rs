@@ -83,33 +83,54 @@ impl Endpoints {
     /// Why there is no result at the last endpoint asked; or, if that one refused the request by an HTTP status, the error with
     /// which another one refused it.
     pub async fn request(&self, request: &Request) -> Answer {
-        self.request_for(request, Expected::Any).await
+        self.request_for(Asked::Request(request)).await
     }
 
     /// As [`Self::request`], for a module's read.
     pub(crate) async fn read(&self, read: &Read) -> Answer {
-        self.request_for(&read.request, Expected::of(read)).await
+        self.request_for(Asked::Read(read)).await
     }
 
     /// As [`Self::batch`], for modules' reads.
     pub(crate) async fn read_batch(&self, reads: &[Read], bytes_max: u64) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = vec![None; reads.len()];
         let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
-        let mut answers = self.batch_within(&requests, bytes_max).await;
+        let best = self.best(&requests);
+        // By their places among the reads.
+        let together: Vec<usize> = (0..reads.len())
+            .filter(|place| !best.takes_by_number(&reads[*place]))
+            .collect();
+        let requests: Vec<Request> = together.iter().map(|place| requests[*place].clone()).collect();
+        let mut left = bytes_max;
+        for (place, answer) in together.into_iter().zip(self.batch_within(&requests, bytes_max).await) {
+            let is_usable = match &answer {
+                Ok(result) => Asked::Read(&reads[place]).allows(result),
+                Err(error) => !best.may_lack_hashes(&reads[place], error),
+            };
+            left = left.saturating_sub(bytes_of(&answer));
+            answers[place] = is_usable.then_some(answer);
+        }
+        // Reads by number, and those that the batch left without an answer.
         for (read, answer) in reads.iter().zip(&mut answers) {
-            if answer.as_ref().is_ok_and(|result| !Expected::of(read).allows(result)) {
-                *answer = self.read(read).await;
+            if answer.is_none() {
+                let one = match left {
+                    0 => Err(RequestError::OverBudget { bytes_max }),
+                    _ => self.read(read).await,
+                };
+                left = left.saturating_sub(bytes_of(&one));
+                *answer = Some(one);
             }
         }
-        answers
+        let answer = |answer: Option<Answer>| answer.unwrap_or(Err(RequestError::Internal));
+        answers.into_iter().map(answer).collect()
     }
 
-    async fn request_for(&self, request: &Request, expected: Expected) -> Answer {
+    async fn request_for(&self, asked: Asked<'_>) -> Answer {
         let began = Instant::now();
-        let first = self.best(std::slice::from_ref(request));
-        let answer = first.attempt(request, self.deadline(began)).await;
-        match expected.check(answer) {
+        let first = self.best(std::slice::from_ref(asked.request()));
+        match asked.attempt(first, self.deadline(began)).await {
             Ok(answer) => Ok(answer),
-            Err(failure) => Box::pin(self.request_again(request, expected, first, failure, began)).await,
+            Err(failure) => Box::pin(self.request_again(asked, first, failure, began)).await,
         }
     }
 
@@ -257,30 +278,42 @@ impl Endpoints {
     }
 }
 
-/// What a result may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
-    Any,
-    /// Null says that the endpoint does not have what another one may have.
-    NotNull,
+/// A request to be answered by one endpoint or another.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    Request(&'a Request),
+    /// A module's read, whose answer means more.
+    Read(&'a Read),
 }
 
-impl Expected {
-    fn of(read: &Read) -> Self {
-        if read.null_is_unknown { Self::NotNull } else { Self::Any }
+impl<'a> Asked<'a> {
+    fn request(self) -> &'a Request {
+        match self {
+            Self::Request(request) => request,
+            Self::Read(read) => &read.request,
+        }
     }
 
-    fn allows(self, result: &RawValue) -> bool {
-        self == Self::Any || result.get() != "null"
-    }
-
-    fn check(self, answer: Result<Box<RawValue>, Failure>) -> Result<Box<RawValue>, Failure> {
+    /// Asks this endpoint once.
+    async fn attempt(self, endpoint: &Endpoint, deadline: Instant) -> Result<Box<RawValue>, Failure> {
+        let answer = match self {
+            Self::Request(request) => endpoint.attempt(request, deadline).await,
+            Self::Read(read) => endpoint.attempt_read(read, deadline).await,
+        };
         match answer {
             Ok(result) if !self.allows(&result) => Err(Failure {
                 error: RequestError::unknown_block(),
                 sent: true,
             }),
             answer => answer,
+        }
+    }
+
+    /// False for a null that says that the endpoint does not have what another one may have.
+    fn allows(self, result: &RawValue) -> bool {
+        match self {
+            Self::Request(_) => true,
+            Self::Read(read) => !read.null_is_unknown || result.get() != "null",
         }
     }
 }
@@ -309,4 +342,9 @@ fn labels(config: &ChainConfig) -> Vec<String> {
     };
     let urls = config.endpoints().iter().map(|endpoint| endpoint.url.to_string());
     urls.map(label).collect()
+}
+
+/// The bytes of a result, or 0 for an error.
+fn bytes_of(answer: &Answer) -> u64 {
+    answer.as_ref().map_or(0, |result| result.get().len() as u64)
 }

@@ -22,7 +22,7 @@ fn endpoint(scheme: &str, listener: &TcpListener) -> ChainConfig {
 }
 
 /// Reads one http request and answers it so. Returns its text.
-async fn serve(stream: &mut TcpStream, answer: &str) -> String {
+pub(crate) async fn serve(stream: &mut TcpStream, answer: &str) -> String {
     let mut text = Vec::new();
     let mut piece = [0; 4_096];
     loop {

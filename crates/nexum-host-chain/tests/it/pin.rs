@@ -28,7 +28,7 @@ fn pinned(method: &str, params: &str) -> Pinned {
 /// The method and the parameters that go out, `HASH` for the hash.
 fn sent(method: &str, params: &str) -> (String, String) {
     let (method, params) = match pinned(method, params) {
-        Pinned::ByHash { method, params } => (method.to_owned(), params),
+        Pinned::ByHash { method, params, .. } => (method.to_owned(), params),
         Pinned::ByNumber { params } => (method.to_owned(), params),
         Pinned::Untouched => (method.to_owned(), params.to_owned()),
         other => panic!("{other:?}"),

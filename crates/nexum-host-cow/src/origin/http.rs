@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use cowprotocol::{HttpMethod, HttpRequest};
-use nexum_net::{ReadError, io_cause, read_bounded, retry_after};
+use nexum_net::{HTTP_PROTOCOLS, ReadError, TlsFault, io_cause, read_bounded, retry_after, tls_config};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Response, redirect};
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +22,7 @@ const USER_AGENT: &str = concat!("nexum/", env!("CARGO_PKG_VERSION"));
 /// moment.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: OnceLock<Option<Client>>,
+    client: OnceLock<Result<Client, RequestError>>,
     timeout: Duration,
     use_proxy: bool,
 }
@@ -43,9 +43,14 @@ impl Http {
             // A redirect would let an order book choose the destination.
             let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
             let client = if self.use_proxy { client } else { client.no_proxy() };
-            client.user_agent(USER_AGENT).build().ok()
+            let client = match request.url.scheme() {
+                "https" => client.tls_backend_preconfigured(tls_config(HTTP_PROTOCOLS).map_err(RequestError::Tls)?),
+                _ => client,
+            };
+            let client = client.user_agent(USER_AGENT).build();
+            client.map_err(|_| RequestError::Internal)
         });
-        let client = client.as_ref().ok_or(RequestError::Internal)?;
+        let client = client.as_ref().map_err(Clone::clone)?;
         let began = Instant::now();
         let until = deadline.min(began + self.timeout);
         let answer = timeout_at(until, exchange(client, request));
@@ -105,7 +110,10 @@ fn failed(error: &reqwest::Error) -> RequestError {
     if error.is_builder() {
         RequestError::Internal
     } else if error.is_connect() {
-        RequestError::Unreachable { cause }
+        match TlsFault::of(error) {
+            Some(fault) => RequestError::Tls(fault),
+            None => RequestError::Unreachable { cause },
+        }
     } else {
         RequestError::Lost { cause }
     }

@@ -12,6 +12,7 @@ mod differential;
 mod limits;
 mod metrics;
 mod modules;
+mod proxy;
 mod requests;
 mod retries;
 mod secrecy;

@@ -1,5 +1,7 @@
 //! `cow-api.submit-order`.
 
+use std::time::Duration;
+
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_cow_errors::{Class, ERRORS};
 use nexum_host_cow::{ORDER_BYTES_MAX, OrderBooks, RequestError};
@@ -130,6 +132,44 @@ async fn an_error_that_will_not_pass_is_not_tried_again() {
     book.fail_next(Fault::error(500, "InternalServerError"));
     submit(&books, &SignedOrder::good(Scheme::Eip712, 1)).await.unwrap();
     assert_eq!(book.request_count(), 3);
+}
+
+#[tokio::test]
+async fn an_html_page_of_a_firewall_is_a_reason_to_back_off() {
+    let book = OrderBook::start().await;
+    let books = books(&book);
+    let page = "<!DOCTYPE html><html><head><title>Attention Required!</title></head></html>";
+    for (status, trader) in [(401, 1), (403, 2)] {
+        book.fail_next(Fault::PlainText(status, page.to_owned()));
+        let before = posts(&book);
+        let order = SignedOrder::good(Scheme::Eip712, trader);
+        let error = submit(&books, &order).await.unwrap_err();
+        assert_eq!(posts(&book), before + 1, "{status}");
+        assert_eq!(error.class(), Some(Class::BackOff(Duration::from_secs(60))), "{status}");
+        let error = error.to_host_error();
+        assert_eq!((error.code, error.data.as_deref()), (i32::from(status), Some(page)));
+        // The firewall says nothing about the order.
+        submit(&books, &order).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_refused_replacement_stops_the_order_whatever_the_status() {
+    let book = OrderBook::start().await;
+    let books = books(&book);
+    for (error_type, class) in [("InvalidReplacement", Class::StopOrder), ("InvalidJson", Class::OurBug)] {
+        for status in [400, 401, 403] {
+            book.fail_next(Fault::error(status, error_type));
+            let before = posts(&book);
+            let order = SignedOrder::good(Scheme::Eip712, 1);
+            let error = submit(&books, &order).await.unwrap_err();
+            assert_eq!(
+                (error.class(), posts(&book)),
+                (Some(class), before + 1),
+                "{error_type} with {status}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -106,7 +106,8 @@ impl Endpoint {
         answer
             .unwrap_or(Err(RequestError::Timeout { timeout_ms }))
             .map_err(|error| Failure {
-                sent: sent.load(Ordering::Relaxed) && !matches!(error, RequestError::Unreachable { .. }),
+                sent: sent.load(Ordering::Relaxed)
+                    && !matches!(error, RequestError::Unreachable { .. } | RequestError::Tls(_)),
                 error,
             })
     }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use alloy_json_rpc::{RequestPacket, ResponsePacket, RpcError};
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
-use nexum_net::{ReadError, read_bounded, retry_after};
+use nexum_net::{HTTP_PROTOCOLS, ReadError, io_cause, read_bounded, retry_after, tls_config};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tower_service::Service;
@@ -37,6 +37,10 @@ impl BoundedHttp {
         let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
         let client = if use_proxy { client } else { client.no_proxy() };
         let client = client.default_headers(headers.map().clone());
+        let client = match url.scheme() {
+            "https" => client.tls_backend_preconfigured(tls_config(HTTP_PROTOCOLS).map_err(RequestError::Tls)?),
+            _ => client,
+        };
         let client = client.build().map_err(|_| RequestError::Internal)?;
         Ok(Self {
             client,
@@ -138,9 +142,10 @@ fn own(error: RequestError) -> TransportError {
 
 /// The text of reqwest's errors has the URL in it: only the cause is kept.
 fn failed(error: &reqwest::Error) -> TransportError {
-    let failure = RequestError::from_connect(error);
-    own(match failure {
+    own(match RequestError::from_connect(error) {
         RequestError::Unreachable { cause } if !error.is_connect() => RequestError::Lost { cause },
+        // Later than the handshake it is the connection that broke.
+        RequestError::Tls(_) if !error.is_connect() => RequestError::Lost { cause: io_cause(error) },
         failure => failure,
     })
 }

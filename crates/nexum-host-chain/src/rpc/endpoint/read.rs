@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nexum_core::source::Position;
 use serde_json::value::RawValue;
 
 use super::Request;
@@ -13,6 +14,15 @@ pub(crate) struct Read {
     pub(crate) is_pinned: bool,
     /// Whether null says that the endpoint does not have the block.
     pub(crate) null_is_unknown: bool,
+    /// The read for an endpoint that takes no block hash there.
+    pub(crate) by_number: Option<ByNumber>,
+}
+
+/// A pinned read that names its block by number.
+pub(crate) struct ByNumber {
+    pub(crate) request: Request,
+    /// The block that the number must be of.
+    pub(crate) block: Position,
 }
 
 impl Read {
@@ -21,6 +31,7 @@ impl Read {
             request: (method.into(), params),
             is_pinned: false,
             null_is_unknown: false,
+            by_number: None,
         }
     }
 

@@ -9,9 +9,9 @@ use alloy_pubsub::{ConnectionHandle, ConnectionInterface};
 use alloy_transport::utils::Spawnable as _;
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use nexum_net::tls_config;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,12 +20,13 @@ use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 use url::Url;
 
 use super::connection::Oversize;
 use super::loose;
 use crate::config::http_headers::Headers;
+use crate::error::RequestError;
 
 /// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
 /// connection is given up. So a silent peer is noticed within 20 seconds, less than two blocks of Ethereum. While requests
@@ -63,10 +64,6 @@ impl WsDial {
             headers.insert(AUTHORIZATION, value);
         }
         headers.extend(self.headers.map().clone());
-        if CryptoProvider::get_default().is_none() {
-            // If another part of the program is quicker, its choice is as good.
-            let _ = aws_lc_rs::default_provider().install_default();
-        }
         let size = Some(self.response_bytes_max);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
@@ -74,7 +71,16 @@ impl WsDial {
             .max_frame_size(size);
         // Requests are small, and what can go together goes together below: nothing has to wait for an answer to be sent.
         let no_delay = true;
-        let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), no_delay);
+        let connector = match self.url.scheme() {
+            "wss" => {
+                // HTTP/2 has no upgrade: no protocol is offered.
+                let tls = tls_config(&[]).map_err(|fault| TransportErrorKind::custom(RequestError::Tls(fault)))?;
+                Connector::Rustls(Arc::new(tls))
+            }
+            _ => Connector::Plain,
+        };
+        let connecting =
+            tokio_tungstenite::connect_async_tls_with_config(request, Some(config), no_delay, Some(connector));
         let (socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
         let (handle, interface) = ConnectionHandle::new();
         serve(socket, interface, KEEPALIVE, Arc::clone(&self.oversize)).spawn_task();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexum_net::Backoff;
 use tokio::time::Instant;
 
-use super::{Endpoints, Expected, request_rank};
+use super::{Asked, Endpoints, request_rank};
 use crate::error::{RequestError, Retry};
 use crate::methods;
 use crate::rpc::endpoint::{Answer, Attempted, Endpoint, Failure, Request};
@@ -127,12 +127,12 @@ impl Endpoints {
     /// Goes on after a first attempt, which began at `began` and failed.
     pub(super) async fn request_again(
         &self,
-        request: &Request,
-        expected: Expected,
+        asked: Asked<'_>,
         first: &Arc<Endpoint>,
         mut failure: Failure,
         began: Instant,
     ) -> Answer {
+        let request = asked.request();
         let mut attempts = Attempts::new(self, std::slice::from_ref(request), first, self.deadline(began));
         let mut refusals = Refusals::default();
         loop {
@@ -140,8 +140,7 @@ impl Endpoints {
             let Some(endpoint) = attempts.next(retry(request, &failure)).await else {
                 return Err(refusals.verdict(failure.error));
             };
-            let answer = endpoint.attempt(request, attempts.deadline).await;
-            match expected.check(answer) {
+            match asked.attempt(endpoint, attempts.deadline).await {
                 Ok(answer) => {
                     refusals.disprove(request, endpoint);
                     return Ok(answer);

@@ -1,0 +1,46 @@
+//! The proxy that the environment names.
+
+use std::process::Command;
+
+use nexum_host_cow::OrderBooks;
+use nexum_testing::OrderBook;
+use nexum_testing::order_book::Fault;
+use tokio::task::spawn_blocking;
+
+use crate::support::{config, get};
+
+/// Tells the other process the order book's URL.
+const URL: &str = "NEXUM_COW_TEST_PROXY";
+
+/// The test starts itself again, because a process has one environment for all of its threads.
+#[tokio::test]
+async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
+    if let Some(url) = std::env::var_os(URL) {
+        let mut config = config(url.to_str().unwrap());
+        get(&OrderBooks::new(&config), "/api/v1/version").await.unwrap();
+        config.use_proxy = true;
+        let error = get(&OrderBooks::new(&config), "/api/v1/version").await.unwrap_err();
+        assert_eq!(error.to_host_error().code, 407);
+        return;
+    }
+    let book = OrderBook::start().await;
+    // A proxy for http is a server that is asked for whole URLs.
+    let proxy = OrderBook::start().await;
+    proxy.fail_always(Some(Fault::Status(407)));
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            "proxy::a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it",
+            "--nocapture",
+        ])
+        .env(URL, book.url())
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy");
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, proxy.url());
+    }
+    let output = spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((book.request_count(), proxy.request_count()), (1, 1));
+}

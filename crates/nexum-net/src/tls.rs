@@ -1,0 +1,89 @@
+//! TLS to servers whose certificates the system trusts, and the reason of a failed handshake.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::{CertificateError, ClientConfig};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+use crate::cause::{CAUSES_MAX, causes};
+
+/// Why the TLS handshake failed, as the end of a sentence about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// No trusted issuer signed the certificate.
+    #[error("has a certificate from an untrusted issuer")]
+    Issuer,
+    /// The certificate is for another name.
+    #[error("has a certificate for another name")]
+    Name,
+    /// The certificate has expired, or is not valid yet.
+    #[error("has a certificate that is not valid at this time")]
+    Time,
+    /// Another fault of the certificate.
+    #[error("has a certificate that is not valid")]
+    Certificate,
+    /// Another fault of the protocol.
+    #[error("does not support a known version of TLS")]
+    Protocol,
+    /// The system has no trusted certificates to compare with.
+    #[error(
+        "cannot be trusted, because this system has no CA certificates: install them, or name a file in SSL_CERT_FILE"
+    )]
+    NoRoots,
+}
+
+impl TlsFault {
+    /// The fault of TLS among the causes of an error, if there is one.
+    pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let error = causes(error)
+            .flat_map(contents)
+            .find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
+        Some(Self::of_rustls(error))
+    }
+
+    fn of_rustls(error: &rustls::Error) -> Self {
+        use CertificateError as Bad;
+        let rustls::Error::InvalidCertificate(error) = error else {
+            return Self::Protocol;
+        };
+        match error {
+            Bad::UnknownIssuer => Self::Issuer,
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Self::Name,
+            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => Self::Time,
+            _ => Self::Certificate,
+        }
+    }
+}
+
+/// An error, and the errors that it wraps as an `io::Error`, whose `source` skips them.
+pub fn contents<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let content = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
+        Some(error.downcast_ref::<io::Error>()?.get_ref()?)
+    };
+    std::iter::successors(Some(error), content).take(CAUSES_MAX)
+}
+
+/// A configuration that trusts the system's certificates, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. It offers these
+/// application protocols (ALPN). Reads the certificates from disk.
+///
+/// # Errors
+///
+/// [`TlsFault::NoRoots`] if there are no certificates.
+pub fn tls_config(protocols: &[&str]) -> Result<ClientConfig, TlsFault> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| TlsFault::Protocol)?
+        .with_platform_verifier()
+        .map_err(|_| TlsFault::NoRoots)?;
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    Ok(config)
+}
+
+/// The application protocols of an HTTP client.
+pub const HTTP_PROTOCOLS: &[&str] = &["h2", "http/1.1"];
