@@ -18,8 +18,6 @@ mod without_runtime;
 mod completions;
 
 #[cfg(feature = "runtime")]
-pub(crate) use compile::compiler;
-#[cfg(feature = "runtime")]
 pub(crate) use perform::{perform, version};
 #[cfg(not(feature = "runtime"))]
 pub(crate) use without_runtime::{perform, version};

@@ -10,6 +10,8 @@ mod exit_code;
 mod report;
 
 #[cfg(feature = "runtime")]
+mod compiler;
+#[cfg(feature = "runtime")]
 mod compose;
 mod configure;
 mod contract;

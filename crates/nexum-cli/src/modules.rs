@@ -5,7 +5,7 @@ use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
 use crate::args::Load;
-use crate::command;
+use crate::compiler::compiler;
 use crate::compose::{Composition, compose};
 use crate::configure::wanted;
 use crate::report::Refusals;
@@ -32,7 +32,7 @@ impl Plan {
             .total_memory_bytes(config.total_memory_bytes)
             .pooling(config.pooling)
             .cache_dir(config.state_dir.join(CACHE_DIR))
-            .compiler(command::compiler());
+            .compiler(compiler());
         let host = wanted(&config, load)?.into_iter().fold(host, HostBuilder::module);
         Ok(Self { config, store, host })
     }

@@ -1,19 +1,12 @@
 //! `nexum compile`: compiles one component within the bounds of a process of its own.
 
 use std::fs;
-use std::path::PathBuf;
 
-use nexum_core::engine::{COMPILE_MEMORY_BYTES_MAX, ChildProgram, Compiler, compile_in_child};
+use nexum_core::engine::{COMPILE_MEMORY_BYTES_MAX, compile_in_child};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Compile;
 use crate::report::{Refusal, Refusals};
-
-/// The name of the command.
-const COMMAND: &str = "compile";
-
-/// This binary, also after an upgrade has replaced its file.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Where Linux reads which process it ends first when memory is short.
 const OOM_SCORE: &str = "/proc/self/oom_score_adj";
@@ -40,19 +33,4 @@ fn limit(resource: Resource, bound: u64) -> Result<(), Refusal> {
         maximum: Some(bound),
     };
     setrlimit(resource, limits).map_err(|error| Refusal::of(&error))
-}
-
-/// Where this binary compiles components.
-pub(crate) fn compiler() -> Compiler {
-    let this = PathBuf::from(THIS_PROGRAM);
-    let program = match this.exists() {
-        true => Ok(this),
-        false => std::env::current_exe(),
-    };
-    program.map_or(Compiler::InProcess, |program| {
-        Compiler::Child(ChildProgram {
-            program,
-            args: vec![COMMAND.into()],
-        })
-    })
 }

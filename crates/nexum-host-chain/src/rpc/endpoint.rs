@@ -30,9 +30,9 @@ use nexum_config::topic::ChainId;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
+pub(crate) use self::attempt::Attempted;
 pub(crate) use self::attempt::Failure;
 use self::attempt::Started;
-pub(crate) use self::batches::Attempted;
 use self::batches::Batches;
 use self::by_number::BlockForms;
 use self::connect::Connector;

@@ -27,7 +27,7 @@ pub(in crate::runner) struct ScheduleFeed {
     /// The time of the last event, which is not a missed one.
     in_hand: Option<u64>,
     due: Option<u64>,
-    /// What the clock and the monotonic time were at the last look, both in milliseconds.
+    /// The clock and the monotonic time at the last look, both in milliseconds.
     looked: (u64, u64),
     /// The time to which the clock was set back: times after it come again.
     set_back_to: Option<u64>,

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::batches::Attempted;
 use super::connect::Connector;
 use super::connection::Connection;
 use super::{Endpoint, Request};
 use crate::error::RequestError;
+
+/// The result of one request of a batch.
+pub(crate) type Attempted = Result<Box<RawValue>, Failure>;
 
 /// Why an attempt has failed.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::attempt::{Failure, Started};
+use super::attempt::{Attempted, Failure, Started};
 use super::connect::Connector;
 use super::limit::RateLimit;
 use super::{Endpoint, Request};
@@ -20,9 +20,6 @@ const CALLS_AT_ONCE_MAX: usize = 8;
 /// How many batches in a row have to fail, each with requests that the endpoint then answers one by
 /// one, before nexum sends no more batches. One failure may be an outage that ended in between.
 const STRIKES_MAX: u32 = 2;
-
-/// The result of one request of a batch.
-pub(crate) type Attempted = Result<Box<RawValue>, Failure>;
 
 /// What an endpoint has shown of how it answers batches.
 #[derive(Debug, Default)]
