@@ -63,6 +63,8 @@ enum Task {
         /// The steps to run. The default is all.
         steps: Vec<String>,
     },
+    /// Check which crate may depend on which, and that the modules of no crate form a circle.
+    Isolation,
     /// Find words that the project's prose avoids.
     Prose,
     /// Measure nexum's performance; see docs/performance.md.
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         Task::Demo { blocks } => demo::run(blocks),
         Task::Test => test::run(),
         Task::Ci { steps } => ci::run(&steps),
+        Task::Isolation => isolation::check(),
         Task::Prose => prose::check(),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
         Task::Torture(options) => torture::run(&options),

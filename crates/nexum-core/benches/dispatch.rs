@@ -24,7 +24,7 @@ use nexum_core::source::EventLog;
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::Supervisor;
 use nexum_core::{ModuleStatus, Stage};
-use nexum_testing::bench::{self, Figure, HandGrown, median};
+use nexum_testing::bench::{self, Figure, HandGrown};
 use nexum_testing::guests;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -86,7 +86,7 @@ fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
         let per_event = |took: Duration| took.as_secs_f64() * 1e6 / (blocks * modules) as f64;
         Ok((per_event(through_host), per_event(alone)))
     };
-    medians(&mut sample)
+    bench::medians(WARM_UP, SAMPLES, &mut sample)
 }
 
 /// Microseconds for each host call: through a capability, and to a function that was linked by hand.
@@ -118,17 +118,7 @@ fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
         let per_call = |took: Duration| took.as_secs_f64() * 1e6 / CALLS_PER_EVENT as f64;
         Ok((per_call(through_host), per_call(alone)))
     };
-    medians(&mut sample)
-}
-
-/// Takes pairs of samples and returns the median of each side.
-fn medians(sample: &mut dyn FnMut() -> wasmtime::Result<(f64, f64)>) -> wasmtime::Result<(f64, f64)> {
-    for _ in 0..WARM_UP {
-        sample()?;
-    }
-    let pairs: Vec<_> = (0..SAMPLES).map(|_| sample()).collect::<Result<_, _>>()?;
-    let (host, bare) = pairs.into_iter().unzip();
-    Ok((median(host), median(bare)))
+    bench::medians(WARM_UP, SAMPLES, &mut sample)
 }
 
 /// Calls every instance with a block of each number.

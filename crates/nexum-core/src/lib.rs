@@ -78,7 +78,7 @@
 //! | `supervisor` | starts, changes and stops a run |
 //! | `host` | everything from one builder |
 //!
-//! A module of this table refers only to modules above it. `cargo xtask ci isolation` checks that there
+//! A module of this table refers only to modules above it. `cargo xtask isolation` checks that there
 //! is no cycle.
 //!
 //! # Assumptions

@@ -21,7 +21,7 @@
 //! | `source` | blocks and logs: following, verifying, reorganisations, replay |
 //! | `capability` | what modules ask: checks, pins, shared reads, the WIT implementation |
 //!
-//! `rpc` refers to the rows above it, `source` to `rpc`, and `capability` to all. `cargo xtask ci isolation` checks that there is no
+//! `rpc` refers to the rows above it, `source` to `rpc`, and `capability` to all. `cargo xtask isolation` checks that there is no
 //! circle.
 //!
 //! # What a guest sees of a failure

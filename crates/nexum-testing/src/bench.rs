@@ -90,6 +90,28 @@ pub fn median(mut samples: Vec<f64>) -> f64 {
     }
 }
 
+/// Takes `samples` pairs after `warm_up` that do not count. Returns the median of each side of the pairs.
+///
+/// # Errors
+///
+/// The first error of `pair`.
+///
+/// # Panics
+///
+/// If there are no samples.
+pub fn medians<E>(
+    warm_up: usize,
+    samples: usize,
+    mut pair: impl FnMut() -> Result<(f64, f64), E>,
+) -> Result<(f64, f64), E> {
+    for _ in 0..warm_up {
+        pair()?;
+    }
+    let pairs: Vec<_> = (0..samples).map(|_| pair()).collect::<Result<_, E>>()?;
+    let (one, other) = pairs.into_iter().unzip();
+    Ok((median(one), median(other)))
+}
+
 /// Prints the results of a bench as a table, and writes them to `target/bench/NAME.json`, where
 /// `cargo xtask bench` reads them.
 ///

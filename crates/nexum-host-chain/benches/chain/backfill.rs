@@ -39,7 +39,7 @@ pub(crate) fn figure(runtimes: &Runtimes) -> Result<Figure> {
     let calls: Vec<String> = calls.collect();
     node.forget_calls();
     let provider = runtimes.host.block_on(bare::connect(&node.ws_url()))?;
-    let (host, bare) = medians(WARM_UP, SAMPLES, || {
+    let (host, bare) = medians(WARM_UP, SAMPLES, || -> Result<(f64, f64)> {
         let through_host = through_host(runtimes, &node);
         let alone = runtimes.host.spawn(alone(provider.clone(), calls.clone()));
         Ok((through_host, runtimes.host.block_on(alone)??))

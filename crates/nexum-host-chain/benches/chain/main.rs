@@ -17,7 +17,7 @@ mod heads;
 mod host;
 mod requests;
 
-use nexum_testing::bench::{self, median};
+use nexum_testing::bench::{self, medians};
 use tokio::runtime::{Builder, Runtime};
 
 /// Where things run.
@@ -43,14 +43,4 @@ fn main() -> Result<()> {
     figures.push(backfill::figure(&runtimes)?);
     bench::publish("chain", &figures);
     Ok(())
-}
-
-/// Takes pairs of samples, after some that warm both sides, and returns the median of each: the host's and the bare one's.
-fn medians(warm_up: usize, samples: usize, mut pair: impl FnMut() -> Result<(f64, f64)>) -> Result<(f64, f64)> {
-    for _ in 0..warm_up {
-        pair()?;
-    }
-    let pairs: Vec<_> = (0..samples).map(|_| pair()).collect::<Result<_>>()?;
-    let (host, bare) = pairs.into_iter().unzip();
-    Ok((median(host), median(bare)))
 }

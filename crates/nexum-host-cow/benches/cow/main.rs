@@ -12,10 +12,11 @@ mod orders;
 mod requests;
 mod stamps;
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 
 use nexum_host_cow::{BaseUrl, CowConfig};
-use nexum_testing::bench::{self, median};
+use nexum_testing::bench;
 use nexum_testing::{OrderBook, TEST_CHAIN_ID};
 use tokio::runtime::{Builder, Runtime};
 
@@ -57,9 +58,6 @@ fn config(book: &OrderBook) -> CowConfig {
 
 /// Takes pairs of samples, after some that warm both sides, and returns the median of each: the host's and the bare one's.
 fn medians(warm_up: usize, samples: usize, mut pair: impl FnMut() -> (f64, f64)) -> (f64, f64) {
-    for _ in 0..warm_up {
-        pair();
-    }
-    let (host, bare) = (0..samples).map(|_| pair()).unzip();
-    (median(host), median(bare))
+    let Ok(medians) = bench::medians(warm_up, samples, || Ok::<_, Infallible>(pair()));
+    medians
 }

@@ -31,7 +31,7 @@ pub(crate) fn figure(runtime: &Runtime, backend: Backend) -> Result<Figure> {
     let url = anvil.ws_url();
     let mut host = Host::start(runtime, backend, for_host.path(), MODULES, WORK, Some(&url))?;
     let mut native = Native::start(runtime, backend, for_native.path(), MODULES, &url)?;
-    let (host, native) = medians(WARM_UP, SAMPLES, || {
+    let (host, native) = medians(WARM_UP, SAMPLES, || -> Result<(f64, f64)> {
         let (start, written) = host.sample(1)?;
         let last = written.last().ok_or("nothing was written")?.at;
         Ok(((last - start).as_secs_f64() * 1e3, native.sample()?.as_secs_f64() * 1e3))

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nexum_store::Backend;
-use nexum_testing::bench::{self, median};
+use nexum_testing::bench::{self, medians};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
@@ -61,16 +61,6 @@ fn main() -> Result<()> {
     }
     bench::publish("state", &figures);
     Ok(())
-}
-
-/// Takes pairs of samples, after some that warm both sides, and returns the median of each: the host's and the bare one's.
-fn medians(warm_up: usize, samples: usize, mut pair: impl FnMut() -> Result<(f64, f64)>) -> Result<(f64, f64)> {
-    for _ in 0..warm_up {
-        pair()?;
-    }
-    let pairs: Vec<_> = (0..samples).map(|_| pair()).collect::<Result<_>>()?;
-    let (host, bare) = pairs.into_iter().unzip();
-    Ok((median(host), median(bare)))
 }
 
 /// A directory on the disk that builds are on, which is gone when this is dropped.

@@ -41,7 +41,7 @@ pub(crate) fn figures(runtime: &Runtime, backend: Backend) -> Result<Vec<Figure>
     let transactions = Figure::new(name, "transactions", written.len() as f64, EVENTS as f64).at_most(0.0);
     let for_idle = directory()?;
     let mut idle = Host::start(runtime, backend, for_idle.path(), 1, read(0), None)?;
-    let (host, alone) = medians(WARM_UP, SAMPLES, || {
+    let (host, alone) = medians(WARM_UP, SAMPLES, || -> Result<(f64, f64)> {
         let timed = |host: &mut Host<'_>| -> Result<f64> {
             let start = Instant::now();
             host.sample(BLOCKS)?;

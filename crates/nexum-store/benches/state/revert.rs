@@ -28,7 +28,7 @@ pub(crate) fn figure(runtime: &Runtime, backend: Backend) -> Result<Figure> {
     let mut host = Host::start(runtime, backend, for_host.path(), 1, WORK, None)?;
     let bare = Bare::open(backend, for_bare.path())?;
     host.sample(1)?;
-    let (host, alone) = medians(WARM_UP, SAMPLES, || {
+    let (host, alone) = medians(WARM_UP, SAMPLES, || -> Result<(f64, f64)> {
         // With the block that the last sample ended with, these are 128.
         let (_, before) = host.sample(BLOCKS)?;
         for written in &before {
