@@ -35,7 +35,7 @@
 //! | `invalid-input` | parameters that are no JSON array, or over a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a range too wide, or with too many results; a revert |
 //! | `rate-limited` | HTTP 429; -32005, -32029, 429, or words that say so |
 //! | `timeout` | no answer within `request_timeout_ms`; HTTP 408 or 504 |
-//! | `unavailable` | no connection, any other HTTP status, an answer that is not JSON-RPC, a wrong chain id or none, any other code |
+//! | `unavailable` | no connection, no TLS (the message names a certificate's fault), any other HTTP status, an answer that is not JSON-RPC, a wrong chain id or none, any other code |
 //! | `internal` | a fault of this host |
 //!
 //! A revert (code 3, or -32000 and -32015 with a text that says so) is `invalid-input`: the endpoint did its work, and will

@@ -86,7 +86,7 @@ impl Endpoints {
         self.request_for(Asked::Request(request)).await
     }
 
-    /// As [`Self::request`], for a module's read.
+    /// As [`Self::request`], for a module's read. An attempt by number takes up to three times `request_timeout_ms` more.
     pub(crate) async fn read(&self, read: &Read) -> Answer {
         self.request_for(Asked::Read(read)).await
     }
