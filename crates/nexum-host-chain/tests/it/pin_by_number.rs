@@ -108,8 +108,9 @@ async fn a_batch_finds_out_that_an_endpoint_takes_no_hash() {
         .await;
     let answers: Vec<_> = answers.unwrap().into_iter().map(Result::unwrap).collect();
     assert_eq!(answers, ["\"0x2a\"", "\"0x2a\""]);
-    // Both in the batch, the first by hash once more, and each by number.
-    assert_eq!(calls.since(), (5, 4));
+    // Both in the batch, both by themselves because every member of the batch failed, the first by hash once more, and each by
+    // number.
+    assert_eq!(calls.since(), (7, 4));
 }
 
 #[tokio::test]
