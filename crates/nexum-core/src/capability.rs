@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! - A [`HostState`] has a slot for every capability in its store's linker. One
-//!   [`Grant`](crate::capability::grant::Grant) creates both.
+//!   [`Grant`] creates both.
 
 pub(crate) mod ambient;
 pub(crate) mod grant;

@@ -11,7 +11,7 @@ use crate::module::instance::Failure;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// The question exceeds [`INPUT_BYTES_MAX`](super::INPUT_BYTES_MAX). No instance received it.
+    /// The question exceeds [`QueryPool::INPUT_BYTES_MAX`](super::QueryPool::INPUT_BYTES_MAX). No instance received it.
     #[error("the input has {bytes} bytes, more than the limit of {bound}")]
     InputTooLarge {
         /// The size of the question, in bytes.
@@ -45,7 +45,7 @@ pub enum QueryError {
         /// The trap, innermost cause first.
         text: String,
     },
-    /// The answer exceeds [`OUTPUT_BYTES_MAX`](super::OUTPUT_BYTES_MAX).
+    /// The answer exceeds [`QueryPool::OUTPUT_BYTES_MAX`](super::QueryPool::OUTPUT_BYTES_MAX).
     #[error("the answer to request {request} has {bytes} bytes, more than the limit of {bound}")]
     OutputTooLarge {
         /// The number of the call.

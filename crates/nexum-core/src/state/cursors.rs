@@ -22,7 +22,7 @@ pub struct Cursor {
 pub struct Progress {
     /// The event's block.
     pub position: Position,
-    /// The event's kind. After [`EventKind::Block`] the whole block is done.
+    /// The event's kind. After `EventKind::Block` the whole block is done.
     pub done: EventKind,
 }
 

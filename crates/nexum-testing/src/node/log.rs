@@ -25,7 +25,7 @@ pub struct Log {
     pub topics: Vec<B256>,
     /// The event's data.
     pub data: Bytes,
-    /// The hash of the transaction. It is unique and readable, as [`Block::hash`] is.
+    /// The hash of the transaction. It is unique and readable, as [`Block::hash`](super::Block::hash) is.
     pub transaction_hash: B256,
     /// The index of the transaction in the block.
     pub transaction_index: u64,
