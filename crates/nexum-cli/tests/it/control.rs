@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{Log, read_until, terminate};
+use crate::running::{Log, read_until, spawn, terminate};
 
 /// How long something is waited for: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -57,12 +57,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     assert_eq!(nobody.code, Some(2));
     assert!(nobody.stderr.contains("no nexum runs"), "{}", nobody.stderr);
 
-    let mut child = dir
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn(&dir);
     read_until(&mut child, |line| line.contains("following the chain"));
     let mode = std::fs::metadata(dir.path().join("data/nexum.sock"))
         .expect("the socket")
@@ -173,11 +168,7 @@ pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
     dir.write("engine.toml", format!("{restart}{chain}{modules}"));
     let mut command = dir.command(args);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn(&dir);
     let log = Log::of(&mut child);
     log.until(|line| line.contains("following the chain"));
     (child, log)
@@ -360,12 +351,7 @@ async fn status_answers_while_other_requests_are_slow() {
         "engine.toml",
         format!("[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {module:?}\n"),
     );
-    let mut child = dir
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn(&dir);
     read_until(&mut child, |line| line.contains("following the chain"));
     // Requests for each kind of work, each with a body that never ends.
     let _slow: Vec<_> = [
@@ -410,12 +396,7 @@ async fn status_lists_what_was_refused_at_the_start_until_it_is_loaded() {
             "[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {good:?}\n[[modules]]\npath = {bad:?}\n"
         ),
     );
-    let mut child = dir
-        .command(&["run"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn(&dir);
     read_until(&mut child, |line| line.contains("following the chain"));
     let status = ["status", "--format", "json"];
     let modules = json(&dir, &status);

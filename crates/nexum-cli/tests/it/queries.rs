@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 
 use crate::Dir;
-use crate::running::{read_until, terminate};
+use crate::running::{read_until, spawn, terminate};
 
 /// The largest question, as the core has it.
 const INPUT_BYTES_MAX: usize = 1 << 20;
@@ -34,12 +34,7 @@ impl Running {
                  [[modules]]\npath = \"query-echo.wasm\"\n"
             ),
         );
-        let mut child = dir
-            .command(&["run"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child = spawn(&dir);
         let lines = read_until(&mut child, |line| line.contains("modules can be asked"));
         let line: Value = serde_json::from_str(lines.last().expect("a line")).expect("JSON");
         let address = line["address"].as_str().expect("an address").to_owned();

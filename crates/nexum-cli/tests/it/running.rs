@@ -39,6 +39,13 @@ pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec
     Log::of(child).until(found)
 }
 
+/// Starts `nexum run`, whose log the test reads.
+pub(crate) fn spawn(dir: &Dir) -> Child {
+    let mut command = dir.command(&["run"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().expect("the binary starts")
+}
+
 pub(crate) fn terminate(child: &Child) {
     let sent = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
@@ -201,12 +208,7 @@ async fn a_hangup_changes_nothing() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     dir.write("engine.toml", config(&anvil.ws_url(), "block-logger"));
-    let mut command = dir.command(&["run"]);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn(&dir);
     let log = Log::of(&mut child);
     log.until(|line| line.contains("event handled"));
     let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
@@ -226,12 +228,7 @@ async fn a_state_directory_with_a_long_path_has_a_socket() {
     let state_dir = format!("[engine]\nstate_dir = {long:?}\n");
     let config = config(&anvil.ws_url(), "block-logger").replace("[engine]\n", &state_dir);
     dir.write("engine.toml", config);
-    let mut command = dir.command(&["run"]);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn(&dir);
     read_until(&mut child, |line| line.contains("event handled"));
     let status = dir.nexum(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.stderr);

@@ -1,7 +1,9 @@
 //! Turns files into modules that can start. All checks happen here, before any guest code runs.
 
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use nexum_config::component::{ComponentFile, QUERY_MODULE};
 use nexum_config::engine::{Metering, ModuleConfig};
@@ -12,6 +14,7 @@ use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
@@ -30,6 +33,9 @@ use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
 use crate::engine::{Compiled, Engine, Place};
+
+/// How long nexum compiles a module without a word in the log. Most components take under a second.
+const SLOW_COMPILATION: Duration = Duration::from_secs(2);
 
 /// A module that is compiled and linked, so that a start or restart compiles nothing.
 pub struct Module {
@@ -354,7 +360,17 @@ impl Loader {
         let memory = candidate.memory.take().unwrap_or_default();
         let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
         let bytes = std::mem::take(&mut candidate.bytes);
-        let (component, compiled) = engine.compile(candidate.meta.digest, bytes).await?;
+        let size = bytes.len();
+        let mut compiling = pin!(engine.compile(candidate.meta.digest, bytes));
+        let compiled = match timeout(SLOW_COMPILATION, &mut compiling).await {
+            Ok(compiled) => compiled,
+            Err(_) => {
+                let module = candidate.meta.name.as_str();
+                tracing::info!(module, component_bytes = size, "still compiling the module");
+                compiling.await
+            }
+        };
+        let (component, compiled) = compiled?;
         let room = Room {
             _compiled: compiled,
             _places: places,

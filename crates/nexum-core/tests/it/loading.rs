@@ -6,9 +6,10 @@ use std::task::Poll;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentFile};
 use nexum_core::LoadErrors;
+use nexum_core::engine::{ChildProgram, Compiler, Engine, EngineConfig};
 use nexum_core::module::Candidate;
 use nexum_host_store::LocalStore;
-use nexum_testing::guests;
+use nexum_testing::{Records, guests};
 
 use crate::support::{Setup, module_at};
 
@@ -223,6 +224,37 @@ fn a_file_over_the_bound_is_refused_without_reading_it_all() {
 fn more_core_instances_than_the_limit_are_refused() {
     let manifest = "[module.resources]\nmax_instances = 1\n[capabilities]\n";
     assert_said!(refuse("instances", &fixture("wasi-importer"), Some(manifest), ""));
+}
+
+#[tokio::test]
+async fn a_compilation_that_takes_long_is_logged() {
+    let (records, _capture) = Records::capture();
+    let setup = Setup::new();
+    let config = setup.parse_config();
+    let loader = setup.loader(&config);
+    let candidate = loader
+        .inspect(&module_at(&guests::component("noop"), "name = \"large\""))
+        .expect("a candidate");
+    let size = std::fs::metadata(guests::component("noop")).expect("the file").len();
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = Engine::new(&EngineConfig {
+        cache_dir: Some(directory.path().to_owned()),
+        // A compiler that takes three seconds.
+        compiler: Compiler::Child(ChildProgram {
+            program: "sh".into(),
+            args: ["-c", "sleep 3; exit 2"].map(Into::into).into(),
+        }),
+        demand: Candidate::demand([&candidate]),
+        ..EngineConfig::default()
+    })
+    .expect("an engine");
+    loader.load(&engine, candidate).await.expect_err("no component");
+    let record = records.find("still compiling the module").expect("a record");
+    let fields = [("component_bytes", size.to_string()), ("module", "large".to_owned())];
+    assert_eq!(
+        record.fields,
+        fields.map(|(name, value)| (name.to_owned(), value)).into()
+    );
 }
 
 #[tokio::test]
