@@ -1,7 +1,6 @@
 //! `nexum status` and its like, against a nexum that runs.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 use std::time::Duration;
 
 use nexum_testing::{Anvil, guests};
@@ -57,7 +56,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     assert_eq!(nobody.code, Some(2));
     assert!(nobody.stderr.contains("no nexum runs"), "{}", nobody.stderr);
 
-    let mut child = spawn(&dir);
+    let mut child = spawn(&dir, &["run"]);
     read_until(&mut child, |line| line.contains("following the chain"));
     let mode = std::fs::metadata(dir.path().join("data/nexum.sock"))
         .expect("the socket")
@@ -167,8 +166,7 @@ pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
     dir.write("engine.toml", format!("{restart}{chain}{modules}"));
-    let mut command = dir.command(args);
-    let mut child = spawn(&dir);
+    let mut child = spawn(dir, args);
     let log = Log::of(&mut child);
     log.until(|line| line.contains("following the chain"));
     (child, log)
@@ -351,7 +349,7 @@ async fn status_answers_while_other_requests_are_slow() {
         "engine.toml",
         format!("[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {module:?}\n"),
     );
-    let mut child = spawn(&dir);
+    let mut child = spawn(&dir, &["run"]);
     read_until(&mut child, |line| line.contains("following the chain"));
     // Requests for each kind of work, each with a body that never ends.
     let _slow: Vec<_> = [
@@ -396,7 +394,7 @@ async fn status_lists_what_was_refused_at_the_start_until_it_is_loaded() {
             "[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {good:?}\n[[modules]]\npath = {bad:?}\n"
         ),
     );
-    let mut child = spawn(&dir);
+    let mut child = spawn(&dir, &["run"]);
     read_until(&mut child, |line| line.contains("following the chain"));
     let status = ["status", "--format", "json"];
     let modules = json(&dir, &status);

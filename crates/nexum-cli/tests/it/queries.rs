@@ -34,7 +34,7 @@ impl Running {
                  [[modules]]\npath = \"query-echo.wasm\"\n"
             ),
         );
-        let mut child = spawn(&dir);
+        let mut child = spawn(&dir, &["run"]);
         let lines = read_until(&mut child, |line| line.contains("modules can be asked"));
         let line: Value = serde_json::from_str(lines.last().expect("a line")).expect("JSON");
         let address = line["address"].as_str().expect("an address").to_owned();

@@ -39,9 +39,9 @@ pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec
     Log::of(child).until(found)
 }
 
-/// Starts `nexum run`, whose log the test reads.
-pub(crate) fn spawn(dir: &Dir) -> Child {
-    let mut command = dir.command(&["run"]);
+/// Starts a daemon, whose log the test reads.
+pub(crate) fn spawn(dir: &Dir, args: &[&str]) -> Child {
+    let mut command = dir.command(args);
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().expect("the binary starts")
 }
@@ -208,7 +208,7 @@ async fn a_hangup_changes_nothing() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     dir.write("engine.toml", config(&anvil.ws_url(), "block-logger"));
-    let mut child = spawn(&dir);
+    let mut child = spawn(&dir, &["run"]);
     let log = Log::of(&mut child);
     log.until(|line| line.contains("event handled"));
     let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
@@ -228,7 +228,7 @@ async fn a_state_directory_with_a_long_path_has_a_socket() {
     let state_dir = format!("[engine]\nstate_dir = {long:?}\n");
     let config = config(&anvil.ws_url(), "block-logger").replace("[engine]\n", &state_dir);
     dir.write("engine.toml", config);
-    let mut child = spawn(&dir);
+    let mut child = spawn(&dir, &["run"]);
     read_until(&mut child, |line| line.contains("event handled"));
     let status = dir.nexum(&["status"]);
     assert_eq!(status.code, Some(0), "{}", status.stderr);
