@@ -1,4 +1,4 @@
-//! Which addresses are on the public internet: what a name that somebody else answers for may lead to.
+//! The addresses of the public internet: a name that another party controls may resolve only to these.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,8 +25,8 @@ const IPV4: [(Ipv4Net, &str); 15] = [
     (v4([240, 0, 0, 0], 4), "reserved"),
 ];
 
-/// All of IPv6 that was given to anybody for unicast that is reachable from everywhere. What may come later is refused until
-/// it is put here.
+/// The part of IPv6 that is allocated for global unicast. Later allocations are refused until they are
+/// added here.
 const IPV6_PUBLIC: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
 /// What is in that and not public.

@@ -1,4 +1,5 @@
-//! `nexum state`: what it is told is a [`Task`], which this process carries out itself, or a nexum that runs and has the store.
+//! `nexum state`: each command is a [`Task`] for the process that has the store open: this one, or the
+//! running daemon.
 
 mod bar;
 
@@ -150,7 +151,7 @@ fn export(target: &Target<'_>, module: &ModuleName, file: Option<&Path>) -> Resu
         Ok(()) => Ok(code),
         Err(error) => Err(Refusal::of(&error).into()),
     });
-    // Half an export is of no use to anybody.
+    // A partial export cannot be imported.
     written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 

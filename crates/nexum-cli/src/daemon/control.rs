@@ -66,7 +66,7 @@ impl ControlSocket {
     ///
     /// # Errors
     ///
-    /// When somebody listens on it, or it cannot be made.
+    /// Fails if another process listens on the socket, or if the socket cannot be made.
     fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(SOCKET);
         fs::create_dir_all(state_dir)?;
@@ -78,7 +78,7 @@ impl ControlSocket {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Nobody can open it before it has its mode: it gets its name only then.
+        // The socket gets its name after its mode, so no other user can open it in between.
         let hidden = tempfile::Builder::new().prefix(".socket").tempdir_in(state_dir)?;
         let unnamed = hidden.path().join(SOCKET);
         let (short, _open) = socket_in(hidden.path())?;

@@ -1,4 +1,5 @@
-//! What a command says while a running nexum carries it out, on the way to whoever gave it: frames, one after another.
+//! The output of a command that the daemon carries out, on the way to the client: frames, one after
+//! another.
 //!
 //! A frame is a byte that says what it is, four bytes with the payload's length, the highest first, and the payload. The last one
 //! is an [`Frame::End`] or a [`Frame::Refused`]: an answer without it was cut off.

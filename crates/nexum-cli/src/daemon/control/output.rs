@@ -17,8 +17,8 @@ const OUTPUT_BYTES: usize = 64 * 1_024;
 /// How many frames wait to be sent: the next is made while one is on its way.
 const FRAMES_WAITING_MAX: usize = 4;
 
-/// How long whoever gave a command may leave its output unread. Meanwhile a view of the store is held, which keeps old pages, or with
-/// sled all writes.
+/// How long a client may leave its output unread. Meanwhile the daemon holds a view of the store, which
+/// keeps old pages and, with sled, delays all writes.
 const UNREAD: Duration = Duration::from_secs(30);
 
 /// Frames on their way, and the body that they are sent as.
