@@ -260,7 +260,7 @@ fn damaged_files_are_refused_in_words() {
         damage(&mut bytes);
         fs::write(&file, &bytes).unwrap();
         if let Ok(store) = config(Backend::Redb).open(&fixture.path(), "a test") {
-            // Where the damage is in a part that holds nothing, every row is there.
+            // If the damage is in an unused part, every row is there.
             assert_eq!(rows(&*store.view().unwrap()), kept, "damage {number}");
         }
     }
