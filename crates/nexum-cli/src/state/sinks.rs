@@ -7,7 +7,7 @@ use nexum_config::names::ModuleName;
 use crate::protocol::frames::Said;
 use crate::report::Refusal;
 
-/// Where the output goes, and where all else does that is said meanwhile.
+/// The destinations of a task's output and of its messages.
 pub(crate) struct Sinks<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) say: &'a mut dyn FnMut(Said),

@@ -1,4 +1,4 @@
-//! Questions for a module of a nexum that runs: `nexum query`, and HTTP.
+//! Queries for a module of the running daemon: `nexum query`, and HTTP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::Dir;
 use crate::running::{read_until, spawn, terminate};
 
-/// The largest question, as the core has it.
+/// The largest query, equal to the core's bound.
 const INPUT_BYTES_MAX: usize = 1 << 20;
 
-/// A nexum that serves the fixture and nothing else.
+/// A daemon that serves only the fixture.
 struct Running {
     dir: Dir,
     child: Child,
@@ -56,12 +56,12 @@ impl Running {
             self.address,
             body.len()
         );
-        // One that is refused early may not take all of it.
+        // The server may refuse the request before it has read all of it.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
         stream
     }
 
-    /// The status, the head and the body of an answer.
+    /// The status, the head and the body of a response.
     fn post(&self, head: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
         let mut answer = Vec::new();
         self.connect(head, body).read_to_end(&mut answer).expect("an answer");
@@ -145,7 +145,7 @@ fn a_rush_is_turned_away_and_told_when_to_come_back() {
     let fault: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((status, &fault["kind"]), (503, &"timed-out".into()), "{head}");
     assert!(head.contains("retry-after: 1"), "{head}");
-    // Two at a time: one waits, and the other may not even do that.
+    // Of two concurrent queries, one waits and the other finds no room to wait.
     let calls: Vec<_> = (0..2)
         .map(|_| running.connect("POST /v1/query/echo HTTP/1.1", b"hello"))
         .collect();

@@ -1,4 +1,5 @@
-//! `nexum check` without the runtime: engine.toml and every manifest, as far as they can be judged without a component.
+//! `nexum check` without the runtime: checks engine.toml and every manifest, as far as possible
+//! without a component.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
-/// What a check found, and which build found it.
+/// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
 struct Findings {
     features: [&'static str; 0],
@@ -25,7 +26,7 @@ struct Findings {
     errors: Refusals,
 }
 
-/// A module of whose manifest nothing is wrong.
+/// A module with a manifest without errors.
 #[derive(Serialize)]
 struct Finding {
     name: String,
@@ -33,11 +34,11 @@ struct Finding {
     subscriptions: Vec<String>,
 }
 
-/// Checks, and prints what it found.
+/// Checks the configuration and the manifests, and prints the result.
 ///
 /// # Errors
 ///
-/// What keeps it from printing.
+/// If the result cannot be printed.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut findings = Findings::default();
     if let Err(errors) = findings.look(args) {
@@ -69,7 +70,8 @@ impl Findings {
         Ok(())
     }
 
-    /// What is in the sections of capabilities is for them to read, and they are not here; their names are known.
+    /// Checks the names of the sections. Only the capabilities can check the content, and this
+    /// build has none.
     fn sections(&mut self, config: &Config) {
         if !config.chains.is_empty() {
             self.warnings
@@ -168,7 +170,7 @@ impl Findings {
     }
 }
 
-/// What is wrong with the names of capabilities in a manifest.
+/// The errors in the names of capabilities in a manifest.
 fn requests(manifest: &Manifest) -> Vec<ConfigError> {
     let bare = |interface: &'static str| {
         let name = interface.split_once('@').map_or(interface, |(name, _)| name);
