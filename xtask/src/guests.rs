@@ -36,7 +36,7 @@ struct Guest {
     source: Source,
 }
 
-/// What a guest is for, which the directory says that it is in.
+/// The purpose of a guest, which follows from its directory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     /// `nexum run`, with a manifest.

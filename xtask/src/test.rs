@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
         .args(["nextest", "run", "--workspace", "--all-features"])
         .env(anvil::VARIABLE, &anvil)
         .envs(prometheus::ensure()?);
-    // What is set on the machines of continuous integration everywhere.
+    // Every service of continuous integration sets this variable.
     if std::env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }

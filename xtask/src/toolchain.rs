@@ -103,7 +103,7 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     Ok(Toolchain { prefix: Some(prefix) })
 }
 
-/// What the active `rustc` says of itself.
+/// The active `rustc`.
 #[derive(Debug)]
 struct Active {
     version: String,

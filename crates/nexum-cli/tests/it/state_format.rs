@@ -77,7 +77,7 @@ impl Written {
         dir
     }
 
-    /// What `nexum state list --format json` prints of the state.
+    /// The output of `nexum state list --format json` for the state.
     fn listed(&self) -> Value {
         let block = |number: u64, hash: &str, finality: &str| {
             json!({
