@@ -161,7 +161,7 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Reload { module } => {
             let answer: view::Module = client.post(&format!("{MODULES}/{module}/reload"))?;
-            outln!("{module} goes on with {}", answer.digest);
+            outln!("{module} continues with {}", answer.digest);
         }
         Module::Stop { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
@@ -169,11 +169,11 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Start { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
-            outln!("{module} goes on");
+            outln!("{module} continues");
         }
         Module::Restart { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
-            outln!("{module} goes on");
+            outln!("{module} continues");
         }
         Module::Remove { module } => {
             let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;

@@ -31,7 +31,7 @@ pub enum OpenError {
         holder: Holder,
     },
     /// The directory contains the file of another back-end.
-    #[error("the state in {} is kept by {found}, and {wanted} was asked for", path.display())]
+    #[error("the state in {} belongs to the back-end {found}, not to the requested {wanted}", path.display())]
     OtherBackend {
         /// The directory.
         path: PathBuf,

@@ -187,7 +187,7 @@ pub fn import(
         Some(Line::Begin { format, .. }) => {
             return Err(lines.wrong(format_args!("the form {format} is not known")));
         }
-        _ => return Err(lines.wrong("this is no export of a module")),
+        _ => return Err(lines.wrong("this is not an export of a module")),
     };
     let mut import = Import::begin(store, &name)?;
     let mut rows = 0;
@@ -199,7 +199,7 @@ pub fn import(
                 return Err(lines.wrong(format_args!("there should be {said} rows, and there are {rows}")));
             }
             Some(line) => {
-                let row = row(line).ok_or_else(|| lines.wrong("this is no row"))?;
+                let row = row(line).ok_or_else(|| lines.wrong("this is not a row"))?;
                 import.take(row)?;
             }
         }

@@ -94,12 +94,12 @@ fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
         Answer::Hex => outln!("{}", hex(answer)),
         Answer::Text => {
             let text = std::str::from_utf8(answer);
-            let text = text.map_err(|_| Refusal::new("the answer is no text").with_hint("say `--format hex`"))?;
+            let text = text.map_err(|_| Refusal::new("the answer is not text").with_hint("use `--format hex`"))?;
             outln!("{text}");
         }
         Answer::Json => {
             let json: Result<serde_json::Value, _> = serde_json::from_slice(answer);
-            let json = json.map_err(|_| Refusal::new("the answer is no JSON").with_hint("say `--format hex`"))?;
+            let json = json.map_err(|_| Refusal::new("the answer is not JSON").with_hint("use `--format hex`"))?;
             outln!("{json:#}");
         }
     }

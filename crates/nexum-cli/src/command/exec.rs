@@ -81,7 +81,7 @@ async fn run(command: Command) -> Result<u8, Refusal> {
         loaded = command.load() => loaded.map_err(|error| Refusal::with_hint_of(&error))?,
         code = signals.next() => return Ok(code),
     };
-    announce().map_err(|error| Refusal::new(format!("cannot say {READY}: {error}")))?;
+    announce().map_err(|error| Refusal::new(format!("cannot print {READY}: {error}")))?;
     // A signal that is pending when the command ends counts as the cause of the end. A shell sends
     // a signal to a whole pipeline, and the command may have read the end of another program's
     // output first.

@@ -50,7 +50,7 @@ pub(crate) async fn serve(state_dir: &Path, control: ControlState) -> Infallible
         Err(error) => Err(error),
     };
     if let Err(error) = served {
-        tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
+        tracing::error!(%error, "commands cannot reach nexum: there is no socket in the state directory");
     }
     std::future::pending().await
 }

@@ -202,7 +202,7 @@ impl StopOnSignals {
                     _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
                 }
             }
-            tracing::info!("stopping: events in hand are finished first");
+            tracing::info!("stopping: nexum finishes the current events first");
             stop.cancel();
         });
         Ok(Self { token, _task: task })

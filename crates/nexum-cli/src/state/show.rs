@@ -99,11 +99,11 @@ pub(super) fn get(
     let value = value.ok_or_else(|| Refusal::new(format!("{module} has no key {key:?}")))?;
     if form.utf8 {
         let text =
-            String::from_utf8(value).map_err(|_| Refusal::new("the value is no text").with_hint("say `--hex`"))?;
+            String::from_utf8(value).map_err(|_| Refusal::new("the value is not text").with_hint("use `--hex`"))?;
         write(sinks, &format!("{text}\n"))?;
     } else if form.json {
         let json: serde_json::Value = serde_json::from_slice(&value)
-            .map_err(|_| Refusal::new("the value is no JSON").with_hint("say `--hex`"))?;
+            .map_err(|_| Refusal::new("the value is not JSON").with_hint("use `--hex`"))?;
         write(sinks, &format!("{json:#}\n"))?;
     } else {
         write(sinks, &format!("{}\n", hex(&value)))?;

@@ -25,5 +25,5 @@ pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
 }
 
 pub(super) fn no_module(module: &ModuleName) -> Refusal {
-    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
+    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` lists its modules")
 }

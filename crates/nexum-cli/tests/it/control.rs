@@ -129,7 +129,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     let restarted = dir.nexum(&["module", "restart", "fuel-bomb"]);
     assert_eq!(
         (restarted.code, restarted.stdout.as_str()),
-        (Some(0), "fuel-bomb goes on\n"),
+        (Some(0), "fuel-bomb continues\n"),
         "{}",
         restarted.stderr
     );
@@ -225,14 +225,14 @@ async fn modules_are_changed_while_nexum_runs() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("nothing"), "{}", refused.stderr);
     dir.write("nexum.toml", manifest("set a 1"));
-    done(&dir, &["module", "reload", "keeper"], "keeper goes on with sha256:");
+    done(&dir, &["module", "reload", "keeper"], "keeper continues with sha256:");
     done(&dir, &["dead-letter", "retry", "keeper", "--all"], "is handled");
     assert_eq!(json(&dir, &letters), serde_json::json!([]));
 
     done(&dir, &["module", "stop", "keeper"], "keeper is stopped");
     assert_eq!(json(&dir, &LIST)[0]["stage"], "stopped");
     anvil.mine(2).await;
-    done(&dir, &["module", "start", "keeper"], "keeper goes on");
+    done(&dir, &["module", "start", "keeper"], "keeper continues");
     until(&dir, &LIST, |modules| modules[0]["handled"] == 3).await;
     done(&dir, &["module", "list"], "blocks of 11155111");
     done(&dir, &["module", "remove", "keeper"], "its state stays in the store");

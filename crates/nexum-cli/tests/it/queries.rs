@@ -35,7 +35,7 @@ impl Running {
             ),
         );
         let mut child = spawn(&dir, &["run"]);
-        let lines = read_until(&mut child, |line| line.contains("modules can be asked"));
+        let lines = read_until(&mut child, |line| line.contains("accepting queries"));
         let line: Value = serde_json::from_str(lines.last().expect("a line")).expect("JSON");
         let address = line["address"].as_str().expect("an address").to_owned();
         let running = Self { dir, child, address };
@@ -206,7 +206,7 @@ fn an_operator_asks_and_sees_what_was_asked() {
         (
             &["echo", "--input-hex", "0xff", "--format", "text"],
             2,
-            "say `--format hex`",
+            "use `--format hex`",
         ),
         (&["echo", "--input-hex", "0xf"], 2, "pairs of hexadecimal digits"),
         (&["nobody", "--input", "hello"], 2, "there is no module nobody"),
@@ -239,7 +239,7 @@ fn a_module_that_answers_queries_is_loaded_reloaded_and_removed() {
         (&["list"][..], 0, "queries, 8 at a time"),
         (&["load", "query-echo.wasm"], 2, "the module echo already exists"),
         (&["load", "query-echo.wasm", "--name", "other"], 0, "other is loaded"),
-        (&["reload", "other"], 0, "other goes on with sha256:"),
+        (&["reload", "other"], 0, "other continues with sha256:"),
         (&["remove", "other"], 0, "other is removed"),
         (&["reload", "other"], 2, "there is no module other"),
         (

@@ -67,8 +67,8 @@ fn checks_what_was_written() {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     for part in [
-        "[chains] is not looked into: this build lacks the capability `chain`",
-        "[store] is not looked into: this build lacks the runtime",
+        "[chains] is not checked: this build lacks the capability `chain`",
+        "[store] is not checked: this build lacks the runtime",
     ] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }

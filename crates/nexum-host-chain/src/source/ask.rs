@@ -198,8 +198,8 @@ impl ChainSource {
                 block = header.position.number,
                 addresses = values,
                 error = %request,
-                "the endpoint refuses so many addresses or topics: nexum divides them; set max_addresses for this endpoint to what \
-                 it takes"
+                "the endpoint refuses so many addresses or topics: nexum divides them; set max_addresses for this endpoint to the \
+                 number that it accepts"
             );
         }
         Some(halves)
@@ -267,7 +267,7 @@ impl ChainSource {
                 to = numbers.end(),
                 %error,
                 "the endpoint refuses the range twice and answers for a single block: asking for fewer blocks at once; set \
-                 max_log_range_blocks for this endpoint to what it takes"
+                 max_log_range_blocks for this endpoint to the number that it accepts"
             );
         }
         Ok(Ranged::TooMuch(error))

@@ -222,7 +222,7 @@ impl ChainSource {
                     continue;
                 }
                 if looks == LOOKS_MAX {
-                    self.note_unverified(&header, "there is no log near it by which the endpoint could be tried");
+                    self.note_unverified(&header, "there is no log near it with which to test the endpoint");
                     return Ok(None);
                 }
                 looks += 1;

@@ -152,7 +152,7 @@ impl ChainSource {
     fn contradict(&self, logs: &[Log], doubted: &[&Arc<Endpoint>], claim: Option<Claim<'_>>) {
         let empty = doubted.iter().filter(|_| !logs.is_empty());
         let at_fault = empty.map(|endpoint| (*endpoint, "it has no logs for a block that has some"));
-        let claimed = claim.map(|claim| (claim.endpoint, "it has logs for a block that has none such"));
+        let claimed = claim.map(|claim| (claim.endpoint, "it has logs that the block does not have"));
         for (endpoint, why) in at_fault.chain(claimed) {
             self.metrics.verification_failures.increment(1);
             self.endpoints.rest(endpoint, why);
@@ -168,7 +168,7 @@ impl ChainSource {
             return Ok(logs);
         }
         self.metrics.verification_failures.increment(1);
-        let why = "it has logs for a block that the header denies, and others when it is asked again";
+        let why = "it has logs for a block that the header denies, and other logs at the next request";
         self.endpoints.rest(claim.endpoint, why);
         Err(FollowError::BadLogs)
     }

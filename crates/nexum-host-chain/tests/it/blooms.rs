@@ -132,7 +132,7 @@ async fn a_log_that_a_bloom_lacks_is_refused_where_another_endpoint_does_not_hav
     check_logs(&liar, &following);
     let rested = lines(&log, "the endpoint is rested");
     assert!(
-        rested[0].contains("it has logs for a block that has none such"),
+        rested[0].contains("it has logs that the block does not have"),
         "{rested:?}"
     );
     assert_eq!(warnings(&log), Vec::<String>::new());

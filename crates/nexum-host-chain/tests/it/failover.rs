@@ -440,7 +440,7 @@ async fn a_refusal_is_logged_once_with_its_method_and_text_and_so_is_its_end() {
         ),
         (
             "WARN",
-            "the endpoint refuses the method, which others are asked for",
+            "the endpoint refuses the method: other endpoints receive it",
             Some("eth_call"),
         ),
         ("INFO", "the endpoint answers the method again", Some("eth_call")),

@@ -90,7 +90,7 @@ fn another_back_end_is_refused_with_the_remedy() {
         let fixture = Fixture::new(found);
         fixture.open().write(&set([("a", "1")])).unwrap();
         let error = refused(&fixture, wanted);
-        let expected = format!("is kept by {found}, and {wanted} was asked for");
+        let expected = format!("belongs to the back-end {found}, not to the requested {wanted}");
         assert!(error.to_string().ends_with(&expected), "{error}");
         let hint = error.hint().unwrap();
         let remedy = if wanted == Backend::Memory {

@@ -75,18 +75,18 @@ impl Findings {
     fn sections(&mut self, config: &Config) {
         if !config.chains.is_empty() {
             self.warnings
-                .push("[chains] is not looked into: this build lacks the capability `chain`".to_owned());
+                .push("[chains] is not checked: this build lacks the capability `chain`".to_owned());
         }
         for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
             if [QUERY_SECTION, STORE_SECTION].contains(&name.as_str()) {
                 self.warnings
-                    .push(format!("[{name}] is not looked into: this build lacks the runtime"));
+                    .push(format!("[{name}] is not checked: this build lacks the runtime"));
                 continue;
             }
             match CONTRACT.iter().find(|(known, ..)| known == name) {
                 Some((.., Some(_))) => self
                     .warnings
-                    .push(format!("[{name}] is not looked into: this build lacks the capability")),
+                    .push(format!("[{name}] is not checked: this build lacks the capability")),
                 Some((.., None)) => self.refuse(&no_build_has(section, name)),
                 None => {
                     let error = section.place("").error("unknown section");
@@ -162,7 +162,7 @@ impl Findings {
         self.errors.print();
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         outln!(
-            "{} without fault but for the component, which was not looked at; {}, by nexum {}",
+            "{} without fault except for the component, which was not checked; {}, by nexum {}",
             count(self.modules.len(), "module"),
             count(self.errors.len(), "error"),
             version()

@@ -53,7 +53,7 @@ impl ControlState {
         let found = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
         found.ok_or_else(|| {
             let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
-            let hint = format!("`nexum dead-letter list {name}` shows those that it has");
+            let hint = format!("`nexum dead-letter list {name}` lists its dead letters");
             ApiError(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
         })
     }

@@ -50,7 +50,7 @@ async fn answer(
     }
     let name: ModuleName = name
         .parse()
-        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is no module's name"))?;
+        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is not a module name"))?;
     let pool = supervisor.query(&name)?;
     let input = read(request.into_body(), BODY_TIME_MAX).await?;
     let output = pool.call(&input).await?;

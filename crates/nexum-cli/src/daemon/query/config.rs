@@ -41,7 +41,8 @@ impl QueryConfig {
         let may_be_remote = raw.is_some_and(|raw| raw.allow_remote);
         if listen.is_some_and(|address| !address.ip().is_loopback()) && !may_be_remote {
             let error = section.error("listen", "other machines can reach this address");
-            let hint = "listen on 127.0.0.1, or say `allow_remote = true` if everybody who reaches it may ask";
+            let hint =
+                "listen on 127.0.0.1, or set `allow_remote = true` if every client that reaches it may send queries";
             errors.push(error.with_hint(hint));
         }
         ConfigErrors::check(errors)?;

@@ -41,7 +41,7 @@ impl Listener {
             return std::future::pending().await;
         };
         if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, "modules can be asked");
+            tracing::info!(%address, "accepting queries");
         }
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX);
         listen::serve(listener, router(supervisor.clone()), bounds).await

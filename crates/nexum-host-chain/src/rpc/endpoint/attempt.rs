@@ -173,7 +173,7 @@ impl Endpoint {
         let text = error.to_string();
         let error = text.escape_debug();
         if self.has_others && self.health.refused(method) {
-            tracing::warn!(chain, %endpoint, method, %error, "the endpoint refuses the method, which others are asked for");
+            tracing::warn!(chain, %endpoint, method, %error, "the endpoint refuses the method: other endpoints receive it");
         } else {
             tracing::debug!(chain, %endpoint, method, %error, "the endpoint refuses the method");
         }
