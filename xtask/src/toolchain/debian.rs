@@ -1,4 +1,4 @@
-//! A compiler for guests out of Debian's packages.
+//! Makes a compiler for guests from Debian's packages.
 //!
 //! Debian keeps a current `rustc-web` (for building browsers) and its library sources. They are unpacked under a prefix,
 //! the linkers for wasm are taken from the active toolchain, and the standard library is built once for each target of

@@ -29,7 +29,7 @@ impl File {
     pub(super) fn parse(text: &str) -> Self {
         let tokens = tokens(text);
         let mut file = Self::default();
-        // For each open brace the module whose block it opens, if it does.
+        // For each open brace, the module whose block it opens, if it opens one.
         let mut braces: Vec<Option<String>> = Vec::new();
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
@@ -87,7 +87,7 @@ impl File {
                     }
                     return;
                 }
-                // The module itself, in a group.
+                // `self` in a group: the module itself.
                 "self" if !path.is_empty() => {}
                 token => path.push(token.to_owned()),
             }
@@ -179,7 +179,7 @@ fn is_test(tokens: &[String]) -> bool {
         == 7
 }
 
-/// Where the item ends that begins at `at`: after its block, or after its semicolon.
+/// The end of the item that starts at `at`: after its block, or after its semicolon.
 fn after_item(tokens: &[String], at: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(at) {
@@ -198,7 +198,7 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// Words, `::`, and single characters; without comments and without what is between quotes.
+/// Words, `::`, and single characters, without comments and quoted text.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = text;
