@@ -72,7 +72,7 @@ enum Names {
     NumberOnly(usize),
     /// Members of the filter.
     Filter,
-    /// None: the result is the block's number.
+    /// No parameter names it: the result is the block's number.
     Itself,
 }
 

@@ -18,8 +18,8 @@ use super::{ChainSource, FollowError, Purpose};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
-/// The most rounds of advancing a log to one head while the chain changes, before nexum rests the
-/// endpoint. Each round ends a reorg, and no chain has that many at once.
+/// The most rounds of advancing a log to one head while the chain changes, before nexum waits and
+/// retries. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
 /// The interval of reports of a lasting failure: short enough that the last lines of a log contain
