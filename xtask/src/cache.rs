@@ -1,6 +1,6 @@
 //! The project's directory in the user's cache, which outlives a clone of the project. It has tools and compiled crates.
 //!
-//! You can delete it whenever no task runs: the next task makes it again.
+//! You can delete it whenever no task runs: the next task creates it again.
 
 pub(crate) mod builds;
 
@@ -17,12 +17,12 @@ use crate::{paths, process};
 /// The environment variable that overrides the directory.
 const VARIABLE: &str = "NEXUM_CACHE_DIR";
 
-/// `$NEXUM_CACHE_DIR`, else `nexum` in `$XDG_CACHE_HOME` or `~/.cache`. A user who cannot write there has the directory in the
-/// work tree.
+/// `$NEXUM_CACHE_DIR`, else `nexum` in `$XDG_CACHE_HOME` or `~/.cache`. If the user cannot write
+/// there, the directory is in the work tree.
 pub(crate) fn root() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let root = root_from(variable(VARIABLE), variable("XDG_CACHE_HOME"), std::env::home_dir());
-    // Tasks start programs in other directories, where a relative path would be another one.
+    // Tasks start programs in other directories, where a relative path would have another meaning.
     std::path::absolute(&root).with_context(|| format!("cannot resolve {}", root.display()))
 }
 
@@ -39,7 +39,7 @@ fn root_from(
     of_the_user.unwrap_or_else(|| paths::root().join("target/cache"))
 }
 
-/// Makes the directory if it is absent.
+/// Creates the directory if it is absent. Returns whether it is writable.
 fn is_writable(directory: &Path) -> bool {
     fs::create_dir_all(directory).is_ok() && tempfile::tempfile_in(directory).is_ok()
 }
@@ -49,8 +49,8 @@ pub(crate) fn tools() -> Result<PathBuf> {
     Ok(root()?.join("tools"))
 }
 
-/// The directory `name` of [`tools`], made first if it is absent. `make` fills an empty directory, which takes its place only
-/// when it is complete. Of two tasks at once, one waits for the other.
+/// The directory `name` of [`tools`]. If it is absent, `make` fills an empty directory, which gets
+/// this name only when it is complete. Concurrent tasks wait for each other.
 pub(crate) fn once(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let place = tools()?.join(name);
     if place.exists() {

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: all that must hold before a change is accepted.
+//! `cargo xtask ci`: the checks that a change must pass.
 
 use std::{
     fs,
@@ -15,16 +15,16 @@ use crate::{
     workspace::{self, BUILDS, WITH_COW},
 };
 
-/// How many blocks the demo must see handled.
+/// The number of blocks that the demo must handle.
 const DEMO_BLOCKS: u64 = 3;
 
 /// The manifests of the workspaces: the binary's, the guests', the fuzz targets'.
 const WORKSPACES: [&str; 3] = ["Cargo.toml", "modules/Cargo.toml", "fuzz/Cargo.toml"];
 
-/// The place of GitHub's workflows.
+/// The directory of GitHub's workflows.
 const WORKFLOWS: &str = ".github/workflows";
 
-/// A step's name, and what it does.
+/// A step's name, and its function.
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
@@ -53,8 +53,9 @@ const STEPS: [Step; 19] = [
     ("soak", || apart("soak")),
 ];
 
-/// Runs the steps of these names, or all, until one fails, and prints how long each took. Cargo compiles into a directory of
-/// the user's cache, in a process of its own whose environment names it, unless the environment names one already.
+/// Runs the steps with these names, or all, until one fails. Prints the time of each. Runs them in
+/// a child process whose environment names cargo's build directory in the user's cache, unless the
+/// environment names one already.
 pub(crate) fn run(names: &[String]) -> Result<()> {
     for name in names {
         ensure!(
@@ -151,8 +152,8 @@ fn typos() -> Result<()> {
     process::run(Command::new(tools::ensure(&TYPOS)?).current_dir(paths::root()))
 }
 
-/// Checks the whole workspace, each build of the binary, and the guests. Advisories are left out, because they change while the
-/// tree does not.
+/// Checks the whole workspace, each build of the binary, and the guests. Leaves advisories out,
+/// because they change while the tree does not.
 fn deny() -> Result<()> {
     let deny = tools::ensure(&DENY)?;
     let binary = BUILDS.map(|features| ("crates/nexum-cli/Cargo.toml", features));
@@ -163,23 +164,23 @@ fn deny() -> Result<()> {
     for (manifest, features) in whole.into_iter().chain(binary) {
         let mut check = Command::new(&deny);
         check.args(features).args(["--locked", "--manifest-path", manifest]);
-        // One list serves all: no mix has everything that may be reached through something.
+        // One list of exceptions serves all builds. No build needs all of its entries.
         check.args(["check", "--allow=unused-wrapper", "bans", "licenses", "sources"]);
         process::run(check.current_dir(paths::root()))?;
     }
     Ok(())
 }
 
-/// Checks each build of the binary at the root, as a user selects it, and links one of them. The tests link and run the
-/// others.
+/// Checks each build of the binary, as a user selects it at the root, and links one of them. The
+/// tests link and run the others.
 fn builds() -> Result<()> {
     let check = |features: &&[&str]| cargo(&[&["check", "--locked"], *features].concat());
     BUILDS.iter().try_for_each(check)?;
     cargo(&[&["build", "--locked"], WITH_COW].concat())
 }
 
-/// Runs a task in a process of its own. A process can handle interrupts once; and the torture restarts its process where it
-/// may mount disks, which would run the steps before it a second time.
+/// Runs a task in a child process. A process can handle interrupts only once. The torture restarts
+/// its process where it may mount disks, which would repeat the earlier steps.
 fn apart(task: &str) -> Result<()> {
     process::run(&mut myself(task)?)
 }

@@ -1,4 +1,4 @@
-//! Builds the guests of `modules/` and puts each beside its manifest, as an operator would be given it.
+//! Builds the guests of `modules/`, and puts each beside its manifest, as an operator installs it.
 
 use std::{
     collections::BTreeMap,
@@ -15,8 +15,8 @@ use crate::{
     toolchain::{self, BARE},
 };
 
-/// Builds the guests of these names, or all of them, into `target/modules/NAME/`: of a module `NAME.wasm` and a `nexum.toml`
-/// that pins its digest, of a command `app.wasm`.
+/// Builds the guests with these names, or all of them, into `target/modules/NAME/`: for a module
+/// `NAME.wasm` and a `nexum.toml` with its digest, for a command `app.wasm`.
 pub(crate) fn build(names: &[String]) -> Result<()> {
     let guests = select(find_all(&paths::modules())?, names)?;
     compile(&guests)?;
@@ -36,7 +36,7 @@ struct Guest {
     source: Source,
 }
 
-/// What a guest is for, which the directory says that it is in.
+/// The purpose of a guest, which follows from its directory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     /// `nexum run`, with a manifest.
@@ -60,7 +60,8 @@ enum Source {
     Text,
 }
 
-/// Every guest of the workspace. Each directory must be one, so that none is forgotten for a wrong name.
+/// Every guest of the workspace. Fails on a directory that is not a guest, so that a wrong name
+/// hides none.
 fn find_all(modules: &Path) -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for (name, kind) in DIRECTORIES {
@@ -167,7 +168,7 @@ fn compile(guests: &[Guest]) -> Result<()> {
     Ok(())
 }
 
-/// Puts a built guest where tests and operators look for it.
+/// Copies a built guest to the directory in which tests and operators look for it.
 fn publish(guest: &Guest) -> Result<()> {
     let component = match &guest.source {
         Source::Text => wat::parse_file(guest.directory.join("component.wat"))?,
@@ -209,7 +210,7 @@ fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
     Ok(manifest.to_string())
 }
 
-/// Leaves an unchanged file alone, so that nothing that looks at its time is done again.
+/// Skips an unchanged file, so that nothing that depends on its modification time is rebuilt.
 fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|found| found == content) {
         return Ok(());

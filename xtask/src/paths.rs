@@ -1,4 +1,4 @@
-//! Where things are in the work tree.
+//! The paths of the work tree.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(crate) fn modules() -> PathBuf {
     root().join("modules")
 }
 
-/// Where built guests lie, each in a directory of its name beside its manifest.
+/// The directory of built guests. Each has a directory with its name, beside its manifest.
 pub(crate) fn built_modules() -> PathBuf {
     root().join("target/modules")
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask prose`: finds words that the project's prose avoids, and names the word to use.
 //!
-//! It reads the Markdown pages, the help texts in snapshots, the string literals of every shipped crate, and the doc comments of
-//! [`SOURCES`]. [`markdown`] and [`rust`] reduce a file to its prose, line for line, so that code never matches.
+//! It reads the Markdown pages, the help texts in snapshots, and the comments of [`SOURCES`], with the
+//! string literals of those that are not tests: error texts, hints, reports and log records.
+//! [`markdown`] and [`rust`] reduce a file to its prose, line for line, so that code never matches.
 
 mod markdown;
 mod rust;
@@ -18,44 +19,23 @@ use crate::paths;
 /// The pages outside `docs/`.
 const PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
-/// The directories and files to check: their doc comments and string literals. Add a crate when its
-/// prose passes.
-const SOURCES: [&str; 28] = [
-    "crates/nexum-cli/src/args.rs",
-    "crates/nexum-cli/src/args",
-    "crates/nexum-config/src",
-    "crates/nexum-core/src",
-    "crates/nexum-cow-errors/src",
-    "crates/nexum-exec/src",
-    "crates/nexum-host-cow/src",
-    "crates/nexum-host-http/src",
-    "crates/nexum-testing/src",
+/// The directories of the sources to check.
+const SOURCES: [&str; 8] = [
+    "crates",
     "examples/embed/src",
+    "fuzz/fuzz_targets",
     "modules/commands",
     "modules/examples",
     "modules/fixtures",
     "modules/support",
-    "xtask/src/anvil.rs",
-    "xtask/src/bench.rs",
-    "xtask/src/demo",
-    "xtask/src/demo.rs",
-    "xtask/src/isolation.rs",
-    "xtask/src/main.rs",
-    "xtask/src/nexum.rs",
-    "xtask/src/process.rs",
-    "xtask/src/prometheus.rs",
-    "xtask/src/rpc.rs",
-    "xtask/src/soak",
-    "xtask/src/soak.rs",
-    "xtask/src/torture",
-    "xtask/src/torture.rs",
+    "xtask/src",
 ];
 
-/// The directory of the crates. The string literals in the `src` of each are checked: error texts, hints, reports and log records.
-const CRATES: &str = "crates";
+/// The sources of this check. They contain the phrases, so they are not checked.
+const OWN: [&str; 2] = ["xtask/src/prose.rs", "xtask/src/prose"];
 
-/// The crates that are in no shipped binary, so their texts are left out.
-const UNSHIPPED: [&str; 1] = ["nexum-testing"];
+/// The names of directories of tests. Their string literals are test data, so they are not checked.
+const TESTS: [&str; 2] = ["tests", "benches"];
 
 /// The directory of the snapshots with the help texts, and how their names begin. They are read as pages.
 const HELP: (&str, &str) = ("crates/nexum-cli/tests/it/snapshots", "it__help__");
@@ -114,13 +94,11 @@ const AT_START: [Rule; 4] = [
 
 /// Checks every file, and fails with each place that breaks a rule.
 pub(crate) fn check() -> Result<()> {
-    let sources = sources()?;
-    let others = shipped()?.into_iter().filter(|path| !sources.contains(path));
-    let others: Vec<_> = others.collect();
+    let (tests, sources): (Vec<_>, Vec<_>) = sources()?.into_iter().partition(|path| is_test(path));
     let kinds: [(_, Reduce); 3] = [
         (pages()?, markdown::prose),
         (sources, rust::prose),
-        (others, rust::literals),
+        (tests, rust::comments),
     ];
     let mut found = Vec::new();
     for (paths, prose) in kinds {
@@ -146,31 +124,21 @@ fn pages() -> Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// The sources of each crate of [`CRATES`] that is in a shipped binary.
-fn shipped() -> Result<Vec<PathBuf>> {
-    let crates = paths::root().join(CRATES);
-    let entries = fs::read_dir(&crates).with_context(|| format!("cannot read {}", crates.display()))?;
+/// The files of [`SOURCES`] without [`OWN`].
+fn sources() -> Result<Vec<PathBuf>> {
+    let own = OWN.map(|name| paths::root().join(name));
     let mut sources = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let is_shipped = !UNSHIPPED.iter().any(|name| entry.file_name() == *name);
-        if is_shipped && entry.path().is_dir() {
-            sources.extend(files(&entry.path().join("src"), "rs", true)?);
-        }
+    for name in SOURCES {
+        sources.extend(files(&paths::root().join(name), "rs", true)?);
     }
+    sources.retain(|path| !own.iter().any(|own| path.starts_with(own)));
     Ok(sources)
 }
 
-fn sources() -> Result<Vec<PathBuf>> {
-    let mut sources = Vec::new();
-    for name in SOURCES {
-        let path = paths::root().join(name);
-        match path.is_dir() {
-            true => sources.extend(files(&path, "rs", true)?),
-            false => sources.push(path),
-        }
-    }
-    Ok(sources)
+/// Whether a file is in one of the directories of [`TESTS`].
+fn is_test(path: &Path) -> bool {
+    let path = path.strip_prefix(paths::root()).unwrap_or(path);
+    path.iter().any(|part| TESTS.iter().any(|name| part == *name))
 }
 
 /// The files of a directory with this extension, in the order of their names.
@@ -298,11 +266,20 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_sources_of_shipped_crates_alone() {
-        let shipped = shipped().expect("the crates of this work tree");
-        let has = |source: &str| shipped.contains(&paths::root().join(source));
-        assert!(has("crates/nexum-core/src/runner/step.rs") && has("crates/nexum-cli/src/main.rs"));
-        assert!(!has("crates/nexum-testing/src/lib.rs") && !has("crates/nexum-cli/tests/it/main.rs"));
+    fn knows_the_sources_but_not_its_own() {
+        let sources = sources().expect("the sources of this work tree");
+        let has = |source: &str| sources.contains(&paths::root().join(source));
+        assert!(has("crates/nexum-core/src/runner/step.rs") && has("crates/nexum-cli/tests/it/main.rs"));
+        assert!(has("modules/examples/block-logger/src/lib.rs") && has("xtask/src/main.rs"));
+        assert!(!has("xtask/src/prose.rs") && !has("xtask/src/prose/rust.rs"));
+    }
+
+    #[test]
+    fn knows_tests_by_their_directory() {
+        let checks_literals = |path: &str| !is_test(&paths::root().join(path));
+        assert!(checks_literals("crates/nexum-cli/src/main.rs") && checks_literals("crates/nexum-testing/src/lib.rs"));
+        assert!(!checks_literals("crates/nexum-cli/tests/it/main.rs"));
+        assert!(!checks_literals("crates/nexum-core/benches/query.rs"));
     }
 
     #[test]

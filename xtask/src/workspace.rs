@@ -54,8 +54,9 @@ pub(crate) fn packages() -> Result<Vec<Package>> {
     Package::parse(&process::output(cargo.current_dir(paths::root()))?)
 }
 
-/// Selects the whole workspace, with only these features of the binary's package and all of every other's: what the
-/// binary depends on is then what it is with all features, and is not compiled once more.
+/// Selects the whole workspace, with only these features of the binary's package and all features
+/// of every other package: the binary's dependencies then have all features, and are not compiled
+/// again.
 pub(crate) fn with_features_of_binary(features: &[&str]) -> Result<Vec<String>> {
     Ok(selection(&packages()?, features))
 }

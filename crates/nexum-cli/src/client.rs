@@ -1,4 +1,4 @@
-//! The commands that ask a running nexum.
+//! The commands that ask the running daemon.
 
 pub(crate) mod query;
 mod show;
@@ -25,11 +25,11 @@ use crate::protocol::{ANSWER_BYTES_MAX, MODULES, SOCKET, socket_in};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
-/// What is sent.
+/// The media types of requests.
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 
-/// A running nexum.
+/// The connection to a running daemon.
 pub(crate) struct Client<'a> {
     state_dir: &'a Path,
 }
@@ -47,7 +47,8 @@ impl<'a> Client<'a> {
         self.ask(Method::POST, path, &())
     }
 
-    /// Asks, on a runtime of its own: nothing else runs in this process.
+    /// Sends a request and reads its answer, on a runtime of its own: this process does nothing
+    /// else.
     fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, Refusals> {
         let body = serde_json::to_vec(body).map_err(|error| Refusal::of(&error))?;
         let (is_success, body) = self.exchange_here(method, path, JSON, body.into())?;
@@ -58,7 +59,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Sends bytes. Returns what comes back, and whether it was a success.
+    /// Sends bytes. Returns the body of the response, and whether the request succeeded.
     pub(crate) fn post_bytes(&self, path: &str, body: Bytes) -> Result<(bool, Bytes), Refusal> {
         self.exchange_here(Method::POST, path, BYTES, body)
     }
@@ -81,7 +82,7 @@ impl<'a> Client<'a> {
         .await
     }
 
-    /// Sends a request, and reads its answer while the connection lasts.
+    /// Sends a request, and reads its answer with `read` while the connection is open.
     async fn send<B, T>(
         &self,
         request: request::Builder,
@@ -117,7 +118,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Why the socket in a state directory cannot be opened.
+/// The reason why the socket in a state directory cannot be opened.
 fn unreachable(state_dir: &Path, error: &io::Error) -> Refusal {
     let directory = state_dir.display();
     match error.kind() {
@@ -133,21 +134,21 @@ fn unreachable(state_dir: &Path, error: &io::Error) -> Refusal {
     }
 }
 
-/// `nexum status`: every module of a running nexum.
+/// `nexum status`: lists the modules of the running daemon.
 pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
     let modules: Vec<view::Module> = client.get(MODULES)?;
     show::status(&modules, format);
     Ok(STOPPED)
 }
 
-/// `nexum limits`: what a module may use, and what it used.
+/// `nexum limits`: shows the limits of a module, and its use of them.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
     let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
     show::limits(&usages, format);
     Ok(STOPPED)
 }
 
-/// `nexum module`: changes which modules run.
+/// `nexum module`: lists and changes the modules of the running daemon.
 pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusals> {
     match command {
         Module::List { format } => {
@@ -160,7 +161,7 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Reload { module } => {
             let answer: view::Module = client.post(&format!("{MODULES}/{module}/reload"))?;
-            outln!("{module} goes on with {}", answer.digest);
+            outln!("{module} continues with {}", answer.digest);
         }
         Module::Stop { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
@@ -168,21 +169,21 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
         }
         Module::Start { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/start"))?;
-            outln!("{module} goes on");
+            outln!("{module} continues");
         }
         Module::Restart { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/restart"))?;
-            outln!("{module} goes on");
+            outln!("{module} continues");
         }
         Module::Remove { module } => {
             let () = client.ask(Method::DELETE, &format!("{MODULES}/{module}"), &())?;
-            outln!("{module} is removed; what it keeps is still there");
+            outln!("{module} is removed; its state stays in the store");
         }
     }
     Ok(STOPPED)
 }
 
-/// The files as the other process finds them, wherever it runs.
+/// Makes the paths absolute: the daemon may have another working directory.
 fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|error| Refusal::new(format!("{}: {error}", path.display())));
@@ -194,7 +195,7 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
     })
 }
 
-/// `nexum dead-letter`: the events that a module could not handle.
+/// `nexum dead-letter`: lists, retries and skips the events that a module failed to handle.
 pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u8, Refusals> {
     match command {
         DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format),
@@ -215,7 +216,8 @@ pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u
     Ok(STOPPED)
 }
 
-/// Does something with each of these dead letters, or with all that the module has, in their order, and goes on after a failure.
+/// Applies `act` to each of these dead letters, or to all of the module, in order. Continues after
+/// a failure.
 fn each(
     client: &Client<'_>,
     module: &ModuleName,

@@ -1,4 +1,4 @@
-//! Puts this build's capabilities together. The one file that names them.
+//! Puts this build's capabilities together. No other file names capabilities.
 
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
@@ -8,11 +8,11 @@ use nexum_store::StoreConfig;
 
 use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 
-/// What this build can do with a configuration.
+/// The parts of this build, with a configuration.
 pub(crate) struct Composition {
     /// A host with the capabilities and the sources.
     pub(crate) host: HostBuilder,
-    /// `[store]`. Every build has durable cursors, also one without the capability `store`.
+    /// The `[store]` section. Every build has durable cursors, even without the capability `store`.
     pub(crate) store: StoreConfig,
 }
 
@@ -22,11 +22,11 @@ impl Composition {
     }
 }
 
-/// Builds the capabilities from their sections of the configuration. Touches no network.
+/// Builds the capabilities from their sections of the configuration. Does not use the network.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the sections, and every section that nothing in this build reads.
+/// All errors in the sections, and every section that this build does not read.
 pub(crate) fn compose(config: &Config) -> Result<Composition, ConfigErrors> {
     let mut composition = Composition {
         host: Host::builder(),
@@ -163,7 +163,7 @@ mod http {
     }
 }
 
-/// A capability that is not in this build. Its section has nobody who reads it, which is what refuses it.
+/// A capability that this build lacks. Its section stays unclaimed, and is therefore refused.
 #[cfg(not(all(feature = "cow", feature = "http")))]
 mod absent {
     use nexum_config::document::ConfigErrors;
@@ -211,13 +211,14 @@ mod store {
     }
 }
 
-/// The features that add back-ends of the state to the one that every build has.
+/// The features that add back-ends of the state to the one in every build.
 #[cfg(feature = "store-sled")]
 const BACKENDS: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
 const BACKENDS: &[&str] = &[];
 
-/// Log targets of libraries that write endpoints' addresses, keys and all, at some level: never to be shown.
+/// Log targets of libraries that log the addresses of endpoints with their keys. They must be off
+/// at every log level.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     let targets = [
         chain::SILENCED_LOG_TARGETS,
@@ -227,14 +228,14 @@ pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     targets.into_iter().flatten().copied()
 }
 
-/// Tells the recorder what the capabilities' metrics mean.
+/// Describes the metrics of the capabilities to the recorder.
 pub(crate) fn describe_metrics() {
     for describe in [chain::DESCRIBE_METRICS, cow::DESCRIBE_METRICS, http::DESCRIBE_METRICS] {
         describe();
     }
 }
 
-/// The features that are compiled in: the capabilities that this build can grant, and the back-ends of its state.
+/// The features of this build: its capabilities, and the back-ends of its state.
 pub(crate) fn features() -> Vec<&'static str> {
     [
         &["runtime"],
@@ -247,7 +248,7 @@ pub(crate) fn features() -> Vec<&'static str> {
     .concat()
 }
 
-/// The version with the features that are compiled in.
+/// The version, with the features of this build.
 pub(crate) fn version() -> String {
     format!("{} (features: {})", env!("CARGO_PKG_VERSION"), features().join(", "))
 }

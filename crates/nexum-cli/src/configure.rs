@@ -1,4 +1,4 @@
-//! Reads the configuration, and what the command line says in place of a part of it.
+//! Reads the configuration, and the overrides of the command line.
 
 mod log;
 mod metrics;
@@ -17,7 +17,7 @@ pub(crate) use log::LogConfig;
 pub(crate) use log::LogFormat;
 pub(crate) use metrics::MetricsConfig;
 
-/// What the operator configured.
+/// The operator's configuration.
 #[derive(Default)]
 #[cfg_attr(
     not(feature = "runtime"),
@@ -25,19 +25,19 @@ pub(crate) use metrics::MetricsConfig;
 )]
 pub(crate) struct Configuration {
     pub(crate) config: Config,
-    /// What the binary logs.
+    /// The level and format of the log.
     pub(crate) log: LogConfig,
-    /// Where metrics can be read.
+    /// The port for metrics.
     pub(crate) metrics: MetricsConfig,
-    /// A sentence for the operator, where there is no file.
+    /// A message for the operator if there is no file.
     pub(crate) notice: Option<String>,
 }
 
-/// Reads the configuration. Where the file is missing and the command line names none, every setting has its default.
+/// Reads the configuration. Without a file and without `--config`, every setting has its default.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with what the binary itself reads; the sections of capabilities are left to them.
+/// All errors in the sections that the binary itself reads. Each capability checks its own section.
 pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals> {
     let (path, may_be_missing) = args::config_path(named);
     match Config::load(path, &Environment::process()) {
@@ -51,7 +51,7 @@ pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals>
 }
 
 impl Configuration {
-    /// Adds to `config` the sections that the binary reads itself.
+    /// Reads the sections of the binary, in addition to `config`.
     fn of(config: Config) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let log = read(config.engine.as_ref(), LogConfig::from_section, &mut errors);
@@ -67,7 +67,7 @@ impl Configuration {
     }
 }
 
-/// Reads a section that may be missing. Adds to `errors` everything that is wrong with it.
+/// Reads an optional section. Adds its errors to `errors`.
 fn read<T: Default>(
     section: Option<&Section>,
     from_section: fn(&Section) -> Result<T, ConfigErrors>,
@@ -80,11 +80,11 @@ fn read<T: Default>(
         .unwrap_or_default()
 }
 
-/// The modules that are wanted: those that the command line names, else those of the configuration.
+/// The modules to run: the modules of the command line, or else of the configuration.
 ///
 /// # Errors
 ///
-/// When there are none.
+/// If there are none.
 pub(crate) fn wanted(config: &Config, load: &Load) -> Result<Vec<ModuleConfig>, Refusal> {
     let modules = match load.modules.as_slice() {
         [] => config.modules.clone(),

@@ -1,7 +1,7 @@
-//! What the contract has, in this build or not.
+//! The capabilities of the contract, also those that this build lacks.
 
-/// Every capability of the contract that is not ambient: its name, its interfaces, and the cargo feature of this crate
-/// that brings it, if there is one.
+/// Every capability of the contract that is not ambient: name, interfaces, and the cargo feature of
+/// this crate that adds it, if there is one.
 pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
     ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
@@ -12,13 +12,13 @@ pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
 ];
 
-/// The table of the address on which metrics can be read, which is the binary's own.
+/// The section of the port for metrics. The binary reads it.
 pub(crate) const METRICS_SECTION: &str = "metrics";
 
-/// The table of the port on which modules can be asked, which is the binary's own.
+/// The section of the port for queries. The binary reads it.
 pub(crate) const QUERY_SECTION: &str = "query";
 
-/// The table of the back-end that keeps the state, which every build with the runtime has.
+/// The section of the state's back-end, which every build with the runtime has.
 pub(crate) const STORE_SECTION: &str = "store";
 
 /// The capabilities that every module has.

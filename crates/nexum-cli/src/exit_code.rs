@@ -1,11 +1,11 @@
-//! How the process ends.
+//! The exit codes of the process.
 
-/// Told to stop, and did.
+/// nexum ended as requested.
 pub(crate) const STOPPED: u8 = 0;
-/// Failed while running.
+/// nexum failed while running.
 pub(crate) const FAILED: u8 = 1;
-/// Refused to start.
+/// nexum refused to start.
 pub(crate) const REFUSED: u8 = 2;
-/// A command trapped, or was ended by a limit.
+/// A command trapped, or a limit ended it.
 #[cfg(feature = "runtime")]
 pub(crate) const TRAPPED: u8 = 3;

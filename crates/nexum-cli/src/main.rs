@@ -1,9 +1,10 @@
-//! The `nexum` binary: what an operator runs.
+//! The `nexum` binary.
 //!
-//! It reads arguments, puts capabilities together (`compose`, the one file that names them), and reports. What an
-//! embedder would need too is in `nexum-core` and `nexum-exec`.
+//! It reads arguments, puts capabilities together (only in `compose`), and reports. Code that an
+//! embedder needs too is in `nexum-core` and `nexum-exec`.
 //!
-//! Exit codes: 0 stopped, 1 failed while running, 2 refused to start; `exec` has the command's, and 3 where it trapped.
+//! Exit codes: 0 stopped, 1 failed while running, 2 refused to start. `exec` returns the command's
+//! exit code, and 3 after a trap.
 
 mod args;
 mod exit_code;
@@ -37,7 +38,8 @@ use clap::FromArgMatches;
 use args::Args;
 use exit_code::REFUSED;
 
-/// A daemon of many threads and short tasks: memory that was given back has to be used again, or go back to the system.
+/// The daemon has many threads and short tasks. Its allocator must reuse freed memory, or return it
+/// to the system.
 #[cfg(feature = "runtime")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

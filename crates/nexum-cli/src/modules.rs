@@ -1,4 +1,4 @@
-//! From the command line to a host: what `run` and `check` share.
+//! From the command line to a host: the code that `run` and `check` share.
 
 use nexum_config::engine::Config;
 use nexum_core::HostBuilder;
@@ -13,11 +13,11 @@ use crate::report::Refusals;
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";
 
-/// Everything that is known before nexum reads a module.
+/// The parts that exist before nexum reads a module.
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) store: StoreConfig,
-    /// The host, with every part but the store.
+    /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
 }
 

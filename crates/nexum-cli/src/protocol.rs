@@ -1,4 +1,5 @@
-//! The socket in the state directory through which an operator controls a running nexum: JSON over HTTP.
+//! The socket in the state directory with which an operator controls the running daemon: JSON over
+//! HTTP.
 //!
 //! The socket's mode is 0600: a process that may open it may control the daemon. [`view`], [`query`] and [`frames`] define the
 //! messages. The daemon's `control` is the server, and `client` is the client of `nexum status` and the other commands.
@@ -15,15 +16,15 @@ use std::path::{Path, PathBuf};
 /// The socket's name in the state directory.
 pub(crate) const SOCKET: &str = "nexum.sock";
 
-/// The longest path of a socket (`sun_path` of `unix(7)`, without its end).
+/// The longest path of a socket, in bytes (`sun_path` of `unix(7)`, without its terminator).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-/// A path of the socket in a directory that `bind` and `connect` take. The file is to stay open meanwhile: a long path begins with its
-/// descriptor.
+/// A path of the socket in a directory that fits into `bind` and `connect`. Keep the returned file
+/// open while you use the path: the path of a long directory begins with the file's descriptor.
 ///
 /// # Errors
 ///
-/// When the path is too long and the directory cannot be opened.
+/// If the path is too long and the directory cannot be opened.
 pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)> {
     let path = directory.join(SOCKET);
     if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
@@ -34,18 +35,19 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
     Ok((path.into(), Some(directory)))
 }
 
-/// Where modules are listed; what is about one of them is below this and its name.
+/// The path of the list of modules, and the prefix of each module's own paths.
 pub(crate) const MODULES: &str = "/v1/modules";
 
-/// Where modules are asked; the module's name is below this.
+/// The prefix of the paths for queries; the module's name follows.
 pub(crate) const QUERY: &str = "/v1/query";
 
-/// Where something is done with the state, and where what an export wrote is taken in.
+/// The path for tasks on the state, and the path for imports.
 pub(crate) const STATE: &str = "/v1/state";
 pub(crate) const IMPORT: &str = "/v1/state/import";
 
-/// How large an answer may be: the dead letters of a module that failed at ten thousand large events are asked for in parts.
+/// The largest answer, in bytes. The dead letters of a module that failed at ten thousand large
+/// events take several answers.
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// How many dead letters an answer has at most, the oldest first.
+/// The most dead letters in an answer, oldest first.
 pub(crate) const DEAD_LETTERS_PER_ANSWER_MAX: usize = 1_000;

@@ -1,4 +1,4 @@
-//! How errors and tables look.
+//! Prints errors and tables.
 
 #[cfg(feature = "runtime")]
 pub(crate) mod bars;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use print::errln;
 
-/// One reason not to start: a line, and what may help on a line of its own.
+/// One error, and a hint on a line of its own if there is one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     error: String,
@@ -34,7 +34,7 @@ impl Refusal {
         }
     }
 
-    /// An error with everything that it came from.
+    /// An error with all of its sources.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         Self::new(Causes(error).to_string().replace('\n', " "))
     }
@@ -44,13 +44,13 @@ impl Refusal {
         self
     }
 
-    /// The error with its subject.
+    /// Adds the subject of the error.
     pub(crate) fn about(mut self, subject: &str) -> Self {
         self.error = format!("{subject}: {}", self.error);
         self
     }
 
-    /// An error with everything that it came from, and its hint.
+    /// An error with all of its sources, and its hint.
     pub(crate) fn with_hint_of<E: Hint + 'static>(error: &E) -> Self {
         Self {
             hint: error.hint(),
@@ -65,13 +65,13 @@ impl From<&ConfigError> for Refusal {
     }
 }
 
-/// Everything that kept something from starting.
+/// All errors of one operation.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    /// The errors with their subject.
+    /// Adds the subject of the errors.
     #[cfg(feature = "runtime")]
     pub(crate) fn about(self, subject: &str) -> Self {
         Self(self.0.into_iter().map(|refusal| refusal.about(subject)).collect())
@@ -126,7 +126,8 @@ impl From<ConfigErrors> for Refusals {
     }
 }
 
-/// A table whose columns line up and which keeps within the terminal. Without a header it lists keys and values.
+/// A table with aligned columns that fits into the terminal. Without a header, it lists keys and
+/// values.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table

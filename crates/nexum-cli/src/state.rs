@@ -17,11 +17,12 @@ use crate::report::Refusal;
 pub(crate) use sinks::Sinks;
 pub(crate) use task::{Task, import};
 
-/// Opens the state in the state directory. Another process that tries to open it meanwhile shows `purpose`. Blocks on the disk.
+/// Opens the state in the state directory. Another process that tries to open it meanwhile shows
+/// `purpose`. Blocks on the disk.
 ///
 /// # Errors
 ///
-/// Why the state cannot be opened, with a hint where there is one.
+/// The reason why the state cannot be opened, with a hint if there is one.
 pub(crate) fn open(store: &StoreConfig, config: &Config, purpose: &str) -> Result<Arc<dyn StateStore>, Refusal> {
     // Files in the state directory are for this user alone, whatever the operator's own umask is.
     umask(Mode::RWXG | Mode::RWXO);

@@ -1,7 +1,7 @@
-//! The way of a block into a module and back, and of a host call, against the same in wasmtime alone.
+//! A block's delivery to a module, and a host call, against wasmtime alone.
 //!
-//! A sample is a row of events, each appended when all modules have handled the one before. Samples of both sides take
-//! turns, so that what else the machine does befalls both.
+//! A sample is a sequence of events. Each is appended after all modules have handled the previous
+//! one. Samples of both sides alternate, so that other load of the machine affects both.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -34,15 +34,16 @@ use wasmtime::component::{ComponentType, Lift, Linker};
 
 use common::Bare;
 
-/// Pairs of samples; with those before them, which warm the caches, some seconds for each figure.
+/// The pairs of samples. With the samples that warm the caches, each figure takes some seconds.
 const SAMPLES: usize = 500;
 const WARM_UP: usize = 50;
-/// Events in a sample, over all modules: some hundred microseconds, so that reading the clock costs nothing.
+/// The events of a sample over all modules: they take some hundred microseconds, so that the cost
+/// of reading the clock is negligible.
 const EVENTS_PER_SAMPLE: usize = 400;
-/// Host calls that one event makes.
+/// The host calls of one event.
 const CALLS_PER_EVENT: u64 = 1_000;
 
-/// What the host may add to a handler's call, and to a host call.
+/// The most time that the host may add to a handler's call, and to a host call, in microseconds.
 const DISPATCH_US_OVER: f64 = 1.5;
 const HOST_CALL_US_OVER: f64 = 0.1;
 
@@ -67,7 +68,7 @@ fn main() -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Microseconds for each module that handles a block: through the host, and bare.
+/// Microseconds per module that handles a block: through the host, and bare.
 fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
     let loading = common::load(
         bench::copies("noop", modules),
@@ -89,7 +90,7 @@ fn dispatch(runtime: &Runtime, modules: usize) -> wasmtime::Result<(f64, f64)> {
     bench::medians(WARM_UP, SAMPLES, &mut sample)
 }
 
-/// Microseconds for each host call: through a capability, and to a function that was linked by hand.
+/// Microseconds per host call: through a capability, and to a function that is linked by hand.
 fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
     let config = if log {
         vec![("call".to_owned(), "log".to_owned())]
@@ -110,7 +111,7 @@ fn host_call(runtime: &Runtime, log: bool) -> wasmtime::Result<(f64, f64)> {
     let mut bare = runtime.block_on(Bare::instances("calls", 1, Pooling::Auto, &config, link))?;
     let (without, with) = ([0], [CALLS_PER_EVENT]);
     let mut sample = || {
-        // Block 0 first: a module gets no block from before the one that it began with.
+        // Block 0 first: a module receives no block before its first one.
         let empty = host.sample(&without);
         let through_host = host.sample(&with).saturating_sub(empty);
         let alone = runtime.block_on(calls(&mut bare, &with))?;
@@ -162,7 +163,7 @@ fn link_by_hand(linker: &mut Linker<()>, clock: Arc<dyn Clock>) -> wasmtime::Res
         })
 }
 
-/// The machine's clock, whose monotonic time also goes on by itself, so that no rate is ever reached.
+/// The machine's clock. Its monotonic time also advances by itself, so that no rate limit applies.
 #[derive(Debug, Default)]
 struct Unhurried {
     clock: SystemClock,
@@ -180,14 +181,14 @@ impl Clock for Unhurried {
     }
 }
 
-/// A supervisor at work, and the way to have it handle blocks.
+/// A running supervisor that handles blocks on request.
 struct Host<'a> {
     runtime: &'a Runtime,
     requests: mpsc::Sender<Request>,
     _task: JoinSet<()>,
 }
 
-/// Blocks to be appended, and where to say how long the modules took.
+/// Blocks to append, and the channel for the time that the modules took.
 struct Request {
     numbers: Vec<u64>,
     took: oneshot::Sender<Duration>,
@@ -217,7 +218,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// How long it took until every module had handled all blocks.
+    /// The time until every module has handled all blocks.
     fn sample(&mut self, numbers: &[u64]) -> Duration {
         let (took, answer) = oneshot::channel();
         let request = Request {
@@ -233,7 +234,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Appends a block when the bench says so, and the next when all modules have handled that.
+/// Appends a block on request, and the next after all modules have handled it.
 async fn grow(log: &EventLog, statuses: &[Arc<ModuleStatus>], requests: &Mutex<mpsc::Receiver<Request>>) {
     until(statuses, |status| status.stage() == Stage::Running).await;
     let mut requests = requests.lock().await;
@@ -246,12 +247,12 @@ async fn grow(log: &EventLog, statuses: &[Arc<ModuleStatus>], requests: &Mutex<m
             appended += 1;
             until(statuses, |status| status.handled() >= appended).await;
         }
-        // The bench that asked may have failed meanwhile.
+        // The bench that sent the request may have failed meanwhile.
         let _ = request.took.send(start.elapsed());
     }
 }
 
-/// Waits at the back of the runtime's queue, without going to sleep: the cost of that is no part of the event's way.
+/// Yields until `holds`, without sleeping: the cost of waking up is not part of the event's time.
 async fn until(statuses: &[Arc<ModuleStatus>], holds: impl Fn(&ModuleStatus) -> bool) {
     poll_fn(|context| {
         if statuses.iter().all(|status| holds(status)) {

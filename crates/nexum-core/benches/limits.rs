@@ -1,7 +1,9 @@
-//! What metering costs: handlers of real guests with fuel counted, against the same without. Both with epochs, which let other
-//! guests run and would be there in any case, and with the same host functions, which answer at once.
+//! The cost of metering: handlers of real guests with fuel, against handlers without. Both sides
+//! use epochs, which let other guests run and are always needed, and the same immediate host
+//! functions.
 //!
-//! A sample is a row of events. Samples of both sides take turns, so that what else the machine does befalls both.
+//! A sample is a sequence of events. Samples of both sides alternate, so that other load of the
+//! machine affects both.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -24,16 +26,17 @@ use wasmtime::{Config, Engine, Store};
 
 use imports::nexum::host::{chain, clock, local_store, logging};
 
-/// Pairs of samples; with those before them, which warm the caches, some seconds for each guest.
+/// The pairs of samples. With the samples that warm the caches, each guest takes some seconds.
 const SAMPLES: usize = 300;
 const WARM_UP: usize = 30;
-/// Events in a sample: some hundred microseconds at least.
+/// The events of a sample: they take at least some hundred microseconds.
 const EVENTS_PER_SAMPLE: usize = 200;
 
-/// How many times the time without it a handler may take with fuel counted. A guest of ours over this would be worth an engine without.
+/// The longest handler with fuel, as a multiple of one without. A guest above it would justify an
+/// engine without fuel.
 const TIMES_WITHOUT: f64 = 1.10;
 
-/// Far more than an event takes.
+/// Far more fuel than an event uses.
 const FUEL: u64 = 1_000_000_000_000;
 
 #[allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
@@ -96,7 +99,7 @@ fn main() -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Microseconds for each event, with fuel counted and without.
+/// Microseconds per event, with fuel and without.
 async fn measure(guest: &str, config: &[(String, String)], event: &Event) -> wasmtime::Result<(f64, f64)> {
     let mut sides = [true, false].map(|has_fuel| Instance::new(guest, has_fuel));
     for side in &mut sides {
@@ -118,7 +121,7 @@ async fn measure(guest: &str, config: &[(String, String)], event: &Event) -> was
     Ok((with, without))
 }
 
-/// A guest in an engine of its own.
+/// A guest in its own engine.
 struct Instance {
     store: Store<Host>,
     pre: ModulePre<Host>,
@@ -160,7 +163,7 @@ impl Instance {
         handled.map_err(|error| wasmtime::Error::msg(error.message))
     }
 
-    /// What the host does before each event.
+    /// The host's work before each event.
     fn begin(&mut self) -> wasmtime::Result<()> {
         self.store.set_epoch_deadline(1);
         match self.has_fuel {
@@ -170,7 +173,7 @@ impl Instance {
     }
 }
 
-/// A host that knows all answers.
+/// A host with an answer to every request.
 #[derive(Default)]
 struct Host {
     values: BTreeMap<String, Vec<u8>>,
@@ -182,7 +185,7 @@ impl chain::Host for Host {
     fn request(&mut self, _: u64, method: String, _: String) -> Result<String, HostError> {
         match method.as_str() {
             "eth_getBlockByHash" => Ok(header()),
-            // A balance, as a contract returns it.
+            // A balance, in a contract's encoding.
             "eth_call" => Ok(format!("\"0x{:064x}\"", 1_000_000)),
             _ => Err(HostError::new("bench", HostErrorKind::Unsupported, method)),
         }
@@ -242,7 +245,8 @@ impl clock::Host for Host {
     }
 }
 
-/// A header with the fields that nodes send, of which a guest wants two, and the hashes of 150 transactions.
+/// A header with the usual fields of nodes, of which the guest uses two, and the hashes of 150
+/// transactions.
 fn header() -> String {
     let mut text = "{".to_owned();
     for name in [
@@ -269,7 +273,7 @@ fn header() -> String {
     text
 }
 
-/// So many transfers of a token.
+/// An event with this many transfers of a token.
 fn logs(count: u32) -> Event {
     let log = |index: u32| Log {
         chain_id: TEST_CHAIN_ID,

@@ -1,7 +1,9 @@
-//! What an idle module holds: resident memory, and memory maps, against a bare store and instance.
+//! The cost of an idle module in resident memory and memory maps, against a bare store and
+//! instance.
 //!
-//! Each measurement is a process of its own, which loads its modules, has each handle one block, and looks at itself. What
-//! one module takes is the difference between a process with many and one with one.
+//! Each measurement is a process that loads its modules, lets each handle one block, and reads its
+//! own memory. The cost of one module is the difference between a process with many and a process
+//! with one.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -31,13 +33,13 @@ use tokio_util::sync::CancellationToken;
 use common::Bare;
 
 const GUEST: &str = "noop";
-/// How many modules are idle, and how many must load at all.
+/// The number of idle modules, and the number that must load.
 const IDLE_MODULES: usize = 1_000;
 const MANY_MODULES: usize = 10_000;
-/// Measurements of each process; they hardly differ.
+/// The measurements of each process. They hardly differ.
 const SAMPLES: usize = 5;
 
-/// What the host may add to a bare store and instance.
+/// The most memory that the host may add to a bare store and instance, in kilobytes.
 const KILOBYTES_OVER: f64 = 25.0;
 
 fn main() -> wasmtime::Result<()> {
@@ -64,7 +66,7 @@ fn main() -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// What each module adds to a process that has one already.
+/// The memory that each further module adds to a process.
 fn kilobytes_per_module(side: &str) -> f64 {
     let difference = |_| {
         let (one, all) = (in_child(side, 1), in_child(side, IDLE_MODULES));
@@ -73,14 +75,14 @@ fn kilobytes_per_module(side: &str) -> f64 {
     median((0..SAMPLES).map(difference).collect())
 }
 
-/// What a process holds.
+/// The memory of a process.
 struct Usage {
     resident_bytes: u64,
     maps: u64,
 }
 
 impl Usage {
-    /// Of this process, now.
+    /// The memory of this process now.
     fn now() -> Self {
         let rollup = fs::read_to_string("/proc/self/smaps_rollup").expect("a Linux kernel that sums up its maps");
         let resident = rollup
@@ -96,7 +98,7 @@ impl Usage {
     }
 }
 
-/// Measures in a process of its own.
+/// Measures in a child process.
 fn in_child(side: &str, count: usize) -> Usage {
     let program = env::current_exe().expect("the path of this program");
     let output = Command::new(program)
@@ -117,7 +119,7 @@ fn in_child(side: &str, count: usize) -> Usage {
     Usage { resident_bytes, maps }
 }
 
-/// The side is `host` or `bare`, and how instances are allocated.
+/// `side` is `host` or `bare`, followed by the kind of allocation.
 fn measure(side: &str, count: usize) -> wasmtime::Result<Usage> {
     let pooling = if side.ends_with("auto") {
         Pooling::Auto
@@ -161,7 +163,7 @@ async fn measure_host(count: usize, pooling: Pooling) -> Usage {
     usage.unwrap_or_else(|| panic!("the host ended: {report:?}"))
 }
 
-/// Has all modules handle one block, and looks at the process.
+/// Lets all modules handle one block, then measures the process.
 async fn one_block(log: &EventLog, statuses: &[Arc<ModuleStatus>], usage: &mpsc::Sender<Usage>) {
     log.append(bench::block(0));
     let mut turns = tokio::time::interval(Duration::from_millis(5));
@@ -169,7 +171,7 @@ async fn one_block(log: &EventLog, statuses: &[Arc<ModuleStatus>], usage: &mpsc:
         turns.tick().await;
         assert!(statuses.iter().all(|status| status.failed() == 0), "a module failed");
     }
-    // Nobody receives it but the bench, which waits for it.
+    // The bench is the only receiver, and waits.
     let _ = usage.send(Usage::now()).await;
 }
 

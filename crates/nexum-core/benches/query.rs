@@ -1,8 +1,9 @@
-//! Queries: how many a second, and how long the slowest in a hundred takes, for one, a few and many callers; against a bare pool of
-//! wasmtime's instances behind a semaphore. And what an instance costs that is made for a single call.
+//! Queries: the number per second and the slowest percentile, with one, a few and many callers,
+//! against a bare pool of wasmtime instances behind a semaphore. Also the cost of an instance that
+//! is created for one call.
 //!
-//! A sample is a row of calls of all callers together. Samples of both sides take turns, so that what else the machine does befalls
-//! both.
+//! A sample is a sequence of calls of all callers. Samples of both sides alternate, so that other
+//! load of the machine affects both.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -37,21 +38,23 @@ use wasmtime::Store;
 use wasmtime::component::Linker;
 
 const GUEST: &str = "query-echo";
-/// Callers at a time: one, as many as there are instances, and many more.
+/// The numbers of concurrent callers: one, as many as instances, and many more.
 const CALLERS: [usize; 3] = [1, 8, 64];
-/// Pairs of samples; with those before them, which warm the caches, some seconds for each number of callers.
+/// The pairs of samples. With the samples that warm the caches, each number of callers takes some
+/// seconds.
 const SAMPLES: usize = 60;
 const WARM_UP: usize = 5;
-/// Calls in a sample, over all callers: some milliseconds, and enough for a slowest in a hundred.
+/// The calls of a sample over all callers: they take some milliseconds, and are enough for a
+/// slowest percentile.
 const CALLS_PER_SAMPLE: usize = 6_400;
-/// Calls in a sample of instances that are made for one call each.
+/// The calls of a sample in which each call needs a new instance.
 const FRESH_CALLS: usize = 400;
 
-/// A question that is its own answer, and one after whose answer an instance is discarded.
+/// A query that is its own answer, and one after which the instance is discarded.
 const ECHO: &[u8] = b"hello";
 const FAIL: &[u8] = b"fail";
 
-/// How many times the bare pool's time a call may take.
+/// The longest call, as a multiple of one with the bare pool.
 const TIMES_BARE: f64 = 1.2;
 
 fn main() -> wasmtime::Result<()> {
@@ -78,7 +81,7 @@ async fn measure() -> wasmtime::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Calls a second, and how long the slowest take, for so many callers.
+/// Calls per second, and the time of the slowest, for this many callers.
 async fn against_bare(callers: usize, host: &Arc<QueryPool>, bare: &Arc<BarePool>) -> [Figure; 2] {
     let mut sides = [Vec::new(), Vec::new()];
     for sample in 0..WARM_UP + SAMPLES {
@@ -98,14 +101,14 @@ async fn against_bare(callers: usize, host: &Arc<QueryPool>, bare: &Arc<BarePool
     ]
 }
 
-/// What came of a sample.
+/// The result of a sample.
 struct Rush {
     per_second: f64,
-    /// The time that 99 of 100 calls took at the most.
+    /// The longest time of the fastest 99 %, in microseconds.
     slowest_us: f64,
 }
 
-/// Has so many callers ask one after the other, all at the same time.
+/// Lets this many callers send queries concurrently, each one by one.
 async fn rush<P, F>(callers: usize, pool: &Arc<P>, call: impl Fn(Arc<P>) -> F + Copy + Send + 'static) -> Rush
 where
     P: Send + Sync + 'static,
@@ -132,7 +135,7 @@ where
     }
 }
 
-/// Microseconds for each of some calls, one after the other.
+/// Microseconds per call, one by one.
 async fn each_us(pool: &QueryPool, question: &[u8]) -> f64 {
     let start = Instant::now();
     for _ in 0..FRESH_CALLS {
@@ -142,7 +145,7 @@ async fn each_us(pool: &QueryPool, question: &[u8]) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / FRESH_CALLS as f64
 }
 
-/// The fixture, as the binary serves it, for as long as the tasks are held.
+/// The fixture, as the binary serves it, while the tasks exist.
 async fn host() -> (Arc<QueryPool>, JoinSet<()>) {
     let seams = Seams::system();
     let capabilities = Capabilities::ambient(seams.clone()).with(LocalStore);
@@ -167,7 +170,7 @@ async fn host() -> (Arc<QueryPool>, JoinSet<()>) {
     }
 }
 
-/// Instances of wasmtime's in a list, and as many permits.
+/// A list of wasmtime instances, and as many permits.
 struct BarePool {
     pre: QueryPre<()>,
     places: Semaphore,
@@ -175,7 +178,7 @@ struct BarePool {
 }
 
 impl BarePool {
-    /// In an engine that is set up like the host's.
+    /// Creates the pool in an engine with the host's settings.
     async fn new() -> wasmtime::Result<Self> {
         let instances = QueryBounds::default().pool_size_max;
         let demand = nexum_core::engine::Demand {
@@ -195,7 +198,7 @@ impl BarePool {
         })
     }
 
-    /// A call under the bounds that the host sets for each.
+    /// Calls an instance under the host's bounds for each call.
     async fn call(&self, question: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let _place = self.places.acquire().await?;
         let idle = self.idle.lock().expect("no panic").pop();

@@ -1,7 +1,9 @@
-//! From the start of the process until a hundred distinct modules run: the first time, when everything is compiled, and
-//! the second, when everything is found compiled; against deserialising the same code and nothing else.
+//! The time from the start of the process until a hundred different modules run: first when
+//! everything must be compiled, then when everything is in the cache. The baseline of the second
+//! start is deserialising the code.
 //!
-//! Each start is a process of its own; its time counts from before it is made until it says that it is done.
+//! Each start is a process. Its time starts before the process, and ends when it reports that it is
+//! done.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -35,20 +37,21 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Component;
 
-/// A module as its author would write it: it decodes JSON and big numbers, and has 120 kB.
+/// A typical module: it decodes JSON and big numbers, and has 120 kB.
 const GUEST: &str = "balance-watch";
 const CONFIG: &str = "\n[config]\naccounts = \"0x0000000000000000000000000000000000000001\"\n";
 const MODULES: usize = 100;
-/// A first start compiles for seconds; a second one and its bare part are short, and take turns.
+/// A first start compiles for seconds. A second start and its baseline are short, and alternate.
 const FIRST_STARTS: usize = 3;
 const SECOND_STARTS: usize = 11;
 
-/// What a second start may take, in milliseconds.
+/// The longest second start, in milliseconds.
 const SECOND_START_MS_MAX: f64 = 250.0;
 
-/// What a child prints when it is done.
+/// The line that a child prints when it is done.
 const DONE: &str = "done";
-/// Beside the modules: what the compiler has made, and what wasmtime has serialised.
+/// The directories beside the modules: the cache of the compiler, and the code that wasmtime
+/// serialised.
 const CACHE: &str = "cache";
 const SERIALISED: &str = "serialised";
 
@@ -87,11 +90,11 @@ fn compare() -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Writes the modules, each with a digest of its own, and the code that they compile to.
+/// Writes the modules, each with its own digest, and their compiled code.
 fn write_modules(directory: &Path) -> wasmtime::Result<()> {
     let original = fs::read(guests::component(GUEST))?;
     let manifest = fs::read_to_string(guests::dir(GUEST).join("nexum.toml"))?;
-    // The core alone cannot serve a chain; what it links in its place costs as much.
+    // The core alone cannot serve a chain. Its replacement costs as much to link.
     let manifest = manifest.replace("required = [\"chain\"]", "optional = [\"chain\"]") + CONFIG;
     let pinned = Digest::of(&original).to_string();
     assert!(
@@ -148,21 +151,21 @@ fn say_done() {
     io::stdout().flush().expect("somebody who reads");
 }
 
-/// The bare part: the code is read, and made ready to be linked.
+/// The baseline: reads the code, and prepares it for linking.
 #[expect(unsafe_code, reason = "the files are this bench's own")]
 fn start_bare(directory: &Path) -> wasmtime::Result<()> {
     let engine = Engine::new(&EngineConfig::default())?;
     let mut components = Vec::with_capacity(MODULES);
     for index in 0..MODULES {
         let code = fs::read(serialised_path(directory, index))?;
-        // SAFETY: `write_modules` wrote it with this engine's settings.
+        // SAFETY: `write_modules` wrote the code with this engine's settings.
         components.push(unsafe { Component::deserialize(engine.wasmtime(), code) }?);
     }
     say_done();
     Ok(())
 }
 
-/// What `nexum run` does, without its arguments and its network.
+/// The work of `nexum run`, without arguments and network.
 fn start_host(directory: &Path) -> wasmtime::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
@@ -212,7 +215,7 @@ async fn load(directory: &Path) -> Vec<Module> {
     loading.join_all().await
 }
 
-/// Says when all modules run.
+/// Waits until all modules run.
 async fn until_all_run(statuses: &[Arc<ModuleStatus>]) {
     let mut turns = tokio::time::interval(Duration::from_millis(1));
     while !statuses.iter().all(|status| status.stage() == Stage::Running) {

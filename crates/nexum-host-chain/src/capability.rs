@@ -1,4 +1,4 @@
-//! The capability `chain`: what modules ask, from the checks of a request to the answer a guest gets.
+//! The capability `chain`: modules' requests, from their checks to the guest's answer.
 
 pub(crate) mod chains;
 mod host;

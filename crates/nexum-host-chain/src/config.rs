@@ -19,76 +19,77 @@ pub use self::endpoint::{
     EndpointConfig, MAX_ADDRESSES_RANGE, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE,
 };
 
-/// How many endpoints a chain may have: more than anybody pays for, and each of them is probed.
+/// The most endpoints of a chain: more than operators pay for, and nexum probes each of them.
 pub const ENDPOINTS_MAX: usize = 16;
 
-/// How long one request may take, unless the operator says otherwise: a slow `eth_getLogs` takes a few seconds.
+/// Default of `request_timeout_ms`: a slow `eth_getLogs` takes a few seconds.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 
-/// What `request_timeout_ms` may be: an hour is longer than any node works on a request.
+/// The range of `request_timeout_ms`: no node works on a request for more than an hour.
 pub const REQUEST_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
 
-/// How large an answer may be, unless the operator says otherwise: the largest blocks with all their transactions take
-/// about 4 MiB, and 10,000 logs, where most providers stop, about 10 MiB.
+/// Default of `response_bytes_max`: the largest blocks with all transactions take about 4 MiB, and
+/// 10,000 logs, the limit of most providers, about 10 MiB.
 pub const RESPONSE_BYTES_MAX: u64 = 16 * 1_024 * 1_024;
 
-/// What `response_bytes_max` may be. Less would not hold the blocks that the source itself reads; and an answer is in memory
-/// about three times while it is taken apart.
+/// The range of `response_bytes_max`. Less does not hold the blocks that the source reads. An
+/// answer takes about three times its size in memory while it is parsed.
 pub const RESPONSE_BYTES_MAX_RANGE: RangeInclusive<u64> = 1_024 * 1_024..=1_024 * 1_024 * 1_024;
 
-/// How often an http endpoint is asked for its head, unless the operator says otherwise: the block time of the quick among
-/// the large chains, and 43,200 requests a day, which fits into providers' free plans.
+/// Default of `poll_interval_ms`: the block time of the faster large chains. It takes 43,200
+/// requests a day, which fits into providers' free plans.
 pub const POLL_INTERVAL_MS: u64 = 2_000;
 
-/// What `poll_interval_ms` may be: quicker is no chain, and slower than a minute is an outage.
+/// The range of `poll_interval_ms`: no chain is faster, and a wait of more than a minute is an
+/// outage.
 pub const POLL_INTERVAL_MS_RANGE: RangeInclusive<u64> = 10..=60_000;
 
-/// How many methods `extra_methods` may hold: more than any node has.
+/// The most methods in `extra_methods`: more than any node has.
 pub const EXTRA_METHODS_MAX: usize = 256;
 
-/// How often a request is tried again, unless the operator says otherwise: with the waits in between, a node that restarts
-/// behind a proxy, or a second endpoint, has its chance before a module's event is given up.
+/// Default of `retries`: with the waits between them, a node that restarts behind a proxy, or a
+/// second endpoint, can answer before the module's event fails.
 pub const RETRIES: u64 = 3;
 
-/// What `retries` may be: more would take longer than any event may.
+/// The range of `retries`: more retries take longer than any event may.
 pub const RETRIES_RANGE: RangeInclusive<u64> = 0..=10;
 
-/// How many blocks a reorg may take back, unless the operator says otherwise. Ethereum finalises within 64 to 95 blocks, so a
-/// deeper one is another chain, or an endpoint that is not to be believed.
+/// Default of `reorg_depth_max`, in blocks. Ethereum finalises within 64 to 95 blocks, so a deeper
+/// reorg means another chain, or a faulty endpoint.
 pub const REORG_DEPTH_MAX: u64 = 128;
 
-/// What `reorg_depth_max` may be: as many blocks as a log remembers.
+/// The range of `reorg_depth_max`: up to the number of blocks in a log.
 pub const REORG_DEPTH_MAX_RANGE: RangeInclusive<u64> = 1..=1_000;
 
-/// After how long without a new head a chain counts as stalled, unless the operator says otherwise: fifteen slots of Ethereum,
-/// whose endpoints have never been empty so long while the chain went on, and ten polls and more on every other chain.
+/// Default of `head_stall_seconds`: fifteen slots of Ethereum, which never had so many empty slots
+/// in a row, and at least ten polls on every other chain.
 pub const HEAD_STALL_SECONDS: u64 = 180;
 
-/// What `head_stall_seconds` may be: a day, for test networks that mine on demand.
+/// The range of `head_stall_seconds`: up to a day, for test networks that mine on demand.
 pub const HEAD_STALL_SECONDS_RANGE: RangeInclusive<u64> = 1..=86_400;
 
-/// How long the start waits for an endpoint, unless the operator says otherwise: a node that is started together with this
-/// host listens by then.
+/// Default of `startup_timeout_ms`: enough for a node that starts together with this host.
 pub const STARTUP_TIMEOUT_MS: u64 = 30_000;
 
-/// What `startup_timeout_ms` may be: an hour, for a node that has to repair its database.
+/// The range of `startup_timeout_ms`: up to an hour, for a node that has to repair its database.
 pub const STARTUP_TIMEOUT_MS_RANGE: RangeInclusive<u64> = 1..=3_600_000;
 
-/// How much of what an endpoint says about logs is checked.
+/// How nexum checks an endpoint's logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VerifyLogs {
-    /// Nothing: logs are taken as the endpoint gives them. Every block is asked for.
+    /// No check: nexum believes the endpoint. It requests the logs of every block.
     Off,
-    /// Answers are compared with the header's bloom. A block that its bloom rules out is not asked for, as long as the chain's
-    /// blooms are seen to be true.
+    /// nexum compares answers with the header's bloom. It skips a block that its bloom rules out,
+    /// as long as the chain's blooms prove to be true.
     #[default]
     Bloom,
-    /// Logs are taken from the block's receipts, which are checked against the header. Every block is asked for.
+    /// nexum takes the logs from the block's receipts, which it checks against the header. It
+    /// requests the receipts of every block.
     Receipts,
 }
 
-/// One chain, validated.
+/// The validated table of one chain.
 ///
 /// Invariant: it has at least one endpoint.
 #[derive(Clone, Debug)]
@@ -97,26 +98,30 @@ pub struct ChainConfig {
     /// The EIP-155 chain id, which each endpoint must confirm.
     pub chain_id: ChainId,
     endpoints: Vec<EndpointConfig>,
-    /// Methods that modules may call beside [`READ_METHODS`](crate::methods::READ_METHODS).
+    /// Methods that modules may call in addition to [`READ_METHODS`](crate::methods::READ_METHODS).
     pub extra_methods: BTreeSet<String>,
-    /// The bound on the time of one request to one endpoint, connecting included. Default [`REQUEST_TIMEOUT_MS`].
+    /// Limit of one request to one endpoint, including the connection, in milliseconds. Default
+    /// [`REQUEST_TIMEOUT_MS`].
     pub request_timeout_ms: u64,
-    /// How often a request is tried again after a failure that may pass. Default [`RETRIES`].
+    /// The most retries of a request after temporary failures. Default [`RETRIES`].
     pub retries: u32,
-    /// The bound on an answer's size, of a whole batch over http. Default [`RESPONSE_BYTES_MAX`].
+    /// Limit of an answer, or over http of a whole batch, in bytes. Default [`RESPONSE_BYTES_MAX`].
     pub response_bytes_max: usize,
-    /// How often an endpoint that cannot push is asked for its head. Default [`POLL_INTERVAL_MS`].
+    /// The interval of requests for the head of an endpoint that cannot push, in milliseconds.
+    /// Default [`POLL_INTERVAL_MS`].
     pub poll_interval_ms: u64,
-    /// How many blocks a reorg may take back. Default [`REORG_DEPTH_MAX`].
+    /// The most blocks that a reorg may revert. Default [`REORG_DEPTH_MAX`].
     pub reorg_depth_max: u64,
-    /// After how long without a new head the chain counts as stalled. Default [`HEAD_STALL_SECONDS`].
+    /// The time without a new head after which the chain counts as stalled, in seconds. Default
+    /// [`HEAD_STALL_SECONDS`].
     pub head_stall_seconds: u64,
-    /// How long the start waits for one of the endpoints. Default [`STARTUP_TIMEOUT_MS`].
+    /// The longest wait for one of the endpoints at the start, in milliseconds. Default
+    /// [`STARTUP_TIMEOUT_MS`].
     pub startup_timeout_ms: u64,
-    /// How much of what an endpoint says about logs is checked. Default [`VerifyLogs::Bloom`].
+    /// How nexum checks an endpoint's logs. Default [`VerifyLogs::Bloom`].
     pub verify_logs: VerifyLogs,
-    /// Whether http requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY` names. Default: no, because
-    /// such a proxy sees the keys in `http` URLs.
+    /// Whether http requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`
+    /// names. Default: no, because such a proxy sees the keys in `http` URLs.
     pub use_proxy: bool,
 }
 
@@ -124,7 +129,7 @@ pub struct ChainConfig {
 #[serde(deny_unknown_fields)]
 struct Raw {
     rpc_url: Option<EndpointUrl>,
-    /// Read table by table, so that each error has its place.
+    /// Parsed table by table, so that each error has its position.
     endpoints: Option<IgnoredAny>,
     #[serde(default)]
     extra_methods: Vec<String>,
@@ -141,7 +146,7 @@ struct Raw {
 }
 
 impl ChainConfig {
-    /// What each number may be, by its key.
+    /// The range of each number, by its key.
     pub const RANGES: [(&str, RangeInclusive<u64>); 7] = [
         ("request_timeout_ms", REQUEST_TIMEOUT_MS_RANGE),
         ("retries", RETRIES_RANGE),
@@ -152,7 +157,7 @@ impl ChainConfig {
         ("startup_timeout_ms", STARTUP_TIMEOUT_MS_RANGE),
     ];
 
-    /// A chain with this endpoint, and every default.
+    /// A chain with this endpoint, and defaults.
     pub fn new(chain_id: ChainId, endpoint: impl Into<EndpointConfig>) -> Self {
         Self {
             chain_id,
@@ -170,14 +175,14 @@ impl ChainConfig {
         }
     }
 
-    /// The same chain with one endpoint more.
+    /// Adds an endpoint.
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: impl Into<EndpointConfig>) -> Self {
         self.endpoints.push(endpoint.into());
         self
     }
 
-    /// The endpoints, at least one, in the order in which they were given.
+    /// The endpoints, at least one, in the configured order.
     pub fn endpoints(&self) -> &[EndpointConfig] {
         &self.endpoints
     }
@@ -186,7 +191,7 @@ impl ChainConfig {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All errors in the table.
     pub fn from_section(chain_id: ChainId, section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = section.parse_all::<Raw>(&mut errors);
@@ -200,7 +205,7 @@ impl ChainConfig {
         }
         ConfigErrors::check(errors)?;
         let mut endpoints = endpoints.into_iter();
-        // Without one of them there is an error.
+        // If one of them is missing, `errors` has the reason.
         let (Some(raw), Some(first)) = (raw, endpoints.next()) else {
             return Err(ConfigErrors::from(section.error("", "expected the table of a chain")));
         };
@@ -226,7 +231,7 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-/// More than a machine can address is no bound.
+/// Clamps a number to `usize`: a bound above the address space bounds nothing.
 fn narrow(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

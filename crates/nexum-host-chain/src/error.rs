@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and what of it a guest sees.
+//! The errors of a request, and the part that a guest sees.
 
 mod answer;
 
@@ -20,81 +20,82 @@ pub use self::answer::AnswerKind;
 /// The `domain` of every host error of this crate: the interface.
 const DOMAIN: &str = "chain";
 
-/// How much of an endpoint's error text is passed on: a sentence or two, as all known ones are.
+/// The most bytes of an endpoint's error text: all known texts are a sentence or two.
 pub const MESSAGE_BYTES_MAX: usize = 1_024;
 
-/// Why a request has no result. No text in it holds a URL, a key or a path.
+/// Why a request has no result. No text contains a URL, a key or a path of the host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The module asks for what it may not, or in a way that nobody understands. Nothing was sent.
+    /// The request is malformed, or asks for something that is not allowed. Nothing was sent.
     #[error("{reason}")]
     Refused {
         /// `denied`, `invalid-input` or `unsupported`.
         kind: HostErrorKind,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// No connection. Nothing was sent.
     #[error("the endpoint cannot be reached{}", said(*cause))]
     Unreachable {
-        /// What the operating system said, if it said something.
+        /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
     /// No TLS. Nothing was sent.
     #[error("the endpoint {0}")]
     Tls(TlsFault),
-    /// The connection broke before the answer.
+    /// The connection broke before the end of the answer.
     #[error("the connection to the endpoint was lost{}", said(*cause))]
     Lost {
-        /// What the operating system said, if it said something.
+        /// The operating system's cause, if there is one.
         cause: Option<io::ErrorKind>,
     },
-    /// An HTTP status in place of an answer.
+    /// An HTTP status without an answer.
     #[error("the endpoint answered with HTTP status {status}{}", said(message.as_deref()))]
     Status {
         /// The status.
         status: u16,
-        /// How long the endpoint asks to be left alone.
+        /// The wait that the endpoint requests.
         retry_after: Option<Duration>,
-        /// The endpoint's text, shortened and without secrets: the message of a JSON-RPC error, or the first line of a body
-        /// that is plain text.
+        /// The endpoint's text, shortened and without secrets: the message of a JSON-RPC error, or
+        /// the first line of a plain text body.
         message: Option<String>,
     },
     /// No answer in time.
     #[error("the endpoint did not answer within {timeout_ms} ms")]
     Timeout {
-        /// The configured bound.
+        /// The configured limit.
         timeout_ms: u64,
     },
-    /// An answer over the configured size.
+    /// An answer above the configured size.
     #[error("the answer is larger than {bytes_max} bytes")]
     TooLarge {
-        /// The configured bound.
+        /// The configured limit.
         bytes_max: usize,
     },
-    /// The results of a batch have more bytes than the caller takes. Its other requests may have been answered.
+    /// The results of a batch exceed the caller's budget. The endpoint may have answered the other
+    /// requests.
     #[error("the results of the batch have more than {bytes_max} bytes")]
     OverBudget {
-        /// How many the caller takes.
+        /// The caller's budget, in bytes.
         bytes_max: u64,
     },
-    /// A message that is larger than the configured size ended the connection, over which there were other requests: any of them
-    /// may be the one with that answer.
+    /// A message above the configured size ended the connection while several requests were
+    /// waiting. The message may be the answer to any of them.
     #[error("the connection ended because an answer on it is larger than {bytes_max} bytes")]
     CutOff {
-        /// The configured bound.
+        /// The configured limit.
         bytes_max: usize,
     },
-    /// An answer that is not JSON-RPC, or not to what was asked.
+    /// An answer that is not JSON-RPC, or does not belong to the request.
     #[error("the endpoint's answer is not a JSON-RPC response to the request")]
     Malformed,
-    /// The endpoint serves another chain than it is configured for.
+    /// The endpoint serves another chain than the configured one.
     #[error("the endpoint serves chain {actual}, not chain {expected}")]
     WrongChain {
         /// The configured chain id.
         expected: u64,
-        /// The one that the endpoint says.
+        /// The endpoint's chain id.
         actual: u64,
     },
     /// The endpoint's own error.
@@ -104,9 +105,10 @@ pub enum RequestError {
         code: i64,
         /// The endpoint's text, shortened and without secrets.
         message: String,
-        /// What it means.
+        /// The meaning of the error.
         kind: AnswerKind,
-        /// What a contract reverted with, as `0x` and hex; `Some("0x")` if it reverted with nothing.
+        /// The data of a contract's revert, as `0x` and hex. `Some("0x")` for a revert without
+        /// data.
         revert_data: Option<String>,
     },
     /// A fault of this host.
@@ -136,7 +138,8 @@ impl RequestError {
         }
     }
 
-    /// What alloy says, without the texts that it or the libraries below it put URLs into.
+    /// Converts an alloy error. Drops the texts into which alloy and the libraries below it put
+    /// URLs.
     pub(crate) fn from_alloy(error: TransportError, secrets: &Secrets) -> Self {
         match error {
             RpcError::ErrorResp(payload) => Self::from_payload(&payload, secrets),
@@ -165,7 +168,8 @@ impl RequestError {
         }
     }
 
-    /// An HTTP status, with the text that the endpoint put into the body. Strikes out no secret yet: [`Self::from_alloy`] does.
+    /// Converts an HTTP status, with the endpoint's text from the body. The text still contains
+    /// secrets, which [`Self::from_alloy`] removes.
     pub(crate) fn from_status(status: u16, retry_after: Option<Duration>, message: Option<String>) -> Self {
         Self::Status {
             status,
@@ -174,7 +178,7 @@ impl RequestError {
         }
     }
 
-    /// Strikes secrets out of an endpoint's text that has been kept as it came in.
+    /// Removes secrets from an endpoint's text.
     fn redacted(mut self, secrets: &Secrets) -> Self {
         if let Self::Status {
             message: Some(message), ..
@@ -185,13 +189,13 @@ impl RequestError {
         self
     }
 
-    /// Whether an endpoint's error has a name here.
+    /// Whether an endpoint's error has a known meaning.
     pub(crate) fn is_specific(payload: &ErrorPayload) -> bool {
         let kind = AnswerKind::of(payload.code, &payload.message);
         revert_data(payload).is_some() || !matches!(kind, AnswerKind::Other | AnswerKind::Trouble)
     }
 
-    /// A connection that could not be made.
+    /// Converts an error of connecting.
     pub(crate) fn from_connect(error: &(dyn StdError + 'static)) -> Self {
         let handshake = causes(error).find_map(|cause| match cause.downcast_ref() {
             Some(tokio_tungstenite::tungstenite::Error::Http(response)) => Some(response),
@@ -210,10 +214,11 @@ impl RequestError {
         }
     }
 
-    /// Where the request may be sent again after this failure, if it does no harm twice. This is the only place that decides it.
+    /// Which endpoints may receive the request again after this failure, if a repetition is
+    /// harmless. No other place decides this.
     ///
-    /// An error in words proves nothing about the request, because expired keys and used-up quotas are reported with every code
-    /// there is. Only a revert does: the endpoint ran the call.
+    /// The text of an error proves nothing about the request, because providers report expired keys
+    /// and used-up quotas with any code. Only a revert does: the endpoint ran the call.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Refused { .. } | Self::TooLarge { .. } | Self::OverBudget { .. } | Self::Internal => Retry::Never,
@@ -238,8 +243,8 @@ impl RequestError {
         }
     }
 
-    /// Whether the failure shows that the endpoint does not work, whatever it is asked. An HTTP status and an error in an
-    /// answer do not: a module can provoke them by what it asks.
+    /// Whether the failure shows that the endpoint fails regardless of the request. An HTTP status
+    /// and a JSON-RPC error do not, because a module's request can cause them.
     pub(crate) fn is_endpoints_fault(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -258,7 +263,8 @@ impl RequestError {
         }
     }
 
-    /// Whether the endpoint has answered and does not do what it was asked, for a reason that waiting a moment does not mend.
+    /// Whether the endpoint has answered, but refuses the request for a reason that a short wait
+    /// does not change.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status != 429,
@@ -270,7 +276,8 @@ impl RequestError {
         }
     }
 
-    /// Whether the endpoint may have refused the form of the parameters, and would answer the question in another form.
+    /// Whether the endpoint may have refused the form of the parameters, and may accept another
+    /// form.
     pub(crate) fn may_refuse_form(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 400,
@@ -281,7 +288,7 @@ impl RequestError {
         }
     }
 
-    /// Whether the endpoint does not have the block that it was asked about.
+    /// Whether the endpoint does not have the requested block.
     pub(crate) fn is_unknown_block(&self) -> bool {
         matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::UnknownBlock)
     }
@@ -291,8 +298,9 @@ impl RequestError {
         matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::NoMethod)
     }
 
-    /// Whether an HTTP status shows that the endpoint does not answer the method, whatever the parameters are: a wrong key, a
-    /// wrong path, a paywall. The others can be provoked by parameters.
+    /// Whether an HTTP status shows that the endpoint refuses the method, whatever the parameters
+    /// are: because of a wrong key, a wrong path or a paywall. Parameters can cause the other
+    /// statuses.
     pub(crate) fn refuses_method(&self) -> bool {
         match self {
             Self::Status { status, .. } => !matches!(status, 400 | 408 | 413 | 414 | 429 | 431 | 500..),
@@ -300,8 +308,8 @@ impl RequestError {
         }
     }
 
-    /// This failure, where the request was the host's own and says nothing about what a module has asked: whatever the words
-    /// are, the endpoint is in trouble.
+    /// This failure of a request that the host itself made, which no module influenced: any error
+    /// is the endpoint's trouble.
     pub(crate) fn into_trouble(self) -> Self {
         match self {
             Self::Answer {
@@ -316,7 +324,7 @@ impl RequestError {
         }
     }
 
-    /// Whether the answer is larger than the endpoint gives, or this host takes.
+    /// Whether the answer is larger than the endpoint's or this host's limit.
     pub(crate) fn is_too_large(&self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::CutOff { .. } => true,
@@ -326,7 +334,7 @@ impl RequestError {
         }
     }
 
-    /// Whether the endpoint asks for fewer requests.
+    /// Whether the endpoint requests a lower rate.
     pub(crate) fn is_rate_limit(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429,
@@ -335,7 +343,7 @@ impl RequestError {
         }
     }
 
-    /// How long the endpoint asks to be left alone, if it says so.
+    /// The wait that the endpoint requests, if it requests one.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -350,7 +358,7 @@ impl RequestError {
         }
     }
 
-    /// Null in answer to what asks for a block: the endpoint does not have it.
+    /// A null result for a block: the endpoint does not have it.
     pub(crate) fn unknown_block() -> Self {
         Self::Answer {
             // EIP-1474: resource not found.
@@ -361,7 +369,7 @@ impl RequestError {
         }
     }
 
-    /// What a guest sees. This is the only place that decides it.
+    /// The error that a guest sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
         let (kind, code) = self.kind_and_code();
         let data = self.revert_data().map(str::to_owned);
@@ -390,18 +398,18 @@ impl RequestError {
     }
 }
 
-/// Where a request may be sent again, the widest choice last.
+/// The endpoints that may receive a request again, from the narrowest choice to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Retry {
-    /// Nowhere: it would fail in the same way.
+    /// None: the request would fail again.
     Never,
-    /// To another endpoint.
+    /// Another endpoint.
     Elsewhere,
-    /// To another endpoint, or to the same one a while later.
+    /// Another endpoint, or after a wait the same one.
     Anywhere,
 }
 
-/// The reason that the operating system or the endpoint gave, as the end of a sentence.
+/// The reason of the operating system or of the endpoint, as the end of a message.
 fn said(reason: Option<impl fmt::Display>) -> String {
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
@@ -413,7 +421,7 @@ fn redact(text: &str, secrets: &Secrets) -> String {
     text
 }
 
-/// A code that does not fit the contract's 32 bits is no code that anybody knows.
+/// Converts a code to the contract's 32 bits. A larger code becomes 0: no known one is larger.
 fn narrow(code: i64) -> i32 {
     i32::try_from(code).unwrap_or_default()
 }
@@ -427,7 +435,7 @@ fn status_kind(status: u16) -> HostErrorKind {
     }
 }
 
-/// What is not known counts as the far side's trouble.
+/// The host error of an endpoint's error. An unknown meaning counts as the endpoint's trouble.
 fn answer_kind(kind: AnswerKind) -> HostErrorKind {
     match kind {
         AnswerKind::Revert | AnswerKind::Invalid | AnswerKind::TooMuch => HostErrorKind::InvalidInput,
@@ -437,7 +445,8 @@ fn answer_kind(kind: AnswerKind) -> HostErrorKind {
     }
 }
 
-/// Code 3 is a revert by the execution API's specification; older nodes say so with -32000 or -32015 and a text alone.
+/// The data of a revert. By the specification of the execution API, code 3 is a revert. Older nodes
+/// report reverts with -32000 or -32015 and a text.
 fn revert_data(payload: &ErrorPayload) -> Option<Bytes> {
     let says_so = matches!(payload.code, -32_000 | -32_015) && payload.message.contains("revert");
     if payload.code != 3 && !says_so {

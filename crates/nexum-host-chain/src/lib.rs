@@ -2,77 +2,87 @@
 //!
 //! # How data flows
 //!
-//! [`Chains`] is made once from the `[chains.<id>]` tables of `engine.toml`. Each chain has one pool of [`Endpoints`], which two
-//! share: the capability [`Chain`] carries modules' requests to it, and [`ChainSource`] follows heads, and the logs of each block,
-//! into the core's event logs.
-//! A connection is made at the first use, and made anew by whoever needs it after it has died.
+//! `[chains.<id>]` of `engine.toml` configures one [`Chains`] for the whole host. Each chain has
+//! one pool of [`Endpoints`]. Two parts share it: the capability [`Chain`] sends modules' requests,
+//! and [`ChainSource`] follows heads, and writes each block with its logs into the core's event
+//! logs. An endpoint connects at the first request, and reconnects at the first request after a
+//! lost connection.
 //!
-//! A module's request is checked (`capability::requests`), pinned to its event's block if its manifest says so ([`pin`]), shared
-//! with an equal one in flight or answered from the cache (`capability::reads`), and sent to the best endpoint ([`Endpoints`]),
-//! which is limited, measured and judged by what becomes of it ([`Endpoint`]).
+//! A module's request is checked (`capability::requests`) and pinned to its event's block if its
+//! manifest says so ([`pin`]). Then it is answered from the cache, shared with an equal request in
+//! flight (`capability::reads`), or sent to the best endpoint ([`Endpoints`]). The outcome counts
+//! for the endpoint's rate limit, metrics and health ([`Endpoint`]).
 //!
-//! # Where to look
+//! # Code map
 //!
-//! | module | what it owns |
+//! | module | content |
 //! |---|---|
-//! | [`methods`], `error`, `redact`, [`metrics`] | which methods only read, why a request failed, secrets, the names of what is measured |
+//! | [`methods`], `error`, `redact`, [`metrics`] | the methods that only read, the errors of a request, secrets, the names of the metrics |
 //! | [`config`] | `[chains.<id>]`, its endpoints with their URLs and headers |
 //! | `rpc` | one endpoint with its connections, limits and health; the pool of a chain's endpoints, and retries |
-//! | `source` | blocks and logs: following, verifying, reorganisations, replay |
-//! | `capability` | what modules ask: checks, pins, shared reads, the WIT implementation |
+//! | `source` | blocks and logs: following, verifying, reorgs, replay |
+//! | `capability` | modules' requests: checks, pins, shared reads, the WIT implementation |
 //!
-//! `rpc` refers to the rows above it, `source` to `rpc`, and `capability` to all. `cargo xtask isolation` checks that there is no
-//! circle.
+//! `rpc` refers to the rows above it, `source` also to `rpc`, and `capability` to all.
+//! `cargo xtask isolation` checks that there is no circle.
 //!
-//! # What a guest sees of a failure
+//! # Errors that a guest sees
 //!
-//! The `domain` is `chain`. `code` is the JSON-RPC code or the HTTP status where the endpoint gave one, else 0.
+//! The `domain` is `chain`. `code` is the JSON-RPC code or the HTTP status if there is one, else 0.
 //!
 //! | kind | when |
 //! |---|---|
 //! | `unsupported` | the chain is not configured; the endpoint does not have the method (-32601, -32004) |
-//! | `denied` | the method is not allowed; the answer is over `response_bytes_max` |
-//! | `invalid-input` | parameters that are no JSON array, or over a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a range too wide, or with too many results; a revert |
-//! | `rate-limited` | HTTP 429; -32005, -32029, 429, or words that say so |
+//! | `denied` | the method is not allowed; the answer is larger than `response_bytes_max` |
+//! | `invalid-input` | parameters that are not a JSON array, or exceed a bound; the endpoint says so (-32600, -32602, -32700, -32003, HTTP 413); a range that is too wide, or has too many results; a revert |
+//! | `rate-limited` | HTTP 429; -32005, -32029, 429, or a text that says so |
 //! | `timeout` | no answer within `request_timeout_ms`; HTTP 408 or 504 |
-//! | `unavailable` | no connection, no TLS (the message names a certificate's fault), any other HTTP status, an answer that is not JSON-RPC, a wrong chain id or none, any other code |
+//! | `unavailable` | no connection, no TLS (the message names a certificate's fault), any other HTTP status, an answer that is not JSON-RPC, a wrong or missing chain id, any other code |
 //! | `internal` | a fault of this host |
 //!
-//! A revert (code 3, or -32000 and -32015 with a text that says so) is `invalid-input`: the endpoint did its work, and will
-//! give the same answer to the same call, so that nothing is won by calling again. `data` holds what the contract reverted
-//! with, `0x` and hex; `0x` alone if it reverted with nothing. No other failure has `data`.
+//! A revert (code 3, or -32000 and -32015 with a text that says so) is `invalid-input`: the
+//! endpoint ran the call, and another attempt would return the same result. `data` is the data of
+//! the contract's revert, as `0x` and hex, or `0x` for a revert without data. No other failure has
+//! `data`.
 //!
-//! Over ws and ipc, an answer over the bound ends the connection, because there is no other way not to receive it. A request
-//! that was the only one on the connection is `denied`. Otherwise any of them may be the one, and each is `unavailable` after its
-//! retries.
+//! Over ws and ipc, an answer above the bound ends the connection, because there is no other way
+//! not to receive it. The only request on the connection is then `denied`. Of several requests, any
+//! may be the one with the large answer, so each is `unavailable` after its retries.
 //!
 //! # Assumptions
 //!
-//! - Endpoints are hostile: whatever they send is bounded before it is held, and checked before it is believed.
-//! - The address of an endpoint is a secret beyond its scheme, host and port.
+//! - Endpoints are hostile: the crate bounds their data before it stores it, and checks it before
+//!   it uses it.
+//! - The address of an endpoint is a secret beyond scheme, host and port.
 //!
 //! # Invariants
 //!
-//! - No log, error, metric or `Debug` of this crate holds more of an address than scheme, host and port, or the value of a header;
-//!   what a guest sees holds nothing.
-//!   The libraries below keep no such promise: see [`SILENCED_LOG_TARGETS`].
-//! - Parameters go out, and results come in, as the text that they are. They are never encoded anew.
-//! - A request that is not known to read only ([`methods::READ_METHODS`]) reaches at most one endpoint, at most once. A read is
-//!   sent again after a failure that may pass, up to `retries` times, within a bounded time: see [`Endpoints::request`].
-//! - What a module asks cannot put an endpoint to rest: an error in words counts against an endpoint only for the method that was
-//!   asked for, and only after another endpoint has answered the identical request. An HTTP status that parameters do not cause,
-//!   such as 401 or 403, counts at once, for that method too.
-//! - No refusal reaches a module while an endpoint that may answer has not been asked, within `retries`. A revert does at once.
-//! - Nothing is taken from an endpoint before it has said the configured chain id: for each connection over ws and ipc; over
-//!   http, where connections do not show, at the first request and after each outage.
-//! - A header's bloom is a hint. A block is skipped for it only with `verify_logs = "bloom"`, and only while the chain's blooms are
-//!   seen to be true. What a header denies and two answers have is delivered, so that a wrong header cannot stop a chain.
-//! - No block is appended to a log before all of its logs that somebody wants are known: a request that fails is asked again, and
-//!   nothing passes it.
+//! - No log, error, metric or `Debug` of this crate contains more of an address than scheme, host
+//!   and port, or the value of a header. A guest sees no part of an address. The libraries below do
+//!   not guarantee this: see [`SILENCED_LOG_TARGETS`].
+//! - The crate sends parameters and returns results as unchanged text.
+//! - A request that is not known to be read-only ([`methods::READ_METHODS`]) reaches at most one
+//!   endpoint, at most once. The crate retries a read after a temporary failure, up to `retries`
+//!   times, within a bounded time: see [`Endpoints::request`].
+//! - No request of a module can take an endpoint out of use. A JSON-RPC error counts against an
+//!   endpoint only for the requested method, and only after another endpoint has answered the
+//!   identical request. An HTTP status that parameters do not cause, such as 401 or 403, counts at
+//!   once, also only for that method.
+//! - A module receives a refusal only after every endpoint that may answer has been asked, within
+//!   `retries`. It receives a revert at once.
+//! - The crate uses no answer of an endpoint before the endpoint has confirmed the configured chain
+//!   id. Over ws and ipc, it checks each connection. Over http, where connections are not visible,
+//!   it checks at the first request and after each outage.
+//! - A header's bloom is a hint. The source skips a block because of it only with
+//!   `verify_logs = "bloom"`, and only while the chain's blooms prove to be true. The source
+//!   delivers logs that a header denies if two answers contain them, so that a wrong header cannot
+//!   stop a chain.
+//! - The source appends a block to a log only after it knows all logs of the block that a module
+//!   subscribes to. It retries a failed request, and appends no later block before.
 
-/// Log targets of the libraries below, as prefixes, which whoever sets up logging must turn off whatever level an operator asks
-/// for: at `trace` they show whole requests, address and credentials included, and what an endpoint echoes of them, and at
-/// `error` they repeat what this crate says once.
+/// Log targets of the libraries below, as prefixes. The embedder must turn them off at every log
+/// level. At `trace` they show whole requests with address and credentials, and the parts that an
+/// endpoint echoes. At `error` they repeat messages of this crate.
 pub const SILENCED_LOG_TARGETS: &[&str] = &[
     "alloy",
     "h2",

@@ -1,10 +1,11 @@
-//! Which JSON-RPC methods a module may call.
+//! The JSON-RPC methods that a module may call.
 
-/// How long a method's name may be: twice the longest known one.
+/// The longest name of a method, in bytes: twice the longest known one.
 pub const METHOD_BYTES_MAX: usize = 128;
 
-/// The methods that only read, sorted. Every other method is denied unless the operator allows it with `extra_methods`:
-/// those that sign, send, mine or administer, and those that make a node keep something (filters, subscriptions).
+/// The methods that only read, sorted. Every other method is denied unless the operator allows it
+/// with `extra_methods`: methods that sign, send, mine or administer, and methods that make a node
+/// store state (filters, subscriptions).
 pub const READ_METHODS: &[&str] = &[
     "eth_blobBaseFee",
     "eth_blockNumber",
@@ -47,7 +48,8 @@ pub const READ_METHODS: &[&str] = &[
     "web3_sha3",
 ];
 
-/// Methods that no configuration allows: their answers belong to a connection, which modules share with the host.
+/// Methods that no configuration allows: their answers belong to a connection, which modules share
+/// with the host.
 pub const CONNECTION_METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
 
 /// Whether a method is among [`READ_METHODS`].
@@ -55,12 +57,12 @@ pub fn is_read(method: &str) -> bool {
     read(method).is_some()
 }
 
-/// The name as it stands in [`READ_METHODS`].
+/// The name of a method in [`READ_METHODS`].
 pub(crate) fn read(method: &str) -> Option<&'static str> {
     READ_METHODS.get(place(method)?).copied()
 }
 
-/// The place of a method in [`READ_METHODS`].
+/// The index of a method in [`READ_METHODS`].
 pub(crate) fn place(method: &str) -> Option<usize> {
     READ_METHODS.binary_search(&method).ok()
 }

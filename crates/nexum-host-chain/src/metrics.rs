@@ -1,7 +1,7 @@
-//! Everything that is measured here, with names, units and labels.
+//! The metrics of this crate, with names, units and labels.
 //!
-//! Handles are made once, when a chain's endpoints are: a program that exports metrics installs its recorder before. Without
-//! one they cost an atomic load.
+//! The crate creates the handles once, together with a chain's endpoints. So a program that exports
+//! metrics installs its recorder before. Without a recorder, a handle costs an atomic load.
 
 use std::time::Duration;
 
@@ -12,65 +12,67 @@ use nexum_config::topic::ChainId;
 
 use crate::error::{AnswerKind, RequestError};
 
-/// Counter: requests sent to endpoints, each call of a batch and each retry being one. Labels: [`CHAIN`], [`ENDPOINT`],
-/// [`CLASS`], [`OUTCOME`].
+/// Counter: requests sent to endpoints; each call of a batch and each retry counts. Labels:
+/// [`CHAIN`], [`ENDPOINT`], [`CLASS`], [`OUTCOME`].
 pub const REQUESTS: &str = "nexum_chain_requests_total";
 
-/// Histogram, seconds: from sending a request, or the batch that it is in, to its answer or failure, without waits of
-/// [`RATE_LIMIT_WAIT_SECONDS`]. Labels: [`CHAIN`], [`ENDPOINT`], [`CLASS`].
+/// Histogram, seconds: from sending a request, or its batch, to its answer or failure, without the
+/// waits in [`RATE_LIMIT_WAIT_SECONDS`]. Labels: [`CHAIN`], [`ENDPOINT`], [`CLASS`].
 pub const REQUEST_SECONDS: &str = "nexum_chain_request_seconds";
 
-/// Counter: requests, or batches of which some calls had failed, that were sent again. Label: [`CHAIN`].
+/// Counter: retried requests, and retried batches in which some calls had failed. Label: [`CHAIN`].
 pub const RETRIES: &str = "nexum_chain_retries_total";
 
-/// Counter: those of [`RETRIES`] that went to another endpoint. Label: [`CHAIN`].
+/// Counter: retries in [`RETRIES`] that went to another endpoint. Label: [`CHAIN`].
 pub const FAILOVERS: &str = "nexum_chain_failovers_total";
 
-/// Histogram, seconds: how long requests waited for `requests_per_second`, or for an endpoint that had asked to be left alone;
-/// only those that waited. Labels: [`CHAIN`], [`ENDPOINT`].
+/// Histogram, seconds: wait of requests for `requests_per_second`, or for a pause that the endpoint
+/// requested; only requests that waited. Labels: [`CHAIN`], [`ENDPOINT`].
 pub const RATE_LIMIT_WAIT_SECONDS: &str = "nexum_chain_rate_limit_wait_seconds";
 
-/// Counter: connections made after the first one; over http, checks of the chain id after an outage. Labels: [`CHAIN`],
-/// [`ENDPOINT`].
+/// Counter: connections after the first one; over http, checks of the chain id after an outage.
+/// Labels: [`CHAIN`], [`ENDPOINT`].
 pub const RECONNECTS: &str = "nexum_chain_reconnects_total";
 
-/// Counter: modules' requests that were not sent because an equal one was in flight. Label: [`CHAIN`].
+/// Counter: modules' requests that shared the answer of an equal request in flight. Label:
+/// [`CHAIN`].
 pub const SHARED: &str = "nexum_chain_requests_shared_total";
 
-/// Counter: modules' pinned reads that were answered from the cache. Label: [`CHAIN`].
+/// Counter: modules' pinned reads answered from the cache. Label: [`CHAIN`].
 pub const PINNED_HITS: &str = "nexum_chain_pinned_hits_total";
 
-/// Gauge: the number of the newest block that was followed. Label: [`CHAIN`].
+/// Gauge: the number of the newest followed block. Label: [`CHAIN`].
 pub const HEAD_NUMBER: &str = "nexum_chain_head_number";
 
-/// Gauge, seconds since the Unix epoch: the timestamp of that block; the time since then is the head's age. Label: [`CHAIN`].
+/// Gauge, seconds since the Unix epoch: the timestamp of the newest followed block, from which the
+/// head's age follows. Label: [`CHAIN`].
 pub const HEAD_TIMESTAMP_SECONDS: &str = "nexum_chain_head_timestamp_seconds";
 
 /// Counter: times that an endpoint had no new head for `head_stall_seconds`. Label: [`CHAIN`].
 pub const STALLS: &str = "nexum_chain_stalls_total";
 
-/// Histogram, blocks: how many blocks a reorganisation took back; its count is the number of reorganisations. Label:
-/// [`CHAIN`].
+/// Histogram, blocks: the depth of reorgs; its count is the number of reorgs. Label: [`CHAIN`].
 pub const REORG_DEPTH_BLOCKS: &str = "nexum_chain_reorg_depth_blocks";
 
-/// Counter: blocks whose logs were not asked for, because the header's bloom rules them out and the chain's blooms have been
-/// true so far. Label: [`CHAIN`].
+/// Counter: blocks whose logs were not requested, because the header's bloom rules them out and the
+/// chain's blooms have been true so far. Label: [`CHAIN`].
 pub const LOG_FETCHES_SAVED: &str = "nexum_chain_log_fetches_saved_total";
 
-/// Counter: answers about logs that were found to be false. Label: [`CHAIN`].
+/// Counter: answers about logs that proved to be false. Label: [`CHAIN`].
 pub const VERIFICATION_FAILURES: &str = "nexum_chain_verification_failures_total";
 
-/// Counter: blocks with a log that their header's bloom lacks. Above 0, no bloom of the chain is believed. Label: [`CHAIN`].
+/// Counter: blocks with a log that their header's bloom lacks. Above 0, nexum ignores all blooms of
+/// the chain. Label: [`CHAIN`].
 pub const UNTRUE_BLOOMS: &str = "nexum_chain_untrue_blooms_total";
 
-/// Counter: answers about logs that could not be verified, and were believed: empty ones, and logs that their header denies.
-/// Label: [`CHAIN`].
+/// Counter: answers about logs that could not be verified, but were accepted: empty answers, and
+/// logs that the header denies. Label: [`CHAIN`].
 pub const UNVERIFIED: &str = "nexum_chain_unverified_total";
 
 /// Label: the chain id, in decimal.
 pub const CHAIN: &str = "chain";
 
-/// Label: the endpoint's label: scheme, host and port.
+/// Label: scheme, host and port of the endpoint, made unique within the chain.
 pub const ENDPOINT: &str = "endpoint";
 
 /// Label: a [`Class`].
@@ -79,7 +81,8 @@ pub const CLASS: &str = "class";
 /// Label: an [`Outcome`].
 pub const OUTCOME: &str = "outcome";
 
-/// Tells the recorder what the metrics mean. For whoever installed it, once.
+/// Describes the metrics to the recorder. The embedder calls it once, after it installs the
+/// recorder.
 pub fn describe() {
     describe_counter!(REQUESTS, "requests sent to endpoints");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "time from a request to its answer");
@@ -107,7 +110,7 @@ pub fn describe() {
     describe_counter!(UNVERIFIED, "answers about logs that could not be verified");
 }
 
-/// What a method is about: a small set, because modules may name any method.
+/// The subject of a method: a small set, because modules can request any method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Runs code.
@@ -120,7 +123,7 @@ pub enum Class {
     State,
     /// Reads single transactions.
     Transaction,
-    /// All else.
+    /// All others.
     Other,
 }
 
@@ -168,7 +171,7 @@ impl Class {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A result.
@@ -177,11 +180,11 @@ pub enum Outcome {
     Revert,
     /// Another JSON-RPC error.
     Error,
-    /// The endpoint wants fewer requests.
+    /// The endpoint requests a lower rate.
     RateLimited,
     /// No answer in time.
     Timeout,
-    /// No connection, a lost one, or an http status in place of an answer.
+    /// No connection, a lost connection, or an HTTP status without an answer.
     Unavailable,
     /// An answer that is not JSON-RPC, or too large.
     Malformed,
@@ -279,7 +282,7 @@ impl EndpointMetrics {
         }
     }
 
-    /// One call was answered, or failed.
+    /// Records one call that was answered or failed.
     pub(crate) fn request(&self, method: &str, error: Option<&RequestError>, took: Duration) {
         let class = Class::of(method) as usize;
         if let Some(counter) = self.requests[class].get(Outcome::of(error) as usize) {
@@ -346,7 +349,7 @@ impl SourceMetrics {
         let chain = chain_id.to_string();
         let head_number = gauge!(HEAD_NUMBER, CHAIN => chain.clone());
         let head_timestamp_seconds = gauge!(HEAD_TIMESTAMP_SECONDS, CHAIN => chain.clone());
-        // An alert on a head's age has to see a chain that was never followed.
+        // An alert on the head's age must also fire for a chain that was never followed.
         head_number.set(0.0);
         head_timestamp_seconds.set(0.0);
         Self {

@@ -1,4 +1,4 @@
-//! Strikes secrets out of what an endpoint says.
+//! Removes secrets from an endpoint's messages.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use crate::config::endpoint_url::EndpointUrl;
 use crate::config::http_headers::Headers;
 
-/// What a part of an address or a header must have at least to be taken for a key. Shorter ones, such as `v2` or `rpc`, unlock
-/// nothing, and are words that messages need.
+/// The shortest part of an address or a header that counts as a possible key, in bytes. Shorter
+/// parts, such as `v2` or `rpc`, are not keys, and messages need these words.
 const KEY_BYTES_MIN: usize = 8;
 
-/// What stands in a text for what was struck out.
+/// The replacement for a secret.
 const REDACTED: &str = "[redacted]";
 
 /// Every part of an endpoint's address and headers that may be a key.
@@ -22,14 +22,14 @@ impl Secrets {
         let mut keys = url.keys();
         keys.extend(headers.values().chain(words).map(str::to_owned));
         keys.retain(|key| key.len() >= KEY_BYTES_MIN);
-        // The longest come first, so that none hides part of another.
+        // The longest come first, because one part can contain another.
         keys.sort_by_key(|key| Reverse(key.len()));
         keys.dedup();
         Self(keys)
     }
 
-    /// Strikes out of an endpoint's text every URL, and every secret: an endpoint that refuses a request likes to name what it
-    /// was sent.
+    /// Removes every URL and every secret from an endpoint's text: an endpoint that refuses a
+    /// request often quotes it.
     pub(crate) fn redact(&self, text: &str) -> String {
         let struck = self
             .0
@@ -48,7 +48,7 @@ impl Secrets {
     }
 }
 
-/// The white space that a word ends with.
+/// The trailing white space of a word.
 fn trailing_space(word: &str) -> &str {
     &word[word.trim_end().len()..]
 }

@@ -1,4 +1,5 @@
-//! The source of events: follows a chain over its endpoints into the core's logs, and reads again what a module has missed.
+//! The source of events: writes a chain's blocks and logs into the core's event logs, and replays
+//! blocks that a module has missed.
 
 mod absent;
 mod ask;
@@ -36,20 +37,22 @@ use crate::error::{RequestError, Retry};
 use crate::metrics::SourceMetrics;
 use crate::rpc::endpoints::Endpoints;
 
-/// How many blocks are asked for at once. A block with the hashes of its transactions takes up to 40 kB on most chains, so
-/// that an answer is far below every bound on its size, and a round trip is shared by enough of them not to matter.
+/// The most blocks in one batch of requests. On most chains, a block with the hashes of its
+/// transactions takes up to 40 kB, so the answer stays far below every size limit. The cost of a
+/// round trip is small per block.
 const BLOCKS_PER_BATCH: u64 = 32;
 
-/// How many requests for the logs of single blocks are under way at once, while a gap is filled: as many as hide the time that
-/// each takes to travel.
+/// The most concurrent requests for the logs of single blocks while the source fills a gap: enough
+/// to hide the round trip.
 const LOG_REQUESTS_MAX: usize = 8;
 
-/// Follows one chain: over ws and ipc by `newHeads`, over http by asking for the latest block.
+/// Follows one chain: over ws and ipc with `newHeads`, over http by polling the latest block.
 ///
-/// It believes no subscription to be complete. A head only says where the chain is; each block that is appended to the log has
-/// been checked to be the child of the one before it, blocks in between are read by number, and when the parent of a new block
-/// is not in the log, the newest block that both have in common is looked for and reverted to. Logs are asked for by the hash of
-/// their block, so that it does not matter who answers, and no block is appended without them.
+/// It trusts no subscription to be complete: a head only says how far the chain is. It checks that
+/// each block is the child of the last one in the log, and reads the blocks in between by number.
+/// If the parent of a new block is not in the log, it reverts the log to the newest common block.
+/// It requests logs by the hash of their block, so any endpoint may answer, and appends no block
+/// without its logs.
 #[derive(Debug)]
 pub struct ChainSource {
     chain_id: ChainId,
@@ -60,14 +63,14 @@ pub struct ChainSource {
     blooms: Blooms,
     absent: Absent,
     manners: Manners,
-    /// Held while a block is asked for whose request was cut off together with others.
+    /// Held during the request for a block whose earlier request was cut off together with others.
     alone: tokio::sync::Mutex<()>,
     trouble: Trouble,
-    /// Whether it has been reported that receipts are not those of their header's root.
+    /// Whether the log has reported receipts that do not match their header's root.
     unproven: AtomicBool,
 }
 
-/// Why the chain does not go on, for those who ask.
+/// The reason why nexum cannot follow the chain, for status reports.
 #[derive(Debug, Default)]
 struct Trouble(Mutex<Option<String>>);
 
@@ -81,12 +84,12 @@ impl Trouble {
     }
 }
 
-/// What blocks are read for.
+/// The purpose of reading blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// To follow the chain.
     Follow,
-    /// To replay what a module has missed.
+    /// To replay blocks that a module has missed.
     Replay,
 }
 
@@ -137,17 +140,17 @@ enum FollowError {
 }
 
 impl FollowError {
-    /// Whether it stays so however long one waits.
+    /// Whether no retry can succeed.
     fn is_final(&self) -> bool {
         matches!(self, Self::TooDeep { .. })
     }
 
-    /// A request failed in this method.
+    /// Wraps the error of a request with this method.
     fn asked(method: &'static str) -> impl FnOnce(RequestError) -> Self {
         move |error| Self::Asked { method, error }
     }
 
-    /// What became of the request that failed, if one did.
+    /// The error of the failed request, if a request failed.
     fn request(&self) -> Option<&RequestError> {
         match self {
             Self::Request(error) | Self::Asked { error, .. } | Self::Range { error, .. } => Some(error),
@@ -164,17 +167,18 @@ impl FollowError {
         }
     }
 
-    /// Whether an endpoint refuses what every endpoint that is followed has to answer: the host's own requests are well-formed.
+    /// Whether an endpoint refuses a request that every followed endpoint must answer: the host's
+    /// own requests are well-formed.
     fn is_refusal(&self) -> bool {
         self.request().is_some_and(RequestError::is_refusal)
     }
 
-    /// Whether the answer is larger than the endpoint gives, or nexum takes.
+    /// Whether the answer is larger than the endpoint's or nexum's limit.
     fn is_too_large(&self) -> bool {
         self.request().is_some_and(RequestError::is_too_large)
     }
 
-    /// Whether another endpoint may answer what this one did not.
+    /// Whether another endpoint may answer.
     fn may_pass(&self) -> bool {
         match self {
             Self::TooDeep { .. } => false,
@@ -239,7 +243,8 @@ impl EventSource for ChainSource {
             }
             Follower::new(self, logs).follow().await
         };
-        // Nothing that is dropped half way leaves a log half changed: each of its calls is whole.
+        // Dropping a future here leaves no log half changed: each call that changes a log is
+        // atomic.
         tokio::select! {
             biased;
             () = stop.cancelled() => Ok(()),

@@ -33,8 +33,8 @@ pub struct CowConfig {
     /// Limit of one attempt at a request, including the connection, in milliseconds. Default
     /// [`REQUEST_TIMEOUT_MS`].
     pub request_timeout_ms: u64,
-    /// Whether requests go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names. Default: no, because such a
-    /// proxy sees the keys in `http` URLs.
+    /// Whether requests go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names.
+    /// Default: no, because such a proxy sees the keys in `http` URLs.
     pub use_proxy: bool,
     /// The base URLs that replace or add to the public order books, by chain. Default: none.
     pub base_urls: BTreeMap<ChainId, BaseUrl>,

@@ -4,21 +4,21 @@ use std::fmt;
 
 use crate::request::Request;
 
-/// An answer, whatever its status.
+/// A final response, with any status.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case with their values. The values of one name are in the order of the answer. U+FFFD replaces each
-    /// part of a value that is not UTF-8.
+    /// Names in lower case with their values. The values of one name keep the order of the
+    /// response. U+FFFD replaces bytes of a value that are not UTF-8.
     pub headers: Vec<(String, String)>,
-    /// The body as the server encoded it: nothing is decompressed.
+    /// The body as the server encoded it: the client never decompresses it.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// How much of it comes into the guest: names and values of headers, and the body.
+    /// The bytes that the guest receives: names and values of headers, and the body.
     pub fn bytes(&self) -> u64 {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         (headers.sum::<usize>() + self.body.len()) as u64

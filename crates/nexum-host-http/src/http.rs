@@ -61,8 +61,8 @@ impl Capability for Http {
         wanted(settings).map(drop)
     }
 
-    /// A host that the operator does not allow is a warning, not an error: a manifest may serve
-    /// many operators. The warning comes before the first denied fetch.
+    /// Warns of hosts that the operator does not allow. These are not errors, because a manifest
+    /// may serve many operators. The warning appears before the first denied fetch.
     fn warnings(&self, settings: &Section) -> Vec<String> {
         let policy = self.shared.policy();
         let wanted = wanted(settings).unwrap_or_default();

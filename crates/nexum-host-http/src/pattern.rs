@@ -93,7 +93,7 @@ impl HostPattern {
         let hosts = match host.strip_prefix("*.") {
             Some(suffix) => match parse_host(suffix)? {
                 Host::Domain(name) => Hosts::Below(format!(".{name}")),
-                // The end of an address means nothing.
+                // A wildcard before an address has no meaning.
                 Host::Ipv4(_) | Host::Ipv6(_) => return Err(PatternError::Wildcard),
             },
             None => Hosts::One(parse_host(host)?),

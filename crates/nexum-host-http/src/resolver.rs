@@ -17,7 +17,8 @@ use nexum_net::not_public;
 /// system's resolver gives up after up to half a minute.
 pub const LOOKUPS_MAX: usize = 16;
 
-/// The most concurrent lookups of one module, so that a module with slow names leaves lookups to the others.
+/// The most concurrent lookups of one module: a module with slow names leaves the others three
+/// quarters of [`LOOKUPS_MAX`].
 pub const LOOKUPS_PER_MODULE_MAX: usize = 4;
 
 task_local! {
@@ -25,13 +26,13 @@ task_local! {
     static LOOKUPS_OF_MODULE: Arc<Semaphore>;
 }
 
-/// The lookups of every module that fetches or still looks a name up.
+/// The lookups of each module with a fetch or a lookup in flight.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleLookups(Mutex<HashMap<Arc<str>, Weak<Semaphore>>>);
 
 impl ModuleLookups {
-    /// Performs a fetch for a module. Its lookups wait while [`LOOKUPS_PER_MODULE_MAX`] others of the module last, those of earlier
-    /// fetches included.
+    /// Performs a fetch for a module. Its lookups wait while [`LOOKUPS_PER_MODULE_MAX`] other
+    /// lookups of the module are in flight, including lookups of earlier fetches.
     pub(crate) async fn within<T>(&self, module: &Arc<str>, fetch: impl Future<Output = T>) -> T {
         let lookups = {
             let mut modules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +95,8 @@ pub(crate) struct CheckedResolver {
 impl CheckedResolver {
     async fn resolve(self, name: Name, of_module: Option<Arc<Semaphore>>) -> Result<Addrs, ResolveError> {
         let no_address = |_| ResolveError::NoAddress;
-        // First, so that a module that waits for its own lookups takes none of the shared ones.
+        // The module's own permit comes first, so that a module that waits for it holds no shared
+        // permit.
         let of_module = match of_module {
             Some(lookups) => lookups.acquire_owned().await.ok(),
             None => None,
@@ -139,7 +141,7 @@ fn check(addresses: Vec<IpAddr>, may_be_private: bool) -> Result<Vec<IpAddr>, Re
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
-        // The client calls this in the task of the fetch, and may go on elsewhere.
+        // The client calls this in the task of the fetch, and may run the future in another task.
         let of_module = LOOKUPS_OF_MODULE.try_with(Arc::clone).ok();
         Box::pin(async move { Ok(resolver.resolve(name, of_module).await?) })
     }

@@ -7,7 +7,7 @@ use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::local_store;
 
-/// `nexum:host/local-store`, over the state store that the host runs with.
+/// The capability that provides `nexum:host/local-store`, on the host's state store.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalStore;
 

@@ -1,7 +1,7 @@
 //! The WIT implementation.
 //!
-//! Reads go to the store from the thread that the guest runs on: a page that is in memory takes about a microsecond, less
-//! than handing the read to another thread would.
+//! The guest's own thread reads from the store: a page in memory takes about a microsecond, less
+//! than a switch to another thread.
 
 use std::ops::ControlFlow;
 
@@ -12,14 +12,16 @@ use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::local_store;
 
-/// The most bytes of a key: a path of several parts, and far under what a page of any back-end holds.
+/// The most bytes of a key: a path of several parts, and far below the size of a page of any
+/// back-end.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
 /// The most bytes of a value: as many as an event may write by default.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// What a key of a list takes in the guest beside its own bytes: the address and the length of a `string` in the canonical ABI. It
-/// counts, so that a list of short keys is bounded as well.
+/// The memory that each key of a list takes in the guest beside its own bytes: the address and the
+/// length of a `string` in the canonical ABI. It counts, so that a list of short keys is bounded
+/// too.
 const LISTED_KEY_BYTES: u64 = 8;
 
 impl local_store::Host for View<'_, ()> {
@@ -67,13 +69,14 @@ impl local_store::Host for View<'_, ()> {
             keys.push(String::from_utf8_lossy(key).into_owned());
             ControlFlow::Continue(())
         })?;
-        // A list that does not fit ends the event: a part of it would pass for the whole.
+        // A list that does not fit ends the event: the guest would take a part of it for the whole.
         self.scope.spend(Limit::ResponseBytes, bytes)?;
         Ok(Ok(keys))
     }
 }
 
-/// What the guest hears of a change: that it may not, if that is so. A store that cannot be read is no fault of its.
+/// The guest's answer to a change. A store that cannot be read is not the guest's fault and ends
+/// the event.
 fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostError>> {
     match changed {
         Ok(()) => Ok(Ok(())),

@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// IPv4 that is not public: what IANA's registry of special-purpose addresses does not call globally reachable, `192.0.0.0/24`
-/// and `192.88.99.0/24` as a whole, and multicast.
+/// The IPv4 networks that are not public: all that IANA's registry of special-purpose addresses
+/// does not call globally reachable, the whole of `192.0.0.0/24` and `192.88.99.0/24`, and
+/// multicast.
 const IPV4: [(Ipv4Net, &str); 15] = [
     (v4([0, 0, 0, 0], 8), "unspecified"),
     (v4([10, 0, 0, 0], 8), "private"),
@@ -21,25 +22,25 @@ const IPV4: [(Ipv4Net, &str); 15] = [
     (v4([198, 51, 100, 0], 24), "for documentation"),
     (v4([203, 0, 113, 0], 24), "for documentation"),
     (v4([224, 0, 0, 0], 4), "multicast"),
-    // With 255.255.255.255, which is broadcast.
+    // Includes 255.255.255.255, which is broadcast.
     (v4([240, 0, 0, 0], 4), "reserved"),
 ];
 
-/// The part of IPv6 that is allocated for global unicast. Later allocations are refused until they are
-/// added here.
+/// The part of IPv6 that is allocated for global unicast. Later allocations are refused until they
+/// are added here.
 const IPV6_PUBLIC: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// What is in that and not public.
+/// The networks in [`IPV6_PUBLIC`] that are not public.
 const IPV6_SPECIAL: [(Ipv6Net, &str); 5] = [
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), "IPv4 in IPv6 (Teredo)"),
-    // Benchmarks, identifiers that are no addresses, anycast of protocols.
+    // Benchmarks, identifiers that are not addresses, and anycast of protocols.
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), "reserved"),
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), "for documentation"),
     (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), "IPv4 in IPv6 (6to4)"),
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), "for documentation"),
 ];
 
-/// Names for what is outside of it. The rest is reserved.
+/// Names of networks outside [`IPV6_PUBLIC`]. The rest is reserved.
 const IPV6_OTHER: [(Ipv6Net, &str); 8] = [
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "unspecified"),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback"),
@@ -60,10 +61,10 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
 }
 
-/// What an address is that is not on the public internet; none if it is.
+/// The kind of an address that is not on the public internet. None if the address is public.
 ///
-/// An IPv4 address that is written into an IPv6 one is refused whatever it is: it can lead where the IPv4 address leads, and
-/// nothing public has to be reached that way.
+/// An IPv6 address that contains an IPv4 address is never public. It can lead to the IPv4 address,
+/// and no public service needs such an address.
 pub fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => find(&IPV4, |net| net.contains(&address)),

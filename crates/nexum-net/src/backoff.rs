@@ -1,16 +1,17 @@
-//! How long to wait before the next attempt.
+//! The wait before the next attempt.
 
 use std::time::Duration;
 
-/// The wait after a first failure: a node that restarts is back within a few of these.
+/// The wait after the first failure: a node that restarts is back after a few such waits.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 
-/// The longest wait: short beside a block's time, so that an endpoint that comes back is noticed within a block, and long
-/// enough that a thousand hosts do not keep a provider down that is getting up.
+/// The longest wait: shorter than a block's time, so that a client notices within one block that an
+/// endpoint is back. It is also long enough that a thousand hosts do not overload a provider that
+/// is starting.
 pub const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Waits that double from one failure to the next up to a bound, each shortened by chance by up to half, so that the
-/// clients of an endpoint that comes back do not come all at once.
+/// Waits that double with each failure, up to a bound. Each is shortened by a random part of up to
+/// half, so that the clients of an endpoint do not all return at once.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,
@@ -23,13 +24,13 @@ impl Backoff {
         wait(WAIT_MIN, WAIT_MAX, self.failures)
     }
 
-    /// Begins anew after a success.
+    /// Starts again at the shortest wait. Call it after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// The wait after so many failures in a row, the first of which is 1.
+/// The wait after `failures` failures in a row. 1 is the first failure.
 pub fn wait(min: Duration, max: Duration, failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1);
     let wait = min

@@ -1,9 +1,13 @@
-//! Network helpers for the other crates: public addresses ([`not_public`]), waits after failures ([`Backoff`]), the part of an
-//! error that may be shown ([`io_cause`]), and, with the feature `http`, bounded HTTP responses (`read_bounded`, `retry_after`)
-//! and TLS (`tls_config`, `TlsFault`).
+//! Network helpers for the other crates:
 //!
-//! The server is hostile: a body is bounded while it is read, and no error here shows a URL, though those of the library below
-//! do.
+//! - [`not_public`]: the addresses of the public internet
+//! - [`Backoff`]: waits after failures
+//! - [`io_cause`]: the part of an error that is safe to show
+//! - `read_bounded` and `retry_after`: bounded HTTP responses, with the feature `http`
+//! - `tls_config` and `TlsFault`: TLS, with the feature `http`
+//!
+//! The server is hostile: the crate bounds a body while it reads it. No text of this crate's errors
+//! contains a URL, but the errors of the libraries below may.
 
 mod address;
 mod backoff;

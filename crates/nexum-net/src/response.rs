@@ -1,34 +1,34 @@
-//! What an answer says, with bounds.
+//! Bounded reading of HTTP responses.
 
 use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// How much room is made for a body before its first byte: most fit, and a far side that announces more than it sends cannot make
-/// us hold more.
+/// The most memory that is reserved for a body before its first byte, in bytes. Most bodies fit. A
+/// server that announces more than it sends cannot make the host reserve more.
 const BODY_CAPACITY_MAX: usize = 16 * 1_024;
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// It is, or says that it is, over the bound.
+    /// The body is larger than the bound, or its `Content-Length` is.
     #[error("the answer is larger than {bytes_max} bytes")]
     TooLarge {
         /// The bound.
         bytes_max: usize,
     },
-    /// The connection broke off. The source may hold a URL in its text.
+    /// The connection broke before the end of the body. The text of the source may contain a URL.
     #[error("the answer broke off")]
     Lost(#[source] reqwest::Error),
 }
 
-/// Reads the body, and stops before it holds more than `bytes_max`.
+/// Reads a body. Never holds more than `bytes_max` bytes.
 ///
 /// # Errors
 ///
-/// When the body is over the bound, or breaks off.
+/// [`ReadError`] if the body is larger than the bound, or the connection breaks.
 pub async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     let announced = response.content_length().unwrap_or_default();
     if announced > bytes_max as u64 {
@@ -44,8 +44,8 @@ pub async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Ve
     Ok(body)
 }
 
-/// The wait that a response asks for: in seconds, or until a date, which is measured from the response's own `Date`, because
-/// the two clocks need not agree.
+/// The wait that a response requests, as a number of seconds or as a date. A date is relative to
+/// the response's own `Date`, because the two clocks may differ.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let wait = text(RETRY_AFTER)?;

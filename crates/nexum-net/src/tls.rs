@@ -67,8 +67,8 @@ pub fn contents<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'
     std::iter::successors(Some(error), content).take(CAUSES_MAX)
 }
 
-/// A configuration that trusts the system's certificates, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`. It offers these
-/// application protocols (ALPN). Reads the certificates from disk.
+/// A configuration that trusts the system's certificates, or the ones in `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`. It offers these application protocols (ALPN). Reads the certificates from disk.
 ///
 /// # Errors
 ///

@@ -8,20 +8,21 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// One file, with every commit synced.
+    /// One file. Each commit is synced.
     #[default]
     Redb,
-    /// A directory of files; commits in large batches are cheaper, and promise less when the power fails.
+    /// A directory of files. A commit in a large batch costs less than with redb, but a power
+    /// failure can lose more.
     Sled,
-    /// Nothing: the state is gone with the process.
+    /// No file: the state ends with the process.
     Memory,
 }
 
 impl Backend {
-    /// Those that keep a file.
+    /// The back-ends with a file.
     pub(crate) const DURABLE: [Self; 2] = [Self::Redb, Self::Sled];
 
-    /// As it is written in a configuration.
+    /// The name in `[store] backend`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Redb => "redb",
@@ -30,7 +31,7 @@ impl Backend {
         }
     }
 
-    /// Whether it is compiled in.
+    /// Whether this build has the back-end.
     pub fn is_built(self) -> bool {
         match self {
             Self::Redb => cfg!(feature = "redb"),
@@ -39,7 +40,7 @@ impl Backend {
         }
     }
 
-    /// What its file is called in a state directory.
+    /// The name of the back-end's file in a state directory.
     pub fn file_name(self) -> Option<&'static str> {
         match self {
             Self::Redb => Some("state.redb"),
@@ -48,7 +49,7 @@ impl Backend {
         }
     }
 
-    /// How to get a build that has it.
+    /// A hint that says which feature adds the back-end.
     pub(crate) fn feature_hint(self) -> Option<String> {
         let feature = match self {
             Self::Redb => "runtime",

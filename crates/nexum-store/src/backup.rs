@@ -1,4 +1,4 @@
-//! A copy of everything that a store holds.
+//! A copy of the whole content of a store.
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
@@ -9,17 +9,17 @@ use nexum_core::store::{StoreError, View};
 
 use crate::redb::ROWS;
 
-/// How much memory a backup uses for pages: it writes each once and reads none.
+/// The memory for pages during a backup, in bytes: a backup writes each page once and reads none.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// After how many rows the progress is told.
+/// The number of rows between two reports of progress.
 const ROWS_PER_REPORT: u64 = 1_024;
 
-/// Why there is no backup.
+/// Why a backup failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
-    /// The file cannot be written, or is there already.
+    /// The file cannot be written, or exists already.
     #[error("the backup cannot be written")]
     File(#[source] io::Error),
     /// The copy cannot be written.
@@ -30,13 +30,14 @@ pub enum BackupError {
     Store(#[from] StoreError),
 }
 
-/// Copies every row of a view, which has to be a [frozen](nexum_core::store::StateStore::frozen) one, into a new redb file at
-/// `path`, whatever the view's back-end. The file is whole, and synced, or not there. As `state.redb` in an empty state directory
-/// it is the state again. `progress` is told how many rows are copied, now and then and at the end.
+/// Copies every row of a view into a new redb file at `path`, from any back-end. The view must be
+/// [frozen](nexum_core::store::StateStore::frozen). Afterwards the file is complete and synced, or
+/// absent. To restore it, put it into an empty state directory as `state.redb`. Calls `progress`
+/// with the number of copied rows, from time to time and at the end.
 ///
 /// # Errors
 ///
-/// When there is something at `path`, when it cannot be written, and when the view cannot be read.
+/// [`BackupError`] if `path` exists or cannot be written, or the view cannot be read.
 pub fn backup(view: &dyn View, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<(), BackupError> {
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

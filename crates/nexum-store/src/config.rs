@@ -14,30 +14,33 @@ use crate::backend::Backend;
 use crate::directory;
 use crate::error::OpenError;
 
-/// What `cursor_flush_ms` may be: quicker is what an event with writes does anyway, and after a crash a minute's events are few
-/// enough to handle again.
+/// The range of `cursor_flush_ms`. A shorter time is no gain, because the commit of an event with
+/// writes flushes the cursor anyway. After a crash, the events of a minute are few enough to handle
+/// again.
 pub const CURSOR_FLUSH_MS_RANGE: RangeInclusive<u64> = 10..=60_000;
 
-/// What `replay_commit_events` may be: one is a commit for each event, and what a crash takes back beyond 10,000 is more than
-/// the commits cost.
+/// The range of `replay_commit_events`. 1 makes a commit for each event. Above 10,000, a crash
+/// loses more work than the commits cost.
 pub const REPLAY_COMMIT_EVENTS_RANGE: RangeInclusive<u64> = 1..=10_000;
 
-/// How much memory a back-end may use to read faster, unless the operator says otherwise: the whole state of a few modules, and
-/// the index of many.
+/// Default of `cache_bytes`, the memory for the back-end's cache: it holds the whole state of a few
+/// modules, and the index of many.
 pub const CACHE_BYTES: u64 = 64 << 20;
 
-/// What `cache_bytes` may be: less than a MiB does not hold one commit's pages, and more than a TiB is a slip of the pen.
+/// The range of `cache_bytes`. Less than a MiB does not hold the pages of one commit, and more than
+/// a TiB is a typing error.
 pub const CACHE_BYTES_RANGE: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
-/// Where the state is kept, and when it is made durable.
+/// The validated `[store]` table: where the state is, and when it becomes durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreConfig {
-    /// Default [`Backend::Redb`].
+    /// The back-end. Default [`Backend::Redb`].
     pub backend: Backend,
-    /// For [`Supervisor::commit_policy`](nexum_core::supervisor::Supervisor::commit_policy).
+    /// The policy for
+    /// [`Supervisor::commit_policy`](nexum_core::supervisor::Supervisor::commit_policy).
     pub policy: CommitPolicy,
-    /// About how much memory the back-end may use to read faster. Default [`CACHE_BYTES`].
+    /// The approximate memory of the back-end's cache, in bytes. Default [`CACHE_BYTES`].
     pub cache_bytes: usize,
 }
 
@@ -61,7 +64,7 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// What each number may be, by its key.
+    /// The range of each number, by its key.
     pub const RANGES: [(&str, RangeInclusive<u64>); 3] = [
         ("cursor_flush_ms", CURSOR_FLUSH_MS_RANGE),
         ("replay_commit_events", REPLAY_COMMIT_EVENTS_RANGE),
@@ -72,7 +75,7 @@ impl StoreConfig {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it; a back-end that this build lacks is.
+    /// All errors in the table, and a back-end that this build lacks.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = section.parse_all::<Raw>(&mut errors);
@@ -105,23 +108,24 @@ impl StoreConfig {
         Ok(config)
     }
 
-    /// Opens the state in a directory, which is made if it is missing, for its owner alone. `purpose` is told to others who
-    /// try to open it meanwhile: a few words, as `nexum run`. Blocks on the disk; after a crash it may check the whole file.
+    /// Opens the state in a directory. Creates a missing directory, with access for its owner only.
+    /// `purpose` is a few words for other processes that try to open the state, such as
+    /// `nexum run`. Blocks on the disk; after a crash, a back-end may check the whole file.
     ///
     /// # Errors
     ///
-    /// When somebody has it open, when another back-end or another version of this program wrote it, and when it cannot be
-    /// read.
+    /// [`OpenError`] if another process has the state open, if another back-end or version of nexum
+    /// wrote it, or if it cannot be read.
     pub fn open(&self, state_dir: &Path, purpose: &str) -> Result<Arc<dyn StateStore>, OpenError> {
         directory::open(self.backend, self.cache_bytes, state_dir, purpose)
     }
 }
 
-/// Whether a directory holds state, of any back-end. A directory that is missing holds none.
+/// Whether a directory contains state of any back-end. A missing directory contains none.
 ///
 /// # Errors
 ///
-/// When the directory cannot be searched.
+/// If the directory cannot be read.
 pub fn has_state(state_dir: &Path) -> Result<bool, OpenError> {
     directory::has_state(state_dir)
 }
@@ -132,7 +136,7 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-/// More than a machine can address is no bound.
+/// Clamps a number to `usize`: a bound above the address space bounds nothing.
 fn narrow(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

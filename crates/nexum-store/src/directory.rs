@@ -1,4 +1,4 @@
-//! The directory that a back-end keeps its file in.
+//! The state directory, which contains the file of a back-end.
 //!
 //! A state directory has one back-end, one open process, and one format of rows; [`open`] enforces all three.
 
@@ -15,8 +15,8 @@ use crate::backend::Backend;
 use crate::error::OpenError;
 use crate::lock::DirectoryLock;
 
-/// Opens a back-end's file at a path, with about so many bytes of cache, and keeps the lock for as long as that is open. A
-/// missing file is made.
+/// Opens a back-end's file at a path, with a cache of this many bytes. Creates a missing file.
+/// Holds the lock for as long as the store is open.
 type Open = fn(PathBuf, usize, Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError>;
 
 #[cfg(feature = "redb")]
@@ -37,8 +37,8 @@ fn opener(backend: Backend) -> Option<Open> {
     }
 }
 
-/// Opens the state in a directory, which is made if it is missing. A new file is made under another name, because neither back-end
-/// can open what was left when that was cut off.
+/// Opens the state in a directory. Creates a missing directory. Writes a new file under a temporary
+/// name first, because no back-end can open an unfinished file.
 pub(crate) fn open(
     backend: Backend,
     cache_bytes: usize,
@@ -70,14 +70,14 @@ pub(crate) fn open(
     opened(open, &path, cache_bytes, Some(lock))
 }
 
-/// Opens a file, and looks whether its rows are what this program reads.
+/// Opens a file, and checks that this version of nexum can read its rows.
 fn opened(
     open: Open,
     path: &Path,
     cache_bytes: usize,
     lock: Option<DirectoryLock>,
 ) -> Result<Arc<dyn StateStore>, OpenError> {
-    // The back-ends panic over some damaged files.
+    // The back-ends panic on some damaged files.
     let attempt = AssertUnwindSafe(|| open(path.to_owned(), cache_bytes, lock));
     let opened = std::panic::catch_unwind(attempt).unwrap_or_else(|_| Err("the file is damaged".into()));
     let store = opened.map_err(|source| OpenError::Database {
@@ -91,7 +91,7 @@ fn opened(
     Ok(store)
 }
 
-/// Removes what was begun by a process that did not come to the end of it.
+/// Removes the unfinished file of a process that ended early.
 fn discard(path: &Path) -> Result<(), OpenError> {
     let removed = if path.is_dir() {
         std::fs::remove_dir_all(path)
@@ -107,7 +107,7 @@ fn discard(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Sees to it that a new file is still there when the power has failed.
+/// Syncs a directory, so that a new file survives a power failure.
 fn sync(directory: &Path) -> Result<(), OpenError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| OpenError::Directory {
@@ -116,7 +116,7 @@ fn sync(directory: &Path) -> Result<(), OpenError> {
     })
 }
 
-/// Makes a directory, for its owner alone: what modules keep is nobody else's.
+/// Creates a directory with access for its owner only: modules' state may be secret.
 fn make(directory: &Path) -> Result<(), OpenError> {
     let mut builder = DirBuilder::new();
     private(builder.recursive(true));
@@ -135,8 +135,8 @@ fn private(builder: &mut DirBuilder) {
 #[cfg(not(unix))]
 fn private(_builder: &mut DirBuilder) {}
 
-/// Takes the rights of other users away, from a directory and from the files in it: modules' state may be secret, and another program
-/// may have made the directory.
+/// Removes the rights of other users from a directory and from its files. Modules' state may be
+/// secret, and another program may have created the directory.
 #[cfg(unix)]
 fn hide(directory: &Path) -> Result<(), OpenError> {
     let unusable = |source| OpenError::Directory {
@@ -170,7 +170,7 @@ fn hide(_directory: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Refuses a file without content: a back-end would begin with an empty state where there was one.
+/// Refuses an empty file: a back-end would replace the lost state with an empty one.
 fn refuse_emptied(path: &Path) -> Result<(), OpenError> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() && found.len() == 0 => Err(OpenError::Emptied { path: path.to_owned() }),
@@ -178,7 +178,7 @@ fn refuse_emptied(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Refuses a directory in which another back-end has its file.
+/// Refuses a directory with the file of another back-end.
 fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
     for found in Backend::DURABLE {
         if found != wanted
@@ -195,7 +195,7 @@ fn refuse_other(wanted: Backend, directory: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether there is state in a directory, of any back-end.
+/// Whether a directory contains state of any back-end.
 pub(crate) fn has_state(directory: &Path) -> Result<bool, OpenError> {
     for backend in Backend::DURABLE {
         if let Some(name) = backend.file_name()

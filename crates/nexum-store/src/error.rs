@@ -1,4 +1,4 @@
-//! Why a state directory was not opened.
+//! The errors of opening a state directory.
 
 use std::fmt;
 use std::io;
@@ -10,34 +10,34 @@ use nexum_core::store::StoreError;
 
 use crate::backend::Backend;
 
-/// Why the state in a directory was not opened.
+/// Why a state directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The directory cannot be made, or its files cannot be looked at.
+    /// The directory cannot be created, or its files cannot be read.
     #[error("the state directory {} cannot be used", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Somebody else has it open.
+    /// Another process has the state open.
     #[error("the state in {} is in use by {holder}", path.display())]
     InUse {
         /// The directory.
         path: PathBuf,
-        /// Who has it.
+        /// The process with the lock.
         holder: Holder,
     },
-    /// Its rows are another back-end's.
-    #[error("the state in {} is kept by {found}, and {wanted} was asked for", path.display())]
+    /// The directory contains the file of another back-end.
+    #[error("the state in {} belongs to the back-end {found}, not to the requested {wanted}", path.display())]
     OtherBackend {
         /// The directory.
         path: PathBuf,
-        /// Whose file is there.
+        /// The back-end of the file.
         found: Backend,
-        /// Whose was asked for.
+        /// The requested back-end.
         wanted: Backend,
     },
     /// The back-end is not compiled in.
@@ -48,21 +48,21 @@ pub enum OpenError {
     Database {
         /// The file, or the directory of files.
         path: PathBuf,
-        /// What the back-end said.
+        /// The back-end's error.
         source: BoxError,
     },
-    /// The file is there without content.
+    /// The file exists, but is empty.
     #[error("the state in {} is gone: the file is empty", path.display())]
     Emptied {
         /// The file.
         path: PathBuf,
     },
-    /// The file is open, and its rows are not what this program reads.
+    /// The file opens, but this version of nexum cannot read its rows.
     #[error("the state in {} cannot be used", path.display())]
     State {
         /// The file, or the directory of files.
         path: PathBuf,
-        /// What is wrong with them.
+        /// The fault of the rows.
         source: StoreError,
     },
 }
@@ -74,7 +74,7 @@ impl Hint for OpenError {
             Self::OtherBackend {
                 wanted: Backend::Memory,
                 ..
-            } => Some("name another `state_dir` for a trial: what is here would be passed over".to_owned()),
+            } => Some("name another `state_dir` for a trial: the back-end memory would ignore the state in this one".to_owned()),
             Self::OtherBackend { found, wanted, .. } => Some(format!(
                 "set `[store] backend = \"{found}\"`; or move what is here with `nexum state export` under {found}, and \
                  `nexum state import` into a new `state_dir` under {wanted}"
@@ -95,12 +95,12 @@ impl Hint for OpenError {
     }
 }
 
-/// Who has a state directory, as far as that is known.
+/// The process that holds a state directory, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     /// The process's id.
     pub pid: Option<u32>,
-    /// What it has the directory for, as `nexum run`.
+    /// The holder's purpose, such as `nexum run`.
     pub purpose: Option<String>,
 }
 

@@ -1,16 +1,17 @@
-//! Durable back-ends of the core's [`StateStore`](nexum_core::store::StateStore), with exports, imports and backups of the state.
+//! Durable back-ends of the core's [`StateStore`](nexum_core::store::StateStore), with exports,
+//! imports and backups of the state.
 //!
 //! # How data flows
 //!
-//! The core commits to the store that the program gives it, which [`StoreConfig::open`] opens: redb or sled in a state
-//! directory (the features `redb` and `sled`), or memory. The store holds the cursors of all modules and the values that
-//! modules write through the capability crate `nexum-host-store`. A program without that capability still needs a durable
-//! back-end for its cursors.
+//! The core commits to the store that the embedder chooses. [`StoreConfig::open`] opens it: redb or
+//! sled in a state directory (the features `redb` and `sled`), or memory. The store contains the
+//! cursors of all modules, and the values that modules write through the crate `nexum-host-store`.
+//! A program without that capability still needs a durable back-end for the cursors.
 //!
 //! # Invariants
 //!
-//! - What a durable back-end has acknowledged is there after a crash, and a batch is there whole or not at all.
-//! - A back-end that has failed opens its database again by itself, as soon as that can be done.
+//! - A batch that a durable back-end has acknowledged survives a crash. No batch survives in part.
+//! - A back-end that failed reopens its database by itself, as soon as possible.
 //! - A state directory has one open process, one back-end and one format of rows.
 
 mod config;

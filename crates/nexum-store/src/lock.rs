@@ -1,4 +1,4 @@
-//! One process at a time: a lock file that says who has the directory.
+//! One process at a time: a lock file that names its holder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -6,24 +6,25 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Holder, OpenError};
 
-/// The lock file, in the state directory. It stays when the lock is gone: removing it would race with who takes it next.
+/// The lock file in the state directory. It stays after the lock is released: removing it would
+/// race with the next process that takes the lock.
 const FILE: &str = "lock";
 
-/// How much of a lock file is read: a number, and a few words.
+/// The most bytes of a lock file that are read: a number and a few words.
 const HOLDER_BYTES_MAX: u64 = 256;
 
-/// The lock of a state directory, held until this is dropped or the process ends.
+/// The lock of a state directory. Dropping it, or the end of the process, releases it.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
     file: File,
 }
 
 impl DirectoryLock {
-    /// Takes the lock of a directory, which has to be there.
+    /// Takes the lock of an existing directory.
     ///
     /// # Errors
     ///
-    /// When somebody has it, or the file cannot be opened.
+    /// [`OpenError`] if another process holds the lock, or the file cannot be opened.
     pub(crate) fn take(directory: &Path, purpose: &str) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::Directory {
             path: directory.to_owned(),
@@ -42,14 +43,14 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        // The lock is what counts. On a full disk nobody can be told who has it.
+        // Only the lock matters. On a full disk, the file cannot name its holder.
         let _ = write(&mut file, purpose);
         Ok(Self { file })
     }
 }
 
 impl Drop for DirectoryLock {
-    /// Forgets who held it; the system takes the lock away with the file.
+    /// Removes the holder's name. Closing the file releases the lock.
     fn drop(&mut self) {
         let _ = self.file.set_len(0);
     }
@@ -65,7 +66,7 @@ fn write(file: &mut File, purpose: &str) -> std::io::Result<()> {
     writeln!(file, "{} {purpose}", std::process::id())
 }
 
-/// Who wrote the file, if they came to it.
+/// The holder that the file names, if it names one.
 fn read(file: &mut File) -> Holder {
     let mut text = Vec::new();
     if file.take(HOLDER_BYTES_MAX).read_to_end(&mut text).is_err() {

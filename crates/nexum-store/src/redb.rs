@@ -1,4 +1,4 @@
-//! The store on [redb](https://www.redb.org): one file, and one table in it.
+//! The store on [redb](https://www.redb.org): one file with one table.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,21 +15,22 @@ use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
 use crate::lock::DirectoryLock;
 use crate::reopening::{Health, Reopening};
 
-/// The one table.
+/// The table of all rows.
 pub(crate) const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 
-/// How often [`compact`](StateStore::compact) asks for the database to itself, and how long it waits in between: together
-/// longer than most events take, whose views are in its way.
+/// The attempts of [`compact`](StateStore::compact) to get exclusive access to the database, and
+/// the wait between two attempts. Together they take longer than most events, whose views prevent
+/// the access.
 const COMPACT_TRIES: u32 = 50;
 const COMPACT_WAIT: Duration = Duration::from_millis(100);
 
-/// Keeps state in a redb database.
+/// A store in a redb database.
 pub struct RedbStore {
     database: Reopening<Database>,
     _lock: Option<DirectoryLock>,
 }
 
-/// Opens the file of a state directory.
+/// Opens the database in a state directory.
 pub(crate) fn open(
     path: PathBuf,
     cache_bytes: usize,
@@ -40,23 +41,24 @@ pub(crate) fn open(
 }
 
 impl RedbStore {
-    /// Opens a file, which is made if it is missing. `cache_bytes` bounds the memory for pages.
+    /// Opens a database file. Creates a missing file. `cache_bytes` bounds the memory for pages.
     ///
     /// # Errors
     ///
-    /// When it is no database, or in use, or cannot be read.
+    /// If the file is not a database, is in use, or cannot be read.
     pub fn open(path: impl Into<PathBuf>, cache_bytes: usize) -> Result<Self, StoreError> {
         let path = path.into();
         let create = move |builder: &Builder| builder.create(&path);
         Self::new(create, cache_bytes, None).map_err(StoreError::Backend)
     }
 
-    /// Opens what `medium` stores in place of a file. It is asked again when the database has to be opened anew, and then
-    /// has to show what was stored before.
+    /// Opens a database on the storage that `medium` returns, in place of a file. The store calls
+    /// `medium` again when it reopens the database after a failure. `medium` must then return
+    /// storage with all data that was synced.
     ///
     /// # Errors
     ///
-    /// When there is something else than a database, or it cannot be read.
+    /// If the storage is neither empty nor a database, or cannot be read.
     pub fn on<M, F>(medium: F, cache_bytes: usize) -> Result<Self, StoreError>
     where
         M: StorageBackend,
@@ -100,7 +102,7 @@ fn settings(cache_bytes: usize) -> Builder {
     builder
 }
 
-/// Makes the table, if the database is new.
+/// Creates the table of a new database.
 fn prepare(database: Database) -> Result<Database, BoxError> {
     match database.begin_read()?.open_table(ROWS) {
         Ok(_) => {}
@@ -126,8 +128,9 @@ impl StateStore for RedbStore {
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         self.database.with(|opened| {
             let mut transaction = opened.database.begin_write()?;
-            // After a crash the file need not be read through: a GiB takes seconds, from a slow disk minutes. And which of two
-            // commits is the last one does not hang on a checksum of bytes that modules choose.
+            // With it, a crash does not require a check of the whole file, which takes seconds per
+            // GiB, or minutes from a slow disk. It also decides which of two commits is the last
+            // without a checksum of bytes that modules choose.
             transaction.set_quick_repair(true);
             let mut table = transaction.open_table(ROWS)?;
             for (key, value) in batch.changes() {
@@ -141,8 +144,8 @@ impl StateStore for RedbStore {
         })
     }
 
-    /// Needs the database to itself: nothing is read or written meanwhile, and where views are held for longer than a few
-    /// seconds it gives up.
+    /// Needs exclusive access to the database: nothing reads or writes meanwhile. Fails if views
+    /// stay open for more than a few seconds.
     fn compact(&self) -> Result<(), StoreError> {
         for _ in 0..COMPACT_TRIES {
             let is_done = self.database.with_mut(|database| match database.compact() {
@@ -161,13 +164,13 @@ impl StateStore for RedbStore {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the store's methods block, and are called where that is allowed"
+    reason = "the store's methods block, and the core calls them where blocking is allowed"
 )]
 fn wait() {
     std::thread::sleep(COMPACT_WAIT);
 }
 
-/// What was committed when it was made.
+/// A view of the state that was committed when the view was made.
 struct RedbView {
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
     health: Health,

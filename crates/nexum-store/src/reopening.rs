@@ -1,7 +1,8 @@
-//! A database that is opened anew after it has failed.
+//! Reopens a database after a failure.
 //!
-//! Both libraries refuse everything after one I/O error. So what uses a database says whether that went well, and where it did
-//! not, the next use closes the database and opens it: what was committed is there, and what was not is not.
+//! After one I/O error, both libraries refuse every further operation. So each use of a database
+//! records whether it failed. After a failure, the next use closes and reopens the database:
+//! committed data is there, uncommitted data is not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -12,7 +13,7 @@ use nexum_core::store::StoreError;
 /// A database of the type `D`.
 pub(crate) struct Reopening<D> {
     open: Box<Open<D>>,
-    /// None if it could not be opened again.
+    /// None if the database could not be reopened.
     opened: RwLock<Option<Opened<D>>>,
 }
 
@@ -24,7 +25,7 @@ pub(crate) struct Opened<D> {
     pub(crate) health: Health,
 }
 
-/// Whether a database has failed; shared with what reads from it later.
+/// Whether a database has failed. Shared with the views that read from it later.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
     failed: Arc<AtomicBool>,
@@ -39,14 +40,14 @@ impl<D> Reopening<D> {
         })
     }
 
-    /// Uses the database; others may meanwhile.
+    /// Uses the database. Other uses may run concurrently.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Opened<D>) -> Result<T, BoxError>) -> Result<T, StoreError> {
         let opened = self.opened().map_err(StoreError::Backend)?;
         let opened = opened.as_ref().ok_or_else(closed)?;
         opened.health.watch(|| work(opened))
     }
 
-    /// Uses the database with nobody else at it; what others have read from may still be there.
+    /// Uses the database exclusively. Views of earlier uses may still be open.
     pub(crate) fn with_mut<T>(&self, work: impl FnOnce(&mut D) -> Result<T, BoxError>) -> Result<T, StoreError> {
         let mut opened = self.reopened().map_err(StoreError::Backend)?;
         let Opened { database, health } = opened.as_mut().ok_or_else(closed)?;
@@ -65,7 +66,7 @@ impl<D> Reopening<D> {
     fn reopened(&self) -> Result<RwLockWriteGuard<'_, Option<Opened<D>>>, BoxError> {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         if !is_well(&opened) {
-            // It has to be closed before it can be opened.
+            // The database must be closed before it can be opened.
             *opened = None;
             *opened = Some(Opened::new(&*self.open)?);
             tracing::warn!(target: "nexum::store", "the state store had failed, and nexum opened it again");
@@ -93,7 +94,7 @@ fn closed() -> StoreError {
 }
 
 impl Health {
-    /// Does some work with the database, and takes note if it fails or panics.
+    /// Performs work on the database, and records a failure or a panic.
     pub(crate) fn watch<T>(&self, work: impl FnOnce() -> Result<T, BoxError>) -> Result<T, StoreError> {
         struct Fails<'a>(&'a Health);
         impl Drop for Fails<'_> {

@@ -1,10 +1,11 @@
-//! The store on [sled](https://docs.rs/sled/0.34.7): a directory of files, and one tree in it.
+//! The store on [sled](https://docs.rs/sled/0.34.7): a directory of files with one tree.
 //!
-//! sled has no snapshots: a view reads what is there, and a frozen one keeps writes waiting. After a write has failed nothing can
-//! be read either until the disk has room, because sled writes when it opens.
+//! sled has no snapshots: a view reads the current rows, and a frozen view blocks writes. After a
+//! failed write, reads fail too until the disk has room, because sled writes when it opens.
 //!
-//! sled's own flush waits until the pages of its log are written, and does not sync the file: when the power fails, the file's
-//! new length may be lost, and with it what was in the new part. So the log is synced here as well.
+//! sled's own flush waits until the pages of its log are written, but does not sync the file: a
+//! power failure may lose the file's new length, and with it the content of the new part. So this
+//! store syncs the log too.
 
 mod gate;
 mod rows;
@@ -24,14 +25,15 @@ use self::rows::{Rows, SEGMENT_BYTES};
 use crate::lock::DirectoryLock;
 use crate::reopening::Reopening;
 
-/// sled's log, in its directory.
+/// sled's log, in the directory of the database.
 const LOG: &str = "db";
 
-/// How often a database that is still locked is tried again, and how long after: longer than one of sled's writes takes.
+/// The attempts to open a locked database, and the wait between two attempts: together longer than
+/// a write of sled takes.
 const UNLOCK_TRIES: u32 = 50;
 const UNLOCK_WAIT: Duration = Duration::from_millis(10);
 
-/// Keeps state in a sled database.
+/// A store in a sled database.
 pub struct SledStore {
     database: Arc<Reopening<Database>>,
     gate: Arc<Gate>,
@@ -43,7 +45,7 @@ struct Database {
     log: File,
 }
 
-/// Opens the files of a state directory.
+/// Opens the database in a state directory.
 pub(crate) fn open(
     path: PathBuf,
     cache_bytes: usize,
@@ -53,11 +55,12 @@ pub(crate) fn open(
 }
 
 impl SledStore {
-    /// Opens a directory of files, which is made if it is missing. `cache_bytes` bounds the memory for pages.
+    /// Opens a directory of database files. Creates a missing directory. `cache_bytes` bounds the
+    /// memory for pages.
     ///
     /// # Errors
     ///
-    /// When it is no database, or in use, or cannot be read.
+    /// If the directory is not a database, is in use, or cannot be read.
     pub fn open(path: impl Into<PathBuf>, cache_bytes: usize) -> Result<Self, StoreError> {
         Self::new(path.into(), cache_bytes, None).map_err(StoreError::Backend)
     }
@@ -112,11 +115,12 @@ impl Database {
     }
 }
 
-/// What the name of a snapshot ends with that sled was still writing when its process ended, or the disk was full.
+/// The end of the name of an unfinished snapshot. sled leaves one when its process ends or the disk
+/// is full.
 const UNFINISHED: &str = "generating";
 
-/// Removes unfinished snapshots: sled takes them for finished ones, finds them damaged, and refuses the database. It needs
-/// none, because it makes them from its log.
+/// Removes unfinished snapshots: sled takes them for finished ones, finds them damaged, and refuses
+/// the database. It needs no snapshot, because it can make one from its log.
 fn remove_unfinished(directory: &Path) -> Result<(), BoxError> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -132,11 +136,12 @@ fn remove_unfinished(directory: &Path) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Opens a database as soon as sled's own threads have let go of it, which may be a moment after it was closed.
+/// Opens a database as soon as sled's own threads have released it, which may be a moment after it
+/// is closed.
 fn open_unlocked(config: &::sled::Config) -> Result<::sled::Db, ::sled::Error> {
     for _ in 0..UNLOCK_TRIES {
         match config.open() {
-            // The one error of this kind that sled makes: the lock is taken.
+            // sled makes one error of this kind: the database is locked.
             Err(::sled::Error::Io(error)) if error.kind() == ErrorKind::Other => wait(),
             opened => return opened,
         }
@@ -146,13 +151,13 @@ fn open_unlocked(config: &::sled::Config) -> Result<::sled::Db, ::sled::Error> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the store's methods block, and are called where that is allowed"
+    reason = "the store's methods block, and the core calls them where blocking is allowed"
 )]
 fn wait() {
     std::thread::sleep(UNLOCK_WAIT);
 }
 
-/// What is there when it is read.
+/// A view of the current rows.
 struct SledView {
     database: Arc<Reopening<Database>>,
     _frozen: Option<Frozen>,
@@ -164,7 +169,7 @@ impl View for SledView {
     }
 
     fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        // What is visited may take its time, and use the store: nothing is locked meanwhile.
+        // `visit` may take long, and may use the store: no lock is held meanwhile.
         let (rows, health) = self
             .database
             .with(|opened| Ok((opened.database.rows.clone(), opened.health.clone())))?;

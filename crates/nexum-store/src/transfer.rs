@@ -1,7 +1,8 @@
-//! What a module keeps, as lines of JSON: to be looked at, kept, or taken to another store.
+//! A module's state as lines of JSON: to read, archive, or move to another store.
 //!
-//! The first line says whose it is, the last how many rows there were, and each between them is a row. A file without its last
-//! line is refused, so that half an export is never taken for the whole.
+//! The first line names the module, the last line counts the rows, and each line between them is a
+//! row. An import refuses a file without its last line, so that nothing takes half an export for
+//! the whole.
 
 use std::io::{BufRead, Read as _, Write};
 use std::ops::ControlFlow;
@@ -12,13 +13,14 @@ use nexum_core::state::admin::{self, Import, ImportError, Row};
 use nexum_core::store::{StateStore, StoreError, View};
 use serde::{Deserialize, Serialize};
 
-/// The form of the lines.
+/// The version of the format.
 pub const TRANSFER_FORMAT: u32 = 2;
 
-/// How long a line may be: the record of an event that overwrote 128 MiB, in hexadecimal digits.
+/// The longest line, in bytes: the record of an event that overwrote 128 MiB, in hexadecimal
+/// digits.
 pub const LINE_BYTES_MAX: usize = 256 << 20;
 
-/// After how many rows `progress` is called.
+/// The number of rows between two calls of `progress`.
 const PROGRESS_EVERY: u64 = 256;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ enum Line {
     },
 }
 
-/// A guest's key is text; another capability's need not be.
+/// A guest's key is text. A key of another capability may be bytes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Key {
@@ -69,7 +71,7 @@ enum Key {
 #[serde(transparent)]
 struct Hex(#[serde(with = "const_hex")] Vec<u8>);
 
-/// Why a module was not exported.
+/// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -84,39 +86,39 @@ pub enum ExportError {
     Write(#[from] std::io::Error),
 }
 
-/// Why a module was not imported. The store is then as it was.
+/// Why an import failed. The store is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
-    /// A line is not what an export writes.
+    /// A line that no export writes.
     #[error("line {line}: {what}")]
     Line {
-        /// Its number, from 1.
+        /// The line's number, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The fault of the line.
         what: String,
     },
-    /// The last line is missing, or others are.
+    /// The last line is missing, or other lines are.
     #[error("the export is not whole: it ends after {rows} rows without saying so")]
     Partial {
-        /// How many rows there are.
+        /// The number of rows in the file.
         rows: u64,
     },
     /// The lines cannot be read.
     #[error("the export cannot be read")]
     Read(#[from] std::io::Error),
-    /// The store does not take it.
+    /// The store refuses the import.
     #[error(transparent)]
     Import(#[from] ImportError),
 }
 
-/// Writes what a module has to `out`. `progress` is called with the number of rows so far and about how many there are, now and
-/// then. Returns how many rows
-/// there were.
+/// Writes a module's rows to `out`. Calls `progress` from time to time, with the number of rows so
+/// far and the approximate total. Returns the number of rows.
 ///
 /// # Errors
 ///
-/// When there is no such module, and when the store cannot be read or `out` not written.
+/// [`ExportError`] if there is no such module, the store cannot be read, or `out` cannot be
+/// written.
 pub fn export(
     view: &dyn View,
     name: &ModuleName,
@@ -157,12 +159,14 @@ pub fn export(
     Ok(rows)
 }
 
-/// Takes in what [`export`] wrote, for a module that the store does not have. `progress` is called with the number of rows so far
-/// and about how many there are, now and then. Returns the module's name, and how many rows there were.
+/// Imports the lines of [`export`] for a module that the store does not have. Calls `progress` from
+/// time to time, with the number of rows so far and the approximate total. Returns the module's
+/// name and the number of rows.
 ///
 /// # Errors
 ///
-/// When the lines are not all there or not what they should be, the module exists, or the store cannot be written.
+/// [`TransferError`] if lines are missing or malformed, the module exists, or the store cannot be
+/// written.
 pub fn import(
     store: &dyn StateStore,
     input: &mut dyn BufRead,
@@ -183,7 +187,7 @@ pub fn import(
         Some(Line::Begin { format, .. }) => {
             return Err(lines.wrong(format_args!("the form {format} is not known")));
         }
-        _ => return Err(lines.wrong("this is no export of a module")),
+        _ => return Err(lines.wrong("this is not an export of a module")),
     };
     let mut import = Import::begin(store, &name)?;
     let mut rows = 0;
@@ -195,7 +199,7 @@ pub fn import(
                 return Err(lines.wrong(format_args!("there should be {said} rows, and there are {rows}")));
             }
             Some(line) => {
-                let row = row(line).ok_or_else(|| lines.wrong("this is no row"))?;
+                let row = row(line).ok_or_else(|| lines.wrong("this is not a row"))?;
                 import.take(row)?;
             }
         }
@@ -216,7 +220,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The next line, or none at the end. Empty lines are passed over.
+    /// The next line. None at the end. Skips empty lines.
     fn next(&mut self) -> Result<Option<Line>, TransferError> {
         loop {
             let mut text = Vec::new();
@@ -280,7 +284,7 @@ fn line(row: Row) -> Line {
     }
 }
 
-/// None for a line that is no row, or holds a hash of another length.
+/// None for a line that is not a row, or contains a hash of a wrong length.
 fn row(line: Line) -> Option<Row> {
     Some(match line {
         Line::State { key, value } => Row::State {

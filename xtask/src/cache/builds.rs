@@ -1,4 +1,4 @@
-//! The build directories of `cargo xtask ci`, which clones of the project hand on to each other.
+//! The build directories of `cargo xtask ci`, which several clones of the project reuse.
 //!
 //! Cargo compiles into the build directory that `CARGO_BUILD_BUILD_DIR` names, and puts finished programs into the clone's
 //! own `target/`. One task at a time uses a directory.
@@ -25,17 +25,19 @@ use crate::{
 /// The environment variable that names cargo's build directory. One that is set already overrides the cache.
 pub(crate) const VARIABLE: &str = "CARGO_BUILD_BUILD_DIR";
 
-/// How many tasks at once have a directory for one toolchain and lock file: a developer's and one of continuous integration.
-/// A third task builds in its own clone.
+/// The most tasks with a directory for one toolchain and lock file: a developer's and one of
+/// continuous integration. A third task builds in its own clone.
 const AT_ONCE_MAX: usize = 2;
 
-/// How many directories are kept, at some gigabytes each: two for tasks at once, and one for the previous lock file.
+/// The most directories, at some gigabytes each: two for concurrent tasks, and one for the previous
+/// lock file.
 const DIRECTORIES_MAX: usize = 3;
 
 /// The file that identifies the clone whose crates a directory has. Its modification time is the time of the last use.
 const OWNER: &str = "owner";
 
-/// The file in a clone's `target/` that tells it from an earlier clone at its path: a random number.
+/// The file in a clone's `target/` that distinguishes the clone from an earlier one at its path: a
+/// random number.
 const CLONE_ID: &str = "clone-id";
 
 /// A build directory that no other task uses as long as this exists.
@@ -70,7 +72,7 @@ impl BuildDirectory {
     /// Makes cargo, in this command and in all that it starts, compile into this directory.
     pub(crate) fn apply(&self, command: &mut Command) {
         command.env(VARIABLE, &self.path);
-        // Continuous integration compiles a clone once: what cargo would write for the next time is never read.
+        // Continuous integration compiles a clone once, so it never reads incremental data.
         if std::env::var_os("CI").is_some() {
             command.env("CARGO_INCREMENTAL", "0");
         }
@@ -92,7 +94,8 @@ impl BuildDirectory {
         fs::write(&owner, identity).with_context(|| format!("cannot write {}", owner.display()))
     }
 
-    /// Deletes what was compiled of the workspaces' own crates, in each profile that a step builds.
+    /// Deletes the compiled crates of the workspaces themselves, in each profile that a step
+    /// builds.
     fn clean(&self) -> Result<()> {
         let guests = ["--target", BARE, "--target", WASI];
         let selections: [(&Path, PathBuf, Vec<&str>); 3] = [
@@ -130,7 +133,8 @@ fn identity(clone: &Path) -> Result<String> {
     Ok(format!("{}\n{}", clone.display(), fs::read_to_string(&file)?))
 }
 
-/// The build directory of the guests' workspace, inside the host's. They are apart because cargo deletes and locks a whole one.
+/// The build directory of the guests' workspace, inside the host's. They are separate because cargo
+/// deletes and locks a whole directory.
 pub(crate) fn of_guests(host: &Path) -> PathBuf {
     host.join("guests")
 }

@@ -1,8 +1,9 @@
-//! Circles of imports inside a crate: modules that cannot be understood one after the other.
+//! Circles of imports inside a crate: modules that cannot be read one after the other.
 //!
-//! A module and the modules inside it may refer to each other. Two modules of one parent may refer to each other in one
-//! direction only, each together with everything inside it: folders at every level are then read from the bottom up. A name that
-//! a module re-exports counts as the name's own file, and tests do not count.
+//! A module and the modules inside it may refer to each other. Two modules of one parent, each with
+//! everything inside it, may refer to each other in one direction only: then folders at every level
+//! can be read from the bottom up. A name that a module re-exports counts for the file that defines
+//! the name. Tests do not count.
 
 mod graph;
 mod names;

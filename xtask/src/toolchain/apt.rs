@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 
-/// The machine's apt, with its own package lists or with lists of ours.
+/// The machine's apt, with the machine's package lists or with separate ones.
 #[derive(Debug)]
 pub(crate) struct Apt {
     options: Vec<String>,
@@ -22,14 +22,14 @@ impl Apt {
         for program in ["apt-get", "apt-cache", "dpkg-deb", "tar"] {
             ensure!(process::exists(program), "this machine has no `{program}`");
         }
-        // Downloads go to a directory of ours, which apt's own unprivileged user could not write to.
+        // apt's own unprivileged user cannot write to the directory for downloads.
         Ok(Self {
             options: vec!["APT::Sandbox::User=root".into()],
         })
     }
 
-    /// With new package lists, kept in `state`. Which archives are asked, and which keys are trusted, is still the
-    /// machine's to say.
+    /// With new package lists in `state`. The machine's configuration still selects the archives
+    /// and the trusted keys.
     pub(crate) fn refreshed(state: &Path) -> Result<Self> {
         let mut apt = Self::system()?;
         let (lists, cache) = (state.join("lists"), state.join("cache"));
@@ -77,14 +77,15 @@ impl Apt {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        // Messages are read back, so they are asked for in the one language that does not change.
+        // The output is parsed, so it must be in the one language that does not change.
         command.env("LC_ALL", "C");
         command.args(self.options.iter().flat_map(|option| ["-o", option]));
         command
     }
 }
 
-/// Unpacks a fetched package into `prefix`: what matches one of the tar patterns, or all of it when there are none.
+/// Unpacks a fetched package into `prefix`: the files that match one of the tar patterns, or all if
+/// there are none.
 pub(crate) fn unpack(directory: &Path, package: &str, prefix: &Path, only: &[&str]) -> Result<()> {
     let deb = find_deb(directory, package)?;
     let mut archive = Command::new("dpkg-deb")

@@ -1,4 +1,4 @@
-//! A compiler for guests out of Debian's packages.
+//! Makes a compiler for guests from Debian's packages.
 //!
 //! Debian keeps a current `rustc-web` (for building browsers) and its library sources. They are unpacked under a prefix,
 //! the linkers for wasm are taken from the active toolchain, and the standard library is built once for each target of
@@ -16,7 +16,8 @@ use anyhow::{Context, Result, ensure};
 use super::{Active, BARE, WASI, apt, apt::Apt, has_std};
 use crate::{cache::builds, process};
 
-/// Changes whenever [`make`] makes something else, so that what an older form of it made is made anew.
+/// The version of [`make`]'s output. Increase it with each change of the output, so that older
+/// output is rebuilt.
 pub(super) const RECIPE: &str = "debian 3";
 
 /// The packages whose name has no version; two more have their version in their name.
@@ -25,7 +26,7 @@ const COMPILER: &str = "rustc-web";
 const CLIPPY: &str = "rust-web-clippy";
 const SOURCE: &str = "rust-web-src";
 
-/// What guests ask of their compiler: as much as the rest of the tree.
+/// The oldest compiler for guests: that of the whole tree.
 const AT_LEAST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// The compiler under a prefix.
@@ -153,7 +154,7 @@ fn build_std(prefix: &Path) -> Result<()> {
         .env("CARGO_TARGET_DIR", scratch.join("target"))
         .env_remove(builds::VARIABLE)
         .env("RUSTC", rustc(prefix))
-        // `-Zbuild-std` is for nightly compilers alone, unless a compiler is told that it bootstraps itself.
+        // `-Zbuild-std` needs a nightly compiler, or one in bootstrap mode.
         .env("RUSTC_BOOTSTRAP", "1")
         // Guests are built with link-time optimisation, which reaches into the standard library too.
         .env("RUSTFLAGS", "-Cembed-bitcode=yes");

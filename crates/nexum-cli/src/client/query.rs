@@ -1,4 +1,4 @@
-//! `nexum query`: asks a module of a running nexum.
+//! `nexum query`: sends a query to a module of the running daemon.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,14 +15,14 @@ use crate::protocol::query::Fault;
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals, hex};
 
-/// The name of a file that stands for stdin.
+/// The file name that means stdin.
 const STDIN: &str = "-";
 
-/// Asks, and prints the answer.
+/// Sends a query, and prints the answer.
 ///
 /// # Errors
 ///
-/// When the module has not been asked, or its answer does not have the form that is wanted.
+/// If the module did not receive the query, or its answer does not have the requested format.
 pub(crate) fn query(client: &Client<'_>, module: &ModuleName, input: &Input, form: Answer) -> Result<u8, Refusals> {
     let (is_answer, body) = client.post_bytes(&format!("{QUERY}/{module}"), read(input)?.into())?;
     if is_answer {
@@ -51,12 +51,12 @@ fn read(input: &Input) -> Result<Vec<u8>, Refusal> {
         (.., Some(path)) => {
             file(path).map_err(|error| Refusal::new(format!("cannot read {}: {error}", path.display())))
         }
-        // One of them is there, or the command line is refused.
+        // The command line requires one of them.
         (None, None, None) => Ok(Vec::new()),
     }
 }
 
-/// Reads no more than can be sent; the running nexum says so where it is too much.
+/// Reads at most one byte more than the daemon accepts. The daemon refuses a longer input.
 fn file(path: &Path) -> io::Result<Vec<u8>> {
     let source: &mut dyn Read = match path.to_str() {
         Some(STDIN) => &mut io::stdin(),
@@ -94,12 +94,12 @@ fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
         Answer::Hex => outln!("{}", hex(answer)),
         Answer::Text => {
             let text = std::str::from_utf8(answer);
-            let text = text.map_err(|_| Refusal::new("the answer is no text").with_hint("say `--format hex`"))?;
+            let text = text.map_err(|_| Refusal::new("the answer is not text").with_hint("use `--format hex`"))?;
             outln!("{text}");
         }
         Answer::Json => {
             let json: Result<serde_json::Value, _> = serde_json::from_slice(answer);
-            let json = json.map_err(|_| Refusal::new("the answer is no JSON").with_hint("say `--format hex`"))?;
+            let json = json.map_err(|_| Refusal::new("the answer is not JSON").with_hint("use `--format hex`"))?;
             outln!("{json:#}");
         }
     }

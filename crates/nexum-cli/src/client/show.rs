@@ -1,4 +1,4 @@
-//! How answers look.
+//! Prints answers of the daemon.
 
 use chrono::{DateTime, SecondsFormat};
 use nexum_config::harmless::{harmless, harmless_lines};

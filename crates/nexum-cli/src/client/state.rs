@@ -1,4 +1,4 @@
-//! `nexum state`, done by the nexum that runs.
+//! `nexum state`, carried out by the running daemon.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -16,30 +16,31 @@ use crate::protocol::{ANSWER_BYTES_MAX, IMPORT, STATE, socket_in};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task};
 
-/// How much of a file goes into one part of a request's body: large enough that its head does not count.
+/// The bytes of a file in one part of a request's body: so many that the overhead of a part is
+/// negligible.
 const PART_BYTES: usize = 64 * 1_024;
 
 impl Client<'_> {
-    /// Whether a nexum runs that can be asked.
+    /// Whether a daemon is running and answers.
     pub(crate) fn is_answered(&self) -> bool {
         socket_in(self.state_dir).is_ok_and(|(path, _open)| UnixStream::connect(path).is_ok())
     }
 
-    /// Has something done, and says what is said about it.
+    /// Lets the daemon perform a task, and forwards its output.
     ///
     /// # Errors
     ///
-    /// Why it was not done, or that nobody knows how it ended.
+    /// The reason of a failure, or that the outcome is unknown.
     pub(crate) fn perform(&self, task: &Task, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
         let body = serde_json::to_vec(task).map_err(|error| Refusal::of(&error))?;
         self.follow(STATE, Full::new(body.into()), sinks)
     }
 
-    /// Has what an export wrote be taken in.
+    /// Lets the daemon import the output of `export`.
     ///
     /// # Errors
     ///
-    /// Why it was not done, or that nobody knows how it ended.
+    /// The reason of a failure, or that the outcome is unknown.
     pub(crate) fn import(&self, input: Box<dyn Read + Send>, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
         self.follow(IMPORT, upload(input), sinks)
     }
@@ -55,7 +56,7 @@ impl Client<'_> {
     }
 }
 
-/// Says what the frames of an answer say, up to the last.
+/// Forwards the frames of an answer, up to the last. Returns the exit code.
 async fn frames(answer: Response<Incoming>, sinks: &mut Sinks<'_>) -> Result<u8, Refusals> {
     if !answer.status().is_success() {
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
@@ -76,8 +77,8 @@ async fn frames(answer: Response<Incoming>, sinks: &mut Sinks<'_>) -> Result<u8,
     Err(Refusal::new("nexum ended before this was done").into())
 }
 
-/// A file, or whatever else can be read, as the body of a request. It is read between the parts, which blocks: nothing else runs
-/// in this process.
+/// A reader as the body of a request. Each part is read before it is sent, which blocks: this
+/// process does nothing else.
 fn upload(mut input: Box<dyn Read + Send>) -> impl Body<Data = Bytes, Error = io::Error> + Send + 'static {
     let next = move || {
         let mut part = vec![0; PART_BYTES];

@@ -1,4 +1,5 @@
-//! `nexum check`: what `run` would refuse, without network and without guest code.
+//! `nexum check`: finds the errors for which `run` would refuse modules, without network and
+//! without guest code.
 
 use nexum_core::module::Candidate;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::modules::Plan;
 use crate::report::print::{errln, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
-/// What a check found, and which build found it.
+/// The result of a check, and the features of the build that made it.
 #[derive(Serialize)]
 struct Findings {
     features: Vec<&'static str>,
@@ -20,7 +21,7 @@ struct Findings {
     errors: Refusals,
 }
 
-/// A module that can be run.
+/// A module that can run.
 #[derive(Serialize)]
 struct Finding {
     name: String,
@@ -35,11 +36,11 @@ struct Finding {
     warnings: Vec<String>,
 }
 
-/// Checks, and prints what it found.
+/// Checks the configuration and the modules, and prints the result.
 ///
 /// # Errors
 ///
-/// What keeps it from looking at the modules at all.
+/// Errors that prevent a check of the modules.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let findings = look(args).unwrap_or_else(|errors| Findings {
         features: compose::features(),
@@ -63,7 +64,7 @@ fn look(args: &Check) -> Result<Findings, Refusals> {
     }
     let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
     let plan = Plan::new(config, &args.load)?;
-    // A check writes nothing that stays: compiled components go into a directory that is removed.
+    // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let host = plan.host.cache_dir(scratch.path());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -1,4 +1,4 @@
-//! `nexum compile`: compiles one component within the bounds of a process of its own.
+//! `nexum compile`: compiles one component in a limited process.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::args::Compile;
 use crate::report::{Refusal, Refusals};
 
-/// Where Linux reads which process it ends first when memory is short.
+/// The Linux file with the priority with which the system ends this process when memory is short.
 const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// Compiles the component on stdin into the cache. Returns the exit code.
@@ -24,8 +24,9 @@ pub(crate) fn compile(args: &Compile) -> Result<u8, Refusals> {
     Ok(compile_in_child(&args.cache, &args.metering))
 }
 
-/// Limits this process, unless its limit is lower already. `Resource::Data` counts memory that can be written. The address space
-/// would also count what allocators and thread stacks only reserve.
+/// Sets a limit of this process, unless its limit is lower already. `Resource::Data` counts
+/// writable memory. A limit of the address space would also count memory that allocators and thread
+/// stacks only reserve.
 fn limit(resource: Resource, bound: u64) -> Result<(), Refusal> {
     let bound = getrlimit(resource).maximum.map_or(bound, |maximum| maximum.min(bound));
     let limits = Rlimit {

@@ -15,23 +15,25 @@ use crate::exit_code::TRAPPED;
 use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
-/// What is told to whoever waits for the command on stdout, on a line of its own, before the command can print anything.
+/// The line on stdout that tells a supervisor that the command starts. It precedes all output of
+/// the command.
 const READY: &str = "READY";
 
-/// What a shell adds to the number of the signal that ended a program.
+/// The number that a shell adds to a signal's number for the exit code of a program that the signal
+/// ended.
 const SIGNALLED: i32 = 128;
 
-/// Runs a command to its end, and returns its exit code.
+/// Runs a command to its end. Returns its exit code.
 ///
 /// # Errors
 ///
-/// Everything that kept it from being entered.
+/// Errors that prevent the start of the command.
 pub(crate) fn exec(args: &Exec) -> Result<u8, Refusals> {
     let command = command(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Refusal::of(&error))?;
     let ended = runtime.block_on(run(command));
-    // A thread that still reads or writes for the command must not keep the process.
+    // A thread that still reads or writes for the command must not delay the end of the process.
     runtime.shutdown_background();
     Ok(ended?)
 }
@@ -65,7 +67,7 @@ fn parse_all<T: FromStr<Err: std::error::Error>>(option: &str, texts: &[String])
     texts.iter().map(parse).collect()
 }
 
-/// The error does not repeat the text: what is in a variable may be a secret.
+/// Parses `NAME=VALUE`. The error does not contain the text, because a value may be a secret.
 fn variable(text: &str) -> Result<(String, String), Refusal> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -79,9 +81,10 @@ async fn run(command: Command) -> Result<u8, Refusal> {
         loaded = command.load() => loaded.map_err(|error| Refusal::with_hint_of(&error))?,
         code = signals.next() => return Ok(code),
     };
-    announce().map_err(|error| Refusal::new(format!("cannot say {READY}: {error}")))?;
-    // A signal that is there when the command ends is why it ended, as far as anybody can tell: a shell sends it to a whole
-    // pipeline, and the end of the others is what this one read.
+    announce().map_err(|error| Refusal::new(format!("cannot print {READY}: {error}")))?;
+    // A signal that is pending when the command ends counts as the cause of the end. A shell sends
+    // a signal to a whole pipeline, and the command may have read the end of another program's
+    // output first.
     tokio::select! {
         biased;
         code = signals.next() => Ok(code),
@@ -89,12 +92,12 @@ async fn run(command: Command) -> Result<u8, Refusal> {
     }
 }
 
-/// Says that the command is about to be entered.
+/// Announces that the command starts.
 fn announce() -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{READY}")?;
     stdout.flush()?;
-    // Without systemd there is nobody to tell, which is no error.
+    // Without systemd there is nothing to notify, which is not an error.
     sd_notify::notify(&[NotifyState::Ready]).unwrap_or_else(|error| errln!("warning: cannot tell systemd: {error}"));
     Ok(())
 }
@@ -107,7 +110,7 @@ fn report(stopped: &Stopped) -> u8 {
     TRAPPED
 }
 
-/// What ends a command from outside.
+/// The signals that end a command.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -121,12 +124,12 @@ impl Signals {
         })
     }
 
-    /// Waits for one, and returns the exit code that it means.
+    /// Waits for a signal. Returns the exit code for it.
     async fn next(&mut self) -> u8 {
         let kind = tokio::select! {
             Some(()) = self.interrupt.recv() => SignalKind::interrupt(),
             Some(()) = self.terminate.recv() => SignalKind::terminate(),
-            // Nothing can come any more.
+            // No signal can arrive any more.
             else => match std::future::pending::<Infallible>().await {},
         };
         u8::try_from(SIGNALLED + kind.as_raw_value()).unwrap_or(u8::MAX)

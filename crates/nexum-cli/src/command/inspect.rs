@@ -1,4 +1,4 @@
-//! `nexum inspect`: what is in a component, without compiling it.
+//! `nexum inspect`: shows the content of a component, without compiling it.
 
 use nexum_config::component::ComponentFile;
 use nexum_config::harmless::harmless;
@@ -9,7 +9,8 @@ use crate::exit_code::STOPPED;
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
-/// How much of a custom section's name is printed, in bytes: names of tools have up to about thirty.
+/// The most bytes of a custom section's name that are printed: the names that tools write have up
+/// to about thirty.
 const NAME_BYTES_MAX: usize = 80;
 
 #[derive(Serialize)]
@@ -33,11 +34,11 @@ struct Section {
     bytes: usize,
 }
 
-/// Reads a component and prints what is in it.
+/// Reads a component, and prints its content.
 ///
 /// # Errors
 ///
-/// When the file is not a component.
+/// If the file is not a component.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = ComponentFile::read(&args.module).map_err(|error| Refusal::with_hint_of(&error))?;
     let sections = file.summary.custom_sections.iter();
@@ -69,7 +70,8 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     Ok(STOPPED)
 }
 
-/// Prints a line per fact, and each list below its name: a table would pad every line to the longest name in the file.
+/// Prints a line per fact, and each list below its name. A table would pad every line to the
+/// longest name in the file.
 fn print(contents: &Contents) {
     let fact = |name: &str, value: &str| outln!("{name:<17}{}", harmless(value));
     let list = |name: &str, items: &[String]| {
@@ -99,7 +101,7 @@ fn print(contents: &Contents) {
     list("custom sections", &sections);
 }
 
-/// The beginning of a section's name, which can be as long as the file.
+/// The start of a section's name, which can be as long as the file.
 fn cut(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }

@@ -1,4 +1,4 @@
-//! From the command line to what is behind it.
+//! Carries out a command of the command line.
 
 use super::completions::completions;
 use super::{check, compile, exec, inspect, state};
@@ -11,11 +11,11 @@ use crate::report::Refusals;
 
 pub(crate) use crate::compose::version;
 
-/// Does what the command says, and returns the exit code.
+/// Carries out a command. Returns the exit code.
 ///
 /// # Errors
 ///
-/// Everything that kept it from starting.
+/// Errors that prevent the start of the command.
 pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     match command {
         Command::Run(args) => daemon::run(&args),
@@ -45,7 +45,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     }
 }
 
-/// Asks the nexum that runs with this configuration.
+/// Sends a request to the daemon that runs with this configuration.
 fn ask(running: &Running, question: impl FnOnce(&Client<'_>) -> Result<u8, Refusals>) -> Result<u8, Refusals> {
     let config = configure(running.config.as_deref())?.config;
     question(&Client::of(&config.state_dir))

@@ -23,7 +23,7 @@ use crate::state::{Sinks, Task, import, open};
 
 use bar::Rows;
 
-/// Who has the store.
+/// The process that has the store open.
 enum Target<'a> {
     Here(Arc<dyn StateStore>),
     There(Client<'a>),
@@ -47,7 +47,7 @@ impl Target<'_> {
         }
     }
 
-    /// Does something whose output is for stdout.
+    /// Performs a task whose output goes to stdout.
     fn show(&self, task: &Task) -> Result<u8, Refusals> {
         let mut out = Stdout::default();
         let shown = self.write(task, &mut BufWriter::new(&mut out));
@@ -74,11 +74,11 @@ impl Target<'_> {
     }
 }
 
-/// Does what the command says.
+/// Carries out a command.
 ///
 /// # Errors
 ///
-/// Why it was not done.
+/// The reason of a failure.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
     let Configuration { config, notice, .. } = configure(config)?;
     if let Some(notice) = notice {
@@ -214,7 +214,8 @@ impl Write for Stdout {
 }
 
 impl Stdout {
-    /// Keeps the error. Returns another of its kind, because an `io::Error` cannot be cloned.
+    /// Stores the error. Returns another error of its kind, because an `io::Error` cannot be
+    /// cloned.
     fn keep(&mut self, error: io::Error) -> io::Error {
         let kind = error.kind();
         self.failed = Some(error);
@@ -222,7 +223,7 @@ impl Stdout {
     }
 }
 
-/// What is said beside the output, on stderr. Lines are said at the end, when there is no bar any more.
+/// The messages beside the output, on stderr. Lines appear at the end, after the bar is removed.
 #[derive(Default)]
 struct Terminal {
     bar: Option<Rows>,

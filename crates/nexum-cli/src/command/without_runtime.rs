@@ -1,4 +1,4 @@
-//! The command line of a build that runs nothing: it checks what operators and authors wrote.
+//! The command line of a build without the runtime: it only checks files.
 
 mod check;
 
@@ -8,11 +8,11 @@ use crate::args::Command;
 use crate::exit_code::STOPPED;
 use crate::report::{Refusal, Refusals};
 
-/// Does what the command says, and returns the exit code.
+/// Carries out a command. Returns the exit code.
 ///
 /// # Errors
 ///
-/// Everything that kept it from starting: that it needs the runtime, first of all.
+/// Errors that prevent the start of the command, such as a command that needs the runtime.
 pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     let name = match command {
         Command::Check(args) => return check::check(&args),
@@ -34,7 +34,7 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     Err(refusal.with_hint("build nexum with `--features runtime`").into())
 }
 
-/// The version, which says that there are no features.
+/// The version, with the remark that the build has no features.
 pub(crate) fn version() -> String {
     format!("{} (features: none)", env!("CARGO_PKG_VERSION"))
 }

@@ -1,4 +1,4 @@
-//! `log_level` and `log_format` of `[engine]`: what the binary logs.
+//! `log_level` and `log_format` of `[engine]`.
 
 use nexum_config::document::{ConfigErrors, Section};
 use serde::Deserialize;
@@ -6,27 +6,28 @@ use serde::Deserialize;
 /// The most bytes of `log_level`: directives for a few dozen targets.
 const LEVEL_BYTES_MAX: usize = 1_024;
 
-/// What the binary logs, and in which form.
+/// The level and format of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "runtime"),
     allow(dead_code, reason = "a build that only checks files logs nothing")
 )]
 pub(crate) struct LogConfig {
-    /// A level, or directives for single targets, as `info,nexum=debug`. Known only to be printable and short.
+    /// A level, or directives for single targets, such as `info,nexum=debug`. Only known to be
+    /// printable and short.
     pub(crate) level: String,
-    /// The form of a line.
+    /// The format of a line.
     pub(crate) format: LogFormat,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -47,11 +48,11 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// Reads its two keys of the section `[engine]`.
+    /// Reads the two keys of the section `[engine]`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them. Whether the level is a filter shows when logging starts.
+    /// All errors in the two keys. A level that is not a filter shows only when logging starts.
     pub(crate) fn from_section(engine: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let section = engine.only(&["log_level", "log_format"]);

@@ -1,20 +1,21 @@
-//! `[metrics]` of `engine.toml`: where metrics can be read.
+//! `[metrics]` of `engine.toml`: the port for metrics.
 
 use std::net::SocketAddr;
 
 use nexum_config::document::{ConfigErrors, Section};
 use serde::Deserialize;
 
-/// Whether and where metrics can be read. Default: nowhere.
+/// The port for metrics. Default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "runtime"),
     allow(dead_code, reason = "a build that only checks files measures nothing")
 )]
 pub(crate) struct MetricsConfig {
-    /// The address that they are served on, to every client that reaches it.
+    /// The address of the port. Every client that reaches it can read the metrics.
     pub(crate) listen: Option<SocketAddr>,
-    /// Names by which clients may address the port, beside IP addresses and `localhost`, in lower case.
+    /// Host names with which clients may address the port, in lower case. IP addresses and
+    /// `localhost` are always allowed.
     pub(crate) allowed_hosts: Vec<String>,
 }
 
@@ -36,7 +37,7 @@ impl MetricsConfig {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All errors in the section.
     pub(crate) fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw: Raw = section.parse_all(&mut errors).unwrap_or_default();

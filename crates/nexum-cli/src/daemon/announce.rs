@@ -1,4 +1,4 @@
-//! What `nexum run` says before modules are compiled.
+//! The output of `nexum run` before it compiles modules.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use nexum_core::source::EventSource;
 use crate::configure::LogFormat;
 use crate::report::{list, table};
 
-/// Says what is about to run: a table for people, log records for programs.
+/// Announces the chains and modules that are about to run: as a table for people, as log records
+/// for programs.
 pub(super) fn announce(sources: &[Arc<dyn EventSource>], log_format: LogFormat, candidates: &[Candidate]) {
     candidates.iter().for_each(Candidate::log_warnings);
     let chains = |candidate: &Candidate| match candidate.query {
@@ -60,6 +61,7 @@ pub(super) fn announce(sources: &[Arc<dyn EventSource>], log_format: LogFormat, 
         }
         text.push_str(&format!("{rows}\n\n"));
     }
-    // In a thread of its own: stdout may be a pipe whose reader has stopped reading. Nothing depends on the tables.
+    // A separate thread, because stdout may be a pipe whose reader has stopped reading. Nothing
+    // depends on the tables.
     std::thread::spawn(move || io::stdout().write_all(text.as_bytes()));
 }

@@ -1,4 +1,4 @@
-//! The running side of the socket.
+//! The server of the control socket.
 
 mod api_error;
 mod control_state;
@@ -34,13 +34,13 @@ use crate::report::Refusal;
 
 pub(crate) use self::control_state::ControlState;
 
-/// How large the body of a request may be: it has two paths and a name.
+/// The largest body of a request, in bytes: it has two paths and a name.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
 
-/// How long a body may take to arrive. The socket is on this machine.
+/// The longest time for a body to arrive. The client is on this machine.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How many requests of a kind are handled at a time; others wait. Each is of an operator.
+/// The most concurrent requests of a kind. Others wait. Each is from an operator.
 const REQUESTS_MAX: usize = 8;
 
 /// Serves the control socket. If that fails, logs the error and waits forever, because modules run without the socket.
@@ -50,23 +50,23 @@ pub(crate) async fn serve(state_dir: &Path, control: ControlState) -> Infallible
         Err(error) => Err(error),
     };
     if let Err(error) = served {
-        tracing::error!(%error, "nexum cannot be steered: there is no socket in the state directory");
+        tracing::error!(%error, "commands cannot reach nexum: there is no socket in the state directory");
     }
     std::future::pending().await
 }
 
-/// The socket, which is removed when this is dropped.
+/// The socket. Dropping it removes the file.
 struct ControlSocket {
     listener: Option<UnixListener>,
     path: PathBuf,
 }
 
 impl ControlSocket {
-    /// Opens the socket in a state directory, in place of one that a dead process left.
+    /// Opens the socket in a state directory. Replaces the socket of a dead process.
     ///
     /// # Errors
     ///
-    /// Fails if another process listens on the socket, or if the socket cannot be made.
+    /// If another process listens on the socket, or the socket cannot be created.
     fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(SOCKET);
         fs::create_dir_all(state_dir)?;
@@ -78,7 +78,7 @@ impl ControlSocket {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // The socket gets its name after its mode, so no other user can open it in between.
+        // The socket gets its name after its mode, so that no other user can open it in between.
         let hidden = tempfile::Builder::new().prefix(".socket").tempdir_in(state_dir)?;
         let unnamed = hidden.path().join(SOCKET);
         let (short, _open) = socket_in(hidden.path())?;
@@ -91,7 +91,7 @@ impl ControlSocket {
         })
     }
 
-    /// Answers for as long as it is awaited.
+    /// Answers requests until it is dropped.
     async fn serve(mut self, control: ControlState) -> io::Result<()> {
         let Some(listener) = self.listener.take() else {
             return Ok(());
@@ -126,13 +126,13 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        // It may be gone with the whole directory.
+        // The whole directory may have been removed.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Handles [`REQUESTS_MAX`] requests of these routes at a time. Each kind of work has places of its own, so that `nexum status` answers
-/// while modules are compiled and state is exported.
+/// Limits these routes to [`REQUESTS_MAX`] concurrent requests. Each kind of work has its own
+/// limit, so that `nexum status` answers while the daemon compiles modules and exports state.
 fn few<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
     routes.layer(from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), one_of_few))
 }
@@ -143,7 +143,8 @@ async fn one_of_few(State(places): State<Arc<Semaphore>>, request: Request, next
     next.run(request).await
 }
 
-/// Reads a request's body before the request takes a place: a client that stops sending keeps no other out.
+/// Reads the body of a request before the request counts as concurrent: a client that stops sending
+/// blocks no other client.
 async fn with_whole_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let read = axum::body::to_bytes(body, BODY_BYTES_MAX);
@@ -164,7 +165,7 @@ async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
     for (origin, meta) in control.host.loading() {
-        // One that is reloaded is what it was meanwhile.
+        // During a reload, the list shows the running module.
         if all.iter().all(|module| module.name != meta.name.as_str()) {
             all.push(view::Module::of_loading(&origin, &meta));
         }
@@ -210,7 +211,7 @@ async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String
 
 async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
     let name = name_of(&name)?;
-    // One that is not there is no fault of its files.
+    // A module that does not exist is not an error in the module's files.
     control.view(&name)?;
     tracing::info!(module = name.as_str(), "the operator reloads the module");
     control.host.reload(&name).await?;

@@ -1,8 +1,9 @@
-//! Listening for HTTP on an address that the operator named: a bounded number of connections, each bounded in what it may wait
-//! for and how long it lasts.
+//! Serves HTTP on an address that the operator names. Bounds the number of connections, the waits
+//! of each, and its life time.
 //!
-//! There is no authentication: every client that reaches the address gets answers. Idle clients keep no other out: a new connection
-//! takes the place of the one that has been idle for the longest time.
+//! There is no authentication: every client that reaches the address gets answers. Idle clients
+//! block no other client: a new connection replaces the one that has been idle for the longest
+//! time.
 
 mod connections;
 
@@ -21,29 +22,30 @@ use tokio::task::JoinSet;
 use self::connections::{Connection, Connections};
 use crate::report::Refusal;
 
-/// How long a client may take to say what it wants, and how long a connection may stay without saying anything: those who want
-/// nothing must not keep others out.
+/// The longest time for the head of a request, and the longest idle time of a connection. Idle
+/// clients must not block others.
 const HEADER_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How large the head of a request may be. A browser's, with all its cookies, is half of it.
+/// The largest head of a request, in bytes: twice that of a browser with all its cookies.
 const HEADER_BYTES_MAX: usize = 16 * 1_024;
 
-/// How long to wait after a connection could not be accepted: the process has too many files open, and others may be closed.
+/// The wait after a connection could not be accepted: the process has too many open files, and
+/// other connections may close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What clients may take.
+/// The limits of a listener.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// How many connections there are at a time. One more takes the place of an idle one, or waits while all are busy.
+    /// The most concurrent connections. One more replaces an idle one, or waits while all are busy.
     connections_max: usize,
-    /// How long a connection lasts at all, so that one which reads its answers too slowly does not stay.
+    /// The longest life of a connection: a client that reads its answers too slowly must not stay.
     connection_time_max: Duration,
-    /// How long the head of a request may take, and how long a connection may have none.
+    /// The longest time for the head of a request, and the longest idle time.
     header_time_max: Duration,
 }
 
 impl Bounds {
-    /// So many connections at a time, each for so long.
+    /// Limits with this number of connections and this life time.
     pub(crate) const fn new(connections_max: usize, connection_time_max: Duration) -> Self {
         Self {
             connections_max,
@@ -53,23 +55,24 @@ impl Bounds {
     }
 }
 
-/// Takes an address, at once: who cannot have it is told before anything runs. `key` is where it is in `engine.toml`.
+/// Binds an address before anything runs, so that a failure shows at once. `key` is its place in
+/// `engine.toml`.
 ///
 /// # Errors
 ///
-/// When the address is not this machine's, or not free.
+/// If the address is not an address of this machine, or is in use.
 pub(crate) async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Refusal> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| Refusal::new(format!("{key}: cannot listen on {address}: {error}")))
 }
 
-/// Answers for as long as it is awaited. A request's body is for the router to bound.
+/// Answers requests until it is dropped. The router must bound the bodies of requests.
 pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds) -> Infallible {
     let connections = Connections::new(bounds.connections_max);
     let mut tasks = JoinSet::new();
     loop {
         let stream = tokio::select! {
-            // The set forgets the tasks that have ended.
+            // The set drops tasks that have ended.
             Some(_) = tasks.join_next() => continue,
             stream = accept(&listener) => stream,
         };
@@ -91,7 +94,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 async fn answer(stream: TcpStream, router: Router, bounds: Bounds, connection: Connection) {
-    // Answers are small and waited for.
+    // Answers are small, and clients wait for them.
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request| {
@@ -106,7 +109,7 @@ async fn answer(stream: TcpStream, router: Router, bounds: Bounds, connection: C
         .header_read_timeout(bounds.header_time_max)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    // A client that leaves, or says nonsense, is its own affair.
+    // A disconnect or a malformed request is the client's fault.
     tokio::select! {
         served = tokio::time::timeout(bounds.connection_time_max, served) => match served {
             Ok(Ok(())) => {}
@@ -126,20 +129,20 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Far longer than anything here should take.
+    /// The longest wait for anything: far longer than a slow machine needs.
     const PATIENCE: Duration = Duration::from_secs(60);
-    /// A bound that is waited for.
+    /// A time limit that a test waits for.
     pub(crate) const SOON: Duration = Duration::from_millis(50);
-    /// One connection at a time, and time for all that it does.
+    /// One connection at a time, with time for all requests of a test.
     pub(crate) const BOUNDS: Bounds = Bounds {
         header_time_max: PATIENCE.saturating_mul(60),
         ..Bounds::new(1, PATIENCE.saturating_mul(60))
     };
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: nexum\r\n\r\n";
-    /// More than a connection's buffers take.
+    /// More bytes than a connection's buffers hold.
     const LARGE: usize = 64 << 20;
 
-    /// Does something as clients of a listener with these bounds.
+    /// Runs `clients` against a listener with these bounds.
     fn with(bounds: Bounds, clients: impl FnOnce(SocketAddr) + Send + 'static) {
         let router = Router::new()
             .route("/", get(|| async { "ok" }))
@@ -147,7 +150,7 @@ pub(crate) mod tests {
         with_router(router, bounds, clients);
     }
 
-    /// The same with other answers.
+    /// Runs `clients` against a listener with this router and these bounds.
     pub(crate) fn with_router(router: Router, bounds: Bounds, clients: impl FnOnce(SocketAddr) + Send + 'static) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
@@ -183,11 +186,11 @@ pub(crate) mod tests {
         }
     }
 
-    /// Waits until the other side has closed it.
+    /// Waits until the server closes the connection.
     fn is_closed(mut stream: net::TcpStream) {
         match stream.read_to_end(&mut Vec::new()) {
             Ok(_) => {}
-            // It was closed while something was on its way there.
+            // The server closed the connection while data was on its way.
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
     }
@@ -255,7 +258,7 @@ pub(crate) mod tests {
             let _half: Vec<_> = (0..40)
                 .map(|_| {
                     let mut stream = connect(address);
-                    // It may have been replaced already.
+                    // The connection may have been replaced already.
                     let _ = stream.write_all(&REQUEST[..REQUEST.len() - 2]);
                     stream
                 })
@@ -284,7 +287,7 @@ pub(crate) mod tests {
             let mut stream = connect(address);
             let cookie = "a".repeat(HEADER_BYTES_MAX);
             let head = format!("GET / HTTP/1.1\r\nhost: nexum\r\ncookie: {cookie}\r\n\r\n");
-            // It may be refused before all of it is sent.
+            // The server may refuse the request before all of it is sent.
             let _ = stream.write_all(head.as_bytes());
             let mut answer = [0; 12];
             stream.read_exact(&mut answer).expect("an answer");

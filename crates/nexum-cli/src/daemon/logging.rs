@@ -1,7 +1,7 @@
-//! Logs to stderr, in the form that the configuration asks for.
+//! Logs to stderr, in the configured format.
 //!
-//! A log that cannot be written never stops the daemon: a thread of its own writes the lines, and lines are lost, and counted, when stderr
-//! fails or when its reader is too slow.
+//! A log that cannot be written never stops the daemon. A separate thread writes the lines. If
+//! stderr fails or its reader is too slow, nexum drops lines and counts them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,31 +24,34 @@ use crate::configure::{LogConfig, LogFormat};
 use crate::report::bars::StderrAboveBars;
 use crate::report::{Refusal, Refusals};
 
-/// How many lines may wait for stderr: a burst of a few seconds. A guest's record has at most 8 KiB, so that they take at most 32 MiB.
+/// The most lines that wait for stderr: a burst of a few seconds. A guest's record has at most 8
+/// KiB, so the lines take at most 32 MiB.
 const WAITING_LINES_MAX: usize = 4_096;
 
 /// The beginning of a record's second and further lines. The first begins with the time.
 const INDENT: &str = "    ";
 
-/// How often nexum looks for lost lines. A full disk is reported about six times a minute.
+/// The interval at which nexum looks for lost lines. It reports a full disk about six times a
+/// minute.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Counter: lines of the log that stderr did not take.
+/// Counter: lines of the log that were not written to stderr.
 const LINES_LOST: &str = "nexum_log_lines_lost_total";
 
-/// The running log. Dropping it writes the lines that wait, for a second at most.
+/// The running log. Dropping it writes the waiting lines, for at most a second.
 pub(super) struct Log {
     lost: Lost,
     _writer: WorkerGuard,
 }
 
-/// Starts logging. Called once.
+/// Starts logging. Call it once.
 ///
 /// # Errors
 ///
-/// When the level is not a filter.
+/// If the level is not a filter.
 pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
-    // What comes later holds: no directive of the operator's can bring a silenced target back.
+    // A later directive overrides an earlier one, so no directive of the operator turns a silenced
+    // target on.
     let silenced: String = compose::silenced_log_targets()
         .map(|target| format!(",{target}=off"))
         .collect();
@@ -72,7 +75,7 @@ pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(lines)
-        // A failure to write would be written to stderr, with a panic where that fails.
+        // By default, a failed write would be reported on stderr, which panics if that fails too.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_timer(SystemTime);
@@ -89,7 +92,8 @@ pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
     Ok(log)
 }
 
-/// Fields of a record, in which text from guests and servers begins no line and does not reach the terminal.
+/// The fields of a record. Text from guests and servers in them cannot start a line, and cannot
+/// control the terminal.
 struct HarmlessFields(DefaultFields);
 
 impl<'writer> FormatFields<'writer> for HarmlessFields {
@@ -100,11 +104,11 @@ impl<'writer> FormatFields<'writer> for HarmlessFields {
     }
 }
 
-/// How many lines were lost.
+/// The number of lost lines.
 struct Lost {
     /// Lines whose write failed.
     failed: Arc<AtomicUsize>,
-    /// Lines that found [`WAITING_LINES_MAX`] before them.
+    /// Lines that were dropped because [`WAITING_LINES_MAX`] lines were waiting.
     dropped: ErrorCounter,
 }
 
@@ -115,7 +119,8 @@ impl Lost {
 }
 
 impl Log {
-    /// Reports lost lines, in the log and as a metric. Never returns. A report that is lost itself is repeated.
+    /// Reports lost lines, in the log and as a metric. Never returns. Repeats a report that is lost
+    /// itself.
     pub(super) async fn report_lost(&self) -> Infallible {
         describe_counter!(LINES_LOST, Unit::Count, "lines of the log that stderr did not take");
         let metric = counter!(LINES_LOST);
@@ -137,7 +142,7 @@ impl Log {
     }
 }
 
-/// Stderr. A write that fails is counted and passes for done.
+/// Stderr. Counts a failed write, and returns success.
 struct CountingFailures(Arc<AtomicUsize>);
 
 impl Write for CountingFailures {

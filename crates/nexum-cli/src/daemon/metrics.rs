@@ -1,4 +1,4 @@
-//! `[metrics]`: what a running nexum says of itself to Prometheus, and to whoever asks whether it is well.
+//! `[metrics]`: the port for Prometheus, and for probes of health and readiness.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -27,40 +27,44 @@ use crate::configure::MetricsConfig;
 use crate::protocol::view::LOADING;
 use crate::report::Refusal;
 
-/// Gauge, always 1: what is running. Labels: `version`; `features`, with commas between them.
+/// Gauge, always 1: the running build. Labels: `version`; `features`, separated by commas.
 const BUILD_INFO: &str = "nexum_build_info";
 
-/// The upper bounds of the buckets of every histogram of seconds: from 100 microseconds, which a handler that only computes takes,
-/// over the milliseconds of commits and requests to 10 seconds, an event's deadline by default, and a minute, what one that waits
-/// for others may take. Each is two to two and a half times the one before, close enough together for a quantile.
+/// The upper bounds of the buckets of every histogram of seconds. They range from 100 microseconds,
+/// the time of a handler that only computes, over the milliseconds of commits and requests, to 10
+/// seconds, an event's default deadline, and a minute, the time of an event that waits for others.
+/// Each bound is two to two and a half times the previous one, close enough for quantiles.
 const SECONDS_BUCKETS: [f64; 18] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
-/// Those of every histogram of blocks: one apart where reorganisations are common, up to the deepest that is followed by default.
+/// The bounds of every histogram of blocks: each block where reorgs are common, then up to the
+/// default depth of reorgs.
 const BLOCKS_BUCKETS: [f64; 9] = [1.0, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// How often what histograms have gathered is counted up, whether anybody asks or not: each value takes memory until then.
+/// The interval at which histograms are summed up, even without a scrape: until then, each value
+/// takes memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// How many clients are answered at a time: some Prometheus servers and an orchestrator's probes.
+/// The most concurrent connections: some Prometheus servers and an orchestrator's probes.
 const CONNECTIONS_MAX: usize = 32;
 
-/// How long a connection lasts: a Prometheus that keeps one makes another, which is nothing once an hour.
+/// The longest life of a connection: a Prometheus server reconnects, which costs little once an
+/// hour.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(3_600);
 
-/// How long a reason may be: the first frames of a trap.
+/// The most characters of a reason: the first frames of a trap.
 const REASON_CHARS_MAX: usize = 2_048;
 
-/// The form of the text, as Prometheus asks for it.
+/// The format of the text that Prometheus expects.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Begins to gather metrics, if they are to be exported. Before this nothing that is measured may be made: handles are of the
-/// recorder that is there when they are.
+/// Installs the recorder, if metrics are to be exported. Call it before any metric is created: a
+/// metric belongs to the recorder that exists at its creation.
 ///
 /// # Errors
 ///
-/// When there is a recorder already.
+/// If a recorder is installed already.
 pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>, Refusal> {
     if config.listen.is_none() {
         return Ok(None);
@@ -74,23 +78,23 @@ pub(crate) fn install(config: &MetricsConfig) -> Result<Option<PrometheusHandle>
     let handle = build().map_err(|error| Refusal::of(&error))?;
     nexum_core::metrics::describe();
     compose::describe_metrics();
-    describe_gauge!(BUILD_INFO, Unit::Count, "what is running: always 1");
+    describe_gauge!(BUILD_INFO, Unit::Count, "the running build: always 1");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "features" => compose::features().join(",")).set(1.0);
     Ok(Some(handle))
 }
 
-/// What is looked at to say whether nexum is ready.
+/// The sources of the readiness probe.
 #[derive(Clone)]
 pub(crate) struct Readiness {
     host: HostHandle,
     refused: Refused,
 }
 
-/// What keeps nexum from being ready.
+/// A reason why nexum is not ready.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 struct NotReady {
-    /// None: nexum itself.
+    /// None for nexum itself.
     #[serde(flatten)]
     what: Option<What>,
     reason: String,
@@ -109,7 +113,7 @@ struct Exported {
     readiness: Readiness,
 }
 
-/// The port that metrics are read on, if the operator wants one.
+/// The port for metrics, if the operator configured one.
 pub(crate) struct Exporter(Option<(TcpListener, PrometheusHandle, Hosts)>);
 
 impl Exporter {
@@ -117,7 +121,7 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// When the address is not this machine's, or not free.
+    /// If the address is not an address of this machine, or is in use.
     pub(crate) async fn open(config: &MetricsConfig, handle: Option<PrometheusHandle>) -> Result<Self, Refusal> {
         let Some((address, handle)) = config.listen.zip(handle) else {
             return Ok(Self(None));
@@ -130,7 +134,7 @@ impl Exporter {
         ))))
     }
 
-    /// Answers for as long as it is awaited.
+    /// Answers requests until it is dropped.
     pub(crate) async fn serve(self, readiness: Readiness) -> Infallible {
         match self.0 {
             Some((listener, handle, hosts)) => serve(listener, handle, hosts, readiness).await,
@@ -167,12 +171,14 @@ async fn serve(listener: TcpListener, handle: PrometheusHandle, hosts: Hosts, re
     }
 }
 
-/// The names by which clients may address the port, beside IP addresses and `localhost`.
+/// The host names with which clients may address the port, in addition to IP addresses and
+/// `localhost`.
 #[derive(Clone)]
 struct Hosts(Arc<[String]>);
 
 impl Hosts {
-    /// Whether a value of `Host` (RFC 9110, section 7.2) is an address, or a name that the operator knows.
+    /// Whether a `Host` header (RFC 9110, section 7.2) contains an address, or a name that the
+    /// operator allows.
     fn allow(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else {
             return false;
@@ -183,15 +189,15 @@ impl Hosts {
     }
 }
 
-/// Refuses a page in a browser. Such a page reaches every address that this machine reaches, and a page whose host name resolves to this
-/// machine ("DNS rebinding") may also read the answer.
+/// Refuses requests of pages in a browser. A page reaches every address that this machine reaches.
+/// A page whose host name resolves to this machine ("DNS rebinding") could also read the answer.
 async fn refuse_browsers(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) {
         return (StatusCode::FORBIDDEN, "a page in a browser cannot read this port\n").into_response();
     }
     let host = request.headers().get(header::HOST).map(HeaderValue::to_str);
     match host {
-        // A client without the header is no browser.
+        // A client that sends no `Host` header is not a browser.
         None => next.run(request).await,
         Some(Ok(host)) if hosts.allow(host) => next.run(request).await,
         Some(_) => {
@@ -205,7 +211,7 @@ async fn metrics(State(exported): State<Exported>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], exported.handle.render())
 }
 
-/// Answers while the runtime does.
+/// Answers while the runtime works.
 async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -225,7 +231,7 @@ impl Readiness {
         Self { host, refused }
     }
 
-    /// Everything that should be otherwise.
+    /// All reasons why nexum is not ready.
     fn look(&self) -> Vec<NotReady> {
         let modules = self.host.modules();
         let refused = self.refused.missing(&self.host).into_iter();
@@ -233,7 +239,7 @@ impl Readiness {
             what: Some(What::Module(path.display().to_string())),
             reason: cut(&format!("refused: {reason}")),
         });
-        // Before that there may be modules of which nothing is known here yet.
+        // Until then, some modules may be unknown here.
         let starting = (!self.refused.is_known()).then(|| NotReady {
             what: None,
             reason: "modules are being loaded".to_owned(),
@@ -264,14 +270,14 @@ impl Readiness {
     }
 }
 
-/// Why a module that should run does not.
+/// The reason why a module that should run does not.
 fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
     let stage = status.stage();
     let reason = match stage {
         Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
             .reason()
             .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason))),
-        // One that is stopped was stopped by the operator.
+        // The operator stopped a stopped module.
         _ => return None,
     };
     Some(NotReady {

@@ -1,4 +1,4 @@
-//! Bars on a terminal while modules catch up with what they missed.
+//! Bars on a terminal while modules catch up with missed events.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,16 +14,17 @@ use nexum_core::supervisor::SupervisorHandle;
 
 use crate::report::bars::BARS;
 
-/// How often the bars move: as often as an eye can follow.
+/// The interval at which the bars move: as fast as an eye can follow.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
-/// How many bars there are at most: the height of a small terminal, with room for the log above.
+/// The most bars: the height of a small terminal, with room for the log above.
 const BARS_MAX: usize = 10;
 
-/// What a bar shows. The estimate is indicatif's, from the last seconds.
+/// The content of a bar. indicatif estimates the rest from the last seconds.
 const TEMPLATE: &str = "{prefix:24!} {bar:30} {percent:>3}% {human_pos}/{human_len} blocks, {speed}, {eta} left";
 
-/// Draws a bar for each topic that a module catches up with. Never returns; draws nothing where nobody looks.
+/// Draws a bar for each topic that a module catches up with. Never returns. Draws nothing if stderr
+/// is not a terminal.
 pub(crate) async fn show(supervisor: &SupervisorHandle) -> Infallible {
     if BARS.is_hidden() {
         return std::future::pending().await;
@@ -57,10 +58,10 @@ pub(crate) async fn show(supervisor: &SupervisorHandle) -> Infallible {
 
 fn bar(module: &ModuleName, topic: ChainTopic) -> ProgressBar {
     let bar = BARS.add(ProgressBar::no_length());
-    // The template is a constant; were it wrong, there would be another bar.
+    // The template is a constant. If it were malformed, there would be a default bar.
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
     let speed = |state: &ProgressState, line: &mut dyn fmt::Write| {
-        // A line that cannot be written is drawn anew in a moment.
+        // A failed write is ignored: the bar is drawn again after [`REDRAW_EVERY`].
         let _ = write!(line, "{:.0}/s", state.per_sec());
     };
     bar.set_style(style.with_key("speed", speed));

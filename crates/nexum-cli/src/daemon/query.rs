@@ -1,4 +1,5 @@
-//! Questions for modules: `POST /v1/query/MODULE` on the control socket and, if the operator wants it, on a port.
+//! Queries for modules: `POST /v1/query/MODULE` on the control socket and, if the operator
+//! configured one, on a port.
 
 pub(super) mod answer;
 pub(super) mod config;

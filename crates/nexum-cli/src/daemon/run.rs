@@ -30,14 +30,15 @@ use crate::modules::Plan;
 use crate::report::{Refusal, Refusals};
 use crate::{args, state};
 
-/// How long the process waits for blocking tasks at its end. Every commit has ended before; a compilation or a slow disk may be left.
+/// The longest wait for blocking tasks at the end of the process. All commits have ended before; a
+/// compilation or a slow disk may remain.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Runs modules until a signal, or until none is left.
+/// Runs modules until a signal, or until no module is left.
 ///
 /// # Errors
 ///
-/// Everything that kept it from starting.
+/// Errors that prevent the start.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     let Configuration {
         config,
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     ended
 }
 
-/// What `nexum run` sets up before it starts the first task.
+/// The parts that `nexum run` creates before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
     state_dir: PathBuf,
@@ -88,8 +89,8 @@ struct Daemon<'a> {
 }
 
 impl Daemon<'_> {
-    /// Loads the modules and runs them. Serves the control socket and the metrics from before the modules are compiled, which takes
-    /// time.
+    /// Loads the modules and runs them. Starts the control socket and the metrics first, because
+    /// compiling modules takes time.
     async fn run(mut self, host: HostBuilder) -> Result<u8, Refusals> {
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
@@ -133,7 +134,7 @@ impl Daemon<'_> {
         Ok(exit_code(&report))
     }
 
-    /// Compiles the modules. Logs and returns all errors: those of the inspection and its own.
+    /// Compiles the modules. Logs and returns the errors of the inspection and of the compilation.
     async fn load(
         &self,
         host: &mut Host,
@@ -165,7 +166,7 @@ impl Daemon<'_> {
     }
 }
 
-/// Logs how each module ended, and returns the exit code of the process.
+/// Logs the end of each module. Returns the exit code of the process.
 fn exit_code(report: &Report) -> u8 {
     for status in &report.modules {
         tracing::info!(
@@ -179,7 +180,8 @@ fn exit_code(report: &Report) -> u8 {
     if report.failed() { FAILED } else { STOPPED }
 }
 
-/// A token that SIGINT or SIGTERM cancels, for as long as this is held. SIGHUP, which a closing terminal sends, changes nothing.
+/// A token that SIGINT or SIGTERM cancels until this is dropped. SIGHUP, which a closing terminal
+/// sends, has no effect.
 struct StopOnSignals {
     token: CancellationToken,
     _task: JoinSet<()>,
@@ -200,7 +202,7 @@ impl StopOnSignals {
                     _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
                 }
             }
-            tracing::info!("stopping: events in hand are finished first");
+            tracing::info!("stopping: nexum finishes the current events first");
             stop.cancel();
         });
         Ok(Self { token, _task: task })

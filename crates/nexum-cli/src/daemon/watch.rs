@@ -1,7 +1,8 @@
 //! `nexum run --watch`: reloads a module when the content of its files changes.
 //!
-//! An event of the file system is only a reason to look: opening a file is an event too. A module is reloaded when its
-//! files hold something else than what runs and than what was tried last.
+//! An event of the file system is only a reason to compare: opening a file is an event too. nexum
+//! reloads a module if its files differ from the running version, and from the last version that it
+//! tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -22,16 +23,19 @@ use tokio::sync::mpsc;
 use super::control::ControlState;
 use crate::report::Refusals;
 
-/// How long files have to be left alone before nexum reads them: a linker writes for as long, and no author notices.
+/// The time without changes before nexum reads files: a linker writes for as long, and no author
+/// notices the wait.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// How often nexum looks for modules that were loaded or removed.
+/// The interval at which nexum looks for modules that were loaded or removed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How many changes may wait while a module is reloaded; the thread that finds changes waits with the next one.
+/// The most changes that wait while a module is reloaded. The thread that finds changes waits with
+/// the next one.
 const CHANGES_MAX: usize = 64;
 
-/// Reloads modules whose files have changed. Never returns: an error says that files cannot be watched.
+/// Reloads modules whose files have changed. Never returns. Logs an error if files cannot be
+/// watched.
 pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
     if let Err(error) = watch(control).await {
         tracing::error!(%error, "nexum cannot watch files: use `nexum module reload` to reload modules");
@@ -39,7 +43,7 @@ pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
     std::future::pending().await
 }
 
-/// What may have changed.
+/// A possible change of files.
 enum Change {
     Paths(Vec<PathBuf>),
     /// The system has lost events.
@@ -50,7 +54,7 @@ async fn watch(control: &ControlState) -> notify::Result<()> {
     let (changed, mut changes) = mpsc::channel(CHANGES_MAX);
     let tell = move |events: DebounceEventResult| {
         if let Some(change) = change(events) {
-            // There is no receiver when nexum ends.
+            // The receiver is closed when nexum ends.
             let _ = changed.blocking_send(change);
         }
     };
@@ -80,7 +84,7 @@ async fn watch(control: &ControlState) -> notify::Result<()> {
     }
 }
 
-/// What these events say of the content of files. Reading a file changes nothing in it.
+/// The possible change that these events report. Ignores events of reading.
 fn change(events: DebounceEventResult) -> Option<Change> {
     let Ok(events) = events else {
         return Some(Change::Any);
@@ -117,14 +121,14 @@ fn modules(control: &ControlState) -> BTreeMap<ModuleName, Files> {
     modules.chain(queries).collect()
 }
 
-/// The files of a module, and what was in them when it was loaded.
+/// The files of a module, and their content at its last load.
 struct Files {
     component: PathBuf,
     manifest: PathBuf,
     loaded: Content,
 }
 
-/// What is in the files of a module; none for one that is not there or cannot be read.
+/// The content of a module's files. None for a file that is missing or cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Content {
     component: Option<Digest>,
@@ -155,7 +159,7 @@ impl Files {
         }
     }
 
-    /// What is in the files now.
+    /// The current content of the files.
     async fn read(&self) -> Content {
         let (component, manifest) = (self.component.clone(), self.manifest.clone());
         let read = tokio::task::spawn_blocking(move || Content {
@@ -177,7 +181,8 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// Watches the directories that these files are in, because a replaced file is another file.
+    /// Watches the directories of these files. A watch of a file itself would end when the file is
+    /// replaced.
     fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Files>) -> notify::Result<()> {
         let parents = files.flat_map(|files| [files.component.parent(), files.manifest.parent()]);
         let wanted: BTreeSet<_> = parents.flatten().map(Path::to_owned).collect();
@@ -185,7 +190,7 @@ impl Watcher {
             self.debouncer.watch(directory, RecursiveMode::NonRecursive)?;
         }
         for directory in self.directories.difference(&wanted) {
-            // The directory may be gone.
+            // The directory may have been removed.
             let _ = self.debouncer.unwatch(directory);
         }
         self.directories = wanted;

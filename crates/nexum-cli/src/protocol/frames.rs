@@ -1,8 +1,9 @@
 //! The output of a command that the daemon carries out, on the way to the client: frames, one after
 //! another.
 //!
-//! A frame is a byte that says what it is, four bytes with the payload's length, the highest first, and the payload. The last one
-//! is an [`Frame::End`] or a [`Frame::Refused`]: an answer without it was cut off.
+//! A frame has a byte for its kind, four bytes for the length of its payload (big-endian), and the
+//! payload. The last frame is an [`Frame::End`] or a [`Frame::Refused`]: an answer without it was
+//! cut off.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,7 +14,7 @@ use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use crate::report::Refusals;
 
-/// How large a payload may be: reasons for a refusal, each of them a line or a trap's text.
+/// The largest payload, in bytes: the reasons of a refusal, each a line or the text of a trap.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
 /// The head of a frame: a byte for its kind, and the length of its payload.
@@ -21,35 +22,36 @@ const KIND_BYTES: usize = 1;
 const LENGTH_BYTES: usize = 4;
 const HEAD_BYTES: usize = KIND_BYTES + LENGTH_BYTES;
 
-/// A part of what a command says.
+/// A part of a command's output.
 #[derive(Debug)]
 pub(crate) enum Frame {
-    /// A part of its output.
+    /// A part of the output for stdout.
     Output(Vec<u8>),
-    /// Something else that it says.
+    /// A message.
     Said(Said),
-    /// It has ended, with this exit code.
+    /// The command has ended with this exit code.
     End(u8),
-    /// It was not done.
+    /// The command failed.
     Refused(Refusals),
 }
 
-/// What a command says beside its output.
+/// A message of a command beside its output.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Said {
     /// A line.
     Line(String),
-    /// What is being done, and with how many rows by now of about so many; none of which is known is 0.
+    /// The progress of a task: its label, the number of rows so far, and the approximate total. 0
+    /// is an unknown total.
     Rows(String, u64, u64),
 }
 
 impl Frame {
-    /// The frame as it is sent.
+    /// The bytes of the frame.
     ///
     /// # Errors
     ///
-    /// When its payload is larger than a reader takes.
+    /// If the payload is larger than a reader accepts.
     pub(crate) fn encode(&self) -> io::Result<Bytes> {
         let (kind, payload) = match self {
             Self::Output(bytes) => (b'o', Cow::from(bytes)),
@@ -89,7 +91,7 @@ impl Default for FrameDecoder {
         delimited
             .length_field_offset(KIND_BYTES)
             .length_field_length(LENGTH_BYTES);
-        // The length counts the payload alone, and a decoded frame includes its head.
+        // The length counts only the payload, and a decoded frame includes its head.
         delimited.length_adjustment(HEAD_BYTES as isize).num_skip(0);
         Self(delimited.max_frame_length(PAYLOAD_BYTES_MAX).new_codec())
     }
@@ -135,7 +137,7 @@ mod tests {
         assert_eq!(&sent[0][..], b"o\0\0\0\x02\xff\0");
         assert_eq!(&sent[4][..], b"e\0\0\0\x01\x01");
         let (mut decoder, mut bytes, mut come) = (FrameDecoder::default(), BytesMut::new(), Vec::new());
-        // However the bytes are cut on their way.
+        // The parts of a stream may have any length.
         for part in sent.concat().chunks(65_521) {
             bytes.extend_from_slice(part);
             while let Some(frame) = decoder.decode(&mut bytes).unwrap() {

@@ -3,14 +3,15 @@
 use nexum_core::bindings::nexum::host::types::HostError;
 use serde::{Deserialize, Serialize};
 
-/// Why there is no answer. What a program needs and nothing of what is inside; that is in the log.
+/// Why a query failed: the facts for a program, and nothing about nexum's internals, which are in
+/// the log.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Fault {
-    /// One word.
+    /// The kind of the fault, in a word.
     pub(crate) kind: String,
-    /// A sentence.
+    /// The fault in a sentence.
     pub(crate) error: String,
-    /// What the module returned, if it did.
+    /// The error that the module returned, if it returned one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host_error: Option<Returned>,
 }

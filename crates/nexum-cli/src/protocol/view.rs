@@ -1,4 +1,4 @@
-//! What goes over the socket.
+//! The messages on the control socket.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ use nexum_core::state::{Attempt, DeadLetter};
 use nexum_core::{ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 
-/// Where a module is that is being compiled, and that is not there yet in another form.
+/// The stage of a module that is being loaded for the first time.
 pub(crate) const LOADING: &str = "loading";
 /// The stage of a module that nexum refused at the start.
 const REFUSED: &str = "refused";
-/// Where one is that answers queries.
+/// The stage of a module that answers queries.
 const SERVING: &str = "serving";
 
-/// A module, as it is now.
+/// The current state of a module.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Module {
     pub(crate) name: String,
@@ -32,16 +32,16 @@ pub(crate) struct Module {
     pub(crate) digest: String,
     pub(crate) capabilities: Vec<String>,
     pub(crate) subscriptions: Vec<String>,
-    /// Where it is in its life, in one word.
+    /// The stage, in one word.
     pub(crate) stage: String,
-    /// Why it is dead, or what is wrong with a chain that it requires.
+    /// Why the module is dead, or why a chain that it requires is not available.
     pub(crate) reason: Option<String>,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
-    /// What there is of a module that answers queries, in place of subscriptions.
+    /// For a module that answers queries, its calls in place of subscriptions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queries: Option<Queries>,
 }
@@ -54,37 +54,37 @@ pub(crate) struct Queries {
     /// Instances that wait for a call.
     pub(crate) idle: usize,
     pub(crate) pool_size_max: u32,
-    /// Calls that were not taken.
+    /// Calls that were refused.
     pub(crate) refused: u64,
 }
 
-/// How far a module has come with what it missed.
+/// The progress of a module that catches up with missed events.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CatchingUp {
-    /// The chain, and how settled its blocks have to be.
+    /// The chain and its finality.
     pub(crate) chain: String,
     pub(crate) from: u64,
     pub(crate) at: u64,
     pub(crate) to: u64,
 }
 
-/// A module to be loaded.
+/// A module to load.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Load {
     /// The component's file, absolute.
     pub(crate) path: PathBuf,
-    /// Its manifest, absolute, if that is not beside it.
+    /// The manifest's file, absolute, if it is not beside the component.
     #[serde(default)]
     pub(crate) manifest: Option<PathBuf>,
-    /// A name in place of the manifest's.
+    /// A name that overrides the manifest's.
     #[serde(default)]
     pub(crate) name: Option<String>,
     #[serde(default)]
     pub(crate) metering: Metering,
 }
 
-/// A limit of a module, and what its handlers used of it.
+/// A limit of a module, and the use of it by its handlers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) limit: String,
@@ -95,10 +95,10 @@ pub(crate) struct Usage {
     pub(crate) most: Option<u64>,
 }
 
-/// An event that a module could not handle.
+/// An event that a module failed to handle.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Letter {
-    /// Its name.
+    /// The event id.
     pub(crate) event: String,
     /// The block's hash, in hexadecimal digits.
     pub(crate) block_hash: String,
@@ -108,7 +108,7 @@ pub(crate) struct Letter {
 }
 
 impl Module {
-    /// `troubled`: the chains that do not go on, and why.
+    /// `troubled` contains the chains that nexum cannot follow, with the reasons.
     pub(crate) fn of(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
         let module = status.module();
@@ -147,7 +147,8 @@ impl Module {
         }
     }
 
-    /// A module that nexum refused at the start. Its name is unknown: the file stands for it.
+    /// A module that nexum refused at the start. Its name is unknown, so its file takes the place
+    /// of the name.
     pub(crate) fn of_refused(path: PathBuf, reason: String) -> Self {
         Self {
             reason: Some(reason),
@@ -155,7 +156,7 @@ impl Module {
         }
     }
 
-    /// A module that has done nothing.
+    /// A module without any work so far.
     fn idle(name: String, path: PathBuf, stage: &str) -> Self {
         Self {
             name,
@@ -217,7 +218,7 @@ impl From<Replaying> for CatchingUp {
 impl Load {
     /// # Errors
     ///
-    /// When the name is none.
+    /// If the name is not valid.
     pub(crate) fn config(self) -> Result<ModuleConfig, nexum_config::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
         Ok(ModuleConfig {
@@ -229,7 +230,7 @@ impl Load {
     }
 }
 
-/// Every limit of a module, and what was used of it.
+/// Every limit of a module, with its use.
 pub(crate) fn usages(meta: &ModuleMeta, consumption: &Consumption) -> Vec<Usage> {
     let most = consumption.most();
     let usage = |limit: Limit| {

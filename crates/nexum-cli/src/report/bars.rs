@@ -1,11 +1,11 @@
-//! Bars on a terminal, and what is written to it beside them.
+//! Bars on a terminal, and the log beside them.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-/// The bars of this process. Drawn on stderr, below what is logged there.
+/// The bars of this process. They are on stderr, below the log.
 pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
     let target = match io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
@@ -14,7 +14,7 @@ pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
     MultiProgress::with_draw_target(target)
 });
 
-/// Writes to stderr without tearing the bars.
+/// Writes to stderr without breaking the bars.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StderrAboveBars;
 

@@ -1,4 +1,4 @@
-//! How the errors of a module that cannot be loaded look.
+//! Conversions of the errors of a module that cannot be loaded.
 
 use nexum_core::ChangeError;
 use nexum_core::LoadErrors;
@@ -6,7 +6,7 @@ use nexum_core::LoadErrors;
 use super::{Refusal, Refusals};
 
 impl Refusals {
-    /// Writes them where the operator of a running nexum sees them.
+    /// Writes the errors to the log, where the operator of a daemon sees them.
     pub(crate) fn log(&self) {
         for Refusal { error, hint } in &self.0 {
             tracing::error!(hint, "{error}");

@@ -1,21 +1,21 @@
 //! Output of a command: results on stdout, errors and notices on stderr.
 //!
-//! `println!` and `eprintln!` panic where a write fails. A reader may end before a command does (`nexum status | head -1`), and a disk
-//! may be full: neither is a fault of nexum.
+//! `println!` and `eprintln!` panic if a write fails. A reader may end before a command does
+//! (`nexum status | head -1`), and a disk may be full. Neither is a fault of nexum.
 
 use std::fmt;
 use std::io::{self, Write as _};
 
 use crate::exit_code::{FAILED, STOPPED};
 
-/// Prints a line on stdout. Ends the process where that fails, see [`end_on_failed_write`].
+/// Prints a line on stdout. A failed write ends the process, see [`end_on_failed_write`].
 macro_rules! outln {
     ($($argument:tt)*) => {
         $crate::report::print::line_on_stdout(format_args!($($argument)*))
     };
 }
 
-/// Prints a line on stderr, unless stderr cannot be written.
+/// Prints a line on stderr. Ignores a failed write.
 macro_rules! errln {
     ($($argument:tt)*) => {
         $crate::report::print::line_on_stderr(format_args!($($argument)*))
@@ -35,8 +35,8 @@ pub(crate) fn line_on_stderr(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Ends the process after a failed write to stdout: with 0 if the reader has closed the pipe, because the reader has what it wants;
-/// with 1 and an error otherwise.
+/// Ends the process after a failed write to stdout. The exit code is 0 if the reader has closed the
+/// pipe, because the reader needs no more output. Otherwise it is 1, with an error on stderr.
 pub(crate) fn end_on_failed_write(error: &io::Error) -> ! {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(STOPPED.into());

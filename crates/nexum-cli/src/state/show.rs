@@ -1,4 +1,4 @@
-//! What is in a store, for people and programs.
+//! Shows the content of a store, to people and programs.
 
 use std::ops::ControlFlow;
 
@@ -15,7 +15,7 @@ use crate::args::{Form, Format};
 use crate::exit_code::STOPPED;
 use crate::report::{Refusal, hex, list as comma_list, table};
 
-/// How many bytes of a value a list shows.
+/// The most bytes of a value in a list.
 const PREVIEW_BYTES: usize = 32;
 
 pub(super) fn list(store: &dyn StateStore, format: Format, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
@@ -99,11 +99,11 @@ pub(super) fn get(
     let value = value.ok_or_else(|| Refusal::new(format!("{module} has no key {key:?}")))?;
     if form.utf8 {
         let text =
-            String::from_utf8(value).map_err(|_| Refusal::new("the value is no text").with_hint("say `--hex`"))?;
+            String::from_utf8(value).map_err(|_| Refusal::new("the value is not text").with_hint("use `--hex`"))?;
         write(sinks, &format!("{text}\n"))?;
     } else if form.json {
         let json: serde_json::Value = serde_json::from_slice(&value)
-            .map_err(|_| Refusal::new("the value is no JSON").with_hint("say `--hex`"))?;
+            .map_err(|_| Refusal::new("the value is not JSON").with_hint("use `--hex`"))?;
         write(sinks, &format!("{json:#}\n"))?;
     } else {
         write(sinks, &format!("{}\n", hex(&value)))?;
@@ -138,7 +138,7 @@ pub(super) fn scan(
     Ok(STOPPED)
 }
 
-/// The store as it is now, which has the module.
+/// The current view of a store that contains the module.
 fn view_of(store: &dyn StateStore, module: &ModuleName) -> Result<Box<dyn View>, Refusal> {
     let view = store.view().map_err(|error| Refusal::of(&error))?;
     let summary = admin::summary(&*view, module).map_err(|error| Refusal::of(&error))?;
@@ -151,7 +151,7 @@ fn preview(value: &[u8]) -> String {
     printable(start) + dots
 }
 
-/// As text where it is text that does no harm to a terminal, else in hexadecimal digits.
+/// The bytes as text if they are text that cannot control a terminal, else as hexadecimal digits.
 fn printable(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if harmless(text) == text => text.to_owned(),

@@ -7,7 +7,7 @@ use nexum_config::names::ModuleName;
 use crate::protocol::frames::Said;
 use crate::report::Refusal;
 
-/// Where the output goes, and where all else does that is said meanwhile.
+/// The destinations of a task's output and of its messages.
 pub(crate) struct Sinks<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) say: &'a mut dyn FnMut(Said),
@@ -25,5 +25,5 @@ pub(super) fn write(sinks: &mut Sinks<'_>, text: &str) -> Result<(), Refusal> {
 }
 
 pub(super) fn no_module(module: &ModuleName) -> Refusal {
-    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` names those that it has")
+    Refusal::new(format!("the store has no module {module}")).with_hint("`nexum state list` lists its modules")
 }

@@ -1,4 +1,4 @@
-//! What can be done to a store, by whoever has it: this process, or a nexum that runs.
+//! Tasks on a store, for the process that has it open: this process, or the running daemon.
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::frames::Said;
 use crate::report::Refusal;
 
-/// Something to do with a store. An import is no task: it has a file to be read.
+/// A task on a store. An import is not a task, because it needs a file as input.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
@@ -36,7 +36,7 @@ pub(crate) enum Task {
     Export {
         module: String,
     },
-    /// Says how much a module keeps, for the question before it is removed.
+    /// Reports the size of a module's state, for the confirmation of a purge.
     Weigh {
         module: String,
     },
@@ -44,7 +44,7 @@ pub(crate) enum Task {
         module: String,
     },
     Compact,
-    /// To an absolute path.
+    /// `file` is an absolute path.
     Backup {
         file: PathBuf,
     },
@@ -52,11 +52,11 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// Does it, and returns the exit code.
+    /// Performs the task. Returns the exit code.
     ///
     /// # Errors
     ///
-    /// Why it was not done.
+    /// The reason of a failure.
     pub(crate) fn perform(&self, store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> {
         match self {
             Self::List { format } => show::list(store, *format, sinks),
@@ -71,7 +71,7 @@ impl Task {
         }
     }
 
-    /// The module that it removes.
+    /// The module that the task removes.
     pub(crate) fn removes(&self) -> Option<&str> {
         match self {
             Self::Purge { module } => Some(module),
@@ -86,11 +86,11 @@ fn name(module: &str) -> Result<ModuleName, Refusal> {
         .map_err(|error: nexum_config::names::ModuleNameError| Refusal::of(&error))
 }
 
-/// Takes in what an export wrote.
+/// Imports the output of an export.
 ///
 /// # Errors
 ///
-/// Why it was not done. The store is then as it was.
+/// The reason of a failure. The store is unchanged.
 pub(crate) fn import(
     store: &dyn StateStore,
     input: &mut dyn BufRead,
@@ -162,7 +162,7 @@ fn verify(store: &dyn StateStore, sinks: &mut Sinks<'_>) -> Result<u8, Refusal> 
     Ok(FAILED)
 }
 
-/// Says how far something is.
+/// Reports the progress of a task.
 fn rows<'a>(what: &'static str, say: &'a mut dyn FnMut(Said)) -> impl FnMut(u64, u64) + 'a {
     move |rows, of| say(Said::Rows(what.to_owned(), rows, of))
 }

@@ -1,4 +1,4 @@
-//! `nexum status` and its like, against a nexum that runs.
+//! The commands that ask a running daemon, such as `nexum status`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::Dir;
 use crate::running::{Log, read_until, spawn, terminate};
 
-/// How long something is waited for: far longer than a slow machine needs.
+/// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) fn json(dir: &Dir, args: &[&str]) -> Value {
@@ -19,7 +19,7 @@ pub(crate) fn json(dir: &Dir, args: &[&str]) -> Value {
     serde_json::from_str(&ran.stdout).expect("JSON")
 }
 
-/// Asks until the answer is as it should be.
+/// Repeats the command until its answer satisfies the test.
 pub(crate) async fn until(dir: &Dir, args: &[&str], holds: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + WAIT_MAX;
     loop {
@@ -129,11 +129,11 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     let restarted = dir.nexum(&["module", "restart", "fuel-bomb"]);
     assert_eq!(
         (restarted.code, restarted.stdout.as_str()),
-        (Some(0), "fuel-bomb goes on\n"),
+        (Some(0), "fuel-bomb continues\n"),
         "{}",
         restarted.stderr
     );
-    // The event that it died at is tried again, and is a dead letter this time.
+    // The module retries the event at which it died, which becomes a dead letter this time.
     until(
         &dir,
         &["dead-letter", "list", "fuel-bomb", "--format", "json"],
@@ -156,12 +156,12 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     assert!(!dir.path().join("data/nexum.sock").exists());
 }
 
-/// Starts nexum with this configuration of its modules on a chain, and waits until it runs.
+/// Starts a daemon with these modules on a chain, and waits until it runs.
 pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> std::process::Child {
     start_logged(dir, anvil, modules, args).0
 }
 
-/// The same, with what is logged after that.
+/// Starts a daemon like [`start`]. Returns the rest of its log too.
 pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> (std::process::Child, Log) {
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
@@ -219,23 +219,23 @@ async fn modules_are_changed_while_nexum_runs() {
         again.stderr
     );
     done(&dir, &["dead-letter", "skip", "keeper", event], "is skipped");
-    // What is refused changes nothing.
+    // A refused change has no effect.
     dir.write("nexum.toml", "[capabilities]\nrequired = [\"nothing\"]\n");
     let refused = dir.nexum(&["module", "reload", "keeper"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("nothing"), "{}", refused.stderr);
     dir.write("nexum.toml", manifest("set a 1"));
-    done(&dir, &["module", "reload", "keeper"], "keeper goes on with sha256:");
+    done(&dir, &["module", "reload", "keeper"], "keeper continues with sha256:");
     done(&dir, &["dead-letter", "retry", "keeper", "--all"], "is handled");
     assert_eq!(json(&dir, &letters), serde_json::json!([]));
 
     done(&dir, &["module", "stop", "keeper"], "keeper is stopped");
     assert_eq!(json(&dir, &LIST)[0]["stage"], "stopped");
     anvil.mine(2).await;
-    done(&dir, &["module", "start", "keeper"], "keeper goes on");
+    done(&dir, &["module", "start", "keeper"], "keeper continues");
     until(&dir, &LIST, |modules| modules[0]["handled"] == 3).await;
     done(&dir, &["module", "list"], "blocks of 11155111");
-    done(&dir, &["module", "remove", "keeper"], "what it keeps is still there");
+    done(&dir, &["module", "remove", "keeper"], "its state stays in the store");
     assert_eq!(json(&dir, &LIST).as_array().map(Vec::len), Some(1));
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
@@ -285,14 +285,14 @@ async fn a_watched_module_is_reloaded_once_for_each_change_of_its_content() {
     let (child, log) = start_logged(&dir, &anvil, &modules, &["run", "--watch"]);
     let mut lines = Vec::new();
     let before = json(&dir, &LIST)[0]["digest"].clone();
-    // Neither a reader nor a writer of equal bytes changes the content.
+    // Reading the file, or writing equal bytes, does not change the content.
     let spin = std::fs::read(&path).expect("a component");
     std::fs::write(&path, spin).expect("a write");
-    // As a linker does it, and then as an editor does.
+    // Replaces the file as a linker does, then as an editor does.
     std::fs::copy(guests::component("noop"), dir.path().join("new.wasm")).expect("a copy");
     std::fs::rename(dir.path().join("new.wasm"), &path).expect("a rename");
     until(&dir, &LIST, |modules| modules[0]["digest"] != before).await;
-    // One that cannot be loaded does not take the place of one that runs.
+    // A component that cannot be loaded does not replace the running one.
     let good = std::fs::read(&path).expect("a component");
     std::fs::write(&path, "this is no module").expect("a write");
     lines.extend(log.until(|line| line.contains("ERROR") && line.contains("spin.wasm is not WebAssembly")));
@@ -302,7 +302,7 @@ async fn a_watched_module_is_reloaded_once_for_each_change_of_its_content() {
     until(&dir, &LIST, |modules| handled(modules) > before).await;
     std::fs::write(&path, good).expect("a write");
     for version in ["2", "3"] {
-        // Each change comes after the reload before it, which has read the files.
+        // Each change follows the previous reload, which has read the files.
         dir.write(
             "nexum.toml",
             format!("[module]\nname = \"module\"\nversion = {version:?}\n{BLOCKS}"),
@@ -351,7 +351,7 @@ async fn status_answers_while_other_requests_are_slow() {
     );
     let mut child = spawn(&dir, &["run"]);
     read_until(&mut child, |line| line.contains("following the chain"));
-    // Requests for each kind of work, each with a body that never ends.
+    // Requests for each kind of work, with bodies that never end.
     let _slow: Vec<_> = [
         "modules/",
         "modules/noop/reload",
@@ -406,7 +406,7 @@ async fn status_lists_what_was_refused_at_the_start_until_it_is_loaded() {
     let reason = refused["reason"].as_str().expect("a reason");
     assert!(reason.contains("bad.wasm is not WebAssembly"), "{reason}");
     assert_eq!(modules[0]["name"], "noop");
-    // The operator mends the file under another name in the manifest, and loads it.
+    // The operator repairs the file, gives it another name in the manifest, and loads it.
     std::fs::copy(guests::component("noop"), &bad).expect("a copy");
     std::fs::copy(
         guests::component("noop").with_file_name("nexum.toml"),

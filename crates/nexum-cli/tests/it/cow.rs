@@ -1,8 +1,8 @@
-//! The order book, in builds that have it and in those that do not.
+//! The order book, in builds with and without it.
 
 use crate::Dir;
 
-/// A module that uses the order book, with what its manifest says of capabilities.
+/// A module that uses the order book, with these capabilities in its manifest.
 fn submitter(dir: &Dir, capabilities: &str) {
     dir.guest("cow-submitter");
     dir.write(

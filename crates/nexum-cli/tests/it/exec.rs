@@ -1,4 +1,4 @@
-//! `nexum exec`: commands as a shell and systemd meet them.
+//! `nexum exec`: commands under a shell and under systemd.
 
 mod files;
 mod limits;
@@ -15,10 +15,10 @@ use nexum_testing::guests;
 
 use crate::{Dir, Ran};
 
-/// Long enough for any machine to do what it should, and short enough to wait for when it does not.
+/// The longest wait for anything: far longer than a slow machine needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A preview 1 module with this in its `_start`; its memory begins with `data`.
+/// A preview 1 module with this code in its `_start`, and `data` at the start of its memory.
 fn preview_1(data: &str, start: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
@@ -36,7 +36,7 @@ fn preview_1(data: &str, start: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module")
 }
 
-/// A preview 2 component whose `run` answers `ok` for 0, and `err` for 1.
+/// A preview 2 component. Its `run` returns `ok` for 0, and `err` for 1.
 fn preview_2(answer: u8) -> Vec<u8> {
     let text = format!(
         r#"(component
@@ -50,13 +50,13 @@ fn preview_2(answer: u8) -> Vec<u8> {
 }
 
 impl Dir {
-    /// `nexum exec` with these options, and a command that does what these arguments say.
+    /// `nexum exec` with these options, and a command with these arguments.
     fn errand(&self, options: &[&str], args: &[&str]) -> Command {
         let package = guests::command("errand").display().to_string();
         self.command(&[&["exec"], options, &[package.as_str(), "--"], args].concat())
     }
 
-    /// Starts one, with a pipe to it and one from it.
+    /// Starts an errand, with a pipe for its input and a pipe for its output.
     fn pipe_errand(&self, args: &[&str]) -> Child {
         let mut command = self.errand(&[], args);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -69,7 +69,7 @@ impl Dir {
     }
 }
 
-/// How each of several errands went, which one command does with these options.
+/// The results of several errands of one command, with these options.
 fn went(dir: &Dir, options: &[&str], errands: &[&[&str]]) -> Vec<String> {
     let ran = dir.run_errand(options, &errands.join(&"then"));
     let lines: Vec<_> = printed(&ran).lines().map(str::to_owned).collect();
@@ -77,7 +77,7 @@ fn went(dir: &Dir, options: &[&str], errands: &[&[&str]]) -> Vec<String> {
     lines
 }
 
-/// What the command printed.
+/// The output of the command.
 fn printed(ran: &Ran) -> &str {
     let printed = ran.stdout.strip_prefix("READY\n");
     printed.unwrap_or_else(|| panic!("not ready: {} {}", ran.stdout, ran.stderr))
@@ -134,7 +134,7 @@ fn passes_arguments_behind_the_packages_name() {
         printed(&ran),
         "[\"errand\", \"args\", \"--verbose\", \"\", \"ä b\", \"--\", \"--help\"]\n"
     );
-    // The count of arguments, which is the first number that is written.
+    // The number of arguments, which is the first number in memory.
     let count = "(drop (call $args_sizes_get (i32.const 0) (i32.const 4))) (call $exit (i32.load (i32.const 0)))";
     dir.write("counts", preview_1("", count));
     assert_eq!(dir.nexum(&["exec", "counts", "--", "a", "b"]).code, Some(3));
@@ -182,7 +182,7 @@ fn is_ready_before_the_command_is_entered() {
     let mut child = dir.pipe_errand(&["stdin"]);
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
-    // The command waits for its input, and is ready all the same.
+    // The command is ready although it waits for its input.
     stdout.read_line(&mut line).expect("a line");
     assert_eq!(line, "READY\n");
     assert!(child.try_wait().expect("a child").is_none());
@@ -207,7 +207,7 @@ fn systemd_is_told_that_the_command_is_ready() {
     let length = socket.recv(&mut message).expect("a message");
     assert_eq!(message[..length].trim_ascii(), b"READY=1");
 
-    // A command that is refused is never ready.
+    // A refused command is never ready.
     let output = dir.command(&["exec", "absent"]).env("NOTIFY_SOCKET", &path).output();
     assert_eq!(output.expect("the binary").status.code(), Some(2));
     socket.set_nonblocking(true).expect("a mode");

@@ -31,7 +31,7 @@ fn subcommands(help: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The examples and notes of a help text: all after its last option.
+/// The examples and notes of a help text, which follow its last option.
 fn notes(help: &str) -> &str {
     help.rsplit("Print version\n").next().unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! HTTP, in builds that have it and in those that do not.
+//! HTTP, in builds with and without it.
 
 use crate::Dir;
 
-/// A module that fetches, with what its manifest says of capabilities.
+/// A module that fetches, with these capabilities in its manifest.
 fn fetcher(dir: &Dir, capabilities: &str) {
     dir.guest("fetcher");
     dir.write(

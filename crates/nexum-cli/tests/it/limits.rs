@@ -1,4 +1,4 @@
-//! Each budget of a handler, used up by a module that wants no end of it.
+//! Each limit of an event, used up by a module that exceeds it.
 
 use nexum_testing::{Anvil, OrderBook, guests};
 use serde_json::Value;
@@ -10,7 +10,8 @@ use crate::Dir;
 use crate::control::{json, start, until};
 use crate::running::terminate;
 
-/// What a module eats, its manifest's wish, the bound, and how much one call may add: a response's size is not known before.
+/// The resource that a module uses, the requested limit in its manifest, the bound, and the most
+/// that one call may add: a response's size is not known before it arrives.
 const MEALS: [(&str, &str, u64, u64); 11] = [
     ("fuel", "fuel_per_event", 1_000_000, 0),
     ("time", "event_deadline_ms", 200, u64::MAX),
@@ -25,7 +26,7 @@ const MEALS: [(&str, &str, u64, u64); 11] = [
     ("logs", "log_records_per_event", 20, 1),
 ];
 
-/// An HTTP server on loopback that answers everything with nothing.
+/// An HTTP server on loopback that returns empty responses.
 async fn server(tasks: &mut JoinSet<()>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -41,7 +42,7 @@ async fn server(tasks: &mut JoinSet<()>) -> u16 {
     port
 }
 
-/// The `[[modules]]` table of a module that eats this, with a manifest of its own.
+/// The `[[modules]]` table of a module that uses this resource, with its own manifest.
 fn module(dir: &Dir, (eats, limit, bound, _): (&str, &str, u64, u64), port: u16) -> String {
     let manifest = format!(
         "[module]\nname = \"{eats}\"\n[module.resources]\nmax_{limit} = {bound}\n[capabilities]\n\
@@ -63,7 +64,7 @@ async fn each_limit_trips_alone_and_harms_nobody() {
     let mut tasks = JoinSet::new();
     let port = server(&mut tasks).await;
     let dir = Dir::new();
-    // Without the feature a call to the order book is refused, and nothing is used.
+    // Without the feature, a call to the order book is refused and uses nothing.
     let has_cow = cfg!(feature = "cow");
     let meals = || MEALS.into_iter().filter(|(eats, ..)| has_cow || *eats != "order-book");
     let mut modules = format!(
@@ -94,7 +95,7 @@ async fn each_limit_trips_alone_and_harms_nobody() {
             .and_then(|limits| limits.iter().find(|usage| usage["limit"] == limit));
         assert!(tripped.is_some_and(|usage| usage["bound"] == bound), "{limits:#}");
     }
-    // Everybody goes on with the next event.
+    // Every module continues with the next event.
     anvil.mine(1).await;
     for (eats, ..) in meals() {
         let letters = ["dead-letter", "list", eats, "--format", "json"];

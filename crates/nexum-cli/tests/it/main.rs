@@ -1,4 +1,4 @@
-//! The binary as an operator meets it: what it prints, and how it exits.
+//! The output and the exit codes of the binary.
 
 #![allow(
     clippy::expect_used,
@@ -43,7 +43,7 @@ use std::process::{Command, Output};
 #[cfg(feature = "runtime")]
 use nexum_testing::guests;
 
-/// A directory of one test's own to run in.
+/// A directory for one test to run in.
 struct Dir(tempfile::TempDir);
 
 impl Dir {
@@ -61,7 +61,7 @@ impl Dir {
         path
     }
 
-    /// Puts a guest here, without its manifest.
+    /// Copies a guest here, without its manifest.
     #[cfg(feature = "runtime")]
     fn guest(&self, name: &str) -> PathBuf {
         self.write(
@@ -76,13 +76,13 @@ impl Dir {
         command
     }
 
-    /// Runs to the end; the output is without the directory's name.
+    /// Runs to the end. The output omits the directory's name.
     fn nexum(&self, args: &[&str]) -> Ran {
         Ran::new(self.command(args).output().expect("the binary"), self.path())
     }
 }
 
-/// How a run of the binary ended.
+/// The outcome of a run of the binary.
 struct Ran {
     code: Option<i32>,
     stdout: String,

@@ -1,4 +1,4 @@
-//! What a running nexum says of itself, as Prometheus and an orchestrator read it.
+//! Metrics and probes of the daemon, for Prometheus and an orchestrator.
 
 mod prometheus;
 
@@ -16,19 +16,20 @@ use tokio::time::{Instant, sleep};
 use crate::Dir;
 use crate::running::{read_until, terminate};
 
-/// How long something is waited for: far longer than a slow machine needs.
+/// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Between two looks at something that is waited for.
+/// The pause between two attempts of a wait.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A running nexum that exports metrics.
+/// A daemon that exports metrics.
 struct Exporting {
     child: Child,
     address: String,
 }
 
-/// The status and the body of the answer to a request without anything, of a version that knows no chunks.
+/// The status and the body of the response to a minimal request, with an HTTP version without
+/// chunks.
 fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
@@ -41,12 +42,13 @@ fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 impl Exporting {
-    /// Starts nexum with this configuration, and waits until it follows the chain.
+    /// Starts a daemon with this configuration, and waits until it follows the chain.
     fn start(dir: &Dir, config: &str) -> Self {
         Self::start_until(dir, config, &["metrics can be read", "following the chain"])
     }
 
-    /// Starts nexum with this configuration, and waits for each of these records, the first of which has the address.
+    /// Starts a daemon with this configuration, and waits for each of these log records. The first
+    /// record contains the address.
     fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
         let metrics = "[metrics]\nlisten = \"127.0.0.1:0\"\n[engine]\nlog_format = \"json\"\n";
         dir.write("engine.toml", format!("{metrics}{config}"));
@@ -94,11 +96,11 @@ impl Exporting {
     }
 }
 
-/// What the text format of Prometheus says, read strictly.
+/// A page in the text format of Prometheus, parsed strictly.
 struct Exposition {
     /// The type of each family.
     types: BTreeMap<String, String>,
-    /// By name and labels, as they are written.
+    /// By name and labels, as in the page.
     samples: BTreeMap<String, f64>,
 }
 
@@ -131,14 +133,14 @@ impl Exposition {
         Self { types, samples }
     }
 
-    /// The value of a series: its name, and its labels in the order in which they were given.
+    /// The value of a series. The labels of `series` must be in the order of the page.
     fn value(&self, series: &str) -> f64 {
         let found = self.samples.get(series);
         *found.unwrap_or_else(|| panic!("no {series} in {:#?}", self.samples.keys()))
     }
 }
 
-/// What the page has in its tables, by name, with its type.
+/// The metrics in the tables of the documentation, by name, with their types.
 fn documented() -> BTreeMap<String, String> {
     let page = include_str!("../../../../docs/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `nexum_"));
@@ -150,13 +152,13 @@ fn documented() -> BTreeMap<String, String> {
     rows.map(row).collect()
 }
 
-/// One guest, which handles blocks.
+/// A guest that handles blocks.
 fn module(name: &str) -> String {
     let path = guests::component(name).display().to_string();
     format!("[[modules]]\nname = {name:?}\npath = {path:?}\n")
 }
 
-/// A module that does with its store what `script` says at every block.
+/// A module that runs `script` on its store at every block.
 fn write_keeper(dir: &Dir, script: &str) {
     dir.write(
         "nexum.toml",
@@ -250,7 +252,7 @@ async fn everything_that_happens_moves_its_metric() {
         assert!(metrics.value(series) > 0.0, "{series}");
     }
     metrics.value("nexum_blocks_behind{module=\"noop\",chain=\"11155111\"}");
-    // The last attempt of each of the two events used all of it.
+    // The last attempt of each of the two events used all of its fuel.
     assert!(metrics.value("nexum_fuel_used_total{module=\"fuel-bomb\"}") >= 4e6);
     let info = metrics
         .samples
@@ -309,7 +311,7 @@ async fn is_ready_when_every_module_that_is_wanted_runs() {
     assert!(reason.contains("dead: 2 failures in a row"), "{reason}");
     assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
 
-    // What is refused is wanted until it is there.
+    // A refused module counts as not ready until it is loaded.
     std::fs::copy(guests::component("noop"), dir.path().join("broken.wasm")).expect("a copy");
     let loaded = dir.nexum(&["module", "load", "broken.wasm"]);
     assert_eq!(loaded.code, Some(0), "{}", loaded.stderr);
@@ -317,7 +319,7 @@ async fn is_ready_when_every_module_that_is_wanted_runs() {
     let reloaded = dir.nexum(&["module", "reload", "keeper"]);
     assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
     assert_eq!(running.until("/readyz", |status, _| status == 200).await, "[]");
-    // What the operator stops is not wanted.
+    // A module that the operator has stopped counts as ready.
     assert_eq!(dir.nexum(&["module", "stop", "keeper"]).code, Some(0));
     assert_eq!(running.get("/readyz").0, 200);
     running.stop();
@@ -327,7 +329,7 @@ async fn is_ready_when_every_module_that_is_wanted_runs() {
 async fn a_chain_that_was_never_followed_has_metrics_and_holds_up_no_module_of_another() {
     let anvil = Anvil::start();
     let dir = Dir::new();
-    // Nothing listens there.
+    // No server listens at this port.
     let chains = format!(
         "[chains.5]\nrpc_url = \"http://127.0.0.1:1\"\n[chains.11155111]\nrpc_url = {:?}\n",
         anvil.ws_url()
@@ -349,7 +351,8 @@ async fn is_not_ready_before_every_module_is_loaded() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
-    // None fails on the chain's first block, which can arrive before the status is read.
+    // No module fails at the chain's first block, which can arrive before the test reads the
+    // status.
     let names = ["noop", "panic", "query-echo", "block-logger"];
     let modules = names.map(module).concat();
     let running = Exporting::start_until(&dir, &format!("{chain}{modules}"), &["metrics can be read"]);
@@ -420,7 +423,7 @@ async fn silent_connections_and_pages_in_a_browser_do_not_keep_others_from_the_m
     ] {
         assert_eq!(status(&head), wanted, "{head}");
     }
-    // Each has asked once and keeps its connection.
+    // Each client has sent one request, and keeps its connection.
     let _kept: Vec<_> = (0..80)
         .map(|_| {
             let mut stream = TcpStream::connect(address).expect("a connection");

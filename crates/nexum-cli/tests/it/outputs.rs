@@ -1,4 +1,4 @@
-//! Stdout and stderr that cannot be written: a full disk, a closed pipe, a reader that stops reading.
+//! Stdout and stderr that fail: a full disk, a closed pipe, a reader that stops reading.
 
 use std::fs::{File, OpenOptions};
 use std::process::{Child, Stdio};
@@ -16,7 +16,7 @@ fn full_disk() -> File {
     OpenOptions::new().write(true).open("/dev/full").expect("/dev/full")
 }
 
-/// A module that logs each block, on a chain that has three.
+/// A module that logs each block, on a chain with three blocks.
 async fn prepared(level: &str) -> (Anvil, Dir) {
     let anvil = Anvil::start();
     anvil.mine(3).await;
@@ -32,7 +32,8 @@ async fn prepared(level: &str) -> (Anvil, Dir) {
     (anvil, dir)
 }
 
-/// Waits until the module has handled three more blocks, and stops nexum, which must end in order.
+/// Waits until the module has handled three more blocks, then stops nexum, which must exit
+/// normally.
 async fn works_and_stops(anvil: &Anvil, dir: &Dir, mut child: Child) {
     anvil.mine(3).await;
     let socket = dir.path().join("data/nexum.sock");

@@ -1,4 +1,4 @@
-//! Questions for a module of a nexum that runs: `nexum query`, and HTTP.
+//! Queries for a module of the running daemon: `nexum query`, and HTTP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::Dir;
 use crate::running::{read_until, spawn, terminate};
 
-/// The largest question, as the core has it.
+/// The largest query, equal to the core's bound.
 const INPUT_BYTES_MAX: usize = 1 << 20;
 
-/// A nexum that serves the fixture and nothing else.
+/// A daemon that serves only the fixture.
 struct Running {
     dir: Dir,
     child: Child,
@@ -35,7 +35,7 @@ impl Running {
             ),
         );
         let mut child = spawn(&dir, &["run"]);
-        let lines = read_until(&mut child, |line| line.contains("modules can be asked"));
+        let lines = read_until(&mut child, |line| line.contains("accepting queries"));
         let line: Value = serde_json::from_str(lines.last().expect("a line")).expect("JSON");
         let address = line["address"].as_str().expect("an address").to_owned();
         let running = Self { dir, child, address };
@@ -56,12 +56,12 @@ impl Running {
             self.address,
             body.len()
         );
-        // One that is refused early may not take all of it.
+        // The server may refuse the request before it has read all of it.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
         stream
     }
 
-    /// The status, the head and the body of an answer.
+    /// The status, the head and the body of a response.
     fn post(&self, head: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
         let mut answer = Vec::new();
         self.connect(head, body).read_to_end(&mut answer).expect("an answer");
@@ -145,7 +145,7 @@ fn a_rush_is_turned_away_and_told_when_to_come_back() {
     let fault: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((status, &fault["kind"]), (503, &"timed-out".into()), "{head}");
     assert!(head.contains("retry-after: 1"), "{head}");
-    // Two at a time: one waits, and the other may not even do that.
+    // Of two concurrent queries, one waits and the other finds no room to wait.
     let calls: Vec<_> = (0..2)
         .map(|_| running.connect("POST /v1/query/echo HTTP/1.1", b"hello"))
         .collect();
@@ -206,7 +206,7 @@ fn an_operator_asks_and_sees_what_was_asked() {
         (
             &["echo", "--input-hex", "0xff", "--format", "text"],
             2,
-            "say `--format hex`",
+            "use `--format hex`",
         ),
         (&["echo", "--input-hex", "0xf"], 2, "pairs of hexadecimal digits"),
         (&["nobody", "--input", "hello"], 2, "there is no module nobody"),
@@ -239,7 +239,7 @@ fn a_module_that_answers_queries_is_loaded_reloaded_and_removed() {
         (&["list"][..], 0, "queries, 8 at a time"),
         (&["load", "query-echo.wasm"], 2, "the module echo already exists"),
         (&["load", "query-echo.wasm", "--name", "other"], 0, "other is loaded"),
-        (&["reload", "other"], 0, "other goes on with sha256:"),
+        (&["reload", "other"], 0, "other continues with sha256:"),
         (&["remove", "other"], 0, "other is removed"),
         (&["reload", "other"], 2, "there is no module other"),
         (

@@ -1,8 +1,8 @@
-//! What is refused: exit code 2, a line for each error, and never a panic.
+//! Refused arguments and files: exit code 2, one line per error, and no panic.
 
 use crate::Dir;
 
-/// Checks that the arguments are refused and returns what is said.
+/// Checks that nexum refuses the arguments. Returns the errors.
 fn refused(dir: &Dir, args: &[&str]) -> String {
     let ran = dir.nexum(args);
     assert_eq!(ran.code, Some(2), "{args:?}: {}{}", ran.stdout, ran.stderr);
@@ -44,7 +44,7 @@ fn refuses_files_that_are_no_modules() {
     refused(&dir, &["inspect", "core.wasm"]);
 }
 
-/// A component in `levels`: each makes two instances of the one below.
+/// A component in `levels` levels: each makes two instances of the level below.
 fn doubling(levels: u32) -> Vec<u8> {
     let mut text = "(component (component $c0)".to_owned();
     for level in 1..=levels {

@@ -1,4 +1,4 @@
-//! What is printed about what is well.
+//! The output of successful commands.
 
 use crate::Dir;
 

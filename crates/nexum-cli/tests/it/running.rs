@@ -8,7 +8,8 @@ use nexum_testing::{Anvil, guests};
 
 use crate::Dir;
 
-/// The log of a child, which goes on being read whatever becomes of this, so that the process can go on writing.
+/// The log of a child process. A thread reads it even after this is dropped, so that the process is
+/// never blocked.
 pub(crate) struct Log(Receiver<String>);
 
 impl Log {
@@ -54,7 +55,8 @@ pub(crate) fn terminate(child: &Child) {
     assert!(sent.success());
 }
 
-/// Everything that is on the way of a request, at the finest level; the compiler says too much there.
+/// Every log record on the way of a request, at the finest level, without those of the compiler,
+/// which logs too much.
 const LEVEL: &str = "trace,cranelift=off,cranelift_codegen=off,cranelift_frontend=off,regalloc2=off,wasmtime=off,\
                      wasmtime_environ=off,wasmtime_internal_cranelift=off,wasmtime_internal_cache=off";
 
@@ -66,7 +68,7 @@ fn config(rpc_url: &str, module: &str) -> String {
     )
 }
 
-/// The same where modules are soon given up.
+/// The configuration of [`config`], with restart settings that soon give a module up.
 fn impatient(rpc_url: &str, module: &str) -> String {
     let restart = "[engine.restart]\nbackoff_ms = 1\nmax_consecutive_failures = 2\n";
     format!("{}{restart}", config(rpc_url, module))
@@ -95,7 +97,7 @@ async fn handles_blocks_and_stops(rpc_url: &str) {
         (&"block-logger".into(), &11_155_111.into())
     );
     assert!(record["block"].is_u64() && record["event"].is_string(), "{record}");
-    // Not even at the finest level does the key in the URL show.
+    // No log level shows the key in the URL.
     assert!(!lines.iter().any(|line| line.contains("very-secret-key")), "{lines:#?}");
 }
 

@@ -11,7 +11,7 @@ use crate::control::{json, start, start_logged};
 use crate::running::terminate;
 use crate::{Dir, Ran};
 
-/// What `nexum state export` wrote of a module that keeps two keys.
+/// An export of a module with two keys.
 const EXPORT: &str = r#"{"begin":{"format":2,"module":"my-module","keys":2,"bytes":18,"undo_records":0}}
 {"state":{"key":"a","value":"0x01ff"}}
 {"state":{"key":"text","value":"0x7b2261223a20225c6e227d"}}
@@ -20,7 +20,7 @@ const EXPORT: &str = r#"{"begin":{"format":2,"module":"my-module","keys":2,"byte
 {"end":{"rows":4}}
 "#;
 
-/// A directory with a state that has the module.
+/// A directory with a state that contains the module.
 fn imported() -> (Dir, PathBuf) {
     let dir = Dir::new();
     dir.write("engine.toml", "");
@@ -33,7 +33,7 @@ fn imported() -> (Dir, PathBuf) {
     (dir, file)
 }
 
-/// Commands that end with this code, and what each said: an answer, or why there is none.
+/// Runs commands that end with this code. Returns each with its output or its error.
 fn transcript(dir: &Dir, code: i32, commands: &[&[&str]]) -> String {
     let line = |args: &&[&str]| {
         let ran = dir.nexum(args);
@@ -141,7 +141,8 @@ fn module(name: &str) -> String {
     format!("[[modules]]\npath = {path:?}\n")
 }
 
-/// A nexum that runs a module for events and one for queries on a directory whose state has another one, which is not loaded.
+/// A daemon with a module for events and one for queries. Its state also contains a module that is
+/// not loaded.
 async fn running(dir: &Dir, anvil: &Anvil) -> std::process::Child {
     let modules = module("noop") + &module("query-echo");
     let child = start(dir, anvil, &modules, &["run"]);
@@ -154,7 +155,7 @@ fn stop(child: std::process::Child) {
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
 
-/// Waits until the module that runs has handled the last block.
+/// Waits until the running module has handled the last block.
 async fn until_handled(dir: &Dir, block: u64) {
     let expected = format!("\"block\": {block},");
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -182,7 +183,7 @@ async fn cursors_outlive_the_process_without_the_capability() {
     anvil.mine(2).await;
     let child = start(&dir, &anvil, &noop, &["run"]);
     until_handled(&dir, 4).await;
-    // Blocks 3 and 4: without its cursor the module would begin with the chain's head.
+    // Blocks 3 and 4: without a cursor, the module would begin at the chain's head.
     assert_eq!(json(&dir, &["status", "--format", "json"])[0]["handled"], 2);
     stop(child);
     assert_eq!(dir.nexum(&["state", "verify"]).stdout, "all is well\n");
@@ -305,7 +306,8 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
     std::fs::copy(dir.path().join("backup.redb"), other.path().join("data/state.redb")).expect("a copy");
     assert_eq!(other.nexum(&["state", "export", "my-module"]).stdout, EXPORT);
 
-    // What is removed can be purged, with what still waited to be written; and be loaded again from the beginning.
+    // A removed module can be purged, including its pending writes, and be loaded again from the
+    // start.
     let noop = guests::component("noop").display().to_string();
     assert_eq!(dir.nexum(&["module", "remove", "noop"]).code, Some(0));
     assert_eq!(dir.nexum(&["state", "purge", "noop", "--yes"]).code, Some(0));
@@ -315,7 +317,7 @@ async fn a_running_nexum_changes_what_it_does_not_use() {
     assert_eq!(dir.nexum(&["state", "verify"]).stdout, "all is well\n");
 }
 
-/// How many rows an export has that is far larger than whatever is held of it on its way.
+/// The rows of an export that is far larger than all buffers on its way.
 const ROWS: usize = 20_000;
 
 #[tokio::test]
@@ -372,7 +374,7 @@ async fn a_module_is_loaded_when_an_import_has_ended() {
     let anvil = Anvil::start();
     let (dir, _) = imported();
     dir.guest("noop");
-    // What is missing is warned of when the files have been looked at, which is before the module is added.
+    // The warning appears when the files have been read, which is before the module is added.
     dir.write(
         "nexum.toml",
         "[module]\nname = \"late\"\n[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n",
@@ -390,7 +392,8 @@ async fn a_module_is_loaded_when_an_import_has_ended() {
     let mut import = spawn(&["state", "import"]);
     let mut stdin = import.stdin.take().expect("a pipe");
     let (begin, rest) = EXPORT.split_once('\n').expect("lines");
-    // Empty lines mean nothing. More than is on its way is only written while it is read.
+    // The import skips empty lines. The write ends only if the import reads, because the lines are
+    // larger than all buffers.
     let long = format!("{}\n{}", begin.replace("my-module", "large"), "\n".repeat(4 << 20));
     stdin.write_all(long.as_bytes()).expect("it reads");
     let load = spawn(&["module", "load", "noop.wasm"]);

@@ -77,7 +77,7 @@ impl Written {
         dir
     }
 
-    /// What `nexum state list --format json` prints of the state.
+    /// The output of `nexum state list --format json` for the state.
     fn listed(&self) -> Value {
         let block = |number: u64, hash: &str, finality: &str| {
             json!({
@@ -98,7 +98,7 @@ impl Written {
     }
 }
 
-/// Copies a sled directory, and adds the parts that the fixture is without.
+/// Copies a sled directory, and adds the parts that the fixture lacks.
 fn copy_sled(from: &Path, to: &Path) {
     /// The size of the file `db`: one segment of sled.
     const DB_BYTES: u64 = 4_194_303;
@@ -115,7 +115,7 @@ fn copy_sled(from: &Path, to: &Path) {
     db.set_len(DB_BYTES).expect("space");
 }
 
-/// Has every row of the state read by commands, without a daemon.
+/// Checks that commands can read every row of the state, without a daemon.
 fn check_rows(written: &Written) {
     let dir = written.copied();
     let stdout = |args: &[&str]| {

@@ -1,4 +1,4 @@
-//! A build that checks what was written, and runs nothing.
+//! A build without the runtime: it checks files and runs nothing.
 
 use crate::Dir;
 
@@ -51,7 +51,7 @@ fn says_that_the_runtime_is_not_built_in() {
     assert!(version.ends_with("(features: none)\n"), "{version}");
 }
 
-/// There is no component: only what was written is looked at.
+/// There is no component: the check reads only configuration and manifest.
 #[test]
 fn checks_what_was_written() {
     let dir = Dir::new();
@@ -68,8 +68,8 @@ fn checks_what_was_written() {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
     for part in [
-        "[chains] is not looked into: this build lacks the capability `chain`",
-        "[store] is not looked into: this build lacks the runtime",
+        "[chains] is not checked: this build lacks the capability `chain`",
+        "[store] is not checked: this build lacks the runtime",
     ] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }

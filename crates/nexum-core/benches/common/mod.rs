@@ -1,4 +1,4 @@
-//! The bare wasmtime that the host is held against, and what is loaded into the host.
+//! The baseline of the host, which is wasmtime alone, and the modules of the benches.
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::sync::Arc;
@@ -17,20 +17,21 @@ use nexum_testing::{bench, guests};
 use wasmtime::Store;
 use wasmtime::component::Linker;
 
-/// Modules that have nothing but what every module has.
+/// Loads modules with only the ambient capabilities.
 pub(crate) async fn load(configs: Vec<ModuleConfig>, seams: Seams, limits: Limits, pooling: Pooling) -> Vec<Module> {
     let capabilities = Capabilities::ambient(seams.clone());
     bench::load(configs, capabilities, seams, limits, pooling).await
 }
 
-/// A guest in wasmtime alone: what the host adds is what it takes longer than this.
+/// A guest in wasmtime alone. The host's overhead is the additional time.
 pub(crate) struct Bare {
     store: Store<()>,
     exports: bindings::Module,
 }
 
 impl Bare {
-    /// As many instances of a guest in an engine set up like the host's, whose `init` has run with this configuration.
+    /// Instances of a guest in an engine with the host's settings. Their `init` has run with this
+    /// configuration.
     pub(crate) async fn instances(
         guest: &str,
         count: usize,
@@ -64,7 +65,7 @@ impl Bare {
         Ok(instances)
     }
 
-    /// Calls the handler under the bounds that the host sets for each event.
+    /// Calls the handler under the host's bounds for each event.
     pub(crate) async fn on_event(&mut self, event: &Event) -> wasmtime::Result<()> {
         let deadline = Duration::from_millis(Limits::default()[Limit::Deadline]);
         begin(&mut self.store)?;

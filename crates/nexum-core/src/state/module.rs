@@ -231,7 +231,7 @@ mod tests {
         finality: Finality::Latest,
     });
 
-    /// The block below which nothing is ever taken back.
+    /// The lowest block: no revert goes below it.
     const FIRST: u64 = 1;
 
     #[derive(Clone, Copy, Debug)]
@@ -240,7 +240,7 @@ mod tests {
         Block {
             fails: bool,
         },
-        /// The operator has a dead letter tried again.
+        /// The operator retries a dead letter.
         Retry {
             which: usize,
             fails: bool,

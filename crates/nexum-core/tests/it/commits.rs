@@ -1,4 +1,4 @@
-//! When what an event wrote is durable, and what becomes of it when the store fails.
+//! The durability of an event's writes, and failures of the store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::{Run, Setup};
 
 const OTHER_CHAIN_ID: ChainId = 100;
 
-/// A host whose modules are journals of the blocks of these chains.
+/// A host with journals of the blocks of these chains.
 struct Journals {
     manifests: TempDir,
     setup: Setup,
@@ -46,7 +46,7 @@ impl Journals {
         self.subscribed(name, chains, "")
     }
 
-    /// As [`Self::module`], of the blocks from this one on.
+    /// As [`Self::module`], for the blocks from this one on.
     fn from(self, name: &str, chains: &[ChainId], block: u64) -> Self {
         self.subscribed(name, chains, &format!("from_block = {block}\n"))
     }
@@ -68,7 +68,7 @@ impl Journals {
     }
 }
 
-/// The blocks in a journal: number, and the fork that the hash is of.
+/// The blocks in a journal: the number, and the fork of the hash.
 fn blocks(store: &FaultyStore, module: &str) -> Vec<(u64, u8)> {
     let entry = |entry: &String| {
         let mut words = entry.split(' ').skip(1);
@@ -88,7 +88,8 @@ fn row(numbers: std::ops::Range<u64>, fork: u8) -> Vec<(u64, u8)> {
 
 async fn until_blocks(run: &Run, store: &FaultyStore, module: &str, expected: &[(u64, u8)]) {
     let what = format!("{module} to have {expected:?}");
-    // Whole journals are read when they have the right length: to read a long one takes as long as to write some of it.
+    // Reads a whole journal only when it has the expected length, because reading a long one takes
+    // as long as writing a part of it.
     let length = Some((expected.len() as u64).to_le_bytes().to_vec());
     run.until(&what, || {
         kept(store, module, "entries") == length && blocks(store, module) == expected
@@ -110,7 +111,7 @@ async fn commits_that_come_while_one_is_made_become_one_transaction() {
     store.hold_writes(true);
     run.chain.mine(1);
     run.until("the first commit", || store.held() == 1).await;
-    // Meanwhile the others hand in theirs: each does at the end of its handler.
+    // Meanwhile the other modules submit their commits: each does at the end of its handler.
     for name in &names {
         let status = run.status(name);
         run.until(&format!("{name} to hand in what it wrote"), || {
@@ -148,7 +149,7 @@ async fn an_event_that_wrote_nothing_needs_no_transaction_of_its_own() {
         store.written() - before
     );
     assert!(!run.stop().await.failed());
-    // Its cursor was durable when the host had ended.
+    // The cursor was durable when the host ended.
     let name = "recorder".parse().expect("a name");
     let summary = admin::summary(&*store.view().expect("a view"), &name).expect("a summary");
     let last = summary
@@ -163,7 +164,7 @@ async fn an_event_that_wrote_nothing_needs_no_transaction_of_its_own() {
 
 #[tokio::test]
 async fn a_cursor_is_never_durable_ahead_of_a_write() {
-    // The events of a replay are held back, and so are the cursors of those after them that wrote nothing.
+    // The commits of a replay are delayed, and so are later cursors of events without writes.
     let journals = Journals::new().module("journal", &[TEST_CHAIN_ID]);
     let store = journals.store.clone();
     let run = journals.setup.start().await;
@@ -248,11 +249,12 @@ async fn a_commit_in_hand_a_revert_and_a_stop_come_in_this_order() {
     run.chain.reorg(3);
     run.chain.mine(1);
     let chain = run.chain.clone();
-    // The stop comes while the commit of block 5 waits: it is finished, and the revert is left to the next start.
+    // The stop comes while the commit of block 5 waits. The commit finishes, and the next start
+    // performs the revert.
     let steering = run.steering.clone();
     let stopping = run.stop();
     let release = async {
-        // Runners are told when nothing can be asked for any more.
+        // The runners receive the stop after the handle stops accepting commands.
         assert!(matches!(steering.flush().await, Err(SteerError::NotRunning)));
         store.hold_writes(false);
     };
@@ -292,7 +294,7 @@ async fn a_module_that_replayed_a_fork_which_no_log_ever_saw_finds_back_by_its_o
     let chain = ScriptedSource::new(TEST_CHAIN_ID);
     chain.mine(30);
     let chain = chain.at_head();
-    // The log sees block 30 alone, while what is read of the chain is a fork from block 20 on.
+    // The log contains only block 30, while replays return a fork from block 20 on.
     chain.mine(1);
     chain.reorg(11);
     chain.mine(20);
@@ -320,7 +322,7 @@ async fn a_reorganisation_of_one_chain_takes_back_the_later_events_of_another() 
         .other_chain();
     let store = journals.store.clone();
     let run = journals.setup.start().await;
-    // In turns, so that the order of the events is known.
+    // The chains alternate, so that the order of the events is known.
     let mut handled = 0;
     for _ in 0..4 {
         for chain in [&run.chain, &other] {
@@ -336,8 +338,8 @@ async fn a_reorganisation_of_one_chain_takes_back_the_later_events_of_another() 
     assert_eq!(numbers("both"), twice(0..4));
     run.handled("one", 4).await;
     run.chain.reorg(2);
-    // Blocks 2 and 3 of the first chain are gone, and what came after the first of them: 2 and 3 of the other chain. Those are
-    // delivered again.
+    // The reorg reverts blocks 2 and 3 of the first chain, and all later events: blocks 2 and 3 of
+    // the other chain, which are delivered again.
     until_blocks(&run, &store, "both", &[twice(0..2), row(2..4, 0)].concat()).await;
     run.chain.mine(2);
     until_blocks(
@@ -347,7 +349,7 @@ async fn a_reorganisation_of_one_chain_takes_back_the_later_events_of_another() 
         &[twice(0..2), row(2..4, 0), row(2..4, 1)].concat(),
     )
     .await;
-    // A module of the other chain alone has seen nothing of it.
+    // The reorg does not affect a module of only the other chain.
     assert_eq!(run.status("one").handled(), 4);
     assert_eq!(blocks(&store, "one"), row(0..4, 0));
     assert_eq!(other.chain_id(), OTHER_CHAIN_ID);

@@ -1,4 +1,4 @@
-//! The WIT files against the contract, name by name: nobody can drift from it unseen.
+//! The WIT files against the contract, name by name, so that no change goes unnoticed.
 
 use std::path::Path;
 
@@ -219,7 +219,7 @@ fn check_worlds(resolve: &Resolve, package: &str, expected: &[(&str, &[&str], &[
         };
         let mut found_imports = list(&|| owned(&world.imports));
         let mut expected_imports: Vec<_> = imports.iter().map(ToString::to_string).collect();
-        // The order of a world's imports means nothing.
+        // The order of a world's imports has no meaning.
         found_imports.sort();
         expected_imports.sort();
         assert_eq!(found_imports, expected_imports, "the imports of {name}");
@@ -254,7 +254,7 @@ fn describe(resolve: &Resolve, function: &Function) -> String {
     format!("{}: func({}){result}", function.name, params.join(", "))
 }
 
-/// A named type's definition.
+/// The definition of a named type.
 fn define(resolve: &Resolve, id: wit_parser::TypeId) -> String {
     let ty = &resolve.types[id];
     let name = ty.name.as_deref().expect("a name");
@@ -295,7 +295,7 @@ fn define(resolve: &Resolve, id: wit_parser::TypeId) -> String {
     }
 }
 
-/// A type where it is used.
+/// A type at its use.
 fn refer(resolve: &Resolve, ty: &Type) -> String {
     match ty {
         Type::U8 => "u8".to_owned(),

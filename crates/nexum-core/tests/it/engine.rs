@@ -1,4 +1,5 @@
-//! The engine: where instances come from, what the machine can hold, and what is compiled how often.
+//! The engine: the allocation of instances, the limits of the machine, and the number of
+//! compilations.
 
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -49,7 +50,7 @@ fn takes_instances_from_a_pool_unless_told_not_to() {
 #[test]
 fn goes_without_a_pool_where_none_fits_and_says_so() {
     let (records, _capture) = Records::capture();
-    // More than all addresses that a process has, at four gigabytes each.
+    // More than the address space of a process, at four gigabytes each.
     let demand = Demand {
         instances: 1,
         memories_max: 1_000_000,
@@ -123,7 +124,7 @@ async fn compiles_away_from_the_async_thread() {
     let engine = engine(Pooling::Off, Demand::default()).expect("an engine");
     let bytes = std::fs::read(guests::component("balance-watch")).expect("the component");
     let mut compiling = pin!(engine.compile(Digest::of(&bytes), Arc::new(bytes)));
-    // This thread is the only one of the runtime: had it compiled, nothing would be pending.
+    // The runtime has only this thread, so a compilation on it would have finished.
     assert!(is_pending(compiling.as_mut()).await);
     compiling.await.expect("a component");
 }
@@ -161,7 +162,7 @@ async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
-/// What a pool is made for must be what the components then take.
+/// The counts for which a pool is made must match the components.
 fn check_counts(name: &str, bytes: Vec<u8>) {
     let file = ComponentFile::parse(Path::new(name), bytes).expect("a component");
     let engine = engine(Pooling::Off, Demand::default()).expect("an engine");

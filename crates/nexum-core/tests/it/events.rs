@@ -1,4 +1,4 @@
-//! The way of an event, from the source to what a module's state remembers.
+//! The path of an event, from the source to the module's state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn cursor(store: &MemoryStore, module: &str) -> Option<Position> {
         .map(|last| last.position)
 }
 
-/// The numbers of the blocks that a `recorder` was told of.
+/// The numbers of the blocks in a `recorder`.
 fn numbers(records: &[String]) -> Vec<u64> {
     let number = |record: &String| record.split_once("number=")?.1.split(' ').next()?.parse().ok();
     records.iter().filter_map(number).collect()
@@ -78,7 +78,7 @@ async fn a_module_behind_the_log_reads_the_gap_from_the_source() {
     assert!(!run.stop().await.failed());
     assert_eq!(cursor(&store, "recorder").map(|position| position.number), Some(4));
 
-    // While the host is down the chain goes on; a new host begins at the head and has to fill in.
+    // While the host is down, the chain grows. A new host begins at the head and must fill the gap.
     let mut setup = Setup::new().module("recorder");
     setup.store = store.clone();
     let run = setup.start_on(chain, 9).await;
@@ -95,7 +95,7 @@ async fn a_reorganisation_takes_back_what_the_lost_blocks_wrote() {
     let run = setup.start().await;
     run.chain.mine(9);
     run.handled("trap-after-writes", 3).await;
-    // Block 8 wrote; it is lost, and another block 8 comes, then up to 12.
+    // Block 8 wrote. The reorg reverts it, and another block 8 arrives, then up to 12.
     run.chain.reorg(3);
     run.chain.mine(7);
     run.handled("trap-after-writes", 5).await;
@@ -167,7 +167,7 @@ async fn a_stop_finishes_the_event_in_hand() {
     run.handled("spin", 1).await;
     let status = run.status("spin");
     let report = run.stop().await;
-    // The handler was spinning when the stop came: it ended by its deadline, not by the stop.
+    // The handler was spinning at the stop: its deadline ended it, not the stop.
     assert_eq!(
         (status.failed(), status.stage(), report.failed()),
         (1, Stage::Stopped, false)
@@ -179,7 +179,7 @@ async fn events_that_come_too_fast_wait_and_none_is_lost() {
     let limits = "[engine.limits]\nevents_per_second = 100\n";
     let run = Setup::new().config(limits).module("noop").start().await;
     run.stage("noop", Stage::Running).await;
-    // The tests' clock stands still: the bucket holds the tokens of one second.
+    // The test's clock stands still, so the bucket holds the tokens of one second.
     run.chain.mine(150);
     run.handled("noop", 100).await;
     run.clock.advance(Duration::from_millis(100));
@@ -188,7 +188,7 @@ async fn events_that_come_too_fast_wait_and_none_is_lost() {
         (run.status("noop").handled(), run.status("noop").stage()),
         (110, Stage::Running)
     );
-    // An operator need not wait for it.
+    // The rate limit does not delay the operator's commands.
     run.status("noop").stop().await.expect("a stop");
     run.status("noop").start().await.expect("a start");
     run.clock.advance(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What becomes of events that fail, and of the modules that fail at them.
+//! Events that fail, and modules that fail repeatedly.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use nexum_testing::FaultyStore;
 
 use crate::support::{Setup, dead_letters};
 
-/// A host with these modules in which an event is tried so often.
+/// A host with these modules and this number of attempts per event.
 fn trying(attempts_max: u32, modules: &[&str]) -> Setup {
     let mut setup = Setup::new();
     setup.restart =
@@ -30,7 +30,7 @@ async fn a_failed_event_is_tried_again_and_then_kept_with_its_attempts() {
     setup.restart = setup.restart.replace("failures = 3", "failures = 4");
     let store = setup.store.clone();
     let run = setup.start().await;
-    // 0 and 4 go well, 1 and 3 trap, 2 returns an error.
+    // 0 and 4 succeed, 1 and 3 trap, 2 returns an error.
     run.chain.mine(5);
     run.handled("trap-after-writes", 2).await;
     run.handled("noop", 5).await;
@@ -47,7 +47,8 @@ async fn a_failed_event_is_tried_again_and_then_kept_with_its_attempts() {
         for attempt in &letter.attempts {
             let says = |text: &str| attempt.reason.contains(text) || attempt.reason.contains("unreachable");
             assert!(says(expected), "{}", attempt.reason);
-            // Each attempt found what the last event that went well had left, and nothing of the one before it.
+            // Each attempt saw the state after the last successful event, and nothing of the
+            // previous attempt.
             let own = format!("INFO own={}", letter.id.position.number);
             assert_eq!(attempt.records[..2], ["INFO before=0".to_owned(), own]);
             assert_eq!(attempt.trip, None);
@@ -98,7 +99,7 @@ async fn a_reorganisation_takes_dead_letters_back_with_their_events() {
     let kept = |letters: &[DeadLetter]| -> Vec<EventId> { letters.iter().map(|letter| letter.id).collect() };
     let before = kept(&dead_letters(&*store, "panic"));
     assert_eq!(before.len(), 2);
-    // Blocks 3 and 4 never happened.
+    // The reorg reverts blocks 3 and 4.
     run.chain.reorg(2);
     run.until("the dead letter to be taken back", || {
         dead_letters(&*store, "panic").len() == 1
@@ -128,7 +129,7 @@ async fn a_module_that_gives_up_too_many_events_is_dead_until_it_is_revived() {
         "{reason}"
     );
     let letters = dead_letters(&*store, "fuel-bomb");
-    // The event that it died at is none of them.
+    // The dead letters do not include the event at which the module died.
     assert_eq!(ids(&letters), ["11155111:0:block", "11155111:1:block"]);
     let trip = letters[0].attempts[0].trip.clone().expect("a trip");
     assert_eq!((trip.limit.as_str(), trip.bound), ("fuel_per_event", 1_000_000));
@@ -152,7 +153,7 @@ async fn a_store_that_fails_is_no_reason_to_give_a_module_up() {
     run.stage("fuel-bomb", Stage::Running).await;
     store.fail_writes(true);
     run.chain.mine(1);
-    // Each time the dead letter cannot be kept, more often than a module may give up in a row.
+    // Each time the dead letter cannot be stored, more often than a module may fail in a row.
     run.failed("fuel-bomb", 4).await;
     store.fail_writes(false);
     let kept = || ids(&dead_letters(&store, "fuel-bomb")) == ["11155111:0:block"];

@@ -1,4 +1,4 @@
-//! Each fixture guest, and what the host must make of it.
+//! Each fixture guest, and its effect on the host.
 
 mod limits;
 
@@ -18,7 +18,7 @@ use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Setup, SilentChain, reasons, with_the_contract};
 
-/// Runs a test for each fixture, and keeps the list of those that have one.
+/// Runs a test for each fixture, and lists the fixtures with a test.
 macro_rules! fixtures {
     ($($fixture:literal => $test:ident),* $(,)?) => {
         const COVERED: &[&str] = &[$($fixture),*];
@@ -198,7 +198,7 @@ async fn workload_does_what_it_is_told() {
 }
 
 async fn glutton_is_refused_what_is_not_there() {
-    // What it does where there is something to eat is shown by the tests of the binary.
+    // The tests of the binary cover its behaviour with all capabilities.
     let refused = Setup::new().module("glutton").load().await.expect_err("a refusal");
     let missing = [
         "nexum:host/chain",
@@ -216,7 +216,7 @@ async fn spin_lets_others_run() {
     let run = Setup::new().config(limits).module("spin").module("noop").start().await;
     run.chain.mine(2);
     run.handled("spin", 1).await;
-    // One thread has both: while `spin` computes, `noop` goes through a hundred more blocks.
+    // Both share one thread: while `spin` computes, `noop` handles a hundred more blocks.
     run.chain.mine(100);
     run.handled("noop", 102).await;
     assert_eq!(run.status("spin").failed(), 0, "still spinning");
@@ -257,7 +257,7 @@ async fn trap_after_writes_leaves_nothing() {
     setup.capabilities = setup.capabilities.with(LocalStore);
     let run = setup.start().await;
     run.chain.mine(9);
-    // 0, 4 and 8 go well; 2 and 6 return an error; the odd ones trap.
+    // 0, 4 and 8 succeed; 2 and 6 return an error; the odd ones trap.
     run.handled("trap-after-writes", 3).await;
     let expected = "before=0 own=0 before=0 own=1 before=0 own=2 before=0 own=3 before=0 own=4 \
                     before=4 own=5 before=4 own=6 before=4 own=7 before=4 own=8";
@@ -267,7 +267,7 @@ async fn trap_after_writes_leaves_nothing() {
 
 async fn all_imports_answer_or_say_unsupported() {
     let mut setup = Setup::new();
-    // The manifest requires `chain`; everything else that it names is optional and not in this build.
+    // The manifest requires `chain`. Its other capabilities are optional, and not in this build.
     setup.capabilities = with_the_contract(setup.capabilities.with(SilentChain::default()));
     let run = setup
         .config("[engine.limits]\nevent_deadline_ms = 50\n")

@@ -1,5 +1,5 @@
-//! Random histories of two chains, with crashes and a failing store: at the end a module's state has to be what the chains
-//! that remained would have left.
+//! Random histories of two chains, with crashes and a failing store. At the end, a module's state
+//! must match the remaining chains.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::support::{Run, Setup};
 
 const OTHER_CHAIN_ID: ChainId = 100;
 
-/// From here on the other chain's forks are counted, so that a journal's entry says which chain it is of.
+/// The first fork number of the other chain, so that a journal's entry shows its chain.
 const OTHER_FORKS: u8 = 50;
 
-/// How many histories are tried, each of up to thirty steps.
+/// The number of histories, each of up to thirty steps.
 const HISTORIES: u32 = 48;
 
-/// How many milliseconds a history may take to settle: far longer than a slow machine needs.
+/// The longest time for a history to finish, in milliseconds: far longer than a slow machine needs.
 const TURNS_MAX: usize = 4_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -32,22 +32,22 @@ enum Step {
         other: bool,
         blocks: usize,
     },
-    /// Takes some blocks back, and mines one more than that.
+    /// Reverts some blocks, and mines one more than that.
     Reorg {
         other: bool,
         depth: usize,
     },
     /// Waits until everything is handled.
     Settle,
-    /// Ends the host, in order or in the middle of whatever it does.
+    /// Stops the host in order, or kills it at any moment.
     Restart {
         crash: bool,
         missed: usize,
         reorg: usize,
     },
-    /// The store's writes fail for a moment.
+    /// The store's writes fail for a short time.
     Fail,
-    /// The operator does something to a module, while so much happens on a chain.
+    /// The operator changes a module while a chain grows or is reorganised.
     Steer {
         both: bool,
         what: Steer,
@@ -58,15 +58,15 @@ enum Step {
 
 #[derive(Clone, Copy, Debug)]
 enum Steer {
-    /// Has it go on with a new instance.
+    /// Restarts the module with a new instance.
     Restart,
-    /// Stops it, and starts it again.
+    /// Stops the module, and starts it again.
     Stop,
-    /// Puts the same in its place.
+    /// Reloads the module unchanged.
     Reload,
-    /// Takes the other chain from it, and gives it back.
+    /// Removes the subscription to the other chain, and adds it again.
     Resubscribe,
-    /// Takes it away, and loads it again.
+    /// Removes the module, and loads it again.
     Remove,
 }
 
@@ -94,7 +94,7 @@ fn steer() -> impl Strategy<Value = Steer> {
 
 struct World {
     store: FaultyStore,
-    /// The store as the host has it that runs.
+    /// The store of the running host.
     disk: FaultyStore,
     manifests: TempDir,
     chains: [ScriptedSource; 2],
@@ -126,7 +126,7 @@ impl World {
             run: None,
         };
         world.start().await;
-        // The first blocks, from which the logs begin and below which nothing is ever taken back.
+        // The first blocks. The logs start with them, and no reorg reverts them.
         world.chains.iter().for_each(|chain| chain.mine(2));
         world.settle().await;
         world
@@ -197,7 +197,8 @@ impl World {
             } => {
                 if let Some(run) = self.run.take() {
                     if crash {
-                        // A dead process writes no more, and what its threads still do here must not either.
+                        // A dead process writes no more, so its remaining threads here must not
+                        // write either.
                         self.disk.fail_writes(true);
                         drop(run);
                     } else {
@@ -239,7 +240,7 @@ impl World {
         }
     }
 
-    /// Waits until each module's journal is what the chains are now.
+    /// Waits until each module's journal matches the chains.
     async fn settle(&self) {
         let [first, other] = [0, 1].map(|index: usize| entries(&self.chains[index]));
         let run = self.run.as_ref().expect("a host");
@@ -261,7 +262,7 @@ impl World {
     }
 }
 
-/// Takes so many blocks back as there are above the first two, and mines one more.
+/// Reverts up to `depth` blocks above the first two, and mines one more than that.
 fn reorg(chain: &ScriptedSource, depth: usize) {
     let depth = depth.min(chain.hashes().len() - 2);
     if depth > 0 {

@@ -1,4 +1,4 @@
-//! What is refused before any guest code runs, and in which words.
+//! Modules that are refused before any guest code runs, and the texts of the errors.
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use nexum_testing::{Records, guests};
 
 use crate::support::{Setup, module_at};
 
-/// A directory of this test's own, with a component in it.
+/// A directory for this test, with a component.
 fn module_dir(test: &str, bytes: &[u8], manifest: Option<&str>) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loading").join(test);
     let _ = std::fs::remove_dir_all(&dir);
@@ -29,7 +29,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(guests::component(name)).expect("a fixture")
 }
 
-/// The text of the errors, without the directories of this machine.
+/// The text of the errors, without directories of this machine.
 fn render(errors: &LoadErrors) -> String {
     let guest = guests::component("noop");
     let guests = guest.ancestors().nth(2).expect("a directory");
@@ -37,7 +37,7 @@ fn render(errors: &LoadErrors) -> String {
     text.replace(&format!("{}/", guests.display()), "")
 }
 
-/// Compares with a snapshot, but for numbers that the guests' compiler decides.
+/// Compares with a snapshot, except for numbers that depend on the guests' compiler.
 macro_rules! assert_said {
     ($said:expr) => {
         insta::with_settings!({filters => vec![
@@ -47,7 +47,7 @@ macro_rules! assert_said {
     };
 }
 
-/// What the loader says of this component with this manifest.
+/// The loader's errors for this component with this manifest.
 fn refuse(test: &str, bytes: &[u8], manifest: Option<&str>, keys: &str) -> String {
     let path = module_dir(test, bytes, manifest);
     let mut setup = Setup::new();
@@ -60,7 +60,7 @@ fn refuse(test: &str, bytes: &[u8], manifest: Option<&str>, keys: &str) -> Strin
     render(&errors)
 }
 
-/// A manifest that asks for these capabilities.
+/// A manifest that requires these capabilities.
 fn asks(required: &str) -> String {
     format!("[capabilities]\nrequired = [{required}]\n")
 }

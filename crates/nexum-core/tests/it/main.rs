@@ -1,4 +1,4 @@
-//! What the core promises, one module a topic; where a guest takes part, it is a real one.
+//! The core's guarantees, one module per topic. Guests are real ones.
 
 #![allow(
     clippy::expect_used,

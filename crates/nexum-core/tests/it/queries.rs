@@ -1,4 +1,5 @@
-//! Modules that answer queries: who gets an instance, who waits, and what becomes of an instance afterwards.
+//! Modules that answer queries: the allocation of instances, the queue, and the reuse of an
+//! instance.
 
 mod alone;
 mod loading;
@@ -18,7 +19,7 @@ use crate::support::{Run, Setup};
 
 const NAME: &str = "query-echo";
 
-/// A host with the fixture, and this for its configuration.
+/// A host with the fixture and this configuration.
 fn setup(config: &str) -> Setup {
     let mut setup = Setup::new().config(config);
     setup.capabilities = setup.capabilities.with(LocalStore);

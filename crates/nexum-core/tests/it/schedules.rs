@@ -14,12 +14,12 @@ const BLOCKS: &str = "kind = \"block\"";
 /// The first whole minute after the tests' clock begins.
 const MINUTE_MS: u64 = GENESIS_MS + 40_000;
 
-/// The `[[subscription]]` of a module that gets a tick each minute.
+/// The `[[subscription]]` of a module with a tick each minute.
 fn each_minute(missed: &str) -> String {
     format!("# chain_id\nkind = \"cron\"\nschedule = \"* * * * *\"\nmissed = \"{missed}\"")
 }
 
-/// `tick` and how many minutes after the first one, or `block` and its number.
+/// `tick` and the number of minutes after the first one, or `block` and its number.
 fn brief(entries: &[String]) -> Vec<String> {
     let entry = |entry: &String| {
         let mut words = entry.split(' ');
@@ -54,10 +54,10 @@ async fn ticks_come_at_their_times_and_those_that_wait_come_in_order() {
     entries(&run, &store, &["block 0"]).await;
     run.clock.advance(Duration::from_millis(1));
     entries(&run, &store, &["block 0", "tick 0"]).await;
-    // However late it gets round to them.
+    // Late ticks are delivered too.
     run.clock.advance(minutes(3));
     entries(&run, &store, &["block 0", "tick 0", "tick 1", "tick 2", "tick 3"]).await;
-    // A clock that is set back rings nothing twice.
+    // No tick repeats after the clock is set back.
     run.clock.set_now_ms(GENESIS_MS);
     run.chain.mine(1);
     run.handled("journal", 6).await;
@@ -107,7 +107,7 @@ async fn times_that_a_clock_set_forward_skips_are_missed() {
         if missed == "once" {
             entries(&run, &store, &["tick 0", "tick 120"]).await;
         }
-        // Between two blocks the module looks at its schedules.
+        // The module checks its schedules between two blocks.
         for block in 0..2 {
             run.chain.mine(1);
             entries(&run, &store, &expected[..expected.len() - 2 + block]).await;
@@ -169,7 +169,7 @@ async fn ticks_that_a_reorganisation_takes_back_come_again() {
     entries(&run, &store, &["block 1", "block 2"]).await;
     run.clock.advance(minutes(2));
     entries(&run, &store, &["block 1", "block 2", "tick 0", "tick 1"]).await;
-    // What the ticks did may depend on block 2.
+    // The effects of the ticks may depend on block 2.
     run.chain.reorg(1);
     entries(&run, &store, &["block 1", "tick 0", "tick 1"]).await;
     run.chain.mine(1);
@@ -196,7 +196,8 @@ async fn a_tick_that_fails_is_tried_again_and_then_a_dead_letter() {
         "{}",
         letters[0].id
     );
-    // It dies at the next, and begins with that when it is restarted, however late that is.
+    // The module dies at the next tick. After a restart it begins with that tick, however late it
+    // is.
     run.clock.advance(minutes(1));
     run.stage("fuel-bomb", Stage::Dead).await;
     run.clock.advance(minutes(5));

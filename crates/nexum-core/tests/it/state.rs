@@ -1,4 +1,4 @@
-//! What a module's store remembers of its events, and what it forgets.
+//! A module's state after its events.
 
 mod admin;
 mod bounds;
@@ -14,7 +14,7 @@ use nexum_host_store::{KEY_BYTES_MAX, LocalStore};
 
 use crate::support::{Run, Setup};
 
-/// A host whose modules are keepers, each with its scripts.
+/// A host with keepers, each with its scripts.
 fn keepers(modules: &[(&str, &[(&str, &str)])]) -> (Setup, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new());
     let mut setup = Setup::new();
@@ -46,7 +46,7 @@ fn usage(store: &dyn StateStore, module: &str) -> (u64, u64) {
     summary.map_or((0, 0), |summary| (summary.usage.keys, summary.usage.bytes))
 }
 
-/// What a module said of its commands, and which limits tripped.
+/// A module's log, and the exceeded limits.
 fn said(run: &Run, module: &str) -> String {
     let mut said = run.records.of_module(module).join("\n");
     for record in run.records.all() {
@@ -159,7 +159,7 @@ async fn what_a_failed_handler_wrote_is_gone() {
 
 #[tokio::test]
 async fn modules_never_meet() {
-    // Names and keys that would meet if either ran into the other, or ended a prefix.
+    // Names and keys that would collide if either extended into the other, or ended a prefix.
     let longest = "k".repeat(KEY_BYTES_MAX);
     let keys = [
         "-",

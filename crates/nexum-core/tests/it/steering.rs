@@ -1,4 +1,4 @@
-//! What an operator does to modules while they run.
+//! The operator's commands to running modules.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn a_stopped_module_misses_nothing() {
     run.chain.mine(2);
     status.start().await.expect("a start");
     entries(&run, &store, "journal", &["block 0", "block 1", "block 2", "block 3"]).await;
-    // Again, and twice: nothing is done twice.
+    // A repeated command has no further effect.
     status.stop().await.expect("a stop");
     status.stop().await.expect("a second stop");
     status.start().await.expect("a start");
@@ -62,7 +62,7 @@ async fn a_change_of_a_status_can_be_awaited() {
         changed.await;
         assert_eq!(status.handled(), events);
     }
-    // What changes between the call and the first poll is not missed.
+    // A change between the call and the first poll is not missed.
     let changed = status.changed();
     status.stop().await.expect("a stop");
     assert_eq!((changed.now_or_never(), status.stage()), (Some(()), Stage::Stopped));
@@ -82,7 +82,7 @@ async fn a_reloaded_module_goes_on_at_its_place_with_its_state() {
     assert!(!Arc::ptr_eq(&before, &run.status("journal").module()));
     run.chain.mine(1);
     entries(&run, &store, "journal", &["block 0", "block 1", "block 2"]).await;
-    // What was not there before is read again for blocks that were there already: from the module's place on.
+    // A new subscription applies to earlier blocks too, from the module's cursor on.
     let status = run.status("journal");
     status.stop().await.expect("a stop");
     run.chain.mine_with(vec![log(ADDRESS, 3, 0)]);
@@ -99,7 +99,7 @@ async fn a_reloaded_module_goes_on_at_its_place_with_its_state() {
         "block 0", "block 1", "block 2", "logs 3/0", "block 3", "logs 4/0", "block 4", "logs 5/0", "block 5",
     ];
     entries(&run, &store, "journal", &expected).await;
-    // And what is not wanted any more does not come.
+    // A removed subscription delivers nothing more.
     let keys = manifest(manifests.path(), "journal", &[LOGS]);
     run.steering
         .reload(run.build("journal", &keys).await)
@@ -146,7 +146,7 @@ async fn modules_come_and_go() {
     assert!(matches!(again, Err(SteerError::Exists(_))), "{again:?}");
     run.chain.mine(1);
     run.handled("second", 1).await;
-    // Nobody has followed this chain so far.
+    // No module has followed this chain so far.
     other.mine(1);
     entries(&run, &store, "second", &["block 2", "block 0"]).await;
 
@@ -159,13 +159,13 @@ async fn modules_come_and_go() {
     assert_eq!(run.steering.modules().len(), 1);
     run.chain.mine(1);
     run.handled("first", 4).await;
-    // What it keeps is still there, and it goes on where it was.
+    // The module's state is still there, and the module continues at its cursor.
     run.steering
         .load(run.build("journal", &keys).await)
         .await
         .expect("a load");
     entries(&run, &store, "second", &["block 2", "block 0", "block 3"]).await;
-    // The last module may go, too.
+    // The last module can be removed too.
     for module in ["first", "second"] {
         run.steering
             .remove(&module.parse().expect("a name"))
@@ -203,7 +203,7 @@ async fn there_is_room_for_some_modules_more() {
     let full = run.try_build("noop", "name = \"too-many\"").await;
     assert!(full.is_err_and(|error| error.to_string().contains("is full")));
     drop(loaded.pop());
-    // The one that is replaced makes room for the next.
+    // The replaced module makes room for the next.
     run.stage("noop", Stage::Running).await;
     for _ in 0..2 {
         let again = run.build("noop", "").await;
@@ -211,7 +211,7 @@ async fn there_is_room_for_some_modules_more() {
     }
 }
 
-/// A host with a keeper that does this in each block.
+/// A host with a keeper that runs these scripts in each block.
 async fn keeper(scripts: &str) -> Run {
     let mut setup = Setup::new();
     setup.capabilities = setup.capabilities.with(LocalStore);
@@ -241,7 +241,7 @@ async fn a_dead_letter_that_is_retried_is_handled_or_has_one_attempt_more() {
     let kept = dead_letters(&*run.store, "keeper");
     assert_eq!((kept.len(), kept[0].attempts.len()), (1, 2));
     assert_eq!(status.dead_letters(), 1);
-    // The author has mended the module.
+    // The author has repaired the module.
     run.steering
         .reload(run.build("keeper", &keys("every = \"set a 1\"\n")).await)
         .await
@@ -265,12 +265,12 @@ async fn a_retry_that_is_reorganised_away_is_a_dead_letter_again() {
         .expect("a reload");
     status.retry(letter).await.expect("a success");
     assert_eq!(run.value("keeper", "a").as_deref(), Some(&b"v"[..]));
-    // What the retry did may depend on block 2.
+    // The effects of the retry may depend on block 2.
     run.chain.reorg(1);
     run.chain.mine(1);
     run.until("the dead letter", || status.dead_letters() == 1).await;
     assert_eq!((letters(&run), run.value("keeper", "a")), (vec![letter], None));
-    // With the event's own block it goes for good.
+    // A revert of the event's own block removes the dead letter.
     run.chain.reorg(2);
     run.chain.mine(1);
     run.until("no dead letter", || status.dead_letters() == 0).await;
@@ -295,7 +295,7 @@ async fn dead_letters_are_skipped_even_of_a_module_that_does_not_run() {
     run.until("one more", || status.dead_letters() == 2).await;
 }
 
-/// How often the keeper's `init` has run.
+/// The number of runs of the keeper's `init`.
 fn starts(run: &Run) -> usize {
     let records = run.records.of_module("keeper");
     records.iter().filter(|record| record.contains("set started 1")).count()
@@ -351,7 +351,7 @@ async fn a_strict_run_ends_when_the_first_init_of_a_module_fails() {
     assert!(run.records.find("a module is refused").is_some());
 }
 
-/// A journal that requires [`OTHER_CHAIN`], which cannot be read, and one that does not.
+/// A journal that requires [`OTHER_CHAIN`], which is not available, and one that does not.
 fn one_that_waits() -> (Journals, ScriptedSource) {
     let requires = format!("{BLOCKS}\n[chains]\nrequired = [{TEST_CHAIN_ID}, {OTHER_CHAIN}]");
     let other = ScriptedSource::new(OTHER_CHAIN).not_ready("no endpoint");
@@ -375,7 +375,7 @@ async fn a_chain_that_is_not_there_stops_only_the_modules_that_require_it() {
             .find("the module waits for a chain that it requires")
             .is_some()
     );
-    // The operator commands it meanwhile.
+    // The operator sends commands meanwhile.
     status.stop().await.expect("a stop");
     status.start().await.expect("a start");
 

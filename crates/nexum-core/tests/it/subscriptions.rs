@@ -1,4 +1,4 @@
-//! What a module gets of what it subscribed to, shown by the journal that it keeps.
+//! The events of a module's subscriptions, in the journal that it keeps.
 
 use std::sync::Arc;
 
@@ -77,7 +77,8 @@ async fn a_reorganisation_takes_back_later_events_of_other_topics_and_delivers_t
     run.chain.mine(2);
     run.until("both topics", || journal(&*store, "journal").len() == 6)
         .await;
-    // Block 2 is taken back, and with it what came after it: the logs of block 0 or 1 that were settled by it.
+    // The reorg reverts block 2 and all later events: the logs of block 0 or 1, which block 2 had
+    // made final.
     run.chain.reorg(2);
     run.chain.mine(2);
     run.until("the new blocks", || {
@@ -154,7 +155,7 @@ async fn a_lost_chain_stops_its_modules_with_the_reason() {
     run.chain.mine(3);
     run.chain.fail("the reorganisation is too deep");
     run.stage("journal", Stage::Dead).await;
-    // What was appended before is handled first.
+    // Earlier blocks are handled first.
     assert_eq!(journal(&*store, "journal").len(), 3);
     let record = run.records.find("the module is dead").expect("a record");
     assert_eq!(
@@ -177,7 +178,7 @@ async fn a_chain_that_the_cursor_does_not_know_stops_the_module_and_names_both_b
     )
     .await;
     assert!(!run.stop().await.failed());
-    // The next endpoint is of a chain that has no block in common with the first.
+    // The next endpoint serves a chain without a common block.
     let other = ScriptedSource::of_fork(TEST_CHAIN_ID, 1);
     let (mut run, store, _manifests) = Journals::over(store)
         .module("journal", &[BLOCKS])

@@ -1,4 +1,5 @@
-//! A whole host without a network: guests, a scripted chain, a fake clock, and capabilities that tests control.
+//! A whole host without a network: guests, a scripted chain, a fake clock, and capabilities under
+//! the tests' control.
 
 mod capabilities;
 pub(crate) mod journals;
@@ -30,24 +31,24 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use capabilities::SilentChain;
 
-/// How long a test waits for what must come: far longer than a slow machine needs.
+/// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// What a test can change before it runs.
+/// The settings that a test can change before the run.
 pub(crate) struct Setup {
     pub(crate) capabilities: Capabilities,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) pooling: Pooling,
-    /// `[engine.restart]`: unless a test is about that, nothing is tried twice, and nobody waits.
+    /// `[engine.restart]`. By default, nexum retries nothing and does not wait.
     pub(crate) restart: String,
-    /// `engine.toml`, where it is not all defaults.
+    /// `engine.toml`. Default: empty.
     pub(crate) config: String,
-    /// A second chain beside that of [`TEST_CHAIN_ID`].
+    /// A second chain in addition to [`TEST_CHAIN_ID`].
     pub(crate) other_chain: Option<ScriptedSource>,
-    /// Chains that are configured and that nothing follows.
+    /// Configured chains without a source.
     pub(crate) chains: Vec<u64>,
-    /// Whether a module that fails at first ends the run.
+    /// Whether a module whose first `init` fails ends the run.
     pub(crate) strict: bool,
     modules: Vec<(String, String)>,
 }
@@ -78,7 +79,7 @@ impl Setup {
         self.module_with(fixture, &format!("name = \"{fixture}\""))
     }
 
-    /// A fixture with more of its `[[modules]]` table.
+    /// A fixture with these additional keys of its `[[modules]]` table.
     pub(crate) fn module_with(mut self, fixture: &str, keys: &str) -> Self {
         self.modules.push((fixture.to_owned(), keys.to_owned()));
         self
@@ -126,7 +127,7 @@ impl Setup {
         Ok(self.open().await?.0.into_iter().filter_map(of_events).collect())
     }
 
-    /// As [`Self::load`], and what makes more of them.
+    /// As [`Self::load`]. Also returns the means to load more modules.
     async fn open(&self) -> Result<(Vec<Loaded>, Workshop), LoadErrors> {
         let config = self.parse_config();
         let loader = self.loader(&config);
@@ -158,7 +159,7 @@ impl Setup {
         self.start_at_head(ScriptedSource::new(TEST_CHAIN_ID)).await
     }
 
-    /// Starts the modules on a chain that grew by `missed` blocks without them, and grows by one more.
+    /// Starts the modules on a chain that grew by `missed` blocks without them. Mines one more.
     pub(crate) async fn start_on(self, chain: ScriptedSource, missed: usize) -> Run {
         chain.mine(missed);
         let run = self.start_at_head(chain.at_head()).await;
@@ -166,7 +167,7 @@ impl Setup {
         run
     }
 
-    /// Starts the modules on a chain as it is.
+    /// Starts the modules on a chain without mining a block.
     pub(crate) async fn start_at_head(self, source: ScriptedSource) -> Run {
         let (records, capture) = Records::capture();
         let opened = self.open().await;
@@ -213,13 +214,13 @@ pub(crate) fn dead_letters(store: &dyn StateStore, module: &str) -> Vec<DeadLett
     letters
 }
 
-/// Makes modules for a host that runs.
+/// Loads modules for a running host.
 struct Workshop {
     loader: Loader,
     engine: Engine,
 }
 
-/// A host that runs.
+/// A running host.
 pub(crate) struct Run {
     pub(crate) chain: ScriptedSource,
     pub(crate) records: Records,
@@ -238,7 +239,7 @@ impl Run {
         self.steering.module(&name).expect("a module")
     }
 
-    /// A module that answers queries, as soon as it can be asked.
+    /// The pool of a query module, as soon as it accepts calls.
     pub(crate) async fn query(&self, module: &str) -> Arc<QueryPool> {
         let name = module.parse().expect("a name");
         self.until(&format!("{module} to serve"), || self.steering.query(&name).is_ok())
@@ -246,7 +247,7 @@ impl Run {
         self.steering.query(&name).expect("a module")
     }
 
-    /// Makes another module of the fixture that answers queries.
+    /// Loads another query module of the fixture.
     pub(crate) async fn build_query(&self, keys: &str) -> QueryModule {
         let config = module_at(&guests::component("query-echo"), keys);
         let Workshop { loader, engine } = &self.workshop;
@@ -254,7 +255,7 @@ impl Run {
         loader.load_query(engine, candidate).await.expect("a module")
     }
 
-    /// Makes a module of a fixture, with more of its `[[modules]]` table.
+    /// Loads a module of a fixture, with additional keys of its `[[modules]]` table.
     pub(crate) async fn build(&self, fixture: &str, keys: &str) -> Module {
         self.try_build(fixture, keys).await.expect("a module")
     }
@@ -266,34 +267,34 @@ impl Run {
         loader.load(engine, candidate).await
     }
 
-    /// What a module keeps under a key.
+    /// The value of a key in a module's state.
     pub(crate) fn value(&self, module: &str, key: &str) -> Option<Vec<u8>> {
         let name = module.parse().expect("a name");
         let view = self.store.view().expect("a view");
         admin::get(&*view, &name, key.as_bytes()).expect("a value")
     }
 
-    /// Waits until a module has handled so many events.
+    /// Waits until a module has handled this many events.
     pub(crate) async fn handled(&self, module: &str, events: u64) {
         let what = format!("{module} to handle {events} events");
         self.until_status(module, &what, |status| status.handled() >= events)
             .await;
     }
 
-    /// Waits until so many of a module's handlers have failed.
+    /// Waits until this many of a module's handlers have failed.
     pub(crate) async fn failed(&self, module: &str, events: u64) {
         let what = format!("{module} to fail {events} times");
         self.until_status(module, &what, |status| status.failed() >= events)
             .await;
     }
 
-    /// Waits until a module is somewhere in its life.
+    /// Waits until a module is in this stage.
     pub(crate) async fn stage(&self, module: &str, stage: Stage) {
         let what = format!("{module} to be {stage:?}");
         self.until_status(module, &what, |status| status.stage() == stage).await;
     }
 
-    /// Waits until something holds of a module's status.
+    /// Waits until a module's status satisfies a condition.
     async fn until_status(&self, module: &str, what: &str, holds: impl Fn(&ModuleStatus) -> bool) {
         let status = self.status(module);
         let watch = async {
@@ -324,20 +325,20 @@ impl Run {
         }
     }
 
-    /// Stops the host as a signal would.
+    /// Stops the host, like a signal.
     pub(crate) async fn stop(mut self) -> Report {
         self.stop.cancel();
         self.ended().await
     }
 
-    /// Waits for the host to end by itself.
+    /// Waits until the host ends by itself.
     pub(crate) async fn ended(&mut self) -> Report {
         let ended = tokio::time::timeout(WAIT_MAX, self.task.join_next()).await;
         ended.expect("an end in time").expect("a task").expect("no panic")
     }
 }
 
-/// The reasons alone.
+/// The reasons of the errors.
 pub(crate) fn reasons(errors: &LoadErrors) -> Vec<&LoadError> {
     errors.iter().map(|one| &one.error).collect()
 }
@@ -350,7 +351,8 @@ pub(crate) fn module_at(path: &Path, keys: &str) -> ModuleConfig {
     config.modules.into_iter().next().expect("one entry")
 }
 
-/// Makes the rest of the contract known, as a build without it does.
+/// Registers the other capabilities of the contract as known but missing, like a build without
+/// them.
 pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
     capabilities
         .absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"))

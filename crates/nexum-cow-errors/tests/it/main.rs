@@ -44,7 +44,7 @@ fn without_a_known_word_the_status_decides() {
         (503, "back_off"),
     ] {
         assert_eq!(classify(status, None).name(), name, "{status}");
-        // A firewall gives no word, so a word in a 401 or 403 comes from the order book.
+        // A firewall sends no `errorType`, so one with a 401 or 403 comes from the order book.
         let with_word = if matches!(status, 401 | 403) {
             "stop_owner"
         } else {

@@ -1,4 +1,4 @@
-//! A command as a program that embeds nexum runs it.
+//! Commands that an embedder runs.
 
 #![allow(
     clippy::expect_used,
@@ -14,7 +14,7 @@ use std::time::Duration;
 use nexum_exec::{Capture, Command, Dir, Limits, LoadError, Reason, Stopped};
 use nexum_testing::guests;
 
-/// A preview 1 command that does this.
+/// A preview 1 command with this code.
 struct Package(tempfile::TempDir);
 
 impl Package {
@@ -139,6 +139,7 @@ async fn a_command_ends_with_whoever_waits_for_it() {
     let package = Package::new("(loop $again (br $again))");
     let ready = Command::new(package.path()).load().await.expect("a command");
     let waited = tokio::time::timeout(Duration::from_millis(50), ready.run()).await;
-    // If it still ran, the test's runtime would wait for it at its end, and the test would have none.
+    // A command that still ran would block the end of the test's runtime, so the test would never
+    // finish.
     assert!(waited.is_err());
 }

@@ -1,8 +1,9 @@
-//! A module that begins long ago, against alloy making the same `eth_getLogs` calls: those that the host made, to the letter,
-//! one after another.
+//! A module that starts long ago, against alloy with exactly the host's `eth_getLogs` calls,
+//! sequentially.
 //!
-//! A sample of the host begins before its supervisor is started, with everything loaded and nothing connected, and ends with
-//! the last event in the guest. The answers' checks, which the bare side does without, are part of it.
+//! A sample of the host starts before its supervisor, with everything loaded and nothing connected,
+//! and ends with the last event in the guest. It includes the checks of answers, which the bare
+//! client does not make.
 
 use std::time::Instant;
 
@@ -13,14 +14,14 @@ use nexum_testing::{Node, TEST_CHAIN_ID};
 use crate::blocks::{address, log};
 use crate::{Result, Runtimes, bare, host, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 9;
 const WARM_UP: usize = 1;
-/// The past.
+/// The blocks before the start.
 const BLOCKS: u64 = 100_000;
-/// Every so many blocks have a log.
+/// One of this many blocks has a log.
 const BLOCKS_PER_LOG: u64 = 10;
-/// How many times what its calls take alone a backfill may take.
+/// The longest backfill, as a multiple of its calls alone.
 const TIMES_BARE: f64 = 1.5;
 
 pub(crate) fn figure(runtimes: &Runtimes) -> Result<Figure> {
@@ -30,7 +31,7 @@ pub(crate) fn figure(runtimes: &Runtimes) -> Result<Figure> {
         _ => Vec::new(),
     });
     node.mine_unannounced(BLOCKS);
-    // Once to see what it asks.
+    // A first run records the host's calls.
     through_host(runtimes, &node);
     let calls = node.calls().into_iter();
     let calls = calls
@@ -48,7 +49,7 @@ pub(crate) fn figure(runtimes: &Runtimes) -> Result<Figure> {
     Ok(Figure::new(name, "ms", host, bare).at_most_times_baseline(TIMES_BARE))
 }
 
-/// Milliseconds for a host to start and to catch up.
+/// The time for a host to start and to catch up, in milliseconds.
 fn through_host(runtimes: &Runtimes, node: &Node) -> f64 {
     let runtime = &runtimes.host;
     let chains = host::chains(&node.ws_url());
@@ -62,7 +63,7 @@ fn through_host(runtimes: &Runtimes, node: &Node) -> f64 {
     took.as_secs_f64() * 1e3
 }
 
-/// Milliseconds for the calls.
+/// The time for the calls, in milliseconds.
 async fn alone(provider: DynProvider, calls: Vec<String>) -> Result<f64> {
     let start = Instant::now();
     for params in &calls {

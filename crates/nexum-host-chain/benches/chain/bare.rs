@@ -1,4 +1,4 @@
-//! What the host is held against: alloy, and a function that takes the time.
+//! The baseline of the host: alloy, and a function that measures time.
 
 use std::borrow::Cow;
 use std::task::{Context, Poll};
@@ -18,10 +18,10 @@ use tower_service::Service;
 
 use crate::Result;
 
-/// How many heads a subscription holds: all of a burst.
+/// The most heads that a subscription buffers: all of a burst.
 const HEADS_MAX: usize = 4_096;
 
-/// alloy's provider of a node, over whatever its address says, connected.
+/// alloy's provider, connected to a node over the transport in its URL.
 pub(crate) async fn connect(url: &str) -> Result<DynProvider> {
     let client = if url.starts_with("ws") {
         RpcClient::connect_pubsub(WsConnect::new(url)).await?
@@ -34,7 +34,7 @@ pub(crate) async fn connect(url: &str) -> Result<DynProvider> {
     Ok(provider)
 }
 
-/// One request, with the parameters' text as it is.
+/// Sends one request, with the parameters' text unchanged.
 pub(crate) async fn request(provider: &DynProvider, method: &'static str, params: &str) -> Result<Box<RawValue>> {
     let params = RawValue::from_string(params.to_owned())?;
     Ok(provider.raw_request_dyn(Cow::Borrowed(method), &params).await?)
@@ -49,7 +49,7 @@ pub(crate) async fn heads(provider: &DynProvider) -> Result<RawSubscription> {
     Ok(frontend.get_subscription(id).await?)
 }
 
-/// What a contract has logged in the block of this header.
+/// The logs of a contract in the block of this header.
 pub(crate) async fn logs_in(provider: &DynProvider, header: &RawValue, address: Address) -> Result<Box<RawValue>> {
     #[derive(Deserialize)]
     struct Header {
@@ -60,7 +60,7 @@ pub(crate) async fn logs_in(provider: &DynProvider, header: &RawValue, address: 
     request(provider, "eth_getLogs", &params).await
 }
 
-/// Does what alloy's own http transport does, which this build does not have, except that it writes no spans.
+/// alloy's own http transport, which this build lacks, without spans.
 #[derive(Clone)]
 struct Http {
     client: reqwest::Client,

@@ -1,4 +1,4 @@
-//! How many requests a block costs a node, however many modules follow the chain.
+//! The requests to a node per block, which do not depend on the number of modules.
 
 use alloy_primitives::Address;
 use nexum_testing::bench::Figure;
@@ -7,11 +7,11 @@ use nexum_testing::{LogSpec, Node};
 use crate::Runtimes;
 use crate::host;
 
-/// How many modules follow, each with a filter of its own.
+/// The numbers of modules that follow the chain, each with its own filter.
 const MODULES: [usize; 3] = [1, 10, 100];
-/// Blocks in which requests are counted: more would say the same.
+/// The blocks in which requests are counted. The number does not change the result.
 const BLOCKS: u64 = 50;
-/// One `eth_getLogs`: less cannot give a module its logs.
+/// One `eth_getLogs`: the least with which a module can get its logs.
 const BARE: f64 = 1.0;
 
 pub(crate) fn figures(runtimes: &Runtimes) -> Vec<Figure> {
@@ -24,7 +24,7 @@ pub(crate) fn figures(runtimes: &Runtimes) -> Vec<Figure> {
 
 fn requests_per_block(runtimes: &Runtimes, modules: usize) -> f64 {
     let node = runtimes.node.block_on(Node::start());
-    // Every module has a log in every block.
+    // Each module has a log in every block.
     node.set_logs(move |_, _| (0..modules).map(log).collect());
     node.mine(1);
     let running = host::follow(&runtimes.host, &node.ws_url(), modules, |index| {
@@ -40,7 +40,7 @@ fn requests_per_block(runtimes: &Runtimes, modules: usize) -> f64 {
     (requests() - before) as f64 / BLOCKS as f64
 }
 
-/// What a contract logs.
+/// The log of a contract.
 pub(crate) fn log(index: usize) -> LogSpec {
     LogSpec {
         address: address(index),
@@ -48,7 +48,7 @@ pub(crate) fn log(index: usize) -> LogSpec {
     }
 }
 
-/// The contract that a module listens to.
+/// The contract that a module subscribes to.
 pub(crate) fn address(index: usize) -> Address {
     Address::with_last_byte(u8::try_from(index).expect("at most 256 contracts"))
 }

@@ -1,5 +1,5 @@
-//! A burst of blocks to several modules, against alloy reading the same headers and logs. The time begins when the node is told
-//! to mine.
+//! A burst of blocks for several modules, against alloy with the same headers and logs. The time
+//! starts with the request to mine.
 
 use std::time::{Duration, Instant};
 
@@ -16,26 +16,26 @@ use serde_json::value::RawValue;
 use crate::blocks::{address, log};
 use crate::{Result, Runtimes, bare, host, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 15;
 const WARM_UP: usize = 2;
-/// The burst.
+/// The blocks of the burst.
 const BLOCKS: u64 = 1_000;
-/// How many modules get all of it.
+/// The modules that get all events.
 const MODULES: usize = 10;
-/// How many requests the bare side has under way at once: as many as the host.
+/// The concurrent requests of the bare client: as many as the host's.
 const HEADERS_AT_ONCE: usize = 32;
 const LOGS_AT_ONCE: usize = 8;
-/// How much slower than the bare side is still as fast as the node can serve the blocks.
+/// The longest time as a multiple of the bare client's: within it, the node limits the speed.
 const TIMES_BARE: f64 = 1.1;
 
-/// What comes in a burst.
+/// The content of a burst.
 #[derive(Clone, Copy)]
 struct Burst {
     name: &'static str,
-    /// Whether each block is announced, or only the last.
+    /// Whether the node announces each block, or only the last.
     announced: bool,
-    /// Whether each block has a log, of which the modules want to know instead of the block.
+    /// Whether each block has a log. The modules then subscribe to logs instead of blocks.
     with_logs: bool,
 }
 
@@ -88,7 +88,7 @@ fn ms(runtimes: &Runtimes, burst: Burst) -> Result<(f64, f64)> {
         let start = mine(&node, burst);
         let through_host = runtime.block_on(running.stamps.last()) - start;
 
-        // A task, as the host is one. It waits already, as the host does.
+        // A task that already waits, like the host.
         let reading = runtime.spawn(read(provider.clone(), heads.resubscribe(), burst));
         let start = mine(&node_of_bare, burst);
         let alone = runtime.block_on(reading)?? - start;
@@ -96,7 +96,7 @@ fn ms(runtimes: &Runtimes, burst: Burst) -> Result<(f64, f64)> {
     })
 }
 
-/// Mines a burst, and returns when that began.
+/// Mines a burst. Returns the start time.
 fn mine(node: &Node, burst: Burst) -> Instant {
     let start = Instant::now();
     if burst.announced {
@@ -108,7 +108,7 @@ fn mine(node: &Node, burst: Burst) -> Instant {
     start
 }
 
-/// Reads a burst, and returns when all of it was there.
+/// Reads a burst. Returns the time at which it was complete.
 async fn read(provider: DynProvider, mut heads: RawSubscription, burst: Burst) -> Result<Instant> {
     let headers = if burst.announced {
         announced(heads)
@@ -124,10 +124,10 @@ async fn read(provider: DynProvider, mut heads: RawSubscription, burst: Burst) -
     Ok(Instant::now())
 }
 
-/// What a node answers, one after another.
+/// The answers of a node, in order.
 type Answers = BoxStream<'static, Result<Box<RawValue>>>;
 
-/// The headers of a burst as they are announced.
+/// The headers of a burst, as the node announces them.
 fn announced(heads: RawSubscription) -> Answers {
     let headers = stream::unfold(heads, |mut heads| async {
         let head = heads.recv().await.map_err(Into::into);
@@ -136,7 +136,7 @@ fn announced(heads: RawSubscription) -> Answers {
     headers.take(BLOCKS as usize).boxed()
 }
 
-/// The headers of a burst whose newest is this one.
+/// The headers of a burst with this newest header.
 fn by_number(provider: DynProvider, newest: &RawValue) -> Result<Answers> {
     #[derive(Deserialize)]
     struct Header {

@@ -1,9 +1,9 @@
 //! From a new block to the modules' handlers.
 //!
-//! On both sides the time begins when the node is told to mine, and ends, on the host's, when the guest looks at the clock, and
-//! on the bare one, when a subscriber of alloy's has the header in hand, or the logs that it asks for then. So the difference is
-//! what the host takes from the head in hand to `on-event`. Each side has a node of its own, so that neither waits for the
-//! other's messages.
+//! On both sides, the time starts with the request to mine. The host's ends when the guest reads
+//! the clock. The bare client's ends when a subscriber of alloy has the header, or the logs that it
+//! then requests. So the difference is the host's time from the head to `on-event`. Each side has
+//! its own node, so that neither waits for the other's messages.
 
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,20 @@ use tokio::task::JoinSet;
 use crate::blocks::{address, log};
 use crate::{Result, Runtimes, bare, host, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 400;
 const WARM_UP: usize = 50;
-/// The same with anvil, which is slower.
+/// The pairs of samples with anvil, which is slower.
 const ANVIL_SAMPLES: usize = 100;
 const ANVIL_WARM_UP: usize = 10;
-/// How long everybody rests before a sample: blocks are seldom, and find the machine asleep.
+/// The pause before a sample: blocks are rare, and find the machine idle.
 const REST: Duration = Duration::from_millis(3);
-/// How many modules get the logs of anvil's blocks.
+/// The modules that get the logs of anvil's blocks.
 const MODULES: usize = 50;
 
-/// What the host may take from the head in hand to `on-event`.
+/// The most time of the host from the head to `on-event`, in microseconds.
 const HEAD_US_OVER: f64 = 50.0;
-/// What everything may take from the request to mine to the last module's event.
+/// The most time from the request to mine to the last module's event, in milliseconds.
 const MINED_MS_MAX: f64 = 5.0;
 
 pub(crate) fn figures(runtimes: &Runtimes) -> Result<Vec<Figure>> {
@@ -49,7 +49,8 @@ pub(crate) fn figures(runtimes: &Runtimes) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Microseconds until the only module has the event, and until a bare subscriber has as much.
+/// Microseconds until the only module has the event, and until a bare subscriber has the header or
+/// the logs.
 fn scripted(runtimes: &Runtimes, with_logs: bool) -> Result<(f64, f64)> {
     let start = || {
         let node = runtimes.node.block_on(Node::start());
@@ -106,7 +107,7 @@ fn anvil(runtimes: &Runtimes) -> Result<(f64, f64)> {
     })
 }
 
-/// Takes the time when alloy has a header, or the logs of its block.
+/// Records the time when alloy has a header, or the logs of its block.
 struct Subscriber {
     times: mpsc::Receiver<Instant>,
     _task: JoinSet<()>,
@@ -138,11 +139,11 @@ impl Subscriber {
     }
 }
 
-/// An anvil that mines when it is told to, with a contract that logs.
+/// An anvil that mines on request, with a contract that logs.
 struct Emitting {
     anvil: Anvil,
     emitter: Address,
-    /// What makes the contract log, as `eth_sendTransaction` takes it.
+    /// The `eth_sendTransaction` parameter that makes the contract log.
     transaction: Value,
 }
 
@@ -164,14 +165,14 @@ impl Emitting {
         }
     }
 
-    /// Has the next block log.
+    /// Adds a log to the next block.
     async fn send(&self) {
         self.anvil
             .request("eth_sendTransaction", self.transaction.clone())
             .await;
     }
 
-    /// Mines a block, and returns when it was told to.
+    /// Mines a block. Returns the time of the request.
     async fn mine(&self) -> Instant {
         let start = Instant::now();
         self.anvil.request("evm_mine", json!([])).await;

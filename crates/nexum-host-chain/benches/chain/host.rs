@@ -1,4 +1,4 @@
-//! Modules at work on a chain, and when they were called.
+//! Modules on a chain, and the times of their calls.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,17 +23,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long anything is waited for: a bench that hangs fails.
+/// The longest wait for anything: a bench that hangs fails.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The chains of an operator who has configured one endpoint and nothing else.
+/// Chains with one configured endpoint, and defaults.
 pub(crate) fn chains(url: &str) -> Chains {
     let url = EndpointUrl::parse(url).expect("the address of a node");
     Chains::new([ChainConfig::new(TEST_CHAIN_ID, url)])
 }
 
-/// Modules of the guest `calls`, each with the `[[subscription]]` tables that `subscriptions` gives for its number, which look
-/// at the clock once in every event.
+/// Modules of the guest `calls`, which read the clock once per event. `subscriptions` returns the
+/// `[[subscription]]` tables for a module's number.
 pub(crate) fn watchers(count: usize, subscriptions: impl Fn(usize) -> String) -> Vec<ModuleConfig> {
     let with_manifest = |(index, mut config): (usize, ModuleConfig)| {
         config.manifest = Some(manifest(index, &subscriptions(index)));
@@ -52,12 +52,12 @@ pub(crate) fn every_block() -> String {
     format!("[[subscription]]\nkind = \"block\"\nchain_id = {TEST_CHAIN_ID}\n")
 }
 
-/// The subscription to everything that a contract has logged, and will.
+/// The subscription to all logs of a contract.
 pub(crate) fn logs_of(address: Address) -> String {
     format!("[[subscription]]\nkind = \"log\"\nchain_id = {TEST_CHAIN_ID}\naddress = \"{address}\"\nfrom_block = 1\n")
 }
 
-/// Each is read when its modules are loaded, before the next ones are written.
+/// A manifest is read when its modules are loaded, before the next one is written.
 fn manifest(index: usize, subscriptions: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-chain");
     let path = directory.join(format!("{index}.toml"));
@@ -68,7 +68,7 @@ fn manifest(index: usize, subscriptions: &str) -> PathBuf {
     path
 }
 
-/// A clock that takes the time when guests look at it.
+/// A clock that records the time when guests read it.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
     clock: SystemClock,
@@ -79,13 +79,13 @@ pub(crate) struct Stamps {
 }
 
 impl Stamps {
-    /// From now on waits for so many looks. Nobody may be looking meanwhile.
+    /// Starts to wait for this many readings. No guest may read the clock during the call.
     pub(crate) fn expect(&self, looks: usize) {
         self.awaited
             .store(self.looks.load(Ordering::SeqCst) + looks as u64, Ordering::SeqCst);
     }
 
-    /// When the last of the looks was that are waited for.
+    /// The time of the last expected reading.
     pub(crate) async fn last(&self) -> Instant {
         let reached = async {
             loop {
@@ -115,13 +115,13 @@ impl Clock for Stamps {
     }
 }
 
-/// Modules that have been loaded, and the clock that they look at.
+/// Loaded modules, and their clock.
 pub(crate) struct Loaded {
     pub(crate) stamps: Arc<Stamps>,
     modules: Vec<Module>,
 }
 
-/// Loads modules which may use these chains.
+/// Loads modules that may use these chains.
 pub(crate) async fn load(configs: Vec<ModuleConfig>, chains: &Chains) -> Loaded {
     let stamps = Arc::<Stamps>::default();
     let seams = Seams {
@@ -136,7 +136,7 @@ pub(crate) async fn load(configs: Vec<ModuleConfig>, chains: &Chains) -> Loaded 
     }
 }
 
-/// A supervisor at work. It ends when this is dropped.
+/// A running supervisor. Dropping it ends the run.
 pub(crate) struct Running {
     pub(crate) stamps: Arc<Stamps>,
     statuses: Vec<Arc<ModuleStatus>>,
@@ -166,7 +166,8 @@ impl Loaded {
     }
 }
 
-/// Starts [`watchers`] on a node, and waits until they have handled its head, in which there is something for each.
+/// Starts [`watchers`] on a node, and waits until they have handled its head, which has an event
+/// for each.
 pub(crate) fn follow(runtime: &Runtime, url: &str, modules: usize, subscriptions: impl Fn(usize) -> String) -> Running {
     let chains = chains(url);
     let loaded = runtime.block_on(load(watchers(modules, subscriptions), &chains));
@@ -176,7 +177,7 @@ pub(crate) fn follow(runtime: &Runtime, url: &str, modules: usize, subscriptions
 }
 
 impl Running {
-    /// Waits until all modules run, and have handled so many events each.
+    /// Waits until all modules run and have handled this many events each.
     pub(crate) async fn handled(&self, events: u64) {
         let mut turns = tokio::time::interval(Duration::from_millis(1));
         let is_there = |status: &Arc<ModuleStatus>| status.stage() == Stage::Running && status.handled() >= events;

@@ -1,7 +1,7 @@
-//! What a chain costs through the host, against the same asked of the same node by alloy alone.
+//! The cost of a chain through the host, against alloy alone on the same node.
 //!
-//! Samples of both sides take turns, so that what else the machine does befalls both. Scripted nodes have a thread of their
-//! own; anvil is a process. The host and the bare side share the runtime.
+//! Samples of both sides alternate, so that other load of the machine affects both. Scripted nodes
+//! have their own thread; anvil is a process. The host and the bare client share the runtime.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -20,15 +20,15 @@ mod requests;
 use nexum_testing::bench::{self, medians};
 use tokio::runtime::{Builder, Runtime};
 
-/// Where things run.
+/// The runtimes of the bench.
 struct Runtimes {
-    /// The host, and the bare side: as the binary's on this many threads.
+    /// The host and the bare client, on as many threads as the binary uses.
     host: Runtime,
     /// Scripted nodes.
     node: Runtime,
 }
 
-/// Whatever goes wrong ends the bench.
+/// Any error ends the bench.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> Result<()> {

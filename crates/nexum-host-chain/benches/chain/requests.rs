@@ -1,8 +1,8 @@
-//! `chain.request` from modules, against alloy's `raw_request_dyn`, on one anvil: balances, each of another address, so that
-//! no two requests in flight are equal and shared.
+//! `chain.request` from modules, against alloy's `raw_request_dyn`, on one anvil. Each request
+//! reads the balance of another address, so that no two requests in flight are equal and shared.
 //!
-//! A sample of the host is one event for each module, in which it makes its requests one after another. It ends when the last
-//! module is done.
+//! A sample of the host is one event per module, in which the module sends its requests
+//! sequentially. It ends when the last module is done.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,16 +16,16 @@ use tokio::task::JoinSet;
 use crate::host::{self, Running};
 use crate::{Result, Runtimes, bare, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 150;
 const WARM_UP: usize = 20;
-/// Requests of all modules in a sample: some tens of milliseconds.
+/// The requests of all modules in a sample: they take some tens of milliseconds.
 const REQUESTS_PER_SAMPLE: u64 = 320;
-/// How many ask at once where several do.
+/// The modules that send requests concurrently.
 const AT_ONCE: usize = 32;
-/// How many addresses a module asks for at most: those of the next one come after them.
+/// The addresses of one module. The addresses of the next module follow.
 const ADDRESSES: u64 = 1_000_000;
-/// What the host may take of the time of a request.
+/// The most time of a request through the host, as a multiple of a bare request.
 const TIMES_BARE: f64 = 1.05;
 
 pub(crate) fn figures(runtimes: &Runtimes) -> Result<Vec<Figure>> {
@@ -42,7 +42,7 @@ pub(crate) fn figures(runtimes: &Runtimes) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Microseconds for each request, when so many modules ask at once: through the host, and bare.
+/// Microseconds per request, with this many concurrent modules: through the host, and bare.
 fn us_per_request(runtimes: &Runtimes, url: &str, modules: usize) -> Result<(f64, f64)> {
     let runtime = &runtimes.host;
     let host = Asking::start(runtimes, url, modules);
@@ -55,7 +55,7 @@ fn us_per_request(runtimes: &Runtimes, url: &str, modules: usize) -> Result<(f64
     })
 }
 
-/// Modules that ask when a block is appended.
+/// Modules that send requests whenever a block is appended.
 struct Asking {
     running: Running,
     blocks: mpsc::Sender<u64>,
@@ -98,7 +98,7 @@ impl Asking {
     }
 }
 
-/// The same, by as many tasks.
+/// The requests of a sample, sent by as many tasks.
 async fn ask(provider: &DynProvider, tasks: usize, each: u64) -> Result<f64> {
     let mut asking = JoinSet::new();
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! All chains of a host, and the capability that they are to modules.
+//! All chains of a host, and their capability.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::error::RequestError;
 use crate::rpc::endpoints::Endpoints;
 use crate::source::ChainSource;
 
-/// The chains that an operator has configured. Clones share their endpoints.
+/// The chains of the operator's configuration. Clones share their endpoints.
 #[derive(Clone, Debug, Default)]
 pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
 
@@ -33,11 +33,12 @@ struct ConfiguredChain {
 }
 
 impl Chains {
-    /// Validates the `[chains.<id>]` tables of `engine.toml`, by chain id. Touches no network.
+    /// Validates the `[chains.<id>]` tables of `engine.toml`, by chain id. Does not use the
+    /// network.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
+    /// All errors in the tables.
     pub fn from_sections(sections: &BTreeMap<ChainId, Section>) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let mut configs = Vec::with_capacity(sections.len());
@@ -51,7 +52,8 @@ impl Chains {
         Ok(Self::new(configs))
     }
 
-    /// Makes the endpoints, without touching the network. Of two configurations of one chain the later holds.
+    /// Creates the endpoints. Does not use the network. The last of several configurations of one
+    /// chain overrides the others.
     pub fn new(configs: impl IntoIterator<Item = ChainConfig>) -> Self {
         let chain = |config: ChainConfig| {
             let endpoints = Arc::new(Endpoints::new(&config));
@@ -65,40 +67,41 @@ impl Chains {
         Self(Arc::new(configs.into_iter().map(chain).collect()))
     }
 
-    /// The capability that gives modules `nexum:host/chain` on these chains.
+    /// The capability that provides `nexum:host/chain` on these chains.
     pub fn capability(&self) -> Chain {
         Chain { chains: self.clone() }
     }
 
-    /// What follows a chain, for the supervisor.
+    /// The source of a chain's blocks and logs, for the supervisor.
     pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
         let source: Arc<dyn EventSource> = self.0.get(&chain_id)?.source.clone();
         Some(source)
     }
 
-    /// A chain's endpoints, which requests and the source share.
+    /// A chain's endpoints, which modules' requests and the source share.
     pub fn endpoints(&self, chain_id: ChainId) -> Option<&Arc<Endpoints>> {
         self.0.get(&chain_id).map(|chain| &chain.endpoints)
     }
 
-    /// What follows each chain, by chain id.
+    /// The source of each chain, by chain id.
     pub fn sources(&self) -> impl Iterator<Item = Arc<dyn EventSource>> + '_ {
         self.0
             .values()
             .map(|chain| -> Arc<dyn EventSource> { chain.source.clone() })
     }
 
-    /// `chain.request`: sends one request for a module. `params` is the text of a JSON array, which goes out as it is; the
-    /// result is JSON text as it came in.
+    /// `chain.request`: sends one request for a module. `params` is the text of a JSON array, and
+    /// is sent unchanged. The result is the endpoint's JSON text.
     ///
     /// # Errors
     ///
-    /// See [`RequestError`]; [`RequestError::to_host_error`] is what a guest gets.
+    /// [`RequestError`]; a guest receives [`RequestError::to_host_error`].
     pub async fn request(&self, chain_id: ChainId, method: &str, params: &str) -> Result<String, RequestError> {
         self.request_at(None, chain_id, method, params).await
     }
 
-    /// As [`Self::request`]; with a block, `latest` in a read means that block: see [`pin`](crate::pin).
+    /// As [`Self::request`]. With a block, `latest` in a read means that block: see
+    /// [`pin`](crate::pin).
     ///
     /// # Errors
     ///
@@ -113,12 +116,14 @@ impl Chains {
         self.chain(chain_id)?.request(method, params, block).await
     }
 
-    /// `chain.request-batch`: sends several requests, methods and parameters, for a module. There is one answer for each, in
-    /// their order; what may not be sent is answered here, and the rest goes out together.
+    /// `chain.request-batch`: sends several requests, each a method and parameters, for a module.
+    /// Returns one answer per request, in order. A request that is not allowed gets its error here;
+    /// the others are sent together.
     ///
     /// # Errors
     ///
-    /// When the batch as a whole is refused: an unknown chain, or over [`BATCH_REQUESTS_MAX`](crate::BATCH_REQUESTS_MAX) or
+    /// If the whole batch is refused: for an unknown chain, or above
+    /// [`BATCH_REQUESTS_MAX`](crate::BATCH_REQUESTS_MAX) or
     /// [`PARAMS_BYTES_MAX`](crate::PARAMS_BYTES_MAX).
     pub async fn request_batch(
         &self,
@@ -128,8 +133,8 @@ impl Chains {
         self.request_batch_at(None, chain_id, requests, u64::MAX).await
     }
 
-    /// As [`Self::request_batch`]; with a block, `latest` in a read means that block. The results together have at most `bytes_max`
-    /// bytes.
+    /// As [`Self::request_batch`]. With a block, `latest` in a read means that block. The results
+    /// together have at most `bytes_max` bytes.
     ///
     /// # Errors
     ///
@@ -158,13 +163,13 @@ impl Extension for Chains {
     }
 }
 
-/// Gives modules `nexum:host/chain`.
+/// The capability that provides `nexum:host/chain`.
 #[derive(Clone, Debug)]
 pub struct Chain {
     chains: Chains,
 }
 
-/// The chains, as an instance of a module has them.
+/// The chains, for one instance of a module.
 #[derive(Clone, Debug)]
 pub struct ModuleChains {
     pub(crate) chains: Chains,

@@ -44,7 +44,7 @@ impl chain::Host for View<'_, ModuleChains> {
         let chains = &self.state.chains;
         let answers = chains.request_batch_at(block, chain_id, &requests, left).await;
         let received = match &answers {
-            // Ends the event: a part of the results would pass for all of them.
+            // Ends the event: the guest would take a part of the results for all of them.
             Err(RequestError::OverBudget { .. }) => left.saturating_add(1),
             answers => answers.iter().flatten().map(bytes).sum(),
         };
@@ -54,7 +54,7 @@ impl chain::Host for View<'_, ModuleChains> {
     }
 }
 
-/// How much of an answer came from outside: an error's data comes with bounds of its own.
+/// The bytes of an answer that come from outside. The data of an error has its own bounds.
 fn bytes(answer: &Result<String, RequestError>) -> u64 {
     answer.as_ref().map_or(0, |result| result.len() as u64)
 }

@@ -1,12 +1,14 @@
-//! Pinned reads: `latest` means the block of the event in hand.
+//! Pinned reads: `latest` means the block of the current event.
 //!
-//! A module whose manifest has `[module.chain] pin = "event"` sees one state in all reads of a handler: the state at the block
-//! of the event, whatever the endpoint's head is by then. The block is named by its hash, so that an endpoint on another
-//! fork says that it does not know it; by its number only where nothing else is taken, by the method or by the endpoint. What is not `latest` stays as it is,
-//! and so does every byte of the parameters beside the block.
+//! With `[module.chain] pin = "event"` in its manifest, a module sees one state in all reads of a
+//! handler: the state at the event's block, whatever the endpoint's head is. A read names the block
+//! by its hash, so that an endpoint on another fork reports an unknown block. A read names the
+//! block by its number only if the method or the endpoint takes no hash. All other parameters stay
+//! unchanged, byte by byte.
 //!
-//! The methods and the places of their block parameters are those of the execution API's specification
-//! (<https://github.com/ethereum/execution-apis>), and the object that names a block by its hash is EIP-1898's.
+//! The methods, and the positions of their block parameters, are from the specification of the
+//! execution API (<https://github.com/ethereum/execution-apis>). The object that names a block by
+//! its hash is from EIP-1898.
 
 mod json;
 
@@ -20,14 +22,14 @@ use serde_json::value::RawValue;
 use self::json::{Array, Object};
 use crate::methods;
 
-/// What `latest` means in a module's reads: `[module.chain] pin` of its manifest.
+/// The meaning of `latest` in a module's reads: `[module.chain] pin` of its manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pin {
-    /// What it means to the endpoint.
+    /// The endpoint's latest block.
     #[default]
     Off,
-    /// The block of the event in hand.
+    /// The block of the current event.
     Event,
 }
 
@@ -42,7 +44,7 @@ impl Pin {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// All errors in the table.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = section.parse_all::<Raw>(&mut errors);
@@ -50,8 +52,8 @@ impl Pin {
         Ok(raw.unwrap_or_default().pin)
     }
 
-    /// The block that reads of this chain are pinned to in the handler that is running: none in `init`, in events that are
-    /// about no block, and for other chains than the event's.
+    /// The block to which the current handler's reads of this chain are pinned. None in `init`, in
+    /// events without a block, and for chains other than the event's.
     pub(crate) fn block<S>(self, view: &View<'_, S>, chain_id: ChainId) -> Option<Position> {
         let event = view.scope.handler().event();
         let event = event.filter(|event| event.topic.chain_id() == Some(chain_id))?;
@@ -59,21 +61,23 @@ impl Pin {
     }
 }
 
-/// How a method names its block.
+/// The parameter in which a method names its block.
 enum Names {
-    /// By tag, number or EIP-1898 object, in the parameter with this index; if it is the last one it may be missing.
+    /// A tag, a number or an EIP-1898 object, in the parameter with this index. The parameter is
+    /// optional if it is the last.
     Block(usize),
-    /// By tag or number in its first parameter; the other method takes a hash there.
+    /// A tag or a number, in the first parameter. The other method takes a hash there.
     Number(&'static str),
-    /// By tag or number, in the parameter with this index, and nothing else will do.
+    /// Only a tag or a number, in the parameter with this index.
     NumberOnly(usize),
-    /// By the members of the filter.
+    /// Members of the filter.
     Filter,
-    /// It is the number.
+    /// No parameter names it: the result is the block's number.
     Itself,
 }
 
-/// How each method names its block; those that are not here name none, or only by hash.
+/// How each method names its block. Methods without an entry name no block, or name it only by
+/// hash.
 fn names(method: &str) -> Option<Names> {
     Some(match method {
         "eth_call"
@@ -98,31 +102,32 @@ fn names(method: &str) -> Option<Names> {
     })
 }
 
-/// What becomes of a request of a handler that is pinned to a block.
+/// A request, pinned to a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pinned {
-    /// It goes out as it is.
+    /// The request is sent unchanged.
     Untouched,
-    /// The event has the answer.
+    /// The event contains the answer.
     Answer(String),
-    /// It goes out with the block's hash. The answer is the same for ever.
+    /// The request names the block by its hash. Its answer never changes.
     ByHash {
-        /// The method, which may be another one.
+        /// The method, which may differ from the requested one.
         method: &'static str,
         /// The parameters.
         params: String,
-        /// The parameters with the block's number, for an endpoint that takes no hash there. None where every endpoint does.
+        /// The parameters with the block's number, for an endpoint that takes no hash. None if
+        /// every endpoint takes a hash.
         by_number: Option<String>,
     },
-    /// It goes out with the block's number.
+    /// The request names the block by its number.
     ByNumber {
         /// The parameters.
         params: String,
     },
 }
 
-/// Pins a request to `block`. `params` is the text of a JSON array; what it holds may be anything.
+/// Pins a request to `block`. `params` is the text of a JSON array with any content.
 pub fn pin(method: &str, params: &RawValue, block: &Position) -> Pinned {
     let rewrite = || {
         let params = Array::parse(params.get())?;
@@ -143,7 +148,8 @@ pub fn pin(method: &str, params: &RawValue, block: &Position) -> Pinned {
     rewrite().unwrap_or(Pinned::Untouched)
 }
 
-/// A filter of one block becomes one by hash. Of a range, only the end that is `latest` changes.
+/// Pins a filter. A filter of one block becomes a filter by hash. In a range, only an end that is
+/// `latest` changes.
 fn pin_filter(params: &Array<'_>, block: &Position) -> Option<Pinned> {
     let filter = Object::parse(params.get(0)?)?;
     if filter.has("blockHash") {
@@ -175,7 +181,7 @@ fn pin_filter(params: &Array<'_>, block: &Position) -> Option<Pinned> {
 }
 
 fn by_hash(method: &str, params: String, by_number: Option<String>) -> Option<Pinned> {
-    // What is pinned is a read.
+    // Only reads are pinned.
     let method = methods::read(method)?;
     Some(Pinned::ByHash {
         method,
@@ -184,8 +190,8 @@ fn by_hash(method: &str, params: String, by_number: Option<String>) -> Option<Pi
     })
 }
 
-/// Whether null in answer to this method, asked by hash, says that the block is not known: it is not when what is asked for is
-/// in a known block, as a transaction at an index.
+/// Whether a null result of this method by hash means that the endpoint does not know the block. It
+/// does not for methods that return parts of a block, such as a transaction at an index.
 pub(crate) fn null_is_unknown(method: &str) -> bool {
     matches!(
         method,

@@ -1,5 +1,5 @@
-//! Modules' reads: equal ones in flight are sent once, and what is pinned to a block is kept. Those who get one answer share
-//! its text.
+//! Modules' reads: equal concurrent reads are sent once, and pinned reads are cached. Callers of
+//! one read share the text of its answer.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,14 +16,15 @@ use crate::error::{AnswerKind, RequestError};
 use crate::rpc::endpoint::read::Read;
 use crate::rpc::endpoints::Endpoints;
 
-/// How many bytes of pinned reads and their answers a chain keeps: the reads of a hundred modules at one block, many times
-/// over, and little beside one module's memory.
+/// The most bytes of pinned reads and answers that a chain caches: many times the reads of a
+/// hundred modules at one block, and little compared with one module's memory.
 pub const PINNED_BYTES_MAX: u64 = 32 * 1_024 * 1_024;
 
-/// How many pinned reads a chain keeps at most, however small they are, as each takes more than its text.
+/// The most pinned reads that a chain caches, however small they are: each takes more memory than
+/// its text.
 pub const PINNED_ENTRIES_MAX: u64 = 32 * 1_024;
 
-/// An answer, whose text several may hold.
+/// An answer, whose text several callers may share.
 pub(crate) type Answer = Result<Arc<RawValue>, RequestError>;
 
 /// The reads of one chain.
@@ -35,10 +36,12 @@ pub(crate) struct Reads {
 
 type Flight = Shared<BoxFuture<'static, Answer>>;
 
-/// A flight, without keeping it in the air, and what tells it from a later one with the same key.
+/// A weak reference to a flight, and a number that distinguishes it from a later flight with the
+/// same key.
 type ListedFlight = (u64, WeakShared<BoxFuture<'static, Answer>>);
 
-/// The requests in flight. None is held here: a flight is flown by those who wait for it, and ends when all have gone.
+/// The requests in flight. The map holds only weak references: the callers that wait drive a
+/// flight, and it ends when all of them are gone.
 #[derive(Default)]
 struct Flights {
     by_key: Mutex<HashMap<Arc<str>, ListedFlight>>,
@@ -55,7 +58,7 @@ impl Reads {
         }
     }
 
-    /// Answers one read: from what is kept, with an equal one in flight, or with one request.
+    /// Answers one read: from the cache, through an equal read in flight, or with a request.
     pub(crate) async fn read(&self, read: Read) -> Answer {
         let read = Arc::new(read);
         let key = read.key();
@@ -76,7 +79,7 @@ impl Reads {
         };
         let mut answer = flight.await;
         if matches!(answer, Err(RequestError::OverBudget { .. })) {
-            // The budget was that of another caller, whose batch had this read.
+            // The exceeded budget belongs to another caller, whose batch contained this read.
             answer = self.endpoints.read(&read).await.map(Arc::from);
         }
         if is_pinned {
@@ -85,8 +88,8 @@ impl Reads {
         answer
     }
 
-    /// Answers several reads. Those that are neither kept nor in flight are sent as one batch, of which no more is collected when
-    /// the results have more than `bytes_max` bytes: see [`RequestError::OverBudget`].
+    /// Answers several reads. Sends the reads that are neither cached nor in flight as one batch.
+    /// Stops collecting results above `bytes_max` bytes: see [`RequestError::OverBudget`].
     pub(crate) async fn read_all(&self, reads: Vec<Read>, bytes_max: u64) -> Vec<Answer> {
         let mut sent = Vec::new();
         let mut keys = HashMap::new();
@@ -159,7 +162,7 @@ impl Reads {
         Some(kept)
     }
 
-    /// Keeps what the chain has said: a result, or a revert. What an endpoint has said is not kept.
+    /// Caches an answer of the chain: a result, or a revert. Errors of the endpoint are not cached.
     fn keep(&self, key: Arc<str>, answer: &Answer) {
         match answer {
             Ok(_)
@@ -171,7 +174,8 @@ impl Reads {
         }
     }
 
-    /// Begins a flight that others may join. The answer comes when somebody waits for it.
+    /// Starts a flight that other callers may join. The request is sent when a caller first waits
+    /// for it.
     fn fly(&self, key: &Arc<str>, answer: impl Future<Output = Answer> + Send + 'static) -> Flight {
         let id = self.flights.flown.fetch_add(1, Ordering::Relaxed);
         let listed = Listed {
@@ -179,7 +183,7 @@ impl Reads {
             key: Arc::clone(key),
             id,
         };
-        // An async block would have room for the answer's future twice.
+        // An async block would reserve the memory of the answer's future twice.
         let flight = answer.map(move |answer| {
             drop(listed);
             answer
@@ -200,21 +204,21 @@ impl fmt::Debug for Reads {
     }
 }
 
-/// How a read of several is answered.
+/// How one read of several is answered.
 enum Plan {
     Kept(Answer),
     Join(Flight, Box<Read>),
-    /// With the batch, at this place in it.
+    /// With the batch, at this position.
     Send {
         index: usize,
         is_pinned: bool,
     },
 }
 
-/// The answers of a batch, each of which is taken once.
+/// The answers of a batch. Each is taken once.
 type Answers = Arc<Vec<Mutex<Option<Answer>>>>;
 
-/// Sends a batch when the first of those who share it waits for it.
+/// A batch. It is sent when the first of its callers waits for it.
 fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>, bytes_max: u64) -> Shared<BoxFuture<'static, Answers>> {
     let batch = async move {
         let answers = endpoints.read_batch(&reads, bytes_max).await.into_iter();
@@ -244,7 +248,8 @@ impl Flights {
     }
 }
 
-/// The entry of a flight, which goes when the flight has its answer, or when nobody waits for it any more.
+/// The entry of a flight. Dropping it removes the entry: when the flight has its answer, or when no
+/// caller waits for it.
 struct Listed {
     flights: Arc<Flights>,
     key: Arc<str>,
@@ -254,14 +259,15 @@ struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut flights = self.flights.by_key();
-        // A later flight may have taken its place.
+        // A later flight may have replaced the entry.
         if flights.get(&self.key).is_some_and(|(id, _)| *id == self.id) {
             flights.remove(&self.key);
         }
     }
 }
 
-/// What a kept read weighs: its bytes, but at least what keeps the number of entries within its bound.
+/// The weight of a cached read: its bytes, or more for small ones, so that the number of entries
+/// stays within its bound.
 #[derive(Clone, Copy)]
 struct Weight;
 

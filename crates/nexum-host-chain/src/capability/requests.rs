@@ -1,4 +1,4 @@
-//! What a module may ask: checked here before anything is sent.
+//! Modules' requests, checked before anything is sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::rpc::endpoint::Request;
 use crate::rpc::endpoint::read::{ByNumber, Read};
 use crate::rpc::endpoints::Endpoints;
 
-/// How many requests a batch may hold. It is the least that large providers take, and a module that wants more sends another
-/// batch.
+/// The most requests of a batch: the smallest limit of large providers. A module can send several
+/// batches.
 pub const BATCH_REQUESTS_MAX: usize = 100;
 
-/// How large the parameters of a request, or of a whole batch, may be: room for an `eth_call` of the largest contract that may
-/// be deployed, several times over.
+/// The most bytes of the parameters of a request, or of a whole batch: several times an `eth_call`
+/// with the largest contract that can be deployed.
 pub const PARAMS_BYTES_MAX: usize = 1_024 * 1_024;
 
-/// A chain as modules see it.
+/// A chain, for modules.
 #[derive(Debug)]
 pub(crate) struct ChainRequests {
     chain_id: ChainId,
@@ -33,12 +33,12 @@ pub(crate) struct ChainRequests {
     extra_methods: BTreeSet<String>,
 }
 
-/// A request that may be sent.
+/// A request that is allowed.
 enum Allowed {
-    /// The event in hand has the answer.
+    /// The event contains the answer.
     Answered(String),
     Read(Read),
-    /// It is not known to do no harm twice.
+    /// A request that may have effects.
     Other(Request),
 }
 
@@ -52,7 +52,8 @@ impl ChainRequests {
         }
     }
 
-    /// Sends one request; its result is JSON text. Where `pin` is a block, `latest` in a read means that block.
+    /// Sends one request. The result is JSON text. If `pin` is a block, `latest` in a read means
+    /// that block.
     pub(crate) async fn request(
         &self,
         method: &str,
@@ -66,9 +67,10 @@ impl ChainRequests {
         }
     }
 
-    /// Sends those of the requests that may be sent, together. There is one answer for each request, in their order.
+    /// Sends the allowed requests together. Returns one answer per request, in order.
     ///
-    /// Fails with [`RequestError::OverBudget`] as soon as the results have more than `bytes_max` bytes. Equal reads count each.
+    /// Fails with [`RequestError::OverBudget`] as soon as the results have more than `bytes_max`
+    /// bytes. Each of several equal reads counts.
     pub(crate) async fn batch(
         &self,
         requests: &[(&str, &str)],
@@ -110,7 +112,7 @@ impl ChainRequests {
                 AnswerSource::Answered(answer) => answer,
                 AnswerSource::Read => {
                     let answer = reads.next().unwrap_or(Err(RequestError::Internal));
-                    // Counted before each member gets a copy of its own.
+                    // Counted before each request gets its own copy.
                     budget.spend(&answer, |result| result.get().len())?;
                     answer.map(|result| result.get().to_owned())
                 }
@@ -146,7 +148,7 @@ impl ChainRequests {
                 "the parameters take at most {PARAMS_BYTES_MAX} bytes"
             )));
         }
-        // The check does not recurse, however deep the text is nested.
+        // The check does not recurse, so deeply nested text is harmless.
         let params = match serde_json::from_str::<&RawValue>(params) {
             Ok(params) if params.get().starts_with('[') => params,
             _ => return Err(RequestError::invalid("the parameters are not a JSON array")),
@@ -180,7 +182,7 @@ impl ChainRequests {
     }
 }
 
-/// How many bytes of results a batch may still have.
+/// The bytes of results that a batch may still have.
 struct Budget {
     bytes_max: u64,
     left: u64,
@@ -194,7 +196,7 @@ impl Budget {
         }
     }
 
-    /// Fails if there is no room for this result.
+    /// Fails if this result exceeds the budget.
     fn spend<T>(&mut self, answer: &Result<T, RequestError>, bytes: impl Fn(&T) -> usize) -> Result<(), RequestError> {
         let bytes_max = self.bytes_max;
         match answer {
@@ -209,7 +211,7 @@ impl Budget {
     }
 }
 
-/// Where the answer to a request of a batch comes from.
+/// The origin of the answer to a request of a batch.
 enum AnswerSource {
     Answered(Result<String, RequestError>),
     Read,

@@ -10,38 +10,40 @@ use serde::Deserialize;
 use super::endpoint_url::EndpointUrl;
 use super::http_headers::Headers;
 
-/// What `priority` may be: more steps than there may be endpoints.
+/// The range of `priority`: more values than there can be endpoints.
 pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;
 
-/// What `requests_per_second` may be. Nobody sells more, and the times of as many requests are kept.
+/// The range of `requests_per_second`. No provider sells more, and the rate limit stores the time
+/// of each request.
 pub const REQUESTS_PER_SECOND_RANGE: RangeInclusive<u64> = 1..=10_000;
 
-/// What `max_log_range_blocks` may be: more blocks than any chain has in a year, at four a second.
+/// The range of `max_log_range_blocks`: more blocks than any chain makes in a year, at four per
+/// second.
 pub const MAX_LOG_RANGE_BLOCKS_RANGE: RangeInclusive<u64> = 1..=200_000_000;
 
-/// What `max_addresses` may be: up to what a request names where the operator does not say.
+/// The range of `max_addresses`: up to the default number in a request.
 pub const MAX_ADDRESSES_RANGE: RangeInclusive<u64> = 1..=1_000;
 
-/// An endpoint, validated.
+/// The validated table of an endpoint.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndpointConfig {
-    /// Where it is.
+    /// The address.
     pub url: EndpointUrl,
-    /// Endpoints of the lowest number are used as long as one of them works. Default 0.
+    /// nexum uses the endpoints with the lowest number as long as one of them works. Default 0.
     pub priority: u32,
-    /// How many requests it may get within any second; each call of a batch counts. Default: no bound.
+    /// The most requests within any second. Each call of a batch counts. Default: no limit.
     pub requests_per_second: Option<NonZeroU32>,
-    /// How many blocks one `eth_getLogs` may span on it. Default: not known.
+    /// The most blocks in one `eth_getLogs`. Default: unknown.
     pub max_log_range_blocks: Option<NonZeroU64>,
-    /// How many addresses, and how many first topics, one `eth_getLogs` may name on it. Default: not known.
+    /// The most addresses, and the most first topics, in one `eth_getLogs`. Default: unknown.
     pub max_addresses: Option<NonZeroU64>,
-    /// What each http request, or the ws handshake, has beside the usual headers.
+    /// Headers of each http request, or of the ws handshake, in addition to the usual ones.
     pub headers: Headers,
 }
 
 impl From<EndpointUrl> for EndpointConfig {
-    /// An endpoint with every default.
+    /// An endpoint with defaults.
     fn from(url: EndpointUrl) -> Self {
         Self {
             url,
@@ -68,7 +70,7 @@ struct Raw {
 }
 
 impl EndpointConfig {
-    /// Validates one table of `[[chains.<id>.endpoints]]`, and adds to `errors` what is wrong with it.
+    /// Validates one table of `[[chains.<id>.endpoints]]`. Adds its errors to `errors`.
     pub(super) fn from_section(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let raw = section.parse_all::<Raw>(errors)?;
         for (key, range) in [
@@ -80,7 +82,7 @@ impl EndpointConfig {
             errors.extend(section.out_of_range(key, &range));
         }
         let headers = Headers::new(&raw.headers).unwrap_or_else(|error| {
-            // Of the table, because an error about a value shows it.
+            // An error of the table, because an error of a value shows the value.
             errors.push(section.error("headers", error.to_string()));
             Headers::default()
         });

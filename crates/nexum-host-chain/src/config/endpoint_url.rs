@@ -1,4 +1,4 @@
-//! The address of an endpoint, which is a secret.
+//! The address of an endpoint, which may contain a secret.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-/// Where an endpoint is. Providers put keys into the path, the query and the user part, so `Debug` and `Display` show the
-/// scheme and the host only, and of an ipc path nothing.
+/// The address of an endpoint. Providers put keys into the path, the query and the user part. So
+/// `Debug` and `Display` show only scheme, host and port, and nothing of an ipc path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl(Address);
 
@@ -18,14 +18,14 @@ pub(crate) enum Address {
     Ipc(PathBuf),
 }
 
-/// Why a text is not the address of an endpoint. Never shows the text.
+/// Why a text is not the address of an endpoint. The message never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointUrlError {
     /// Neither a URL nor a path.
     #[error("is neither a URL nor the path of an ipc socket")]
     Malformed,
-    /// A URL of something else.
+    /// A URL with another scheme.
     #[error("has a scheme other than http, https, ws, wss and ipc")]
     Scheme,
     /// A URL without a host.
@@ -34,11 +34,12 @@ pub enum EndpointUrlError {
 }
 
 impl EndpointUrl {
-    /// Takes an `http`, `https`, `ws` or `wss` URL, an `ipc://` URL, an absolute path, or a path that ends in `.ipc`.
+    /// Parses an `http`, `https`, `ws` or `wss` URL, an `ipc://` URL, an absolute path, or a path
+    /// that ends in `.ipc`.
     ///
     /// # Errors
     ///
-    /// When it is none of these.
+    /// [`EndpointUrlError`] if the text is none of these.
     pub fn parse(text: &str) -> Result<Self, EndpointUrlError> {
         if let Some(path) = text.strip_prefix("ipc://") {
             return if path.is_empty() {
@@ -56,7 +57,7 @@ impl EndpointUrl {
             "ws" | "wss" => Address::Ws,
             _ => return Err(EndpointUrlError::Scheme),
         };
-        // The parser refuses an empty host for these schemes already.
+        // The parser refuses an empty host for these schemes.
         if url.host_str().is_none_or(str::is_empty) {
             return Err(EndpointUrlError::NoHost);
         }
@@ -75,7 +76,7 @@ impl EndpointUrl {
         &self.0
     }
 
-    /// The parts that may be keys; an ipc path, which names a user's directory, is one.
+    /// The parts that may be keys. An ipc path counts as one, because it names a user's directory.
     pub(crate) fn keys(&self) -> Vec<String> {
         let url = match &self.0 {
             Address::Http(url) | Address::Ws(url) => url,
@@ -92,7 +93,7 @@ impl EndpointUrl {
 
 impl<'de> Deserialize<'de> for EndpointUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A visitor, so that the error is one about this value.
+        // A visitor, so that the error points to this value.
         deserializer.deserialize_str(UrlVisitor)
     }
 }
@@ -116,7 +117,7 @@ impl fmt::Display for EndpointUrl {
         match &self.0 {
             Address::Http(url) | Address::Ws(url) => {
                 write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
-                // A default port has been left out by the parser.
+                // The parser has removed a default port.
                 url.port().map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             Address::Ipc(_) => f.write_str("ipc"),

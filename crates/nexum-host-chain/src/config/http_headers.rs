@@ -1,17 +1,17 @@
-//! Headers that an operator gives an endpoint, whose values are secrets.
+//! The operator's headers for an endpoint, whose values are secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// How many headers an endpoint may be given: providers ask for one or two.
+/// The most headers of an endpoint: providers require one or two.
 pub const HEADERS_MAX: usize = 16;
 
-/// How long a header's value may be: what servers take for all headers together.
+/// The longest value of a header, in bytes: servers accept as much for all headers together.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1_024;
 
-/// Headers that the transport sets: another value would break it.
+/// Headers that the transport sets. Another value would break it.
 const RESERVED: &[&str] = &[
     "connection",
     "content-length",
@@ -25,36 +25,36 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
-/// The headers of an endpoint. `Debug` shows their names only.
+/// The headers of an endpoint. `Debug` shows only their names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
 
-/// Why headers cannot be sent. Never shows a value.
+/// Why headers cannot be sent. The message never contains a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadersError {
     /// More than [`HEADERS_MAX`].
     #[error("more than {HEADERS_MAX} headers")]
     TooMany,
-    /// A name that http does not have.
+    /// A name that is not valid in HTTP.
     #[error("`{}` is not the name of a header", name.escape_debug())]
     Name {
         /// The name.
         name: String,
     },
-    /// A header that the transport sets itself.
+    /// A header that the transport sets.
     #[error("the header `{name}` cannot be set")]
     Reserved {
         /// The name.
         name: String,
     },
-    /// A value with control characters, or over [`HEADER_VALUE_BYTES_MAX`].
+    /// A value with control characters, or above [`HEADER_VALUE_BYTES_MAX`].
     #[error("the value of the header `{name}` must be up to {HEADER_VALUE_BYTES_MAX} printable characters")]
     Value {
         /// The name.
         name: String,
     },
-    /// A header that is there twice, because names differ in case only.
+    /// A repeated header: two names differ only in case.
     #[error("the header `{name}` is there twice")]
     Twice {
         /// The name.
@@ -63,11 +63,11 @@ pub enum HeadersError {
 }
 
 impl Headers {
-    /// Takes headers by name.
+    /// Validates headers by name.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be sent.
+    /// If one of the headers cannot be sent.
     pub fn new(headers: &BTreeMap<String, String>) -> Result<Self, HeadersError> {
         if headers.len() > HEADERS_MAX {
             return Err(HeadersError::TooMany);
@@ -83,7 +83,7 @@ impl Headers {
             let mut value = value
                 .and_then(|value| HeaderValue::try_from(value).ok())
                 .ok_or_else(|| HeadersError::Value { name: owned() })?;
-            // Keeps it out of `Debug`, and out of the compression tables of HTTP/2.
+            // Keeps the value out of `Debug`, and out of the compression tables of HTTP/2.
             value.set_sensitive(true);
             if map.insert(header, value).is_some() {
                 return Err(HeadersError::Twice { name: owned() });
@@ -100,7 +100,7 @@ impl Headers {
         &self.0
     }
 
-    /// The values that are text, for striking them out of what an endpoint says.
+    /// The values that are text, so that they can be removed from an endpoint's messages.
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.0.values().filter_map(|value| value.to_str().ok())
     }

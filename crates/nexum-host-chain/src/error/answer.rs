@@ -1,31 +1,32 @@
-//! What an endpoint means by a JSON-RPC error.
+//! The meaning of a JSON-RPC error.
 //!
-//! The codes are those of JSON-RPC 2.0 and EIP-1474 and the ones that nodes and providers use beside them. Codes do not say
-//! enough: -32000 is a revert, a missing block and a bad nonce. So the words count as well, and they are looked at here alone.
+//! The codes are from JSON-RPC 2.0 and EIP-1474, and from nodes and providers. A code alone is
+//! ambiguous: -32000 is a revert, a missing block or a bad nonce. So this module also reads the
+//! text. No other module does.
 
-/// What an endpoint means by a JSON-RPC error.
+/// The meaning of a JSON-RPC error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AnswerKind {
-    /// A contract reverted: the endpoint did its work.
+    /// A contract reverted: the endpoint ran the call.
     Revert,
-    /// The endpoint does not have the block, or its state, yet or any longer.
+    /// The endpoint does not have the block or its state, not yet or no longer.
     UnknownBlock,
-    /// The endpoint wants fewer requests.
+    /// The endpoint requests a lower rate.
     RateLimit,
-    /// The range is too wide, or has too many results: a smaller one may be answered.
+    /// The range is too wide, or has too many results. The endpoint may answer a smaller range.
     TooMuch,
     /// The endpoint does not have the method.
     NoMethod,
     /// The request is malformed, or breaks a rule.
     Invalid,
-    /// Trouble of the endpoint's own.
+    /// The endpoint has trouble.
     Trouble,
-    /// What none of the others says, as a node's reasons not to run a call or to take a transaction.
+    /// Any other meaning, such as a node's reason not to run a call or to accept a transaction.
     Other,
 }
 
-/// Words of nodes and providers, in lower case, in the order in which they are looked for, and what they mean.
+/// Phrases of nodes and providers, in lower case, in the order of the search, with their meanings.
 const WORDS: &[(&str, AnswerKind)] = &[
     // geth, reth, nethermind, erigon, besu, anvil.
     ("header not found", AnswerKind::UnknownBlock),
@@ -41,7 +42,8 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("resource not found", AnswerKind::UnknownBlock),
     ("cannot query unfinalized data", AnswerKind::UnknownBlock),
     ("after last accepted block", AnswerKind::UnknownBlock),
-    // Infura, Alchemy, QuickNode, Ankr, geth, reth. Before those of rate limits, whose codes they share.
+    // Infura, Alchemy, QuickNode, Ankr, geth, reth. Before the phrases for rate limits, which have
+    // the codes of these.
     ("query returned more than", AnswerKind::TooMuch),
     ("response size exceeded", AnswerKind::TooMuch),
     ("response size should not", AnswerKind::TooMuch),
@@ -61,16 +63,16 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("requests per second", AnswerKind::RateLimit),
 ];
 
-/// How much of a text is searched: an endpoint says what it means in its first sentence.
+/// The most bytes of a text that are searched: endpoints put the meaning into the first sentence.
 const SEARCHED_BYTES_MAX: usize = 512;
 
 impl AnswerKind {
-    /// What an error means that is not a revert.
+    /// The meaning of an error that is not a revert.
     pub(super) fn of(code: i64, message: &str) -> Self {
         let searched = &message[..message.floor_char_boundary(SEARCHED_BYTES_MAX)];
         let searched = searched.to_ascii_lowercase();
-        // Errors with these codes repeat what was asked. A module must not be able to put words about limits there, after which
-        // an endpoint is left alone for a while.
+        // Errors with these codes repeat the request. A module must not be able to insert phrases
+        // about limits, because nexum pauses an endpoint after them.
         let repeats = matches!(code, -32_600 | -32_601 | -32_602 | -32_700);
         let mut words = WORDS.iter().filter(|(_, kind)| !(repeats && *kind == Self::RateLimit));
         let said = words.find(|(words, _)| searched.contains(words));
@@ -79,7 +81,7 @@ impl AnswerKind {
             (429 | -32_005 | -32_029, None) => Self::RateLimit,
             (-32_601 | -32_004, None) => Self::NoMethod,
             (-32_600 | -32_602 | -32_700 | -32_003, None) => Self::Invalid,
-            // Of -32001 the words alone tell a missing block from a key that is not known.
+            // Only the text tells whether -32001 is a missing block or an unknown key.
             (-32_603 | -32_001 | -32_002, None) => Self::Trouble,
             _ => Self::Other,
         }

@@ -1,4 +1,4 @@
-//! One JSON-RPC endpoint: what is asked of it, within its limits, and how it fares.
+//! One JSON-RPC endpoint: its requests, its limits and its health.
 
 mod attempt;
 mod batches;
@@ -45,19 +45,20 @@ use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
 
-/// How many heads a subscription holds for a source that is filling a gap. Heads that do not fit are lost without harm,
-/// because the gap is filled by number; an hour of one-second blocks fits, in some 4 MB.
+/// The most heads that a subscription buffers for a source that fills a gap: an hour of one-second
+/// blocks, in about 4 MB. A dropped head is harmless, because the source fills the gap by number.
 const HEADS_BUFFERED_MAX: usize = 4_096;
 
 /// A method's name and the text of its parameters.
 pub type Request = (Cow<'static, str>, Box<RawValue>);
 
-/// The result of a request: JSON text as it came in.
+/// The result of a request, as unchanged JSON text.
 pub type Answer = Result<Box<RawValue>, RequestError>;
 
-/// One endpoint of a chain. Nothing touches the network before the first request.
+/// One endpoint of a chain. Nothing uses the network before the first request.
 ///
-/// Its own methods try once. They wait for its rate limit, are measured, and count for its health.
+/// Its own methods try a request once. Requests wait for the rate limit, are measured, and count
+/// for the endpoint's health.
 #[derive(Debug)]
 pub struct Endpoint {
     chain_id: ChainId,
@@ -70,15 +71,16 @@ pub struct Endpoint {
     max_addresses: Option<NonZeroU64>,
     supports_push: bool,
     timeout: Duration,
-    /// For whoever follows the chain.
+    /// The connection for the source.
     following: Connector,
-    /// For modules, where all that goes over a connection goes one after the other: no large answer or rush of small ones is
-    /// then ahead of a head. None where each request has a connection to itself.
+    /// The connection for modules. Messages of one connection are sequential, so a large answer or
+    /// a burst of small ones would delay a head on a shared connection. None if each request has
+    /// its own connection.
     asking: Option<Connector>,
     rate_limit: Option<RateLimit>,
-    /// Whether it answers batches.
+    /// How the endpoint answers batches.
     batches: Batches,
-    /// Whether a head that it announced was its block of that number.
+    /// Whether an announced head of the endpoint was its block of that number.
     announces_truly: AtomicBool,
     block_forms: BlockForms,
     health: Health,
@@ -86,7 +88,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// `index` is its place among its chain's endpoints, and `label` tells it from them.
+    /// `index` is the endpoint's position in the configuration of its chain, and `label` is unique
+    /// in the chain.
     pub(crate) fn new(
         chain: &ChainConfig,
         config: &EndpointConfig,
@@ -118,22 +121,23 @@ impl Endpoint {
         }
     }
 
-    /// Scheme, host and port, made unique among the chain's endpoints: its name in logs, errors and metrics.
+    /// The name of the endpoint in logs, errors and metrics: scheme, host and port, made unique
+    /// within the chain.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// How many blocks one `eth_getLogs` may span, if the operator says so.
+    /// The most blocks in one `eth_getLogs`, if the operator configured it.
     pub fn max_log_range_blocks(&self) -> Option<u64> {
         self.max_log_range_blocks.map(NonZeroU64::get)
     }
 
-    /// How many addresses one `eth_getLogs` may name, if the operator says so.
+    /// The most addresses in one `eth_getLogs`, if the operator configured it.
     pub fn max_addresses(&self) -> Option<u64> {
         self.max_addresses.map(NonZeroU64::get)
     }
 
-    /// Whether it announces heads by itself.
+    /// Whether the endpoint can announce heads.
     pub fn supports_push(&self) -> bool {
         self.supports_push
     }
@@ -150,7 +154,7 @@ impl Endpoint {
         self.timeout
     }
 
-    /// Whether an announced head may be taken for its block of that number.
+    /// Whether an announced head is its block of that number.
     pub(crate) fn announces_truly(&self) -> bool {
         self.announces_truly.load(Ordering::Relaxed)
     }
@@ -164,18 +168,19 @@ impl Endpoint {
         &self.health
     }
 
-    /// Sends one request, with the parameters' text as it is, once.
+    /// Sends one request once, with the parameters' text unchanged.
     ///
     /// # Errors
     ///
-    /// When there is no result.
+    /// If there is no result.
     pub async fn request(&self, request: &Request) -> Answer {
         let answer = self.attempt_over(&self.following, request, self.patience()).await;
         answer.map_err(|failure| failure.error)
     }
 
-    /// Sends several requests, each once: over http as one, over ws and ipc each by itself and without waiting for the one
-    /// before. There is one answer for each request, in their order. All results together have at most `response_bytes_max` bytes.
+    /// Sends several requests, each once: over http as one batch, over ws and ipc as separate
+    /// messages that do not wait for each other. Returns one answer per request, in order. All
+    /// results together have at most `response_bytes_max` bytes.
     pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
         let answers = self
             .attempt_batch_over(
@@ -191,12 +196,13 @@ impl Endpoint {
             .collect()
     }
 
-    /// Subscribes to new heads; `None` where the transport cannot push, or the endpoint does not have `eth_subscribe`: it is
-    /// asked for its head then. A lone endpoint is asked whatever the words are with which it refuses.
+    /// Subscribes to new heads. `None` if the transport cannot push, or the endpoint does not have
+    /// `eth_subscribe`: the source then polls. The only endpoint of a chain is polled after any
+    /// refusal.
     ///
     /// # Errors
     ///
-    /// When it cannot be subscribed to.
+    /// If the subscription fails.
     pub async fn heads(&self) -> Result<Option<Heads>, RequestError> {
         if !self.supports_push {
             return Ok(None);
@@ -216,14 +222,14 @@ impl Endpoint {
         }
     }
 
-    /// Forgets the connections, so that the next request makes a new one and looks at the chain id again. Requests in flight
-    /// on the old ones go on.
+    /// Drops the connections, so that the next request connects again and checks the chain id.
+    /// Requests in flight on the old connections continue.
     pub(crate) fn reset(&self) {
         self.following.reset();
         self.asking.iter().for_each(Connector::reset);
     }
 
-    /// Connects if there is no connection, so that the endpoint has said the right chain id.
+    /// Connects if there is no connection, which confirms the chain id.
     pub(crate) async fn reach(&self) -> Result<(), RequestError> {
         let started = Started::new(self);
         let reached = self
@@ -235,14 +241,14 @@ impl Endpoint {
         reached.map(drop).map_err(|failure| failure.error)
     }
 
-    /// Asks for the number of its newest block and keeps it, unless it wants to be left alone now.
+    /// Records the number of the endpoint's newest block. Fails during a pause of the endpoint.
     pub(crate) async fn look_at_head(&self) -> Result<(), RequestError> {
         let head = parse::<U64>(&self.ask("eth_blockNumber", "[]".to_owned()).await?)?;
         self.health.saw_head(head.to());
         Ok(())
     }
 
-    /// Whether it gives the block of this number. False where it cannot be asked now.
+    /// Whether the endpoint returns the block of this number. False during a pause of the endpoint.
     pub(crate) async fn has_block(&self, number: u64) -> bool {
         #[derive(serde::Deserialize)]
         struct Numbered {
@@ -268,14 +274,14 @@ impl Endpoint {
         Ok(Heads::new(subscription, connection.provider.weak_client()))
     }
 
-    /// Until when the source waits for a pause to end: for as long as it takes, or, where there are other endpoints, no longer
-    /// than an ordinary pause takes.
+    /// The deadline of the source's wait for a pause to end: the longest pause or, if there are
+    /// other endpoints, an ordinary pause.
     fn patience(&self) -> Instant {
         Instant::now() + if self.has_others { PAUSE } else { RETRY_AFTER_MAX }
     }
 }
 
-/// Reads a result that the host itself asked for.
+/// Parses the result of the host's own request.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(answer: &RawValue) -> Result<T, RequestError> {
     serde_json::from_str(answer.get()).map_err(|_| RequestError::Malformed)
 }

@@ -1,9 +1,10 @@
-//! The endpoints of a chain: which of them to use, and what to do when one fails.
+//! The endpoints of a chain: the choice between them, and the reaction to a failure.
 //!
-//! Requests go to the best endpoint of the lowest priority number that works. One that fails rests, for longer and longer
-//! while it goes on failing, and is used again after its rest, so that requests go back to the primary. It rests for all that it
-//! is used for, for following the chain, or for one method of modules' reads: see [`Health`]. [`RequestError::retry`] alone
-//! decides where a failed request may be sent again.
+//! Requests go to the best working endpoint with the lowest priority number. An endpoint that fails
+//! rests, longer after each failure in a row, and is used again after its rest, so that requests
+//! return to the primary. It rests from all uses, from following the chain, or from one method of
+//! modules' reads: see [`Health`]. Only [`RequestError::retry`] decides which endpoints may receive
+//! a failed request again.
 
 mod ready;
 mod retry;
@@ -25,12 +26,12 @@ use crate::metrics::ChainMetrics;
 use crate::rpc::endpoint::read::Read;
 use crate::rpc::endpoint::{Answer, Endpoint, Failure, Fitness, Health, Request, Signal};
 
-/// How many blocks an endpoint may be behind the best of the others and still be preferred to them: more than differ by the
-/// time that a block takes to travel, on a chain with four blocks a second, and minutes on Ethereum, where a node so far
-/// behind is syncing.
+/// The most blocks that an endpoint may be behind the best of the others without losing its rank.
+/// The delay of blocks causes a smaller difference even on a chain with four blocks per second. On
+/// Ethereum it is minutes, and a node that far behind is syncing.
 pub const BLOCKS_BEHIND_MAX: u64 = 16;
 
-/// The endpoints of one chain, at least one, shared by modules' requests and the chain's source.
+/// The endpoints of one chain, at least one. Modules' requests and the chain's source share them.
 #[derive(Debug)]
 pub struct Endpoints {
     chain_id: ChainId,
@@ -43,7 +44,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// The endpoints of `config`. Touches no network.
+    /// Creates the endpoints of `config`. Does not use the network.
     pub fn new(config: &ChainConfig) -> Self {
         let signal = Arc::default();
         let labels = labels(config);
@@ -71,22 +72,25 @@ impl Endpoints {
         self.chain_id
     }
 
-    /// Sends one request, with the parameters' text as it is, to the best endpoint. After a failure it is sent to an endpoint
-    /// that has not been asked or, if the failure may pass, to one that has, after a wait that grows, up to `retries` times. What
-    /// is not among [`READ_METHODS`](crate::methods::READ_METHODS) is sent again only if no endpoint can have got it.
+    /// Sends one request to the best endpoint, with the parameters' text unchanged. Retries after a
+    /// failure, up to `retries` times: at an endpoint that has not been asked or, if the failure is
+    /// temporary, after a growing wait at one that has. Retries a method outside
+    /// [`READ_METHODS`](crate::methods::READ_METHODS) only if no endpoint can have received the
+    /// request.
     ///
-    /// It takes at most `retries` + 1 times `request_timeout_ms`, and one `request_timeout_ms` more for what was begun in
-    /// time, without the time that it waits for `requests_per_second`, where nothing is refused.
+    /// Takes at most `retries` + 1 times `request_timeout_ms`, and one `request_timeout_ms` more
+    /// for an attempt that started in time. Waits for `requests_per_second` come on top.
     ///
     /// # Errors
     ///
-    /// Why there is no result at the last endpoint asked; or, if that one refused the request by an HTTP status, the error with
-    /// which another one refused it.
+    /// The failure of the last attempt. If that is a refusal by an HTTP status, the JSON-RPC error
+    /// with which another endpoint refused the request, if one did.
     pub async fn request(&self, request: &Request) -> Answer {
         self.request_for(Asked::Request(request)).await
     }
 
-    /// As [`Self::request`], for a module's read. An attempt by number takes up to three times `request_timeout_ms` more.
+    /// As [`Self::request`], for a module's read. An attempt by number takes up to three more times
+    /// `request_timeout_ms`.
     pub(crate) async fn read(&self, read: &Read) -> Answer {
         self.request_for(Asked::Read(read)).await
     }
@@ -96,7 +100,7 @@ impl Endpoints {
         let mut answers: Vec<Option<Answer>> = vec![None; reads.len()];
         let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
         let best = self.best(&requests);
-        // By their places among the reads.
+        // Indexes of the reads.
         let together: Vec<usize> = (0..reads.len())
             .filter(|place| !best.takes_by_number(&reads[*place]))
             .collect();
@@ -110,7 +114,7 @@ impl Endpoints {
             left = left.saturating_sub(bytes_of(&answer));
             answers[place] = is_usable.then_some(answer);
         }
-        // Reads by number, and those that the batch left without an answer.
+        // Reads by number, and reads that have no answer from the batch.
         for (read, answer) in reads.iter().zip(&mut answers) {
             if answer.is_none() {
                 let one = match left {
@@ -134,33 +138,35 @@ impl Endpoints {
         }
     }
 
-    /// Sends several requests together, as one over http. What has side effects is sent by itself, as in [`Self::request`].
-    /// There is one answer for each request, in their order. Those that fail and may pass are sent again, as in
-    /// [`Self::request`].
+    /// Sends several requests together, over http as one batch. Sends a request with effects
+    /// separately, as [`Self::request`] does. Returns one answer per request, in order. Retries
+    /// temporary failures as [`Self::request`] does.
     pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
         self.batch_within(requests, u64::MAX).await
     }
 
-    /// As [`Self::batch`]. When the results have more than `bytes_max` bytes, nothing more is collected, and the requests without
-    /// a result fail with [`RequestError::OverBudget`].
+    /// As [`Self::batch`]. Above `bytes_max` bytes of results, stops collecting, and the requests
+    /// without a result fail with [`RequestError::OverBudget`].
     pub(crate) async fn batch_within(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
         Box::pin(self.batch_with_retries(requests, bytes_max)).await
     }
 
-    /// The endpoint to follow now: the best of those that work, or the one that is least bad.
+    /// The endpoint to follow now: the best working one, or else the least bad.
     pub fn preferred(&self) -> Arc<Endpoint> {
         Arc::clone(self.least(|endpoint| rank(endpoint, endpoint.health().standing_to_follow())))
     }
 
-    /// All endpoints that work now, best first. None of them rests, serves another chain, or is behind the others.
+    /// All working endpoints, best first. None of them rests, serves another chain, or is behind
+    /// the others.
     pub fn by_preference(&self) -> Vec<Arc<Endpoint>> {
         let mut usable = self.ranked(Health::standing_to_follow);
         usable.retain(|endpoint| endpoint.health().standing_to_follow().is_good());
         usable
     }
 
-    /// The endpoints to ask for history, in this order; at least one. One that refused to follow the chain or to answer for
-    /// history is among them, because it may be the only one that has what is asked for.
+    /// The endpoints for requests for history, in this order; at least one. They include an
+    /// endpoint that refused to follow the chain or to answer for history, because it may be the
+    /// only one with the answer.
     pub(crate) fn for_history(&self) -> Vec<Arc<Endpoint>> {
         let ranked = self.ranked(Health::standing_for_history);
         let usable = |endpoint: &&Arc<Endpoint>| endpoint.health().standing_for_history().is_usable();
@@ -172,12 +178,12 @@ impl Endpoints {
         }
     }
 
-    /// Waits until another endpoint than `following` is preferred. Returns at once if that is so already.
+    /// Waits until another endpoint than `following` is preferred. Returns at once if one is.
     pub async fn changed(&self, following: &Endpoint) {
         loop {
             let changed = self.signal.changed.notified();
             tokio::pin!(changed);
-            // From here on no change is missed.
+            // No change after this line is missed.
             changed.as_mut().enable();
             if self.preferred().index() != following.index() {
                 return;
@@ -186,8 +192,9 @@ impl Endpoints {
         }
     }
 
-    /// The chain cannot be followed over an endpoint, for what came of this method, if it was one: others are followed until a
-    /// probe has shown that this one can be. Where there is no other, nothing changes.
+    /// Records that the chain cannot be followed over an endpoint, because of this method if one
+    /// failed. The source follows other endpoints until a probe succeeds. No effect if there is no
+    /// other endpoint.
     pub(crate) fn stop_following(&self, endpoint: &Endpoint, method: Option<&'static str>, error: &dyn fmt::Display) {
         if self.all.len() == 1 {
             return;
@@ -204,7 +211,7 @@ impl Endpoints {
         }
     }
 
-    /// The source has found an endpoint at fault, and says why: it rests as after a failure.
+    /// Rests an endpoint, as after a failure, because the source found it at fault.
     pub fn rest(&self, endpoint: &Endpoint, why: &str) {
         if endpoint.health().found_at_fault() {
             endpoint.reset();
@@ -213,8 +220,8 @@ impl Endpoints {
         }
     }
 
-    /// Records that an endpoint has this head. One that is more than [`BLOCKS_BEHIND_MAX`] behind another endpoint is not
-    /// preferred to the others until its head is seen again and is not.
+    /// Records the head of an endpoint. An endpoint more than [`BLOCKS_BEHIND_MAX`] behind another
+    /// one ranks after the others until it has caught up.
     pub async fn saw_head(&self, endpoint: &Endpoint, number: u64) {
         endpoint.health().saw_head(number);
         self.compare(endpoint).await;
@@ -224,17 +231,18 @@ impl Endpoints {
         &self.metrics
     }
 
-    /// Every endpoint, working or not, in the order of the configuration.
+    /// Every endpoint, working or not, in the configured order.
     pub fn all(&self) -> &[Arc<Endpoint>] {
         &self.all
     }
 
-    /// Finds out whether an endpoint is far behind another one. A claimed head is no evidence, because one false claim would
-    /// take every other endpoint out of use: the other endpoint has to give a block that is so far above.
+    /// Checks whether an endpoint is far behind another one. A claimed head is not enough, because
+    /// one false claim would take every other endpoint out of use: the other endpoint must return a
+    /// block that far ahead.
     async fn compare(&self, endpoint: &Endpoint) {
         let Some(head) = endpoint.health().head() else { return };
         let level = head.saturating_add(BLOCKS_BEHIND_MAX);
-        // The claim may be old. The chain has grown since.
+        // The claim may be old, and the chain has grown since.
         let claims_more = |other: &&Arc<Endpoint>| {
             other.index() != endpoint.index() && other.health().head().is_some_and(|claimed| claimed > level)
         };
@@ -244,13 +252,14 @@ impl Endpoints {
                 is_behind = true;
                 break;
             }
-            // It is asked again after its next claim, not with each head of this endpoint.
+            // nexum checks the other endpoint after its next claim, not at each head of this
+            // endpoint.
             other.health().saw_head(level);
         }
         endpoint.health().set_behind(is_behind);
     }
 
-    /// The endpoint for the next request, or requests that are sent together.
+    /// The endpoint for the next request, or for requests that are sent together.
     fn best(&self, requests: &[Request]) -> &Arc<Endpoint> {
         match &*self.all {
             [only] => only,
@@ -264,25 +273,25 @@ impl Endpoints {
         ranked
     }
 
-    /// Of several that are equal, the first.
+    /// The first of several equal ones.
     fn least<K: Ord>(&self, key: impl Fn(&Endpoint) -> K) -> &Arc<Endpoint> {
         let least = self.all.iter().min_by_key(|endpoint| key(endpoint));
-        // It has at least one.
+        // There is at least one.
         least.unwrap_or(&self.all[0])
     }
 
-    /// When no further attempt is begun.
+    /// The time after which no further attempt starts.
     fn deadline(&self, began: Instant) -> Instant {
         let attempts = self.retries.saturating_add(1);
         began + self.all[0].timeout().saturating_mul(attempts)
     }
 }
 
-/// A request to be answered by one endpoint or another.
+/// A request for any of the endpoints.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
     Request(&'a Request),
-    /// A module's read, whose answer means more.
+    /// A module's read, whose answer has more meaning.
     Read(&'a Read),
 }
 
@@ -294,7 +303,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Asks this endpoint once.
+    /// Sends the request once to this endpoint.
     async fn attempt(self, endpoint: &Endpoint, deadline: Instant) -> Result<Box<RawValue>, Failure> {
         let answer = match self {
             Self::Request(request) => endpoint.attempt(request, deadline).await,
@@ -309,7 +318,8 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// False for a null that says that the endpoint does not have what another one may have.
+    /// False for a null result that means that the endpoint does not have the block, which another
+    /// one may have.
     fn allows(self, result: &RawValue) -> bool {
         match self {
             Self::Request(_) => true,
@@ -320,19 +330,19 @@ impl<'a> Asked<'a> {
 
 type Rank = (Fitness, u32, u32);
 
-/// Orders endpoints: whether they work, then priority, then how often they have failed in a row.
+/// The rank of an endpoint: fitness, then priority, then failures in a row.
 fn rank(endpoint: &Endpoint, standing: Fitness) -> Rank {
     (standing, endpoint.priority(), endpoint.health().failures())
 }
 
-/// As [`rank`], but one that has asked to be left alone comes after those that work.
+/// As [`rank`], but a paused endpoint comes after those that work.
 fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Fitness, bool, Rank) {
     let standing = endpoint.health().standing_for(requests);
     let is_paused = endpoint.health().paused_until().is_some();
     (standing, is_paused, rank(endpoint, standing))
 }
 
-/// Scheme, host and port of each endpoint, those that look alike numbered.
+/// Scheme, host and port of each endpoint, with numbers where they are equal.
 fn labels(config: &ChainConfig) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let label = |url: String| {

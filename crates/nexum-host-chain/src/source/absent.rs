@@ -16,23 +16,23 @@ use crate::error::{AnswerKind, RequestError};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 
-/// How many empty answers are believed before the endpoint is tried again with a hash that no block
-/// has: another node may answer by then, and one request for 64 costs next to nothing.
+/// The empty answers that nexum accepts before it tests the endpoint again with a hash of no block.
+/// Another node may answer by then, and one request per 64 costs little.
 const BELIEVED_MAX: u32 = 64;
 
-/// How often a block that an endpoint does not have is asked for before that counts as a failure:
-/// with the waits in between, the nodes behind one URL have it by then.
+/// The requests for a block that an endpoint lacks before the lack counts as a failure: with the
+/// waits between them, all nodes behind one URL have the block by then.
 const LOOKS_MAX: u32 = 3;
 
-/// How each of a chain's endpoints answers for a block that it does not have.
+/// How each of a chain's endpoints answers for a block that it lacks.
 #[derive(Debug)]
 pub(super) struct Absent(Vec<Mutex<Manner>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Manner {
-    /// It answered with a list, once. It stays so: the node that did may answer again.
+    /// The endpoint has answered with a list once. Never reset: the node that did may answer again.
     is_silent: bool,
-    /// How many more empty answers are believed.
+    /// The number of empty answers that nexum still accepts.
     believed: u32,
 }
 
@@ -42,15 +42,15 @@ impl Absent {
     }
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
-        // There is one for each endpoint of the chain.
+        // Each endpoint of the chain has an entry.
         let mut manner = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut manner)
     }
 }
 
 impl ChainSource {
-    /// Whether the endpoint refuses to answer for a block that it does not have, so that an empty
-    /// answer is one.
+    /// Whether the endpoint refuses to answer for a block that it lacks, so that an empty answer
+    /// means that the block has no logs.
     pub(super) async fn refuses_unknown(
         &self,
         endpoint: &Endpoint,
@@ -74,7 +74,7 @@ impl ChainSource {
         let refuses = match answer {
             Ok(_) => false,
             Err(RequestError::Answer { kind, .. }) if kind != AnswerKind::RateLimit => true,
-            // Nothing is known yet.
+            // The failure shows nothing.
             Err(_) => return Ok(false),
         };
         self.absent.with(endpoint, |manner| match refuses {
@@ -84,8 +84,8 @@ impl ChainSource {
         Ok(refuses)
     }
 
-    /// Asks for the logs of a block together with the block, so that one node answers for both.
-    /// Fails if it does not have the block.
+    /// Requests the logs of a block together with the block, so that one node answers for both.
+    /// Fails if the node lacks the block.
     pub(super) async fn logs_and_block(
         &self,
         endpoint: &Endpoint,

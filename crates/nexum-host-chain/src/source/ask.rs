@@ -1,5 +1,5 @@
-//! Asks an endpoint for logs in the form in which it answers: by hash or by number, for all
-//! addresses at once or for some at a time, or by the block's receipts.
+//! Requests logs in the form that an endpoint accepts: by hash or by number, for all addresses at
+//! once or in parts, or by the block's receipts.
 
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
@@ -12,19 +12,19 @@ use crate::error::{AnswerKind, RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 
-/// How many blocks in a row an endpoint has to refuse by hash and answer by number before nexum asks
-/// by number at once. One refusal may be an outage that ended in between.
+/// The blocks in a row that an endpoint must refuse by hash and answer by number before nexum
+/// requests blocks by number first. One refusal may be an outage that ended in between.
 const HASH_REFUSALS_MAX: u32 = 2;
 
-/// How each of a chain's endpoints takes `eth_getLogs`, as far as it has shown.
+/// The form in which each of a chain's endpoints accepts `eth_getLogs`, as known so far.
 #[derive(Debug)]
 pub(super) struct Manners(Vec<Mutex<Manner>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Manner {
-    /// How many blocks in a row it refused by hash and answered by number.
+    /// The blocks in a row that the endpoint refused by hash and answered by number.
     hash_refusals: u32,
-    /// How many addresses, or first topics, a request to it names.
+    /// The most addresses, or first topics, in a request to the endpoint.
     values_max: usize,
 }
 
@@ -41,12 +41,12 @@ impl Manners {
     }
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
-        // There is one for each endpoint of the chain.
+        // Each endpoint of the chain has an entry.
         let mut manner = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut manner)
     }
 
-    /// How many addresses, or first topics, one request to the endpoint may name.
+    /// The most addresses, or first topics, in one request to the endpoint.
     pub(super) fn values_max(&self, endpoint: &Endpoint) -> usize {
         self.with(endpoint, |manner| manner.values_max)
     }
@@ -56,15 +56,17 @@ impl Manners {
     }
 }
 
-/// The logs of a block, as an endpoint's answers have them.
+/// The logs of a block in an endpoint's answers.
 pub(super) struct Asked {
     pub(super) logs: Vec<RawLog>,
-    /// Whether the endpoint has shown that it has the block, so that an empty answer is one.
+    /// Whether the endpoint has shown that it has the block, so that an empty answer means that the
+    /// block has no logs.
     pub(super) has_block: bool,
 }
 
 impl ChainSource {
-    /// The logs of a block. A refusal is followed by narrower requests, as long as they are answered.
+    /// Requests the logs of a block. After a refusal, sends narrower requests, as long as the
+    /// endpoint answers them.
     pub(super) async fn ask_block(
         &self,
         endpoint: &Endpoint,
@@ -96,7 +98,7 @@ impl ChainSource {
         Ok(asked)
     }
 
-    /// Asks one question about a block: by hash, or by number where the endpoint refuses hashes.
+    /// Sends one query for a block: by hash, or by number if the endpoint refuses hashes.
     async fn ask_question(
         &self,
         endpoint: &Endpoint,
@@ -109,7 +111,8 @@ impl ChainSource {
         let request = question.of_block(&header.position.hash)?;
         let mut answer = endpoint.request(&request).await;
         if matches!(answer, Err(RequestError::CutOff { .. })) {
-            // Once more, without the other blocks that were cut off: it shows whose answer is too large.
+            // Repeats the request without the other blocks that were cut off, which shows whose
+            // answer is too large.
             let _alone = self.alone.lock().await;
             answer = endpoint.request(&request).await;
         }
@@ -144,7 +147,7 @@ impl ChainSource {
         Ok(asked)
     }
 
-    /// Asks by number, and then for the block of that number: it has to be this one.
+    /// Sends a query by number, then requests the block of that number, which must be this one.
     async fn ask_by_number(
         &self,
         endpoint: &Endpoint,
@@ -162,8 +165,8 @@ impl ChainSource {
         Ok(Asked { logs, has_block: true })
     }
 
-    /// Two questions in place of one that was refused; none if there is nothing to divide, or if the
-    /// endpoint refuses a narrow question as well. Learns how many addresses the endpoint takes.
+    /// Divides a refused query into two. None if there is nothing to divide, or if the endpoint
+    /// refuses a narrow query too. Learns how many addresses the endpoint accepts.
     async fn divide<'a>(
         &self,
         endpoint: &Endpoint,
@@ -195,14 +198,14 @@ impl ChainSource {
                 block = header.position.number,
                 addresses = values,
                 error = %request,
-                "the endpoint refuses so many addresses or topics: nexum divides them; set max_addresses for this endpoint to what \
-                 it takes"
+                "the endpoint refuses so many addresses or topics: nexum divides them; set max_addresses for this endpoint to the \
+                 number that it accepts"
             );
         }
         Some(halves)
     }
 
-    /// The logs of a block by its receipts, in place of what `eth_getLogs` failed for.
+    /// The logs of a block from its receipts, after `eth_getLogs` failed.
     async fn ask_receipts(
         &self,
         endpoint: &Endpoint,
@@ -220,8 +223,8 @@ impl ChainSource {
         }
     }
 
-    /// Asks one question about a range, and where it is refused finds out whether the width is the
-    /// reason. `first` is the range's first block.
+    /// Sends one query for a range. After a refusal, finds out whether the width is the reason.
+    /// `first` is the range's first block.
     pub(super) async fn ask_range(
         &self,
         endpoint: &Endpoint,
@@ -247,7 +250,7 @@ impl ChainSource {
             Err(again) if again != error => return Err(failed(again)),
             Err(_) => {}
         }
-        // A single block tells a refusal of the width from any other.
+        // The answer for a single block shows whether the width is the reason of the refusal.
         let before = self.manners.values_max(endpoint);
         if self.ask_block(endpoint, first, filters).await.is_err() {
             return Err(failed(error));
@@ -264,7 +267,7 @@ impl ChainSource {
                 to = numbers.end(),
                 %error,
                 "the endpoint refuses the range twice and answers for a single block: asking for fewer blocks at once; set \
-                 max_log_range_blocks for this endpoint to what it takes"
+                 max_log_range_blocks for this endpoint to the number that it accepts"
             );
         }
         Ok(Ranged::TooMuch(error))
@@ -276,16 +279,16 @@ impl ChainSource {
     }
 }
 
-/// What became of a question about a range.
+/// The outcome of a query for a range.
 pub(super) enum Ranged {
     Logs(Vec<RawLog>),
-    /// A narrower range may be answered.
+    /// The endpoint may answer a narrower range.
     TooMuch(RequestError),
-    /// The endpoint takes fewer addresses: the questions have to be made again.
+    /// The endpoint accepts fewer addresses: the queries must be made again.
     Divided,
 }
 
-/// Whether fewer blocks may be answered for. Proxies say with a status that what is behind them
+/// Whether the endpoint may answer for fewer blocks. Proxies use a status to report that the node
 /// takes too long.
 pub(super) fn is_too_much(error: &RequestError) -> bool {
     match error {
@@ -295,9 +298,9 @@ pub(super) fn is_too_much(error: &RequestError) -> bool {
     }
 }
 
-/// Whether a refusal may be about the form of the request, such as a block's hash, the number of
-/// addresses or the width of a range. Words and codes tell too little, so that all count but those
-/// that speak of the caller.
+/// Whether a refusal may concern the form of the request, such as a block's hash, the number of
+/// addresses or the width of a range. Texts and codes are too vague, so every refusal counts except
+/// those that concern the caller.
 fn may_be_of_form(error: &RequestError) -> bool {
     match error {
         RequestError::Malformed => true,
@@ -307,8 +310,8 @@ fn may_be_of_form(error: &RequestError) -> bool {
     }
 }
 
-/// As [`may_be_of_form`], for the width of a range: some endpoints report it as a rate limit, or as a
-/// block that they do not know.
+/// As [`may_be_of_form`], for the width of a range: some endpoints report it as a rate limit, or as
+/// an unknown block.
 fn may_be_of_width(error: &RequestError) -> bool {
     match error {
         RequestError::Answer { kind, .. } => *kind != AnswerKind::Revert,
@@ -317,7 +320,7 @@ fn may_be_of_width(error: &RequestError) -> bool {
 }
 
 impl FollowError {
-    /// Whether a retry of the request may be answered.
+    /// Whether a retry may succeed.
     fn is_passing(&self) -> bool {
         self.request().is_some_and(|error| error.retry() == Retry::Anywhere)
     }

@@ -1,8 +1,8 @@
-//! Whether a chain's header blooms can be believed.
+//! Whether nexum can trust the blooms in a chain's headers.
 //!
-//! A bloom that lacks a log of its block costs that log, because the block is not asked for.
-//! Several networks have such headers: some leave the bloom empty, some have logs that no bloom
-//! covers. So a bloom is a hint that has to prove itself first, and again now and then.
+//! If a bloom lacks a log of its block, nexum misses that log, because it skips the block. Several
+//! networks have such headers: some leave the bloom empty, some have logs that no bloom covers. So
+//! nexum trusts blooms only after checks, and repeats the check from time to time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,57 +16,57 @@ use crate::config::VerifyLogs;
 use crate::error::{RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;
 
-/// How many blocks that their blooms rule out have to show true blooms before one is skipped. Logs
+/// The blocks without a wanted log whose blooms must prove to be true before nexum skips one. Logs
 /// that no bloom covers may come at intervals: Polygon's state sync writes one block in 16.
 const LOOKS_FIRST: u32 = 16;
 
-/// One of so many blocks that have transactions and that their blooms rule out is looked at. A look
-/// costs all logs of a block, so that this adds less than a hundredth to the requests. It is a
-/// prime: looks do not miss for ever what comes at intervals.
+/// nexum checks one of this many blocks that have transactions and that their blooms rule out. A
+/// check requests all logs of a block, so it adds less than a hundredth to the requests. The number
+/// is prime, so that checks do not always miss events at regular intervals.
 const BLOCKS_PER_LOOK: u32 = 127;
 
-/// What a chain's blooms have shown of themselves since the process began.
+/// The state of the checks of a chain's blooms, since the process started.
 #[derive(Debug, Default)]
 pub(super) struct Blooms {
     state: Mutex<State>,
-    /// Held while one block is decided on, a look included, so that no block is skipped while a
-    /// look may find blooms untrue.
+    /// Held during the decision about one block, with its check, so that nexum skips no block while
+    /// a check may find an untrue bloom.
     turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// A log was seen that its header's bloom lacks.
+    /// A header's bloom lacked a log of its block.
     are_untrue: bool,
-    /// How many looks have found true blooms, up to [`LOOKS_FIRST`].
+    /// The checks that found true blooms, up to [`LOOKS_FIRST`].
     proven: u32,
-    /// How many blocks with transactions were ruled out since the last look.
+    /// The blocks with transactions that were ruled out since the last check.
     since_look: u32,
-    /// An endpoint does not answer for all logs of a block.
+    /// An endpoint does not return all logs of a block.
     only_wanted: bool,
     skipped: Skipped,
 }
 
-/// The blocks whose logs were not asked for.
+/// The blocks whose logs were not requested.
 #[derive(Clone, Copy, Debug, Default)]
 struct Skipped {
     count: u64,
-    /// The lowest and the highest of their numbers.
+    /// The lowest and the highest block number.
     range: Option<(u64, u64)>,
 }
 
-/// What to do about a block whose bloom rules out every wanted log.
+/// The handling of a block whose bloom rules out every wanted log.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
     Skip,
-    /// Ask for its logs as if the bloom did not rule them out.
+    /// Request its logs as if the bloom did not rule them out.
     Ask,
-    /// Ask for all its logs, and compare them with the bloom.
+    /// Request all its logs, and compare them with the bloom.
     Look,
 }
 
 impl Blooms {
-    /// Whether a bloom of this chain was found to lack a log of its block.
+    /// Whether a bloom of this chain lacked a log of its block.
     pub(super) fn are_untrue(&self) -> bool {
         self.with(|state| state.are_untrue)
     }
@@ -88,18 +88,17 @@ impl Blooms {
         })
     }
 
-    /// A look has found a true bloom.
+    /// Records that a check found a true bloom.
     fn prove(&self) {
         self.with(State::prove);
     }
 
-    /// No more looks for all logs: an endpoint does not give as much.
+    /// Stops the requests for all logs of a block, because an endpoint does not return as many.
     fn look_for_wanted_only(&self) {
         self.with(|state| state.only_wanted = true);
     }
 
-    /// Believes no bloom any more. Returns the blocks that were skipped; none if that was known
-    /// before.
+    /// Stops trusting blooms. Returns the skipped blocks. None if blooms were untrusted before.
     fn found_untrue(&self) -> Option<Skipped> {
         self.with(|state| {
             let is_new = !std::mem::replace(&mut state.are_untrue, true);
@@ -117,7 +116,7 @@ impl State {
         if !self.only_wanted {
             return Decision::Look;
         }
-        // What the answer shows is found out where it is read.
+        // The check happens where the answer is read.
         self.prove();
         Decision::Ask
     }
@@ -136,8 +135,8 @@ impl Skipped {
 }
 
 impl ChainSource {
-    /// Whether the header's bloom rules out every wanted log and is believed; or all logs of the
-    /// block were looked at, and it is true.
+    /// Whether a trusted bloom rules out every wanted log, or a check of all logs showed that the
+    /// bloom is true.
     pub(super) async fn is_ruled_out(&self, endpoint: &Arc<Endpoint>, header: &Header, filters: &Filters) -> bool {
         let Some(bloom) = header.bloom.as_deref() else {
             return false;
@@ -159,7 +158,7 @@ impl ChainSource {
         }
     }
 
-    /// Looks at all logs of a block, and returns whether its bloom has them.
+    /// Requests all logs of a block. Returns whether its bloom contains them.
     async fn is_true(&self, endpoint: &Arc<Endpoint>, header: &Header, bloom: &Bloom) -> bool {
         let everything = Filters::everything();
         let logs = match self.logs_in(endpoint, header, &everything).await {
@@ -172,7 +171,7 @@ impl ChainSource {
             }
         };
         if filters::are_in(bloom, &logs) {
-            // No logs and a bloom that has some: one of the two is wrong, and nothing is proven.
+            // Without logs, a non-empty bloom proves nothing: one of the two is wrong.
             if !logs.is_empty() || *bloom == Bloom::ZERO {
                 self.blooms.prove();
             }
@@ -188,7 +187,7 @@ impl ChainSource {
         false
     }
 
-    /// A log of this block is not in the header's bloom. Warns of it once.
+    /// Records that a log of this block is not in the header's bloom. Logs one warning per chain.
     pub(super) fn note_untrue(&self, endpoint: &Endpoint, header: &Header) {
         self.metrics.untrue_blooms.increment(1);
         let Some(skipped) = self.blooms.found_untrue() else {
@@ -211,7 +210,7 @@ impl ChainSource {
     }
 }
 
-/// Whether an endpoint does not give all logs of a block, and would not the next time.
+/// Whether an endpoint does not return all logs of a block, and a retry would not either.
 fn refuses_everything(error: &RequestError) -> bool {
     is_too_much(error) || error.retry() != Retry::Anywhere
 }

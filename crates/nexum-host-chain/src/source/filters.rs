@@ -1,4 +1,4 @@
-//! All filters of a chain as one question.
+//! All filters of a chain, as one query.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,19 +15,19 @@ use super::FollowError;
 use crate::error::RequestError;
 use crate::rpc::endpoint::Request;
 
-/// How many addresses, or first topics, one question may name: as many as large providers take. With more, the question is
-/// asked without them, and what nobody wants is thrown away here.
+/// The most addresses, or first topics, in one query: the limit of large providers. A query with
+/// more omits them, and nexum drops unwanted logs.
 pub(super) const VALUES_MAX: usize = 1_000;
 
-/// The filters of everyone who follows a chain.
+/// The filters of all modules that follow a chain.
 #[derive(Debug)]
 pub(super) struct Filters {
     filters: Vec<LogFilter>,
-    /// What a header's bloom has to contain for each filter: one of each list.
+    /// The blooms that a header's bloom must contain for each filter: one of each list.
     blooms: Vec<Vec<Vec<Bloom>>>,
     /// `address` and `topics` of `eth_getLogs`.
     query: Map<String, Value>,
-    /// Which of the chain's filters they are.
+    /// The revision of the chain's filters.
     pub(super) revision: u64,
 }
 
@@ -48,7 +48,7 @@ impl Filters {
         }
     }
 
-    /// Every log there is.
+    /// A filter that matches every log.
     pub(super) fn everything() -> Self {
         Self::new(&[LogFilter::default()])
     }
@@ -57,7 +57,7 @@ impl Filters {
         self.filters.is_empty()
     }
 
-    /// Whether a block with this bloom may have a log that is wanted.
+    /// Whether a block with this bloom may contain a wanted log.
     pub(super) fn may_be_in(&self, bloom: &Bloom) -> bool {
         self.blooms.iter().any(|filter| {
             filter
@@ -72,7 +72,8 @@ impl Filters {
             .any(|filter| filter.matches(&log.address, &log.topics))
     }
 
-    /// The question for everything that is wanted, in parts that name at most `values_max` addresses, and as many first topics.
+    /// The query for all wanted logs, in parts with at most `values_max` addresses, and as many
+    /// first topics.
     pub(super) fn questions(&self, values_max: usize) -> Vec<Question<'_>> {
         let whole = Question(Cow::Borrowed(&self.query));
         let (mut questions, mut waiting) = (Vec::new(), vec![whole]);
@@ -86,17 +87,17 @@ impl Filters {
     }
 }
 
-/// A question for logs: all that a chain's filters want, or a part of it.
+/// A query for logs: all wanted logs of a chain, or a part of them.
 #[derive(Clone, Debug)]
 pub(super) struct Question<'a>(Cow<'a, Map<String, Value>>);
 
 impl Question<'_> {
-    /// Asks for the logs of one block.
+    /// A request for the logs of one block.
     pub(super) fn of_block(&self, hash: &BlockHash) -> Result<Request, FollowError> {
         self.ask([("blockHash", B256::from(*hash).to_string())])
     }
 
-    /// Asks for the logs of a range of blocks.
+    /// A request for the logs of a range of blocks.
     pub(super) fn of_range(&self, numbers: &RangeInclusive<u64>) -> Result<Request, FollowError> {
         let (from, to) = (numbers.start(), numbers.end());
         self.ask([("fromBlock", format!("{from:#x}")), ("toBlock", format!("{to:#x}"))])
@@ -109,7 +110,7 @@ impl Question<'_> {
         Ok(("eth_getLogs".into(), params))
     }
 
-    /// How many addresses it names, or first topics, whichever are more.
+    /// The number of addresses or first topics, whichever is greater.
     pub(super) fn values(&self) -> usize {
         self.count(ADDRESSES).max(self.count(FIRST_TOPICS))
     }
@@ -119,13 +120,14 @@ impl Question<'_> {
         list.map_or(0, Vec::len)
     }
 
-    /// Two questions that ask for it together: each for half of the longer list. None if it names one value of each.
+    /// Two queries that together equal this one: each has half of the longer list. None if each
+    /// list has at most one value.
     pub(super) fn halves(&self) -> Option<[Self; 2]> {
         let middle = self.values() / 2;
         (middle > 0).then(|| [self.part(..middle), self.part(middle..)])
     }
 
-    /// A question for one value of each list.
+    /// A query with one value of each list.
     pub(super) fn narrowest(&self) -> Self {
         let mut question = self.clone();
         while question.values() > 1 {
@@ -134,7 +136,7 @@ impl Question<'_> {
         question
     }
 
-    /// A question for these values of the longer list.
+    /// A query with the values of the longer list at these indexes.
     fn part(&self, places: impl RangeBounds<usize>) -> Self {
         let list = match self.count(ADDRESSES) >= self.count(FIRST_TOPICS) {
             true => ADDRESSES,
@@ -149,7 +151,7 @@ impl Question<'_> {
     }
 }
 
-/// The lists of a question that can be divided.
+/// The lists of a query that can be divided.
 const ADDRESSES: &str = "address";
 const FIRST_TOPICS: &str = "topics";
 
@@ -189,7 +191,7 @@ fn blooms(filter: &LogFilter) -> Vec<Vec<Bloom>> {
     lists.filter(|any_of: &Vec<Bloom>| !any_of.is_empty()).collect()
 }
 
-/// The narrowest question whose answer has everything that one of the filters wants.
+/// The narrowest query that matches every log that one of the filters matches.
 fn query(filters: &[LogFilter]) -> Map<String, Value> {
     let mut query = Map::new();
     let addresses = union(filters, |filter| &filter.addresses);
@@ -202,7 +204,7 @@ fn query(filters: &[LogFilter]) -> Map<String, Value> {
                 .collect(),
         );
     }
-    // What the filters say of the other topics can be asked in one question only if there is one filter.
+    // One query can express the filters' other topics only if there is one filter.
     let positions = if filters.len() == 1 { TOPICS_MAX } else { 1 };
     let topics = (0..positions).map(|position| union(filters, |filter| &filter.topics[position]));
     let mut topics: Vec<Value> = topics
@@ -223,7 +225,8 @@ fn query(filters: &[LogFilter]) -> Map<String, Value> {
     query
 }
 
-/// All values that the filters name; none if one of them names none, because it wants any, or if there are too many.
+/// All values in the filters. None if a filter has none, because it matches all, or if there are
+/// too many.
 fn union<T: Copy + Ord>(filters: &[LogFilter], values: impl Fn(&LogFilter) -> &Vec<T>) -> BTreeSet<T> {
     if filters.iter().any(|filter| values(filter).is_empty()) {
         return BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Follows the head at a distance, for those who want blocks that are settled.
+//! Follows the head at a distance, for modules that subscribe to final blocks.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
 
 impl Follower<'_> {
-    /// Brings every log but that of the head to where it should be.
+    /// Advances every log except the log of the head.
     pub(super) async fn settle(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
         let Some(tip) = self.latest.head() else { return Ok(()) };
         for log in &self.logs.all() {
@@ -26,22 +26,22 @@ impl Follower<'_> {
             };
             match settled {
                 Some(settled) if settled <= tip.number => self.bring(endpoint, log, settled).await?,
-                // Nothing is settled yet, or the endpoint is ahead of the head that it gave.
+                // No block is final yet, or the endpoint is ahead of the head that it returned.
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// The number of the block with this tag, from the endpoint or, where it refuses to say, from another one. If all refuse, or
-    /// there is no such block yet, only the logs that follow the tag wait.
+    /// The number of the block with this tag, from the endpoint or, if it refuses, from another
+    /// one. If all refuse, or there is no block yet, only the logs that follow the tag wait.
     async fn tagged(&mut self, endpoint: &Arc<Endpoint>, tag: &'static str) -> Result<Option<u64>, FollowError> {
         let number = |header: Header| header.position.number;
         let said = match header::tagged(endpoint, tag).await {
             Err(error) if is_answered(&error) => error.to_string(),
             Err(error) => return Err(error),
             Ok(Some(header)) => return Ok(Some(number(header))),
-            // So answer nodes of a chain without this tag, and those of a young chain.
+            // Nodes of a chain without this tag, or of a young chain, answer so.
             Ok(None) => "it has no block for the tag".to_owned(),
         };
         let others = self.source.endpoints.by_preference();
@@ -63,7 +63,7 @@ impl Follower<'_> {
         Ok(None)
     }
 
-    /// Brings a log to the canonical block of this number.
+    /// Advances a log to the canonical block of this number.
     async fn bring(&self, endpoint: &Arc<Endpoint>, log: &EventLog, to: u64) -> Result<(), FollowError> {
         match log.head() {
             Some(head) => self.revert_settled(endpoint, log, head).await?,
@@ -84,7 +84,7 @@ impl Follower<'_> {
         }
     }
 
-    /// What the log of the head knows of the blocks before this one, so far as it knows all in between.
+    /// The consecutive blocks before this number that the log of the head knows.
     fn known_before(&self, number: u64) -> Vec<Position> {
         let known = (0..number).rev().map_while(|number| {
             let hash = self.latest.hash_at(number)?;
@@ -95,7 +95,8 @@ impl Follower<'_> {
         known
     }
 
-    /// Canonical blocks from the start of these: those that the log of the head still holds, or else what the endpoint has.
+    /// Canonical blocks from the start of this range: from the log of the head or, if it no longer
+    /// has them, from the endpoint.
     async fn settled_blocks(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -113,7 +114,7 @@ impl Follower<'_> {
         self.source.with_logs(endpoint, headers, &self.filters, purpose).await
     }
 
-    /// Takes back what was settled and is no longer part of the chain.
+    /// Reverts blocks that counted as final and are no longer part of the chain.
     async fn revert_settled(&self, endpoint: &Endpoint, log: &EventLog, head: Position) -> Result<(), FollowError> {
         let depth = self.source.config.reorg_depth_max;
         let lowest = head.number.saturating_sub(depth);
@@ -125,7 +126,7 @@ impl Follower<'_> {
                 Some(hash) if held == Some(hash) && number == head.number => return Ok(()),
                 Some(hash) if held == Some(hash) => {
                     let to = Position { number, hash };
-                    tracing::info!(chain = %log.topic(), from = %head, to = %to, "settled blocks were reorganised");
+                    tracing::info!(chain = %log.topic(), from = %head, to = %to, "final blocks were reorganised");
                     log.revert(to);
                     return Ok(());
                 }
@@ -162,7 +163,7 @@ impl Follower<'_> {
     }
 }
 
-/// Whether the endpoint has answered, be it that it does not know the tag.
+/// Whether the endpoint has answered, also with an error that says that it does not know the tag.
 fn is_answered(error: &FollowError) -> bool {
     let answered = |error: &RequestError| matches!(error, RequestError::Answer { .. }) && !error.is_rate_limit();
     error.is_refusal() || error.request().is_some_and(answered)

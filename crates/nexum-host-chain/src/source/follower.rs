@@ -1,4 +1,4 @@
-//! Brings a chain's logs to its head and keeps them there.
+//! Advances a chain's logs to its head and keeps them there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use super::{ChainSource, FollowError, Purpose};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
-/// How often a log is brought nearer to one head, when the chain changes meanwhile, before the endpoint is left alone for a
-/// while. Each round ends a reorg, and no chain has that many at once.
+/// The most rounds of advancing a log to one head while the chain changes, before nexum waits and
+/// retries. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
-/// The interval of reports of a failure that lasts: often enough for the last lines of a log to name
+/// The interval of reports of a lasting failure: short enough that the last lines of a log contain
 /// it, and 1,440 lines a day.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -30,29 +30,31 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Follower<'a> {
     pub(super) source: &'a ChainSource,
     pub(super) logs: &'a ChainLogs,
-    /// The chain up to its head, which the other logs follow. There is one even if no module reads it.
+    /// The log of the chain up to its head, which the other logs follow. It exists even if no
+    /// module reads it.
     pub(super) latest: Arc<EventLog>,
     pub(super) filters: Filters,
     backoff: Backoff,
-    /// How often in a row following has failed; none before it worked for the first time.
+    /// The failures in a row. None before following worked for the first time.
     failures: Option<u32>,
-    /// When the failure in hand was reported last, so that an outage fills no log.
+    /// The time of the last report of the current failure, so that an outage does not fill the log.
     reported: Option<Instant>,
     /// The index of the endpoint that failed last, if it has not been followed since.
     failed: Option<usize>,
-    /// Since when every head has been far below the log's.
+    /// The time since which every head has been far below the log's head.
     below_since: Option<Instant>,
-    /// The tags that the endpoints do not know, or have no block for, as far as that has been reported.
+    /// The reported tags that the endpoints do not know, or have no block for.
     pub(super) untagged: BTreeSet<&'static str>,
 }
 
-/// What became of an attempt to reach a head.
+/// The outcome of an attempt to reach a head.
 pub(super) enum Step {
     /// The log is at the head, or there is no reason to move it.
     Done,
-    /// The log is as near to the head as it can be now: the endpoint does not have the blocks in between yet.
+    /// The log is as near to the head as possible now: the endpoint does not have the blocks in
+    /// between yet.
     Waiting,
-    /// The log and the chain part at or below this number.
+    /// The log and the chain differ at or below this number.
     Forked(u64),
 }
 
@@ -72,7 +74,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows for ever. Returns what waiting cannot mend.
+    /// Follows without end. Returns only a failure that no retry can repair.
     pub(super) async fn follow(mut self) -> FollowError {
         loop {
             let endpoint = self.source.endpoints.preferred();
@@ -88,7 +90,7 @@ impl<'a> Follower<'a> {
             }
             self.blame(&endpoint, &error);
             let wait = self.backoff.after_failure();
-            // One that works is gone over to at once; those that do not work are not tried in turn without a pause.
+            // nexum changes to a working endpoint at once. Without one, it waits between attempts.
             let better = self.source.endpoints.by_preference().into_iter().next();
             let has_better = better.is_some_and(|better| !Arc::ptr_eq(&better, &endpoint));
             self.report(&endpoint, &error, has_better);
@@ -98,7 +100,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// An endpoint that did not fail in a request may still be at fault.
+    /// Counts a failure against an endpoint that may be at fault without a failed request.
     fn blame(&mut self, endpoint: &Endpoint, error: &FollowError) {
         let failed = self.failed.replace(endpoint.index());
         match error {
@@ -116,7 +118,8 @@ impl<'a> Follower<'a> {
                 .source
                 .endpoints
                 .rest(endpoint, "it is on another fork than the others"),
-            // Waiting a moment does not mend a refusal. All else may pass, so that the endpoint is asked once more.
+            // A short wait does not change a refusal. After any other failure, nexum tries the
+            // endpoint once more.
             _ if error.is_refusal() || failed == Some(endpoint.index()) => {
                 self.source.endpoints.stop_following(endpoint, error.method(), error);
             }
@@ -134,7 +137,8 @@ impl<'a> Follower<'a> {
             tracing::debug!(chain, endpoint, %error, "the chain cannot be followed over this endpoint, and is over another");
             return;
         }
-        // A connection that its server closes, or a node that is a moment behind, is ordinary: the next attempt is at once.
+        // A connection that its server closes, or a node that is slightly behind, is normal: nexum
+        // retries at once.
         let is_ordinary =
             self.failures == Some(0) && !matches!(error, FollowError::Stalled(_) | FollowError::Below { .. });
         self.failures = self.failures.map(|failures| failures.saturating_add(1));
@@ -151,9 +155,9 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows until something fails, or until another endpoint is better.
+    /// Follows until a failure, or until another endpoint is better.
     async fn session(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), FollowError> {
-        // Subscribed before the head is asked for, so that no block falls between the two.
+        // Subscribes before it requests the head, so that no block is missed in between.
         let poll_interval = Duration::from_millis(self.source.config.poll_interval_ms);
         let pushed = endpoint.heads().await.map_err(FollowError::asked("eth_subscribe"))?;
         let mut heads = Heads::new(pushed, poll_interval);
@@ -189,7 +193,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Why there has been no head to follow for `head_stall_seconds`.
+    /// The reason why there has been no head to follow for `head_stall_seconds`.
     fn stalled(&mut self, theirs: Position) -> FollowError {
         let seconds = self.source.config.head_stall_seconds;
         match (self.below_since.take(), self.latest.head()) {
@@ -202,7 +206,8 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Brings every log as near to the head as it can be. Returns whether something is missing that should come soon.
+    /// Advances every log as far as possible towards the head. Returns whether blocks are missing
+    /// that should arrive soon.
     async fn reach(&mut self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
         let (source, head) = (self.source, &announced.head);
         if self.filters.revision != self.logs.revision() {
@@ -255,7 +260,8 @@ impl<'a> Follower<'a> {
         Err(FollowError::Unsettled)
     }
 
-    /// Begins the log with a head, on top of as much of its past as a reorganisation may take back: modules may know that.
+    /// Starts the log with a head, after as many earlier blocks as a reorg may revert: modules may
+    /// know these blocks.
     async fn begin(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Step, FollowError> {
         let depth = self.source.config.reorg_depth_max.min(head.position.number);
         let mut known: Vec<Position> = Vec::new();
@@ -273,7 +279,7 @@ impl<'a> Follower<'a> {
         if known.last().is_some_and(|last| head.parent_hash != last.hash) {
             return Err(FollowError::Unsettled);
         }
-        // Read before anything is changed, so that a failure leaves the log empty.
+        // Reads before it changes anything, so that a failure leaves the log empty.
         let blocks = self
             .source
             .with_logs(endpoint, vec![head.clone()], &self.filters, Purpose::Follow)
@@ -283,7 +289,7 @@ impl<'a> Follower<'a> {
         Ok(Step::Done)
     }
 
-    /// Appends the blocks up to a head that is above the log's.
+    /// Appends the blocks up to a head above the log's.
     async fn extend(&self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<Step, FollowError> {
         let mut headers = Vec::new();
         while let Some(tip) = self
@@ -292,7 +298,7 @@ impl<'a> Follower<'a> {
             .filter(|tip| tip.number < announced.head.position.number)
         {
             let next = tip.number.saturating_add(1);
-            // What was read ahead is of no use if not all before it could be appended.
+            // Headers that were read ahead are useless if not all earlier blocks could be appended.
             if headers
                 .first()
                 .is_none_or(|first: &Header| first.position.number != next)
@@ -312,8 +318,8 @@ impl<'a> Follower<'a> {
         Ok(Step::Done)
     }
 
-    /// Headers from this number on, each the child of the one before: those that were announced, or, below them, as many as the
-    /// endpoint gives at once.
+    /// Consecutive headers from this number: the announced ones or, below them, as many as the
+    /// endpoint returns at once.
     async fn headers(&self, endpoint: &Endpoint, from: u64, announced: &Announced) -> Result<Vec<Header>, FollowError> {
         match announced.first().checked_sub(from) {
             None | Some(0) => Ok(announced.from(from)),
@@ -329,7 +335,7 @@ impl<'a> Follower<'a> {
             .await
     }
 
-    /// Looks at a head that is not above the log's. Most are duplicates, or late.
+    /// Handles a head that is not above the log's. Most are duplicates, or late.
     async fn compare(&self, endpoint: &Endpoint, head: &Header) -> Result<Step, FollowError> {
         let number = head.position.number;
         match self.latest.hash_at(number) {

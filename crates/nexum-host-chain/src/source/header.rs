@@ -1,4 +1,4 @@
-//! A block's header as an endpoint tells it.
+//! A block's header in an endpoint's answer.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -17,17 +17,18 @@ use crate::rpc::endpoint::{Endpoint, Request};
 
 const MS_PER_SECOND: u64 = 1_000;
 
-/// How headers are asked for.
+/// The method that returns headers.
 const METHOD: &str = "eth_getBlockByNumber";
 
-/// What of a header the source needs. Nothing in it has been compared with anything.
+/// The parts of a header that the source needs, unverified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) position: Position,
     pub(super) parent_hash: BlockHash,
-    /// Milliseconds since the Unix epoch; `u64::MAX` for a time beyond that.
+    /// Milliseconds since the Unix epoch. `u64::MAX` for a later time.
     pub(super) timestamp_ms: u64,
-    /// None where the endpoint does not say: there may be any logs. A hint, see [`Blooms`](super::blooms::Blooms).
+    /// None if the endpoint omits it: there may be any logs. A hint, see
+    /// [`Blooms`](super::blooms::Blooms).
     pub(super) bloom: Option<Box<Bloom>>,
     pub(super) receipts_root: Option<B256>,
     pub(super) gas_used: Option<u64>,
@@ -48,14 +49,16 @@ struct Raw {
     gas_used: Option<U64>,
 }
 
-/// Reads a value that is used as a hint: one that cannot be read, such as the bloom `0x` of some networks, is unknown.
+/// Parses a value that serves as a hint. A malformed value, such as the bloom `0x` of some
+/// networks, is unknown.
 fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = <&RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(value.get()).ok())
 }
 
 impl Header {
-    /// Reads a block or header; `None` is JSON's null, with which endpoints say that they do not have it.
+    /// Parses a block or header. `None` for JSON's null, which endpoints return for a block that
+    /// they lack.
     pub(super) fn parse(json: &RawValue) -> Result<Option<Self>, FollowError> {
         let Some(raw) = serde_json::from_str::<Option<Raw>>(json.get()).map_err(|_| FollowError::BadHeader)? else {
             return Ok(None);
@@ -67,7 +70,7 @@ impl Header {
         Ok(Some(Self {
             position,
             parent_hash: raw.parent_hash.0,
-            // Some networks count in nanoseconds. A wrong time is no reason to stop.
+            // Some networks count in nanoseconds. A wrong time is not a reason to stop.
             timestamp_ms: raw.timestamp.to::<u64>().saturating_mul(MS_PER_SECOND),
             bloom: raw.logs_bloom,
             receipts_root: raw.receipts_root,
@@ -75,8 +78,8 @@ impl Header {
         }))
     }
 
-    /// Whether a transaction may have run in the block: gas was used, or the root of the receipts is not the empty one. True
-    /// where the header has neither.
+    /// Whether a transaction may have run in the block: gas was used, or the root of the receipts
+    /// is not the empty one. True if the header has neither.
     pub(super) fn may_have_transactions(&self) -> bool {
         let used_gas = self.gas_used.map(|gas| gas > 0);
         let has_receipts = self.receipts_root.map(|root| root != EMPTY_ROOT_HASH);
@@ -86,26 +89,28 @@ impl Header {
         }
     }
 
-    /// The entry that tells a log of it.
+    /// The log entry of the block.
     pub(super) fn advance(&self, chain_id: ChainId, logs: Vec<Log>) -> Arc<Advance> {
         Advance::with_logs(chain_id, self.position, self.parent_hash, self.timestamp_ms, logs)
     }
 }
 
-/// The endpoint's block for a tag, such as `latest`, without its transactions; none if it has none.
+/// The endpoint's block for a tag, such as `latest`, without its transactions. None if there is
+/// none.
 pub(super) async fn tagged(endpoint: &Endpoint, tag: &str) -> Result<Option<Header>, FollowError> {
     let answer = endpoint.request(&block_request(tag)?).await;
     Header::parse(&answer.map_err(FollowError::asked(METHOD))?)
 }
 
-/// The endpoint's canonical block of this number, if it has one.
+/// The endpoint's canonical block of this number. None if there is none.
 pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<Header>, FollowError> {
     let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await;
     read_numbered(number, &answer.map_err(FollowError::asked(METHOD))?)
 }
 
-/// The endpoint's canonical blocks of these numbers, up to the first that it does not have or does not give. What it gave
-/// before is kept, so that one that gives only so much at a time gets there in the end.
+/// The endpoint's canonical blocks of these numbers, up to the first that is missing or fails.
+/// Keeps the blocks before a failure, so that an endpoint that returns only some at a time makes
+/// progress.
 pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Vec<Header>, FollowError> {
     let requests: Result<Vec<Request>, _> = numbers
         .iter()
@@ -127,8 +132,8 @@ pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<V
     Ok(headers)
 }
 
-/// The canonical blocks of the first [`BLOCKS_PER_BATCH`] of these numbers, up to the first that the endpoint does not have,
-/// each the child of the one before.
+/// The canonical blocks of the first [`BLOCKS_PER_BATCH`] of these numbers, up to the first that
+/// the endpoint lacks, each the child of the previous one.
 pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) -> Result<Vec<Header>, FollowError> {
     let count = usize::try_from(BLOCKS_PER_BATCH).unwrap_or(usize::MAX);
     let numbers: Vec<u64> = numbers.take(count).collect();
@@ -142,13 +147,14 @@ pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) 
     Ok(headers)
 }
 
-/// Asks for a block, by number or tag, without its transactions.
+/// A request for a block, by number or tag, without its transactions.
 fn block_request(block: &str) -> Result<Request, FollowError> {
     let params = RawValue::from_string(format!(r#"["{block}",false]"#)).map_err(|_| RequestError::Internal)?;
     Ok((METHOD.into(), params))
 }
 
-/// Asks for a block by its hash, without its transactions. The answer is null where the endpoint does not have it.
+/// A request for a block by its hash, without its transactions. The answer is null if the endpoint
+/// lacks the block.
 pub(super) fn request_by_hash(hash: &BlockHash) -> Result<Request, FollowError> {
     let hash = B256::from(*hash);
     let params = RawValue::from_string(format!(r#"["{hash}",false]"#)).map_err(|_| RequestError::Internal)?;

@@ -1,4 +1,4 @@
-//! Where a chain's heads come from: announced by an endpoint, or asked for.
+//! The heads of a chain: announced by an endpoint, or polled.
 
 use std::time::Duration;
 
@@ -10,14 +10,15 @@ use super::header::{self, Header};
 use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::rpc::endpoint::{self, Endpoint};
 
-/// How long an endpoint that announces heads may be silent before it is asked: a slot of Ethereum and a quarter, so that it is
-/// hardly ever asked in vain, and a subscription that died in silence costs no more than a block.
+/// The longest silence of an endpoint that announces heads before nexum requests the head: a slot
+/// of Ethereum and a quarter. So the request is seldom needless, and a subscription that died
+/// silently costs at most one block.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// A head, and the blocks below it that were announced before it and not looked at yet.
+/// A head, and the unread blocks below it that were announced before it.
 pub(super) struct Announced {
     pub(super) head: Header,
-    /// Oldest first, each the parent of the one after it.
+    /// Oldest first, each the parent of the next.
     below: Vec<Header>,
 }
 
@@ -45,7 +46,7 @@ impl Announced {
             .collect()
     }
 
-    /// Puts a block on top if it is the head's child, and gives it back otherwise.
+    /// Adds a block on top if it is the head's child, else returns it.
     fn push(&mut self, block: Header) -> Option<Header> {
         let Position { number, hash } = self.head.position;
         if block.parent_hash != hash || block.position.number.checked_sub(1) != Some(number) {
@@ -59,10 +60,10 @@ impl Announced {
 /// The heads of one endpoint.
 pub(super) struct Heads {
     pushed: Option<endpoint::Heads>,
-    /// One that has been announced and is not the child of the one before it.
+    /// An announced head that is not the child of the one before it.
     next: Option<Header>,
     poll_interval: Duration,
-    /// Whether blocks are missing that should come soon, head or no head.
+    /// Whether blocks are missing that should arrive soon, with or without a new head.
     pub(super) soon: bool,
 }
 
@@ -81,10 +82,10 @@ impl Heads {
         self.pushed.is_some()
     }
 
-    /// The next head, new or not. Of several that were announced meanwhile it is the newest of those that follow each other, so
-    /// that their logs can be asked for together.
+    /// The next head, new or not. If several consecutive heads were announced meanwhile, the newest
+    /// of them, so that their logs can be requested together.
     ///
-    /// Nothing is lost if this is dropped while it waits.
+    /// Cancel-safe: dropping the future while it waits loses nothing.
     pub(super) async fn next(&mut self, endpoint: &Endpoint) -> Result<Announced, FollowError> {
         let Some(head) = self.first().await? else {
             return Announced::latest(endpoint).await;
@@ -105,8 +106,8 @@ impl Heads {
         }
     }
 
-    /// What an endpoint announces is a hint until one of its heads has been its block of that number: some networks announce
-    /// headers with other hashes than their blocks have.
+    /// Checks an announced head, until one of the endpoint's heads has proved to be its block of
+    /// that number: some networks announce headers with other hashes than their blocks have.
     async fn verified(endpoint: &Endpoint, announced: Announced) -> Result<Announced, FollowError> {
         match header::numbered(endpoint, announced.head.position.number).await? {
             Some(block) if block.position == announced.head.position => {
@@ -121,9 +122,10 @@ impl Heads {
         }
     }
 
-    /// The oldest head that was announced; none when it is time to ask.
+    /// The oldest announced head. None if it is time to poll.
     async fn first(&mut self) -> Result<Option<Header>, FollowError> {
-        /// How soon an endpoint is asked again that has announced a head before it had the blocks below.
+        /// The wait before the next poll of an endpoint that announced a head before it had the
+        /// blocks below.
         const SOON: Duration = Duration::from_millis(200);
         if let Some(next) = self.next.take() {
             return Ok(Some(next));
@@ -141,21 +143,21 @@ impl Heads {
             match tokio::time::timeout(wait, pushed.recv()).await {
                 Err(_) => return Ok(None),
                 Ok(Ok(head)) => return read(&head).map(Some),
-                // The heads lost are read by number when the next one comes.
+                // The source reads lost heads by number after the next head.
                 Ok(Err(RecvError::Lagged(_))) => {}
                 Ok(Err(RecvError::Closed)) => return Err(FollowError::HeadsEnded),
             }
         }
     }
 
-    /// The next head that has been announced already, if heads were announced without a gap.
+    /// The next head that is already announced, if no head was lost before it.
     fn waiting(&mut self) -> Result<Option<Header>, FollowError> {
         let Some(pushed) = &mut self.pushed else {
             return Ok(None);
         };
         match pushed.try_recv() {
             Ok(head) => read(&head).map(Some),
-            // Whoever waits for the next one hears of it.
+            // The next wait for a head reports the condition.
             Err(TryRecvError::Empty | TryRecvError::Closed | TryRecvError::Lagged(_)) => Ok(None),
         }
     }

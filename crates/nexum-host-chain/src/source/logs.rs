@@ -1,4 +1,4 @@
-//! The entries of a chain's log, each made of a block and its logs.
+//! The entries of a chain's log: blocks with their logs.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use super::header::Header;
 use super::{ChainSource, FollowError, LOG_REQUESTS_MAX, Purpose};
 use crate::rpc::endpoint::Endpoint;
 
-/// The revision of filters of which no block has logs: every subscriber's filters came later.
+/// The revision of filters for a block without logs: it is older than every subscriber's filters.
 const WITHOUT_LOGS: u64 = 0;
 
 impl ChainSource {
-    /// Reads the logs of these blocks, some at a time, and makes the entries for a log of them: of as many blocks, from the
-    /// first one, as can be had now. What was read before a failure is kept, so that an endpoint that answers only so much at
-    /// a time gets there in the end.
+    /// Reads the logs of these blocks, some at a time. Returns the log entries of as many
+    /// consecutive blocks, from the first one, as are available now. Keeps the blocks before a
+    /// failure, so that an endpoint that answers only some at a time makes progress.
     ///
-    /// Fails if not even the first block's can be read.
+    /// Fails if the logs of the first block cannot be read.
     pub(super) async fn with_logs(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -32,7 +32,7 @@ impl ChainSource {
         Ok(blocks)
     }
 
-    /// As [`Self::with_logs`], and hands over each block, in order, as soon as its logs are there.
+    /// As [`Self::with_logs`], but passes each block on, in order, as soon as its logs are known.
     pub(super) async fn each_with_logs(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -75,8 +75,8 @@ impl ChainSource {
         Ok(header.advance(self.chain_id, logs).as_of(filters.revision))
     }
 
-    /// The chain goes on without the logs of a block. Those who want some of them read the block by themselves, and wait until it
-    /// is answered.
+    /// Warns that the chain continues without the logs of a block. A module that subscribes to logs
+    /// reads the block itself, and waits until an endpoint answers.
     fn warn_too_large(&self, endpoint: &Endpoint, header: &Header, error: &FollowError) {
         tracing::warn!(
             chain = self.chain_id,

@@ -1,4 +1,4 @@
-//! How many blocks an endpoint answers for at once.
+//! The number of blocks in one query, for each endpoint.
 
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
@@ -7,35 +7,39 @@ use std::sync::PoisonError;
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 
-/// How many blocks the first question spans, where the operator does not say: what nearly every provider allows.
+/// The blocks of the first query, unless the operator configures a width: nearly every provider
+/// allows as many.
 const WIDTH_FIRST: u64 = 1_000;
 
-/// How many blocks a question spans at most, where the operator does not say: no known provider allows more for a wide filter.
+/// The most blocks of a query, unless the operator configures a width: no known provider allows
+/// more for a wide filter.
 const WIDTH_MAX: u64 = 10_000;
 
-/// How many questions have to be answered in a row at the width that was found to do, before a wider one is tried again: so
-/// many that the refusals cost next to nothing where a provider has a fixed limit, and so few that a part of the chain with
-/// many logs, where the width shrinks, does not slow down what comes after it.
+/// The queries in a row that must succeed at the current limit before nexum tries a wider one. The
+/// number is large enough that refusals cost little at a provider with a fixed limit. It is small
+/// enough that a part of the chain with many logs, where the width shrinks, does not slow down
+/// later parts.
 const CALM_MIN: u32 = 16;
 
-/// What an endpoint has shown of itself.
+/// The state of an endpoint's width, in blocks.
 #[derive(Clone, Copy, Debug)]
 struct Width {
-    /// How many blocks the next question spans.
+    /// The width of the next query.
     now: u64,
-    /// What is below the last width that was too much.
+    /// The current limit: below the last width that was too much.
     max: u64,
-    /// What `max` never exceeds.
+    /// The upper bound of `max`.
     ceiling: u64,
-    /// How many questions have been answered in a row at `max`.
+    /// The queries in a row that succeeded at `max`.
     calm: u32,
-    /// So many blocks have been answered for, and the answer was true.
+    /// The greatest width with an answer that proved to be true.
     proven: u64,
-    /// The log says that a range was refused.
+    /// Whether the log has reported that the endpoint refuses a range.
     is_refusal_logged: bool,
 }
 
-/// The widths of a chain's endpoints: halved when a question is too much, and slowly grown while none is.
+/// The widths of a chain's endpoints: halved after a query that is too much, and increased slowly
+/// while none is.
 #[derive(Debug)]
 pub(super) struct Ranges(Vec<Mutex<Width>>);
 
@@ -56,14 +60,14 @@ impl Ranges {
         Self(endpoints.all().iter().map(width).collect())
     }
 
-    /// The part of `numbers`, from their start, to ask the endpoint for now.
+    /// The first part of `numbers` to query now.
     pub(super) fn narrow(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> RangeInclusive<u64> {
         let width = self.with(endpoint, |width| width.now);
         let end = numbers.start().saturating_add(width.max(1) - 1);
         *numbers.start()..=end.min(*numbers.end())
     }
 
-    /// The endpoint has answered: the next question is a little wider.
+    /// Records an answer: the next query is slightly wider.
     pub(super) fn answered(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         self.with(endpoint, |width| {
             if span(numbers) < width.now {
@@ -81,42 +85,42 @@ impl Ranges {
         });
     }
 
-    /// The question was too much: the next one is half as wide.
+    /// Records that the query was too much: the next one is half as wide.
     pub(super) fn too_much(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         let span = span(numbers);
         self.with(endpoint, |width| {
             width.now = width.now.min(span / 2).max(1);
-            // It grows again, but not at once to where it failed.
+            // The width grows again, but not at once to the width that failed.
             let below = span - (span / 8).max(1);
             width.max = width.max.min(below).max(1);
             width.calm = 0;
         });
     }
 
-    /// Whether the log does not say yet that the endpoint refuses a range.
+    /// Whether the log has not yet reported that the endpoint refuses a range.
     pub(super) fn is_first_refusal(&self, endpoint: &Endpoint) -> bool {
         self.with(endpoint, |width| !std::mem::replace(&mut width.is_refusal_logged, true))
     }
 
-    /// Whether an empty answer for so many blocks is believed.
+    /// Whether nexum accepts an empty answer for this many blocks.
     pub(super) fn is_proven(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> bool {
         let proven = self.with(endpoint, |width| width.proven);
         span(numbers) <= proven
     }
 
-    /// The endpoint has found logs in so many blocks at once.
+    /// Records that the endpoint found logs in this many blocks at once.
     pub(super) fn prove(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         self.with(endpoint, |width| width.proven = width.proven.max(span(numbers)));
     }
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Width) -> T) -> T {
-        // There is one for each endpoint of the chain.
+        // Each endpoint of the chain has an entry.
         let mut width = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut width)
     }
 }
 
-/// How many blocks these are.
+/// The number of blocks in a range.
 fn span(numbers: &RangeInclusive<u64>) -> u64 {
     numbers.end().saturating_sub(*numbers.start()).saturating_add(1)
 }

@@ -24,27 +24,28 @@ struct RawReceipt {
     logs: Vec<WireLog>,
 }
 
-/// What the receipts of a block say of it.
+/// The result of checking the receipts of a block.
 pub(super) enum Checked {
-    /// They are the block's, and these are all its logs.
+    /// The receipts match the header. All logs of the block.
     Proven(Vec<RawLog>),
-    /// They are of a kind that this host cannot encode, as some of other networks than Ethereum: nothing is proven.
+    /// This host cannot encode a receipt of this kind, such as some of networks other than
+    /// Ethereum. Nothing is proven.
     Unknown,
-    /// They have these logs, and are not those that the header's root is the root of. Some networks have logs that no root
-    /// covers, such as those of Polygon's state sync, and some have no such root.
+    /// The receipts do not match the header's root. These are their logs. Some networks have logs
+    /// that no root covers, such as those of Polygon's state sync, and some have no valid root.
     Unproven(Vec<RawLog>),
-    /// They are another block's.
+    /// The receipts belong to another block.
     Foreign,
 }
 
-/// Asks for the receipts of a block.
+/// A request for the receipts of a block.
 pub(super) fn request(header: &Header) -> Result<Request, FollowError> {
     let hash = B256::from(header.position.hash);
     let params = RawValue::from_string(format!(r#"["{hash}"]"#)).map_err(|_| RequestError::Internal)?;
     Ok(("eth_getBlockReceipts".into(), params))
 }
 
-/// Computes the root of the receipts, off the async threads: a full block takes milliseconds.
+/// Computes the root of the receipts on a blocking thread, because a full block takes milliseconds.
 pub(super) async fn check(answer: Box<RawValue>, header: &Header, chain_id: ChainId) -> Result<Checked, FollowError> {
     let header = header.clone();
     let checked = tokio::task::spawn_blocking(move || check_now(&answer, &header, chain_id));
@@ -62,7 +63,8 @@ fn check_now(answer: &RawValue, header: &Header, chain_id: ChainId) -> Result<Ch
         return Ok(Checked::Unknown);
     };
     let logs = in_place(receipts, chain_id)?;
-    // The root covers what the logs say and their order, but not what they say of their place.
+    // The root covers the content and the order of the logs, but not the block and the indexes that
+    // they name.
     if logs.iter().any(|raw| raw.block != header.position) {
         return Ok(Checked::Foreign);
     }
@@ -72,7 +74,7 @@ fn check_now(answer: &RawValue, header: &Header, chain_id: ChainId) -> Result<Ch
     })
 }
 
-/// All logs, with the places that the order of the receipts gives them.
+/// All logs, with the indexes that follow from the order of the receipts.
 fn in_place(receipts: Vec<RawReceipt>, chain_id: ChainId) -> Result<Vec<RawLog>, FollowError> {
     let mut logs: Vec<RawLog> = Vec::new();
     for (transaction_index, receipt) in (0..).zip(receipts) {

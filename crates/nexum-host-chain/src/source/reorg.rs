@@ -1,4 +1,4 @@
-//! Finds out how much of the log is no longer part of the chain.
+//! Reverts the part of the log that is no longer part of the chain.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::error::RequestError;
 use crate::rpc::endpoint::{Endpoint, Request};
 
-/// From this depth on a reorganisation is believed only if no other endpoint contradicts it: deeper ones than this are rare on
-/// every chain, and nodes that are syncing or broken are not.
+/// The depth from which nexum accepts a reorg only if no other endpoint contradicts it. Deeper
+/// reorgs are rare on every chain, and syncing or broken nodes are not.
 const DEPTH_CHECKED_MIN: u64 = 3;
 
 impl Follower<'_> {
-    /// Reverts the log of the head to the newest block, at or below `number`, that it has in common with the chain that leads to
-    /// `head`. Returns false if that is the log's own head.
+    /// Reverts the log of the head to the newest block, at or below `number`, that it shares with
+    /// the chain of `head`. Returns false if that block is the log's own head.
     pub(super) async fn revert(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -50,7 +50,8 @@ impl Follower<'_> {
         Ok(true)
     }
 
-    /// The newest block at or below `number` that the endpoint's chain and the log have in common, if it is not too deep.
+    /// The newest block at or below `number` that the endpoint's chain and the log share. None if
+    /// it is too deep.
     async fn ancestor(&self, endpoint: &Endpoint, number: u64, tip: Position) -> Result<Option<Position>, FollowError> {
         let lowest = tip.number.saturating_sub(self.source.config.reorg_depth_max);
         let mut next = number;
@@ -67,7 +68,8 @@ impl Follower<'_> {
                 }
             }
             if let Some(missing) = numbers.get(headers.len()) {
-                // A node that lacks blocks below its head is syncing. It says nothing about the chain.
+                // A node that lacks blocks below its head is syncing, and shows nothing about the
+                // chain.
                 return Err(FollowError::NoBlock(*missing));
             }
             match from.checked_sub(1).filter(|next| *next >= lowest) {
@@ -77,11 +79,12 @@ impl Follower<'_> {
         }
     }
 
-    /// Fails if there is reason not to believe this endpoint: it is syncing, or another one still has the log's head.
+    /// Fails if nexum should not trust this endpoint: it is syncing, or another endpoint still has
+    /// the log's head.
     async fn doubt(&self, endpoint: &Arc<Endpoint>, tip: Position) -> Result<(), FollowError> {
         let params = RawValue::from_string("[]".to_owned()).map_err(|_| RequestError::Internal)?;
         let syncing: Request = ("eth_syncing".into(), params);
-        // Not every endpoint has the method.
+        // Some endpoints lack the method.
         if endpoint
             .request(&syncing)
             .await

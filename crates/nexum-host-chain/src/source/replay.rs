@@ -1,4 +1,4 @@
-//! Reads again what a module has missed: every block, or only what was logged.
+//! Replays blocks that a module has missed: every block, or only the logs.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -17,13 +17,15 @@ use crate::config::VerifyLogs;
 use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
 
-/// How many blocks that may have logs are looked into for one by which an endpoint can prove that it answers for a wide range.
-/// Only where headers have no bloom, or the endpoint does not tell the truth of a single block either, the first has none.
+/// The most blocks that nexum searches for a log with which an endpoint can prove that it answers
+/// for a wide range. The first block has none only if headers have no bloom, or the endpoint is
+/// also false about single blocks.
 const LOOKS_MAX: usize = 8;
 
 impl ChainSource {
-    /// Returns what [`EventSource::replay`](nexum_core::source::EventSource::replay) asks for, from the best endpoint that
-    /// answers. nexum asks one that could not answer, as a node without history, after the others for a while.
+    /// Performs [`EventSource::replay`](nexum_core::source::EventSource::replay) with the best
+    /// endpoint that answers. For a while, an endpoint that could not answer, such as a node
+    /// without history, is asked after the others.
     pub(super) async fn read_again(&self, wanted: &Replay) -> Result<Replayed, FollowError> {
         let filters = Filters::new(&wanted.filters);
         let endpoints = self.endpoints.for_history();
@@ -50,7 +52,7 @@ impl ChainSource {
         Err(failure.unwrap_or(FollowError::NoBlock(*wanted.numbers.start())))
     }
 
-    /// Reads every block, with its logs. Answers for all of them, or for those with logs alone.
+    /// Reads every block with its logs. Returns all blocks, or only those with logs.
     async fn read_blocks(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -73,7 +75,7 @@ impl ChainSource {
         })
     }
 
-    /// Reads the logs of as many blocks as the endpoint answers for at once, and nothing else of them.
+    /// Reads only the logs, of as many blocks as the endpoint answers for at once.
     async fn read_logs(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -84,7 +86,8 @@ impl ChainSource {
         loop {
             let part = self.ranges.narrow(endpoint, numbers);
             if part.start() == part.end() {
-                // By its hash a single block is asked for without a limit, and its bloom tells whether the answer can be true.
+                // A single block is requested by its hash, which no endpoint limits, and its bloom
+                // shows whether the answer can be true.
                 let replayed = self.read_blocks(endpoint, &part, false, filters).await?;
                 self.ranges.answered(endpoint, &part);
                 return Ok(replayed);
@@ -98,7 +101,7 @@ impl ChainSource {
                     self.ranges.answered(endpoint, &part);
                     return Ok(replayed);
                 }
-                // It need not be the width that it failed for, and another one may be well.
+                // The width may not be the cause, and another endpoint may work.
                 Part::TooMuch(error) if error.is_endpoints_fault() && self.other_than(endpoint).is_some() => {
                     return Err(error.into());
                 }
@@ -106,7 +109,7 @@ impl ChainSource {
                     tracing::debug!(chain, endpoint = label, %error, "asking for the logs of fewer blocks at once");
                 }
                 Part::Divided => {}
-                // A false answer for many blocks may be a true one for fewer.
+                // An answer that is false for many blocks may be true for fewer.
                 Part::Untrue => {
                     self.metrics.verification_failures.increment(1);
                     tracing::warn!(
@@ -121,7 +124,7 @@ impl ChainSource {
         }
     }
 
-    /// Reads the logs of a range whose ends are the same before and after.
+    /// Reads the logs of a range. Its first and last block must be equal before and after.
     async fn read_part(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -167,8 +170,9 @@ impl ChainSource {
         }))
     }
 
-    /// Why an empty answer is not to be believed; none if it is. Some endpoints give one where they should say that the range
-    /// is too wide; so each has to find a log that is known to be there in as wide a range first.
+    /// Why an empty answer is not accepted. None if it is. Some endpoints return an empty answer
+    /// instead of an error for a range that is too wide, so each must first find a known log in an
+    /// equally wide range.
     async fn doubt_empty(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -186,7 +190,7 @@ impl ChainSource {
         for question in exactly.questions(usize::MAX) {
             match self.ask_range(endpoint, &question, part, first, &exactly).await? {
                 Ranged::Logs(logs) => found.extend(logs),
-                // It does have them, and more than can be taken.
+                // The endpoint has logs, and more than nexum accepts.
                 Ranged::TooMuch(RequestError::TooLarge { .. }) => return Ok(None),
                 Ranged::TooMuch(error) => return Ok(Some(Part::TooMuch(error))),
                 Ranged::Divided => return Ok(Some(Part::Divided)),
@@ -199,9 +203,10 @@ impl ChainSource {
         Ok(None)
     }
 
-    /// One of the last logs of a range; none if its headers say that it has none. On most chains the last block has some.
+    /// One of the last logs of a range. None if its headers show that it has none. On most chains
+    /// the last block has some.
     ///
-    /// Blocks whose bloom is empty are looked at last: it may be true.
+    /// Blocks with an empty bloom come last, because the bloom may be true.
     async fn some_log(&self, endpoint: &Endpoint, part: &RangeInclusive<u64>) -> Result<Option<Log>, FollowError> {
         let mut looks = 0;
         let mut without_bloom = Vec::new();
@@ -217,7 +222,7 @@ impl ChainSource {
                     continue;
                 }
                 if looks == LOOKS_MAX {
-                    self.note_unverified(&header, "there is no log near it by which the endpoint could be tried");
+                    self.note_unverified(&header, "there is no log near it with which to test the endpoint");
                     return Ok(None);
                 }
                 looks += 1;
@@ -245,18 +250,18 @@ impl ChainSource {
     }
 }
 
-/// What became of a question for the logs of a range.
+/// The outcome of a query for the logs of a range.
 enum Part {
     Read(Replayed),
-    /// The endpoint has no logs where there are some.
+    /// The endpoint returned no logs although there are some.
     Untrue,
-    /// A narrower question may be answered.
+    /// The endpoint may answer a narrower query.
     TooMuch(RequestError),
-    /// The endpoint takes fewer addresses at once than it was asked for.
+    /// The endpoint accepts fewer addresses than the query had.
     Divided,
 }
 
-/// A filter that hardly anything else passes than this log.
+/// A filter that matches almost only this log.
 fn exactly(log: &Log) -> LogFilter {
     let mut filter = LogFilter {
         addresses: log.address.as_slice().try_into().into_iter().collect(),
@@ -268,7 +273,7 @@ fn exactly(log: &Log) -> LogFilter {
     filter
 }
 
-/// The logs, which are in order, by their blocks.
+/// Groups ordered logs by their blocks.
 fn by_block(logs: Vec<RawLog>) -> Result<Vec<Arc<Advance>>, FollowError> {
     let mut blocks = Vec::new();
     let mut logs = logs.into_iter().peekable();

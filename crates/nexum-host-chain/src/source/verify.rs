@@ -1,4 +1,4 @@
-//! How sure the logs of a block are: who is asked for them, and which answers are believed.
+//! The verification of a block's logs: which endpoints are asked, and which answers are accepted.
 
 use std::sync::Arc;
 
@@ -13,29 +13,28 @@ use crate::config::VerifyLogs;
 use crate::error::{RequestError, Retry};
 use crate::rpc::endpoint::Endpoint;
 
-/// What an endpoint says of the logs of a block.
+/// An endpoint's answer about the logs of a block.
 enum Found {
-    /// Logs that nothing contradicts.
+    /// Logs without a contradiction.
     Logs(Vec<Log>),
-    /// There may be some, and the endpoint has none.
+    /// No logs, although the header allows some.
     NoneWhereSomeMayBe,
-    /// Logs that the header denies: its bloom lacks one, or its root is not that of the receipts.
+    /// Logs that the header denies: its bloom lacks one, or its root does not match the receipts.
     Denied(Vec<Log>),
 }
 
-/// The first answer that the header denies, and whose it is.
+/// The first answer that the header denies, and its endpoint.
 struct Claim<'a> {
     endpoint: &'a Arc<Endpoint>,
     logs: Vec<Log>,
 }
 
 impl ChainSource {
-    /// The logs of a block, as sure as the operator wants them to be. `endpoint` is asked first,
-    /// and when it fails or is not believed the others are: they are asked for a hash, so that all
-    /// who answer speak of one block.
+    /// The logs of a block, verified as configured. Asks `endpoint` first, and the others if it
+    /// fails or its answer is not accepted. All are asked by hash, so that every answer concerns
+    /// this block.
     ///
-    /// Two answers that agree are believed against the header, so that a header that is wrong
-    /// cannot stop the chain.
+    /// Accepts two equal answers against the header, so that a wrong header cannot stop the chain.
     pub(super) async fn logs_of(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -69,7 +68,7 @@ impl ChainSource {
                     Some(_) => {}
                     None => claim = Some(Claim { endpoint: asked, logs }),
                 },
-                // A bloom may be true by chance.
+                // A bloom may match by chance.
                 Ok(Found::NoneWhereSomeMayBe) if !doubted.is_empty() && claim.is_none() => return Ok(Vec::new()),
                 Ok(Found::NoneWhereSomeMayBe) => doubted.push(asked),
                 Err(error) if error.may_pass() || claim.is_some() => failure = failure.or(Some((asked, error))),
@@ -83,7 +82,7 @@ impl ChainSource {
         }
     }
 
-    /// Another endpoint has answered a request that this one did not answer.
+    /// Counts a failure against an endpoint, because another endpoint has answered the request.
     fn blame(&self, endpoint: &Endpoint, error: &FollowError, purpose: Purpose) {
         match purpose {
             Purpose::Replay => endpoint.health().lacks_history(),
@@ -121,8 +120,8 @@ impl ChainSource {
         Ok(Found::Denied(logs))
     }
 
-    /// What the endpoint's `eth_getLogs` has of a block, in order. An empty answer for a block with
-    /// transactions is asked again where the endpoint may lack the block.
+    /// The logs of a block from the endpoint's `eth_getLogs`, in order. Repeats the request after
+    /// an empty answer for a block with transactions, if the endpoint may lack the block.
     pub(super) async fn logs_in(
         &self,
         endpoint: &Endpoint,
@@ -139,7 +138,7 @@ impl ChainSource {
         }
         match self.logs_and_block(endpoint, header, filters).await {
             Ok(logs) => of_block(logs, header, filters),
-            // The endpoint would say so the next time as well, and the chain would stand still.
+            // A retry would fail too, and the chain would stop.
             Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
                 self.note_unverified(header, "the endpoint does not say whether it has the block");
                 Ok(logs)
@@ -148,20 +147,20 @@ impl ChainSource {
         }
     }
 
-    /// An endpoint's logs are believed: those that had none, or had some that the header denies,
-    /// are at fault.
+    /// Blames the endpoints that contradict accepted logs: those that returned none, or returned
+    /// logs that the header denies.
     fn contradict(&self, logs: &[Log], doubted: &[&Arc<Endpoint>], claim: Option<Claim<'_>>) {
         let empty = doubted.iter().filter(|_| !logs.is_empty());
         let at_fault = empty.map(|endpoint| (*endpoint, "it has no logs for a block that has some"));
-        let claimed = claim.map(|claim| (claim.endpoint, "it has logs for a block that has none such"));
+        let claimed = claim.map(|claim| (claim.endpoint, "it has logs that the block does not have"));
         for (endpoint, why) in at_fault.chain(claimed) {
             self.metrics.verification_failures.increment(1);
             self.endpoints.rest(endpoint, why);
         }
     }
 
-    /// No other endpoint says anything of logs that the header denies. They are believed if
-    /// `eth_getLogs` has them, which says so for the second time, or says what the receipts say.
+    /// Repeats the request for logs that the header denies, if no other endpoint answers. Accepts
+    /// the logs if `eth_getLogs` returns them again, or returns those of the receipts.
     async fn look_again(&self, claim: Claim<'_>, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
         let logs = self.logs_in(claim.endpoint, header, filters).await?;
         if are_equal(&claim.logs, &logs) {
@@ -169,13 +168,13 @@ impl ChainSource {
             return Ok(logs);
         }
         self.metrics.verification_failures.increment(1);
-        let why = "it has logs for a block that the header denies, and others when it is asked again";
+        let why = "it has logs for a block that the header denies, and other logs at the next request";
         self.endpoints.rest(claim.endpoint, why);
         Err(FollowError::BadLogs)
     }
 
-    /// No other endpoint can be asked: the block's receipts can still prove that it has no such
-    /// logs.
+    /// Checks an empty answer with the block's receipts, which can prove that the block has no
+    /// wanted logs. Used if no other endpoint can be asked.
     async fn logs_of_doubted(
         &self,
         endpoint: &Endpoint,
@@ -190,7 +189,7 @@ impl ChainSource {
             }
             Ok(Receipts::Unproven(_)) => return Err(self.refuse_receipts(endpoint)),
             Ok(Receipts::Unknown) => (Vec::new(), Some("its receipts are of a kind that cannot be checked")),
-            // The endpoint would say so the next time as well, and the chain would stand still.
+            // A retry would fail too, and the chain would stop.
             Err(error) if error.request().is_some_and(|error| error.retry() != Retry::Anywhere) => {
                 (Vec::new(), Some("the endpoint does not give its receipts"))
             }
@@ -211,7 +210,7 @@ impl ChainSource {
         Ok(logs)
     }
 
-    /// The logs of a block by its receipts.
+    /// The logs of a block from its receipts.
     async fn logs_of_receipts(
         &self,
         endpoint: &Endpoint,
@@ -227,7 +226,8 @@ impl ChainSource {
         }
     }
 
-    /// The wanted logs of a block by its receipts, in place of an answer of `eth_getLogs`; none if they cannot be checked.
+    /// The wanted logs of a block from its receipts, instead of an answer of `eth_getLogs`. None if
+    /// they cannot be checked.
     pub(super) async fn raw_logs_of_receipts(
         &self,
         endpoint: &Endpoint,
@@ -258,7 +258,7 @@ impl ChainSource {
         FollowError::BadLogs
     }
 
-    /// Logs of this block are believed against its header.
+    /// Records that logs of this block were accepted against its header.
     fn note_denied(&self, endpoint: &Endpoint, header: &Header) {
         if self.config.verify_logs == VerifyLogs::Receipts {
             self.note_unverified(header, "its receipts are not those of the header's root");
@@ -269,7 +269,7 @@ impl ChainSource {
         }
     }
 
-    /// Says once that a chain's receipts prove nothing.
+    /// Warns once that a chain's receipts prove nothing.
     fn note_unproven(&self, endpoint: &Endpoint, header: &Header) {
         if self.unproven.swap(true, std::sync::atomic::Ordering::Relaxed) {
             return;
@@ -293,23 +293,23 @@ impl ChainSource {
         );
     }
 
-    /// The best endpoint beside this one that works.
+    /// The best other working endpoint.
     pub(super) fn other_than(&self, endpoint: &Arc<Endpoint>) -> Option<Arc<Endpoint>> {
         let others = self.endpoints.by_preference();
         others.into_iter().find(|other| !Arc::ptr_eq(other, endpoint))
     }
 }
 
-/// The wanted logs of a block, by its receipts.
+/// The wanted logs of a block, from its receipts.
 enum Receipts {
     Proven(Vec<Log>),
-    /// By receipts that the header's root does not cover.
+    /// The receipts do not match the header's root.
     Unproven(Vec<Log>),
     /// The receipts are of a kind that cannot be checked.
     Unknown,
 }
 
-/// The wanted logs of a block, in order. Fails if one is another block's.
+/// The wanted logs of a block, in order. Fails if a log is from another block.
 fn of_block(logs: Vec<RawLog>, header: &Header, filters: &Filters) -> Result<Vec<Log>, FollowError> {
     let logs = wire_log::in_order(logs, filters);
     if logs.iter().any(|raw| raw.block != header.position) {
@@ -322,8 +322,8 @@ fn plain(logs: Vec<RawLog>) -> Vec<Log> {
     logs.into_iter().map(|raw| raw.log).collect()
 }
 
-/// Whether two answers have the same logs of one block. By receipts the indexes are counted, by
-/// `eth_getLogs` as given.
+/// Whether two answers contain equal logs of one block. Compares no indexes: those of receipts are
+/// counted, those of `eth_getLogs` come from the endpoint.
 fn are_equal(one: &[Log], other: &[Log]) -> bool {
     let is_equal = |(one, other): (&Log, &Log)| {
         (&one.transaction_hash, &one.address) == (&other.transaction_hash, &other.address)

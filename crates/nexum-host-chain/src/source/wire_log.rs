@@ -1,4 +1,4 @@
-//! Logs as endpoints write them, and the order that a block's logs have.
+//! Logs in the format of endpoints, and their order within a block.
 
 use alloy_primitives::{Address, B256, Bytes, LogData, U64};
 use nexum_config::topic::ChainId;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::FollowError;
 use super::filters::Filters;
 
-/// A log as endpoints write it.
+/// A log in the format of endpoints.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireLog {
@@ -25,17 +25,17 @@ pub(super) struct WireLog {
     removed: bool,
 }
 
-/// A log, and the block that it says it is in.
+/// A log, and the block that it names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RawLog {
     pub(super) block: Position,
-    /// The place of its transaction in the block; 0 where the endpoint does not say.
+    /// The index of the log's transaction in the block. 0 if the endpoint omits it.
     pub(super) transaction_index: u64,
     pub(super) log: Log,
 }
 
 impl WireLog {
-    /// The part of it that its receipt's root covers.
+    /// The part of the log that its receipt's root covers.
     pub(super) fn consensus(&self) -> alloy_primitives::Log {
         alloy_primitives::Log {
             address: self.address,
@@ -45,7 +45,7 @@ impl WireLog {
 }
 
 impl RawLog {
-    /// Fails for a log without a place in the chain.
+    /// Fails for a log without a position in the chain.
     pub(super) fn read(wire: WireLog, chain_id: ChainId) -> Result<Self, FollowError> {
         let bad = FollowError::BadLogs;
         let (Some(number), Some(hash), Some(transaction), Some(index)) = (
@@ -76,15 +76,15 @@ impl RawLog {
     }
 }
 
-/// Reads an answer of `eth_getLogs`, without the logs that it says a reorg has removed.
+/// Parses an answer of `eth_getLogs`. Drops logs that are marked as removed by a reorg.
 pub(super) fn parse(answer: &RawValue, chain_id: ChainId) -> Result<Vec<RawLog>, FollowError> {
     let logs = serde_json::from_str::<Vec<WireLog>>(answer.get()).map_err(|_| FollowError::BadLogs)?;
     let logs = logs.into_iter().filter(|log| !log.removed);
     logs.map(|log| RawLog::read(log, chain_id)).collect()
 }
 
-/// Puts the logs that are wanted into the order of their transactions and indexes, each once. On some networks the index counts
-/// within the transaction, so that it names a log only together with the transaction.
+/// The wanted logs, without duplicates, ordered by transaction and index. On some networks the
+/// index counts within the transaction, so that only both together identify a log.
 pub(super) fn in_order(logs: Vec<RawLog>, filters: &Filters) -> Vec<RawLog> {
     let mut logs: Vec<_> = logs.into_iter().filter(|raw| filters.wants(&raw.log)).collect();
     let place = |raw: &RawLog| (raw.log.block_number, raw.transaction_index, raw.log.log_index);
@@ -94,7 +94,7 @@ pub(super) fn in_order(logs: Vec<RawLog>, filters: &Filters) -> Vec<RawLog> {
     logs
 }
 
-/// The hash that all these logs' blocks have, by number.
+/// The hash of the block with this number, in its first log.
 pub(super) fn hash_of(logs: &[RawLog], number: u64) -> Option<BlockHash> {
     logs.iter()
         .find(|raw| raw.block.number == number)

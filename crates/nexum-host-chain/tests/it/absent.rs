@@ -18,12 +18,12 @@ fn start(node: &Node, verify_logs: VerifyLogs) -> Following {
     Following::start_with(&Chains::new([config]), Finality::Latest, &filters())
 }
 
-/// Counts calls by the hash that they name.
+/// The number of calls for each hash.
 #[derive(Default)]
 struct Calls(Mutex<HashMap<B256, usize>>);
 
 impl Calls {
-    /// How many calls named this hash before.
+    /// The number of earlier calls for this hash.
     fn before(&self, hash: &Value) -> usize {
         let mut calls = self.0.lock().unwrap();
         let count = calls.entry(serde_json::from_value(hash.clone()).unwrap()).or_default();
@@ -32,8 +32,8 @@ impl Calls {
     }
 }
 
-/// Makes a node answer as several behind one URL, of which those that are asked first do not have
-/// the block.
+/// Makes a node answer like several nodes behind one URL, of which the first ones asked lack the
+/// block.
 fn behind_a_balancer(node: &Node) {
     node.answer_unknown_blocks(true);
     let (logs, blocks) = (Calls::default(), Calls::default());
@@ -85,8 +85,7 @@ async fn a_block_waits_for_an_endpoint_that_does_not_have_it_yet() {
     check_logs(&node, &following);
 }
 
-/// The numbers are those of the documentation: one question for a hash that no block has, for 64
-/// empty answers.
+/// As documented: one test request with a hash of no block, per 64 empty answers.
 #[tokio::test]
 async fn an_endpoint_that_refuses_unknown_blocks_is_believed() {
     let node = Node::start().await;

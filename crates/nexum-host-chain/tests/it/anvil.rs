@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::support::{CHAIN, Following, chains, config_of, request, soon, texts};
 
-/// Init code, which an `eth_call` without `to` runs as it is: stores 0xab as a word and reverts with its last byte.
+/// Init code, which an `eth_call` without `to` runs unchanged: stores 0xab as a word and reverts
+/// with its last byte.
 const REVERTING_CODE: &str = "0x60ab5f526001601ffd";
 
 struct Real {
@@ -127,7 +128,7 @@ async fn a_real_node_that_is_killed_and_started_on_another_chain_is_noticed() {
     };
     let other = Anvil::start_with(&options);
     other.mine(8).await;
-    // Not even the first block is the same: that is another network.
+    // The first block differs too, so this is another network.
     let error = following.fails().await;
     assert!(
         texts(&error)[1].contains("none of the 5 blocks before that is in both"),
@@ -167,7 +168,7 @@ async fn a_real_primary_that_is_killed_is_passed_over_and_gone_back_to() {
 async fn a_real_node_takes_every_pinned_read_and_answers_for_that_block() {
     const ADDRESS: &str = "0x00000000000000000000000000000000000000aa";
     let anvil = Anvil::start();
-    // Each transfer is in a block of its own.
+    // Each transfer is in its own block.
     let accounts = anvil.request("eth_accounts", json!([])).await;
     let transfer = json!([{ "from": accounts[0], "to": ADDRESS, "value": "0x5" }]);
     anvil.request("eth_sendTransaction", transfer.clone()).await;

@@ -16,7 +16,7 @@ use crate::wanted::spec;
 
 const URLS: [fn(&Anvil) -> String; 2] = [Anvil::http_url, Anvil::ws_url];
 
-/// Block, place and data of each log of the emitter that the node has now, from a block on.
+/// Block, log index and data of each log of the emitter on the node, from a block on.
 async fn truth(anvil: &Anvil, emitter: Address, from: u64) -> Vec<(u64, u32, Vec<u8>)> {
     let filter = json!([{ "address": emitter, "fromBlock": format!("{from:#x}") }]);
     let logs = anvil.request("eth_getLogs", filter).await;
@@ -78,7 +78,7 @@ async fn logs_of_a_real_contract_arrive_through_reorgs_over_every_way_of_checkin
                 emit(&anvil, other, round).await;
                 check(&anvil, emitter, &following).await;
             }
-            // Takes back some of the logs, for good.
+            // Removes some of the logs permanently.
             anvil.reorg(3).await;
             emit(&anvil, emitter, 9).await;
             check(&anvil, emitter, &following).await;
@@ -110,7 +110,7 @@ async fn logs_of_a_real_contract_arrive_through_a_restart() {
         check(&anvil, emitter, &following).await;
         assert!(following.reverts().is_empty());
 
-        // Killed, it forgets what it had not written, and comes back on another fork.
+        // A killed anvil loses unwritten blocks, and returns on another fork.
         emit(&anvil, emitter, 4).await;
         anvil.mine(2).await;
         check(&anvil, emitter, &following).await;

@@ -90,7 +90,7 @@ async fn an_endpoint_without_batches_is_asked_one_by_one_and_remembered() {
     }
 }
 
-/// How endpoints treat batches that they do not take.
+/// The answers of endpoints that refuse batches.
 fn batch_faults() -> Vec<BatchFault> {
     let with_status = |status, code, message: &str| Answer::ErrorStatus {
         status,
@@ -143,7 +143,7 @@ async fn an_endpoint_that_does_not_answer_batches_in_any_way_is_asked_one_by_one
         let chains = Chains::new([config]);
         let requests = [("eth_call", "[1]"), ("eth_call", "[2]")];
         let expected = [Ok("[1]".to_owned()), Ok("[2]".to_owned())];
-        // Two batches that fail and are answered one by one show it; before that, one may fail.
+        // Two batches that fail and are answered one by one are enough. One failure alone is not.
         for _ in 0..2 {
             assert_eq!(
                 chains.request_batch(CHAIN, &requests).await.unwrap(),
@@ -228,7 +228,7 @@ async fn a_batch_whose_results_are_over_the_budget_is_not_collected_to_its_end()
     const BUDGET: u64 = 3_000_000;
     for url in [Node::http_url, Node::ws_url] {
         let node = Node::start().await;
-        // One by one over http as well: a whole batch is bounded by `response_bytes_max`.
+        // One by one over http as well, because `response_bytes_max` bounds a whole batch.
         node.break_batches(Some(BatchFault::Whole(Answer::error(-32_600, "no batches"))));
         node.on("eth_call", |_| Answer::Huge { bytes: RESULT_BYTES });
         let chains = chains(&url(&node));
@@ -248,7 +248,7 @@ async fn a_batch_whose_results_are_over_the_budget_is_not_collected_to_its_end()
             "the first of the distinct ones, and one for all equal ones"
         );
         if url(&node).starts_with("http") {
-            // The budget, one over it, and those in flight meanwhile.
+            // The results within the budget, one above it, and those in flight meanwhile.
             assert!(sent <= 4 + 8, "{sent}");
         }
         let few = chains.request_batch_at(None, CHAIN, &equal[..2], BUDGET).await;

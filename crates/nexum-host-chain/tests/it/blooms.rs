@@ -1,4 +1,4 @@
-//! Headers whose bloom is not that of the block's logs.
+//! Headers whose bloom does not match the block's logs.
 
 use nexum_config::topic::Finality;
 use nexum_core::source::Log as Event;
@@ -23,7 +23,7 @@ fn start(urls: &[String], verify_logs: VerifyLogs, counts: &Counts) -> Following
     Following::start_with(&chains, Finality::Latest, &filters())
 }
 
-/// What was logged with these words.
+/// The log records that contain this text.
 fn lines(log: &Log, words: &str) -> Vec<String> {
     let text = log.text();
     text.lines()
@@ -107,8 +107,8 @@ async fn logs_that_a_bloom_lacks_are_believed_from_two_endpoints_that_agree() {
         check_logs(&node, &following);
         assert_eq!(warnings(&log).len(), 1, "{blooms:?}");
         assert_eq!(lines(&log, "the endpoint is rested"), Vec::<String>::new());
-        // The first look, or the first log, is confirmed by the other one, and then the first is
-        // believed.
+        // The second endpoint confirms the first check, or the first log. Afterwards the first
+        // endpoint is accepted.
         assert_eq!(second.count("eth_getLogs"), 1, "{blooms:?}");
     }
 }
@@ -132,15 +132,14 @@ async fn a_log_that_a_bloom_lacks_is_refused_where_another_endpoint_does_not_hav
     check_logs(&liar, &following);
     let rested = lines(&log, "the endpoint is rested");
     assert!(
-        rested[0].contains("it has logs for a block that has none such"),
+        rested[0].contains("it has logs that the block does not have"),
         "{rested:?}"
     );
     assert_eq!(warnings(&log), Vec::<String>::new());
     assert_eq!(counts.sum(names::UNTRUE_BLOOMS, &[CHAIN_LABEL]), 0);
 }
 
-/// The numbers are those of the documentation: the first 16 blocks that a bloom rules out, and then
-/// one of 127.
+/// As documented: nexum requests the first 16 blocks that a bloom rules out, then one of 127.
 #[tokio::test]
 async fn few_of_the_blocks_that_true_blooms_rule_out_are_asked_for() {
     let counts = Counts::default();
@@ -192,7 +191,7 @@ async fn a_chain_whose_blooms_become_false_is_found_out_and_the_skipped_blocks_a
     assert_eq!(warnings(&log), Vec::<String>::new());
     node.set_logs(ours);
     node.show_blooms(Blooms::Empty);
-    // Block 16 was the last of the first looks.
+    // Block 16 was the last of the first checks.
     following.reaches(node.mine(102).last().unwrap()).await;
     assert_eq!(following.logs(), Vec::<Event>::new());
     following.reaches(node.mine(20).last().unwrap()).await;
@@ -245,7 +244,7 @@ async fn an_endpoint_that_does_not_give_all_logs_of_a_block_is_asked_for_the_wan
     }
 }
 
-/// A block's four logs, two of each of its transactions, all have a place of their own.
+/// Each of a block's four logs, two per transaction, is delivered.
 #[tokio::test]
 async fn logs_with_equal_indexes_are_told_apart_by_their_transactions() {
     for verify_logs in MODES {
@@ -261,7 +260,7 @@ async fn logs_with_equal_indexes_are_told_apart_by_their_transactions() {
         let model = node.chain();
         let mut expected = wanted(&model.canonical()[1..], &filters());
         assert_eq!(expected.len(), 4 * 4);
-        // Receipts have an order, from which the place in the block is counted.
+        // The position in the block follows from the order of the receipts.
         if verify_logs != VerifyLogs::Receipts {
             expected.iter_mut().for_each(|log| log.log_index %= 2);
         }

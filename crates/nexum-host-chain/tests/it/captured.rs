@@ -1,4 +1,4 @@
-//! What is logged while a test runs.
+//! The log of a test.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,14 +8,14 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything that is logged, by any crate and at any level, but for the targets that are to be silenced.
+/// All log records of any crate and level, except those of the silenced targets.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Captures what this thread logs.
+    /// Captures the log of this thread.
     pub(crate) fn capture(&self) -> DefaultGuard {
-        // Some libraries log through the older facade. Another test may have been the first.
+        // Some libraries log through the older facade. An earlier test may have initialised it.
         let _ = tracing_log::LogTracer::init();
         let silenced = SILENCED_LOG_TARGETS.iter().map(|target| format!(",{target}=off"));
         let filter = EnvFilter::new(silenced.fold("trace".to_owned(), |filter, directive| filter + &directive));

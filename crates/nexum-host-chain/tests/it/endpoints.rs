@@ -1,4 +1,4 @@
-//! Several endpoints of one chain: which of them is used, and when.
+//! Several endpoints of one chain: the choice between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::captured::Log;
 use crate::support::{CHAIN, config_of, request, soon};
 
-/// A primary and a secondary that answer `eth_call` with their place.
+/// A primary and a secondary that answer `eth_call` with their index.
 async fn pair() -> [Node; 2] {
     let nodes = [Node::start().await, Node::start().await];
     for (place, node) in nodes.iter().enumerate() {
@@ -20,12 +20,12 @@ async fn pair() -> [Node; 2] {
     nodes
 }
 
-/// How the pair is reached: its configuration over http, and over ws.
+/// The pair's configuration over http, and over ws.
 fn configs(nodes: &[Node; 2]) -> [ChainConfig; 2] {
     [Node::http_url, Node::ws_url].map(|url| config_of(&nodes.iter().map(url).collect::<Vec<_>>()))
 }
 
-/// Which of the pair answers.
+/// The index of the endpoint that answers.
 async fn asked(endpoints: &Endpoints) -> usize {
     let answer = endpoints.request(&request("eth_call", "[]")).await.unwrap();
     answer.get().parse().unwrap()
@@ -44,7 +44,7 @@ fn one(endpoints: &Endpoints, place: usize) -> &Endpoint {
     &endpoints.all()[place]
 }
 
-/// Tends the endpoints until it is dropped.
+/// Tends the endpoints until the result is dropped.
 fn tended(endpoints: &Arc<Endpoints>) -> JoinSet<()> {
     let endpoints = Arc::clone(endpoints);
     let mut task = JoinSet::new();
@@ -134,7 +134,7 @@ async fn an_endpoint_that_answers_others_is_not_blamed_for_what_takes_long() {
 
 #[tokio::test]
 async fn one_that_is_rate_limited_is_left_alone_and_still_preferred_unless_that_takes_long() {
-    // Times are real: of a short pause only the first request is sure to find it.
+    // Time is real here, so only the first request is sure to meet a short pause.
     for (retry_after, requests, followed) in [(None, 1, 0), (Some(1), 1, 0), (Some(30), 3, 1)] {
         let nodes = pair().await;
         nodes[0].on("eth_call", move |_| Answer::Status {
@@ -224,11 +224,11 @@ async fn an_endpoint_that_comes_back_as_another_chain_is_not_used() {
         let endpoints = Endpoints::new(&configs(&nodes)[transport]);
         assert_eq!(asked(&endpoints).await, 0);
         nodes[0].set_chain_id(5);
-        // Over http, only a failure shows that there may be another node.
+        // Over http, only a failure shows that another node may answer.
         nodes[0].once("eth_call", Answer::Drop);
         nodes[0].drop_connections();
         soon(async { while asked(&endpoints).await != 1 {} }).await;
-        // When its rest is over it is looked at again, and found to be of another chain.
+        // After its rest, the endpoint is checked again, and serves another chain.
         let before = nodes[0].count("eth_call");
         soon(async {
             while !nodes[0].calls().ends_with(&[chain_id_call(transport)]) {
@@ -243,7 +243,7 @@ async fn an_endpoint_that_comes_back_as_another_chain_is_not_used() {
     }
 }
 
-/// The call with which each connection begins.
+/// The first call of each connection.
 fn chain_id_call(transport: usize) -> Call {
     Call {
         transport: [Transport::Http, Transport::Ws][transport],
@@ -302,7 +302,7 @@ async fn an_endpoint_far_behind_is_not_preferred_until_it_has_caught_up() {
     assert_eq!(endpoints.by_preference().len(), 2);
 }
 
-/// `0x7fff...` claims more than any chain has, and is no error of the endpoint's encoding.
+/// `0x7fff...` is higher than any chain's head, but a valid encoding.
 #[tokio::test]
 async fn a_claimed_head_without_its_block_takes_no_other_endpoint_out_of_use() {
     for config in configs(&pair().await) {
@@ -317,7 +317,7 @@ async fn a_claimed_head_without_its_block_takes_no_other_endpoint_out_of_use() {
         });
         let endpoints = Arc::new(Endpoints::new(&config_of(&urls)));
         let _tended = tended(&endpoints);
-        // The block that would prove the claim.
+        // A request for the block that would prove the claim.
         liar.until(|liar| liar.count("eth_getBlockByNumber") > 0).await;
         let asked = |node: &Node| {
             let calls = node
@@ -396,7 +396,7 @@ async fn nothing_is_lost_to_a_limit_of_requests_per_second() {
     );
     assert_eq!(nodes[0].count("eth_call"), 11);
 
-    // A batch counts as many as it holds, and is cut where it would exceed a second's by itself.
+    // Each call of a batch counts, and a batch above the limit of a second is split.
     let before = nodes[0].http_requests();
     let requests = vec![request("eth_call", "[]"); 7];
     let answers = endpoints.batch(&requests).await;

@@ -1,4 +1,4 @@
-//! An endpoint that refuses in words, whatever the code and the text: another one is asked.
+//! Endpoints that refuse with a JSON-RPC error of any code and text: nexum asks another one.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn in_plain_text(status: u16, body: &str) -> Answer {
     }
 }
 
-/// How endpoints refuse: expired keys, used-up quotas, paywalls, and methods that they do not have.
+/// The refusals of endpoints: expired keys, used-up quotas, paywalls, and missing methods.
 fn refusals() -> Vec<Answer> {
     vec![
         Answer::error(-32_000, "your plan has expired"),
@@ -70,7 +70,7 @@ fn refusals() -> Vec<Answer> {
     ]
 }
 
-/// A primary, and another endpoint of its chain.
+/// A primary, and a second endpoint of its chain.
 struct Pair {
     first: Node,
     second: Node,
@@ -110,26 +110,26 @@ impl Pair {
         Following::start_with(&self.chains, Finality::Latest, &filters())
     }
 
-    /// Which of them answers a module.
+    /// The answer to a module's request, which names the endpoint.
     async fn asked(&self) -> Value {
         let answer = self.chains.request(CHAIN, "eth_call", "[]").await.unwrap();
         serde_json::from_str(&answer).unwrap()
     }
 
-    /// Waits until the endpoint at this place is preferred.
+    /// Waits until the endpoint with this index is preferred.
     async fn prefers(&self, place: usize) {
         let endpoints = self.endpoints();
         soon(endpoints.changed(&endpoints.all()[1 - place])).await;
     }
 }
 
-/// How often an endpoint that refuses may have been tried since then: each refusal is followed by a rest of half a second at
-/// least.
+/// The most attempts at an endpoint that refuses since `began`: each refusal starts a rest of at
+/// least half a second.
 fn tries_max(began: Instant) -> usize {
     1 + usize::try_from(began.elapsed().as_millis() / 500).unwrap()
 }
 
-/// Runs a check for every refusal, all at once.
+/// Runs a check for every refusal concurrently.
 async fn check(of_one: impl AsyncFn(Answer)) {
     join_all(refusals().into_iter().map(|refusal| of_one(refusal))).await;
 }
@@ -144,7 +144,7 @@ async fn is_followed_from_the_start(url: fn(&Node) -> String) {
         pair.prefers(1).await;
         check_logs(&pair.first, &following);
 
-        // It is probed, and gone back to.
+        // A probe succeeds, and nexum returns to the endpoint.
         pair.first.restore("*");
         pair.prefers(0).await;
         let before = pair.first.count("eth_getBlockByNumber");
@@ -200,12 +200,12 @@ fn is_no_method(refusal: &Answer) -> bool {
     }
 }
 
-/// The first endpoint refuses one method of those that following needs.
+/// The first endpoint refuses one of the methods that following needs.
 async fn is_not_back_before_it_answers(url: fn(&Node) -> String, method: &str) {
     check(async |refusal| {
         let pair = Pair::start_over(url).await;
         if method == "eth_subscribe" && is_no_method(&refusal) {
-            // It is polled.
+            // nexum polls the endpoint.
             return;
         }
         pair.refuse(method, &refusal);
@@ -273,13 +273,14 @@ async fn reads_of_a_batch_that_one_endpoint_refuses_are_asked_of_another() {
             let expected = ["1", "\"0x1e\"", "1"].map(|answer| Ok(answer.to_owned()));
             assert_eq!(answers, expected, "{refusal:?}");
         }
-        // Two in each batch; where a status is the answer to a batch, the first of them and then both one by one.
+        // Each batch has two calls. After a status for a batch, the first call and then both are
+        // sent one by one.
         assert!(pair.first.count("eth_call") <= 3 * tries_max(began), "{refusal:?}");
     })
     .await;
 }
 
-/// How nodes say that they have pruned something.
+/// The errors of nodes for pruned data.
 const PRUNED: [(i64, &str); 4] = [
     (-32_000, "missing trie node 0123 (path )"),
     (4_444, "pruned history unavailable"),
@@ -360,7 +361,7 @@ async fn parameters_that_every_endpoint_calls_invalid_are_the_modules_fault() {
     assert_eq!((error.kind, error.code), (HostErrorKind::InvalidInput, -32_602));
     assert_eq!([pair.first.count("eth_call"), pair.second.count("eth_call")], [1, 1]);
 
-    // An endpoint that fails confirms nothing; one that answers nobody is as good as not there.
+    // A failing endpoint confirms nothing, and one that refuses everything counts as absent.
     for (other, kind) in [
         (Answer::status(503), HostErrorKind::Unavailable),
         (Answer::Drop, HostErrorKind::Unavailable),
@@ -439,7 +440,7 @@ async fn a_refusal_is_logged_once_with_its_method_and_text_and_so_is_its_end() {
         ),
         (
             "WARN",
-            "the endpoint refuses the method, which others are asked for",
+            "the endpoint refuses the method: other endpoints receive it",
             Some("eth_call"),
         ),
         ("INFO", "the endpoint answers the method again", Some("eth_call")),

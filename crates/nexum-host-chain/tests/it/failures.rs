@@ -1,4 +1,4 @@
-//! What is sent again after a failure, and what is not.
+//! The failures after which a request is retried.
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_host_chain::{Chains, Endpoints};
@@ -19,7 +19,7 @@ fn revert() -> Answer {
     }
 }
 
-/// A node that answers `eth_call` once with this, and well afterwards.
+/// A node that gives this answer to the first `eth_call`, and works afterwards.
 async fn failing_once(answer: &Answer) -> Node {
     let node = Node::start().await;
     node.on("eth_call", |_| Answer::Result(json!("good")));

@@ -1,4 +1,4 @@
-//! Blocks that are settled, for those who do not want the newest.
+//! Finality other than `latest`: modules that receive only final blocks.
 
 use nexum_config::topic::Finality;
 use nexum_core::source::ChainLogs;
@@ -23,7 +23,7 @@ fn block(node: &Node, number: u64) -> Block {
     node.chain().by_number(number).unwrap().clone()
 }
 
-/// Of the newest blocks, this many are not settled.
+/// Waits until all but the newest `unsettled` blocks are delivered.
 async fn settles(node: &Node, following: &Following, unsettled: u64) {
     let head = node.chain().head().number;
     following.reaches(&block(node, head - unsettled)).await;
@@ -71,7 +71,7 @@ async fn confirmed_blocks_lag_and_no_shallower_reorg_is_seen() {
             node.reorg(depth, new_blocks);
             settles(&node, &following, 3).await;
         }
-        // To a shorter chain, whose settled blocks have been told already.
+        // To a shorter chain, whose final blocks have been delivered.
         node.reorg(3, 1);
         node.mine(5);
         settles(&node, &following, 3).await;
@@ -119,7 +119,7 @@ async fn tags_are_followed_over_many_blocks_at_once_with_their_logs() {
                 node.mine(1);
                 settles(&node, &following, depth).await;
             }
-            // As Ethereum does it: an epoch at a time.
+            // Ethereum finalises an epoch at a time.
             node.set_finality(1_000, 1_000);
             node.mine(64);
             node.set_finality(2, 4);
@@ -152,7 +152,7 @@ async fn what_the_log_of_the_head_no_longer_holds_is_read_again() {
     assert_eq!(head.block_at(20), None);
     node.set_finality(2, 4);
     node.mine(1);
-    // Its own log holds no more than the head's does.
+    // The log of this finality has no more blocks than the log of the head.
     following.reaches(&block(&node, 1_517)).await;
     check_logs(&node, &following);
 }
@@ -193,7 +193,7 @@ async fn a_tag_that_goes_back_or_is_missing_changes_nothing() {
     }
 }
 
-/// Mines some blocks, one after the other, and waits until each has come.
+/// Mines blocks one by one, and waits for each in the log.
 async fn advance(node: &Node, head: &nexum_core::source::EventLog) {
     for _ in 0..3 {
         let mined = position(&node.mine(1)[0]);

@@ -1,4 +1,4 @@
-//! What an endpoint sees of a request besides its JSON.
+//! The parts of a request besides its JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{CHAIN, request};
 
-/// An endpoint on this listener that is given headers, and its configuration.
+/// The configuration of an endpoint on this listener, with headers.
 fn endpoint(scheme: &str, listener: &TcpListener) -> ChainConfig {
     let url = format!("{scheme}://user:pass%2Fword@{}/path", listener.local_addr().unwrap());
     let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&url).unwrap());
@@ -21,7 +21,7 @@ fn endpoint(scheme: &str, listener: &TcpListener) -> ChainConfig {
     config
 }
 
-/// Reads one http request and answers it so. Returns its text.
+/// Reads one http request, and sends this answer. Returns the request's text.
 pub(crate) async fn serve(stream: &mut TcpStream, answer: &str) -> String {
     let mut text = Vec::new();
     let mut piece = [0; 4_096];
@@ -65,7 +65,7 @@ async fn headers_go_with_http_requests_and_ws_handshakes() {
         for header in [
             "x-api-key: topsecret\r\n",
             "origin: https://nexum.example\r\n",
-            // Of the URL: base64 of `user:pass/word`, in lower case as all of it is here.
+            // From the URL: base64 of `user:pass/word`, in lower case like the whole text.
             "authorization: basic dxnlcjpwyxnzl3dvcmq=\r\n",
         ] {
             assert!(seen.contains(header), "{scheme}: {seen}");

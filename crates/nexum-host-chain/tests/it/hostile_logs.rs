@@ -1,4 +1,4 @@
-//! Logs that an endpoint should not have given.
+//! False logs of an endpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::wanted::{check_logs, filters, node_with_logs};
 
 pub(crate) type Change = fn(&mut Vec<Value>);
 
-/// Has a node answer `eth_getLogs` for a block by all its logs, changed if there are any.
+/// Makes a node answer `eth_getLogs` for a block with all its logs, changed if there are any.
 pub(crate) fn answer_with(node: &Arc<Node>, change: Change) {
     let its = Arc::downgrade(node);
     node.on("eth_getLogs", move |params| {
@@ -55,7 +55,7 @@ async fn what_cannot_be_true_is_refused_and_its_block_waits_for_the_truth() {
         ("with a short topic", |logs| logs[0]["topics"] = json!(["0x01"])),
         ("with bad data", |logs| logs[0]["data"] = json!("0x0")),
         ("no log", |logs| logs[0] = json!([])),
-        // It is of a contract that is asked for, which did log something else.
+        // The log is of a requested contract, which did log something else.
         ("one that the bloom does not have, and another each time", |logs| {
             static ANSWERS: AtomicU64 = AtomicU64::new(0);
             let mut log = logs[0].clone();

@@ -1,4 +1,4 @@
-//! A whole host whose modules keep journals of the events that they get from a chain.
+//! A whole host with modules that keep journals of their events from a chain.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long a journal may take to be what it should: far longer than a slow machine needs.
+/// The longest wait for a journal: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 
-/// Journals that can be started again and again; they are compiled once.
+/// Journals that can be started repeatedly. They are compiled once.
 pub(crate) struct Journals {
     loader: Loader,
     engine: Engine,
@@ -33,7 +33,7 @@ pub(crate) struct Journals {
 }
 
 impl Journals {
-    /// A journal for each name, with these keys in each of its `[[subscription]]` tables.
+    /// A journal for each name, with these keys in its `[[subscription]]` tables.
     pub(crate) fn new(journals: &[(&str, &[&str])]) -> Self {
         let manifests = TempDir::new().unwrap();
         let capabilities = Capabilities::ambient(Seams::system()).with(LocalStore);
@@ -42,7 +42,7 @@ impl Journals {
         let configs: Vec<_> = journals.iter().map(config).collect();
         let engine = Engine::new(&EngineConfig {
             cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
-            // Many hosts share the engine, and no pool would be large enough for all of them.
+            // Many hosts share the engine, and no pool is large enough for all of them.
             pooling: Pooling::Off,
             ..EngineConfig::default()
         });
@@ -63,7 +63,7 @@ impl Journals {
         modules
     }
 
-    /// Starts them over what they wrote before.
+    /// Starts the journals on the state that they wrote before.
     pub(crate) async fn start(&self, chains: &Chains, store: &Arc<MemoryStore>) -> Running {
         let mut supervisor = Supervisor::new(store.clone()).source(chains.source(TEST_CHAIN_ID).unwrap());
         let modules = self.load().await;
@@ -92,7 +92,7 @@ fn config(directory: &Path, name: &str, subscriptions: &[&str]) -> ModuleConfig 
     config
 }
 
-/// Journals at work.
+/// Running journals.
 pub(crate) struct Running {
     store: Arc<MemoryStore>,
     statuses: Vec<Arc<ModuleStatus>>,
@@ -101,7 +101,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Waits until a journal is this. Says what it is instead when it takes too long, or when the module is dead.
+    /// Waits until a journal has this content. Returns the actual content after a timeout, or if
+    /// the module is dead.
     pub(crate) async fn becomes(&self, name: &str, expected: &[String]) -> Result<(), String> {
         let mut turns = tokio::time::interval(Duration::from_millis(2));
         let began = tokio::time::Instant::now();

@@ -1,4 +1,4 @@
-//! The logs of blocks as they come.
+//! The logs of new blocks.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,7 +75,7 @@ async fn a_block_is_asked_for_once_however_many_want_its_logs_and_for_all_logs_i
         following.reaches(node.mine(50).last().unwrap()).await;
         check_logs(&node, &following);
 
-        // What the bloom of a block excludes is looked for a few times.
+        // A few requests check blocks that their blooms rule out.
         let (questions, looks): (Vec<_>, Vec<_>) = questions(&node)
             .into_iter()
             .partition(|question| question.get("address").is_some());
@@ -88,7 +88,7 @@ async fn a_block_is_asked_for_once_however_many_want_its_logs_and_for_all_logs_i
         assert_eq!(looked.len(), looks.len(), "no block twice");
         assert!(looked.is_disjoint(&asked));
         assert_eq!(asked.len(), questions.len(), "no block twice");
-        // Block 8 is where the log of the head began, and block 6 the one that is two blocks behind.
+        // The log of the head starts at block 8, and the log two blocks behind at block 6.
         let model = node.chain();
         let with_wanted = model.canonical()[9..].iter().filter(|block| has_wanted(block.number));
         let expected: BTreeSet<_> = with_wanted
@@ -191,7 +191,7 @@ async fn a_failed_question_costs_no_log_and_no_block() {
         following.reaches(node.chain().head()).await;
         for fault in &faults {
             node.once("eth_getLogs", fault.clone());
-            // Some in a gap, whose logs are read together, and some one by one.
+            // Some blocks are in a gap, with their logs read together; some arrive one by one.
             node.mine_unannounced(6);
             following.reaches(node.mine(2).last().unwrap()).await;
             check_logs(&node, &following);
@@ -206,7 +206,7 @@ async fn a_gap_is_filled_from_an_endpoint_that_answers_only_so_much_at_a_time() 
         let node = node_with_logs(4).await;
         let following = start(&chains(&url(&node)));
         following.reaches(node.chain().head()).await;
-        // One in three questions is too many, in no rhythm that a retry could fall into.
+        // One in three queries is too many, without a rhythm that a retry could match.
         let asked = AtomicUsize::new(0);
         node.on("eth_getLogs", move |_| {
             match asked.fetch_add(1, Ordering::Relaxed).count_ones() % 3 {
@@ -271,7 +271,7 @@ async fn logs_that_one_endpoint_loses_come_from_another_and_the_first_is_rested(
     }
 }
 
-/// Follows a lone endpoint that loses logs, and returns what came of these blocks.
+/// Follows a single endpoint that loses logs. Returns these blocks as they arrived.
 async fn follow_liar(node: &Node, verify_logs: VerifyLogs) -> (Following, Vec<Block>) {
     node.lose_logs(LostLogs::ByHash);
     let mut config = config(&node.http_url());
@@ -300,7 +300,7 @@ async fn an_empty_answer_is_taken_where_nothing_is_verified() {
     assert_eq!(node.count("eth_getBlockReceipts"), 0);
 }
 
-/// A bloom may be true by chance; a chain must not stand still for it.
+/// A bloom may match by chance, and a chain must not stop because of it.
 #[tokio::test]
 async fn an_empty_answer_is_taken_from_a_lone_endpoint_that_has_no_receipts() {
     for refusal in [

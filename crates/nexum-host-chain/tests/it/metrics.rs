@@ -1,4 +1,4 @@
-//! What is measured.
+//! The metrics of the crate.
 
 use nexum_config::topic::Finality;
 use nexum_host_chain::{Chains, metrics as names};
@@ -57,8 +57,8 @@ async fn what_the_source_checks_is_counted() {
     let chains = metrics::with_local_recorder(&counts, || chains(&node.http_url()));
     let following = Following::start_with(&chains, Finality::Latest, &filters());
     following.reaches(node.chain().head()).await;
-    // Two of them have logs that are wanted and lost, which their receipts show. The bloom of one rules out what is wanted, and
-    // has to show that it is true.
+    // Two of the blocks have wanted logs that the endpoint omits, as their receipts show. The bloom
+    // of one rules out all wanted logs, and must prove to be true.
     following.reaches(node.mine(4).last().unwrap()).await;
     following.reaches(&node.reorg(1, 1)[0]).await;
     node.on("eth_getBlockReceipts", |_| Answer::error(-32_601, "no such method"));

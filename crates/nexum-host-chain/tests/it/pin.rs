@@ -1,4 +1,4 @@
-//! `latest` as the block of the event in hand.
+//! `latest` as the block of the current event.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn pinned(method: &str, params: &str) -> Pinned {
     pin(method, &RawValue::from_string(params.to_owned()).unwrap(), &BLOCK)
 }
 
-/// The method and the parameters that go out, `HASH` for the hash.
+/// The sent method and parameters, with `HASH` for the hash.
 fn sent(method: &str, params: &str) -> (String, String) {
     let (method, params) = match pinned(method, params) {
         Pinned::ByHash { method, params, .. } => (method.to_owned(), params),
@@ -193,7 +193,7 @@ fn what_is_not_latest_stays_as_it_is() {
     }
 }
 
-/// Any JSON, with the words that pinning looks for among it.
+/// Any JSON, mixed with the words that pinning looks for.
 fn any_json() -> impl Strategy<Value = Value> {
     let tag = prop::sample::select(vec!["latest", "pending", "0x1", "fromBlock", "toBlock", "\u{e9}\"\\"]);
     let leaf = prop_oneof![
@@ -224,7 +224,7 @@ proptest! {
         let (Pinned::ByHash { params: after, .. } | Pinned::ByNumber { params: after }) = pinned(method, &text) else {
             return Ok(());
         };
-        // It is an array still, at most one longer, and differs in one place.
+        // The result is an array, at most one element longer, with one difference.
         let after: Vec<Value> = serde_json::from_str(&after).unwrap();
         prop_assert!(after.len() == params.len() || after.len() == params.len() + 1);
         let changed: Vec<usize> = (0..after.len()).filter(|index| params.get(*index) != Some(&after[*index])).collect();
@@ -267,7 +267,7 @@ async fn a_pinned_read_reaches_the_node_as_it_was_written() {
         let by_hash = block.to_json()["hash"].as_str().unwrap().to_owned();
         let expected = format!(r#"[ {{"to": "0x01","z":1.00 , "a":"\u0041"}}, {{"blockHash":"{by_hash}"}} ]"#);
         assert_eq!(sent.params, expected);
-        // Without a block it goes out as it is.
+        // Without a block, the request is sent unchanged.
         chains.request_at(None, CHAIN, "eth_call", params).await.unwrap();
         assert_eq!(node.calls().pop().unwrap().params, params);
     }

@@ -1,4 +1,4 @@
-//! Pinned reads at an endpoint that takes no block hash as a parameter (EIP-1898).
+//! Pinned reads at an endpoint that accepts no block hash as a parameter (EIP-1898).
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::support::{CHAIN, chains_without_retries, config_of, position};
 
-/// Refuses a block hash in the parameters of these methods, and answers other reads with this result.
+/// Refuses a block hash in the parameters of these methods, and answers other reads with this
+/// result.
 fn refuse_hashes(node: &Node, methods: &[&str], result: &'static str) {
     for method in methods {
         node.on(method, move |params| match params.get().contains("blockHash") {
@@ -23,7 +24,7 @@ fn refuse_hashes(node: &Node, methods: &[&str], result: &'static str) {
     }
 }
 
-/// How many requests a node gets.
+/// The number of requests to a node.
 struct Requests<'a> {
     node: &'a Node,
     method: &'static str,
@@ -41,7 +42,7 @@ impl<'a> Requests<'a> {
         requests
     }
 
-    /// How many for the method, and for a block by number, since the last look.
+    /// The requests for the method, and for a block by number, since the last call.
     fn since(&self) -> (usize, usize) {
         let now = (self.node.count(self.method), self.node.count("eth_getBlockByNumber"));
         let before = self.seen.replace(now);
@@ -74,7 +75,7 @@ async fn an_endpoint_that_takes_no_hash_is_asked_by_number() {
         let read_by_number = ("eth_call", r#"[{"to":"0x01"},"0x2"]"#);
         assert_eq!(sent[1..], [block_by_number, read_by_number, block_by_number]);
         assert_eq!(calls.since(), (2, 2));
-        // An equal read is kept, and another one is not asked by hash.
+        // An equal read is cached, and another one is not sent by hash.
         assert_eq!(read(r#"[{"to":"0x01"},"latest"]"#).await.unwrap(), "\"0x2a\"");
         assert_eq!(calls.since(), (0, 0));
         assert_eq!(read(r#"[{"to":"0x02"}]"#).await.unwrap(), "\"0x2a\"");
@@ -108,8 +109,8 @@ async fn a_batch_finds_out_that_an_endpoint_takes_no_hash() {
         .await;
     let answers: Vec<_> = answers.unwrap().into_iter().map(Result::unwrap).collect();
     assert_eq!(answers, ["\"0x2a\"", "\"0x2a\""]);
-    // Both in the batch, both by themselves because every member of the batch failed, the first by hash once more, and each by
-    // number.
+    // Both in the batch, both separately because every call of the batch failed, the first again by
+    // hash, and each by number.
     assert_eq!(calls.since(), (7, 4));
 }
 
@@ -128,7 +129,7 @@ async fn a_number_of_another_block_answers_no_pinned_read() {
     let failed = read().await;
     assert_eq!(failed.to_string(), "the endpoint does not have the block");
     assert_eq!(failed.to_host_error().kind, HostErrorKind::Unavailable);
-    // By hash, and the block: the read by number is not sent.
+    // By hash, then the block. The read by number is not sent.
     assert_eq!(calls.since(), (1, 1));
     read().await;
     assert_eq!(calls.since(), (1, 1), "the failure is not kept");
@@ -185,7 +186,7 @@ async fn a_refused_parameter_is_no_lack_of_hashes() {
     };
     assert_eq!(read(r#"["bad"]"#).await, Err(HostErrorKind::InvalidInput));
     assert_eq!(calls.since(), (2, 1));
-    // A read by hash that is answered shows that the endpoint takes hashes.
+    // A successful read by hash shows that the endpoint accepts hashes.
     assert_eq!(read("[{}]").await.unwrap(), "\"0x2a\"");
     assert_eq!(calls.since(), (1, 0));
     assert_eq!(read(r#"["bad"]"#).await, Err(HostErrorKind::InvalidInput));

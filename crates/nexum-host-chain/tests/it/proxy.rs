@@ -10,12 +10,12 @@ use tokio::task::spawn_blocking;
 use crate::handshake::serve;
 use crate::support::{config, request};
 
-/// Tells the other process the node's URL.
+/// The variable with the node's URL, for the child process.
 const URL: &str = "NEXUM_CHAIN_TEST_PROXY";
 
 const REFUSAL: &str = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// What comes of one request to the node.
+/// The outcome of one request to the node.
 async fn ask(url: &str, use_proxy: bool) -> String {
     let mut config = config(url);
     config.retries = 0;
@@ -24,7 +24,8 @@ async fn ask(url: &str, use_proxy: bool) -> String {
     answer.map_or_else(|error| error.to_string(), |result| result.get().to_owned())
 }
 
-/// The test starts itself again, because a process has one environment for all of its threads.
+/// The test starts itself as a child process, because all threads of a process share one
+/// environment.
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
     if let Some(url) = std::env::var_os(URL) {
@@ -55,7 +56,7 @@ async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
         serve(&mut stream, REFUSAL).await
     };
     let asked = spawn_blocking(move || command.output().unwrap());
-    // The child may fail before it gets to the proxy.
+    // The child may fail before it reaches the proxy.
     let mut served = std::pin::pin!(served);
     let mut seen = None;
     tokio::pin!(asked);

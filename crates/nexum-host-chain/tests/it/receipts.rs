@@ -1,4 +1,4 @@
-//! Logs that are proven by their block's receipts.
+//! Logs that the receipts of their block prove.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn start(urls: &[String]) -> (Chains, Following) {
     (chains, following)
 }
 
-/// Has a node give changed receipts for blocks with logs.
+/// Makes a node return changed receipts for blocks with logs.
 fn tamper(node: &Arc<Node>, change: Change) {
     let its = Arc::downgrade(node);
     node.on("eth_getBlockReceipts", move |params| {
@@ -37,7 +37,7 @@ fn tamper(node: &Arc<Node>, change: Change) {
     });
 }
 
-/// Receipts that are not those of the block.
+/// Receipts that are not the block's.
 const FORGERIES: [(&str, Change); 9] = [
     ("another log", |receipts| receipts[0]["logs"][0]["data"] = json!("0x00")),
     ("another contract", |receipts| {
@@ -60,7 +60,7 @@ const FORGERIES: [(&str, Change); 9] = [
     ("no receipts at all", |receipts| *receipts = Value::Null),
 ];
 
-/// Those of the [`FORGERIES`] that have the wanted logs of block 5, as its `eth_getLogs` has them.
+/// The [`FORGERIES`] that contain the wanted logs of block 5, as its `eth_getLogs` returns them.
 const KEEPS_WANTED: [&str; 2] = ["a receipt less", "another order"];
 
 #[tokio::test]
@@ -116,7 +116,8 @@ async fn a_block_waits_for_true_receipts_if_there_is_nobody_else_to_ask() {
     }
 }
 
-/// Some networks have roots that do not cover all receipts, and some have none. Such a chain must not stand still.
+/// Some networks have roots that do not cover all receipts, and some have none. Their chains must
+/// not stop.
 #[tokio::test]
 async fn receipts_that_are_not_those_of_the_root_are_believed_where_a_second_answer_agrees() {
     for count in [1, 2] {
@@ -134,16 +135,17 @@ async fn receipts_that_are_not_those_of_the_root_are_believed_where_a_second_ans
         let lines = |words: &str| log.text().lines().filter(|line| line.contains(words)).count();
         assert_eq!(lines("the endpoint is rested"), 0);
         assert_eq!(lines("the block's receipts are not those of the header's root"), 1);
-        // Blocks 5 to 17, without the three that have no logs.
+        // Blocks 5 to 17, without the three blocks without logs.
         assert_eq!(counts.sum(names::UNVERIFIED, &["chain=11155111"]), 10);
         assert_eq!(counts.sum(names::VERIFICATION_FAILURES, &["chain=11155111"]), 0);
-        // The second look is another endpoint's receipts; where there is none, the endpoint's own logs.
+        // The second answer is another endpoint's receipts or, without another endpoint, the
+        // endpoint's own logs.
         assert_eq!(node.count("eth_getLogs") > 0, count == 1);
         assert_eq!(second.count("eth_getLogs"), 0);
     }
 }
 
-/// The root does not cover it.
+/// The root does not cover the index.
 #[tokio::test]
 async fn the_index_of_a_log_is_counted_and_not_believed() {
     let node = Arc::new(node_with_logs(4).await);

@@ -1,4 +1,4 @@
-//! Endpoints that refuse `eth_getLogs` in forms that others answer: wide ranges, block hashes, many
+//! Endpoints that refuse `eth_getLogs` in forms that others accept: wide ranges, block hashes, many
 //! addresses, large blocks.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::wanted::{check_logs, filter, filters, node_with_logs, spec, wanted};
 
 const MIB: usize = 1_024 * 1_024;
 
-/// The lines of the log with these words.
+/// The log records that contain this text.
 fn lines(log: &Log, words: &str) -> Vec<String> {
     let text = log.text();
     let lines = text.lines().filter(|line| line.contains(words));
@@ -33,7 +33,7 @@ fn asked(params: &serde_json::value::RawValue) -> Value {
     serde_json::from_str::<Value>(params.get()).unwrap()[0].take()
 }
 
-/// How many blocks a filter spans; none if it names one by hash.
+/// The number of blocks in a filter. None for a filter with a hash.
 fn span(filter: &Value) -> Option<u64> {
     let number = |key: &str| u64::from_str_radix(filter[key].as_str()?.strip_prefix("0x")?, 16).ok();
     Some(number("toBlock")? - number("fromBlock")? + 1)
@@ -47,7 +47,7 @@ fn with_status(status: u16, code: i64, message: &str) -> Answer {
     }
 }
 
-/// How providers refuse a range that is too wide, in words that nexum does not know and in some that it knows.
+/// The errors of providers for a range that is too wide, with and without a text that nexum knows.
 fn width_refusals() -> Vec<Answer> {
     let text = r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":-32000,"message":"too wide"}}"#;
     vec![
@@ -151,7 +151,7 @@ async fn a_too_large_answer_over_ws_is_that() {
     let chains = Chains::new([config]);
     let error = chains.request(CHAIN, "eth_call", "[]").await.unwrap_err();
     assert_eq!(error, RequestError::TooLarge { bytes_max: MIB });
-    // A lost connection is still one.
+    // A lost connection still counts as one.
     node.on("eth_call", |_| Answer::Drop);
     let error = chains_without_retries(&node.ws_url())
         .request(CHAIN, "eth_call", "[]")
@@ -202,7 +202,7 @@ async fn an_endpoint_that_refuses_block_hashes_is_asked_by_number() {
 #[tokio::test]
 async fn logs_by_number_are_not_taken_from_an_endpoint_that_lacks_the_block() {
     let node = node_with_logs(5).await;
-    // The numbers that were answered falsely, and whether the block was asked for since.
+    // The numbers with a false answer, and whether the block was requested afterwards.
     let lacking: Arc<Mutex<BTreeMap<String, bool>>> = Arc::default();
     let its = Arc::clone(&lacking);
     node.on("eth_getLogs", move |params| {
@@ -242,7 +242,7 @@ fn many() -> Vec<LogFilter> {
     vec![filter(&contracts, &[])]
 }
 
-/// Refuses more than so many addresses, as providers do.
+/// Refuses more than `max` addresses, as providers do.
 fn refuse_addresses(node: &Node, max: usize) {
     node.on("eth_getLogs", move |params| {
         let addresses = asked(params)["address"].as_array().map_or(0, Vec::len);
@@ -295,12 +295,12 @@ async fn no_request_names_more_addresses_than_the_operator_allows() {
     assert_eq!(spans(&node), [(1, 50); 2]);
 }
 
-/// Logs of so many bytes of one contract.
+/// Logs of one contract with this many bytes.
 fn large(contract: u8, bytes: usize) -> Vec<LogSpec> {
     vec![spec(contract, &[1], &vec![7; 16 * 1_024]); bytes / (16 * 1_024)]
 }
 
-/// Block 8 has much of some contracts, and a little of 0xa.
+/// Block 8 has large logs of some contracts, and a small one of 0xa.
 async fn node_with_large_block(contracts: &'static [u8], bytes: usize) -> Node {
     let node = Node::start().await;
     node.set_logs(move |number, fork| match number {
@@ -337,7 +337,7 @@ async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names
             _ => None,
         });
         let routed = routed.unwrap();
-        // None: the subscriber reads the block by itself.
+        // None: the subscriber reads the block itself.
         assert_eq!([small, large].map(|subscriber| routed.logs_of(subscriber)), [None; 2]);
         assert_eq!(following.chain().last().unwrap().number, 10);
         let source = chains.source(CHAIN).unwrap();

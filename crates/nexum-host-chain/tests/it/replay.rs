@@ -1,4 +1,4 @@
-//! Logs of the past, read by range.
+//! Past logs, read by range.
 
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::support::{CHAIN, chains, config, config_of, position, soon};
 use crate::wanted::{filter, filters, node_with_logs, spec, wanted};
 
-/// Only what was logged in these blocks.
+/// A replay of only the logs of these blocks.
 pub(crate) fn logs_of(numbers: RangeInclusive<u64>, filters: &[LogFilter]) -> Replay {
     Replay {
         numbers,
@@ -23,8 +23,8 @@ pub(crate) fn logs_of(numbers: RangeInclusive<u64>, filters: &[LogFilter]) -> Re
     }
 }
 
-/// Reads everything again part by part, as runners do, which ask once more after a failure. Each part must follow the one
-/// before, on the node's chain.
+/// Replays in parts, as runners do, with one retry after a failure. Each part must follow the
+/// previous one, on the node's chain.
 async fn read_all(node: &Node, source: &Arc<dyn EventSource>, asked: &Replay) -> Vec<Log> {
     let model = node.chain();
     let mut logs = Vec::new();
@@ -58,7 +58,7 @@ async fn read_all(node: &Node, source: &Arc<dyn EventSource>, asked: &Replay) ->
     logs
 }
 
-/// Reads the logs of these blocks and compares them with the model's.
+/// Reads the logs of these blocks, and compares them with the model's.
 pub(crate) async fn check(node: &Node, config: ChainConfig, numbers: RangeInclusive<u64>, filters: &[LogFilter]) {
     let source = Chains::new([config]).source(CHAIN).unwrap();
     let logs = soon(read_all(node, &source, &logs_of(numbers.clone(), filters))).await;
@@ -69,7 +69,7 @@ pub(crate) async fn check(node: &Node, config: ChainConfig, numbers: RangeInclus
     assert_eq!(logs, expected);
 }
 
-/// How many blocks each `eth_getLogs` over a range spanned, and where it began, in order.
+/// The start and the number of blocks of each `eth_getLogs` for a range, in order.
 pub(crate) fn spans(node: &Node) -> Vec<(u64, u64)> {
     let calls = node.calls().into_iter().filter(|call| call.method == "eth_getLogs");
     let span = |params: String| {
@@ -128,7 +128,7 @@ async fn chunks_halve_and_grow_again() {
             .filter(|(start, span)| *start >= from && start + span <= to);
         within.map(|(_, span)| *span).max().unwrap()
     };
-    // The first questions there are refused.
+    // The endpoint refuses the first queries there.
     assert!(widest(650, 700) <= 10, "{spans:?}");
     assert!(widest(700, 4_001) >= 100, "{spans:?}");
     assert!(spans.len() < 200, "{spans:?}");
@@ -275,7 +275,7 @@ async fn a_question_that_takes_too_long_is_asked_for_fewer_blocks() {
 async fn a_failure_that_has_nothing_to_do_with_the_range_does_not_narrow_it() {
     let node = node_with_logs(1_000).await;
     let mut config = config(&node.http_url());
-    // Long enough for an honest answer on a machine that does much else.
+    // Enough for a true answer on a busy machine.
     config.request_timeout_ms = 1_000;
     for fault in [Answer::Hang, Answer::Drop, Answer::status(503), Answer::Truncated] {
         node.once("eth_getBlockByNumber", fault);

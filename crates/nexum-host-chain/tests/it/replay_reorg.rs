@@ -1,4 +1,4 @@
-//! Chains that are reorganised while their past is read.
+//! Reorgs during a replay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::replay::logs_of;
 use crate::support::{CHAIN, texts};
 use crate::wanted::{filters, node_with_logs, wanted};
 
-/// A chain that is read a hundred blocks at a time.
+/// A chain that is read in parts of a hundred blocks.
 fn source(node: &Node) -> Arc<dyn EventSource> {
     let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&node.http_url()).unwrap());
     endpoint.max_log_range_blocks = std::num::NonZeroU64::new(100);
@@ -32,8 +32,8 @@ async fn a_reorg_between_two_parts_shows_in_the_parent_of_the_second() {
 
 #[tokio::test]
 async fn a_reorg_within_a_part_is_noticed_and_the_part_read_again() {
-    // Before the logs are read, and after; to a longer chain, and to one that ends before the part does. And between the
-    // reads of the first block and the last one, below both.
+    // Before and after the logs are read; to a longer chain, and to one that ends inside the part;
+    // and between the reads of the first and the last block, below both.
     const ALL: &[(u64, u64)] = &[(1, 1), (50, 60), (99, 99), (150, 150), (50, 10)];
     for (method, call, reorgs) in [
         ("eth_getLogs", 1, ALL),

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{CHAIN, chains, chains_without_retries, config};
 
-/// Asks for `eth_call` and returns what a guest gets.
+/// Sends an `eth_call`. Returns the guest's answer.
 async fn eth_call(node_url: &str) -> Result<String, HostError> {
     chains_without_retries(node_url)
         .request(CHAIN, "eth_call", "[]")
@@ -52,7 +52,7 @@ async fn nothing_touches_the_network_before_the_first_request() {
     assert_eq!(node.http_requests(), 0);
     chains.request(CHAIN, "eth_blockNumber", "[]").await.unwrap();
     chains.request(CHAIN, "eth_blockNumber", "[]").await.unwrap();
-    // One more asked for the chain id.
+    // One more request asked for the chain id.
     assert_eq!(node.http_requests(), 3);
 }
 
@@ -246,7 +246,7 @@ async fn an_endpoint_that_is_down_is_unavailable_and_comes_back() {
         chains.request(CHAIN, "eth_blockNumber", "[]").await.unwrap();
         node.stop().await;
         let error = loop {
-            // The loss of a ws connection is noticed a moment after it happened.
+            // The loss of a ws connection is noticed with a short delay.
             if let Err(error) = chains.request(CHAIN, "eth_blockNumber", "[]").await {
                 break error;
             }
@@ -300,7 +300,7 @@ async fn an_answer_over_the_bound_is_not_taken_in() {
             .to_host_error();
         assert_eq!(error.kind, HostErrorKind::Denied, "{error:?}");
         if url.starts_with("http") {
-            // What was read, and what the sockets hold.
+            // The data that was read, and the content of the sockets' buffers.
             assert!(
                 node.huge_bytes_sent() < 20 * MIB,
                 "{} bytes were taken",
@@ -332,7 +332,8 @@ async fn an_endpoint_that_refuses_ws_says_why() {
     assert_eq!((error.kind, error.code), (HostErrorKind::Unavailable, 401));
 }
 
-/// Says its chain id, and then nothing but the beginning of one answer. Returns how much of it was taken.
+/// Answers with its chain id, then sends an endless answer. Returns the number of bytes that were
+/// read.
 async fn endless(listener: tokio::net::UnixListener) -> usize {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut request = [0; 4_096];

@@ -1,4 +1,5 @@
-//! Whatever a chain and its endpoint do, in any order: in the end the modules' state is that of the canonical chain.
+//! After any sequence of faults of a chain and its endpoint, the modules' state matches the
+//! canonical chain.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,23 +13,23 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use crate::journals::{Journals, Running};
 use crate::support::config;
 
-/// How many schedules are tried, unless the environment says otherwise: some minutes' worth.
+/// The default number of schedules: they take some minutes.
 const SCHEDULES: u32 = 500;
 
-/// The environment variable that says otherwise.
+/// The environment variable that overrides the number.
 const SCHEDULES_VARIABLE: &str = "NEXUM_SCHEDULES";
 
-/// How many schedules run at a time: they mostly wait, for an endpoint that is down to be tried again.
+/// The concurrent schedules: they mostly wait for retries at an endpoint that is down.
 const THREADS: u32 = 10;
 
-/// How long a schedule may be. Everything that goes wrong needs a few steps only.
+/// The most steps of a schedule. Every known fault needs only a few.
 const STEPS_MAX: usize = 12;
 
-/// The address whose logs half of the journals want, and another one.
+/// The address whose logs half of the journals subscribe to, and another one.
 const WANTED: Address = Address::repeat_byte(0xaa);
 const OTHER: Address = Address::repeat_byte(0xbb);
 
-/// What happens next.
+/// A step of a schedule.
 #[derive(Clone, Debug)]
 enum Step {
     Mine(u64),
@@ -41,20 +42,20 @@ enum Step {
         depth: u64,
         new_blocks: u64,
     },
-    /// The connections break, and so many blocks come before anyone can be back.
+    /// The connections break, and the chain grows by this many blocks before a reconnect.
     Drop {
         blocks: u64,
     },
-    /// The node is gone, and so many blocks come meanwhile, after a reorganisation.
+    /// The node is down. Meanwhile the chain has a reorg, then grows by this many blocks.
     Outage {
         depth: u64,
         blocks: u64,
     },
-    /// The next call of this method goes wrong.
+    /// The next call of this method fails.
     Fault(&'static str, Answer),
-    /// The endpoint serves an older head for a while.
+    /// The endpoint returns an older head for a while.
     Lag(u64),
-    /// The host is stopped, when it has handled everything, and started again after so many blocks.
+    /// The host stops after it has handled everything, and restarts after this many blocks.
     Restart {
         blocks: u64,
     },
@@ -89,7 +90,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Journals of every kind of subscription, from the first block on, so that what they should hold is known.
+/// Journals of every kind of subscription, from the first block, so that their expected content is
+/// known.
 static JOURNALS: LazyLock<Journals> = LazyLock::new(|| {
     const WANTED: &str = "address = \"0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"";
     let logs = format!("kind = \"log\"\nfrom_block = 1\n{WANTED}");
@@ -109,7 +111,7 @@ static JOURNALS: LazyLock<Journals> = LazyLock::new(|| {
     ])
 });
 
-/// Two blocks of three have logs, of one address or both.
+/// Two of three blocks have logs, of one address or both.
 fn logs_of(number: u64, fork: u64) -> Vec<LogSpec> {
     let log = |address| LogSpec {
         address,
@@ -123,7 +125,7 @@ fn logs_of(number: u64, fork: u64) -> Vec<LogSpec> {
     }
 }
 
-/// What a journal should hold of these blocks.
+/// The expected content of a journal after these blocks.
 fn expected<'a>(
     blocks: impl Iterator<Item = &'a Block>,
     with_blocks: bool,
@@ -149,7 +151,7 @@ fn expected<'a>(
     blocks.filter(|block| block.number > 0).flat_map(entries).collect()
 }
 
-/// Waits until every journal is that of the canonical chain.
+/// Waits until every journal matches the canonical chain.
 async fn check(node: &Node, running: &Running) -> Result<(), String> {
     let chain = node.chain();
     let (all, head) = (chain.canonical(), chain.head().number);
@@ -166,7 +168,7 @@ async fn check(node: &Node, running: &Running) -> Result<(), String> {
         .await
 }
 
-/// Ends every fault, has the chain grow above where it ever was, and looks at all journals.
+/// Ends all faults, extends the chain above its highest block so far, and checks all journals.
 async fn settle(node: &Node, running: &Running, peak: u64) -> Result<(), String> {
     node.set_lag(0);
     node.mine(peak + 1 - node.chain().head().number.min(peak));
@@ -211,7 +213,7 @@ async fn run(url: fn(&Node) -> String, steps: Vec<Step>) -> Result<(), String> {
                 running.stop().await;
                 node.mine(blocks);
                 running = JOURNALS.start(&chains(&node), &store).await;
-                // A store that forgets what was canonical cannot tell of a reorganisation that it did not see.
+                // A store without the canonical hashes cannot detect a reorg during its downtime.
                 check(&node, &running).await?;
             }
         }
@@ -223,7 +225,7 @@ async fn run(url: fn(&Node) -> String, steps: Vec<Step>) -> Result<(), String> {
     settled
 }
 
-/// Tries so many schedules, one after another. They differ from one call to the next.
+/// Runs this many schedules sequentially. They differ between calls.
 fn try_schedules(cases: u32) {
     let mut runner = TestRunner::new(Config {
         cases,

@@ -14,14 +14,14 @@ const SECRETS: [&str; 5] = [
     "c0ffee-header-value",
 ];
 
-/// The address of a node with a secret wherever one can be.
+/// The URL of a node with a secret in every possible place.
 fn secret(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
     let [password, path, query, user, _] = SECRETS;
     format!("{scheme}://{user}:{password}@{rest}/v3/{path}?apikey={query}")
 }
 
-/// A configuration with a secret wherever one can be.
+/// A configuration with a secret in every possible place.
 fn secret_config(url: &str) -> ChainConfig {
     let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&secret(url)).unwrap());
     let headers = BTreeMap::from([("x-api-key".to_owned(), format!("Token {}", SECRETS[4]))]);

@@ -1,4 +1,4 @@
-//! Which of several endpoints a chain is followed on, and what becomes of its blocks when that changes.
+//! Several endpoints: the one that the source follows, and the blocks after a change.
 
 use alloy_primitives::B256;
 use nexum_config::topic::Finality;
@@ -38,7 +38,7 @@ fn follow(nodes: &[&Node], url: fn(&Node) -> String, change: impl FnOnce(&mut Ch
 }
 
 impl Followed {
-    /// The places of the endpoints that were followed, in order.
+    /// The indexes of the followed endpoints, in order.
     fn followed(&self) -> Vec<usize> {
         let labels = self.chains.endpoints(CHAIN).unwrap().all();
         let place = |line: &str| {
@@ -51,7 +51,7 @@ impl Followed {
         lines.map(|line| place(line).unwrap()).collect()
     }
 
-    /// Waits until this is logged.
+    /// Waits until the log contains this text.
     async fn says(&self, text: &str) {
         soon(async {
             while !self.log.text().contains(text) {
@@ -61,7 +61,7 @@ impl Followed {
         .await;
     }
 
-    /// Waits until endpoints at these places have been followed one after the other.
+    /// Waits until the endpoints with these indexes have been followed in this order.
     async fn follows(&self, places: &[usize]) {
         let followed = async {
             while self.followed() != places {
@@ -122,7 +122,7 @@ async fn a_primary_that_was_killed_is_gone_back_to() {
     }
 }
 
-/// A node that has the chain so far, with blocks of its own on top.
+/// A node with the chain so far, and its own blocks after it.
 async fn on_a_fork(node: &Node, blocks: u64) -> Node {
     let other = Node::start_on(node.chain()).await;
     other.mine(blocks);
@@ -132,7 +132,7 @@ async fn on_a_fork(node: &Node, blocks: u64) -> Node {
 #[tokio::test]
 async fn a_fork_is_not_believed_while_another_endpoint_has_our_head_or_the_node_is_syncing() {
     for url in URLS {
-        // Whether the source has seen the last block that both have, or began above it.
+        // Whether the source has seen the last common block, or started above it.
         for (syncing, seen) in [(true, true), (false, true), (true, false), (false, false)] {
             let node = node_with_logs(10).await;
             let mut false_one = on_a_fork(&node, 25).await;
@@ -184,7 +184,7 @@ async fn another_fork_is_followed_once_nobody_has_the_old_one() {
         let followed = follow(&[&node], url, |config| config.reorg_depth_max = 20);
         followed.following.reaches(node.chain().head()).await;
         followed.following.reaches(node.mine(25).last().unwrap()).await;
-        // As a node does that was restarted with another database.
+        // Like a node that restarts with another database.
         node.stop().await;
         node.reorg(20, 22);
         node.restart().await;
@@ -221,7 +221,7 @@ async fn a_fork_that_is_too_deep_ends_the_source_with_both_hashes_and_the_remedy
     }
 }
 
-/// As with a node whose operator removed its database.
+/// Like a node whose operator removed its database.
 #[tokio::test]
 async fn a_chain_that_was_reset_is_reported_with_both_heads() {
     for url in URLS {
@@ -236,7 +236,7 @@ async fn a_chain_that_was_reset_is_reported_with_both_heads() {
         let its = std::sync::Arc::new(reset);
         let young = std::sync::Arc::clone(&its);
         node.on("eth_getBlockByNumber", move |params| {
-            // It has a new head whenever it is asked.
+            // The node has a new head at every request.
             young.mine(u64::from(young.chain().head().number < 5));
             let (id, _) = serde_json::from_str::<(String, bool)>(params.get()).unwrap();
             let chain = young.chain();
@@ -260,7 +260,7 @@ async fn a_chain_that_was_reset_is_reported_with_both_heads() {
         let line = text.lines().find(|line| line.contains("far below block")).unwrap();
         assert!(line.contains("WARN"), "{line}");
 
-        // The old chain again.
+        // The old chain returns.
         node.restore("eth_getBlockByNumber");
         followed.following.reaches(node.mine(1).last().unwrap()).await;
         soon(async {

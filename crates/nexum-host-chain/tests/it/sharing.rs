@@ -1,4 +1,4 @@
-//! Equal reads that are in flight at once.
+//! Equal concurrent reads.
 
 use nexum_host_chain::Chains;
 use nexum_testing::{Answer, Node};
@@ -61,7 +61,7 @@ async fn when_the_first_gives_up_the_others_still_get_the_answer() {
     let mut config = config(&node.http_url());
     config.request_timeout_ms = 500;
     let chains = Chains::new([config]);
-    // The first attempt hangs, so that there is time to give up.
+    // The first attempt hangs, which leaves time to stop waiting.
     node.once("eth_call", Answer::Hang);
     let first = chains.request(CHAIN, "eth_call", "[1]");
     let mut first = Box::pin(first);

@@ -8,7 +8,7 @@ use nexum_testing::{Answer, BatchFault, Block, Node};
 
 use crate::support::{CHAIN, Following, chains, position, texts};
 
-/// A node with a few blocks, and a source that has begun at its head, over http and over ws.
+/// A node with a few blocks, and a source that has started at its head, over http and over ws.
 async fn started() -> Vec<(Node, Following)> {
     let mut started = Vec::new();
     for url in [Node::http_url, Node::ws_url] {
@@ -21,7 +21,7 @@ async fn started() -> Vec<(Node, Following)> {
     started
 }
 
-/// The log's reader must have the node's chain from the block where it began.
+/// Checks that the log's reader has the node's chain from its first block on.
 fn check_canonical(node: &Node, following: &Following) {
     let chain = following.chain();
     let first = chain[0].number;
@@ -159,7 +159,7 @@ async fn a_reorg_deeper_than_the_bound_ends_the_source() {
     }
 }
 
-/// Every block of these numbers, without logs.
+/// All blocks of these numbers, without logs.
 fn blocks(numbers: RangeInclusive<u64>) -> Replay {
     Replay {
         numbers,

@@ -125,7 +125,7 @@ async fn one_bad_answer_costs_no_block() {
             node.once("eth_getBlockByNumber", fault.clone());
             node.mine_unannounced(3);
             node.mine(1);
-            // A ws source that was told of no such block waits for the next head.
+            // A ws source without an announcement of this block waits for the next head.
             following.reaches(&node.mine(1)[0]).await;
         }
         let canonical: Vec<_> = node.chain().canonical().iter().map(position).collect();
@@ -159,7 +159,7 @@ async fn an_endpoint_without_subscriptions_is_polled_over_its_connection() {
     }
 }
 
-/// Alone it is polled, because nothing else can be followed.
+/// A single endpoint is polled, because there is no other to follow.
 #[tokio::test]
 async fn a_lone_endpoint_that_refuses_subscriptions_is_polled() {
     let node = Node::start().await;
@@ -252,7 +252,8 @@ async fn a_hostile_head_is_not_believed() {
         let connections = node.ws_connections();
         node.announce_raw(&hostile);
         following.reaches(&node.mine(1)[0]).await;
-        // Unreadable heads end a session; the next head must not be announced into the pause between two.
+        // Unreadable heads end a session. The next head must not be announced in the pause between
+        // two sessions.
         node.until(|node| node.subscribers() == 1 && node.ws_connections() >= connections)
             .await;
     }
@@ -275,7 +276,7 @@ async fn nothing_is_taken_from_an_endpoint_that_has_become_one_of_another_chain(
         node.drop_connections();
         other.mine(1);
         node.until(|node| node.count("eth_chainId") > asked).await;
-        // The other endpoint goes on where the first one was.
+        // The other endpoint continues where the first one stopped.
         following.reaches(&other.mine(3)[2]).await;
         assert_eq!(following.chain().len(), 5);
     }

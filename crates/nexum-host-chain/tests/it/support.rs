@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use nexum_testing::TEST_CHAIN_ID as CHAIN;
 
-/// A configuration for loopback: quick polls, the defaults otherwise.
+/// A configuration for loopback: a short poll interval, and defaults.
 pub(crate) fn config(url: &str) -> ChainConfig {
     let mut config = ChainConfig::new(TEST_CHAIN_ID, EndpointUrl::parse(url).unwrap());
     config.poll_interval_ms = 10;
@@ -26,14 +26,14 @@ pub(crate) fn chains(url: &str) -> Chains {
     Chains::new([config(url)])
 }
 
-/// As [`chains`], without a second attempt at anything.
+/// As [`chains`], without retries.
 pub(crate) fn chains_without_retries(url: &str) -> Chains {
     let mut config = config(url);
     config.retries = 0;
     Chains::new([config])
 }
 
-/// A chain with several endpoints, the first of which is the primary.
+/// A chain with several endpoints. The first is the primary.
 pub(crate) fn config_of(urls: &[String]) -> ChainConfig {
     let (primary, others) = urls.split_first().unwrap();
     others.iter().zip(1..).fold(config(primary), |config, (url, priority)| {
@@ -43,7 +43,7 @@ pub(crate) fn config_of(urls: &[String]) -> ChainConfig {
     })
 }
 
-/// A request for the pool.
+/// A request to the pool.
 pub(crate) fn request(method: &'static str, params: &str) -> Request {
     (method.into(), RawValue::from_string(params.to_owned()).unwrap())
 }
@@ -55,12 +55,12 @@ pub(crate) fn position(block: &Block) -> Position {
     }
 }
 
-/// Waits for what must come.
+/// Waits for a future that must finish.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(WAIT_MAX, what).await.expect("it did not come")
 }
 
-/// A source that follows into a log.
+/// A source that follows a chain into a log.
 pub(crate) struct Following {
     pub(crate) log: Arc<EventLog>,
     stop: CancellationToken,
@@ -69,19 +69,19 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// To the head, without logs of contracts.
+    /// Follows the head, without logs of contracts.
     pub(crate) fn start(chains: &Chains) -> Self {
         Self::start_with(chains, Finality::Latest, &[])
     }
 
-    /// As far as the chain is settled, with the logs that match one of `filters`.
+    /// Follows with this finality, with the logs that match one of `filters`.
     pub(crate) fn start_with(chains: &Chains, finality: Finality, filters: &[LogFilter]) -> Self {
         let logs = ChainLogs::new(TEST_CHAIN_ID);
         logs.open(finality).subscribe(Arc::default(), filters.iter().cloned());
         Self::start_on(chains, logs, finality)
     }
 
-    /// Into these logs, of which the test looks at the one of `finality`.
+    /// Follows into these logs. The test reads the log of `finality`.
     pub(crate) fn start_on(chains: &Chains, logs: ChainLogs, finality: Finality) -> Self {
         let log = logs.open(finality);
         let appended = Arc::new(Notify::new());
@@ -127,7 +127,7 @@ impl Following {
         entries
     }
 
-    /// The chain that a reader of the log has in the end. Each block must have been the child of the one before.
+    /// The chain of a reader of the log. Checks that each block is the child of the previous one.
     pub(crate) fn chain(&self) -> Vec<Position> {
         let mut chain: Vec<Position> = Vec::new();
         for entry in self.entries() {
@@ -152,7 +152,7 @@ impl Following {
         chain
     }
 
-    /// The logs of the chain that a reader has in the end. Each must have come with its block.
+    /// The logs of a reader's chain. Checks that each arrived with its block.
     pub(crate) fn logs(&self) -> Vec<Log> {
         let mut logs: Vec<Log> = Vec::new();
         for entry in self.entries() {
@@ -176,12 +176,12 @@ impl Following {
         self.entries().into_iter().filter_map(revert).collect()
     }
 
-    /// Waits until the source gives up by itself.
+    /// Waits until the source ends with an error.
     pub(crate) async fn fails(mut self) -> SourceError {
         soon(self.task.join_next()).await.unwrap().unwrap().unwrap_err()
     }
 
-    /// Stops the source; it must not take its time.
+    /// Stops the source, which must not take long.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         let ended = tokio::time::timeout(Duration::from_secs(1), self.task.join_next()).await;
@@ -189,7 +189,7 @@ impl Following {
     }
 }
 
-/// What a chain of errors says, outermost first.
+/// The texts of a chain of errors, outermost first.
 pub(crate) fn texts(error: &dyn std::error::Error) -> Vec<String> {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)

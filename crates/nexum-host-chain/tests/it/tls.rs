@@ -19,10 +19,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::{config, request};
 
-/// Tells the other process what to ask, and what comes of it: one URL and one outcome in each line.
+/// The variable with the requests for the child process, and their expected outcomes: one URL and
+/// one outcome per line.
 const ROWS: &str = "NEXUM_CHAIN_TEST_TLS";
 
-/// How long a handshake of the child may take: far longer than one on the loopback.
+/// The longest handshake of the child: far longer than one on loopback.
 const TIMEOUT_MS: u64 = 10_000;
 
 struct Authority(Issuer<'static, KeyPair>, Certificate);
@@ -83,7 +84,7 @@ impl Authority {
     }
 }
 
-/// Asks each endpoint once.
+/// Sends one request to each endpoint.
 async fn ask(rows: &str) {
     for row in rows.lines() {
         let (url, expected) = row.split_once(' ').unwrap();
@@ -96,7 +97,8 @@ async fn ask(rows: &str) {
     }
 }
 
-/// The test starts itself again, because a process has one environment for all of its threads.
+/// The test starts itself as a child process, because all threads of a process share one
+/// environment.
 #[tokio::test]
 async fn https_and_wss_trust_the_certificates_of_the_environment() {
     if let Some(rows) = std::env::var_os(ROWS) {

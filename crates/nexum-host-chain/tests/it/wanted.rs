@@ -1,4 +1,4 @@
-//! Logs that modules want, and what the model chain has of them.
+//! The logs that the tests' modules subscribe to, in the model chain.
 
 use alloy_primitives::{Address, B256};
 use nexum_config::log_filter::LogFilter;
@@ -7,7 +7,7 @@ use nexum_testing::{Block, LogSpec, Node};
 
 use crate::support::{CHAIN, Following, position};
 
-/// A log of the contract that is made of this byte, with such topics.
+/// A log of the contract whose address repeats this byte, with these topics.
 pub(crate) fn spec(contract: u8, topics: &[u8], data: &[u8]) -> LogSpec {
     LogSpec {
         address: Address::repeat_byte(contract),
@@ -16,8 +16,8 @@ pub(crate) fn spec(contract: u8, topics: &[u8], data: &[u8]) -> LogSpec {
     }
 }
 
-/// What the model chain logs: nothing in one of four blocks, and nothing that [`filters`] want in another. No two forks log
-/// the same.
+/// The logs of the model chain: one of four blocks has none, and another one has none that
+/// [`filters`] match. The logs of two forks always differ.
 pub(crate) fn emitted(number: u64, fork: u64) -> Vec<LogSpec> {
     let data = [number.to_be_bytes(), fork.to_be_bytes()].concat();
     let log = |contract, topics: &[u8]| spec(contract, topics, &data);
@@ -29,12 +29,13 @@ pub(crate) fn emitted(number: u64, fork: u64) -> Vec<LogSpec> {
     }
 }
 
-/// Whether [`filters`] want something of a block with this number.
+/// Whether a block with this number has a log that [`filters`] match.
 pub(crate) fn has_wanted(number: u64) -> bool {
     number % 2 == 1
 }
 
-/// Logs of one of these contracts, if any is named, whose first topic is one of these.
+/// Matches logs of one of these contracts, or of any if there are none, whose first topic is one of
+/// these.
 pub(crate) fn filter(contracts: &[u8], topics: &[u8]) -> LogFilter {
     let mut filter = LogFilter {
         addresses: contracts.iter().map(|contract| [*contract; 20]).collect(),
@@ -44,12 +45,12 @@ pub(crate) fn filter(contracts: &[u8], topics: &[u8]) -> LogFilter {
     filter
 }
 
-/// Everything of one contract, and one kind of event of another.
+/// All logs of one contract, and one kind of event of another.
 pub(crate) fn filters() -> Vec<LogFilter> {
     vec![filter(&[0xa], &[]), filter(&[0xb], &[1])]
 }
 
-/// What modules are to get of these blocks.
+/// The logs of these blocks that modules must receive.
 pub(crate) fn wanted<'a>(blocks: impl IntoIterator<Item = &'a Block>, filters: &[LogFilter]) -> Vec<Log> {
     let of_block = |block: &'a Block| block.logs().iter().map(|log| as_event(block, log));
     let logs = blocks.into_iter().flat_map(of_block);
@@ -69,8 +70,8 @@ fn as_event(block: &Block, log: &nexum_testing::Log) -> Log {
     }
 }
 
-/// A reader of the log must have the node's chain from the block where it began to the log's head, with all logs that
-/// [`filters`] want and no others.
+/// Checks that a reader of the log has the node's chain from its first block to the log's head,
+/// with exactly the logs that [`filters`] match.
 pub(crate) fn check_logs(node: &Node, following: &Following) {
     let chain = following.chain();
     let (first, last) = (chain[0].number, chain.last().unwrap().number);

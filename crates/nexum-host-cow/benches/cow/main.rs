@@ -1,6 +1,7 @@
-//! What the order book costs through the host, against the same asked of the same server by reqwest alone.
+//! The cost of the order book through the host, against reqwest alone on the same server.
 //!
-//! Samples of both sides take turns, so that what else the machine does befalls both. The order book has a thread of its own.
+//! Samples of both sides alternate, so that other load of the machine affects both. The order book
+//! has its own thread.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -20,9 +21,9 @@ use nexum_testing::bench;
 use nexum_testing::{OrderBook, TEST_CHAIN_ID};
 use tokio::runtime::{Builder, Runtime};
 
-/// Where things run.
+/// The runtimes of the bench.
 struct Runtimes {
-    /// The host, and the bare side: as the binary's on this many threads.
+    /// The host and the bare client, on as many threads as the binary uses.
     host: Runtime,
     /// The order book.
     far_side: Runtime,
@@ -47,7 +48,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// An order book at this URL, and no limit.
+/// A configuration with an order book at this URL and without a limit.
 fn config(book: &OrderBook) -> CowConfig {
     let mut config = CowConfig::default();
     config.requests_per_second = NonZeroU32::MAX;
@@ -56,7 +57,8 @@ fn config(book: &OrderBook) -> CowConfig {
     config
 }
 
-/// Takes pairs of samples, after some that warm both sides, and returns the median of each: the host's and the bare one's.
+/// Takes pairs of samples, after some to warm up both sides. Returns the median of each side: the
+/// host's and the bare client's.
 fn medians(warm_up: usize, samples: usize, mut pair: impl FnMut() -> (f64, f64)) -> (f64, f64) {
     let Ok(medians) = bench::medians(warm_up, samples, || Ok::<_, Infallible>(pair()));
     medians

@@ -10,26 +10,26 @@ use nexum_testing::order_book::{Scheme, SignedOrder};
 
 use crate::{Runtimes, config, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 200;
 const WARM_UP: usize = 20;
 /// Orders in a sample.
 const ORDERS_PER_SAMPLE: u32 = 20;
-/// What submitting may cost beside the network, in microseconds.
+/// The most that submitting may cost beside the network, in microseconds.
 const HOST_US_MAX: f64 = 300.0;
-/// A deadline that nothing gets to.
+/// A deadline that no request reaches.
 const LATE: Duration = Duration::from_secs(60);
 
 pub(crate) fn figures(runtimes: &Runtimes) -> [Figure; 2] {
     let book = runtimes.order_book();
     let books = OrderBooks::new(&config(&book));
-    // The scheme that takes the longest: a signer is recovered.
+    // The scheme that takes the longest: it recovers the signer.
     let json = SignedOrder::good(Scheme::Eip712, 1).to_json().to_string();
     let checked = medians(WARM_UP, SAMPLES, || {
         (us_each(|| check(&books, &json)), us_each(|| bare_check(&json)))
     });
 
-    // Posted before, so that all that follow are answered alike.
+    // Posted first, so that all later posts get one answer.
     let runtime = &runtimes.host;
     let post = || runtime.block_on(books.submit(TEST_CHAIN_ID, json.as_bytes(), tokio::time::Instant::now() + LATE));
     let uid = post().expect("an order that is taken");
@@ -60,7 +60,7 @@ fn check(books: &OrderBooks, json: &str) {
     assert!(!order.uid().is_zero());
 }
 
-/// What the library does, without the host.
+/// The library's work without the host.
 fn bare_check(json: &str) {
     let domain = Chain::Sepolia.settlement_domain();
     let order: OrderCreation = serde_json::from_str(json).expect("an order");

@@ -19,16 +19,16 @@ use tokio_util::sync::CancellationToken;
 use crate::stamps::Stamps;
 use crate::{Runtimes, config, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 150;
 const WARM_UP: usize = 20;
-/// Requests in a sample: some tens of milliseconds.
+/// Requests in a sample: they take some tens of milliseconds.
 const REQUESTS_PER_SAMPLE: u32 = 320;
-/// What is asked for: the smallest answer that there is, beside which the host's part is the largest.
+/// The path with the smallest response: there, the host's part of the time is the largest.
 const PATH: &str = "/api/v1/version";
-/// What the host may take of the time of a request.
+/// The most time of a request through the host, as a multiple of a bare request.
 const TIMES_BARE: f64 = 1.1;
-/// How long a sample is waited for: a bench that hangs fails.
+/// The longest wait for a sample: a bench that hangs fails.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) fn figure(runtimes: &Runtimes) -> Figure {
@@ -43,7 +43,7 @@ pub(crate) fn figure(runtimes: &Runtimes) -> Figure {
     Figure::new("cow-api.request, one by one", "us", host, bare).at_most_times_baseline(TIMES_BARE)
 }
 
-/// A module that asks when a block is appended.
+/// A module that sends requests whenever a block is appended.
 struct Asking {
     stamps: Arc<Stamps>,
     blocks: mpsc::Sender<()>,
@@ -106,7 +106,7 @@ impl Asking {
     }
 }
 
-/// The same, by a task.
+/// The requests of a sample, sent by a task.
 async fn ask(client: &reqwest::Client, url: &str) -> f64 {
     let (client, url) = (client.clone(), url.to_owned());
     let mut asking = JoinSet::new();

@@ -1,4 +1,4 @@
-//! When modules were done.
+//! The times at which modules finish a block.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use nexum_core::clock::{Clock, SystemClock};
 use tokio::sync::Notify;
 
-/// A clock that takes the time when a guest looks at it.
+/// A clock that records the time when a guest reads it.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
     clock: SystemClock,
@@ -15,7 +15,7 @@ pub(crate) struct Stamps {
 }
 
 impl Stamps {
-    /// When the guest looked next.
+    /// The time of the guest's next read.
     pub(crate) async fn next(&self) -> Instant {
         loop {
             let looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).take();

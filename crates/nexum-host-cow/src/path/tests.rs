@@ -1,4 +1,4 @@
-//! Nothing that a module says leads out of the base URL of an order book.
+//! No argument of a module leads out of the base URL of an order book.
 
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ fn what_leads_elsewhere_is_refused() {
     assert!(is_refused(&"a".repeat(PATH_BYTES_MAX + 1)));
 }
 
-/// Texts made of what escapes are made of, and any others.
+/// Texts of characters and sequences that escapes use, mixed with any others.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -116,7 +116,7 @@ fn hostile() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// A text with every percent-encoding undone, again and again, and every other way to write a separator made one.
+/// A text with all percent-encoding decoded repeatedly, and with `/` for every separator.
 fn as_the_laxest_server_reads_it(path: &str) -> String {
     let mut text = path.to_owned();
     while let Some(start) = text.find('%') {

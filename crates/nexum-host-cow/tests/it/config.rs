@@ -43,7 +43,7 @@ fn the_public_order_books_need_no_configuration() {
         chains,
         [1, 56, 100, 137, 8_453, 9_745, 42_161, 43_114, 59_144, 11_155_111]
     );
-    // Whatever `cowprotocol` knows is in the list.
+    // The list has every chain that `cowprotocol` knows.
     let known = (0..100_000)
         .chain([11_155_111])
         .filter(|id| cowprotocol::Chain::try_from(*id).is_ok());

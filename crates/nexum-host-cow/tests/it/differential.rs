@@ -1,4 +1,4 @@
-//! What `submit-order` sends is what `cowprotocol` sends by itself.
+//! `submit-order` sends the request that `cowprotocol` itself sends.
 
 use cowprotocol::{OrderBookApi, OrderCreation};
 use nexum_testing::OrderBook;

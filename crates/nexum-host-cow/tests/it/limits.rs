@@ -1,4 +1,4 @@
-//! How many requests go out, and whose turn it is.
+//! The rate of requests, and their order.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn the_host_gets_no_more_than_its_limit_within_any_second_and_in_the_order
     let book = OrderBook::start().await;
     let mut config = config(&book.url());
     config.requests_per_second = NonZeroU32::new(PER_SECOND as u32).unwrap();
-    // Another chain on the same host counts with the first.
+    // Chains with an order book on one host share its limit.
     config.base_urls.insert(1, BaseUrl::parse(&book.url()).unwrap());
     let books = OrderBooks::new(&config);
     let mut asking = JoinSet::new();
@@ -28,7 +28,7 @@ async fn the_host_gets_no_more_than_its_limit_within_any_second_and_in_the_order
             let call = call("GET", &format!("/api/v1/version?{number}"));
             books.request(chain_id, &call, late()).await.unwrap();
         });
-        // The next one asks when this one waits.
+        // The next request starts when this one waits.
         tokio::task::yield_now().await;
     }
     asking.join_all().await;
@@ -41,7 +41,7 @@ async fn the_host_gets_no_more_than_its_limit_within_any_second_and_in_the_order
             pair[0].path
         );
     }
-    // Those of one second go out together, and arrive in any order.
+    // The requests of one second go out together, and arrive in any order.
     let number = |path: &str| path.split_once('?').unwrap().1.parse::<usize>().unwrap();
     let turns: Vec<usize> = requests
         .iter()

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The metrics of the crate.
 
 use nexum_host_cow::{Call, OrderBooks, metrics as names};
 use nexum_testing::order_book::{Fault, Scheme, SignedOrder};
@@ -39,7 +39,7 @@ async fn requests_are_counted_by_route_and_orders_by_class() {
     book.fail_next(Fault::TooManyRequests {
         retry_after: Some(3_600),
     });
-    // The second of them is not sent.
+    // The limit stops the second request before it is sent.
     for _ in 0..2 {
         books.request(CHAIN, &quote, late()).await.unwrap_err();
     }

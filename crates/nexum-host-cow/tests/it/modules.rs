@@ -1,4 +1,4 @@
-//! What modules see of the order book, through the whole host.
+//! Modules that use the order book, in a whole host.
 
 mod host;
 
@@ -17,7 +17,7 @@ use self::host::{Host, module};
 
 const POST_ORDER: &str = "POST /api/v1/orders";
 
-/// A configuration with an order book for the test's chain, and no limit that is noticed.
+/// A configuration with an order book for the test's chain, and a limit that no test reaches.
 fn config(book: &OrderBook) -> CowConfig {
     let mut config = CowConfig::default();
     config.requests_per_second = NonZeroU32::new(1_000).unwrap();
@@ -25,17 +25,17 @@ fn config(book: &OrderBook) -> CowConfig {
     config
 }
 
-/// The fixture that does what it is told.
+/// The fixture that sends the requests of its configuration.
 fn submitter(config: &[(&str, &str)]) -> ModuleConfig {
     module("submitter", "cow-submitter", config)
 }
 
-/// A host with one such module.
+/// A host with one submitter.
 async fn host(book: &OrderBook, module_config: &[(&str, &str)]) -> Host {
     Host::start(&config(book), vec![submitter(module_config)]).await
 }
 
-/// What the module says when the order book has this answer to its order.
+/// The module's record of the order book's answer to its order.
 async fn said_to(book: &OrderBook, order: &Value) -> String {
     let host = host(book, &[("order", &order.to_string())]).await;
     host.said_of_next().await.join("\n")
@@ -109,7 +109,7 @@ async fn requests_come_back_as_the_order_book_answers_them() {
     }
 }
 
-/// A change of an order, and what its module is told.
+/// A change of an order, and the answer that its module receives.
 type Row = (fn(&mut OrderTerms), &'static str);
 
 #[tokio::test]
@@ -290,7 +290,8 @@ async fn fifty_modules_share_the_rate_and_each_gets_its_turn() {
         let count = requests.iter().filter(|request| of_window(request.at)).count();
         assert!(count <= PER_SECOND, "{count} from {:?} on", first.at);
     }
-    // Nobody has two turns more than anybody who waits. The first ones nobody waited for: they went to whoever came first.
+    // No module gets more than two turns ahead of a module that waits. The first turns need no
+    // wait: they go to the first to ask.
     let makers: Vec<_> = requests.iter().map(maker).collect();
     let (first, waited_for) = makers.split_at(PER_SECOND);
     let mut left: BTreeMap<_, _> = makers.iter().map(|maker| (maker, ROUNDS)).collect();
@@ -305,7 +306,7 @@ async fn fifty_modules_share_the_rate_and_each_gets_its_turn() {
     }
 }
 
-/// Whose order a request submits.
+/// The owner of the order that a request submits.
 fn maker(request: &ReceivedRequest) -> String {
     let order: Value = serde_json::from_str(&request.body).unwrap();
     order["from"].to_string()

@@ -9,10 +9,11 @@ use tokio::task::spawn_blocking;
 
 use crate::support::{config, get};
 
-/// Tells the other process the order book's URL.
+/// The variable with the order book's URL, for the child process.
 const URL: &str = "NEXUM_COW_TEST_PROXY";
 
-/// The test starts itself again, because a process has one environment for all of its threads.
+/// The test starts itself as a child process, because all threads of a process share one
+/// environment.
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
     if let Some(url) = std::env::var_os(URL) {
@@ -24,7 +25,7 @@ async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
         return;
     }
     let book = OrderBook::start().await;
-    // A proxy for http is a server that is asked for whole URLs.
+    // An HTTP proxy is a server that receives requests with absolute URLs.
     let proxy = OrderBook::start().await;
     proxy.fail_always(Some(Fault::Status(407)));
     let mut command = Command::new(std::env::current_exe().unwrap());

@@ -83,7 +83,7 @@ async fn a_failure_comes_back_verbatim_with_status_and_kind() {
             HostErrorKind::InvalidInput,
         ),
     ] {
-        // An origin of its own for each, so that no pause of one is another's.
+        // A new origin for each fault, so that no pause of one affects another.
         let books = self::books(&book);
         book.fail_next(fault.clone());
         let error = books
@@ -112,7 +112,7 @@ async fn a_failure_comes_back_verbatim_with_status_and_kind() {
             other => panic!("{other:?}"),
         }
     }
-    // What the order book itself says.
+    // An error response of the order book itself.
     let error = get(&books, "/api/v1/orders/0x00").await.unwrap_err().to_host_error();
     assert_eq!((error.code, error.kind), (400, HostErrorKind::InvalidInput));
     assert!(error.data.unwrap().contains("0x00"));

@@ -1,4 +1,4 @@
-//! What is sent again, and when.
+//! Retries, and their waits.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn a_host_that_says_when_is_left_alone_until_then_by_all() {
     book.fail_next(Fault::TooManyRequests { retry_after: Some(1) });
     let first = get(&books, "/api/v1/version?first");
     let second = async {
-        // Asks when the first one has been refused.
+        // The second request starts after the order book refuses the first.
         while records
             .find("the order book limits the request rate; pausing")
             .is_none()
@@ -140,6 +140,6 @@ async fn nobody_there_is_unavailable_and_tried_again() {
         "{error:?}"
     );
     assert_eq!(error.to_host_error().kind, HostErrorKind::Unavailable);
-    // Waits lie between the attempts.
+    // The attempts have waits between them.
     assert!(began.elapsed() >= Duration::from_millis(125) && Instant::now() < deadline + Duration::from_millis(100));
 }

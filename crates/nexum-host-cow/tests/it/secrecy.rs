@@ -1,4 +1,4 @@
-//! Nothing secret shows.
+//! No log, error or metric shows a secret.
 
 use nexum_host_cow::{Call, OrderBooks, SILENCED_LOG_TARGETS};
 use nexum_testing::order_book::{Fault, Scheme, SignedOrder};

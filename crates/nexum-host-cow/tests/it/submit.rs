@@ -76,12 +76,12 @@ async fn an_order_that_is_refused_because_it_is_there_is_submitted() {
     book.fail_next(Fault::CutAfterStoring);
     assert_eq!(submit(&books, &order).await.unwrap(), order.uid().to_string());
     assert_eq!(book.orders().len(), 1);
-    // Another one of the same owner is not there, and is refused.
+    // Another order of the owner does not exist, and stays refused.
     let another = Trader::new(1).sign(&OrderTerms::random(7), Scheme::Eip712);
     submit(&books, &another).await.unwrap_err();
 }
 
-/// How many orders were posted.
+/// The number of posted orders.
 fn posts(book: &OrderBook) -> usize {
     book.requests()
         .iter()
@@ -148,7 +148,7 @@ async fn an_html_page_of_a_firewall_is_a_reason_to_back_off() {
         assert_eq!(error.class(), Some(Class::BackOff(Duration::from_secs(60))), "{status}");
         let error = error.to_host_error();
         assert_eq!((error.code, error.data.as_deref()), (i32::from(status), Some(page)));
-        // The firewall says nothing about the order.
+        // A refusal by the firewall does not concern the order.
         submit(&books, &order).await.unwrap();
     }
 }
@@ -232,7 +232,7 @@ async fn what_is_no_good_order_is_not_sent() {
 async fn an_order_book_of_another_chain_is_found_out() {
     let book = OrderBook::start_for(1).await;
     let books = OrderBooks::new(&config(&book.url()));
-    // It gives the order the UID that it has on its own chain.
+    // This order book computes the UID for its own chain.
     let error = submit(&books, &SignedOrder::good(Scheme::Presign, 1))
         .await
         .unwrap_err();

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 pub(crate) use nexum_testing::TEST_CHAIN_ID as CHAIN;
 
-/// An order book at this URL, and no limit that a test would notice.
+/// A configuration with an order book at this URL, and a limit that no test reaches.
 pub(crate) fn config(url: &str) -> CowConfig {
     let mut config = CowConfig::default();
     config.requests_per_second = NonZeroU32::new(1_000).unwrap();
@@ -19,12 +19,13 @@ pub(crate) fn books(book: &OrderBook) -> OrderBooks {
     OrderBooks::new(&config(&book.url()))
 }
 
-/// A deadline that no test gets to.
+/// A deadline that no test reaches.
 pub(crate) fn late() -> Instant {
     Instant::now() + WAIT_MAX
 }
 
-/// A deadline that leaves the time for one attempt on loopback, and not for a wait and a second one.
+/// A deadline that leaves time for one attempt on loopback, but not for a wait and a second
+/// attempt.
 pub(crate) fn after_one_attempt() -> Instant {
     Instant::now() + Duration::from_millis(600)
 }

@@ -1,4 +1,4 @@
-//! Which addresses count as public.
+//! The addresses that count as public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -30,7 +30,7 @@ fn ranges_end_where_the_registries_say() {
         }
         let outside = [from.to_bits().checked_sub(1), to.to_bits().checked_add(1)];
         for outside in outside.into_iter().flatten().map(Ipv4Addr::from_bits) {
-            // Two of the ranges touch.
+            // Two of the ranges are adjacent.
             if outside.to_bits() >> 28 < 14 {
                 assert_eq!(not_public(outside.into()), None, "{outside}");
             }
@@ -83,7 +83,7 @@ fn ipv6_is_refused_but_for_what_was_given_to_somebody() {
 }
 
 proptest! {
-    /// What the standard library calls special is special here.
+    /// Every address that the standard library calls special is special here.
     #[test]
     fn no_special_ipv4_address_is_public(bits: u32) {
         let address = Ipv4Addr::from_bits(bits);
@@ -92,7 +92,7 @@ proptest! {
         prop_assert!(!special || not_public(address.into()).is_some());
     }
 
-    /// However an IPv4 address is put into an IPv6 one, that is not public, whatever the IPv4 address is.
+    /// No IPv6 address that contains an IPv4 address is public.
     #[test]
     fn no_embedding_of_ipv4_is_public(bits: u32, low: u32) {
         let (high, of) = (u128::from(bits), |prefix: u128, shift: u32| IpAddr::V6(Ipv6Addr::from_bits(prefix | u128::from(bits) << shift)));
@@ -116,7 +116,7 @@ proptest! {
         let special = address.is_loopback() || address.is_unspecified() || address.is_multicast()
             || address.is_unique_local() || address.is_unicast_link_local() || address.to_ipv4().is_some();
         prop_assert!(!special || not_public(address.into()).is_some());
-        // All that is public begins with these three bits.
+        // All public addresses begin with these three bits.
         prop_assert!(bits >> 125 == 1 || not_public(address.into()).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! What a module gets of an answer.
+//! The response that a module receives.
 
 use std::io::Write as _;
 
@@ -40,14 +40,14 @@ async fn headers_come_as_they_are_as_far_as_they_are_text() {
         (of("x-two"), of("x-latin"), of("set-cookie")),
         (vec!["1", "2"], vec!["\u{fffd}t\u{fffd}"], vec!["a=b"])
     );
-    // Nothing is kept for the next request.
+    // The client stores no cookies for later requests.
     get(&fetcher_of(&[&server]), &server.url("/")).await.unwrap();
     assert!(server.heard().iter().all(|heard| heard.header("cookie").is_none()));
 }
 
 #[tokio::test]
 async fn a_body_is_not_decompressed() {
-    // Empty, as gzip writes it.
+    // Empty data in the format of gzip.
     let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     gzip.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     let sent = gzip.clone();
@@ -103,7 +103,7 @@ async fn a_body_over_the_bound_is_refused_said_or_not() {
             "{path}"
         );
     }
-    // A HEAD says how large the body would be.
+    // The response to a HEAD gives the size of a body that it does not contain.
     let head = Request::new("HEAD", &server.url("/lie")).unwrap();
     assert_eq!(fetcher.fetch(head, late()).await.unwrap().body, b"");
 }

@@ -1,4 +1,4 @@
-//! Every way around the lists that is known, by its URL.
+//! The known ways around the lists of hosts, by URL.
 
 use nexum_host_http::{Destination, FetchError, Policy, Request, Rule};
 use nexum_host_http::{Http, HttpConfig};
@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use crate::support::{late, patterns};
 
-/// What a policy says of a URL, in a word.
+/// The verdict of a policy on a URL, in a word.
 fn verdict(policy: &Policy, wanted: &[&str], url: &str) -> &'static str {
     let Ok(url) = Url::parse(url) else { return "no URL" };
     let Ok(to) = Destination::of(&url) else {
@@ -52,10 +52,10 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
         ("https://API.EXAMPLE.COM:443/x?y#z", "ok"),
         ("https://a.b.example.org/", "ok"),
         ("http://plain.example.com/", "ok"),
-        // Both lists, not one of them.
+        // Both lists must name the host.
         ("https://host.example.net/", "operator"),
         ("https://other.example.net/", "manifest"),
-        // The scheme and the port.
+        // The scheme and the port matter.
         ("http://api.example.com/", "plain"),
         ("http://api.example.com:443/", "manifest"),
         ("https://api.example.com:8443/", "manifest"),
@@ -68,7 +68,7 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
         ("data:text/plain,x", "unusable"),
         ("unix:///run/docker.sock", "unusable"),
         ("javascript:fetch()", "unusable"),
-        // The apex, and names that look like it.
+        // The apex, and similar names.
         ("https://example.org/", "manifest"),
         ("https://evilexample.org/", "manifest"),
         ("https://.example.org/", "unusable"),
@@ -77,10 +77,10 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
         ("https://api-example.com/", "manifest"),
         ("https://api.example.comevil.net/", "manifest"),
         ("https://\u{430}pi.example.com/", "manifest"),
-        // A dot at the end names the same host, but is another text in certificates and on lists.
+        // A trailing dot names the same host, but makes another text in certificates and lists.
         ("https://api.example.com./", "unusable"),
         ("https://a.example.org./", "unusable"),
-        // Who one is, which is not where one goes.
+        // Credentials, which are not the host.
         ("https://api.example.com@evil.net/", "unusable"),
         ("https://api.example.com:443@evil.net/", "unusable"),
         ("https://user:password@api.example.com/", "unusable"),
@@ -93,7 +93,7 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
         ("https:\\\\evil.net\\api.example.com", "manifest"),
         ("https:///evil.net/", "manifest"),
         ("https:evil.net", "manifest"),
-        // What parsers take out or decode.
+        // Characters that parsers remove or decode.
         ("https://evil.net\t/api.example.com", "manifest"),
         ("https://api.example.com\n.evil.net/", "manifest"),
         ("  https://evil.net/", "manifest"),
@@ -105,7 +105,7 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
         ("https://evil。net/", "manifest"),
         ("https://api.example。com/", "ok"),
         ("https://ａｐｉ.example.com/", "ok"),
-        // Not a URL by itself.
+        // Not an absolute URL.
         ("//api.example.com/", "no URL"),
         ("api.example.com", "no URL"),
         ("https://", "no URL"),
@@ -129,7 +129,7 @@ async fn no_spelling_of_a_url_gets_around_the_lists() {
 
 #[test]
 fn no_spelling_of_an_address_hides_what_it_is() {
-    // The lists allow them; the addresses do not become public by that.
+    // The lists allow these addresses, which does not make them public.
     let entries = [
         "127.0.0.1",
         "10.0.0.1",
@@ -238,7 +238,7 @@ fn an_exception_is_for_its_host_and_port_alone() {
 }
 
 proptest! {
-    /// Whatever is permitted, the host of what is sent is one that is on the lists.
+    /// A permitted request goes to a host on the lists.
     #[test]
     fn nothing_that_parses_leaves_the_lists(before in "\\PC{0,12}", between in "[@:/\\\\?#.%\\[\\]a-z0-9]{0,6}", after in "\\PC{0,12}") {
         let policy = Policy { allow: patterns(&["a.example"]), ..Policy::default() };

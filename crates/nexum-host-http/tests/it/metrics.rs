@@ -1,4 +1,4 @@
-//! What is measured.
+//! The metrics of the crate.
 
 use nexum_host_http::{Request, metrics as names};
 use nexum_testing::Counts;
@@ -59,6 +59,6 @@ async fn requests_are_counted_by_the_operators_entry_and_what_became_of_them() {
     ] {
         assert_eq!(counts.sum(name, &labels), count, "{name} {labels:?}");
     }
-    // What a module asks for is in no label.
+    // No label contains text from a module.
     assert!(!format!("{counts:?}").contains("evil"), "{counts:?}");
 }

@@ -1,4 +1,4 @@
-//! What modules see of HTTP, through the whole host.
+//! Modules that use HTTP, in a whole host.
 
 mod host;
 
@@ -9,7 +9,7 @@ use self::host::{Fetching, Host};
 use crate::server::{Reply, Server, answer, redirect};
 use crate::support::open;
 
-/// A module that may fetch from the server, and fetches this.
+/// A host with a module that may fetch from the server, and fetches this.
 async fn host(server: &Server, config: &[(&str, &str)]) -> Host {
     limited(server, config, Limits::default()).await
 }
@@ -144,7 +144,7 @@ async fn an_event_that_sent_something_is_durable_before_the_next_one() {
         ("BREW", 3),
     ] {
         let host = host(&server, &[("url", &url), ("method", method), ("keep", "none")]).await;
-        // The first one writes where it began.
+        // The first block writes the module's start position.
         host.said_of_next().await;
         host.said_of_next().await;
         let before = host.store.written();

@@ -1,4 +1,4 @@
-//! From names to addresses: what is checked is what is connected to.
+//! Names and addresses: the client connects only to a checked address.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use crate::server::{Server, answer, redirect};
 use crate::support::{Names, get, open, patterns};
 
-/// An operator who allows these without TLS, and not at private addresses.
+/// An operator that allows these without TLS, but not at private addresses.
 fn public_only(entries: &[&str]) -> HttpConfig {
     let mut config = open(entries);
     config.policy.allow_private = Vec::new();
@@ -50,7 +50,7 @@ async fn a_name_with_an_address_that_is_not_public_is_refused() {
         &["64:ff9b:1::7f00:1"],
         &["2002:7f00:1::1"],
         &["2001:0:7f00:1::1"],
-        // One is enough, wherever it stands.
+        // One private address is enough, in any position.
         &["127.0.0.1", "8.8.8.8"],
         &["8.8.8.8", "127.0.0.1"],
         &["2001:4860:4860::8888", "8.8.8.8", "10.0.0.1"],
@@ -84,7 +84,8 @@ async fn a_name_of_this_machine_is_refused_by_the_systems_resolver_too() {
 async fn a_name_that_comes_to_mean_an_inner_address_does_not_lead_there() {
     let server = Server::start(|_| answer(200, &[], "inner")).await;
     let entry = format!("rebind.example:{}", server.port);
-    // A public address that nobody answers at, and then an inner one: whoever looked twice would go there.
+    // A public address without a server, then a private one: a client that resolves the name twice
+    // would connect to it.
     let names = Names::default().with("rebind.example", &[&["192.175.48.1"], &["127.0.0.1"]]);
     let fetcher = names.fetcher(&public_only(&[&entry]));
     let url = format!("http://{entry}/");
@@ -100,7 +101,7 @@ async fn a_name_that_comes_to_mean_an_inner_address_does_not_lead_there() {
 async fn the_address_that_was_looked_up_is_connected_to_and_kept() {
     let server = Server::start(|_| answer(200, &[], "yes")).await;
     let entry = format!("service.example:{}", server.port);
-    // The second answer leads nowhere.
+    // The second answer leads to no server.
     let names = Names::default().with("service.example", &[&["127.0.0.1"], &["127.255.255.1"]]);
     let fetcher = names.fetcher(&open(&[&entry]));
     for _ in 0..3 {

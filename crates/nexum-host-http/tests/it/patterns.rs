@@ -24,7 +24,7 @@ fn an_entry_means_its_hosts_and_no_others() {
         ("*.example.com", "https://example.com.evil.net/", false),
         ("*.com", "https://example.com/", true),
         ("*.com", "https://com/", false),
-        // The port: the scheme's own where none is named.
+        // Without a port, an entry matches the scheme's default port.
         ("example.com", "https://example.com:443/", true),
         ("example.com", "http://example.com/", true),
         ("example.com", "http://example.com:443/", false),
@@ -34,11 +34,11 @@ fn an_entry_means_its_hosts_and_no_others() {
         ("example.com:8443", "https://example.com/", false),
         ("example.com:443", "https://example.com/", true),
         ("*.example.com:8443", "https://a.example.com:8443/", true),
-        // Names of other scripts are what they are in Punycode.
+        // A name in another script equals its form in Punycode.
         ("bücher.example", "https://xn--bcher-kva.example/", true),
         ("xn--bcher-kva.example", "https://BÜCHER.example/", true),
         ("*.bücher.example", "https://www.xn--bcher-kva.example/", true),
-        // One that looks like another is another.
+        // Names that only look alike differ.
         ("example.com", "https://ex\u{430}mple.com/", false),
         // Addresses.
         ("192.0.2.1", "https://192.0.2.1/", true),
@@ -77,7 +77,7 @@ fn what_is_no_entry_is_refused() {
         ("a.*.example.com", Wildcard),
         ("a*.example.com", Wildcard),
         ("*example.com", Wildcard),
-        // A suffix of an address would be one of text alone.
+        // A suffix of an address exists only as text.
         ("*.0.0.1", Address),
         ("*.1", Address),
         ("*.127.0.0.1", Wildcard),
@@ -157,7 +157,7 @@ proptest! {
         prop_assert!(matches(&entry, &below));
     }
 
-    /// Whatever an entry covers, it means all that the covered one means.
+    /// An entry matches every destination of an entry that it covers.
     #[test]
     fn covering_is_meaning_as_much(one in name(), two in name(), host in name(), wild: (bool, bool)) {
         let entry = |wild, name: &str| HostPattern::parse(&format!("{}{name}", if wild { "*." } else { "" })).unwrap();

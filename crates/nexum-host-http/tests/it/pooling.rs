@@ -1,4 +1,4 @@
-//! Connections are shared, and what is allowed is not.
+//! Requests share connections, but not permissions.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The environment names no proxy for modules.
+//! A proxy in the environment has no effect on modules.
 
 use std::process::Command;
 
@@ -7,10 +7,11 @@ use tokio::task::spawn_blocking;
 use crate::server::{Server, answer};
 use crate::support::{fetcher, get, open};
 
-/// Tells the other process what to fetch.
+/// The variable with the URL to fetch, for the child process.
 const URL: &str = "NEXUM_HTTP_TEST_URL";
 
-/// It starts itself again, with a proxy in the environment, which is read once by a process.
+/// The test starts itself as a child process with a proxy in the environment, which a process reads
+/// once.
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_not_used() {
     if let Some(url) = std::env::var_os(URL) {

@@ -1,4 +1,4 @@
-//! Redirects: each is a request of its own.
+//! Redirects: each is a new request.
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_host_http::{FetchError, REDIRECTS_MAX, Request, Rule};
@@ -46,7 +46,7 @@ async fn methods_and_bodies_go_on_as_the_status_says() {
             !body.is_empty() || method == "GET",
             "{what}"
         );
-        // It is the same origin.
+        // The origin stays the same, so the header stays.
         assert_eq!(heard.header("authorization"), Some("Bearer t"), "{what}");
     }
 }
@@ -95,7 +95,8 @@ async fn where_a_redirect_leads_is_checked_anew() {
     let told = location.clone();
     let outer = Server::start(move |_| redirect(302, &told.lock().unwrap())).await;
     let (entry, port) = (outer.entry(), inner.port);
-    // The operator allows more than the module, and the other way round, and not all of it without TLS or inside.
+    // The operator allows destinations that the module does not, and the other way round; some only
+    // with TLS or only at public addresses.
     let more = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
     let mut config = open(&[&entry]);
     config

@@ -1,4 +1,4 @@
-//! What a module may ask for.
+//! The requests that a module may send.
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_host_http::{
@@ -159,7 +159,7 @@ async fn a_request_arrives_as_it_was_made() {
     let twice: Vec<_> = heard.headers.iter().filter(|(name, _)| name == "x-twice").collect();
     assert_eq!(twice.len(), 2);
     assert!(heard.header("user-agent").unwrap().starts_with("nexum/"));
-    // Nothing asks for an encoding that nobody here would take off.
+    // The client requests no encoding, because it decodes none.
     assert_eq!((heard.header("accept-encoding"), heard.header("referer")), (None, None));
 }
 

@@ -1,4 +1,4 @@
-//! A server that answers what a test writes, to the byte.
+//! A server that sends the exact bytes of a test.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     pub(crate) method: String,
@@ -25,18 +25,18 @@ impl Heard {
     }
 }
 
-/// What is done with a request.
+/// The server's reaction to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// These bytes, and then the next request.
+    /// Sends these bytes, then reads the next request.
     Bytes(Vec<u8>),
-    /// These bytes, and then the end of the connection.
+    /// Sends these bytes, then closes the connection.
     Last(Vec<u8>),
-    /// These bytes, and then nothing.
+    /// Sends these bytes, then nothing more.
     Hang(Vec<u8>),
 }
 
-/// An answer with this status, these headers, and a body of known length.
+/// A response with this status, these headers, and a body of known length.
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
     let headers: String = headers
@@ -104,7 +104,7 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Its entry in a list of hosts.
+    /// The server's entry in a list of hosts.
     pub(crate) fn entry(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -118,7 +118,7 @@ impl Server {
     }
 }
 
-/// Answers the requests of one connection.
+/// Responds to the requests of one connection.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     heard: &Mutex<Vec<Heard>>,
@@ -140,7 +140,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Reads one request. What comes after it stays in `bytes`.
+/// Reads one request. Later bytes stay in `bytes`.
 async fn read<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut Vec<u8>) -> Option<Heard> {
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

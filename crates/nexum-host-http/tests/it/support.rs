@@ -13,7 +13,7 @@ pub(crate) fn patterns(entries: &[&str]) -> Vec<HostPattern> {
     entries.iter().map(|entry| HostPattern::parse(entry).unwrap()).collect()
 }
 
-/// An operator who allows these, without TLS and at private addresses too.
+/// An operator that allows these, also without TLS and at private addresses.
 pub(crate) fn open(entries: &[&str]) -> HttpConfig {
     let entries = patterns(entries);
     let mut config = HttpConfig::default();
@@ -25,7 +25,7 @@ pub(crate) fn open(entries: &[&str]) -> HttpConfig {
     config
 }
 
-/// A module that wants all that the operator allows.
+/// A module whose manifest allows all that the operator allows.
 pub(crate) fn fetcher(config: &HttpConfig) -> Fetcher {
     Http::new(config.clone()).fetcher("test", config.policy.allow.clone())
 }
@@ -37,7 +37,7 @@ pub(crate) fn fetcher_of(servers: &[&Server]) -> Fetcher {
     fetcher(&open(&entries))
 }
 
-/// A deadline that no test gets to.
+/// A deadline that no test reaches.
 pub(crate) fn late() -> Instant {
     Instant::now() + WAIT_MAX
 }
@@ -46,7 +46,8 @@ pub(crate) async fn get(fetcher: &Fetcher, url: &str) -> Result<Answer, FetchErr
     fetcher.fetch(Request::new("GET", url).unwrap(), late()).await
 }
 
-/// A name server that says what a test wants: of each name, one answer after the other, the last one again and again.
+/// A name server with the answers of a test: each name has a sequence of answers, and repeats the
+/// last one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names(Arc<Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>>, Arc<Mutex<Vec<String>>>);
 
@@ -58,12 +59,12 @@ impl Names {
         self
     }
 
-    /// What was asked for.
+    /// The names that were looked up.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.1.lock().unwrap().clone()
     }
 
-    /// As [`fetcher`], with these names.
+    /// As [`fetcher`], with this name server.
     pub(crate) fn fetcher(&self, config: &HttpConfig) -> Fetcher {
         let http = Http::with_lookup(config.clone(), Arc::new(self.clone()));
         http.fetcher("test", config.policy.allow.clone())

@@ -1,4 +1,4 @@
-//! Nothing takes longer than it may.
+//! Each part of a fetch ends at its time limit.
 
 use std::io;
 use std::net::IpAddr;
@@ -76,7 +76,7 @@ async fn redirects_have_no_time_of_their_own() {
     assert_eq!(server.heard().len(), 2);
 }
 
-/// A name server that says nothing while its other end is there.
+/// A name server that does not answer while the other end of the channel exists.
 #[derive(Debug)]
 struct Silent {
     hold: Arc<Mutex<mpsc::Receiver<()>>>,
@@ -103,7 +103,7 @@ async fn a_name_server_that_says_nothing_holds_up_connecting_alone_and_few_threa
     };
     let http = Http::with_lookup(config.clone(), Arc::new(silent));
     let mut asked = 0;
-    // One module has a part of the lookups, and all modules have all of them.
+    // One module can use a part of the lookups. All modules together can use all.
     for (modules, expected) in [
         (1, LOOKUPS_PER_MODULE_MAX),
         (2, 2 * LOOKUPS_PER_MODULE_MAX),

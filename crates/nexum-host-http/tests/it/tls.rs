@@ -1,4 +1,4 @@
-//! Who answers over https is who was asked.
+//! The certificate of a server must match the requested host.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::server::{Server, answer, redirect};
 use crate::support::{fetcher, get, open};
 
-/// A server with a certificate of its own making for these names, which it returns.
+/// A server with a self-signed certificate for these names, which is returned too.
 async fn server(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (Server, Certificate) {
     let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
     change(&mut params);
@@ -41,7 +41,7 @@ async fn server(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> 
     (server.await, Certificate::from_der(certificate.der()).unwrap())
 }
 
-/// An operator who allows the server at its private address, and not without TLS.
+/// An operator that allows the server at its private address, but not without TLS.
 fn config(server: &Server) -> HttpConfig {
     let mut config = open(&[&format!("localhost:{}", server.port), "localhost:1"]);
     config.policy.allow_http = Vec::new();
@@ -103,7 +103,7 @@ async fn a_host_without_tls_is_not_spoken_to_without_it() {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 X\r\n\r\n").await.unwrap();
         let mut bytes = Vec::new();
-        // It may be reset, because what it said was not read.
+        // The connection may be reset, because the server's data was not read.
         let _ = stream.read_to_end(&mut bytes).await;
         bytes
     });

@@ -1,4 +1,4 @@
-//! The back-ends alone, set up as nexum does it: with the same durability, and the same memory for pages.
+//! The back-ends alone, with the durability and the memory for pages that nexum uses.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::Result;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 
-/// The size of the parts of sled's log, with which nexum makes its databases.
+/// The size of the segments of sled's log, with which nexum creates its databases.
 const SEGMENT_BYTES: usize = 4 << 20;
 
-/// One key, and its new value or none.
+/// A key with its new value, or none to remove it.
 pub(crate) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// A back-end without nexum.
@@ -26,7 +26,7 @@ pub(crate) enum Bare {
 }
 
 impl Bare {
-    /// Opens its file in a directory, where it has the name that nexum gives it.
+    /// Opens the back-end's file in a directory, under the name that nexum uses.
     pub(crate) fn open(backend: Backend, directory: &Path) -> Result<Self> {
         let path = directory.join(backend.file_name().ok_or("a back-end without a file")?);
         let cache_bytes = StoreConfig::default().cache_bytes;
@@ -45,7 +45,7 @@ impl Bare {
         Ok(Self::Redb(database))
     }
 
-    /// Makes changes durable, in one transaction.
+    /// Makes changes durable in one transaction.
     pub(crate) fn write<'a>(&self, changes: impl Iterator<Item = Change<'a>>) -> Result<()> {
         match self {
             Self::Redb(database) => {
@@ -77,7 +77,7 @@ impl Bare {
         Ok(())
     }
 
-    /// Reads the first row, and says whether there is one.
+    /// Reads the first row. Returns whether there is one.
     pub(crate) fn has_rows(&self) -> Result<bool> {
         Ok(match self {
             Self::Redb(database) => database.begin_read()?.open_table(ROWS)?.first()?.is_some(),
@@ -85,7 +85,7 @@ impl Bare {
         })
     }
 
-    /// Reads a key so many times over, in one transaction, and returns how many bytes that were.
+    /// Reads a key `times` times in one transaction. Returns the number of bytes.
     pub(crate) fn read(&self, key: &[u8], times: u64) -> Result<usize> {
         let mut bytes = 0;
         match self {
@@ -105,7 +105,7 @@ impl Bare {
     }
 }
 
-/// The back-end as nexum has it.
+/// The back-end as nexum uses it.
 pub(crate) fn with_nexum(backend: Backend, directory: &Path) -> Result<Arc<dyn StateStore>> {
     let mut config = StoreConfig::default();
     config.backend = backend;

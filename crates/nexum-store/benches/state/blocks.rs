@@ -1,4 +1,5 @@
-//! One block to many modules that each ask the chain twice and write twice: until the last commit is durable.
+//! One block for many modules that each send two chain requests and write twice, up to the last
+//! durable commit.
 
 use nexum_store::Backend;
 use nexum_testing::Anvil;
@@ -10,11 +11,11 @@ use crate::native::Native;
 use crate::{Result, directory, medians};
 
 const MODULES: usize = 50;
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 200;
 const WARM_UP: usize = 30;
 
-/// What a module does.
+/// The work of a module.
 pub(crate) const WORK: Work = Work {
     requests: 2,
     reads: 0,
@@ -22,7 +23,7 @@ pub(crate) const WORK: Work = Work {
     bytes: 100,
 };
 
-/// How much longer than in a native program it may take.
+/// The most time, as a multiple of a native program's.
 const TIMES_NATIVE: f64 = 1.3;
 
 pub(crate) fn figure(runtime: &Runtime, backend: Backend) -> Result<Figure> {

@@ -1,4 +1,4 @@
-//! Durable events a second, each of which writes one value of 100 bytes.
+//! Durable events per second. Each event writes one value of 100 bytes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,12 +13,13 @@ use crate::host::{Host, Work};
 use crate::recorder::Written;
 use crate::{Result, directory, medians};
 
-/// How many modules write at once.
+/// The numbers of modules that write concurrently.
 const MODULES: [usize; 3] = [1, 10, 100];
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 15;
 const WARM_UP: usize = 3;
-/// Events in a sample, over all modules, and blocks at least: some hundred milliseconds.
+/// The events of a sample over all modules, and its least number of blocks: it takes some hundred
+/// milliseconds.
 const EVENTS: u64 = 1_000;
 const BLOCKS_MIN: u64 = 10;
 const BLOCKS_MAX: u64 = 300;
@@ -30,9 +31,9 @@ const WORK: Work = Work {
     bytes: 100,
 };
 
-/// How much of the back-end's own rate is left at least.
+/// The least rate, as a part of the bare back-end's rate.
 const OF_BARE_MIN: f64 = 0.7;
-/// How many times faster than one transaction for each event it is at least, with the most modules.
+/// The least rate with the most modules, as a multiple of one transaction per event.
 const TIMES_SINGLE_MIN: f64 = 8.0;
 
 pub(crate) fn figures(runtime: &Runtime, backend: Backend) -> Result<Vec<Figure>> {
@@ -49,7 +50,7 @@ pub(crate) fn figures(runtime: &Runtime, backend: Backend) -> Result<Vec<Figure>
     Ok(figures)
 }
 
-/// Events a second: of the host, and of the back-end that writes the same rows.
+/// Events per second: of the host, and of the back-end that writes the same rows.
 fn rates(
     runtime: &Runtime,
     backend: Backend,
@@ -69,7 +70,7 @@ fn rates(
     })
 }
 
-/// The same transactions.
+/// Writes the recorded transactions.
 fn write_together(bare: &Bare, written: &[Written]) -> Result<Duration> {
     let start = Instant::now();
     for Written { batch, .. } in written {
@@ -78,7 +79,7 @@ fn write_together(bare: &Bare, written: &[Written]) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// The same rows, in a transaction for each event.
+/// Writes the recorded rows, with one transaction per event.
 fn write_singly(bare: &Bare, written: &[Written]) -> Result<Duration> {
     let events: Vec<_> = written.iter().flat_map(|written| events_of(&written.batch)).collect();
     let start = Instant::now();
@@ -88,8 +89,8 @@ fn write_singly(bare: &Bare, written: &[Written]) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// The changes of each event: a module has one at most in a transaction, and its number comes after a row's kind. What belongs
-/// to no module goes with the first.
+/// The changes of each event. A module has at most one event in a transaction, and its number
+/// follows the kind of a row. Rows without a module go with the first event.
 fn events_of(batch: &Batch) -> Vec<Vec<Change<'_>>> {
     let mut events: BTreeMap<&[u8], Vec<Change<'_>>> = BTreeMap::new();
     let mut others = Vec::new();

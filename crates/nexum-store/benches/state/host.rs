@@ -1,4 +1,4 @@
-//! Modules at work on a chain that the bench grows, and a store that remembers what they wrote.
+//! Modules on a chain that the bench extends, with a store that records their writes.
 
 use std::fs;
 use std::path::Path;
@@ -30,16 +30,16 @@ use crate::{Result, bare};
 /// The guest.
 pub(crate) const GUEST: &str = "workload";
 
-/// How long anything is waited for: a bench that hangs fails.
+/// The longest wait for anything: a bench that hangs fails.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 
-/// How many addresses a module may ask for: those of the next one come after them.
+/// The number of addresses that one module requests. The addresses of the next module follow.
 pub(crate) const ADDRESSES: u64 = 1_000_000;
 
-/// So long may cursors wait that nothing but an event's own writes is written meanwhile.
+/// The delay of cursor writes: longer than a bench, so that events write only their own rows.
 const CURSOR_FLUSH: Duration = Duration::from_secs(3_600);
 
-/// What each module does in a block.
+/// The work of each module in a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
     pub(crate) requests: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Work {
     pub(crate) bytes: u64,
 }
 
-/// A supervisor at work. It ends when this is dropped.
+/// A running supervisor. Dropping it ends the run.
 pub(crate) struct Host<'a> {
     runtime: &'a Runtime,
     store: Recorder,
@@ -60,14 +60,15 @@ pub(crate) struct Host<'a> {
 }
 
 enum Step {
-    /// The chain grows by this block.
+    /// Appends this block.
     Block(u64),
-    /// The blocks after this one are taken back.
+    /// Reverts the blocks after this one.
     Revert(Position),
 }
 
 impl<'a> Host<'a> {
-    /// Starts so many modules on a store in a directory. `node` is the address of the node that they ask, if they do.
+    /// Starts this many modules on a store in a directory. `node` is the address of the node for
+    /// chain requests, if the modules send any.
     pub(crate) fn start(
         runtime: &'a Runtime,
         backend: Backend,
@@ -109,7 +110,8 @@ impl<'a> Host<'a> {
         Ok(host)
     }
 
-    /// Has all modules handle so many blocks; returns when the first was there, and what was written.
+    /// Lets all modules handle this many blocks. Returns the time of the first block, and the
+    /// written transactions.
     pub(crate) fn sample(&mut self, blocks: u64) -> Result<(Instant, Vec<Written>)> {
         self.store.take();
         let start = Instant::now();
@@ -125,7 +127,7 @@ impl<'a> Host<'a> {
         Ok((start, self.store.take()))
     }
 
-    /// Takes so many blocks back and adds one; returns when, and what was written.
+    /// Reverts this many blocks and appends one. Returns the time, and the written transactions.
     pub(crate) fn revert(&mut self, blocks: u64) -> Result<(Instant, Vec<Written>)> {
         self.store.take();
         self.next -= blocks;
@@ -145,7 +147,7 @@ pub(crate) async fn run(
     node: Option<&str>,
 ) -> Result<(Vec<Arc<ModuleStatus>>, JoinSet<()>)> {
     let seams = Seams::system();
-    // A node that nobody asks is not connected to.
+    // A node without requests gets no connection.
     let url = EndpointUrl::parse(node.unwrap_or("ws://127.0.0.1:1"))?;
     let chains = Chains::new([ChainConfig::new(TEST_CHAIN_ID, url)]);
     let capabilities = Capabilities::ambient(seams.clone())
@@ -162,7 +164,7 @@ pub(crate) async fn run(
     Ok((statuses, task))
 }
 
-/// Modules that work, with more of their `[[subscription]]` tables.
+/// Modules with work, with these additional `[[subscription]]` tables.
 pub(crate) fn configs(modules: usize, work: Work, directory: &Path, subscription: &str) -> Result<Vec<ModuleConfig>> {
     let manifest = directory.join("nexum.toml");
     let text = format!(
@@ -185,7 +187,7 @@ pub(crate) fn configs(modules: usize, work: Work, directory: &Path, subscription
     Ok(configs)
 }
 
-/// Waits until all modules run, and have handled so many events each.
+/// Waits until all modules run and have handled this many events each.
 pub(crate) async fn until_handled(statuses: &[Arc<ModuleStatus>], events: u64) {
     let mut turns = tokio::time::interval(Duration::from_millis(1));
     let is_there = |status: &Arc<ModuleStatus>| status.stage() == Stage::Running && status.handled() >= events;

@@ -1,7 +1,8 @@
-//! What nexum adds to its back-ends: durable events, reads, reverts, starts and a long replay, against the same rows written and
-//! read by the back-end alone, set up as nexum does it.
+//! The overhead of nexum over its back-ends: durable events, reads, reverts, starts and a long
+//! replay. The baseline is the back-end alone, which writes and reads the same rows with nexum's
+//! settings.
 //!
-//! Samples of both sides take turns, so that what else the machine does befalls both.
+//! Samples of both sides alternate, so that other load of the machine affects both.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -31,10 +32,10 @@ use nexum_testing::bench::{self, medians};
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
-/// Whatever goes wrong ends the bench.
+/// Any error ends the bench.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The back-ends that keep a file.
+/// The back-ends with a file.
 const BACKENDS: [Backend; 2] = [Backend::Redb, Backend::Sled];
 
 fn main() -> Result<()> {
@@ -63,12 +64,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A directory on the disk that builds are on, which is gone when this is dropped.
+/// A directory on the disk of the builds. Dropping it removes it.
 fn directory() -> Result<TempDir> {
     Ok(TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-/// Runs this program for a part of a measurement, and returns the number that it prints.
+/// Runs this program as a child process for a part of a measurement. Returns the number that it
+/// prints.
 fn in_child(what: &str, backend: Backend, directory: &Path) -> Result<f64> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["child", what, backend.name()]).arg(directory);

@@ -1,4 +1,5 @@
-//! What somebody would write without nexum: tasks that ask a node and hand their rows to one thread that commits them together.
+//! The program that an author would write without nexum: tasks that query a node and send their
+//! rows to one thread, which commits them together.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -19,10 +20,10 @@ use crate::bare::Bare;
 use crate::blocks::WORK;
 use crate::{Result, host};
 
-/// How many tasks are committed together at most.
+/// The most tasks in one commit.
 const COMMITS_MAX: usize = 256;
 
-/// The program.
+/// The native program.
 pub(crate) struct Native<'a> {
     runtime: &'a Runtime,
     provider: DynProvider,
@@ -54,7 +55,7 @@ impl<'a> Native<'a> {
                 let written = bare.write(rows.map(|(key, value)| (&key[..], Some(&value[..]))));
                 written.expect("a disk that can be written");
                 for commit in waiting.drain(..) {
-                    // The task waits, unless the bench has failed.
+                    // The task waits for this, unless the bench has failed.
                     let _ = commit.done.send(());
                 }
             }
@@ -68,7 +69,7 @@ impl<'a> Native<'a> {
         })
     }
 
-    /// How long one block takes.
+    /// The time for one block.
     pub(crate) fn sample(&mut self) -> Result<Duration> {
         self.block += 1;
         self.runtime.block_on(async {
@@ -86,7 +87,7 @@ impl<'a> Native<'a> {
     }
 }
 
-/// What a module does, by a task.
+/// The work of a module, in a task.
 async fn handle(provider: DynProvider, commits: mpsc::Sender<Commit>, task: u64, block: u64) -> Result<()> {
     for index in 0..WORK.requests {
         let address = task * host::ADDRESSES + index;

@@ -13,17 +13,17 @@ use crate::bare::{self, Bare};
 use crate::host::{GUEST, Host, Work};
 use crate::{Result, directory, medians};
 
-/// Events whose transactions are counted.
+/// The number of events whose transactions are counted.
 const EVENTS: u64 = 1_000;
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 31;
 const WARM_UP: usize = 5;
-/// Reads in one event, and events in a sample: some hundred milliseconds.
+/// The reads of one event, and the events of a sample: it takes some hundred milliseconds.
 const READS: u64 = 1_000;
 const BLOCKS: u64 = 100;
-/// Bytes of the value.
+/// The size of the value, in bytes.
 const BYTES: usize = 100;
-/// What the host may add to a read.
+/// The most time that the host may add to a read, in microseconds.
 const US_OVER: f64 = 1.5;
 
 pub(crate) fn figures(runtime: &Runtime, backend: Backend) -> Result<Vec<Figure>> {
@@ -63,7 +63,7 @@ pub(crate) fn figures(runtime: &Runtime, backend: Backend) -> Result<Vec<Figure>
     ])
 }
 
-/// Has the store hold a value of the module that is about to read it.
+/// Stores a value for the module that reads it.
 fn give_value(backend: Backend, directory: &Path) -> Result<()> {
     let store = bare::with_nexum(backend, directory)?;
     let name = format!("{GUEST}-0").parse()?;

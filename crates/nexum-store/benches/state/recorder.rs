@@ -1,18 +1,18 @@
-//! What the host wrote, and when it was durable.
+//! The transactions of the host, with the times at which they were durable.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nexum_core::store::{Batch, StateStore, StoreError, View};
 
-/// A store that keeps a copy of every transaction. Clones are the same store.
+/// A store that keeps a copy of every transaction. Clones share one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     inner: Arc<dyn StateStore>,
     written: Arc<Mutex<Vec<Written>>>,
 }
 
-/// A transaction that was made.
+/// A completed transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) batch: Batch,
@@ -25,7 +25,7 @@ impl Recorder {
         Self { inner, written }
     }
 
-    /// What was written since this was last called, in order.
+    /// The transactions since the last call, in order.
     pub(crate) fn take(&self) -> Vec<Written> {
         std::mem::take(&mut *self.lock())
     }

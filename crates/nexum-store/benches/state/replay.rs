@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use crate::host::{self, Work};
 use crate::{Result, bare, directory, in_child};
 
-/// How many events there are, and after how many memory is first looked at.
+/// The number of events, and the number after which memory is measured first.
 const EVENTS: u64 = 1_000_000;
 const EARLY: u64 = 100_000;
-/// How many blocks a source reads at a time.
+/// The number of blocks that a source reads at once.
 const BLOCKS_AT_ONCE: u64 = 1_000;
-/// What may be more in the end.
+/// The most memory at the end, as a multiple of the first measurement.
 const TIMES_EARLY: f64 = 1.1;
 
 const WORK: Work = Work {
@@ -42,7 +42,7 @@ pub(crate) fn figure(backend: Backend) -> Result<Figure> {
     Ok(Figure::new(name, "MB", late, early).at_most_times_baseline(TIMES_EARLY))
 }
 
-/// Replays, prints the memory in the end, and leaves behind what it was early.
+/// Replays the history. Prints the memory at the end, and writes the first measurement to a file.
 pub(crate) fn child(backend: Backend, directory: &Path) -> Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let supervisor = Supervisor::new(bare::with_nexum(backend, directory)?);
@@ -73,7 +73,7 @@ fn resident_mb() -> Result<f64> {
     Ok(kilobytes / 1e3)
 }
 
-/// A chain of so many blocks that has been there for long.
+/// A long chain that exists before the modules start.
 #[derive(Debug)]
 struct Long;
 

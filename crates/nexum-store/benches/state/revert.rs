@@ -1,4 +1,4 @@
-//! A reorganisation of 128 blocks, in each of which a module wrote 100 values.
+//! A reorg of 128 blocks, with 100 written values per block.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::bare::Bare;
 use crate::host::{Host, Work};
 use crate::{Result, directory, medians};
 
-/// Pairs of samples, and how many warm up.
+/// The pairs of samples, and the pairs to warm up.
 const SAMPLES: usize = 9;
 const WARM_UP: usize = 1;
 const BLOCKS: u64 = 127;
@@ -20,7 +20,7 @@ const WORK: Work = Work {
     writes: 100,
     bytes: 100,
 };
-/// How long it may take.
+/// The longest time, in milliseconds.
 const MS_MAX: f64 = 100.0;
 
 pub(crate) fn figure(runtime: &Runtime, backend: Backend) -> Result<Figure> {
@@ -29,7 +29,7 @@ pub(crate) fn figure(runtime: &Runtime, backend: Backend) -> Result<Figure> {
     let bare = Bare::open(backend, for_bare.path())?;
     host.sample(1)?;
     let (host, alone) = medians(WARM_UP, SAMPLES, || -> Result<(f64, f64)> {
-        // With the block that the last sample ended with, these are 128.
+        // With the last block of the previous sample, these are 128.
         let (_, before) = host.sample(BLOCKS)?;
         for written in &before {
             bare.write(written.batch.changes())?;

@@ -1,4 +1,4 @@
-//! How long it takes to open a gigabyte of state, after a clean stop and after a kill: until a key is read.
+//! The time to open a gigabyte of state, after a clean stop and after a kill, until a key is read.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,15 +13,15 @@ use nexum_testing::bench::{Figure, median};
 use crate::bare::{self, Bare};
 use crate::{Result, directory, in_child};
 
-/// How much there is: rows of a kilobyte, so many in a transaction.
+/// The size of the state: rows of a kilobyte, and the rows of a transaction.
 const ROWS: u64 = 1_000_000;
 const ROW_BYTES: usize = 1_000;
 const ROWS_AT_ONCE: u64 = 2_000;
-/// How often it is opened each way.
+/// The number of starts after each kind of end.
 const SAMPLES: usize = 5;
-/// Transactions of the process that is killed, before it is.
+/// The transactions of the killed process before the kill.
 const TRANSACTIONS: usize = 50;
-/// How long a start may take.
+/// The longest start, in milliseconds.
 const MS_MAX: f64 = 1_000.0;
 
 pub(crate) fn figures(backend: Backend) -> Result<Vec<Figure>> {
@@ -44,7 +44,7 @@ pub(crate) fn figures(backend: Backend) -> Result<Vec<Figure>> {
     ])
 }
 
-/// What a process of its own does.
+/// The work of a child process.
 pub(crate) fn child(what: &str, backend: Backend, directory: &Path) -> Result<()> {
     let start = Instant::now();
     let there = match what {
@@ -70,7 +70,7 @@ fn fill(backend: Backend, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Starts a process that writes, and kills it while it does.
+/// Starts a process that writes, and kills it.
 fn kill(backend: Backend, directory: &Path) -> Result<()> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["child", "write", backend.name()]).arg(directory);
@@ -83,7 +83,7 @@ fn kill(backend: Backend, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Each transaction changes rows all over the place.
+/// Each transaction changes rows all over the key range.
 fn write_for_ever(store: &dyn StateStore) -> Result<()> {
     const STEP: u64 = 7_919;
     let mut index = 0;

@@ -1,27 +1,27 @@
-//! Who may have the database: a write, or readers who must not see one.
+//! Access to the database: one write, or readers that must not see a write.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Lets one write be, or any number of frozen views.
+/// Allows one write, or any number of frozen views.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     frozen: Mutex<usize>,
     thawed: Condvar,
 }
 
-/// Keeps writes waiting.
+/// Blocks writes until it is dropped.
 #[derive(Debug)]
 pub(super) struct Frozen(Arc<Gate>);
 
 impl Gate {
-    /// Waits until there is no frozen view; there is none for as long as this is held.
+    /// Waits until there is no frozen view. Holding the guard prevents new ones.
     pub(super) fn write(&self) -> MutexGuard<'_, usize> {
         let frozen = self.lock();
         let thawed = self.thawed.wait_while(frozen, |frozen| *frozen > 0);
         thawed.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the write that is being made, and keeps later ones waiting.
+    /// Waits for the current write, and blocks later ones.
     pub(super) fn freeze(self: &Arc<Self>) -> Frozen {
         *self.lock() += 1;
         Frozen(self.clone())

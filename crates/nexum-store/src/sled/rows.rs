@@ -1,7 +1,8 @@
-//! Rows as they lie in sled's tree.
+//! The rows in sled's tree.
 //!
-//! A large value is cut into chunks, each a record of its own: what is larger than a part of a segment sled puts into a file
-//! beside its log, which it does not sync, and if that file cannot be written it waits for ever when it is closed.
+//! A large value is cut into chunks, each in its own record. sled puts a record larger than a part
+//! of a segment into a file beside its log, does not sync that file, and never finishes closing if
+//! the file cannot be written.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -12,11 +13,12 @@ use ::sled::{Batch, Db};
 use nexum_core::BoxError;
 use nexum_core::store::{self, Range, Visit};
 
-/// The unit in which sled's log grows. A quarter of it goes into the log whole: a leaf of the tree, which has up to 17 records of
-/// a chunk and a key each, and an inner node, which has up to 257 keys.
+/// The unit in which sled's log grows, in bytes. A quarter of it goes into the log as a whole: a
+/// leaf of the tree, with up to 17 records of a chunk and a key each, or an inner node, with up to
+/// 257 keys.
 pub(super) const SEGMENT_BYTES: usize = 4 << 20;
 
-/// How large a value may be to be one record, and the size of a chunk.
+/// The largest value in one record, and the size of a chunk, in bytes.
 const CHUNK_BYTES: usize = 16 << 10;
 
 const _: () = {
@@ -25,9 +27,9 @@ const _: () = {
     assert!(257 * RECORD_BYTES < SEGMENT_BYTES / 4);
 };
 
-/// A key -> [`WHOLE`] and the value, or [`CUT`] and the value's length.
+/// Key -> [`WHOLE`] and the value, or [`CUT`] and the value's length.
 const ROW: u8 = b'r';
-/// A key's length, the key, the number of a chunk -> the chunk.
+/// Key's length, key, number of a chunk -> the chunk.
 const CHUNK: u8 = b'c';
 /// The first byte after all rows.
 const AFTER_ROWS: u8 = ROW + 1;
@@ -41,11 +43,11 @@ const CUT: u8 = 1;
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     tree: Db,
-    /// Whether a value may be in chunks, so that what replaces it has to look.
+    /// Whether a value may be in chunks, so that a write must look for chunks to remove.
     has_chunks: Arc<AtomicBool>,
 }
 
-/// A record is not what this file writes.
+/// A record that this file does not write.
 #[derive(Debug, thiserror::Error)]
 #[error("a record of the database is damaged")]
 struct Damaged;
@@ -89,9 +91,10 @@ impl Rows {
         Ok(())
     }
 
-    /// Makes all of these changes, or none; they are in memory then.
+    /// Applies all of these changes to memory, or none.
     pub(super) fn apply(&self, changes: &store::Batch) -> Result<(), BoxError> {
-        // Of several changes to a key the last one counts, and the chunks that it replaces are those before the first.
+        // The last of several changes to one key counts. It replaces the chunks from before the
+        // first.
         let changes: BTreeMap<_, _> = changes.changes().collect();
         let mut batch = Batch::default();
         for (key, value) in changes {
@@ -117,13 +120,13 @@ impl Rows {
         Ok(self.tree.apply_batch(batch)?)
     }
 
-    /// Has everything written that was applied.
+    /// Writes all applied changes.
     pub(super) fn flush(&self) -> Result<(), BoxError> {
         self.tree.flush()?;
         Ok(())
     }
 
-    /// How many chunks a key's value is in.
+    /// The number of chunks of a key's value.
     fn chunks(&self, key: &[u8]) -> Result<u32, BoxError> {
         if !self.has_chunks.load(Ordering::Relaxed) {
             return Ok(0);
@@ -151,7 +154,7 @@ impl Rows {
     }
 }
 
-/// The length of a value that is in chunks.
+/// The length of a value in chunks.
 fn length(row: &[u8]) -> Result<usize, BoxError> {
     match row.split_first() {
         Some((&CUT, length)) => Ok(usize::try_from(u64::from_be_bytes(length.try_into()?))?),

@@ -1,4 +1,4 @@
-//! A copy of a store, while it is used.
+//! A copy of a store in use.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use nexum_store::{Backend, BackupError, RedbStore, backup};
 use crate::history::{self, Model};
 use crate::support::{Fixture, remove, set};
 
-/// How many batches there are before the copy, and after.
+/// The number of batches before the copy, and after it.
 const BATCHES: u64 = 30;
 
 fn entries(directory: &Path) -> usize {

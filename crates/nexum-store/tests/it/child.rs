@@ -1,43 +1,46 @@
-//! A test in two processes: the test starts itself again, and the other one works in a directory until it ends or is killed.
+//! A test in two processes: the test starts itself as a child process, which works in a directory
+//! until it ends or is killed.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-/// Tells the other process where to work.
+/// The variable with the directory, for the child process.
 const DIRECTORY: &str = "NEXUM_STORE_TEST_DIRECTORY";
 
-/// What a line begins with that is not the test harness's own.
+/// The start of a line that is not from the test harness.
 const MARK: &str = "child: ";
 
-/// Where to work, in the other process.
+/// The directory, in the child process.
 pub(crate) fn directory() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
-/// Says something to the test, past what the harness catches.
+/// Prints a line for the test, which the harness does not capture.
 pub(crate) fn say(what: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{MARK}{what}").unwrap();
     out.flush().unwrap();
 }
 
-/// The other process.
+/// The child process.
 pub(crate) struct Other {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Other {
-    /// Starts the test of this name again. Its files may have `file_bytes_max` at most, and writes beyond that fail.
+    /// Starts the test of this name as a child process. Its files may have at most `file_bytes_max`
+    /// bytes: writes beyond fail.
     pub(crate) fn start(test: &str, directory: &Path, file_bytes_max: Option<u64>) -> Self {
         let program = std::env::current_exe().unwrap();
         let arguments = [OsStr::new("--exact"), OsStr::new(test), OsStr::new("--nocapture")];
         let mut command = match file_bytes_max {
             None => Command::new(program),
             Some(bytes) => {
-                // A write that fails, and no signal that ends the process: it is the shell that can say so.
+                // A write must fail without a signal that ends the process. Only a shell can set
+                // this up.
                 let script = format!(
                     "trap '' XFSZ; ulimit -S -f {}; exec \"$@\"",
                     bytes.div_ceil(ULIMIT_BYTES)
@@ -56,14 +59,14 @@ impl Other {
         }
     }
 
-    /// The next thing that it says; none once it has ended.
+    /// The child's next line. None after its end.
     pub(crate) fn hear(&mut self) -> Option<String> {
-        // The harness writes the test's name without an end of line.
+        // The harness prints the test's name without a line break.
         self.lines
             .find_map(|line| Some(line.unwrap().split_once(MARK)?.1.to_owned()))
     }
 
-    /// Ends it, at once.
+    /// Kills the child.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
     }

@@ -1,4 +1,4 @@
-//! What the port asks of every back-end.
+//! The requirements of the port, on every back-end.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::mpsc;
@@ -85,7 +85,7 @@ fn makes_changes_in_their_order(fixture: &Fixture) {
     assert_eq!(scan(&*view, ALL), [(b"set".to_vec(), b"3".to_vec())]);
 }
 
-/// Keys that begin like others, hold NUL and 0xff, are empty, or as long as keys may be.
+/// Keys that share prefixes, contain NUL and 0xff, are empty, or have the greatest length.
 fn strange_keys() -> Vec<Vec<u8>> {
     let mut keys: Vec<Vec<u8>> = [
         &b""[..],
@@ -304,7 +304,7 @@ fn a_frozen_view_does_not_change(fixture: &Fixture) {
             store.write(&set([("a", "2"), ("b", "2")])).unwrap();
         });
         has_begun.recv().unwrap();
-        // The write is made meanwhile, or waits for the view.
+        // The write happens meanwhile, or waits for the view.
         for _ in 0..1_000 {
             assert_eq!(rows(&*frozen), before);
             assert_eq!(value_of(&*frozen, b"a").unwrap(), b"1");

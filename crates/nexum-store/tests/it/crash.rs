@@ -1,4 +1,4 @@
-//! The power fails at any moment: redb over a disk that has then lost some of what was not synced.
+//! Power failures at any moment: redb on a disk that loses some of the unsynced data.
 
 use nexum_core::state;
 use nexum_core::store::StateStore;
@@ -7,13 +7,13 @@ use nexum_store::RedbStore;
 use crate::disk::Disk;
 use crate::history::{self, Model};
 
-/// How many batches are written.
+/// The number of written batches.
 const BATCHES: u64 = 60;
 
-/// Of how many images one is also opened on a disk that crashes again meanwhile.
+/// One of this many images is opened on a disk that crashes again meanwhile.
 const TWICE: usize = 7;
 
-/// Few, so that pages are written and read throughout.
+/// A small cache, so that the store writes and reads pages throughout.
 const CACHE_BYTES: usize = 1 << 20;
 
 fn open(disk: &Disk) -> RedbStore {
@@ -23,15 +23,17 @@ fn open(disk: &Disk) -> RedbStore {
     store
 }
 
-/// Checks that what a crash left holds the batches that were acknowledged, and at most those that were begun.
+/// Checks that the image of a crash has all acknowledged batches, and no batch after the begun
+/// ones.
 fn check(image: Vec<u8>, acknowledged: &Model, begun: u64) {
     let store = open(&Disk::new(image, 0));
     acknowledged.clone().follow(&*store.view().unwrap(), begun);
-    // It can be used, too.
+    // The store is usable, too.
     store.write(&history::batch(begun + 1)).unwrap();
 }
 
-/// Checks all images since the last check, and some of them twice: they crash again while they are opened.
+/// Checks all images since the last check. Some are checked twice: they crash again while they are
+/// opened.
 fn check_all(disk: &Disk, acknowledged: &Model, begun: u64) -> usize {
     let images = disk.images();
     for (index, image) in images.iter().enumerate() {

@@ -90,7 +90,7 @@ fn another_back_end_is_refused_with_the_remedy() {
         let fixture = Fixture::new(found);
         fixture.open().write(&set([("a", "1")])).unwrap();
         let error = refused(&fixture, wanted);
-        let expected = format!("is kept by {found}, and {wanted} was asked for");
+        let expected = format!("belongs to the back-end {found}, not to the requested {wanted}");
         assert!(error.to_string().ends_with(&expected), "{error}");
         let hint = error.hint().unwrap();
         let remedy = if wanted == Backend::Memory {
@@ -260,7 +260,7 @@ fn damaged_files_are_refused_in_words() {
         damage(&mut bytes);
         fs::write(&file, &bytes).unwrap();
         if let Ok(store) = config(Backend::Redb).open(&fixture.path(), "a test") {
-            // Where the damage is in a part that holds nothing, every row is there.
+            // If the damage is in an unused part, every row is there.
             assert_eq!(rows(&*store.view().unwrap()), kept, "damage {number}");
         }
     }

@@ -1,4 +1,4 @@
-//! A disk that can be looked at as if the power had failed, and that can fill up.
+//! A disk that shows its content after a power failure, and that can be full.
 
 use std::fmt;
 use std::io::{Error, ErrorKind};
@@ -8,10 +8,10 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use redb::StorageBackend;
 
-/// What a disk writes at once.
+/// The unit that a disk writes at once, in bytes.
 const SECTOR_BYTES: usize = 512;
 
-/// How many of the images of each sync keep a part of what was not synced, chosen at random.
+/// The number of images of each sync that keep a random part of the unsynced data.
 const RANDOM_IMAGES: usize = 3;
 
 /// A disk with one file.
@@ -21,16 +21,16 @@ pub(crate) struct Disk {
 }
 
 struct State {
-    /// What is certainly there after a crash.
+    /// The content that certainly survives a crash.
     synced: Vec<u8>,
-    /// What was done since.
+    /// The changes since the last sync.
     pending: Vec<Change>,
-    /// What a read sees.
+    /// The content that a read sees.
     now: Vec<u8>,
-    /// What may be there after a crash, at each sync since it was last asked for.
+    /// The possible contents after a crash at each sync since the last request.
     images: Vec<Vec<u8>>,
     watched: bool,
-    /// How many changes and syncs go well before the disk is full.
+    /// The number of changes and syncs that succeed before the disk is full.
     room: Option<u32>,
     random: SmallRng,
 }
@@ -42,7 +42,7 @@ enum Change {
 }
 
 impl Disk {
-    /// A disk that holds a file.
+    /// A disk with a file.
     pub(crate) fn new(file: Vec<u8>, seed: u64) -> Self {
         let state = State {
             synced: file.clone(),
@@ -58,12 +58,12 @@ impl Disk {
         }
     }
 
-    /// Begins to take images.
+    /// Starts to record images.
     pub(crate) fn watch(&self) {
         self.state().watched = true;
     }
 
-    /// What may be there after a crash at any moment since it was last asked.
+    /// The possible contents after a crash at any moment since the last call.
     pub(crate) fn images(&self) -> Vec<Vec<u8>> {
         let mut state = self.state();
         if state.watched && !state.pending.is_empty() {
@@ -72,17 +72,17 @@ impl Disk {
         std::mem::take(&mut state.images)
     }
 
-    /// What is certainly there after a crash.
+    /// The content that certainly survives a crash.
     pub(crate) fn synced(&self) -> Vec<u8> {
         self.state().synced.clone()
     }
 
-    /// Lets so many changes and syncs go well and no more, or all of them.
+    /// Limits the number of changes and syncs that succeed. None removes the limit.
     pub(crate) fn set_room(&self, room: Option<u32>) {
         self.state().room = room;
     }
 
-    /// Whether it has refused something.
+    /// Whether the disk has refused a change.
     pub(crate) fn is_full(&self) -> bool {
         self.state().room == Some(0)
     }
@@ -101,7 +101,8 @@ impl State {
         }
     }
 
-    /// What is there if of each sector that was written since the last sync the disk has each version with a probability.
+    /// A possible content after a crash: the disk has each unsynced write of a sector with the
+    /// probability `kept`.
     fn image(&mut self, kept: f64) -> Vec<u8> {
         let mut image = self.synced.clone();
         let mut length = image.len();
@@ -126,7 +127,7 @@ impl State {
         image
     }
 
-    /// Takes note of a change, or fails because the disk is full.
+    /// Counts a change, or fails because the disk is full.
     fn spend(&mut self) -> Result<(), Error> {
         match &mut self.room {
             None => Ok(()),
@@ -168,8 +169,8 @@ impl StorageBackend for Disk {
         Ok(())
     }
 
-    /// After one that fails, what was written since the last one is seen by reads, and is never written again: that is how
-    /// a system's page cache does it.
+    /// After a failed sync, reads see the data since the last sync, but the disk never writes it. A
+    /// system's page cache behaves so.
     fn sync_data(&self) -> Result<(), Error> {
         let mut state = self.state();
         if state.watched && !state.pending.is_empty() {

@@ -1,4 +1,5 @@
-//! The disk fills up, and has room again: the store goes on by itself, with everything that it acknowledged.
+//! The disk becomes full, and has room again: the store continues by itself, with all acknowledged
+//! data.
 
 use std::path::Path;
 
@@ -12,16 +13,16 @@ use crate::disk::Disk;
 use crate::history::{self, Model};
 use crate::support::{Fixture, open};
 
-/// After how many changes to the disk it is full, at most.
+/// The most changes before the disk is full.
 const ROOM_MAX: u32 = 120;
 
-/// How large the files of the other process may become, at first and at last.
+/// The largest size of the child process's files, from the first to the last limit.
 const FILE_BYTES: [u64; 4] = [6 << 20, 7 << 20, 9 << 20, 11 << 20];
 
-/// How often a write is tried on a full disk.
+/// The number of writes on a full disk.
 const TRIES_WHILE_FULL: usize = 3;
 
-/// How many batches are written once there is room again.
+/// The number of batches after the disk has room again.
 const BATCHES_AFTER: u64 = 5;
 
 #[test]
@@ -47,7 +48,7 @@ fn redb_goes_on_when_the_disk_has_room_again() {
         }
         drop(held);
         model.follow(&*store.view().unwrap(), model.number);
-        // And not only as far as the page cache goes.
+        // The data is on the disk, not only in the page cache.
         let after = Disk::new(disk.synced(), 0);
         let after = RedbStore::on(move || after.clone(), 1 << 20).unwrap();
         model.follow(&*after.view().unwrap(), model.number);
@@ -81,7 +82,8 @@ fn check(backend: Backend, test: &str) {
     }
 }
 
-/// Writes until its file may not grow any more, and goes on when it may; says how many batches it wrote.
+/// Writes until its file may not grow further, and continues when it may. Reports the number of
+/// written batches.
 fn fill_and_go_on(backend: Backend, directory: &Path) {
     let store = open(backend, directory);
     let mut model = Model::default();
@@ -90,11 +92,11 @@ fn fill_and_go_on(backend: Backend, directory: &Path) {
         model.advance();
     }
     for _ in 0..TRIES_WHILE_FULL {
-        // A small batch may find room in the file.
+        // A small batch may fit into the file.
         if store.write(&history::batch(model.number + 1)).is_ok() {
             model.advance();
         }
-        // What can be read is right.
+        // Readable data is correct.
         if let Ok(view) = store.view()
             && let Ok(Some(_)) = view.get(b"n")
         {

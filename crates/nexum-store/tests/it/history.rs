@@ -1,4 +1,5 @@
-//! Batches with a number each, of which a store that was cut off must hold the first so many: whole, and no others.
+//! Numbered batches. A store that was interrupted must contain the first N batches completely, and
+//! no others.
 
 use nexum_core::store::{Batch, View};
 use rand::rngs::SmallRng;
@@ -9,13 +10,14 @@ use crate::support::{Rows, rows};
 /// The key of the last batch's number.
 const NUMBER: &[u8] = b"n";
 
-/// How many keys there are.
+/// The number of keys.
 const KEYS: u16 = 300;
 
-/// How much larger a batch makes the store at least.
+/// The least growth of the store per batch, in bytes.
 const GROWTH_BYTES: usize = 1_000;
 
-/// The changes of a batch, which its number alone decides: a few, now and then many, and now and then large ones.
+/// The changes of a batch, which depend only on its number: usually a few, sometimes many,
+/// sometimes large ones.
 pub(crate) fn batch(number: u64) -> Batch {
     let mut random = SmallRng::seed_from_u64(number);
     let mut batch = Batch::default();
@@ -34,7 +36,7 @@ pub(crate) fn batch(number: u64) -> Batch {
         let value = random.random_bool(0.75).then(|| vec![number as u8; size]);
         batch.put(key, value);
     }
-    // So that a store grows, too.
+    // The store must grow, too.
     batch.set(
         [b"g", &number.to_be_bytes()[..]].concat(),
         vec![number as u8; GROWTH_BYTES],
@@ -43,13 +45,13 @@ pub(crate) fn batch(number: u64) -> Batch {
     batch
 }
 
-/// The number of the last batch that a store holds.
+/// The number of the last batch in a store.
 pub(crate) fn number(view: &dyn View) -> u64 {
     let number = view.get(NUMBER).expect("a readable store");
     number.map_or(0, |number| u64::from_be_bytes(number.try_into().expect("a number")))
 }
 
-/// What a store holds after a number of batches.
+/// The content of a store after a number of batches.
 #[derive(Clone, Default)]
 pub(crate) struct Model {
     pub(crate) number: u64,
@@ -67,8 +69,8 @@ impl Model {
         }
     }
 
-    /// Goes on to the batch that the store has come to, which has to be one of those between this one and `begun`, and
-    /// checks that it holds exactly that.
+    /// Advances to the batch that the store has reached. That batch must be between the model's and
+    /// `begun`, and the store must have exactly its content.
     pub(crate) fn follow(&mut self, view: &dyn View, begun: u64) {
         let found = number(view);
         assert!(

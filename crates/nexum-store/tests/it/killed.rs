@@ -1,4 +1,4 @@
-//! The process is killed at any moment.
+//! Kills of the process at any moment.
 
 use std::path::Path;
 
@@ -10,19 +10,19 @@ use crate::child::{Other, directory, say};
 use crate::history::{self, Model};
 use crate::support::{Fixture, open};
 
-/// How often it is killed.
+/// The number of kills.
 const KILLS: u64 = 30;
 
-/// How many batches it has at most acknowledged before.
+/// The most acknowledged batches before a kill.
 const BATCHES_MAX: u64 = 60;
 
-/// How often it is killed while it opens what the last one left: one time in so many.
+/// One in this many kills happens while the process opens the state that the previous one left.
 const OPENING: u32 = 3;
 
-/// What it says before it opens that.
+/// The child's line before it opens the state.
 const OPENS: &str = "opens";
 
-/// How long the moment is at most, in turns of a loop: longer than a batch takes.
+/// The longest time until the kill, in turns of a loop: longer than a batch takes.
 const TURNS_MAX: u32 = 3_000_000;
 
 #[test]
@@ -69,7 +69,7 @@ fn check(backend: Backend, test: &str) {
     }
 }
 
-/// Writes batches after those that are there, and acknowledges each.
+/// Writes batches after the existing ones, and acknowledges each.
 fn write(backend: Backend, directory: &Path) {
     say(OPENS);
     let store = open(backend, directory);

@@ -1,4 +1,4 @@
-//! The back-ends of the state store: they do what the port says, whatever happens to the process and the disk.
+//! The back-ends of the state store satisfy the port, through failures of the process and the disk.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Whatever is done to a store, it holds what a map would.
+//! After any operations, a store has the content of a map.
 
 use std::ops::Bound;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::support::{ALL, Fixture, Rows, rows, scan};
 
-/// How many histories are tried on each back-end: each opens a database several times.
+/// The number of histories for each back-end: each history opens a database several times.
 const HISTORIES: u32 = 48;
 
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ enum Step {
     Reopen,
 }
 
-/// Few different ones, so that they meet, and some that begin like others.
+/// Few different keys, so that operations collide, and some that share prefixes.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![Just(0), Just(b'a'), Just(0xff)];
     vec(byte, 0..5)

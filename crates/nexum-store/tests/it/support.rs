@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers of the tests.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -14,11 +14,11 @@ pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Every row.
 pub(crate) const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
 
-/// A state directory of one test's own.
+/// A state directory for one test.
 pub(crate) struct Fixture {
     backend: Backend,
     directory: TempDir,
-    /// Lives as long as a process does.
+    /// Exists as long as the process.
     memory: Arc<MemoryStore>,
 }
 
@@ -35,7 +35,7 @@ impl Fixture {
         self.directory.path().join("state")
     }
 
-    /// Opens the store, or opens it again once it is dropped.
+    /// Opens the store, also again after it is dropped.
     pub(crate) fn open(&self) -> Arc<dyn StateStore> {
         match self.backend {
             Backend::Memory => self.memory.clone(),
@@ -70,7 +70,7 @@ pub(crate) fn remove<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Batch
     batch
 }
 
-/// The rows between two bounds, except for the one that says what format the others have.
+/// The rows between two bounds, without the row of the format.
 pub(crate) fn scan(view: &dyn View, range: (Bound<&[u8]>, Bound<&[u8]>)) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     let mut visit = |key: &[u8], value: &[u8]| {
@@ -83,7 +83,7 @@ pub(crate) fn scan(view: &dyn View, range: (Bound<&[u8]>, Bound<&[u8]>)) -> Vec<
     rows
 }
 
-/// The key of the row that says what format the others have.
+/// The key of the row with the format of the other rows.
 pub(crate) const FORMAT: &[u8] = b"f";
 
 pub(crate) fn rows(view: &dyn View) -> Rows {

@@ -12,7 +12,7 @@ fn name() -> ModuleName {
     "module".parse().expect("a name")
 }
 
-/// A store with a module that keeps these.
+/// A store with a module that has these rows.
 fn store(rows: &[(Vec<u8>, Vec<u8>)]) -> MemoryStore {
     let store = MemoryStore::new();
     let mut import = Import::begin(&store, &name()).expect("a beginning");

@@ -1,10 +1,10 @@
-//! Which modules refer to which, and the circles in that.
+//! The references between modules, and their circles.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Module;
 
-/// Whole modules, by parent: two children of one parent, and an example of what one names of the other.
+/// For each parent: two of its children, and an example of a name of the second in the first.
 #[derive(Debug, Default)]
 pub(super) struct Graph(BTreeMap<Module, Edges>);
 
@@ -12,8 +12,9 @@ pub(super) struct Graph(BTreeMap<Module, Edges>);
 type Edges = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Graph {
-    /// Adds that the file of `from` names something of the file of `to`. That counts for the two that are children of their nearest
-    /// common parent, and not at all where one of the modules is inside the other.
+    /// Adds that the file of `from` names an item of the file of `to`. The reference counts for the
+    /// two children of their nearest common parent. It does not count if one of the modules is
+    /// inside the other.
     pub(super) fn add(&mut self, from: &Module, to: &Module, name: &str) {
         let common = from.iter().zip(to).take_while(|(from, to)| from == to).count();
         let (Some(from_child), Some(to_child)) = (from.get(common), to.get(common)) else {
@@ -47,7 +48,7 @@ impl Graph {
     }
 }
 
-/// The shortest way from a child back to itself, which is named once.
+/// The shortest path from a child back to itself, which is named once.
 fn shortest_circle(edges: &Edges, start: &str) -> Option<Vec<String>> {
     let mut ways = VecDeque::from([vec![start.to_owned()]]);
     let mut reached = BTreeSet::new();

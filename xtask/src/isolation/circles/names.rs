@@ -1,22 +1,23 @@
-//! What a file names of its crate: paths in `use` and in the code, as far as they begin with `crate`, `self`, `super` or a child.
+//! The items of its own crate that a file names: paths in `use` and in the code that begin with
+//! `crate`, `self`, `super` or a child.
 
 use std::collections::BTreeMap;
 
 use super::Module;
 
-/// How often a re-exported name is followed to another re-export: more than any crate nests folders.
+/// The longest chain of re-exports that is followed: more than any crate nests folders.
 const RE_EXPORTS_MAX: usize = 16;
 
-/// What a file says of others.
+/// The names of other files' items in a file.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// Every path in it.
     pub(super) names: Vec<Name>,
-    /// The names that it gives to what `use` brings in, each with the path behind it.
+    /// The names that `use` introduces, each with its path.
     imports: BTreeMap<String, Name>,
 }
 
-/// A path, and the inline modules that it stands in.
+/// A path, and the inline modules that contain it.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
     pub(super) path: Vec<String>,
@@ -28,7 +29,7 @@ impl File {
     pub(super) fn parse(text: &str) -> Self {
         let tokens = tokens(text);
         let mut file = Self::default();
-        // For each open brace the module whose block it opens, if it does.
+        // For each open brace, the module whose block it opens, if it opens one.
         let mut braces: Vec<Option<String>> = Vec::new();
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
@@ -66,7 +67,7 @@ impl File {
         file
     }
 
-    /// Adds what a tree of `use` names.
+    /// Adds the names of a tree of `use`.
     fn import<'a>(
         &mut self,
         tree: &mut std::iter::Peekable<impl Iterator<Item = &'a String>>,
@@ -86,7 +87,7 @@ impl File {
                     }
                     return;
                 }
-                // The module itself, in a group.
+                // `self` in a group: the module itself.
                 "self" if !path.is_empty() => {}
                 token => path.push(token.to_owned()),
             }
@@ -103,7 +104,8 @@ impl File {
     }
 }
 
-/// The module whose file has what `name` means in the file of `module`; none if that is not of the crate.
+/// The module whose file has the item that `name` means in the file of `module`. None for an item
+/// of another crate.
 pub(super) fn resolve(files: &BTreeMap<Module, File>, module: &Module, name: &Name) -> Option<Module> {
     let mut absolute = absolute(files, module, name)?;
     for _ in 0..RE_EXPORTS_MAX {
@@ -177,7 +179,7 @@ fn is_test(tokens: &[String]) -> bool {
         == 7
 }
 
-/// Where the item ends that begins at `at`: after its block, or after its semicolon.
+/// The end of the item that starts at `at`: after its block, or after its semicolon.
 fn after_item(tokens: &[String], at: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(at) {
@@ -196,7 +198,7 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// Words, `::`, and single characters; without comments and without what is between quotes.
+/// Words, `::`, and single characters, without comments and quoted text.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = text;

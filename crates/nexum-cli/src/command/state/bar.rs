@@ -1,24 +1,25 @@
-//! How far a long command is.
+//! The progress of a long command.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::report::bars::BARS;
 
-/// A bar that says how many rows were read or written, on a terminal. It is gone when this is.
+/// A bar on a terminal with the number of rows that were read or written. Dropping it removes the
+/// bar.
 pub(crate) struct Rows(ProgressBar);
 
-/// What it shows where it is known how many there are, and where not.
+/// The content of the bar when the total is known, and when it is not.
 const ROWS_OF: &str = "{msg} {bar:30} {percent:>3}% {human_pos}/{human_len} rows, {per_sec}, {eta} left";
 const ROWS: &str = "{msg} {human_pos} rows, {per_sec}, {elapsed}";
 
 impl Rows {
-    /// A line that begins with what is done.
+    /// A bar with a label, such as the name of the task.
     pub(crate) fn new(what: String) -> Self {
         let bar = BARS.add(ProgressBar::no_length());
         Self(bar.with_style(style(ROWS)).with_message(what))
     }
 
-    /// So many rows by now, of about so many; none of which is known is 0.
+    /// Sets the number of rows so far, and the approximate total. 0 is an unknown total.
     pub(crate) fn reached(&mut self, rows: u64, of: u64) {
         if of > 0 && self.0.length().is_none() {
             self.0.set_style(style(ROWS_OF));

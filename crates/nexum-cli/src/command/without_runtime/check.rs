@@ -1,4 +1,5 @@
-//! `nexum check` without the runtime: engine.toml and every manifest, as far as they can be judged without a component.
+//! `nexum check` without the runtime: checks engine.toml and every manifest, as far as possible
+//! without a component.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
-/// What a check found, and which build found it.
+/// The result of a check, and the features of the build that made it.
 #[derive(Default, Serialize)]
 struct Findings {
     features: [&'static str; 0],
@@ -25,7 +26,7 @@ struct Findings {
     errors: Refusals,
 }
 
-/// A module of whose manifest nothing is wrong.
+/// A module with a manifest without errors.
 #[derive(Serialize)]
 struct Finding {
     name: String,
@@ -33,11 +34,11 @@ struct Finding {
     subscriptions: Vec<String>,
 }
 
-/// Checks, and prints what it found.
+/// Checks the configuration and the manifests, and prints the result.
 ///
 /// # Errors
 ///
-/// What keeps it from printing.
+/// If the result cannot be printed.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut findings = Findings::default();
     if let Err(errors) = findings.look(args) {
@@ -69,22 +70,23 @@ impl Findings {
         Ok(())
     }
 
-    /// What is in the sections of capabilities is for them to read, and they are not here; their names are known.
+    /// Checks the names of the sections. Only the capabilities can check the content, and this
+    /// build has none.
     fn sections(&mut self, config: &Config) {
         if !config.chains.is_empty() {
             self.warnings
-                .push("[chains] is not looked into: this build lacks the capability `chain`".to_owned());
+                .push("[chains] is not checked: this build lacks the capability `chain`".to_owned());
         }
         for (name, section) in config.sections.iter().filter(|(name, _)| *name != METRICS_SECTION) {
             if [QUERY_SECTION, STORE_SECTION].contains(&name.as_str()) {
                 self.warnings
-                    .push(format!("[{name}] is not looked into: this build lacks the runtime"));
+                    .push(format!("[{name}] is not checked: this build lacks the runtime"));
                 continue;
             }
             match CONTRACT.iter().find(|(known, ..)| known == name) {
                 Some((.., Some(_))) => self
                     .warnings
-                    .push(format!("[{name}] is not looked into: this build lacks the capability")),
+                    .push(format!("[{name}] is not checked: this build lacks the capability")),
                 Some((.., None)) => self.refuse(&no_build_has(section, name)),
                 None => {
                     let error = section.place("").error("unknown section");
@@ -160,7 +162,7 @@ impl Findings {
         self.errors.print();
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         outln!(
-            "{} without fault but for the component, which was not looked at; {}, by nexum {}",
+            "{} without fault except for the component, which was not checked; {}, by nexum {}",
             count(self.modules.len(), "module"),
             count(self.errors.len(), "error"),
             version()
@@ -168,7 +170,7 @@ impl Findings {
     }
 }
 
-/// What is wrong with the names of capabilities in a manifest.
+/// The errors in the names of capabilities in a manifest.
 fn requests(manifest: &Manifest) -> Vec<ConfigError> {
     let bare = |interface: &'static str| {
         let name = interface.split_once('@').map_or(interface, |(name, _)| name);

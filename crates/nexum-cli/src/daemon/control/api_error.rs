@@ -10,7 +10,7 @@ use nexum_core::supervisor::SteerError;
 
 use crate::report::{Refusal, Refusals};
 
-/// Why something was not done, and whose fault that is.
+/// The reason why a request failed, with a status that says which side is at fault.
 pub(super) struct ApiError(pub(super) StatusCode, pub(super) Refusals);
 
 impl ApiError {

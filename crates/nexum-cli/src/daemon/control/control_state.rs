@@ -1,4 +1,4 @@
-//! What the handlers of the control socket share.
+//! The state that the handlers of the control socket share.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use crate::daemon::refused::Refused;
 use crate::protocol::view;
 use crate::report::Refusal;
 
-/// How many bytes of dead letters a list has before it ends. As JSON they take up to four times as many, within an answer's bound.
+/// The most bytes of dead letters in a list. As JSON they take up to four times as many, within the
+/// bound of an answer.
 const LIST_BYTES_MAX: usize = 8 << 20;
 
-/// The running daemon, as the handlers of the control socket reach it.
+/// The running daemon, for the handlers of the control socket.
 #[derive(Clone)]
 pub(crate) struct ControlState {
     pub(crate) supervisor: SupervisorHandle,
@@ -34,7 +35,7 @@ impl ControlState {
         Ok(self.supervisor.module(&name)?)
     }
 
-    /// A module of either kind, as it is now.
+    /// The current state of a module, for events or for queries.
     pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, SteerError> {
         match self.supervisor.query(name) {
             Ok(pool) => Ok(view::Module::of_queries(&pool)),
@@ -45,19 +46,20 @@ impl ControlState {
         }
     }
 
-    /// A dead letter of this name.
+    /// The dead letter of an event.
     pub(super) async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, ApiError> {
         let (store, module, wanted) = (self.store.clone(), name.clone(), event.to_owned());
         let read = tokio::task::spawn_blocking(move || admin::dead_letter(&*store.view()?, &module, &wanted));
         let found = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
         found.ok_or_else(|| {
             let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
-            let hint = format!("`nexum dead-letter list {name}` shows those that it has");
+            let hint = format!("`nexum dead-letter list {name}` lists its dead letters");
             ApiError(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
         })
     }
 
-    /// The oldest dead letters of a module, without the log records of their attempts, as many as an answer holds.
+    /// The oldest dead letters of a module, without the log records of their attempts: as many as
+    /// fit into an answer.
     pub(super) async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let (store, name) = (self.store.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || {
@@ -81,7 +83,7 @@ impl ControlState {
 ///
 /// # Errors
 ///
-/// When no module can have the name.
+/// If the name is not valid.
 pub(super) fn name_of(name: &str) -> Result<ModuleName, ApiError> {
     name.parse()
         .map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))

@@ -1,4 +1,4 @@
-//! The body of a request, read on a thread that may block.
+//! The body of a request, read on a blocking thread.
 
 use std::io;
 
@@ -6,7 +6,8 @@ use axum::body::Bytes;
 use hyper::body::Buf as _;
 use tokio::sync::mpsc;
 
-/// Reads what comes in chunks, on a thread that may block. The end of the chunks is the end of what there is to read.
+/// Reads chunks from a channel, on a blocking thread. The end of the channel is the end of the
+/// input.
 pub(super) struct Chunks {
     receiver: mpsc::Receiver<Bytes>,
     chunk: Bytes,

@@ -1,4 +1,4 @@
-//! The output of a task on its way to the client.
+//! The output of a task, sent to the client.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -11,17 +11,17 @@ use tokio::sync::mpsc;
 
 use crate::protocol::frames::Frame;
 
-/// How much of the output goes into one frame: large enough that its head does not count.
+/// The bytes of output in one frame: so many that the head of a frame is negligible.
 const OUTPUT_BYTES: usize = 64 * 1_024;
 
-/// How many frames wait to be sent: the next is made while one is on its way.
+/// The most frames that wait to be sent: the task makes the next one while one is sent.
 const FRAMES_WAITING_MAX: usize = 4;
 
-/// How long a client may leave its output unread. Meanwhile the daemon holds a view of the store, which
-/// keeps old pages and, with sled, delays all writes.
+/// The longest time that a client may leave its output unread. Meanwhile the daemon holds a view of
+/// the store, which keeps old pages, and with sled blocks all writes.
 const UNREAD: Duration = Duration::from_secs(30);
 
-/// Frames on their way, and the body that they are sent as.
+/// The sender of frames, and the body that carries them.
 pub(super) fn channel() -> (Output, Body) {
     let (sender, mut receiver) = mpsc::channel(FRAMES_WAITING_MAX);
     let output = Output {
@@ -32,7 +32,7 @@ pub(super) fn channel() -> (Output, Body) {
     (output, Body::from_stream(frames.map(Ok::<Bytes, Infallible>)))
 }
 
-/// Where a task says something, on a thread that may block.
+/// The output of a task, on a blocking thread.
 #[derive(Clone)]
 pub(super) struct Output {
     sender: mpsc::Sender<Bytes>,
@@ -44,7 +44,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// When the client does not read it, or has left.
+    /// If the client does not read the frame in time, or has closed the connection.
     pub(super) fn send(&self, frame: &Frame) -> io::Result<()> {
         let bytes = frame.encode()?;
         let sent = async { tokio::time::timeout(UNREAD, self.sender.send(bytes)).await };

@@ -1,4 +1,4 @@
-//! What a running nexum does with its state when it is asked: the other side of `nexum state`.
+//! Tasks on the state of the running daemon: the server of `nexum state`.
 
 use axum::Json;
 use axum::body::Body;
@@ -20,10 +20,10 @@ use crate::protocol::frames::{Frame, Said};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import as take_in};
 
-/// How many chunks of an import wait to be read: the next comes while one is taken in.
+/// The most chunks of an import that wait: the next one arrives while one is imported.
 const CHUNKS_WAITING_MAX: usize = 4;
 
-/// Does something, and answers with what is said about it while it is done.
+/// Performs a task, and sends its output and messages while it runs.
 pub(super) async fn perform(
     State(control): State<ControlState>,
     task: Result<Json<Task>, JsonRejection>,
@@ -35,14 +35,14 @@ pub(super) async fn perform(
             let refusal = Refusal::new("the store cannot be compacted while it is used").with_hint("stop nexum first");
             return Err(ApiError(StatusCode::CONFLICT, refusal.into()));
         }
-        // A module that is half there, or half gone, looks like damage.
+        // A module that is partly loaded or partly purged would look like damage.
         Task::Purge { .. } | Task::Verify => Some(supervisor.hold_loads().await),
         _ => None,
     };
     let flushed = supervisor.flush().await;
     if let Some(module) = task.removes() {
         refuse_loaded(supervisor, module)?;
-        // What still waits to be written of the module would come after it is gone.
+        // A pending write of the module would otherwise follow the purge.
         flushed?;
     }
     let (sender, body) = output::channel();
@@ -54,7 +54,7 @@ pub(super) async fn perform(
     Ok(body)
 }
 
-/// Takes in what an export wrote, which is the body of the request.
+/// Imports the body of the request, which is the output of an export.
 pub(super) async fn import(State(control): State<ControlState>, request: Request) -> Result<Body, ApiError> {
     let held = control.supervisor.hold_loads().await;
     control.supervisor.flush().await?;
@@ -63,7 +63,8 @@ pub(super) async fn import(State(control): State<ControlState>, request: Request
     let store = control.store.clone();
     let work = tokio::task::spawn_blocking(move || {
         let _held = held;
-        // How far it has come is known to whoever sends it, who reads nothing before all is sent.
+        // Progress is not sent: the client knows how much it has sent, and reads nothing before it
+        // has sent everything.
         let mut lines = Vec::new();
         let done = take_in(
             &*store,
@@ -80,10 +81,11 @@ pub(super) async fn import(State(control): State<ControlState>, request: Request
         (done, lines)
     });
     let mut input = request.into_body();
-    // What follows an error is read and thrown away: who sends it does not listen meanwhile.
+    // After an error, the rest of the body is read and dropped, because the client reads no answer
+    // before it has sent everything.
     while let Some(Ok(frame)) = input.frame().await {
         if let Ok(chunk) = frame.into_data() {
-            // It has found something wrong, and stopped.
+            // Fails if the import has found an error and stopped.
             let _ = chunks.send(chunk).await;
         }
     }
@@ -100,18 +102,19 @@ pub(super) async fn import(State(control): State<ControlState>, request: Request
     Ok(body)
 }
 
-/// Says what is said, and how it ended.
+/// Sends the messages of a task, then its outcome.
 fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refusals>) {
     let done = work(&mut Sinks {
         out: &mut output.clone(),
-        // Output that nobody reads ends the work; of lines there are few.
+        // A failure to send output ends the task. Lines are few, so a failure to send one is
+        // ignored.
         say: &mut |said| drop(output.send(&Frame::Said(said))),
     });
     let end = match done {
         Ok(code) => Frame::End(code),
         Err(refusals) => Frame::Refused(refusals),
     };
-    // Whoever asked may have left.
+    // The client may have closed the connection.
     let _ = output.send(&end);
 }
 
@@ -124,7 +127,8 @@ fn refuse_loaded(supervisor: &SupervisorHandle, module: &str) -> Result<(), ApiE
     }
 }
 
-/// Why an import failed. A loaded module is in the store always, and that it is loaded is the reason which helps.
+/// The reason why an import failed. A loaded module always exists in the store, and that it is
+/// loaded is the more useful reason.
 fn refusal_of(supervisor: &SupervisorHandle, error: &TransferError) -> Refusal {
     match error {
         TransferError::Import(ImportError::Exists(name)) if is_loaded(supervisor, name) => loaded(name),
@@ -132,7 +136,7 @@ fn refusal_of(supervisor: &SupervisorHandle, error: &TransferError) -> Refusal {
     }
 }
 
-/// Whether there is a module of this name, for events or for queries.
+/// Whether a module of this name is loaded, for events or for queries.
 fn is_loaded(supervisor: &SupervisorHandle, name: &ModuleName) -> bool {
     supervisor.module(name).is_ok() || supervisor.query(name).is_ok()
 }

@@ -1,4 +1,4 @@
-//! The connections of a listener: how many there may be, and which one a new one replaces.
+//! The connections of a listener: their number, and which one a new connection replaces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) struct Connections(Arc<Shared>);
 struct Shared {
     max: usize,
     open: Mutex<Open>,
-    /// Told when a connection has ended or become idle.
+    /// Notifies that a connection has ended or become idle.
     changed: Notify,
 }
 
@@ -35,22 +35,22 @@ impl Open {
     }
 }
 
-/// No turn: turns begin at 1.
+/// Not a turn: turns begin at 1.
 const BUSY: u64 = 0;
 
-/// One connection. Dropping it frees its place.
+/// One connection. Dropping it makes room for another.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     replaced: CancellationToken,
-    /// The turn in which it became idle, or [`BUSY`].
+    /// The turn in which the connection became idle, or [`BUSY`].
     idle_since: AtomicU64,
 }
 
-/// A request that is being handled.
+/// A request in progress.
 pub(super) struct Busy<'a>(&'a Connection);
 
 impl Connections {
-    /// At most `max` at a time.
+    /// At most `max` concurrent connections.
     pub(super) fn new(max: usize) -> Self {
         Self(Arc::new(Shared {
             max,
@@ -59,8 +59,8 @@ impl Connections {
         }))
     }
 
-    /// Adds an idle one. Waits while there are as many as there may be and all are busy. If it is one too many, it takes the place
-    /// of the one that has been idle for the longest time.
+    /// Adds an idle connection. Waits while there are `max` connections and all are busy. If there
+    /// are `max` and one is idle, replaces the one that has been idle for the longest time.
     pub(super) async fn add(&self) -> Connection {
         loop {
             let changed = self.0.changed.notified();
@@ -89,10 +89,10 @@ impl Connections {
 }
 
 impl Connection {
-    /// Busy from now on, until the result is dropped.
+    /// Marks the connection as busy until the result is dropped.
     pub(super) fn busy(&self) -> Busy<'_> {
         let mut open = self.shared.open.lock();
-        // A replaced connection has no place any more, and is about to end.
+        // A replaced connection is no longer counted, and is about to end.
         let since = self.idle_since.swap(BUSY, Ordering::Relaxed);
         if open.idle.remove(&since).is_some() {
             open.busy += 1;
@@ -100,7 +100,7 @@ impl Connection {
         Busy(self)
     }
 
-    /// Returns when another connection has taken the place of this one.
+    /// Waits until another connection replaces this one.
     pub(super) async fn is_replaced(&self) {
         self.replaced.cancelled().await;
     }

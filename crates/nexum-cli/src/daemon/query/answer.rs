@@ -17,13 +17,13 @@ use nexum_core::{QueryError, QueryPool};
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
 
-/// How long a question may take to arrive: a megabyte over a slow line.
+/// The longest time for a query to arrive: enough for a megabyte over a slow line.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// When somebody who was turned away may come back: a rush is over, or it goes on.
+/// The wait after which a refused client may retry, in seconds: short, because most bursts are.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// Bytes of no known kind, which nobody shall take for a page.
+/// Headers of bytes of unknown type, which no browser may show as a page.
 const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
     (
         header::CONTENT_TYPE,
@@ -32,7 +32,7 @@ const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-/// Answers questions for the modules of this supervisor.
+/// Answers queries for the modules of this supervisor.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(supervisor: SupervisorHandle) -> Router<S> {
     let path = format!("{QUERY}/{{module}}");
     Router::new().route(&path, post(answer)).with_state(supervisor)
@@ -43,14 +43,14 @@ async fn answer(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
-    // A page in a browser that somebody was led to: it reaches what only this machine can reach.
+    // A page in a browser could otherwise reach modules that only this machine can reach.
     if request.headers().contains_key(header::ORIGIN) {
         let error = "pages of browsers may not ask";
         return Err(Refused::new(StatusCode::FORBIDDEN, "origin", error));
     }
     let name: ModuleName = name
         .parse()
-        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is no module's name"))?;
+        .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is not a module name"))?;
     let pool = supervisor.query(&name)?;
     let input = read(request.into_body(), BODY_TIME_MAX).await?;
     let output = pool.call(&input).await?;
@@ -73,7 +73,7 @@ async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
     }
 }
 
-/// A fault with its status.
+/// A fault with its HTTP status.
 struct Refused(StatusCode, Fault);
 
 impl Refused {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::daemon::listen::tests::{BOUNDS, SOON, connect, with_router};
 
-    /// What comes back for these bytes, when a question may take only so long to arrive.
+    /// The answer to these bytes, with a bound on the time for a query to arrive.
     fn answer_to(sent: Vec<u8>, time_max: Duration) -> String {
         let (sender, receiver) = std::sync::mpsc::channel();
         let route = post(move |request: Request| async move { read(request.into_body(), time_max).await });

@@ -1,4 +1,4 @@
-//! `[query]` of `engine.toml`: the port on which modules can be asked.
+//! `[query]` of `engine.toml`: the port for queries.
 
 use std::net::SocketAddr;
 
@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use crate::contract::QUERY_SECTION;
 
-/// Where modules can be asked, beside the control socket.
+/// The port for queries, in addition to the control socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QueryConfig {
-    /// An address with its port. None, the default: nowhere.
+    /// The address and port. Default: none.
     pub(crate) listen: Option<SocketAddr>,
 }
 
@@ -28,8 +28,9 @@ impl QueryConfig {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it: an address that others can reach is, unless the operator says that they may. Whoever
-    /// reaches it may ask, in clear and without a password.
+    /// All errors in the section, and an address that other machines can reach without
+    /// `allow_remote`: every client that reaches the address may send queries, unencrypted and
+    /// without a password.
     pub(crate) fn of(config: &Config) -> Result<Self, ConfigErrors> {
         let Some(section) = config.sections.get(QUERY_SECTION) else {
             return Ok(Self::default());
@@ -40,7 +41,8 @@ impl QueryConfig {
         let may_be_remote = raw.is_some_and(|raw| raw.allow_remote);
         if listen.is_some_and(|address| !address.ip().is_loopback()) && !may_be_remote {
             let error = section.error("listen", "other machines can reach this address");
-            let hint = "listen on 127.0.0.1, or say `allow_remote = true` if everybody who reaches it may ask";
+            let hint =
+                "listen on 127.0.0.1, or set `allow_remote = true` if every client that reaches it may send queries";
             errors.push(error.with_hint(hint));
         }
         ConfigErrors::check(errors)?;

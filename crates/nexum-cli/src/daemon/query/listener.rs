@@ -1,4 +1,4 @@
-//! The port on which modules can be asked.
+//! The port for queries.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::config::QueryConfig;
 use crate::daemon::listen::{self, Bounds};
 use crate::report::Refusal;
 
-/// How many connections there are at a time: twice what may wait for one module by default, and a fraction of a process's file
-/// descriptors.
+/// The most concurrent connections: twice the queries that may wait for one module by default, and
+/// a fraction of a process's file descriptors.
 const CONNECTIONS_MAX: usize = 512;
 
-/// How long a connection lasts at all: twice what the slowest query may take.
+/// The longest life of a connection: twice the longest query.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 3_600);
 
-/// The port, if the operator wants one.
+/// The port, if the operator configured one.
 pub(crate) struct Listener(Option<TcpListener>);
 
 impl Listener {
@@ -26,7 +26,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// When it cannot be had.
+    /// If the address cannot be bound.
     pub(crate) async fn open(config: &QueryConfig) -> Result<Self, Refusal> {
         let Some(address) = config.listen else {
             return Ok(Self(None));
@@ -35,13 +35,13 @@ impl Listener {
         Ok(Self(Some(listener)))
     }
 
-    /// Answers for as long as it is awaited.
+    /// Answers requests until it is dropped.
     pub(crate) async fn serve(self, supervisor: &SupervisorHandle) -> Infallible {
         let Some(listener) = self.0 else {
             return std::future::pending().await;
         };
         if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, "modules can be asked");
+            tracing::info!(%address, "accepting queries");
         }
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX);
         listen::serve(listener, router(supervisor.clone()), bounds).await

@@ -1,11 +1,11 @@
-//! What a command may do with files.
+//! A command's access to files.
 
 use std::os::unix::fs::symlink;
 
 use super::{preview_1, went};
 use crate::Dir;
 
-/// A directory `given` with a file and links in it, beside a file that is not given.
+/// A directory `given` with a file and links, beside a file that is not given.
 fn dir() -> Dir {
     let dir = Dir::new();
     for name in ["given", "given/below"] {
@@ -21,7 +21,7 @@ fn dir() -> Dir {
     dir
 }
 
-/// Tries each of these, in vain.
+/// Runs each of these errands, which nexum must refuse.
 fn refused(dir: &Dir, options: &[&str], errands: &[&[&str]]) {
     for (line, errand) in went(dir, options, errands).iter().zip(errands) {
         assert!(line.starts_with("refused: "), "{options:?} {errand:?}: {line}");

@@ -1,9 +1,9 @@
-//! What ends a command, other than the command.
+//! Limits that end a command.
 
 use super::preview_1;
 use crate::{Dir, Ran};
 
-/// Ended with a message and the calls that it was in, as far as they are to be seen.
+/// Checks that the command ended with this message, and with the visible part of its backtrace.
 fn check(name: &str, ran: &Ran, message: &str, backtrace: Option<&str>) {
     assert_eq!(ran.code, Some(3), "{name}: {} {}", ran.stdout, ran.stderr);
     assert!(ran.stdout.starts_with("READY\n"), "{name}: {}", ran.stdout);

@@ -1,4 +1,4 @@
-//! Where a command may connect to.
+//! The destinations that a command may connect to.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use super::{printed, went};
 use crate::Dir;
 
-/// The error of a guest that may not.
+/// The guest's error for a denied connection.
 const DENIED: &str = "access-denied";
 
-/// A server on this machine that answers one client, and says what it heard.
+/// A server on this machine that answers one client. The thread returns the received request.
 fn server() -> (SocketAddr, JoinHandle<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -94,7 +94,7 @@ fn neither_listens_nor_sends_datagrams() {
     }
 }
 
-/// Whatever this machine is called and resolves that to, it is no public server.
+/// The name of this machine never counts as a public server, whatever its address is.
 #[test]
 fn a_name_of_this_machine_is_refused() {
     let dir = Dir::new();

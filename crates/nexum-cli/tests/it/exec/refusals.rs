@@ -1,4 +1,4 @@
-//! What is never entered.
+//! Commands that nexum refuses to start.
 
 use std::fs::File;
 use std::process::Command;
@@ -8,7 +8,8 @@ use nexum_testing::guests;
 use super::{preview_1, preview_2};
 use crate::Dir;
 
-/// Refused with a message that has this in it, and without anything else having happened.
+/// Checks that nexum refuses the command with a message that contains `expected`, and does nothing
+/// else.
 fn check(dir: &Dir, args: &[&str], expected: &str) {
     let ran = dir.nexum(&[&["exec"], args].concat());
     assert_eq!(ran.code, Some(2), "{args:?}: {} {}", ran.stdout, ran.stderr);
@@ -138,7 +139,7 @@ fn refuses_options_that_make_no_sense() {
     ] {
         check(&dir, &[options, &["tool"]].concat(), expected);
     }
-    // Options of the command stand behind the dashes.
+    // Options of the command must follow `--`.
     check(&dir, &["tool", "argument"], "unexpected argument 'argument'");
 }
 

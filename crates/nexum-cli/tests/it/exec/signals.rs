@@ -1,4 +1,4 @@
-//! What a shell and systemd do to a command.
+//! Signals from a shell or systemd to a command.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
@@ -13,11 +13,12 @@ fn signals_end_a_command_wherever_it_is() {
         (&["spin"], "INT", 130),
         (&["sleep", "1000"], "TERM", 143),
         (&["stdin"], "INT", 130),
-        // Soon nobody reads what it writes, and it hangs in that.
+        // The test soon stops reading its output, so the command blocks in a write.
         (&["print-for-ever"], "TERM", 143),
     ] {
         let mut child = dir.pipe_errand(args);
-        // Held here: waiting for the child closes what it has of its stdin, and a command that reads would end by itself.
+        // The test holds the pipe: waiting for the child closes the child's own stdin handle, and a
+        // command that reads would end by itself.
         let _stdin = child.stdin.take();
         let mut ready = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));

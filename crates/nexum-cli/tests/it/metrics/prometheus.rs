@@ -1,4 +1,4 @@
-//! What Prometheus itself says of what is exported: its checker, and its server.
+//! Prometheus' own checker and server accept the exported metrics.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use crate::Dir;
 use crate::control::json;
 use crate::running::Log;
 
-/// The environment variables that name the programs to run; else they are taken from `PATH`.
+/// The environment variables that name the programs. Without them, `PATH` is searched.
 const PROMTOOL: (&str, &str) = ("NEXUM_PROMTOOL", "promtool");
 const PROMETHEUS: (&str, &str) = ("NEXUM_PROMETHEUS", "prometheus");
 
@@ -26,7 +26,7 @@ fn spawn((variable, program): (&str, &str), configure: impl FnOnce(&mut Command)
         .unwrap_or_else(|error| panic!("{binary:?}: {error}; `cargo xtask test` fetches Prometheus, or set {variable}"))
 }
 
-/// Whether promtool finds nothing to say.
+/// Checks that promtool reports no problem.
 pub(super) fn check(text: &str) {
     let mut promtool = spawn(PROMTOOL, |promtool| {
         promtool
@@ -50,7 +50,7 @@ struct Prometheus {
 
 impl Prometheus {
     fn start(dir: &Dir, target: &str) -> Self {
-        // A scrape may take as long as the time between two: on a busy machine, longer than one would think.
+        // The default timeout of a scrape is the interval: a busy machine may need all of it.
         let config = format!(
             "global:\n  scrape_interval: 1s\n\
              scrape_configs:\n  - job_name: nexum\n    static_configs:\n      - targets: [\"{target}\"]\n"
@@ -70,7 +70,7 @@ impl Prometheus {
         Self { child, address }
     }
 
-    /// What its API has at this path; nothing while it is not ready.
+    /// The server's answer at a path of its API. Null while the server is not ready.
     fn ask(&self, path: &str) -> Value {
         match get(&self.address, &format!("/api/v1/{path}")) {
             (200, body) => serde_json::from_str::<Value>(&body).expect("JSON")["data"].take(),
@@ -79,7 +79,7 @@ impl Prometheus {
         }
     }
 
-    /// The value of each series that a query finds, by labels.
+    /// The value of each series of a query's result, by labels.
     fn query(&self, query: &str) -> Series {
         let found = self.ask(&format!("query?query={query}"));
         let found = found["result"].as_array().cloned().unwrap_or_default();
@@ -94,7 +94,7 @@ impl Prometheus {
         found.into_iter().map(series).collect()
     }
 
-    /// Asks until the answer is as it should be.
+    /// Repeats `look` until its result satisfies the test.
     async fn until<T: std::fmt::Debug>(&self, look: impl Fn() -> T, holds: impl Fn(&T) -> bool) -> T {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
@@ -110,7 +110,7 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It has nothing to save.
+        // The server has nothing to save.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -122,7 +122,7 @@ type Series = BTreeMap<BTreeMap<String, String>, f64>;
 /// The labels that Prometheus adds.
 const OWN_LABELS: [&str; 3] = ["__name__", "instance", "job"];
 
-/// The same of what nexum exports, for one name.
+/// The series of one name in the metrics that nexum exports.
 fn exported(metrics: &Exposition, name: &str) -> Series {
     let labels = |text: &str| -> BTreeMap<String, String> {
         let text = text.trim_start_matches('{').trim_end_matches("\"}");
@@ -189,7 +189,7 @@ async fn prometheus_takes_in_what_is_exported() {
             })
             .await;
     }
-    // Nothing of it is left out.
+    // The server takes in every sample.
     let counts = || {
         let taken_in = prometheus.query("scrape_samples_scraped").into_values().next();
         (taken_in, running.metrics().samples.len() as f64)

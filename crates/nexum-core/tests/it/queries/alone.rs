@@ -1,4 +1,4 @@
-//! Pools that a program asks without a supervisor.
+//! Pools without a supervisor.
 
 use nexum_config::engine::ModuleConfig;
 use nexum_core::{BuildError, Capture, Hint as _, Host};

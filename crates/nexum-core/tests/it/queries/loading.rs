@@ -1,4 +1,4 @@
-//! What is a module that answers queries, and what is set aside for it.
+//! The recognition of query modules, and the resources that are reserved for them.
 
 use nexum_core::LoadError;
 use nexum_core::module::Candidate;
@@ -23,7 +23,7 @@ async fn the_engine_has_room_for_as_many_instances_as_may_be() {
         panic!("no query module");
     };
     assert_eq!(module.bounds.pool_size_max, 40);
-    // There are places left for the other module and for some that come later, but not for as many.
+    // The pool has room for the other module and for some later ones, but not for this many.
     let full = loader.load_query(&engine, candidate(0)).await;
     assert!(matches!(full, Err(LoadError::Full)), "{full:?}");
     loader.load(&engine, candidate(1)).await.expect("a module");
@@ -57,7 +57,8 @@ fn the_smaller_of_both_bounds_holds() {
     }
 }
 
-/// A component with the two exports of a query module, though of other types, that imports this besides.
+/// A component with the two exports of a query module, but of other types, and with this additional
+/// import.
 fn component(import: &str) -> Vec<u8> {
     let text = format!(
         "(component

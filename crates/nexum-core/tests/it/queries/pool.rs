@@ -1,4 +1,4 @@
-//! Instances: when they are made, kept and discarded, and who waits for one.
+//! Instances: when they are created, kept and discarded, and when a call waits for one.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::{NAME, ask, fails, setup, start};
 
-/// Bounds under which a call that spins is not ended by any limit.
+/// Limits under which a spinning call never ends by itself.
 const ENDLESS: &str = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 3600000\n";
 
-/// Calls that go on until they are dropped.
+/// Calls that run until they are dropped.
 fn spin(pool: &Arc<QueryPool>, count: usize) -> JoinSet<Result<Vec<u8>, QueryError>> {
     let call = |pool: Arc<QueryPool>| async move { pool.call(b"spin").await };
     (0..count).map(|_| call(pool.clone())).collect()
@@ -49,7 +49,7 @@ async fn an_instance_is_discarded_after_any_other_and_its_place_is_free_again() 
         let error = fails(&pool, question).await;
         assert_eq!(error.kind(), kind, "{question}: {error}");
         assert_eq!((pool.in_flight(), pool.idle()), (0, 0), "{question}");
-        // Nothing is left of what it counted.
+        // The counter starts again.
         assert_eq!(ask(&pool, "count").await, "1", "{question}");
         assert_eq!(pool.started(), before + 1, "{question}");
     }
@@ -91,7 +91,7 @@ async fn the_pool_grows_with_the_calls_up_to_its_bound_and_the_others_wait() {
     run.until("two calls to wait", || pool.waiting() == 2).await;
     run.until("three instances", || pool.started() == before + 3).await;
     assert_eq!(pool.in_flight(), 3);
-    // One that nobody waits for any longer leaves its place to the next, which gets an instance of its own.
+    // A dropped call makes room for the next one, which gets a new instance.
     calls.shutdown().await;
     assert_eq!((pool.in_flight(), pool.waiting(), pool.idle()), (0, 0, 0));
     assert_eq!(ask(&pool, "count").await, "1");
@@ -159,7 +159,7 @@ async fn an_instance_that_nobody_needs_does_not_stay() {
     let (_run, pool) = start("").await;
     assert_eq!(ask(&pool, "count").await, "1");
     let needed = Instant::now();
-    // It is needed again.
+    // The second use.
     assert_eq!(ask(&pool, "count").await, "2");
     pool.discard_old(needed + QueryPool::IDLE_MAX);
     assert_eq!(pool.idle(), 1);

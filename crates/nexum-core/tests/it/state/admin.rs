@@ -1,4 +1,4 @@
-//! What an operator does to the store.
+//! The operator's actions on the store.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use nexum_core::store::{Batch, MemoryStore, StateStore};
 
 use super::{keepers, usage};
 
-/// A store of two keepers with some history behind them.
+/// A store of two keepers with some history.
 async fn used() -> Arc<MemoryStore> {
     let (setup, store) = keepers(&[
         (
@@ -54,7 +54,7 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     let one: ModuleName = "one".parse().expect("a name");
     let rows = export(&*store, &one);
     let other = MemoryStore::new();
-    // So that it gets another number there.
+    // The other module gets the first number, so that the import gets another one.
     nexum_core::state::intern(&other, &["zero".parse().expect("a name")]).expect("a number");
     let mut import = Import::begin(&other, &one).expect("a beginning");
     for row in rows.clone() {
@@ -76,7 +76,7 @@ async fn an_import_that_is_cut_short_leaves_nothing() {
     let one: ModuleName = "one".parse().expect("a name");
     let other = MemoryStore::new();
     let mut import = Import::begin(&other, &one).expect("a beginning");
-    // Enough for some of it to have been written.
+    // Enough rows that some are written early.
     let filler = |index: u32| Row::State {
         key: index.to_be_bytes().to_vec(),
         value: vec![0; 100_000],
@@ -97,7 +97,7 @@ async fn an_import_that_is_cut_short_leaves_nothing() {
         store.view().expect("a view").scan(all, &mut count).expect("a scan");
         rows
     };
-    // What says which format it has.
+    // The row of the format.
     assert_eq!(rows(&other), 1);
 }
 
@@ -134,7 +134,8 @@ async fn verify_names_what_does_not_fit() {
         found.expect("a row")
     };
     let mut damage = Batch::default();
-    // A key less, an undo record that is none, one that is missing, a key of nobody, a row of no kind.
+    // A missing key, a malformed undo record, a missing undo record, a key of an unknown module, a
+    // row of an unknown kind.
     damage.remove(row(b"s\0\0\0\0").0);
     let (undo, _) = row(b"u\0\0\0\0");
     damage.set(undo, vec![0xff; 3]);

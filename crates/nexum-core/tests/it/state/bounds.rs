@@ -1,4 +1,4 @@
-//! What a module may keep, write and list.
+//! The bounds of a module's state, writes and lists.
 
 use nexum_host_store::KEY_BYTES_MAX;
 
@@ -122,7 +122,7 @@ async fn a_list_has_all_keys_of_its_prefix() {
 
 #[tokio::test]
 async fn a_list_over_the_budget_of_response_bytes_ends_the_event() {
-    // A key of nine bytes takes 17.
+    // A key of nine bytes counts 17.
     let (setup, store) = keepers(&[(
         "lister",
         &[

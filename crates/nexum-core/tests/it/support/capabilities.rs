@@ -1,4 +1,4 @@
-//! Capabilities of the contract that the core does not have, as far as its tests need them.
+//! Capabilities of the contract that the core lacks, as far as its tests need them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ mod bindings {
 
 use bindings::nexum::host::chain;
 
-/// `nexum:host/chain` that answers nothing until it is opened, and counts how often it was asked.
+/// `nexum:host/chain` that answers nothing until it is opened. Counts its requests.
 #[derive(Clone)]
 pub(crate) struct SilentChain {
     asked: Arc<AtomicUsize>,
@@ -50,7 +50,7 @@ impl SilentChain {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Answers everything from now on, and what has been asked.
+    /// Answers all earlier and later requests.
     pub(crate) fn open(&self) {
         self.gate.add_permits(1);
     }

@@ -1,4 +1,4 @@
-//! Modules that write down what they are told.
+//! Modules that record their events.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{Run, Setup};
 
-/// A host whose modules are journals, each with a manifest of its own.
+/// A host with journals, each with its own manifest.
 pub(crate) struct Journals {
     manifests: TempDir,
     pub(crate) setup: Setup,
@@ -23,7 +23,7 @@ impl Journals {
         Self::over(Arc::default())
     }
 
-    /// Modules that have run before.
+    /// Journals on the store of an earlier run.
     pub(crate) fn over(store: Arc<MemoryStore>) -> Self {
         let mut setup = Setup::new();
         setup.capabilities = setup.capabilities.with(LocalStore);
@@ -42,7 +42,7 @@ impl Journals {
         self
     }
 
-    /// The keys of a `[[modules]]` table for such a manifest.
+    /// The keys of a `[[modules]]` table for this manifest.
     pub(crate) fn keys(&self, name: &str, subscriptions: &[&str]) -> String {
         manifest(self.manifests.path(), name, subscriptions)
     }
@@ -72,7 +72,7 @@ pub(crate) fn log(address: [u8; 20], block_number: u64, log_index: u32) -> Log {
     }
 }
 
-/// The kind and number of each entry, and of logs their index.
+/// The kind and the number of each entry, and the index of logs.
 pub(crate) fn brief(entries: &[String]) -> Vec<String> {
     let word = |word: &str| {
         word.rsplit_once('/')
@@ -93,7 +93,8 @@ pub(crate) async fn entries(run: &Run, store: &Arc<MemoryStore>, module: &str, e
     run.until(&what, || brief(&journal(&**store, module)) == expected).await;
 }
 
-/// Writes a manifest with these keys in each of its `[[subscription]]` tables, and returns those of its `[[modules]]` table.
+/// Writes a manifest with these keys in its `[[subscription]]` tables. Returns the keys of its
+/// `[[modules]]` table.
 pub(crate) fn manifest(directory: &Path, name: &str, subscriptions: &[&str]) -> String {
     let table = |keys: &&str| match keys.contains("chain_id") {
         true => format!("[[subscription]]\n{keys}\n"),

@@ -1,4 +1,4 @@
-//! Changes JSON text in one place and leaves the rest as it is written.
+//! Replaces parts of JSON text, and keeps the rest as written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,20 +8,20 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How many parameters are looked at: more than any method has that names a block.
+/// The most parameters that are parsed: more than any method with a block has.
 const PARAMS_MAX: usize = 8;
 
-/// How many members of a filter are looked at: twice as many as there are.
+/// The most members of a filter that are parsed: twice as many as exist.
 const MEMBERS_MAX: usize = 16;
 
-/// The text of an array, and where its elements are.
+/// The text of an array, and the positions of its elements.
 pub(super) struct Array<'a> {
     text: &'a str,
     elements: Vec<&'a RawValue>,
 }
 
 impl<'a> Array<'a> {
-    /// An array of at most [`PARAMS_MAX`] elements.
+    /// Parses an array of at most [`PARAMS_MAX`] elements.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let elements = serde_json::Deserializer::from_str(text)
             .deserialize_seq(Elements)
@@ -33,13 +33,14 @@ impl<'a> Array<'a> {
         self.elements.get(index).map(|element| element.get())
     }
 
-    /// The text with `new` in place of the element at `index`.
+    /// The text with `new` as the element at `index`.
     pub(super) fn with(&self, index: usize, new: &str) -> Option<String> {
         let place = place(self.text, self.get(index)?)?;
         Some([self.text.get(..place.start)?, new, self.text.get(place.end..)?].concat())
     }
 
-    /// The text with `new` in place of the element at `index`, if that is `latest`, or missing after the others.
+    /// The text with `new` as the element at `index`, if the element is `latest`, or is missing
+    /// after the last element.
     pub(super) fn with_latest(&self, index: usize, new: &str) -> Option<String> {
         match self.get(index) {
             Some(element) if is_latest(element) => self.with(index, new),
@@ -52,7 +53,7 @@ impl<'a> Array<'a> {
     }
 }
 
-/// The members of an object, as they are written.
+/// The members of an object, as written.
 pub(super) struct Object<'a> {
     members: Vec<Member<'a>>,
 }
@@ -65,11 +66,11 @@ struct Member<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// An object of at most [`MEMBERS_MAX`] members, none of them twice.
+    /// Parses an object of at most [`MEMBERS_MAX`] members with different names.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let found = serde_json::Deserializer::from_str(text).deserialize_map(Members).ok()?;
         let mut members: Vec<Member<'a>> = Vec::with_capacity(found.len());
-        // Behind the opening brace.
+        // After the opening brace.
         let mut end = 1;
         for (name, value) in found {
             let value = value.get();
@@ -89,12 +90,12 @@ impl<'a> Object<'a> {
         self.member(name).is_some()
     }
 
-    /// Whether the member is `latest`, or missing.
+    /// Whether the member is `latest` or missing.
     pub(super) fn is_latest(&self, name: &str) -> bool {
         self.member(name).is_none_or(|member| is_latest(member.value))
     }
 
-    /// The text of each member but for those of these that are `latest`.
+    /// The text of each member, except members of these names that are `latest`.
     pub(super) fn without_latest(&self, names: &[&str]) -> Vec<String> {
         let is_left = |member: &&Member<'_>| !(names.contains(&&*member.name) && is_latest(member.value));
         let left = self.members.iter().filter(is_left);
@@ -106,12 +107,12 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Whether a block parameter means the newest block; null is as good as none.
+/// Whether a block parameter means the newest block. Null means that the parameter is missing.
 fn is_latest(value: &str) -> bool {
     value == "null" || serde_json::from_str::<Cow<'_, str>>(value).is_ok_and(|tag| tag == "latest")
 }
 
-/// Where in `text` the part of it is.
+/// The position of `part` in `text`.
 fn place(text: &str, part: &str) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;

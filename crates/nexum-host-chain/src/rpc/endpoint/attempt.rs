@@ -1,4 +1,5 @@
-//! Asks an endpoint once, over one of its connections, and lets what comes of it count.
+//! One attempt at a request over one of an endpoint's connections. Its outcome counts for the
+//! endpoint's health.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,7 +18,7 @@ pub(crate) type Attempted = Result<Box<RawValue>, Failure>;
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) error: RequestError,
-    /// Whether the endpoint may have got the request.
+    /// Whether the endpoint may have received the request.
     pub(crate) sent: bool,
 }
 
@@ -28,13 +29,15 @@ impl Failure {
 }
 
 impl Endpoint {
-    /// As [`Endpoint::request`], for a module, without waiting for a pause of the endpoint that goes on until after `deadline`.
+    /// As [`Endpoint::request`], for a module. Does not wait for a pause of the endpoint that ends
+    /// after `deadline`.
     pub(crate) async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Box<RawValue>, Failure> {
         self.attempt_over(self.asking(), request, deadline).await
     }
 
-    /// As [`Endpoint::batch`], for modules, without waiting for a pause of the endpoint that goes on until after `deadline`, and
-    /// with at most `bytes_max` bytes of results: see [`RequestError::OverBudget`].
+    /// As [`Endpoint::batch`], for modules. Does not wait for a pause of the endpoint that ends
+    /// after `deadline`. The results have at most `bytes_max` bytes: see
+    /// [`RequestError::OverBudget`].
     pub(crate) async fn attempt_batch(
         &self,
         requests: &[Request],
@@ -50,7 +53,7 @@ impl Endpoint {
         self.asking.as_ref().unwrap_or(&self.following)
     }
 
-    /// Sends one request over this connection, once.
+    /// Sends one request once over this connection.
     pub(super) async fn attempt_over(
         &self,
         connector: &Connector,
@@ -70,14 +73,14 @@ impl Endpoint {
         answer
     }
 
-    /// A connection over which something is to be sent now.
+    /// A connection for a request that is sent now.
     pub(super) async fn connect(&self, connector: &Connector, sent: &AtomicBool) -> Result<Connection, RequestError> {
         let connection = connector.connect(&self.health).await?;
         sent.store(true, Ordering::Relaxed);
         Ok(connection)
     }
 
-    /// Waits until so many calls may be sent.
+    /// Waits until the rate limit allows this many calls.
     pub(super) async fn admit(&self, calls: usize, deadline: Instant) -> Result<(), Failure> {
         if let Some(until) = self.health.paused_until() {
             if until > deadline {
@@ -97,7 +100,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Bounds the time of whatever is asked, which sets `sent` before it sends anything that counts.
+    /// Limits the time of a request. The request sets `sent` before it sends a module's data.
     pub(super) async fn within_timeout<T>(
         &self,
         sent: &AtomicBool,
@@ -114,7 +117,7 @@ impl Endpoint {
             })
     }
 
-    /// Measures calls that were sent together, and lets them count for the endpoint's health.
+    /// Measures calls that were sent together, and counts the outcome for the endpoint's health.
     pub(super) fn settle(&self, connector: &Connector, started: &Started, methods: &[&str], failure: Option<&Failure>) {
         let took = started.at.elapsed();
         let error = failure.map(|failure| &failure.error);
@@ -132,9 +135,10 @@ impl Endpoint {
                     self.report(error, true);
                 }
             }
-            // Nothing that a module asks has been sent, or the connection is at fault.
+            // No data of a module has been sent, or the connection is at fault.
             error if !sent || error.is_endpoints_fault() => {
-                // An endpoint that has answered others meanwhile does work: what it was asked takes long.
+                // An endpoint that has answered other requests meanwhile works: only this request
+                // takes long.
                 let is_heavy =
                     matches!(error, RequestError::Timeout { .. }) && self.health.answers() != started.answers;
                 if !is_heavy {
@@ -144,7 +148,8 @@ impl Endpoint {
                 }
             }
             RequestError::Status { .. } => {
-                // The chain id, which is asked for next, tells an endpoint that refuses everything from one that refuses this.
+                // The next request checks the chain id, which shows whether the endpoint refuses
+                // everything or only this request.
                 connector.reset();
                 if error.refuses_method() {
                     methods.iter().for_each(|method| self.refused(method, error));
@@ -160,21 +165,22 @@ impl Endpoint {
         }
     }
 
-    /// The endpoint has refused a method which, by an HTTP status or by the result of another endpoint, is not the fault of
-    /// what was asked. Modules' requests for the method go to others for a while.
+    /// Records that the endpoint refuses a method, as its HTTP status or the result of another
+    /// endpoint shows. For a while, other endpoints receive modules' requests for the method.
     pub(crate) fn refused(&self, method: &str, error: &RequestError) {
         let (chain, endpoint) = (self.chain_id, &self.label);
-        // An endpoint may repeat what a module has asked.
+        // The endpoint's error may quote a module's request.
         let text = error.to_string();
         let error = text.escape_debug();
         if self.has_others && self.health.refused(method) {
-            tracing::warn!(chain, %endpoint, method, %error, "the endpoint refuses the method, which others are asked for");
+            tracing::warn!(chain, %endpoint, method, %error, "the endpoint refuses the method: other endpoints receive it");
         } else {
             tracing::debug!(chain, %endpoint, method, %error, "the endpoint refuses the method");
         }
     }
 
-    /// Said once, so that an outage fills no log. One of the wrong chain has been named already.
+    /// Logs the first failure as a warning, so that an outage does not fill the log. A wrong chain
+    /// id is reported elsewhere.
     fn report(&self, error: &RequestError, is_first: bool) {
         let (chain, endpoint) = (self.chain_id, &self.label);
         if is_first && !matches!(error, RequestError::WrongChain { .. }) {
@@ -185,7 +191,7 @@ impl Endpoint {
     }
 }
 
-/// When something was sent, and how much the endpoint had answered by then.
+/// The time of a request, and the number of answers of the endpoint before it.
 pub(super) struct Started {
     at: Instant,
     answers: u64,

@@ -13,15 +13,15 @@ use super::limit::RateLimit;
 use super::{Endpoint, Request};
 use crate::error::{AnswerKind, RequestError};
 
-/// How many requests are in flight at once to an endpoint that refuses batches: enough to hide the
-/// round trip, and not so many that they look like an attack.
+/// The most concurrent requests to an endpoint that refuses batches: enough to hide the round trip,
+/// and too few to look like an attack.
 const CALLS_AT_ONCE_MAX: usize = 8;
 
-/// How many batches in a row have to fail, each with requests that the endpoint then answers one by
-/// one, before nexum sends no more batches. One failure may be an outage that ended in between.
+/// The number of batches in a row that must fail before nexum sends no more batches, if the
+/// endpoint answers their requests one by one. One failure may be an outage that ended in between.
 const STRIKES_MAX: u32 = 2;
 
-/// What an endpoint has shown of how it answers batches.
+/// How an endpoint has answered batches so far.
 #[derive(Debug, Default)]
 pub(super) struct Batches(Mutex<State>);
 
@@ -29,19 +29,19 @@ pub(super) struct Batches(Mutex<State>);
 struct State {
     /// nexum sends no more batches.
     are_refused: bool,
-    /// How many batches in a row failed while their requests were answered one by one.
+    /// The batches in a row that failed although their requests were answered one by one.
     strikes: u32,
     /// The last batch failed in a way that may be an outage: the next requests go one by one.
     is_suspect: bool,
 }
 
-/// How a batch went wrong.
+/// The fault of a batch.
 enum Fault {
     /// The endpoint says that it takes no batches.
     Refused,
-    /// The endpoint answered something else than the batch's answers.
+    /// The endpoint answered something other than the batch's answers.
     Garbled,
-    /// The endpoint did not answer, or asked for fewer requests: it may answer nothing at all now.
+    /// The endpoint did not answer, or requested a lower rate. It may answer nothing at all now.
     Silent,
 }
 
@@ -50,12 +50,12 @@ impl Batches {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the next requests go as a batch.
+    /// Whether the next requests are sent as a batch.
     fn are_sent(&self) -> bool {
         self.with(|state| !state.are_refused && !state.is_suspect)
     }
 
-    /// The endpoint has answered a batch.
+    /// Records that the endpoint has answered a batch.
     fn answered(&self) {
         self.with(|state| {
             state.strikes = 0;
@@ -63,13 +63,13 @@ impl Batches {
         });
     }
 
-    /// The endpoint has not answered a batch, and may not answer anything now.
+    /// Records that the endpoint has not answered a batch, and may not answer anything now.
     fn was_silent(&self) {
         self.with(|state| state.is_suspect = true);
     }
 
-    /// The endpoint has answered one by one what it did not answer as a batch. Returns whether this
-    /// shows for the first time that it refuses batches.
+    /// Records that the endpoint has answered one by one the requests of a failed batch. Returns
+    /// whether this shows for the first time that the endpoint refuses batches.
     fn struck(&self, fault: &Fault) -> bool {
         self.with(|state| {
             state.is_suspect = false;
@@ -81,9 +81,9 @@ impl Batches {
 }
 
 impl Endpoint {
-    /// Sends several requests over this connection, each once, as many together as the rate limit
-    /// allows. When the results have more than `bytes_max` bytes, the requests whose results are
-    /// not there yet fail with [`RequestError::OverBudget`].
+    /// Sends several requests over this connection, each once, in batches as large as the rate
+    /// limit allows. Above `bytes_max` bytes of results, the requests without a result fail with
+    /// [`RequestError::OverBudget`].
     pub(super) async fn attempt_batch_over(
         &self,
         connector: &Connector,
@@ -91,7 +91,7 @@ impl Endpoint {
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
-        // What is over the limit of a second can never be sent together.
+        // More calls than the limit of a second can never be sent together.
         let calls_max = self.rate_limit.as_ref().map_or(usize::MAX, RateLimit::calls_max);
         let mut answers = Vec::with_capacity(requests.len());
         for requests in requests.chunks(calls_max) {
@@ -109,7 +109,8 @@ impl Endpoint {
         bytes_max: u64,
     ) -> Vec<Attempted> {
         if self.supports_push {
-            // The transport has no batches: the requests leave together, and each answer is a message.
+            // The transport has no batches: the requests are sent together, and each answer is a
+            // message.
             return self
                 .separately(connector, requests, deadline, bytes_max, requests.len())
                 .await;
@@ -154,8 +155,8 @@ impl Endpoint {
         }
     }
 
-    /// Looks at the answers to a batch. What the endpoint left out, and a batch of errors alone, is
-    /// asked for again one by one.
+    /// Checks the answers to a batch. Retries one by one the requests without an answer, and the
+    /// requests of a batch in which all failed.
     async fn of_batch(
         &self,
         connector: &Connector,
@@ -196,8 +197,8 @@ impl Endpoint {
         answers
     }
 
-    /// Sends the requests one by one, and notes what their answers say of how the endpoint treats
-    /// batches: one whose quota is used up refuses everything.
+    /// Sends the requests one by one. Their answers show whether the endpoint refuses batches, or
+    /// refuses everything because of a used-up quota.
     async fn one_by_one(
         &self,
         connector: &Connector,
@@ -209,7 +210,7 @@ impl Endpoint {
         let answers = self
             .separately(connector, requests, deadline, bytes_max, CALLS_AT_ONCE_MAX)
             .await;
-        // A request that fails by itself may be what the batch failed for.
+        // The batch may have failed because of one request that also fails alone.
         let are_answered = match fault {
             Fault::Refused => answers.iter().any(Result::is_ok),
             Fault::Garbled | Fault::Silent => answers.iter().all(Result::is_ok),
@@ -232,7 +233,7 @@ impl Endpoint {
         bytes_max: u64,
         at_once_max: usize,
     ) -> Vec<Attempted> {
-        // A closure within the stream would not be general enough for the compiler.
+        // A closure in the stream would not be general enough for the compiler.
         let calls: Vec<_> = requests
             .iter()
             .map(|request| self.attempt_over(connector, request, deadline))
@@ -256,12 +257,12 @@ impl Endpoint {
     }
 }
 
-/// How many bytes the results have.
+/// The bytes of the results.
 fn bytes(answers: &[Attempted]) -> u64 {
     answers.iter().flatten().map(|result| result.get().len() as u64).sum()
 }
 
-/// What the failure of a whole batch may say of batches; none if it says nothing of them.
+/// The fault of batches that the failure of a whole batch may show. None if it shows none.
 fn fault_of(failure: &Failure) -> Option<Fault> {
     match &failure.error {
         _ if !failure.sent => None,
@@ -278,7 +279,7 @@ fn fault_of(failure: &Failure) -> Option<Fault> {
     }
 }
 
-/// Whether an error that every request of a batch has may be about the batch.
+/// Whether an error of every request of a batch may be an error of the batch.
 fn may_be_of_batch(error: &RequestError) -> bool {
     match error {
         RequestError::Malformed => true,

@@ -18,20 +18,20 @@ use crate::methods::{self, READ_METHODS};
 
 type Attempt = Result<Box<RawValue>, Failure>;
 
-/// How an endpoint takes the block of a read.
+/// The form in which an endpoint accepts the block of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Form {
-    /// No read has shown it.
+    /// Unknown so far.
     Unknown,
     Hash,
     Number,
 }
 
-/// How an endpoint takes the block of each method's reads.
+/// The form in which an endpoint accepts the block of each method's reads.
 #[derive(Debug)]
 pub(super) struct BlockForms {
-    /// By their places in [`READ_METHODS`], each a [`Form`].
+    /// A [`Form`] for each method of [`READ_METHODS`].
     forms: Box<[AtomicU8]>,
 }
 
@@ -50,7 +50,7 @@ impl BlockForms {
             .is_some_and(|kept| kept.load(Ordering::Relaxed) == form as u8)
     }
 
-    /// Records the form. Returns whether the endpoint had shown another one, or none.
+    /// Records the form. Returns whether it is new.
     fn set(&self, method: &str, form: Form) -> bool {
         let set = |kept: &AtomicU8| kept.swap(form as u8, Ordering::Relaxed) != form as u8;
         self.get(method).is_some_and(set)
@@ -62,8 +62,8 @@ impl BlockForms {
 }
 
 impl Endpoint {
-    /// Sends a module's read once: by hash, or by number if the endpoint takes no hash there. A read by number sends two
-    /// requests more, each with its own timeout.
+    /// Sends a module's read once: by hash, or by number if the endpoint accepts no hash. A read by
+    /// number sends two more requests, each with its own timeout.
     pub(crate) async fn attempt_read(&self, read: &Read, deadline: Instant) -> Attempt {
         let Some(by_number) = &read.by_number else {
             return self.attempt(&read.request, deadline).await;
@@ -83,7 +83,7 @@ impl Endpoint {
                     self.note_lack(method);
                     return asked;
                 }
-                // The number is another block's: the refusal says nothing about the read.
+                // The number belongs to another block, so the refusal says nothing about the read.
                 if matches!(&asked, Err(failure) if failure.error.is_unknown_block()) {
                     return asked;
                 }
@@ -93,12 +93,12 @@ impl Endpoint {
         answer
     }
 
-    /// Whether the read has to go out by itself, because the endpoint takes no hash there.
+    /// Whether the read must be sent separately, because the endpoint accepts no hash for it.
     pub(crate) fn takes_by_number(&self, read: &Read) -> bool {
         read.by_number.is_some() && self.block_forms.is(&read.request.0, Form::Number)
     }
 
-    /// Whether the endpoint may have failed the read because it takes no hash there.
+    /// Whether the read may have failed because the endpoint accepts no hash for it.
     pub(crate) fn may_lack_hashes(&self, read: &Read, error: &RequestError) -> bool {
         let is_unknown = || self.block_forms.is(&read.request.0, Form::Unknown);
         read.by_number.is_some() && error.may_refuse_form() && is_unknown()
@@ -138,7 +138,7 @@ impl Endpoint {
     }
 }
 
-/// Whether the endpoint ran the read: it gave a result, or says that a contract reverted.
+/// Whether the endpoint ran the read: it returned a result, or a contract reverted.
 fn is_from_chain(answer: &Attempt) -> bool {
     match answer {
         Ok(_) => true,

@@ -1,4 +1,4 @@
-//! Makes connections to an endpoint, one at a time, and none to another chain.
+//! Connects to an endpoint, one connection at a time, and never to another chain.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +22,9 @@ use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
 use crate::redact::Secrets;
 
-/// The connection to an endpoint: made at the first use, and made anew by whoever needs it after it was lost, for ever, with
-/// a wait after each failure that is bounded by [`WAIT_MAX`](nexum_net::WAIT_MAX).
+/// The connection to an endpoint. It connects at the first request, and reconnects without limit at
+/// the first request after a lost connection. The wait after each failure is at most
+/// [`WAIT_MAX`](nexum_net::WAIT_MAX).
 #[derive(Debug)]
 pub(super) struct Connector {
     chain_id: ChainId,
@@ -33,20 +34,20 @@ pub(super) struct Connector {
     label: String,
     response_bytes_max: usize,
     use_proxy: bool,
-    /// The connection in use. Invariant: it has said the right chain id.
+    /// The connection in use. Invariant: it has confirmed the chain id.
     connection: Mutex<Option<Connection>>,
     connecting: tokio::sync::Mutex<Connecting>,
     was_connected: AtomicBool,
     metrics: Arc<EndpointMetrics>,
 }
 
-/// What is known from earlier attempts to connect. Held locked while one is made, so that there is one at a time.
+/// The state of connecting. It is locked during an attempt, so that there is one at a time.
 #[derive(Debug, Default)]
 struct Connecting {
-    /// The http client outlives what is known about the endpoint: it has no connection of its own that could be wrong.
+    /// The http client survives failures: it keeps no connection that could be faulty.
     http: Option<RpcClient>,
     backoff: Backoff,
-    /// Why the last attempt failed, and until when its answer holds for everyone.
+    /// The failure of the last attempt, and the time until which all callers receive it.
     failure: Option<(RequestError, Instant)>,
 }
 
@@ -76,27 +77,27 @@ impl Connector {
         &self.secrets
     }
 
-    /// The bound on an answer's size.
+    /// The bound on an answer, in bytes.
     pub(super) fn response_bytes_max(&self) -> u64 {
         self.response_bytes_max as u64
     }
 
-    /// Forgets the connection. Requests in flight on it go on.
+    /// Drops the connection. Requests in flight on it continue.
     pub(super) fn reset(&self) {
         *self.current() = None;
     }
 
-    /// The connection in use, or a new one that has said the right chain id.
+    /// The connection in use, or a new one that has confirmed the chain id.
     pub(super) async fn connect(&self, health: &Health) -> Result<Connection, RequestError> {
         match self.usable() {
             Some(connection) => Ok(connection),
-            // Apart, because it is dozens of times larger than what a request takes otherwise, and every request would be
-            // made with room for it.
+            // Boxed, because the future is dozens of times larger than that of other requests, and
+            // every request would reserve its memory.
             None => Box::pin(self.connect_first(health)).await,
         }
     }
 
-    /// As [`Self::connect`], for whoever has found no connection in use.
+    /// As [`Self::connect`], if no connection is in use.
     async fn connect_first(&self, health: &Health) -> Result<Connection, RequestError> {
         let mut connecting = self.connecting.lock().await;
         if let Some(connection) = self.usable() {
@@ -129,7 +130,7 @@ impl Connector {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection in use, unless it is spent.
+    /// The connection in use, unless it is no longer usable.
     fn usable(&self) -> Option<Connection> {
         let mut current = self.current();
         if current.as_ref().is_some_and(Connection::is_spent) {

@@ -1,4 +1,4 @@
-//! A connection to an endpoint, and what is asked over it.
+//! A connection to an endpoint, and its requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,19 +12,21 @@ use super::Request;
 use crate::error::RequestError;
 use crate::redact::Secrets;
 
-/// How many bytes of requests that were given up may wait in a connection for their answers before the connection is given
-/// up too: the client below holds each until it is answered, which for an endpoint that answers nothing is for ever.
+/// The most bytes of abandoned requests in a connection, before nexum abandons the connection too.
+/// The client below stores each request until its answer, which may never arrive.
 const ABANDONED_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
-/// What an abandoned request takes beside its parameters.
+/// The memory of an abandoned request beside its parameters, in bytes.
 const REQUEST_OVERHEAD_BYTES: usize = 512;
 
-/// How many requests wait for answers over ws or ipc, and whether a message over the bound ended the connection.
+/// The number of requests that wait for answers over ws or ipc, and whether a message above the
+/// bound ended the connection.
 #[derive(Debug)]
 pub(super) struct Oversize {
     bytes_max: usize,
     in_flight: AtomicUsize,
-    /// How many requests were waiting when the message came; 0 if none has.
+    /// The number of requests that were waiting when the large message arrived. 0 if none has
+    /// arrived.
     found_with: AtomicUsize,
 }
 
@@ -37,14 +39,14 @@ impl Oversize {
         }
     }
 
-    /// A message has more than the bound.
+    /// Records a message above the bound.
     pub(super) fn found(&self) {
         let waiting = self.in_flight.load(Ordering::Relaxed);
         self.found_with.store(waiting.max(1), Ordering::Relaxed);
     }
 
-    /// The reason of a failure, where it is the size of a message. Its size is known before its id, so that of several requests
-    /// any may be the one.
+    /// Replaces a lost connection by its reason, if that is the size of a message. The size is
+    /// known before the id, so any of several requests may be the cause.
     fn explain(&self, error: RequestError) -> RequestError {
         let bytes_max = self.bytes_max;
         match (&error, self.found_with.load(Ordering::Relaxed)) {
@@ -55,19 +57,20 @@ impl Oversize {
     }
 }
 
-/// A provider, and what is known of it.
+/// A provider, with the state of its connection.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) provider: DynProvider,
-    /// Set once it has died. One over http does not.
+    /// Set after the connection is lost. Never set over http.
     dead: Arc<AtomicBool>,
     oversize: Arc<Oversize>,
-    /// How many bytes of requests have been abandoned on it.
+    /// The bytes of requests that were abandoned on this connection.
     abandoned_bytes: Arc<AtomicUsize>,
 }
 
 impl Connection {
-    /// A connection over `client`, which sets `dead` when it has died, and says in `oversize` if a message was too large.
+    /// A connection over `client`, which sets `dead` when the connection is lost, and `oversize`
+    /// when a message is too large.
     pub(super) fn new(client: RpcClient, dead: Arc<AtomicBool>, oversize: Arc<Oversize>) -> Self {
         Self {
             provider: RootProvider::<Ethereum>::new(client).erased(),
@@ -77,12 +80,12 @@ impl Connection {
         }
     }
 
-    /// Whether it has died, or holds too much that nobody waits for.
+    /// Whether the connection is lost, or stores too many abandoned requests.
     pub(super) fn is_spent(&self) -> bool {
         self.dead.load(Ordering::Relaxed) || self.abandoned_bytes.load(Ordering::Relaxed) > ABANDONED_BYTES_MAX
     }
 
-    /// Sends one request, with the parameters' text as it is.
+    /// Sends one request, with the parameters' text unchanged.
     pub(super) async fn call(&self, request: &Request, secrets: &Secrets) -> Result<Box<RawValue>, RequestError> {
         let (method, params) = request;
         let flight = Flight::new(self, params.get().len());
@@ -91,7 +94,8 @@ impl Connection {
         answer.map_err(|error| self.oversize.explain(RequestError::from_alloy(error, secrets)))
     }
 
-    /// Sends several requests together. There is one answer for each, in their order, unless all failed together.
+    /// Sends several requests together. Returns one answer per request, in order, unless all failed
+    /// together.
     pub(super) async fn call_batch(
         &self,
         requests: &[Request],
@@ -119,7 +123,7 @@ impl Connection {
     }
 }
 
-/// Counts a request as abandoned if it is dropped before it has landed.
+/// Counts a request as abandoned if it is dropped before its answer.
 struct Flight<'a> {
     in_flight: &'a AtomicUsize,
     abandoned_bytes: &'a AtomicUsize,

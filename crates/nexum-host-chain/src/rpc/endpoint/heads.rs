@@ -5,17 +5,18 @@ use alloy_rpc_client::WeakClient;
 use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-/// New heads as the endpoint announces them. It is unsubscribed from when this is dropped: alloy does not do that, and the
-/// connection, which outlives whoever follows the chain, would carry one more subscription each time.
+/// New heads, as the endpoint announces them. Dropping this unsubscribes. alloy does not
+/// unsubscribe, and a connection outlives the source's use of it, so it would carry one more
+/// subscription each time.
 #[derive(Debug)]
 pub struct Heads {
     subscription: RawSubscription,
-    /// Weak, so that a connection that is given up is closed.
+    /// Weak, so that an abandoned connection is closed.
     client: WeakClient,
-    /// Whether alloy may still have the receiver that it makes for heads which come before anybody listens. Nobody reads it, and
-    /// it would keep as many heads in memory as the channel has room for.
+    /// Whether alloy may still have its own receiver for heads before the first reader. Nothing
+    /// reads it, and it would hold as many heads in memory as the channel has room for.
     has_spare: bool,
-    /// Whether a head has come.
+    /// Whether a head has arrived.
     has_heard: bool,
 }
 
@@ -29,11 +30,12 @@ impl Heads {
         }
     }
 
-    /// The next head.
+    /// Waits for the next head.
     ///
     /// # Errors
     ///
-    /// When heads were announced faster than they were read, of which the oldest are lost, and when the connection has died.
+    /// If heads arrived faster than they were read, so that the oldest are lost, or if the
+    /// connection is lost.
     pub async fn recv(&mut self) -> Result<Box<RawValue>, RecvError> {
         if self.has_heard && self.has_spare {
             self.drop_spare().await;
@@ -44,20 +46,20 @@ impl Heads {
         head
     }
 
-    /// The next head, if it has been announced already.
+    /// The next head, if one has been announced.
     ///
     /// # Errors
     ///
-    /// As [`Self::recv`], and when there is none.
+    /// As [`Self::recv`], and if there is none.
     pub fn try_recv(&mut self) -> Result<Box<RawValue>, TryRecvError> {
         self.subscription.try_recv()
     }
 
-    /// Whoever asks for a subscription while somebody has not read all gets the receiver that is spare.
+    /// Drops alloy's own receiver: the first caller that requests a subscription receives it.
     async fn drop_spare(&self) {
         let client = self.client.upgrade();
         if let Some(frontend) = client.as_ref().and_then(|client| client.pubsub_frontend()) {
-            // A connection that has died has no receivers.
+            // A lost connection has no receivers.
             let _ = frontend.get_subscription(*self.subscription.local_id()).await;
         }
     }
@@ -67,7 +69,7 @@ impl Drop for Heads {
     fn drop(&mut self) {
         let client = self.client.upgrade();
         if let Some(frontend) = client.as_ref().and_then(|client| client.pubsub_frontend()) {
-            // A connection that has died has no subscriptions.
+            // A lost connection has no subscriptions.
             let _ = frontend.unsubscribe(*self.subscription.local_id());
         }
     }

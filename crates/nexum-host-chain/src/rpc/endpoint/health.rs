@@ -1,4 +1,4 @@
-//! Whether an endpoint works.
+//! The health of an endpoint.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,81 +13,83 @@ use super::refused::Refused;
 use super::rest::{REST_MAX, Rest};
 use crate::error::RequestError;
 
-/// The least rest of an endpoint that the source found at fault: what made it so, as a node that is syncing, takes longer to
-/// pass than a lost connection.
+/// The least rest of an endpoint that the source found at fault: the usual cause, such as a node
+/// that is syncing, lasts longer than a lost connection.
 const FAULT_REST_MIN: Duration = Duration::from_secs(10);
 
-/// The rest of an endpoint that serves another chain. That is a mistake in a configuration, which somebody has to correct.
+/// The rest of an endpoint that serves another chain: the operator must correct the configuration.
 const WRONG_CHAIN_REST: Duration = Duration::from_secs(60);
 
-/// How long an endpoint that asks for fewer requests is left alone if it does not say how long: what providers count requests
-/// in. A longer pause is a reason to follow another endpoint.
+/// The pause of an endpoint that requests a lower rate without a time: providers count requests per
+/// second. A longer pause is a reason to follow another endpoint.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause that an endpoint is granted. Longer ones are what is said when a day's quota is used up, and an operator
-/// who buys more should not have to wait.
+/// The longest pause of an endpoint. Endpoints request longer ones when a day's quota is used up,
+/// but an operator that buys more should not have to wait.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// No head is known.
 const NO_HEAD: u64 = u64::MAX;
 
-/// What the endpoints of a chain share: who waits to hear of a change of health, and whether rested endpoints are probed.
+/// The state that the endpoints of a chain share: the notification of changes in health, and
+/// whether rested endpoints are probed.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     /// Notified when an endpoint becomes better or worse.
     pub(crate) changed: Notify,
-    /// Whether somebody probes rested endpoints. Without that, requests try them again when their rest is over.
+    /// Whether a task probes rested endpoints. Without it, requests try an endpoint again after its
+    /// rest.
     pub(crate) is_tended: AtomicBool,
 }
 
-/// What is known of an endpoint's health. On the way of a request that succeeds nothing in it is locked.
+/// The health of an endpoint. A successful request locks nothing in it.
 #[derive(Debug)]
 pub(crate) struct Health {
     signal: Arc<Signal>,
-    /// What times are counted from.
+    /// The time to which all times are relative.
     epoch: Instant,
-    /// Of the whole endpoint.
+    /// The rest of the whole endpoint.
     whole: Rest,
-    /// Of the endpoint for following the chain; requests of modules still go to it.
+    /// The rest from following the chain. Modules' requests still go to the endpoint.
     following: Rest,
-    /// In what following failed last, for the probe.
+    /// The method in which following failed last, for the probe.
     suspect: Mutex<Option<&'static str>>,
-    /// Of the endpoint for reading history.
+    /// The rest from reading history.
     history: Rest,
-    /// Of the endpoint for single methods of modules' reads.
+    /// The rests from single methods of modules' reads.
     refused: Refused,
-    /// Until when it is to get no requests, in milliseconds.
+    /// The end of the pause in which the endpoint receives no requests, in milliseconds.
     paused_until: AtomicU64,
-    /// How many times in a row it has wanted fewer requests.
+    /// The pauses in a row.
     pauses: AtomicU32,
-    /// Whether it said another chain id when it was asked last.
+    /// Whether the endpoint's last chain id was wrong.
     is_refused: AtomicBool,
-    /// The newest block that it is known to have.
+    /// The newest block that the endpoint is known to have.
     head: AtomicU64,
-    /// Whether it was too far behind the others when its head was seen last.
+    /// Whether the endpoint's last known head was too far behind the others.
     is_behind: AtomicBool,
-    /// How many answers it has given.
+    /// The number of the endpoint's answers.
     answers: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
 }
 
-/// How good an endpoint is to use now: the least is the best.
+/// How well an endpoint suits a use. The least value is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Fitness {
     is_refused: bool,
     is_resting: bool,
-    /// Whether it rests for what it is to be used for.
+    /// Whether the endpoint rests from this use.
     is_unfit: bool,
     is_behind: bool,
 }
 
 impl Fitness {
-    /// Whether nothing speaks against it.
+    /// Whether the endpoint is unrestricted.
     pub(crate) fn is_good(self) -> bool {
         self.is_usable() && !self.is_unfit
     }
 
-    /// As [`Self::is_good`], but it may rest for what it is to be used for.
+    /// As [`Self::is_good`], but the endpoint may rest from this use.
     pub(crate) fn is_usable(self) -> bool {
         !(self.is_refused || self.is_resting || self.is_behind)
     }
@@ -113,17 +115,18 @@ impl Health {
         }
     }
 
-    /// For following the chain.
+    /// The fitness for following the chain.
     pub(crate) fn standing_to_follow(&self) -> Fitness {
         self.standing(self.goes_on(&self.following))
     }
 
-    /// For reading history. An endpoint that refused to say something of the past may still be the only one that can be asked.
+    /// The fitness for reading history. An endpoint that refused may still be the only one that can
+    /// answer.
     pub(crate) fn standing_for_history(&self) -> Fitness {
         self.standing(self.history.is_on(self.now()))
     }
 
-    /// For modules' requests.
+    /// The fitness for modules' requests.
     pub(crate) fn standing_for(&self, requests: &[Request]) -> Fitness {
         self.standing(self.refused.rests_for(requests, self.now()))
     }
@@ -145,24 +148,25 @@ impl Health {
         self.answers.load(Ordering::Relaxed)
     }
 
-    /// The last failure that was the endpoint's fault.
+    /// The last failure for which the endpoint was at fault.
     pub(crate) fn last_failure(&self) -> Option<RequestError> {
         self.failure().clone()
     }
 
-    /// When it may be sent requests again, if it has asked to be left alone.
+    /// The end of the pause that the endpoint requested, if it is paused.
     pub(crate) fn paused_until(&self) -> Option<Instant> {
         let until = self.paused_until.load(Ordering::Relaxed);
         (until > self.now()).then(|| self.at(until))
     }
 
-    /// When it is to be probed, if it rests, as a whole or for following.
+    /// The time of the next probe, if the endpoint rests, as a whole or from following.
     pub(crate) fn rest_over(&self) -> Option<Instant> {
         let over = self.whole.over().max(self.following.over());
         over.map(|over| self.at(over))
     }
 
-    /// The method in which following failed last, if it has failed since it went well.
+    /// The method in which following failed last, unless following has worked for long enough
+    /// since.
     pub(crate) fn suspect(&self) -> Option<&'static str> {
         *self.suspect.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,7 +175,7 @@ impl Health {
         Some(self.head.load(Ordering::Relaxed)).filter(|head| *head != NO_HEAD)
     }
 
-    /// It has given an answer, useful or not.
+    /// Records any answer.
     pub(super) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         if self.whole.failures() == 0 {
@@ -179,13 +183,15 @@ impl Health {
         }
         match self.whole.over() {
             None => drop(self.whole.forget()),
-            // An answer to what was asked before it was put to rest ends no rest, and where there are probes, they do.
+            // An answer to an earlier request does not end a rest. If a task probes, only the probe
+            // ends it.
             Some(_) if self.goes_on(&self.whole) => {}
             Some(_) => self.recovered(),
         }
     }
 
-    /// It has given a result. Returns whether the log said that it refuses the method.
+    /// Records a result. Returns whether the log must report that the endpoint answers the method
+    /// again.
     pub(super) fn did(&self, method: &str) -> bool {
         if self.pauses.load(Ordering::Relaxed) > 0 && self.paused_until().is_none() {
             self.pauses.store(0, Ordering::Relaxed);
@@ -193,14 +199,14 @@ impl Health {
         self.refused.did(method, self.now())
     }
 
-    /// It refuses a method, as far as can be told: modules' requests for it go elsewhere for a while. Returns whether that is to
-    /// be logged for an operator.
+    /// Records that the endpoint appears to refuse a method: modules' requests for it go elsewhere
+    /// for a while. Returns whether to log a warning.
     pub(super) fn refused(&self, method: &str) -> bool {
         self.refused.refused(method, self.now())
     }
 
-    /// Ends a rest. What failed before is not forgotten until a request succeeds, so that an endpoint which passes a probe and
-    /// nothing else rests longer and longer.
+    /// Ends the rests. Failures stay counted until a request succeeds, so that an endpoint that
+    /// only passes probes rests longer each time.
     pub(crate) fn recovered(&self) {
         let (whole, following) = (self.whole.end(), self.following.end());
         if whole || following {
@@ -208,8 +214,8 @@ impl Health {
         }
     }
 
-    /// It has failed. Of what fails while it rests, as all that was in flight when a node went away, nothing is counted.
-    /// Returns whether this is its first failure after a success.
+    /// Records a failure. Failures during a rest do not count, such as all requests in flight when
+    /// a node stopped. Returns whether this is the first failure after a success.
     pub(crate) fn failed(&self, error: &RequestError) -> bool {
         self.said(error);
         let failures = self.whole.failed(self.now(), Duration::ZERO);
@@ -217,7 +223,7 @@ impl Health {
         failures == Some(1)
     }
 
-    /// A probe has failed: what rests goes on resting.
+    /// Records a failed probe, which extends the rest.
     pub(crate) fn not_back(&self, error: &RequestError) {
         self.said(error);
         let rest = match self.whole.over() {
@@ -227,7 +233,8 @@ impl Health {
         rest.failed(self.now(), Duration::ZERO);
     }
 
-    /// The source has found it at fault. Returns false if it rests already: what was asked of it together counts once.
+    /// Records that the source found the endpoint at fault. Returns false during a rest: several
+    /// requests that were sent together count once.
     pub(crate) fn found_at_fault(&self) -> bool {
         let failures = self.whole.failed(self.now(), FAULT_REST_MIN);
         if failures.is_some() {
@@ -237,8 +244,8 @@ impl Health {
         failures.is_some()
     }
 
-    /// The chain cannot be followed over it, for what came of this method, if it was one. Returns how often in a row that was
-    /// so, or nothing while it rests already.
+    /// Records that the chain cannot be followed over the endpoint, because of this method if one
+    /// failed. Returns the number of such failures in a row. None during a rest.
     pub(crate) fn cannot_be_followed(&self, method: Option<&'static str>) -> Option<u32> {
         self.suspects(method);
         let failures = self.following.failed(self.now(), Duration::ZERO);
@@ -246,14 +253,14 @@ impl Health {
         failures
     }
 
-    /// Following failed in this method: a probe has to test it.
+    /// Records the method in which following failed, for the probe.
     pub(crate) fn suspects(&self, method: Option<&'static str>) {
         if method.is_some() {
             *self.suspect.lock().unwrap_or_else(PoisonError::into_inner) = method;
         }
     }
 
-    /// The chain is followed over it.
+    /// Records that following over the endpoint works.
     pub(crate) fn is_followed(&self) {
         if self.following.has_been_well_for(self.now(), REST_MAX) {
             self.following.forget();
@@ -261,20 +268,22 @@ impl Health {
         }
     }
 
-    /// It did not say something of the past that another endpoint could say: it is asked later than the others for a while.
+    /// Records that the endpoint lacks history that another endpoint has: it is asked after the
+    /// others for a while.
     pub(crate) fn lacks_history(&self) {
         self.history.failed(self.now(), Duration::ZERO);
     }
 
-    /// It has said something of the past.
+    /// Records that the endpoint answered a request for history.
     pub(crate) fn has_history(&self) {
-        // What it has while it rests may have come from another.
+        // During the rest, another endpoint may have answered.
         if !self.history.is_on(self.now()) {
             self.history.forget();
         }
     }
 
-    /// Whether it serves the right chain. Returns whether it was taken to serve the right one before.
+    /// Records whether the endpoint serves the right chain. Returns whether it counted as right
+    /// before.
     pub(super) fn says_chain(&self, is_right: bool) -> bool {
         let was_refused = self.is_refused.swap(!is_right, Ordering::Relaxed);
         if !is_right {
@@ -287,14 +296,15 @@ impl Health {
         !was_refused
     }
 
-    /// It wants fewer requests, as it says by this error, and is left alone. Where there are other endpoints, pauses in a row
-    /// grow, because a used-up quota looks like a rate limit. Returns whether it is not to be followed meanwhile, and was before.
+    /// Pauses the endpoint, because this error requests a lower rate. If there are other endpoints,
+    /// pauses in a row grow, because a used-up quota looks like a rate limit. Returns whether the
+    /// pause newly prevents following.
     pub(super) fn pause(&self, error: &RequestError, has_others: bool) -> bool {
         self.said(error);
         let is_paused = self.paused_until().is_some();
         let time = match error.retry_after() {
             Some(asked) => asked.min(RETRY_AFTER_MAX),
-            // Requests that were in flight together are one reason for a pause.
+            // Requests that were in flight together cause one pause.
             None if is_paused => return false,
             None if has_others => {
                 let pauses = self.pauses.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -313,19 +323,19 @@ impl Health {
         true
     }
 
-    /// It has this head.
+    /// Records the endpoint's head.
     pub(crate) fn saw_head(&self, number: u64) {
         self.head.store(number, Ordering::Relaxed);
     }
 
-    /// How it compares with the others.
+    /// Records whether the endpoint is too far behind the others.
     pub(crate) fn set_behind(&self, is_behind: bool) {
         if self.is_behind.swap(is_behind, Ordering::Relaxed) != is_behind {
             self.signal.changed.notify_waiters();
         }
     }
 
-    /// Whether this rest, which a probe ends where there are probes, goes on.
+    /// Whether this rest continues. If a task probes, only the probe ends it.
     fn goes_on(&self, rest: &Rest) -> bool {
         rest.over()
             .is_some_and(|over| self.signal.is_tended.load(Ordering::Relaxed) || self.now() < over)
@@ -337,7 +347,7 @@ impl Health {
         }
     }
 
-    /// In milliseconds since the epoch, the first of which is 1.
+    /// Milliseconds since the epoch. The first is 1.
     fn now(&self) -> u64 {
         ms(self.epoch.elapsed()).saturating_add(1)
     }

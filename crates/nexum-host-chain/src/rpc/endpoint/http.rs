@@ -1,4 +1,4 @@
-//! JSON-RPC over http, with the answer's size bounded while it is read.
+//! JSON-RPC over http. Bounds the size of an answer while it is read.
 
 use std::task::{Context, Poll};
 
@@ -14,10 +14,12 @@ use super::loose;
 use crate::config::http_headers::Headers;
 use crate::error::RequestError;
 
-/// How much of the body of an error status is searched for a text: several times what is passed on of it.
+/// The most bytes of an error's body that are searched for a text: several times the bytes that
+/// nexum passes on.
 const BODY_TEXT_BYTES_MAX: usize = 8 * 1_024;
 
-/// An alloy transport. alloy's own reads an answer of any size into memory, and writes the URL into its spans.
+/// An alloy transport. alloy's own transport reads an answer of any size into memory, and writes
+/// the URL into its spans.
 #[derive(Clone)]
 pub(super) struct BoundedHttp {
     client: Client,
@@ -26,14 +28,16 @@ pub(super) struct BoundedHttp {
 }
 
 impl BoundedHttp {
-    /// `use_proxy`: whether requests go through the proxy that the environment names. The proxy sees the keys of `http` URLs.
+    /// `use_proxy` selects the proxy that the environment names. The proxy sees the keys in `http`
+    /// URLs.
     pub(super) fn new(
         url: Url,
         headers: &Headers,
         response_bytes_max: usize,
         use_proxy: bool,
     ) -> Result<Self, RequestError> {
-        // A redirect of a POST is no part of JSON-RPC, and would let an endpoint choose whom this host talks to.
+        // JSON-RPC has no redirects of a POST, and a redirect would let an endpoint choose the
+        // destination.
         let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
         let client = if use_proxy { client } else { client.no_proxy() };
         let client = client.default_headers(headers.map().clone());
@@ -82,7 +86,8 @@ impl BoundedHttp {
     }
 }
 
-/// Whether the body of an error status says more than the status: some endpoints put there what is wrong with the request.
+/// Whether the body of an error status is more precise than the status: some endpoints put the
+/// fault of the request there.
 fn says_more(packet: &ResponsePacket, status: StatusCode) -> bool {
     let Some(error) = packet.iter_errors().next() else {
         return false;
@@ -94,14 +99,14 @@ fn says_more(packet: &ResponsePacket, status: StatusCode) -> bool {
         | StatusCode::PROXY_AUTHENTICATION_REQUIRED
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => false,
-        // Trouble of the endpoint's own, unless it has a name for what is wrong.
+        // The endpoint's own trouble, unless the error has a known meaning.
         status if status.is_server_error() => RequestError::is_specific(error),
         _ => true,
     }
 }
 
-/// What the body of an error status says to people, with secrets still in it: a JSON-RPC error's message, or the first line of
-/// a body that is not markup.
+/// The text in the body of an error status, still with secrets: the message of a JSON-RPC error, or
+/// the first line of a body that is not markup.
 fn text_of(packet: Option<&ResponsePacket>, body: &[u8]) -> Option<String> {
     if let Some(error) = packet.and_then(|packet| packet.iter_errors().next()) {
         return Some(error.message.to_string());
@@ -109,7 +114,7 @@ fn text_of(packet: Option<&ResponsePacket>, body: &[u8]) -> Option<String> {
     let is_whole = body.len() <= BODY_TEXT_BYTES_MAX;
     let text = String::from_utf8_lossy(&body[..body.len().min(BODY_TEXT_BYTES_MAX)]);
     let line = text.trim_start().lines().next()?.trim_end();
-    // Half a word may be half a secret, which would not be recognised.
+    // A part of a secret would not be recognised, so the text ends at a word boundary.
     let end = if is_whole {
         line.len()
     } else {
@@ -118,7 +123,8 @@ fn text_of(packet: Option<&ResponsePacket>, body: &[u8]) -> Option<String> {
     Some(line[..end].to_owned()).filter(|line| !line.is_empty() && !line.starts_with('<'))
 }
 
-/// One error in answer to a whole batch is the answer to each of its requests; alloy would look for their ids in vain.
+/// One error in response to a batch is the answer to each of its requests. alloy would search it
+/// for their ids.
 fn refusal(packet: ResponsePacket) -> Result<ResponsePacket, TransportError> {
     match packet {
         ResponsePacket::Single(response) => match response.payload.as_error() {
@@ -140,11 +146,11 @@ fn own(error: RequestError) -> TransportError {
     TransportErrorKind::custom(error)
 }
 
-/// The text of reqwest's errors has the URL in it: only the cause is kept.
+/// Converts an error of reqwest. Its text contains the URL, so only the cause is kept.
 fn failed(error: &reqwest::Error) -> TransportError {
     own(match RequestError::from_connect(error) {
         RequestError::Unreachable { cause } if !error.is_connect() => RequestError::Lost { cause },
-        // Later than the handshake it is the connection that broke.
+        // After the handshake, it means a lost connection.
         RequestError::Tls(_) if !error.is_connect() => RequestError::Lost { cause: io_cause(error) },
         failure => failure,
     })

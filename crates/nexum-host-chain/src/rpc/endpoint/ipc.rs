@@ -1,4 +1,4 @@
-//! A connection to a node's unix socket, with the size of an answer bounded while it is read.
+//! A connection to a node's unix socket. Bounds the size of an answer while it is read.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use super::connection::Oversize;
 use super::loose::Item;
 
-/// Connects to the socket. alloy's own connection holds an answer of any size.
+/// Connects to the socket. alloy's own connection accepts an answer of any size.
 pub(super) async fn connect(
     path: &Path,
     response_bytes_max: usize,
@@ -29,7 +29,7 @@ pub(super) async fn connect(
     Ok(handle)
 }
 
-/// Carries messages until either side is gone.
+/// Carries messages until either side ends the connection.
 async fn serve(
     stream: UnixStream,
     mut interface: ConnectionInterface,
@@ -48,7 +48,7 @@ async fn serve(
     loop {
         tokio::select! {
             request = interface.recv_from_frontend() => {
-                // Nobody holds the connection any more.
+                // All users of the connection are gone.
                 let Some(request) = request else { return };
                 if writer.write_all(request.get().as_bytes()).await.is_err() {
                     break;
@@ -66,7 +66,7 @@ async fn serve(
     interface.close_with_error();
 }
 
-/// Fails when more than `bytes_max` have been read since the last whole message.
+/// Fails after more than `bytes_max` bytes since the last whole message.
 struct Bounded<R> {
     reader: R,
     unframed_bytes: Arc<AtomicUsize>,

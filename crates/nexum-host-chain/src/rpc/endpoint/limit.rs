@@ -1,4 +1,4 @@
-//! How many requests an endpoint gets within a second.
+//! The rate limit of an endpoint.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// What providers count requests in.
+/// The window in which providers count requests.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Keeps what goes out within any second under an endpoint's limit. Who would exceed it waits, in the order of arrival, for as
-/// long as it takes; nothing is refused.
+/// Keeps the calls within any second under an endpoint's limit. Further calls wait in order of
+/// arrival, for as long as necessary. Never refuses a call.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     calls_max: usize,
-    /// When the newest calls went out, at most `calls_max` of them. Held locked by whoever is next, while it waits: tokio's
-    /// mutex is fair, and one who gives up has taken nothing.
+    /// The times of the newest calls, at most `calls_max`. The next caller holds this lock while it
+    /// waits. Tokio's mutex is fair, and a caller that stops waiting has changed nothing.
     sent: Mutex<VecDeque<Instant>>,
 }
 
@@ -33,11 +33,12 @@ impl RateLimit {
         self.calls_max
     }
 
-    /// Waits until so many calls, at most [`Self::calls_max`], may go out together. Returns whether it had to.
+    /// Waits until this many calls, at most [`Self::calls_max`], may be sent together. Returns
+    /// whether it had to wait.
     pub(super) async fn admit(&self, calls: usize) -> bool {
         let mut waited = false;
         let mut sent = self.sent.lock().await;
-        // The call that has to be a second old before there is room for all of these.
+        // The call that must be a second old before there is room for all of these.
         let in_the_way = (sent.len() + calls).checked_sub(self.calls_max + 1);
         if let Some(time) = in_the_way.and_then(|index| sent.get(index)) {
             let due = *time + WINDOW;

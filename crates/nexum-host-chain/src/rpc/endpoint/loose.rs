@@ -1,11 +1,11 @@
-//! Reads answers as servers write them: JSON-RPC 2.0 allows either a result or an error, and some servers write both, one of
-//! them null.
+//! Parses answers leniently: JSON-RPC 2.0 allows either a result or an error, but some servers send
+//! both, one of them null.
 
 use alloy_json_rpc::{ErrorPayload, Id, PubSubItem, Response, ResponsePacket, ResponsePayload};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-/// A response that may have both members. An error that is not null holds.
+/// A response that may have both members. A non-null error overrides the result.
 #[derive(Deserialize)]
 struct Loose {
     id: Id,
@@ -26,7 +26,7 @@ impl From<Loose> for Response {
     }
 }
 
-/// Reads the body of an answer over http.
+/// Parses the body of an answer over http.
 pub(super) fn packet(body: &[u8]) -> serde_json::Result<ResponsePacket> {
     let strict = serde_json::from_slice(body);
     strict.or_else(|error| {
@@ -38,7 +38,7 @@ pub(super) fn packet(body: &[u8]) -> serde_json::Result<ResponsePacket> {
     })
 }
 
-/// Reads a message over ws or ipc.
+/// Parses a message over ws or ipc.
 pub(super) fn item(message: &[u8]) -> serde_json::Result<PubSubItem> {
     let strict = serde_json::from_slice(message);
     strict.or_else(|error| {
@@ -47,7 +47,7 @@ pub(super) fn item(message: &[u8]) -> serde_json::Result<PubSubItem> {
     })
 }
 
-/// A [`Loose`] response with at least one of its members: any other object is no response.
+/// A [`Loose`] response with at least one of the two members. Any other object is not a response.
 struct Both(Loose);
 
 impl<'de> Deserialize<'de> for Both {

@@ -1,4 +1,4 @@
-//! Finds out whether an endpoint that rests can be followed again.
+//! Probes whether a rested endpoint can be followed again.
 
 use alloy_primitives::{Address, B256};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Endpoint, parse};
 use crate::error::RequestError;
 
-/// A block's hash, and that of the block below.
+/// A block's hash, and its parent's.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Hashes {
@@ -18,12 +18,12 @@ struct Hashes {
 }
 
 impl Endpoint {
-    /// Asks for everything that following needs of every endpoint (the chain id, the head's number, the head), and for what
-    /// following failed in last.
+    /// Sends the requests that following needs of every endpoint (the chain id, the head's number,
+    /// the head), and the request in which following failed last.
     ///
     /// # Errors
     ///
-    /// When one of the answers cannot be used.
+    /// If one of the answers cannot be used.
     pub(crate) async fn probe(&self) -> Result<(), RequestError> {
         self.reach().await?;
         self.look_at_head().await?;
@@ -31,7 +31,7 @@ impl Endpoint {
             .ask("eth_getBlockByNumber", r#"["latest",false]"#.to_owned())
             .await?;
         let head: Hashes = parse(&head)?;
-        // The head itself may not have come to every node behind a proxy.
+        // Some nodes behind a proxy may not have the head itself.
         let block = if head.parent_hash.is_zero() {
             head.hash
         } else {
@@ -51,7 +51,7 @@ impl Endpoint {
         }
     }
 
-    /// Sends one request, unless the endpoint wants to be left alone now.
+    /// Sends one request. Fails during a pause of the endpoint.
     pub(super) async fn ask(&self, method: &'static str, params: String) -> Result<Box<RawValue>, RequestError> {
         let params = RawValue::from_string(params).map_err(|_| RequestError::Internal)?;
         let request = (method.into(), params);

@@ -13,9 +13,9 @@ use super::ipc;
 use super::ws::WsDial;
 use crate::config::http_headers::Headers;
 
-/// Connects once. alloy would connect anew by itself when a connection dies: without a look at the chain id, without word of
-/// the heads that were missed meanwhile, and sending again what had been sent. Here a connection that has died stays dead,
-/// all who use it hear of it, and the endpoint makes a new one.
+/// Connects once. alloy would reconnect by itself: without a check of the chain id, without a
+/// report of the missed heads, and with a repetition of requests. Here a lost connection stays
+/// lost, all of its users get an error, and the endpoint makes a new one.
 pub(super) struct ConnectOnce {
     to: To,
     dead: Arc<AtomicBool>,
@@ -31,7 +31,7 @@ enum To {
 }
 
 impl ConnectOnce {
-    /// Over ws. `dead` is set when the connection has died.
+    /// A connection over ws. It sets `dead` when it is lost.
     pub(super) fn ws(
         url: &Url,
         headers: &Headers,
@@ -50,7 +50,7 @@ impl ConnectOnce {
         }
     }
 
-    /// Over a unix socket. `dead` is set when the connection has died.
+    /// A connection over a unix socket. It sets `dead` when it is lost.
     pub(super) fn ipc(
         path: &Path,
         response_bytes_max: usize,
@@ -86,7 +86,7 @@ impl PubSubConnect for ConnectOnce {
         }
     }
 
-    /// Called when the connection has died, once.
+    /// alloy calls this once, when the connection is lost.
     async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
         self.dead.store(true, Ordering::Relaxed);
         Err(TransportErrorKind::non_retryable_str("the connection is lost"))

@@ -1,4 +1,4 @@
-//! A read: a request that may be sent to any endpoint, and more than once.
+//! A read: a request that may be sent repeatedly, to any endpoint.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use serde_json::value::RawValue;
 
 use super::Request;
 
-/// A request that only reads, and what its answer means.
+/// A request that only reads, with properties of its answer.
 pub(crate) struct Read {
     pub(crate) request: Request,
-    /// Whether the answer is the same for ever, because the request names its block by hash.
+    /// Whether the answer never changes, because the request names its block by hash.
     pub(crate) is_pinned: bool,
-    /// Whether null says that the endpoint does not have the block.
+    /// Whether a null result means that the endpoint does not have the block.
     pub(crate) null_is_unknown: bool,
-    /// The read for an endpoint that takes no block hash there.
+    /// The read for an endpoint that accepts no block hash.
     pub(crate) by_number: Option<ByNumber>,
 }
 
 /// A pinned read that names its block by number.
 pub(crate) struct ByNumber {
     pub(crate) request: Request,
-    /// The block that the number must be of.
+    /// The block that must have the number.
     pub(crate) block: Position,
 }
 
@@ -35,7 +35,7 @@ impl Read {
         }
     }
 
-    /// What equal reads have in common. No method's name has a space in it.
+    /// The key that equal reads share. No method's name contains a space.
     pub(crate) fn key(&self) -> Arc<str> {
         let (method, params) = &self.request;
         [method, " ", params.get()].concat().into()

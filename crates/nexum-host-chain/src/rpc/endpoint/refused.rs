@@ -1,4 +1,4 @@
-//! Which methods an endpoint refuses to modules.
+//! The methods that an endpoint refuses to modules.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,25 +7,26 @@ use super::Request;
 use super::rest::Rest;
 use crate::methods::{self, READ_METHODS};
 
-/// After a warning that an endpoint refuses a method, further refusals of that method are logged at `debug` for this long: what
-/// a module asks decides how often it is refused, and must not fill the log.
+/// The time after a warning in which further refusals of the method are logged at `debug`. Modules
+/// decide how often a method is refused, and must not fill the log.
 const WARNING_INTERVAL_MS: u64 = 600_000;
 
-/// The rests of an endpoint for single methods. Locks nothing, and looks up nothing until a method has been refused.
+/// The rests of an endpoint from single methods. Locks nothing, and looks up nothing until a method
+/// has been refused.
 #[derive(Debug)]
 pub(super) struct Refused {
-    /// By their places in [`READ_METHODS`]: no other method is asked of a second endpoint.
+    /// One for each method of [`READ_METHODS`]: other methods are never sent to a second endpoint.
     methods: Box<[Method]>,
-    /// Whether any has ever been refused.
+    /// Whether any method has ever been refused.
     is_any: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Method {
     rest: Rest,
-    /// When the next warning may be logged.
+    /// The time from which the next warning may be logged.
     warns_from: AtomicU64,
-    /// Whether a warning was logged, and not yet that the endpoint answers again.
+    /// Whether the log's last report about the method is a refusal.
     has_warned: AtomicBool,
 }
 
@@ -39,7 +40,7 @@ impl Default for Refused {
 }
 
 impl Refused {
-    /// Whether the endpoint rests for the method of one of these requests.
+    /// Whether the endpoint rests from the method of one of these requests.
     pub(super) fn rests_for(&self, requests: &[Request], now: u64) -> bool {
         self.is_any.load(Ordering::Relaxed)
             && requests
@@ -48,7 +49,7 @@ impl Refused {
                 .any(|method| method.rest.is_on(now))
     }
 
-    /// The endpoint refuses a method. Returns whether that is to be logged for an operator.
+    /// Records that the endpoint refuses a method. Returns whether to log a warning.
     pub(super) fn refused(&self, method: &str, now: u64) -> bool {
         let Some(method) = self.get(method) else {
             return false;
@@ -66,7 +67,7 @@ impl Refused {
         true
     }
 
-    /// The endpoint has given a result. Returns whether the last that the log said is that it refuses the method.
+    /// Records a result. Returns whether the log's last report about the method is a refusal.
     pub(super) fn did(&self, method: &str, now: u64) -> bool {
         if !self.is_any.load(Ordering::Relaxed) {
             return false;
@@ -74,7 +75,7 @@ impl Refused {
         let Some(method) = self.get(method) else {
             return false;
         };
-        // A result of what was asked before the refusal ends no rest.
+        // A result of an earlier request does not end a rest.
         if method.rest.is_on(now) || !method.rest.forget() {
             return false;
         }

@@ -1,25 +1,26 @@
-//! How long something that has failed is left alone.
+//! The time in which nexum does not use something that has failed.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nexum_net::wait;
 
-/// The rest after a first failure: a request that is retried finds another endpoint meanwhile, and a hiccup is over.
+/// The rest after the first failure: a retried request finds another endpoint meanwhile, and a
+/// short outage is over.
 const REST_MIN: Duration = Duration::from_secs(1);
 
-/// The longest rest: a primary that works again is found after at most this time.
+/// The longest rest: nexum notices within this time that the primary works again.
 pub(super) const REST_MAX: Duration = Duration::from_secs(60);
 
-/// How often in a row something has failed, and until when it rests. Times are in milliseconds of the caller's clock, whose
-/// first one is 1. Locks nothing.
+/// The failures in a row, and the end of the rest. Times are milliseconds of the caller's clock,
+/// which starts at 1. Locks nothing.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// In a row.
+    /// The failures in a row.
     failures: AtomicU32,
-    /// 0 if it does not rest.
+    /// The end of the rest. 0 without a rest.
     until: AtomicU64,
-    /// When the last rest ended or was to end.
+    /// The time at which the last rest ended, or would end.
     ended: AtomicU64,
 }
 
@@ -28,7 +29,7 @@ impl Rest {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// When the rest is over, until [`Self::end`] is called.
+    /// The planned end of the rest, until [`Self::end`] is called.
     pub(super) fn over(&self) -> Option<u64> {
         Some(self.until.load(Ordering::Relaxed)).filter(|until| *until > 0)
     }
@@ -37,8 +38,9 @@ impl Rest {
         self.over().is_some_and(|over| now < over)
     }
 
-    /// Counts a failure and begins a rest, of at least `least`, that doubles with each failure in a row. Returns how many there
-    /// were, or nothing during a rest: requests that were in flight together count once.
+    /// Counts a failure, and starts a rest of at least `least` that doubles with each failure in a
+    /// row. Returns the number of failures. None during a rest: requests that were in flight
+    /// together count once.
     pub(super) fn failed(&self, now: u64, least: Duration) -> Option<u32> {
         if self.is_on(now) {
             return None;
@@ -49,25 +51,25 @@ impl Rest {
         Some(failures)
     }
 
-    /// Begins a rest of this length.
+    /// Starts a rest of this length.
     pub(super) fn begin(&self, now: u64, time: Duration) {
         let until = now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1));
         self.until.store(until, Ordering::Relaxed);
         self.ended.store(until, Ordering::Relaxed);
     }
 
-    /// Ends the rest and keeps the count of failures. Returns whether there was a rest.
+    /// Ends the rest, but keeps the count of failures. Returns whether there was a rest.
     pub(super) fn end(&self) -> bool {
         self.until.swap(0, Ordering::Relaxed) != 0
     }
 
-    /// Ends the rest and forgets the failures. Returns whether there were any.
+    /// Ends the rest, and resets the count of failures. Returns whether there were any.
     pub(super) fn forget(&self) -> bool {
         self.end();
         self.failures.swap(0, Ordering::Relaxed) != 0
     }
 
-    /// Whether there were failures, and the last rest ended so long ago.
+    /// Whether there were failures, and the last rest ended at least `time` ago.
     pub(super) fn has_been_well_for(&self, now: u64, time: Duration) -> bool {
         let ended = self.ended.load(Ordering::Relaxed);
         let well = now.saturating_sub(ended);

@@ -28,16 +28,17 @@ use super::loose;
 use crate::config::http_headers::Headers;
 use crate::error::RequestError;
 
-/// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
-/// connection is given up. So a silent peer is noticed within 20 seconds, less than two blocks of Ethereum. While requests
-/// are sent more often than this there are no pings, and it is the requests that time out.
+/// The time without a message after which nexum sends a ping. Without any message for another such
+/// time, nexum drops the connection. So it notices a silent peer within 20 seconds, less than two
+/// blocks of Ethereum. While requests are more frequent than this, there are no pings: the requests
+/// time out.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// How many bytes are read at once: many answers, or a part of a large one. The whole buffer is filled with zeros for each read,
-/// so that one of the usual 128 kB is slower.
+/// The bytes of one read: many answers, or a part of a large one. Each read fills the whole buffer
+/// with zeros, so the usual 128 kB would be slower.
 const READ_BYTES: usize = 16 * 1_024;
 
-/// How to connect. alloy's own `WsConnect` sends no headers but `Authorization`.
+/// The parameters of a connection. alloy's own `WsConnect` sends no headers except `Authorization`.
 pub(super) struct WsDial {
     pub(super) url: Url,
     pub(super) headers: Headers,
@@ -46,7 +47,7 @@ pub(super) struct WsDial {
 }
 
 impl WsDial {
-    /// Connects, and hands the connection to alloy.
+    /// Connects, and passes the connection to alloy.
     pub(super) async fn connect(&self) -> TransportResult<ConnectionHandle> {
         let mut request = self
             .url
@@ -55,7 +56,7 @@ impl WsDial {
             .map_err(TransportErrorKind::custom)?;
         let headers = request.headers_mut();
         if !self.url.username().is_empty() || self.url.password().is_some() {
-            // RFC 3986: what a URL may not hold as it is, it holds percent-encoded.
+            // A URL contains reserved characters percent-encoded (RFC 3986).
             let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
             let password = decoded(self.url.password().unwrap_or_default());
             let authorization = Authorization::basic(decoded(self.url.username()), password);
@@ -69,11 +70,12 @@ impl WsDial {
             .read_buffer_size(READ_BYTES)
             .max_message_size(size)
             .max_frame_size(size);
-        // Requests are small, and what can go together goes together below: nothing has to wait for an answer to be sent.
+        // Requests are small, and `feed` writes concurrent ones together. Waiting for more data
+        // would only delay them.
         let no_delay = true;
         let connector = match self.url.scheme() {
             "wss" => {
-                // HTTP/2 has no upgrade: no protocol is offered.
+                // HTTP/2 has no upgrade, so the client offers no protocol.
                 let tls = tls_config(&[]).map_err(|fault| TransportErrorKind::custom(RequestError::Tls(fault)))?;
                 Connector::Rustls(Arc::new(tls))
             }
@@ -88,15 +90,16 @@ impl WsDial {
     }
 }
 
-/// A transport whose peer may hold back what it sends until this side has acknowledged what came before.
+/// A transport whose peer may delay data until this side has acknowledged earlier data.
 trait Acknowledge {
-    /// Acknowledges what has been received, and what is received next, without the usual delay.
+    /// Acknowledges received data, and the next data, without the usual delay.
     fn acknowledge(&self);
 }
 
 impl Acknowledge for MaybeTlsStream<TcpStream> {
-    /// A peer with Nagle's algorithm on sends the second of two small answers when the first is acknowledged, which Linux delays
-    /// by 40 ms. The option does not last: the system ends it as it sees fit.
+    /// A peer with Nagle's algorithm sends the second of two small answers after the
+    /// acknowledgement of the first, which Linux delays by 40 ms. The system may reset this option
+    /// at any time, so it is set again for each message.
     fn acknowledge(&self) {
         let stream = match self {
             Self::Plain(stream) => stream,
@@ -104,14 +107,15 @@ impl Acknowledge for MaybeTlsStream<TcpStream> {
             _ => return,
         };
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        // Without it answers are late, and no other harm is done.
+        // A failure only makes answers late.
         let _ = stream.set_quickack(true);
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let _ = stream;
     }
 }
 
-/// Carries messages until either side is gone. alloy's own backend sends every request by itself, and sets a timer with each.
+/// Carries messages until either side ends the connection. alloy's own backend sends every request
+/// separately, and sets a timer for each.
 async fn serve<S>(
     mut socket: WebSocketStream<S>,
     mut interface: ConnectionInterface,
@@ -120,12 +124,12 @@ async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Acknowledge,
 {
-    // Why it ended is of no use: the endpoint connects again for every reason.
+    // The reason does not matter: the endpoint reconnects after every failure.
     let _ = carry(&mut socket, &mut interface, patience, &oversize).await;
     interface.close_with_error();
 }
 
-/// Does the work of [`serve`], and returns none in the end.
+/// Carries messages for [`serve`]. Returns None at the end.
 async fn carry<S>(
     socket: &mut WebSocketStream<S>,
     interface: &mut ConnectionInterface,
@@ -159,7 +163,7 @@ where
             }
             message = socket.next() => {
                 let message = received(message?, oversize)?;
-                // Every message is a sign of life: some servers answer no pings.
+                // Every message counts: some servers do not answer pings.
                 awaits_pong = false;
                 match message {
                     Message::Text(text) => interface.send_to_frontend(loose::item(text.as_bytes()).ok()?).ok()?,
@@ -172,7 +176,7 @@ where
     }
 }
 
-/// What came in, or none if that was an error: the connection ends.
+/// The received message. None after an error, which ends the connection.
 fn received(message: Result<Message, Error>, oversize: &Oversize) -> Option<Message> {
     if let Err(Error::Capacity(_)) = &message {
         oversize.found();
@@ -180,7 +184,7 @@ fn received(message: Result<Message, Error>, oversize: &Oversize) -> Option<Mess
     message.ok()
 }
 
-/// Sends a request, and together with it all that are asked for until everybody else has had a turn.
+/// Sends a request, together with all requests that other tasks make meanwhile.
 async fn send<S>(
     socket: &mut WebSocketStream<S>,
     request: Box<RawValue>,
@@ -197,7 +201,8 @@ where
     socket.flush().await.ok()
 }
 
-/// Writes a request, and all that wait behind it, where the socket keeps them until it is flushed, or has enough to send.
+/// Writes a request and all waiting ones into the socket's buffer, which is sent when it is flushed
+/// or full.
 async fn feed<S>(
     socket: &mut WebSocketStream<S>,
     request: Box<RawValue>,
@@ -226,29 +231,30 @@ mod tests {
         fn acknowledge(&self) {}
     }
 
-    /// How much may be on the way: more than a test sends.
+    /// The most bytes on the way: more than a test sends.
     const ON_THE_WAY_BYTES_MAX: usize = 65_536;
 
-    /// How long a test's server has for a sign of life.
+    /// The longest wait of a test's server for a message.
     const PATIENCE: Duration = Duration::from_millis(500);
 
     const HEAD: &[u8] = br#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":{}}}"#;
 
-    /// A connection whose server answers each ping with these bytes in place of a pong. Returns how many pings came.
+    /// A connection whose server answers each ping with these bytes instead of a pong. Returns the
+    /// number of pings.
     async fn pings(answer: &[u8]) -> usize {
         let (ours, mut theirs) = tokio::io::duplex(ON_THE_WAY_BYTES_MAX);
         let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
         let (_handle, interface) = ConnectionHandle::new();
         let mut pings = 0;
         let server = async {
-            // A ping of a client: its type, its length, and a mask.
+            // A ping of a client: type, length and mask.
             let mut ping = [0; 6];
             while pings < 3 && theirs.read_exact(&mut ping).await.is_ok() {
                 assert_eq!(ping[..2], [0x89, 0x80]);
                 pings += 1;
                 theirs.write_all(answer).await.unwrap();
             }
-            // The connection is left open.
+            // The connection stays open.
             if pings < 3 {
                 std::future::pending().await
             }

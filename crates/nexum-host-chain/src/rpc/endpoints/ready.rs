@@ -1,4 +1,4 @@
-//! Whether a chain can be used at the start.
+//! Whether a chain is usable at the start.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::Endpoints;
 use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
 
-/// No endpoint of a chain could be used in time.
+/// No endpoint of a chain was usable in time.
 #[derive(Clone, Debug)]
 pub struct NotReady {
     /// The chain.
     pub chain_id: ChainId,
-    /// The bound, `startup_timeout_ms`.
+    /// The limit, `startup_timeout_ms`.
     pub timeout_ms: u64,
-    /// Each endpoint's label, and its last failure; none for one that has not answered at all.
+    /// The label and the last failure of each endpoint. None for an endpoint that did not answer.
     pub failures: Vec<(String, Option<RequestError>)>,
 }
 
@@ -48,12 +48,13 @@ impl fmt::Display for NotReady {
 impl std::error::Error for NotReady {}
 
 impl Endpoints {
-    /// Waits until one of the endpoints has said the right chain id, for at most `startup_timeout_ms`. All are asked at once,
-    /// again and again. For the start; [`Self::request`] does not need it.
+    /// Waits until one of the endpoints has confirmed the chain id, for at most
+    /// `startup_timeout_ms`. Asks all endpoints concurrently and repeatedly. For the start only:
+    /// [`Self::request`] does not need it.
     ///
     /// # Errors
     ///
-    /// When none has, with the last failure of each.
+    /// If no endpoint has, with the last failure of each.
     pub async fn ready(&self) -> Result<(), NotReady> {
         let mut asking: FuturesUnordered<_> = self.all.iter().map(|endpoint| until_reached(endpoint)).collect();
         let first = tokio::time::timeout(self.startup_timeout, asking.next()).await;
@@ -70,7 +71,7 @@ impl Endpoints {
     }
 }
 
-/// Asks one endpoint until it can be used.
+/// Asks one endpoint until it is usable.
 async fn until_reached(endpoint: &Endpoint) {
     let mut backoff = Backoff::default();
     while endpoint.reach().await.is_err() {

@@ -1,4 +1,4 @@
-//! What is done about a failed request.
+//! Retries of failed requests.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ struct Attempts<'a> {
     backoff: Backoff,
     left: u32,
     last: &'a Arc<Endpoint>,
-    /// By index.
+    /// By the endpoint's index.
     tried: Vec<Tried>,
 }
 
-/// Whether an endpoint has been asked.
+/// Whether an endpoint has been tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tried {
     No,
-    /// It has failed since all others had, and may answer a while later.
+    /// It failed after all others had, and may answer later.
     Failed,
     /// It would refuse the request again.
     Refused,
@@ -45,7 +45,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The endpoint for another attempt, after a wait; none if there is to be none.
+    /// Waits, and returns the endpoint for another attempt. None without another attempt.
     async fn next(&mut self, retry: Retry) -> Option<&'a Arc<Endpoint>> {
         if retry == Retry::Never || self.left == 0 {
             return None;
@@ -83,7 +83,7 @@ impl<'a> Attempts<'a> {
         self.untried()
     }
 
-    /// The best of those that have not been tried, whatever is known of it: what rests may work by now.
+    /// The best endpoint that has not been tried, also a resting one, which may work by now.
     fn untried(&self) -> Option<&'a Arc<Endpoint>> {
         let untried = |endpoint: &&Arc<Endpoint>| self.tried.get(endpoint.index()) == Some(&Tried::No);
         let endpoints = self.endpoints.all.iter().filter(untried);
@@ -91,7 +91,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Who has refused a request, and how.
+/// The endpoints that refused a request, with their errors.
 #[derive(Default)]
 struct Refusals<'a>(Vec<(&'a Arc<Endpoint>, RequestError)>);
 
@@ -102,7 +102,8 @@ impl<'a> Refusals<'a> {
         }
     }
 
-    /// Another endpoint has answered the identical request: it is not the request that is at fault.
+    /// Blames the endpoints that refused the request: another endpoint has answered the identical
+    /// request.
     fn disprove(self, request: &Request, answered: &Endpoint) {
         for (endpoint, error) in self.0 {
             if endpoint.index() != answered.index() {
@@ -111,8 +112,8 @@ impl<'a> Refusals<'a> {
         }
     }
 
-    /// What the caller gets in the end. An endpoint that refuses by an HTTP status does not judge the request: where all refuse,
-    /// the word of one that does counts.
+    /// The final error. An endpoint that refuses by an HTTP status does not judge the request, so
+    /// the JSON-RPC error of another endpoint overrides it.
     fn verdict(self, last: RequestError) -> RequestError {
         if !matches!(last, RequestError::Status { .. }) || last.retry() != Retry::Elsewhere {
             return last;
@@ -124,7 +125,7 @@ impl<'a> Refusals<'a> {
 }
 
 impl Endpoints {
-    /// Goes on after a first attempt, which began at `began` and failed.
+    /// Retries after a first attempt, which started at `began` and failed.
     pub(super) async fn request_again(
         &self,
         asked: Asked<'_>,
@@ -152,11 +153,11 @@ impl Endpoints {
 
     pub(super) async fn batch_with_retries(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
-        // By their places among the requests.
+        // Indexes of the requests.
         let (mut waiting, alone): (Vec<usize>, Vec<usize>) =
             (0..requests.len()).partition(|place| is_read(&requests[*place]));
         for place in alone {
-            // Those that are left would be sent without a place for their results.
+            // The answers would have no room for more results.
             answers[place] = Some(match received(&answers) > bytes_max {
                 true => Err(RequestError::OverBudget { bytes_max }),
                 false => self.request(&requests[place]).await,
@@ -190,14 +191,14 @@ impl Endpoints {
     }
 }
 
-/// How many bytes the results so far have.
+/// The bytes of the results so far.
 fn received(answers: &[Option<Answer>]) -> u64 {
     let results = answers.iter().flatten().flatten();
     results.map(|result| result.get().len() as u64).sum()
 }
 
-/// Puts results to their places among the answers. Returns the places of those that may be asked again, and sets `again` to
-/// the widest choice that one of them leaves.
+/// Stores results at their indexes in the answers. Returns the indexes of requests that may be
+/// retried, and sets `again` to the widest choice for one of them.
 fn keep(answers: &mut [Option<Answer>], places: &[usize], results: Vec<Attempted>, again: &mut Retry) -> Vec<usize> {
     let mut failed = Vec::new();
     for (place, result) in places.iter().zip(results) {
@@ -222,7 +223,7 @@ fn is_read((method, _): &Request) -> bool {
     methods::is_read(method)
 }
 
-/// Where a request may be sent again after a failure.
+/// Which endpoints may receive a request again after a failure.
 fn retry(request: &Request, failure: &Failure) -> Retry {
     if failure.sent && !is_read(request) {
         return Retry::Never;

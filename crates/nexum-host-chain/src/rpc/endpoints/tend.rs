@@ -1,4 +1,4 @@
-//! Looks after the endpoints while a chain is followed.
+//! Maintains the endpoints while a chain is followed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,17 +10,18 @@ use tokio::time::Instant;
 use super::Endpoints;
 use crate::rpc::endpoint::{Endpoint, Signal};
 
-/// How often the heads of all endpoints are compared, if there are several: four times a minute is little beside what following
-/// a chain takes, and an endpoint that falls behind is noticed within two blocks of Ethereum.
+/// The interval of comparisons of all endpoints' heads, if there are several. Four comparisons a
+/// minute cost little compared with following a chain, and nexum notices a lagging endpoint within
+/// two blocks of Ethereum.
 const HEADS_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Endpoints {
-    /// Looks after the endpoints for as long as it is polled: probes those that rest when their rest is over, so that the
-    /// primary is gone back to, and compares their heads. Never returns. For the source, beside following; while it runs,
-    /// only a probe ends a rest.
+    /// Maintains the endpoints while it is polled: probes rested endpoints after their rests, so
+    /// that nexum returns to the primary, and compares heads. Never returns. The source runs this
+    /// beside following. While it runs, only a probe ends a rest.
     pub async fn tend(&self) {
         let _tended = Tended::begin(&self.signal);
-        // A lone endpoint has nothing to be compared with.
+        // There is nothing to compare with one endpoint.
         let compares = self.all.len() > 1;
         let mut heads_due = Instant::now();
         loop {
@@ -46,13 +47,13 @@ impl Endpoints {
         }
     }
 
-    /// Asks all that do not rest for their heads, and compares them once all are known.
+    /// Requests the heads of all endpoints that do not rest, then compares them.
     async fn look_at_heads(&self) {
         let awake = |endpoint: &&Arc<Endpoint>| {
             endpoint.health().rest_over().is_none() && endpoint.health().paused_until().is_none()
         };
         let asked: Vec<_> = self.all.iter().filter(awake).collect();
-        // A failure counts for the endpoint's health by itself.
+        // `look_at_head` itself counts a failure for the endpoint's health.
         join_all(asked.iter().map(|endpoint| endpoint.look_at_head())).await;
         for endpoint in asked {
             self.compare(endpoint).await;
@@ -78,14 +79,15 @@ impl Endpoints {
             }
             Err(error) => {
                 tracing::debug!(chain = self.chain_id, endpoint = endpoint.label(), %error, "the endpoint is not back");
-                // It does not come back with an error that is no fault by itself either, as a refusal to tell its head.
+                // Any error extends the rest, even one that is not the endpoint's fault, such as a
+                // refusal to return its head.
                 endpoint.health().not_back(&error);
             }
         }
     }
 }
 
-/// Says that somebody probes, until it is dropped.
+/// Marks the endpoints as probed, until it is dropped.
 struct Tended<'a>(&'a Signal);
 
 impl<'a> Tended<'a> {

@@ -1,4 +1,4 @@
-//! Modules on a chain without a network, with the capability.
+//! Modules with the capability, on a chain without a network.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use nexum_testing::{Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// A guest under a name of its own, with its configuration.
+/// A guest under its own name, with its configuration.
 pub(super) fn module(name: &str, guest: &str, config: &[(&str, &str)]) -> ModuleConfig {
     let mut module = ModuleConfig::new(guests::component(guest));
     module.name = Some(name.parse().expect("a module's name"));
@@ -30,7 +30,7 @@ pub(super) fn module(name: &str, guest: &str, config: &[(&str, &str)]) -> Module
     module
 }
 
-/// A host that runs.
+/// A running host.
 pub(super) struct Host {
     pub(super) chain: ScriptedSource,
     pub(super) records: Records,
@@ -69,7 +69,7 @@ impl Host {
         }
     }
 
-    /// Mines a block and waits until every module is done with it, well or not.
+    /// Mines a block, and waits until every module has handled it or failed.
     pub(super) async fn mine(&self) {
         let done = |status: &Arc<ModuleStatus>| status.handled() + status.failed();
         let before: Vec<_> = self.statuses.iter().map(done).collect();
@@ -91,12 +91,12 @@ impl Host {
         }
     }
 
-    /// What a module has logged so far.
+    /// The module's log records so far.
     pub(super) fn said(&self, module: &str) -> Vec<String> {
         self.records.of_module(module)
     }
 
-    /// Mines a block, and returns what the only module logged of it.
+    /// Mines a block, and returns the only module's log records of it.
     pub(super) async fn said_of_next(&self) -> Vec<String> {
         let name = self.statuses[0].name().to_string();
         let before = self.said(&name).len();
@@ -111,7 +111,7 @@ impl Drop for Host {
     }
 }
 
-/// Compiles the modules. What was compiled before is taken from the cache.
+/// Compiles the modules. The cache has the ones that were compiled before.
 async fn load(loader: &Loader, configs: &[ModuleConfig]) -> Vec<Module> {
     let inspect = |config: &ModuleConfig| loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let candidates: Vec<Candidate> = configs.iter().map(inspect).collect();

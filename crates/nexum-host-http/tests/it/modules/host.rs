@@ -1,4 +1,4 @@
-//! A module on a chain without a network, with the capability.
+//! A module with the capability, on a chain without a network.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The fixture that fetches what its configuration says, with a manifest that allows these hosts.
+/// The fixture that sends the fetches of its configuration, with a manifest that allows these
+/// hosts.
 pub(super) struct Fetching {
     pub(super) config: ModuleConfig,
     _manifest: TempDir,
@@ -50,7 +51,7 @@ impl Fetching {
     }
 }
 
-/// A host that runs.
+/// A running host.
 pub(super) struct Host {
     pub(super) chain: ScriptedSource,
     pub(super) records: Records,
@@ -72,7 +73,7 @@ impl Host {
         let loader = Loader::new(capabilities, limits, [TEST_CHAIN_ID], seams);
         let chain = ScriptedSource::new(TEST_CHAIN_ID);
         let store = FaultyStore::new(Arc::new(MemoryStore::new()));
-        // What may wait for the next commit waits longer than any test.
+        // A commit that may wait for the next one waits longer than any test.
         let policy = CommitPolicy {
             cursor_flush: Duration::from_secs(60),
             ..CommitPolicy::default()
@@ -95,7 +96,8 @@ impl Host {
         }
     }
 
-    /// Mines a block, waits until the module is done with it, well or not, and returns what it logged of it.
+    /// Mines a block, waits until the module has handled it or failed, and returns the module's log
+    /// records of it.
     pub(super) async fn said_of_next(&self) -> Vec<String> {
         let said = || self.records.of_module("fetcher");
         let done = || self.status.handled() + self.status.failed();
@@ -120,7 +122,7 @@ impl Drop for Host {
     }
 }
 
-/// Compiles the module. What was compiled before is taken from the cache.
+/// Compiles the module. The cache has it if it was compiled before.
 async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
     let candidate = loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let engine = Engine::new(&EngineConfig {
