@@ -57,7 +57,9 @@ async fn submit(view: &mut View<'_, OrderBooks>, chain_id: u64, json: &[u8]) -> 
     let result = order.submit(view.scope.answer_by()).await;
     match &result {
         Ok(_) => tracing::info!(target: "nexum::cow", module, chain = chain_id, uid, "order submitted"),
-        Err(error) => tracing::warn!(target: "nexum::cow", module, chain = chain_id, uid, %error, "order not submitted"),
+        Err(error) => {
+            tracing::warn!(target: "nexum::cow", module, chain = chain_id, uid, %error, "order not submitted")
+        }
     }
     result.map(|_| uid)
 }
