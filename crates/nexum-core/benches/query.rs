@@ -11,7 +11,7 @@
 )]
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
@@ -29,6 +29,7 @@ use nexum_core::supervisor::Supervisor;
 use nexum_host_store::LocalStore;
 use nexum_testing::bench::{self, Figure, median};
 use nexum_testing::guests;
+use parking_lot::Mutex;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -198,7 +199,7 @@ impl BarePool {
     /// A call under the bounds that the host sets for each.
     async fn call(&self, question: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let _place = self.places.acquire().await?;
-        let idle = self.idle.lock().expect("no panic").pop();
+        let idle = self.idle.lock().pop();
         let (mut store, exports) = match idle {
             Some(instance) => instance,
             None => self.instance().await?,
@@ -207,7 +208,7 @@ impl BarePool {
         let deadline = Duration::from_millis(Limits::default()[Limit::Deadline]);
         let answer = tokio::time::timeout(deadline, exports.call_evaluate(&mut store, question)).await??;
         let answer = answer.map_err(|error| wasmtime::Error::msg(error.message))?;
-        self.idle.lock().expect("no panic").push((store, exports));
+        self.idle.lock().push((store, exports));
         Ok(answer)
     }
 

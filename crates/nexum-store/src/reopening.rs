@@ -3,11 +3,12 @@
 //! Both libraries refuse everything after one I/O error. So what uses a database says whether that went well, and where it did
 //! not, the next use closes the database and opens it: what was committed is there, and what was not is not.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A database of the type `D`.
 pub(crate) struct Reopening<D> {
@@ -54,7 +55,7 @@ impl<D> Reopening<D> {
     }
 
     fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Opened<D>>>, BoxError> {
-        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.opened.read();
         if is_well(&opened) {
             return Ok(opened);
         }
@@ -63,7 +64,7 @@ impl<D> Reopening<D> {
     }
 
     fn reopened(&self) -> Result<RwLockWriteGuard<'_, Option<Opened<D>>>, BoxError> {
-        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.write();
         if !is_well(&opened) {
             // It has to be closed before it can be opened.
             *opened = None;

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared, join_all};
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
@@ -227,16 +228,13 @@ fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>, bytes_max: u64) -> Shared<
 /// One answer of a batch.
 async fn member(batch: Shared<BoxFuture<'static, Answers>>, index: usize) -> Answer {
     let answers = batch.await;
-    let answer = answers.get(index).and_then(|answer| {
-        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.take()
-    });
+    let answer = answers.get(index).and_then(|answer| answer.lock().take());
     answer.unwrap_or(Err(RequestError::Internal))
 }
 
 impl Flights {
     fn by_key(&self) -> MutexGuard<'_, HashMap<Arc<str>, ListedFlight>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_key.lock()
     }
 
     fn join(&self, key: &str) -> Option<Flight> {

@@ -2,7 +2,8 @@
 //! addresses at once or for some at a time, or by the block's receipts.
 
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::filters::{Filters, Question, VALUES_MAX};
 use super::header::{self, Header};
@@ -42,7 +43,7 @@ impl Manners {
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
         // There is one for each endpoint of the chain.
-        let mut manner = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manner = self.0[endpoint.index()].lock();
         change(&mut manner)
     }
 

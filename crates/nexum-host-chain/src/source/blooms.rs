@@ -4,9 +4,10 @@
 //! Several networks have such headers: some leave the bloom empty, some have logs that no bloom
 //! covers. So a bloom is a hint that has to prove itself first, and again now and then.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use alloy_primitives::Bloom;
+use parking_lot::Mutex;
 
 use super::ChainSource;
 use super::ask::is_too_much;
@@ -108,7 +109,7 @@ impl Blooms {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock())
     }
 }
 

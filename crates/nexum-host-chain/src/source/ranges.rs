@@ -1,8 +1,8 @@
 //! How many blocks an endpoint answers for at once.
 
 use std::ops::RangeInclusive;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+
+use parking_lot::Mutex;
 
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
@@ -111,7 +111,7 @@ impl Ranges {
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Width) -> T) -> T {
         // There is one for each endpoint of the chain.
-        let mut width = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut width = self.0[endpoint.index()].lock();
         change(&mut width)
     }
 }

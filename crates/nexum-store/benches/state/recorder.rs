@@ -1,9 +1,10 @@
 //! What the host wrote, and when it was durable.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use nexum_core::store::{Batch, StateStore, StoreError, View};
+use parking_lot::{Mutex, MutexGuard};
 
 /// A store that keeps a copy of every transaction. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Written>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.lock()
     }
 }
 

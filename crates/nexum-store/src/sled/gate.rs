@@ -1,6 +1,8 @@
 //! Who may have the database: a write, or readers who must not see one.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Lets one write be, or any number of frozen views.
 #[derive(Debug, Default)]
@@ -16,9 +18,9 @@ pub(super) struct Frozen(Arc<Gate>);
 impl Gate {
     /// Waits until there is no frozen view; there is none for as long as this is held.
     pub(super) fn write(&self) -> MutexGuard<'_, usize> {
-        let frozen = self.lock();
-        let thawed = self.thawed.wait_while(frozen, |frozen| *frozen > 0);
-        thawed.unwrap_or_else(PoisonError::into_inner)
+        let mut frozen = self.lock();
+        self.thawed.wait_while(&mut frozen, |frozen| *frozen > 0);
+        frozen
     }
 
     /// Waits for the write that is being made, and keeps later ones waiting.
@@ -28,7 +30,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
-        self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.frozen.lock()
     }
 }
 

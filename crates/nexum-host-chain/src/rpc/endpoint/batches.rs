@@ -1,9 +1,9 @@
 //! Sends several requests together, or one by one to an endpoint that does not answer batches.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -47,7 +47,7 @@ enum Fault {
 
 impl Batches {
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.lock())
     }
 
     /// Whether the next requests go as a batch.

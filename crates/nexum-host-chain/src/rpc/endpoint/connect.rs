@@ -1,12 +1,13 @@
 //! Makes connections to an endpoint, one at a time, and none to another chain.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::U64;
 use alloy_rpc_client::RpcClient;
 use nexum_config::topic::ChainId;
 use nexum_net::Backoff;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
@@ -126,7 +127,7 @@ impl Connector {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock()
     }
 
     /// The connection in use, unless it is spent.

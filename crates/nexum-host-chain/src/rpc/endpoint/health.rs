@@ -1,10 +1,11 @@
 //! Whether an endpoint works.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nexum_net::wait;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -164,7 +165,7 @@ impl Health {
 
     /// The method in which following failed last, if it has failed since it went well.
     pub(crate) fn suspect(&self) -> Option<&'static str> {
-        *self.suspect.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.suspect.lock()
     }
 
     pub(crate) fn head(&self) -> Option<u64> {
@@ -249,7 +250,7 @@ impl Health {
     /// Following failed in this method: a probe has to test it.
     pub(crate) fn suspects(&self, method: Option<&'static str>) {
         if method.is_some() {
-            *self.suspect.lock().unwrap_or_else(PoisonError::into_inner) = method;
+            *self.suspect.lock() = method;
         }
     }
 
@@ -257,7 +258,7 @@ impl Health {
     pub(crate) fn is_followed(&self) {
         if self.following.has_been_well_for(self.now(), REST_MAX) {
             self.following.forget();
-            *self.suspect.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.suspect.lock() = None;
         }
     }
 
@@ -350,8 +351,8 @@ impl Health {
         *self.failure() = Some(error.clone());
     }
 
-    fn failure(&self) -> std::sync::MutexGuard<'_, Option<RequestError>> {
-        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failure(&self) -> MutexGuard<'_, Option<RequestError>> {
+        self.last_failure.lock()
     }
 }
 
