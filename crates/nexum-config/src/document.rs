@@ -35,7 +35,7 @@ pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub(crate) use key::nearest;
 pub use place::{Place, Placed};
-pub use section::Section;
+pub use section::{NumberRange, Section};
 
 use tree::{Span, Table};
 

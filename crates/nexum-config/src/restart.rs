@@ -2,10 +2,9 @@
 //! dead.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::document::{ConfigError, Section};
+use crate::document::{ConfigError, NumberRange, Section};
 use crate::limits::saturating_u32;
 
 /// The retry policy of a module. `[engine.restart]` applies to every module. A manifest's
@@ -37,7 +36,7 @@ impl Default for Restart {
 }
 
 /// The keys of a `restart` table, each with its range.
-const KEYS: [(&str, RangeInclusive<u64>); 4] = [
+const KEYS: [NumberRange; 4] = [
     // The maximum is a day of attempts, five minutes apart.
     ("attempts_max", 1..=300),
     // The maximum is an hour.
@@ -55,19 +54,7 @@ pub struct RestartKeys([Option<u64>; KEYS.len()]);
 impl RestartKeys {
     /// Reads the table `restart` of a section. Adds all faults to `errors`.
     pub(crate) fn read(parent: &Section, errors: &mut Vec<ConfigError>) -> Self {
-        let section = match parent.section("restart") {
-            Ok(Some(section)) => section,
-            Ok(None) => return Self::default(),
-            Err(error) => {
-                errors.push(error);
-                return Self::default();
-            }
-        };
-        errors.extend(section.unknown_keys(&KEYS.map(|(key, _)| key)));
-        Self(KEYS.map(|(key, range)| {
-            let number = section.number(key, &range);
-            number.map_err(|error| errors.push(error)).ok().flatten()
-        }))
+        Self(parent.numbers("restart", &KEYS, errors))
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::document::{ConfigErrors, NumberRange, Section};
+use nexum_config::limits::saturating_usize;
 use nexum_core::CommitPolicy;
 use nexum_core::store::StateStore;
 use serde::Deserialize;
@@ -55,14 +56,14 @@ impl Default for StoreConfig {
         Self {
             backend: Backend::default(),
             policy: CommitPolicy::default(),
-            cache_bytes: narrow(CACHE_BYTES),
+            cache_bytes: saturating_usize(CACHE_BYTES),
         }
     }
 }
 
 impl StoreConfig {
-    /// What each number may be, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 3] = [
+    /// The range of each number, by its key.
+    const RANGES: [NumberRange; 3] = [
         ("cursor_flush_ms", CURSOR_FLUSH_MS_RANGE),
         ("replay_commit_events", REPLAY_COMMIT_EVENTS_RANGE),
         ("cache_bytes", CACHE_BYTES_RANGE),
@@ -75,10 +76,7 @@ impl StoreConfig {
     /// Everything that is wrong with it; a back-end that this build lacks is.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let raw = section.parse_all::<Raw>(&mut errors);
-        for (key, range) in &Self::RANGES {
-            errors.extend(section.out_of_range(key, range));
-        }
+        let raw = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         if let Some(backend) = raw.as_ref().and_then(|raw| raw.backend)
             && !backend.is_built()
         {
@@ -98,9 +96,9 @@ impl StoreConfig {
             );
             set(
                 &mut config.policy.replay_commit_events,
-                raw.replay_commit_events.map(narrow),
+                raw.replay_commit_events.map(saturating_usize),
             );
-            set(&mut config.cache_bytes, raw.cache_bytes.map(narrow));
+            set(&mut config.cache_bytes, raw.cache_bytes.map(saturating_usize));
         }
         Ok(config)
     }
@@ -130,9 +128,4 @@ fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
-}
-
-/// More than a machine can address is no bound.
-fn narrow(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

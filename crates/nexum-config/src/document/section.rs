@@ -13,6 +13,9 @@ use super::place::{Place, Placed};
 use super::tree::{Entry, Node, Span, Table, Value};
 use super::{ConfigError, ERRORS_MAX, Origin, enough};
 
+/// The key of a whole number, and the values that the number may have.
+pub type NumberRange = (&'static str, RangeInclusive<u64>);
+
 /// One table of a document. The owner of its keys can store it and parse it later. Clones share the
 /// tree.
 #[derive(Clone)]
@@ -80,6 +83,23 @@ impl Section {
         parsed
             .map_err(|error| errors.push(context.finish(error, &self.span, &key)))
             .ok()
+    }
+
+    /// Reads the table as [`Section::parse_all`] does, and adds an error for each of these numbers
+    /// that is outside its range.
+    pub fn parse_bounded<T: DeserializeOwned>(
+        &self,
+        numbers: &[NumberRange],
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<T> {
+        let parsed = self.parse_all(errors);
+        // `parse_all` has reported every value that is not an integer.
+        let integers = numbers.iter().filter(|(key, _)| {
+            let entry = self.table.get(key);
+            entry.is_some_and(|entry| matches!(entry.node.value, Value::Integer(Some(_))))
+        });
+        errors.extend(integers.filter_map(|(key, range)| self.number(key, range).err()));
+        parsed
     }
 
     /// An error about the value of `key`. The `key` is a path of plain keys below this table, such
@@ -207,17 +227,25 @@ impl Section {
             .collect()
     }
 
-    /// The error for an integer at `key` outside `range`, if it is. The `key` is a path as in
-    /// [`Section::error`]. A value that is not an integer gives no error: [`Section::parse`] checks
-    /// the type.
-    pub fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
-        let Value::Integer(Some(number)) = self.walk(key).last()?.1?.node.value else {
-            return None;
+    /// The whole numbers in the table `name`, in the order of `keys`. `None` stands for an absent
+    /// key and for a faulty one. The table may be absent, and it may have no other keys. Adds every
+    /// fault to `errors`.
+    pub(crate) fn numbers<const N: usize>(
+        &self,
+        name: &str,
+        keys: &[NumberRange; N],
+        errors: &mut Vec<ConfigError>,
+    ) -> [Option<u64>; N] {
+        let section = self.section(name).map_err(|error| errors.push(error));
+        let Ok(Some(section)) = section else {
+            return [None; N];
         };
-        if u64::try_from(number).is_ok_and(|number| range.contains(&number)) {
-            return None;
-        }
-        Some(self.error(key, expected(range)))
+        let keys = keys.each_ref();
+        errors.extend(section.unknown_keys(&keys.map(|&(key, _)| key)));
+        keys.map(|(key, range)| {
+            let number = section.number(key, range);
+            number.map_err(|error| errors.push(error)).ok().flatten()
+        })
     }
 
     /// The whole number at `key`, if the key is present.
@@ -225,7 +253,7 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the value is not a whole number in `range`.
-    pub(crate) fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
+    fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::causes;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::Finality;
 use nexum_core::source::{ChainLogs, SourceError};
@@ -190,8 +191,6 @@ impl Following {
 }
 
 /// What a chain of errors says, outermost first.
-pub(crate) fn texts(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect()
+pub(crate) fn texts(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    causes(error).map(ToString::to_string).collect()
 }
