@@ -36,7 +36,7 @@ pub const CACHE_BYTES_RANGE: RangeInclusive<u64> = 1 << 20..=1 << 40;
 pub struct StoreConfig {
     /// Default [`Backend::Redb`].
     pub backend: Backend,
-    /// For [`Supervisor::commit_policy`](nexum_core::supervisor::Supervisor::commit_policy).
+    /// For [`HostBuilder::commit_policy`](nexum_core::HostBuilder::commit_policy).
     pub policy: CommitPolicy,
     /// About how much memory the back-end may use to read faster. Default [`CACHE_BYTES`].
     pub cache_bytes: usize,

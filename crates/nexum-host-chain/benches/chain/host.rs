@@ -14,7 +14,7 @@ use nexum_core::clock::{Clock, Seams, SystemClock};
 use nexum_core::module::Module;
 use nexum_core::source::EventSource;
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use nexum_testing::{TEST_CHAIN_ID, bench};
@@ -147,7 +147,7 @@ pub(crate) struct Running {
 impl Loaded {
     /// Starts the modules on a chain.
     pub(crate) fn start(self, runtime: &Runtime, source: Arc<dyn EventSource>) -> Running {
-        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new())).source(source);
+        let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new()))).source(source);
         let statuses = self
             .modules
             .into_iter()
