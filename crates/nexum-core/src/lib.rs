@@ -112,8 +112,8 @@ pub mod supervisor;
 
 /// Sources of chains, and the events that they make of blocks. For authors of an [`EventSource`].
 pub mod source {
-    pub use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
-    pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, Wanted};
+    pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
+    pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
     pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
 }
 

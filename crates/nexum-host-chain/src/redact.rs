@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use crate::config::endpoint_url::EndpointUrl;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 
 /// What a part of an address or a header must have at least to be taken for a key. Shorter ones, such as `v2` or `rpc`, unlock
 /// nothing, and are words that messages need.
@@ -17,7 +17,7 @@ const REDACTED: &str = "[redacted]";
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    pub(crate) fn new(url: &EndpointUrl, headers: &Headers) -> Self {
+    pub(crate) fn new(url: &EndpointUrl, headers: &HttpHeaders) -> Self {
         let words = headers.values().flat_map(str::split_whitespace);
         let mut keys = url.keys();
         keys.extend(headers.values().chain(words).map(str::to_owned));

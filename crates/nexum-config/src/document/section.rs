@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::de::{Context, Deserializer};
 use super::key::{KeyPath, join};
-use super::place::{Place, Placed};
+use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
 use super::{ConfigError, ERRORS_MAX, Origin, enough};
 
@@ -106,21 +106,21 @@ impl Section {
     /// as `limits.instances`, or empty for the table itself. The error shows the value, so
     /// `message` should say what is expected.
     pub fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
-        self.place(key).error(message)
+        self.location(key).error(message)
     }
 
     /// The position of `key`, a path as in [`Section::error`]. If the key is missing, the position
     /// is that of the table that should contain it.
-    pub fn place(&self, key: &str) -> Place {
-        let mut place = Place::of_table(&self.origin, self.key.to_string(), &self.span);
+    pub fn location(&self, key: &str) -> Location {
+        let mut location = Location::of_table(&self.origin, self.key.to_string(), &self.span);
         for (part, entry) in self.walk(key) {
-            let path = join(place.key(), part);
-            place = match entry {
-                Some(entry) => Place::of_node(&self.origin, path, part, &entry.node),
-                None => place.missing(path),
+            let path = join(location.key(), part);
+            location = match entry {
+                Some(entry) => Location::of_node(&self.origin, path, part, &entry.node),
+                None => location.missing(path),
             };
         }
-        place
+        location
     }
 
     /// The table at `key`, if the key is present.
@@ -193,15 +193,15 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the key is missing or its value is not a string.
-    pub(crate) fn string(&self, key: &str) -> Result<Placed<String>, ConfigError> {
-        let place = self.place(key);
+    pub(crate) fn string(&self, key: &str) -> Result<Located<String>, ConfigError> {
+        let location = self.location(key);
         match self.table.get(key).map(|entry| &entry.node.value) {
-            Some(Value::String(text)) => Ok(Placed {
-                value: place.interpolated(text)?,
-                place,
+            Some(Value::String(text)) => Ok(Located {
+                value: location.interpolated(text)?,
+                location,
             }),
-            Some(_) => Err(place.error("expected a string")),
-            None => Err(place.error("missing key")),
+            Some(_) => Err(location.error("expected a string")),
+            None => Err(location.error("missing key")),
         }
     }
 
@@ -280,7 +280,7 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the value is not an array of strings.
-    pub(crate) fn strings(&self, key: &str) -> Result<Vec<Placed<String>>, ConfigError> {
+    pub(crate) fn strings(&self, key: &str) -> Result<Vec<Located<String>>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
         };
@@ -288,13 +288,13 @@ impl Section {
             return Err(self.error(key, "expected an array of strings"));
         };
         let string = |(index, node): (usize, &Node)| {
-            let place = Place::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
+            let location = Location::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
             match &node.value {
-                Value::String(text) => Ok(Placed {
-                    value: place.interpolated(text)?,
-                    place,
+                Value::String(text) => Ok(Located {
+                    value: location.interpolated(text)?,
+                    location,
                 }),
-                _ => Err(place.error("expected a string")),
+                _ => Err(location.error("expected a string")),
             }
         };
         nodes.iter().enumerate().map(string).collect()
@@ -320,14 +320,14 @@ impl Section {
 
     fn scalar_text(&self, key: &str, node: &Node) -> Result<String, ConfigError> {
         let written = self.origin.written(&node.span);
-        let place = Place::of_node(&self.origin, join(&self.key, key), key, node);
+        let location = Location::of_node(&self.origin, join(&self.key, key), key, node);
         match &node.value {
-            Value::String(text) => place.interpolated(text),
+            Value::String(text) => location.interpolated(text),
             Value::Integer(Some(number)) => Ok(number.to_string()),
-            Value::Integer(None) => Err(place.error("expected an integer of at most 128 bits")),
+            Value::Integer(None) => Err(location.error("expected an integer of at most 128 bits")),
             Value::Float(_) => Ok(written.replace('_', "")),
             Value::Boolean(_) | Value::Datetime => Ok(written.to_owned()),
-            Value::Array(_) | Value::Table(_) => Err(place
+            Value::Array(_) | Value::Table(_) => Err(location
                 .error("expected a string, a number, a boolean or a date")
                 .with_hint("write a structured value as a string, for example in JSON")),
         }
@@ -347,7 +347,7 @@ impl Section {
 
 impl fmt::Debug for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Section").field(&self.place("")).finish()
+        f.debug_tuple("Section").field(&self.location("")).finish()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
-use crate::engine::{Compiled, Engine, Place};
+use crate::engine::{Compiled, Engine, InstancePermit};
 
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
@@ -59,7 +59,7 @@ pub struct Module {
 #[derive(Debug)]
 pub(super) struct Room {
     _compiled: Compiled,
-    _places: Place,
+    _places: InstancePermit,
     _memory: Reservation,
 }
 

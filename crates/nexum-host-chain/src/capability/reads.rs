@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
 
 use crate::error::{AnswerKind, RequestError};
-use crate::rpc::endpoint::read::Read;
+use crate::rpc::endpoint::read::ReadRequest;
 use crate::rpc::endpoints::Endpoints;
 
 /// How many bytes of pinned reads and their answers a chain keeps: the reads of a hundred modules at one block, many times
@@ -57,7 +57,7 @@ impl Reads {
     }
 
     /// Answers one read: from what is kept, with an equal one in flight, or with one request.
-    pub(crate) async fn read(&self, read: Read) -> Answer {
+    pub(crate) async fn read(&self, read: ReadRequest) -> Answer {
         let read = Arc::new(read);
         let key = read.key();
         let is_pinned = read.is_pinned;
@@ -88,7 +88,7 @@ impl Reads {
 
     /// Answers several reads. Those that are neither kept nor in flight are sent as one batch, of which no more is collected when
     /// the results have more than `bytes_max` bytes: see [`RequestError::OverBudget`].
-    pub(crate) async fn read_all(&self, reads: Vec<Read>, bytes_max: u64) -> Vec<Answer> {
+    pub(crate) async fn read_all(&self, reads: Vec<ReadRequest>, bytes_max: u64) -> Vec<Answer> {
         let mut sent = Vec::new();
         let mut keys = HashMap::new();
         let plan: Vec<Plan> = reads
@@ -132,7 +132,7 @@ impl Reads {
         join_all(answers).await
     }
 
-    fn plan(&self, read: Read, sent: &mut Vec<Read>, keys: &mut HashMap<Arc<str>, usize>) -> Plan {
+    fn plan(&self, read: ReadRequest, sent: &mut Vec<ReadRequest>, keys: &mut HashMap<Arc<str>, usize>) -> Plan {
         let key = read.key();
         let is_pinned = read.is_pinned;
         if let Some(index) = keys.get(&key) {
@@ -204,7 +204,7 @@ impl fmt::Debug for Reads {
 /// How a read of several is answered.
 enum Plan {
     Kept(Answer),
-    Join(Flight, Box<Read>),
+    Join(Flight, Box<ReadRequest>),
     /// With the batch, at this place in it.
     Send {
         index: usize,
@@ -216,7 +216,7 @@ enum Plan {
 type Answers = Arc<Vec<Mutex<Option<Answer>>>>;
 
 /// Sends a batch when the first of those who share it waits for it.
-fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>, bytes_max: u64) -> Shared<BoxFuture<'static, Answers>> {
+fn batch(endpoints: Arc<Endpoints>, reads: Vec<ReadRequest>, bytes_max: u64) -> Shared<BoxFuture<'static, Answers>> {
     let batch = async move {
         let answers = endpoints.read_batch(&reads, bytes_max).await.into_iter();
         let answer = |answer: Result<Box<RawValue>, _>| Mutex::new(Some(answer.map(Arc::from)));

@@ -9,7 +9,7 @@ use nexum_config::limits::saturating_u32;
 use serde::Deserialize;
 
 use super::endpoint_url::EndpointUrl;
-use super::http_headers::Headers;
+use super::http_headers::HttpHeaders;
 
 /// What `priority` may be: more steps than there may be endpoints.
 pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;
@@ -38,7 +38,7 @@ pub struct EndpointConfig {
     /// How many addresses, and how many first topics, one `eth_getLogs` may name on it. Default: not known.
     pub max_addresses: Option<NonZeroU64>,
     /// What each http request, or the ws handshake, has beside the usual headers.
-    pub headers: Headers,
+    pub headers: HttpHeaders,
 }
 
 impl From<EndpointUrl> for EndpointConfig {
@@ -50,7 +50,7 @@ impl From<EndpointUrl> for EndpointConfig {
             requests_per_second: None,
             max_log_range_blocks: None,
             max_addresses: None,
-            headers: Headers::default(),
+            headers: HttpHeaders::default(),
         }
     }
 }
@@ -80,10 +80,10 @@ impl EndpointConfig {
     /// Validates one table of `[[chains.<id>.endpoints]]`, and adds to `errors` what is wrong with it.
     pub(super) fn from_section(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let raw = section.parse_bounded::<Raw>(&Self::RANGES, errors)?;
-        let headers = Headers::new(&raw.headers).unwrap_or_else(|error| {
+        let headers = HttpHeaders::new(&raw.headers).unwrap_or_else(|error| {
             // Of the table, because an error about a value shows it.
             errors.push(section.error("headers", error.to_string()));
-            Headers::default()
+            HttpHeaders::default()
         });
         if !headers.is_empty() && raw.url.is_ipc() {
             errors.push(section.error("headers", "an ipc socket takes no headers"));

@@ -50,7 +50,7 @@ use crate::metrics::EndpointMetrics;
 const HEADS_BUFFERED_MAX: usize = 4_096;
 
 /// A method's name and the text of its parameters.
-pub type Request = (Cow<'static, str>, Box<RawValue>);
+pub type RpcRequest = (Cow<'static, str>, Box<RawValue>);
 
 /// The result of a request: JSON text as it came in.
 pub type Answer = Result<Box<RawValue>, RequestError>;
@@ -169,14 +169,14 @@ impl Endpoint {
     /// # Errors
     ///
     /// When there is no result.
-    pub async fn request(&self, request: &Request) -> Answer {
+    pub async fn request(&self, request: &RpcRequest) -> Answer {
         let answer = self.attempt_over(&self.following, request, self.patience()).await;
         answer.map_err(|failure| failure.error)
     }
 
     /// Sends several requests, each once: over http as one, over ws and ipc each by itself and without waiting for the one
     /// before. There is one answer for each request, in their order. All results together have at most `response_bytes_max` bytes.
-    pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
+    pub async fn batch(&self, requests: &[RpcRequest]) -> Vec<Answer> {
         let answers = self
             .attempt_batch_over(
                 &self.following,

@@ -22,8 +22,8 @@ pub use self::ready::NotReady;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
-use crate::rpc::endpoint::read::Read;
-use crate::rpc::endpoint::{Answer, Endpoint, Failure, Fitness, Health, Request, Signal};
+use crate::rpc::endpoint::read::ReadRequest;
+use crate::rpc::endpoint::{Answer, Endpoint, Failure, Fitness, Health, RpcRequest, Signal};
 
 /// How many blocks an endpoint may be behind the best of the others and still be preferred to them: more than differ by the
 /// time that a block takes to travel, on a chain with four blocks a second, and minutes on Ethereum, where a node so far
@@ -82,25 +82,25 @@ impl Endpoints {
     ///
     /// Why there is no result at the last endpoint asked; or, if that one refused the request by an HTTP status, the error with
     /// which another one refused it.
-    pub async fn request(&self, request: &Request) -> Answer {
+    pub async fn request(&self, request: &RpcRequest) -> Answer {
         self.request_for(Asked::Request(request)).await
     }
 
     /// As [`Self::request`], for a module's read. An attempt by number takes up to three times `request_timeout_ms` more.
-    pub(crate) async fn read(&self, read: &Read) -> Answer {
+    pub(crate) async fn read(&self, read: &ReadRequest) -> Answer {
         self.request_for(Asked::Read(read)).await
     }
 
     /// As [`Self::batch`], for modules' reads.
-    pub(crate) async fn read_batch(&self, reads: &[Read], bytes_max: u64) -> Vec<Answer> {
+    pub(crate) async fn read_batch(&self, reads: &[ReadRequest], bytes_max: u64) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = vec![None; reads.len()];
-        let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
+        let requests: Vec<RpcRequest> = reads.iter().map(|read| read.request.clone()).collect();
         let best = self.best(&requests);
         // By their places among the reads.
         let together: Vec<usize> = (0..reads.len())
             .filter(|place| !best.takes_by_number(&reads[*place]))
             .collect();
-        let requests: Vec<Request> = together.iter().map(|place| requests[*place].clone()).collect();
+        let requests: Vec<RpcRequest> = together.iter().map(|place| requests[*place].clone()).collect();
         let mut left = bytes_max;
         for (place, answer) in together.into_iter().zip(self.batch_within(&requests, bytes_max).await) {
             let is_usable = match &answer {
@@ -137,13 +137,13 @@ impl Endpoints {
     /// Sends several requests together, as one over http. What has side effects is sent by itself, as in [`Self::request`].
     /// There is one answer for each request, in their order. Those that fail and may pass are sent again, as in
     /// [`Self::request`].
-    pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
+    pub async fn batch(&self, requests: &[RpcRequest]) -> Vec<Answer> {
         self.batch_within(requests, u64::MAX).await
     }
 
     /// As [`Self::batch`]. When the results have more than `bytes_max` bytes, nothing more is collected, and the requests without
     /// a result fail with [`RequestError::OverBudget`].
-    pub(crate) async fn batch_within(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
+    pub(crate) async fn batch_within(&self, requests: &[RpcRequest], bytes_max: u64) -> Vec<Answer> {
         Box::pin(self.batch_with_retries(requests, bytes_max)).await
     }
 
@@ -251,7 +251,7 @@ impl Endpoints {
     }
 
     /// The endpoint for the next request, or requests that are sent together.
-    fn best(&self, requests: &[Request]) -> &Arc<Endpoint> {
+    fn best(&self, requests: &[RpcRequest]) -> &Arc<Endpoint> {
         match &*self.all {
             [only] => only,
             _ => self.least(|endpoint| request_rank(endpoint, requests)),
@@ -281,13 +281,13 @@ impl Endpoints {
 /// A request to be answered by one endpoint or another.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
-    Request(&'a Request),
+    Request(&'a RpcRequest),
     /// A module's read, whose answer means more.
-    Read(&'a Read),
+    Read(&'a ReadRequest),
 }
 
 impl<'a> Asked<'a> {
-    fn request(self) -> &'a Request {
+    fn request(self) -> &'a RpcRequest {
         match self {
             Self::Request(request) => request,
             Self::Read(read) => &read.request,
@@ -326,7 +326,7 @@ fn rank(endpoint: &Endpoint, standing: Fitness) -> Rank {
 }
 
 /// As [`rank`], but one that has asked to be left alone comes after those that work.
-fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Fitness, bool, Rank) {
+fn request_rank(endpoint: &Endpoint, requests: &[RpcRequest]) -> (Fitness, bool, Rank) {
     let standing = endpoint.health().standing_for(requests);
     let is_paused = endpoint.health().paused_until().is_some();
     (standing, is_paused, rank(endpoint, standing))

@@ -6,14 +6,14 @@ use std::ops::{RangeBounds, RangeInclusive};
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, hex};
 use nexum_config::log_filter::{LogFilter, TOPICS_MAX};
-use nexum_core::source::Wanted;
+use nexum_core::source::SubscribedLogs;
 use nexum_core::source::{BlockHash, Log};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::FollowError;
 use crate::error::RequestError;
-use crate::rpc::endpoint::Request;
+use crate::rpc::endpoint::RpcRequest;
 
 /// How many addresses, or first topics, one question may name: as many as large providers take. With more, the question is
 /// asked without them, and what nobody wants is thrown away here.
@@ -41,7 +41,7 @@ impl Filters {
         }
     }
 
-    pub(super) fn of(wanted: &Wanted) -> Self {
+    pub(super) fn of(wanted: &SubscribedLogs) -> Self {
         Self {
             revision: wanted.revision,
             ..Self::new(&wanted.filters)
@@ -92,17 +92,17 @@ pub(super) struct Question<'a>(Cow<'a, Map<String, Value>>);
 
 impl Question<'_> {
     /// Asks for the logs of one block.
-    pub(super) fn of_block(&self, hash: &BlockHash) -> Result<Request, FollowError> {
+    pub(super) fn of_block(&self, hash: &BlockHash) -> Result<RpcRequest, FollowError> {
         self.ask([("blockHash", B256::from(*hash).to_string())])
     }
 
     /// Asks for the logs of a range of blocks.
-    pub(super) fn of_range(&self, numbers: &RangeInclusive<u64>) -> Result<Request, FollowError> {
+    pub(super) fn of_range(&self, numbers: &RangeInclusive<u64>) -> Result<RpcRequest, FollowError> {
         let (from, to) = (numbers.start(), numbers.end());
         self.ask([("fromBlock", format!("{from:#x}")), ("toBlock", format!("{to:#x}"))])
     }
 
-    fn ask<const N: usize>(&self, blocks: [(&str, String); N]) -> Result<Request, FollowError> {
+    fn ask<const N: usize>(&self, blocks: [(&str, String); N]) -> Result<RpcRequest, FollowError> {
         let mut query = self.0.clone().into_owned();
         query.extend(blocks.map(|(key, value)| (key.to_owned(), value.into())));
         let params = RawValue::from_string(json!([query]).to_string()).map_err(|_| RequestError::Internal)?;

@@ -9,7 +9,7 @@ use super::follower::Follower;
 use super::header::{self, Header};
 use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::error::RequestError;
-use crate::rpc::endpoint::{Endpoint, Request};
+use crate::rpc::endpoint::{Endpoint, RpcRequest};
 
 /// From this depth on a reorganisation is believed only if no other endpoint contradicts it: deeper ones than this are rare on
 /// every chain, and nodes that are syncing or broken are not.
@@ -80,7 +80,7 @@ impl Follower<'_> {
     /// Fails if there is reason not to believe this endpoint: it is syncing, or another one still has the log's head.
     async fn doubt(&self, endpoint: &Arc<Endpoint>, tip: Position) -> Result<(), FollowError> {
         let params = RawValue::from_string("[]".to_owned()).map_err(|_| RequestError::Internal)?;
-        let syncing: Request = ("eth_syncing".into(), params);
+        let syncing: RpcRequest = ("eth_syncing".into(), params);
         // Not every endpoint has the method.
         if endpoint
             .request(&syncing)

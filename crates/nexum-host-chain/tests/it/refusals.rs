@@ -334,7 +334,7 @@ async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names
         node.mine(5);
         following.reaches(node.chain().head()).await;
         let routed = following.entries().into_iter().find_map(|entry| match entry {
-            log::Entry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
+            log::LogEntry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
             _ => None,
         });
         let routed = routed.unwrap();

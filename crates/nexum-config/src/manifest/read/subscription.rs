@@ -29,10 +29,10 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
         "cron" => cron(section, errors),
         name => {
             let error = match KINDS_TO_COME.contains(&name) {
-                true => kind.place.error("is not yet supported as a kind of subscription"),
+                true => kind.location.error("is not yet supported as a kind of subscription"),
                 false => {
                     let known = KINDS.into_iter().chain(KINDS_TO_COME);
-                    let error = kind.place.error("unknown kind of subscription");
+                    let error = kind.location.error("unknown kind of subscription");
                     error.with_nearest(name, known)
                 }
             };

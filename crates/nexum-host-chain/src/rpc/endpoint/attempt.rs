@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::connect::Connector;
 use super::connection::Connection;
-use super::{Endpoint, Request};
+use super::{Endpoint, RpcRequest};
 use crate::error::RequestError;
 
 /// The result of one request of a batch.
@@ -29,7 +29,7 @@ impl Failure {
 
 impl Endpoint {
     /// As [`Endpoint::request`], for a module, without waiting for a pause of the endpoint that goes on until after `deadline`.
-    pub(crate) async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Box<RawValue>, Failure> {
+    pub(crate) async fn attempt(&self, request: &RpcRequest, deadline: Instant) -> Result<Box<RawValue>, Failure> {
         self.attempt_over(self.asking(), request, deadline).await
     }
 
@@ -37,7 +37,7 @@ impl Endpoint {
     /// with at most `bytes_max` bytes of results: see [`RequestError::OverBudget`].
     pub(crate) async fn attempt_batch(
         &self,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
@@ -54,7 +54,7 @@ impl Endpoint {
     pub(super) async fn attempt_over(
         &self,
         connector: &Connector,
-        request: &Request,
+        request: &RpcRequest,
         deadline: Instant,
     ) -> Result<Box<RawValue>, Failure> {
         self.admit(1, deadline).await?;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::attempt::{Attempted, Failure, Started};
 use super::connect::Connector;
 use super::limit::RateLimit;
-use super::{Endpoint, Request};
+use super::{Endpoint, RpcRequest};
 use crate::error::{AnswerKind, RequestError};
 
 /// How many requests are in flight at once to an endpoint that refuses batches: enough to hide the
@@ -87,7 +87,7 @@ impl Endpoint {
     pub(super) async fn attempt_batch_over(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
@@ -104,7 +104,7 @@ impl Endpoint {
     async fn attempt_together(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
@@ -159,7 +159,7 @@ impl Endpoint {
     async fn of_batch(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         answers: Vec<Result<Box<RawValue>, RequestError>>,
         started: &Started,
         deadline: Instant,
@@ -185,7 +185,7 @@ impl Endpoint {
             self.batches.answered();
             return answers;
         }
-        let again: Vec<Request> = missing.iter().map(|place| requests[*place].clone()).collect();
+        let again: Vec<RpcRequest> = missing.iter().map(|place| requests[*place].clone()).collect();
         let left = bytes_max.saturating_sub(bytes(&answers));
         let found = self
             .one_by_one(connector, &again, deadline, left, &Fault::Garbled)
@@ -201,7 +201,7 @@ impl Endpoint {
     async fn one_by_one(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
         fault: &Fault,
@@ -227,7 +227,7 @@ impl Endpoint {
     async fn separately(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
         at_once_max: usize,

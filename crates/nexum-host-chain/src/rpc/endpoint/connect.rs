@@ -17,7 +17,7 @@ use super::http::BoundedHttp;
 use super::parse;
 use super::pubsub::ConnectOnce;
 use crate::config::endpoint_url::{Address, EndpointUrl};
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
@@ -29,7 +29,7 @@ use crate::redact::Secrets;
 pub(super) struct Connector {
     chain_id: ChainId,
     url: EndpointUrl,
-    headers: Headers,
+    headers: HttpHeaders,
     secrets: Secrets,
     label: String,
     response_bytes_max: usize,

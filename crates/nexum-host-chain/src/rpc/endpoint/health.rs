@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Request;
+use super::RpcRequest;
 use super::refused::Refused;
 use super::rest::{REST_MAX, Rest};
 use crate::error::RequestError;
@@ -125,7 +125,7 @@ impl Health {
     }
 
     /// For modules' requests.
-    pub(crate) fn standing_for(&self, requests: &[Request]) -> Fitness {
+    pub(crate) fn standing_for(&self, requests: &[RpcRequest]) -> Fitness {
         self.standing(self.refused.rests_for(requests, self.now()))
     }
 

@@ -11,7 +11,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::loose;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 use crate::error::RequestError;
 
 /// How much of the body of an error status is searched for a text: several times what is passed on of it.
@@ -29,7 +29,7 @@ impl BoundedHttp {
     /// `use_proxy`: whether requests go through the proxy that the environment names. The proxy sees the keys of `http` URLs.
     pub(super) fn new(
         url: Url,
-        headers: &Headers,
+        headers: &HttpHeaders,
         response_bytes_max: usize,
         use_proxy: bool,
     ) -> Result<Self, RequestError> {

@@ -11,7 +11,7 @@ use url::Url;
 use super::connection::Oversize;
 use super::ipc;
 use super::ws::WsDial;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 
 /// Connects once. alloy would connect anew by itself when a connection dies: without a look at the chain id, without word of
 /// the heads that were missed meanwhile, and sending again what had been sent. Here a connection that has died stays dead,
@@ -34,7 +34,7 @@ impl ConnectOnce {
     /// Over ws. `dead` is set when the connection has died.
     pub(super) fn ws(
         url: &Url,
-        headers: &Headers,
+        headers: &HttpHeaders,
         response_bytes_max: usize,
         dead: &Arc<AtomicBool>,
         oversize: &Arc<Oversize>,

@@ -25,7 +25,7 @@ use url::Url;
 
 use super::connection::Oversize;
 use super::loose;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 use crate::error::RequestError;
 
 /// How long nothing is sent before the other side is asked for a sign of life; if there is none within as long again, the
@@ -40,7 +40,7 @@ const READ_BYTES: usize = 16 * 1_024;
 /// How to connect. alloy's own `WsConnect` sends no headers but `Authorization`.
 pub(super) struct WsDial {
     pub(super) url: Url,
-    pub(super) headers: Headers,
+    pub(super) headers: HttpHeaders,
     pub(super) response_bytes_max: usize,
     pub(super) oversize: Arc<Oversize>,
 }
