@@ -9,7 +9,7 @@ pub const CAUSES_MAX: usize = 16;
 
 /// An error and its causes, outermost first, [`CAUSES_MAX`] at most.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    successors(Some(error), |error| error.source()).take(CAUSES_MAX)
+    successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source()).take(CAUSES_MAX)
 }
 
 /// Shows an error and its causes in one line, outermost first, with `: ` between them.

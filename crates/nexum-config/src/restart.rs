@@ -1,9 +1,9 @@
 //! The retry policy: how often nexum retries an event, how long it waits, and when a module is
 //! dead.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use crate::backoff::wait;
 use crate::document::{ConfigError, NumberRange, Section};
 use crate::limits::saturating_u32;
 
@@ -84,15 +84,10 @@ impl Restart {
         }
     }
 
-    /// The wait after this many consecutive failures. Each wait doubles up to the maximum. The
-    /// result is a random time between half of the wait and all of it, so that modules that fail
-    /// together do not retry together.
+    /// The [`wait`] after this many consecutive failures.
     pub fn backoff(&self, failures: u32) -> Duration {
-        let doubled = self.backoff_ms.saturating_mul(1 << failures.saturating_sub(1).min(32));
-        let whole_us = doubled.min(self.backoff_max_ms).saturating_mul(1_000);
-        // The system seeds a map's hasher, which is random enough here.
-        let chance = RandomState::new().hash_one(failures);
-        Duration::from_micros(whole_us / 2 + chance % (whole_us / 2 + 1))
+        let min = Duration::from_millis(self.backoff_ms);
+        wait(min, Duration::from_millis(self.backoff_max_ms), failures)
     }
 }
 

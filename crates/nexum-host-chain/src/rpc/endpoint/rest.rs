@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use nexum_net::wait;
+use nexum_config::backoff::wait;
 
 /// The rest after a first failure: a request that is retried finds another endpoint meanwhile, and a hiccup is over.
 const REST_MIN: Duration = Duration::from_secs(1);
