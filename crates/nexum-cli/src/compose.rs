@@ -57,11 +57,11 @@ fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let error = |(name, section): (&String, &nexum_config::document::Section)| {
         let location = section.location("");
         match capabilities.missing_feature(name) {
-            Some(Some(feature)) => place
+            Some(Some(feature)) => location
                 .error(format!("this build lacks the capability `{name}`"))
                 .with_hint(format!("build nexum with `--features {feature}`")),
-            Some(None) => place.error(format!("no build of this version has the capability `{name}`")),
-            None => place
+            Some(None) => location.error(format!("no build of this version has the capability `{name}`")),
+            None => location
                 .error("unknown section")
                 .with_nearest(name, ["engine", "chains", METRICS_SECTION, "modules", QUERY_SECTION]),
         }
