@@ -5,12 +5,13 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -96,7 +97,7 @@ impl<L: Listener> Nexum<L> {
 
     /// The listener, with every line up to now.
     pub(crate) fn seen(&self) -> MutexGuard<'_, L> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 
     /// Waits until the log satisfies `says`. Returns false after `patience` or after the process
@@ -174,7 +175,7 @@ fn follow<L: Listener>(output: impl Read + Send + 'static, mut log: File, seen: 
     let seen = seen.clone();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).note(&line);
+            seen.lock().note(&line);
             // The copy in the file is only for people, so the task continues without it.
             let _ = writeln!(log, "{line}");
         }

@@ -55,13 +55,13 @@ pub(crate) fn compose(config: &Config) -> Result<Composition, ConfigErrors> {
 /// An error for each section that no capability of this build has claimed.
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
     let error = |(name, section): (&String, &nexum_config::document::Section)| {
-        let place = section.place("");
+        let location = section.location("");
         match capabilities.missing_feature(name) {
-            Some(Some(feature)) => place
+            Some(Some(feature)) => location
                 .error(format!("this build lacks the capability `{name}`"))
                 .with_hint(format!("build nexum with `--features {feature}`")),
-            Some(None) => place.error(format!("no build of this version has the capability `{name}`")),
-            None => place
+            Some(None) => location.error(format!("no build of this version has the capability `{name}`")),
+            None => location
                 .error("unknown section")
                 .with_nearest(name, ["engine", "chains", METRICS_SECTION, "modules", QUERY_SECTION]),
         }
@@ -114,7 +114,7 @@ mod chain {
 
     pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
         let error = |section: &nexum_config::document::Section| {
-            let error = section.place("").error("this build cannot connect to a chain");
+            let error = section.location("").error("this build cannot connect to a chain");
             error.with_hint("build nexum with `--features chain`")
         };
         ConfigErrors::check(config.chains.values().map(error).collect())

@@ -27,8 +27,8 @@ pub(crate) const AMBIENT: [&str; 4] = ["logging", "clock", "random", "wasi"];
 
 #[cfg(all(test, feature = "runtime"))]
 mod tests {
-    use nexum_core::Seams;
     use nexum_core::capability::Capabilities;
+    use nexum_core::clock::Seams;
 
     use super::*;
 

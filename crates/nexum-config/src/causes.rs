@@ -1,20 +1,25 @@
-//! Errors with their causes, as people read them.
+//! Errors with their causes.
 
 use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 
-/// How many causes are shown: more than any library nests.
-const CAUSES_MAX: usize = 16;
+/// The most errors of one chain that nexum looks at: more than any library nests.
+pub const CAUSES_MAX: usize = 16;
 
-/// An error and its causes in one line, outermost first, with `: ` between them.
+/// An error and its causes, outermost first, [`CAUSES_MAX`] at most.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source()).take(CAUSES_MAX)
+}
+
+/// Shows an error and its causes in one line, outermost first, with `: ` between them.
 #[derive(Clone, Copy, Debug)]
 pub struct Causes<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
-        let causes = std::iter::successors(self.0.source(), |error| (*error).source());
-        causes.take(CAUSES_MAX).try_for_each(|cause| write!(f, ": {cause}"))
+        causes(self.0).skip(1).try_for_each(|cause| write!(f, ": {cause}"))
     }
 }
 
@@ -35,6 +40,6 @@ mod tests {
         };
         assert_eq!(Causes(&*nested(1).unwrap()).to_string(), "0");
         assert_eq!(Causes(&*nested(3).unwrap()).to_string(), "0: 1: 2");
-        assert!(Causes(&*nested(100).unwrap()).to_string().ends_with("15: 16"));
+        assert!(Causes(&*nested(100).unwrap()).to_string().ends_with(": 14: 15"));
     }
 }

@@ -18,7 +18,7 @@ mod de;
 mod environment;
 mod error;
 mod key;
-mod place;
+mod location;
 mod section;
 mod show;
 mod tree;
@@ -34,8 +34,8 @@ use toml::de::DeTable;
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub(crate) use key::nearest;
-pub use place::{Place, Placed};
-pub use section::Section;
+pub use location::{Located, Location};
+pub use section::{NumberRange, Section};
 
 use tree::{Span, Table};
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
 use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
@@ -211,8 +211,7 @@ impl Reader<'_> {
     }
 
     fn engine(&mut self, section: &Section, config: &mut Config) {
-        config.limits = Limits::read(section, &mut self.errors);
-        config.total_memory_bytes = limits::read_total_memory(section, &mut self.errors);
+        (config.limits, config.total_memory_bytes) = Limits::read(section, &mut self.errors);
         config.restart = Restart::default().with(RestartKeys::read(section, &mut self.errors));
         config.query = QueryBounds::read(section, &mut self.errors);
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {

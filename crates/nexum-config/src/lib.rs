@@ -10,6 +10,7 @@
 //! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
+//! | [`backoff`] | waits between retries, also of other crates |
 //! | [`causes`], [`hint`], [`harmless`] | an error with its causes in one line, and its remedy; text from others, safe for a terminal |
 //! | [`names`], [`topic`], [`log_filter`], [`schedule`] | module names, digests, chains, log filters and schedules |
 //!
@@ -25,6 +26,7 @@
 //! - No error and no `Debug` shows the content of an environment variable, or more of a URL than
 //!   its scheme and host.
 
+pub mod backoff;
 pub mod causes;
 pub mod component;
 pub mod document;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::{Index, RangeInclusive};
 
-use crate::document::{ConfigError, Section};
+use crate::document::{ConfigError, NumberRange, Section};
 
 /// A limited resource of a module. The first ones are budgets, which each handler call gets in
 /// full.
@@ -247,11 +247,16 @@ impl Limits {
         Self(PerLimit::from_fn(smaller))
     }
 
-    /// Reads the table `limits` of `[engine]`. Adds all faults to `errors`.
-    pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
-        let range = |limit: Limit| limit.spec().range.clone();
-        let given = read(engine, "limits", Limit::name, &[TOTAL_MEMORY], range, errors);
-        Self(PerLimit::from_fn(|limit| given[limit].unwrap_or(limit.spec().default)))
+    /// Reads the table `limits` of `[engine]`. Adds all faults to `errors`. Also returns the upper
+    /// limit for the memory of all modules together, in bytes, if the operator sets one.
+    pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> (Self, Option<u64>) {
+        let keys: [NumberRange; COUNT + 1] = std::array::from_fn(|index| match SPECS.get(index) {
+            Some(spec) => (spec.limit.name(), spec.range.clone()),
+            None => (TOTAL_MEMORY, TOTAL_MEMORY_RANGE),
+        });
+        let given = engine.numbers("limits", &keys, errors);
+        let bound = |limit: Limit| given[limit as usize].unwrap_or(limit.spec().default);
+        (Self(PerLimit::from_fn(bound)), given[COUNT])
     }
 }
 
@@ -283,55 +288,19 @@ impl RequestedLimits {
     /// A request above every possible operator's limit is valid and has no effect. A request below
     /// the minimum that a module can run with is an error.
     pub(crate) fn read(module: &Section, errors: &mut Vec<ConfigError>) -> Self {
-        let range = |limit: Limit| *limit.spec().range.start()..=u64::MAX;
-        Self(read(
-            module,
-            "resources",
-            |limit| limit.spec().manifest_key,
-            &[],
-            range,
-            errors,
-        ))
+        let keys = SPECS
+            .each_ref()
+            .map(|spec| (spec.manifest_key, *spec.range.start()..=u64::MAX));
+        Self(PerLimit(module.numbers("resources", &keys, errors)))
     }
 }
 
 /// The key in `[engine.limits]` for the memory of all modules together.
 const TOTAL_MEMORY: &str = "total_memory_bytes";
 
-/// Reads the upper limit for the memory of all modules together, in bytes. `None` if the operator
-/// sets none. The maximum is 64 TiB.
-pub(crate) fn read_total_memory(engine: &Section, errors: &mut Vec<ConfigError>) -> Option<u64> {
-    // `Limits::read` reports a faulty table.
-    let section = engine.section("limits").ok().flatten()?;
-    let bound = section.number(TOTAL_MEMORY, &(65_536..=64 << 40));
-    bound.map_err(|error| errors.push(error)).ok().flatten()
-}
-
-/// Reads a table with an optional key for each limit, and for `others`.
-fn read(
-    parent: &Section,
-    table: &str,
-    key: impl Fn(Limit) -> &'static str,
-    others: &[&'static str],
-    range: impl Fn(Limit) -> RangeInclusive<u64>,
-    errors: &mut Vec<ConfigError>,
-) -> PerLimit<Option<u64>> {
-    let none = PerLimit::from_fn(|_| None);
-    let section = match parent.section(table) {
-        Ok(Some(section)) => section,
-        Ok(None) => return none,
-        Err(error) => {
-            errors.push(error);
-            return none;
-        }
-    };
-    let keys: Vec<&'static str> = Limit::all().map(&key).chain(others.iter().copied()).collect();
-    errors.extend(section.unknown_keys(&keys));
-    PerLimit::from_fn(|limit| {
-        let number = section.number(key(limit), &range(limit));
-        number.map_err(|error| errors.push(error)).ok().flatten()
-    })
-}
+/// The minimum is one WebAssembly page, as of a module's memory. The maximum is 64 TiB, more than
+/// any machine has.
+const TOTAL_MEMORY_RANGE: RangeInclusive<u64> = 65_536..=64 << 40;
 
 /// A handler's use of each limit, in the unit of the limit's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -375,6 +344,12 @@ impl LimitUsage {
 /// Converts `number`, or returns the largest `u32`: a larger count is refused or means no bound.
 pub fn saturating_u32(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Converts `number`, or returns the largest `usize`: a bound above what the machine can address is
+/// no bound.
+pub fn saturating_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Placed, Section};
+use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Located, Section};
 use crate::engine::ModuleConfig;
 use crate::limits::RequestedLimits;
 use crate::names::{Digest, ModuleName};
@@ -90,11 +90,11 @@ pub struct ChainRequests {
 #[derive(Clone, Debug, Default)]
 pub struct CapabilityRequests {
     /// Capabilities that the module needs: nexum refuses the module if one is missing.
-    pub required: Vec<Placed<String>>,
+    pub required: Vec<Located<String>>,
     /// Capabilities that the module uses if the build has them.
-    pub optional: Vec<Placed<String>>,
+    pub optional: Vec<Located<String>>,
     /// Capabilities that nexum must not grant, even if the component imports them.
-    pub denied: Vec<Placed<String>>,
+    pub denied: Vec<Located<String>>,
     /// The tables `[capabilities.<name>]` of required and optional capabilities, for the capability
     /// to read.
     pub settings: BTreeMap<String, Section>,
@@ -158,8 +158,8 @@ impl CapabilityRequests {
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Vec<ConfigError> {
         let names = self.required.iter().chain(&self.optional).chain(&self.denied);
-        let error = |name: &Placed<String>| {
-            let error = name.place.error("there is no such capability");
+        let error = |name: &Located<String>| {
+            let error = name.location.error("there is no such capability");
             error.with_nearest(&name.value, known.clone())
         };
         names.filter(|name| !is_known(&name.value)).map(error).collect()

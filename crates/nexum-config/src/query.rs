@@ -1,8 +1,6 @@
 //! Bounds on the concurrent and the waiting calls of query modules.
 
-use std::ops::RangeInclusive;
-
-use crate::document::{ConfigError, Section};
+use crate::document::{ConfigError, NumberRange, Section};
 use crate::limits::saturating_u32;
 
 /// How many calls each query module accepts, and how long a call waits: `[engine.query]`. A
@@ -32,33 +30,31 @@ impl Default for QueryBounds {
 
 /// The name of the table in `[engine]` and in `[module]`.
 const TABLE: &str = "query";
-const POOL_SIZE_MAX: &str = "pool_size_max";
-const WAITERS_MAX: &str = "waiters_max";
-const WAIT_MS_MAX: &str = "wait_ms_max";
 
-/// The maximum is the number of modules on a large machine, because each instance needs a place in
-/// the engine.
-const POOL_SIZE_RANGE: RangeInclusive<u64> = 1..=1_000;
-/// The maximum is the number of connections that the file descriptors of a process allow.
-const WAITERS_RANGE: RangeInclusive<u64> = 0..=65_536;
-/// The maximum is an hour, the longest duration of a call.
-const WAIT_MS_RANGE: RangeInclusive<u64> = 0..=3_600_000;
+/// The keys of `[engine.query]`, each with its range.
+const KEYS: [NumberRange; 3] = [
+    // The maximum is the number of modules on a large machine, because each instance needs a place
+    // in the engine.
+    ("pool_size_max", 1..=1_000),
+    // The maximum is the number of connections that the file descriptors of a process allow.
+    ("waiters_max", 0..=65_536),
+    // The maximum is an hour, the longest duration of a call.
+    ("wait_ms_max", 0..=3_600_000),
+];
+
+/// The key of `[module.query]`. A request above every possible operator's limit is valid and has no
+/// effect.
+const REQUEST_KEYS: [NumberRange; 1] = [("pool_size_max", 1..=u64::MAX)];
 
 impl QueryBounds {
     /// Reads the table `query` of `[engine]`. Adds all faults to `errors`.
     pub(crate) fn read(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let bounds = Self::default();
-        let Some(section) = table(engine, &[POOL_SIZE_MAX, WAITERS_MAX, WAIT_MS_MAX], errors) else {
-            return bounds;
-        };
-        let mut number = |key, range| {
-            let number = section.number(key, &range);
-            number.map_err(|error| errors.push(error)).ok().flatten()
-        };
+        let [pool_size, waiters, wait_ms] = engine.numbers(TABLE, &KEYS, errors);
         Self {
-            pool_size_max: number(POOL_SIZE_MAX, POOL_SIZE_RANGE).map_or(bounds.pool_size_max, saturating_u32),
-            waiters_max: number(WAITERS_MAX, WAITERS_RANGE).map_or(bounds.waiters_max, saturating_u32),
-            wait_ms_max: number(WAIT_MS_MAX, WAIT_MS_RANGE).unwrap_or(bounds.wait_ms_max),
+            pool_size_max: pool_size.map_or(bounds.pool_size_max, saturating_u32),
+            waiters_max: waiters.map_or(bounds.waiters_max, saturating_u32),
+            wait_ms_max: wait_ms.unwrap_or(bounds.wait_ms_max),
         }
     }
 
@@ -77,23 +73,6 @@ impl QueryBounds {
 /// Reads the table `query` of `[module]`: the number of instances that the module requests. Adds
 /// all faults to `errors`.
 pub(crate) fn requested_pool_size(module: &Section, errors: &mut Vec<ConfigError>) -> Option<u32> {
-    let section = table(module, &[POOL_SIZE_MAX], errors)?;
-    // A request above every possible operator's limit is valid and has no effect.
-    let requested = section.number(POOL_SIZE_MAX, &(*POOL_SIZE_RANGE.start()..=u64::MAX));
-    let requested = requested.map_err(|error| errors.push(error)).ok().flatten();
+    let [requested] = module.numbers(TABLE, &REQUEST_KEYS, errors);
     requested.map(saturating_u32)
-}
-
-fn table(parent: &Section, keys: &[&'static str], errors: &mut Vec<ConfigError>) -> Option<Section> {
-    match parent.section(TABLE) {
-        Ok(section) => {
-            let section = section?;
-            errors.extend(section.unknown_keys(keys));
-            Some(section)
-        }
-        Err(error) => {
-            errors.push(error);
-            None
-        }
-    }
 }

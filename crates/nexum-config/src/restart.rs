@@ -1,11 +1,10 @@
 //! The retry policy: how often nexum retries an event, how long it waits, and when a module is
 //! dead.
 
-use std::hash::{BuildHasher as _, RandomState};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::document::{ConfigError, Section};
+use crate::backoff::wait;
+use crate::document::{ConfigError, NumberRange, Section};
 use crate::limits::saturating_u32;
 
 /// The retry policy of a module. `[engine.restart]` applies to every module. A manifest's
@@ -37,7 +36,7 @@ impl Default for Restart {
 }
 
 /// The keys of a `restart` table, each with its range.
-const KEYS: [(&str, RangeInclusive<u64>); 4] = [
+const KEYS: [NumberRange; 4] = [
     // The maximum is a day of attempts, five minutes apart.
     ("attempts_max", 1..=300),
     // The maximum is an hour.
@@ -55,19 +54,7 @@ pub struct RestartKeys([Option<u64>; KEYS.len()]);
 impl RestartKeys {
     /// Reads the table `restart` of a section. Adds all faults to `errors`.
     pub(crate) fn read(parent: &Section, errors: &mut Vec<ConfigError>) -> Self {
-        let section = match parent.section("restart") {
-            Ok(Some(section)) => section,
-            Ok(None) => return Self::default(),
-            Err(error) => {
-                errors.push(error);
-                return Self::default();
-            }
-        };
-        errors.extend(section.unknown_keys(&KEYS.map(|(key, _)| key)));
-        Self(KEYS.map(|(key, range)| {
-            let number = section.number(key, &range);
-            number.map_err(|error| errors.push(error)).ok().flatten()
-        }))
+        Self(parent.numbers("restart", &KEYS, errors))
     }
 }
 
@@ -97,15 +84,10 @@ impl Restart {
         }
     }
 
-    /// The wait after this many consecutive failures. Each wait doubles up to the maximum. The
-    /// result is a random time between half of the wait and all of it, so that modules that fail
-    /// together do not retry together.
+    /// The [`wait`] after this many consecutive failures.
     pub fn backoff(&self, failures: u32) -> Duration {
-        let doubled = self.backoff_ms.saturating_mul(1 << failures.saturating_sub(1).min(32));
-        let whole_us = doubled.min(self.backoff_max_ms).saturating_mul(1_000);
-        // The system seeds a map's hasher, which is random enough here.
-        let chance = RandomState::new().hash_one(failures);
-        Duration::from_micros(whole_us / 2 + chance % (whole_us / 2 + 1))
+        let min = Duration::from_millis(self.backoff_ms);
+        wait(min, Duration::from_millis(self.backoff_max_ms), failures)
     }
 }
 

@@ -22,7 +22,7 @@ use nexum_config::limits::{Limit, Limits};
 use nexum_core::clock::{Clock, Seams, SystemClock};
 use nexum_core::source::EventLog;
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_testing::bench::{self, Figure, HandGrown};
 use nexum_testing::guests;
@@ -197,7 +197,7 @@ struct Request {
 impl<'a> Host<'a> {
     fn start(runtime: &'a Runtime, modules: Vec<nexum_core::module::Module>) -> Self {
         let (requests, queue) = mpsc::channel(1);
-        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
+        let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new())));
         let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
         let requests_of_bench = Arc::new(Mutex::new(queue));
         let chain = HandGrown::new(move |log, _| {

@@ -22,10 +22,10 @@ use std::{env, fs};
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limits;
 use nexum_core::ModuleStatus;
-use nexum_core::Seams;
+use nexum_core::clock::Seams;
 use nexum_core::source::EventLog;
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_testing::bench::{self, Figure, HandGrown, median};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -145,7 +145,7 @@ async fn measure_bare(count: usize, pooling: Pooling) -> wasmtime::Result<Usage>
 async fn measure_host(count: usize, pooling: Pooling) -> Usage {
     let configs = bench::copies(GUEST, count);
     let modules = common::load(configs, Seams::system(), Limits::default(), pooling).await;
-    let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
+    let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new())));
     let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
     let (usage, mut measured) = mpsc::channel(1);
     let chain = HandGrown::new(move |log, _| {

@@ -12,7 +12,7 @@
 )]
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
@@ -20,16 +20,17 @@ use nexum_config::limits::{Limit, Limits};
 use nexum_config::names::Digest;
 use nexum_config::query::QueryBounds;
 use nexum_core::QueryPool;
-use nexum_core::Seams;
 use nexum_core::bindings::query::{Query, QueryPre};
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::module::Candidate;
-use nexum_core::module::Loader;
+use nexum_core::module::{Loader, LoaderSettings};
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_store::LocalStore;
 use nexum_testing::bench::{self, Figure, median};
 use nexum_testing::guests;
+use parking_lot::Mutex;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -149,13 +150,13 @@ async fn each_us(pool: &QueryPool, question: &[u8]) -> f64 {
 async fn host() -> (Arc<QueryPool>, JoinSet<()>) {
     let seams = Seams::system();
     let capabilities = Capabilities::ambient(seams.clone()).with(LocalStore);
-    let loader = Loader::new(capabilities, Limits::default(), [], seams);
+    let loader = Loader::new(capabilities, LoaderSettings::default(), [], seams);
     let config = ModuleConfig::new(guests::component(GUEST));
     let candidate = loader.inspect(&config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let name = candidate.meta.name.clone();
     let engine = bench::engine(Candidate::demand([&candidate]), Pooling::Auto);
     let module = loader.load_query(&engine, candidate).await.expect("a module");
-    let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
+    let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new())));
     supervisor.query(module);
     let steering = supervisor.handle();
     let mut running = JoinSet::new();
@@ -201,7 +202,7 @@ impl BarePool {
     /// Calls an instance under the host's bounds for each call.
     async fn call(&self, question: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let _place = self.places.acquire().await?;
-        let idle = self.idle.lock().expect("no panic").pop();
+        let idle = self.idle.lock().pop();
         let (mut store, exports) = match idle {
             Some(instance) => instance,
             None => self.instance().await?,
@@ -210,7 +211,7 @@ impl BarePool {
         let deadline = Duration::from_millis(Limits::default()[Limit::Deadline]);
         let answer = tokio::time::timeout(deadline, exports.call_evaluate(&mut store, question)).await??;
         let answer = answer.map_err(|error| wasmtime::Error::msg(error.message))?;
-        self.idle.lock().expect("no panic").push((store, exports));
+        self.idle.lock().push((store, exports));
         Ok(answer)
     }
 

@@ -21,15 +21,14 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 use nexum_config::engine::{ModuleConfig, Pooling};
-use nexum_config::limits::Limits;
 use nexum_config::names::Digest;
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
-use nexum_core::module::{Loader, Module};
+use nexum_core::module::{Loader, LoaderSettings, Module};
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_testing::bench::{self, Figure, HandGrown, median};
 use nexum_testing::{TEST_CHAIN_ID, guests};
@@ -169,7 +168,7 @@ fn start_bare(directory: &Path) -> wasmtime::Result<()> {
 fn start_host(directory: &Path) -> wasmtime::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
-        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new()));
+        let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new())));
         let modules = load(directory).await;
         let statuses: Arc<[_]> = modules.into_iter().map(|module| supervisor.module(module)).collect();
         let chain = HandGrown::new(move |_, _| {
@@ -186,7 +185,12 @@ fn start_host(directory: &Path) -> wasmtime::Result<()> {
 async fn load(directory: &Path) -> Vec<Module> {
     let capabilities = Capabilities::ambient(Seams::system());
     let capabilities = capabilities.absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"));
-    let loader = Loader::new(capabilities, Limits::default(), [TEST_CHAIN_ID], Seams::system());
+    let loader = Loader::new(
+        capabilities,
+        LoaderSettings::default(),
+        [TEST_CHAIN_ID],
+        Seams::system(),
+    );
     let loader = Arc::new(loader);
     let threads = available_parallelism().map_or(1, usize::from);
     let mut inspecting = JoinSet::new();

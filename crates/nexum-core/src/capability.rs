@@ -29,6 +29,7 @@ pub use self::grant::{Grant, GrantError};
 pub use self::module_meta::ModuleMeta;
 pub use self::recorder::Recorder;
 pub use self::registry::Capabilities;
+pub use self::stdio::Stdio;
 use crate::BoxError;
 use crate::engine::limiter::Limiter;
 pub use crate::state::scope::{BudgetExhausted, EventScope, SetError};

@@ -81,7 +81,7 @@ struct Inner {
 
 /// Reserves a module's places in the engine until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct InstancePermit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -209,12 +209,12 @@ impl Engine {
     }
 
     /// Reserves places for this many instances of a module. `None` if the pool has fewer left.
-    pub(crate) fn place(&self, instances: u32) -> Option<Place> {
+    pub(crate) fn place(&self, instances: u32) -> Option<InstancePermit> {
         let _permit = match &self.inner.places {
             Some(places) => Some(places.clone().try_acquire_many_owned(instances).ok()?),
             None => None,
         };
-        Some(Place { _permit })
+        Some(InstancePermit { _permit })
     }
 
     /// The numbers of hits and misses of the compilation cache.

@@ -54,7 +54,7 @@ pub struct Advance {
     /// of the chain's readers.
     pub logs: Vec<Log>,
     /// The revision of the chain's filters:
-    /// [`Wanted::revision`](crate::bus::source::Wanted::revision).
+    /// [`SubscribedLogs::revision`](crate::bus::source::SubscribedLogs::revision).
     pub(crate) revision: u64,
     event: Option<Event>,
 }

@@ -41,7 +41,7 @@
 //!
 //! # The path of an event
 //!
-//! An [`EventSource`] appends a chain's blocks to the chain's [`EventLog`](source::EventLog). Each
+//! An [`EventSource`](source::EventSource) appends a chain's blocks to the chain's [`EventLog`](source::EventLog). Each
 //! module has one task, its runner. The runner pulls the next entry that the module subscribes to,
 //! calls the module's handler in a sandbox, and commits the handler's changes together with the new
 //! cursor. A source never pushes into a module, so a slow module delays no other one, and memory
@@ -55,7 +55,7 @@
 //! | module | for |
 //! |---|---|
 //! | [`capability`], [`bindings`] | authors of a [`Capability`](capability::Capability) |
-//! | [`source`] | authors of an [`EventSource`] |
+//! | [`source`] | authors of an [`EventSource`](source::EventSource) |
 //! | [`store`] | authors of a [`StateStore`] |
 //! | [`state`] | tools that read and repair the state of modules |
 //! | [`engine`] | crates that run guests of another kind |
@@ -112,20 +112,16 @@ pub mod supervisor;
 
 /// Sources of chains, and the events that they make of blocks. For authors of an [`EventSource`].
 pub mod source {
-    pub use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
-    pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, Wanted};
+    pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
+    pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
     pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
 }
 
-pub use nexum_config::engine::{ModuleConfig, Pooling};
-pub use nexum_config::hint::Hint;
-pub use nexum_config::limits::{Limit, Limits};
-pub use nexum_config::names::ModuleName;
+pub use nexum_config;
+pub use nexum_config::engine::ModuleConfig;
 pub use wasmtime;
 
-pub use bus::source::EventSource;
 pub use capability::stdio::Capture;
-pub use clock::Seams;
 pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
@@ -133,7 +129,7 @@ pub use query::{QueryError, QueryPool};
 pub use runner::{CommandError, ModuleStatus, Replaying, Stage};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};
-pub use supervisor::{Report, StartError, SteerError};
+pub use supervisor::Report;
 
 /// Any error that can cross a thread, for ports and capabilities without a more specific type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

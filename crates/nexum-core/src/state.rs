@@ -35,7 +35,7 @@ pub use usage::Usage;
 
 use dead_letter::count_dead_letters;
 pub(crate) use dead_letter::{Letters, add, dead_letter, dead_letters, find_dead_letter};
-pub(crate) use headers::{Headers, ancestors};
+pub(crate) use headers::{HeaderStore, ancestors};
 pub(crate) use module::{Change, Changes, ModuleState, RevertError};
 pub(crate) use undo::{Settled, passed};
 

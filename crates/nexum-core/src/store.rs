@@ -131,8 +131,12 @@ impl Batch {
     }
 }
 
-/// Runs work on a store on a blocking thread. A panic in it counts as a failure of the back-end.
-pub(crate) async fn blocking<T: Send + 'static>(
+/// Runs work on a store on a blocking thread.
+///
+/// # Errors
+///
+/// Returns the error of the work. A panic in the work counts as a failure of the back-end.
+pub async fn blocking<T: Send + 'static>(
     store: &Arc<dyn StateStore>,
     work: impl FnOnce(&dyn StateStore) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -36,12 +36,33 @@ pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
 pub use start::StartError;
 
+/// The settings of a run.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// The store of the modules' state and cursors.
+    pub store: Arc<dyn StateStore>,
+    /// The time when deferrable changes become durable.
+    pub policy: CommitPolicy,
+    /// Whether the run ends if the first `init` of an initial module fails, or if a chain that the
+    /// module requires is not readable. Otherwise nexum retries, and the other modules continue.
+    pub strict: bool,
+}
+
+impl RunSettings {
+    /// Settings with this store, the default policy, and retries instead of `strict`.
+    pub fn new(store: Arc<dyn StateStore>) -> Self {
+        Self {
+            store,
+            policy: CommitPolicy::default(),
+            strict: false,
+        }
+    }
+}
+
 /// Modules and their chains, ready to run.
 #[derive(Debug)]
 pub struct Supervisor {
-    store: Arc<dyn StateStore>,
-    policy: CommitPolicy,
-    strict: bool,
+    settings: RunSettings,
     handle: SupervisorHandle,
     requests: mpsc::Receiver<Request>,
     /// The modules that handle events, in the order of their addition.
@@ -64,33 +85,17 @@ pub struct Report {
 }
 
 impl Supervisor {
-    /// Creates a supervisor. Its modules have their state in `store`.
-    pub fn new(store: Arc<dyn StateStore>) -> Self {
+    /// Creates a supervisor without modules and chains.
+    pub fn new(settings: RunSettings) -> Self {
         let (handle, requests) = SupervisorHandle::new();
         Self {
-            store,
-            policy: CommitPolicy::default(),
-            strict: false,
+            settings,
             handle,
             requests,
             modules: Vec::new(),
             queries: Vec::new(),
             left: Arc::default(),
         }
-    }
-
-    /// Sets when deferrable changes become durable.
-    #[must_use]
-    pub fn commit_policy(self, policy: CommitPolicy) -> Self {
-        Self { policy, ..self }
-    }
-
-    /// Sets whether the run ends if the first `init` of an initial module fails, or if a chain that
-    /// the module requires is not readable. By default nexum retries, and the other modules
-    /// continue.
-    #[must_use]
-    pub fn strict(self, strict: bool) -> Self {
-        Self { strict, ..self }
     }
 
     /// Adds a chain's source. It replaces an earlier source of the chain.
@@ -131,9 +136,7 @@ impl Supervisor {
     /// Fails if the run cannot start. No module has run then.
     pub async fn run(self, stop: CancellationToken) -> Result<Report, StartError> {
         let Self {
-            store,
-            policy,
-            strict,
+            settings: RunSettings { store, policy, strict },
             handle,
             requests,
             modules: added,

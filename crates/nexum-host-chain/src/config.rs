@@ -7,7 +7,8 @@ pub(crate) mod http_headers;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
+use nexum_config::limits::{saturating_u32, saturating_usize};
 use nexum_config::topic::ChainId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -147,7 +148,7 @@ struct Raw {
 
 impl ChainConfig {
     /// The range of each number, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 7] = [
+    const RANGES: [NumberRange; 7] = [
         ("request_timeout_ms", REQUEST_TIMEOUT_MS_RANGE),
         ("retries", RETRIES_RANGE),
         ("response_bytes_max", RESPONSE_BYTES_MAX_RANGE),
@@ -164,8 +165,8 @@ impl ChainConfig {
             endpoints: vec![endpoint.into()],
             extra_methods: BTreeSet::new(),
             request_timeout_ms: REQUEST_TIMEOUT_MS,
-            retries: narrow_u32(RETRIES),
-            response_bytes_max: narrow(RESPONSE_BYTES_MAX),
+            retries: saturating_u32(RETRIES),
+            response_bytes_max: saturating_usize(RESPONSE_BYTES_MAX),
             poll_interval_ms: POLL_INTERVAL_MS,
             reorg_depth_max: REORG_DEPTH_MAX,
             head_stall_seconds: HEAD_STALL_SECONDS,
@@ -194,10 +195,7 @@ impl ChainConfig {
     /// All errors in the table.
     pub fn from_section(chain_id: ChainId, section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let raw = section.parse_all::<Raw>(&mut errors);
-        for (key, range) in &Self::RANGES {
-            errors.extend(section.out_of_range(key, range));
-        }
+        let raw = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         let mut endpoints = Vec::new();
         if let Some(raw) = &raw {
             errors.extend(check_methods(section, &raw.extra_methods));
@@ -213,8 +211,11 @@ impl ChainConfig {
         config.endpoints.extend(endpoints);
         config.extra_methods = raw.extra_methods.into_iter().collect();
         set(&mut config.request_timeout_ms, raw.request_timeout_ms);
-        set(&mut config.retries, raw.retries.map(narrow_u32));
-        set(&mut config.response_bytes_max, raw.response_bytes_max.map(narrow));
+        set(&mut config.retries, raw.retries.map(saturating_u32));
+        set(
+            &mut config.response_bytes_max,
+            raw.response_bytes_max.map(saturating_usize),
+        );
         set(&mut config.poll_interval_ms, raw.poll_interval_ms);
         set(&mut config.reorg_depth_max, raw.reorg_depth_max);
         set(&mut config.head_stall_seconds, raw.head_stall_seconds);
@@ -229,15 +230,6 @@ fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
-}
-
-/// Clamps a number to `usize`: a bound above the address space bounds nothing.
-fn narrow(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-fn narrow_u32(count: u64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn read_endpoints(section: &Section, raw: &Raw, errors: &mut Vec<ConfigError>) -> Vec<EndpointConfig> {

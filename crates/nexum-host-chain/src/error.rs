@@ -10,8 +10,9 @@ use std::time::Duration;
 use alloy_json_rpc::{ErrorPayload, RpcError};
 use alloy_primitives::Bytes;
 use alloy_transport::{TransportError, TransportErrorKind};
+use nexum_config::causes::causes;
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_net::{TlsFault, causes, io_cause, retry_after};
+use nexum_net::{TlsFault, io_cause, retry_after};
 
 use crate::redact::Secrets;
 

@@ -99,12 +99,12 @@ pub use capability::pin;
 pub use capability::reads::{PINNED_BYTES_MAX, PINNED_ENTRIES_MAX};
 pub use capability::requests::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 pub use config::endpoint_url::{EndpointUrl, EndpointUrlError};
-pub use config::http_headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, Headers, HeadersError};
+pub use config::http_headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, HttpHeaders, HttpHeadersError};
 pub use config::{ChainConfig, EndpointConfig, REORG_DEPTH_MAX, VerifyLogs};
 pub use error::{AnswerKind, MESSAGE_BYTES_MAX, RequestError, Retry};
 pub use methods::METHOD_BYTES_MAX;
 pub use nexum_net::TlsFault;
-pub use rpc::endpoint::{Answer, Endpoint, Heads, Request};
+pub use rpc::endpoint::{Answer, Endpoint, Heads, RpcRequest};
 pub use rpc::endpoints::{BLOCKS_BEHIND_MAX, Endpoints, NotReady};
 pub use source::ChainSource;
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use crate::config::endpoint_url::EndpointUrl;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 
 /// The shortest part of an address or a header that counts as a possible key, in bytes. Shorter
 /// parts, such as `v2` or `rpc`, are not keys, and messages need these words.
@@ -17,7 +17,7 @@ const REDACTED: &str = "[redacted]";
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    pub(crate) fn new(url: &EndpointUrl, headers: &Headers) -> Self {
+    pub(crate) fn new(url: &EndpointUrl, headers: &HttpHeaders) -> Self {
         let words = headers.values().flat_map(str::split_whitespace);
         let mut keys = url.keys();
         keys.extend(headers.values().chain(words).map(str::to_owned));

@@ -17,14 +17,15 @@ mod replay;
 mod verify;
 mod wire_log;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use nexum_config::topic::ChainId;
 use nexum_core::source::Position;
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::absent::Absent;
@@ -76,11 +77,11 @@ struct Trouble(Mutex<Option<String>>);
 
 impl Trouble {
     fn set(&self, reason: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.0.lock() = reason;
     }
 
     fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

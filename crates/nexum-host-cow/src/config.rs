@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
 use nexum_config::topic::ChainId;
 use serde::Deserialize;
 
@@ -68,7 +68,7 @@ struct RawChain {
 
 impl CowConfig {
     /// The range of each number, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 2] = [
+    const RANGES: [NumberRange; 2] = [
         ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
         ("request_timeout_ms", REQUEST_TIMEOUT_MS_RANGE),
     ];
@@ -81,10 +81,9 @@ impl CowConfig {
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let chains: Vec<&str> = section.keys().filter(|key| is_number(key)).collect();
-        let raw = section.without(&chains).parse_all::<Raw>(&mut errors);
-        for (key, range) in &Self::RANGES {
-            errors.extend(section.out_of_range(key, range));
-        }
+        let raw = section
+            .without(&chains)
+            .parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         let mut config = Self::default();
         for key in chains {
             match base_url(section, key, &mut errors) {

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cowprotocol::HttpRequest;
-use nexum_net::wait;
+use nexum_config::backoff::wait;
 use tokio::time::{Instant, sleep_until};
 
 use self::http::Http;

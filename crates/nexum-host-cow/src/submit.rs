@@ -1,10 +1,11 @@
 //! `cow-api.submit-order`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cowprotocol::{Error, HttpRequest, HttpResponse, HttpTransport, OrderBookApi, OrderCreation, OrderUid};
 use nexum_config::topic::ChainId;
 use nexum_cow_errors::Class;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::call::Call;
@@ -126,7 +127,7 @@ impl Order {
             // one.
             Ok(_) => Err(RequestError::Malformed),
             Err(_) => {
-                let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let failure = failure.lock().take();
                 Err(failure.unwrap_or(RequestError::Malformed))
             }
         }
@@ -148,7 +149,7 @@ impl HttpTransport for Transport {
             Ok(body) => Ok(HttpResponse { status: OK, body }),
             Err(failure) => {
                 let error = Error::TransportFailed(failure.to_string());
-                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                *self.failure.lock() = Some(failure);
                 Err(error)
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use nexum_config::limits::saturating_usize;
 use nexum_net::read_bounded;
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
@@ -80,7 +81,7 @@ impl Clients {
     /// Reads the body of a response, up to `response_bytes_max`.
     pub(crate) async fn read(&self, response: Response, total: Time) -> Result<Vec<u8>, FetchError> {
         let bytes_max = self.config.response_bytes_max;
-        let reading = read_bounded(response, usize::try_from(bytes_max).unwrap_or(usize::MAX));
+        let reading = read_bounded(response, saturating_usize(bytes_max));
         let body = total.bound(reading).await?;
         body.map_err(|error| FetchError::of_reading(&error, bytes_max))
     }

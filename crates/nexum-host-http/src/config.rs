@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, ConfigErrors, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
 use reqwest::Certificate;
 use serde::Deserialize;
 
@@ -86,7 +86,7 @@ struct Raw {
 
 impl HttpConfig {
     /// The range of each number, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 4] = [
+    const RANGES: [NumberRange; 4] = [
         ("connect_timeout_ms", TIMEOUT_MS_RANGE),
         ("first_byte_timeout_ms", TIMEOUT_MS_RANGE),
         ("timeout_ms", TIMEOUT_MS_RANGE),
@@ -100,10 +100,7 @@ impl HttpConfig {
     /// All errors in the table.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let raw = section.parse_all::<Raw>(&mut errors);
-        for (key, range) in &Self::RANGES {
-            errors.extend(section.out_of_range(key, range));
-        }
+        let raw = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         if let Some(raw) = &raw {
             for (key, list) in [
                 ("allow", &raw.allow),

@@ -3,8 +3,9 @@
 use std::error::Error as StdError;
 use std::io;
 
+use nexum_config::causes::causes;
 use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_net::{ReadError, TlsFault, causes, contents, io_cause};
+use nexum_net::{ReadError, TlsFault, contents, io_cause};
 
 use crate::policy::Rule;
 use crate::resolver::ResolveError;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -35,7 +36,7 @@ impl ModuleLookups {
     /// lookups of the module are in flight, including lookups of earlier fetches.
     pub(crate) async fn within<T>(&self, module: &Arc<str>, fetch: impl Future<Output = T>) -> T {
         let lookups = {
-            let mut modules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut modules = self.0.lock();
             modules.retain(|_, lookups| lookups.strong_count() > 0);
             modules.get(module).and_then(Weak::upgrade).unwrap_or_else(|| {
                 let lookups = Arc::new(Semaphore::new(LOOKUPS_PER_MODULE_MAX));

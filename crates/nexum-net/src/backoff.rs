@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nexum_config::backoff::wait;
+
 /// The wait after the first failure: a node that restarts is back after a few such waits.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 
@@ -28,13 +30,4 @@ impl Backoff {
     pub fn reset(&mut self) {
         self.failures = 0;
     }
-}
-
-/// The wait after `failures` failures in a row. 1 is the first failure.
-pub fn wait(min: Duration, max: Duration, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1);
-    let wait = min
-        .saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX))
-        .min(max);
-    wait.mul_f64(rand::random_range(0.5..=1.0))
 }

@@ -18,8 +18,8 @@ mod response;
 mod tls;
 
 pub use address::not_public;
-pub use backoff::{Backoff, WAIT_MAX, wait};
-pub use cause::{CAUSES_MAX, causes, io_cause};
+pub use backoff::{Backoff, WAIT_MAX};
+pub use cause::io_cause;
 #[cfg(feature = "http")]
 pub use response::{ReadError, read_bounded, retry_after};
 #[cfg(feature = "http")]

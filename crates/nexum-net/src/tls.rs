@@ -4,11 +4,10 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
+use nexum_config::causes::{CAUSES_MAX, causes};
 use rustls::crypto::aws_lc_rs;
 use rustls::{CertificateError, ClientConfig};
 use rustls_platform_verifier::BuilderVerifierExt as _;
-
-use crate::cause::{CAUSES_MAX, causes};
 
 /// Why the TLS handshake failed, as the end of a sentence about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

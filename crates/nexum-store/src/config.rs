@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::document::{ConfigErrors, NumberRange, Section};
+use nexum_config::limits::saturating_usize;
 use nexum_core::CommitPolicy;
 use nexum_core::store::StateStore;
 use serde::Deserialize;
@@ -37,8 +38,7 @@ pub const CACHE_BYTES_RANGE: RangeInclusive<u64> = 1 << 20..=1 << 40;
 pub struct StoreConfig {
     /// The back-end. Default [`Backend::Redb`].
     pub backend: Backend,
-    /// The policy for
-    /// [`Supervisor::commit_policy`](nexum_core::supervisor::Supervisor::commit_policy).
+    /// The policy for [`HostBuilder::commit_policy`](nexum_core::HostBuilder::commit_policy).
     pub policy: CommitPolicy,
     /// The approximate memory of the back-end's cache, in bytes. Default [`CACHE_BYTES`].
     pub cache_bytes: usize,
@@ -58,14 +58,14 @@ impl Default for StoreConfig {
         Self {
             backend: Backend::default(),
             policy: CommitPolicy::default(),
-            cache_bytes: narrow(CACHE_BYTES),
+            cache_bytes: saturating_usize(CACHE_BYTES),
         }
     }
 }
 
 impl StoreConfig {
     /// The range of each number, by its key.
-    pub const RANGES: [(&str, RangeInclusive<u64>); 3] = [
+    const RANGES: [NumberRange; 3] = [
         ("cursor_flush_ms", CURSOR_FLUSH_MS_RANGE),
         ("replay_commit_events", REPLAY_COMMIT_EVENTS_RANGE),
         ("cache_bytes", CACHE_BYTES_RANGE),
@@ -78,10 +78,7 @@ impl StoreConfig {
     /// All errors in the table, and a back-end that this build lacks.
     pub fn from_section(section: &Section) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
-        let raw = section.parse_all::<Raw>(&mut errors);
-        for (key, range) in &Self::RANGES {
-            errors.extend(section.out_of_range(key, range));
-        }
+        let raw = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         if let Some(backend) = raw.as_ref().and_then(|raw| raw.backend)
             && !backend.is_built()
         {
@@ -101,9 +98,9 @@ impl StoreConfig {
             );
             set(
                 &mut config.policy.replay_commit_events,
-                raw.replay_commit_events.map(narrow),
+                raw.replay_commit_events.map(saturating_usize),
             );
-            set(&mut config.cache_bytes, raw.cache_bytes.map(narrow));
+            set(&mut config.cache_bytes, raw.cache_bytes.map(saturating_usize));
         }
         Ok(config)
     }
@@ -134,9 +131,4 @@ fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
-}
-
-/// Clamps a number to `usize`: a bound above the address space bounds nothing.
-fn narrow(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

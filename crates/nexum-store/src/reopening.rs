@@ -4,11 +4,12 @@
 //! records whether it failed. After a failure, the next use closes and reopens the database:
 //! committed data is there, uncommitted data is not.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A database of the type `D`.
 pub(crate) struct Reopening<D> {
@@ -55,7 +56,7 @@ impl<D> Reopening<D> {
     }
 
     fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Opened<D>>>, BoxError> {
-        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.opened.read();
         if is_well(&opened) {
             return Ok(opened);
         }
@@ -64,7 +65,7 @@ impl<D> Reopening<D> {
     }
 
     fn reopened(&self) -> Result<RwLockWriteGuard<'_, Option<Opened<D>>>, BoxError> {
-        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.write();
         if !is_well(&opened) {
             // The database must be closed before it can be opened.
             *opened = None;

@@ -1,10 +1,11 @@
 //! Counts metrics, so that a test can check what an operator sees.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use parking_lot::{Mutex, MutexGuard};
 
 /// A recorder for the `metrics` facade that counts by name and labels: the increments of a counter
 /// and the records of a histogram.
@@ -32,7 +33,7 @@ impl HistogramFn for Count {
 
 impl Counts {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Count>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     fn count(&self, key: &Key) -> Arc<Count> {

@@ -1,6 +1,6 @@
 //! A chain that a test extends and reorganises step by step.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +8,7 @@ use nexum_config::topic::{ChainId, Finality};
 use nexum_core::source::EventLog;
 use nexum_core::source::{Advance, BlockHash, Log, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -163,7 +164,7 @@ impl ScriptedSource {
     }
 
     fn chain(&self) -> MutexGuard<'_, Chain> {
-        self.inner.chain.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.chain.lock()
     }
 }
 

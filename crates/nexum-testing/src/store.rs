@@ -1,10 +1,11 @@
 //! Reads modules' state in tests, and a store with scripted failures.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
 use nexum_core::state;
 use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
+use parking_lot::{Condvar, Mutex};
 
 /// The committed value of a module's key.
 ///
@@ -102,11 +103,11 @@ impl FaultyStore {
     }
 
     fn now(&self) -> Fault {
-        *self.faults.now.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.faults.now.lock()
     }
 
     fn change(&self, change: impl FnOnce(&mut Fault)) {
-        change(&mut self.faults.now.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.faults.now.lock());
         self.faults.changed.notify_all();
     }
 
@@ -130,10 +131,10 @@ impl StateStore for FaultyStore {
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut fault = self.faults.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fault = self.faults.now.lock();
         fault.held += 1;
         while fault.hold_writes {
-            fault = self.faults.changed.wait(fault).unwrap_or_else(PoisonError::into_inner);
+            self.faults.changed.wait(&mut fault);
         }
         fault.held -= 1;
         if fault.lie || !fault.fail_writes {

@@ -38,7 +38,7 @@ impl<'a> Context<'a> {
     /// Gives `error` the position `span` and the key `key`, unless it has a position already.
     pub(super) fn finish(&self, error: Error, span: &Span, key: &KeyPath<'_>) -> ConfigError {
         match error {
-            Error::Placed(error) => error,
+            Error::Located(error) => error,
             Error::Unplaced(problem) => problem
                 .without(&self.taken.borrow())
                 .at(self.origin, span.clone(), key, None),
@@ -94,7 +94,7 @@ impl<'a> Deserializer<'a> {
     }
 
     /// Gives an error without a position the position of this value.
-    fn place(&self, error: Error) -> Error {
+    fn locate(&self, error: Error) -> Error {
         let Error::Unplaced(mut problem) = error else {
             return error;
         };
@@ -110,7 +110,7 @@ impl<'a> Deserializer<'a> {
             problem = problem.with_shown(text, &shown);
         }
         let problem = problem.without(&self.context.taken.borrow());
-        Error::Placed(problem.at(self.context.origin, self.span().clone(), self.key, Some(shown)))
+        Error::Located(problem.at(self.context.origin, self.span().clone(), self.key, Some(shown)))
     }
 
     /// Replaces the references in `text` and passes the result to `use_it`.
@@ -120,13 +120,13 @@ impl<'a> Deserializer<'a> {
             .origin
             .environment
             .interpolate(text)
-            .map_err(|error| self.place(Error::with_hint_of(&error)))?;
+            .map_err(|error| self.locate(Error::with_hint_of(&error)))?;
         self.context.taken.borrow_mut().extend(taken);
-        use_it(&text).map_err(|error| self.place(error))
+        use_it(&text).map_err(|error| self.locate(error))
     }
 
     fn wrong_type<T>(&self, expected: &dyn Expected) -> Result<T, Error> {
-        Err(self.place(Error::invalid_type(Unexpected::Other("value"), expected)))
+        Err(self.locate(Error::invalid_type(Unexpected::Other("value"), expected)))
     }
 
     /// Reports all keys of `table` that `known` does not contain.
@@ -150,7 +150,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
             Input::Node(node) => node,
             Input::Table(_, table) => {
                 let entries = Entries::new(self.context, self.key, table, None);
-                return visitor.visit_map(entries).map_err(|error| self.place(error));
+                return visitor.visit_map(entries).map_err(|error| self.locate(error));
             }
         };
         let result = match &node.value {
@@ -167,7 +167,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
             Value::Array(nodes) => visitor.visit_seq(Elements::new(self.context, self.key, self.name, nodes)),
             Value::Table(_) => return self.wrong_type(&visitor),
         };
-        result.map_err(|error| self.place(error))
+        result.map_err(|error| self.locate(error))
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -203,7 +203,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
         };
         self.check_keys(table, fields);
         let entries = Entries::new(self.context, self.key, table, Some(fields));
-        visitor.visit_map(entries).map_err(|error| self.place(error))
+        visitor.visit_map(entries).map_err(|error| self.locate(error))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -9,9 +9,12 @@ use serde::de::DeserializeOwned;
 
 use super::de::{Context, Deserializer};
 use super::key::{KeyPath, join};
-use super::place::{Place, Placed};
+use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
 use super::{ConfigError, ERRORS_MAX, Origin, enough};
+
+/// The key of a whole number, and the values that the number may have.
+pub type NumberRange = (&'static str, RangeInclusive<u64>);
 
 /// One table of a document. The owner of its keys can store it and parse it later. Clones share the
 /// tree.
@@ -82,25 +85,42 @@ impl Section {
             .ok()
     }
 
+    /// Reads the table as [`Section::parse_all`] does, and adds an error for each of these numbers
+    /// that is outside its range.
+    pub fn parse_bounded<T: DeserializeOwned>(
+        &self,
+        numbers: &[NumberRange],
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<T> {
+        let parsed = self.parse_all(errors);
+        // `parse_all` has reported every value that is not an integer.
+        let integers = numbers.iter().filter(|(key, _)| {
+            let entry = self.table.get(key);
+            entry.is_some_and(|entry| matches!(entry.node.value, Value::Integer(Some(_))))
+        });
+        errors.extend(integers.filter_map(|(key, range)| self.number(key, range).err()));
+        parsed
+    }
+
     /// An error about the value of `key`. The `key` is a path of plain keys below this table, such
     /// as `limits.instances`, or empty for the table itself. The error shows the value, so
     /// `message` should say what is expected.
     pub fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
-        self.place(key).error(message)
+        self.location(key).error(message)
     }
 
     /// The position of `key`, a path as in [`Section::error`]. If the key is missing, the position
     /// is that of the table that should contain it.
-    pub fn place(&self, key: &str) -> Place {
-        let mut place = Place::of_table(&self.origin, self.key.to_string(), &self.span);
+    pub fn location(&self, key: &str) -> Location {
+        let mut location = Location::of_table(&self.origin, self.key.to_string(), &self.span);
         for (part, entry) in self.walk(key) {
-            let path = join(place.key(), part);
-            place = match entry {
-                Some(entry) => Place::of_node(&self.origin, path, part, &entry.node),
-                None => place.missing(path),
+            let path = join(location.key(), part);
+            location = match entry {
+                Some(entry) => Location::of_node(&self.origin, path, part, &entry.node),
+                None => location.missing(path),
             };
         }
-        place
+        location
     }
 
     /// The table at `key`, if the key is present.
@@ -173,15 +193,15 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the key is missing or its value is not a string.
-    pub(crate) fn string(&self, key: &str) -> Result<Placed<String>, ConfigError> {
-        let place = self.place(key);
+    pub(crate) fn string(&self, key: &str) -> Result<Located<String>, ConfigError> {
+        let location = self.location(key);
         match self.table.get(key).map(|entry| &entry.node.value) {
-            Some(Value::String(text)) => Ok(Placed {
-                value: place.interpolated(text)?,
-                place,
+            Some(Value::String(text)) => Ok(Located {
+                value: location.interpolated(text)?,
+                location,
             }),
-            Some(_) => Err(place.error("expected a string")),
-            None => Err(place.error("missing key")),
+            Some(_) => Err(location.error("expected a string")),
+            None => Err(location.error("missing key")),
         }
     }
 
@@ -207,17 +227,25 @@ impl Section {
             .collect()
     }
 
-    /// The error for an integer at `key` outside `range`, if it is. The `key` is a path as in
-    /// [`Section::error`]. A value that is not an integer gives no error: [`Section::parse`] checks
-    /// the type.
-    pub fn out_of_range(&self, key: &str, range: &RangeInclusive<u64>) -> Option<ConfigError> {
-        let Value::Integer(Some(number)) = self.walk(key).last()?.1?.node.value else {
-            return None;
+    /// The whole numbers in the table `name`, in the order of `keys`. `None` stands for an absent
+    /// key and for a faulty one. The table may be absent, and it may have no other keys. Adds every
+    /// fault to `errors`.
+    pub(crate) fn numbers<const N: usize>(
+        &self,
+        name: &str,
+        keys: &[NumberRange; N],
+        errors: &mut Vec<ConfigError>,
+    ) -> [Option<u64>; N] {
+        let section = self.section(name).map_err(|error| errors.push(error));
+        let Ok(Some(section)) = section else {
+            return [None; N];
         };
-        if u64::try_from(number).is_ok_and(|number| range.contains(&number)) {
-            return None;
-        }
-        Some(self.error(key, expected(range)))
+        let keys = keys.each_ref();
+        errors.extend(section.unknown_keys(&keys.map(|&(key, _)| key)));
+        keys.map(|(key, range)| {
+            let number = section.number(key, range);
+            number.map_err(|error| errors.push(error)).ok().flatten()
+        })
     }
 
     /// The whole number at `key`, if the key is present.
@@ -225,7 +253,7 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the value is not a whole number in `range`.
-    pub(crate) fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
+    fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(None);
         };
@@ -252,7 +280,7 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the value is not an array of strings.
-    pub(crate) fn strings(&self, key: &str) -> Result<Vec<Placed<String>>, ConfigError> {
+    pub(crate) fn strings(&self, key: &str) -> Result<Vec<Located<String>>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(Vec::new());
         };
@@ -260,13 +288,13 @@ impl Section {
             return Err(self.error(key, "expected an array of strings"));
         };
         let string = |(index, node): (usize, &Node)| {
-            let place = Place::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
+            let location = Location::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
             match &node.value {
-                Value::String(text) => Ok(Placed {
-                    value: place.interpolated(text)?,
-                    place,
+                Value::String(text) => Ok(Located {
+                    value: location.interpolated(text)?,
+                    location,
                 }),
-                _ => Err(place.error("expected a string")),
+                _ => Err(location.error("expected a string")),
             }
         };
         nodes.iter().enumerate().map(string).collect()
@@ -292,14 +320,14 @@ impl Section {
 
     fn scalar_text(&self, key: &str, node: &Node) -> Result<String, ConfigError> {
         let written = self.origin.written(&node.span);
-        let place = Place::of_node(&self.origin, join(&self.key, key), key, node);
+        let location = Location::of_node(&self.origin, join(&self.key, key), key, node);
         match &node.value {
-            Value::String(text) => place.interpolated(text),
+            Value::String(text) => location.interpolated(text),
             Value::Integer(Some(number)) => Ok(number.to_string()),
-            Value::Integer(None) => Err(place.error("expected an integer of at most 128 bits")),
+            Value::Integer(None) => Err(location.error("expected an integer of at most 128 bits")),
             Value::Float(_) => Ok(written.replace('_', "")),
             Value::Boolean(_) | Value::Datetime => Ok(written.to_owned()),
-            Value::Array(_) | Value::Table(_) => Err(place
+            Value::Array(_) | Value::Table(_) => Err(location
                 .error("expected a string, a number, a boolean or a date")
                 .with_hint("write a structured value as a string, for example in JSON")),
         }
@@ -319,7 +347,7 @@ impl Section {
 
 impl fmt::Debug for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Section").field(&self.place("")).finish()
+        f.debug_tuple("Section").field(&self.location("")).finish()
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     CapabilityRequests, ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
 };
-use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Placed, Section, enough, nearest};
+use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Located, Section, enough, nearest};
 use crate::limits::RequestedLimits;
 use crate::query;
 use crate::restart::RestartKeys;
@@ -151,14 +151,14 @@ impl Reader {
         }
     }
 
-    fn check_listed_once(&mut self, lists: &[Vec<Placed<String>>; 3]) {
+    fn check_listed_once(&mut self, lists: &[Vec<Located<String>>; 3]) {
         let mut listed = BTreeMap::new();
         for (names, list) in lists.iter().zip(CAPABILITY_LISTS) {
             for name in names {
                 match listed.insert(&name.value, list) {
                     Some(before) if !enough(&self.errors) => {
                         self.errors
-                            .push(name.place.error(format!("is already listed as {before}")));
+                            .push(name.location.error(format!("is already listed as {before}")));
                     }
                     _ => {}
                 }

@@ -88,7 +88,7 @@ fn every_key_is_read() {
     assert_eq!(manifest.config, [("threshold".to_owned(), "10".to_owned())]);
     assert_eq!(manifest.settings["chain"].key(), "module.chain");
     let capabilities = manifest.capabilities.unwrap();
-    let names = |names: &[nexum_config::document::Placed<String>]| {
+    let names = |names: &[nexum_config::document::Located<String>]| {
         names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(&capabilities.required), ["chain", "http"]);
@@ -178,7 +178,7 @@ fn a_capabilitys_place_serves_for_a_later_error() {
         .unwrap();
     let unknown = &capabilities.required[1];
     let error = unknown
-        .place
+        .location
         .error("unknown capability")
         .with_nearest(&unknown.value, ["chain", "http"]);
     insta::assert_snapshot!(

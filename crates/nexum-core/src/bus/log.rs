@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::history::History;
 use super::router::{Router, Routes, SubscriberId};
 use crate::event::{Advance, BlockHash, Position};
-use crate::state::Headers;
+use crate::state::HeaderStore;
 
 /// The most entries of a log: about three and a half hours of twelve-second blocks, or half an hour
 /// of two-second blocks, in about 300 kB without contract logs. A runner that is further behind
@@ -29,7 +29,7 @@ pub(crate) const LOG_BYTES_MAX: usize = 64 << 20;
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum LogEntry {
     /// The chain grew by a block.
     Advance(Arc<Routed>),
     /// The blocks after this position are no longer part of the chain.
@@ -70,9 +70,9 @@ pub struct Subscriber {
 
 /// The result of a read at a position of the log.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Read {
+pub enum ReadResult {
     /// The entry.
-    Entry(Entry),
+    Entry(LogEntry),
     /// The log has no entry at this position yet.
     Pending,
     /// The log no longer has the entry.
@@ -103,7 +103,7 @@ pub enum Resume {
 pub struct EventLog {
     topic: ChainTopic,
     /// The stored headers of the log's blocks. `None` if another log of the chain stores them.
-    headers: Option<Headers>,
+    headers: Option<HeaderStore>,
     inner: Mutex<Inner>,
     /// The number of times that a subscriber added filters to one of the chain's logs.
     revision: Arc<AtomicU64>,
@@ -115,7 +115,7 @@ pub struct EventLog {
 struct Inner {
     /// The sequence number of the first entry in the log.
     first: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<LogEntry>,
     bytes: usize,
     history: History,
     /// The number of the first block ever appended.
@@ -143,7 +143,7 @@ impl EventLog {
     }
 
     /// Stores the headers of this log's blocks.
-    pub(crate) fn with_headers(self, headers: Headers) -> Self {
+    pub(crate) fn with_headers(self, headers: HeaderStore) -> Self {
         Self {
             headers: Some(headers),
             ..self
@@ -215,7 +215,7 @@ impl EventLog {
             routes,
             revision,
         };
-        inner.push(Entry::Advance(Arc::new(routed)));
+        inner.push(LogEntry::Advance(Arc::new(routed)));
         drop(inner);
         self.wake();
     }
@@ -225,7 +225,7 @@ impl EventLog {
     pub fn revert(&self, to: Position) {
         let mut inner = self.inner.lock();
         inner.history.revert(to);
-        inner.push(Entry::Revert(to));
+        inner.push(LogEntry::Revert(to));
         drop(inner);
         self.wake();
     }
@@ -262,24 +262,24 @@ impl EventLog {
         let hash = inner.history.hash_at(number)?;
         let held = Position { number, hash };
         inner.entries.iter().rev().find_map(|entry| match entry {
-            Entry::Advance(routed) if routed.block.position == held => Some(routed.block.clone()),
+            LogEntry::Advance(routed) if routed.block.position == held => Some(routed.block.clone()),
             _ => None,
         })
     }
 
     /// Reads the entry with this sequence number.
-    pub fn read(&self, sequence: u64) -> Read {
+    pub fn read(&self, sequence: u64) -> ReadResult {
         let inner = self.inner.lock();
         let Some(offset) = sequence.checked_sub(inner.first) else {
-            return Read::Gone;
+            return ReadResult::Gone;
         };
         let entry = usize::try_from(offset)
             .ok()
             .and_then(|offset| inner.entries.get(offset));
         match (entry, &inner.closed) {
-            (Some(entry), _) => Read::Entry(entry.clone()),
-            (None, Some(reason)) => Read::Closed(reason.clone()),
-            (None, None) => Read::Pending,
+            (Some(entry), _) => ReadResult::Entry(entry.clone()),
+            (None, Some(reason)) => ReadResult::Closed(reason.clone()),
+            (None, None) => ReadResult::Pending,
         }
     }
 
@@ -290,8 +290,8 @@ impl EventLog {
             return Resume::Revert(fork);
         }
         let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
-            Entry::Advance(routed) => routed.block.position == last,
-            Entry::Revert(to) => *to == last,
+            LogEntry::Advance(routed) => routed.block.position == last,
+            LogEntry::Revert(to) => *to == last,
         });
         if let Some((index, _)) = held {
             return Resume::At(inner.first + index as u64 + 1);
@@ -312,8 +312,8 @@ impl EventLog {
     pub fn begin(&self, number: u64) -> Resume {
         let inner = self.inner.lock();
         let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
-            Entry::Advance(routed) => routed.block.position.number == number,
-            Entry::Revert(_) => false,
+            LogEntry::Advance(routed) => routed.block.position.number == number,
+            LogEntry::Revert(_) => false,
         });
         match held {
             Some((index, _)) => Resume::At(inner.first + index as u64),
@@ -323,7 +323,7 @@ impl EventLog {
 }
 
 impl Inner {
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: LogEntry) {
         self.bytes += entry.size_bytes();
         self.entries.push_back(entry);
         while self.entries.len() > LOG_ENTRIES_MAX || (self.bytes > LOG_BYTES_MAX && self.entries.len() > 1) {
@@ -337,8 +337,8 @@ impl Inner {
     /// oldest block in the log can come after the reader's last block.
     fn from(&self, next: u64, follows: impl Fn(&Advance) -> bool) -> Option<Resume> {
         let oldest = self.entries.iter().find_map(|entry| match entry {
-            Entry::Advance(routed) => Some(&routed.block),
-            Entry::Revert(_) => None,
+            LogEntry::Advance(routed) => Some(&routed.block),
+            LogEntry::Revert(_) => None,
         });
         let head = self.history.head().map(|head| head.number);
         Some(match (oldest, head, &self.closed) {
@@ -353,7 +353,7 @@ impl Inner {
     }
 }
 
-impl Entry {
+impl LogEntry {
     fn size_bytes(&self) -> usize {
         match self {
             Self::Advance(routed) => size_of::<Self>() + routed.block.size_bytes(),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::log::EventLog;
 use crate::BoxError;
 use crate::event::{Advance, BlockHash, Position};
-use crate::state::Headers;
+use crate::state::HeaderStore;
 
 /// Follows one chain.
 ///
@@ -111,7 +111,7 @@ pub(crate) struct TopicHandle {
 
 /// The contract logs that the modules subscribe to on a chain.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct SubscribedLogs {
     /// All filters of all readers of the chain's logs, without duplicates.
     pub filters: Vec<LogFilter>,
     /// The revision of the filters, for the blocks that the source reads with them:
@@ -130,7 +130,7 @@ impl ChainLogs {
     }
 
     /// Creates the log of the chain's head, whose headers are stored.
-    pub(crate) fn remembered(chain_id: ChainId, headers: Headers) -> Self {
+    pub(crate) fn remembered(chain_id: ChainId, headers: HeaderStore) -> Self {
         let chain = Self::new(chain_id);
         let log = EventLog::of_chain(ChainTopic::latest(chain_id), chain.revision.clone());
         chain.add(log.with_headers(headers));
@@ -175,20 +175,20 @@ impl ChainLogs {
         self.all().is_empty()
     }
 
-    /// The current [`Wanted::revision`]. The filters are equal while the revision is.
+    /// The current [`SubscribedLogs::revision`]. The filters are equal while the revision is.
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::SeqCst)
     }
 
     /// The filters of all current subscriptions.
-    pub fn wanted(&self) -> Wanted {
+    pub fn subscribed(&self) -> SubscribedLogs {
         // The revision is read first, so that `filters` may have more filters than it says, but
         // never fewer.
         let revision = self.revision();
         let mut filters: Vec<_> = self.all().iter().flat_map(|log| log.filters()).collect();
         filters.sort_unstable();
         filters.dedup();
-        Wanted { filters, revision }
+        SubscribedLogs { filters, revision }
     }
 }
 

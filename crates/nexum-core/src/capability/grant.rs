@@ -4,13 +4,13 @@ mod stub;
 
 use std::collections::BTreeMap;
 
-use nexum_config::document::{ConfigError, Placed, Section};
+use nexum_config::document::{ConfigError, Located, Section};
 use nexum_config::hint::Hint;
 use nexum_config::manifest::CapabilityRequests;
 use wasmtime::component::{Component, Linker};
 
 use super::module_meta::ModuleMeta;
-use super::registry::{Capabilities, Known, Present, Standing};
+use super::registry::{Availability, Capabilities, Known, Present};
 use super::{HostState, Slot};
 use crate::engine::Engine;
 
@@ -190,7 +190,7 @@ fn decide(
             import: import.to_owned(),
         });
     };
-    let asks = |names: &[Placed<String>]| names.iter().any(|name| known.answers_to(&name.value));
+    let asks = |names: &[Located<String>]| names.iter().any(|name| known.answers_to(&name.value));
     let capability = known.name;
     if requests.is_some_and(|requests| asks(&requests.denied)) {
         return Err(GrantError::Denied {
@@ -200,15 +200,15 @@ fn decide(
     }
     let required = requests.is_none_or(|requests| asks(&requests.required));
     let optional = requests.is_some_and(|requests| asks(&requests.optional));
-    match &known.standing {
-        Standing::Ambient(present) => Ok(Decision::Serve(capability, present.clone())),
+    match &known.availability {
+        Availability::Ambient(present) => Ok(Decision::Serve(capability, present.clone())),
         _ if !required && !optional => Err(GrantError::NotRequested {
             import: import.to_owned(),
             capability,
         }),
-        Standing::Granted(present) => Ok(Decision::Serve(capability, present.clone())),
-        Standing::Absent { .. } if optional => Ok(Decision::Stub),
-        Standing::Absent { feature } => Err(GrantError::Absent {
+        Availability::Granted(present) => Ok(Decision::Serve(capability, present.clone())),
+        Availability::Absent { .. } if optional => Ok(Decision::Stub),
+        Availability::Absent { feature } => Err(GrantError::Absent {
             capability,
             feature: *feature,
         }),
@@ -222,16 +222,16 @@ pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<St
     for (name, section) in settings {
         match capabilities.known().iter().find(|known| known.answers_to(name)) {
             None => {
-                let error = section.place("").error("there is no such capability");
+                let error = section.location("").error("there is no such capability");
                 let names = capabilities.known().iter().map(|known| known.name);
                 errors.push(error.with_nearest(name, names).into());
             }
-            Some(known) => match &known.standing {
-                Standing::Ambient(present) | Standing::Granted(present) => {
+            Some(known) => match &known.availability {
+                Availability::Ambient(present) | Availability::Granted(present) => {
                     let found = present.check(section).err().into_iter().flatten();
                     errors.extend(found.map(GrantError::from));
                 }
-                Standing::Absent { .. } => {}
+                Availability::Absent { .. } => {}
             },
         }
     }
@@ -242,9 +242,9 @@ pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<St
 pub(crate) fn warnings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<String> {
     let of_one = |(name, section): (&String, &Section)| {
         let known = capabilities.known().iter().find(|known| known.answers_to(name));
-        match known.map(|known| &known.standing) {
-            Some(Standing::Ambient(present) | Standing::Granted(present)) => present.warnings(section),
-            Some(Standing::Absent { .. }) | None => Vec::new(),
+        match known.map(|known| &known.availability) {
+            Some(Availability::Ambient(present) | Availability::Granted(present)) => present.warnings(section),
+            Some(Availability::Absent { .. }) | None => Vec::new(),
         }
     };
     settings.iter().flat_map(of_one).collect()
@@ -256,12 +256,12 @@ fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) ->
     let names = capabilities.known().iter().map(|known| known.name);
     let unknown = requests.unknown(|name| find(name).is_some(), names);
     let mut errors: Vec<GrantError> = unknown.into_iter().map(GrantError::from).collect();
-    let absent = |known: &Known| match known.standing {
-        Standing::Absent { feature } => Some(GrantError::Absent {
+    let absent = |known: &Known| match known.availability {
+        Availability::Absent { feature } => Some(GrantError::Absent {
             capability: known.name,
             feature,
         }),
-        Standing::Ambient(_) | Standing::Granted(_) => None,
+        Availability::Ambient(_) | Availability::Granted(_) => None,
     };
     errors.extend(
         requests

@@ -59,9 +59,9 @@ impl Present {
     }
 }
 
-/// The standing of a capability in a build.
+/// The availability of a capability in a build.
 #[derive(Clone)]
-pub(crate) enum Standing {
+pub(crate) enum Availability {
     /// Every module has the capability unless its manifest denies it.
     Ambient(Present),
     /// A module has the capability if its manifest requests it.
@@ -78,7 +78,7 @@ pub(crate) enum Standing {
 pub(crate) struct Known {
     pub(crate) name: &'static str,
     pub(crate) interfaces: &'static [&'static str],
-    pub(crate) standing: Standing,
+    pub(crate) availability: Availability,
 }
 
 impl Known {
@@ -131,21 +131,21 @@ impl Capabilities {
 
     /// Adds a capability that every module has unless its manifest denies it.
     pub(crate) fn always<C: Capability>(self, capability: C) -> Self {
-        self.add(capability, Standing::Ambient)
+        self.add(capability, Availability::Ambient)
     }
 
     /// Adds a capability for modules whose manifest requests it. It replaces an earlier one of its
     /// name.
     pub fn with<C: Capability>(self, capability: C) -> Self {
-        self.add(capability, Standing::Granted)
+        self.add(capability, Availability::Granted)
     }
 
-    fn add<C: Capability>(self, capability: C, standing: fn(Present) -> Standing) -> Self {
+    fn add<C: Capability>(self, capability: C, availability: fn(Present) -> Availability) -> Self {
         let (name, interfaces) = (capability.name(), capability.interfaces());
         self.put(Known {
             name,
             interfaces,
-            standing: standing(Present(Arc::new(capability))),
+            availability: availability(Present(Arc::new(capability))),
         })
     }
 
@@ -164,7 +164,7 @@ impl Capabilities {
         self.put(Known {
             name,
             interfaces,
-            standing: Standing::Absent { feature },
+            availability: Availability::Absent { feature },
         })
     }
 
@@ -178,7 +178,7 @@ impl Capabilities {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.known
             .iter()
-            .filter(|known| !matches!(known.standing, Standing::Absent { .. }))
+            .filter(|known| !matches!(known.availability, Availability::Absent { .. }))
             .map(|known| known.name)
     }
 
@@ -187,9 +187,9 @@ impl Capabilities {
         self.known
             .iter()
             .find(|known| known.name == name)
-            .and_then(|known| match known.standing {
-                Standing::Absent { feature } => Some(feature),
-                Standing::Ambient(_) | Standing::Granted(_) => None,
+            .and_then(|known| match known.availability {
+                Availability::Absent { feature } => Some(feature),
+                Availability::Ambient(_) | Availability::Granted(_) => None,
             })
     }
 

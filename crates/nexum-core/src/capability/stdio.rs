@@ -64,11 +64,13 @@ impl Sink for Capture {
     }
 }
 
-/// The stdout and stderr of a module, where they do not become log records.
+/// The destination of modules' stdout and stderr.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stdio {
-    pub(crate) stdout: Option<Capture>,
-    pub(crate) stderr: Option<Capture>,
+pub struct Stdio {
+    /// Captures stdout. Without it, each line becomes a log record of the level INFO.
+    pub stdout: Option<Capture>,
+    /// Captures stderr. Without it, each line becomes a log record of the level WARN.
+    pub stderr: Option<Capture>,
 }
 
 /// An output stream into a sink. Clones write to one sink.

@@ -126,8 +126,7 @@ impl FairScheduler {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
+    use parking_lot::Mutex;
     use tokio::task::{JoinSet, yield_now};
 
     use super::*;
@@ -157,7 +156,7 @@ mod tests {
             tasks.spawn(async move {
                 let call = async {
                     for _ in 0..3 {
-                        order.lock().unwrap().push(name);
+                        order.lock().push(name);
                         yield_now().await;
                     }
                 };
@@ -166,7 +165,7 @@ mod tests {
         }
         while tasks.join_next().await.is_some() {}
         // Neither task finishes before the other starts, and neither waits for the other to finish.
-        let order = order.lock().unwrap().clone();
+        let order = order.lock().clone();
         assert_eq!((order.len(), &order[..2]), (6, &["first", "second"][..]));
 
         // Another call is busy without end.

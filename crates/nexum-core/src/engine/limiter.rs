@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nexum_config::limits::{Limit, LimitUsage, Limits};
+use nexum_config::limits::{Limit, LimitUsage, Limits, saturating_usize};
 use nexum_config::names::ModuleName;
 use wasmtime::ResourceLimiter;
 
@@ -119,7 +119,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        usize::try_from(self.limits[Limit::Instances]).unwrap_or(usize::MAX)
+        saturating_usize(self.limits[Limit::Instances])
     }
 
     fn tables(&self) -> usize {

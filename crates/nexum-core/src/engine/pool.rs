@@ -7,7 +7,7 @@
 use wasmtime::PoolingAllocationConfig;
 
 use nexum_config::component::Summary;
-use nexum_config::limits::{Limit, Limits, saturating_u32};
+use nexum_config::limits::{Limit, Limits, saturating_u32, saturating_usize};
 
 /// The needs of a run's modules, counted before the first compilation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,8 +92,8 @@ impl Demand {
             .max_memories_per_module(self.memories_max)
             .max_tables_per_component(self.tables_max)
             .max_tables_per_module(self.tables_max)
-            .max_memory_size(usize::try_from(memory_bytes).unwrap_or(usize::MAX))
-            .table_elements(usize::try_from(self.table_elements_max).unwrap_or(usize::MAX))
+            .max_memory_size(saturating_usize(memory_bytes))
+            .table_elements(saturating_usize(self.table_elements_max))
             .max_component_instance_size(INSTANCE_BYTES_MAX)
             .max_core_instance_size(INSTANCE_BYTES_MAX);
         pool

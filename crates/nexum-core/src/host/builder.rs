@@ -16,16 +16,16 @@ use super::inspection::{self, Inspection};
 use crate::bus::source::EventSource;
 use crate::capability::Capability;
 use crate::capability::registry::Capabilities;
-use crate::capability::stdio::{Capture, Stdio};
+use crate::capability::stdio::Capture;
 use crate::clock::Seams;
 use crate::engine::{Compiler, EngineConfig};
 use crate::module::candidate::Candidate;
-use crate::module::loader::Loader;
+use crate::module::loader::{Loader, LoaderSettings};
 use crate::module::query::Loaded;
 use crate::query::QueryPool;
 use crate::store::committer::CommitPolicy;
 use crate::store::{MemoryStore, StateStore};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{RunSettings, Supervisor};
 
 /// Something that a host takes in one piece: a [`Capability`], or a set of capabilities and of sources that belong together, such as
 /// the chains of `nexum-host-chain`.
@@ -45,18 +45,10 @@ impl<C: Capability> Extension for C {
 pub struct HostBuilder {
     capabilities: Capabilities,
     sources: BTreeMap<ChainId, Arc<dyn EventSource>>,
-    store: Arc<dyn StateStore>,
-    policy: CommitPolicy,
-    strict: bool,
-    limits: Limits,
-    restart: Restart,
-    query: QueryBounds,
-    total_memory_bytes: Option<u64>,
-    cache_dir: Option<PathBuf>,
-    compiler: Compiler,
-    pooling: Pooling,
+    run: RunSettings,
+    loader: LoaderSettings,
+    engine: EngineConfig,
     seams: Seams,
-    stdio: Stdio,
     modules: Vec<ModuleConfig>,
 }
 
@@ -72,18 +64,10 @@ impl HostBuilder {
         Self {
             capabilities: Capabilities::ambient(seams.clone()),
             sources: BTreeMap::new(),
-            store: Arc::new(MemoryStore::new()),
-            policy: CommitPolicy::default(),
-            strict: false,
-            limits: Limits::default(),
-            restart: Restart::default(),
-            query: QueryBounds::default(),
-            total_memory_bytes: None,
-            cache_dir: None,
-            compiler: Compiler::default(),
-            pooling: Pooling::default(),
+            run: RunSettings::new(Arc::new(MemoryStore::new())),
+            loader: LoaderSettings::default(),
+            engine: EngineConfig::default(),
             seams,
-            stdio: Stdio::default(),
             modules: Vec::new(),
         }
     }
@@ -122,81 +106,85 @@ impl HostBuilder {
 
     /// Sets the store of the modules' state and cursors. Default: a [`MemoryStore`], which forgets everything with the process.
     #[must_use]
-    pub fn store(self, store: Arc<dyn StateStore>) -> Self {
-        Self { store, ..self }
+    pub fn store(mut self, store: Arc<dyn StateStore>) -> Self {
+        self.run.store = store;
+        self
     }
 
     /// Sets when commits that may wait become durable. Default: [`CommitPolicy::default`].
     #[must_use]
-    pub fn commit_policy(self, policy: CommitPolicy) -> Self {
-        Self { policy, ..self }
+    pub fn commit_policy(mut self, policy: CommitPolicy) -> Self {
+        self.run.policy = policy;
+        self
     }
 
     /// Sets whether the run ends when the first `init` of a module fails. Default: the host retries it, and the others go on.
     #[must_use]
-    pub fn strict(self, strict: bool) -> Self {
-        Self { strict, ..self }
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.run.strict = strict;
+        self
     }
 
     /// Sets the most that a module may use. Default: [`Limits::default`].
     #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.loader.limits = limits;
+        self
     }
 
     /// Sets what happens when a module fails, unless its manifest says otherwise. Default: [`Restart::default`].
     #[must_use]
-    pub fn restart(self, restart: Restart) -> Self {
-        Self { restart, ..self }
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.loader.restart = restart;
+        self
     }
 
     /// Sets how many queries a module takes at a time. Default: [`QueryBounds::default`].
     #[must_use]
-    pub fn query_bounds(self, query: QueryBounds) -> Self {
-        Self { query, ..self }
+    pub fn query_bounds(mut self, query: QueryBounds) -> Self {
+        self.loader.query = query;
+        self
     }
 
     /// Sets the most bytes of memory that all modules may have together. Default: no bound.
     #[must_use]
-    pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
-        Self {
-            total_memory_bytes: bound,
-            ..self
-        }
+    pub fn total_memory_bytes(mut self, bound: Option<u64>) -> Self {
+        self.loader.total_memory_bytes = bound;
+        self
     }
 
     /// Sets a directory that keeps compiled components between runs. Default: none.
     #[must_use]
-    pub fn cache_dir(self, directory: impl Into<PathBuf>) -> Self {
-        Self {
-            cache_dir: Some(directory.into()),
-            ..self
-        }
+    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.engine.cache_dir = Some(directory.into());
+        self
     }
 
     /// Sets where modules are compiled. Default: in this process, which bounds neither the memory nor the time of a compilation.
     #[must_use]
-    pub fn compiler(self, compiler: Compiler) -> Self {
-        Self { compiler, ..self }
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.engine.compiler = compiler;
+        self
     }
 
     /// Sets whether the memory of instances comes from a pool. Default: [`Pooling::Auto`].
     #[must_use]
-    pub fn pooling(self, pooling: Pooling) -> Self {
-        Self { pooling, ..self }
+    pub fn pooling(mut self, pooling: Pooling) -> Self {
+        self.engine.pooling = pooling;
+        self
     }
 
     /// Captures what modules write to stdout. Default: each line becomes a log record of the level INFO.
     #[must_use]
     pub fn stdout(mut self, capture: Capture) -> Self {
-        self.stdio.stdout = Some(capture);
+        self.loader.stdio.stdout = Some(capture);
         self
     }
 
     /// Captures what modules write to stderr. Default: each line becomes a log record of the level WARN.
     #[must_use]
     pub fn stderr(mut self, capture: Capture) -> Self {
-        self.stdio.stderr = Some(capture);
+        self.loader.stdio.stderr = Some(capture);
         self
     }
 
@@ -236,7 +224,7 @@ impl HostBuilder {
     /// Everything that is wrong with the modules, among them one that answers no queries; or why there is no engine for them, or
     /// that the store cannot be used.
     pub async fn query_pools(self) -> Result<Vec<QueryPool>, BuildError> {
-        let store = self.store.clone();
+        let store = self.run.store.clone();
         let (host, candidates) = self.inspect_all().await?;
         let (modules, errors) = host.handle.compile(candidates).await;
         errors.check()?;
@@ -263,27 +251,15 @@ impl HostBuilder {
     /// Reads every module's files and makes every check that needs no compiler.
     pub async fn inspect(self) -> Inspection {
         let chains = self.sources.keys().copied();
-        let loader = Loader::new(self.capabilities, self.limits, chains, self.seams)
-            .restart(self.restart)
-            .query(self.query)
-            .stdio(self.stdio)
-            .total_memory_bytes(self.total_memory_bytes);
-        let loader = Arc::new(loader);
+        let loader = Arc::new(Loader::new(self.capabilities, self.loader, chains, self.seams));
         let (candidates, errors) = inspection::inspect(&loader, self.modules).await;
-        let supervisor = Supervisor::new(self.store)
-            .commit_policy(self.policy)
-            .strict(self.strict);
+        let sources = self.sources.into_values();
         Inspection {
             candidates,
             errors,
             loader,
-            supervisor: self.sources.into_values().fold(supervisor, Supervisor::source),
-            engine: EngineConfig {
-                cache_dir: self.cache_dir,
-                compiler: self.compiler,
-                pooling: self.pooling,
-                ..EngineConfig::default()
-            },
+            supervisor: sources.fold(Supervisor::new(self.run), Supervisor::source),
+            engine: self.engine,
         }
     }
 }

@@ -99,15 +99,8 @@ pub enum LoadError {
         bound: u64,
     },
     /// The type of an export differs from the contract.
-    #[error("the export `{name}` is {actual}, not {expected}")]
-    Export {
-        /// The name of the export.
-        name: &'static str,
-        /// The type in the contract.
-        expected: String,
-        /// The type in the component.
-        actual: String,
-    },
+    #[error("the component's exports do not match the contract")]
+    Export(#[source] wasmtime::Error),
 }
 
 impl Hint for LoadError {
@@ -119,7 +112,7 @@ impl Hint for LoadError {
             Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),
             Self::Digest { .. } => Some("if you want to run this component, pin its digest".to_owned()),
             Self::Instances { .. } => Some("raise `instances` in [engine.limits]".to_owned()),
-            Self::World { .. } => Some(
+            Self::World { .. } | Self::Export(_) => Some(
                 "export `init` and `on-event`, or `init` and `evaluate`, with their types in nexum:host@0.2.0"
                     .to_owned(),
             ),

@@ -19,7 +19,6 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
-use super::exports;
 use super::load_errors::LoadErrors;
 use super::loading::Loading;
 use super::memory::{Memory, Reservation};
@@ -32,7 +31,7 @@ use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::fair_scheduler::FairScheduler;
-use crate::engine::{Compiled, Engine, Place};
+use crate::engine::{Compiled, Engine, InstancePermit};
 
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
@@ -60,7 +59,7 @@ pub struct Module {
 #[derive(Debug)]
 pub(super) struct Room {
     _compiled: Compiled,
-    _places: Place,
+    _places: InstancePermit,
     _memory: Reservation,
 }
 
@@ -83,16 +82,28 @@ impl std::fmt::Debug for Module {
 /// The metering, and the names of the capabilities.
 type LinkerKey = (Metering, Vec<&'static str>);
 
+/// The operator's settings for all modules of a process.
+#[derive(Clone, Debug, Default)]
+pub struct LoaderSettings {
+    /// The upper limits. A manifest can request lower ones.
+    pub limits: Limits,
+    /// The retry policy. A manifest can request fewer attempts and longer waits.
+    pub restart: Restart,
+    /// The upper bounds on the calls of query modules.
+    pub query: QueryBounds,
+    /// The upper limit for the memory of all loaded modules together, in bytes. Default: no limit.
+    pub total_memory_bytes: Option<u64>,
+    /// The destination of modules' stdout and stderr. Default: the log.
+    pub stdio: Stdio,
+}
+
 /// Loads the modules of one process.
 pub struct Loader {
     capabilities: Capabilities,
-    ceiling: Limits,
-    restart: Restart,
-    query: QueryBounds,
+    settings: LoaderSettings,
     memory: Memory,
     chains: BTreeSet<ChainId>,
     seams: Seams,
-    stdio: Stdio,
     /// One linker for each metering and set of capabilities. Most modules share one.
     linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
     /// The contents of files, which candidates hold until the compilation. Copies of one component
@@ -102,56 +113,24 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// A loader for a process with these capabilities and configured chains. No module gets higher
-    /// limits than `ceiling`.
+    /// A loader for a process with these capabilities and configured chains.
     pub fn new(
         capabilities: Capabilities,
-        ceiling: Limits,
+        settings: LoaderSettings,
         chains: impl IntoIterator<Item = ChainId>,
         seams: Seams,
     ) -> Self {
         let chains = chains.into_iter().collect();
         Self {
             capabilities,
-            ceiling,
-            restart: Restart::default(),
-            query: QueryBounds::default(),
-            memory: Memory::default(),
+            memory: Memory::new(settings.total_memory_bytes),
+            settings,
             chains,
             seams,
-            stdio: Stdio::default(),
             linkers: Mutex::default(),
             files: Mutex::default(),
             loading: Loading::default(),
         }
-    }
-
-    /// Sets the upper limit for the memory of all loaded modules together, in bytes. Default: no
-    /// limit.
-    #[must_use]
-    pub fn total_memory_bytes(self, bound: Option<u64>) -> Self {
-        Self {
-            memory: Memory::new(bound),
-            ..self
-        }
-    }
-
-    /// Sets the retry policy, which a manifest can override.
-    #[must_use]
-    pub fn restart(self, restart: Restart) -> Self {
-        Self { restart, ..self }
-    }
-
-    /// Sets the upper bounds on the calls of query modules.
-    #[must_use]
-    pub fn query(self, query: QueryBounds) -> Self {
-        Self { query, ..self }
-    }
-
-    /// The destination of modules' stdout and stderr. Default: the log.
-    #[must_use]
-    pub(crate) fn stdio(self, stdio: Stdio) -> Self {
-        Self { stdio, ..self }
     }
 
     /// Reads a module's files and makes every check that needs no compiler. Blocks on the file
@@ -202,7 +181,7 @@ impl Loader {
                 });
             }
         }
-        let limits = self.ceiling.min(&manifest.requested_limits);
+        let limits = self.settings.limits.min(&manifest.requested_limits);
         if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
             errors.push(LoadError::Instances {
                 needed: file.summary.core_instances,
@@ -218,7 +197,7 @@ impl Loader {
         if !is_query && manifest.pool_size_max.is_some() {
             warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
         }
-        let query = is_query.then(|| self.query.min(manifest.pool_size_max));
+        let query = is_query.then(|| self.settings.query.min(manifest.pool_size_max));
         let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
         let requests = manifest.capabilities.as_ref();
         let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
@@ -247,7 +226,7 @@ impl Loader {
             settings,
             recorder: Arc::new(recorder),
             clock: self.seams.clock.clone(),
-            stdio: self.stdio.clone(),
+            stdio: self.settings.stdio.clone(),
         };
         Ok(Candidate {
             origin: config.clone(),
@@ -256,7 +235,7 @@ impl Loader {
             grant,
             subscriptions,
             required_chains: manifest.chains.required,
-            restart: self.restart.capped(manifest.restart),
+            restart: self.settings.restart.capped(manifest.restart),
             query,
             warnings,
             memory: None,
@@ -329,7 +308,6 @@ impl Loader {
     pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
-        exports::check_event_module(&component)?;
         let pre = self.link(engine, &candidate, &component)?;
         Ok(Module {
             meta: candidate.meta,
@@ -338,7 +316,7 @@ impl Loader {
             restart: candidate.restart,
             origin: candidate.origin,
             grant: candidate.grant,
-            pre: ModulePre::new(pre).map_err(LoadError::Link)?,
+            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
             scheduler: engine.scheduler().for_module(),
             _room: room,
         })

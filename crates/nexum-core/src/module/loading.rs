@@ -20,18 +20,18 @@ struct Entries {
 
 /// Keeps a module in the list until it is dropped.
 #[derive(Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct ListedModule<'a> {
     of: &'a Loading,
     number: u64,
 }
 
 impl Loading {
-    pub(super) fn enter(&self, origin: &ModuleConfig, meta: &Arc<ModuleMeta>) -> Entry<'_> {
+    pub(super) fn enter(&self, origin: &ModuleConfig, meta: &Arc<ModuleMeta>) -> ListedModule<'_> {
         let mut entries = self.0.lock();
         let number = entries.next;
         entries.next += 1;
         entries.entries.insert(number, (origin.clone(), meta.clone()));
-        Entry { of: self, number }
+        ListedModule { of: self, number }
     }
 
     pub(super) fn all(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
@@ -39,7 +39,7 @@ impl Loading {
     }
 }
 
-impl Drop for Entry<'_> {
+impl Drop for ListedModule<'_> {
     fn drop(&mut self) {
         self.of.0.lock().entries.remove(&self.number);
     }

@@ -19,12 +19,6 @@ pub(super) struct Reservation {
     reserved: Arc<AtomicU64>,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self::new(None)
-    }
-}
-
 impl Memory {
     pub(super) fn new(bound: Option<u64>) -> Self {
         Self {

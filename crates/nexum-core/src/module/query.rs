@@ -7,7 +7,6 @@ use nexum_config::query::QueryBounds;
 
 use super::candidate::Candidate;
 use super::error::LoadError;
-use super::exports;
 use super::loader::{Loader, Module, Room};
 use crate::bindings::query::QueryPre;
 use crate::capability::HostState;
@@ -102,7 +101,6 @@ impl Loader {
     pub async fn load_query(&self, engine: &Engine, mut candidate: Candidate) -> Result<QueryModule, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
-        exports::check_query_module(&component)?;
         let pre = self.link(engine, &candidate, &component)?;
         Ok(QueryModule {
             meta: candidate.meta,
@@ -110,7 +108,7 @@ impl Loader {
             bounds: candidate.query.unwrap_or_default(),
             origin: candidate.origin,
             grant: candidate.grant,
-            pre: QueryPre::new(pre).map_err(LoadError::Link)?,
+            pre: QueryPre::new(pre).map_err(LoadError::Export)?,
             scheduler: engine.scheduler().for_module(),
             _room: room,
         })

@@ -7,7 +7,7 @@ use nexum_config::topic::ChainTopic;
 
 use super::failures::{attempt, report};
 use super::lifecycle::Life;
-use super::mailbox::{Command, CommandError, Wanted};
+use super::mailbox::{Command, CommandError, TargetState};
 use super::step::settled;
 use super::{Failures, ModuleStatus, Runner};
 use crate::bus::source::TopicHandle;
@@ -25,7 +25,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module has been removed, or if the store fails.
     pub async fn restart(&self) -> Result<(), CommandError> {
-        self.mailbox.want(Wanted::Running);
+        self.mailbox.set_target(TargetState::Running);
         self.mailbox.send(Command::Restart).await
     }
 
@@ -36,7 +36,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module has been removed.
     pub async fn stop(&self) -> Result<(), CommandError> {
-        self.mailbox.want(Wanted::Stopped);
+        self.mailbox.set_target(TargetState::Stopped);
         self.mailbox.send(Command::Stop).await
     }
 
@@ -46,7 +46,7 @@ impl ModuleStatus {
     ///
     /// Fails if the module is dead or has been removed.
     pub async fn start(&self) -> Result<(), CommandError> {
-        self.mailbox.want(Wanted::Running);
+        self.mailbox.set_target(TargetState::Running);
         self.mailbox.send(Command::Start).await
     }
 
@@ -87,7 +87,7 @@ impl Runner {
             Command::Restart(done) => (done, self.restart().await),
             Command::Stop(done) => {
                 // A start may have arrived after the stop.
-                if self.mailbox.wanted() == Wanted::Stopped {
+                if self.mailbox.target() == TargetState::Stopped {
                     self.stop().await;
                 }
                 (done, Ok(()))
@@ -120,13 +120,13 @@ impl Runner {
         module: Arc<Module>,
         followed: &BTreeMap<ChainTopic, TopicHandle>,
     ) -> Result<(), CommandError> {
-        let is_wanted = self.mailbox.wanted() == Wanted::Running;
-        if is_wanted && !self.life.is_ready() {
+        let is_running = self.mailbox.target() == TargetState::Running;
+        if is_running && !self.life.is_ready() {
             let reloaded = self.transaction.reload().await;
             reloaded.map_err(|error| CommandError::Store(error.into()))?;
         }
         let context = self.transaction.context();
-        let started = match is_wanted {
+        let started = match is_running {
             true => Some(self.start(module.clone(), context).await.map_err(|failure| {
                 report(&module, Handler::Init, &failure, 1);
                 CommandError::Init(Box::new(failure))
@@ -151,7 +151,7 @@ impl Runner {
 
     async fn retry(&mut self, id: EventId) -> Result<(), CommandError> {
         let letter = self.letter(id).await?;
-        if !self.life.is_ready() || self.mailbox.wanted() != Wanted::Running {
+        if !self.life.is_ready() || self.mailbox.target() != TargetState::Running {
             return Err(CommandError::NotRunning);
         }
         let context = self.transaction.context();

@@ -9,7 +9,7 @@ use nexum_config::topic::ChainTopic;
 
 use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
-use super::mailbox::{Mailbox, Wanted};
+use super::mailbox::{Mailbox, TargetState};
 use super::step::settled;
 use super::{Dead, Failures, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, StepError, Transaction};
 use crate::BoxError;
@@ -109,7 +109,7 @@ impl Runner {
         self.rate = (rate < EVENTS_PER_SECOND_MAX).then(|| Bucket::per_second(rate));
     }
 
-    /// Runs until the target state is [`Wanted::Ended`]. Then the current event is finished, and
+    /// Runs until the target state is [`TargetState::Ended`]. Then the current event is finished, and
     /// its cursor is with the committer.
     pub(crate) async fn run(mut self) {
         self.show_dead_letters();
@@ -117,14 +117,16 @@ impl Runner {
             for command in self.mailbox.take_commands() {
                 self.apply(command).await;
             }
-            match (self.mailbox.wanted(), &self.life) {
-                (Wanted::Ended, Life::Dead) => return,
-                (Wanted::Ended, _) => return self.stop().await,
-                (Wanted::Stopped, Life::Stopped) | (Wanted::Running, Life::Dead) => self.mailbox.interrupted().await,
-                (Wanted::Stopped, _) => self.stop().await,
-                (Wanted::Running, Life::Live { .. }) if !self.awaited.is_empty() => self.await_chains().await,
-                (Wanted::Running, Life::Live { .. } | Life::Backoff) => self.work().await,
-                (Wanted::Running, Life::Starting { .. } | Life::Stalled { .. } | Life::Stopped) => {
+            match (self.mailbox.target(), &self.life) {
+                (TargetState::Ended, Life::Dead) => return,
+                (TargetState::Ended, _) => return self.stop().await,
+                (TargetState::Stopped, Life::Stopped) | (TargetState::Running, Life::Dead) => {
+                    self.mailbox.interrupted().await
+                }
+                (TargetState::Stopped, _) => self.stop().await,
+                (TargetState::Running, Life::Live { .. }) if !self.awaited.is_empty() => self.await_chains().await,
+                (TargetState::Running, Life::Live { .. } | Life::Backoff) => self.work().await,
+                (TargetState::Running, Life::Starting { .. } | Life::Stalled { .. } | Life::Stopped) => {
                     self.load_state().await
                 }
             }

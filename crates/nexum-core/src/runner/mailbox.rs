@@ -20,7 +20,7 @@ const COMMANDS_MAX: usize = 16;
 /// The target state of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Wanted {
+pub(crate) enum TargetState {
     Running,
     /// The operator stopped the module, and may start it again.
     Stopped,
@@ -28,7 +28,7 @@ pub(crate) enum Wanted {
     Ended,
 }
 
-impl Wanted {
+impl TargetState {
     const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Ended];
 }
 
@@ -109,17 +109,17 @@ pub(super) struct MailboxSender {
 /// The state that both ends share.
 #[derive(Debug)]
 struct Signals {
-    wanted: AtomicU8,
+    target: AtomicU8,
     /// Whether there is a command, or a new target state, that the runner has not read.
     interrupted: AtomicBool,
     wake: Arc<Notify>,
 }
 
-/// Creates the mailbox of a module with the target state [`Wanted::Running`].
+/// Creates the mailbox of a module with the target state [`TargetState::Running`].
 pub(super) fn mailbox() -> (MailboxSender, Mailbox) {
     let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
     let signals = Arc::new(Signals {
-        wanted: AtomicU8::new(Wanted::Running as u8),
+        target: AtomicU8::new(TargetState::Running as u8),
         interrupted: AtomicBool::new(false),
         wake: Arc::new(Notify::new()),
     });
@@ -135,13 +135,13 @@ pub(super) fn mailbox() -> (MailboxSender, Mailbox) {
 }
 
 impl MailboxSender {
-    /// Sets the target state, which the runner reads after its current event. [`Wanted::Ended`] is
+    /// Sets the target state, which the runner reads after its current event. [`TargetState::Ended`] is
     /// final.
-    pub(super) fn want(&self, wanted: Wanted) {
-        let wanted_now = &self.signals.wanted;
-        wanted_now
+    pub(super) fn set_target(&self, target: TargetState) {
+        let current = &self.signals.target;
+        current
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-                (now != Wanted::Ended as u8).then_some(wanted as u8)
+                (now != TargetState::Ended as u8).then_some(target as u8)
             })
             .ok();
         self.signals.interrupt();
@@ -154,7 +154,7 @@ impl MailboxSender {
     /// Returns the command's errors, and [`CommandError::Gone`] if the runner has ended or is about
     /// to end.
     pub(super) async fn send(&self, command: impl FnOnce(Done) -> Command) -> Result<(), CommandError> {
-        if self.signals.wanted() == Wanted::Ended {
+        if self.signals.target() == TargetState::Ended {
             return Err(CommandError::Gone);
         }
         let (done, outcome) = oneshot::channel();
@@ -167,8 +167,8 @@ impl MailboxSender {
 
 impl Mailbox {
     /// The module's target state.
-    pub(super) fn wanted(&self) -> Wanted {
-        self.signals.wanted()
+    pub(super) fn target(&self) -> TargetState {
+        self.signals.target()
     }
 
     /// The notification that wakes the runner, for all sources of its work.
@@ -196,10 +196,10 @@ impl Mailbox {
 }
 
 impl Signals {
-    fn wanted(&self) -> Wanted {
-        let wanted = self.wanted.load(Ordering::Acquire);
-        let known = Wanted::ALL.into_iter().find(|known| *known as u8 == wanted);
-        known.unwrap_or(Wanted::Ended)
+    fn target(&self) -> TargetState {
+        let target = self.target.load(Ordering::Acquire);
+        let known = TargetState::ALL.into_iter().find(|known| *known as u8 == target);
+        known.unwrap_or(TargetState::Ended)
     }
 
     fn interrupt(&self) {

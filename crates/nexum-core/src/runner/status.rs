@@ -11,7 +11,7 @@ use nexum_config::topic::ChainTopic;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::mailbox::{Mailbox, MailboxSender, Wanted, mailbox};
+use super::mailbox::{Mailbox, MailboxSender, TargetState, mailbox};
 use super::metrics::ModuleMetrics;
 use super::stage::Stage;
 use crate::event::EventKind;
@@ -298,6 +298,6 @@ impl ModuleStatus {
 
     /// Ends the runner after its current event. It never starts again.
     pub(crate) fn end(&self) {
-        self.mailbox.want(Wanted::Ended);
+        self.mailbox.set_target(TargetState::Ended);
     }
 }

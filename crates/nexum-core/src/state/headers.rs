@@ -21,7 +21,7 @@ const HEADERS_MAX: usize = 2_048;
 
 /// Stores a chain's headers, together with the next transaction.
 #[derive(Debug)]
-pub(crate) struct Headers {
+pub(crate) struct HeaderStore {
     chain_id: ChainId,
     rows: Lazy,
     kept: Mutex<Kept>,
@@ -34,7 +34,7 @@ struct Kept {
     known: HashSet<Vec<u8>>,
 }
 
-impl Headers {
+impl HeaderStore {
     /// Loads the stored headers of a chain.
     pub(crate) fn load(view: &dyn View, chain_id: ChainId, rows: Lazy) -> Result<Self, StoreError> {
         let mut kept = Kept::default();

@@ -50,7 +50,7 @@ impl Default for CommitPolicy {
 /// A handle to the committer, for runners. A clone is cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<CommitRequest>,
     lazy: Lazy,
 }
 
@@ -71,7 +71,7 @@ struct LazyShared {
 type LazyRows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 #[derive(Debug)]
-struct Request {
+struct CommitRequest {
     batch: Batch,
     done: oneshot::Sender<Result<(), Arc<StoreError>>>,
 }
@@ -117,7 +117,7 @@ impl Committer {
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let (done, answer) = oneshot::channel();
         self.requests
-            .send(Request { batch, done })
+            .send(CommitRequest { batch, done })
             .await
             .map_err(|_| CommitError::Stopped)?;
         answer
@@ -174,7 +174,7 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<CommitRequest>) {
         let mut requests = Vec::new();
         loop {
             let flush_at = self.flush_at;
@@ -199,7 +199,7 @@ impl Work {
     }
 
     /// Makes these commits, in as many transactions as their size requires.
-    async fn commit(&mut self, requests: &mut Vec<Request>) {
+    async fn commit(&mut self, requests: &mut Vec<CommitRequest>) {
         let mut requests = requests.drain(..).peekable();
         while requests.peek().is_some() {
             let (mut batch, mut waiting) = (Batch::default(), Vec::new());

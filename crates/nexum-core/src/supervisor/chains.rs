@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::source::{ChainLogs, EventSource, SourceError, TopicHandle};
-use crate::state::Headers;
+use crate::state::HeaderStore;
 use crate::store::committer::Lazy;
 use crate::store::{self, StateStore, StoreError};
 
@@ -62,7 +62,7 @@ impl Chains {
             let lazy = self.lazy.clone();
             let load = move |store: &dyn StateStore| {
                 let view = &*store.view()?;
-                let load = |chain_id| Ok((chain_id, Headers::load(view, chain_id, lazy.clone())?));
+                let load = |chain_id| Ok((chain_id, HeaderStore::load(view, chain_id, lazy.clone())?));
                 unknown.into_iter().map(load).collect::<Result<Vec<_>, StoreError>>()
             };
             for (chain_id, headers) in store::blocking(&self.store, load).await? {

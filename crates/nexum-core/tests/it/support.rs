@@ -19,11 +19,11 @@ use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
 use nexum_core::module::{Loaded, QueryModule};
-use nexum_core::module::{Loader, Module};
+use nexum_core::module::{Loader, LoaderSettings, Module};
 use nexum_core::source::EventSource;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{MemoryStore, StateStore};
-use nexum_core::supervisor::{Report, Supervisor, SupervisorHandle};
+use nexum_core::supervisor::{Report, RunSettings, Supervisor, SupervisorHandle};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
@@ -112,10 +112,14 @@ impl Setup {
     pub(crate) fn loader(&self, config: &Config) -> Loader {
         let chains = [TEST_CHAIN_ID].into_iter().chain(self.chains.iter().copied());
         let chains = chains.chain(self.other_chain.iter().map(EventSource::chain_id));
-        Loader::new(self.capabilities.clone(), config.limits, chains, self.seams())
-            .restart(config.restart)
-            .query(config.query)
-            .total_memory_bytes(config.total_memory_bytes)
+        let settings = LoaderSettings {
+            limits: config.limits,
+            restart: config.restart,
+            query: config.query,
+            total_memory_bytes: config.total_memory_bytes,
+            ..LoaderSettings::default()
+        };
+        Loader::new(self.capabilities.clone(), settings, chains, self.seams())
     }
 
     /// Inspects and compiles the modules.
@@ -172,7 +176,10 @@ impl Setup {
         let (records, capture) = Records::capture();
         let opened = self.open().await;
         let (modules, workshop) = opened.unwrap_or_else(|errors| panic!("{errors:#?}"));
-        let supervisor = Supervisor::new(self.store.clone()).strict(self.strict);
+        let supervisor = Supervisor::new(RunSettings {
+            strict: self.strict,
+            ..RunSettings::new(self.store.clone())
+        });
         let mut supervisor = supervisor.source(Arc::new(source.clone()));
         if let Some(other) = &self.other_chain {
             supervisor = supervisor.source(Arc::new(other.clone()));

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::Address;
@@ -14,10 +14,11 @@ use nexum_core::clock::{Clock, Seams, SystemClock};
 use nexum_core::module::Module;
 use nexum_core::source::EventSource;
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use nexum_testing::{TEST_CHAIN_ID, bench};
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -89,7 +90,7 @@ impl Stamps {
     pub(crate) async fn last(&self) -> Instant {
         let reached = async {
             loop {
-                if let Some(at) = self.reached.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                if let Some(at) = self.reached.lock().take() {
                     return at;
                 }
                 self.wake.notified().await;
@@ -104,7 +105,7 @@ impl Stamps {
 impl Clock for Stamps {
     fn now_ms(&self) -> u64 {
         if self.looks.fetch_add(1, Ordering::SeqCst) + 1 == self.awaited.load(Ordering::SeqCst) {
-            *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.reached.lock() = Some(Instant::now());
             self.wake.notify_one();
         }
         self.clock.now_ms()
@@ -146,7 +147,7 @@ pub(crate) struct Running {
 impl Loaded {
     /// Starts the modules on a chain.
     pub(crate) fn start(self, runtime: &Runtime, source: Arc<dyn EventSource>) -> Running {
-        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new())).source(source);
+        let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new()))).source(source);
         let statuses = self
             .modules
             .into_iter()

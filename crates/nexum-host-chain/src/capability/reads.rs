@@ -3,17 +3,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared, join_all};
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
 
 use crate::error::{AnswerKind, RequestError};
-use crate::rpc::endpoint::read::Read;
+use crate::rpc::endpoint::read::ReadRequest;
 use crate::rpc::endpoints::Endpoints;
 
 /// The most bytes of pinned reads and answers that a chain caches: many times the reads of a
@@ -59,7 +60,7 @@ impl Reads {
     }
 
     /// Answers one read: from the cache, through an equal read in flight, or with a request.
-    pub(crate) async fn read(&self, read: Read) -> Answer {
+    pub(crate) async fn read(&self, read: ReadRequest) -> Answer {
         let read = Arc::new(read);
         let key = read.key();
         let is_pinned = read.is_pinned;
@@ -90,7 +91,7 @@ impl Reads {
 
     /// Answers several reads. Sends the reads that are neither cached nor in flight as one batch.
     /// Stops collecting results above `bytes_max` bytes: see [`RequestError::OverBudget`].
-    pub(crate) async fn read_all(&self, reads: Vec<Read>, bytes_max: u64) -> Vec<Answer> {
+    pub(crate) async fn read_all(&self, reads: Vec<ReadRequest>, bytes_max: u64) -> Vec<Answer> {
         let mut sent = Vec::new();
         let mut keys = HashMap::new();
         let plan: Vec<Plan> = reads
@@ -134,7 +135,7 @@ impl Reads {
         join_all(answers).await
     }
 
-    fn plan(&self, read: Read, sent: &mut Vec<Read>, keys: &mut HashMap<Arc<str>, usize>) -> Plan {
+    fn plan(&self, read: ReadRequest, sent: &mut Vec<ReadRequest>, keys: &mut HashMap<Arc<str>, usize>) -> Plan {
         let key = read.key();
         let is_pinned = read.is_pinned;
         if let Some(index) = keys.get(&key) {
@@ -207,7 +208,7 @@ impl fmt::Debug for Reads {
 /// How one read of several is answered.
 enum Plan {
     Kept(Answer),
-    Join(Flight, Box<Read>),
+    Join(Flight, Box<ReadRequest>),
     /// With the batch, at this position.
     Send {
         index: usize,
@@ -219,7 +220,7 @@ enum Plan {
 type Answers = Arc<Vec<Mutex<Option<Answer>>>>;
 
 /// A batch. It is sent when the first of its callers waits for it.
-fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>, bytes_max: u64) -> Shared<BoxFuture<'static, Answers>> {
+fn batch(endpoints: Arc<Endpoints>, reads: Vec<ReadRequest>, bytes_max: u64) -> Shared<BoxFuture<'static, Answers>> {
     let batch = async move {
         let answers = endpoints.read_batch(&reads, bytes_max).await.into_iter();
         let answer = |answer: Result<Box<RawValue>, _>| Mutex::new(Some(answer.map(Arc::from)));
@@ -231,16 +232,13 @@ fn batch(endpoints: Arc<Endpoints>, reads: Vec<Read>, bytes_max: u64) -> Shared<
 /// One answer of a batch.
 async fn member(batch: Shared<BoxFuture<'static, Answers>>, index: usize) -> Answer {
     let answers = batch.await;
-    let answer = answers.get(index).and_then(|answer| {
-        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.take()
-    });
+    let answer = answers.get(index).and_then(|answer| answer.lock().take());
     answer.unwrap_or(Err(RequestError::Internal))
 }
 
 impl Flights {
     fn by_key(&self) -> MutexGuard<'_, HashMap<Arc<str>, ListedFlight>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_key.lock()
     }
 
     fn join(&self, key: &str) -> Option<Flight> {

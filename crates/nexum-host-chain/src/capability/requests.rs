@@ -12,8 +12,8 @@ use crate::capability::reads::Reads;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::methods::{self, METHOD_BYTES_MAX};
-use crate::rpc::endpoint::Request;
-use crate::rpc::endpoint::read::{ByNumber, Read};
+use crate::rpc::endpoint::RpcRequest;
+use crate::rpc::endpoint::read::{ByNumber, ReadRequest};
 use crate::rpc::endpoints::Endpoints;
 
 /// The most requests of a batch: the smallest limit of large providers. A module can send several
@@ -37,9 +37,9 @@ pub(crate) struct ChainRequests {
 enum Allowed {
     /// The event contains the answer.
     Answered(String),
-    Read(Read),
+    Read(ReadRequest),
     /// A request that may have effects.
-    Other(Request),
+    Other(RpcRequest),
 }
 
 impl ChainRequests {
@@ -157,16 +157,16 @@ impl ChainRequests {
             return Ok(Allowed::Other((method.to_owned().into(), params.to_owned())));
         };
         let Some(block) = pin else {
-            return Ok(Allowed::Read(Read::unpinned(method, params.to_owned())));
+            return Ok(Allowed::Read(ReadRequest::unpinned(method, params.to_owned())));
         };
         Ok(match pin::pin(method, params, &block) {
-            Pinned::Untouched => Allowed::Read(Read::unpinned(method, params.to_owned())),
+            Pinned::Untouched => Allowed::Read(ReadRequest::unpinned(method, params.to_owned())),
             Pinned::Answer(answer) => Allowed::Answered(answer),
             Pinned::ByHash {
                 method,
                 params,
                 by_number,
-            } => Allowed::Read(Read {
+            } => Allowed::Read(ReadRequest {
                 is_pinned: true,
                 by_number: by_number
                     .map(|params| -> Result<_, RequestError> {
@@ -175,9 +175,9 @@ impl ChainRequests {
                     })
                     .transpose()?,
                 null_is_unknown: pin::null_is_unknown(method),
-                ..Read::unpinned(method, raw(params)?)
+                ..ReadRequest::unpinned(method, raw(params)?)
             }),
-            Pinned::ByNumber { params } => Allowed::Read(Read::unpinned(method, raw(params)?)),
+            Pinned::ByNumber { params } => Allowed::Read(ReadRequest::unpinned(method, raw(params)?)),
         })
     }
 }

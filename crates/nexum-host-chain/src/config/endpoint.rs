@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, Section};
+use nexum_config::document::{ConfigError, NumberRange, Section};
+use nexum_config::limits::saturating_u32;
 use serde::Deserialize;
 
 use super::endpoint_url::EndpointUrl;
-use super::http_headers::Headers;
+use super::http_headers::HttpHeaders;
 
 /// The range of `priority`: more values than there can be endpoints.
 pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;
@@ -39,7 +40,7 @@ pub struct EndpointConfig {
     /// The most addresses, and the most first topics, in one `eth_getLogs`. Default: unknown.
     pub max_addresses: Option<NonZeroU64>,
     /// Headers of each http request, or of the ws handshake, in addition to the usual ones.
-    pub headers: Headers,
+    pub headers: HttpHeaders,
 }
 
 impl From<EndpointUrl> for EndpointConfig {
@@ -51,7 +52,7 @@ impl From<EndpointUrl> for EndpointConfig {
             requests_per_second: None,
             max_log_range_blocks: None,
             max_addresses: None,
-            headers: Headers::default(),
+            headers: HttpHeaders::default(),
         }
     }
 }
@@ -70,30 +71,31 @@ struct Raw {
 }
 
 impl EndpointConfig {
+    /// The range of each number, by its key.
+    const RANGES: [NumberRange; 4] = [
+        ("priority", PRIORITY_RANGE),
+        ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
+        ("max_log_range_blocks", MAX_LOG_RANGE_BLOCKS_RANGE),
+        ("max_addresses", MAX_ADDRESSES_RANGE),
+    ];
+
     /// Validates one table of `[[chains.<id>.endpoints]]`. Adds its errors to `errors`.
     pub(super) fn from_section(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
-        let raw = section.parse_all::<Raw>(errors)?;
-        for (key, range) in [
-            ("priority", PRIORITY_RANGE),
-            ("requests_per_second", REQUESTS_PER_SECOND_RANGE),
-            ("max_log_range_blocks", MAX_LOG_RANGE_BLOCKS_RANGE),
-            ("max_addresses", MAX_ADDRESSES_RANGE),
-        ] {
-            errors.extend(section.out_of_range(key, &range));
-        }
-        let headers = Headers::new(&raw.headers).unwrap_or_else(|error| {
+        let raw = section.parse_bounded::<Raw>(&Self::RANGES, errors)?;
+        let headers = HttpHeaders::new(&raw.headers).unwrap_or_else(|error| {
             // An error of the table, because an error of a value shows the value.
             errors.push(section.error("headers", error.to_string()));
-            Headers::default()
+            HttpHeaders::default()
         });
         if !headers.is_empty() && raw.url.is_ipc() {
             errors.push(section.error("headers", "an ipc socket takes no headers"));
         }
-        let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         Some(Self {
             url: raw.url,
-            priority: narrow(raw.priority),
-            requests_per_second: raw.requests_per_second.and_then(|value| NonZeroU32::new(narrow(value))),
+            priority: saturating_u32(raw.priority),
+            requests_per_second: raw
+                .requests_per_second
+                .and_then(|value| NonZeroU32::new(saturating_u32(value))),
             max_log_range_blocks: raw.max_log_range_blocks.and_then(NonZeroU64::new),
             max_addresses: raw.max_addresses.and_then(NonZeroU64::new),
             headers,

@@ -27,12 +27,12 @@ const RESERVED: &[&str] = &[
 
 /// The headers of an endpoint. `Debug` shows only their names.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(HeaderMap);
+pub struct HttpHeaders(HeaderMap);
 
 /// Why headers cannot be sent. The message never contains a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum HeadersError {
+pub enum HttpHeadersError {
     /// More than [`HEADERS_MAX`].
     #[error("more than {HEADERS_MAX} headers")]
     TooMany,
@@ -62,31 +62,31 @@ pub enum HeadersError {
     },
 }
 
-impl Headers {
+impl HttpHeaders {
     /// Validates headers by name.
     ///
     /// # Errors
     ///
     /// If one of the headers cannot be sent.
-    pub fn new(headers: &BTreeMap<String, String>) -> Result<Self, HeadersError> {
+    pub fn new(headers: &BTreeMap<String, String>) -> Result<Self, HttpHeadersError> {
         if headers.len() > HEADERS_MAX {
-            return Err(HeadersError::TooMany);
+            return Err(HttpHeadersError::TooMany);
         }
         let mut map = HeaderMap::with_capacity(headers.len());
         for (name, value) in headers {
             let owned = || name.clone();
-            let header = HeaderName::try_from(name).map_err(|_| HeadersError::Name { name: owned() })?;
+            let header = HeaderName::try_from(name).map_err(|_| HttpHeadersError::Name { name: owned() })?;
             if RESERVED.contains(&header.as_str()) {
-                return Err(HeadersError::Reserved { name: owned() });
+                return Err(HttpHeadersError::Reserved { name: owned() });
             }
             let value = Some(value).filter(|value| value.len() <= HEADER_VALUE_BYTES_MAX);
             let mut value = value
                 .and_then(|value| HeaderValue::try_from(value).ok())
-                .ok_or_else(|| HeadersError::Value { name: owned() })?;
+                .ok_or_else(|| HttpHeadersError::Value { name: owned() })?;
             // Keeps the value out of `Debug`, and out of the compression tables of HTTP/2.
             value.set_sensitive(true);
             if map.insert(header, value).is_some() {
-                return Err(HeadersError::Twice { name: owned() });
+                return Err(HttpHeadersError::Twice { name: owned() });
             }
         }
         Ok(Self(map))
@@ -106,7 +106,7 @@ impl Headers {
     }
 }
 
-impl fmt::Debug for Headers {
+impl fmt::Debug for HttpHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }

@@ -50,7 +50,7 @@ use crate::metrics::EndpointMetrics;
 const HEADS_BUFFERED_MAX: usize = 4_096;
 
 /// A method's name and the text of its parameters.
-pub type Request = (Cow<'static, str>, Box<RawValue>);
+pub type RpcRequest = (Cow<'static, str>, Box<RawValue>);
 
 /// The result of a request, as unchanged JSON text.
 pub type Answer = Result<Box<RawValue>, RequestError>;
@@ -173,7 +173,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// If there is no result.
-    pub async fn request(&self, request: &Request) -> Answer {
+    pub async fn request(&self, request: &RpcRequest) -> Answer {
         let answer = self.attempt_over(&self.following, request, self.patience()).await;
         answer.map_err(|failure| failure.error)
     }
@@ -181,7 +181,7 @@ impl Endpoint {
     /// Sends several requests, each once: over http as one batch, over ws and ipc as separate
     /// messages that do not wait for each other. Returns one answer per request, in order. All
     /// results together have at most `response_bytes_max` bytes.
-    pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
+    pub async fn batch(&self, requests: &[RpcRequest]) -> Vec<Answer> {
         let answers = self
             .attempt_batch_over(
                 &self.following,

@@ -23,8 +23,8 @@ pub use self::ready::NotReady;
 use crate::config::ChainConfig;
 use crate::error::RequestError;
 use crate::metrics::ChainMetrics;
-use crate::rpc::endpoint::read::Read;
-use crate::rpc::endpoint::{Answer, Endpoint, Failure, Fitness, Health, Request, Signal};
+use crate::rpc::endpoint::read::ReadRequest;
+use crate::rpc::endpoint::{Answer, Endpoint, Failure, Fitness, Health, RpcRequest, Signal};
 
 /// The most blocks that an endpoint may be behind the best of the others without losing its rank.
 /// The delay of blocks causes a smaller difference even on a chain with four blocks per second. On
@@ -85,26 +85,26 @@ impl Endpoints {
     ///
     /// The failure of the last attempt. If that is a refusal by an HTTP status, the JSON-RPC error
     /// with which another endpoint refused the request, if one did.
-    pub async fn request(&self, request: &Request) -> Answer {
+    pub async fn request(&self, request: &RpcRequest) -> Answer {
         self.request_for(Asked::Request(request)).await
     }
 
     /// As [`Self::request`], for a module's read. An attempt by number takes up to three more times
     /// `request_timeout_ms`.
-    pub(crate) async fn read(&self, read: &Read) -> Answer {
+    pub(crate) async fn read(&self, read: &ReadRequest) -> Answer {
         self.request_for(Asked::Read(read)).await
     }
 
     /// As [`Self::batch`], for modules' reads.
-    pub(crate) async fn read_batch(&self, reads: &[Read], bytes_max: u64) -> Vec<Answer> {
+    pub(crate) async fn read_batch(&self, reads: &[ReadRequest], bytes_max: u64) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = vec![None; reads.len()];
-        let requests: Vec<Request> = reads.iter().map(|read| read.request.clone()).collect();
+        let requests: Vec<RpcRequest> = reads.iter().map(|read| read.request.clone()).collect();
         let best = self.best(&requests);
         // Indexes of the reads.
         let together: Vec<usize> = (0..reads.len())
             .filter(|place| !best.takes_by_number(&reads[*place]))
             .collect();
-        let requests: Vec<Request> = together.iter().map(|place| requests[*place].clone()).collect();
+        let requests: Vec<RpcRequest> = together.iter().map(|place| requests[*place].clone()).collect();
         let mut left = bytes_max;
         for (place, answer) in together.into_iter().zip(self.batch_within(&requests, bytes_max).await) {
             let is_usable = match &answer {
@@ -141,13 +141,13 @@ impl Endpoints {
     /// Sends several requests together, over http as one batch. Sends a request with effects
     /// separately, as [`Self::request`] does. Returns one answer per request, in order. Retries
     /// temporary failures as [`Self::request`] does.
-    pub async fn batch(&self, requests: &[Request]) -> Vec<Answer> {
+    pub async fn batch(&self, requests: &[RpcRequest]) -> Vec<Answer> {
         self.batch_within(requests, u64::MAX).await
     }
 
     /// As [`Self::batch`]. Above `bytes_max` bytes of results, stops collecting, and the requests
     /// without a result fail with [`RequestError::OverBudget`].
-    pub(crate) async fn batch_within(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
+    pub(crate) async fn batch_within(&self, requests: &[RpcRequest], bytes_max: u64) -> Vec<Answer> {
         Box::pin(self.batch_with_retries(requests, bytes_max)).await
     }
 
@@ -260,7 +260,7 @@ impl Endpoints {
     }
 
     /// The endpoint for the next request, or for requests that are sent together.
-    fn best(&self, requests: &[Request]) -> &Arc<Endpoint> {
+    fn best(&self, requests: &[RpcRequest]) -> &Arc<Endpoint> {
         match &*self.all {
             [only] => only,
             _ => self.least(|endpoint| request_rank(endpoint, requests)),
@@ -290,13 +290,13 @@ impl Endpoints {
 /// A request for any of the endpoints.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
-    Request(&'a Request),
+    Request(&'a RpcRequest),
     /// A module's read, whose answer has more meaning.
-    Read(&'a Read),
+    Read(&'a ReadRequest),
 }
 
 impl<'a> Asked<'a> {
-    fn request(self) -> &'a Request {
+    fn request(self) -> &'a RpcRequest {
         match self {
             Self::Request(request) => request,
             Self::Read(read) => &read.request,
@@ -336,7 +336,7 @@ fn rank(endpoint: &Endpoint, standing: Fitness) -> Rank {
 }
 
 /// As [`rank`], but a paused endpoint comes after those that work.
-fn request_rank(endpoint: &Endpoint, requests: &[Request]) -> (Fitness, bool, Rank) {
+fn request_rank(endpoint: &Endpoint, requests: &[RpcRequest]) -> (Fitness, bool, Rank) {
     let standing = endpoint.health().standing_for(requests);
     let is_paused = endpoint.health().paused_until().is_some();
     (standing, is_paused, rank(endpoint, standing))

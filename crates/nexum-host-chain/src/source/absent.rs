@@ -3,10 +3,9 @@
 //! Behind one URL there may be several nodes, some of them behind. Most nodes refuse `eth_getLogs`
 //! for a hash that they do not know; some answer with an empty list, as for a block without logs.
 
-use std::sync::{Mutex, PoisonError};
-
 use alloy_primitives::keccak256;
 use nexum_net::Backoff;
+use parking_lot::Mutex;
 
 use super::filters::Filters;
 use super::header::{self, Header};
@@ -43,7 +42,7 @@ impl Absent {
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
         // Each endpoint of the chain has an entry.
-        let mut manner = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manner = self.0[endpoint.index()].lock();
         change(&mut manner)
     }
 }

@@ -2,7 +2,8 @@
 //! once or in parts, or by the block's receipts.
 
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::filters::{Filters, Question, VALUES_MAX};
 use super::header::{self, Header};
@@ -42,7 +43,7 @@ impl Manners {
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
         // Each endpoint of the chain has an entry.
-        let mut manner = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manner = self.0[endpoint.index()].lock();
         change(&mut manner)
     }
 

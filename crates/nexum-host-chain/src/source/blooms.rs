@@ -4,9 +4,10 @@
 //! networks have such headers: some leave the bloom empty, some have logs that no bloom covers. So
 //! nexum trusts blooms only after checks, and repeats the check from time to time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use alloy_primitives::Bloom;
+use parking_lot::Mutex;
 
 use super::ChainSource;
 use super::ask::is_too_much;
@@ -107,7 +108,7 @@ impl Blooms {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock())
     }
 }
 

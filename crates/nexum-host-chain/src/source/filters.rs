@@ -6,14 +6,14 @@ use std::ops::{RangeBounds, RangeInclusive};
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, hex};
 use nexum_config::log_filter::{LogFilter, TOPICS_MAX};
-use nexum_core::source::Wanted;
+use nexum_core::source::SubscribedLogs;
 use nexum_core::source::{BlockHash, Log};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::FollowError;
 use crate::error::RequestError;
-use crate::rpc::endpoint::Request;
+use crate::rpc::endpoint::RpcRequest;
 
 /// The most addresses, or first topics, in one query: the limit of large providers. A query with
 /// more omits them, and nexum drops unwanted logs.
@@ -41,7 +41,7 @@ impl Filters {
         }
     }
 
-    pub(super) fn of(wanted: &Wanted) -> Self {
+    pub(super) fn of(wanted: &SubscribedLogs) -> Self {
         Self {
             revision: wanted.revision,
             ..Self::new(&wanted.filters)
@@ -93,17 +93,17 @@ pub(super) struct Question<'a>(Cow<'a, Map<String, Value>>);
 
 impl Question<'_> {
     /// A request for the logs of one block.
-    pub(super) fn of_block(&self, hash: &BlockHash) -> Result<Request, FollowError> {
+    pub(super) fn of_block(&self, hash: &BlockHash) -> Result<RpcRequest, FollowError> {
         self.ask([("blockHash", B256::from(*hash).to_string())])
     }
 
     /// A request for the logs of a range of blocks.
-    pub(super) fn of_range(&self, numbers: &RangeInclusive<u64>) -> Result<Request, FollowError> {
+    pub(super) fn of_range(&self, numbers: &RangeInclusive<u64>) -> Result<RpcRequest, FollowError> {
         let (from, to) = (numbers.start(), numbers.end());
         self.ask([("fromBlock", format!("{from:#x}")), ("toBlock", format!("{to:#x}"))])
     }
 
-    fn ask<const N: usize>(&self, blocks: [(&str, String); N]) -> Result<Request, FollowError> {
+    fn ask<const N: usize>(&self, blocks: [(&str, String); N]) -> Result<RpcRequest, FollowError> {
         let mut query = self.0.clone().into_owned();
         query.extend(blocks.map(|(key, value)| (key.to_owned(), value.into())));
         let params = RawValue::from_string(json!([query]).to_string()).map_err(|_| RequestError::Internal)?;

@@ -64,7 +64,7 @@ impl<'a> Follower<'a> {
             source,
             logs,
             latest: logs.open(Finality::Latest),
-            filters: Filters::of(&logs.wanted()),
+            filters: Filters::of(&logs.subscribed()),
             backoff: Backoff::default(),
             failures: None,
             reported: None,
@@ -211,7 +211,7 @@ impl<'a> Follower<'a> {
     async fn reach(&mut self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<bool, FollowError> {
         let (source, head) = (self.source, &announced.head);
         if self.filters.revision != self.logs.revision() {
-            self.filters = Filters::of(&self.logs.wanted());
+            self.filters = Filters::of(&self.logs.subscribed());
         }
         source.endpoints.saw_head(endpoint, head.position.number).await;
         let is_far_behind = |tip: u64| head.position.number.saturating_add(BLOCKS_BEHIND_MAX) < tip;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::error::RequestError;
-use crate::rpc::endpoint::{Endpoint, Request};
+use crate::rpc::endpoint::{Endpoint, RpcRequest};
 
 const MS_PER_SECOND: u64 = 1_000;
 
@@ -112,7 +112,7 @@ pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<
 /// Keeps the blocks before a failure, so that an endpoint that returns only some at a time makes
 /// progress.
 pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Vec<Header>, FollowError> {
-    let requests: Result<Vec<Request>, _> = numbers
+    let requests: Result<Vec<RpcRequest>, _> = numbers
         .iter()
         .map(|number| block_request(&format!("{number:#x}")))
         .collect();
@@ -148,14 +148,14 @@ pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) 
 }
 
 /// A request for a block, by number or tag, without its transactions.
-fn block_request(block: &str) -> Result<Request, FollowError> {
+fn block_request(block: &str) -> Result<RpcRequest, FollowError> {
     let params = RawValue::from_string(format!(r#"["{block}",false]"#)).map_err(|_| RequestError::Internal)?;
     Ok((METHOD.into(), params))
 }
 
 /// A request for a block by its hash, without its transactions. The answer is null if the endpoint
 /// lacks the block.
-pub(super) fn request_by_hash(hash: &BlockHash) -> Result<Request, FollowError> {
+pub(super) fn request_by_hash(hash: &BlockHash) -> Result<RpcRequest, FollowError> {
     let hash = B256::from(*hash);
     let params = RawValue::from_string(format!(r#"["{hash}",false]"#)).map_err(|_| RequestError::Internal)?;
     Ok(("eth_getBlockByHash".into(), params))

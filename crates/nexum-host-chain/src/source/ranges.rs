@@ -1,8 +1,8 @@
 //! The number of blocks in one query, for each endpoint.
 
 use std::ops::RangeInclusive;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+
+use parking_lot::Mutex;
 
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
@@ -115,7 +115,7 @@ impl Ranges {
 
     fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Width) -> T) -> T {
         // Each endpoint of the chain has an entry.
-        let mut width = self.0[endpoint.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut width = self.0[endpoint.index()].lock();
         change(&mut width)
     }
 }

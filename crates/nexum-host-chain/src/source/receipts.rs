@@ -11,7 +11,7 @@ use super::FollowError;
 use super::header::Header;
 use super::wire_log::{RawLog, WireLog};
 use crate::error::RequestError;
-use crate::rpc::endpoint::Request;
+use crate::rpc::endpoint::RpcRequest;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,7 +39,7 @@ pub(super) enum Checked {
 }
 
 /// A request for the receipts of a block.
-pub(super) fn request(header: &Header) -> Result<Request, FollowError> {
+pub(super) fn request(header: &Header) -> Result<RpcRequest, FollowError> {
     let hash = B256::from(header.position.hash);
     let params = RawValue::from_string(format!(r#"["{hash}"]"#)).map_err(|_| RequestError::Internal)?;
     Ok(("eth_getBlockReceipts".into(), params))

@@ -9,7 +9,7 @@ use super::follower::Follower;
 use super::header::{self, Header};
 use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::error::RequestError;
-use crate::rpc::endpoint::{Endpoint, Request};
+use crate::rpc::endpoint::{Endpoint, RpcRequest};
 
 /// The depth from which nexum accepts a reorg only if no other endpoint contradicts it. Deeper
 /// reorgs are rare on every chain, and syncing or broken nodes are not.
@@ -83,7 +83,7 @@ impl Follower<'_> {
     /// the log's head.
     async fn doubt(&self, endpoint: &Arc<Endpoint>, tip: Position) -> Result<(), FollowError> {
         let params = RawValue::from_string("[]".to_owned()).map_err(|_| RequestError::Internal)?;
-        let syncing: Request = ("eth_syncing".into(), params);
+        let syncing: RpcRequest = ("eth_syncing".into(), params);
         // Some endpoints lack the method.
         if endpoint
             .request(&syncing)

@@ -1,12 +1,12 @@
 //! Empty answers for blocks that a node does not have yet.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use alloy_primitives::B256;
 use nexum_config::topic::Finality;
 use nexum_host_chain::{Chains, VerifyLogs};
 use nexum_testing::{Answer, Blooms, Node};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::{Following, config};
@@ -25,7 +25,7 @@ struct Calls(Mutex<HashMap<B256, usize>>);
 impl Calls {
     /// The number of earlier calls for this hash.
     fn before(&self, hash: &Value) -> usize {
-        let mut calls = self.0.lock().unwrap();
+        let mut calls = self.0.lock();
         let count = calls.entry(serde_json::from_value(hash.clone()).unwrap()).or_default();
         *count += 1;
         *count - 1

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nexum_host_chain::{ChainConfig, EndpointConfig, EndpointUrl, Endpoints, Headers, RequestError};
+use nexum_host_chain::{ChainConfig, EndpointConfig, EndpointUrl, Endpoints, HttpHeaders, RequestError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,7 +15,7 @@ fn endpoint(scheme: &str, listener: &TcpListener) -> ChainConfig {
     let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&url).unwrap());
     let headers = [("X-Api-Key", "topsecret"), ("origin", "https://nexum.example")];
     let headers = BTreeMap::from(headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    endpoint.headers = Headers::new(&headers).unwrap();
+    endpoint.headers = HttpHeaders::new(&headers).unwrap();
     let mut config = ChainConfig::new(CHAIN, endpoint);
     config.retries = 0;
     config

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::engine::{ModuleConfig, Pooling};
-use nexum_config::limits::Limits;
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
-use nexum_core::module::{Loader, Module};
+use nexum_core::module::{Loader, LoaderSettings, Module};
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::{Report, Supervisor};
+use nexum_core::supervisor::{Report, RunSettings, Supervisor};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_host_chain::Chains;
 use nexum_host_store::LocalStore;
@@ -37,7 +36,12 @@ impl Journals {
     pub(crate) fn new(journals: &[(&str, &[&str])]) -> Self {
         let manifests = TempDir::new().unwrap();
         let capabilities = Capabilities::ambient(Seams::system()).with(LocalStore);
-        let loader = Loader::new(capabilities, Limits::default(), [TEST_CHAIN_ID], Seams::system());
+        let loader = Loader::new(
+            capabilities,
+            LoaderSettings::default(),
+            [TEST_CHAIN_ID],
+            Seams::system(),
+        );
         let config = |(name, subscriptions): &(&str, &[&str])| config(manifests.path(), name, subscriptions);
         let configs: Vec<_> = journals.iter().map(config).collect();
         let engine = Engine::new(&EngineConfig {
@@ -65,7 +69,8 @@ impl Journals {
 
     /// Starts the journals on the state that they wrote before.
     pub(crate) async fn start(&self, chains: &Chains, store: &Arc<MemoryStore>) -> Running {
-        let mut supervisor = Supervisor::new(store.clone()).source(chains.source(TEST_CHAIN_ID).unwrap());
+        let mut supervisor =
+            Supervisor::new(RunSettings::new(store.clone())).source(chains.source(TEST_CHAIN_ID).unwrap());
         let modules = self.load().await;
         let statuses = modules.into_iter().map(|module| supervisor.module(module)).collect();
         let stop = CancellationToken::new();

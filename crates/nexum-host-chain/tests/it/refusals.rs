@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use nexum_config::log_filter::LogFilter;
@@ -12,6 +12,7 @@ use nexum_config::topic::Finality;
 use nexum_core::source::{self as log, ChainLogs};
 use nexum_host_chain::{Chains, EndpointConfig, EndpointUrl, RequestError};
 use nexum_testing::{Answer, LogSpec, Node};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::captured::Log;
@@ -210,7 +211,7 @@ async fn logs_by_number_are_not_taken_from_an_endpoint_that_lacks_the_block() {
         let Some(number) = filter["fromBlock"].as_str() else {
             return Answer::error(-32_602, "blockHash is not supported");
         };
-        match its.lock().unwrap().entry(number.to_owned()) {
+        match its.lock().entry(number.to_owned()) {
             Entry::Vacant(entry) => {
                 entry.insert(false);
                 Answer::Json("[]".to_owned())
@@ -221,7 +222,7 @@ async fn logs_by_number_are_not_taken_from_an_endpoint_that_lacks_the_block() {
     let its = Arc::clone(&lacking);
     node.on("eth_getBlockByNumber", move |params| {
         let number: Value = serde_json::from_str(params.get()).unwrap();
-        let mut lacking = its.lock().unwrap();
+        let mut lacking = its.lock();
         let is_asked = lacking.get_mut(number[0].as_str().unwrap());
         match is_asked.map(|is_asked| std::mem::replace(is_asked, true)) {
             Some(false) => Answer::Result(Value::Null),
@@ -233,7 +234,7 @@ async fn logs_by_number_are_not_taken_from_an_endpoint_that_lacks_the_block() {
     following.reaches(node.chain().head()).await;
     following.reaches(node.mine(4).last().unwrap()).await;
     check_logs(&node, &following);
-    assert!(!lacking.lock().unwrap().is_empty());
+    assert!(!lacking.lock().is_empty());
 }
 
 /// Two hundred contracts, among them those of [`filters`].
@@ -333,7 +334,7 @@ async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names
         node.mine(5);
         following.reaches(node.chain().head()).await;
         let routed = following.entries().into_iter().find_map(|entry| match entry {
-            log::Entry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
+            log::LogEntry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
             _ => None,
         });
         let routed = routed.unwrap();

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, Headers};
+use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, HttpHeaders};
 use nexum_testing::{Answer, Node};
 
 use crate::captured::Log;
@@ -25,7 +25,7 @@ fn secret(url: &str) -> String {
 fn secret_config(url: &str) -> ChainConfig {
     let mut endpoint = EndpointConfig::from(EndpointUrl::parse(&secret(url)).unwrap());
     let headers = BTreeMap::from([("x-api-key".to_owned(), format!("Token {}", SECRETS[4]))]);
-    endpoint.headers = Headers::new(&headers).unwrap();
+    endpoint.headers = HttpHeaders::new(&headers).unwrap();
     let mut config = ChainConfig::new(CHAIN, endpoint);
     config.poll_interval_ms = 10;
     config

@@ -53,7 +53,7 @@ async fn a_block_event_has_milliseconds_and_the_chain() {
     let block: Block = node.mine(1).pop().unwrap();
     let following = Following::start(&chains(&node.http_url()));
     following.reaches(&block).await;
-    let nexum_core::source::Entry::Advance(advance) = following.entries().remove(0) else {
+    let nexum_core::source::LogEntry::Advance(advance) = following.entries().remove(0) else {
         panic!("not a block")
     };
     let Some(nexum_core::source::Event::Block(event)) = advance.block.block_event() else {

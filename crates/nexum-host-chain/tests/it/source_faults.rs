@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use nexum_core::source::Entry;
 use nexum_core::source::Event;
+use nexum_core::source::LogEntry;
 use nexum_host_chain::Chains;
 use nexum_testing::{Answer, Block, Node};
 use serde_json::{Value, json};
@@ -29,11 +29,11 @@ async fn a_timestamp_beyond_all_time_does_not_stop_the_chain() {
     let following = Following::start(&chains(&node.http_url()));
     following.reaches(node.mine(3).last().unwrap()).await;
     let timestamps = following.entries().into_iter().map(|entry| match entry {
-        Entry::Advance(routed) => match routed.block.block_event() {
+        LogEntry::Advance(routed) => match routed.block.block_event() {
             Some(Event::Block(block)) => block.timestamp,
             other => panic!("{other:?}"),
         },
-        Entry::Revert(to) => panic!("{to}"),
+        LogEntry::Revert(to) => panic!("{to}"),
     });
     assert!(timestamps.into_iter().all(|timestamp| timestamp == u64::MAX));
 }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::causes;
 use nexum_config::log_filter::LogFilter;
 use nexum_config::topic::Finality;
 use nexum_core::source::{ChainLogs, SourceError};
-use nexum_core::source::{Entry, EventLog, Read};
+use nexum_core::source::{EventLog, LogEntry, ReadResult};
 use nexum_core::source::{Log, Position};
-use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, Request};
+use nexum_host_chain::{ChainConfig, Chains, EndpointConfig, EndpointUrl, RpcRequest};
 use nexum_testing::{Block, TEST_CHAIN_ID, WAIT_MAX};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -44,7 +45,7 @@ pub(crate) fn config_of(urls: &[String]) -> ChainConfig {
 }
 
 /// A request to the pool.
-pub(crate) fn request(method: &'static str, params: &str) -> Request {
+pub(crate) fn request(method: &'static str, params: &str) -> RpcRequest {
     (method.into(), RawValue::from_string(params.to_owned()).unwrap())
 }
 
@@ -115,13 +116,13 @@ impl Following {
         }
     }
 
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<LogEntry> {
         let mut entries = Vec::new();
         for sequence in 0.. {
             match self.log.read(sequence) {
-                Read::Entry(entry) => entries.push(entry),
-                Read::Gone => {}
-                Read::Pending | Read::Closed(_) => break,
+                ReadResult::Entry(entry) => entries.push(entry),
+                ReadResult::Gone => {}
+                ReadResult::Pending | ReadResult::Closed(_) => break,
             }
         }
         entries
@@ -132,7 +133,7 @@ impl Following {
         let mut chain: Vec<Position> = Vec::new();
         for entry in self.entries() {
             match entry {
-                Entry::Advance(routed) => {
+                LogEntry::Advance(routed) => {
                     let block = &routed.block;
                     if let Some(last) = chain.last() {
                         assert_eq!(block.position.number, last.number + 1);
@@ -140,7 +141,7 @@ impl Following {
                     }
                     chain.push(block.position);
                 }
-                Entry::Revert(to) => {
+                LogEntry::Revert(to) => {
                     chain.retain(|held| held.number <= to.number);
                     match chain.last() {
                         Some(last) => assert_eq!(*last, to),
@@ -157,12 +158,12 @@ impl Following {
         let mut logs: Vec<Log> = Vec::new();
         for entry in self.entries() {
             match entry {
-                Entry::Advance(routed) => {
+                LogEntry::Advance(routed) => {
                     let block = &routed.block;
                     assert!(block.logs.iter().all(|log| log.block_number == block.position.number));
                     logs.extend_from_slice(&block.logs);
                 }
-                Entry::Revert(to) => logs.retain(|log| log.block_number <= to.number),
+                LogEntry::Revert(to) => logs.retain(|log| log.block_number <= to.number),
             }
         }
         logs
@@ -170,8 +171,8 @@ impl Following {
 
     pub(crate) fn reverts(&self) -> Vec<Position> {
         let revert = |entry| match entry {
-            Entry::Revert(to) => Some(to),
-            Entry::Advance(_) => None,
+            LogEntry::Revert(to) => Some(to),
+            LogEntry::Advance(_) => None,
         };
         self.entries().into_iter().filter_map(revert).collect()
     }
@@ -190,8 +191,6 @@ impl Following {
 }
 
 /// The texts of a chain of errors, outermost first.
-pub(crate) fn texts(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect()
+pub(crate) fn texts(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    causes(error).map(ToString::to_string).collect()
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limits;
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_cow::Cow;
 use nexum_testing::OrderBook;
 use nexum_testing::bench::{self, Figure, HandGrown};
@@ -81,7 +81,7 @@ impl Asking {
                 }
             })
         });
-        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new())).source(chain);
+        let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new()))).source(chain);
         for module in modules {
             supervisor.module(module);
         }

@@ -1,9 +1,9 @@
 //! The times at which modules finish a block.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use nexum_core::clock::{Clock, SystemClock};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// A clock that records the time when a guest reads it.
@@ -18,7 +18,7 @@ impl Stamps {
     /// The time of the guest's next read.
     pub(crate) async fn next(&self) -> Instant {
         loop {
-            let looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let looked_at = self.looked_at.lock().take();
             match looked_at {
                 Some(at) => return at,
                 None => self.wake.notified().await,
@@ -29,7 +29,7 @@ impl Stamps {
 
 impl Clock for Stamps {
     fn now_ms(&self) -> u64 {
-        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.looked_at.lock() = Some(Instant::now());
         self.wake.notify_one();
         self.clock.now_ms()
     }

@@ -91,9 +91,9 @@ async fn another_origin_is_told_nothing_secret() {
 #[tokio::test]
 async fn where_a_redirect_leads_is_checked_anew() {
     let inner = Server::start(|_| answer(200, &[], "inner")).await;
-    let location = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let location = std::sync::Arc::new(parking_lot::Mutex::new(String::new()));
     let told = location.clone();
-    let outer = Server::start(move |_| redirect(302, &told.lock().unwrap())).await;
+    let outer = Server::start(move |_| redirect(302, &told.lock())).await;
     let (entry, port) = (outer.entry(), inner.port);
     // The operator allows destinations that the module does not, and the other way round; some only
     // with TLS or only at public addresses.
@@ -118,7 +118,7 @@ async fn where_a_redirect_leads_is_checked_anew() {
         ("https://evil.net/".to_owned(), Rule::Manifest),
         ("http://169.254.169.254/".to_owned(), Rule::Manifest),
     ] {
-        *location.lock().unwrap() = to.clone();
+        *location.lock() = to.clone();
         let error = get(&fetcher, &outer.url("/")).await.unwrap_err();
         assert_eq!(error, FetchError::Denied { rule, redirected: true }, "{to}");
         let seen = error.to_host_error();
@@ -132,12 +132,12 @@ async fn where_a_redirect_leads_is_checked_anew() {
         format!("http://user:secret@{entry}/"),
         "https://module.example./".to_owned(),
     ] {
-        *location.lock().unwrap() = to.clone();
+        *location.lock() = to.clone();
         let error = get(&fetcher, &outer.url("/")).await.unwrap_err();
         assert_eq!(error.to_host_error().kind, HostErrorKind::Denied, "{to}: {error}");
     }
     for to in ["https://", "http://[", &format!("/{}", "a".repeat(10_000))] {
-        *location.lock().unwrap() = to.to_owned();
+        *location.lock() = to.to_owned();
         assert_eq!(
             get(&fetcher, &outer.url("/")).await.unwrap_err(),
             FetchError::BadRedirect,

@@ -1,8 +1,9 @@
 //! A server that sends the exact bytes of a test.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -110,7 +111,7 @@ impl Server {
     }
 
     pub(crate) fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().clone()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -128,7 +129,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let request = read(&mut stream, &mut bytes).await?;
         let reply = script(&request);
-        heard.lock().unwrap().push(request);
+        heard.lock().push(request);
         let (Reply::Bytes(reply_bytes) | Reply::Last(reply_bytes) | Reply::Hang(reply_bytes)) = &reply;
         stream.write_all(reply_bytes).await.ok()?;
         stream.flush().await.ok()?;

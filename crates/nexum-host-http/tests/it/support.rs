@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use nexum_host_http::{Answer, FetchError, Fetcher, HostPattern, Http, HttpConfig, Lookup, Policy, Request};
 use nexum_testing::WAIT_MAX;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::server::Server;
@@ -55,13 +56,13 @@ impl Names {
     pub(crate) fn with(self, name: &str, answers: &[&[&str]]) -> Self {
         let parse = |answer: &&[&str]| answer.iter().map(|address| address.parse().unwrap()).collect();
         let answers = answers.iter().map(parse).collect();
-        self.0.lock().unwrap().insert(name.to_owned(), answers);
+        self.0.lock().insert(name.to_owned(), answers);
         self
     }
 
     /// The names that were looked up.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.1.lock().unwrap().clone()
+        self.1.lock().clone()
     }
 
     /// As [`fetcher`], with this name server.
@@ -73,8 +74,8 @@ impl Names {
 
 impl Lookup for Names {
     fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        self.1.lock().unwrap().push(name.to_owned());
-        let mut names = self.0.lock().unwrap();
+        self.1.lock().push(name.to_owned());
+        let mut names = self.0.lock();
         let answers = names.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(if answers.len() > 1 {
             answers.remove(0)

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_host_http::{FetchError, Http, LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, Phase, Request};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -86,7 +87,7 @@ struct Silent {
 impl Lookup for Silent {
     fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
         self.asked.send(()).unwrap();
-        let _ = self.hold.lock().unwrap().recv();
+        let _ = self.hold.lock().recv();
         Err(io::ErrorKind::NotFound.into())
     }
 }

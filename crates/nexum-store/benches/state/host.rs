@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_core::CommitPolicy;
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::source::EventSource;
 use nexum_core::source::Position;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_core::{ModuleStatus, Stage};
 use nexum_host_chain::{ChainConfig, Chains, EndpointUrl};
 use nexum_host_store::LocalStore;
@@ -91,9 +91,13 @@ impl<'a> Host<'a> {
                 }
             })
         });
-        let supervisor = Supervisor::new(Arc::new(store.clone())).commit_policy(CommitPolicy {
+        let policy = CommitPolicy {
             cursor_flush: CURSOR_FLUSH,
             ..CommitPolicy::default()
+        };
+        let supervisor = Supervisor::new(RunSettings {
+            policy,
+            ..RunSettings::new(Arc::new(store.clone()))
         });
         let configs = configs(modules, work, directory, "")?;
         let (statuses, task) = runtime.block_on(run(supervisor, configs, chain, node))?;

@@ -1,9 +1,10 @@
 //! The transactions of the host, with the times at which they were durable.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use nexum_core::store::{Batch, StateStore, StoreError, View};
+use parking_lot::{Mutex, MutexGuard};
 
 /// A store that keeps a copy of every transaction. Clones share one store.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Written>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.lock()
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nexum_config::topic::{ChainId, Finality};
 use nexum_core::source::{Advance, BlockHash, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_store::Backend;
 use nexum_testing::bench::Figure;
 use nexum_testing::{GENESIS_MS, TEST_CHAIN_ID};
@@ -45,7 +45,7 @@ pub(crate) fn figure(backend: Backend) -> Result<Figure> {
 /// Replays the history. Prints the memory at the end, and writes the first measurement to a file.
 pub(crate) fn child(backend: Backend, directory: &Path) -> Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let supervisor = Supervisor::new(bare::with_nexum(backend, directory)?);
+    let supervisor = Supervisor::new(RunSettings::new(bare::with_nexum(backend, directory)?));
     let configs = host::configs(1, WORK, directory, "from_block = 0\n")?;
     runtime.block_on(async {
         let start = Instant::now();

@@ -1,6 +1,8 @@
 //! Access to the database: one write, or readers that must not see a write.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Allows one write, or any number of frozen views.
 #[derive(Debug, Default)]
@@ -16,9 +18,9 @@ pub(super) struct Frozen(Arc<Gate>);
 impl Gate {
     /// Waits until there is no frozen view. Holding the guard prevents new ones.
     pub(super) fn write(&self) -> MutexGuard<'_, usize> {
-        let frozen = self.lock();
-        let thawed = self.thawed.wait_while(frozen, |frozen| *frozen > 0);
-        thawed.unwrap_or_else(PoisonError::into_inner)
+        let mut frozen = self.lock();
+        self.thawed.wait_while(&mut frozen, |frozen| *frozen > 0);
+        frozen
     }
 
     /// Waits for the current write, and blocks later ones.
@@ -28,7 +30,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
-        self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.frozen.lock()
     }
 }
 

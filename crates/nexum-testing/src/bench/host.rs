@@ -8,11 +8,11 @@ use futures_util::future::BoxFuture;
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_config::topic::{ChainId, Finality};
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Demand, Engine, EngineConfig};
 use nexum_core::module::Candidate;
-use nexum_core::module::{Loader, Module};
+use nexum_core::module::{Loader, LoaderSettings, Module};
 use nexum_core::source::EventLog;
 use nexum_core::source::{Advance, Event, Position};
 use nexum_core::source::{ChainLogs, EventSource, Replay, Replayed, SourceError};
@@ -33,7 +33,11 @@ pub async fn load(
     limits: Limits,
     pooling: Pooling,
 ) -> Vec<Module> {
-    let loader = Loader::new(capabilities, limits, [TEST_CHAIN_ID], seams);
+    let settings = LoaderSettings {
+        limits,
+        ..LoaderSettings::default()
+    };
+    let loader = Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams);
     let inspect = |config: &ModuleConfig| loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let candidates: Vec<Candidate> = configs.iter().map(inspect).collect();
     let engine = engine(Candidate::demand(&candidates), pooling);

@@ -1,8 +1,9 @@
 //! The state of a node, which the test and the node's connections share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
@@ -148,7 +149,7 @@ impl Shared {
 
     /// Reads or changes the state. The caller must not call back into the node.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
-        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.state.lock())
     }
 
     /// Changes the state as [`with`](Self::with) does, and wakes

@@ -1,6 +1,8 @@
 //! A chain, and the nodes that serve it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::block::Block;
 use super::chain::Chain;
@@ -33,19 +35,19 @@ impl World {
     }
 
     pub(super) fn join(&self, node: Weak<dyn Follower>) {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.nodes.lock();
         nodes.retain(|node| node.strong_count() > 0);
         nodes.push(node);
     }
 
     pub(super) fn chain(&self) -> MutexGuard<'_, Chain> {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+        self.chain.lock()
     }
 
     /// Extends the chain, and then updates every node.
     pub(super) fn grow(&self, announce: Announce, grow: impl FnOnce(&mut Chain) -> Vec<Block>) -> Vec<Block> {
         let mined = grow(&mut self.chain());
-        let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let nodes = self.nodes.lock().clone();
         for node in nodes.iter().filter_map(Weak::upgrade) {
             node.follow(announce);
         }

@@ -1,11 +1,12 @@
 //! The state of an order book, which the test and the connections share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
 use nexum_core::clock::{Clock, SystemClock};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -110,7 +111,7 @@ impl Shared {
 
     /// Reads or changes the state. The caller must not call back into the order book.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
-        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.state.lock())
     }
 
     /// Changes the state as [`with`](Self::with) does, and wakes

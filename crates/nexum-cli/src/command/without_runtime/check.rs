@@ -89,7 +89,7 @@ impl Findings {
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
                 Some((.., None)) => self.refuse(&no_build_has(section, name)),
                 None => {
-                    let error = section.place("").error("unknown section");
+                    let error = section.location("").error("unknown section");
                     let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
                         "engine",
                         "chains",
@@ -189,13 +189,13 @@ fn requests(manifest: &Manifest) -> Vec<ConfigError> {
             .any(|known| answers(known, &name.value) && known.2.is_none())
         {
             let message = format!("no build of this version has the capability `{}`", name.value);
-            errors.push(name.place.error(message));
+            errors.push(name.location.error(message));
         }
     }
     let settings = requests.into_iter().flat_map(|requests| &requests.settings);
     for (name, section) in manifest.settings.iter().chain(settings) {
         if !is_known(name) {
-            let error = section.place("").error("there is no such capability");
+            let error = section.location("").error("there is no such capability");
             errors.push(error.with_nearest(name, names.clone()));
         }
     }
@@ -204,5 +204,5 @@ fn requests(manifest: &Manifest) -> Vec<ConfigError> {
 
 fn no_build_has(section: &Section, name: &str) -> ConfigError {
     let message = format!("no build of this version has the capability `{name}`");
-    section.place("").error(message)
+    section.location("").error(message)
 }

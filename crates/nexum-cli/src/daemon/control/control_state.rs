@@ -8,7 +8,7 @@ use nexum_config::names::ModuleName;
 use nexum_core::HostHandle;
 use nexum_core::ModuleStatus;
 use nexum_core::state::{DeadLetter, admin};
-use nexum_core::store::{StateStore, StoreError};
+use nexum_core::store::{self, StateStore, StoreError};
 use nexum_core::supervisor::{SteerError, SupervisorHandle};
 
 use super::api_error::ApiError;
@@ -48,10 +48,9 @@ impl ControlState {
 
     /// The dead letter of an event.
     pub(super) async fn letter(&self, name: &ModuleName, event: &str) -> Result<DeadLetter, ApiError> {
-        let (store, module, wanted) = (self.store.clone(), name.clone(), event.to_owned());
-        let read = tokio::task::spawn_blocking(move || admin::dead_letter(&*store.view()?, &module, &wanted));
-        let found = read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))?;
-        found.ok_or_else(|| {
+        let (module, wanted) = (name.clone(), event.to_owned());
+        let read = move |store: &dyn StateStore| admin::dead_letter(&*store.view()?, &module, &wanted);
+        store::blocking(&self.store, read).await?.ok_or_else(|| {
             let refusal = Refusal::new(format!("{name} has no dead letter {event}"));
             let hint = format!("`nexum dead-letter list {name}` lists its dead letters");
             ApiError(StatusCode::NOT_FOUND, refusal.with_hint(hint).into())
@@ -61,8 +60,8 @@ impl ControlState {
     /// The oldest dead letters of a module, without the log records of their attempts: as many as
     /// fit into an answer.
     pub(super) async fn letters(&self, name: &ModuleName, count_max: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let (store, name) = (self.store.clone(), name.clone());
-        let read = tokio::task::spawn_blocking(move || {
+        let name = name.clone();
+        let read = move |store: &dyn StateStore| {
             let (mut letters, mut bytes) = (Vec::new(), 0);
             admin::dead_letters(&*store.view()?, &name, &mut |mut letter| {
                 letter.attempts.iter_mut().for_each(|attempt| attempt.records.clear());
@@ -74,8 +73,8 @@ impl ControlState {
                 }
             })?;
             Ok(letters)
-        });
-        read.await.unwrap_or_else(|panic| Err(StoreError::backend(panic)))
+        };
+        store::blocking(&self.store, read).await
     }
 }
 

@@ -44,7 +44,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let Some(entry) = self.current else { return Ok(None) };
         let key = seed.deserialize(StrDeserializer::<Error>::new(&entry.key));
         key.map(Some)
-            .map_err(|error| Error::Placed(self.context.finish(error, &entry.key_span, self.key)))
+            .map_err(|error| Error::Located(self.context.finish(error, &entry.key_span, self.key)))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -53,7 +53,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         };
         let key = KeyPath::Key(self.key, &entry.key);
         let value = Deserializer::node(self.context, &key, &entry.key, &entry.node);
-        seed.deserialize(value).map_err(|error| value.place(error))
+        seed.deserialize(value).map_err(|error| value.locate(error))
     }
 }
 

@@ -18,7 +18,7 @@ const SECRET_BYTES_MIN: usize = 4;
 #[derive(Debug)]
 pub(in crate::document) enum Error {
     Unplaced(Box<Problem>),
-    Placed(ConfigError),
+    Located(ConfigError),
 }
 
 /// An error without a position.
@@ -179,7 +179,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unplaced(problem) => f.write_str(&problem.message),
-            Self::Placed(error) => fmt::Display::fmt(error, f),
+            Self::Located(error) => fmt::Display::fmt(error, f),
         }
     }
 }

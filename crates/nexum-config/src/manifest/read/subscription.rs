@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use crate::document::{ConfigError, Section};
+use crate::document::{ConfigError, NumberRange, Section};
 use crate::log_filter::{LogFilter, TOPICS_MAX};
 use crate::manifest::raw::{self, AnyOf};
 use crate::manifest::{
@@ -17,6 +17,9 @@ const KINDS: [&str; 3] = ["block", "log", "cron"];
 /// Kinds of events in the contract that have no subscription yet.
 const KINDS_TO_COME: [&str; 2] = ["tick", "message"];
 
+/// The bounded numbers of a subscription to blocks or logs.
+const NUMBERS: [NumberRange; 1] = [("confirmations", 0..=CONFIRMATIONS_MAX)];
+
 /// Reads one table. Adds all faults to `errors`.
 pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let kind = section.string("kind").map_err(|error| errors.push(error)).ok()?;
@@ -26,10 +29,10 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
         "cron" => cron(section, errors),
         name => {
             let error = match KINDS_TO_COME.contains(&name) {
-                true => kind.place.error("is not yet supported as a kind of subscription"),
+                true => kind.location.error("is not yet supported as a kind of subscription"),
                 false => {
                     let known = KINDS.into_iter().chain(KINDS_TO_COME);
-                    let error = kind.place.error("unknown kind of subscription");
+                    let error = kind.location.error("unknown kind of subscription");
                     error.with_nearest(name, known)
                 }
             };
@@ -45,7 +48,7 @@ pub(super) fn is_cron(section: &Section) -> bool {
 }
 
 fn block(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
-    let raw = section.parse_all::<raw::BlockSubscription>(errors)?;
+    let raw = section.parse_bounded::<raw::BlockSubscription>(&NUMBERS, errors)?;
     let finality = finality(section, raw.confirmations, raw.finality, errors)?;
     Some(Subscription::Block(BlockSubscription {
         topic: ChainTopic {
@@ -80,7 +83,7 @@ fn schedule_error(section: &Section, error: &ScheduleError) -> ConfigError {
 }
 
 fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
-    let raw = section.parse_all::<raw::LogSubscription>(errors)?;
+    let raw = section.parse_bounded::<raw::LogSubscription>(&NUMBERS, errors)?;
     let finality = finality(section, raw.confirmations, raw.finality, errors)?;
     let before = errors.len();
     if raw.address.is_some() && raw.addresses.is_some() {
@@ -157,7 +160,6 @@ fn finality(
     finality: Option<raw::Finality>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Finality> {
-    errors.extend(section.out_of_range("confirmations", &(0..=CONFIRMATIONS_MAX)));
     match (confirmations, finality) {
         (Some(_), Some(_)) => {
             errors.push(

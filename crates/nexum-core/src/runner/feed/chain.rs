@@ -14,7 +14,7 @@ use nexum_config::topic::ChainTopic;
 
 use self::read_ahead::ReadAhead;
 use super::{Anchor, Delivery, Next};
-use crate::bus::log::{Entry, EventLog, Read, Resume, Routed, Subscriber};
+use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
 use crate::bus::source::{Replay, Replayed, SourceError, TopicHandle};
 use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
@@ -37,7 +37,7 @@ pub(in crate::runner) struct ChainFeed {
     filters: Arc<[LogFilter]>,
     /// The start of subscriptions without a block number, once it is known.
     live_from: Option<u64>,
-    place: Place,
+    next_read: ReadPosition,
     /// The replayed events that the runner has not taken yet.
     replayed: VecDeque<Next>,
     /// The next part of the replay, which the source reads while the module works.
@@ -51,7 +51,7 @@ pub(in crate::runner) struct ChainFeed {
 }
 
 #[derive(Debug)]
-enum Place {
+enum ReadPosition {
     /// The next sequence number to read from the log.
     At(u64),
     /// After the cursor, wherever the cursor is.
@@ -81,7 +81,7 @@ impl ChainFeed {
             subscriptions,
             filters,
             live_from,
-            place: Place::AfterCursor,
+            next_read: ReadPosition::AfterCursor,
             replayed: VecDeque::new(),
             ahead: ReadAhead::default(),
             trail: VecDeque::new(),
@@ -117,7 +117,7 @@ impl ChainFeed {
         self.replayed.clear();
         self.ahead = ReadAhead::default();
         self.trail.clear();
-        self.place = Place::AfterCursor;
+        self.next_read = ReadPosition::AfterCursor;
     }
 
     pub(super) async fn next(&mut self, last: Option<Progress>) -> Next {
@@ -125,27 +125,27 @@ impl ChainFeed {
             if let Some(next) = self.replayed.pop_front() {
                 return next;
             }
-            if let Place::At(sequence) = self.place {
+            if let ReadPosition::At(sequence) = self.next_read {
                 match self.log().read(sequence) {
-                    Read::Entry(Entry::Advance(routed)) => {
+                    ReadResult::Entry(LogEntry::Advance(routed)) => {
                         let delivery = match self.delivery(&routed).await {
                             Ok(delivery) => delivery,
                             Err(error) => return Next::Failed(error),
                         };
-                        self.place = Place::At(sequence + 1);
+                        self.next_read = ReadPosition::At(sequence + 1);
                         self.live();
                         return Next::Block(delivery);
                     }
-                    Read::Entry(Entry::Revert(to)) => {
-                        self.place = Place::At(sequence + 1);
+                    ReadResult::Entry(LogEntry::Revert(to)) => {
+                        self.next_read = ReadPosition::At(sequence + 1);
                         return Next::Revert(to);
                     }
-                    Read::Pending => {
+                    ReadResult::Pending => {
                         self.live();
                         return Next::Pending;
                     }
-                    Read::Gone => self.place = Place::AfterCursor,
-                    Read::Closed(reason) => return Next::Closed(reason),
+                    ReadResult::Gone => self.next_read = ReadPosition::AfterCursor,
+                    ReadResult::Closed(reason) => return Next::Closed(reason),
                 }
                 continue;
             }
@@ -158,7 +158,7 @@ impl ChainFeed {
                 };
             };
             match self.find_place(last, live_from) {
-                Resume::At(sequence) => self.place = Place::At(sequence),
+                Resume::At(sequence) => self.next_read = ReadPosition::At(sequence),
                 Resume::Pending => return Next::Pending,
                 Resume::Revert(to) => return Next::Revert(to),
                 Resume::Closed(reason) => return Next::Closed(reason),
@@ -242,7 +242,7 @@ impl ChainFeed {
         if !every_block && !self.subscriptions.wants_logs() {
             // The module does not need the missed blocks.
             if let Resume::At(sequence) = self.log().begin(numbers.end().saturating_add(1)) {
-                self.place = Place::At(sequence);
+                self.next_read = ReadPosition::At(sequence);
                 return None;
             }
         }

@@ -1,7 +1,8 @@
 //! Pools without a supervisor.
 
 use nexum_config::engine::ModuleConfig;
-use nexum_core::{BuildError, Capture, Hint as _, Host};
+use nexum_config::hint::Hint as _;
+use nexum_core::{BuildError, Capture, Host};
 use nexum_host_store::LocalStore;
 use nexum_testing::guests;
 

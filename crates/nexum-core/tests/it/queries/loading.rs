@@ -1,5 +1,6 @@
 //! The recognition of query modules, and the resources that are reserved for them.
 
+use nexum_config::causes::Causes;
 use nexum_core::LoadError;
 use nexum_core::module::Candidate;
 use nexum_core::module::Loaded;
@@ -57,9 +58,9 @@ fn the_smaller_of_both_bounds_holds() {
     }
 }
 
-/// A component with the two exports of a query module, but of other types, and with this additional
-/// import.
-fn component(import: &str) -> Vec<u8> {
+/// A component with the exports `init` and `handler`, whose types differ from the contract, and with
+/// this import.
+fn component(import: &str, handler: &str) -> Vec<u8> {
     let text = format!(
         "(component
             {import}
@@ -67,9 +68,26 @@ fn component(import: &str) -> Vec<u8> {
             (core instance $i (instantiate $m))
             (func $f (canon lift (core func $i \"f\")))
             (export \"init\" (func $f))
-            (export \"evaluate\" (func $f)))"
+            (export \"{handler}\" (func $f)))"
     );
     wat::parse_str(text).expect("a component")
+}
+
+/// The refusal of a component whose `init` takes no parameter.
+const WRONG_INIT: &str = "the component's exports do not match the contract: \
+                          type-checking export func `init`: expected 1-tuple, found 0-tuple";
+
+#[tokio::test]
+async fn an_event_module_with_exports_of_other_types_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("m.wasm");
+    std::fs::write(&path, component("", "on-event")).expect("a component");
+    let setup = setup("");
+    let loader = setup.loader(&setup.parse_config());
+    let candidate = loader.inspect(&module_at(&path, "")).expect("a candidate");
+    let engine = setup.engine(Candidate::demand([&candidate]));
+    let refused = loader.load_any(&engine, candidate).await.expect_err("a refusal");
+    assert_eq!(Causes(&refused).to_string(), WRONG_INIT);
 }
 
 #[tokio::test]
@@ -81,14 +99,18 @@ async fn what_is_no_query_module_is_refused_with_the_reason() {
     let loader = setup.loader(&config);
     let inspect = || loader.inspect(&module_at(&path, ""));
 
-    std::fs::write(&path, component("(import \"nexum:host/chain@0.2.0\" (instance))")).expect("a component");
+    std::fs::write(
+        &path,
+        component("(import \"nexum:host/chain@0.2.0\" (instance))", "evaluate"),
+    )
+    .expect("a component");
     let said = inspect().expect_err("a refusal").to_string();
     assert!(
         said.contains("it imports nexum:host/chain@0.2.0, but a query module may import only local-store and logging"),
         "{said}"
     );
 
-    std::fs::write(&path, component("")).expect("a component");
+    std::fs::write(&path, component("", "evaluate")).expect("a component");
     let candidate = inspect().expect("a candidate");
     assert_eq!(
         candidate.warnings,
@@ -96,7 +118,7 @@ async fn what_is_no_query_module_is_refused_with_the_reason() {
     );
     let engine = setup.engine(Candidate::demand([&candidate]));
     let refused = loader.load_any(&engine, candidate).await.expect_err("a refusal");
-    assert!(matches!(refused, LoadError::Export { name: "init", .. }), "{refused}");
+    assert_eq!(Causes(&refused).to_string(), WRONG_INIT);
 
     let manifest = "[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
     std::fs::write(dir.path().join("nexum.toml"), manifest).expect("a manifest");

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::connect::Connector;
 use super::connection::Connection;
-use super::{Endpoint, Request};
+use super::{Endpoint, RpcRequest};
 use crate::error::RequestError;
 
 /// The result of one request of a batch.
@@ -31,7 +31,7 @@ impl Failure {
 impl Endpoint {
     /// As [`Endpoint::request`], for a module. Does not wait for a pause of the endpoint that ends
     /// after `deadline`.
-    pub(crate) async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Box<RawValue>, Failure> {
+    pub(crate) async fn attempt(&self, request: &RpcRequest, deadline: Instant) -> Result<Box<RawValue>, Failure> {
         self.attempt_over(self.asking(), request, deadline).await
     }
 
@@ -40,7 +40,7 @@ impl Endpoint {
     /// [`RequestError::OverBudget`].
     pub(crate) async fn attempt_batch(
         &self,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
@@ -57,7 +57,7 @@ impl Endpoint {
     pub(super) async fn attempt_over(
         &self,
         connector: &Connector,
-        request: &Request,
+        request: &RpcRequest,
         deadline: Instant,
     ) -> Result<Box<RawValue>, Failure> {
         self.admit(1, deadline).await?;

@@ -1,16 +1,16 @@
 //! Sends several requests together, or one by one to an endpoint that does not answer batches.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::attempt::{Attempted, Failure, Started};
 use super::connect::Connector;
 use super::limit::RateLimit;
-use super::{Endpoint, Request};
+use super::{Endpoint, RpcRequest};
 use crate::error::{AnswerKind, RequestError};
 
 /// The most concurrent requests to an endpoint that refuses batches: enough to hide the round trip,
@@ -47,7 +47,7 @@ enum Fault {
 
 impl Batches {
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.lock())
     }
 
     /// Whether the next requests are sent as a batch.
@@ -87,7 +87,7 @@ impl Endpoint {
     pub(super) async fn attempt_batch_over(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
@@ -104,7 +104,7 @@ impl Endpoint {
     async fn attempt_together(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
     ) -> Vec<Attempted> {
@@ -160,7 +160,7 @@ impl Endpoint {
     async fn of_batch(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         answers: Vec<Result<Box<RawValue>, RequestError>>,
         started: &Started,
         deadline: Instant,
@@ -186,7 +186,7 @@ impl Endpoint {
             self.batches.answered();
             return answers;
         }
-        let again: Vec<Request> = missing.iter().map(|place| requests[*place].clone()).collect();
+        let again: Vec<RpcRequest> = missing.iter().map(|place| requests[*place].clone()).collect();
         let left = bytes_max.saturating_sub(bytes(&answers));
         let found = self
             .one_by_one(connector, &again, deadline, left, &Fault::Garbled)
@@ -202,7 +202,7 @@ impl Endpoint {
     async fn one_by_one(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
         fault: &Fault,
@@ -228,7 +228,7 @@ impl Endpoint {
     async fn separately(
         &self,
         connector: &Connector,
-        requests: &[Request],
+        requests: &[RpcRequest],
         deadline: Instant,
         bytes_max: u64,
         at_once_max: usize,

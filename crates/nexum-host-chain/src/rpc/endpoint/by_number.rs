@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::read::{ByNumber, Read};
-use super::{Endpoint, Failure, Request, parse};
+use super::read::{ByNumber, ReadRequest};
+use super::{Endpoint, Failure, RpcRequest, parse};
 use crate::error::{AnswerKind, RequestError};
 use crate::methods::{self, READ_METHODS};
 
@@ -64,7 +64,7 @@ impl BlockForms {
 impl Endpoint {
     /// Sends a module's read once: by hash, or by number if the endpoint accepts no hash. A read by
     /// number sends two more requests, each with its own timeout.
-    pub(crate) async fn attempt_read(&self, read: &Read, deadline: Instant) -> Attempt {
+    pub(crate) async fn attempt_read(&self, read: &ReadRequest, deadline: Instant) -> Attempt {
         let Some(by_number) = &read.by_number else {
             return self.attempt(&read.request, deadline).await;
         };
@@ -94,12 +94,12 @@ impl Endpoint {
     }
 
     /// Whether the read must be sent separately, because the endpoint accepts no hash for it.
-    pub(crate) fn takes_by_number(&self, read: &Read) -> bool {
+    pub(crate) fn takes_by_number(&self, read: &ReadRequest) -> bool {
         read.by_number.is_some() && self.block_forms.is(&read.request.0, Form::Number)
     }
 
     /// Whether the read may have failed because the endpoint accepts no hash for it.
-    pub(crate) fn may_lack_hashes(&self, read: &Read, error: &RequestError) -> bool {
+    pub(crate) fn may_lack_hashes(&self, read: &ReadRequest, error: &RequestError) -> bool {
         let is_unknown = || self.block_forms.is(&read.request.0, Form::Unknown);
         read.by_number.is_some() && error.may_refuse_form() && is_unknown()
     }
@@ -129,7 +129,7 @@ impl Endpoint {
         let failed = |error| Failure { error, sent: true };
         let params = RawValue::from_string(format!(r#"["{:#x}",false]"#, block.number));
         let params = params.map_err(|_| failed(RequestError::Internal))?;
-        let request: Request = ("eth_getBlockByNumber".into(), params);
+        let request: RpcRequest = ("eth_getBlockByNumber".into(), params);
         let answer = self.attempt(&request, deadline).await?;
         match parse::<Option<Hashed>>(&answer).map_err(failed)? {
             Some(found) if found.hash == block.hash => Ok(()),

@@ -1,12 +1,13 @@
 //! Connects to an endpoint, one connection at a time, and never to another chain.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::U64;
 use alloy_rpc_client::RpcClient;
 use nexum_config::topic::ChainId;
 use nexum_net::Backoff;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
 
@@ -16,7 +17,7 @@ use super::http::BoundedHttp;
 use super::parse;
 use super::pubsub::ConnectOnce;
 use crate::config::endpoint_url::{Address, EndpointUrl};
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
@@ -29,7 +30,7 @@ use crate::redact::Secrets;
 pub(super) struct Connector {
     chain_id: ChainId,
     url: EndpointUrl,
-    headers: Headers,
+    headers: HttpHeaders,
     secrets: Secrets,
     label: String,
     response_bytes_max: usize,
@@ -127,7 +128,7 @@ impl Connector {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock()
     }
 
     /// The connection in use, unless it is no longer usable.

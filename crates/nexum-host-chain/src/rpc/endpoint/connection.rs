@@ -8,7 +8,7 @@ use alloy_provider::{DynProvider, Provider, RootProvider};
 use alloy_rpc_client::{BatchRequest, RpcClient};
 use serde_json::value::RawValue;
 
-use super::Request;
+use super::RpcRequest;
 use crate::error::RequestError;
 use crate::redact::Secrets;
 
@@ -86,7 +86,7 @@ impl Connection {
     }
 
     /// Sends one request, with the parameters' text unchanged.
-    pub(super) async fn call(&self, request: &Request, secrets: &Secrets) -> Result<Box<RawValue>, RequestError> {
+    pub(super) async fn call(&self, request: &RpcRequest, secrets: &Secrets) -> Result<Box<RawValue>, RequestError> {
         let (method, params) = request;
         let flight = Flight::new(self, params.get().len());
         let answer = self.provider.raw_request_dyn(method.clone(), params).await;
@@ -98,7 +98,7 @@ impl Connection {
     /// together.
     pub(super) async fn call_batch(
         &self,
-        requests: &[Request],
+        requests: &[RpcRequest],
         secrets: &Secrets,
     ) -> Result<Vec<Result<Box<RawValue>, RequestError>>, RequestError> {
         let failed = |error| RequestError::from_alloy(error, secrets);

@@ -1,14 +1,15 @@
 //! The health of an endpoint.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nexum_net::wait;
+use nexum_config::backoff::wait;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Request;
+use super::RpcRequest;
 use super::refused::Refused;
 use super::rest::{REST_MAX, Rest};
 use crate::error::RequestError;
@@ -127,7 +128,7 @@ impl Health {
     }
 
     /// The fitness for modules' requests.
-    pub(crate) fn standing_for(&self, requests: &[Request]) -> Fitness {
+    pub(crate) fn standing_for(&self, requests: &[RpcRequest]) -> Fitness {
         self.standing(self.refused.rests_for(requests, self.now()))
     }
 
@@ -168,7 +169,7 @@ impl Health {
     /// The method in which following failed last, unless following has worked for long enough
     /// since.
     pub(crate) fn suspect(&self) -> Option<&'static str> {
-        *self.suspect.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.suspect.lock()
     }
 
     pub(crate) fn head(&self) -> Option<u64> {
@@ -256,7 +257,7 @@ impl Health {
     /// Records the method in which following failed, for the probe.
     pub(crate) fn suspects(&self, method: Option<&'static str>) {
         if method.is_some() {
-            *self.suspect.lock().unwrap_or_else(PoisonError::into_inner) = method;
+            *self.suspect.lock() = method;
         }
     }
 
@@ -264,7 +265,7 @@ impl Health {
     pub(crate) fn is_followed(&self) {
         if self.following.has_been_well_for(self.now(), REST_MAX) {
             self.following.forget();
-            *self.suspect.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.suspect.lock() = None;
         }
     }
 
@@ -360,8 +361,8 @@ impl Health {
         *self.failure() = Some(error.clone());
     }
 
-    fn failure(&self) -> std::sync::MutexGuard<'_, Option<RequestError>> {
-        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failure(&self) -> MutexGuard<'_, Option<RequestError>> {
+        self.last_failure.lock()
     }
 }
 

@@ -11,7 +11,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::loose;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 use crate::error::RequestError;
 
 /// The most bytes of an error's body that are searched for a text: several times the bytes that
@@ -32,7 +32,7 @@ impl BoundedHttp {
     /// URLs.
     pub(super) fn new(
         url: Url,
-        headers: &Headers,
+        headers: &HttpHeaders,
         response_bytes_max: usize,
         use_proxy: bool,
     ) -> Result<Self, RequestError> {

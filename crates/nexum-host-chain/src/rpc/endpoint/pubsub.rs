@@ -11,7 +11,7 @@ use url::Url;
 use super::connection::Oversize;
 use super::ipc;
 use super::ws::WsDial;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 
 /// Connects once. alloy would reconnect by itself: without a check of the chain id, without a
 /// report of the missed heads, and with a repetition of requests. Here a lost connection stays
@@ -34,7 +34,7 @@ impl ConnectOnce {
     /// A connection over ws. It sets `dead` when it is lost.
     pub(super) fn ws(
         url: &Url,
-        headers: &Headers,
+        headers: &HttpHeaders,
         response_bytes_max: usize,
         dead: &Arc<AtomicBool>,
         oversize: &Arc<Oversize>,

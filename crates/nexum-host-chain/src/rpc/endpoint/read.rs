@@ -5,11 +5,11 @@ use std::sync::Arc;
 use nexum_core::source::Position;
 use serde_json::value::RawValue;
 
-use super::Request;
+use super::RpcRequest;
 
 /// A request that only reads, with properties of its answer.
-pub(crate) struct Read {
-    pub(crate) request: Request,
+pub(crate) struct ReadRequest {
+    pub(crate) request: RpcRequest,
     /// Whether the answer never changes, because the request names its block by hash.
     pub(crate) is_pinned: bool,
     /// Whether a null result means that the endpoint does not have the block.
@@ -20,12 +20,12 @@ pub(crate) struct Read {
 
 /// A pinned read that names its block by number.
 pub(crate) struct ByNumber {
-    pub(crate) request: Request,
+    pub(crate) request: RpcRequest,
     /// The block that must have the number.
     pub(crate) block: Position,
 }
 
-impl Read {
+impl ReadRequest {
     pub(crate) fn unpinned(method: &'static str, params: Box<RawValue>) -> Self {
         Self {
             request: (method.into(), params),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Request;
+use super::RpcRequest;
 use super::rest::Rest;
 use crate::methods::{self, READ_METHODS};
 
@@ -41,7 +41,7 @@ impl Default for Refused {
 
 impl Refused {
     /// Whether the endpoint rests from the method of one of these requests.
-    pub(super) fn rests_for(&self, requests: &[Request], now: u64) -> bool {
+    pub(super) fn rests_for(&self, requests: &[RpcRequest], now: u64) -> bool {
         self.is_any.load(Ordering::Relaxed)
             && requests
                 .iter()

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use nexum_net::wait;
+use nexum_config::backoff::wait;
 
 /// The rest after the first failure: a retried request finds another endpoint meanwhile, and a
 /// short outage is over.

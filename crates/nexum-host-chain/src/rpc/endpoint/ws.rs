@@ -25,7 +25,7 @@ use url::Url;
 
 use super::connection::Oversize;
 use super::loose;
-use crate::config::http_headers::Headers;
+use crate::config::http_headers::HttpHeaders;
 use crate::error::RequestError;
 
 /// The time without a message after which nexum sends a ping. Without any message for another such
@@ -41,7 +41,7 @@ const READ_BYTES: usize = 16 * 1_024;
 /// The parameters of a connection. alloy's own `WsConnect` sends no headers except `Authorization`.
 pub(super) struct WsDial {
     pub(super) url: Url,
-    pub(super) headers: Headers,
+    pub(super) headers: HttpHeaders,
     pub(super) response_bytes_max: usize,
     pub(super) oversize: Arc<Oversize>,
 }

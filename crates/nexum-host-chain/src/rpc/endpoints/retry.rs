@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use super::{Asked, Endpoints, request_rank};
 use crate::error::{RequestError, Retry};
 use crate::methods;
-use crate::rpc::endpoint::{Answer, Attempted, Endpoint, Failure, Request};
+use crate::rpc::endpoint::{Answer, Attempted, Endpoint, Failure, RpcRequest};
 
 /// The attempts at one request, or one batch.
 struct Attempts<'a> {
     endpoints: &'a Endpoints,
-    requests: &'a [Request],
+    requests: &'a [RpcRequest],
     deadline: Instant,
     backoff: Backoff,
     left: u32,
@@ -33,7 +33,7 @@ enum Tried {
 }
 
 impl<'a> Attempts<'a> {
-    fn new(endpoints: &'a Endpoints, requests: &'a [Request], first: &'a Arc<Endpoint>, deadline: Instant) -> Self {
+    fn new(endpoints: &'a Endpoints, requests: &'a [RpcRequest], first: &'a Arc<Endpoint>, deadline: Instant) -> Self {
         Self {
             endpoints,
             requests,
@@ -104,7 +104,7 @@ impl<'a> Refusals<'a> {
 
     /// Blames the endpoints that refused the request: another endpoint has answered the identical
     /// request.
-    fn disprove(self, request: &Request, answered: &Endpoint) {
+    fn disprove(self, request: &RpcRequest, answered: &Endpoint) {
         for (endpoint, error) in self.0 {
             if endpoint.index() != answered.index() {
                 endpoint.refused(&request.0, &error);
@@ -151,7 +151,7 @@ impl Endpoints {
         }
     }
 
-    pub(super) async fn batch_with_retries(&self, requests: &[Request], bytes_max: u64) -> Vec<Answer> {
+    pub(super) async fn batch_with_retries(&self, requests: &[RpcRequest], bytes_max: u64) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
         // Indexes of the requests.
         let (mut waiting, alone): (Vec<usize>, Vec<usize>) =
@@ -168,7 +168,7 @@ impl Endpoints {
         let mut attempts = Attempts::new(self, requests, endpoint, self.deadline(Instant::now()));
         while !waiting.is_empty() {
             let left = bytes_max.saturating_sub(received(&answers));
-            let sent: Vec<Request> = waiting.iter().map(|place| requests[*place].clone()).collect();
+            let sent: Vec<RpcRequest> = waiting.iter().map(|place| requests[*place].clone()).collect();
             let results = endpoint.attempt_batch(&sent, attempts.deadline, left).await;
             if before.index() != endpoint.index() {
                 let answered = waiting.iter().zip(&results).filter(|(_, result)| result.is_ok());
@@ -219,12 +219,12 @@ fn is_refused(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(RequestError::is_refusal)
 }
 
-fn is_read((method, _): &Request) -> bool {
+fn is_read((method, _): &RpcRequest) -> bool {
     methods::is_read(method)
 }
 
 /// Which endpoints may receive a request again after a failure.
-fn retry(request: &Request, failure: &Failure) -> Retry {
+fn retry(request: &RpcRequest, failure: &Failure) -> Retry {
     if failure.sent && !is_read(request) {
         return Retry::Never;
     }

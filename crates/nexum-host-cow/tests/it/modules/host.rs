@@ -7,13 +7,13 @@ use std::time::Duration;
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_core::ModuleStatus;
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
-use nexum_core::module::{Loader, Module};
+use nexum_core::module::{Loader, LoaderSettings, Module};
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_cow::{Cow, CowConfig};
 use nexum_testing::{Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests};
 use tokio::task::JoinSet;
@@ -50,9 +50,14 @@ impl Host {
         let (records, capture) = Records::capture();
         let seams = Seams::system();
         let capabilities = Capabilities::ambient(seams.clone()).with(Cow::new(config));
-        let loader = Loader::new(capabilities, limits, [TEST_CHAIN_ID], seams);
+        let settings = LoaderSettings {
+            limits,
+            ..LoaderSettings::default()
+        };
+        let loader = Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams);
         let chain = ScriptedSource::new(TEST_CHAIN_ID);
-        let mut supervisor = Supervisor::new(Arc::new(MemoryStore::new())).source(Arc::new(chain.clone()));
+        let mut supervisor =
+            Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new()))).source(Arc::new(chain.clone()));
         let modules = load(&loader, &modules).await.into_iter();
         let statuses = modules.map(|module| supervisor.module(module)).collect();
         let stop = CancellationToken::new();

@@ -8,13 +8,13 @@ use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
 use nexum_core::CommitPolicy;
 use nexum_core::ModuleStatus;
-use nexum_core::Seams;
 use nexum_core::capability::Capabilities;
+use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
-use nexum_core::module::{Loader, Module};
+use nexum_core::module::{Loader, LoaderSettings, Module};
 use nexum_core::store::MemoryStore;
-use nexum_core::supervisor::Supervisor;
+use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_http::{Http, HttpConfig};
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, Records, ScriptedSource, TEST_CHAIN_ID, WAIT_MAX, guests};
@@ -70,7 +70,11 @@ impl Host {
         let capabilities = Capabilities::ambient(seams.clone())
             .with(Http::new(config))
             .with(LocalStore);
-        let loader = Loader::new(capabilities, limits, [TEST_CHAIN_ID], seams);
+        let settings = LoaderSettings {
+            limits,
+            ..LoaderSettings::default()
+        };
+        let loader = Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams);
         let chain = ScriptedSource::new(TEST_CHAIN_ID);
         let store = FaultyStore::new(Arc::new(MemoryStore::new()));
         // A commit that may wait for the next one waits longer than any test.
@@ -78,7 +82,10 @@ impl Host {
             cursor_flush: Duration::from_secs(60),
             ..CommitPolicy::default()
         };
-        let supervisor = Supervisor::new(Arc::new(store.clone())).commit_policy(policy);
+        let supervisor = Supervisor::new(RunSettings {
+            policy,
+            ..RunSettings::new(Arc::new(store.clone()))
+        });
         let mut supervisor = supervisor.source(Arc::new(chain.clone()));
         let status = supervisor.module(load(&loader, &module.config).await);
         let stop = CancellationToken::new();

@@ -8,7 +8,7 @@ use super::{ConfigError, Origin, show};
 
 /// A position in a file, for an error that the caller finds later.
 #[derive(Clone)]
-pub struct Place {
+pub struct Location {
     origin: Arc<Origin>,
     key: String,
     span: Span,
@@ -16,7 +16,7 @@ pub struct Place {
     value: Option<String>,
 }
 
-impl Place {
+impl Location {
     /// The position of a table.
     pub(super) fn of_table(origin: &Arc<Origin>, key: String, span: &Span) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.origin.error(self.span.clone(), String::new(), String::new());
         let (line, column) = (at.line().unwrap_or(0), at.column().unwrap_or(0));
@@ -78,9 +78,9 @@ impl fmt::Debug for Place {
 
 /// A value with its position.
 #[derive(Clone, Debug)]
-pub struct Placed<T> {
+pub struct Located<T> {
     /// The value.
     pub value: T,
     /// The position of the value.
-    pub place: Place,
+    pub location: Location,
 }
