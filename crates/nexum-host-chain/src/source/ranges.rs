@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use parking_lot::Mutex;
-
+use super::per_endpoint::PerEndpoint;
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 
@@ -37,35 +36,34 @@ struct Width {
 
 /// The widths of a chain's endpoints: halved when a question is too much, and slowly grown while none is.
 #[derive(Debug)]
-pub(super) struct Ranges(Vec<Mutex<Width>>);
+pub(super) struct Ranges(PerEndpoint<Width>);
 
 impl Ranges {
     pub(super) fn new(endpoints: &Endpoints) -> Self {
-        let width = |endpoint: &std::sync::Arc<Endpoint>| {
+        Self(PerEndpoint::new(endpoints, |endpoint| {
             let said = endpoint.max_log_range_blocks();
             let max = said.unwrap_or(WIDTH_MAX);
-            Mutex::new(Width {
+            Width {
                 now: said.unwrap_or(WIDTH_FIRST),
                 max,
                 ceiling: max,
                 calm: 0,
                 proven: 1,
                 is_refusal_logged: false,
-            })
-        };
-        Self(endpoints.all().iter().map(width).collect())
+            }
+        }))
     }
 
     /// The part of `numbers`, from their start, to ask the endpoint for now.
     pub(super) fn narrow(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> RangeInclusive<u64> {
-        let width = self.with(endpoint, |width| width.now);
+        let width = self.0.with(endpoint, |width| width.now);
         let end = numbers.start().saturating_add(width.max(1) - 1);
         *numbers.start()..=end.min(*numbers.end())
     }
 
     /// The endpoint has answered: the next question is a little wider.
     pub(super) fn answered(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
-        self.with(endpoint, |width| {
+        self.0.with(endpoint, |width| {
             if span(numbers) < width.now {
                 return;
             }
@@ -84,7 +82,7 @@ impl Ranges {
     /// The question was too much: the next one is half as wide.
     pub(super) fn too_much(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         let span = span(numbers);
-        self.with(endpoint, |width| {
+        self.0.with(endpoint, |width| {
             width.now = width.now.min(span / 2).max(1);
             // It grows again, but not at once to where it failed.
             let below = span - (span / 8).max(1);
@@ -95,24 +93,20 @@ impl Ranges {
 
     /// Whether the log does not say yet that the endpoint refuses a range.
     pub(super) fn is_first_refusal(&self, endpoint: &Endpoint) -> bool {
-        self.with(endpoint, |width| !std::mem::replace(&mut width.is_refusal_logged, true))
+        self.0
+            .with(endpoint, |width| !std::mem::replace(&mut width.is_refusal_logged, true))
     }
 
     /// Whether an empty answer for so many blocks is believed.
     pub(super) fn is_proven(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> bool {
-        let proven = self.with(endpoint, |width| width.proven);
+        let proven = self.0.with(endpoint, |width| width.proven);
         span(numbers) <= proven
     }
 
     /// The endpoint has found logs in so many blocks at once.
     pub(super) fn prove(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
-        self.with(endpoint, |width| width.proven = width.proven.max(span(numbers)));
-    }
-
-    fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Width) -> T) -> T {
-        // There is one for each endpoint of the chain.
-        let mut width = self.0[endpoint.index()].lock();
-        change(&mut width)
+        self.0
+            .with(endpoint, |width| width.proven = width.proven.max(span(numbers)));
     }
 }
 
