@@ -21,6 +21,7 @@ mod key;
 mod location;
 mod section;
 mod show;
+mod text;
 mod tree;
 
 use std::fmt;
@@ -36,6 +37,7 @@ pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub(crate) use key::nearest;
 pub use location::{Located, Location};
 pub use section::{NumberRange, Section};
+pub use text::deserialize_text;
 
 use tree::{Span, Table};
 

@@ -10,6 +10,7 @@ mod follower;
 mod header;
 mod heads;
 mod logs;
+mod per_endpoint;
 mod ranges;
 mod receipts;
 mod reorg;

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use nexum_config::document::deserialize_text;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// The shortest part of a URL that counts as a possible key, in bytes. Shorter parts, such as `api`
@@ -81,22 +82,7 @@ impl BaseUrl {
 
 impl<'de> Deserialize<'de> for BaseUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A visitor, so that the error is one about this value.
-        deserializer.deserialize_str(UrlVisitor)
-    }
-}
-
-struct UrlVisitor;
-
-impl de::Visitor<'_> for UrlVisitor {
-    type Value = BaseUrl;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a URL")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<BaseUrl, E> {
-        BaseUrl::parse(text).map_err(E::custom)
+        deserialize_text(deserializer, "a URL", Self::parse)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use nexum_config::document::deserialize_text;
 use nexum_config::hint::{Hint, Hinted};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use url::Host;
 
 use crate::destination::{Destination, is_name};
@@ -174,21 +175,8 @@ impl fmt::Display for HostPattern {
 
 impl<'de> Deserialize<'de> for HostPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A visitor, so that the error is one about this value.
-        deserializer.deserialize_str(PatternVisitor)
-    }
-}
-
-struct PatternVisitor;
-
-impl de::Visitor<'_> for PatternVisitor {
-    type Value = HostPattern;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a host")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<HostPattern, E> {
-        HostPattern::parse(text).map_err(|error| E::custom(Hinted(&error)))
+        deserialize_text(deserializer, "a host", |text| {
+            Self::parse(text).map_err(|error| Hinted(&error).to_string())
+        })
     }
 }

@@ -32,6 +32,7 @@ pub use node::{
     WAIT_MAX,
 };
 pub use order_book::OrderBook;
+pub use proxy::run_with_proxy;
 pub use records::{Record, Records};
 pub use source::{GENESIS_MS, ScriptedSource};
 pub use store::{FaultyStore, journal, kept};
@@ -41,6 +42,7 @@ mod clock;
 mod counts;
 mod listener;
 mod node;
+mod proxy;
 mod records;
 mod source;
 mod store;

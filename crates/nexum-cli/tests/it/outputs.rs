@@ -124,14 +124,17 @@ async fn metrics(address: std::net::SocketAddr) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// Commands that write to stdout.
+const COMMANDS: [&[&str]; 3] = [
+    &["completions", "bash"],
+    &["inspect", "noop.wasm"],
+    &["check", "noop.wasm"],
+];
+
 #[test]
 fn a_command_whose_reader_has_gone_ends_quietly() {
     let dir = Dir::new();
-    for args in [
-        &["completions", "bash"][..],
-        &["inspect", "noop.wasm"],
-        &["check", "noop.wasm"],
-    ] {
+    for args in COMMANDS {
         dir.guest("noop");
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -148,11 +151,7 @@ fn a_command_whose_reader_has_gone_ends_quietly() {
 #[test]
 fn a_command_whose_output_cannot_be_written_says_so() {
     let dir = Dir::new();
-    for args in [
-        &["completions", "bash"][..],
-        &["inspect", "noop.wasm"],
-        &["check", "noop.wasm"],
-    ] {
+    for args in COMMANDS {
         dir.guest("noop");
         let ran = dir.command(args).stdout(full_disk()).output().expect("the binary");
         let stderr = String::from_utf8(ran.stderr).expect("UTF-8");

@@ -152,20 +152,24 @@ fn clean(message: &str) -> Cow<'_, str> {
     }
 }
 
+/// Evaluates `$body` with `$constant` as the level, because the macros of tracing need a constant.
+macro_rules! at_level {
+    ($level:expr, $constant:ident, $body:expr) => {
+        at_level!(@ $level, $constant, $body, TRACE, DEBUG, INFO, WARN, ERROR)
+    };
+    (@ $level:expr, $constant:ident, $body:expr, $($name:ident),+) => {
+        match $level {
+            $(tracing::Level::$name => {
+                const $constant: tracing::Level = tracing::Level::$name;
+                $body
+            })+
+        }
+    };
+}
+
 /// Whether the operator's filter accepts records of this level.
 fn is_heard(level: tracing::Level) -> bool {
-    macro_rules! at {
-        ($level:ident) => {
-            tracing::enabled!(target: TARGET, tracing::Level::$level)
-        };
-    }
-    match level {
-        tracing::Level::TRACE => at!(TRACE),
-        tracing::Level::DEBUG => at!(DEBUG),
-        tracing::Level::INFO => at!(INFO),
-        tracing::Level::WARN => at!(WARN),
-        tracing::Level::ERROR => at!(ERROR),
-    }
+    at_level!(level, CONSTANT, tracing::enabled!(target: TARGET, CONSTANT))
 }
 
 fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &str) {
@@ -175,16 +179,9 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     let request = handler.request().map(|request| request.0);
     let chain = event.and_then(|event| event.topic.chain_id());
     let block = event.and_then(|event| event.block()).map(|block| block.number);
-    macro_rules! at {
-        ($level:ident) => {
-            tracing::event!(target: TARGET, tracing::Level::$level, module, event = id, chain, block, request, "{}", clean(message))
-        };
-    }
-    match level {
-        tracing::Level::TRACE => at!(TRACE),
-        tracing::Level::DEBUG => at!(DEBUG),
-        tracing::Level::INFO => at!(INFO),
-        tracing::Level::WARN => at!(WARN),
-        tracing::Level::ERROR => at!(ERROR),
-    }
+    at_level!(
+        level,
+        CONSTANT,
+        tracing::event!(target: TARGET, CONSTANT, module, event = id, chain, block, request, "{}", clean(message))
+    )
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, de};
+use nexum_config::document::deserialize_text;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// The address of an endpoint. Providers put keys into the path, the query and the user part. So
@@ -93,22 +94,7 @@ impl EndpointUrl {
 
 impl<'de> Deserialize<'de> for EndpointUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A visitor, so that the error points to this value.
-        deserializer.deserialize_str(UrlVisitor)
-    }
-}
-
-struct UrlVisitor;
-
-impl de::Visitor<'_> for UrlVisitor {
-    type Value = EndpointUrl;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a URL or the path of an ipc socket")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<EndpointUrl, E> {
-        EndpointUrl::parse(text).map_err(E::custom)
+        deserialize_text(deserializer, "a URL or the path of an ipc socket", Self::parse)
     }
 }
 

@@ -5,10 +5,10 @@
 
 use alloy_primitives::keccak256;
 use nexum_net::Backoff;
-use parking_lot::Mutex;
 
 use super::filters::Filters;
 use super::header::{self, Header};
+use super::per_endpoint::PerEndpoint;
 use super::wire_log::{self, RawLog};
 use super::{ChainSource, FollowError};
 use crate::error::{AnswerKind, RequestError};
@@ -25,7 +25,7 @@ const LOOKS_MAX: u32 = 3;
 
 /// How each of a chain's endpoints answers for a block that it lacks.
 #[derive(Debug)]
-pub(super) struct Absent(Vec<Mutex<Manner>>);
+pub(super) struct Absent(PerEndpoint<Manner>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Manner {
@@ -37,13 +37,7 @@ struct Manner {
 
 impl Absent {
     pub(super) fn new(endpoints: &Endpoints) -> Self {
-        Self(endpoints.all().iter().map(|_| Mutex::default()).collect())
-    }
-
-    fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
-        // Each endpoint of the chain has an entry.
-        let mut manner = self.0[endpoint.index()].lock();
-        change(&mut manner)
+        Self(PerEndpoint::new(endpoints, |_| Manner::default()))
     }
 }
 
@@ -56,7 +50,7 @@ impl ChainSource {
         header: &Header,
         filters: &Filters,
     ) -> Result<bool, FollowError> {
-        let known = self.absent.with(endpoint, |manner| {
+        let known = self.absent.0.with(endpoint, |manner| {
             if manner.is_silent {
                 return Some(false);
             }
@@ -76,7 +70,7 @@ impl ChainSource {
             // The failure shows nothing.
             Err(_) => return Ok(false),
         };
-        self.absent.with(endpoint, |manner| match refuses {
+        self.absent.0.with(endpoint, |manner| match refuses {
             true => manner.believed = BELIEVED_MAX - 1,
             false => manner.is_silent = true,
         });

@@ -3,10 +3,9 @@
 
 use std::ops::RangeInclusive;
 
-use parking_lot::Mutex;
-
 use super::filters::{Filters, Question, VALUES_MAX};
 use super::header::{self, Header};
+use super::per_endpoint::PerEndpoint;
 use super::wire_log::{self, RawLog};
 use super::{ChainSource, FollowError};
 use crate::error::{AnswerKind, RequestError, Retry};
@@ -19,7 +18,7 @@ const HASH_REFUSALS_MAX: u32 = 2;
 
 /// The form in which each of a chain's endpoints accepts `eth_getLogs`, as known so far.
 #[derive(Debug)]
-pub(super) struct Manners(Vec<Mutex<Manner>>);
+pub(super) struct Manners(PerEndpoint<Manner>);
 
 #[derive(Clone, Copy, Debug)]
 struct Manner {
@@ -31,29 +30,23 @@ struct Manner {
 
 impl Manners {
     pub(super) fn new(endpoints: &Endpoints) -> Self {
-        let manner = |endpoint: &std::sync::Arc<Endpoint>| {
+        Self(PerEndpoint::new(endpoints, |endpoint| {
             let said = endpoint.max_addresses().and_then(|max| usize::try_from(max).ok());
-            Mutex::new(Manner {
+            Manner {
                 hash_refusals: 0,
                 values_max: said.unwrap_or(VALUES_MAX),
-            })
-        };
-        Self(endpoints.all().iter().map(manner).collect())
-    }
-
-    fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Manner) -> T) -> T {
-        // Each endpoint of the chain has an entry.
-        let mut manner = self.0[endpoint.index()].lock();
-        change(&mut manner)
+            }
+        }))
     }
 
     /// The most addresses, or first topics, in one request to the endpoint.
     pub(super) fn values_max(&self, endpoint: &Endpoint) -> usize {
-        self.with(endpoint, |manner| manner.values_max)
+        self.0.with(endpoint, |manner| manner.values_max)
     }
 
     fn wants_numbers(&self, endpoint: &Endpoint) -> bool {
-        self.with(endpoint, |manner| manner.hash_refusals >= HASH_REFUSALS_MAX)
+        self.0
+            .with(endpoint, |manner| manner.hash_refusals >= HASH_REFUSALS_MAX)
     }
 }
 
@@ -119,7 +112,7 @@ impl ChainSource {
         }
         let error = match answer {
             Ok(answer) => {
-                self.manners.with(endpoint, |manner| manner.hash_refusals = 0);
+                self.manners.0.with(endpoint, |manner| manner.hash_refusals = 0);
                 let logs = wire_log::parse(&answer, self.chain_id)?;
                 return Ok(Asked { logs, has_block: false });
             }
@@ -131,7 +124,7 @@ impl ChainSource {
         let Ok(asked) = self.ask_by_number(endpoint, header, question).await else {
             return Err(FollowError::asked("eth_getLogs")(error));
         };
-        let refusals = self.manners.with(endpoint, |manner| {
+        let refusals = self.manners.0.with(endpoint, |manner| {
             manner.hash_refusals += 1;
             manner.hash_refusals
         });
@@ -186,7 +179,7 @@ impl ChainSource {
         self.ask_question(endpoint, header, &question.narrowest()).await.ok()?;
         let values = question.values();
         let below = values / 2;
-        let is_new = self.manners.with(endpoint, |manner| {
+        let is_new = self.manners.0.with(endpoint, |manner| {
             let is_new = below < manner.values_max;
             manner.values_max = manner.values_max.min(below).max(1);
             is_new

@@ -2,8 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use parking_lot::Mutex;
-
+use super::per_endpoint::PerEndpoint;
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::Endpoints;
 
@@ -41,35 +40,34 @@ struct Width {
 /// The widths of a chain's endpoints: halved after a query that is too much, and increased slowly
 /// while none is.
 #[derive(Debug)]
-pub(super) struct Ranges(Vec<Mutex<Width>>);
+pub(super) struct Ranges(PerEndpoint<Width>);
 
 impl Ranges {
     pub(super) fn new(endpoints: &Endpoints) -> Self {
-        let width = |endpoint: &std::sync::Arc<Endpoint>| {
+        Self(PerEndpoint::new(endpoints, |endpoint| {
             let said = endpoint.max_log_range_blocks();
             let max = said.unwrap_or(WIDTH_MAX);
-            Mutex::new(Width {
+            Width {
                 now: said.unwrap_or(WIDTH_FIRST),
                 max,
                 ceiling: max,
                 calm: 0,
                 proven: 1,
                 is_refusal_logged: false,
-            })
-        };
-        Self(endpoints.all().iter().map(width).collect())
+            }
+        }))
     }
 
     /// The first part of `numbers` to query now.
     pub(super) fn narrow(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> RangeInclusive<u64> {
-        let width = self.with(endpoint, |width| width.now);
+        let width = self.0.with(endpoint, |width| width.now);
         let end = numbers.start().saturating_add(width.max(1) - 1);
         *numbers.start()..=end.min(*numbers.end())
     }
 
     /// Records an answer: the next query is slightly wider.
     pub(super) fn answered(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
-        self.with(endpoint, |width| {
+        self.0.with(endpoint, |width| {
             if span(numbers) < width.now {
                 return;
             }
@@ -88,7 +86,7 @@ impl Ranges {
     /// Records that the query was too much: the next one is half as wide.
     pub(super) fn too_much(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
         let span = span(numbers);
-        self.with(endpoint, |width| {
+        self.0.with(endpoint, |width| {
             width.now = width.now.min(span / 2).max(1);
             // The width grows again, but not at once to the width that failed.
             let below = span - (span / 8).max(1);
@@ -99,24 +97,20 @@ impl Ranges {
 
     /// Whether the log has not yet reported that the endpoint refuses a range.
     pub(super) fn is_first_refusal(&self, endpoint: &Endpoint) -> bool {
-        self.with(endpoint, |width| !std::mem::replace(&mut width.is_refusal_logged, true))
+        self.0
+            .with(endpoint, |width| !std::mem::replace(&mut width.is_refusal_logged, true))
     }
 
     /// Whether nexum accepts an empty answer for this many blocks.
     pub(super) fn is_proven(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) -> bool {
-        let proven = self.with(endpoint, |width| width.proven);
+        let proven = self.0.with(endpoint, |width| width.proven);
         span(numbers) <= proven
     }
 
     /// Records that the endpoint found logs in this many blocks at once.
     pub(super) fn prove(&self, endpoint: &Endpoint, numbers: &RangeInclusive<u64>) {
-        self.with(endpoint, |width| width.proven = width.proven.max(span(numbers)));
-    }
-
-    fn with<T>(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Width) -> T) -> T {
-        // Each endpoint of the chain has an entry.
-        let mut width = self.0[endpoint.index()].lock();
-        change(&mut width)
+        self.0
+            .with(endpoint, |width| width.proven = width.proven.max(span(numbers)));
     }
 }
 

@@ -1,9 +1,7 @@
 //! The proxy that the environment names.
 
-use std::process::Command;
-
 use nexum_host_chain::Endpoints;
-use nexum_testing::Node;
+use nexum_testing::{Node, run_with_proxy};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
@@ -38,19 +36,9 @@ async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
     node.mine(42);
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy_url = format!("http://{}", proxy.local_addr().unwrap());
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([
-            "--exact",
-            "proxy::a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it",
-            "--nocapture",
-        ])
-        .env(URL, node.http_url())
-        .env_remove("NO_PROXY")
-        .env_remove("no_proxy");
-    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
-        command.env(name, &proxy_url);
-    }
+    let name = "proxy::a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it";
+    let mut command = run_with_proxy(name, &proxy_url);
+    command.env(URL, node.http_url());
     let served = async {
         let (mut stream, _) = proxy.accept().await.unwrap();
         serve(&mut stream, REFUSAL).await

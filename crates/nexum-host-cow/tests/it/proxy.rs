@@ -1,10 +1,8 @@
 //! The proxy that the environment names.
 
-use std::process::Command;
-
 use nexum_host_cow::OrderBooks;
-use nexum_testing::OrderBook;
 use nexum_testing::order_book::Fault;
+use nexum_testing::{OrderBook, run_with_proxy};
 use tokio::task::spawn_blocking;
 
 use crate::support::{config, get};
@@ -28,19 +26,9 @@ async fn a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it() {
     // An HTTP proxy is a server that receives requests with absolute URLs.
     let proxy = OrderBook::start().await;
     proxy.fail_always(Some(Fault::Status(407)));
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([
-            "--exact",
-            "proxy::a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it",
-            "--nocapture",
-        ])
-        .env(URL, book.url())
-        .env_remove("NO_PROXY")
-        .env_remove("no_proxy");
-    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
-        command.env(name, proxy.url());
-    }
+    let name = "proxy::a_proxy_in_the_environment_is_used_if_the_operator_asks_for_it";
+    let mut command = run_with_proxy(name, &proxy.url());
+    command.env(URL, book.url());
     let output = spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((book.request_count(), proxy.request_count()), (1, 1));

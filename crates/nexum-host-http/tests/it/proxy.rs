@@ -1,7 +1,6 @@
 //! A proxy in the environment has no effect on modules.
 
-use std::process::Command;
-
+use nexum_testing::run_with_proxy;
 use tokio::task::spawn_blocking;
 
 use crate::server::{Server, answer};
@@ -22,26 +21,8 @@ async fn a_proxy_in_the_environment_is_not_used() {
     }
     let server = Server::start(|_| answer(200, &[], "itself")).await;
     let proxy = Server::start(|_| answer(200, &[], "a proxy")).await;
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "proxy::a_proxy_in_the_environment_is_not_used",
-        "--nocapture",
-    ]);
-    command
-        .env(URL, server.url("/"))
-        .env_remove("NO_PROXY")
-        .env_remove("no_proxy");
-    for name in [
-        "HTTP_PROXY",
-        "http_proxy",
-        "HTTPS_PROXY",
-        "https_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-    ] {
-        command.env(name, proxy.url("/"));
-    }
+    let mut command = run_with_proxy("proxy::a_proxy_in_the_environment_is_not_used", &proxy.url("/"));
+    command.env(URL, server.url("/"));
     let output = spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!((server.heard().len(), proxy.connections()), (1, 0));

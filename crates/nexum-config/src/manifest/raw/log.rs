@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::document::deserialize_text;
 use alloy_json_abi::Event;
 use alloy_primitives::{Address, B256};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
@@ -65,37 +66,18 @@ fn signature(text: &str) -> Result<[u8; 32], &'static str> {
     Ok(event.selector().0)
 }
 
-struct Text<T> {
-    expecting: &'static str,
-    parse: fn(&str) -> Result<T, &'static str>,
-}
-
-impl<T> Visitor<'_> for Text<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expecting)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        (self.parse)(text).map_err(E::custom)
-    }
-}
-
 impl<'de> Deserialize<'de> for ContractAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text {
-            expecting: "an address",
-            parse: |text| address(text).map(|address| Self(address.into())),
+        deserialize_text(deserializer, "an address", |text| {
+            address(text).map(|address| Self(address.into()))
         })
     }
 }
 
 impl<'de> Deserialize<'de> for EventSignature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text {
-            expecting: "a topic or the signature of an event",
-            parse: |text| signature(text).map(Self),
+        deserialize_text(deserializer, "a topic or the signature of an event", |text| {
+            signature(text).map(Self)
         })
     }
 }
@@ -104,10 +86,7 @@ struct Topic([u8; 32]);
 
 impl<'de> Deserialize<'de> for Topic {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text {
-            expecting: "a topic",
-            parse: |text| topic(text).map(Self),
-        })
+        deserialize_text(deserializer, "a topic", |text| topic(text).map(Self))
     }
 }
 

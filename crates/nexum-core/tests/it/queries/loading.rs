@@ -73,9 +73,13 @@ fn component(import: &str, handler: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a component")
 }
 
-/// The refusal of a component whose `init` takes no parameter.
-const WRONG_INIT: &str = "the component's exports do not match the contract: \
-                          type-checking export func `init`: expected 1-tuple, found 0-tuple";
+/// The refusal of a component whose `export` takes no parameter.
+fn wrong_type(export: &str) -> String {
+    format!(
+        "the component's exports do not match the contract: \
+         type-checking export func `{export}`: expected 1-tuple, found 0-tuple"
+    )
+}
 
 #[tokio::test]
 async fn an_event_module_with_exports_of_other_types_is_refused() {
@@ -87,7 +91,7 @@ async fn an_event_module_with_exports_of_other_types_is_refused() {
     let candidate = loader.inspect(&module_at(&path, "")).expect("a candidate");
     let engine = setup.engine(Candidate::demand([&candidate]));
     let refused = loader.load_any(&engine, candidate).await.expect_err("a refusal");
-    assert_eq!(Causes(&refused).to_string(), WRONG_INIT);
+    assert_eq!(Causes(&refused).to_string(), wrong_type("init"));
 }
 
 #[tokio::test]
@@ -118,7 +122,7 @@ async fn what_is_no_query_module_is_refused_with_the_reason() {
     );
     let engine = setup.engine(Candidate::demand([&candidate]));
     let refused = loader.load_any(&engine, candidate).await.expect_err("a refusal");
-    assert_eq!(Causes(&refused).to_string(), WRONG_INIT);
+    assert_eq!(Causes(&refused).to_string(), wrong_type("evaluate"));
 
     let manifest = "[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
     std::fs::write(dir.path().join("nexum.toml"), manifest).expect("a manifest");
