@@ -20,6 +20,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::source::{EventSource, SourceError};
+use crate::clock::{Clock, SystemClock};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
@@ -41,6 +42,7 @@ pub use start::StartError;
 pub struct Supervisor {
     store: Arc<dyn StateStore>,
     policy: CommitPolicy,
+    clock: Arc<dyn Clock>,
     strict: bool,
     handle: SupervisorHandle,
     requests: mpsc::Receiver<Request>,
@@ -70,6 +72,7 @@ impl Supervisor {
         Self {
             store,
             policy: CommitPolicy::default(),
+            clock: Arc::new(SystemClock::new()),
             strict: false,
             handle,
             requests,
@@ -83,6 +86,12 @@ impl Supervisor {
     #[must_use]
     pub fn commit_policy(self, policy: CommitPolicy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// Sets the clock for the reports of a store that fails. Default: the machine's clock.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Sets whether the run ends if the first `init` of an initial module fails, or if a chain that
@@ -133,6 +142,7 @@ impl Supervisor {
         let Self {
             store,
             policy,
+            clock,
             strict,
             handle,
             requests,
@@ -151,7 +161,7 @@ impl Supervisor {
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
-        let (committer, commits) = Committer::new(store.clone(), policy);
+        let (committer, commits) = Committer::new(store.clone(), policy, clock);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
             store,

@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_core::BoxError;
-use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
+use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
 
 use self::gate::{Frozen, Gate};
 use self::rows::{Rows, SEGMENT_BYTES};
+use crate::location::location;
 use crate::lock::DirectoryLock;
 use crate::reopening::Reopening;
 
@@ -35,6 +36,8 @@ const UNLOCK_WAIT: Duration = Duration::from_millis(10);
 pub struct SledStore {
     database: Arc<Reopening<Database>>,
     gate: Arc<Gate>,
+    /// The database's directory.
+    path: PathBuf,
     _lock: Option<DirectoryLock>,
 }
 
@@ -63,10 +66,12 @@ impl SledStore {
     }
 
     fn new(path: PathBuf, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
-        let open = move || Database::open(&path, cache_bytes);
+        let directory = path.clone();
+        let open = move || Database::open(&directory, cache_bytes);
         Ok(Self {
             database: Arc::new(Reopening::new(Box::new(open))?),
             gate: Arc::default(),
+            path,
             _lock: lock,
         })
     }
@@ -95,6 +100,10 @@ impl StateStore for SledStore {
             opened.database.rows.flush()?;
             Ok(opened.database.log.sync_data()?)
         })
+    }
+
+    fn location(&self) -> Option<Location> {
+        Some(location(&self.path))
     }
 }
 

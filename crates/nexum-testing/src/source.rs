@@ -151,6 +151,11 @@ impl ScriptedSource {
         self
     }
 
+    /// Makes replays fail for this reason.
+    pub fn go_down(&self, reason: &str) {
+        self.chain().unready = Some(reason.to_owned());
+    }
+
     /// Makes the chain one that can be read.
     pub fn come_up(&self) {
         self.chain().unready = None;
@@ -206,6 +211,9 @@ impl EventSource for ScriptedSource {
 
     async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError> {
         let chain = self.chain();
+        if let Some(reason) = &chain.unready {
+            return Err(SourceError::new(self.chain_id, reason.clone()));
+        }
         let number = |block: &&Arc<Advance>| wanted.numbers.contains(&block.position.number);
         let blocks: Vec<_> = chain.blocks.iter().filter(number).cloned().collect();
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {

@@ -1,10 +1,10 @@
 //! Reads modules' state in tests, and a store with scripted failures.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nexum_config::names::ModuleName;
 use nexum_core::state;
-use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
+use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
 
 /// The committed value of a module's key.
 ///
@@ -50,6 +50,8 @@ pub struct FaultyStore {
 struct Faults {
     now: Mutex<Fault>,
     changed: Condvar,
+    /// The location to report instead of the wrapped store's.
+    location: Mutex<Option<Location>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +63,7 @@ struct Fault {
     lie: bool,
     held: usize,
     written: usize,
+    refused: usize,
 }
 
 impl FaultyStore {
@@ -99,6 +102,20 @@ impl FaultyStore {
     /// The number of completed writes.
     pub fn written(&self) -> usize {
         self.now().written
+    }
+
+    /// The number of failed writes.
+    pub fn refused(&self) -> usize {
+        self.now().refused
+    }
+
+    /// Sets the location of the data.
+    pub fn set_location(&self, location: Location) {
+        *self.scripted_location() = Some(location);
+    }
+
+    fn scripted_location(&self) -> MutexGuard<'_, Option<Location>> {
+        self.faults.location.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Fault {
@@ -141,9 +158,14 @@ impl StateStore for FaultyStore {
             fault.written += 1;
         }
         if fault.fail_writes {
+            fault.refused += 1;
             return Err(StoreError::backend("no space left on the disk"));
         }
         Ok(())
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.scripted_location().clone().or_else(|| self.inner.location())
     }
 }
 

@@ -270,7 +270,7 @@ fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
     let reason = match stage {
         Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
             .reason()
-            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason))),
+            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason.text))),
         // One that is stopped was stopped by the operator.
         _ => return None,
     };

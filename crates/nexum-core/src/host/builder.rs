@@ -263,6 +263,7 @@ impl HostBuilder {
     /// Reads every module's files and makes every check that needs no compiler.
     pub async fn inspect(self) -> Inspection {
         let chains = self.sources.keys().copied();
+        let clock = self.seams.clock.clone();
         let loader = Loader::new(self.capabilities, self.limits, chains, self.seams)
             .restart(self.restart)
             .query(self.query)
@@ -272,6 +273,7 @@ impl HostBuilder {
         let (candidates, errors) = inspection::inspect(&loader, self.modules).await;
         let supervisor = Supervisor::new(self.store)
             .commit_policy(self.policy)
+            .clock(clock)
             .strict(self.strict);
         Inspection {
             candidates,

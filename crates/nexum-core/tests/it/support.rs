@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nexum_config::document::Environment;
 use nexum_config::engine::{Config, ModuleConfig, Pooling};
+use nexum_core::CommitPolicy;
 use nexum_core::LoadError;
 use nexum_core::LoadErrors;
 use nexum_core::QueryPool;
@@ -38,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) capabilities: Capabilities,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) policy: CommitPolicy,
     pub(crate) pooling: Pooling,
     /// `[engine.restart]`: unless a test is about that, nothing is tried twice, and nobody waits.
     pub(crate) restart: String,
@@ -63,6 +65,7 @@ impl Setup {
             capabilities: Capabilities::ambient(seams),
             clock,
             store: Arc::new(MemoryStore::new()),
+            policy: CommitPolicy::default(),
             pooling: Pooling::default(),
             restart: "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\n".to_owned(),
             config: String::new(),
@@ -171,7 +174,10 @@ impl Setup {
         let (records, capture) = Records::capture();
         let opened = self.open().await;
         let (modules, workshop) = opened.unwrap_or_else(|errors| panic!("{errors:#?}"));
-        let supervisor = Supervisor::new(self.store.clone()).strict(self.strict);
+        let supervisor = Supervisor::new(self.store.clone())
+            .clock(self.clock.clone())
+            .commit_policy(self.policy)
+            .strict(self.strict);
         let mut supervisor = supervisor.source(Arc::new(source.clone()));
         if let Some(other) = &self.other_chain {
             supervisor = supervisor.source(Arc::new(other.clone()));
