@@ -4,10 +4,10 @@ use std::path::Path;
 
 use nexum_core::store::Location;
 
-/// The location of a store with this file or directory.
+/// The location of a store with this file or directory, as an absolute path.
 pub(crate) fn location(path: &Path) -> Location {
     Location {
-        path: path.to_owned(),
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         free_bytes: free_bytes(path),
     }
 }

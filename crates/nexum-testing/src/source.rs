@@ -42,6 +42,8 @@ struct Chain {
     failure: Option<String>,
     /// Why the chain cannot be read, until it can.
     unready: Option<String>,
+    /// Why replays fail, until they do not.
+    lost_history: Option<String>,
 }
 
 #[derive(Debug)]
@@ -151,9 +153,9 @@ impl ScriptedSource {
         self
     }
 
-    /// Makes replays fail for this reason.
-    pub fn go_down(&self, reason: &str) {
-        self.chain().unready = Some(reason.to_owned());
+    /// Makes replays fail for this reason, or work.
+    pub fn fail_replays(&self, reason: Option<&str>) {
+        self.chain().lost_history = reason.map(str::to_owned);
     }
 
     /// Makes the chain one that can be read.
@@ -211,7 +213,7 @@ impl EventSource for ScriptedSource {
 
     async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError> {
         let chain = self.chain();
-        if let Some(reason) = &chain.unready {
+        if let Some(reason) = &chain.lost_history {
             return Err(SourceError::new(self.chain_id, reason.clone()));
         }
         let number = |block: &&Arc<Advance>| wanted.numbers.contains(&block.position.number);

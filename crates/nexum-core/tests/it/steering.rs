@@ -383,6 +383,13 @@ async fn a_chain_that_is_not_there_stops_only_the_modules_that_require_it() {
     other.come_up();
     entries(&run, &store, "waits", &["block 0", "block 1"]).await;
     assert_eq!((status.stage(), status.reason()), (Stage::Running, None));
+    // One line when the wait begins, however often the chain is asked, and one when it ends.
+    let waits = |part: &str| {
+        let records = run.records.all().into_iter();
+        records.filter(|record| record.message.contains(part)).count()
+    };
+    assert_eq!(waits("the module waits for a chain that it requires"), 1);
+    assert_eq!(waits("the chains that the module requires can be read"), 1);
 }
 
 #[tokio::test]

@@ -191,17 +191,16 @@ async fn a_store_that_cannot_be_read_is_reported_once_for_all_modules() {
     until_blocks(&run, &store, "one", &row(0..3, 0)).await;
     until_blocks(&run, &store, "two", &row(0..3, 0)).await;
     run.until("the end of the outage", || of_store(&run).len() == 3).await;
-    let lines = of_store(&run);
-    for (line, seconds) in lines.iter().zip([0, 60]) {
-        let start = "ERROR the state store cannot be read: modules wait with their committed state, and nexum retries \
-                     error=";
-        assert!(line.starts_with(start), "{line}");
-        let cause = "cannot read the disk path=/state/state.redb free_bytes=0";
-        assert!(line.contains(&format!("{cause} seconds={seconds} ")), "{line}");
-    }
+    let failing = |seconds: u32| {
+        format!(
+            "ERROR the state store cannot be read: modules wait with their committed state, and nexum retries \
+             error=the state store failed: cannot read the disk path=/state/state.redb free_bytes=0 \
+             seconds={seconds} hint=free disk space, or repair the disk"
+        )
+    };
     let ended = "INFO the state store can be read again, and the modules continue path=/state/state.redb free_bytes=0 \
                  seconds=60";
-    assert_eq!(lines[2], ended);
+    assert_eq!(of_store(&run), [failing(0), failing(60), ended.to_owned()]);
 }
 
 #[tokio::test]
@@ -209,7 +208,7 @@ async fn a_source_that_cannot_replay_is_reported_once_a_minute() {
     let chain = ScriptedSource::new(TEST_CHAIN_ID);
     chain.mine(5);
     let chain = chain.at_head();
-    chain.go_down("no endpoint");
+    chain.fail_replays(Some("no endpoint"));
     let journals = Journals::new().from("journal", &[TEST_CHAIN_ID], 0);
     let store = journals.store.clone();
     let run = journals.setup.start_at_head(chain.clone()).await;
@@ -218,7 +217,7 @@ async fn a_source_that_cannot_replay_is_reported_once_a_minute() {
     run.until("the first report", || lines().len() == 1).await;
     run.clock.advance(MINUTE);
     run.until("the second report", || lines().len() == 2).await;
-    chain.come_up();
+    chain.fail_replays(None);
     until_blocks(&run, &store, "journal", &row(0..6, 0)).await;
     let failing = |seconds: u32| {
         format!(
