@@ -13,6 +13,7 @@ mod start;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -258,7 +259,7 @@ impl Run {
                 ended = self.chains.ended() => match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
-                        tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a chain is lost");
+                        tracing::error!(error = %Causes(&error), "a chain is lost");
                         self.lost_chains.lose(&error);
                         self.lost.push(error);
                     }

@@ -70,10 +70,8 @@ async fn a_full_disk_is_in_the_log_and_in_the_status_until_there_is_room() {
     assert!(cause.contains("File too large"), "{cause}");
     let modules = until(&dir, &STATUS, |modules| modules[0]["stage"] == "stalled").await;
     let reason = modules[0]["reason"].as_str().expect("a reason");
-    assert!(
-        reason.starts_with("the commit failed: the state store failed: "),
-        "{reason}"
-    );
+    // The commit failed, or after it a read: redb opens its file again, and writes to it then.
+    assert!(reason.contains("the state store failed: "), "{reason}");
     assert!(modules[0]["reason_since_ms"].is_u64(), "{modules}");
 
     limit_files(&child, None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use nexum_config::topic::ChainTopic;
 
@@ -154,7 +155,7 @@ impl Runner {
                         tracing::error!(
                             target: "nexum::event",
                             module = self.module.meta.name.as_str(),
-                            error = &error as &(dyn std::error::Error + 'static),
+                            error = %Causes(&error),
                             seconds,
                             attempts,
                             "the module waits for a chain that it requires"
@@ -363,6 +364,6 @@ impl Runner {
     }
 
     fn log_error(&self, what: &str, error: &(dyn std::error::Error + 'static)) {
-        tracing::error!(target: "nexum::event", module = self.module.meta.name.as_str(), error, "{what}");
+        tracing::error!(target: "nexum::event", module = self.module.meta.name.as_str(), error = %Causes(error), "{what}");
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use parking_lot::Mutex;
 
 use super::{Location, StateStore, blocking};
@@ -46,7 +47,7 @@ impl StoreOutage {
         let (path, free_bytes) = self.location().await;
         tracing::error!(
             target: "nexum::store",
-            error,
+            error = %Causes(error),
             path,
             free_bytes,
             seconds = extent.seconds,

@@ -1,9 +1,9 @@
 //! Reports of a source that cannot replay.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
 
@@ -40,7 +40,7 @@ impl SourceOutage {
             target: "nexum::event",
             module = self.module.as_str(),
             chain = self.chain,
-            error = error as &(dyn Error + 'static),
+            error = %Causes(error),
             seconds,
             attempts,
             "cannot replay the events that the module missed; nexum retries"
