@@ -6,11 +6,11 @@ use std::time::Duration;
 /// name an outage, and 1,440 lines a day.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The failures of something that nexum retries. It selects the failures to report: the first one,
-/// later one per minute, and the end of an outage with a report. Something that fails and recovers
-/// many times a minute also makes one report of a failure per minute.
+/// Selects the failures to report of an operation that nexum retries without end: the first failure,
+/// then one per minute, and the success that ends a reported outage. An operation that fails and
+/// recovers many times a minute has at most one report of a failure per minute, too.
 ///
-/// Times are those of a clock that never steps back.
+/// The caller's times come from one clock that never steps back.
 #[derive(Debug, Default)]
 pub struct Outage {
     current: Option<Current>,
