@@ -103,6 +103,7 @@ mod event;
 mod host;
 pub mod metrics;
 pub mod module;
+mod outage;
 mod query;
 mod rate;
 mod runner;
@@ -115,6 +116,7 @@ pub mod source {
     pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
     pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};
     pub use crate::event::{Advance, BlockHash, Event, EventId, Log, Position};
+    pub use crate::outage::{Extent, Outage};
 }
 
 pub use nexum_config;
@@ -126,7 +128,7 @@ pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{QueryError, QueryPool};
-pub use runner::{CommandError, ModuleStatus, Replaying, Stage};
+pub use runner::{CommandError, ModuleStatus, Reason, Replaying, Stage};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};
 pub use supervisor::Report;

@@ -14,6 +14,7 @@ mod lifecycle;
 mod mailbox;
 mod metrics;
 mod stage;
+mod stall;
 mod status;
 mod step;
 mod subscription_set;
@@ -28,6 +29,7 @@ use crate::bus::source::{EventSource, SourceError};
 use crate::event::Position;
 use crate::module::instance::Failure;
 use crate::module::loader::Module;
+use crate::outage::Outage;
 use crate::rate::Bucket;
 use crate::store::StoreError;
 use crate::store::committer::CommitError;
@@ -35,13 +37,14 @@ use crate::store::committer::CommitError;
 use failures::Failures;
 use feed::Feed;
 use lifecycle::Life;
+use stall::Stall;
 use transaction::RevertFailed;
 
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
 pub(crate) use mailbox::Mailbox;
 pub use stage::Stage;
-pub use status::{ModuleStatus, Replaying};
+pub use status::{ModuleStatus, Reason, Replaying};
 pub(crate) use transaction::Transaction;
 
 /// The first pause after the store or a source fails, in milliseconds. For the store, each further
@@ -59,7 +62,11 @@ pub(crate) struct Runner {
     /// The sources of the chains that the module requires and that have not been seen to work yet. Empty once its first
     /// `init` may run.
     awaited: Vec<Arc<dyn EventSource>>,
+    /// The failures of `awaited` chains.
+    awaited_outage: Outage,
     failures: Failures,
+    /// The failures of the store, until the module has caught up after them.
+    stall: Option<Stall>,
     life: Life,
     status: Arc<ModuleStatus>,
     mailbox: Mailbox,
@@ -98,8 +105,11 @@ pub(crate) enum Dead {
 /// An error that interrupts a runner's work.
 enum StepError {
     Dead(Dead),
-    /// The store failed. The runner waits and retries, because the operator may repair the store.
-    Store(BoxError),
+    /// The store cannot be written, which the committer reports. The runner waits and retries,
+    /// because the operator may repair the store.
+    Commit(CommitError),
+    /// The store cannot be read. The runner reports it, waits and retries.
+    Read(BoxError),
 }
 
 impl From<Dead> for StepError {
@@ -110,12 +120,12 @@ impl From<Dead> for StepError {
 
 impl From<StoreError> for StepError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error.into())
+        Self::Read(error.into())
     }
 }
 
 impl From<CommitError> for StepError {
     fn from(error: CommitError) -> Self {
-        Self::Store(error.into())
+        Self::Commit(error)
     }
 }

@@ -6,9 +6,11 @@
 pub(crate) mod committer;
 mod memory;
 mod metrics;
+pub(crate) mod outage;
 
 use std::fmt::Debug;
 use std::ops::{Bound, ControlFlow};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::BoxError;
@@ -58,6 +60,21 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     fn compact(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Returns the location of the data, for the report of a failure. This must work while the
+    /// store fails. The default is `None`, for a store without a disk.
+    fn location(&self) -> Option<Location> {
+        None
+    }
+}
+
+/// The location of a store's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// The free bytes of the file system at the path. `None` if the system does not say.
+    pub free_bytes: Option<u64>,
 }
 
 /// A view of a store's content.

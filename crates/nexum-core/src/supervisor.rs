@@ -13,6 +13,7 @@ mod start;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -20,6 +21,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::source::{EventSource, SourceError};
+use crate::clock::{Clock, SystemClock};
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
@@ -43,17 +45,21 @@ pub struct RunSettings {
     pub store: Arc<dyn StateStore>,
     /// The time when deferrable changes become durable.
     pub policy: CommitPolicy,
+    /// The clock for the reports of a store that fails.
+    pub clock: Arc<dyn Clock>,
     /// Whether the run ends if the first `init` of an initial module fails, or if a chain that the
     /// module requires is not readable. Otherwise nexum retries, and the other modules continue.
     pub strict: bool,
 }
 
 impl RunSettings {
-    /// Settings with this store, the default policy, and retries instead of `strict`.
+    /// Settings with this store, the default policy, the machine's clock, and retries instead of
+    /// `strict`.
     pub fn new(store: Arc<dyn StateStore>) -> Self {
         Self {
             store,
             policy: CommitPolicy::default(),
+            clock: Arc::new(SystemClock::new()),
             strict: false,
         }
     }
@@ -136,7 +142,13 @@ impl Supervisor {
     /// Fails if the run cannot start. No module has run then.
     pub async fn run(self, stop: CancellationToken) -> Result<Report, StartError> {
         let Self {
-            settings: RunSettings { store, policy, strict },
+            settings:
+                RunSettings {
+                    store,
+                    policy,
+                    clock,
+                    strict,
+                },
             handle,
             requests,
             modules: added,
@@ -154,7 +166,7 @@ impl Supervisor {
         check_sources(&sources, loaded.iter().map(|module| &**module))?;
         // Dropped here, because a reload needs the places of the old modules.
         drop(loaded);
-        let (committer, commits) = Committer::new(store.clone(), policy);
+        let (committer, commits) = Committer::new(store.clone(), policy, clock);
         let chains = Chains::new(sources, store.clone(), committer.lazy().clone(), stop.child_token());
         let mut run = Run {
             store,
@@ -251,7 +263,7 @@ impl Run {
                 ended = self.chains.ended() => match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
-                        tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a chain is lost");
+                        tracing::error!(error = %Causes(&error), "a chain is lost");
                         self.lost_chains.lose(&error);
                         self.lost.push(error);
                     }

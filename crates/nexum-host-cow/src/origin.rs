@@ -5,10 +5,12 @@ mod limit;
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cowprotocol::HttpRequest;
 use nexum_config::backoff::wait;
+use nexum_core::source::{Extent, Outage};
 use tokio::time::{Instant, sleep_until};
 
 use self::http::Http;
@@ -43,6 +45,10 @@ pub(crate) struct Origin {
     name: String,
     http: Http,
     limit: RateLimit,
+    /// The refusals by the host's rate limit since its last success.
+    refusals: Mutex<Outage>,
+    /// The time from which the times of the refusals count.
+    begun: Instant,
 }
 
 /// The terms of a request.
@@ -61,6 +67,8 @@ impl Origin {
             name,
             http: Http::new(timeout, use_proxy),
             limit: RateLimit::new(per_second),
+            refusals: Mutex::default(),
+            begun: Instant::now(),
         }
     }
 
@@ -77,7 +85,10 @@ impl Origin {
             drop(turn);
             terms.metrics.request(result.as_ref().err(), began.elapsed());
             let failure = match result {
-                Ok(body) => return Ok(body),
+                Ok(body) => {
+                    self.report_success();
+                    return Ok(body);
+                }
                 Err(failure) => failure,
             };
             let wait = wait(WAIT_MIN, WAIT_MAX, attempt).max(self.pause(&failure, attempt));
@@ -123,9 +134,39 @@ impl Origin {
             _ => return Duration::ZERO,
         };
         self.limit.pause(pause);
-        let (origin, status) = (&self.name, answer.status);
-        tracing::warn!(target: "nexum::cow", origin, status, ?pause, "the order book limits the request rate; pausing");
+        self.report_refusal(answer.status, pause);
         pause
+    }
+
+    /// Logs a refusal by the host's rate limit, and the next ones of an outage once a minute.
+    fn report_refusal(&self, status: u16, pause: Duration) {
+        let origin = &self.name;
+        let extent = self.refusals().failed(self.begun.elapsed());
+        match extent {
+            Some(Extent { seconds, attempts }) => tracing::warn!(
+                target: "nexum::cow",
+                origin,
+                status,
+                ?pause,
+                seconds,
+                attempts,
+                "the order book limits the request rate; pausing"
+            ),
+            None => tracing::debug!(target: "nexum::cow", origin, status, ?pause, "pausing again"),
+        }
+    }
+
+    /// Logs the end of the refusals, if the log has one of them.
+    fn report_success(&self) {
+        let extent = self.refusals().ended(self.begun.elapsed());
+        if let Some(Extent { seconds, attempts }) = extent {
+            let origin = &self.name;
+            tracing::info!(target: "nexum::cow", origin, seconds, attempts, "the order book answers again");
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Outage> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,6 +19,8 @@ mod error;
 
 mod backend;
 mod directory;
+#[cfg(any(feature = "redb", feature = "sled"))]
+mod location;
 mod lock;
 
 #[cfg(feature = "redb")]

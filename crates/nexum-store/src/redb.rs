@@ -10,8 +10,9 @@ use ::redb::{
     TableDefinition, TableError,
 };
 use nexum_core::BoxError;
-use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
+use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
 
+use crate::location::location;
 use crate::lock::DirectoryLock;
 use crate::reopening::{Health, Reopening};
 
@@ -27,6 +28,8 @@ const COMPACT_WAIT: Duration = Duration::from_millis(100);
 /// A store in a redb database.
 pub struct RedbStore {
     database: Reopening<Database>,
+    /// The database's file. `None` for a database on another medium.
+    path: Option<PathBuf>,
     _lock: Option<DirectoryLock>,
 }
 
@@ -36,8 +39,7 @@ pub(crate) fn open(
     cache_bytes: usize,
     lock: Option<DirectoryLock>,
 ) -> Result<Arc<dyn StateStore>, BoxError> {
-    let create = move |builder: &Builder| builder.create(&path);
-    Ok(Arc::new(RedbStore::new(create, cache_bytes, lock)?))
+    Ok(Arc::new(RedbStore::of_file(path, cache_bytes, lock)?))
 }
 
 impl RedbStore {
@@ -47,9 +49,7 @@ impl RedbStore {
     ///
     /// If the file is not a database, is in use, or cannot be read.
     pub fn open(path: impl Into<PathBuf>, cache_bytes: usize) -> Result<Self, StoreError> {
-        let path = path.into();
-        let create = move |builder: &Builder| builder.create(&path);
-        Self::new(create, cache_bytes, None).map_err(StoreError::Backend)
+        Self::of_file(path.into(), cache_bytes, None).map_err(StoreError::Backend)
     }
 
     /// Opens a database on the storage that `medium` returns, in place of a file. The store calls
@@ -65,16 +65,28 @@ impl RedbStore {
         F: Fn() -> M + Send + Sync + 'static,
     {
         let create = move |builder: &Builder| builder.create_with_backend(medium());
-        Self::new(create, cache_bytes, None).map_err(StoreError::Backend)
+        Self::new(create, None, cache_bytes, None).map_err(StoreError::Backend)
     }
 
-    fn new<F>(create: F, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError>
+    fn of_file(path: PathBuf, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
+        let file = path.clone();
+        let create = move |builder: &Builder| builder.create(&file);
+        Self::new(create, Some(path), cache_bytes, lock)
+    }
+
+    fn new<F>(
+        create: F,
+        path: Option<PathBuf>,
+        cache_bytes: usize,
+        lock: Option<DirectoryLock>,
+    ) -> Result<Self, BoxError>
     where
         F: Fn(&Builder) -> Result<Database, DatabaseError> + Send + Sync + 'static,
     {
         let open = move || prepare(create(&settings(cache_bytes))?);
         Ok(Self {
             database: Reopening::new(Box::new(open))?,
+            path,
             _lock: lock,
         })
     }
@@ -159,6 +171,10 @@ impl StateStore for RedbStore {
             wait();
         }
         Err(StoreError::backend(CompactionError::TransactionInProgress))
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.path.as_deref().map(location)
     }
 }
 

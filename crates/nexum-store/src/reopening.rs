@@ -70,7 +70,7 @@ impl<D> Reopening<D> {
             // The database must be closed before it can be opened.
             *opened = None;
             *opened = Some(Opened::new(&*self.open)?);
-            tracing::warn!(target: "nexum::store", "the state store had failed, and nexum opened it again");
+            tracing::debug!(target: "nexum::store", "the state store had failed, and nexum opened it again");
         }
         Ok(opened)
     }

@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_core::BoxError;
-use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
+use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
 
 use self::gate::{Frozen, Gate};
 use self::rows::{Rows, SEGMENT_BYTES};
+use crate::location::location;
 use crate::lock::DirectoryLock;
 use crate::reopening::Reopening;
 
@@ -37,6 +38,8 @@ const UNLOCK_WAIT: Duration = Duration::from_millis(10);
 pub struct SledStore {
     database: Arc<Reopening<Database>>,
     gate: Arc<Gate>,
+    /// The database's directory.
+    path: PathBuf,
     _lock: Option<DirectoryLock>,
 }
 
@@ -66,10 +69,12 @@ impl SledStore {
     }
 
     fn new(path: PathBuf, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
-        let open = move || Database::open(&path, cache_bytes);
+        let directory = path.clone();
+        let open = move || Database::open(&directory, cache_bytes);
         Ok(Self {
             database: Arc::new(Reopening::new(Box::new(open))?),
             gate: Arc::default(),
+            path,
             _lock: lock,
         })
     }
@@ -98,6 +103,10 @@ impl StateStore for SledStore {
             opened.database.rows.flush()?;
             Ok(opened.database.log.sync_data()?)
         })
+    }
+
+    fn location(&self) -> Option<Location> {
+        Some(location(&self.path))
     }
 }
 

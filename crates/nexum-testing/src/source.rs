@@ -43,6 +43,8 @@ struct Chain {
     failure: Option<String>,
     /// Why the chain cannot be read, until it can.
     unready: Option<String>,
+    /// Why replays fail, until they do not.
+    lost_history: Option<String>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,11 @@ impl ScriptedSource {
         self
     }
 
+    /// Makes replays fail for this reason, or work.
+    pub fn fail_replays(&self, reason: Option<&str>) {
+        self.chain().lost_history = reason.map(str::to_owned);
+    }
+
     /// Makes the chain one that can be read.
     pub fn come_up(&self) {
         self.chain().unready = None;
@@ -207,6 +214,9 @@ impl EventSource for ScriptedSource {
 
     async fn replay(&self, wanted: &Replay) -> Result<Replayed, SourceError> {
         let chain = self.chain();
+        if let Some(reason) = &chain.lost_history {
+            return Err(SourceError::new(self.chain_id, reason.clone()));
+        }
         let number = |block: &&Arc<Advance>| wanted.numbers.contains(&block.position.number);
         let blocks: Vec<_> = chain.blocks.iter().filter(number).cloned().collect();
         let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {

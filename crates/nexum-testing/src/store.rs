@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
 use nexum_core::state;
-use nexum_core::store::{Batch, Range, StateStore, StoreError, View, Visit};
-use parking_lot::{Condvar, Mutex};
+use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// The committed value of a module's key.
 ///
@@ -51,6 +51,8 @@ pub struct FaultyStore {
 struct Faults {
     now: Mutex<Fault>,
     changed: Condvar,
+    /// The location to report instead of the wrapped store's.
+    location: Mutex<Option<Location>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +64,7 @@ struct Fault {
     lie: bool,
     held: usize,
     written: usize,
+    refused: usize,
 }
 
 impl FaultyStore {
@@ -100,6 +103,20 @@ impl FaultyStore {
     /// The number of completed writes.
     pub fn written(&self) -> usize {
         self.now().written
+    }
+
+    /// The number of failed writes.
+    pub fn refused(&self) -> usize {
+        self.now().refused
+    }
+
+    /// Sets the location of the data.
+    pub fn set_location(&self, location: Location) {
+        *self.scripted_location() = Some(location);
+    }
+
+    fn scripted_location(&self) -> MutexGuard<'_, Option<Location>> {
+        self.faults.location.lock()
     }
 
     fn now(&self) -> Fault {
@@ -142,9 +159,14 @@ impl StateStore for FaultyStore {
             fault.written += 1;
         }
         if fault.fail_writes {
+            fault.refused += 1;
             return Err(StoreError::backend("no space left on the disk"));
         }
         Ok(())
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.scripted_location().clone().or_else(|| self.inner.location())
     }
 }
 

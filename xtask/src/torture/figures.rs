@@ -84,10 +84,7 @@ impl fmt::Display for Figures {
         row("reorgs", self.chain.reorgs.to_string())?;
         row("deepest reorg", self.chain.deepest_reorg.to_string())?;
         row("times the disk was full", self.full_disks.to_string())?;
-        row(
-            "transactions that failed on a full disk",
-            self.failed_writes.to_string(),
-        )?;
+        row("reports of a store on a full disk", self.failed_writes.to_string())?;
         row("exits on a full disk", self.refusals.to_string())?;
         row("comparisons", self.checks.to_string())?;
         row("keys compared at the end", self.keys.to_string())?;

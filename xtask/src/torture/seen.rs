@@ -12,7 +12,7 @@ use crate::nexum::Listener;
 pub(super) struct Seen {
     /// The number of handled events.
     pub(super) handled: u64,
-    /// The number of failed transactions.
+    /// The number of reports that the store cannot be written, at most one per minute.
     pub(super) failed_writes: u64,
     /// For each module and chain, the newest block and the number of its handled events.
     newest: BTreeMap<(String, u64), (u64, u64)>,
@@ -20,7 +20,7 @@ pub(super) struct Seen {
     fault: Option<String>,
 }
 
-/// Log texts for a committed event, a failed transaction, and faults.
+/// Log texts for a committed event, a store that cannot be written, and faults.
 const HANDLED: &str = "\"event handled\"";
 const FAILED_WRITE: &str = "the state store cannot be written";
 const FAULTS: [&str; 4] = ["the module is dead", "panicked", "is damaged", "a fault of nexum"];

@@ -39,10 +39,12 @@ pub(super) fn status(modules: &[Module], format: Format) {
     outln!("{rows}");
     for module in modules {
         if let Some(reason) = &module.reason {
+            let since = module.reason_since_ms;
             outln!(
-                "\n{} is {}: {}",
+                "\n{} is {}{}: {}",
                 module.name,
                 module.stage,
+                since.map_or_else(String::new, |since_ms| format!(" since {}", time(since_ms))),
                 harmless_lines(reason, "  ")
             );
         }

@@ -276,7 +276,7 @@ fn not_ready(status: &ModuleStatus) -> Option<NotReady> {
     let reason = match stage {
         Stage::Starting | Stage::Backoff | Stage::Stalled | Stage::Dead => status
             .reason()
-            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason))),
+            .map_or_else(|| stage.to_string(), |reason| format!("{stage}: {}", cut(&reason.text))),
         // The operator stopped a stopped module.
         _ => return None,
     };

@@ -34,8 +34,10 @@ pub(crate) struct Module {
     pub(crate) subscriptions: Vec<String>,
     /// The stage, in one word.
     pub(crate) stage: String,
-    /// Why the module is dead, or why a chain that it requires is not available.
+    /// The reason of its stage: of its death, or of its wait for a chain or the state store.
     pub(crate) reason: Option<String>,
+    /// The time since which the reason holds, in milliseconds since the Unix epoch, if it is known.
+    pub(crate) reason_since_ms: Option<u64>,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
@@ -111,6 +113,7 @@ impl Module {
     /// `troubled` contains the chains that nexum cannot follow, with the reasons.
     pub(crate) fn of(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
+        let reason = status.reason();
         let module = status.module();
         let meta = &module.meta;
         let of_chain = || {
@@ -128,7 +131,8 @@ impl Module {
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
             stage: status.stage().to_string(),
-            reason: status.reason().map(|reason| reason.to_string()).or_else(of_chain),
+            reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
+            reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),
             failed: status.failed(),
             dead_letters: status.dead_letters(),
@@ -167,6 +171,7 @@ impl Module {
             subscriptions: Vec::new(),
             stage: stage.to_owned(),
             reason: None,
+            reason_since_ms: None,
             handled: 0,
             failed: 0,
             dead_letters: 0,
@@ -188,6 +193,7 @@ impl Module {
             subscriptions: Vec::new(),
             stage: SERVING.to_owned(),
             reason: None,
+            reason_since_ms: None,
             handled: pool.handled(),
             failed: pool.failed(),
             dead_letters: 0,

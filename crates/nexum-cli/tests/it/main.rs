@@ -13,6 +13,8 @@ mod control;
 mod cow;
 #[cfg(feature = "runtime")]
 mod exec;
+#[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]
+mod full_disk;
 mod help;
 #[cfg(feature = "runtime")]
 mod http;

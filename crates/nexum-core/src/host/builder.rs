@@ -64,7 +64,10 @@ impl HostBuilder {
         Self {
             capabilities: Capabilities::ambient(seams.clone()),
             sources: BTreeMap::new(),
-            run: RunSettings::new(Arc::new(MemoryStore::new())),
+            run: RunSettings {
+                clock: seams.clock.clone(),
+                ..RunSettings::new(Arc::new(MemoryStore::new()))
+            },
             loader: LoaderSettings::default(),
             engine: EngineConfig::default(),
             seams,

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use nexum_config::engine::Metering;
 use nexum_config::harmless::harmless_lines;
 use nexum_config::limits::{Limit, LimitUsage};
@@ -414,8 +415,11 @@ fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T,
             let spent = exhausted.or(out_of_fuel.then_some(Limit::Fuel));
             match refused.or_else(|| spent.map(|limit| (limit, used(store)[limit]))) {
                 Some((limit, used)) => Err(Failure::Limit(exceeded(limit, used))),
-                None if error.is::<StoreError>() => Err(Failure::Store(describe(&error))),
-                None => Err(Failure::Trap(describe(&error))),
+                None => Err(match error.downcast_ref::<StoreError>() {
+                    // The guest's backtrace does not help: the store failed, not the guest.
+                    Some(error) => Failure::Store(Causes(error).to_string()),
+                    None => Failure::Trap(describe(&error)),
+                }),
             }
         }
     }

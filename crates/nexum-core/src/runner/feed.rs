@@ -44,7 +44,7 @@ pub(super) enum Next {
     /// The cursor's block is not on the canonical chain, and neither is any older block that nexum
     /// knows.
     Diverged { known: Position, canonical: Position },
-    /// The source cannot replay now.
+    /// The source cannot replay now. The feed has reported it.
     Failed(SourceError),
     /// The store cannot read the blocks before the cursor's.
     Unknown(StoreError),
@@ -88,7 +88,7 @@ impl Feed {
             if let Some(index) = old.iter().position(serves) {
                 feeds.push(old.swap_remove(index));
             } else if let Some(followed) = followed.get(&topic) {
-                let feed = ChainFeed::new(followed.clone(), subscriptions, anchor, &module.meta.name);
+                let feed = ChainFeed::new(followed.clone(), subscriptions, anchor, &module.meta);
                 feeds.push(Self::Chain(Box::new(feed)));
             }
         }

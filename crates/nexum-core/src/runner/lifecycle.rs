@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::causes::Causes;
 use nexum_config::limits::{EVENTS_PER_SECOND_MAX, Limit};
 use nexum_config::topic::ChainTopic;
 
@@ -11,12 +12,12 @@ use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, TargetState};
 use super::step::settled;
-use super::{Dead, Failures, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Runner, Stage, StepError, Transaction};
-use crate::BoxError;
+use super::{Dead, Failures, ModuleStatus, Runner, Stage, StepError, Transaction};
 use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;
 use crate::module::instance::{Failure, HandlerContext, Instance};
 use crate::module::loader::Module;
+use crate::outage::{Extent, Outage};
 use crate::rate::Bucket;
 use crate::state::Changes;
 
@@ -57,7 +58,7 @@ impl Life {
     }
 
     /// Whether the module has been dead or stopped since its last event.
-    fn was_off(&self) -> bool {
+    pub(super) fn was_off(&self) -> bool {
         match self {
             Self::Starting { was_off } | Self::Stalled { was_off } => *was_off,
             Self::Dead | Self::Stopped => true,
@@ -83,7 +84,9 @@ impl Runner {
             transaction,
             feeds: Vec::new(),
             awaited: required,
+            awaited_outage: Outage::default(),
             failures: Failures::default(),
+            stall: None,
             life: Life::Live { instance: None },
             status,
             mailbox,
@@ -134,7 +137,7 @@ impl Runner {
     }
 
     /// Waits until the required chains are readable, or until a command arrives. Each source bounds
-    /// one wait; the reason is then logged.
+    /// one wait.
     async fn await_chains(&mut self) {
         while let Some(source) = self.awaited.last().cloned() {
             let ready = tokio::select! {
@@ -149,10 +152,28 @@ impl Runner {
                     return self.enter_dead(&Dead::NotReady(error)).await;
                 }
                 Err(error) => {
-                    self.log_error("the module waits for a chain that it requires", &error);
                     self.status.waits(&error);
+                    if let Some(Extent { seconds, attempts }) = self.awaited_outage.failed(self.monotonic()) {
+                        tracing::error!(
+                            target: "nexum::event",
+                            module = self.module.meta.name.as_str(),
+                            error = %Causes(&error),
+                            seconds,
+                            attempts,
+                            "the module waits for a chain that it requires"
+                        );
+                    }
                 }
             }
+        }
+        if let Some(Extent { seconds, attempts }) = self.awaited_outage.ended(self.monotonic()) {
+            tracing::info!(
+                target: "nexum::event",
+                module = self.module.meta.name.as_str(),
+                seconds,
+                attempts,
+                "the chains that the module requires can be read, and the module starts"
+            );
         }
     }
 
@@ -166,6 +187,7 @@ impl Runner {
             };
             match step {
                 Ok(true) => {
+                    self.end_stall(false).await;
                     passed += 1;
                     if passed % PASSED_MAX == 0 {
                         self.transaction.hand_in_cursors();
@@ -174,9 +196,13 @@ impl Runner {
                     // from other modules.
                     tokio::task::coop::consume_budget().await;
                 }
-                Ok(false) => self.wait().await,
+                Ok(false) => {
+                    self.end_stall(true).await;
+                    self.wait().await;
+                }
                 Err(StepError::Dead(dead)) => self.enter_dead(&dead).await,
-                Err(StepError::Store(error)) => self.stall(error).await,
+                Err(StepError::Commit(error)) => self.stall(&error).await,
+                Err(StepError::Read(error)) => self.stall_at_read(&*error).await,
             }
         }
     }
@@ -228,50 +254,6 @@ impl Runner {
         }
     }
 
-    /// Loads the stored state, and continues from it.
-    async fn load_state(&mut self) {
-        let was_off = self.life.was_off();
-        self.life = Life::Starting { was_off };
-        self.status.enter(Stage::Starting);
-        match self.transaction.reload().await {
-            Ok(()) => self.begin_again(),
-            Err(error) => self.stall(error.into()).await,
-        }
-    }
-
-    /// Waits until the store works again or a command arrives, and continues from the stored state.
-    async fn stall(&mut self, mut error: BoxError) {
-        self.discard_instance().await;
-        let was_off = self.life.was_off();
-        self.life = Life::Stalled { was_off };
-        self.status.enter(Stage::Stalled);
-        let mut delay = RETRY_DELAY_MS;
-        while !self.mailbox.is_interrupted() {
-            self.log_error(
-                "the module waits for the state store, and will continue from the stored state",
-                &*error,
-            );
-            self.pause(Duration::from_millis(delay)).await;
-            match self.transaction.reload().await {
-                Ok(()) => return self.begin_again(),
-                Err(again) => error = again.into(),
-            }
-            delay = delay.saturating_mul(2).min(RETRY_DELAY_MS_MAX);
-        }
-    }
-
-    /// Continues from the stored state with a clean record, because a fault of the store may have
-    /// caused the recorded failures.
-    pub(super) fn begin_again(&mut self) {
-        self.failures = Failures::default();
-        self.feeds.iter_mut().for_each(Feed::resume);
-        if self.life.was_off() {
-            self.feeds.iter_mut().for_each(Feed::was_off);
-        }
-        self.life = Life::Live { instance: None };
-        self.show_dead_letters();
-    }
-
     /// Creates an instance if there is none. Retries until `init` returns ok, has failed too often,
     /// or a command arrives.
     pub(super) async fn ensure_instance(&mut self) -> Result<(), StepError> {
@@ -290,7 +272,7 @@ impl Runner {
                 }
                 Err(Failure::Store(reason)) => {
                     self.status.metrics.failed(&Failure::Store(reason.clone()));
-                    return Err(StepError::Store(reason.into()));
+                    return Err(StepError::Read(reason.into()));
                 }
                 Err(failure) => {
                     self.failures.of_init += 1;
@@ -378,7 +360,12 @@ impl Runner {
         }
     }
 
+    /// The time of the module's clock, which never steps back.
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(self.module.meta.clock.monotonic_ns())
+    }
+
     fn log_error(&self, what: &str, error: &(dyn std::error::Error + 'static)) {
-        tracing::error!(target: "nexum::event", module = self.module.meta.name.as_str(), error, "{what}");
+        tracing::error!(target: "nexum::event", module = self.module.meta.name.as_str(), error = %Causes(error), "{what}");
     }
 }

@@ -58,8 +58,24 @@ struct Shown {
     /// The stage, which is never [`Stage::Replaying`].
     stage: Stage,
     replaying: Vec<Replaying>,
-    /// The reason of the module's death, if it is dead, or of its wait at the start.
-    reason: Option<Arc<str>>,
+    /// The reason of the module's death, if it is dead, or of its wait for a chain or the store.
+    reason: Option<Reason>,
+}
+
+/// The reason of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The reason, in one line.
+    pub text: Arc<str>,
+    /// The time since which the reason holds, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+impl Reason {
+    fn new(error: &(dyn Error + 'static), since_ms: u64) -> Self {
+        let text = Causes(error).to_string().into();
+        Self { text, since_ms }
+    }
 }
 
 impl Shown {
@@ -131,9 +147,9 @@ impl ModuleStatus {
         self.dead_letters.load(Ordering::Acquire)
     }
 
-    /// The reason of the module's death, or the chain that it waits for before its first `init`.
-    /// Otherwise `None`.
-    pub fn reason(&self) -> Option<Arc<str>> {
+    /// The reason of the module's death, the chain that it waits for before its first `init`, or the
+    /// failure of the store that it waits for. Otherwise `None`.
+    pub fn reason(&self) -> Option<Reason> {
         self.shown.borrow().reason.clone()
     }
 
@@ -203,18 +219,31 @@ impl ModuleStatus {
         });
     }
 
-    /// Shows what the module waits for before its first `init`.
+    /// Shows what the module waits for before its first `init`. A later reason of one wait keeps the
+    /// time of the first one.
     pub(super) fn waits(&self, reason: &(dyn Error + 'static)) {
-        let reason = Causes(reason).to_string();
-        self.show(|shown| shown.reason = Some(reason.into()));
+        let now_ms = self.now_ms();
+        self.show(|shown| {
+            let since_ms = shown.reason.take().map_or(now_ms, |earlier| earlier.since_ms);
+            shown.reason = Some(Reason::new(reason, since_ms));
+        });
+    }
+
+    /// Enters [`Stage::Stalled`]. The store has failed since this time, in milliseconds since the
+    /// Unix epoch.
+    pub(super) fn stall(&self, error: &(dyn Error + 'static), since_ms: u64) {
+        self.show(|shown| {
+            shown.stage = Stage::Stalled;
+            shown.reason = Some(Reason::new(error, since_ms));
+        });
     }
 
     /// Enters [`Stage::Dead`].
     pub(crate) fn die(&self, dead: &(dyn Error + 'static)) {
-        let reason = Causes(dead).to_string();
+        let reason = Reason::new(dead, self.now_ms());
         self.show(|shown| {
             shown.stage = Stage::Dead;
-            shown.reason = Some(reason.into());
+            shown.reason = Some(reason);
         });
         self.left.notify_one();
     }
@@ -225,6 +254,10 @@ impl ModuleStatus {
             shown.stage = Stage::Starting;
             shown.reason = None;
         });
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.module.lock().meta.clock.now_ms()
     }
 
     fn show(&self, change: impl FnOnce(&mut Shown)) {

@@ -46,17 +46,8 @@ impl Runner {
                 }
                 Next::Passed(position) => self.advance_cursor(index, position, EventKind::Block),
                 Next::Revert(to) => self.revert(topic, to).await?,
-                Next::Failed(error) => {
-                    tracing::warn!(
-                        target: "nexum::event",
-                        module = self.module.meta.name.as_str(),
-                        chain = topic.chain_id(),
-                        error = &error as &(dyn std::error::Error + 'static),
-                        "cannot replay the events that the module missed; nexum retries"
-                    );
-                    self.pause(Duration::from_millis(RETRY_DELAY_MS)).await;
-                }
-                Next::Unknown(error) => return Err(StepError::Store(error.into())),
+                Next::Failed(_) => self.pause(Duration::from_millis(RETRY_DELAY_MS)).await,
+                Next::Unknown(error) => return Err(StepError::Read(error.into())),
                 Next::Diverged { known, canonical } => {
                     return Err(Dead::Diverged {
                         topic,
@@ -162,7 +153,7 @@ impl Runner {
             Ok(()) => {}
             Err(RevertFailed::Commit(error)) => return Err(error.into()),
             Err(RevertFailed::Revert(RevertError::Store(error @ StoreError::Backend(_)))) => {
-                return Err(StepError::Store(error.into()));
+                return Err(StepError::Read(error.into()));
             }
             Err(failed) => return Err(Dead::Revert(failed).into()),
         }
@@ -224,7 +215,7 @@ impl Runner {
             }
             Err(Failure::Store(reason)) => {
                 self.status.metrics.failed(&Failure::Store(reason.clone()));
-                return Err(StepError::Store(reason.into()));
+                return Err(StepError::Read(reason.into()));
             }
             Err(failure) => {
                 let Some(letter) = self.failed_at(id, event, failure).await? else {

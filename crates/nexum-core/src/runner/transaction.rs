@@ -10,6 +10,7 @@ use crate::module::instance::HandlerContext;
 use crate::state::scope::Pending;
 use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, Letters, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::committer::{CommitError, CommitPolicy, Committer};
+use crate::store::outage::StoreOutage;
 use crate::store::{self, Batch, StateStore, StoreError};
 
 /// The bytes of deferred changes that force a commit during a replay, however few events made them.
@@ -60,6 +61,11 @@ impl Transaction {
 
     pub(super) fn store(&self) -> &Arc<dyn StateStore> {
         &self.store
+    }
+
+    /// The outages of reads, for the runner's reports.
+    pub(super) fn reads(&self) -> &StoreOutage {
+        self.committer.reads()
     }
 
     pub(super) fn cursors(&self) -> &Cursors {

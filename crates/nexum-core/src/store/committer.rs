@@ -18,7 +18,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::metrics::CommitterMetrics;
+use super::outage::StoreOutage;
 use super::{Batch, StateStore, StoreError, blocking};
+use crate::clock::Clock;
 
 /// The most commits of one transaction, so that no commit waits for a long one. At this number, the
 /// fixed cost of a durable transaction is well under a tenth of the whole.
@@ -52,6 +54,7 @@ impl Default for CommitPolicy {
 pub(crate) struct Committer {
     requests: mpsc::Sender<CommitRequest>,
     lazy: Lazy,
+    reads: Arc<StoreOutage>,
 }
 
 /// Rows that become durable with the next transaction, at the latest after
@@ -94,17 +97,20 @@ impl Committer {
     pub(crate) fn new(
         store: Arc<dyn StateStore>,
         policy: CommitPolicy,
+        clock: Arc<dyn Clock>,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, queue) = mpsc::channel(COMMITS_PER_TRANSACTION_MAX);
         let lazy = Lazy::default();
+        let reads = Arc::new(StoreOutage::of_reads(store.clone(), clock.clone()));
         let work = Work {
+            writes: StoreOutage::of_writes(store.clone(), clock),
             store,
             lazy: lazy.clone(),
             flush_after: policy.cursor_flush,
             flush_at: None,
             metrics: CommitterMetrics::new(),
         };
-        (Self { requests, lazy }, work.run(queue))
+        (Self { requests, lazy, reads }, work.run(queue))
     }
 
     /// Returns after all changes are durable, together with the lazy rows that waited at the time
@@ -129,6 +135,11 @@ impl Committer {
     /// The lazy rows.
     pub(crate) fn lazy(&self) -> &Lazy {
         &self.lazy
+    }
+
+    /// The outages of reads, which the runners report. The committer reports those of its writes.
+    pub(crate) fn reads(&self) -> &StoreOutage {
+        &self.reads
     }
 }
 
@@ -170,6 +181,7 @@ struct Work {
     flush_after: Duration,
     /// The time at which the lazy rows have to become durable.
     flush_at: Option<Instant>,
+    writes: StoreOutage,
     metrics: CommitterMetrics,
 }
 
@@ -189,13 +201,16 @@ impl Work {
                     self.flush_at = Some(Instant::now() + self.flush_after);
                 }
                 () = tokio::time::sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
-                    self.write(Batch::default()).await.unwrap_or_else(|error| report(&error));
+                    self.flush().await;
                 }
             }
         }
-        self.write(Batch::default())
-            .await
-            .unwrap_or_else(|error| report(&error));
+        self.flush().await;
+    }
+
+    /// Makes the lazy rows durable. After a failure they wait for the next transaction.
+    async fn flush(&mut self) {
+        let _ = self.write(Batch::default()).await;
     }
 
     /// Makes these commits, in as many transactions as their size requires.
@@ -210,9 +225,8 @@ impl Work {
                 waiting.push(request.done);
             }
             let result = self.write(batch).await;
-            match &result {
-                Ok(()) => self.metrics.commits(waiting.len()),
-                Err(error) => report(error),
+            if result.is_ok() {
+                self.metrics.commits(waiting.len());
             }
             for done in waiting {
                 // A runner that no longer waits was aborted. Its commit is durable all the same.
@@ -221,7 +235,7 @@ impl Work {
         }
     }
 
-    /// Makes one transaction of the lazy rows and then these changes.
+    /// Makes one transaction of the lazy rows and then these changes. Reports a failure.
     async fn write(&mut self, changes: Batch) -> Result<(), Arc<StoreError>> {
         let rows = self.lazy.take();
         self.flush_at = None;
@@ -237,18 +251,14 @@ impl Work {
         let result = blocking(&self.store, move |store| store.write(&batch)).await;
         let result = result.map_err(Arc::new);
         self.metrics.transaction(result.is_ok(), since.elapsed());
-        if result.is_err() {
-            self.lazy.put_back(rows);
-            self.flush_at = Some(Instant::now() + self.flush_after);
+        match &result {
+            Ok(()) => self.writes.ended().await,
+            Err(error) => {
+                self.lazy.put_back(rows);
+                self.flush_at = Some(Instant::now() + self.flush_after);
+                self.writes.failed(&**error).await;
+            }
         }
         result
     }
-}
-
-fn report(error: &Arc<StoreError>) {
-    tracing::error!(
-        target: "nexum::store",
-        error = &**error as &(dyn std::error::Error + 'static),
-        "the state store cannot be written: acknowledged commits are durable, and nexum retries the others"
-    );
 }

@@ -1,5 +1,7 @@
 //! The durability of an event's writes, and failures of the store.
 
+mod outages;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -198,7 +200,7 @@ async fn a_full_disk_stalls_the_modules_that_write_and_loses_nothing() {
     run.handled("noop", 8).await;
     assert_eq!(run.status("noop").stage(), Stage::Running);
     assert_eq!(blocks(&store, "journal"), row(0..3, 0));
-    assert!(run.records.find("the module waits for the state store").is_some());
+    assert!(run.records.find("the state store cannot be written").is_some());
     store.fail_writes(false);
     until_blocks(&run, &store, "journal", &row(0..8, 0)).await;
     run.stage("journal", Stage::Running).await;

@@ -8,7 +8,7 @@ use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::SteerError;
 use nexum_core::{CommandError, Stage};
 use nexum_host_store::LocalStore;
-use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID};
+use nexum_testing::{FaultyStore, GENESIS_MS, ScriptedSource, TEST_CHAIN_ID};
 
 use crate::support::journals::{ADDRESS, Journals, entries, log, manifest};
 use crate::support::{Run, Setup, dead_letters};
@@ -346,7 +346,7 @@ async fn a_strict_run_ends_when_the_first_init_of_a_module_fails() {
     let report = run.ended().await;
     assert!(report.failed());
     assert_eq!(run.status("bad-init").failed(), 1);
-    let reason = run.status("bad-init").reason().expect("a reason");
+    let reason = run.status("bad-init").reason().expect("a reason").text;
     assert!(reason.contains("its first `init` failed"), "{reason}");
     assert!(run.records.find("a module is refused").is_some());
 }
@@ -369,7 +369,8 @@ async fn a_chain_that_is_not_there_stops_only_the_modules_that_require_it() {
     let status = run.status("waits");
     run.until("a reason", || status.reason().is_some()).await;
     assert_eq!((status.stage(), status.handled()), (Stage::Starting, 0));
-    assert_eq!(status.reason().as_deref(), Some("chain 137: no endpoint"));
+    let reason = status.reason().expect("a reason");
+    assert_eq!((&*reason.text, reason.since_ms), ("chain 137: no endpoint", GENESIS_MS));
     assert!(
         run.records
             .find("the module waits for a chain that it requires")
@@ -382,6 +383,13 @@ async fn a_chain_that_is_not_there_stops_only_the_modules_that_require_it() {
     other.come_up();
     entries(&run, &store, "waits", &["block 0", "block 1"]).await;
     assert_eq!((status.stage(), status.reason()), (Stage::Running, None));
+    // One line when the wait begins, however often the chain is asked, and one when it ends.
+    let waits = |part: &str| {
+        let records = run.records.all().into_iter();
+        records.filter(|record| record.message.contains(part)).count()
+    };
+    assert_eq!(waits("the module waits for a chain that it requires"), 1);
+    assert_eq!(waits("the chains that the module requires can be read"), 1);
 }
 
 #[tokio::test]
@@ -390,7 +398,7 @@ async fn a_strict_run_ends_when_a_required_chain_is_not_there() {
     journals.setup.strict = true;
     let (mut run, _store, _manifests) = journals.start().await;
     assert!(run.ended().await.failed());
-    let reason = run.status("waits").reason().expect("a reason");
+    let reason = run.status("waits").reason().expect("a reason").text;
     assert!(
         reason.contains("a chain that the module requires cannot be read"),
         "{reason}"

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nexum_config::document::Environment;
 use nexum_config::engine::{Config, ModuleConfig, Pooling};
+use nexum_core::CommitPolicy;
 use nexum_core::LoadError;
 use nexum_core::LoadErrors;
 use nexum_core::QueryPool;
@@ -39,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) capabilities: Capabilities,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) policy: CommitPolicy,
     pub(crate) pooling: Pooling,
     /// `[engine.restart]`. By default, nexum retries nothing and does not wait.
     pub(crate) restart: String,
@@ -64,6 +66,7 @@ impl Setup {
             capabilities: Capabilities::ambient(seams),
             clock,
             store: Arc::new(MemoryStore::new()),
+            policy: CommitPolicy::default(),
             pooling: Pooling::default(),
             restart: "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\n".to_owned(),
             config: String::new(),
@@ -177,6 +180,8 @@ impl Setup {
         let opened = self.open().await;
         let (modules, workshop) = opened.unwrap_or_else(|errors| panic!("{errors:#?}"));
         let supervisor = Supervisor::new(RunSettings {
+            clock: self.clock.clone(),
+            policy: self.policy,
             strict: self.strict,
             ..RunSettings::new(self.store.clone())
         });

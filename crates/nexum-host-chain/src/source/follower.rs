@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use nexum_config::topic::Finality;
 use nexum_core::source::ChainLogs;
-use nexum_core::source::EventLog;
-use nexum_core::source::Position;
+use nexum_core::source::{EventLog, Extent, Outage, Position};
 use nexum_net::Backoff;
 use tokio::time::Instant;
 
@@ -22,10 +21,6 @@ use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 /// retries. Each round ends a reorg, and no chain has that many at once.
 const ROUNDS_MAX: usize = 16;
 
-/// The interval of reports of a lasting failure: short enough that the last lines of a log contain
-/// it, and 1,440 lines a day.
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
-
 /// One run of [`EventSource::follow`](nexum_core::source::EventSource::follow).
 pub(super) struct Follower<'a> {
     pub(super) source: &'a ChainSource,
@@ -37,8 +32,10 @@ pub(super) struct Follower<'a> {
     backoff: Backoff,
     /// The failures in a row. None before following worked for the first time.
     failures: Option<u32>,
-    /// The time of the last report of the current failure, so that an outage does not fill the log.
-    reported: Option<Instant>,
+    /// The failures since the chain was followed, except an ordinary first one.
+    outage: Outage,
+    /// The start of the run, from which the outage's times count.
+    begun: Instant,
     /// The index of the endpoint that failed last, if it has not been followed since.
     failed: Option<usize>,
     /// The time since which every head has been far below the log's head.
@@ -67,7 +64,8 @@ impl<'a> Follower<'a> {
             filters: Filters::of(&logs.subscribed()),
             backoff: Backoff::default(),
             failures: None,
-            reported: None,
+            outage: Outage::default(),
+            begun: Instant::now(),
             failed: None,
             below_since: None,
             untagged: BTreeSet::new(),
@@ -144,12 +142,15 @@ impl<'a> Follower<'a> {
         self.failures = self.failures.map(|failures| failures.saturating_add(1));
         if is_ordinary {
             tracing::info!(chain, endpoint, %error, "an attempt to read the chain failed: nexum reconnects");
-        } else if self
-            .reported
-            .is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL)
-        {
-            tracing::warn!(chain, endpoint, %error, "the chain cannot be followed: nexum retries until it can");
-            self.reported = Some(Instant::now());
+        } else if let Some(Extent { seconds, attempts }) = self.outage.failed(self.begun.elapsed()) {
+            tracing::warn!(
+                chain,
+                endpoint,
+                %error,
+                seconds,
+                attempts,
+                "the chain cannot be followed: nexum retries until it can"
+            );
         } else {
             tracing::debug!(chain, endpoint, %error, "the chain can still not be followed");
         }
@@ -165,7 +166,7 @@ impl<'a> Follower<'a> {
         heads.soon = self.reach(endpoint, &announced).await?;
         self.backoff.reset();
         self.failures = Some(0);
-        self.reported = None;
+        self.outage.ended(self.begun.elapsed());
         self.failed = None;
         tracing::info!(
             chain = self.source.chain_id,

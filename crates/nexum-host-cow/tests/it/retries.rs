@@ -5,8 +5,9 @@ use std::time::Duration;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_host_cow::{Call, OrderBooks, RequestError};
 use nexum_testing::order_book::Fault;
-use nexum_testing::{OrderBook, Records};
+use nexum_testing::{OrderBook, Record, Records};
 use tokio::time::Instant;
+use tracing::Level;
 
 use crate::support::{CHAIN, books, call, config, get, late};
 
@@ -69,6 +70,31 @@ async fn a_host_that_says_when_is_left_alone_until_then_by_all() {
     for later in &requests[1..] {
         assert!(later.at - requests[0].at >= Duration::from_secs(1), "{requests:?}");
     }
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_logged_when_it_begins_and_when_it_ends() {
+    let (records, _capture) = Records::capture();
+    let book = OrderBook::start().await;
+    let books = books(&book);
+    for _ in 0..3 {
+        book.fail_next(Fault::TooManyRequests { retry_after: None });
+    }
+    get(&books, "/api/v1/version").await.unwrap();
+    let lines = || {
+        let records = records.all().into_iter();
+        let records = records.filter(|record| record.target == "nexum::cow" && record.level <= Level::INFO);
+        let line = |record: Record| (record.level, record.message, record.fields["attempts"].clone());
+        records.map(line).collect::<Vec<_>>()
+    };
+    let line = |level, message: &str, attempts: &str| (level, message.to_owned(), attempts.to_owned());
+    let expected = [
+        line(Level::WARN, "the order book limits the request rate; pausing", "1"),
+        line(Level::INFO, "the order book answers again", "3"),
+    ];
+    assert_eq!(lines(), expected);
+    get(&books, "/api/v1/version").await.unwrap();
+    assert_eq!(lines(), expected);
 }
 
 #[tokio::test]

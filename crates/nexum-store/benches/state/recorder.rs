@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nexum_core::store::{Batch, StateStore, StoreError, View};
+use nexum_core::store::{Batch, Location, StateStore, StoreError, View};
 use parking_lot::{Mutex, MutexGuard};
 
 /// A store that keeps a copy of every transaction. Clones share one store.
@@ -50,5 +50,9 @@ impl StateStore for Recorder {
         let (batch, at) = (batch.clone(), Instant::now());
         self.lock().push(Written { batch, at });
         Ok(())
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.inner.location()
     }
 }

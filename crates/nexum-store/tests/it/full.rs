@@ -91,6 +91,10 @@ fn fill_and_go_on(backend: Backend, directory: &Path) {
     while store.write(&history::batch(model.number + 1)).is_ok() {
         model.advance();
     }
+    // The report of the failure names the file, and the free space at it.
+    let location = store.location().unwrap();
+    assert_eq!(location.path, directory.join(backend.file_name().unwrap()));
+    assert!(location.free_bytes > Some(0));
     for _ in 0..TRIES_WHILE_FULL {
         // A small batch may fit into the file.
         if store.write(&history::batch(model.number + 1)).is_ok() {

@@ -2,6 +2,7 @@
 
 mod common_ancestor;
 mod read_ahead;
+mod source_outage;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -9,13 +10,14 @@ use std::sync::Arc;
 
 use metrics::Gauge;
 use nexum_config::log_filter::LogFilter;
-use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 
 use self::read_ahead::ReadAhead;
+use self::source_outage::SourceOutage;
 use super::{Anchor, Delivery, Next};
 use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
 use crate::bus::source::{Replay, Replayed, SourceError, TopicHandle};
+use crate::capability::ModuleMeta;
 use crate::event::{Advance, EventKind, Log, Position};
 use crate::runner::catch_up::CatchingUp;
 use crate::runner::metrics::blocks_behind;
@@ -47,6 +49,7 @@ pub(in crate::runner) struct ChainFeed {
     module: ModuleId,
     store: Arc<dyn StateStore>,
     catching_up: Option<CatchingUp>,
+    outage: SourceOutage,
     behind: Gauge,
 }
 
@@ -59,18 +62,19 @@ enum ReadPosition {
 }
 
 impl ChainFeed {
-    /// Creates a feed of the module `name`. The feed starts after the module's cursor, or with the
+    /// Creates a feed of the module `meta`. The feed starts after the module's cursor, or with the
     /// next block if there is no cursor.
     pub(super) fn new(
         followed: TopicHandle,
         subscriptions: SubscriptionSet,
         anchor: &Anchor<'_>,
-        name: &ModuleName,
+        meta: &ModuleMeta,
     ) -> Self {
         let log = &followed.log;
         let filters: Arc<[_]> = subscriptions.filters().cloned().collect();
         let subscriber = log.subscribe(anchor.wake.clone(), filters.iter().cloned());
-        let behind = blocks_behind(name, log.topic());
+        let behind = blocks_behind(&meta.name, log.topic());
+        let outage = SourceOutage::new(meta, log.topic().chain_id);
         let live_from = match anchor.cursors.get(log.topic().into()) {
             Some(cursor) => Some(cursor.live_from),
             None => log.head().map(|head| head.number.saturating_add(1)),
@@ -88,6 +92,7 @@ impl ChainFeed {
             module: anchor.module,
             store: anchor.store.clone(),
             catching_up: None,
+            outage,
             behind,
         }
     }
@@ -120,7 +125,18 @@ impl ChainFeed {
         self.next_read = ReadPosition::AfterCursor;
     }
 
+    /// The next step after the event that was handled last. Reports an outage of the source.
     pub(super) async fn next(&mut self, last: Option<Progress>) -> Next {
+        let next = self.step_after(last).await;
+        match &next {
+            Next::Failed(error) => self.outage.failed(error),
+            Next::Block(_) | Next::Passed(_) | Next::Revert(_) => self.outage.ended(),
+            _ => {}
+        }
+        next
+    }
+
+    async fn step_after(&mut self, last: Option<Progress>) -> Next {
         loop {
             if let Some(next) = self.replayed.pop_front() {
                 return next;
