@@ -1,11 +1,11 @@
 //! `[store]` of `engine.toml`.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::CommitPolicy;
 use nexum_core::store::StateStore;
 use serde::Deserialize;
@@ -112,8 +112,8 @@ impl StoreConfig {
     ///
     /// When somebody has it open, when another back-end or another version of this program wrote it, and when it cannot be
     /// read.
-    pub fn open(&self, state_dir: &Path, purpose: &str) -> Result<Arc<dyn StateStore>, OpenError> {
-        directory::open(self.backend, self.cache_bytes, state_dir, purpose)
+    pub fn open(&self, state_dir: &MaskedPath, purpose: &str) -> Result<Arc<dyn StateStore>, OpenError> {
+        directory::open(self.backend, self.cache_bytes, state_dir, purpose).map_err(|error| error.masked(state_dir))
     }
 }
 
@@ -122,8 +122,8 @@ impl StoreConfig {
 /// # Errors
 ///
 /// When the directory cannot be searched.
-pub fn has_state(state_dir: &Path) -> Result<bool, OpenError> {
-    directory::has_state(state_dir)
+pub fn has_state(state_dir: &MaskedPath) -> Result<bool, OpenError> {
+    directory::has_state(state_dir).map_err(|error| error.masked(state_dir))
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {

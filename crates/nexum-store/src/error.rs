@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nexum_config::hint::Hint;
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
 
@@ -65,6 +66,22 @@ pub enum OpenError {
         /// What is wrong with them.
         source: StoreError,
     },
+}
+
+impl OpenError {
+    /// The error without the content of variables in the path of the state directory.
+    pub(crate) fn masked(mut self, state_dir: &MaskedPath) -> Self {
+        match &mut self {
+            Self::Directory { path, .. }
+            | Self::InUse { path, .. }
+            | Self::OtherBackend { path, .. }
+            | Self::Database { path, .. }
+            | Self::Emptied { path }
+            | Self::State { path, .. } => *path = state_dir.shown_of(path),
+            Self::NotBuilt(_) => {}
+        }
+        self
+    }
 }
 
 impl Hint for OpenError {

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 use crate::compose;
 use crate::configure::{LogConfig, LogFormat};
 use crate::report::bars::StderrAboveBars;
+use crate::report::print::stderr_has_colours;
 use crate::report::{Refusal, Refusals};
 
 /// How many lines may wait for stderr: a burst of a few seconds. A guest's record has at most 8 KiB, so that they take at most 32 MiB.
@@ -74,7 +75,7 @@ pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
         .with_writer(lines)
         // A failure to write would be written to stderr, with a panic where that fails.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(stderr_has_colours())
         .with_timer(SystemTime);
     let started = match config.format {
         LogFormat::Pretty => builder.fmt_fields(HarmlessFields(DefaultFields::new())).try_init(),

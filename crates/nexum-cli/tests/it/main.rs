@@ -19,6 +19,8 @@ mod http;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
 #[cfg(feature = "store")]
+mod masked_paths;
+#[cfg(feature = "store")]
 mod metrics;
 #[cfg(feature = "chain")]
 mod outputs;

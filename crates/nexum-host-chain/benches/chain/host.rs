@@ -36,7 +36,7 @@ pub(crate) fn chains(url: &str) -> Chains {
 /// at the clock once in every event.
 pub(crate) fn watchers(count: usize, subscriptions: impl Fn(usize) -> String) -> Vec<ModuleConfig> {
     let with_manifest = |(index, mut config): (usize, ModuleConfig)| {
-        config.manifest = Some(manifest(index, &subscriptions(index)));
+        config.manifest = Some(manifest(index, &subscriptions(index)).into());
         config.config = vec![("count".to_owned(), "1".to_owned())];
         config
     };
