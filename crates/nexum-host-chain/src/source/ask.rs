@@ -16,6 +16,10 @@ use crate::rpc::endpoints::Endpoints;
 /// by number at once. One refusal may be an outage that ended in between.
 const HASH_REFUSALS_MAX: u32 = 2;
 
+/// How many times in a row an endpoint has to fail to give receipts before nexum takes it as a refusal. An outage shows in
+/// other requests as well.
+const RECEIPT_FAILURES_MAX: u32 = 3;
+
 /// How each of a chain's endpoints takes `eth_getLogs`, as far as it has shown.
 #[derive(Debug)]
 pub(super) struct Manners(Vec<Mutex<Manner>>);
@@ -26,6 +30,8 @@ struct Manner {
     hash_refusals: u32,
     /// How many addresses, or first topics, a request to it names.
     values_max: usize,
+    /// How many times in a row it failed to give the receipts of a block.
+    receipt_failures: u32,
 }
 
 impl Manners {
@@ -35,6 +41,7 @@ impl Manners {
             Mutex::new(Manner {
                 hash_refusals: 0,
                 values_max: said.unwrap_or(VALUES_MAX),
+                receipt_failures: 0,
             })
         };
         Self(endpoints.all().iter().map(manner).collect())
@@ -49,6 +56,18 @@ impl Manners {
     /// How many addresses, or first topics, one request to the endpoint may name.
     pub(super) fn values_max(&self, endpoint: &Endpoint) -> usize {
         self.with(endpoint, |manner| manner.values_max)
+    }
+
+    /// Notes whether an endpoint gave the receipts of a block. Returns whether a failure may pass.
+    fn gave_receipts(&self, endpoint: &Endpoint, gave: bool) -> bool {
+        self.with(endpoint, |manner| {
+            manner.receipt_failures = if gave {
+                0
+            } else {
+                manner.receipt_failures.saturating_add(1)
+            };
+            manner.receipt_failures < RECEIPT_FAILURES_MAX
+        })
     }
 
     fn wants_numbers(&self, endpoint: &Endpoint) -> bool {
@@ -213,9 +232,11 @@ impl ChainSource {
         if !error.is_too_large() && !error.request().is_some_and(may_be_of_form) {
             return Err(error);
         }
-        match self.raw_logs_of_receipts(endpoint, header, filters).await {
+        let receipts = self.raw_logs_of_receipts(endpoint, header, filters).await;
+        let may_pass = self.manners.gave_receipts(endpoint, receipts.is_ok());
+        match receipts {
             Ok(Some(logs)) => Ok(Asked { logs, has_block: true }),
-            Err(failed) if !failed.is_too_large() && failed.is_passing() => Err(failed),
+            Err(failed) if !failed.is_too_large() && failed.is_passing() && may_pass => Err(failed),
             _ => Err(error),
         }
     }

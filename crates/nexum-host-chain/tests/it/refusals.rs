@@ -317,10 +317,32 @@ async fn node_with_large_block(contracts: &'static [u8], bytes: usize) -> Node {
 
 #[tokio::test]
 async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names_block_and_key() {
+    check_huge_block(None).await;
+}
+
+/// In words of nexum's list and in others, for good and as of an outage.
+#[tokio::test]
+async fn only_those_who_want_the_logs_of_a_huge_block_wait_where_its_receipts_are_refused() {
+    for refusal in [
+        Answer::error(-32_601, "the method eth_getBlockReceipts does not exist"),
+        Answer::error(-32_008, "response is too big"),
+        Answer::error(-32_005, "limit exceeded"),
+        Answer::error(-32_603, "internal error"),
+        with_status(503, -32_000, "backend unavailable"),
+    ] {
+        check_huge_block(Some(refusal)).await;
+    }
+}
+
+/// Follows a chain with a block whose logs no answer holds, nor its receipts, which the node answers with `receipts`.
+async fn check_huge_block(receipts: Option<Answer>) {
     for url in [Node::http_url, Node::ws_url] {
         let log = Log::default();
         let _guard = log.capture();
         let node = node_with_large_block(&[0xd], 2 * MIB).await;
+        if let Some(answer) = receipts.clone() {
+            node.on("eth_getBlockReceipts", move |_| answer.clone());
+        }
         let mut config = config(&url(&node));
         config.response_bytes_max = MIB;
         let chains = Chains::new([config]);
