@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter};
+use nexum_config::document::Section;
 use nexum_config::harmless::harmless_lines;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -43,18 +44,22 @@ pub(super) struct Log {
     _writer: WorkerGuard,
 }
 
-/// Starts logging. Called once.
+/// Starts logging. Called once. `engine` is the table that `config` comes from.
 ///
 /// # Errors
 ///
 /// When the level is not a filter.
-pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
+pub(super) fn start(config: &LogConfig, engine: Option<&Section>) -> Result<Log, Refusals> {
     // What comes later holds: no directive of the operator's can bring a silenced target back.
     let silenced: String = compose::silenced_log_targets()
         .map(|target| format!(",{target}=off"))
         .collect();
     let filter = EnvFilter::try_new(format!("{}{silenced}", config.level)).map_err(|error| {
-        let refusal = Refusal::new(format!("engine.log_level = {:?}: {error}", config.level));
+        let refusal = match engine {
+            // It shows the value as the operator wrote it.
+            Some(engine) => Refusal::from(&engine.error("log_level", error.to_string())),
+            None => Refusal::of(&error),
+        };
         Refusals::from(refusal.with_hint("name a level (`info`) or directives (`info,nexum=debug`)"))
     })?;
     let failed = Arc::default();

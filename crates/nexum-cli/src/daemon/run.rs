@@ -46,7 +46,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         notice,
     } = configure(args.load.config.as_deref())?;
     let log_format = log.format;
-    let log = logging::start(&log)?;
+    let log = logging::start(&log, config.engine.as_ref())?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }

@@ -19,8 +19,6 @@ mod http;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
 #[cfg(feature = "store")]
-mod masked_paths;
-#[cfg(feature = "store")]
 mod metrics;
 #[cfg(feature = "chain")]
 mod outputs;
@@ -32,6 +30,8 @@ mod refusals;
 mod reports;
 #[cfg(feature = "runtime")]
 mod running;
+#[cfg(feature = "store")]
+mod secrets;
 #[cfg(feature = "runtime")]
 mod state;
 #[cfg(feature = "store")]

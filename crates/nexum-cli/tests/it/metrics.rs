@@ -505,6 +505,6 @@ fn a_host_name_that_is_none_is_refused() {
     dir.write("engine.toml", "[metrics]\nallowed_hosts = [\"http://example.org\"]\n");
     let refused = dir.nexum(&["status"]);
     assert_eq!(refused.code, Some(2));
-    let said = "\"http://example.org\" is not a host name";
+    let said = "engine.toml:2:18: metrics.allowed_hosts[0]: is not a host name, found \"http://example.org\"";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
 }

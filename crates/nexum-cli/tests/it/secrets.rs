@@ -1,4 +1,4 @@
-//! The content of a variable in a path shows nowhere.
+//! The content of a variable shows nowhere.
 
 use std::process::Stdio;
 
@@ -38,6 +38,36 @@ fn output(dir: &Dir, args: &[&str]) -> String {
     let output = dir.command(args).env("SECRET", SECRET).output().expect("the binary");
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8(text).expect("UTF-8")
+}
+
+#[test]
+fn an_error_of_a_value_shows_it_as_the_operator_wrote_it() {
+    let dir = Dir::new();
+    let modules = "[[modules]]\npath = \"x.wasm\"\n";
+    for (text, expected) in [
+        (
+            "[engine]\nlog_level = \"nexum=${SECRET}\"\n",
+            "engine.log_level: error parsing level filter",
+        ),
+        (
+            "[metrics]\nallowed_hosts = [\"${SECRET}/x\"]\n",
+            "metrics.allowed_hosts[0]: is not a host name, found \"${SECRET}/x\"",
+        ),
+        (
+            "[metrics]\nlisten = \"${SECRET}\"\n",
+            "metrics.listen: expected an IP address and a port",
+        ),
+        (
+            "[http]\nallow = [\"${SECRET}/x\"]\n",
+            "http.allow[0]: has more than a host and a port",
+        ),
+        ("[store]\nbackend = \"${SECRET}\"\n", "store.backend: expected"),
+    ] {
+        dir.write("engine.toml", format!("{text}{modules}"));
+        let said = output(&dir, &["run"]);
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains(SECRET), "{said}");
+    }
 }
 
 #[test]
