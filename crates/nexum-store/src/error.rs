@@ -58,6 +58,12 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// A FIFO or a device has the name of a file.
+    #[error("the state cannot be opened: {} is not a regular file", path.display())]
+    Irregular {
+        /// Its path.
+        path: PathBuf,
+    },
     /// The file is open, and its rows are not what this program reads.
     #[error("the state in {} cannot be used", path.display())]
     State {
@@ -77,6 +83,7 @@ impl OpenError {
             | Self::OtherBackend { path, .. }
             | Self::Database { path, .. }
             | Self::Emptied { path }
+            | Self::Irregular { path }
             | Self::State { path, .. } => *path = state_dir.shown_of(path),
             Self::NotBuilt(_) => {}
         }
@@ -97,7 +104,7 @@ impl Hint for OpenError {
                  `nexum state import` into a new `state_dir` under {wanted}"
             )),
             Self::NotBuilt(backend) => backend.feature_hint(),
-            Self::Emptied { .. } | Self::Database { .. } => {
+            Self::Emptied { .. } | Self::Irregular { .. } | Self::Database { .. } => {
                 Some("restore it from a backup of `nexum state backup`; or move it away, and modules begin again without state".to_owned())
             }
             Self::State {

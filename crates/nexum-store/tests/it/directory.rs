@@ -270,3 +270,21 @@ fn damaged_files_are_refused_in_words() {
         }
     }
 }
+
+#[test]
+fn a_fifo_in_place_of_a_file_of_the_state_is_refused() {
+    for (backend, files) in [
+        (Backend::Redb, &["state.redb"][..]),
+        (Backend::Sled, &["state.sled", "state.sled/db", "state.sled/conf"]),
+    ] {
+        for file in files {
+            let fixture = Fixture::new(backend);
+            let path = fixture.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+            let error = refused(&fixture, backend);
+            let expected = format!("the state cannot be opened: {} is not a regular file", path.display());
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}
