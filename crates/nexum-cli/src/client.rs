@@ -13,6 +13,7 @@ use hyper::client::conn::http1;
 use hyper::http::request;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,11 +32,11 @@ const BYTES: &str = "application/octet-stream";
 
 /// The connection to a running daemon.
 pub(crate) struct Client<'a> {
-    state_dir: &'a Path,
+    state_dir: &'a MaskedPath,
 }
 
 impl<'a> Client<'a> {
-    pub(crate) fn of(state_dir: &'a Path) -> Self {
+    pub(crate) fn of(state_dir: &'a MaskedPath) -> Self {
         Self { state_dir }
     }
 
@@ -119,7 +120,7 @@ impl<'a> Client<'a> {
 }
 
 /// The reason why the socket in a state directory cannot be opened.
-fn unreachable(state_dir: &Path, error: &io::Error) -> Refusal {
+fn unreachable(state_dir: &MaskedPath, error: &io::Error) -> Refusal {
     let directory = state_dir.display();
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {

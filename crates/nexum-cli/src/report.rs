@@ -7,16 +7,19 @@ mod module;
 pub(crate) mod print;
 
 use std::error::Error;
-use std::io::IsTerminal;
+#[cfg(feature = "runtime")]
+use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::harmless::harmless;
 use nexum_config::hint::Hint;
+#[cfg(feature = "runtime")]
+use nexum_config::regular_file::FileError;
 use serde::{Deserialize, Serialize};
 
-use print::errln;
+use print::{errln, stderr_has_colours};
 
 /// One error, and a hint on a line of its own if there is one.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +40,20 @@ impl Refusal {
     /// An error with all of its sources.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         Self::new(Causes(error).to_string().replace('\n', " "))
+    }
+
+    /// The error of a file that a command reads in place of stdin.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn of_input(path: &Path, error: &FileError) -> Self {
+        let reason = match error {
+            FileError::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        let refusal = Self::new(format!("{}: {reason}", path.display()));
+        match error {
+            FileError::NotRegular => refusal.with_hint("give the content on stdin"),
+            _ => refusal,
+        }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -91,7 +108,7 @@ impl Refusals {
 
     /// Prints each error as one line on stderr, with its hint below. Both can contain text from guests, files and servers.
     pub(crate) fn print(&self) {
-        let colour = std::io::stderr().is_terminal();
+        let colour = stderr_has_colours();
         let paint = |text: &str, code: &str| {
             if colour {
                 format!("\x1b[{code}m{text}\x1b[0m")

@@ -3,14 +3,15 @@
 
 mod needs;
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
 use crate::hint::Hint;
+use crate::masked_path::MaskedPath;
 use crate::names::Digest;
+use crate::regular_file::{self, FileError};
 
 use needs::Counter;
 
@@ -160,8 +161,8 @@ impl ComponentFile {
     /// # Errors
     ///
     /// Fails if the file is unreadable, is too large, or is not a component.
-    pub fn read(path: &Path) -> Result<Self, ComponentError> {
-        Self::parse(path, read(path)?)
+    pub fn read(path: &MaskedPath) -> Result<Self, ComponentError> {
+        Self::parse(path.shown(), read(path)?)
     }
 
     /// Parses `bytes`, the content of the file at `path`. Only errors use `path`.
@@ -198,34 +199,15 @@ impl ComponentFile {
 ///
 /// # Errors
 ///
-/// Fails if the file is unreadable or too large.
-pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
-    let owned = || path.to_owned();
-    let failed = |source| ComponentError::Read { path: owned(), source };
-    // Before it is opened: opening a FIFO waits for a writer, and opening a device can change it.
-    check_kind(path, &fs::metadata(path).map_err(failed)?)?;
-    let file = File::open(path).map_err(failed)?;
-    // Another file can have taken the name meanwhile.
-    check_kind(path, &file.metadata().map_err(failed)?)?;
-    let mut bytes = Vec::new();
-    // The bound applies to the bytes read, because the file system may report another size.
-    file.take(COMPONENT_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
-        return Err(ComponentError::TooLarge { path: owned() });
-    }
-    Ok(bytes)
-}
-
-/// Refuses everything that is not a regular file: its content can have no end, or never come.
-fn check_kind(path: &Path, metadata: &Metadata) -> Result<(), ComponentError> {
-    let path = path.to_owned();
-    match metadata.file_type() {
-        kind if kind.is_dir() => Err(ComponentError::Directory { path }),
-        kind if !kind.is_file() => Err(ComponentError::NotAFile { path }),
-        _ => Ok(()),
-    }
+/// Fails if the file is unreadable, is not a regular file, or is too large.
+pub fn read(path: &MaskedPath) -> Result<Vec<u8>, ComponentError> {
+    let owned = || path.shown().to_owned();
+    regular_file::read(path, COMPONENT_BYTES_MAX).map_err(|error| match error {
+        FileError::Io(source) => ComponentError::Read { path: owned(), source },
+        FileError::Directory => ComponentError::Directory { path: owned() },
+        FileError::NotRegular => ComponentError::NotAFile { path: owned() },
+        FileError::TooLarge { .. } => ComponentError::TooLarge { path: owned() },
+    })
 }
 
 /// Whether the bytes start as a core module, the input of the tools that make components.

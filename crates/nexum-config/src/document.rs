@@ -25,8 +25,6 @@ mod text;
 mod tree;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,7 +37,9 @@ pub use location::{Located, Location};
 pub use section::{NumberRange, Section};
 pub use text::deserialize_text;
 
-use tree::{Span, Table};
+use crate::masked_path::MaskedPath;
+use crate::regular_file;
+use tree::{Excess, Span, Table, Unknown};
 
 /// The largest document, in bytes. It has room for ten thousand modules with 400 bytes each. A
 /// hostile document takes 160 times its size in memory during parsing, so a caller has to set a
@@ -49,6 +49,10 @@ pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 /// How deep tables and arrays may nest; each part of a dotted key counts. The deepest known key is
 /// at level five. A tree of 16 levels is small enough to walk and drop on the stack of any thread.
 pub const DEPTH_MAX: u32 = 16;
+
+/// The most keys and single values of a document: room for ten thousand modules with twenty each. A
+/// table of this size takes about 50 MB and half a second to parse.
+pub const DOCUMENT_ITEMS_MAX: usize = 200_000;
 
 /// A parsed TOML file.
 #[derive(Clone)]
@@ -70,7 +74,7 @@ impl Document {
     ///
     /// Fails as [`read`] and [`Document::parse`] do.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
-        Self::parse(path, &read(path, DOCUMENT_BYTES_MAX)?, environment)
+        Self::parse(path, &read(&path.into(), DOCUMENT_BYTES_MAX)?, environment)
     }
 
     /// Parses `bytes`, the content of the file at `path`. Only errors use `path`. Strings may refer
@@ -79,8 +83,18 @@ impl Document {
     /// # Errors
     ///
     /// Fails at the first fault: the content is larger than [`DOCUMENT_BYTES_MAX`], is not UTF-8,
-    /// is not TOML, or nests deeper than [`DEPTH_MAX`].
+    /// is not TOML, nests deeper than [`DEPTH_MAX`], or has more items than [`DOCUMENT_ITEMS_MAX`].
     pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigError> {
+        Self::parse_within(path, bytes, environment, DOCUMENT_ITEMS_MAX)
+    }
+
+    /// Parses as [`Document::parse`] does, with another bound on the keys and single values.
+    pub(crate) fn parse_within(
+        path: &Path,
+        bytes: &[u8],
+        environment: &Environment,
+        items_max: usize,
+    ) -> Result<Self, ConfigError> {
         check_size(path, bytes.len() as u64, DOCUMENT_BYTES_MAX)?;
         let text =
             std::str::from_utf8(bytes).map_err(|error| ConfigError::not_utf8(path, bytes, error.valid_up_to()))?;
@@ -89,8 +103,11 @@ impl Document {
             text: text.into(),
             environment: environment.clone(),
         };
-        if let Some(span) = tree::too_deep(text, DEPTH_MAX) {
-            let message = format!("nested deeper than {DEPTH_MAX} levels");
+        if let Some((excess, span)) = tree::excess(text, DEPTH_MAX, items_max) {
+            let message = match excess {
+                Excess::Depth => format!("nested deeper than {DEPTH_MAX} levels"),
+                Excess::Items => format!("more than {items_max} keys and values"),
+            };
             return Err(origin.error(span, String::new(), message));
         }
         let table = DeTable::parse(text).map_err(|error| {
@@ -115,25 +132,14 @@ impl fmt::Debug for Document {
     }
 }
 
-/// Reads the file at `path`, up to `bytes_max` bytes. It reads at most one byte more, to detect a
-/// larger file.
+/// Reads the file at `path`, up to `bytes_max` bytes.
 ///
 /// # Errors
 ///
-/// Fails if the file is unreadable (see [`ConfigError::is_not_found`]), is a directory, or is
+/// Fails if the file is unreadable (see [`ConfigError::is_not_found`]), is not a regular file, or is
 /// larger.
-pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
-    let unreadable = |error| ConfigError::unreadable(path, error);
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(ConfigError::of_file(path, "is a directory, expected a file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    file.take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    check_size(path, bytes.len() as u64, bytes_max)?;
-    Ok(bytes)
+pub fn read(path: &MaskedPath, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
+    regular_file::read(path, bytes_max).map_err(|error| ConfigError::unreadable(path.shown(), error))
 }
 
 /// Fails if `bytes`, the size of a file, exceeds `bytes_max`.
@@ -154,6 +160,14 @@ impl Origin {
     /// The text of the file at `span`.
     fn written(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// The error with the number of unknown keys that have no error of their own, if there are any.
+    /// `key` is the full path of their table.
+    fn more_unknown(&self, unknown: &Unknown<'_>, key: impl FnOnce() -> String) -> Option<ConfigError> {
+        let next = unknown.next?;
+        let message = format!("and {} more unknown keys", unknown.more);
+        Some(self.error(next.key_span.clone(), key(), message))
     }
 
     /// An error at `span` about the key with the full path `key`.

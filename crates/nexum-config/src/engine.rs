@@ -7,12 +7,13 @@ mod raw;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
 use crate::limits::Limits;
+use crate::masked_path::MaskedPath;
 use crate::names::{Digest, ModuleName};
 use crate::query::QueryBounds;
 use crate::restart::{Restart, RestartKeys};
@@ -28,7 +29,7 @@ const KEYS: [&str; 4] = ["engine", "chains", "metrics", "modules"];
 pub struct Config {
     /// Directory of all persistent data. A relative path is relative to the directory of the file.
     /// In the default [`Config`], it is relative to the working directory.
-    pub state_dir: PathBuf,
+    pub state_dir: MaskedPath,
     /// The upper limits for every module.
     pub limits: Limits,
     /// The upper limit for the memory of all modules together, in bytes. `None` for no limit.
@@ -77,9 +78,9 @@ pub enum Metering {
 #[derive(Clone)]
 pub struct ModuleConfig {
     /// The component's file.
-    pub path: PathBuf,
+    pub path: MaskedPath,
     /// The manifest's file. `None` for the `nexum.toml` beside the component.
-    pub manifest: Option<PathBuf>,
+    pub manifest: Option<MaskedPath>,
     /// The module's name, which overrides the manifest's.
     pub name: Option<ModuleName>,
     /// The required digest of the component.
@@ -93,7 +94,7 @@ pub struct ModuleConfig {
 
 impl ModuleConfig {
     /// A module with this component and defaults for everything else.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub fn new(path: impl Into<MaskedPath>) -> Self {
         Self {
             path: path.into(),
             manifest: None,
@@ -112,7 +113,7 @@ impl Config {
     ///
     /// Returns all faults of the file. [`ConfigErrors::is_not_found`] recognises a missing file.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
-        Self::parse(path, &document::read(path, DOCUMENT_BYTES_MAX)?, environment)
+        Self::parse(path, &document::read(&path.into(), DOCUMENT_BYTES_MAX)?, environment)
     }
 
     /// Validates `bytes`, the content of the file at `path`. Strings may refer to variables of
@@ -176,6 +177,13 @@ impl fmt::Debug for ModuleConfig {
 /// The most chains. Public lists name about two thousand networks, and one daemon follows a handful.
 const CHAINS_MAX: usize = 1_000;
 
+/// The most tables at the top level for capabilities to read. All capabilities of the contract have
+/// about ten.
+const SECTIONS_MAX: usize = 100;
+
+/// The most modules, far more than the memory of one machine holds.
+const MODULES_MAX: usize = 10_000;
+
 /// Validates a document and continues after an error, so that the operator sees all of them.
 struct Reader<'a> {
     /// The base of relative paths.
@@ -186,6 +194,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&mut self, root: &Section) -> Config {
         let mut config = Config::default();
+        self.errors.extend(root.without_tables().unknown_keys(&KEYS));
         for (key, section) in root.tables() {
             if document::enough(&self.errors) {
                 break;
@@ -197,15 +206,21 @@ impl Reader<'_> {
                     config.engine = Some(section);
                 }
                 ("chains", Ok(section)) => config.chains = self.chains(&section),
+                (_, Ok(section)) if config.sections.len() == SECTIONS_MAX => {
+                    let message = format!("more than {SECTIONS_MAX} tables of capabilities");
+                    self.errors.push(section.error("", message));
+                    break;
+                }
                 (_, Ok(section)) => {
                     config.sections.insert(key.to_owned(), section);
                 }
                 ("engine" | "chains" | "metrics", Err(error)) => self.errors.push(error),
-                (_, Err(_)) => self.errors.push(root.unknown_key(key, &KEYS)),
+                // It is among the unknown keys.
+                (_, Err(_)) => {}
             }
         }
         if !root.keys().any(|key| key == "engine") {
-            config.state_dir = self.resolve(Path::new(STATE_DIR));
+            config.state_dir = MaskedPath::resolve(self.directory, Path::new(STATE_DIR), None);
         }
         config
     }
@@ -217,14 +232,17 @@ impl Reader<'_> {
         let Some(raw) = section.parse_all::<raw::Engine>(&mut self.errors) else {
             return;
         };
-        config.state_dir = self.resolve(raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR)));
+        config.state_dir = self.resolve(
+            section,
+            "state_dir",
+            raw.state_dir.as_deref().unwrap_or(Path::new(STATE_DIR)),
+        );
         config.pooling = raw.pooling;
     }
 
-    /// Resolves `path` against the file's directory, without the `.` that joining leaves in the
-    /// middle.
-    fn resolve(&self, path: &Path) -> PathBuf {
-        self.directory.join(path).components().collect()
+    /// Resolves `path`, the value of `key`, against the file's directory.
+    fn resolve(&self, section: &Section, key: &str, path: &Path) -> MaskedPath {
+        MaskedPath::resolve(self.directory, path, section.written_with_variable(key))
     }
 
     fn chains(&mut self, section: &Section) -> BTreeMap<u64, Section> {
@@ -262,7 +280,11 @@ impl Reader<'_> {
         match root.array_of_tables("modules") {
             Err(error) => self.errors.push(error),
             Ok(sections) => {
-                for section in &sections {
+                if let Some(section) = sections.get(MODULES_MAX) {
+                    self.errors
+                        .push(section.error("", format!("more than {MODULES_MAX} modules")));
+                }
+                for section in sections.iter().take(MODULES_MAX) {
                     if document::enough(&self.errors) {
                         break;
                     }
@@ -291,8 +313,8 @@ impl Reader<'_> {
             }
         }
         Some(ModuleConfig {
-            path: self.resolve(&raw.path),
-            manifest: raw.manifest.map(|path| self.resolve(&path)),
+            path: self.resolve(section, "path", &raw.path),
+            manifest: raw.manifest.map(|path| self.resolve(section, "manifest", &path)),
             name: raw.name,
             digest: raw.digest,
             metering: raw.metering,

@@ -11,6 +11,7 @@
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
 //! | [`backoff`] | waits between retries, also of other crates |
+//! | [`masked_path`], [`regular_file`] | paths whose text shows no variable's content, and bounded reads of regular files |
 //! | [`causes`], [`hint`], [`harmless`] | an error with its causes in one line, and its remedy; text from others, safe for a terminal |
 //! | [`names`], [`topic`], [`log_filter`], [`schedule`] | module names, digests, chains, log filters and schedules |
 //!
@@ -36,8 +37,10 @@ pub mod hint;
 pub mod limits;
 pub mod log_filter;
 pub mod manifest;
+pub mod masked_path;
 pub mod names;
 pub mod query;
+pub mod regular_file;
 pub mod restart;
 pub mod schedule;
 pub mod topic;

@@ -14,6 +14,7 @@ use std::path::Path;
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Located, Section};
 use crate::engine::ModuleConfig;
 use crate::limits::RequestedLimits;
+use crate::masked_path::MaskedPath;
 use crate::names::{Digest, ModuleName};
 use crate::restart::RestartKeys;
 use crate::topic::ChainId;
@@ -26,6 +27,9 @@ pub const MANIFEST_FILE: &str = "nexum.toml";
 /// The largest manifest, in bytes: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many
 /// settings.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
+/// The most keys and single values of a manifest: room for [`SUBSCRIPTIONS_MAX`] subscriptions with
+/// twenty each.
+pub const MANIFEST_ITEMS_MAX: usize = 20_000;
 /// The most subscriptions of one module. nexum matches each of them against every event of its
 /// chain.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
@@ -106,8 +110,8 @@ impl Manifest {
     /// # Errors
     ///
     /// Returns all faults of the file. [`ConfigErrors::is_not_found`] recognises a missing file.
-    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        Self::parse(path, &document::read(path, MANIFEST_BYTES_MAX)?)
+    pub fn load(path: &MaskedPath) -> Result<Self, ConfigErrors> {
+        Self::parse(path.shown(), &document::read(path, MANIFEST_BYTES_MAX)?)
     }
 
     /// Reads and validates the manifest of a module: the file that the operator names, or else the
@@ -141,7 +145,7 @@ impl Manifest {
     /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
-        let document = Document::parse(path, bytes, &Environment::closed())?;
+        let document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
         let manifest = read::manifest(document.root())?;
         Ok(Self {
             digest: Some(Digest::of(bytes)),

@@ -205,7 +205,7 @@ async fn load(directory: &Path) -> Vec<Module> {
     }
     let candidates = inspecting.join_all().await.into_iter().flatten().collect::<Vec<_>>();
     let config = EngineConfig {
-        cache_dir: Some(directory.join(CACHE)),
+        cache_dir: Some(directory.join(CACHE).into()),
         pooling: Pooling::Auto,
         demand: Candidate::demand(&candidates),
         ..EngineConfig::default()

@@ -68,3 +68,28 @@ impl nexum::host::types::HostErrorKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::nexum::host::types::HostErrorKind;
+
+    #[test]
+    fn a_kind_has_its_name_in_the_contract() {
+        let contract = include_str!("../../../wit/nexum-host/types.wit");
+        let (_, variant) = contract.split_once("variant host-error-kind {").expect("the variant");
+        let (variant, _) = variant.split_once('}').expect("its end");
+        let lines = variant.lines().map(str::trim);
+        let cases: Vec<_> = lines.filter_map(|line| line.strip_suffix(',')).collect();
+        let names = [
+            HostErrorKind::Unsupported,
+            HostErrorKind::Unavailable,
+            HostErrorKind::Denied,
+            HostErrorKind::RateLimited,
+            HostErrorKind::Timeout,
+            HostErrorKind::InvalidInput,
+            HostErrorKind::Internal,
+        ]
+        .map(|kind| kind.name());
+        assert_eq!(cases, names);
+    }
+}

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use nexum_config::engine::{Metering, Pooling};
 use nexum_config::hint::Hint;
+use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::Digest;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -50,7 +51,7 @@ const BUSY_EPOCH_MS: u64 = 2;
 #[derive(Clone, Debug, Default)]
 pub struct EngineConfig {
     /// Directory of the compilation cache. `None` keeps compiled components in memory only.
-    pub cache_dir: Option<PathBuf>,
+    pub cache_dir: Option<MaskedPath>,
     /// Whether instances come from a pool.
     pub pooling: Pooling,
     /// The needs of the modules to load.
@@ -159,7 +160,7 @@ impl Engine {
     ///
     /// Fails if the cache directory is not usable, or if the machine cannot hold the demand.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
-        let cache = config.cache_dir.as_deref().map(open_cache).transpose()?;
+        let cache = config.cache_dir.as_ref().map(open_cache).transpose()?;
         let mut wasmtime_config = base_config();
         wasmtime_config.cache(cache.clone());
         let (wasmtime, is_pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
@@ -167,7 +168,10 @@ impl Engine {
         let without_fuel = wasmtime::Engine::new(wasmtime_config.consume_fuel(false)).map_err(EngineError::Wasmtime)?;
         let scheduler = FairScheduler::new();
         tick([&wasmtime, &without_fuel], scheduler.clone()).map_err(EngineError::Thread)?;
-        let compilers = Arc::new(Compilers::new(config.compiler.clone(), config.cache_dir.clone()));
+        let compilers = Arc::new(Compilers::new(
+            config.compiler.clone(),
+            config.cache_dir.as_deref().map(Path::to_owned),
+        ));
         let engine = |wasmtime, metering, places, unmetered| Self {
             inner: Arc::new(Inner {
                 wasmtime,
@@ -323,14 +327,14 @@ fn with_pool(config: &wasmtime::Config, demand: &Demand) -> wasmtime::Result<was
     wasmtime::Engine::new(&config)
 }
 
-fn open_cache(path: &Path) -> Result<Cache, EngineError> {
+fn open_cache(path: &MaskedPath) -> Result<Cache, EngineError> {
     let failed = |source| EngineError::Cache {
-        path: path.to_owned(),
+        path: path.shown().to_owned(),
         source,
     };
     make_private(path).map_err(|error| failed(error.into()))?;
     let mut config = CacheConfig::new();
-    config.with_directory(std::path::absolute(path).map_err(|error| failed(error.into()))?);
+    config.with_directory(std::path::absolute(&**path).map_err(|error| failed(error.into()))?);
     Cache::new(config).map_err(failed)
 }
 

@@ -135,7 +135,7 @@ impl Command {
 
     fn load_blocking(self, network: Network) -> Result<Ready, LoadError> {
         let path = find(&self.package)?;
-        let bytes = component::read(&path)?;
+        let bytes = component::read(&path.as_path().into())?;
         let engine = Engine::new(&EngineConfig {
             pooling: Pooling::Off,
             ..EngineConfig::default()

@@ -14,8 +14,8 @@ const KEY_BYTES_MIN: usize = 8;
 /// The replacement for a possible key.
 const REDACTED: &str = "[redacted]";
 
-/// The URL that every path of an order book is relative to. `Debug` and `Display` show only scheme
-/// and host.
+/// The URL that every path of an order book is relative to. `Debug` and `Display` show only scheme,
+/// host and port.
 ///
 /// Invariant: the scheme is `http` or `https`, there is a host, the path ends in `/`, and there is
 /// neither query nor fragment.
@@ -88,7 +88,9 @@ impl<'de> Deserialize<'de> for BaseUrl {
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())
+        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        // The parser leaves out a default port.
+        self.0.port().map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 

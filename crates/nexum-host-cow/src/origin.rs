@@ -41,7 +41,7 @@ const ATTEMPT_TIME_MIN: Duration = Duration::from_millis(500);
 
 /// The state that all modules and chains with an order book on one host share.
 pub(crate) struct Origin {
-    /// Scheme and host.
+    /// Scheme, host and port.
     name: String,
     http: Http,
     limit: RateLimit,

@@ -33,6 +33,9 @@ pub enum TlsFault {
         "cannot be trusted, because this system has no CA certificates: install them, or name a file in SSL_CERT_FILE"
     )]
     NoRoots,
+    /// `SSL_CERT_FILE` names something that nexum could wait for without end.
+    #[error("cannot be trusted, because SSL_CERT_FILE does not name a regular file")]
+    RootsFile,
 }
 
 impl TlsFault {
@@ -71,8 +74,10 @@ pub fn contents<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'
 ///
 /// # Errors
 ///
-/// [`TlsFault::NoRoots`] if there are no certificates.
+/// [`TlsFault::NoRoots`] if there are no certificates, and [`TlsFault::RootsFile`] if `SSL_CERT_FILE` names a FIFO, a device or
+/// a directory.
 pub fn tls_config(protocols: &[&str]) -> Result<ClientConfig, TlsFault> {
+    check_roots_file()?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -83,6 +88,18 @@ pub fn tls_config(protocols: &[&str]) -> Result<ClientConfig, TlsFault> {
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     Ok(config)
 }
+
+/// The library that reads the certificates would wait for the writer of a FIFO.
+fn check_roots_file() -> Result<(), TlsFault> {
+    let roots = std::env::var_os(ROOTS_FILE).and_then(|path| std::fs::metadata(path).ok());
+    match roots {
+        Some(found) if !found.is_file() => Err(TlsFault::RootsFile),
+        _ => Ok(()),
+    }
+}
+
+/// The variable with the path of a file of trusted certificates.
+const ROOTS_FILE: &str = "SSL_CERT_FILE";
 
 /// The application protocols of an HTTP client.
 pub const HTTP_PROTOCOLS: &[&str] = &["h2", "http/1.1"];

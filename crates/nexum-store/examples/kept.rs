@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "sled" => Backend::Sled,
         other => return Err(format!("{other} is no back-end that keeps a file").into()),
     };
-    let store = config.open(Path::new(state_dir), "kept")?;
+    let store = config.open(&Path::new(state_dir).into(), "kept")?;
     let view = store.frozen()?;
     for module in modules {
         let name: ModuleName = module.parse()?;

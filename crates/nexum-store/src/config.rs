@@ -1,12 +1,12 @@
 //! `[store]` of `engine.toml`.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::document::{ConfigErrors, NumberRange, Section};
 use nexum_config::limits::saturating_usize;
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::CommitPolicy;
 use nexum_core::store::StateStore;
 use serde::Deserialize;
@@ -113,8 +113,8 @@ impl StoreConfig {
     ///
     /// [`OpenError`] if another process has the state open, if another back-end or version of nexum
     /// wrote it, or if it cannot be read.
-    pub fn open(&self, state_dir: &Path, purpose: &str) -> Result<Arc<dyn StateStore>, OpenError> {
-        directory::open(self.backend, self.cache_bytes, state_dir, purpose)
+    pub fn open(&self, state_dir: &MaskedPath, purpose: &str) -> Result<Arc<dyn StateStore>, OpenError> {
+        directory::open(self.backend, self.cache_bytes, state_dir, purpose).map_err(|error| error.masked(state_dir))
     }
 }
 
@@ -123,8 +123,8 @@ impl StoreConfig {
 /// # Errors
 ///
 /// If the directory cannot be read.
-pub fn has_state(state_dir: &Path) -> Result<bool, OpenError> {
-    directory::has_state(state_dir)
+pub fn has_state(state_dir: &MaskedPath) -> Result<bool, OpenError> {
+    directory::has_state(state_dir).map_err(|error| error.masked(state_dir))
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {

@@ -54,6 +54,7 @@ pub(crate) fn open(
     hide(directory)?;
     let lock = DirectoryLock::take(directory, purpose)?;
     let path = directory.join(file_name);
+    refuse_irregular(&path)?;
     refuse_emptied(&path)?;
     if !exists(&path)? {
         refuse_other(backend, directory)?;
@@ -168,6 +169,20 @@ fn hide_entry(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn hide(_directory: &Path) -> Result<(), OpenError> {
     Ok(())
+}
+
+/// Refuses a FIFO or a device in place of a file of the back-end: opening or reading it can block forever.
+fn refuse_irregular(path: &Path) -> Result<(), OpenError> {
+    let is_irregular = |path: &Path| match std::fs::metadata(path) {
+        Ok(found) => !found.is_file() && !found.is_dir(),
+        Err(_) => false,
+    };
+    let inside = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut all = std::iter::once(path.to_owned()).chain(inside.map(|entry| entry.path()));
+    match all.find(|path| is_irregular(path)) {
+        Some(path) => Err(OpenError::Irregular { path }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses an empty file: a back-end would replace the lost state with an empty one.

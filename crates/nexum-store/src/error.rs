@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nexum_config::hint::Hint;
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
 use nexum_core::store::StoreError;
 
@@ -57,6 +58,12 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// A FIFO or a device has the name of a file.
+    #[error("the state cannot be opened: {} is not a regular file", path.display())]
+    Irregular {
+        /// Its path.
+        path: PathBuf,
+    },
     /// The file opens, but this version of nexum cannot read its rows.
     #[error("the state in {} cannot be used", path.display())]
     State {
@@ -65,6 +72,23 @@ pub enum OpenError {
         /// The fault of the rows.
         source: StoreError,
     },
+}
+
+impl OpenError {
+    /// The error without the content of variables in the path of the state directory.
+    pub(crate) fn masked(mut self, state_dir: &MaskedPath) -> Self {
+        match &mut self {
+            Self::Directory { path, .. }
+            | Self::InUse { path, .. }
+            | Self::OtherBackend { path, .. }
+            | Self::Database { path, .. }
+            | Self::Emptied { path }
+            | Self::Irregular { path }
+            | Self::State { path, .. } => *path = state_dir.shown_of(path),
+            Self::NotBuilt(_) => {}
+        }
+        self
+    }
 }
 
 impl Hint for OpenError {
@@ -80,7 +104,7 @@ impl Hint for OpenError {
                  `nexum state import` into a new `state_dir` under {wanted}"
             )),
             Self::NotBuilt(backend) => backend.feature_hint(),
-            Self::Emptied { .. } | Self::Database { .. } => {
+            Self::Emptied { .. } | Self::Irregular { .. } | Self::Database { .. } => {
                 Some("restore it from a backup of `nexum state backup`; or move it away, and modules begin again without state".to_owned())
             }
             Self::State {

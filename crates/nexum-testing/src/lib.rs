@@ -8,6 +8,7 @@
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: captured log records.
 //! - [`Counts`]: captured metrics.
+//! - [`tls`]: TLS with certificates of a test's own authority.
 //! - [`guests`]: the built guests of `modules/`.
 //! - [`bench`](mod@bench): bench results with their baselines.
 //!
@@ -23,6 +24,7 @@
 pub mod bench;
 pub mod guests;
 pub mod order_book;
+pub mod tls;
 
 pub use anvil::{Anvil, AnvilOptions};
 pub use clock::FakeClock;

@@ -1,10 +1,10 @@
 //! `nexum query`: sends a query to a module of the running daemon.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use nexum_config::names::ModuleName;
+use nexum_config::regular_file::{self, FileError};
 use nexum_core::QueryPool;
 
 use super::Client;
@@ -48,19 +48,17 @@ fn read(input: &Input) -> Result<Vec<u8>, Refusal> {
         (Some(text), ..) => Ok(text.clone().into_bytes()),
         (_, Some(digits), _) => bytes(digits)
             .ok_or_else(|| Refusal::new("--input-hex: expected pairs of hexadecimal digits, 0x before them")),
-        (.., Some(path)) => {
-            file(path).map_err(|error| Refusal::new(format!("cannot read {}: {error}", path.display())))
-        }
+        (.., Some(path)) => file(path).map_err(|error| Refusal::of_input(path, &error)),
         // The command line requires one of them.
         (None, None, None) => Ok(Vec::new()),
     }
 }
 
 /// Reads at most one byte more than the daemon accepts. The daemon refuses a longer input.
-fn file(path: &Path) -> io::Result<Vec<u8>> {
+fn file(path: &Path) -> Result<Vec<u8>, FileError> {
     let source: &mut dyn Read = match path.to_str() {
         Some(STDIN) => &mut io::stdin(),
-        _ => &mut File::open(path)?,
+        _ => &mut regular_file::open(path)?,
     };
     let mut bytes = Vec::new();
     source

@@ -40,7 +40,7 @@ struct Section {
 ///
 /// If the file is not a component.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
-    let file = ComponentFile::read(&args.module).map_err(|error| Refusal::with_hint_of(&error))?;
+    let file = ComponentFile::read(&args.module.as_path().into()).map_err(|error| Refusal::with_hint_of(&error))?;
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
         path: args.module.display().to_string(),

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexum_config::names::ModuleName;
+use nexum_config::regular_file;
 use nexum_core::store::StateStore;
 use nexum_store::has_state;
 
@@ -157,7 +158,7 @@ fn export(target: &Target<'_>, module: &ModuleName, file: Option<&Path>) -> Resu
 
 fn import_from(target: &Target<'_>, file: Option<&Path>) -> Result<u8, Refusals> {
     let input: Box<dyn Read + Send> = match file {
-        Some(path) => Box::new(File::open(path).map_err(|error| of_file(path, &error))?),
+        Some(path) => Box::new(regular_file::open(path).map_err(|error| Refusal::of_input(path, &error))?),
         None => Box::new(io::stdin()),
     };
     let mut terminal = Terminal::default();

@@ -1,9 +1,11 @@
 //! `[metrics]` of `engine.toml`: the port for metrics.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use nexum_config::document::{ConfigErrors, Section};
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 
 /// The port for metrics. Default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +31,11 @@ const HOST_BYTES_MAX: usize = 253;
 #[serde(default, deny_unknown_fields)]
 struct Raw {
     listen: Option<String>,
-    allowed_hosts: Vec<String>,
+    allowed_hosts: Vec<HostName>,
 }
+
+/// A host name, in lower case.
+struct HostName(String);
 
 impl MetricsConfig {
     /// Reads the section `[metrics]`.
@@ -53,15 +58,37 @@ impl MetricsConfig {
         if raw.allowed_hosts.len() > HOSTS_MAX {
             errors.push(section.error("allowed_hosts", format!("expected {HOSTS_MAX} names at most")));
         }
-        if let Some(host) = raw.allowed_hosts.iter().find(|host| !is_host(host)) {
-            let error = section.error("allowed_hosts", format!("{host:?} is not a host name"));
-            errors.push(error.with_hint("write the name without scheme and port: \"nexum.example.org\""));
-        }
         ConfigErrors::check(errors)?;
         Ok(Self {
             listen,
-            allowed_hosts: raw.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            allowed_hosts: raw.allowed_hosts.into_iter().map(|host| host.0).collect(),
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A visitor, so that the error is one about this value.
+        deserializer.deserialize_str(HostVisitor)
+    }
+}
+
+struct HostVisitor;
+
+impl de::Visitor<'_> for HostVisitor {
+    type Value = HostName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a host name")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<HostName, E> {
+        match is_host(text) {
+            true => Ok(HostName(text.to_ascii_lowercase())),
+            false => Err(E::custom(
+                "is not a host name\nhint: write the name without scheme and port: \"nexum.example.org\"",
+            )),
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter};
+use nexum_config::document::Section;
 use nexum_config::harmless::harmless_lines;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -22,6 +23,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 use crate::compose;
 use crate::configure::{LogConfig, LogFormat};
 use crate::report::bars::StderrAboveBars;
+use crate::report::print::stderr_has_colours;
 use crate::report::{Refusal, Refusals};
 
 /// The most lines that wait for stderr: a burst of a few seconds. A guest's record has at most 8
@@ -44,19 +46,23 @@ pub(super) struct Log {
     _writer: WorkerGuard,
 }
 
-/// Starts logging. Call it once.
+/// Starts logging. Call it once. `engine` is the table that `config` comes from.
 ///
 /// # Errors
 ///
 /// If the level is not a filter.
-pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
+pub(super) fn start(config: &LogConfig, engine: Option<&Section>) -> Result<Log, Refusals> {
     // A later directive overrides an earlier one, so no directive of the operator turns a silenced
     // target on.
     let silenced: String = compose::silenced_log_targets()
         .map(|target| format!(",{target}=off"))
         .collect();
     let filter = EnvFilter::try_new(format!("{}{silenced}", config.level)).map_err(|error| {
-        let refusal = Refusal::new(format!("engine.log_level = {:?}: {error}", config.level));
+        let refusal = match engine {
+            // It shows the value as the operator wrote it.
+            Some(engine) => Refusal::from(&engine.error("log_level", error.to_string())),
+            None => Refusal::of(&error),
+        };
         Refusals::from(refusal.with_hint("name a level (`info`) or directives (`info,nexum=debug`)"))
     })?;
     let failed = Arc::default();
@@ -77,7 +83,7 @@ pub(super) fn start(config: &LogConfig) -> Result<Log, Refusals> {
         .with_writer(lines)
         // By default, a failed write would be reported on stderr, which panics if that fails too.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(stderr_has_colours())
         .with_timer(SystemTime);
     let started = match config.format {
         LogFormat::Pretty => builder.fmt_fields(HarmlessFields(DefaultFields::new())).try_init(),

@@ -31,9 +31,11 @@ impl Refused {
     /// The file and the reason of each refused module that the operator has not loaded since.
     pub(super) fn missing(&self, host: &HostHandle) -> Vec<(PathBuf, String)> {
         let modules = host.modules();
-        let of_events = modules.iter().map(|status| absolute(&status.module().origin.path));
+        let of_events = modules
+            .iter()
+            .map(|status| absolute(status.module().origin.path.shown()));
         let queries = host.queries();
-        let of_queries = queries.iter().map(|pool| absolute(&pool.module().origin.path));
+        let of_queries = queries.iter().map(|pool| absolute(pool.module().origin.path.shown()));
         let here: Vec<_> = of_events.chain(of_queries).collect();
         let refused = self.0.get().into_iter().flatten();
         refused

@@ -1,12 +1,12 @@
 //! `nexum run`.
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::LoadErrors;
 use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         notice,
     } = configure(args.load.config.as_deref())?;
     let log_format = log.format;
-    let log = logging::start(&log)?;
+    let log = logging::start(&log, config.engine.as_ref())?;
     if let Some(notice) = notice {
         tracing::warn!("{notice}");
     }
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
 /// The parts that `nexum run` creates before it starts the first task.
 struct Daemon<'a> {
     args: &'a args::Run,
-    state_dir: PathBuf,
+    state_dir: MaskedPath,
     log: Log,
     log_format: LogFormat,
     metrics: MetricsConfig,

@@ -37,7 +37,9 @@ const CHANGES_MAX: usize = 64;
 /// Reloads modules whose files have changed. Never returns. Logs an error if files cannot be
 /// watched.
 pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
-    if let Err(error) = watch(control).await {
+    if let Err(mut error) = watch(control).await {
+        // A path can contain the content of a variable.
+        error.paths.clear();
         tracing::error!(%error, "nexum cannot watch files: use `nexum module reload` to reload modules");
     }
     std::future::pending().await
@@ -161,7 +163,7 @@ impl Files {
 
     /// The current content of the files.
     async fn read(&self) -> Content {
-        let (component, manifest) = (self.component.clone(), self.manifest.clone());
+        let (component, manifest) = (self.component.as_path().into(), self.manifest.as_path().into());
         let read = tokio::task::spawn_blocking(move || Content {
             component: component::read(&component).ok().map(|bytes| Digest::of(&bytes)),
             manifest: document::read(&manifest, MANIFEST_BYTES_MAX)

@@ -126,7 +126,7 @@ impl Module {
         Self {
             name: status.name().to_string(),
             version: meta.version.clone(),
-            path: module.origin.path.clone(),
+            path: module.origin.path.shown().to_owned(),
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
@@ -147,7 +147,7 @@ impl Module {
         Self {
             version: meta.version.clone(),
             digest: meta.digest.to_string(),
-            ..Self::idle(meta.name.to_string(), origin.path.clone(), LOADING)
+            ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), LOADING)
         }
     }
 
@@ -187,7 +187,7 @@ impl Module {
         Self {
             name: pool.name().to_string(),
             version: meta.version.clone(),
-            path: module.origin.path.clone(),
+            path: module.origin.path.shown().to_owned(),
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: Vec::new(),
@@ -228,7 +228,7 @@ impl Load {
     pub(crate) fn config(self) -> Result<ModuleConfig, nexum_config::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
         Ok(ModuleConfig {
-            manifest: self.manifest,
+            manifest: self.manifest.map(Into::into),
             name,
             metering: self.metering,
             ..ModuleConfig::new(self.path)

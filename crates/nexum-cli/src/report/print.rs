@@ -3,8 +3,9 @@
 //! `println!` and `eprintln!` panic if a write fails. A reader may end before a command does
 //! (`nexum status | head -1`), and a disk may be full. Neither is a fault of nexum.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::exit_code::{FAILED, STOPPED};
 
@@ -35,6 +36,15 @@ pub(crate) fn line_on_stderr(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Whether text on stderr has colours: on a terminal, unless the operator sets `NO_COLOR` (<https://no-color.org>).
+pub(crate) fn stderr_has_colours() -> bool {
+    has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref())
+}
+
+fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
 /// Ends the process after a failed write to stdout. The exit code is 0 if the reader has closed the
 /// pipe, because the reader needs no more output. Otherwise it is 1, with an error on stderr.
 pub(crate) fn end_on_failed_write(error: &io::Error) -> ! {
@@ -43,4 +53,27 @@ pub(crate) fn end_on_failed_write(error: &io::Error) -> ! {
     }
     errln!("error: cannot write to stdout: {error}");
     std::process::exit(FAILED.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_has_colours_unless_no_color_is_set() {
+        for (is_terminal, no_color, expected) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (true, Some("0"), false),
+            (false, None, false),
+            (false, Some(""), false),
+        ] {
+            assert_eq!(
+                has_colours(is_terminal, no_color.map(OsStr::new)),
+                expected,
+                "{no_color:?}"
+            );
+        }
+    }
 }

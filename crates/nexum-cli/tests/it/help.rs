@@ -82,3 +82,28 @@ fn no_color_overrides_forced_colors() {
     assert!(colored(""), "an empty NO_COLOR sets nothing");
     assert!(!colored("1"));
 }
+
+#[test]
+fn a_usage_line_has_the_module_before_what_is_asked_of_it() {
+    let dir = Dir::new();
+    let usage = |args: &[&str]| {
+        let refused = dir.nexum(args);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        let (_, usage) = refused.stderr.split_once("Usage: ").expect("a usage");
+        let lines = usage.lines().take_while(|line| !line.is_empty());
+        lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let query = ["--input <TEXT>", "--input-hex <DIGITS>", "--input-file <FILE>"]
+        .map(|input| format!("nexum query [OPTIONS] <MODULE> {input}"));
+    for args in [&["query"][..], &["query", "a-module"]] {
+        assert_eq!(usage(args), query);
+    }
+    for command in ["retry", "skip"] {
+        let letters =
+            ["<EVENT>...", "--all"].map(|which| format!("nexum dead-letter {command} [OPTIONS] <MODULE> {which}"));
+        assert_eq!(usage(&["dead-letter", command]), letters);
+        assert_eq!(usage(&["dead-letter", command, "a-module"]), letters);
+    }
+    assert_eq!(usage(&["state", "get", "a-module"]), ["nexum state get <MODULE> <KEY>"]);
+    assert_eq!(usage(&["module", "load"]), ["nexum module load <MODULE.wasm>"]);
+}

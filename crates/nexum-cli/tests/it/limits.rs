@@ -12,7 +12,11 @@ use crate::running::terminate;
 
 /// The resource that a module uses, the requested limit in its manifest, the bound, and the most
 /// that one call may add: a response's size is not known before it arrives.
-const MEALS: [(&str, &str, u64, u64); 11] = [
+///
+/// The work of the host in the last three draws on the fuel. Without that, the loops of their guests
+/// would use it up only after the deadline, and `values` would first reach
+/// `store_operations_per_event`.
+const MEALS: [(&str, &str, u64, u64); 14] = [
     ("fuel", "fuel_per_event", 1_000_000, 0),
     ("time", "event_deadline_ms", 200, u64::MAX),
     ("memory", "memory_bytes", 4 << 20, 3 << 20),
@@ -24,7 +28,13 @@ const MEALS: [(&str, &str, u64, u64); 11] = [
     ("writes", "store_bytes_written_per_event", 10_500, 1_000),
     ("answers", "response_bytes_per_event", 3_000, 4_000),
     ("logs", "log_records_per_event", 20, 1),
+    ("random", "fuel_per_event", HOST_FUEL, HOST_FUEL / 20),
+    ("unheard-logs", "fuel_per_event", HOST_FUEL, HOST_FUEL / 20),
+    ("values", "fuel_per_event", HOST_FUEL, HOST_FUEL / 20),
 ];
+
+/// The fuel for about 1,500 calls of `random.fill`, or 100 calls with a megabyte each.
+const HOST_FUEL: u64 = 100_000_000;
 
 /// An HTTP server on loopback that returns empty responses.
 async fn server(tasks: &mut JoinSet<()>) -> u16 {
@@ -89,6 +99,8 @@ async fn each_limit_trips_alone_and_harms_nobody() {
         );
         let used = trip["used"].as_u64().expect("a number");
         assert!(used >= bound && used - bound <= call, "{eats}: {used} of {bound}");
+        // A guest that used up its fuel alone would have used exactly that.
+        assert!(bound != HOST_FUEL || used > bound, "{eats}: {used} of {bound}");
         let limits = json(&dir, &["limits", eats, "--format", "json"]);
         let tripped = limits
             .as_array()

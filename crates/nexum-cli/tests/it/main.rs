@@ -32,6 +32,8 @@ mod refusals;
 mod reports;
 #[cfg(feature = "runtime")]
 mod running;
+#[cfg(feature = "store")]
+mod secrets;
 #[cfg(feature = "runtime")]
 mod state;
 #[cfg(feature = "store")]

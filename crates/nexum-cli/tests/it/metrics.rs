@@ -9,12 +9,12 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use nexum_testing::{Anvil, guests};
+use nexum_testing::{Answer, Anvil, Block, Node, guests};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{read_until, terminate};
+use crate::running::{Log, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -25,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A daemon that exports metrics.
 struct Exporting {
     child: Child,
+    log: Log,
     address: String,
 }
 
@@ -56,7 +57,8 @@ impl Exporting {
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let missing = Cell::new(BTreeSet::from_iter(records));
-        let lines = read_until(&mut child, |line| {
+        let log = Log::of(&mut child);
+        let lines = log.until(|line| {
             let mut left = missing.take();
             left.retain(|record| !line.contains(**record));
             missing.set(left.clone());
@@ -65,7 +67,7 @@ impl Exporting {
         let line = lines.iter().find(|line| line.contains(records[0]));
         let record: Value = serde_json::from_str(line.expect("the record")).expect("JSON");
         let address = record["address"].as_str().expect("an address").to_owned();
-        Self { child, address }
+        Self { child, log, address }
     }
 
     fn get(&self, path: &str) -> (u16, String) {
@@ -346,6 +348,70 @@ async fn a_chain_that_was_never_followed_has_metrics_and_holds_up_no_module_of_a
     running.stop();
 }
 
+/// As with a node whose operator removed its database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_was_reset_is_reported_with_both_heads_and_is_not_ready() {
+    let node = Node::start().await;
+    let old = node.mine(103).pop().expect("a block");
+    let dir = Dir::new();
+    let chain = format!(
+        "[chains.11155111]\nrpc_url = {:?}\npoll_interval_ms = 50\nhead_stall_seconds = 1\n",
+        node.http_url()
+    );
+    let running = Exporting::start(&dir, &format!("{chain}{}", module("noop")));
+    running.until("/readyz", |status, _| status == 200).await;
+
+    // Another fork from the first block on.
+    let other = Node::start_on(node.chain().up_to(0)).await;
+    let new = other.mine(5).pop().expect("a block");
+    assert_ne!(
+        other.chain().by_number(1).map(|block| block.hash),
+        node.chain().by_number(1).map(|block| block.hash)
+    );
+    node.on("eth_getBlockByNumber", move |params| {
+        let (id, _) = serde_json::from_str::<(String, bool)>(params.get()).expect("a block's number or tag");
+        let digits = id.strip_prefix("0x");
+        let number = digits.map(|digits| u64::from_str_radix(digits, 16).expect("a number"));
+        let chain = other.chain();
+        let block = number.map_or(Some(chain.head()), |number| chain.by_number(number));
+        Answer::Result(block.map_or(Value::Null, Block::to_json))
+    });
+    let heads = [&old, &new].map(|block| format!("block {} 0x{}", block.number, hex(&block.hash)));
+    let body = running.until("/readyz", |status, _| status == 503).await;
+    let found: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(
+        (&found[0]["chain"], found.as_array().map(Vec::len)),
+        (&11_155_111.into(), Some(1))
+    );
+    let status: Value = serde_json::from_str(&dir.nexum(&["status", "--format", "json"]).stdout).expect("JSON");
+    let text = dir.nexum(&["status"]).stdout;
+    let warned = running.log.until(|line| line.contains("far below block"));
+    let warning: Value = serde_json::from_str(warned.last().expect("a record")).expect("JSON");
+    assert_eq!(
+        (&warning["level"], &warning["chain"]),
+        (&"WARN".into(), &11_155_111.into())
+    );
+    for head in heads {
+        for said in [&found[0]["reason"], &status[0]["reason"], &warning["error"]] {
+            assert!(said.as_str().is_some_and(|said| said.contains(&head)), "{head}: {said}");
+        }
+        assert!(
+            text.contains("noop is running: chain 11155111: the endpoint's head") && text.contains(&head),
+            "{text}"
+        );
+    }
+
+    // The old chain again.
+    node.restore("eth_getBlockByNumber");
+    node.mine(1);
+    running.until("/readyz", |status, _| status == 200).await;
+    running.stop();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[tokio::test]
 async fn is_not_ready_before_every_module_is_loaded() {
     let anvil = Anvil::start();
@@ -442,6 +508,6 @@ fn a_host_name_that_is_none_is_refused() {
     dir.write("engine.toml", "[metrics]\nallowed_hosts = [\"http://example.org\"]\n");
     let refused = dir.nexum(&["status"]);
     assert_eq!(refused.code, Some(2));
-    let said = "\"http://example.org\" is not a host name";
+    let said = "engine.toml:2:18: metrics.allowed_hosts[0]: is not a host name, found \"http://example.org\"";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
 }

@@ -84,12 +84,17 @@ fn refuses_components_that_are_nested_too_deep() {
     );
 }
 
+/// Makes a FIFO without a writer, and a link to a device without an end.
+fn fifo_and_device(dir: &Dir, fifo: &str, device: &str) {
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join(fifo), mode).expect("a FIFO");
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join(device)).expect("a link");
+}
+
 #[test]
 fn refuses_fifos_and_devices_as_components() {
     let dir = Dir::new();
-    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("fifo.wasm"), mode).expect("a FIFO");
-    std::os::unix::fs::symlink("/dev/zero", dir.path().join("device.wasm")).expect("a link");
+    fifo_and_device(&dir, "fifo.wasm", "device.wasm");
     for file in ["fifo.wasm", "device.wasm"] {
         for command in ["check", "run", "inspect", "exec"] {
             let said = refused(&dir, &[command, file]);
@@ -98,6 +103,38 @@ fn refuses_fifos_and_devices_as_components() {
                 "{command}: {said}"
             );
         }
+    }
+}
+
+#[test]
+fn refuses_fifos_and_devices_as_configurations_and_manifests() {
+    let dir = Dir::new();
+    dir.guest("noop");
+    fifo_and_device(&dir, "fifo.toml", "device.toml");
+    for file in ["fifo.toml", "device.toml"] {
+        let expected = format!("error: {file}: is not a regular file\n");
+        for command in ["check", "run", "status"] {
+            assert_eq!(refused(&dir, &[command, "--config", file]), expected, "{command}");
+        }
+        dir.write(
+            "engine.toml",
+            format!("[[modules]]\npath = \"noop.wasm\"\nmanifest = \"{file}\"\n"),
+        );
+        for command in ["check", "run"] {
+            assert_eq!(refused(&dir, &[command]), expected, "{command}");
+        }
+    }
+}
+
+#[test]
+fn refuses_fifos_and_devices_as_input() {
+    let dir = Dir::new();
+    dir.write("engine.toml", "");
+    fifo_and_device(&dir, "fifo", "device");
+    for file in ["fifo", "device"] {
+        let expected = format!("error: {file}: is not a regular file\n  hint: give the content on stdin\n");
+        assert_eq!(refused(&dir, &["state", "import", file]), expected);
+        assert_eq!(refused(&dir, &["query", "noop", "--input-file", file]), expected);
     }
 }
 

@@ -124,7 +124,7 @@ fn a_backup_is_a_state_again() {
 fn whoever_holds_the_state_is_named() {
     let (dir, _) = imported();
     let held = StoreConfig::default()
-        .open(&dir.path().join("data"), "a test")
+        .open(&dir.path().join("data").into(), "a test")
         .expect("the state");
     let ran = dir.nexum(&["state", "list"]);
     assert_eq!(ran.code, Some(2));

@@ -3,8 +3,10 @@
 //! `tests/fixtures/state-format-2/README.md` says how the states were made. A change of the format adds a directory beside it.
 
 use std::fs;
+use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
+use nexum_core::store::Batch;
 use nexum_testing::{Anvil, AnvilOptions, guests};
 use serde_json::{Value, json};
 
@@ -241,4 +243,70 @@ fn reads_every_row_of_a_sled_state_of_format_2() {
 #[tokio::test]
 async fn a_daemon_continues_from_a_sled_state_of_format_2() {
     check_daemon(&SLED).await;
+}
+
+/// Replaces a text in the rows of a state by another of its length, as an older nexum recorded it from a guest.
+fn replace_in_rows(dir: &Dir, replacements: &[(&str, &str)]) {
+    let data = dir.path().join("data").into();
+    let store = nexum_store::StoreConfig::default()
+        .open(&data, "a test")
+        .expect("the state");
+    let mut batch = Batch::default();
+    let view = store.view().expect("a view");
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    let scanned = view.scan(all, &mut |key, row| {
+        let mut changed = row.to_vec();
+        for (from, to) in replacements {
+            assert_eq!(from.len(), to.len());
+            while let Some(at) = changed.windows(from.len()).position(|window| window == from.as_bytes()) {
+                changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+            }
+        }
+        if changed != row {
+            batch.set(key.to_vec(), changed);
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.expect("the rows");
+    drop(view);
+    assert_eq!(batch.changes().count(), 1);
+    store.write(&batch).expect("a write");
+}
+
+#[tokio::test]
+async fn hostile_text_in_an_older_dead_letter_is_harmless_when_it_is_shown() {
+    let anvil = longer_chain().await;
+    let dir = REDB.copied();
+    let hostile = [
+        ("it was told to", "\u{1b}[2J\nok \u{9b}m!!!"),
+        ("INFO get begin: 3", "INFO \u{1b}]0;x\u{7}\nERROR"),
+    ];
+    replace_in_rows(&dir, &hostile);
+    let child = start(&dir, &anvil, &(REDB.table() + &module("keeper")), &["run"]);
+    until(&dir, &["status", "--format", "json"], |status| {
+        status[0]["dead_letters"] == 1
+    })
+    .await;
+
+    let listed = dir.nexum(&["dead-letter", "list", "keeper"]).stdout;
+    assert!(
+        listed.contains("keeper HostErrorKind::Internal: \\u{1b}[2J"),
+        "{listed}"
+    );
+    let shown = dir
+        .nexum(&["dead-letter", "show", "keeper", "11155111@2:2:block"])
+        .stdout;
+    for expected in [
+        "keeper HostErrorKind::Internal: \\u{1b}[2J\n  ok \\u{9b}m!!!\n",
+        "\n  | INFO \\u{1b}]0;x\\u{7}\n  | ERROR\n",
+    ] {
+        assert_eq!(shown.matches(expected).count(), REDB.attempts.len(), "{shown}");
+    }
+    for text in [listed, shown] {
+        let is_hostile = |c: char| c.is_control() && c != '\n';
+        assert!(!text.contains(is_hostile), "{text:?}");
+    }
+
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }

@@ -129,16 +129,18 @@ impl<'a> Deserializer<'a> {
         Err(self.locate(Error::invalid_type(Unexpected::Other("value"), expected)))
     }
 
-    /// Reports all keys of `table` that `known` does not contain.
+    /// Reports the keys of `table` that `known` does not contain.
     fn check_keys(&self, table: &Table, known: &'static [&'static str]) {
         let mut errors = self.context.unknown.borrow_mut();
-        for entry in table.entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
-            if enough(&errors) {
-                break;
-            }
+        if enough(&errors) {
+            return;
+        }
+        let unknown = table.unknown(known);
+        for entry in &unknown.first {
             let problem = Problem::unknown_key(&entry.key, known);
             errors.push(problem.at(self.context.origin, entry.key_span.clone(), self.key, None));
         }
+        errors.extend(self.context.origin.more_unknown(&unknown, || self.key.text()));
     }
 }
 

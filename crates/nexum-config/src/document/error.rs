@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::hint::Hint;
+use crate::regular_file::FileError;
 
 /// The most errors reported for one file: more than a person fixes before the next attempt.
 pub const ERRORS_MAX: usize = 50;
@@ -134,7 +135,10 @@ impl ConfigError {
         Self(Box::new(Details::new(file, message)))
     }
 
-    pub(crate) fn unreadable(file: &Path, error: io::Error) -> Self {
+    pub(crate) fn unreadable(file: &Path, error: FileError) -> Self {
+        let FileError::Io(error) = error else {
+            return Self::of_file(file, error.to_string());
+        };
         let message = match error.kind() {
             io::ErrorKind::NotFound => "does not exist",
             io::ErrorKind::PermissionDenied => "is not readable by this user",

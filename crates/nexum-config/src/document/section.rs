@@ -11,7 +11,7 @@ use super::de::{Context, Deserializer};
 use super::key::{KeyPath, join};
 use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
-use super::{ConfigError, ERRORS_MAX, Origin, enough};
+use super::{ConfigError, Origin, enough};
 
 /// The key of a whole number, and the values that the number may have.
 pub type NumberRange = (&'static str, RangeInclusive<u64>);
@@ -123,6 +123,15 @@ impl Section {
         location
     }
 
+    /// The string at `key` as the file has it, if nexum replaces a variable in it with its content.
+    pub(crate) fn written_with_variable(&self, key: &str) -> Option<&str> {
+        let Value::String(text) = &self.table.get(key)?.node.value else {
+            return None;
+        };
+        let interpolated = self.origin.environment.interpolate(text).ok()?;
+        (!interpolated.taken.is_empty()).then_some(text)
+    }
+
     /// The table at `key`, if the key is present.
     ///
     /// # Errors
@@ -146,16 +155,21 @@ impl Section {
 
     /// A copy of the table without these keys, for a table that has both fixed keys and free ones.
     pub fn without(&self, keys: &[&str]) -> Section {
-        self.filtered(|key| !keys.contains(&key))
+        self.filtered(|entry| !keys.contains(&&*entry.key))
     }
 
     /// A copy of the table with only these keys, for a table that several readers share.
     pub fn only(&self, keys: &[&str]) -> Section {
-        self.filtered(|key| keys.contains(&key))
+        self.filtered(|entry| keys.contains(&&*entry.key))
     }
 
-    fn filtered(&self, keeps: impl Fn(&str) -> bool) -> Section {
-        let kept = self.table.entries.iter().filter(|entry| keeps(&entry.key));
+    /// A copy of the table without the tables in it.
+    pub(crate) fn without_tables(&self) -> Section {
+        self.filtered(|entry| entry.node.table().is_none())
+    }
+
+    fn filtered(&self, keeps: impl Fn(&Entry) -> bool) -> Section {
+        let kept = self.table.entries.iter().filter(|entry| keeps(entry));
         let table = Table {
             entries: kept.cloned().collect(),
         };
@@ -218,13 +232,13 @@ impl Section {
         error.with_nearest(key, known.iter().copied()).with_hint(known_keys)
     }
 
-    /// One error for each key that is not in `known`.
+    /// One error for each of the first keys that are not in `known`, and one with the number of the
+    /// rest.
     pub fn unknown_keys(&self, known: &[&'static str]) -> Vec<ConfigError> {
-        let unknown = self.keys().filter(|key| !known.contains(key));
-        unknown
-            .take(ERRORS_MAX)
-            .map(|key| self.unknown_key(key, known))
-            .collect()
+        let unknown = self.table.unknown(known);
+        let first = unknown.first.iter().map(|entry| self.unknown_key(&entry.key, known));
+        let more = self.origin.more_unknown(&unknown, || self.key.to_string());
+        first.chain(more).collect()
     }
 
     /// The whole numbers in the table `name`, in the order of `keys`. `None` stands for an absent

@@ -36,6 +36,10 @@ pub(crate) struct Table {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// The most unknown keys of one table that errors name. More of them have one cause, such as the
+/// wrong file.
+pub(crate) const UNKNOWN_KEYS_MAX: usize = 10;
+
 /// A key of a table and its value.
 #[derive(Clone)]
 pub(crate) struct Entry {
@@ -46,7 +50,7 @@ pub(crate) struct Entry {
 
 impl Table {
     /// Converts a table of the TOML parser. It recurses, so the caller must refuse deep nesting
-    /// first, with [`too_deep`].
+    /// first, with [`excess`].
     pub(crate) fn new(table: DeTable<'_>) -> Self {
         let entries = table.into_iter().map(|(key, value)| Entry {
             key_span: key.span(),
@@ -66,6 +70,26 @@ impl Table {
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| &*entry.key == key)
     }
+
+    /// The entries whose keys are not in `known`, in the order of the file.
+    pub(crate) fn unknown(&self, known: &[&str]) -> Unknown<'_> {
+        let mut entries = self.entries.iter().filter(|entry| !known.contains(&&*entry.key));
+        Unknown {
+            first: entries.by_ref().take(UNKNOWN_KEYS_MAX).collect(),
+            next: entries.next(),
+            more: entries.count() + 1,
+        }
+    }
+}
+
+/// Entries with unknown keys.
+pub(crate) struct Unknown<'a> {
+    /// The first [`UNKNOWN_KEYS_MAX`].
+    pub(crate) first: Vec<&'a Entry>,
+    /// The one after these, if there are more.
+    pub(crate) next: Option<&'a Entry>,
+    /// How many there are from `next` on, if there are.
+    pub(crate) more: usize,
 }
 
 impl Node {
@@ -98,21 +122,35 @@ impl Value {
     }
 }
 
-/// The byte range where `text` first nests deeper than `depth_max`, if it does.
+/// Which bound on the tree of a document is exceeded.
+#[derive(Clone, Copy)]
+pub(crate) enum Excess {
+    Depth,
+    Items,
+}
+
+/// The first bound that the tree of `text` would exceed, and the byte range where it does. Keys and
+/// single values are items.
 ///
 /// The TOML parser bounds brackets and the parts of a dotted key by 80 each. Dotted keys inside
 /// brackets still make a tree of 6,400 levels, which overflows the stack when the parser or this
-/// crate drops it. So this function counts the levels on the parser's flat events, before a tree
-/// exists.
-pub(crate) fn too_deep(text: &str, depth_max: u32) -> Option<Span> {
+/// crate drops it. An item of four bytes takes hundreds of bytes in the tree. So this function
+/// counts on the parser's flat events, before a tree exists.
+pub(crate) fn excess(text: &str, depth_max: u32, items_max: usize) -> Option<(Excess, Span)> {
     let source = Source::new(text);
     let tokens = source.lex().into_vec();
     let mut levels = Levels::default();
+    let mut items = 0;
     let mut found = None;
     let mut receiver = |event: Event| {
-        if found.is_none() && levels.after(event.kind()) > depth_max {
-            found = Some(event.span().start()..event.span().end());
-        }
+        items += usize::from(matches!(event.kind(), EventKind::SimpleKey | EventKind::Scalar));
+        let is_too_deep = levels.after(event.kind()) > depth_max;
+        let excess = match (is_too_deep, items > items_max) {
+            (true, _) => Excess::Depth,
+            (_, true) => Excess::Items,
+            _ => return,
+        };
+        found.get_or_insert((excess, event.span().start()..event.span().end()));
     };
     // The guard stops recursion at the depth at which `found` reports the document as too deep.
     let mut guard = RecursionGuard::new(&mut receiver, depth_max);

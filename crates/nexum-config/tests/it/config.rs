@@ -1,6 +1,6 @@
 //! `engine.toml`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::document::{a_bound, limit_keys, report};
 use nexum_config::document::Environment;
@@ -32,9 +32,37 @@ fn the_number_of_chains_has_a_bound() {
 }
 
 #[test]
+fn the_numbers_of_modules_and_sections_have_bounds() {
+    let errors = |text: &str| {
+        let parsed = Config::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed());
+        parsed.map(drop).map_err(|errors| errors.to_string())
+    };
+    let modules = "[[modules]]\npath = \"a.wasm\"\n";
+    assert_eq!(errors(&modules.repeat(10_000)), Ok(()));
+    assert_eq!(
+        errors(&modules.repeat(10_001)),
+        Err("engine.toml:20001:1: modules[10000]: more than 10000 modules".to_owned())
+    );
+    let sections = |count: u64| {
+        (0..count)
+            .map(|index| format!("[section{index}]\n"))
+            .collect::<String>()
+    };
+    assert_eq!(errors(&sections(100)), Ok(()));
+    assert_eq!(
+        errors(&sections(101)),
+        Err("engine.toml:101:1: section100: more than 100 tables of capabilities".to_owned())
+    );
+    let unknown = (1..=13).map(|index| format!("key{index} = 1\n")).collect::<String>();
+    let said = errors(&unknown).unwrap_err();
+    assert_eq!(said.lines().count(), 11, "{said}");
+    assert!(said.ends_with("engine.toml:11:1: and 3 more unknown keys"), "{said}");
+}
+
+#[test]
 fn an_empty_file_is_all_defaults() {
     let config = parse("");
-    assert_eq!(config.state_dir, PathBuf::from("/etc/nexum/./data"));
+    assert_eq!(config.state_dir, "/etc/nexum/data".into());
     assert_eq!((config.limits, config.pooling), (Limits::default(), Pooling::Auto));
     assert!(config.chains.is_empty() && config.modules.is_empty() && config.sections.is_empty());
 }
@@ -72,10 +100,7 @@ fn every_key_is_read() {
     let config = parse(&text.replace("LIMITS", &limit_keys("")));
     let limits = Limit::all().fold(Limits::default(), |limits, limit| limits.with(limit, a_bound(limit)));
     assert_eq!(config.total_memory_bytes, Some(1_000_000));
-    assert_eq!(
-        (config.state_dir, config.limits),
-        (PathBuf::from("/var/lib/nexum"), limits)
-    );
+    assert_eq!((config.state_dir, config.limits), ("/var/lib/nexum".into(), limits));
     let engine = config.engine.unwrap();
     assert_eq!(
         engine.keys().collect::<Vec<_>>(),
@@ -88,8 +113,8 @@ fn every_key_is_read() {
     let [one, two] = &config.modules[..] else {
         panic!("two modules")
     };
-    assert_eq!(one.path, PathBuf::from("/etc/nexum/modules/one.wasm"));
-    assert_eq!(one.manifest, Some(PathBuf::from("/etc/nexum/one.toml")));
+    assert_eq!(one.path, "/etc/nexum/modules/one.wasm".into());
+    assert_eq!(one.manifest, Some("/etc/nexum/one.toml".into()));
     assert_eq!(one.name.as_ref().map(|name| name.as_str()), Some("blocks-1"));
     assert_eq!(one.digest, Some(nexum_config::names::Digest::of(b"")));
     let expected = [
@@ -104,7 +129,7 @@ fn every_key_is_read() {
         one.config,
         expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
     );
-    assert_eq!((&two.path, &two.config), (&PathBuf::from("/two.wasm"), &vec![]));
+    assert_eq!((&two.path, &two.config), (&"/two.wasm".into(), &vec![]));
 }
 
 #[test]
@@ -149,6 +174,58 @@ fn debug_shows_no_value_of_a_modules_config() {
     let config = parse("[[modules]]\npath = \"a.wasm\"\n[modules.config]\ntoken = \"${NAME}\"");
     assert_eq!(config.modules[0].config[0].1, "blocks");
     assert!(!format!("{config:?}").contains("blocks"));
+}
+
+#[test]
+fn a_path_shows_the_variable_instead_of_its_content() {
+    let environment = Environment::from_pairs([("KEY", "hunter2"), ("DIR", "/srv/hunter2"), ("NESTED", "a/hunter2")]);
+    let parse = |path: &str| {
+        let text = format!("[engine]\nstate_dir = \"{path}\"\n[[modules]]\npath = \"{path}\"\nmanifest = \"{path}\"");
+        Config::parse(Path::new("/etc/nexum/engine.toml"), text.as_bytes(), &environment).unwrap()
+    };
+    for (written, path, shown, beside) in [
+        ("/x/${KEY}.wasm", "/x/hunter2.wasm", "/x/${KEY}.wasm", "/x/nexum.toml"),
+        (
+            "x/${KEY}.wasm",
+            "/etc/nexum/x/hunter2.wasm",
+            "/etc/nexum/x/${KEY}.wasm",
+            "/etc/nexum/x/nexum.toml",
+        ),
+        (
+            "${DIR}/a.wasm",
+            "/srv/hunter2/a.wasm",
+            "${DIR}/a.wasm",
+            "${DIR}/nexum.toml",
+        ),
+        (
+            "${NESTED}",
+            "/etc/nexum/a/hunter2",
+            "/etc/nexum/${NESTED}",
+            "/etc/nexum/${NESTED}/../nexum.toml",
+        ),
+        (
+            "${NO:-a}/b.wasm",
+            "/etc/nexum/a/b.wasm",
+            "/etc/nexum/a/b.wasm",
+            "/etc/nexum/a/nexum.toml",
+        ),
+        (
+            "$${KEY}.wasm",
+            "/etc/nexum/${KEY}.wasm",
+            "/etc/nexum/${KEY}.wasm",
+            "/etc/nexum/nexum.toml",
+        ),
+    ] {
+        let config = parse(written);
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        let module = &config.modules[0];
+        for masked in [&config.state_dir, &module.path, module.manifest.as_ref().unwrap()] {
+            assert_eq!((&**masked, masked.shown()), (Path::new(path), Path::new(shown)));
+        }
+        assert_eq!(module.path.with_file_name("nexum.toml").shown(), Path::new(beside));
+        let below = Path::new(path).join("state.redb");
+        assert_eq!(config.state_dir.shown_of(&below), Path::new(shown).join("state.redb"));
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use nexum_config::document::{ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, ERRORS_MAX, Environment};
+use nexum_config::document::{
+    ConfigErrors, DEPTH_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_ITEMS_MAX, Document, ERRORS_MAX, Environment,
+};
 use nexum_config::hint::Hint;
 use nexum_config::limits::Limit;
 use proptest::prelude::*;
@@ -62,6 +64,13 @@ struct Sample {
     chatty: Option<Chatty>,
     rpc_url: Option<u8>,
     private_key: Option<u8>,
+}
+
+/// A section with many tables.
+#[derive(Deserialize)]
+struct Many {
+    #[serde(rename = "many")]
+    _many: Vec<Nested>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -355,8 +364,54 @@ fn the_largest_document_is_accepted_and_one_byte_more_is_not() {
 
 #[test]
 fn not_more_errors_are_reported_than_anyone_reads() {
-    let text: String = (0..10 * ERRORS_MAX).map(|index| format!("key{index} = 1\n")).collect();
-    assert_eq!(sample(&text).unwrap_err().iter().count(), ERRORS_MAX);
+    let elements = vec!["300"; 10 * ERRORS_MAX].join(",");
+    assert_eq!(sample(&format!("list = [{elements}]")).unwrap_err().iter().count(), 1);
+    let tables: String = (0..10 * ERRORS_MAX).map(|_| "[[many]]\nkey = 1\n".to_owned()).collect();
+    let document = Document::parse(Path::new("a"), tables.as_bytes(), &environment()).unwrap();
+    let mut errors = Vec::new();
+    document.root().parse_all::<Many>(&mut errors);
+    assert_eq!(ConfigErrors::check(errors).unwrap_err().iter().count(), ERRORS_MAX);
+}
+
+#[test]
+fn the_unknown_keys_after_the_first_ten_are_counted() {
+    let lines = |count: usize| (1..=count).map(|index| format!("key{index} = 1\n")).collect::<String>();
+    let messages = |text: &str| {
+        let errors = sample(text).unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let unknown = |table: &str, line: usize, key: usize| format!("engine.toml:{line}:1: {table}key{key}: unknown key");
+    let ten = |table: &str, from: usize| (1..=10).map(|key| unknown(table, from + key, key)).collect::<Vec<_>>();
+    assert_eq!(messages(&lines(10)), ten("", 0));
+    let mut expected = ten("", 0);
+    expected.push("engine.toml:11:1: and 89990 more unknown keys".to_owned());
+    assert_eq!(messages(&lines(90_000)), expected);
+    let mut expected = ten("nested.", 1);
+    expected.push("engine.toml:12:1: nested: and 1 more unknown keys".to_owned());
+    assert_eq!(messages(&format!("[nested]\n{}", lines(11))), expected);
+}
+
+#[test]
+fn the_number_of_keys_and_values_has_a_bound() {
+    let parse = |text: &str| Document::parse(Path::new("a"), text.as_bytes(), &environment());
+    let keys = |count: usize| (0..count).map(|index| format!("k{index}=1\n")).collect::<String>();
+    let tables = |count: usize| (0..count).map(|index| format!("[t{index}]\n")).collect::<String>();
+    let elements = |count: usize| format!("a=[{}]\n", vec!["1"; count - 1].join(","));
+    let at_bound = [
+        keys(DOCUMENT_ITEMS_MAX / 2),
+        tables(DOCUMENT_ITEMS_MAX),
+        elements(DOCUMENT_ITEMS_MAX),
+        "[[x]]\n".repeat(DOCUMENT_ITEMS_MAX),
+    ];
+    for text in at_bound {
+        parse(&text).unwrap();
+        let line = text.lines().count() + 1;
+        let error = parse(&format!("{text}[more]\n")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("a:{line}:2: more than 200000 keys and values")
+        );
+    }
 }
 
 proptest! {

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::document::{a_bound, limit_keys, report};
 use nexum_config::limits::{Limit, RequestedLimits};
 use nexum_config::manifest::{
-    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription,
+    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, MANIFEST_ITEMS_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX,
+    Subscription,
 };
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainTopic;
@@ -162,12 +163,30 @@ fn a_manifest_of_ten_megabytes_is_refused_before_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nexum.toml");
     std::fs::write(&path, vec![b'#'; 10 << 20]).unwrap();
-    let errors = Manifest::load(&path).unwrap_err();
+    let errors = Manifest::load(&path.as_path().into()).unwrap_err();
     assert!(
         errors
             .to_string()
             .ends_with(&format!("nexum.toml: is larger than {MANIFEST_BYTES_MAX} bytes")),
         "{errors}"
+    );
+}
+
+#[test]
+fn a_manifest_has_no_more_keys_and_values_than_the_bound() {
+    let text = |keys: usize| {
+        format!(
+            "[config]\n{}",
+            (0..keys).map(|key| format!("k{key}=1\n")).collect::<String>()
+        )
+    };
+    // The header has one key.
+    let keys_max = (MANIFEST_ITEMS_MAX - 1) / 2;
+    assert_eq!(parse(&text(keys_max)).config.len(), keys_max);
+    let refused = Manifest::parse(Path::new("nexum.toml"), text(keys_max + 1).as_bytes()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "nexum.toml:10001:7: more than 20000 keys and values"
     );
 }
 

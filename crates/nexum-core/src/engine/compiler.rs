@@ -248,7 +248,7 @@ fn compile(cache_dir: &Path, metering: &str) -> wasmtime::Result<()> {
     let mut config = base_config();
     config
         .consume_fuel(metering == name(Metering::Fuel))
-        .cache(Some(open_cache(cache_dir)?));
+        .cache(Some(open_cache(&cache_dir.into())?));
     Component::new(&wasmtime::Engine::new(&config)?, &bytes)?;
     Ok(())
 }

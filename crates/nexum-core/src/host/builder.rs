@@ -1,11 +1,11 @@
 //! The parts of a host.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use nexum_config::engine::{ModuleConfig, Pooling};
 use nexum_config::limits::Limits;
+use nexum_config::masked_path::MaskedPath;
 use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
@@ -158,7 +158,7 @@ impl HostBuilder {
 
     /// Sets a directory that keeps compiled components between runs. Default: none.
     #[must_use]
-    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+    pub fn cache_dir(mut self, directory: impl Into<MaskedPath>) -> Self {
         self.engine.cache_dir = Some(directory.into());
         self
     }

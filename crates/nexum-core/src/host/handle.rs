@@ -104,7 +104,7 @@ impl HostHandle {
             Ok(pool) => pool.module().origin.clone(),
             Err(_) => self.module(name)?.module().origin.clone(),
         };
-        let path = origin.path.clone();
+        let path = origin.path.shown().to_owned();
         let loaded = self.build(origin).await?;
         let found = &loaded.meta().name;
         if found != name {
@@ -140,7 +140,7 @@ impl HostHandle {
         let candidate = inspected.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         candidate.log_warnings();
         let loaded = self.loader.load_any(&self.engine, candidate).await;
-        loaded.map_err(|error| LoadErrors::of(&path, [error]))
+        loaded.map_err(|error| LoadErrors::of(path.shown(), [error]))
     }
 
     /// Compiles the candidates, in their order. Returns the errors of those that cannot be loaded.
@@ -158,7 +158,7 @@ impl HostHandle {
         for (_, path, result) in results {
             match result {
                 Ok(module) => modules.push(module),
-                Err(error) => errors.extend(LoadErrors::of(&path, [error])),
+                Err(error) => errors.extend(LoadErrors::of(path.shown(), [error])),
             }
         }
         (modules, errors)

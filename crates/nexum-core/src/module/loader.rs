@@ -145,7 +145,7 @@ impl Loader {
             let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
             self.validate(config, manifest, file)
         };
-        inspect().map_err(|errors| LoadErrors::of(&config.path, errors))
+        inspect().map_err(|errors| LoadErrors::of(config.path.shown(), errors))
     }
 
     fn validate(
@@ -171,7 +171,7 @@ impl Loader {
             .name
             .clone()
             .or_else(|| manifest.name.clone())
-            .map_or_else(|| ModuleName::of_file(&config.path), Ok);
+            .map_or_else(|| ModuleName::of_file(config.path.shown()), Ok);
         let name = name.map_err(|source| errors.push(LoadError::Name { source }));
         for expected in [config.digest, manifest.component].into_iter().flatten() {
             if expected != file.digest {

@@ -29,7 +29,7 @@ fn engine(pooling: Pooling, demand: Demand) -> Result<Engine, EngineError> {
 
 fn with_cache(directory: &Path) -> Engine {
     let config = EngineConfig {
-        cache_dir: Some(directory.to_owned()),
+        cache_dir: Some(directory.into()),
         ..EngineConfig::default()
     };
     Engine::new(&config).expect("an engine")
@@ -133,7 +133,7 @@ async fn compiles_away_from_the_async_thread() {
 async fn compile_with(script: &str) -> Result<(), CompileError> {
     let directory = tempfile::tempdir().expect("a directory");
     let config = EngineConfig {
-        cache_dir: Some(directory.path().to_owned()),
+        cache_dir: Some(directory.path().into()),
         compiler: Compiler::Child(ChildProgram {
             program: "sh".into(),
             args: ["-c", script].map(Into::into).into(),

@@ -215,7 +215,7 @@ fn a_file_over_the_bound_is_refused_without_reading_it_all() {
     let path = module_dir("oversized", b"\0asm\x0d\0\x01\0", None);
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
     file.set_len(COMPONENT_BYTES_MAX + 1).expect("a sparse file");
-    let error = ComponentFile::read(&path).expect_err("a refusal");
+    let error = ComponentFile::read(&path.as_path().into()).expect_err("a refusal");
     assert!(error.to_string().ends_with("is larger than 67108864 bytes"), "{error}");
     std::fs::remove_file(&path).expect("the file");
 }
@@ -238,7 +238,7 @@ async fn a_compilation_that_takes_long_is_logged() {
     let size = std::fs::metadata(guests::component("noop")).expect("the file").len();
     let directory = tempfile::tempdir().expect("a directory");
     let engine = Engine::new(&EngineConfig {
-        cache_dir: Some(directory.path().to_owned()),
+        cache_dir: Some(directory.path().into()),
         // A compiler that takes three seconds.
         compiler: Compiler::Child(ChildProgram {
             program: "sh".into(),

@@ -119,20 +119,47 @@ async fn times_that_a_clock_set_forward_skips_are_missed() {
 
 #[tokio::test]
 async fn a_clock_that_is_set_back_by_an_hour_silences_no_schedule() {
-    let journals = Journals::new().module("journal", &[&each_minute("skip"), BLOCKS]);
-    let (run, store, _manifests) = journals.start().await;
-    run.stage("journal", Stage::Running).await;
-    run.clock.advance(minutes(61));
-    run.handled("journal", 61).await;
-    run.clock.set_now_ms(MINUTE_MS);
-    run.chain.mine(1);
-    run.handled("journal", 62).await;
-    run.clock.advance(minutes(1));
-    run.handled("journal", 63).await;
-    run.clock.advance(minutes(1));
-    run.handled("journal", 64).await;
-    let all = brief(&journal(&*store, "journal"));
-    assert_eq!(all[60..], ["tick 60", "block 0", "tick 1", "tick 2"]);
+    // A time that comes again is not a missed one.
+    for missed in ["skip", "once"] {
+        let journals = Journals::new().module("journal", &[&each_minute(missed), BLOCKS]);
+        let (run, store, _manifests) = journals.start().await;
+        run.stage("journal", Stage::Running).await;
+        run.clock.advance(minutes(61));
+        run.handled("journal", 61).await;
+        run.clock.set_now_ms(MINUTE_MS);
+        run.chain.mine(1);
+        run.handled("journal", 62).await;
+        run.clock.advance(minutes(1));
+        run.handled("journal", 63).await;
+        run.clock.advance(minutes(1));
+        run.handled("journal", 64).await;
+        let all = brief(&journal(&*store, "journal"));
+        assert_eq!(all[60..], ["tick 60", "block 0", "tick 1", "tick 2"], "{missed}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_by_hours_before_a_start_silences_no_schedule() {
+    for missed in ["skip", "once"] {
+        let store = Arc::<MemoryStore>::default();
+        let journals =
+            |store: &Arc<MemoryStore>| Journals::over(store.clone()).module("journal", &[&each_minute(missed)]);
+        let first = journals(&store);
+        first.setup.clock.set_now_ms(MINUTE_MS + 300 * 60_000 - 1);
+        let (run, _, _manifests) = first.start().await;
+        run.stage("journal", Stage::Running).await;
+        run.clock.advance(Duration::from_millis(1));
+        entries(&run, &store, &["tick 300"]).await;
+        run.stop().await;
+        let again = journals(&store);
+        again.setup.clock.set_now_ms(MINUTE_MS + 120 * 60_000);
+        let (run, _, _manifests) = again.start().await;
+        run.stage("journal", Stage::Running).await;
+        run.clock.advance(minutes(1));
+        entries(&run, &store, &["tick 300", "tick 121"]).await;
+        run.clock.advance(minutes(1));
+        entries(&run, &store, &["tick 300", "tick 121", "tick 122"]).await;
+    }
 }
 
 #[tokio::test]

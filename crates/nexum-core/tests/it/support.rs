@@ -151,7 +151,7 @@ impl Setup {
     }
 
     pub(crate) fn engine(&self, demand: nexum_core::engine::Demand) -> Engine {
-        let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").into());
         Engine::new(&EngineConfig {
             cache_dir,
             pooling: self.pooling,

@@ -37,7 +37,7 @@ pub(crate) fn chains(url: &str) -> Chains {
 /// `[[subscription]]` tables for a module's number.
 pub(crate) fn watchers(count: usize, subscriptions: impl Fn(usize) -> String) -> Vec<ModuleConfig> {
     let with_manifest = |(index, mut config): (usize, ModuleConfig)| {
-        config.manifest = Some(manifest(index, &subscriptions(index)));
+        config.manifest = Some(manifest(index, &subscriptions(index)).into());
         config.config = vec![("count".to_owned(), "1".to_owned())];
         config
     };

@@ -16,6 +16,10 @@ use crate::rpc::endpoints::Endpoints;
 /// requests blocks by number first. One refusal may be an outage that ended in between.
 const HASH_REFUSALS_MAX: u32 = 2;
 
+/// How many times in a row an endpoint has to fail to give receipts before nexum takes it as a refusal. An outage shows in
+/// other requests as well.
+const RECEIPT_FAILURES_MAX: u32 = 3;
+
 /// The form in which each of a chain's endpoints accepts `eth_getLogs`, as known so far.
 #[derive(Debug)]
 pub(super) struct Manners(PerEndpoint<Manner>);
@@ -26,6 +30,8 @@ struct Manner {
     hash_refusals: u32,
     /// The most addresses, or first topics, in a request to the endpoint.
     values_max: usize,
+    /// How many times in a row it failed to give the receipts of a block.
+    receipt_failures: u32,
 }
 
 impl Manners {
@@ -35,6 +41,7 @@ impl Manners {
             Manner {
                 hash_refusals: 0,
                 values_max: said.unwrap_or(VALUES_MAX),
+                receipt_failures: 0,
             }
         }))
     }
@@ -42,6 +49,18 @@ impl Manners {
     /// The most addresses, or first topics, in one request to the endpoint.
     pub(super) fn values_max(&self, endpoint: &Endpoint) -> usize {
         self.0.with(endpoint, |manner| manner.values_max)
+    }
+
+    /// Notes whether an endpoint gave the receipts of a block. Returns whether a failure may pass.
+    fn gave_receipts(&self, endpoint: &Endpoint, gave: bool) -> bool {
+        self.0.with(endpoint, |manner| {
+            manner.receipt_failures = if gave {
+                0
+            } else {
+                manner.receipt_failures.saturating_add(1)
+            };
+            manner.receipt_failures < RECEIPT_FAILURES_MAX
+        })
     }
 
     fn wants_numbers(&self, endpoint: &Endpoint) -> bool {
@@ -210,9 +229,11 @@ impl ChainSource {
         if !error.is_too_large() && !error.request().is_some_and(may_be_of_form) {
             return Err(error);
         }
-        match self.raw_logs_of_receipts(endpoint, header, filters).await {
+        let receipts = self.raw_logs_of_receipts(endpoint, header, filters).await;
+        let may_pass = self.manners.gave_receipts(endpoint, receipts.is_ok());
+        match receipts {
             Ok(Some(logs)) => Ok(Asked { logs, has_block: true }),
-            Err(failed) if !failed.is_too_large() && failed.is_passing() => Err(failed),
+            Err(failed) if !failed.is_too_large() && failed.is_passing() && may_pass => Err(failed),
             _ => Err(error),
         }
     }

@@ -45,7 +45,7 @@ impl Journals {
         let config = |(name, subscriptions): &(&str, &[&str])| config(manifests.path(), name, subscriptions);
         let configs: Vec<_> = journals.iter().map(config).collect();
         let engine = Engine::new(&EngineConfig {
-            cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
+            cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").into()),
             // Many hosts share the engine, and no pool is large enough for all of them.
             pooling: Pooling::Off,
             ..EngineConfig::default()
@@ -93,7 +93,7 @@ fn config(directory: &Path, name: &str, subscriptions: &[&str]) -> ModuleConfig 
     std::fs::write(&manifest, format!("[capabilities]\nrequired = [\"store\"]\n{tables}")).unwrap();
     let mut config = ModuleConfig::new(guests::component("journal"));
     config.name = Some(name.parse().unwrap());
-    config.manifest = Some(manifest);
+    config.manifest = Some(manifest.into());
     config
 }
 

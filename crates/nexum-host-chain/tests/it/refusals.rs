@@ -319,43 +319,65 @@ async fn node_with_large_block(contracts: &'static [u8], bytes: usize) -> Node {
 #[tokio::test]
 async fn only_those_who_want_the_logs_of_a_huge_block_wait_and_the_warning_names_block_and_key() {
     for url in [Node::http_url, Node::ws_url] {
-        let log = Log::default();
-        let _guard = log.capture();
-        let node = node_with_large_block(&[0xd], 2 * MIB).await;
-        let mut config = config(&url(&node));
-        config.response_bytes_max = MIB;
-        let chains = Chains::new([config]);
-        let logs = ChainLogs::new(CHAIN);
-        let opened = logs.open(Finality::Latest);
-        let small = opened.subscribe(Arc::default(), [filter(&[0xa], &[])]);
-        let large = opened.subscribe(Arc::default(), [filter(&[0xd], &[])]);
-        let following = Following::start_on(&chains, logs, Finality::Latest);
-        following.reaches(node.chain().head()).await;
-        node.mine(5);
-        following.reaches(node.chain().head()).await;
-        let routed = following.entries().into_iter().find_map(|entry| match entry {
-            log::LogEntry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
-            _ => None,
-        });
-        let routed = routed.unwrap();
-        // None: the subscriber reads the block itself.
-        assert_eq!([small, large].map(|subscriber| routed.logs_of(subscriber)), [None; 2]);
-        assert_eq!(following.chain().last().unwrap().number, 10);
-        let source = chains.source(CHAIN).unwrap();
-        let read = soon(source.replay(&logs_of(8..=8, &[filter(&[0xa], &[])])))
-            .await
-            .unwrap();
-        assert_eq!(read.blocks[0].logs.len(), 1);
-        assert_eq!(read.blocks[0].logs[0].data, b"small");
-        soon(source.replay(&logs_of(8..=8, &[filter(&[0xd], &[])])))
-            .await
-            .unwrap_err();
-        let warnings = lines(&log, "too many for one answer");
-        let of_block: Vec<_> = warnings.iter().filter(|line| line.contains("block=8")).collect();
-        assert_eq!(of_block.len(), 1, "{warnings:#?}");
-        assert!(of_block[0].contains("response_bytes_max=1048576"), "{warnings:#?}");
-        following.stop().await;
+        check_huge_block(url, None).await;
     }
+}
+
+/// In words of nexum's list and in others, for good and as of an outage.
+#[tokio::test]
+async fn only_those_who_want_the_logs_of_a_huge_block_wait_where_its_receipts_are_refused() {
+    for refusal in [
+        Answer::error(-32_601, "the method eth_getBlockReceipts does not exist"),
+        Answer::error(-32_008, "response is too big"),
+        Answer::error(-32_005, "limit exceeded"),
+        Answer::error(-32_603, "internal error"),
+        with_status(503, -32_000, "backend unavailable"),
+    ] {
+        check_huge_block(Node::http_url, Some(refusal)).await;
+    }
+}
+
+/// Follows a chain with a block whose logs no answer holds, nor its receipts, which the node answers with `receipts`.
+async fn check_huge_block(url: fn(&Node) -> String, receipts: Option<Answer>) {
+    let log = Log::default();
+    let _guard = log.capture();
+    let node = node_with_large_block(&[0xd], 2 * MIB).await;
+    if let Some(answer) = receipts {
+        node.on("eth_getBlockReceipts", move |_| answer.clone());
+    }
+    let mut config = config(&url(&node));
+    config.response_bytes_max = MIB;
+    let chains = Chains::new([config]);
+    let logs = ChainLogs::new(CHAIN);
+    let opened = logs.open(Finality::Latest);
+    let small = opened.subscribe(Arc::default(), [filter(&[0xa], &[])]);
+    let large = opened.subscribe(Arc::default(), [filter(&[0xd], &[])]);
+    let following = Following::start_on(&chains, logs, Finality::Latest);
+    following.reaches(node.chain().head()).await;
+    node.mine(5);
+    following.reaches(node.chain().head()).await;
+    let routed = following.entries().into_iter().find_map(|entry| match entry {
+        log::LogEntry::Advance(routed) if routed.block.position.number == 8 => Some(routed),
+        _ => None,
+    });
+    let routed = routed.unwrap();
+    // None: the subscriber reads the block by itself.
+    assert_eq!([small, large].map(|subscriber| routed.logs_of(subscriber)), [None; 2]);
+    assert_eq!(following.chain().last().unwrap().number, 10);
+    let source = chains.source(CHAIN).unwrap();
+    let read = soon(source.replay(&logs_of(8..=8, &[filter(&[0xa], &[])])))
+        .await
+        .unwrap();
+    assert_eq!(read.blocks[0].logs.len(), 1);
+    assert_eq!(read.blocks[0].logs[0].data, b"small");
+    soon(source.replay(&logs_of(8..=8, &[filter(&[0xd], &[])])))
+        .await
+        .unwrap_err();
+    let warnings = lines(&log, "too many for one answer");
+    let of_block: Vec<_> = warnings.iter().filter(|line| line.contains("block=8")).collect();
+    assert_eq!(of_block.len(), 1, "{warnings:#?}");
+    assert!(of_block[0].contains("response_bytes_max=1048576"), "{warnings:#?}");
+    following.stop().await;
 }
 
 #[tokio::test]

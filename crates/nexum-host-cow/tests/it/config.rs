@@ -32,6 +32,7 @@ fn keys_and_chains_are_read() {
     let config = read(text).unwrap();
     assert_eq!((config.requests_per_second.get(), config.request_timeout_ms), (50, 700));
     assert_eq!(config.base_urls[&1].to_string(), "https://barn.api.cow.fi");
+    assert_eq!(config.base_urls[&31_337].to_string(), "http://127.0.0.1:8080");
     let shown = format!("{config:?} {:?}", OrderBooks::new(&config));
     assert!(shown.contains("127.0.0.1") && !shown.contains("secret"), "{shown}");
 }

@@ -18,3 +18,4 @@ mod retries;
 mod secrecy;
 mod submit;
 mod support;
+mod tls;

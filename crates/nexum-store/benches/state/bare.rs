@@ -109,5 +109,5 @@ impl Bare {
 pub(crate) fn with_nexum(backend: Backend, directory: &Path) -> Result<Arc<dyn StateStore>> {
     let mut config = StoreConfig::default();
     config.backend = backend;
-    Ok(config.open(directory, "a bench")?)
+    Ok(config.open(&directory.into(), "a bench")?)
 }

@@ -185,7 +185,7 @@ pub(crate) fn configs(modules: usize, work: Work, directory: &Path, subscription
             ("writes", work.writes),
             ("bytes", work.bytes),
         ];
-        config.manifest = Some(manifest.clone());
+        config.manifest = Some(manifest.clone().into());
         config.config = entries.map(|(key, value)| (key.to_owned(), value.to_string())).to_vec();
     }
     Ok(configs)

@@ -12,7 +12,7 @@ use crate::support::{FORMAT as FORMAT_KEY, Fixture, config, open, rows, set};
 const DURABLE: [Backend; 2] = [Backend::Redb, Backend::Sled];
 
 fn refused(fixture: &Fixture, backend: Backend) -> OpenError {
-    match config(backend).open(&fixture.path(), "a second test") {
+    match config(backend).open(&fixture.path().into(), "a second test") {
         Ok(_) => panic!("{backend} was opened"),
         Err(error) => error,
     }
@@ -41,7 +41,9 @@ fn a_second_opener_is_told_who_has_it() {
 #[test]
 fn a_second_process_is_told_who_has_it() {
     if let Some(directory) = directory() {
-        let error = config(Backend::Redb).open(&directory, "the other process").map(|_| ());
+        let error = config(Backend::Redb)
+            .open(&directory.as_path().into(), "the other process")
+            .map(|_| ());
         say(error.unwrap_err());
         return;
     }
@@ -181,7 +183,10 @@ fn a_directory_that_cannot_be_made_is_an_error() {
     let path = parent.path().join("file");
     fs::write(&path, "").unwrap();
     for path in [path.clone(), path.join("below")] {
-        let error = config(Backend::Redb).open(&path, "a test").map(|_| ()).unwrap_err();
+        let error = config(Backend::Redb)
+            .open(&path.as_path().into(), "a test")
+            .map(|_| ())
+            .unwrap_err();
         assert!(matches!(error, OpenError::Directory { .. }), "{error}");
     }
 }
@@ -190,7 +195,7 @@ fn a_directory_that_cannot_be_made_is_an_error() {
 fn memory_keeps_no_files() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("state");
-    let store = config(Backend::Memory).open(&path, "a test").unwrap();
+    let store = config(Backend::Memory).open(&path.as_path().into(), "a test").unwrap();
     store.write(&set([("a", "1")])).unwrap();
     assert!(!path.exists());
 }
@@ -259,9 +264,27 @@ fn damaged_files_are_refused_in_words() {
         let mut bytes = whole.clone();
         damage(&mut bytes);
         fs::write(&file, &bytes).unwrap();
-        if let Ok(store) = config(Backend::Redb).open(&fixture.path(), "a test") {
+        if let Ok(store) = config(Backend::Redb).open(&fixture.path().into(), "a test") {
             // If the damage is in an unused part, every row is there.
             assert_eq!(rows(&*store.view().unwrap()), kept, "damage {number}");
+        }
+    }
+}
+
+#[test]
+fn a_fifo_in_place_of_a_file_of_the_state_is_refused() {
+    for (backend, files) in [
+        (Backend::Redb, &["state.redb"][..]),
+        (Backend::Sled, &["state.sled", "state.sled/db", "state.sled/conf"]),
+    ] {
+        for file in files {
+            let fixture = Fixture::new(backend);
+            let path = fixture.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+            let error = refused(&fixture, backend);
+            let expected = format!("the state cannot be opened: {} is not a regular file", path.display());
+            assert_eq!(error.to_string(), expected);
         }
     }
 }

@@ -45,7 +45,7 @@ impl Fixture {
 }
 
 pub(crate) fn open(backend: Backend, path: &Path) -> Arc<dyn StateStore> {
-    config(backend).open(path, "a test").unwrap()
+    config(backend).open(&path.into(), "a test").unwrap()
 }
 
 pub(crate) fn config(backend: Backend) -> StoreConfig {

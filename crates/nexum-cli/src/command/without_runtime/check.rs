@@ -119,7 +119,7 @@ impl Findings {
             errors.extend(refusal.with_hint(hint).about(&path).into());
         }
         let name = module.name.clone().or(manifest.name);
-        let name = name.map_or_else(|| ModuleName::of_file(&module.path), Ok);
+        let name = name.map_or_else(|| ModuleName::of_file(module.path.shown()), Ok);
         match name {
             Err(error) => errors.extend(
                 Refusal::of(&error)

@@ -121,7 +121,7 @@ async fn load(loader: &Loader, configs: &[ModuleConfig]) -> Vec<Module> {
     let inspect = |config: &ModuleConfig| loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let candidates: Vec<Candidate> = configs.iter().map(inspect).collect();
     let engine = Engine::new(&EngineConfig {
-        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
+        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").into()),
         pooling: Pooling::default(),
         demand: Candidate::demand(&candidates),
         ..EngineConfig::default()

@@ -39,7 +39,7 @@ impl Fetching {
         );
         std::fs::write(&path, manifest).expect("a manifest");
         let mut module = ModuleConfig::new(guests::component("fetcher"));
-        module.manifest = Some(path);
+        module.manifest = Some(path.into());
         let pairs = config.iter();
         module.config = pairs
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -133,7 +133,7 @@ impl Drop for Host {
 async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
     let candidate = loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let engine = Engine::new(&EngineConfig {
-        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")),
+        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").into()),
         pooling: Pooling::default(),
         demand: Candidate::demand([&candidate]),
         ..EngineConfig::default()
