@@ -111,7 +111,8 @@ pub mod state;
 pub mod store;
 pub mod supervisor;
 
-/// Sources of chains, and the events that they make of blocks. For authors of an [`EventSource`].
+/// Sources of chains, and the events that they make of blocks. For authors of an
+/// [`EventSource`](source::EventSource).
 pub mod source {
     pub use crate::bus::log::{EventLog, LogEntry, ReadResult, Resume, Routed, Subscriber};
     pub use crate::bus::source::{ChainLogs, EventSource, Replay, Replayed, SourceError, SubscribedLogs};

@@ -51,7 +51,7 @@ pub trait EventSource: Send + Sync + Debug + 'static {
 
     /// Appends the chain's blocks to its logs until `stop`, in order. The parent of each
     /// [`Advance`] is the log's head, or a revert to its parent comes first. Each block has every
-    /// contract log that matches one of the filters of [`ChainLogs::wanted`]. The source must
+    /// contract log that matches one of the filters of [`ChainLogs::subscribed`]. The source must
     /// survive any outage, and fill the gap afterwards.
     ///
     /// # Errors
