@@ -226,6 +226,20 @@ fn more_core_instances_than_the_limit_are_refused() {
     assert_said!(refuse("instances", &fixture("wasi-importer"), Some(manifest), ""));
 }
 
+/// An engine with this script of the shell as its compiler.
+fn compiled_by(script: &str, cache_dir: &Path, candidate: &Candidate) -> Engine {
+    let config = EngineConfig {
+        cache_dir: Some(cache_dir.to_owned()),
+        compiler: Compiler::Child(ChildProgram {
+            program: "sh".into(),
+            args: ["-c", script].map(Into::into).into(),
+        }),
+        demand: Candidate::demand([candidate]),
+        ..EngineConfig::default()
+    };
+    Engine::new(&config).expect("an engine")
+}
+
 #[tokio::test]
 async fn a_compilation_that_takes_long_is_logged() {
     let (records, _capture) = Records::capture();
@@ -237,17 +251,8 @@ async fn a_compilation_that_takes_long_is_logged() {
         .expect("a candidate");
     let size = std::fs::metadata(guests::component("noop")).expect("the file").len();
     let directory = tempfile::tempdir().expect("a directory");
-    let engine = Engine::new(&EngineConfig {
-        cache_dir: Some(directory.path().to_owned()),
-        // A compiler that takes three seconds.
-        compiler: Compiler::Child(ChildProgram {
-            program: "sh".into(),
-            args: ["-c", "sleep 3; exit 2"].map(Into::into).into(),
-        }),
-        demand: Candidate::demand([&candidate]),
-        ..EngineConfig::default()
-    })
-    .expect("an engine");
+    // A compiler that takes three seconds.
+    let engine = compiled_by("sleep 3; exit 2", directory.path(), &candidate);
     loader.load(&engine, candidate).await.expect_err("no component");
     let record = records.find("still compiling the module").expect("a record");
     let fields = [("component_bytes", size.to_string()), ("module", "large".to_owned())];
@@ -267,7 +272,9 @@ async fn what_is_compiled_can_be_seen_meanwhile() {
             .inspect(&module_at(&guests::component("noop"), "name = \"slow\""))
             .expect("a candidate")
     };
-    let engine = setup.engine(Candidate::demand([&candidate()]));
+    let directory = tempfile::tempdir().expect("a directory");
+    // A compiler that ends only when nexum no longer waits for it.
+    let slow = compiled_by("exec sleep 3600", directory.path(), &candidate());
     let names = || -> Vec<_> {
         loader
             .loading()
@@ -276,14 +283,15 @@ async fn what_is_compiled_can_be_seen_meanwhile() {
             .collect()
     };
 
-    let mut given_up = Box::pin(loader.load(&engine, candidate()));
+    let mut given_up = Box::pin(loader.load(&slow, candidate()));
     assert_eq!(names(), [""; 0]);
     let is_pending = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context).is_pending()));
-    assert!(is_pending.await, "compiled in no time");
+    assert!(is_pending.await, "the compiler ends");
     assert_eq!(names(), ["slow"]);
     drop(given_up);
     assert_eq!(names(), [""; 0]);
 
+    let engine = setup.engine(Candidate::demand([&candidate()]));
     loader.load(&engine, candidate()).await.expect("a module");
     assert_eq!(names(), [""; 0]);
 }
