@@ -1,8 +1,6 @@
 //! What is refused before any guest code runs, and in which words.
 
-use std::future::poll_fn;
 use std::path::{Path, PathBuf};
-use std::task::Poll;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentFile};
 use nexum_core::LoadErrors;
@@ -69,6 +67,7 @@ fn asks(required: &str) -> String {
 fn an_import_that_was_not_granted_is_refused_by_name() {
     let bytes = fixture("slow-host");
     let mut said = refuse("not-requested", &bytes, Some(&asks("\"store\"")), "");
+    said += &refuse("present", &fixture("trap-after-writes"), Some(&asks("")), "");
     said += &refuse("denied", &bytes, Some("[capabilities]\ndenied = [\"chain\"]\n"), "");
     said += &refuse("absent", &bytes, Some(&asks("\"chain\"")), "");
     said += &refuse("no-table", &bytes, Some("[module]\nname = \"x\"\n"), "");
@@ -226,20 +225,6 @@ fn more_core_instances_than_the_limit_are_refused() {
     assert_said!(refuse("instances", &fixture("wasi-importer"), Some(manifest), ""));
 }
 
-/// An engine with this script of the shell as its compiler.
-fn compiled_by(script: &str, cache_dir: &Path, candidate: &Candidate) -> Engine {
-    let config = EngineConfig {
-        cache_dir: Some(cache_dir.to_owned()),
-        compiler: Compiler::Child(ChildProgram {
-            program: "sh".into(),
-            args: ["-c", script].map(Into::into).into(),
-        }),
-        demand: Candidate::demand([candidate]),
-        ..EngineConfig::default()
-    };
-    Engine::new(&config).expect("an engine")
-}
-
 #[tokio::test]
 async fn a_compilation_that_takes_long_is_logged() {
     let (records, _capture) = Records::capture();
@@ -251,8 +236,17 @@ async fn a_compilation_that_takes_long_is_logged() {
         .expect("a candidate");
     let size = std::fs::metadata(guests::component("noop")).expect("the file").len();
     let directory = tempfile::tempdir().expect("a directory");
-    // A compiler that takes three seconds.
-    let engine = compiled_by("sleep 3; exit 2", directory.path(), &candidate);
+    let engine = Engine::new(&EngineConfig {
+        cache_dir: Some(directory.path().to_owned()),
+        // A compiler that takes three seconds.
+        compiler: Compiler::Child(ChildProgram {
+            program: "sh".into(),
+            args: ["-c", "sleep 3; exit 2"].map(Into::into).into(),
+        }),
+        demand: Candidate::demand([&candidate]),
+        ..EngineConfig::default()
+    })
+    .expect("an engine");
     loader.load(&engine, candidate).await.expect_err("no component");
     let record = records.find("still compiling the module").expect("a record");
     let fields = [("component_bytes", size.to_string()), ("module", "large".to_owned())];
@@ -260,40 +254,6 @@ async fn a_compilation_that_takes_long_is_logged() {
         record.fields,
         fields.map(|(name, value)| (name.to_owned(), value)).into()
     );
-}
-
-#[tokio::test]
-async fn what_is_compiled_can_be_seen_meanwhile() {
-    let setup = Setup::new();
-    let config = setup.parse_config();
-    let loader = setup.loader(&config);
-    let candidate = || {
-        loader
-            .inspect(&module_at(&guests::component("noop"), "name = \"slow\""))
-            .expect("a candidate")
-    };
-    let directory = tempfile::tempdir().expect("a directory");
-    // A compiler that ends only when nexum no longer waits for it.
-    let slow = compiled_by("exec sleep 3600", directory.path(), &candidate());
-    let names = || -> Vec<_> {
-        loader
-            .loading()
-            .into_iter()
-            .map(|(_, meta)| meta.name.to_string())
-            .collect()
-    };
-
-    let mut given_up = Box::pin(loader.load(&slow, candidate()));
-    assert_eq!(names(), [""; 0]);
-    let is_pending = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context).is_pending()));
-    assert!(is_pending.await, "the compiler ends");
-    assert_eq!(names(), ["slow"]);
-    drop(given_up);
-    assert_eq!(names(), [""; 0]);
-
-    let engine = setup.engine(Candidate::demand([&candidate()]));
-    loader.load(&engine, candidate()).await.expect("a module");
-    assert_eq!(names(), [""; 0]);
 }
 
 #[tokio::test]
