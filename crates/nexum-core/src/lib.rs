@@ -126,7 +126,7 @@ pub use wasmtime;
 pub use bus::source::EventSource;
 pub use capability::stdio::Capture;
 pub use clock::Seams;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection};
+pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{QueryError, QueryPool};

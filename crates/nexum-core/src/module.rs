@@ -11,7 +11,6 @@ mod exports;
 pub(crate) mod instance;
 pub(crate) mod load_errors;
 pub(crate) mod loader;
-mod loading;
 mod memory;
 pub(crate) mod query;
 mod signature;

@@ -1,6 +1,5 @@
 //! `nexum exec`: one command, as a shell or systemd starts it.
 
-use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -8,18 +7,15 @@ use std::time::Duration;
 
 use nexum_exec::{Command, Limits, Stopped};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Exec;
 use crate::exit_code::TRAPPED;
+use crate::process::Termination;
 use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
 /// What is told to whoever waits for the command on stdout, on a line of its own, before the command can print anything.
 const READY: &str = "READY";
-
-/// What a shell adds to the number of the signal that ended a program.
-const SIGNALLED: i32 = 128;
 
 /// Runs a command to its end, and returns its exit code.
 ///
@@ -74,17 +70,17 @@ fn variable(text: &str) -> Result<(String, String), Refusal> {
 }
 
 async fn run(command: Command) -> Result<u8, Refusal> {
-    let mut signals = Signals::new().map_err(|error| Refusal::of(&error))?;
+    let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let ready = tokio::select! {
         loaded = command.load() => loaded.map_err(|error| Refusal::with_hint_of(&error))?,
-        code = signals.next() => return Ok(code),
+        code = signals.received() => return Ok(code),
     };
     announce().map_err(|error| Refusal::new(format!("cannot say {READY}: {error}")))?;
     // A signal that is there when the command ends is why it ended, as far as anybody can tell: a shell sends it to a whole
     // pipeline, and the end of the others is what this one read.
     tokio::select! {
         biased;
-        code = signals.next() => Ok(code),
+        code = signals.received() => Ok(code),
         ended = ready.run() => Ok(ended.unwrap_or_else(|stopped| report(&stopped))),
     }
 }
@@ -105,30 +101,4 @@ fn report(stopped: &Stopped) -> u8 {
         errln!("backtrace:\n{backtrace}");
     }
     TRAPPED
-}
-
-/// What ends a command from outside.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for one, and returns the exit code that it means.
-    async fn next(&mut self) -> u8 {
-        let kind = tokio::select! {
-            Some(()) = self.interrupt.recv() => SignalKind::interrupt(),
-            Some(()) = self.terminate.recv() => SignalKind::terminate(),
-            // Nothing can come any more.
-            else => match std::future::pending::<Infallible>().await {},
-        };
-        u8::try_from(SIGNALLED + kind.as_raw_value()).unwrap_or(u8::MAX)
-    }
 }

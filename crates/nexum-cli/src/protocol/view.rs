@@ -12,10 +12,12 @@ use nexum_core::capability::ModuleMeta;
 use nexum_core::module::Consumption;
 use nexum_core::source::Event;
 use nexum_core::state::{Attempt, DeadLetter};
-use nexum_core::{ModuleStatus, Replaying};
+use nexum_core::{LoadingModule, ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 
-/// Where a module is that is being compiled, and that is not there yet in another form.
+use crate::report::time;
+
+/// The stage of a module that nexum compiles or starts.
 pub(crate) const LOADING: &str = "loading";
 /// The stage of a module that nexum refused at the start.
 const REFUSED: &str = "refused";
@@ -34,7 +36,7 @@ pub(crate) struct Module {
     pub(crate) subscriptions: Vec<String>,
     /// Where it is in its life, in one word.
     pub(crate) stage: String,
-    /// Why it is dead, or what is wrong with a chain that it requires.
+    /// Why it is dead or not loaded yet, or what is wrong with a chain that it requires.
     pub(crate) reason: Option<String>,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
@@ -139,10 +141,12 @@ impl Module {
     }
 
     /// A module that nexum is loading.
-    pub(crate) fn of_loading(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
+    pub(crate) fn of_loading(loading: &LoadingModule) -> Self {
+        let LoadingModule { origin, meta, .. } = loading;
         Self {
             version: meta.version.clone(),
             digest: meta.digest.to_string(),
+            reason: Some(why_loading(loading)),
             ..Self::idle(meta.name.to_string(), origin.path.clone(), LOADING)
         }
     }
@@ -226,6 +230,18 @@ impl Load {
             metering: self.metering,
             ..ModuleConfig::new(self.path)
         })
+    }
+}
+
+/// Why a module is not loaded yet, and since when nexum loads it.
+pub(crate) fn why_loading(loading: &LoadingModule) -> String {
+    let since = time(loading.since_ms);
+    match loading.is_compiled {
+        true => format!("since {since}, compiled, not started yet"),
+        false => format!(
+            "since {since}, component of {} bytes not compiled yet",
+            loading.component_bytes
+        ),
     }
 }
 

@@ -23,7 +23,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A running nexum that exports metrics.
-struct Exporting {
+pub(crate) struct Exporting {
     child: Child,
     address: String,
 }
@@ -47,7 +47,7 @@ impl Exporting {
     }
 
     /// Starts nexum with this configuration, and waits for each of these records, the first of which has the address.
-    fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
+    pub(crate) fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
         let metrics = "[metrics]\nlisten = \"127.0.0.1:0\"\n[engine]\nlog_format = \"json\"\n";
         dir.write("engine.toml", format!("{metrics}{config}"));
         let mut command = dir.command(&["run"]);
@@ -66,7 +66,11 @@ impl Exporting {
         Self { child, address }
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         get(&self.address, path)
     }
 
@@ -88,7 +92,7 @@ impl Exporting {
         }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         terminate(&self.child);
         assert_eq!(self.child.wait_with_output().expect("an end").status.code(), Some(0));
     }

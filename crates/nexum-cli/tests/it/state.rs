@@ -12,7 +12,7 @@ use crate::running::terminate;
 use crate::{Dir, Ran};
 
 /// What `nexum state export` wrote of a module that keeps two keys.
-const EXPORT: &str = r#"{"begin":{"format":2,"module":"my-module","keys":2,"bytes":18,"undo_records":0}}
+pub(crate) const EXPORT: &str = r#"{"begin":{"format":2,"module":"my-module","keys":2,"bytes":18,"undo_records":0}}
 {"state":{"key":"a","value":"0x01ff"}}
 {"state":{"key":"text","value":"0x7b2261223a20225c6e227d"}}
 {"header":{"chain_id":1,"number":7,"hash":"0x0707070707070707070707070707070707070707070707070707070707070707","parent":null}}

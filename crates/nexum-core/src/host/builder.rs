@@ -132,7 +132,8 @@ impl HostBuilder {
         Self { policy, ..self }
     }
 
-    /// Sets whether the run ends when the first `init` of a module fails. Default: the host retries it, and the others go on.
+    /// Sets whether the run ends when the first `init` of a module fails, and whether [`HostHandle::load_each`](super::HostHandle::load_each)
+    /// starts no module if one is refused. Default: the host retries `init`, and the other modules run.
     #[must_use]
     pub fn strict(self, strict: bool) -> Self {
         Self { strict, ..self }
@@ -284,6 +285,7 @@ impl HostBuilder {
                 pooling: self.pooling,
                 ..EngineConfig::default()
             },
+            strict: self.strict,
         }
     }
 }

@@ -21,7 +21,6 @@ use super::candidate::Candidate;
 use super::error::{self, LoadError};
 use super::exports;
 use super::load_errors::LoadErrors;
-use super::loading::Loading;
 use super::memory::{Memory, Reservation};
 use crate::bindings::ModulePre;
 use crate::capability::HostState;
@@ -98,7 +97,6 @@ pub struct Loader {
     /// The contents of files, which candidates hold until the compilation. Copies of one component
     /// share one content.
     files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
-    loading: Loading,
 }
 
 impl Loader {
@@ -122,7 +120,6 @@ impl Loader {
             stdio: Stdio::default(),
             linkers: Mutex::default(),
             files: Mutex::default(),
-            loading: Loading::default(),
         }
     }
 
@@ -344,18 +341,12 @@ impl Loader {
         })
     }
 
-    /// The modules in compilation, each with the operator's entry.
-    pub fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
-        self.loading.all()
-    }
-
     /// Reserves room for a candidate and compiles it. A compiled component is reused.
     pub(super) async fn compile(
         &self,
         engine: &Engine,
         candidate: &mut Candidate,
     ) -> Result<(Component, Room), LoadError> {
-        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
