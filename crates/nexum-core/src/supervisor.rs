@@ -171,7 +171,7 @@ impl Supervisor {
         store::blocking(&run.store, state::open).await?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
-        run.start(added, strict).await?;
+        run.start(added, true).await?;
         run.answer(asked).await?;
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
@@ -202,8 +202,9 @@ struct Run {
 }
 
 impl Run {
-    /// Starts these modules, and follows their chains.
-    async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, strict: bool) -> Result<(), StoreError> {
+    /// Starts these modules, and follows their chains. The run knows the initial modules from its configuration.
+    async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, is_initial: bool) -> Result<(), StoreError> {
+        let strict = is_initial && self.strict;
         let names: Vec<_> = modules.iter().map(|(status, _)| status.name().clone()).collect();
         let load = move |store: &dyn StateStore| {
             let ids = state::intern(store, &names)?;
@@ -227,7 +228,7 @@ impl Run {
             needed.extend(required);
             let name = status.name().clone();
             let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
-            let runner = Runner::new(status, mailbox, transaction, &followed, sources, strict);
+            let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict);
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);
         }

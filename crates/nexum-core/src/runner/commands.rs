@@ -136,7 +136,7 @@ impl Runner {
         self.discard_instance().await;
         self.status.set_module(module.clone());
         self.module = module;
-        self.follow(followed);
+        self.follow(followed, false);
         self.revive();
         self.failures = Failures::default();
         let Some((instance, changes)) = started else {

@@ -51,7 +51,7 @@ pub(super) enum Request {
     /// Starts modules. The answer has those whose names are taken.
     Add {
         modules: Vec<Loaded>,
-        /// Whether the run is [strict](super::Supervisor::strict) with them.
+        /// Whether the run began for them: see [`SupervisorHandle::start`].
         is_initial: bool,
         done: oneshot::Sender<Result<Vec<Loaded>, SteerError>>,
     },
@@ -183,8 +183,10 @@ impl SupervisorHandle {
         self.add_one(Loaded::Query(Box::new(module))).await
     }
 
-    /// Adds modules as a run does at its start: each waits by itself for the chains that it needs.
-    /// Returns the modules whose names other modules have.
+    /// Adds modules as a run does at its start. Each waits by itself for the chains that it needs, and
+    /// one without a stored position begins with the first block of the run. The run is
+    /// [strict](super::Supervisor::strict) with them. Returns the modules whose names other modules
+    /// have.
     ///
     /// # Errors
     ///

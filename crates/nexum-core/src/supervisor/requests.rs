@@ -59,9 +59,7 @@ impl Run {
         let added = of_events.into_iter().map(Arc::new);
         let added: Vec<_> = added.map(|module| ModuleStatus::new(module, left.clone())).collect();
         let statuses: Vec<_> = added.iter().map(|(status, _)| status.clone()).collect();
-        self.start(added, is_initial && self.strict)
-            .await
-            .map_err(StartError::Store)?;
+        self.start(added, is_initial).await.map_err(StartError::Store)?;
         statuses.into_iter().for_each(|status| self.modules.insert(status));
         self.answer(of_queries).await.map_err(StartError::Store)?;
         Ok(taken)

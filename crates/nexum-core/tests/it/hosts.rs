@@ -205,7 +205,7 @@ async fn each_module_starts_as_soon_as_it_is_compiled() {
 
     control.release("recorder");
     run.until("module", || run.modules() == ["noop", "recorder"]).await;
-    run.chain.mine(1);
+    // It begins with the first block of the run, which it missed.
     run.handles("recorder").await;
     run.until("empty list", || run.loading().is_empty()).await;
     assert_eq!(run.refused().len(), 1);
@@ -252,7 +252,8 @@ async fn a_run_does_not_end_while_a_module_is_being_loaded() {
     run.until("death", || is_dead("bad-init")).await;
     control.release("panic");
     run.until("module", || run.modules() == ["bad-init", "panic"]).await;
-    run.chain.mine(1);
+    // The module panics at the second block.
+    run.chain.mine(2);
     // No module is alive, and none is being loaded.
     let (report, loaded) = run.ended().await;
     assert!(report.failed());
