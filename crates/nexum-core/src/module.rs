@@ -8,6 +8,7 @@ pub(crate) mod candidate;
 pub(crate) mod consumption;
 pub(crate) mod error;
 mod exports;
+pub(crate) mod failure;
 pub(crate) mod instance;
 pub(crate) mod load_errors;
 pub(crate) mod loader;
@@ -17,6 +18,6 @@ mod signature;
 
 pub use candidate::Candidate;
 pub use consumption::Consumption;
-pub use instance::Failure;
+pub use failure::Failure;
 pub use loader::{Loader, Module};
 pub use query::{Loaded, QueryModule};

@@ -26,7 +26,7 @@ use nexum_config::topic::Topic;
 use crate::BoxError;
 use crate::bus::source::{EventSource, SourceError};
 use crate::event::Position;
-use crate::module::instance::Failure;
+use crate::module::failure::Failure;
 use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::store::StoreError;

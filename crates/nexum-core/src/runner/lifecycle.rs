@@ -15,7 +15,8 @@ use super::{Dead, Failures, ModuleStatus, RETRY_DELAY_MS, RETRY_DELAY_MS_MAX, Ru
 use crate::BoxError;
 use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;
-use crate::module::instance::{Failure, HandlerContext, Instance};
+use crate::module::failure::Failure;
+use crate::module::instance::{HandlerContext, Instance};
 use crate::module::loader::Module;
 use crate::rate::Bucket;
 use crate::state::Changes;
