@@ -140,8 +140,9 @@ impl Daemon<'_> {
             Err(SteerError::NotRunning) => return std::future::pending().await,
             Err(error) => return Refusal::of(&error).into(),
         };
-        let running = host.modules().len() + host.queries().len();
-        if let Err(refusals) = self.tolerate(&refused, running) {
+        // The operator may have loaded others.
+        let left = modules.max(host.modules().len() + host.queries().len());
+        if let Err(refusals) = self.tolerate(&refused, left) {
             return refusals;
         }
         control.refused.complete();

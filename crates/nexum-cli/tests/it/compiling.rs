@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::Dir;
 use crate::control::{json, until};
 use crate::metrics::Exporting;
-use crate::running::{read_until, spawn};
+use crate::running::{Log, RUNNING, spawn};
 use crate::state::EXPORT;
 
 /// How long something is waited for: far longer than a slow machine needs, and shorter than the compilation of [`endless`] may take.
@@ -239,7 +239,7 @@ async fn ctrl_c_ends_the_load_of_a_module_and_its_compiler() {
     dir.write("endless.wasm", endless());
     dir.write("engine.toml", config(&anvil, [&*guests::component("noop")]));
     let mut daemon = spawn(&dir, &["run"]);
-    read_until(&mut daemon, |line| line.contains("following the chain"));
+    Log::of(&mut daemon).until_all(&RUNNING);
     anvil.mine(1).await;
     until(&dir, &STATUS, |modules| handles(modules, "noop")).await;
     let client = spawn(&dir, &["module", "load", "endless.wasm"]);

@@ -2,7 +2,6 @@
 
 mod prometheus;
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{read_until, terminate};
+use crate::running::{Log, RUNNING, terminate};
 
 /// How long something is waited for: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -41,9 +40,10 @@ fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 impl Exporting {
-    /// Starts nexum with this configuration, and waits until it follows the chain.
+    /// Starts nexum with this configuration, and waits until its modules run and follow the chain.
     fn start(dir: &Dir, config: &str) -> Self {
-        Self::start_until(dir, config, &["metrics can be read", "following the chain"])
+        let [follows, loaded] = RUNNING;
+        Self::start_until(dir, config, &["metrics can be read", follows, loaded])
     }
 
     /// Starts nexum with this configuration, and waits for each of these records, the first of which has the address.
@@ -53,13 +53,7 @@ impl Exporting {
         let mut command = dir.command(&["run"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        let missing = Cell::new(BTreeSet::from_iter(records));
-        let lines = read_until(&mut child, |line| {
-            let mut left = missing.take();
-            left.retain(|record| !line.contains(**record));
-            missing.set(left.clone());
-            left.is_empty()
-        });
+        let lines = Log::of(&mut child).until_all(records);
         let line = lines.iter().find(|line| line.contains(records[0]));
         let record: Value = serde_json::from_str(line.expect("the record")).expect("JSON");
         let address = record["address"].as_str().expect("an address").to_owned();

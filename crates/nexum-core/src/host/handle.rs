@@ -121,26 +121,29 @@ impl HostHandle {
             if is_refused && self.strict {
                 return Ok(0);
             }
-            let mut names: Vec<_> = compiled
-                .modules
-                .iter()
-                .map(|module| module.meta().name.clone())
-                .collect();
-            let taken = self.supervisor.start(compiled.modules).await?;
+            if !compiled.modules.is_empty() {
+                started += self.start(compiled.modules, &mut refused).await?;
+            }
             drop(compiled.entries);
-            for module in taken {
-                let name = module.meta().name.clone();
-                names.retain(|other| *other != name);
-                refused(LoadErrors::of(
-                    &module.origin().path,
-                    [LoadError::DuplicateName { name }],
-                ));
-            }
-            for name in &names {
-                tracing::info!(module = name.as_str(), "the module is loaded");
-            }
-            started += names.len();
         }
+    }
+
+    /// Starts compiled modules, and refuses those whose names are taken. Returns how many have started.
+    async fn start(&self, modules: Vec<Loaded>, refused: &mut impl FnMut(LoadErrors)) -> Result<usize, SteerError> {
+        let name_of = |module: &Loaded| module.meta().name.clone();
+        let mut names: Vec<_> = modules.iter().map(name_of).collect();
+        for module in self.supervisor.start(modules).await? {
+            let name = name_of(&module);
+            names.retain(|other| *other != name);
+            refused(LoadErrors::of(
+                &module.origin().path,
+                [LoadError::DuplicateName { name }],
+            ));
+        }
+        for name in &names {
+            tracing::info!(module = name.as_str(), "the module is loaded");
+        }
+        Ok(names.len())
     }
 
     /// Reads, checks, compiles and starts a module. A module that answers queries can be asked when this returns. Returns the
