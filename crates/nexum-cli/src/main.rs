@@ -19,6 +19,8 @@ mod contract;
 #[cfg(feature = "runtime")]
 mod modules;
 #[cfg(feature = "runtime")]
+mod process;
+#[cfg(feature = "runtime")]
 mod state;
 
 #[cfg(feature = "runtime")]

@@ -10,6 +10,8 @@ use std::error::Error;
 #[cfg(feature = "runtime")]
 use std::path::Path;
 
+#[cfg(feature = "runtime")]
+use chrono::{DateTime, SecondsFormat};
 use comfy_table::{ContentArrangement, Table, presets};
 use nexum_config::causes::Causes;
 use nexum_config::document::{ConfigError, ConfigErrors};
@@ -161,6 +163,16 @@ pub(crate) fn table(header: &[&str]) -> Table {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("0x{digits}")
+}
+
+/// A time in milliseconds since the Unix epoch, as RFC 3339 in UTC.
+#[cfg(feature = "runtime")]
+pub(crate) fn time(at_ms: u64) -> String {
+    let time = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis);
+    time.map_or_else(
+        || format!("{at_ms} ms"),
+        |time| time.to_rfc3339_opts(SecondsFormat::Millis, true),
+    )
 }
 
 /// A list in one cell.

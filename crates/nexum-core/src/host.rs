@@ -2,12 +2,14 @@
 //!
 //! [`HostBuilder`] takes the parts of a host. It inspects the modules, sets up an engine that is large enough for them, compiles
 //! them and adds them to a [`Supervisor`]. A program that shows what it does takes the steps one at a time: [`HostBuilder::inspect`],
-//! [`Inspection::set_up`], [`Host::load`], [`Host::run`].
+//! [`Inspection::set_up`], then [`Host::load`] before [`Host::run`], or [`HostHandle::load_each`] beside it.
 
 mod builder;
+mod compiling;
 mod error;
 mod handle;
 mod inspection;
+mod loading;
 
 use std::pin::pin;
 
@@ -24,6 +26,7 @@ pub use builder::{Extension, HostBuilder};
 pub use error::{BuildError, ChangeError};
 pub use handle::HostHandle;
 pub use inspection::Inspection;
+pub use loading::LoadingModule;
 
 /// Loaded modules and the chains that they follow, ready to run.
 #[derive(Debug)]
@@ -63,7 +66,8 @@ impl Host {
         &self.names
     }
 
-    /// Compiles the candidates and adds those that can run, in their order. Returns the errors of the others.
+    /// Compiles the candidates and adds those that can run, in their order. Returns the errors of the others. The modules start together,
+    /// in [`Self::run`]: [`HostHandle::load_each`] starts each as soon as it is compiled.
     pub async fn load(&mut self, candidates: Vec<Candidate>) -> LoadErrors {
         let (modules, errors) = self.handle.compile(candidates).await;
         for module in modules {

@@ -125,7 +125,7 @@ pub use nexum_config::engine::ModuleConfig;
 pub use wasmtime;
 
 pub use capability::stdio::Capture;
-pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection};
+pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
 pub use query::{QueryError, QueryPool};

@@ -7,15 +7,15 @@
 pub(crate) mod candidate;
 pub(crate) mod consumption;
 pub(crate) mod error;
+pub(crate) mod failure;
 pub(crate) mod instance;
 pub(crate) mod load_errors;
 pub(crate) mod loader;
-mod loading;
 mod memory;
 pub(crate) mod query;
 
 pub use candidate::Candidate;
 pub use consumption::Consumption;
-pub use instance::Failure;
+pub use failure::Failure;
 pub use loader::{Loader, LoaderSettings, Module};
 pub use query::{Loaded, QueryModule};

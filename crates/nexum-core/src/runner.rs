@@ -27,7 +27,7 @@ use nexum_config::topic::Topic;
 use crate::BoxError;
 use crate::bus::source::{EventSource, SourceError};
 use crate::event::Position;
-use crate::module::instance::Failure;
+use crate::module::failure::Failure;
 use crate::module::loader::Module;
 use crate::outage::Outage;
 use crate::rate::Bucket;

@@ -6,8 +6,10 @@
 
 mod chains;
 mod error;
+mod expected;
 mod handle;
 mod queries;
+mod requests;
 mod start;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use nexum_config::causes::Causes;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +32,8 @@ use crate::store::committer::{CommitPolicy, Committer};
 use crate::store::{self, StateStore, StoreError};
 
 use chains::Chains;
-use handle::{LostChains, Modules, Request, Topics};
+use expected::Expected;
+use handle::{LostChains, Modules, Request};
 use queries::Queries;
 use start::check_sources;
 
@@ -75,8 +78,6 @@ pub struct Supervisor {
     modules: Vec<(Arc<ModuleStatus>, Mailbox)>,
     /// The modules that answer queries.
     queries: Vec<QueryModule>,
-    /// Notified when a module dies.
-    left: Arc<Notify>,
 }
 
 /// The result of a run.
@@ -100,7 +101,6 @@ impl Supervisor {
             requests,
             modules: Vec::new(),
             queries: Vec::new(),
-            left: Arc::default(),
         }
     }
 
@@ -119,7 +119,7 @@ impl Supervisor {
 
     /// Adds a module that handles events, and returns its status.
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
-        let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.left.clone());
+        let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.handle.expected.left.clone());
         self.modules.push((status.clone(), mailbox));
         self.handle.modules.insert(status.clone());
         status
@@ -153,13 +153,13 @@ impl Supervisor {
             requests,
             modules: added,
             queries: asked,
-            left,
         } = self;
         let SupervisorHandle {
             modules,
             queries,
             lost_chains,
             sources,
+            expected,
             ..
         } = handle;
         let loaded: Vec<_> = added.iter().map(|(status, _)| status.module()).collect();
@@ -171,6 +171,7 @@ impl Supervisor {
         let mut run = Run {
             store,
             policy,
+            strict,
             committer,
             chains,
             modules,
@@ -178,14 +179,14 @@ impl Supervisor {
             runners: JoinSet::new(),
             names: HashMap::new(),
             removed: HashMap::new(),
-            left,
+            expected,
             lost: Vec::new(),
             lost_chains,
         };
         store::blocking(&run.store, state::open).await?;
         let mut committing = JoinSet::new();
         committing.spawn(commits);
-        run.start(added, strict).await?;
+        run.start(added, true).await?;
         run.answer(asked).await?;
         run.watch(&stop, requests).await;
         let stopped = stop.is_cancelled();
@@ -200,6 +201,7 @@ impl Supervisor {
 struct Run {
     store: Arc<dyn StateStore>,
     policy: CommitPolicy,
+    strict: bool,
     committer: Committer,
     chains: Chains,
     modules: Modules,
@@ -209,14 +211,15 @@ struct Run {
     names: HashMap<Id, ModuleName>,
     /// The callers that wait for the end of a runner.
     removed: HashMap<ModuleName, oneshot::Sender<Result<(), SteerError>>>,
-    left: Arc<Notify>,
+    expected: Expected,
     lost: Vec<SourceError>,
     lost_chains: LostChains,
 }
 
 impl Run {
-    /// Starts these modules, and follows their chains.
-    async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, strict: bool) -> Result<(), StoreError> {
+    /// Starts these modules, and follows their chains. The run knows the initial modules from its configuration.
+    async fn start(&mut self, modules: Vec<(Arc<ModuleStatus>, Mailbox)>, is_initial: bool) -> Result<(), StoreError> {
+        let strict = is_initial && self.strict;
         let names: Vec<_> = modules.iter().map(|(status, _)| status.name().clone()).collect();
         let load = move |store: &dyn StateStore| {
             let ids = state::intern(store, &names)?;
@@ -240,7 +243,7 @@ impl Run {
             needed.extend(required);
             let name = status.name().clone();
             let transaction = Transaction::new(state, self.store.clone(), self.committer.clone(), self.policy);
-            let runner = Runner::new(status, mailbox, transaction, &followed, sources, strict);
+            let runner = Runner::new(status, mailbox, transaction, &followed, sources, is_initial, strict);
             let task = self.runners.spawn(runner.run());
             self.names.insert(task.id(), name);
         }
@@ -253,7 +256,7 @@ impl Run {
     async fn watch(&mut self, stop: &CancellationToken, mut requests: mpsc::Receiver<Request>) {
         let mut looks = tokio::time::interval(queries::LOOK_EVERY);
         loop {
-            let left = self.left.clone();
+            let left = self.expected.left.clone();
             tokio::select! {
                 // The order matters, because a stop also ends the sources.
                 biased;
@@ -287,8 +290,8 @@ impl Run {
         if modules.iter().any(|status| status.is_refused()) {
             return Some("a module is refused");
         }
-        // Callers may query the module as long as nexum runs.
-        if !self.queries.is_empty() {
+        // Callers may query the modules as long as nexum runs, and a module that is still being loaded has work.
+        if !self.queries.is_empty() || !self.expected.is_none() {
             return None;
         }
         if !modules.is_empty() && alive.peek().is_none() {
@@ -317,56 +320,6 @@ impl Run {
             // The caller may have left.
             let _ = done.send(Ok(()));
         }
-    }
-
-    async fn serve(&mut self, request: Request) {
-        // The caller may have left.
-        match request {
-            Request::Load(module, done) => drop(done.send(self.load(*module).await)),
-            Request::LoadQuery { module, in_place, done } => drop(done.send(self.load_query(*module, in_place).await)),
-            Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
-            Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
-            Request::Remove(name, done) if self.queries.remove(&name) => drop(done.send(Ok(()))),
-            Request::Remove(name, done) => {
-                match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {
-                    Some(status) if self.names.values().any(|running| *running == name) => {
-                        status.end();
-                        self.removed.insert(name, done);
-                    }
-                    // The module's runner has panicked.
-                    Some(_) => {
-                        self.modules.remove(&name);
-                        drop(done.send(Ok(())));
-                    }
-                    None => drop(done.send(Err(SteerError::NoModule(name)))),
-                }
-            }
-        }
-    }
-
-    async fn load(&mut self, module: Module) -> Result<(), SteerError> {
-        let name = module.meta.name.clone();
-        if self.modules.get(&name).is_some() || self.queries.get(&name).is_some() {
-            return Err(SteerError::Exists(name));
-        }
-        check_sources(self.chains.sources(), [&module])?;
-        let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.left.clone());
-        self.start(vec![(status.clone(), mailbox)], false)
-            .await
-            .map_err(StartError::Store)?;
-        self.modules.insert(status);
-        tracing::info!(module = name.as_str(), "the operator loaded the module");
-        Ok(())
-    }
-
-    /// Follows the chains of a module that will replace another one.
-    async fn follow(&mut self, module: &Module) -> Result<Topics, SteerError> {
-        check_sources(self.chains.sources(), [module])?;
-        let followed = self.chains.open(&topics(module)).await.map_err(StartError::Store)?;
-        // The chains start before the module reads them, because its position in a topic starts
-        // there.
-        self.chains.begin(module.required_chains.iter().copied());
-        Ok(followed)
     }
 
     async fn finish(mut self, stopped: bool) -> Report {

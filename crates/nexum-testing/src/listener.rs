@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,10 +11,46 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
+
+/// The most connections that wait to be accepted, as in [`TcpListener::bind`].
+const BACKLOG: u32 = 1_024;
+
+/// A free loopback port. Until the value is dropped, the system gives the port to no other socket,
+/// so that a server can listen on it again after a pause.
+pub(crate) struct Port {
+    _reserved: TcpSocket,
+    number: u16,
+}
+
+impl Port {
+    pub(crate) fn reserve() -> io::Result<Self> {
+        let reserved = TcpSocket::new_v4()?;
+        // Only sockets of this kind and of this user can share the port.
+        reserved.set_reuseport(true)?;
+        reserved.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        Ok(Self {
+            number: reserved.local_addr()?.port(),
+            _reserved: reserved,
+        })
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub(crate) fn listen(&self) -> io::Result<TcpListener> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseport(true)?;
+        // Connections of the previous listener may still linger on the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.number)))?;
+        socket.listen(BACKLOG)
+    }
+}
 
 /// Marks a response: the server closes the connection instead of sending it.
 #[derive(Clone, Copy)]
@@ -32,7 +69,7 @@ impl Listener {
         Self { tasks }
     }
 
-    /// Closes everything, and returns when the port is free.
+    /// Closes everything, and returns when nothing listens on the port.
     pub(crate) async fn stop(mut self) {
         self.tasks.shutdown().await;
     }

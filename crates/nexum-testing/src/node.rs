@@ -20,7 +20,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 pub use self::answer::{Answer, BatchFault};
 pub use self::block::Block;
@@ -35,7 +34,7 @@ use self::script::Shared;
 pub use self::script::{Call, Transport};
 use self::world::{Announce, World};
 use crate::TEST_CHAIN_ID;
-use crate::listener::Listener;
+use crate::listener::{Listener, Port};
 
 /// A scripted Ethereum node on a free loopback port, over HTTP and WebSocket.
 ///
@@ -51,7 +50,7 @@ use crate::listener::Listener;
 pub struct Node {
     shared: Arc<Shared>,
     server: Option<Listener>,
-    port: u16,
+    port: Port,
 }
 
 impl Node {
@@ -61,7 +60,7 @@ impl Node {
     ///
     /// If no loopback port is free, or outside a tokio runtime.
     pub async fn start() -> Self {
-        Self::serve(TEST_CHAIN_ID, &World::new(Chain::new())).await
+        Self::serve(TEST_CHAIN_ID, &World::new(Chain::new()))
     }
 
     /// Starts a node for the chain [`TEST_CHAIN_ID`] that continues `chain` on a new fork.
@@ -71,7 +70,7 @@ impl Node {
     /// If no loopback port is free, or outside a tokio runtime.
     pub async fn start_on(mut chain: Chain) -> Self {
         chain.begin_fork();
-        Self::serve(TEST_CHAIN_ID, &World::new(chain)).await
+        Self::serve(TEST_CHAIN_ID, &World::new(chain))
     }
 
     /// Starts another node of this chain. All nodes share mined and reorganised blocks, and each
@@ -82,12 +81,12 @@ impl Node {
     /// If no loopback port is free, or outside a tokio runtime.
     pub async fn replica(&self) -> Self {
         let chain_id = self.shared.with(|state| state.chain_id);
-        Self::serve(chain_id, &self.shared.world).await
+        Self::serve(chain_id, &self.shared.world)
     }
 
-    async fn serve(chain_id: u64, world: &Arc<World>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
-        let port = listener.local_addr().expect("a bound socket").port();
+    fn serve(chain_id: u64, world: &Arc<World>) -> Self {
+        let port = Port::reserve().expect("a free loopback port");
+        let listener = port.listen().expect("the node's own port");
         let shared = Shared::new(chain_id, world);
         let server = Some(server::start(listener, &shared));
         Self { shared, server, port }
@@ -95,12 +94,12 @@ impl Node {
 
     /// The HTTP endpoint.
     pub fn http_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number())
     }
 
     /// The WebSocket endpoint.
     pub fn ws_url(&self) -> String {
-        format!("ws://127.0.0.1:{}", self.port)
+        format!("ws://127.0.0.1:{}", self.port.number())
     }
 
     /// Sets the chain id that the node reports.
@@ -184,23 +183,23 @@ impl Node {
         }
     }
 
-    /// Listens again on its port after [`stop`](Self::stop).
+    /// Listens again on its port, which the node also holds after [`stop`](Self::stop).
     ///
     /// # Panics
     ///
-    /// If another process has taken the port.
+    /// If the system refuses the port.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let listener = TcpListener::bind(("127.0.0.1", self.port))
-            .await
-            .expect("the node's own port");
+        let listener = self.port.listen().expect("the node's own port");
         self.server = Some(server::start(listener, &self.shared));
     }
 }
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("port", &self.port.number())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Prints answers of the daemon.
 
-use chrono::{DateTime, SecondsFormat};
 use nexum_config::harmless::{harmless, harmless_lines};
 use serde_json::{Value, json};
 
 use crate::args::Format;
 use crate::protocol::view::{Letter, Module, Usage};
 use crate::report::print::outln;
-use crate::report::{hex, list, table};
+use crate::report::{hex, list, table, time};
 
 pub(super) fn status(modules: &[Module], format: Format) {
     if let Format::Json = format {
@@ -135,15 +134,6 @@ pub(super) fn letter(letter: &Letter, format: Format) {
         records.for_each(|record| outln!("  | {}", harmless_lines(record, "  | ")));
     }
     outln!("\n{}", harmless_lines(&format!("{content:#}"), ""));
-}
-
-/// A time in milliseconds since the Unix epoch, as RFC 3339 in UTC.
-fn time(at_ms: u64) -> String {
-    let time = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis);
-    time.map_or_else(
-        || format!("{at_ms} ms"),
-        |time| time.to_rfc3339_opts(SecondsFormat::Millis, true),
-    )
 }
 
 /// Replaces each list of bytes by its hexadecimal digits: hashes, addresses, topics and data.

@@ -1,6 +1,9 @@
 //! `nexum check`: finds the errors for which `run` would refuse modules, without network and
 //! without guest code.
 
+use std::ops::ControlFlow;
+
+use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
 use serde::Serialize;
 
@@ -10,6 +13,7 @@ use crate::configure::{Configuration, configure};
 use crate::daemon::QueryConfig;
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::Plan;
+use crate::process::{self, Termination};
 use crate::report::print::{errln, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
@@ -42,11 +46,15 @@ struct Finding {
 ///
 /// Errors that prevent a check of the modules.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
-    let findings = look(args).unwrap_or_else(|errors| Findings {
-        features: compose::features(),
-        modules: Vec::new(),
-        errors,
-    });
+    let findings = match look(args) {
+        Ok(ControlFlow::Continue(findings)) => findings,
+        Ok(ControlFlow::Break(code)) => return Ok(code),
+        Err(errors) => Findings {
+            features: compose::features(),
+            modules: Vec::new(),
+            errors,
+        },
+    };
     match args.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&findings).map_err(|error| Refusal::of(&error))?;
@@ -57,7 +65,8 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
 }
 
-fn look(args: &Check) -> Result<Findings, Refusals> {
+/// Returns the exit code if a signal ends the check.
+fn look(args: &Check) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
     if let Some(notice) = notice {
         errln!("warning: {notice}");
@@ -67,20 +76,28 @@ fn look(args: &Check) -> Result<Findings, Refusals> {
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let host = plan.host.cache_dir(scratch.path());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Refusal::of(&error))?.block_on(async {
-        let inspection = host.inspect().await;
-        let mut errors = Refusals::from(&inspection.errors);
-        errors.extend(queries);
-        let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
-        let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
-        errors.extend(Refusals::from(&host.load(candidates).await));
-        let loads = |finding: &Finding| host.names().iter().any(|name| name.as_str() == finding.name);
-        Ok(Findings {
-            features: compose::features(),
-            modules: modules.into_iter().filter(loads).collect(),
-            errors,
-        })
+    process::block_on(async {
+        let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
+        tokio::select! {
+            findings = load(host, queries) => Ok(ControlFlow::Continue(findings?)),
+            // The compilations end, and the directory is removed.
+            code = termination.received() => Ok(ControlFlow::Break(code)),
+        }
+    })?
+}
+
+async fn load(host: HostBuilder, queries: Refusals) -> Result<Findings, Refusals> {
+    let inspection = host.inspect().await;
+    let mut errors = Refusals::from(&inspection.errors);
+    errors.extend(queries);
+    let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
+    let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
+    errors.extend(Refusals::from(&host.load(candidates).await));
+    let loads = |finding: &Finding| host.names().iter().any(|name| name.as_str() == finding.name);
+    Ok(Findings {
+        features: compose::features(),
+        modules: modules.into_iter().filter(loads).collect(),
+        errors,
     })
 }
 

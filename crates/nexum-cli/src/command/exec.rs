@@ -1,6 +1,5 @@
 //! `nexum exec`: one command, as a shell or systemd starts it.
 
-use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -8,20 +7,16 @@ use std::time::Duration;
 
 use nexum_exec::{Command, Limits, Stopped};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Exec;
 use crate::exit_code::TRAPPED;
+use crate::process::Termination;
 use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
 /// The line on stdout that tells a supervisor that the command starts. It precedes all output of
 /// the command.
 const READY: &str = "READY";
-
-/// The number that a shell adds to a signal's number for the exit code of a program that the signal
-/// ended.
-const SIGNALLED: i32 = 128;
 
 /// Runs a command to its end. Returns its exit code.
 ///
@@ -76,10 +71,10 @@ fn variable(text: &str) -> Result<(String, String), Refusal> {
 }
 
 async fn run(command: Command) -> Result<u8, Refusal> {
-    let mut signals = Signals::new().map_err(|error| Refusal::of(&error))?;
+    let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let ready = tokio::select! {
         loaded = command.load() => loaded.map_err(|error| Refusal::with_hint_of(&error))?,
-        code = signals.next() => return Ok(code),
+        code = signals.received() => return Ok(code),
     };
     announce().map_err(|error| Refusal::new(format!("cannot print {READY}: {error}")))?;
     // A signal that is pending when the command ends counts as the cause of the end. A shell sends
@@ -87,7 +82,7 @@ async fn run(command: Command) -> Result<u8, Refusal> {
     // output first.
     tokio::select! {
         biased;
-        code = signals.next() => Ok(code),
+        code = signals.received() => Ok(code),
         ended = ready.run() => Ok(ended.unwrap_or_else(|stopped| report(&stopped))),
     }
 }
@@ -108,30 +103,4 @@ fn report(stopped: &Stopped) -> u8 {
         errln!("backtrace:\n{backtrace}");
     }
     TRAPPED
-}
-
-/// The signals that end a command.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for a signal. Returns the exit code for it.
-    async fn next(&mut self) -> u8 {
-        let kind = tokio::select! {
-            Some(()) = self.interrupt.recv() => SignalKind::interrupt(),
-            Some(()) = self.terminate.recv() => SignalKind::terminate(),
-            // No signal can arrive any more.
-            else => match std::future::pending::<Infallible>().await {},
-        };
-        u8::try_from(SIGNALLED + kind.as_raw_value()).unwrap_or(u8::MAX)
-    }
 }

@@ -1,8 +1,6 @@
 //! `nexum state`: each command is a [`Task`] for the process that has the store open: this one, or the
 //! running daemon.
 
-mod bar;
-
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::Path;
@@ -18,11 +16,10 @@ use crate::client::Client;
 use crate::compose::compose;
 use crate::configure::{Configuration, configure};
 use crate::protocol::frames::Said;
+use crate::report::bars::Progress;
 use crate::report::print::{end_on_failed_write, errln};
 use crate::report::{Refusal, Refusals};
 use crate::state::{Sinks, Task, import, open};
-
-use bar::Rows;
 
 /// The process that has the store open.
 enum Target<'a> {
@@ -227,7 +224,7 @@ impl Stdout {
 /// The messages beside the output, on stderr. Lines appear at the end, after the bar is removed.
 #[derive(Default)]
 struct Terminal {
-    bar: Option<Rows>,
+    bar: Option<Progress>,
     lines: Vec<String>,
 }
 
@@ -235,7 +232,10 @@ impl Terminal {
     fn say(&mut self, said: Said) {
         match said {
             Said::Line(line) => self.lines.push(line),
-            Said::Rows(what, rows, of) => self.bar.get_or_insert_with(|| Rows::new(what)).reached(rows, of),
+            Said::Rows(what, rows, of) => self
+                .bar
+                .get_or_insert_with(|| Progress::new(what, "rows"))
+                .reached(rows, of),
         }
     }
 

@@ -118,7 +118,7 @@ impl ControlSocket {
             .merge(few(Router::new().route(STATE, post(state::perform))))
             .layer(from_fn(with_whole_body))
             .merge(few(Router::new().route(IMPORT, post(state::import))))
-            .merge(few(answer::router(control.supervisor.clone())))
+            .merge(few(answer::router(control.host.clone())))
             .with_state(control);
         axum::serve(listener, router).await
     }
@@ -164,10 +164,10 @@ async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
     let modules = modules.iter().map(|status| view::Module::of(status, &troubled));
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
-    for (origin, meta) in control.host.loading() {
+    for loading in control.host.loading() {
         // During a reload, the list shows the running module.
-        if all.iter().all(|module| module.name != meta.name.as_str()) {
-            all.push(view::Module::of_loading(&origin, &meta));
+        if all.iter().all(|module| module.name != loading.meta.name.as_str()) {
+            all.push(view::Module::of_loading(&loading));
         }
     }
     all.sort_by(|one, other| one.name.cmp(&other.name));
@@ -188,11 +188,13 @@ async fn load(
     let config = wanted.config();
     let config = config.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
     let name = control.host.load(config).await?;
+    tracing::info!(module = name.as_str(), "the operator loaded the module");
     Ok(Json(control.view(&name)?))
 }
 
 async fn remove(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<()> {
     let name = name_of(&name)?;
+    control.view(&name)?;
     tracing::info!(module = name.as_str(), "the operator removes the module");
     Ok(Json(control.supervisor.remove(&name).await?))
 }
@@ -202,7 +204,7 @@ async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String
     let usages = match control.supervisor.query(&name) {
         Ok(pool) => view::usages(&pool.module().meta, &pool.consumption()),
         Err(_) => {
-            let status = control.supervisor.module(&name)?;
+            let status = control.module(name.as_str())?;
             view::usages(&status.module().meta, &status.consumption())
         }
     };

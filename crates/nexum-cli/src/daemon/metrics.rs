@@ -24,7 +24,7 @@ use super::listen::{self, Bounds};
 use super::refused::Refused;
 use crate::compose;
 use crate::configure::MetricsConfig;
-use crate::protocol::view::LOADING;
+use crate::protocol::view::{LOADING, why_loading};
 use crate::report::Refusal;
 
 /// Gauge, always 1: the running build. Labels: `version`; `features`, separated by commas.
@@ -226,7 +226,7 @@ async fn readyz(State(exported): State<Exported>) -> impl IntoResponse {
 }
 
 impl Readiness {
-    /// Not ready until `refused` is known.
+    /// Not ready until `refused` is complete.
     pub(crate) fn new(host: HostHandle, refused: Refused) -> Self {
         Self { host, refused }
     }
@@ -240,15 +240,16 @@ impl Readiness {
             reason: cut(&format!("refused: {reason}")),
         });
         // Until then, some modules may be unknown here.
-        let starting = (!self.refused.is_known()).then(|| NotReady {
+        let starting = (!self.refused.is_complete()).then(|| NotReady {
             what: None,
             reason: "modules are being loaded".to_owned(),
         });
-        let loading = self.host.loading().into_iter().filter_map(|(_, meta)| {
-            let is_here = self.host.module(&meta.name).is_ok() || self.host.query(&meta.name).is_ok();
+        let loading = self.host.loading().into_iter().filter_map(|loading| {
+            let name = &loading.meta.name;
+            let is_here = self.host.module(name).is_ok() || self.host.query(name).is_ok();
             (!is_here).then(|| NotReady {
-                what: Some(What::Module(meta.name.to_string())),
-                reason: LOADING.to_owned(),
+                what: Some(What::Module(name.to_string())),
+                reason: format!("{LOADING}: {}", why_loading(&loading)),
             })
         });
         let waiting = modules.iter().filter_map(|status| not_ready(status));

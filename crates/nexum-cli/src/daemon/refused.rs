@@ -2,30 +2,40 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use nexum_core::{HostHandle, LoadErrors};
+use parking_lot::Mutex;
 
-/// The modules that nexum refused at the start, by file, and why. Unknown until every module is loaded or refused.
+/// The modules that nexum refused at the start, by file, and why.
 #[derive(Clone, Default)]
-pub(super) struct Refused(Arc<OnceLock<BTreeMap<PathBuf, String>>>);
+pub(super) struct Refused(Arc<Mutex<Start>>);
+
+/// How far the start has come.
+#[derive(Default)]
+struct Start {
+    reasons: BTreeMap<PathBuf, Vec<String>>,
+    is_complete: bool,
+}
 
 impl Refused {
-    /// Records the errors of the start. `nexum run` calls it once.
-    pub(super) fn set(&self, errors: &LoadErrors) {
-        let mut reasons = BTreeMap::<PathBuf, Vec<String>>::new();
+    /// Records errors of the start.
+    pub(super) fn add(&self, errors: &LoadErrors) {
+        let reasons = &mut self.0.lock().reasons;
         for error in errors {
             let lines = error.lines().into_iter().map(|(line, _)| line);
             reasons.entry(absolute(&error.path)).or_default().extend(lines);
         }
-        let reasons = reasons.into_iter().map(|(path, lines)| (path, lines.join("; ")));
-        // No other code sets it.
-        let _ = self.0.set(reasons.collect());
     }
 
-    /// Whether every module is loaded or refused.
-    pub(super) fn is_known(&self) -> bool {
-        self.0.get().is_some()
+    /// Records that every module has started or is refused.
+    pub(super) fn complete(&self) {
+        self.0.lock().is_complete = true;
+    }
+
+    /// Whether every module has started or is refused.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.lock().is_complete
     }
 
     /// The file and the reason of each refused module that the operator has not loaded since.
@@ -37,11 +47,9 @@ impl Refused {
         let queries = host.queries();
         let of_queries = queries.iter().map(|pool| absolute(pool.module().origin.path.shown()));
         let here: Vec<_> = of_events.chain(of_queries).collect();
-        let refused = self.0.get().into_iter().flatten();
-        refused
-            .filter(|(path, _)| !here.contains(path))
-            .map(|(path, reason)| (path.clone(), reason.clone()))
-            .collect()
+        let start = self.0.lock();
+        let refused = start.reasons.iter().filter(|(path, _)| !here.contains(path));
+        refused.map(|(path, lines)| (path.clone(), lines.join("; "))).collect()
     }
 }
 

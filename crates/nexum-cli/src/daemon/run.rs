@@ -1,17 +1,14 @@
 //! `nexum run`.
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_config::masked_path::MaskedPath;
-use nexum_core::LoadErrors;
 use nexum_core::module::Candidate;
 use nexum_core::store::StateStore;
 use nexum_core::supervisor::Report;
-use nexum_core::{Host, HostBuilder};
+use nexum_core::{HostBuilder, LoadErrors, SteerError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +24,9 @@ use super::{progress, watch};
 use crate::configure::{Configuration, LogFormat, MetricsConfig, configure};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::Plan;
+use crate::process::Termination;
 use crate::report::{Refusal, Refusals};
-use crate::{args, state};
-
-/// The longest wait for blocking tasks at the end of the process. All commits have ended before; a
-/// compilation or a slow disk may remain.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+use crate::{args, process, state};
 
 /// Runs modules until a signal, or until no module is left.
 ///
@@ -69,11 +63,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         store: opened,
         recorder,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Refusal::of(&error))?;
-    let ended = runtime.block_on(daemon.run(host));
-    runtime.shutdown_timeout(SHUTDOWN);
-    ended
+    process::block_on(daemon.run(host))?
 }
 
 /// The parts that `nexum run` creates before it starts the first task.
@@ -89,8 +79,8 @@ struct Daemon<'a> {
 }
 
 impl Daemon<'_> {
-    /// Loads the modules and runs them. Starts the control socket and the metrics first, because
-    /// compiling modules takes time.
+    /// Runs the modules, each as soon as it is compiled. Starts the control socket and the ports before
+    /// that.
     async fn run(mut self, host: HostBuilder) -> Result<u8, Refusals> {
         let stop = StopOnSignals::new().map_err(|error| Refusal::of(&error))?;
         let exporter = Exporter::open(&self.metrics, self.recorder.take()).await?;
@@ -102,7 +92,7 @@ impl Daemon<'_> {
         };
         let refused = std::mem::take(&mut inspection.errors);
         self.tolerate(&refused, inspection.candidates.len())?;
-        let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
+        let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
         announce(&sources, self.log_format, &candidates);
         let control = ControlState {
             supervisor: host.handle().supervisor().clone(),
@@ -110,51 +100,62 @@ impl Daemon<'_> {
             store: self.store.clone(),
             refused: Refused::default(),
         };
-        let readiness = Readiness::new(control.host.clone(), control.refused.clone());
-        let mut served = pin!(async {
+        let mut failure = None;
+        let stopped = async {
             tokio::select! {
-                never = control::serve(&self.state_dir, control.clone()) => never,
-                never = exporter.serve(readiness.clone()) => never,
-                never = self.log.report_lost() => never,
+                () = stop.token.cancelled() => {}
+                refusals = self.start(&control, candidates, refused) => failure = Some(refusals),
             }
-        });
-        let refused = tokio::select! {
-            refused = self.load(&mut host, candidates, refused) => refused?,
-            () = stop.token.cancelled() => return Ok(STOPPED),
-            never = &mut served => match never {},
         };
-        control.refused.set(&refused);
         let report = tokio::select! {
-            report = host.run(stop.token.cancelled()) => report.map_err(|error| Refusal::of(&error))?,
+            // The modules are in the list of those that are being loaded before the first request arrives.
+            biased;
+            report = host.run(stopped) => report.map_err(|error| Refusal::of(&error))?,
+            never = control::serve(&self.state_dir, control.clone()) => match never {},
+            never = exporter.serve(Readiness::new(control.host.clone(), control.refused.clone())) => match never {},
+            never = answering.serve(&control.host) => match never {},
+            never = self.log.report_lost() => match never {},
             never = progress::show(&control.supervisor) => match never {},
-            never = answering.serve(&control.supervisor) => match never {},
-            never = served => match never {},
             never = watch::reload_changed(&control), if self.args.watch => match never {},
         };
-        Ok(exit_code(&report))
+        failure.map_or_else(|| Ok(exit_code(&report)), Err)
     }
 
-    /// Compiles the modules. Logs and returns the errors of the inspection and of the compilation.
-    async fn load(
-        &self,
-        host: &mut Host,
-        candidates: Vec<Candidate>,
-        mut refused: LoadErrors,
-    ) -> Result<LoadErrors, Refusals> {
-        refused.extend(host.load(candidates).await);
-        let modules = host.names().len();
-        self.tolerate(&refused, modules)?;
+    /// Compiles and starts the modules, and logs why it refuses some. Returns only if no module runs, or if `--strict` is given and
+    /// one is refused.
+    async fn start(&self, control: &ControlState, candidates: Vec<Candidate>, mut refused: LoadErrors) -> Refusals {
+        control.refused.add(&refused);
         Refusals::from(&refused).log();
-        let engine = host.engine();
-        let (hits, misses) = engine.cache_hits_and_misses();
+        let host = &control.host;
+        let started = host.load_each(candidates, |errors| {
+            control.refused.add(&errors);
+            // Otherwise nexum exits with all errors.
+            if !self.args.strict {
+                Refusals::from(&errors).log();
+            }
+            refused.extend(errors);
+        });
+        let modules = match started.await {
+            Ok(modules) => modules,
+            // The report of the run has the reason.
+            Err(SteerError::NotRunning) => return std::future::pending().await,
+            Err(error) => return Refusal::of(&error).into(),
+        };
+        // The operator may have loaded others.
+        let left = modules.max(host.modules().len() + host.queries().len());
+        if let Err(refusals) = self.tolerate(&refused, left) {
+            return refusals;
+        }
+        control.refused.complete();
+        let (hits, misses) = host.engine().cache_hits_and_misses();
         tracing::info!(
             modules,
-            pooled = engine.is_pooled(),
+            pooled = host.engine().is_pooled(),
             cached = hits,
             compiled = misses,
             "modules are loaded"
         );
-        Ok(refused)
+        std::future::pending().await
     }
 
     /// Fails if a module was refused, and `--strict` is given or no module is left.
@@ -191,14 +192,13 @@ impl StopOnSignals {
     fn new() -> io::Result<Self> {
         let token = CancellationToken::new();
         let mut task = JoinSet::new();
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut termination = Termination::new()?;
         let mut hangup = signal(SignalKind::hangup())?;
         let stop = token.clone();
         task.spawn(async move {
             loop {
                 tokio::select! {
-                    _ = interrupt.recv() => break,
-                    _ = terminate.recv() => break,
+                    _ = termination.received() => break,
                     _ = hangup.recv() => tracing::info!("SIGHUP changes nothing: use `nexum module` to change modules"),
                 }
             }

@@ -65,24 +65,35 @@ async fn watch(control: &ControlState) -> notify::Result<()> {
         directories: BTreeSet::new(),
     };
     let mut turns = tokio::time::interval(LOOK_EVERY);
+    let mut watched = BTreeSet::new();
     let mut tried = BTreeMap::new();
     loop {
         let modules = modules(control);
         watcher.follow(modules.values())?;
         tried.retain(|name, _| modules.contains_key(name));
+        let before = std::mem::replace(&mut watched, modules.keys().cloned().collect());
+        for (name, files) in modules.iter().filter(|(name, _)| !before.contains(*name)) {
+            // The files may have changed between their reading and the start of the watch.
+            look(control, &mut tried, name, files).await;
+        }
         let change = tokio::select! {
             _ = turns.tick() => continue,
             Some(change) = changes.recv() => change,
         };
         for (name, files) in modules.iter().filter(|(_, files)| files.are_in(&change)) {
-            let content = files.read().await;
-            if content == files.loaded {
-                tried.remove(name);
-            } else if tried.get(name) != Some(&content) {
-                tried.insert(name.clone(), content);
-                reload(control, name).await;
-            }
+            look(control, &mut tried, name, files).await;
         }
+    }
+}
+
+/// Reloads a module if its files have another content than the module was loaded from. Does not try a content twice.
+async fn look(control: &ControlState, tried: &mut BTreeMap<ModuleName, Content>, name: &ModuleName, files: &Files) {
+    let content = files.read().await;
+    if content == files.loaded {
+        tried.remove(name);
+    } else if tried.get(name) != Some(&content) {
+        tried.insert(name.clone(), content);
+        reload(control, name).await;
     }
 }
 

@@ -12,10 +12,12 @@ use nexum_core::capability::ModuleMeta;
 use nexum_core::module::Consumption;
 use nexum_core::source::Event;
 use nexum_core::state::{Attempt, DeadLetter};
-use nexum_core::{ModuleStatus, Replaying};
+use nexum_core::{LoadingModule, ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 
-/// The stage of a module that is being loaded for the first time.
+use crate::report::time;
+
+/// The stage of a module that nexum compiles or starts.
 pub(crate) const LOADING: &str = "loading";
 /// The stage of a module that nexum refused at the start.
 const REFUSED: &str = "refused";
@@ -34,7 +36,8 @@ pub(crate) struct Module {
     pub(crate) subscriptions: Vec<String>,
     /// The stage, in one word.
     pub(crate) stage: String,
-    /// The reason of its stage: of its death, or of its wait for a chain or the state store.
+    /// The reason of its stage: of its death, of its wait for a chain or the state store, or why nexum
+    /// has not loaded it yet.
     pub(crate) reason: Option<String>,
     /// The time since which the reason holds, in milliseconds since the Unix epoch, if it is known.
     pub(crate) reason_since_ms: Option<u64>,
@@ -143,10 +146,12 @@ impl Module {
     }
 
     /// A module that nexum is loading.
-    pub(crate) fn of_loading(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
+    pub(crate) fn of_loading(loading: &LoadingModule) -> Self {
+        let LoadingModule { origin, meta, .. } = loading;
         Self {
             version: meta.version.clone(),
             digest: meta.digest.to_string(),
+            reason: Some(why_loading(loading)),
             ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), LOADING)
         }
     }
@@ -233,6 +238,18 @@ impl Load {
             metering: self.metering,
             ..ModuleConfig::new(self.path)
         })
+    }
+}
+
+/// Why a module is not loaded yet, and since when nexum loads it.
+pub(crate) fn why_loading(loading: &LoadingModule) -> String {
+    let since = time(loading.since_ms);
+    match loading.is_compiled {
+        true => format!("since {since}, compiled, not started yet"),
+        false => format!(
+            "since {since}, component of {} bytes not compiled yet",
+            loading.component_bytes
+        ),
     }
 }
 

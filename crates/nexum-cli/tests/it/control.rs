@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{Log, read_until, spawn, terminate};
+use crate::running::{Log, RUNNING, spawn, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ async fn an_operator_sees_why_a_module_is_dead_and_has_it_go_on() {
     assert!(nobody.stderr.contains("no nexum runs"), "{}", nobody.stderr);
 
     let mut child = spawn(&dir, &["run"]);
-    read_until(&mut child, |line| line.contains("following the chain"));
+    Log::of(&mut child).until_all(&RUNNING);
     let mode = std::fs::metadata(dir.path().join("data/nexum.sock"))
         .expect("the socket")
         .permissions()
@@ -170,7 +170,7 @@ pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str
     dir.write("engine.toml", format!("{restart}{chain}{modules}"));
     let mut child = spawn(dir, args);
     let log = Log::of(&mut child);
-    log.until(|line| line.contains("following the chain"));
+    log.until_all(&RUNNING);
     (child, log)
 }
 
@@ -352,7 +352,7 @@ async fn status_answers_while_other_requests_are_slow() {
         format!("[chains.11155111]\nrpc_url = {rpc_url:?}\n[[modules]]\npath = {module:?}\n"),
     );
     let mut child = spawn(&dir, &["run"]);
-    read_until(&mut child, |line| line.contains("following the chain"));
+    Log::of(&mut child).until_all(&RUNNING);
     // Requests for each kind of work, with bodies that never end.
     let _slow: Vec<_> = [
         "modules/",
@@ -397,7 +397,7 @@ async fn status_lists_what_was_refused_at_the_start_until_it_is_loaded() {
         ),
     );
     let mut child = spawn(&dir, &["run"]);
-    read_until(&mut child, |line| line.contains("following the chain"));
+    Log::of(&mut child).until_all(&RUNNING);
     let status = ["status", "--format", "json"];
     let modules = json(&dir, &status);
     let refused = &modules[1];

@@ -2,7 +2,6 @@
 
 mod prometheus;
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::Dir;
-use crate::running::{Log, terminate};
+use crate::running::{Log, RUNNING, terminate};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -23,7 +22,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A daemon that exports metrics.
-struct Exporting {
+pub(crate) struct Exporting {
     child: Child,
     log: Log,
     address: String,
@@ -43,34 +42,32 @@ fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 impl Exporting {
-    /// Starts a daemon with this configuration, and waits until it follows the chain.
+    /// Starts a daemon with this configuration, and waits until its modules run and follow the chain.
     fn start(dir: &Dir, config: &str) -> Self {
-        Self::start_until(dir, config, &["metrics can be read", "following the chain"])
+        let [follows, loaded] = RUNNING;
+        Self::start_until(dir, config, &["metrics can be read", follows, loaded])
     }
 
     /// Starts a daemon with this configuration, and waits for each of these log records. The first
     /// record contains the address.
-    fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
+    pub(crate) fn start_until(dir: &Dir, config: &str, records: &[&str]) -> Self {
         let metrics = "[metrics]\nlisten = \"127.0.0.1:0\"\n[engine]\nlog_format = \"json\"\n";
         dir.write("engine.toml", format!("{metrics}{config}"));
         let mut command = dir.command(&["run"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        let missing = Cell::new(BTreeSet::from_iter(records));
-        let log = Log::of(&mut child);
-        let lines = log.until(|line| {
-            let mut left = missing.take();
-            left.retain(|record| !line.contains(**record));
-            missing.set(left.clone());
-            left.is_empty()
-        });
+        let lines = Log::of(&mut child).until_all(records);
         let line = lines.iter().find(|line| line.contains(records[0]));
         let record: Value = serde_json::from_str(line.expect("the record")).expect("JSON");
         let address = record["address"].as_str().expect("an address").to_owned();
         Self { child, log, address }
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         get(&self.address, path)
     }
 
@@ -92,7 +89,7 @@ impl Exporting {
         }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         terminate(&self.child);
         assert_eq!(self.child.wait_with_output().expect("an end").status.code(), Some(0));
     }

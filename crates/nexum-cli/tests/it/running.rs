@@ -1,5 +1,6 @@
 //! `nexum run` on a real node.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -33,7 +34,20 @@ impl Log {
         }
         lines
     }
+
+    /// The next lines until each of these records has appeared, in any order, or all if one does not.
+    pub(crate) fn until_all(&self, records: &[&str]) -> Vec<String> {
+        let missing = RefCell::new(records.to_vec());
+        self.until(|line| {
+            let mut missing = missing.borrow_mut();
+            missing.retain(|record| !line.contains(record));
+            missing.is_empty()
+        })
+    }
 }
+
+/// Records of a daemon whose modules have started and follow a chain.
+pub(crate) const RUNNING: [&str; 2] = ["following the chain", "modules are loaded"];
 
 /// The first lines of the log until one satisfies the test, or all if none does.
 pub(crate) fn read_until(child: &mut Child, found: impl Fn(&str) -> bool) -> Vec<String> {

@@ -40,6 +40,10 @@ pub enum GrantError {
         import: String,
         /// The capability that serves the import.
         capability: &'static str,
+        /// The capabilities that the manifest requires, and this one.
+        required: Vec<String>,
+        /// The cargo feature that adds the capability, or `None` for none, if this build lacks the capability.
+        absent: Option<Option<&'static str>>,
     },
     /// The component imports a capability that the manifest denies.
     #[error("the import {import} needs the capability `{capability}`, which the manifest denies")]
@@ -69,18 +73,27 @@ impl Hint for GrantError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Manifest(error) => error.hint(),
-            Self::NotRequested { capability, .. } => Some(format!(
-                "add \"{capability}\" to `required` under [capabilities] in the module's manifest"
-            )),
+            Self::NotRequested { required, absent, .. } => {
+                let line = format!("write `required = {required:?}` under [capabilities] in the module's manifest");
+                Some(match absent {
+                    Some(feature) => format!("{line}, and {}", other_build(*feature)),
+                    None => line,
+                })
+            }
             Self::Denied { capability, .. } => Some(format!(
                 "remove \"{capability}\" from `denied`, or build the module without it"
             )),
-            Self::Absent {
-                feature: Some(feature), ..
-            } => Some(format!("build nexum with `--features {feature}`")),
-            Self::Absent { feature: None, .. } => Some("no build of this version has it".to_owned()),
+            Self::Absent { feature, .. } => Some(other_build(*feature)),
             Self::Unknown { .. } => Some("build the module against nexum:host@0.2.0".to_owned()),
         }
+    }
+}
+
+/// How to get a capability that is not in this build.
+fn other_build(feature: Option<&str>) -> String {
+    match feature {
+        Some(feature) => format!("build nexum with `--features {feature}`"),
+        None => "wait for a later version: no build of this version has the capability".to_owned(),
     }
 }
 
@@ -202,10 +215,19 @@ fn decide(
     let optional = requests.is_some_and(|requests| asks(&requests.optional));
     match &known.availability {
         Availability::Ambient(present) => Ok(Decision::Serve(capability, present.clone())),
-        _ if !required && !optional => Err(GrantError::NotRequested {
-            import: import.to_owned(),
-            capability,
-        }),
+        availability if !required && !optional => {
+            let others = requests.into_iter().flat_map(|requests| &requests.required);
+            let others = others.map(|name| name.value.clone());
+            Err(GrantError::NotRequested {
+                import: import.to_owned(),
+                capability,
+                required: others.chain([capability.to_owned()]).collect(),
+                absent: match availability {
+                    Availability::Absent { feature } => Some(*feature),
+                    Availability::Ambient(_) | Availability::Granted(_) => None,
+                },
+            })
+        }
         Availability::Granted(present) => Ok(Decision::Serve(capability, present.clone())),
         Availability::Absent { .. } if optional => Ok(Decision::Stub),
         Availability::Absent { feature } => Err(GrantError::Absent {

@@ -121,7 +121,8 @@ impl HostBuilder {
         self
     }
 
-    /// Sets whether the run ends when the first `init` of a module fails. Default: the host retries it, and the others go on.
+    /// Sets whether the run ends when the first `init` of a module fails, and whether [`HostHandle::load_each`](super::HostHandle::load_each)
+    /// starts no module if one is refused. Default: the host retries `init`, and the other modules run.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.run.strict = strict;
@@ -261,6 +262,7 @@ impl HostBuilder {
             candidates,
             errors,
             loader,
+            strict: self.run.strict,
             supervisor: sources.fold(Supervisor::new(self.run), Supervisor::source),
             engine: self.engine,
         }

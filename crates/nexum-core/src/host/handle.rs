@@ -6,12 +6,13 @@ use std::sync::Arc;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainId;
-use tokio::task::JoinSet;
 
+use super::compiling::{Compiled, Compiling};
 use super::error::ChangeError;
-use crate::capability::module_meta::ModuleMeta;
+use super::loading::{Entry, Loading, LoadingModule};
 use crate::engine::Engine;
 use crate::module::candidate::Candidate;
+use crate::module::error::LoadError;
 use crate::module::load_errors::LoadErrors;
 use crate::module::loader::Loader;
 use crate::module::query::Loaded;
@@ -25,18 +26,23 @@ pub struct HostHandle {
     supervisor: SupervisorHandle,
     loader: Arc<Loader>,
     engine: Engine,
+    loading: Loading,
+    strict: bool,
 }
 
 impl HostHandle {
-    pub(super) fn new(supervisor: SupervisorHandle, loader: Arc<Loader>, engine: Engine) -> Self {
+    pub(super) fn new(supervisor: SupervisorHandle, loader: Arc<Loader>, engine: Engine, strict: bool) -> Self {
         Self {
             supervisor,
             loader,
             engine,
+            loading: Loading::default(),
+            strict,
         }
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    /// The engine that runs the modules.
+    pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
@@ -73,9 +79,71 @@ impl HostHandle {
         self.supervisor.troubled_chains()
     }
 
-    /// The modules that are being compiled, and the configuration of each.
-    pub fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
-        self.loader.loading()
+    /// The modules that passed their checks and have not started yet, in the order of their start.
+    pub fn loading(&self) -> Vec<LoadingModule> {
+        self.loading.all()
+    }
+
+    /// Whether a module of this name [is being loaded](Self::loading).
+    pub fn is_loading(&self, name: &ModuleName) -> bool {
+        self.loading.has(name)
+    }
+
+    /// Compiles the modules of an [`Inspection`](super::Inspection), and starts each as soon as it is compiled. No compilation delays
+    /// another module. Calls `refused` with the errors of each module that cannot start, as soon as they are known. Returns how many
+    /// modules have started.
+    ///
+    /// A [strict](super::HostBuilder::strict) host compiles all modules before it starts any, and starts none if one is refused.
+    ///
+    /// The program has to run the host meanwhile: see [`Host::run`](super::Host::run). The compilations end when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the host ends before, or the state store cannot be used.
+    pub async fn load_each(
+        &self,
+        candidates: Vec<Candidate>,
+        mut refused: impl FnMut(LoadErrors),
+    ) -> Result<usize, SteerError> {
+        let _expected = self.supervisor.expect();
+        let mut compiling = self.begin(candidates);
+        let mut started = 0;
+        loop {
+            let compiled = match self.strict {
+                true => compiling.all().await,
+                false => compiling.next().await,
+            };
+            let Some(compiled) = compiled else { return Ok(started) };
+            let is_refused = !compiled.errors.is_empty();
+            if is_refused {
+                refused(compiled.errors);
+            }
+            if is_refused && self.strict {
+                return Ok(0);
+            }
+            if !compiled.modules.is_empty() {
+                started += self.start(compiled.modules, &mut refused).await?;
+            }
+            drop(compiled.entries);
+        }
+    }
+
+    /// Starts compiled modules, and refuses those whose names are taken. Returns how many have started.
+    async fn start(&self, modules: Vec<Loaded>, refused: &mut impl FnMut(LoadErrors)) -> Result<usize, SteerError> {
+        let name_of = |module: &Loaded| module.meta().name.clone();
+        let mut names: Vec<_> = modules.iter().map(name_of).collect();
+        for module in self.supervisor.start(modules).await? {
+            let name = name_of(&module);
+            names.retain(|other| *other != name);
+            refused(LoadErrors::of(
+                &module.origin().path,
+                [LoadError::DuplicateName { name }],
+            ));
+        }
+        for name in &names {
+            tracing::info!(module = name.as_str(), "the module is loaded");
+        }
+        Ok(names.len())
     }
 
     /// Reads, checks, compiles and starts a module. A module that answers queries can be asked when this returns. Returns the
@@ -85,8 +153,14 @@ impl HostHandle {
     ///
     /// Everything that is wrong with the module, or why the host does not take it: a module has the name, or the host does not run.
     pub async fn load(&self, config: ModuleConfig) -> Result<ModuleName, ChangeError> {
-        let loaded = self.build(config).await?;
-        let name = loaded.meta().name.clone();
+        let _expected = self.supervisor.expect();
+        let candidate = self.inspect(config).await?;
+        let name = candidate.meta.name.clone();
+        let is_taken = self.module(&name).is_ok() || self.query(&name).is_ok() || self.is_loading(&name);
+        if is_taken {
+            return Err(SteerError::Exists(name).into());
+        }
+        let (loaded, _entry) = self.compile_one(candidate).await?;
         match loaded {
             Loaded::Event(module) => self.supervisor.load(*module).await?,
             Loaded::Query(module) => self.supervisor.load_query(*module).await?,
@@ -105,12 +179,13 @@ impl HostHandle {
             Err(_) => self.module(name)?.module().origin.clone(),
         };
         let path = origin.path.shown().to_owned();
-        let loaded = self.build(origin).await?;
-        let found = &loaded.meta().name;
+        let candidate = self.inspect(origin).await?;
+        let found = &candidate.meta.name;
         if found != name {
             let found = found.clone();
             return Err(ChangeError::Renamed { path, found });
         }
+        let (loaded, _entry) = self.compile_one(candidate).await?;
         match loaded {
             Loaded::Event(module) => self.supervisor.reload(*module).await?,
             Loaded::Query(module) => self.supervisor.reload_query(*module).await?,
@@ -132,35 +207,33 @@ impl HostHandle {
         &self.supervisor
     }
 
-    /// Reads, checks and compiles a module.
-    async fn build(&self, config: ModuleConfig) -> Result<Loaded, LoadErrors> {
-        let path = config.path.clone();
+    /// Reads and checks a module.
+    async fn inspect(&self, config: ModuleConfig) -> Result<Candidate, LoadErrors> {
         let loader = self.loader.clone();
         let inspected = tokio::task::spawn_blocking(move || loader.inspect(&config)).await;
         let candidate = inspected.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         candidate.log_warnings();
+        Ok(candidate)
+    }
+
+    async fn compile_one(&self, candidate: Candidate) -> Result<(Loaded, Entry), LoadErrors> {
+        let path = candidate.origin.path.clone();
+        let entry = self.loading.enter(&candidate);
         let loaded = self.loader.load_any(&self.engine, candidate).await;
-        loaded.map_err(|error| LoadErrors::of(path.shown(), [error]))
+        entry.compiled();
+        match loaded {
+            Ok(loaded) => Ok((loaded, entry)),
+            Err(error) => Err(LoadErrors::of(path.shown(), [error])),
+        }
+    }
+
+    fn begin(&self, candidates: Vec<Candidate>) -> Compiling {
+        Compiling::begin(&self.loader, &self.engine, &self.loading, candidates)
     }
 
     /// Compiles the candidates, in their order. Returns the errors of those that cannot be loaded.
     pub(super) async fn compile(&self, candidates: Vec<Candidate>) -> (Vec<Loaded>, LoadErrors) {
-        let mut tasks = JoinSet::new();
-        for (index, candidate) in candidates.into_iter().enumerate() {
-            let Self { loader, engine, .. } = self.clone();
-            let path = candidate.origin.path.clone();
-            tasks.spawn(async move { (index, path, loader.load_any(&engine, candidate).await) });
-        }
-        let mut results = tasks.join_all().await;
-        results.sort_by_key(|(index, ..)| *index);
-        let mut modules = Vec::with_capacity(results.len());
-        let mut errors = LoadErrors::default();
-        for (_, path, result) in results {
-            match result {
-                Ok(module) => modules.push(module),
-                Err(error) => errors.extend(LoadErrors::of(path.shown(), [error])),
-            }
-        }
+        let Compiled { modules, errors, .. } = self.begin(candidates).all().await.unwrap_or_default();
         (modules, errors)
     }
 }

@@ -25,10 +25,12 @@ pub struct Inspection {
     pub(super) loader: Arc<Loader>,
     pub(super) supervisor: Supervisor,
     pub(super) engine: EngineConfig,
+    pub(super) strict: bool,
 }
 
 impl Inspection {
-    /// Sets up an engine for the candidates. Returns a host without modules, and the candidates for [`Host::load`].
+    /// Sets up an engine for the candidates. Returns a host without modules, and the candidates for [`Host::load`] or
+    /// [`HostHandle::load_each`].
     ///
     /// # Errors
     ///
@@ -38,7 +40,7 @@ impl Inspection {
             demand: Candidate::demand(&self.candidates),
             ..self.engine
         })?;
-        let handle = HostHandle::new(self.supervisor.handle(), self.loader, engine);
+        let handle = HostHandle::new(self.supervisor.handle(), self.loader, engine, self.strict);
         Ok((Host::new(self.supervisor, handle), self.candidates))
     }
 }

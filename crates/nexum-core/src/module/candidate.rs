@@ -52,6 +52,11 @@ impl Candidate {
         self.meta.limits[Limit::Memory].saturating_mul(u64::from(self.instances()))
     }
 
+    /// The size of the component, in bytes.
+    pub fn component_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Logs the warnings.
     pub fn log_warnings(&self) {
         for warning in &self.warnings {

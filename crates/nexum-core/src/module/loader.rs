@@ -1,15 +1,16 @@
 //! Turns files into modules that can start. All checks happen here, before any guest code runs.
 
+mod inspect;
+
 use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nexum_config::component::{ComponentFile, QUERY_MODULE};
 use nexum_config::engine::{Metering, ModuleConfig};
-use nexum_config::limits::{Limit, Limits};
-use nexum_config::manifest::{MANIFEST_FILE, Manifest, Subscription};
-use nexum_config::names::{Digest, ModuleName};
+use nexum_config::limits::Limits;
+use nexum_config::manifest::Subscription;
+use nexum_config::names::Digest;
 use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
@@ -18,15 +19,12 @@ use tokio::time::timeout;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
-use super::error::{self, LoadError};
-use super::load_errors::LoadErrors;
-use super::loading::Loading;
+use super::error::LoadError;
 use super::memory::{Memory, Reservation};
 use crate::bindings::ModulePre;
 use crate::capability::HostState;
-use crate::capability::grant::{self, Grant};
+use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
-use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
@@ -109,7 +107,6 @@ pub struct Loader {
     /// The contents of files, which candidates hold until the compilation. Copies of one component
     /// share one content.
     files: Mutex<HashMap<Digest, Weak<Vec<u8>>>>,
-    loading: Loading,
 }
 
 impl Loader {
@@ -129,156 +126,7 @@ impl Loader {
             seams,
             linkers: Mutex::default(),
             files: Mutex::default(),
-            loading: Loading::default(),
         }
-    }
-
-    /// Reads a module's files and makes every check that needs no compiler. Blocks on the file
-    /// system.
-    ///
-    /// # Errors
-    ///
-    /// All faults of the module, except those that another fault hides.
-    pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, LoadErrors> {
-        let inspect = || {
-            let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
-            let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
-            self.validate(config, manifest, file)
-        };
-        inspect().map_err(|errors| LoadErrors::of(config.path.shown(), errors))
-    }
-
-    fn validate(
-        &self,
-        config: &ModuleConfig,
-        manifest: Option<Manifest>,
-        file: ComponentFile,
-    ) -> Result<Candidate, Vec<LoadError>> {
-        let mut errors = Vec::new();
-        let mut warnings = Vec::new();
-        let world = file.summary.world();
-        let is_query = world == Some(QUERY_MODULE);
-        if manifest.is_none() && !is_query {
-            warnings.push(format!(
-                "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
-            ));
-        }
-        let manifest = manifest.unwrap_or_default();
-        if manifest.capabilities.is_none() {
-            warnings.push("the manifest has no [capabilities]: every import counts as required".to_owned());
-        }
-        let name = config
-            .name
-            .clone()
-            .or_else(|| manifest.name.clone())
-            .map_or_else(|| ModuleName::of_file(config.path.shown()), Ok);
-        let name = name.map_err(|source| errors.push(LoadError::Name { source }));
-        for expected in [config.digest, manifest.component].into_iter().flatten() {
-            if expected != file.digest {
-                errors.push(LoadError::Digest {
-                    expected,
-                    actual: file.digest,
-                });
-            }
-        }
-        let limits = self.settings.limits.min(&manifest.requested_limits);
-        if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
-            errors.push(LoadError::Instances {
-                needed: file.summary.core_instances,
-                bound: limits[Limit::Instances],
-            });
-        }
-        if world.is_none() {
-            errors.push(error::no_world(&file.summary));
-        }
-        if is_query && !manifest.subscriptions.is_empty() {
-            errors.push(LoadError::Subscribed);
-        }
-        if !is_query && manifest.pool_size_max.is_some() {
-            warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
-        }
-        let query = is_query.then(|| self.settings.query.min(manifest.pool_size_max));
-        let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
-        let requests = manifest.capabilities.as_ref();
-        let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
-        let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
-        let mut settings = manifest.settings;
-        settings.extend(manifest.capabilities.into_iter().flat_map(|requests| requests.settings));
-        let refused = grant::check_settings(&self.capabilities, &settings);
-        errors.extend(refused.into_iter().map(LoadError::from));
-        let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
-            return Err(errors);
-        };
-        warnings.extend(grant::warnings(&self.capabilities, &settings));
-        let recorder = Recorder::new(
-            name.clone(),
-            self.seams.clock.clone(),
-            limits[Limit::LogRecordsPerSecond],
-        );
-        let meta = ModuleMeta {
-            name,
-            version: manifest.version,
-            digest: file.digest,
-            manifest: manifest.digest,
-            metering: config.metering,
-            limits,
-            config: merged(manifest.config, &config.config),
-            settings,
-            recorder: Arc::new(recorder),
-            clock: self.seams.clock.clone(),
-            stdio: self.settings.stdio.clone(),
-        };
-        Ok(Candidate {
-            origin: config.clone(),
-            meta: Arc::new(meta),
-            summary: file.summary,
-            grant,
-            subscriptions,
-            required_chains: manifest.chains.required,
-            restart: self.settings.restart.capped(manifest.restart),
-            query,
-            warnings,
-            memory: None,
-            bytes: self.share(file.digest, file.bytes),
-        })
-    }
-
-    /// The content of a file. If another candidate holds an equal content, they share it.
-    fn share(&self, digest: Digest, bytes: Vec<u8>) -> Arc<Vec<u8>> {
-        let mut files = self.files.lock();
-        let held = files.entry(digest).or_default();
-        held.upgrade().unwrap_or_else(|| {
-            let bytes = Arc::new(bytes);
-            *held = Arc::downgrade(&bytes);
-            bytes
-        })
-    }
-
-    /// The subscriptions whose chain is configured. A subscription to another chain is an error, or
-    /// a warning if the manifest lists the chain as optional.
-    fn subscriptions(
-        &self,
-        manifest: &Manifest,
-        errors: &mut Vec<LoadError>,
-        warnings: &mut Vec<String>,
-    ) -> Vec<Subscription> {
-        let mut active = Vec::new();
-        for subscription in &manifest.subscriptions {
-            let Some(chain_id) = subscription.chain_id() else {
-                active.push(subscription.clone());
-                continue;
-            };
-            if self.chains.contains(&chain_id) {
-                active.push(subscription.clone());
-            } else if manifest.chains.optional.contains(&chain_id) {
-                warnings.push(format!(
-                    "chain {chain_id} is optional and not configured: the module gets no events of it"
-                ));
-            }
-        }
-        let missing = manifest.missing_chains(&self.chains).into_iter();
-        errors.extend(missing.map(|chain_id| LoadError::Chain { chain_id }));
-        active
     }
 
     /// Reserves the memory of all of a candidate's instances. If the limit is too low for all
@@ -322,18 +170,12 @@ impl Loader {
         })
     }
 
-    /// The modules in compilation, each with the operator's entry.
-    pub fn loading(&self) -> Vec<(ModuleConfig, Arc<ModuleMeta>)> {
-        self.loading.all()
-    }
-
     /// Reserves room for a candidate and compiles it. A compiled component is reused.
     pub(super) async fn compile(
         &self,
         engine: &Engine,
         candidate: &mut Candidate,
     ) -> Result<(Component, Room), LoadError> {
-        let _entry = self.loading.enter(&candidate.origin, &candidate.meta);
         self.admit(candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
@@ -390,15 +232,4 @@ impl std::fmt::Debug for Loader {
             .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()
     }
-}
-
-/// Overrides the manifest's configuration with the operator's, key by key.
-fn merged(mut config: Vec<(String, String)>, over: &[(String, String)]) -> Vec<(String, String)> {
-    for (key, value) in over {
-        match config.iter_mut().find(|(existing, _)| existing == key) {
-            Some((_, existing)) => existing.clone_from(value),
-            None => config.push((key.clone(), value.clone())),
-        }
-    }
-    config
 }

@@ -5,7 +5,7 @@ use nexum_config::limits::Limit;
 use crate::bindings::nexum::host::types::HostError;
 use crate::engine::limiter::LimitExceeded;
 use crate::event::RequestId;
-use crate::module::instance::Failure;
+use crate::module::failure::Failure;
 
 /// The reason why a query has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

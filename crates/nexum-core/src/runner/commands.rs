@@ -12,7 +12,8 @@ use super::step::settled;
 use super::{Failures, ModuleStatus, Runner};
 use crate::bus::source::TopicHandle;
 use crate::event::{EventId, Handler};
-use crate::module::instance::{Failure, HandlerContext};
+use crate::module::failure::Failure;
+use crate::module::instance::HandlerContext;
 use crate::module::loader::Module;
 use crate::state::{self, Changes, DeadLetter};
 use crate::store::committer::CommitError;
@@ -136,7 +137,7 @@ impl Runner {
         self.discard_instance().await;
         self.status.set_module(module.clone());
         self.module = module;
-        self.follow(followed);
+        self.follow(followed, false);
         self.revive();
         self.failures = Failures::default();
         let Some((instance, changes)) = started else {

@@ -4,7 +4,7 @@ use nexum_config::restart::Restart;
 
 use crate::bindings::nexum::host::types::HostErrorKind;
 use crate::event::{EventId, Handler};
-use crate::module::instance::Failure;
+use crate::module::failure::Failure;
 use crate::module::loader::Module;
 use crate::state::{self, Attempt, Tripped};
 

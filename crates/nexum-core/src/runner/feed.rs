@@ -70,6 +70,8 @@ pub(super) struct Anchor<'a> {
     pub(super) cursors: &'a Cursors,
     pub(super) store: &'a Arc<dyn StateStore>,
     pub(super) wake: &'a Arc<Notify>,
+    /// Whether a module without a cursor begins with the first block of the run.
+    pub(super) is_initial: bool,
 }
 
 impl Feed {

@@ -15,7 +15,8 @@ use super::step::settled;
 use super::{Dead, Failures, ModuleStatus, Runner, Stage, StepError, Transaction};
 use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;
-use crate::module::instance::{Failure, HandlerContext, Instance};
+use crate::module::failure::Failure;
+use crate::module::instance::{HandlerContext, Instance};
 use crate::module::loader::Module;
 use crate::outage::{Extent, Outage};
 use crate::rate::Bucket;
@@ -69,14 +70,16 @@ impl Life {
 
 impl Runner {
     /// Creates the runner of a module. `followed` has each of the module's topics. `required` has the
-    /// sources of the chains that the module requires. With `strict`, nexum refuses the module if its
-    /// first `init` fails, or if it cannot read a required chain.
+    /// sources of the chains that the module requires. A module that `is_initial` and has no cursor
+    /// begins with the first block of the run, however long its compilation took. With `strict`, nexum
+    /// refuses the module if its first `init` fails, or if it cannot read a required chain.
     pub(crate) fn new(
         status: Arc<ModuleStatus>,
         mailbox: Mailbox,
         transaction: Transaction,
         followed: &BTreeMap<ChainTopic, TopicHandle>,
         required: Vec<Arc<dyn EventSource>>,
+        is_initial: bool,
         strict: bool,
     ) -> Self {
         let mut runner = Self {
@@ -93,18 +96,19 @@ impl Runner {
             rate: None,
             is_strict: strict,
         };
-        runner.follow(followed);
+        runner.follow(followed, is_initial);
         runner
     }
 
     /// Creates the feeds of the module's subscriptions, and the limiter of its event rate.
-    pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, TopicHandle>) {
+    pub(super) fn follow(&mut self, followed: &BTreeMap<ChainTopic, TopicHandle>, is_initial: bool) {
         let old = std::mem::take(&mut self.feeds);
         let anchor = Anchor {
             module: self.transaction.id(),
             cursors: self.transaction.cursors(),
             store: self.transaction.store(),
             wake: self.mailbox.wake(),
+            is_initial,
         };
         self.feeds = Feed::of(&self.module, old, &anchor, followed);
         self.status.retain_replaying(&topics(&self.module));

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::BoxError;
 use crate::bus::source::TopicHandle;
 use crate::event::EventId;
-use crate::module::instance::Failure;
+use crate::module::failure::Failure;
 use crate::module::loader::Module;
 
 /// The most waiting commands. An operator waits for the outcome of each, so few wait at once.

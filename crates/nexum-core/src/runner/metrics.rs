@@ -15,7 +15,7 @@ use crate::metrics::{
     FAILURES, FUEL_USED, INSTANCE_RESTARTS, KIND, LIMIT, LIMIT_TRIPS, MEMORY_BYTES, MODULE, MODULE_STAGE, REASON,
     STAGE, STORED_BYTES,
 };
-use crate::module::instance::Failure;
+use crate::module::failure::Failure;
 
 /// All kinds of events.
 const KINDS: [EventKind; 3] = [EventKind::Logs, EventKind::Block, EventKind::Tick];

@@ -16,7 +16,8 @@ use super::metrics::ModuleMetrics;
 use super::stage::Stage;
 use crate::event::EventKind;
 use crate::module::consumption::Consumption;
-use crate::module::instance::{Failure, Instance};
+use crate::module::failure::Failure;
+use crate::module::instance::Instance;
 use crate::module::loader::Module;
 
 /// The progress of a module that catches up with a topic.

@@ -10,11 +10,12 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
 use super::chains::Sources;
 use super::error::SteerError;
+use super::expected::{Expectation, Expected};
 use super::queries::Queries;
 use super::start::ready;
 use crate::bus::source::{EventSource, SourceError, TopicHandle};
 use crate::module::loader::Module;
-use crate::module::query::QueryModule;
+use crate::module::query::{Loaded, QueryModule};
 use crate::query::QueryPool;
 use crate::runner::ModuleStatus;
 use crate::store::Batch;
@@ -38,6 +39,7 @@ pub struct SupervisorHandle {
     pub(super) queries: Queries,
     pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
+    pub(super) expected: Expected,
     requests: mpsc::Sender<Request>,
     /// Read-locked during the addition of a module, and write-locked to prevent additions.
     loads: Arc<RwLock<()>>,
@@ -46,13 +48,15 @@ pub struct SupervisorHandle {
 /// A request to the supervisor.
 #[derive(Debug)]
 pub(super) enum Request {
-    Load(Box<Module>, oneshot::Sender<Result<(), SteerError>>),
-    LoadQuery {
-        module: Box<QueryModule>,
-        /// Whether the module replaces the one with its name.
-        in_place: bool,
-        done: oneshot::Sender<Result<(), SteerError>>,
+    /// Starts modules. The answer has those whose names are taken.
+    Add {
+        modules: Vec<Loaded>,
+        /// Whether the run began for them: see [`SupervisorHandle::start`].
+        is_initial: bool,
+        done: oneshot::Sender<Result<Vec<Loaded>, SteerError>>,
     },
+    /// Replaces a module that answers queries.
+    ReloadQuery(Box<QueryModule>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests that nexum follows the chains of a module that will replace another one.
     Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
@@ -104,6 +108,7 @@ impl SupervisorHandle {
             queries: Queries::default(),
             lost_chains: LostChains::default(),
             sources: Sources::new(),
+            expected: Expected::default(),
             requests,
             loads: Arc::default(),
         };
@@ -166,8 +171,7 @@ impl SupervisorHandle {
     /// Fails if a module of this name exists, or if the module cannot start.
     pub async fn load(&self, module: Module) -> Result<(), SteerError> {
         ready(&self.sources, [&module]).await?;
-        let _may_load = self.loads.read().await;
-        self.ask(|done| Request::Load(Box::new(module), done)).await
+        self.add_one(Loaded::Event(Box::new(module))).await
     }
 
     /// Adds a module that answers queries.
@@ -176,9 +180,19 @@ impl SupervisorHandle {
     ///
     /// Fails if a module of this name exists.
     pub async fn load_query(&self, module: QueryModule) -> Result<(), SteerError> {
-        let _may_load = self.loads.read().await;
-        let (module, in_place) = (Box::new(module), false);
-        self.ask(|done| Request::LoadQuery { module, in_place, done }).await
+        self.add_one(Loaded::Query(Box::new(module))).await
+    }
+
+    /// Adds modules as a run does at its start. Each waits by itself for the chains that it needs, and
+    /// one without a stored position begins with the first block of the run. The run is
+    /// [strict](super::Supervisor::strict) with them. Returns the modules whose names other modules
+    /// have.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the modules cannot start.
+    pub async fn start(&self, modules: Vec<Loaded>) -> Result<Vec<Loaded>, SteerError> {
+        self.add(modules, true).await
     }
 
     /// Replaces the component, manifest and configuration of a module that answers queries. Its
@@ -189,8 +203,8 @@ impl SupervisorHandle {
     /// Fails if no module of this name answers queries.
     pub async fn reload_query(&self, module: QueryModule) -> Result<(), SteerError> {
         let _may_load = self.loads.read().await;
-        let (module, in_place) = (Box::new(module), true);
-        self.ask(|done| Request::LoadQuery { module, in_place, done }).await
+        let module = Box::new(module);
+        self.ask(|done| Request::ReloadQuery(module, done)).await
     }
 
     /// Replaces the component, manifest and configuration of a module that handles events, and
@@ -234,6 +248,29 @@ impl SupervisorHandle {
     pub async fn flush(&self) -> Result<(), SteerError> {
         let committer = self.ask(Request::Committer).await?;
         Ok(committer.commit(Batch::default()).await?)
+    }
+
+    /// Keeps the run from ending for lack of modules until the result is dropped.
+    pub(crate) fn expect(&self) -> Expectation {
+        self.expected.expect()
+    }
+
+    async fn add_one(&self, module: Loaded) -> Result<(), SteerError> {
+        let name = module.meta().name.clone();
+        match self.add(vec![module], false).await?.is_empty() {
+            true => Ok(()),
+            false => Err(SteerError::Exists(name)),
+        }
+    }
+
+    async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
+        let _may_load = self.loads.read().await;
+        let request = |done| Request::Add {
+            modules,
+            is_initial,
+            done,
+        };
+        self.ask(request).await
     }
 
     async fn ask<T>(

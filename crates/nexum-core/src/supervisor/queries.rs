@@ -62,17 +62,12 @@ impl Run {
         Ok(())
     }
 
-    /// Adds a module that answers queries, or replaces the one of its name.
-    pub(super) async fn load_query(&mut self, module: QueryModule, in_place: bool) -> Result<(), SteerError> {
-        let name = module.meta.name.clone();
-        match (self.queries.get(&name), in_place) {
-            (None, true) => return Err(SteerError::NoModule(name)),
-            (Some(_), false) => return Err(SteerError::Exists(name)),
-            _ if self.modules.get(&name).is_some() => return Err(SteerError::Exists(name)),
-            _ => {}
+    /// Replaces a module that answers queries.
+    pub(super) async fn reload_query(&mut self, module: QueryModule) -> Result<(), SteerError> {
+        let name = &module.meta.name;
+        if self.queries.get(name).is_none() {
+            return Err(SteerError::NoModule(name.clone()));
         }
-        self.answer(vec![module]).await.map_err(StartError::Store)?;
-        tracing::info!(module = name.as_str(), "the operator loaded the module");
-        Ok(())
+        Ok(self.answer(vec![module]).await.map_err(StartError::Store)?)
     }
 }

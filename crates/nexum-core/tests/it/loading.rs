@@ -1,8 +1,6 @@
 //! Modules that are refused before any guest code runs, and the texts of the errors.
 
-use std::future::poll_fn;
 use std::path::{Path, PathBuf};
-use std::task::Poll;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentFile};
 use nexum_core::LoadErrors;
@@ -69,6 +67,7 @@ fn asks(required: &str) -> String {
 fn an_import_that_was_not_granted_is_refused_by_name() {
     let bytes = fixture("slow-host");
     let mut said = refuse("not-requested", &bytes, Some(&asks("\"store\"")), "");
+    said += &refuse("present", &fixture("trap-after-writes"), Some(&asks("")), "");
     said += &refuse("denied", &bytes, Some("[capabilities]\ndenied = [\"chain\"]\n"), "");
     said += &refuse("absent", &bytes, Some(&asks("\"chain\"")), "");
     said += &refuse("no-table", &bytes, Some("[module]\nname = \"x\"\n"), "");
@@ -255,37 +254,6 @@ async fn a_compilation_that_takes_long_is_logged() {
         record.fields,
         fields.map(|(name, value)| (name.to_owned(), value)).into()
     );
-}
-
-#[tokio::test]
-async fn what_is_compiled_can_be_seen_meanwhile() {
-    let setup = Setup::new();
-    let config = setup.parse_config();
-    let loader = setup.loader(&config);
-    let candidate = || {
-        loader
-            .inspect(&module_at(&guests::component("noop"), "name = \"slow\""))
-            .expect("a candidate")
-    };
-    let engine = setup.engine(Candidate::demand([&candidate()]));
-    let names = || -> Vec<_> {
-        loader
-            .loading()
-            .into_iter()
-            .map(|(_, meta)| meta.name.to_string())
-            .collect()
-    };
-
-    let mut given_up = Box::pin(loader.load(&engine, candidate()));
-    assert_eq!(names(), [""; 0]);
-    let is_pending = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context).is_pending()));
-    assert!(is_pending.await, "compiled in no time");
-    assert_eq!(names(), ["slow"]);
-    drop(given_up);
-    assert_eq!(names(), [""; 0]);
-
-    loader.load(&engine, candidate()).await.expect("a module");
-    assert_eq!(names(), [""; 0]);
 }
 
 #[tokio::test]

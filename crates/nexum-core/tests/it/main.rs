@@ -14,6 +14,7 @@ mod events;
 mod failures;
 mod fixtures;
 mod histories;
+mod hosts;
 mod loading;
 mod queries;
 mod schedules;

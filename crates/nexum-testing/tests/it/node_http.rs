@@ -114,6 +114,9 @@ async fn stops_and_comes_back_on_the_same_port() {
 
     node.stop().await;
     assert!(post(&node, body).await.unwrap_err().is_connect());
+    let address = node.http_url();
+    let taken = std::net::TcpListener::bind(address.strip_prefix("http://").unwrap());
+    assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
     node.restart().await;
     assert_eq!(post(&node, body).await.unwrap().0, 200);
 }

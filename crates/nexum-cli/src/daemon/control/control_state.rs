@@ -32,17 +32,27 @@ pub(crate) struct ControlState {
 impl ControlState {
     pub(super) fn module(&self, name: &str) -> Result<Arc<ModuleStatus>, ApiError> {
         let name = name_of(name)?;
-        Ok(self.supervisor.module(&name)?)
+        self.supervisor
+            .module(&name)
+            .map_err(|error| self.missing(&name, error))
     }
 
     /// The current state of a module, for events or for queries.
-    pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, SteerError> {
+    pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, ApiError> {
         match self.supervisor.query(name) {
             Ok(pool) => Ok(view::Module::of_queries(&pool)),
             Err(_) => Ok(view::Module::of(
-                &*self.supervisor.module(name)?,
+                &*self.module(name.as_str())?,
                 &self.host.troubled_chains(),
             )),
+        }
+    }
+
+    /// The error for a module that is not there, or that is being loaded.
+    fn missing(&self, name: &ModuleName, error: SteerError) -> ApiError {
+        match self.host.is_loading(name) {
+            true => ApiError(StatusCode::CONFLICT, loading(name).into()),
+            false => error.into(),
         }
     }
 
@@ -76,6 +86,12 @@ impl ControlState {
         };
         store::blocking(&self.store, read).await
     }
+}
+
+/// The refusal of a command for a module that is being loaded.
+pub(super) fn loading(name: &ModuleName) -> Refusal {
+    let refusal = Refusal::new(format!("the module {name} is being loaded"));
+    refusal.with_hint("retry when `nexum status` shows another stage than `loading`")
 }
 
 /// Parses the module name in a path.

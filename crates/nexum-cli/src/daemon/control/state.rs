@@ -7,13 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use nexum_config::names::ModuleName;
+use nexum_core::HostHandle;
 use nexum_core::state::admin::ImportError;
-use nexum_core::supervisor::SupervisorHandle;
 use nexum_store::TransferError;
 use tokio::sync::mpsc;
 
 use super::api_error::ApiError;
-use super::control_state::ControlState;
+use super::control_state::{ControlState, loading};
 use super::input::Chunks;
 use super::output::{self, Output};
 use crate::protocol::frames::{Frame, Said};
@@ -41,7 +41,7 @@ pub(super) async fn perform(
     };
     let flushed = supervisor.flush().await;
     if let Some(module) = task.removes() {
-        refuse_loaded(supervisor, module)?;
+        refuse_loaded(&control.host, module)?;
         // A pending write of the module would otherwise follow the purge.
         flushed?;
     }
@@ -96,7 +96,7 @@ pub(super) async fn import(State(control): State<ControlState>, request: Request
     tokio::task::spawn_blocking(move || {
         answer(&sender, |sinks| {
             lines.into_iter().for_each(|line| (sinks.say)(line));
-            Ok(done.map_err(|error| refusal_of(&control.supervisor, &error))?)
+            Ok(done.map_err(|error| refusal_of(&control.host, &error))?)
         });
     });
     Ok(body)
@@ -118,30 +118,29 @@ fn answer(output: &Output, work: impl FnOnce(&mut Sinks<'_>) -> Result<u8, Refus
     let _ = output.send(&end);
 }
 
-fn refuse_loaded(supervisor: &SupervisorHandle, module: &str) -> Result<(), ApiError> {
+fn refuse_loaded(host: &HostHandle, module: &str) -> Result<(), ApiError> {
     let name: Result<ModuleName, _> = module.parse();
     let name = name.map_err(|error| ApiError::of(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    match is_loaded(supervisor, &name) {
-        true => Err(ApiError(StatusCode::CONFLICT, loaded(&name).into())),
-        false => Ok(()),
+    match loaded(host, &name) {
+        Some(refusal) => Err(ApiError(StatusCode::CONFLICT, refusal.into())),
+        None => Ok(()),
     }
 }
 
-/// The reason why an import failed. A loaded module always exists in the store, and that it is
-/// loaded is the more useful reason.
-fn refusal_of(supervisor: &SupervisorHandle, error: &TransferError) -> Refusal {
-    match error {
-        TransferError::Import(ImportError::Exists(name)) if is_loaded(supervisor, name) => loaded(name),
-        error => Refusal::of(error),
+/// The refusal of an import. A loaded module is always in the store, but the helpful reason is that it is loaded.
+fn refusal_of(host: &HostHandle, error: &TransferError) -> Refusal {
+    let loaded = match error {
+        TransferError::Import(ImportError::Exists(name)) => loaded(host, name),
+        _ => None,
+    };
+    loaded.unwrap_or_else(|| Refusal::of(error))
+}
+
+/// The refusal of a change to the state of a module of either kind that is loaded or being loaded.
+fn loaded(host: &HostHandle, name: &ModuleName) -> Option<Refusal> {
+    if host.module(name).is_ok() || host.query(name).is_ok() {
+        let refusal = Refusal::new(format!("the module {name} is loaded"));
+        return Some(refusal.with_hint(format!("remove the module first: `nexum module remove {name}`")));
     }
-}
-
-/// Whether a module of this name is loaded, for events or for queries.
-fn is_loaded(supervisor: &SupervisorHandle, name: &ModuleName) -> bool {
-    supervisor.module(name).is_ok() || supervisor.query(name).is_ok()
-}
-
-fn loaded(name: &ModuleName) -> Refusal {
-    let refusal = Refusal::new(format!("the module {name} is loaded"));
-    refusal.with_hint(format!("remove the module first: `nexum module remove {name}`"))
+    host.is_loading(name).then(|| loading(name))
 }

@@ -11,8 +11,7 @@ use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
-use nexum_core::supervisor::{SteerError, SupervisorHandle};
-use nexum_core::{QueryError, QueryPool};
+use nexum_core::{HostHandle, QueryError, QueryPool};
 
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
@@ -32,14 +31,14 @@ const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-/// Answers queries for the modules of this supervisor.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(supervisor: SupervisorHandle) -> Router<S> {
+/// Answers queries for the modules of this host.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: HostHandle) -> Router<S> {
     let path = format!("{QUERY}/{{module}}");
-    Router::new().route(&path, post(answer)).with_state(supervisor)
+    Router::new().route(&path, post(answer)).with_state(host)
 }
 
 async fn answer(
-    State(supervisor): State<SupervisorHandle>,
+    State(host): State<HostHandle>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
@@ -51,7 +50,10 @@ async fn answer(
     let name: ModuleName = name
         .parse()
         .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is not a module name"))?;
-    let pool = supervisor.query(&name)?;
+    let pool = host.query(&name).map_err(|error| match host.is_loading(&name) {
+        true => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "the module is being loaded"),
+        false => Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string()),
+    })?;
     let input = read(request.into_body(), BODY_TIME_MAX).await?;
     let output = pool.call(&input).await?;
     Ok((ANSWER_HEADERS, output).into_response())
@@ -93,12 +95,6 @@ impl IntoResponse for Refused {
         let is_overload = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry = is_overload.then_some([(header::RETRY_AFTER, RETRY_AFTER_SECONDS)]);
         (status, retry, Json(fault)).into_response()
-    }
-}
-
-impl From<SteerError> for Refused {
-    fn from(error: SteerError) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no-module", error.to_string())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use nexum_core::supervisor::SupervisorHandle;
+use nexum_core::HostHandle;
 use tokio::net::TcpListener;
 
 use super::answer::router;
@@ -36,7 +36,7 @@ impl Listener {
     }
 
     /// Answers requests until it is dropped.
-    pub(crate) async fn serve(self, supervisor: &SupervisorHandle) -> Infallible {
+    pub(crate) async fn serve(self, host: &HostHandle) -> Infallible {
         let Some(listener) = self.0 else {
             return std::future::pending().await;
         };
@@ -44,6 +44,6 @@ impl Listener {
             tracing::info!(%address, "accepting queries");
         }
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX);
-        listen::serve(listener, router(supervisor.clone()), bounds).await
+        listen::serve(listener, router(host.clone()), bounds).await
     }
 }

@@ -62,8 +62,9 @@ enum ReadPosition {
 }
 
 impl ChainFeed {
-    /// Creates a feed of the module `meta`. The feed starts after the module's cursor, or with the
-    /// next block if there is no cursor.
+    /// Creates a feed of the module `meta`. The feed starts after the module's cursor. Without a
+    /// cursor, it starts with the first block of the log for an initial module, and otherwise with
+    /// the next block.
     pub(super) fn new(
         followed: TopicHandle,
         subscriptions: SubscriptionSet,
@@ -77,7 +78,10 @@ impl ChainFeed {
         let outage = SourceOutage::new(meta, log.topic().chain_id);
         let live_from = match anchor.cursors.get(log.topic().into()) {
             Some(cursor) => Some(cursor.live_from),
-            None => log.head().map(|head| head.number.saturating_add(1)),
+            None => {
+                let origin = anchor.is_initial.then(|| log.origin()).flatten();
+                origin.or_else(|| Some(log.head()?.number.saturating_add(1)))
+            }
         };
         Self {
             followed,

@@ -1,0 +1,57 @@
+//! The runtime of a command, and the signals that end it.
+
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::report::Refusal;
+
+/// How long a command waits for blocking tasks at its end. Every commit has ended before. A compilation or a slow disk may be left.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// A shell adds this to the number of the signal that ended a program.
+const SIGNALLED: i32 = 128;
+
+/// Runs a future to its end on the threads of a new runtime.
+///
+/// # Errors
+///
+/// Fails if the system starts no threads.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Refusal> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Refusal::of(&error))?;
+    let output = runtime.block_on(future);
+    runtime.shutdown_timeout(SHUTDOWN);
+    Ok(output)
+}
+
+/// SIGINT and SIGTERM, which no longer kill the process once this exists.
+pub(crate) struct Termination {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Termination {
+    /// # Errors
+    ///
+    /// Fails if the system refuses a handler.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one of the signals, and returns the exit code that a shell gives a program which the signal ended.
+    pub(crate) async fn received(&mut self) -> u8 {
+        let kind = tokio::select! {
+            Some(()) = self.interrupt.recv() => SignalKind::interrupt(),
+            Some(()) = self.terminate.recv() => SignalKind::terminate(),
+            // No signal can arrive any more.
+            else => match std::future::pending::<Infallible>().await {},
+        };
+        u8::try_from(SIGNALLED + kind.as_raw_value()).unwrap_or(u8::MAX)
+    }
+}

@@ -1,0 +1,99 @@
+//! The compilations of several modules.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+
+use super::loading::{Entry, Loading};
+use crate::engine::Engine;
+use crate::module::candidate::Candidate;
+use crate::module::error::LoadError;
+use crate::module::load_errors::LoadErrors;
+use crate::module::loader::Loader;
+use crate::module::query::Loaded;
+
+/// Compilations in progress, each in a task of its own. They end when the value is dropped.
+pub(super) struct Compiling(JoinSet<Outcome>);
+
+/// The modules of ended compilations in the order of the candidates, and the errors of the others.
+#[derive(Default)]
+pub(super) struct Compiled {
+    pub(super) modules: Vec<Loaded>,
+    /// Keep the modules in the list of those that the host is loading.
+    pub(super) entries: Vec<Entry>,
+    pub(super) errors: LoadErrors,
+}
+
+/// The end of one compilation.
+struct Outcome {
+    index: usize,
+    path: PathBuf,
+    entry: Entry,
+    result: Result<Loaded, LoadError>,
+}
+
+impl Compiling {
+    /// Begins to compile the candidates.
+    pub(super) fn begin(loader: &Arc<Loader>, engine: &Engine, list: &Loading, candidates: Vec<Candidate>) -> Self {
+        let mut tasks = JoinSet::new();
+        for (index, candidate) in candidates.into_iter().enumerate() {
+            let (loader, engine) = (loader.clone(), engine.clone());
+            let entry = list.enter(&candidate);
+            tasks.spawn(async move {
+                let path = candidate.origin.path.clone();
+                let result = loader.load_any(&engine, candidate).await;
+                entry.compiled();
+                Outcome {
+                    index,
+                    path,
+                    entry,
+                    result,
+                }
+            });
+        }
+        Self(tasks)
+    }
+
+    /// Waits for the end of a compilation, and returns all that have ended. Returns none after the last.
+    pub(super) async fn next(&mut self) -> Option<Compiled> {
+        let mut outcomes = vec![outcome(self.0.join_next().await?)];
+        while let Some(ended) = self.0.try_join_next() {
+            outcomes.push(outcome(ended));
+        }
+        Some(Compiled::of(outcomes))
+    }
+
+    /// Waits for the end of all compilations, and returns them. Returns none after the last.
+    pub(super) async fn all(&mut self) -> Option<Compiled> {
+        let mut outcomes = vec![outcome(self.0.join_next().await?)];
+        while let Some(ended) = self.0.join_next().await {
+            outcomes.push(outcome(ended));
+        }
+        Some(Compiled::of(outcomes))
+    }
+}
+
+fn outcome(ended: Result<Outcome, JoinError>) -> Outcome {
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+impl Compiled {
+    fn of(mut outcomes: Vec<Outcome>) -> Self {
+        outcomes.sort_by_key(|outcome| outcome.index);
+        let mut compiled = Self::default();
+        for Outcome {
+            path, entry, result, ..
+        } in outcomes
+        {
+            match result {
+                Ok(module) => {
+                    compiled.modules.push(module);
+                    compiled.entries.push(entry);
+                }
+                Err(error) => compiled.errors.extend(LoadErrors::of(&path, [error])),
+            }
+        }
+        compiled
+    }
+}
