@@ -56,7 +56,8 @@ impl Exporting {
         let mut command = dir.command(&["run"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        let lines = Log::of(&mut child).until_all(records);
+        let log = Log::of(&mut child);
+        let lines = log.until_all(records);
         let line = lines.iter().find(|line| line.contains(records[0]));
         let record: Value = serde_json::from_str(line.expect("the record")).expect("JSON");
         let address = record["address"].as_str().expect("an address").to_owned();

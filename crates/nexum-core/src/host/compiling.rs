@@ -41,7 +41,7 @@ impl Compiling {
             let (loader, engine) = (loader.clone(), engine.clone());
             let entry = list.enter(&candidate);
             tasks.spawn(async move {
-                let path = candidate.origin.path.clone();
+                let path = candidate.origin.path.shown().to_owned();
                 let result = loader.load_any(&engine, candidate).await;
                 entry.compiled();
                 Outcome {
