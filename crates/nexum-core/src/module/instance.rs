@@ -227,8 +227,9 @@ fn hold(
     store.limiter(|host| &mut host.limiter);
     // A guest that still computes at the end of its slice yields to others, and then continues.
     let scheduler = scheduler.clone();
-    store.epoch_deadline_callback(move |_| {
+    store.epoch_deadline_callback(move |mut context| {
         scheduler.has_computed();
+        context.data_mut().spend_wasi_work()?;
         Ok(UpdateDeadline::Yield(1))
     });
     Ok(store)

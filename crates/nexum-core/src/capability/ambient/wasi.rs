@@ -7,8 +7,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nexum_config::engine::Metering;
+use nexum_config::limits::Limit;
 use parking_lot::Mutex;
 use wasmtime::component::Linker;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
@@ -18,8 +21,9 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::{RECORD_BYTES_MAX, Recorder};
 use crate::capability::stdio::{Sink, Stream};
-use crate::capability::{Capability, HostState};
+use crate::capability::{CALL_FUEL, Capability, HostState};
 use crate::clock::{Clock, Entropy, Seams};
+use crate::state::scope::BudgetExhausted;
 
 /// WASI without outside access.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ impl Wasi {
 }
 
 impl Capability for Wasi {
-    type State = WasiCtx;
+    type State = WasiState;
 
     fn name(&self) -> &'static str {
         "wasi"
@@ -81,7 +85,10 @@ impl Capability for Wasi {
         let mut seed = [0; 16];
         self.seams.entropy.fill(&mut seed);
         let mut context = WasiCtx::builder();
-        let lines = |level| Stream(Lines::new(module.recorder.clone(), level));
+        let work = Work::default();
+        let lines = |level| Stream(Lines::new(module.recorder.clone(), level, work.clone()));
+        let random = || SeamRng(self.seams.entropy.clone(), work.clone());
+        let clock = || SeamClock(self.seams.clock.clone(), work.clone());
         match &module.stdio.stdout {
             Some(capture) => context.stdout(capture.stream()),
             None => context.stdout(lines(tracing::Level::INFO)),
@@ -90,17 +97,57 @@ impl Capability for Wasi {
             Some(capture) => context.stderr(capture.stream()),
             None => context.stderr(lines(tracing::Level::WARN)),
         };
-        Ok(context
-            .secure_random(SeamRng(self.seams.entropy.clone()))
-            .insecure_random(SeamRng(self.seams.entropy.clone()))
+        let context = context
+            .secure_random(random())
+            .insecure_random(random())
             .insecure_random_seed(u128::from_ne_bytes(seed))
             .max_random_size(RANDOM_BYTES_MAX.into())
-            .wall_clock(SeamClock(self.seams.clock.clone()))
-            .monotonic_clock(SeamClock(self.seams.clock.clone()))
+            .wall_clock(clock())
+            .monotonic_clock(clock())
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .build())
+            .build();
+        Ok(WasiState { context, work })
+    }
+}
+
+/// The WASI of one instance.
+pub(crate) struct WasiState {
+    context: WasiCtx,
+    work: Work,
+}
+
+/// The host's work for WASI calls since the last look, in units of fuel. The functions of WASI do not
+/// reach the event's budget.
+#[derive(Clone, Debug, Default)]
+struct Work(Arc<AtomicU64>);
+
+impl Work {
+    /// Adds a call that handles this many bytes.
+    fn add(&self, bytes: usize) {
+        self.0
+            .fetch_add(CALL_FUEL.saturating_add(bytes as u64), Ordering::Relaxed);
+    }
+}
+
+impl HostState {
+    /// Draws the host's work for WASI calls on the event's fuel. Called at each time slice of the
+    /// guest.
+    pub(crate) fn spend_wasi_work(&mut self) -> Result<(), BudgetExhausted> {
+        if self.meta.metering != Metering::Fuel {
+            return Ok(());
+        }
+        let mut states = self
+            .slots
+            .iter()
+            .filter_map(|(_, slot)| slot.downcast_ref::<WasiState>());
+        // A module that imports nothing of WASI has no state of it.
+        let Some(state) = states.next() else {
+            return Ok(());
+        };
+        let work = state.work.0.swap(0, Ordering::Relaxed);
+        self.scope.spend(Limit::Fuel, work)
     }
 }
 
@@ -108,13 +155,13 @@ impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let view = self.view::<Wasi>();
         WasiCtxView {
-            ctx: view.state,
+            ctx: &mut view.state.context,
             table: view.table,
         }
     }
 }
 
-struct SeamClock(Arc<dyn Clock>);
+struct SeamClock(Arc<dyn Clock>, Work);
 
 impl HostWallClock for SeamClock {
     fn resolution(&self) -> Duration {
@@ -122,6 +169,7 @@ impl HostWallClock for SeamClock {
     }
 
     fn now(&self) -> Duration {
+        self.1.add(0);
         Duration::from_millis(self.0.now_ms())
     }
 }
@@ -132,29 +180,37 @@ impl HostMonotonicClock for SeamClock {
     }
 
     fn now(&self) -> u64 {
+        self.1.add(0);
         self.0.monotonic_ns()
     }
 }
 
-struct SeamRng(Arc<dyn Entropy>);
+struct SeamRng(Arc<dyn Entropy>, Work);
+
+impl SeamRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.1.add(bytes.len());
+        self.0.fill(bytes);
+    }
+}
 
 impl rand::TryRng for SeamRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
+        self.fill(&mut bytes);
         Ok(u32::from_ne_bytes(bytes))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
+        self.fill(&mut bytes);
         Ok(u64::from_ne_bytes(bytes))
     }
 
     fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(buffer);
+        self.fill(buffer);
         Ok(())
     }
 }
@@ -166,14 +222,16 @@ struct Lines {
     level: tracing::Level,
     /// The incomplete line, shorter than a record.
     partial: Arc<Mutex<Vec<u8>>>,
+    work: Work,
 }
 
 impl Lines {
-    fn new(recorder: Arc<Recorder>, level: tracing::Level) -> Self {
+    fn new(recorder: Arc<Recorder>, level: tracing::Level, work: Work) -> Self {
         Self {
             recorder,
             level,
             partial: Arc::default(),
+            work,
         }
     }
 
@@ -186,6 +244,7 @@ impl Lines {
 
 impl Sink for Lines {
     fn push(&self, bytes: &[u8]) {
+        self.work.add(bytes.len());
         let mut partial = self.partial.lock();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for piece in piece.chunks(RECORD_BYTES_MAX) {
