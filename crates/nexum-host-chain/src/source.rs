@@ -6,6 +6,7 @@ mod blooms;
 mod filters;
 mod finality;
 mod follower;
+mod gaps;
 mod header;
 mod heads;
 mod logs;
@@ -105,6 +106,12 @@ enum FollowError {
     BadLogs,
     #[error("the endpoint does not have block {0}")]
     NoBlock(u64),
+    #[error(
+        "the endpoint's block {to} names block {from} as its parent: between the two, nexum believes at most {} numbers without a \
+         block",
+        gaps::SKIPPED_MAX
+    )]
+    BadParent { from: u64, to: u64 },
     #[error("the endpoint's subscription ended")]
     HeadsEnded,
     #[error("the endpoint has had no new head for {0} s")]
@@ -162,6 +169,12 @@ impl FollowError {
             Self::Range { .. } => Some("eth_getLogs"),
             _ => None,
         }
+    }
+
+    /// Whether the endpoint has answered, be it that it does not know what it was asked about.
+    fn is_answered(&self) -> bool {
+        let answered = |error: &RequestError| matches!(error, RequestError::Answer { .. }) && !error.is_rate_limit();
+        self.is_refusal() || self.request().is_some_and(answered)
     }
 
     /// Whether an endpoint refuses what every endpoint that is followed has to answer: the host's own requests are well-formed.

@@ -11,6 +11,8 @@ pub enum AnswerKind {
     Revert,
     /// The endpoint does not have the block, or its state, yet or any longer.
     UnknownBlock,
+    /// The chain has no block of this number.
+    NullRound,
     /// The endpoint wants fewer requests.
     RateLimit,
     /// The range is too wide, or has too many results: a smaller one may be answered.
@@ -41,6 +43,8 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("resource not found", AnswerKind::UnknownBlock),
     ("cannot query unfinalized data", AnswerKind::UnknownBlock),
     ("after last accepted block", AnswerKind::UnknownBlock),
+    // Lotus, Forest.
+    ("null round", AnswerKind::NullRound),
     // Infura, Alchemy, QuickNode, Ankr, geth, reth. Before those of rate limits, whose codes they share.
     ("query returned more than", AnswerKind::TooMuch),
     ("response size exceeded", AnswerKind::TooMuch),

@@ -284,7 +284,7 @@ fn may_be_of_batch(error: &RequestError) -> bool {
         RequestError::Malformed => true,
         RequestError::Answer { kind, .. } => !matches!(
             kind,
-            AnswerKind::Revert | AnswerKind::UnknownBlock | AnswerKind::RateLimit
+            AnswerKind::Revert | AnswerKind::UnknownBlock | AnswerKind::NullRound | AnswerKind::RateLimit
         ),
         _ => false,
     }
