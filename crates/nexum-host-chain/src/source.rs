@@ -48,9 +48,10 @@ const LOG_REQUESTS_MAX: usize = 8;
 /// Follows one chain: over ws and ipc by `newHeads`, over http by asking for the latest block.
 ///
 /// It believes no subscription to be complete. A head only says where the chain is; each block that is appended to the log has
-/// been checked to be the child of the one before it, blocks in between are read by number, and when the parent of a new block
-/// is not in the log, the newest block that both have in common is looked for and reverted to. Logs are asked for by the hash of
-/// their block, so that it does not matter who answers, and no block is appended without them.
+/// been checked to be the child of the one before it, and blocks in between are read by number. A number between a block and its
+/// parent has no block. When the parent of a new block is not in the log, the newest block that both have in common is looked for
+/// and reverted to. Logs are asked for by the hash of their block, so that it does not matter who answers, and no block is appended
+/// without them.
 #[derive(Debug)]
 pub struct ChainSource {
     chain_id: ChainId,

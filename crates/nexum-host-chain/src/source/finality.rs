@@ -133,7 +133,7 @@ impl Follower<'_> {
     /// Takes back what was settled and is no longer part of the chain.
     async fn revert_settled(&self, endpoint: &Endpoint, log: &EventLog, head: Position) -> Result<(), FollowError> {
         let depth = self.source.config.reorg_depth_max;
-        let lowest = head.number.saturating_sub(depth);
+        let lowest = log.followed_by(depth).unwrap_or_default();
         let mut held = log.below(head.number.saturating_add(1));
         held.retain(|held| held.number >= lowest);
         for held in held.iter().rev().copied() {

@@ -294,7 +294,7 @@ impl<'a> Follower<'a> {
         match known.last() {
             Some(last) if !head.follows(*last) => Err(FollowError::Unsettled),
             None if depth > 0 => {
-                let parent = header::hashed(endpoint, &head.parent_hash).await?;
+                let parent = header::parent_of(endpoint, head).await?;
                 let parent = parent.ok_or(FollowError::NoBlock(head.position.number - depth))?;
                 Ok(vec![parent.position])
             }

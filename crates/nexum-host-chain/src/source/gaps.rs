@@ -25,21 +25,35 @@ pub(super) struct Gap {
     pub(super) above: Header,
 }
 
-/// A block above the number `start`, near the lowest that there is: one of the first [`BLOCKS_PER_BATCH`] numbers, or else of the
-/// lowest batch whose last number has a block.
+/// A block from the number `start` on, near the lowest that there is: in the first [`BLOCKS_PER_BATCH`] numbers, or else in the
+/// lowest batch whose last number has a block, or in the batch up to the endpoint's head.
 async fn first_above(endpoint: &Endpoint, start: u64) -> Result<Option<Header>, FollowError> {
-    let batch_at = |first: u64| (first..=u64::MAX).take(BLOCKS_PER_BATCH as usize).collect::<Vec<u64>>();
-    let near = header::of_numbers(endpoint, &batch_at(start)).await?;
-    if let Some(first) = near.headers.into_iter().next() {
+    if let Some(first) = first_of_batch(endpoint, start).await? {
         return Ok(Some(first));
     }
-    let ends = (2..=BLOCKS_PER_BATCH).map_while(|batch| start.checked_add(batch * BLOCKS_PER_BATCH - 1));
-    let ends = header::of_numbers(endpoint, &ends.collect::<Vec<_>>()).await?;
-    let Some(end) = ends.headers.into_iter().next() else {
+    let Some(head) = header::tagged(endpoint, "latest").await? else {
         return Ok(None);
     };
-    let batch = header::of_numbers(endpoint, &batch_at(end.position.number - (BLOCKS_PER_BATCH - 1))).await?;
-    Ok(batch.headers.into_iter().next())
+    let head = head.position.number;
+    let ends = (2..=BLOCKS_PER_BATCH).map_while(|batch| start.checked_add(batch * BLOCKS_PER_BATCH - 1));
+    let mut ends: Vec<u64> = ends.take_while(|end| *end < head).collect();
+    if (start..=start.saturating_add(SKIPPED_MAX)).contains(&head) {
+        ends.push(head);
+    }
+    if ends.is_empty() {
+        return Ok(None);
+    }
+    match header::of_numbers(endpoint, &ends).await?.headers.first() {
+        Some(end) => first_of_batch(endpoint, end.position.number.saturating_sub(BLOCKS_PER_BATCH - 1)).await,
+        None => Ok(None),
+    }
+}
+
+/// The lowest block of a batch of numbers.
+async fn first_of_batch(endpoint: &Endpoint, first: u64) -> Result<Option<Header>, FollowError> {
+    let numbers = (0..BLOCKS_PER_BATCH).map_while(|place| first.checked_add(place));
+    let numbered = header::of_numbers(endpoint, &numbers.collect::<Vec<_>>()).await?;
+    Ok(numbered.headers.into_iter().next())
 }
 
 impl ChainSource {
@@ -50,7 +64,7 @@ impl ChainSource {
         let Some(mut above) = first_above(endpoint, start).await? else {
             return Ok(None);
         };
-        // The search leaps. Where it has leapt over blocks, the parents lead back.
+        // The search leaps. Where it has leapt over blocks, the way back takes a batch at a time.
         for _ in 0..BLOCKS_PER_BATCH {
             let Some(below) = header::parent_of(endpoint, &above).await? else {
                 return Ok(None);
@@ -62,7 +76,10 @@ impl ChainSource {
                     return Ok(Some(Gap { below, above }));
                 }
                 Ordering::Equal => return Ok(None),
-                Ordering::Greater => above = below,
+                Ordering::Greater => {
+                    let first = below.position.number.saturating_sub(BLOCKS_PER_BATCH - 1).max(start);
+                    above = first_of_batch(endpoint, first).await?.unwrap_or(below);
+                }
             }
         }
         Ok(None)

@@ -115,7 +115,7 @@ pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<
     }
 }
 
-/// The block with this hash. None if the endpoint answers that it does not have it.
+/// The block with this hash. None if the endpoint answers that it does not have it, be it by an error.
 pub(super) async fn hashed(endpoint: &Endpoint, hash: &BlockHash) -> Result<Option<Header>, FollowError> {
     let answer = endpoint.request(&request_by_hash(hash)?).await;
     match answer.map_err(FollowError::asked(METHOD_BY_HASH)) {

@@ -22,7 +22,7 @@ impl Follower<'_> {
         let Some(tip) = self.latest.head() else {
             return Ok(false);
         };
-        let Some(ancestor) = self.ancestor(endpoint, theirs, tip).await? else {
+        let Some(ancestor) = self.ancestor(endpoint, theirs).await? else {
             self.doubt(endpoint, tip).await?;
             let number = tip.number.min(theirs.position.number);
             let other = header::numbered(endpoint, number).await?;
@@ -35,7 +35,12 @@ impl Follower<'_> {
         if ancestor == tip {
             return Ok(false);
         }
-        let depth = tip.number.saturating_sub(ancestor.number);
+        let lost = self
+            .latest
+            .below(tip.number)
+            .into_iter()
+            .filter(|block| block.number > ancestor.number);
+        let depth = lost.count() as u64 + 1;
         if depth >= DEPTH_CHECKED_MIN {
             self.doubt(endpoint, tip).await?;
         }
@@ -46,13 +51,9 @@ impl Follower<'_> {
     }
 
     /// The newest block below `theirs` that the endpoint's chain and the log have in common, if it is not too deep.
-    async fn ancestor(
-        &self,
-        endpoint: &Endpoint,
-        theirs: &Header,
-        tip: Position,
-    ) -> Result<Option<Position>, FollowError> {
-        let lowest = tip.number.saturating_sub(self.source.config.reorg_depth_max);
+    async fn ancestor(&self, endpoint: &Endpoint, theirs: &Header) -> Result<Option<Position>, FollowError> {
+        let depth_max = self.source.config.reorg_depth_max;
+        let lowest = self.latest.followed_by(depth_max).unwrap_or_default();
         let mut oldest = theirs.clone();
         loop {
             if let Some(common) = self.latest.find(&oldest.parent_hash) {

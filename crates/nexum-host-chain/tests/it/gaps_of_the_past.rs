@@ -98,7 +98,7 @@ async fn a_hole_in_the_past_is_an_error_and_no_gap() {
         Answer::error(12, "requested epoch was a null round"),
     ] {
         let node = node(60, false).await;
-        let hidden = node.chain().canonical()[30].clone();
+        let hidden = node.chain().canonical()[33].clone();
         let number = hidden.number;
         node.on("eth_getBlockByNumber", move |params| {
             match params.get().starts_with(&format!("[\"{number:#x}\"")) {

@@ -319,8 +319,9 @@ impl ChainFeed {
     /// The number of the newest final block.
     pub(super) fn settled(&self) -> u64 {
         let head = |log: &EventLog| log.head().map_or(0, |head| head.number);
-        let deep = head(self.log()).saturating_sub(self.followed.source.reorg_depth_max());
-        deep.max(self.followed.finalized.as_deref().map_or(0, head))
+        let deep = self.log().followed_by(self.followed.source.reorg_depth_max());
+        deep.unwrap_or_default()
+            .max(self.followed.finalized.as_deref().map_or(0, head))
     }
 
     /// The progress of the replay: the first block, the last block that the module has read, and
