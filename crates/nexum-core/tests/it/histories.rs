@@ -118,7 +118,7 @@ impl World {
         ];
         let manifests = TempDir::new().expect("a directory");
         let tables = [vec![TEST_CHAIN_ID], vec![TEST_CHAIN_ID, OTHER_CHAIN_ID]].map(|chains| {
-            let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\nfrom_block = 0\n");
+            let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\nfrom_block = 1\n");
             chains.iter().map(table).collect::<String>()
         });
         let [one, both] = tables;
@@ -138,6 +138,7 @@ impl World {
         // The first blocks, from which the logs begin and below which nothing is ever taken back. The first number that the
         // modules want has no block.
         for chain in &world.chains {
+            chain.mine(1);
             chain.skip(1);
             chain.mine(2);
         }
@@ -289,7 +290,7 @@ fn reorg(chain: &ScriptedSource, depth: usize) {
 fn entries(chain: &ScriptedSource) -> Vec<String> {
     let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let entry = |block: &Position| format!("block {} {}", block.number, hex(&block.hash));
-    chain.positions().iter().map(entry).collect()
+    chain.positions()[1..].iter().map(entry).collect()
 }
 
 /// Each block's number and fork.
