@@ -237,9 +237,11 @@ impl RequestError {
             Self::Answer { kind, .. } => match kind {
                 AnswerKind::Revert => Retry::Never,
                 AnswerKind::RateLimit | AnswerKind::UnknownBlock | AnswerKind::Trouble => Retry::Anywhere,
-                AnswerKind::NoMethod | AnswerKind::TooMuch | AnswerKind::Invalid | AnswerKind::Other => {
-                    Retry::Elsewhere
-                }
+                AnswerKind::NullRound
+                | AnswerKind::NoMethod
+                | AnswerKind::TooMuch
+                | AnswerKind::Invalid
+                | AnswerKind::Other => Retry::Elsewhere,
             },
         }
     }
@@ -271,7 +273,7 @@ impl RequestError {
             Self::Status { status, .. } => *status != 429,
             Self::Answer { kind, .. } => !matches!(
                 kind,
-                AnswerKind::Revert | AnswerKind::RateLimit | AnswerKind::UnknownBlock
+                AnswerKind::Revert | AnswerKind::RateLimit | AnswerKind::UnknownBlock | AnswerKind::NullRound
             ),
             _ => false,
         }
@@ -292,6 +294,11 @@ impl RequestError {
     /// Whether the endpoint does not have the requested block.
     pub(crate) fn is_unknown_block(&self) -> bool {
         matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::UnknownBlock)
+    }
+
+    /// Whether the endpoint says that the chain has no block of the number that it was asked about.
+    pub(crate) fn is_null_round(&self) -> bool {
+        matches!(self, Self::Answer { kind, .. } if *kind == AnswerKind::NullRound)
     }
 
     /// Whether the endpoint does not have the method.
@@ -442,7 +449,9 @@ fn answer_kind(kind: AnswerKind) -> HostErrorKind {
         AnswerKind::Revert | AnswerKind::Invalid | AnswerKind::TooMuch => HostErrorKind::InvalidInput,
         AnswerKind::NoMethod => HostErrorKind::Unsupported,
         AnswerKind::RateLimit => HostErrorKind::RateLimited,
-        AnswerKind::UnknownBlock | AnswerKind::Trouble | AnswerKind::Other => HostErrorKind::Unavailable,
+        AnswerKind::UnknownBlock | AnswerKind::NullRound | AnswerKind::Trouble | AnswerKind::Other => {
+            HostErrorKind::Unavailable
+        }
     }
 }
 

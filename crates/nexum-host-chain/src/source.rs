@@ -7,6 +7,7 @@ mod blooms;
 mod filters;
 mod finality;
 mod follower;
+mod gaps;
 mod header;
 mod heads;
 mod logs;
@@ -50,11 +51,11 @@ const LOG_REQUESTS_MAX: usize = 8;
 
 /// Follows one chain: over ws and ipc with `newHeads`, over http by polling the latest block.
 ///
-/// It trusts no subscription to be complete: a head only says how far the chain is. It checks that
-/// each block is the child of the last one in the log, and reads the blocks in between by number.
-/// If the parent of a new block is not in the log, it reverts the log to the newest common block.
-/// It requests logs by the hash of their block, so any endpoint may answer, and appends no block
-/// without its logs.
+/// It believes no subscription to be complete. A head only says where the chain is; each block that is appended to the log has
+/// been checked to be the child of the one before it, and blocks in between are read by number. A number between a block and its
+/// parent has no block. When the parent of a new block is not in the log, the newest block that both have in common is looked for
+/// and reverted to. Logs are asked for by the hash of their block, so that it does not matter who answers, and no block is appended
+/// without them.
 #[derive(Debug)]
 pub struct ChainSource {
     chain_id: ChainId,
@@ -110,6 +111,12 @@ enum FollowError {
     BadLogs,
     #[error("the endpoint does not have block {0}")]
     NoBlock(u64),
+    #[error(
+        "the endpoint's block {to} names block {from} as its parent: between the two, nexum believes at most {} numbers without a \
+         block",
+        gaps::SKIPPED_MAX
+    )]
+    BadParent { from: u64, to: u64 },
     #[error("the endpoint's subscription ended")]
     HeadsEnded,
     #[error("the endpoint has had no new head for {0} s")]
@@ -167,6 +174,12 @@ impl FollowError {
             Self::Range { .. } => Some("eth_getLogs"),
             _ => None,
         }
+    }
+
+    /// Whether the endpoint has answered, be it that it does not know what it was asked about.
+    fn is_answered(&self) -> bool {
+        let answered = |error: &RequestError| matches!(error, RequestError::Answer { .. }) && !error.is_rate_limit();
+        self.is_refusal() || self.request().is_some_and(answered)
     }
 
     /// Whether an endpoint refuses a request that every followed endpoint must answer: the host's

@@ -128,6 +128,12 @@ impl Node {
         });
     }
 
+    /// Leaves this many numbers without a block before the next block, as Filecoin does for a round
+    /// without one.
+    pub fn skip(&self, numbers: u64) {
+        self.shared.world.chain().skip(numbers);
+    }
+
     /// Mines `blocks` blocks, and announces each to the subscribers of `newHeads`.
     pub fn mine(&self, blocks: u64) -> Vec<Block> {
         self.shared.world.grow(Announce::Yes, |chain| chain.mine(blocks))

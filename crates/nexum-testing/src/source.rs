@@ -37,6 +37,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Chain {
     blocks: Vec<Arc<Advance>>,
+    /// The numbers between the last block and the next one, which have no block.
+    skipped: u64,
     /// Changes that the source has not appended to its log yet, in order.
     steps: std::collections::VecDeque<Step>,
     forks: u8,
@@ -70,9 +72,9 @@ impl ScriptedSource {
         source
     }
 
-    /// The hashes of the canonical blocks, oldest first.
-    pub fn hashes(&self) -> Vec<BlockHash> {
-        self.chain().blocks.iter().map(|block| block.position.hash).collect()
+    /// The canonical blocks, oldest first.
+    pub fn positions(&self) -> Vec<Position> {
+        self.chain().blocks.iter().map(|block| block.position).collect()
     }
 
     /// A source of the current chain for a new log, which starts with the next mined block.
@@ -81,6 +83,7 @@ impl ScriptedSource {
         let chain = self.chain();
         let copy = Chain {
             blocks: chain.blocks.clone(),
+            skipped: chain.skipped,
             forks: chain.forks,
             ..Chain::default()
         };
@@ -99,11 +102,18 @@ impl ScriptedSource {
         (0..count).for_each(|_| self.mine_with(Vec::new()));
     }
 
+    /// Leaves this many numbers without a block before the next block, as Filecoin does for a round
+    /// without one.
+    pub fn skip(&self, numbers: u64) {
+        self.chain().skipped += numbers;
+    }
+
     /// Adds a block with these logs.
     pub fn mine_with(&self, logs: Vec<Log>) {
         let mut chain = self.chain();
         {
-            let number = chain.blocks.len() as u64;
+            let next = chain.blocks.last().map_or(0, |block| block.position.number + 1);
+            let number = next + std::mem::take(&mut chain.skipped);
             let parent_hash = chain.blocks.last().map_or([0; 32], |block| block.position.hash);
             let position = Position {
                 number,
@@ -219,7 +229,11 @@ impl EventSource for ScriptedSource {
         }
         let number = |block: &&Arc<Advance>| wanted.numbers.contains(&block.position.number);
         let blocks: Vec<_> = chain.blocks.iter().filter(number).cloned().collect();
-        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+        let mut below = chain.blocks.iter().map(|block| block.position);
+        let below = below.rfind(|position| position.number < *wanted.numbers.start());
+        let head = chain.blocks.last().map(|block| block.position.number);
+        let through = blocks.last().map(|block| block.position).or(below);
+        let Some(through) = through.filter(|_| head >= Some(*wanted.numbers.start())) else {
             return Err(SourceError::new(self.chain_id, "the script does not have this block"));
         };
         let matches = |log: &Log| {
@@ -229,8 +243,8 @@ impl EventSource for ScriptedSource {
                 .any(|filter| filter.matches(&log.address, &log.topics))
         };
         Ok(Replayed {
-            parent_hash: first.parent_hash,
-            through: last.position,
+            parent_hash: below.map_or([0; 32], |below| below.hash),
+            through,
             blocks: blocks
                 .iter()
                 .filter(|block| wanted.blocks || block.logs.iter().any(matches))
@@ -270,11 +284,12 @@ impl ScriptedSource {
                 log.append(block.clone());
             }
             Step::Advance(block) => {
-                let settled = block.position.number.checked_sub(depth);
                 let chain = self.chain();
+                let place = chain.blocks.iter().position(|held| held.position == block.position);
+                let settled = place.and_then(|place| place.checked_sub(usize::try_from(depth).ok()?));
                 let new = settled
-                    .filter(|number| log.head().is_none_or(|head| head.number < *number))
-                    .and_then(|number| chain.blocks.iter().find(|block| block.position.number == number));
+                    .and_then(|settled| chain.blocks.get(settled))
+                    .filter(|block| log.head().is_none_or(|head| head.number < block.position.number));
                 if let Some(block) = new {
                     log.append(block.clone());
                 }

@@ -88,11 +88,12 @@ pub enum Resume {
     At(u64),
     /// The log is empty, or ends before the block: ask again after the next append.
     Pending,
-    /// First replay these blocks from the source, then ask again.
+    /// First replay the blocks of these numbers from the source, then ask again.
     Replay(RangeInclusive<u64>),
     /// The block was reorganised away: first revert to this one.
     Revert(Position),
-    /// The log has this block instead, and does not know the common ancestor.
+    /// The log has this block in place of the last one or below it, and does not know the common
+    /// ancestor.
     Diverged(Position),
     /// The source gave up for this reason, and appends no more entries.
     Closed(Arc<str>),
@@ -256,15 +257,43 @@ impl EventLog {
         self.inner.lock().history.hash_at(number)
     }
 
-    /// The canonical block of this number, if the log still has it.
-    pub fn block_at(&self, number: u64) -> Option<Arc<Advance>> {
+    /// The newest canonical block with at most this number. `None` if the log no longer knows it, or
+    /// if the number is above the head.
+    pub fn at_or_below(&self, number: u64) -> Option<Position> {
+        self.inner.lock().history.at_or_below(number)
+    }
+
+    /// The known canonical blocks below this number, oldest first.
+    pub fn below(&self, number: u64) -> Vec<Position> {
+        self.inner.lock().history.below(number).collect()
+    }
+
+    /// The canonical block with this hash, if the log still knows it.
+    pub fn find(&self, hash: &BlockHash) -> Option<Position> {
+        self.inner.lock().history.find(hash)
+    }
+
+    /// The number of the newest block that `count` blocks follow. Below the blocks that the log
+    /// knows, every number counts as a block. `None` if the chain has no such block.
+    pub fn followed_by(&self, count: u64) -> Option<u64> {
+        self.inner.lock().history.followed_by(count)
+    }
+
+    /// The canonical blocks of these numbers that the log still has, oldest first.
+    pub fn blocks(&self, numbers: RangeInclusive<u64>) -> Vec<Arc<Advance>> {
         let inner = self.inner.lock();
-        let hash = inner.history.hash_at(number)?;
-        let held = Position { number, hash };
-        inner.entries.iter().rev().find_map(|entry| match entry {
-            LogEntry::Advance(routed) if routed.block.position == held => Some(routed.block.clone()),
-            _ => None,
-        })
+        let newest_first = inner.entries.iter().rev().filter_map(|entry| match entry {
+            LogEntry::Advance(routed) => Some(&routed.block),
+            LogEntry::Revert(_) => None,
+        });
+        let mut blocks: Vec<_> = newest_first
+            .filter(|block| numbers.contains(&block.position.number))
+            .filter(|block| inner.history.hash_at(block.position.number) == Some(block.position.hash))
+            .cloned()
+            .collect();
+        blocks.reverse();
+        blocks.dedup_by_key(|block| block.position.number);
+        blocks
     }
 
     /// Reads the entry with this sequence number.
@@ -296,8 +325,9 @@ impl EventLog {
         if let Some((index, _)) = held {
             return Resume::At(inner.first + index as u64 + 1);
         }
-        if let Some(hash) = inner.history.hash_at(last.number).filter(|hash| *hash != last.hash) {
-            return Resume::Diverged(Position { hash, ..last });
+        let canonical = inner.history.at_or_below(last.number);
+        if let Some(canonical) = canonical.filter(|canonical| *canonical != last) {
+            return Resume::Diverged(canonical);
         }
         let next = last.number.saturating_add(1);
         inner
@@ -308,16 +338,17 @@ impl EventLog {
             })
     }
 
-    /// How a reader starts with the block of this number.
+    /// How a reader starts with the first block from this number on.
     pub fn begin(&self, number: u64) -> Resume {
         let inner = self.inner.lock();
+        let first = inner.history.first_from(number);
         let held = inner.entries.iter().enumerate().rev().find(|(_, entry)| match entry {
-            LogEntry::Advance(routed) => routed.block.position.number == number,
+            LogEntry::Advance(routed) => Some(routed.block.position) == first,
             LogEntry::Revert(_) => false,
         });
         match held {
             Some((index, _)) => Resume::At(inner.first + index as u64),
-            None => inner.from(number, |_| true).unwrap_or(Resume::Pending),
+            None => inner.from(number, |_| false).unwrap_or(Resume::Pending),
         }
     }
 }
@@ -333,8 +364,9 @@ impl Inner {
         }
     }
 
-    /// How to continue with the block `next`, which is not in the log. `follows` tells whether the
-    /// oldest block in the log can come after the reader's last block.
+    /// How to continue with the first block from the number `next` on, which is not in the log or is
+    /// the oldest one in it. `follows` tells whether the oldest block in the log is the child of the
+    /// reader's last block.
     fn from(&self, next: u64, follows: impl Fn(&Advance) -> bool) -> Option<Resume> {
         let oldest = self.entries.iter().find_map(|entry| match entry {
             LogEntry::Advance(routed) => Some(&routed.block),
@@ -342,8 +374,8 @@ impl Inner {
         });
         let head = self.history.head().map(|head| head.number);
         Some(match (oldest, head, &self.closed) {
+            (Some(oldest), ..) if follows(oldest) => Resume::At(self.first),
             (Some(oldest), ..) if next < oldest.position.number => Resume::Replay(next..=oldest.position.number - 1),
-            (Some(oldest), ..) if next == oldest.position.number && follows(oldest) => Resume::At(self.first),
             // The log has only reverts.
             (None, Some(head), _) if next <= head => Resume::Replay(next..=head),
             (_, head, Some(reason)) if head.is_none_or(|head| next > head) => Resume::Closed(reason.clone()),
@@ -361,3 +393,6 @@ impl LogEntry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

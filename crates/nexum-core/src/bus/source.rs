@@ -50,7 +50,8 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     async fn ready(&self) -> Result<(), SourceError>;
 
     /// Appends the chain's blocks to its logs until `stop`, in order. The parent of each
-    /// [`Advance`] is the log's head, or a revert to its parent comes first. Each block has every
+    /// [`Advance`] is the log's head, or a revert to its parent comes first. A block's number is
+    /// above its parent's, and may skip numbers that have no block. Each block has every
     /// contract log that matches one of the filters of [`ChainLogs::subscribed`]. The source must
     /// survive any outage, and fill the gap afterwards.
     ///
@@ -61,7 +62,8 @@ pub trait EventSource: Send + Sync + Debug + 'static {
     async fn follow(&self, logs: &ChainLogs, stop: &CancellationToken) -> Result<(), SourceError>;
 
     /// Reads a part of the canonical chain, oldest first. The result may be shorter than the range,
-    /// but starts at its start and is not empty. All of it is from one chain.
+    /// but has each block from the range's start to [`Replayed::through`]. It is empty only if no
+    /// number of the range has a block. All of it is from one chain.
     ///
     /// # Errors
     ///
@@ -72,7 +74,8 @@ pub trait EventSource: Send + Sync + Debug + 'static {
 /// A request of a runner that has fallen behind.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// The blocks to read. The range is not empty, and none of its blocks is above the log's head.
+    /// The numbers of the blocks to read. The range is not empty, and none of its blocks is above the
+    /// log's head. A number may have no block.
     pub numbers: RangeInclusive<u64>,
     /// Whether the result needs every block, or only blocks with matching logs.
     pub blocks: bool,
@@ -83,11 +86,12 @@ pub struct Replay {
 /// A part of a chain.
 #[derive(Clone, Debug)]
 pub struct Replayed {
-    /// The hash of the block before the first requested block.
+    /// The hash of the newest block below the requested range.
     pub parent_hash: BlockHash,
     /// The requested blocks, with at least the requested logs.
     pub blocks: Vec<Arc<Advance>>,
-    /// The last block that the source read, even if it was not requested.
+    /// The last block that the source read, even if it was not requested. If no number of the range
+    /// has a block, the newest block below the range.
     pub through: Position,
 }
 

@@ -5,7 +5,7 @@
 //! unknown. So the store has both sides of a fork, because a module may have followed the side that
 //! lost.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 
 use nexum_config::topic::ChainId;
@@ -79,19 +79,47 @@ impl HeaderStore {
 
 /// The stored ancestors of `last`, oldest first.
 pub(crate) fn ancestors(view: &dyn View, chain_id: ChainId, last: Position) -> Result<Vec<Position>, StoreError> {
+    let numbers = numbers(view, chain_id)?;
     let mut ancestors = Vec::new();
     let mut at = last;
     while ancestors.len() < HEADERS_MAX
-        && let Some(number) = at.number.checked_sub(1)
+        && let Some(below) = at.number.checked_sub(1)
         && let Some(parent) = view.get(&rows::header(chain_id, at))?
     {
         if parent.is_empty() {
             break;
         }
         let hash = rows::hash(&parent)?;
-        at = Position { number, hash };
+        // The oldest parent has no row. Its number is a guess, which the caller checks with its hash.
+        let number = numbers.get(&hash).copied().filter(|number| *number <= below);
+        at = Position {
+            number: number.unwrap_or(below),
+            hash,
+        };
         ancestors.push(at);
     }
     ancestors.reverse();
     Ok(ancestors)
+}
+
+/// The numbers of the stored blocks. A row has the hash of the parent, but not its number.
+fn numbers(view: &dyn View, chain_id: ChainId) -> Result<HashMap<BlockHash, u64>, StoreError> {
+    let mut numbers = HashMap::new();
+    let mut damaged = None;
+    rows::scan(
+        view,
+        &rows::headers(chain_id),
+        None,
+        &mut |key, _| match rows::block_of(key) {
+            Ok((_, position)) => {
+                numbers.insert(position.hash, position.number);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                damaged = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    damaged.map_or(Ok(numbers), Err)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::topic::ChainId;
+use nexum_core::source::Position;
 use nexum_core::store::MemoryStore;
 use nexum_core::{ModuleStatus, Stage};
 use nexum_host_store::LocalStore;
@@ -32,6 +33,11 @@ enum Step {
         other: bool,
         blocks: usize,
     },
+    /// The next block comes after so many numbers without one.
+    Skip {
+        other: bool,
+        numbers: u64,
+    },
     /// Reverts some blocks, and mines one more than that.
     Reorg {
         other: bool,
@@ -44,6 +50,7 @@ enum Step {
         crash: bool,
         missed: usize,
         reorg: usize,
+        skipped: u64,
     },
     /// The store's writes fail for a short time.
     Fail,
@@ -75,7 +82,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (any::<bool>(), 1..4_usize).prop_map(|(other, blocks)| Step::Mine { other, blocks }),
         3 => (any::<bool>(), 1..6_usize).prop_map(|(other, depth)| Step::Reorg { other, depth }),
         2 => Just(Step::Settle),
-        2 => (any::<bool>(), 0..8_usize, 0..5_usize).prop_map(|(crash, missed, reorg)| Step::Restart { crash, missed, reorg }),
+        3 => (any::<bool>(), 1..4_u64).prop_map(|(other, numbers)| Step::Skip { other, numbers }),
+        2 => (any::<bool>(), 0..8_usize, 0..5_usize, 0..3_u64)
+            .prop_map(|(crash, missed, reorg, skipped)| Step::Restart { crash, missed, reorg, skipped }),
         1 => Just(Step::Fail),
         3 => (any::<bool>(), steer(), 0..4_usize, 0..5_usize)
             .prop_map(|(both, what, blocks, depth)| Step::Steer { both, what, blocks, depth }),
@@ -109,7 +118,7 @@ impl World {
         ];
         let manifests = TempDir::new().expect("a directory");
         let tables = [vec![TEST_CHAIN_ID], vec![TEST_CHAIN_ID, OTHER_CHAIN_ID]].map(|chains| {
-            let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\nfrom_block = 0\n");
+            let table = |id: &ChainId| format!("[[subscription]]\nkind = \"block\"\nchain_id = {id}\nfrom_block = 1\n");
             chains.iter().map(table).collect::<String>()
         });
         let [one, both] = tables;
@@ -126,8 +135,13 @@ impl World {
             run: None,
         };
         world.start().await;
-        // The first blocks. The logs start with them, and no reorg reverts them.
-        world.chains.iter().for_each(|chain| chain.mine(2));
+        // The first blocks, from which the logs begin and below which nothing is ever taken back. The first number that the
+        // modules want has no block.
+        for chain in &world.chains {
+            chain.mine(1);
+            chain.skip(1);
+            chain.mine(2);
+        }
         world.settle().await;
         world
     }
@@ -188,12 +202,14 @@ impl World {
     async fn take(&mut self, step: Step) {
         match step {
             Step::Mine { other, blocks } => self.chains[usize::from(other)].mine(blocks),
+            Step::Skip { other, numbers } => self.chains[usize::from(other)].skip(numbers),
             Step::Reorg { other, depth } => reorg(&self.chains[usize::from(other)], depth),
             Step::Settle => self.settle().await,
             Step::Restart {
                 crash,
                 missed,
                 reorg: depth,
+                skipped,
             } => {
                 if let Some(run) = self.run.take() {
                     if crash {
@@ -206,6 +222,7 @@ impl World {
                     }
                 }
                 for chain in &self.chains {
+                    chain.skip(skipped);
                     reorg(chain, depth);
                     chain.mine(missed);
                 }
@@ -264,7 +281,7 @@ impl World {
 
 /// Reverts up to `depth` blocks above the first two, and mines one more than that.
 fn reorg(chain: &ScriptedSource, depth: usize) {
-    let depth = depth.min(chain.hashes().len() - 2);
+    let depth = depth.min(chain.positions().len() - 2);
     if depth > 0 {
         chain.reorg(depth);
         chain.mine(depth + 1);
@@ -273,9 +290,8 @@ fn reorg(chain: &ScriptedSource, depth: usize) {
 
 fn entries(chain: &ScriptedSource) -> Vec<String> {
     let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let hashes = chain.hashes();
-    let entry = |(number, hash)| format!("block {number} {}", hex(hash));
-    hashes.iter().enumerate().map(entry).collect()
+    let entry = |block: &Position| format!("block {} {}", block.number, hex(&block.hash));
+    chain.positions()[1..].iter().map(entry).collect()
 }
 
 /// Each block's number and fork.

@@ -12,6 +12,8 @@ pub enum AnswerKind {
     Revert,
     /// The endpoint does not have the block or its state, not yet or no longer.
     UnknownBlock,
+    /// The chain has no block of this number.
+    NullRound,
     /// The endpoint requests a lower rate.
     RateLimit,
     /// The range is too wide, or has too many results. The endpoint may answer a smaller range.
@@ -42,6 +44,8 @@ const WORDS: &[(&str, AnswerKind)] = &[
     ("resource not found", AnswerKind::UnknownBlock),
     ("cannot query unfinalized data", AnswerKind::UnknownBlock),
     ("after last accepted block", AnswerKind::UnknownBlock),
+    // Lotus, Forest.
+    ("null round", AnswerKind::NullRound),
     // Infura, Alchemy, QuickNode, Ankr, geth, reth. Before the phrases for rate limits, which have
     // the codes of these.
     ("query returned more than", AnswerKind::TooMuch),

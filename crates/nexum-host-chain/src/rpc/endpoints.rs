@@ -243,12 +243,13 @@ impl Endpoints {
         let Some(head) = endpoint.health().head() else { return };
         let level = head.saturating_add(BLOCKS_BEHIND_MAX);
         // The claim may be old, and the chain has grown since.
-        let claims_more = |other: &&Arc<Endpoint>| {
-            other.index() != endpoint.index() && other.health().head().is_some_and(|claimed| claimed > level)
-        };
+        let others = self.all.iter().filter(|other| other.index() != endpoint.index());
+        let claims =
+            others.filter_map(|other| Some((other, other.health().head().filter(|claimed| *claimed > level)?)));
         let mut is_behind = false;
-        for other in self.all.iter().filter(claims_more) {
-            if other.has_block(level.saturating_add(1)).await {
+        for (other, claimed) in claims {
+            // The number above the level may have no block.
+            if other.has_block(level.saturating_add(1)).await || other.has_block(claimed).await {
                 is_behind = true;
                 break;
             }

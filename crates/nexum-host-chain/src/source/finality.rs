@@ -1,6 +1,5 @@
 //! Follows the head at a distance, for modules that subscribe to final blocks.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use nexum_config::topic::Finality;
@@ -10,7 +9,6 @@ use nexum_core::source::{Advance, BlockHash, Position};
 use super::follower::Follower;
 use super::header::{self, Header};
 use super::{FollowError, Purpose};
-use crate::error::RequestError;
 use crate::rpc::endpoint::Endpoint;
 
 impl Follower<'_> {
@@ -20,7 +18,7 @@ impl Follower<'_> {
         for log in &self.logs.all() {
             let settled = match log.topic().finality {
                 Finality::Latest => continue,
-                Finality::Confirmations(count) => tip.number.checked_sub(count.get()),
+                Finality::Confirmations(count) => self.latest.followed_by(count.get()),
                 Finality::Safe => self.tagged(endpoint, "safe").await?,
                 Finality::Finalized => self.tagged(endpoint, "finalized").await?,
             };
@@ -38,7 +36,7 @@ impl Follower<'_> {
     async fn tagged(&mut self, endpoint: &Arc<Endpoint>, tag: &'static str) -> Result<Option<u64>, FollowError> {
         let number = |header: Header| header.position.number;
         let said = match header::tagged(endpoint, tag).await {
-            Err(error) if is_answered(&error) => error.to_string(),
+            Err(error) if error.is_answered() => error.to_string(),
             Err(error) => return Err(error),
             Ok(Some(header)) => return Ok(Some(number(header))),
             // Nodes of a chain without this tag, or of a young chain, answer so.
@@ -63,53 +61,71 @@ impl Follower<'_> {
         Ok(None)
     }
 
-    /// Advances a log to the canonical block of this number.
+    /// Brings a log to the canonical block of this number, or to the newest one below it.
     async fn bring(&self, endpoint: &Arc<Endpoint>, log: &EventLog, to: u64) -> Result<(), FollowError> {
         match log.head() {
             Some(head) => self.revert_settled(endpoint, log, head).await?,
-            None => log.seed(&self.known_before(to)),
+            None => self.begin_settled(endpoint, log, to).await?,
         }
-        loop {
-            let head = log.head();
-            let next = head.map_or(to, |head| head.number.saturating_add(1));
-            if next > to {
-                return Ok(());
+        while let Some(head) = log.head().filter(|head| head.number < to) {
+            let blocks = self.settled_blocks(endpoint, head, to).await?;
+            match blocks.first() {
+                None => return Ok(()),
+                Some(first) if first.parent_hash != head.hash => return Err(FollowError::Unsettled),
+                Some(_) => blocks.into_iter().for_each(|block| log.append(block)),
             }
-            let blocks = self.settled_blocks(endpoint, next..=to).await?;
-            let follows = |head: Position| blocks.first().is_some_and(|first| first.parent_hash == head.hash);
-            if blocks.is_empty() || !head.is_none_or(follows) {
+        }
+        Ok(())
+    }
+
+    /// Begins a log with the canonical block of this number, or with the newest one below it.
+    async fn begin_settled(&self, endpoint: &Arc<Endpoint>, log: &EventLog, to: u64) -> Result<(), FollowError> {
+        let held = self.latest.at_or_below(to);
+        let number = held.map_or(to, |held| held.number);
+        let mut blocks = self.latest.blocks(number..=number);
+        if blocks.is_empty() {
+            let header = match header::numbered(endpoint, number).await? {
+                Some(header) => header,
+                None => match self.source.gap_around(endpoint, number).await? {
+                    Some(gap) => gap.below,
+                    None => return Err(FollowError::NoBlock(number)),
+                },
+            };
+            if held.is_some_and(|held| held != header.position) {
                 return Err(FollowError::Unsettled);
             }
-            blocks.into_iter().for_each(|block| log.append(block));
+            blocks = self.with_logs(endpoint, vec![header]).await?;
         }
+        log.seed(&self.latest.below(number));
+        blocks.into_iter().for_each(|block| log.append(block));
+        Ok(())
     }
 
-    /// The consecutive blocks before this number that the log of the head knows.
-    fn known_before(&self, number: u64) -> Vec<Position> {
-        let known = (0..number).rev().map_while(|number| {
-            let hash = self.latest.hash_at(number)?;
-            Some(Position { number, hash })
-        });
-        let mut known: Vec<_> = known.collect();
-        known.reverse();
-        known
-    }
-
-    /// Canonical blocks from the start of this range: from the log of the head or, if it no longer
-    /// has them, from the endpoint.
+    /// Canonical blocks after `head`, up to the number `to`: those that the log of the head still holds, or else what the
+    /// endpoint has. Empty if there is none yet.
     async fn settled_blocks(
         &self,
         endpoint: &Arc<Endpoint>,
-        numbers: RangeInclusive<u64>,
+        head: Position,
+        to: u64,
     ) -> Result<Vec<Arc<Advance>>, FollowError> {
-        let held: Vec<_> = numbers
-            .clone()
-            .map_while(|number| self.latest.block_at(number))
-            .collect();
-        if !held.is_empty() {
+        let held = self.latest.blocks(head.number.saturating_add(1)..=to);
+        let is_child = |first: &Arc<Advance>| first.parent_hash == head.hash;
+        if held.first().is_some_and(is_child) || self.latest.at_or_below(to) == Some(head) {
             return Ok(held);
         }
-        let headers = header::chain_of(endpoint, numbers).await?;
+        let headers = self.source.chain_after(endpoint, head, to).await?;
+        match headers.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.with_logs(endpoint, headers).await,
+        }
+    }
+
+    async fn with_logs(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        headers: Vec<Header>,
+    ) -> Result<Vec<Arc<Advance>>, FollowError> {
         let purpose = Purpose::Follow;
         self.source.with_logs(endpoint, headers, &self.filters, purpose).await
     }
@@ -117,54 +133,41 @@ impl Follower<'_> {
     /// Reverts blocks that counted as final and are no longer part of the chain.
     async fn revert_settled(&self, endpoint: &Endpoint, log: &EventLog, head: Position) -> Result<(), FollowError> {
         let depth = self.source.config.reorg_depth_max;
-        let lowest = head.number.saturating_sub(depth);
-        let mut number = head.number;
-        loop {
-            let held = log.hash_at(number);
-            let canonical = self.canonical(endpoint, number).await?;
-            match canonical {
-                Some(hash) if held == Some(hash) && number == head.number => return Ok(()),
-                Some(hash) if held == Some(hash) => {
-                    let to = Position { number, hash };
-                    tracing::info!(chain = %log.topic(), from = %head, to = %to, "final blocks were reorganised");
-                    log.revert(to);
-                    return Ok(());
+        let lowest = log.followed_by(depth).unwrap_or_default();
+        let mut held = log.below(head.number.saturating_add(1));
+        held.retain(|held| held.number >= lowest);
+        for held in held.iter().rev().copied() {
+            if self.is_canonical(endpoint, held).await? {
+                if held != head {
+                    tracing::info!(chain = %log.topic(), from = %head, to = %held, "final blocks were reorganised");
+                    log.revert(held);
                 }
-                _ => {}
-            }
-            match number.checked_sub(1).filter(|below| *below >= lowest && held.is_some()) {
-                Some(below) => number = below,
-                None => {
-                    let theirs = Position {
-                        number,
-                        hash: canonical.unwrap_or_default(),
-                    };
-                    let hash = held.unwrap_or_default();
-                    return Err(FollowError::TooDeep {
-                        ours: Position { number, hash },
-                        theirs,
-                        depth,
-                    });
-                }
+                return Ok(());
             }
         }
-    }
-
-    async fn canonical(&self, endpoint: &Endpoint, number: u64) -> Result<Option<BlockHash>, FollowError> {
-        let tip = self.latest.head();
-        match self.latest.hash_at(number) {
-            Some(hash) => Ok(Some(hash)),
-            None if tip.is_some_and(|tip| number > tip.number) => Ok(None),
+        let ours = held.first().copied().unwrap_or(head);
+        let theirs = match self.latest.at_or_below(ours.number) {
+            Some(theirs) => theirs,
             None => {
-                let header = header::numbered(endpoint, number).await?;
-                Ok(header.map(|header| header.position.hash))
+                let header = header::numbered(endpoint, ours.number).await?;
+                let none = Position {
+                    hash: BlockHash::default(),
+                    ..ours
+                };
+                header.map_or(none, |header| header.position)
             }
-        }
+        };
+        Err(FollowError::TooDeep { ours, theirs, depth })
     }
-}
 
-/// Whether the endpoint has answered, also with an error that says that it does not know the tag.
-fn is_answered(error: &FollowError) -> bool {
-    let answered = |error: &RequestError| matches!(error, RequestError::Answer { .. }) && !error.is_rate_limit();
-    error.is_refusal() || error.request().is_some_and(answered)
+    async fn is_canonical(&self, endpoint: &Endpoint, block: Position) -> Result<bool, FollowError> {
+        if let Some(canonical) = self.latest.at_or_below(block.number) {
+            return Ok(canonical == block);
+        }
+        if self.latest.head().is_some_and(|tip| block.number > tip.number) {
+            return Ok(false);
+        }
+        let header = header::numbered(endpoint, block.number).await?;
+        Ok(header.is_some_and(|header| header.position == block))
+    }
 }

@@ -11,9 +11,10 @@ use nexum_net::Backoff;
 use tokio::time::Instant;
 
 use super::filters::Filters;
+use super::gaps::Following;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
-use super::{ChainSource, FollowError, Purpose};
+use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
@@ -51,8 +52,8 @@ pub(super) enum Step {
     /// The log is as near to the head as possible now: the endpoint does not have the blocks in
     /// between yet.
     Waiting,
-    /// The log and the chain differ at or below this number.
-    Forked(u64),
+    /// The log and the chain part below this block, which the log does not have.
+    Forked(Header),
 }
 
 impl<'a> Follower<'a> {
@@ -251,8 +252,8 @@ impl<'a> Follower<'a> {
             match step {
                 Step::Done => return Ok(false),
                 Step::Waiting => return Ok(true),
-                Step::Forked(number) => {
-                    if !self.revert(endpoint, number, head).await? {
+                Step::Forked(theirs) => {
+                    if !self.revert(endpoint, &theirs).await? {
                         return Ok(false);
                     }
                 }
@@ -264,22 +265,7 @@ impl<'a> Follower<'a> {
     /// Starts the log with a head, after as many earlier blocks as a reorg may revert: modules may
     /// know these blocks.
     async fn begin(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Step, FollowError> {
-        let depth = self.source.config.reorg_depth_max.min(head.position.number);
-        let mut known: Vec<Position> = Vec::new();
-        let mut next = head.position.number - depth;
-        while next < head.position.number {
-            let headers = header::chain_of(endpoint, next..=head.position.number - 1).await?;
-            let follows = |header: &Header| known.last().is_none_or(|last| header.parent_hash == last.hash);
-            match headers.first() {
-                None => return Err(FollowError::NoBlock(next)),
-                Some(first) if !follows(first) => return Err(FollowError::Unsettled),
-                Some(_) => known.extend(headers.iter().map(|header| header.position)),
-            }
-            next = known.last().map_or(next, |last| last.number + 1);
-        }
-        if known.last().is_some_and(|last| head.parent_hash != last.hash) {
-            return Err(FollowError::Unsettled);
-        }
+        let known = self.known(endpoint, head).await?;
         // Reads before it changes anything, so that a failure leaves the log empty.
         let blocks = self
             .source
@@ -290,42 +276,64 @@ impl<'a> Follower<'a> {
         Ok(Step::Done)
     }
 
+    /// The blocks before a head, oldest first: as many as a reorganisation may take back.
+    async fn known(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Vec<Position>, FollowError> {
+        let depth = self.source.config.reorg_depth_max.min(head.position.number);
+        let mut known: Vec<Position> = Vec::new();
+        let mut next = head.position.number - depth;
+        while next < head.position.number && !known.last().is_some_and(|last| head.follows(*last)) {
+            let to = head.position.number - 1;
+            let headers = match known.last() {
+                Some(last) => self.source.chain_after(endpoint, *last, to).await?,
+                None => header::chain_of(endpoint, None, next..=to).await?,
+            };
+            let follows = |first: &Header| known.last().is_none_or(|last| first.follows(*last));
+            match headers.first() {
+                None if known.is_empty() => next = next.saturating_add(BLOCKS_PER_BATCH),
+                None => return Err(FollowError::NoBlock(next)),
+                Some(first) if !follows(first) => return Err(FollowError::Unsettled),
+                Some(_) => {
+                    known.extend(headers.iter().map(|header| header.position));
+                    next = known.last().map_or(next, |last| last.number + 1);
+                }
+            }
+        }
+        match known.last() {
+            Some(last) if !head.follows(*last) => Err(FollowError::Unsettled),
+            None if depth > 0 => {
+                let parent = header::parent_of(endpoint, head).await?;
+                let parent = parent.ok_or(FollowError::NoBlock(head.position.number - depth))?;
+                Ok(vec![parent.position])
+            }
+            _ => Ok(known),
+        }
+    }
+
     /// Appends the blocks up to a head above the log's.
     async fn extend(&self, endpoint: &Arc<Endpoint>, announced: &Announced) -> Result<Step, FollowError> {
-        let mut headers = Vec::new();
+        let mut ahead = None;
         while let Some(tip) = self
             .latest
             .head()
             .filter(|tip| tip.number < announced.head.position.number)
         {
-            let next = tip.number.saturating_add(1);
-            // Headers that were read ahead are useless if not all earlier blocks could be appended.
-            if headers
-                .first()
-                .is_none_or(|first: &Header| first.position.number != next)
-            {
-                headers = self.headers(endpoint, next, announced).await?;
-            }
-            let last = match headers.first() {
-                None => return Ok(Step::Waiting),
-                Some(first) if first.parent_hash != tip.hash => return Ok(Step::Forked(tip.number)),
-                Some(_) => tip.number.saturating_add(headers.len() as u64),
+            // What was read ahead is of no use if not all before it could be appended.
+            let headers = match ahead.take().filter(|(after, _)| *after == tip) {
+                Some((_, following)) => following,
+                None => self.after(endpoint, tip, announced).await?,
             };
-            let ahead = self.headers(endpoint, last.saturating_add(1), announced);
-            let (appended, ahead) = tokio::join!(self.append(endpoint, headers), ahead);
+            let headers = match headers {
+                Following::Chain(headers) => headers,
+                Following::Fork(theirs) => return Ok(Step::Forked(theirs)),
+                Following::Missing => return Ok(Step::Waiting),
+            };
+            let last = headers.last().map_or(tip, |last| last.position);
+            let following = self.after(endpoint, last, announced);
+            let (appended, following) = tokio::join!(self.append(endpoint, headers), following);
             appended?;
-            headers = ahead?;
+            ahead = Some((last, following?));
         }
         Ok(Step::Done)
-    }
-
-    /// Consecutive headers from this number: the announced ones or, below them, as many as the
-    /// endpoint returns at once.
-    async fn headers(&self, endpoint: &Endpoint, from: u64, announced: &Announced) -> Result<Vec<Header>, FollowError> {
-        match announced.first().checked_sub(from) {
-            None | Some(0) => Ok(announced.from(from)),
-            Some(_) => header::chain_of(endpoint, from..=announced.first() - 1).await,
-        }
     }
 
     /// Appends blocks to the log of the head, each as soon as its logs are known.
@@ -339,12 +347,16 @@ impl<'a> Follower<'a> {
     /// Handles a head that is not above the log's. Most are duplicates, or late.
     async fn compare(&self, endpoint: &Endpoint, head: &Header) -> Result<Step, FollowError> {
         let number = head.position.number;
-        match self.latest.hash_at(number) {
-            Some(held) if held != head.position.hash => {}
+        match self.latest.at_or_below(number) {
+            Some(held) if held != head.position => {}
             _ => return Ok(Step::Done),
         }
         let canonical = header::numbered(endpoint, number).await?;
         let is_canonical = canonical.is_some_and(|block| block.position == head.position);
-        Ok(if is_canonical { Step::Forked(number) } else { Step::Done })
+        Ok(if is_canonical {
+            Step::Forked(head.clone())
+        } else {
+            Step::Done
+        })
     }
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::gaps::SKIPPED_MAX;
 use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::error::RequestError;
 use crate::rpc::endpoint::{Endpoint, RpcRequest};
@@ -19,6 +20,7 @@ const MS_PER_SECOND: u64 = 1_000;
 
 /// The method that returns headers.
 const METHOD: &str = "eth_getBlockByNumber";
+const METHOD_BY_HASH: &str = "eth_getBlockByHash";
 
 /// The parts of a header that the source needs, unverified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,12 @@ impl Header {
         }))
     }
 
+    /// Whether the block's parent is this one. The numbers between the two have no block.
+    pub(super) fn follows(&self, parent: Position) -> bool {
+        let distance = self.position.number.saturating_sub(parent.number);
+        self.parent_hash == parent.hash && (1..=SKIPPED_MAX + 1).contains(&distance)
+    }
+
     /// Whether a transaction may have run in the block: gas was used, or the root of the receipts
     /// is not the empty one. True if the header has neither.
     pub(super) fn may_have_transactions(&self) -> bool {
@@ -105,44 +113,94 @@ pub(super) async fn tagged(endpoint: &Endpoint, tag: &str) -> Result<Option<Head
 /// The endpoint's canonical block of this number. None if there is none.
 pub(super) async fn numbered(endpoint: &Endpoint, number: u64) -> Result<Option<Header>, FollowError> {
     let answer = endpoint.request(&block_request(&format!("{number:#x}"))?).await;
-    read_numbered(number, &answer.map_err(FollowError::asked(METHOD))?)
+    match answer {
+        Err(error) if error.is_null_round() => Ok(None),
+        answer => read_numbered(number, &answer.map_err(FollowError::asked(METHOD))?),
+    }
 }
 
-/// The endpoint's canonical blocks of these numbers, up to the first that is missing or fails.
-/// Keeps the blocks before a failure, so that an endpoint that returns only some at a time makes
-/// progress.
-pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Vec<Header>, FollowError> {
+/// The block with this hash. None if the endpoint answers that it does not have it, be it by an error.
+pub(super) async fn hashed(endpoint: &Endpoint, hash: &BlockHash) -> Result<Option<Header>, FollowError> {
+    let answer = endpoint.request(&request_by_hash(hash)?).await;
+    match answer.map_err(FollowError::asked(METHOD_BY_HASH)) {
+        Err(error) if error.is_answered() => Ok(None),
+        Err(error) => Err(error),
+        Ok(answer) => match Header::parse(&answer)? {
+            Some(header) if header.position.hash != *hash => Err(FollowError::BadHeader),
+            header => Ok(header),
+        },
+    }
+}
+
+/// The parent of a block. None if the endpoint answers that it does not have it.
+pub(super) async fn parent_of(endpoint: &Endpoint, header: &Header) -> Result<Option<Header>, FollowError> {
+    let Some(parent) = hashed(endpoint, &header.parent_hash).await? else {
+        return Ok(None);
+    };
+    if header.follows(parent.position) {
+        return Ok(Some(parent));
+    }
+    let (from, to) = (parent.position.number, header.position.number);
+    Err(FollowError::BadParent { from, to })
+}
+
+/// What an endpoint gives of some numbers.
+pub(super) struct Numbered {
+    /// The blocks, in the order of the request.
+    pub(super) headers: Vec<Header>,
+    /// Why it refuses the first of the numbers.
+    failure: Option<RequestError>,
+}
+
+/// The endpoint's canonical blocks of these numbers, without those that it does not have or does not give. What it gave is kept,
+/// so that one that gives only so much at a time gets there in the end.
+///
+/// Fails if the endpoint refuses the first number and gives no block.
+pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Numbered, FollowError> {
     let requests: Result<Vec<RpcRequest>, _> = numbers
         .iter()
         .map(|number| block_request(&format!("{number:#x}")))
         .collect();
     let answers = endpoint.batch(&requests?).await;
-    let mut headers = Vec::with_capacity(numbers.len());
-    for (number, answer) in numbers.iter().zip(answers) {
-        let header = match answer {
-            Ok(answer) => read_numbered(*number, &answer)?,
-            Err(_) if !headers.is_empty() => None,
-            Err(error) => return Err(FollowError::asked(METHOD)(error)),
-        };
-        match header {
-            Some(header) => headers.push(header),
-            None => break,
+    let mut numbered = Numbered {
+        headers: Vec::with_capacity(numbers.len()),
+        failure: None,
+    };
+    for (place, (number, answer)) in numbers.iter().zip(answers).enumerate() {
+        match answer {
+            Ok(answer) => numbered.headers.extend(read_numbered(*number, &answer)?),
+            Err(error) if place == 0 && !error.is_null_round() => numbered.failure = Some(error),
+            Err(_) => {}
         }
     }
-    Ok(headers)
+    match numbered.failure {
+        Some(error) if numbered.headers.is_empty() => Err(FollowError::asked(METHOD)(error)),
+        _ => Ok(numbered),
+    }
 }
 
-/// The canonical blocks of the first [`BLOCKS_PER_BATCH`] of these numbers, up to the first that
-/// the endpoint lacks, each the child of the previous one.
-pub(super) async fn chain_of(endpoint: &Endpoint, numbers: RangeInclusive<u64>) -> Result<Vec<Header>, FollowError> {
+/// The canonical blocks of the first [`BLOCKS_PER_BATCH`] of these numbers, each the parent of the next, up to the first that the
+/// endpoint does not have. The first one is the child of `after`, or the first that the endpoint has.
+///
+/// Fails if the endpoint refuses the first number, and gives no child of `after`.
+pub(super) async fn chain_of(
+    endpoint: &Endpoint,
+    after: Option<Position>,
+    numbers: RangeInclusive<u64>,
+) -> Result<Vec<Header>, FollowError> {
     let count = usize::try_from(BLOCKS_PER_BATCH).unwrap_or(usize::MAX);
     let numbers: Vec<u64> = numbers.take(count).collect();
-    let headers = of_numbers(endpoint, &numbers).await?;
-    if headers
-        .windows(2)
-        .any(|pair| pair[1].parent_hash != pair[0].position.hash)
-    {
-        return Err(FollowError::Unsettled);
+    let Numbered { mut headers, failure } = of_numbers(endpoint, &numbers).await?;
+    let follows = |after| headers.first().is_some_and(|first| first.follows(after));
+    if let Some(error) = failure.filter(|_| !after.is_none_or(follows)) {
+        return Err(FollowError::asked(METHOD)(error));
+    }
+    let is_cut = |pair: &[Header]| !pair[1].follows(pair[0].position);
+    if let Some(cut) = headers.windows(2).position(is_cut) {
+        if headers[cut + 1].position.number - headers[cut].position.number == 1 {
+            return Err(FollowError::Unsettled);
+        }
+        headers.truncate(cut + 1);
     }
     Ok(headers)
 }
@@ -158,7 +216,7 @@ fn block_request(block: &str) -> Result<RpcRequest, FollowError> {
 pub(super) fn request_by_hash(hash: &BlockHash) -> Result<RpcRequest, FollowError> {
     let hash = B256::from(*hash);
     let params = RawValue::from_string(format!(r#"["{hash}",false]"#)).map_err(|_| RequestError::Internal)?;
-    Ok(("eth_getBlockByHash".into(), params))
+    Ok((METHOD_BY_HASH.into(), params))
 }
 
 fn read_numbered(number: u64, answer: &RawValue) -> Result<Option<Header>, FollowError> {

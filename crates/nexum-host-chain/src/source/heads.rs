@@ -32,24 +32,26 @@ impl Announced {
         Ok(Self { head, below })
     }
 
-    /// The number of the oldest of these blocks.
-    pub(super) fn first(&self) -> u64 {
-        self.below.first().unwrap_or(&self.head).position.number
+    /// The position of the oldest of these blocks.
+    pub(super) fn first(&self) -> Position {
+        self.below.first().unwrap_or(&self.head).position
     }
 
-    /// The blocks from this number on.
-    pub(super) fn from(&self, number: u64) -> Vec<Header> {
+    /// The oldest of these blocks above this number, or the head.
+    pub(super) fn above(&self, number: u64) -> &Header {
+        let is_above = |block: &&Header| block.position.number > number;
+        self.below.iter().find(is_above).unwrap_or(&self.head)
+    }
+
+    /// The child of this block and what comes after it. Empty if its child is not among these blocks.
+    pub(super) fn after(&self, parent: Position) -> Vec<Header> {
         let blocks = self.below.iter().chain([&self.head]);
-        blocks
-            .filter(|block| block.position.number >= number)
-            .cloned()
-            .collect()
+        blocks.skip_while(|block| !block.follows(parent)).cloned().collect()
     }
 
     /// Adds a block on top if it is the head's child, else returns it.
     fn push(&mut self, block: Header) -> Option<Header> {
-        let Position { number, hash } = self.head.position;
-        if block.parent_hash != hash || block.position.number.checked_sub(1) != Some(number) {
+        if !block.follows(self.head.position) {
             return Some(block);
         }
         self.below.push(std::mem::replace(&mut self.head, block));

@@ -16,22 +16,17 @@ use crate::rpc::endpoint::{Endpoint, RpcRequest};
 const DEPTH_CHECKED_MIN: u64 = 3;
 
 impl Follower<'_> {
-    /// Reverts the log of the head to the newest block, at or below `number`, that it shares with
-    /// the chain of `head`. Returns false if that block is the log's own head.
-    pub(super) async fn revert(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        number: u64,
-        head: &Header,
-    ) -> Result<bool, FollowError> {
+    /// Reverts the log of the head to the newest block that it has in common with the chain that leads to `theirs`, which is
+    /// not in the log. Returns false if that is the log's own head.
+    pub(super) async fn revert(&self, endpoint: &Arc<Endpoint>, theirs: &Header) -> Result<bool, FollowError> {
         let Some(tip) = self.latest.head() else {
             return Ok(false);
         };
-        let number = number.min(head.position.number);
-        let Some(ancestor) = self.ancestor(endpoint, number, tip).await? else {
+        let Some(ancestor) = self.ancestor(endpoint, theirs).await? else {
             self.doubt(endpoint, tip).await?;
-            let theirs = header::numbered(endpoint, number).await?;
-            let theirs = theirs.map_or(head.position, |theirs| theirs.position);
+            let number = tip.number.min(theirs.position.number);
+            let other = header::numbered(endpoint, number).await?;
+            let theirs = other.map_or(theirs.position, |other| other.position);
             let hash = self.latest.hash_at(theirs.number).unwrap_or(tip.hash);
             let depth = self.source.config.reorg_depth_max.min(tip.number);
             let ours = Position { hash, ..theirs };
@@ -40,7 +35,12 @@ impl Follower<'_> {
         if ancestor == tip {
             return Ok(false);
         }
-        let depth = tip.number.saturating_sub(ancestor.number);
+        let lost = self
+            .latest
+            .below(tip.number)
+            .into_iter()
+            .filter(|block| block.number > ancestor.number);
+        let depth = lost.count() as u64 + 1;
         if depth >= DEPTH_CHECKED_MIN {
             self.doubt(endpoint, tip).await?;
         }
@@ -50,33 +50,51 @@ impl Follower<'_> {
         Ok(true)
     }
 
-    /// The newest block at or below `number` that the endpoint's chain and the log share. None if
-    /// it is too deep.
-    async fn ancestor(&self, endpoint: &Endpoint, number: u64, tip: Position) -> Result<Option<Position>, FollowError> {
-        let lowest = tip.number.saturating_sub(self.source.config.reorg_depth_max);
-        let mut next = number;
+    /// The newest block below `theirs` that the endpoint's chain and the log have in common, if it is not too deep.
+    async fn ancestor(&self, endpoint: &Endpoint, theirs: &Header) -> Result<Option<Position>, FollowError> {
+        let depth_max = self.source.config.reorg_depth_max;
+        let lowest = self.latest.followed_by(depth_max).unwrap_or_default();
+        let mut oldest = theirs.clone();
         loop {
-            let from = next.saturating_sub(BLOCKS_PER_BATCH - 1).max(lowest);
-            let numbers: Vec<u64> = (from..=next).rev().collect();
-            let headers = header::of_numbers(endpoint, &numbers).await?;
-            for header in &headers {
-                let Position { number, hash } = header.position;
-                match self.latest.hash_at(number) {
-                    Some(held) if held == hash => return Ok(Some(header.position)),
-                    Some(_) => {}
-                    None => return Ok(None),
+            if let Some(common) = self.latest.find(&oldest.parent_hash) {
+                return Ok(Some(common).filter(|common| common.number >= lowest));
+            }
+            let Some(below) = oldest.position.number.checked_sub(1).filter(|below| *below >= lowest) else {
+                return Ok(None);
+            };
+            for header in self.parents(endpoint, &oldest, below, lowest).await? {
+                if self.latest.hash_at(header.position.number) == Some(header.position.hash) {
+                    return Ok(Some(header.position));
                 }
-            }
-            if let Some(missing) = numbers.get(headers.len()) {
-                // A node that lacks blocks below its head is syncing, and shows nothing about the
-                // chain.
-                return Err(FollowError::NoBlock(*missing));
-            }
-            match from.checked_sub(1).filter(|next| *next >= lowest) {
-                Some(below) => next = below,
-                None => return Ok(None),
+                oldest = header;
             }
         }
+    }
+
+    /// The blocks before `oldest`, newest first and each the child of the next, from the number `below` down to `lowest`: as
+    /// many as the endpoint gives at once, and at least one.
+    async fn parents(
+        &self,
+        endpoint: &Endpoint,
+        oldest: &Header,
+        below: u64,
+        lowest: u64,
+    ) -> Result<Vec<Header>, FollowError> {
+        let from = below.saturating_sub(BLOCKS_PER_BATCH - 1).max(lowest);
+        let numbers: Vec<u64> = (from..=below).rev().collect();
+        let mut parents = header::of_numbers(endpoint, &numbers).await?.headers;
+        let children = std::iter::once(oldest).chain(&parents);
+        let linked = children.zip(&parents);
+        let count = linked
+            .take_while(|(child, parent)| child.follows(parent.position))
+            .count();
+        parents.truncate(count);
+        if parents.is_empty() {
+            // A node that lacks blocks below its head is syncing. It says nothing about the chain.
+            let parent = header::parent_of(endpoint, oldest).await?;
+            parents.push(parent.ok_or(FollowError::NoBlock(below))?);
+        }
+        Ok(parents)
     }
 
     /// Fails if nexum should not trust this endpoint: it is syncing, or another endpoint still has

@@ -10,6 +10,7 @@ use nexum_core::source::{Replay, Replayed};
 
 use super::ask::Ranged;
 use super::filters::Filters;
+use super::gaps::Blocks;
 use super::header::{self, Header};
 use super::wire_log::{self, RawLog};
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
@@ -60,8 +61,17 @@ impl ChainSource {
         all: bool,
         filters: &Filters,
     ) -> Result<Replayed, FollowError> {
+        let headers = match self.chain_from(endpoint, numbers).await? {
+            Blocks::Chain(headers) => headers,
+            Blocks::None { below } => {
+                return Ok(Replayed {
+                    parent_hash: below.hash,
+                    blocks: Vec::new(),
+                    through: below,
+                });
+            }
+        };
         let no_block = || FollowError::NoBlock(*numbers.start());
-        let headers = header::chain_of(endpoint, numbers.clone()).await?;
         let parent_hash = headers.first().ok_or_else(no_block)?.parent_hash;
         let mut blocks = self.with_logs(endpoint, headers, filters, Purpose::Replay).await?;
         let through = blocks.last().ok_or_else(no_block)?.position;
@@ -90,7 +100,11 @@ impl ChainSource {
                 // shows whether the answer can be true.
                 let replayed = self.read_blocks(endpoint, &part, false, filters).await?;
                 self.ranges.answered(endpoint, &part);
-                return Ok(replayed);
+                if replayed.through.number >= *part.start() {
+                    return Ok(replayed);
+                }
+                // The number has no block.
+                return self.read_blocks(endpoint, numbers, false, filters).await;
             }
             let read = self.read_part(endpoint, &part, filters).await?;
             if matches!(read, Part::TooMuch(_) | Part::Untrue) {
@@ -109,6 +123,7 @@ impl ChainSource {
                     tracing::debug!(chain, endpoint = label, %error, "asking for the logs of fewer blocks at once");
                 }
                 Part::Divided => {}
+                Part::Empty => return self.read_blocks(endpoint, numbers, false, filters).await,
                 // An answer that is false for many blocks may be true for fewer.
                 Part::Untrue => {
                     self.metrics.verification_failures.increment(1);
@@ -131,11 +146,12 @@ impl ChainSource {
         part: &RangeInclusive<u64>,
         filters: &Filters,
     ) -> Result<Part, FollowError> {
-        let numbers = [*part.start(), *part.end()];
-        let ends = header::of_numbers(endpoint, &numbers).await?;
-        let [first, last] = &ends[..] else {
-            return Err(FollowError::NoBlock(*part.end()));
+        let Some(ends) = self.ends(endpoint, part).await? else {
+            return Ok(Part::Empty);
         };
+        let [first, last] = &ends;
+        let numbers = [first, last].map(|end| end.position.number);
+        let part = &(numbers[0]..=numbers[1]);
         let mut logs = Vec::new();
         for question in filters.questions(self.manners.values_max(endpoint)) {
             match self.ask_range(endpoint, &question, part, first, filters).await? {
@@ -157,7 +173,7 @@ impl ChainSource {
             let hash = wire_log::hash_of(&logs, end.position.number);
             hash.is_none_or(|hash| hash == end.position.hash)
         };
-        if header::of_numbers(endpoint, &numbers).await? != ends || !ends.iter().all(is_in_place) {
+        if header::of_numbers(endpoint, &numbers).await?.headers != ends || !ends.iter().all(is_in_place) {
             return Err(FollowError::Unsettled);
         }
         if !logs.is_empty() {
@@ -168,6 +184,32 @@ impl ChainSource {
             through: last.position,
             blocks: by_block(logs)?,
         }))
+    }
+
+    /// The first and the last block of a range. None if no number of the range has a block.
+    async fn ends(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        part: &RangeInclusive<u64>,
+    ) -> Result<Option<[Header; 2]>, FollowError> {
+        let (start, end) = (*part.start(), *part.end());
+        let found = header::of_numbers(endpoint, &[start, end]).await?.headers;
+        let found = |number| found.iter().find(|header| header.position.number == number).cloned();
+        let last = match found(end) {
+            Some(last) => last,
+            None => {
+                let gap = self.gap_around(endpoint, end).await?;
+                gap.ok_or(FollowError::NoBlock(end))?.below
+            }
+        };
+        let first = match found(start) {
+            Some(first) => first,
+            None => {
+                let gap = self.gap_around(endpoint, start).await?;
+                gap.ok_or(FollowError::NoBlock(start))?.above
+            }
+        };
+        Ok((first.position.number <= last.position.number).then_some([first, last]))
     }
 
     /// Why an empty answer is not accepted. None if it is. Some endpoints return an empty answer
@@ -213,8 +255,8 @@ impl ChainSource {
         let mut end = *part.end();
         loop {
             let start = end.saturating_sub(BLOCKS_PER_BATCH - 1).max(*part.start());
-            let headers = header::chain_of(endpoint, start..=end).await?;
-            for header in headers.into_iter().rev() {
+            let numbers: Vec<u64> = (start..=end).rev().collect();
+            for header in header::of_numbers(endpoint, &numbers).await?.headers {
                 if header.bloom.as_deref() == Some(&Bloom::ZERO) {
                     if header.may_have_transactions() && without_bloom.len() < LOOKS_MAX {
                         without_bloom.push(header);
@@ -255,6 +297,8 @@ enum Part {
     Read(Replayed),
     /// The endpoint returned no logs although there are some.
     Untrue,
+    /// No number of the range has a block.
+    Empty,
     /// The endpoint may answer a narrower query.
     TooMuch(RequestError),
     /// The endpoint accepts fewer addresses than the query had.

@@ -149,7 +149,7 @@ async fn what_the_log_of_the_head_no_longer_holds_is_read_again() {
         }
     })
     .await;
-    assert_eq!(head.block_at(20), None);
+    assert_eq!(head.blocks(20..=20), []);
     node.set_finality(2, 4);
     node.mine(1);
     // The log of this finality has no more blocks than the log of the head.

@@ -18,6 +18,8 @@ mod endpoints;
 mod failover;
 mod failures;
 mod finality;
+mod gaps;
+mod gaps_of_the_past;
 mod handshake;
 mod hostile_logs;
 mod journals;

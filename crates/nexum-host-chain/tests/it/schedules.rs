@@ -34,6 +34,8 @@ const OTHER: Address = Address::repeat_byte(0xbb);
 enum Step {
     Mine(u64),
     MineUnannounced(u64),
+    /// The next block comes after so many numbers without one.
+    Skip(u64),
     Reorg {
         depth: u64,
         new_blocks: u64,
@@ -80,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..6u64).prop_map(Step::Mine),
         2 => (1..4u64).prop_map(Step::MineUnannounced),
+        2 => (1..4u64).prop_map(Step::Skip),
         3 => (1..6u64, 0..8u64).prop_map(|(depth, new_blocks)| Step::Reorg { depth, new_blocks }),
         1 => (1..6u64, 1..8u64).prop_map(|(depth, new_blocks)| Step::ReorgUnannounced { depth, new_blocks }),
         2 => (0..4u64).prop_map(|blocks| Step::Drop { blocks }),
@@ -154,8 +157,8 @@ fn expected<'a>(
 /// Waits until every journal matches the canonical chain.
 async fn check(node: &Node, running: &Running) -> Result<(), String> {
     let chain = node.chain();
-    let (all, head) = (chain.canonical(), chain.head().number);
-    let settled = || all.iter().filter(|block| block.number + 4 <= head);
+    let all = chain.canonical();
+    let settled = || all[..all.len() - 4].iter();
     let wanted: fn(&Address) -> bool = |address| *address == WANTED;
     running
         .becomes("blocks", &expected(all.iter(), true, |_| false))
@@ -175,9 +178,12 @@ async fn settle(node: &Node, running: &Running, peak: u64) -> Result<(), String>
     check(node, running).await
 }
 
-async fn run(url: fn(&Node) -> String, steps: Vec<Step>) -> Result<(), String> {
+async fn run(url: fn(&Node) -> String, refuses_null_rounds: bool, steps: Vec<Step>) -> Result<(), String> {
     let mut node = Node::start().await;
+    node.refuse_null_rounds(refuses_null_rounds);
     node.set_logs(logs_of);
+    // The first number that the journals want has no block.
+    node.skip(2);
     node.mine(8);
     let chains = |node: &Node| {
         let mut config: ChainConfig = config(&url(node));
@@ -188,14 +194,15 @@ async fn run(url: fn(&Node) -> String, steps: Vec<Step>) -> Result<(), String> {
     let mut running = JOURNALS.start(&chains(&node), &store).await;
     let mut peak = 0;
     for step in steps {
-        let height = node.chain().head().number;
-        peak = peak.max(height);
+        peak = peak.max(node.chain().head().number);
+        let depth_max = node.chain().canonical().len() as u64 - 2;
         match step {
             Step::Mine(blocks) => drop(node.mine(blocks)),
             Step::MineUnannounced(blocks) => drop(node.mine_unannounced(blocks)),
-            Step::Reorg { depth, new_blocks } => drop(node.reorg(depth.min(height - 1), new_blocks)),
+            Step::Skip(numbers) => node.skip(numbers),
+            Step::Reorg { depth, new_blocks } => drop(node.reorg(depth.min(depth_max), new_blocks)),
             Step::ReorgUnannounced { depth, new_blocks } => {
-                drop(node.reorg_unannounced(depth.min(height - 1), new_blocks));
+                drop(node.reorg_unannounced(depth.min(depth_max), new_blocks));
             }
             Step::Drop { blocks } => {
                 node.drop_connections();
@@ -203,7 +210,7 @@ async fn run(url: fn(&Node) -> String, steps: Vec<Step>) -> Result<(), String> {
             }
             Step::Outage { depth, blocks } => {
                 node.stop().await;
-                node.reorg_unannounced(depth.min(height - 1), blocks);
+                node.reorg_unannounced(depth.min(depth_max), blocks);
                 node.restart().await;
             }
             Step::Fault(method, answer) => node.once(method, answer),
@@ -237,10 +244,16 @@ fn try_schedules(cases: u32) {
         .enable_all()
         .build()
         .unwrap();
-    let steps = (any::<bool>(), prop::collection::vec(step(), 1..STEPS_MAX));
-    let checked = runner.run(&steps, |(ws, steps)| {
+    let steps = (
+        any::<bool>(),
+        any::<bool>(),
+        prop::collection::vec(step(), 1..STEPS_MAX),
+    );
+    let checked = runner.run(&steps, |(ws, refuses_null_rounds, steps)| {
         let url = if ws { Node::ws_url } else { Node::http_url };
-        runtime.block_on(run(url, steps)).map_err(TestCaseError::fail)
+        runtime
+            .block_on(run(url, refuses_null_rounds, steps))
+            .map_err(TestCaseError::fail)
     });
     if let Err(failure) = checked {
         panic!("{failure}");

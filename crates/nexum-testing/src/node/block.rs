@@ -65,13 +65,14 @@ impl Block {
         }
     }
 
-    pub(super) fn child(&self, fork: u64, logs: impl FnOnce(u64, u64) -> Vec<LogSpec>) -> Self {
-        let number = self.number + 1;
+    /// The next block after this one. `skipped` numbers in between have no block.
+    pub(super) fn child(&self, skipped: u64, fork: u64, logs: impl FnOnce(u64, u64) -> Vec<LogSpec>) -> Self {
+        let number = self.number + 1 + skipped;
         Self {
             number,
             hash: label(0xb1, number, fork).0,
             parent_hash: self.hash,
-            timestamp_s: self.timestamp_s + BLOCK_TIME_S,
+            timestamp_s: self.timestamp_s + BLOCK_TIME_S * (1 + skipped),
             contents: Contents::new(number, fork, logs(number, fork)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,8 +14,10 @@ use super::log::LogSpec;
 /// Clones are independent of each other.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    /// Never empty. The index is the block number.
+    /// Never empty, in the order of the numbers.
     canonical: Vec<Block>,
+    /// The numbers between the head and the next block, which have no block.
+    skipped: u64,
     orphans: HashMap<[u8; 32], Block>,
     /// The fork of the next blocks.
     fork: u64,
@@ -47,6 +50,7 @@ impl Chain {
     pub(super) fn new() -> Self {
         Self {
             canonical: vec![Block::genesis()],
+            skipped: 0,
             orphans: HashMap::new(),
             fork: 0,
             forks: Arc::default(),
@@ -60,6 +64,12 @@ impl Chain {
         self.canonical.last().expect("a chain has a genesis block")
     }
 
+    /// The block that this many blocks follow, or the genesis block.
+    pub(super) fn behind_head(&self, blocks: u64) -> &Block {
+        let blocks = usize::try_from(blocks).unwrap_or(usize::MAX);
+        &self.canonical[(self.canonical.len() - 1).saturating_sub(blocks)]
+    }
+
     /// The canonical blocks, genesis first.
     pub fn canonical(&self) -> &[Block] {
         &self.canonical
@@ -67,7 +77,15 @@ impl Chain {
 
     /// The canonical block with this number.
     pub fn by_number(&self, number: u64) -> Option<&Block> {
-        self.canonical.get(usize::try_from(number).ok()?)
+        let index = self.canonical.binary_search_by_key(&number, |block| block.number);
+        index.ok().map(|index| &self.canonical[index])
+    }
+
+    /// The canonical blocks with these numbers.
+    pub fn range(&self, numbers: RangeInclusive<u64>) -> &[Block] {
+        let below = |number: u64| self.canonical.partition_point(|block| block.number < number);
+        let end = numbers.end().checked_add(1).map_or(self.canonical.len(), below);
+        self.canonical.get(below(*numbers.start())..end).unwrap_or_default()
     }
 
     /// The block with this hash, canonical or replaced.
@@ -80,9 +98,8 @@ impl Chain {
     /// The chain without the blocks above `number`, as a node without those blocks sees it.
     #[must_use]
     pub fn up_to(&self, number: u64) -> Self {
-        let kept = usize::try_from(number).map_or(usize::MAX, |number| number.saturating_add(1));
         Self {
-            canonical: self.canonical.iter().take(kept).cloned().collect(),
+            canonical: self.range(0..=number).to_vec(),
             ..self.clone()
         }
     }
@@ -109,11 +126,16 @@ impl Chain {
         self.fork = self.forks.fetch_add(1, Ordering::Relaxed) + 1;
     }
 
+    pub(super) fn skip(&mut self, numbers: u64) {
+        self.skipped += numbers;
+    }
+
     pub(super) fn mine(&mut self, blocks: u64) -> Vec<Block> {
         let mut mined = Vec::with_capacity(usize::try_from(blocks).expect("a chain that fits into memory"));
         for _ in 0..blocks {
+            let skipped = std::mem::take(&mut self.skipped);
             let parent = mined.last().unwrap_or_else(|| self.head());
-            mined.push(parent.child(self.fork, &*self.logs.0));
+            mined.push(parent.child(skipped, self.fork, &*self.logs.0));
         }
         self.canonical.extend_from_slice(&mined);
         mined

@@ -69,6 +69,12 @@ impl Node {
         self.shared.thaw();
     }
 
+    /// Answers `eth_getBlockByNumber` for a number without a block by the error of Filecoin's nodes,
+    /// in place of `null`.
+    pub fn refuse_null_rounds(&self, refuse: bool) {
+        self.shared.with(|state| state.refuses_null_rounds = refuse);
+    }
+
     /// Makes `eth_syncing` report a sync up to this block; `None` reports no sync.
     pub fn set_syncing(&self, highest_block: Option<u64>) {
         self.shared.with(|state| state.syncing_to = highest_block);

@@ -22,7 +22,12 @@ impl State {
             "web3_clientVersion" => Answer::Result(json!("scripted/v1")),
             "eth_syncing" => Answer::Result(self.syncing(view)),
             "eth_blockNumber" => Answer::Result(quantity(view.head().number)),
-            "eth_getBlockByNumber" => shown(by_number(view, params.first()), |block| self.header_faults.show(block)),
+            "eth_getBlockByNumber" => match by_number(view, params.first()) {
+                Ok(None) if self.refuses_null_rounds && is_null_round(view, params.first()) => {
+                    Answer::error(NULL_ROUND_CODE, "requested epoch was a null round")
+                }
+                block => shown(block, |block| self.header_faults.show(block)),
+            },
             "eth_getBlockByHash" => shown(by_hash(view, params.first()), |block| self.header_faults.show(block)),
             "eth_getBlockReceipts" => {
                 let block = by_hash(view, params.first()).or_else(|_| by_number(view, params.first()));
@@ -43,6 +48,15 @@ impl State {
             "highestBlock": quantity(highest),
         })
     }
+}
+
+/// The code of Lotus, Filecoin's first node, for a number without a block.
+const NULL_ROUND_CODE: i64 = 12;
+
+/// Whether the node's chain has gone past the number.
+fn is_null_round(view: View<'_>, id: Option<&Value>) -> bool {
+    id.and_then(|id| view.number(id).ok())
+        .is_some_and(|number| number < view.head().number)
 }
 
 /// Endpoints answer `null` for an unknown block.

@@ -57,6 +57,7 @@ fn no_params() -> Box<RawValue> {
 pub(super) struct State {
     pub(super) chain_id: u64,
     pub(super) standpoint: Standpoint,
+    pub(super) refuses_null_rounds: bool,
     pub(super) syncing_to: Option<u64>,
     pub(super) header_faults: HeaderFaults,
     pub(super) logs_faults: LogsFaults,
@@ -103,6 +104,7 @@ impl Shared {
             state: Mutex::new(State {
                 chain_id,
                 standpoint,
+                refuses_null_rounds: false,
                 syncing_to: None,
                 header_faults: HeaderFaults::default(),
                 logs_faults: LogsFaults::default(),

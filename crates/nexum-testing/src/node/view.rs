@@ -33,7 +33,7 @@ impl Standpoint {
             },
             None => View {
                 chain,
-                head: chain.head().number.saturating_sub(self.lag),
+                head: chain.behind_head(self.lag).number,
             },
         }
     }
@@ -48,9 +48,7 @@ impl Standpoint {
         while !chain.is_canonical(known) {
             known = chain.by_hash(&known.parent_hash).expect("the chain has every parent");
         }
-        let first = usize::try_from(known.number).expect("a block of this chain") + 1;
-        let head = usize::try_from(self.view(chain).head).expect("a block of this chain");
-        let new = chain.canonical().get(first..=head).unwrap_or_default();
+        let new = chain.range(known.number + 1..=self.view(chain).head);
         self.tip = new.last().unwrap_or(known).clone();
         new
     }
@@ -80,18 +78,16 @@ impl<'a> View<'a> {
 
     /// The canonical blocks in this range of numbers, as far as they exist.
     pub(super) fn range(self, first: u64, last: u64) -> &'a [Block] {
-        let bounds = usize::try_from(first)
-            .ok()
-            .zip(usize::try_from(last.min(self.head)).ok());
-        bounds
-            .and_then(|(first, last)| self.chain.canonical().get(first..=last))
-            .unwrap_or_default()
+        self.chain.range(first..=last.min(self.head))
     }
 
     /// The number for a tag or a quantity. The block may not exist.
     pub(super) fn number(self, id: &Value) -> Result<u64, Answer> {
         let finality = self.chain.finality();
-        let behind = |depth: fn(Finality) -> u64| finality.map_or(0, |by| self.head.saturating_sub(depth(by)));
+        let depth_of_head = (self.chain.canonical().len() - self.range(0, self.head).len()) as u64;
+        let behind = |depth: fn(Finality) -> u64| {
+            finality.map_or(0, |by| self.chain.behind_head(depth_of_head + depth(by)).number)
+        };
         match id.as_str() {
             Some("latest" | "pending") => Ok(self.head),
             Some("safe") => Ok(behind(|by| by.safe_depth)),

@@ -3,7 +3,7 @@ use alloy_primitives::{Address, B256, Bloom};
 use nexum_testing::{Blooms, LogSpec, Node};
 use serde_json::{Value, json};
 
-use crate::support::{Client, commitments, result};
+use crate::support::{Client, call, commitments, result};
 
 /// As many logs as the block's number, with zero to four topics.
 fn logs(number: u64, fork: u64) -> Vec<LogSpec> {
@@ -116,6 +116,30 @@ async fn tags_name_blocks_behind_the_head() {
     for (tag, expected) in [("safe", "0x10"), ("finalized", "0x8"), ("earliest", "0x0")] {
         assert_eq!(number(tag).await, expected, "{tag}");
     }
+}
+
+#[tokio::test]
+async fn numbers_without_a_block_are_null_or_refused() {
+    let node = Node::start().await;
+    let below = node.mine(2).remove(1);
+    node.skip(3);
+    let above = node.mine(1).remove(0);
+    assert_eq!((above.number, above.parent_hash), (6, below.hash));
+    assert_eq!(above.timestamp_s - below.timestamp_s, 48);
+    let by_number = async |number: &str| call(&node, "eth_getBlockByNumber", json!([number, false])).await;
+    assert_eq!(by_number("0x4").await["result"], Value::Null);
+    node.refuse_null_rounds(true);
+    let refusal = by_number("0x4").await["error"].clone();
+    assert_eq!(
+        refusal,
+        json!({"code": 12, "message": "requested epoch was a null round"})
+    );
+    assert_eq!(by_number("0x7").await["result"], Value::Null);
+    // Lag and finality are counted in blocks.
+    node.set_finality(1, 2);
+    assert_eq!(by_number("safe").await["result"]["number"], "0x2");
+    node.set_lag(1);
+    assert_eq!(by_number("latest").await["result"]["number"], "0x2");
 }
 
 #[tokio::test]

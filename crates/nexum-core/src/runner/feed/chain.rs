@@ -275,12 +275,18 @@ impl ChainFeed {
             Ok(replayed) => replayed,
             Err(error) => return Some(Next::Failed(error)),
         };
-        if let Some(last) = last.filter(|last| !follows(&replayed, last)) {
+        if let Some(last) = last.filter(|last| !follows(&replayed, last, every_block)) {
             let canonical = Position {
                 number: last.position.number,
                 hash: replayed.parent_hash,
             };
             return Some(self.common_ancestor(Some(last), canonical).await);
+        }
+        if last.is_some_and(|last| replayed.through == last.position && last.position.number < *numbers.start()) {
+            // The log's next block is another block's child, so the log and the source are on two forks.
+            let (from, to) = numbers.into_inner();
+            let reason = format!("the endpoint has no block from {from} to {to}, and the log has not recorded why");
+            return Some(Next::Failed(SourceError::new(self.topic().chain_id, reason)));
         }
         let after = replayed.through.number.saturating_add(1);
         if after <= *numbers.end() {
@@ -333,8 +339,9 @@ impl ChainFeed {
     /// The number of the newest final block.
     pub(super) fn settled(&self) -> u64 {
         let head = |log: &EventLog| log.head().map_or(0, |head| head.number);
-        let deep = head(self.log()).saturating_sub(self.followed.source.reorg_depth_max());
-        deep.max(self.followed.finalized.as_deref().map_or(0, head))
+        let deep = self.log().followed_by(self.followed.source.reorg_depth_max());
+        deep.unwrap_or_default()
+            .max(self.followed.finalized.as_deref().map_or(0, head))
     }
 
     /// The progress of the replay: the first block, the last block that the module has read, and
@@ -345,13 +352,13 @@ impl ChainFeed {
 }
 
 /// Whether the replayed blocks continue the module's last block, or start with it if only its logs
-/// are done.
-fn follows(replayed: &Replayed, last: &Progress) -> bool {
+/// are done. `every_block` tells whether the source was asked for all blocks.
+fn follows(replayed: &Replayed, last: &Progress, every_block: bool) -> bool {
     match last.done {
         EventKind::Block | EventKind::Tick => replayed.parent_hash == last.position.hash,
         EventKind::Logs => {
             let again = replayed.blocks.first().map_or(replayed.through, |block| block.position);
-            again.number != last.position.number || again == last.position
+            again == last.position || (!every_block && again.number > last.position.number)
         }
     }
 }

@@ -285,7 +285,7 @@ fn may_be_of_batch(error: &RequestError) -> bool {
         RequestError::Malformed => true,
         RequestError::Answer { kind, .. } => !matches!(
             kind,
-            AnswerKind::Revert | AnswerKind::UnknownBlock | AnswerKind::RateLimit
+            AnswerKind::Revert | AnswerKind::UnknownBlock | AnswerKind::NullRound | AnswerKind::RateLimit
         ),
         _ => false,
     }

@@ -65,8 +65,8 @@ impl ChainFeed {
 
     /// Whether a block is canonical now.
     async fn is_canonical(&self, block: Position) -> Result<bool, SourceError> {
-        if let Some(hash) = self.log().hash_at(block.number) {
-            return Ok(hash == block.hash);
+        if let Some(canonical) = self.log().at_or_below(block.number) {
+            return Ok(canonical == block);
         }
         let wanted = Replay {
             numbers: block.number..=block.number,
