@@ -60,15 +60,15 @@ fn read(log: &EventLog, chain: &[Position], mut last: Option<Position>, start: u
                 last = through;
             }
             Resume::At(at) => match log.read(at) {
-                Read::Entry(Entry::Advance(routed)) => {
+                ReadResult::Entry(LogEntry::Advance(routed)) => {
                     read.push(routed.block.position);
                     sequence = Some(at + 1);
                 }
-                Read::Entry(Entry::Revert(to)) => {
+                ReadResult::Entry(LogEntry::Revert(to)) => {
                     read.retain(|block| block.number <= to.number);
                     sequence = Some(at + 1);
                 }
-                Read::Pending => return read,
+                ReadResult::Pending => return read,
                 other => panic!("{other:?}"),
             },
             Resume::Revert(to) => {
