@@ -114,7 +114,7 @@ enum FollowError {
     #[error(
         "the endpoint's block {to} names block {from} as its parent: between the two, nexum believes at most {} numbers without a \
          block",
-        gaps::SKIPPED_MAX
+        header::SKIPPED_MAX
     )]
     BadParent { from: u64, to: u64 },
     #[error("the endpoint's subscription ended")]

@@ -11,7 +11,6 @@ use nexum_net::Backoff;
 use tokio::time::Instant;
 
 use super::filters::Filters;
-use super::gaps::Following;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
@@ -54,6 +53,16 @@ pub(super) enum Step {
     Waiting,
     /// The log and the chain part below this block, which the log does not have.
     Forked(Header),
+}
+
+/// What comes after a block of the log, on the chain of an endpoint.
+pub(super) enum Following {
+    /// Blocks, of which the first one is the block's child.
+    Chain(Vec<Header>),
+    /// The block is not part of the chain, which has this block above its place.
+    Fork(Header),
+    /// Nothing yet: the endpoint does not have the blocks in between, or there are none to come.
+    Missing,
 }
 
 impl<'a> Follower<'a> {

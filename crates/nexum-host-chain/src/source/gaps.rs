@@ -9,15 +9,11 @@ use std::sync::Arc;
 
 use nexum_core::source::Position;
 
-use super::follower::Follower;
-use super::header::{self, Header};
+use super::follower::{Follower, Following};
+use super::header::{self, Header, SKIPPED_MAX};
 use super::heads::Announced;
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError};
 use crate::rpc::endpoint::Endpoint;
-
-/// The most numbers without a block between a block and its parent. [`first_above`] finds the end of such a gap in three batches.
-/// Filecoin skips one number of 150, rarely two in a row. The bound is an outage of its whole network of eight hours.
-pub(super) const SKIPPED_MAX: u64 = BLOCKS_PER_BATCH * BLOCKS_PER_BATCH - 1;
 
 /// The blocks on both sides of a gap, of which the upper one names the lower one as its parent.
 pub(super) struct Gap {
@@ -174,16 +170,6 @@ pub(super) enum Blocks {
     Chain(Vec<Header>),
     /// None of the numbers has a block. This is the newest block below them.
     None { below: Position },
-}
-
-/// What comes after a block of the log, on the chain of an endpoint.
-pub(super) enum Following {
-    /// Blocks, of which the first one is the block's child.
-    Chain(Vec<Header>),
-    /// The block is not part of the chain, which has this block above its place.
-    Fork(Header),
-    /// Nothing yet: the endpoint does not have the blocks in between, or there are none to come.
-    Missing,
 }
 
 impl Follower<'_> {

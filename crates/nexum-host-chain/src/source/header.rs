@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::gaps::SKIPPED_MAX;
 use super::{BLOCKS_PER_BATCH, FollowError};
 use crate::error::RequestError;
 use crate::rpc::endpoint::{Endpoint, RpcRequest};
@@ -21,6 +20,10 @@ const MS_PER_SECOND: u64 = 1_000;
 /// The method that returns headers.
 const METHOD: &str = "eth_getBlockByNumber";
 const METHOD_BY_HASH: &str = "eth_getBlockByHash";
+
+/// The most numbers without a block between a block and its parent: as many as the search for the end of a gap covers in three
+/// batches. Filecoin skips one number of 150, rarely two in a row. The bound is an outage of its whole network of eight hours.
+pub(super) const SKIPPED_MAX: u64 = BLOCKS_PER_BATCH * BLOCKS_PER_BATCH - 1;
 
 /// The parts of a header that the source needs, unverified.
 #[derive(Clone, Debug, PartialEq, Eq)]

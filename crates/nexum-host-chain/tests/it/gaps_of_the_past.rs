@@ -207,6 +207,14 @@ async fn a_module_that_was_off_goes_on_inside_or_beside_a_gap() {
             node.skip(2);
             node.mine(2);
             running.becomes("blocks", &expected(&node)).await.unwrap();
+            // Two blocks are lost, after an outage of more numbers than a reorganisation may have blocks.
+            node.skip(200);
+            node.mine(1);
+            running.becomes("blocks", &expected(&node)).await.unwrap();
+            node.reorg_unannounced(2, 0);
+            node.skip(300);
+            node.mine(3);
+            running.becomes("blocks", &expected(&node)).await.unwrap();
             running.stop().await;
         }
     }
