@@ -5,12 +5,12 @@ mod limit;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cowprotocol::HttpRequest;
 use nexum_config::backoff::wait;
 use nexum_core::source::{Extent, Outage};
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use self::http::Http;
@@ -141,7 +141,7 @@ impl Origin {
     /// Logs a refusal by the host's rate limit, and the next ones of an outage once a minute.
     fn report_refusal(&self, status: u16, pause: Duration) {
         let origin = &self.name;
-        let extent = self.refusals().failed(self.begun.elapsed());
+        let extent = self.refusals.lock().failed(self.begun.elapsed());
         match extent {
             Some(Extent { seconds, attempts }) => tracing::warn!(
                 target: "nexum::cow",
@@ -158,15 +158,11 @@ impl Origin {
 
     /// Logs the end of the refusals, if the log has one of them.
     fn report_success(&self) {
-        let extent = self.refusals().ended(self.begun.elapsed());
+        let extent = self.refusals.lock().ended(self.begun.elapsed());
         if let Some(Extent { seconds, attempts }) = extent {
             let origin = &self.name;
             tracing::info!(target: "nexum::cow", origin, seconds, attempts, "the order book answers again");
         }
-    }
-
-    fn refusals(&self) -> MutexGuard<'_, Outage> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

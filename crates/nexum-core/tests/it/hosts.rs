@@ -1,6 +1,6 @@
 //! A whole host: when its modules start, and what it refuses.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::engine::ModuleConfig;
@@ -8,10 +8,10 @@ use nexum_config::names::ModuleName;
 use nexum_config::restart::Restart;
 use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{ChildProgram, Compiler};
-use nexum_core::supervisor::StartError;
-use nexum_core::supervisor::{Report, SteerError};
+use nexum_core::supervisor::{Report, StartError, SteerError};
 use nexum_core::{ChangeError, HostBuilder, HostHandle, Stage};
 use nexum_testing::{FakeClock, GENESIS_MS, ScriptedSource, TEST_CHAIN_ID, guests};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -84,7 +84,7 @@ impl Control {
         let (its_handle, its_refused, its_stop) = (handle.clone(), refused.clone(), stop.clone());
         task.spawn(async move {
             let loading = its_handle.load_each(candidates, |errors| {
-                its_refused.lock().expect("a list").push(errors.to_string());
+                its_refused.lock().push(errors.to_string());
             });
             tokio::join!(host.run(its_stop.cancelled()), loading)
         });
@@ -148,7 +148,7 @@ impl Running {
     }
 
     fn refused(&self) -> Vec<String> {
-        self.refused.lock().expect("a list").clone()
+        self.refused.lock().clone()
     }
 
     /// The names of the modules that handle events.
