@@ -135,8 +135,8 @@ impl World {
             run: None,
         };
         world.start().await;
-        // The first blocks, from which the logs begin and below which nothing is ever taken back. The first number that the
-        // modules want has no block.
+        // The first blocks. The logs start with them, and no reorg reverts them. The first number
+        // that the modules want has no block.
         for chain in &world.chains {
             chain.mine(1);
             chain.skip(1);

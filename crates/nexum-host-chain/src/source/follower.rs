@@ -55,7 +55,7 @@ pub(super) enum Step {
     Forked(Header),
 }
 
-/// What comes after a block of the log, on the chain of an endpoint.
+/// The continuation of the log on the chain of an endpoint.
 pub(super) enum Following {
     /// Blocks, of which the first one is the block's child.
     Chain(Vec<Header>),
@@ -285,7 +285,7 @@ impl<'a> Follower<'a> {
         Ok(Step::Done)
     }
 
-    /// The blocks before a head, oldest first: as many as a reorganisation may take back.
+    /// The blocks before a head, oldest first: as many as a reorganisation may revert.
     async fn known(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Vec<Position>, FollowError> {
         let depth = self.source.config.reorg_depth_max.min(head.position.number);
         let mut known: Vec<Position> = Vec::new();
@@ -326,7 +326,7 @@ impl<'a> Follower<'a> {
             .head()
             .filter(|tip| tip.number < announced.head.position.number)
         {
-            // What was read ahead is of no use if not all before it could be appended.
+            // Headers that were read ahead are useless if not all earlier blocks could be appended.
             let headers = match ahead.take().filter(|(after, _)| *after == tip) {
                 Some((_, following)) => following,
                 None => self.after(endpoint, tip, announced).await?,

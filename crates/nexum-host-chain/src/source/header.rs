@@ -147,7 +147,7 @@ pub(super) async fn parent_of(endpoint: &Endpoint, header: &Header) -> Result<Op
     Err(FollowError::BadParent { from, to })
 }
 
-/// What an endpoint gives of some numbers.
+/// An endpoint's answer about some numbers.
 pub(super) struct Numbered {
     /// The blocks, in the order of the request.
     pub(super) headers: Vec<Header>,
@@ -155,8 +155,8 @@ pub(super) struct Numbered {
     failure: Option<RequestError>,
 }
 
-/// The endpoint's canonical blocks of these numbers, without those that it does not have or does not give. What it gave is kept,
-/// so that one that gives only so much at a time gets there in the end.
+/// The endpoint's canonical blocks of these numbers, without those that are missing or fail. Keeps the
+/// blocks beside a failure, so that an endpoint that returns only some at a time makes progress.
 ///
 /// Fails if the endpoint refuses the first number and gives no block.
 pub(super) async fn of_numbers(endpoint: &Endpoint, numbers: &[u64]) -> Result<Numbered, FollowError> {

@@ -163,7 +163,8 @@ async fn a_log_begins_over_gaps() {
 
 #[tokio::test]
 async fn reorganisations_across_gaps_are_reverted_to_the_block_below_them() {
-    // What the chain skips before each of its last blocks, how many of them it loses, and what it skips before each new one.
+    // The numbers that the chain skips before each of its last blocks, how many of these blocks it
+    // loses, and the numbers that it skips before each new one.
     let cases: [(&[u64], u64, &[u64]); 9] = [
         (&[0, 0], 1, &[1]),
         (&[0, 1], 1, &[0, 0]),

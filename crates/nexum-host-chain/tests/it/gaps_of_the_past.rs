@@ -14,7 +14,8 @@ use crate::replay::{logs_of, read_all};
 use crate::support::{CHAIN, chains, position};
 use crate::wanted::{emitted, filters, wanted};
 
-/// What the chain skips before each of its blocks after the first ten, again and again.
+/// The count of numbers that the chain skips before each of its blocks after the first ten, in a
+/// cycle.
 const SKIPPED: [u64; 12] = [0, 1, 0, 0, 4, 0, 2, 40, 0, 0, 1, 1];
 
 /// A chain of this many blocks.
@@ -116,7 +117,7 @@ async fn a_hole_in_the_past_is_an_error_and_no_gap() {
                 source.replay(&asked).await.unwrap_err();
             }
         }
-        // What is below the hole is read, and nothing beyond it.
+        // The blocks below the hole are read, and no block beyond it.
         let asked = Replay {
             blocks: true,
             ..logs_of(1..=node.chain().head().number, &filters())
@@ -158,7 +159,7 @@ async fn the_end_of_an_endpoint_is_no_gap() {
     }
 }
 
-/// What a journal of every block should hold.
+/// The expected journal of every block.
 fn expected(node: &Node) -> Vec<String> {
     let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let chain = node.chain();
