@@ -138,14 +138,14 @@ fn unreachable(state_dir: &MaskedPath, error: &io::Error) -> Refusal {
 /// `nexum status`: lists the modules of the running daemon.
 pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
     let modules: Vec<view::Module> = client.get(MODULES)?;
-    show::status(&modules, format);
+    show::status(&modules, format)?;
     Ok(STOPPED)
 }
 
 /// `nexum limits`: shows the limits of a module, and its use of them.
 pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -> Result<u8, Refusals> {
     let usages: Vec<view::Usage> = client.get(&format!("{MODULES}/{module}/limits"))?;
-    show::limits(&usages, format);
+    show::limits(&usages, format)?;
     Ok(STOPPED)
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
     match command {
         Module::List { format } => {
             let modules: Vec<view::Module> = client.get(MODULES)?;
-            show::modules(&modules, *format);
+            show::modules(&modules, *format)?;
         }
         Module::Load(wanted) => {
             let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;
@@ -199,10 +199,10 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
 /// `nexum dead-letter`: lists, retries and skips the events that a module failed to handle.
 pub(crate) fn dead_letter(client: &Client<'_>, command: &DeadLetter) -> Result<u8, Refusals> {
     match command {
-        DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format),
+        DeadLetter::List { module, format } => show::letters(&client.letters(module)?, *format)?,
         DeadLetter::Show { module, event, format } => {
             let letter: Letter = client.get(&format!("{MODULES}/{module}/dead-letters/{event}"))?;
-            show::letter(&letter, *format);
+            show::letter(&letter, *format)?;
         }
         DeadLetter::Retry { module, events } => {
             let retry = |event: &str| client.post::<()>(&format!("{MODULES}/{module}/dead-letters/{event}/retry"));

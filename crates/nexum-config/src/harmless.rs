@@ -1,6 +1,7 @@
 //! Text from guests, component files and servers, made safe for terminals and logs.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Escapes every character that could move a terminal's cursor, reorder the text, or begin a line.
 pub fn harmless(text: &str) -> Cow<'_, str> {
@@ -14,6 +15,27 @@ pub fn harmless_lines<'a>(text: &'a str, indent: &str) -> Cow<'a, str> {
         text if indent.is_empty() || !text.contains('\n') => text,
         text => Cow::Owned(text.replace('\n', &format!("\n{indent}"))),
     }
+}
+
+/// Escapes as [`harmless`] in JSON over one or more lines. The result is equal JSON: outside of strings, JSON has none of these
+/// characters.
+pub fn harmless_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_hostile) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 32);
+    for c in json.chars() {
+        if is_hostile(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a string does not fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 fn escaped(text: &str, is_hostile: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -56,6 +78,19 @@ mod tests {
         ] {
             assert_eq!(harmless(text), expected);
         }
+    }
+
+    #[test]
+    fn escapes_json_as_equal_json() {
+        let value = serde_json::json!({ "a\u{9b}": ["\u{202e}x", "\u{1b}", "line\nline\t", "\u{feff}ü𝄞", "\u{7f}"] });
+        let text = format!("{value:#}");
+        let escaped = harmless_json(&text);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).ok(), Some(value));
+        assert!(!escaped.contains(is_hostile), "{escaped}");
+        for part in ["a\\u009b", "\\u202ex", "\\u001b", "\\ufeffü𝄞", "\\u007f"] {
+            assert!(escaped.contains(part), "{part} in {escaped}");
+        }
+        assert!(matches!(harmless_json("{\n  \"a\": 1\n}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -1,25 +1,17 @@
-//! The errors of a request, and the part that a guest sees.
+//! The errors of a request. `received.rs` makes them, and `guest.rs` has the part that a guest sees.
 
 mod answer;
+mod guest;
+mod received;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use alloy_json_rpc::{ErrorPayload, RpcError};
-use alloy_primitives::Bytes;
-use alloy_transport::{TransportError, TransportErrorKind};
-use nexum_config::causes::causes;
-use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
-use nexum_net::{TlsFault, io_cause, retry_after};
-
-use crate::redact::Secrets;
+use nexum_core::bindings::nexum::host::types::HostErrorKind;
+use nexum_net::TlsFault;
 
 pub use self::answer::AnswerKind;
-
-/// The `domain` of every host error of this crate: the interface.
-const DOMAIN: &str = "chain";
 
 /// The most bytes of an endpoint's error text: all known texts are a sentence or two.
 pub const MESSAGE_BYTES_MAX: usize = 1_024;
@@ -138,83 +130,6 @@ impl RequestError {
             reason: reason.into(),
         }
     }
-
-    /// Converts an alloy error. Drops the texts into which alloy and the libraries below it put
-    /// URLs.
-    pub(crate) fn from_alloy(error: TransportError, secrets: &Secrets) -> Self {
-        match error {
-            RpcError::ErrorResp(payload) => Self::from_payload(&payload, secrets),
-            RpcError::DeserError { .. } | RpcError::NullResp => Self::Malformed,
-            RpcError::Transport(TransportErrorKind::MissingBatchResponse(_)) => Self::Malformed,
-            RpcError::Transport(TransportErrorKind::Custom(error)) => match error.downcast::<Self>() {
-                Ok(own) => own.redacted(secrets),
-                Err(foreign) => Self::from_connect(&*foreign),
-            },
-            RpcError::Transport(TransportErrorKind::BackendGone) => Self::Lost { cause: None },
-            _ => Self::Internal,
-        }
-    }
-
-    fn from_payload(payload: &ErrorPayload, secrets: &Secrets) -> Self {
-        let revert_data = revert_data(payload).map(|data| data.to_string());
-        let kind = match &revert_data {
-            Some(_) => AnswerKind::Revert,
-            None => AnswerKind::of(payload.code, &payload.message),
-        };
-        Self::Answer {
-            code: payload.code,
-            message: redact(&payload.message, secrets),
-            kind,
-            revert_data,
-        }
-    }
-
-    /// Converts an HTTP status, with the endpoint's text from the body. The text still contains
-    /// secrets, which [`Self::from_alloy`] removes.
-    pub(crate) fn from_status(status: u16, retry_after: Option<Duration>, message: Option<String>) -> Self {
-        Self::Status {
-            status,
-            retry_after,
-            message,
-        }
-    }
-
-    /// Removes secrets from an endpoint's text.
-    fn redacted(mut self, secrets: &Secrets) -> Self {
-        if let Self::Status {
-            message: Some(message), ..
-        } = &mut self
-        {
-            *message = redact(message, secrets);
-        }
-        self
-    }
-
-    /// Whether an endpoint's error has a known meaning.
-    pub(crate) fn is_specific(payload: &ErrorPayload) -> bool {
-        let kind = AnswerKind::of(payload.code, &payload.message);
-        revert_data(payload).is_some() || !matches!(kind, AnswerKind::Other | AnswerKind::Trouble)
-    }
-
-    /// Converts an error of connecting.
-    pub(crate) fn from_connect(error: &(dyn StdError + 'static)) -> Self {
-        let handshake = causes(error).find_map(|cause| match cause.downcast_ref() {
-            Some(tokio_tungstenite::tungstenite::Error::Http(response)) => Some(response),
-            _ => None,
-        });
-        match handshake {
-            Some(response) => Self::Status {
-                status: response.status().as_u16(),
-                retry_after: retry_after(response.headers()),
-                message: None,
-            },
-            None => match TlsFault::of(error) {
-                Some(fault) => Self::Tls(fault),
-                None => Self::Unreachable { cause: io_cause(error) },
-            },
-        }
-    }
-
     /// Which endpoints may receive the request again after this failure, if a repetition is
     /// harmless. No other place decides this.
     ///
@@ -376,34 +291,6 @@ impl RequestError {
             revert_data: None,
         }
     }
-
-    /// The error that a guest sees. No other place maps errors for guests.
-    pub fn to_host_error(&self) -> HostError {
-        let (kind, code) = self.kind_and_code();
-        let data = self.revert_data().map(str::to_owned);
-        HostError {
-            code,
-            data,
-            ..HostError::new(DOMAIN, kind, self.to_string())
-        }
-    }
-
-    fn kind_and_code(&self) -> (HostErrorKind, i32) {
-        match self {
-            Self::Refused { kind, .. } => (*kind, 0),
-            Self::Unreachable { .. }
-            | Self::Tls(_)
-            | Self::Lost { .. }
-            | Self::CutOff { .. }
-            | Self::Malformed
-            | Self::WrongChain { .. } => (HostErrorKind::Unavailable, 0),
-            Self::Status { status, .. } => (status_kind(*status), i32::from(*status)),
-            Self::Timeout { .. } => (HostErrorKind::Timeout, 0),
-            Self::TooLarge { .. } | Self::OverBudget { .. } => (HostErrorKind::Denied, 0),
-            Self::Answer { kind, code, .. } => (answer_kind(*kind), narrow(*code)),
-            Self::Internal => (HostErrorKind::Internal, 0),
-        }
-    }
 }
 
 /// The endpoints that may receive a request again, from the narrowest choice to the widest.
@@ -420,50 +307,4 @@ pub enum Retry {
 /// The reason of the operating system or of the endpoint, as the end of a message.
 fn said(reason: Option<impl fmt::Display>) -> String {
     reason.map(|reason| format!(": {reason}")).unwrap_or_default()
-}
-
-/// An endpoint's text without secrets, shortened to [`MESSAGE_BYTES_MAX`].
-fn redact(text: &str, secrets: &Secrets) -> String {
-    let mut text = secrets.redact(text);
-    text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
-    text
-}
-
-/// Converts a code to the contract's 32 bits. A larger code becomes 0: no known one is larger.
-fn narrow(code: i64) -> i32 {
-    i32::try_from(code).unwrap_or_default()
-}
-
-fn status_kind(status: u16) -> HostErrorKind {
-    match status {
-        408 | 504 => HostErrorKind::Timeout,
-        413 => HostErrorKind::InvalidInput,
-        429 => HostErrorKind::RateLimited,
-        _ => HostErrorKind::Unavailable,
-    }
-}
-
-/// The host error of an endpoint's error. An unknown meaning counts as the endpoint's trouble.
-fn answer_kind(kind: AnswerKind) -> HostErrorKind {
-    match kind {
-        AnswerKind::Revert | AnswerKind::Invalid | AnswerKind::TooMuch => HostErrorKind::InvalidInput,
-        AnswerKind::NoMethod => HostErrorKind::Unsupported,
-        AnswerKind::RateLimit => HostErrorKind::RateLimited,
-        AnswerKind::UnknownBlock | AnswerKind::NullRound | AnswerKind::Trouble | AnswerKind::Other => {
-            HostErrorKind::Unavailable
-        }
-    }
-}
-
-/// The data of a revert. By the specification of the execution API, code 3 is a revert. Older nodes
-/// report reverts with -32000 or -32015 and a text.
-fn revert_data(payload: &ErrorPayload) -> Option<Bytes> {
-    let says_so = matches!(payload.code, -32_000 | -32_015) && payload.message.contains("revert");
-    if payload.code != 3 && !says_so {
-        return None;
-    }
-    let found = payload
-        .as_revert_data()
-        .or_else(|| payload.try_data_as().and_then(Result::ok));
-    Some(found.unwrap_or_default())
 }

@@ -12,7 +12,7 @@ use crate::args::{Answer, Input};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
-use crate::report::print::outln;
+use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, hex};
 
 /// The file name that means stdin.
@@ -98,7 +98,7 @@ fn print(answer: &[u8], form: Answer) -> Result<(), Refusal> {
         Answer::Json => {
             let json: Result<serde_json::Value, _> = serde_json::from_slice(answer);
             let json = json.map_err(|_| Refusal::new("the answer is not JSON").with_hint("use `--format hex`"))?;
-            outln!("{json:#}");
+            json_on_stdout(&json)?;
         }
     }
     Ok(())

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::args::Format;
 use crate::protocol::view::{Letter, Module, Usage};
-use crate::report::print::outln;
-use crate::report::{hex, list, table, time};
+use crate::report::print::{json_on_stdout, outln};
+use crate::report::{Refusal, hex, list, table, time};
 
-pub(super) fn status(modules: &[Module], format: Format) {
+pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
-        return outln!("{:#}", json!(modules));
+        return json_on_stdout(modules);
     }
     let mut rows = table(&[
         "MODULE",
@@ -48,11 +48,12 @@ pub(super) fn status(modules: &[Module], format: Format) {
             );
         }
     }
+    Ok(())
 }
 
-pub(super) fn modules(modules: &[Module], format: Format) {
+pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
-        return outln!("{:#}", json!(modules));
+        return json_on_stdout(modules);
     }
     let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
     for module in modules {
@@ -69,11 +70,12 @@ pub(super) fn modules(modules: &[Module], format: Format) {
         ]);
     }
     outln!("{rows}");
+    Ok(())
 }
 
-pub(super) fn limits(usages: &[Usage], format: Format) {
+pub(super) fn limits(usages: &[Usage], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
-        return outln!("{:#}", json!(usages));
+        return json_on_stdout(usages);
     }
     let mut rows = table(&["LIMIT", "BOUND", "LAST", "MOST", "OF BOUND"]);
     for usage in usages {
@@ -88,11 +90,12 @@ pub(super) fn limits(usages: &[Usage], format: Format) {
         ]);
     }
     outln!("{rows}");
+    Ok(())
 }
 
-pub(super) fn letters(letters: &[Letter], format: Format) {
+pub(super) fn letters(letters: &[Letter], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
-        return outln!("{:#}", json!(letters));
+        return json_on_stdout(letters);
     }
     let mut rows = table(&["EVENT", "LAST ATTEMPT", "ATTEMPTS", "LIMIT", "REASON OF THE LAST"]);
     for letter in letters {
@@ -109,16 +112,17 @@ pub(super) fn letters(letters: &[Letter], format: Format) {
         ]);
     }
     outln!("{rows}");
+    Ok(())
 }
 
 /// One dead letter, with its attempts.
-pub(super) fn letter(letter: &Letter, format: Format) {
+pub(super) fn letter(letter: &Letter, format: Format) -> Result<(), Refusal> {
     let mut content = json!(letter.content);
     bytes_as_hex(&mut content);
     if let Format::Json = format {
         let mut whole = json!(letter);
         whole["content"] = content;
-        return outln!("{whole:#}");
+        return json_on_stdout(&whole);
     }
     outln!("event   {}\nblock   {}", letter.event, letter.block_hash);
     for (number, attempt) in (1..).zip(&letter.attempts) {
@@ -134,6 +138,7 @@ pub(super) fn letter(letter: &Letter, format: Format) {
         records.for_each(|record| outln!("  | {}", harmless_lines(record, "  | ")));
     }
     outln!("\n{}", harmless_lines(&format!("{content:#}"), ""));
+    Ok(())
 }
 
 /// Replaces each list of bytes by its hexadecimal digits: hashes, addresses, topics and data.

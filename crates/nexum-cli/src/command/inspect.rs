@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
-use crate::report::print::outln;
+use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
 
 /// The most bytes of a custom section's name that are printed: the names that tools write have up
@@ -61,10 +61,7 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
         exports: file.summary.exports,
     };
     match args.format {
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&contents).map_err(|error| Refusal::of(&error))?;
-            outln!("{text}");
-        }
+        Format::Json => json_on_stdout(&contents)?,
         Format::Text => print(&contents),
     }
     Ok(STOPPED)

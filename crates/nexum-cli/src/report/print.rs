@@ -7,6 +7,10 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use nexum_config::harmless::harmless_json;
+use serde::Serialize;
+
+use super::Refusal;
 use crate::exit_code::{FAILED, STOPPED};
 
 /// Prints a line on stdout. A failed write ends the process, see [`end_on_failed_write`].
@@ -24,6 +28,14 @@ macro_rules! errln {
 }
 
 pub(crate) use {errln, outln};
+
+/// Prints JSON over several lines on stdout. Text in it from a module or a server cannot move the
+/// cursor of a terminal.
+pub(crate) fn json_on_stdout(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Refusal::of(&error))?;
+    outln!("{}", harmless_json(&json));
+    Ok(())
+}
 
 pub(crate) fn line_on_stdout(line: fmt::Arguments<'_>) {
     if let Err(error) = writeln!(io::stdout(), "{line}") {

@@ -45,10 +45,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
         findings.errors.extend(errors);
     }
     match args.format {
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&findings).map_err(|error| Refusal::of(&error))?;
-            outln!("{text}");
-        }
+        Format::Json => json_on_stdout(&findings)?,
         Format::Text => findings.print(),
     }
     Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
