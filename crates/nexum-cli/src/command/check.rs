@@ -14,7 +14,7 @@ use crate::daemon::QueryConfig;
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::Plan;
 use crate::process::{self, Termination};
-use crate::report::print::{errln, outln};
+use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
 /// The result of a check, and the features of the build that made it.

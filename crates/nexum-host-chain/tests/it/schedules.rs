@@ -22,6 +22,10 @@ const SCHEDULES_VARIABLE: &str = "NEXUM_SCHEDULES";
 /// The concurrent schedules: they mostly wait for retries at an endpoint that is down.
 const THREADS: u32 = 10;
 
+/// How long the test looks for a simpler schedule that fails, in milliseconds. Each failure takes as
+/// long as the wait for a journal.
+const SHRINK_MS_MAX: u32 = 180_000;
+
 /// The most steps of a schedule. Every known fault needs only a few.
 const STEPS_MAX: usize = 12;
 
@@ -171,10 +175,28 @@ async fn check(node: &Node, running: &Running) -> Result<(), String> {
         .await
 }
 
-/// Ends all faults, extends the chain above its highest block so far, and checks all journals.
-async fn settle(node: &Node, running: &Running, peak: u64) -> Result<(), String> {
+/// How far a chain has ever been.
+#[derive(Default)]
+struct Peak {
+    number: u64,
+    /// Confirmations count blocks: a fork that skips numbers has fewer below an equal number.
+    blocks: usize,
+}
+
+impl Peak {
+    fn raise(&mut self, node: &Node) {
+        let chain = node.chain();
+        self.number = self.number.max(chain.head().number);
+        self.blocks = self.blocks.max(chain.canonical().len());
+    }
+}
+
+/// Ends all faults, extends the chain beyond its peak, and checks all journals.
+async fn settle(node: &Node, running: &Running, peak: &Peak) -> Result<(), String> {
     node.set_lag(0);
-    node.mine(peak + 1 - node.chain().head().number.min(peak));
+    let numbers = peak.number - node.chain().head().number.min(peak.number);
+    let blocks = peak.blocks - node.chain().canonical().len().min(peak.blocks);
+    node.mine(numbers.max(blocks as u64) + 1);
     check(node, running).await
 }
 
@@ -192,9 +214,9 @@ async fn run(url: fn(&Node) -> String, refuses_null_rounds: bool, steps: Vec<Ste
     };
     let store = Arc::new(MemoryStore::new());
     let mut running = JOURNALS.start(&chains(&node), &store).await;
-    let mut peak = 0;
+    let mut peak = Peak::default();
     for step in steps {
-        peak = peak.max(node.chain().head().number);
+        peak.raise(&node);
         let depth_max = node.chain().canonical().len() as u64 - 2;
         match step {
             Step::Mine(blocks) => drop(node.mine(blocks)),
@@ -216,7 +238,7 @@ async fn run(url: fn(&Node) -> String, refuses_null_rounds: bool, steps: Vec<Ste
             Step::Fault(method, answer) => node.once(method, answer),
             Step::Lag(blocks) => node.set_lag(blocks),
             Step::Restart { blocks } => {
-                settle(&node, &running, peak).await?;
+                settle(&node, &running, &peak).await?;
                 running.stop().await;
                 node.mine(blocks);
                 running = JOURNALS.start(&chains(&node), &store).await;
@@ -226,18 +248,22 @@ async fn run(url: fn(&Node) -> String, refuses_null_rounds: bool, steps: Vec<Ste
         }
         tokio::task::yield_now().await;
     }
-    peak = peak.max(node.chain().head().number);
-    let settled = settle(&node, &running, peak).await;
+    peak.raise(&node);
+    let settled = settle(&node, &running, &peak).await;
     running.stop().await;
     settled
 }
 
 /// Runs this many schedules sequentially. They differ between calls.
+#[expect(
+    clippy::print_stderr,
+    reason = "the search for a simpler schedule can exceed the test's time"
+)]
 fn try_schedules(cases: u32) {
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
-        max_shrink_iters: 200,
+        max_shrink_time: SHRINK_MS_MAX,
         ..Config::default()
     });
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -251,9 +277,11 @@ fn try_schedules(cases: u32) {
     );
     let checked = runner.run(&steps, |(ws, refuses_null_rounds, steps)| {
         let url = if ws { Node::ws_url } else { Node::http_url };
-        runtime
-            .block_on(run(url, refuses_null_rounds, steps))
-            .map_err(TestCaseError::fail)
+        let settled = runtime.block_on(run(url, refuses_null_rounds, steps.clone()));
+        settled.map_err(|error| {
+            eprintln!("ws: {ws}, null rounds are errors: {refuses_null_rounds}, steps: {steps:?}\n{error}");
+            TestCaseError::fail(error)
+        })
     });
     if let Err(failure) = checked {
         panic!("{failure}");

@@ -14,7 +14,7 @@ use crate::args::{Check, Format};
 use crate::configure::{Configuration, configure, wanted};
 use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 use crate::exit_code::{REFUSED, STOPPED};
-use crate::report::print::{errln, outln};
+use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
 /// The result of a check, and the features of the build that made it.
