@@ -217,10 +217,15 @@ const BACKENDS: &[&str] = &["store-sled"];
 #[cfg(not(feature = "store-sled"))]
 const BACKENDS: &[&str] = &[];
 
-/// Log targets of libraries that log the addresses of endpoints with their keys. They must be off
-/// at every log level.
+/// Log targets of libraries that log paths, which can contain the content of a variable: of the cache
+/// of compiled components, of `--watch`, and of the state.
+const PATH_LOG_TARGETS: &[&str] = &["wasmtime_internal_cache", "notify", "sled"];
+
+/// Log targets of libraries that log addresses of endpoints with their keys, or paths. They must be
+/// off at every log level.
 pub(crate) fn silenced_log_targets() -> impl Iterator<Item = &'static str> {
     let targets = [
+        PATH_LOG_TARGETS,
         chain::SILENCED_LOG_TARGETS,
         cow::SILENCED_LOG_TARGETS,
         http::SILENCED_LOG_TARGETS,

@@ -79,7 +79,9 @@ impl ControlSocket {
             _ => {}
         }
         // The socket gets its name after its mode, so that no other user can open it in between.
-        let hidden = tempfile::Builder::new().prefix(".socket").tempdir_in(state_dir)?;
+        let hidden = tempfile::Builder::new().prefix(".socket").tempdir_in(state_dir);
+        // Without the path in tempfile's error, which can contain the content of a variable.
+        let hidden = hidden.map_err(|error| io::Error::from(error.kind()))?;
         let unnamed = hidden.path().join(SOCKET);
         let (short, _open) = socket_in(hidden.path())?;
         let listener = UnixListener::bind(short)?;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use nexum_config::harmless::harmless;
+use nexum_config::harmless::{harmless, harmless_json};
 use nexum_config::names::ModuleName;
 use nexum_config::topic::Topic;
 use nexum_core::state::Cursors;
@@ -104,7 +104,8 @@ pub(super) fn get(
     } else if form.json {
         let json: serde_json::Value = serde_json::from_slice(&value)
             .map_err(|_| Refusal::new("the value is not JSON").with_hint("use `--hex`"))?;
-        write(sinks, &format!("{json:#}\n"))?;
+        let json = format!("{json:#}\n");
+        write(sinks, &harmless_json(&json))?;
     } else {
         write(sinks, &format!("{}\n", hex(&value)))?;
     }

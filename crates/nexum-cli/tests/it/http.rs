@@ -2,12 +2,15 @@
 
 use crate::Dir;
 
-/// A module that fetches, with these capabilities in its manifest.
+/// A module that fetches every day, with these capabilities in its manifest.
 fn fetcher(dir: &Dir, capabilities: &str) {
     dir.guest("fetcher");
     dir.write(
         "nexum.toml",
-        format!("[module]\nname = \"fetcher\"\n[capabilities]\n{capabilities}\n"),
+        format!(
+            "[module]\nname = \"fetcher\"\n[capabilities]\n{capabilities}\n\
+             [[subscription]]\nkind = \"cron\"\nschedule = \"0 0 * * *\"\n"
+        ),
     );
 }
 

@@ -10,7 +10,7 @@ const SECRET: &str = "hunter2";
 const CONFIG: &str = r#"
 [engine]
 state_dir = "${SECRET}-state"
-log_level = "trace,cranelift=off,cranelift_codegen=off,cranelift_frontend=off,regalloc2=off,wasmtime=off,wasmtime_environ=off,wasmtime_internal_cranelift=off,wasmtime_internal_cache=off"
+log_level = "trace,cranelift=off,cranelift_codegen=off,cranelift_frontend=off,regalloc2=off,wasmtime=off,wasmtime_environ=off,wasmtime_internal_cranelift=off"
 [[modules]]
 path = "${SECRET}/query-echo.wasm"
 [[modules]]

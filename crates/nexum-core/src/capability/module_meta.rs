@@ -1,6 +1,7 @@
 //! The facts about a module that all parts of the host share.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use nexum_config::document::Section;
@@ -13,7 +14,7 @@ use super::stdio::Stdio;
 use crate::clock::Clock;
 
 /// The facts about a module that all parts of the host share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ModuleMeta {
     /// The module's name, unique in the process.
     pub name: ModuleName,
@@ -46,5 +47,20 @@ impl ModuleMeta {
             recorder: Arc::new(self.recorder.for_concurrent_instance()),
             ..self.clone()
         }
+    }
+}
+
+/// `Debug` omits the values of `config`, because they can contain environment variables.
+impl fmt::Debug for ModuleMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.config.iter().map(|(key, _)| key).collect();
+        f.debug_struct("ModuleMeta")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("digest", &self.digest)
+            .field("metering", &self.metering)
+            .field("limits", &self.limits)
+            .field("config_keys", &keys)
+            .finish_non_exhaustive()
     }
 }

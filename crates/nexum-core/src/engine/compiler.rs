@@ -245,10 +245,11 @@ fn compile(cache_dir: &Path, metering: &str) -> wasmtime::Result<()> {
         let _ = io::stdin().read(&mut [0]);
         std::process::exit(i32::from(INVALID));
     });
+    // Without the path: the child does not know which part of it is secret.
+    let cache =
+        open_cache(&cache_dir.into()).map_err(|_| wasmtime::format_err!("the compile cache cannot be opened"))?;
     let mut config = base_config();
-    config
-        .consume_fuel(metering == name(Metering::Fuel))
-        .cache(Some(open_cache(&cache_dir.into())?));
+    config.consume_fuel(metering == name(Metering::Fuel)).cache(Some(cache));
     Component::new(&wasmtime::Engine::new(&config)?, &bytes)?;
     Ok(())
 }

@@ -106,7 +106,10 @@ impl HostHandle {
         mut refused: impl FnMut(LoadErrors),
     ) -> Result<usize, SteerError> {
         let _expected = self.supervisor.expect();
+        let names = candidates.iter().map(|candidate| candidate.meta.name.clone()).collect();
         let mut compiling = self.begin(candidates);
+        // Before a module starts: a store that fails later, such as on a full disk, ends no run.
+        self.supervisor.intern(names).await?;
         let mut started = 0;
         loop {
             let compiled = match self.strict {

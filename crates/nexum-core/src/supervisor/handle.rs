@@ -60,6 +60,8 @@ pub(super) enum Request {
     /// Requests that nexum follows the chains of a module that will replace another one.
     Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
+    /// Requests rows in the store for modules of these names.
+    Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests the committer.
     Committer(oneshot::Sender<Result<Committer, SteerError>>),
 }
@@ -183,9 +185,19 @@ impl SupervisorHandle {
         self.add_one(Loaded::Query(Box::new(module))).await
     }
 
+    /// Writes to the store what it needs to know of modules with these names, so that
+    /// [`start`](Self::start) writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be used.
+    pub(crate) async fn intern(&self, names: Vec<ModuleName>) -> Result<(), SteerError> {
+        self.ask(|done| Request::Intern(names, done)).await
+    }
+
     /// Adds modules as a run does at its start. Each waits by itself for the chains that it needs, and
     /// one without a stored position begins with the first block of the run. The run is
-    /// [strict](super::Supervisor::strict) with them. Returns the modules whose names other modules
+    /// [strict](super::RunSettings::strict) with them. Returns the modules whose names other modules
     /// have.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use nexum_config::names::ModuleName;
+
 use super::Run;
 use super::error::SteerError;
 use super::handle::{Request, Topics};
@@ -9,6 +11,8 @@ use super::start::{StartError, check_sources};
 use crate::module::loader::Module;
 use crate::module::query::Loaded;
 use crate::runner::{ModuleStatus, topics};
+use crate::state;
+use crate::store::{self, StateStore};
 
 impl Run {
     pub(super) async fn serve(&mut self, request: Request) {
@@ -20,6 +24,7 @@ impl Run {
                 done,
             } => drop(done.send(self.add(modules, is_initial).await)),
             Request::ReloadQuery(module, done) => drop(done.send(self.reload_query(*module).await)),
+            Request::Intern(names, done) => drop(done.send(self.intern(names).await)),
             Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
             Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
             Request::Remove(name, done) if self.queries.remove(&name) => drop(done.send(Ok(()))),
@@ -38,6 +43,12 @@ impl Run {
                 }
             }
         }
+    }
+
+    async fn intern(&self, names: Vec<ModuleName>) -> Result<(), SteerError> {
+        let intern = move |store: &dyn StateStore| state::intern(store, &names);
+        store::blocking(&self.store, intern).await.map_err(StartError::Store)?;
+        Ok(())
     }
 
     /// Starts those of the modules whose names are free, and returns the others.

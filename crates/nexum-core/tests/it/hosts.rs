@@ -8,9 +8,10 @@ use nexum_config::names::ModuleName;
 use nexum_config::restart::Restart;
 use nexum_core::clock::{Seams, SystemEntropy};
 use nexum_core::engine::{ChildProgram, Compiler};
+use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::{Report, StartError, SteerError};
 use nexum_core::{ChangeError, HostBuilder, HostHandle, Stage};
-use nexum_testing::{FakeClock, GENESIS_MS, ScriptedSource, TEST_CHAIN_ID, guests};
+use nexum_testing::{FakeClock, FaultyStore, GENESIS_MS, ScriptedSource, TEST_CHAIN_ID, guests};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -211,6 +212,26 @@ async fn each_module_starts_as_soon_as_it_is_compiled() {
     run.until("empty list", || run.loading().is_empty()).await;
     assert_eq!(run.refused().len(), 1);
     assert_eq!(run.stop().await, 3);
+}
+
+#[tokio::test]
+async fn a_module_that_is_compiled_while_the_disk_is_full_starts_and_ends_no_run() {
+    let control = Control::new();
+    control.hold("recorder");
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+    let run = control
+        .run(&["recorder", "noop"], |host| {
+            host.with(nexum_host_store::LocalStore).store(Arc::new(store.clone()))
+        })
+        .await;
+    run.chain.mine(1);
+    run.handles("noop").await;
+    store.fail_writes(true);
+    control.release("recorder");
+    run.until("module", || run.modules() == ["noop", "recorder"]).await;
+    store.fail_writes(false);
+    run.handles("recorder").await;
+    assert_eq!(run.stop().await, 2);
 }
 
 #[tokio::test]

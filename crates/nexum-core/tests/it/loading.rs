@@ -175,6 +175,34 @@ fn a_chain_that_is_not_configured_is_refused_unless_it_is_optional() {
 }
 
 #[test]
+fn a_module_that_gets_no_events_is_a_warning() {
+    let bytes = fixture("noop");
+    let subscription = "[capabilities]\n[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n";
+    let none = "there is no nexum.toml beside the component, so the module has no subscriptions";
+    let empty = "the manifest has no [[subscription]], so the module gets no events";
+    for (name, manifest, expected) in [
+        ("silent-none", None, Some(none)),
+        ("silent-empty", Some("[capabilities]\n"), Some(empty)),
+        ("silent-not", Some(subscription), None),
+    ] {
+        let path = module_dir(name, &bytes, manifest);
+        let setup = Setup::new();
+        let config = setup.parse_config();
+        let candidate = setup
+            .loader(&config)
+            .inspect(&module_at(&path, ""))
+            .expect("a candidate");
+        let of_events = |warning: &&str| warning.contains("subscription");
+        let warnings = candidate.warnings.iter().map(String::as_str);
+        assert_eq!(
+            warnings.filter(of_events).collect::<Vec<_>>(),
+            Vec::from_iter(expected),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn bytes_that_are_no_event_module_are_refused() {
     let component = fixture("noop");
     let core_module = b"\0asm\x01\0\0\0";

@@ -41,10 +41,15 @@ impl Loader {
         let mut errors = Vec::new();
         let mut warnings = Vec::new();
         let is_query = file.summary.world() == Some(QUERY_MODULE);
-        if manifest.is_none() && !is_query {
-            warnings.push(format!(
+        match &manifest {
+            _ if is_query => {}
+            None => warnings.push(format!(
                 "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
-            ));
+            )),
+            Some(manifest) if manifest.subscriptions.is_empty() => {
+                warnings.push("the manifest has no [[subscription]], so the module gets no events".to_owned());
+            }
+            Some(_) => {}
         }
         let manifest = manifest.unwrap_or_default();
         if manifest.capabilities.is_none() {
