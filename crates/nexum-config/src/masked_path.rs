@@ -34,6 +34,15 @@ impl MaskedPath {
         self.written.as_deref().unwrap_or(&self.path)
     }
 
+    /// As [`shown`](Self::shown), and absolute if the working directory exists.
+    pub fn shown_absolute(&self) -> PathBuf {
+        let shown = self.shown();
+        match self.path.is_absolute() {
+            true => shown.to_owned(),
+            false => std::path::absolute(shown).unwrap_or_else(|_| shown.to_owned()),
+        }
+    }
+
     /// The path for errors of `path`, which is this path or below it.
     pub fn shown_of(&self, path: &Path) -> PathBuf {
         match (&self.written, path.strip_prefix(&self.path)) {

@@ -4,6 +4,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+
 /// An error of [`open`] or [`read`], as the end of a sentence about the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,8 +35,9 @@ pub enum FileError {
 pub fn open(path: &Path) -> Result<File, FileError> {
     // Before the open: opening a FIFO waits for a writer, and opening a device can change it.
     check_kind(&fs::metadata(path)?)?;
-    let file = File::open(path)?;
-    // Another file can have taken the name meanwhile.
+    // Another file can have taken the name meanwhile: the flags keep the open from waiting.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
     check_kind(&file.metadata()?)?;
     Ok(file)
 }

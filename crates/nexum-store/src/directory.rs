@@ -5,9 +5,10 @@
 use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::store::{MemoryStore, StateStore};
 use nexum_core::{BoxError, state};
 
@@ -17,7 +18,7 @@ use crate::lock::DirectoryLock;
 
 /// Opens a back-end's file at a path, with a cache of this many bytes. Creates a missing file.
 /// Holds the lock for as long as the store is open.
-type Open = fn(PathBuf, usize, Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError>;
+type Open = fn(MaskedPath, usize, Option<DirectoryLock>) -> Result<Arc<dyn StateStore>, BoxError>;
 
 #[cfg(feature = "redb")]
 const REDB: Option<Open> = Some(crate::redb::open);
@@ -42,7 +43,7 @@ fn opener(backend: Backend) -> Option<Open> {
 pub(crate) fn open(
     backend: Backend,
     cache_bytes: usize,
-    directory: &Path,
+    directory: &MaskedPath,
     purpose: &str,
 ) -> Result<Arc<dyn StateStore>, OpenError> {
     let Some(file_name) = backend.file_name() else {
@@ -58,12 +59,12 @@ pub(crate) fn open(
     refuse_emptied(&path)?;
     if !exists(&path)? {
         refuse_other(backend, directory)?;
-        let unfinished = directory.join(format!("{file_name}.new"));
+        let unfinished = directory.join(&format!("{file_name}.new"));
         discard(&unfinished)?;
         drop(opened(open, &unfinished, cache_bytes, None)?);
-        let renamed = std::fs::rename(&unfinished, &path);
+        let renamed = std::fs::rename(&*unfinished, &*path);
         renamed.map_err(|source| OpenError::Directory {
-            path: directory.to_owned(),
+            path: directory.to_path_buf(),
             source,
         })?;
         sync(directory)?;
@@ -74,19 +75,19 @@ pub(crate) fn open(
 /// Opens a file, and checks that this version of nexum can read its rows.
 fn opened(
     open: Open,
-    path: &Path,
+    path: &MaskedPath,
     cache_bytes: usize,
     lock: Option<DirectoryLock>,
 ) -> Result<Arc<dyn StateStore>, OpenError> {
     // The back-ends panic on some damaged files.
-    let attempt = AssertUnwindSafe(|| open(path.to_owned(), cache_bytes, lock));
+    let attempt = AssertUnwindSafe(|| open(path.clone(), cache_bytes, lock));
     let opened = std::panic::catch_unwind(attempt).unwrap_or_else(|_| Err("the file is damaged".into()));
     let store = opened.map_err(|source| OpenError::Database {
-        path: path.to_owned(),
+        path: path.to_path_buf(),
         source,
     })?;
     state::open(&*store).map_err(|source| OpenError::State {
-        path: path.to_owned(),
+        path: path.to_path_buf(),
         source,
     })?;
     Ok(store)

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::store::Location;
 
 /// The location of a store with this file or directory, as an absolute path.
-pub(crate) fn location(path: &Path) -> Location {
+pub(crate) fn location(path: &MaskedPath) -> Location {
     Location {
-        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        path: path.shown_absolute(),
         free_bytes: free_bytes(path),
     }
 }

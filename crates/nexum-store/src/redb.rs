@@ -9,6 +9,7 @@ use ::redb::{
     Builder, CompactionError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, StorageBackend,
     TableDefinition, TableError,
 };
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
 use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
 
@@ -29,13 +30,13 @@ const COMPACT_WAIT: Duration = Duration::from_millis(100);
 pub struct RedbStore {
     database: Reopening<Database>,
     /// The database's file. `None` for a database on another medium.
-    path: Option<PathBuf>,
+    path: Option<MaskedPath>,
     _lock: Option<DirectoryLock>,
 }
 
 /// Opens the database in a state directory.
 pub(crate) fn open(
-    path: PathBuf,
+    path: MaskedPath,
     cache_bytes: usize,
     lock: Option<DirectoryLock>,
 ) -> Result<Arc<dyn StateStore>, BoxError> {
@@ -49,7 +50,7 @@ impl RedbStore {
     ///
     /// If the file is not a database, is in use, or cannot be read.
     pub fn open(path: impl Into<PathBuf>, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::of_file(path.into(), cache_bytes, None).map_err(StoreError::Backend)
+        Self::of_file(path.into().into(), cache_bytes, None).map_err(StoreError::Backend)
     }
 
     /// Opens a database on the storage that `medium` returns, in place of a file. The store calls
@@ -68,15 +69,15 @@ impl RedbStore {
         Self::new(create, None, cache_bytes, None).map_err(StoreError::Backend)
     }
 
-    fn of_file(path: PathBuf, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
-        let file = path.clone();
+    fn of_file(path: MaskedPath, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
+        let file = path.to_path_buf();
         let create = move |builder: &Builder| builder.create(&file);
         Self::new(create, Some(path), cache_bytes, lock)
     }
 
     fn new<F>(
         create: F,
-        path: Option<PathBuf>,
+        path: Option<MaskedPath>,
         cache_bytes: usize,
         lock: Option<DirectoryLock>,
     ) -> Result<Self, BoxError>
@@ -174,7 +175,7 @@ impl StateStore for RedbStore {
     }
 
     fn location(&self) -> Option<Location> {
-        self.path.as_deref().map(location)
+        self.path.as_ref().map(location)
     }
 }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
 use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
 
@@ -39,7 +40,7 @@ pub struct SledStore {
     database: Arc<Reopening<Database>>,
     gate: Arc<Gate>,
     /// The database's directory.
-    path: PathBuf,
+    path: MaskedPath,
     _lock: Option<DirectoryLock>,
 }
 
@@ -50,7 +51,7 @@ struct Database {
 
 /// Opens the database in a state directory.
 pub(crate) fn open(
-    path: PathBuf,
+    path: MaskedPath,
     cache_bytes: usize,
     lock: Option<DirectoryLock>,
 ) -> Result<Arc<dyn StateStore>, BoxError> {
@@ -65,10 +66,10 @@ impl SledStore {
     ///
     /// If the directory is not a database, is in use, or cannot be read.
     pub fn open(path: impl Into<PathBuf>, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::new(path.into(), cache_bytes, None).map_err(StoreError::Backend)
+        Self::new(path.into().into(), cache_bytes, None).map_err(StoreError::Backend)
     }
 
-    fn new(path: PathBuf, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
+    fn new(path: MaskedPath, cache_bytes: usize, lock: Option<DirectoryLock>) -> Result<Self, BoxError> {
         let directory = path.clone();
         let open = move || Database::open(&directory, cache_bytes);
         Ok(Self {

@@ -161,12 +161,14 @@ async fn with_whole_body(request: Request, next: Next) -> Response {
 type Answer<T> = Result<Json<T>, ApiError>;
 
 async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
+    // First, so that a module that starts meanwhile is in one of the lists.
+    let loading = control.host.loading();
     let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
     let troubled = control.host.troubled_chains();
     let modules = modules.iter().map(|status| view::Module::of(status, &troubled));
     let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
     let mut all: Vec<_> = modules.chain(queries).collect();
-    for loading in control.host.loading() {
+    for loading in loading {
         // During a reload, the list shows the running module.
         if all.iter().all(|module| module.name != loading.meta.name.as_str()) {
             all.push(view::Module::of_loading(&loading));

@@ -233,6 +233,8 @@ impl Readiness {
 
     /// All reasons why nexum is not ready.
     fn look(&self) -> Vec<NotReady> {
+        // First, so that a module that starts meanwhile is in one of the lists.
+        let loading = self.host.loading();
         let modules = self.host.modules();
         let refused = self.refused.missing(&self.host).into_iter();
         let refused = refused.map(|(path, reason)| NotReady {
@@ -244,7 +246,7 @@ impl Readiness {
             what: None,
             reason: "modules are being loaded".to_owned(),
         });
-        let loading = self.host.loading().into_iter().filter_map(|loading| {
+        let loading = loading.into_iter().filter_map(|loading| {
             let name = &loading.meta.name;
             let is_here = self.host.module(name).is_ok() || self.host.query(name).is_ok();
             (!is_here).then(|| NotReady {

@@ -14,8 +14,17 @@ pub(super) struct Refused(Arc<Mutex<Start>>);
 /// How far the start has come.
 #[derive(Default)]
 struct Start {
-    reasons: BTreeMap<PathBuf, Vec<String>>,
+    /// By the absolute path of the component.
+    reasons: BTreeMap<PathBuf, Reasons>,
     is_complete: bool,
+}
+
+/// Why nexum refused the modules of one file.
+#[derive(Default)]
+struct Reasons {
+    /// The path without the content of variables.
+    shown: PathBuf,
+    lines: Vec<String>,
 }
 
 impl Refused {
@@ -24,7 +33,9 @@ impl Refused {
         let reasons = &mut self.0.lock().reasons;
         for error in errors {
             let lines = error.lines().into_iter().map(|(line, _)| line);
-            reasons.entry(absolute(&error.path)).or_default().extend(lines);
+            let of_file = reasons.entry(absolute(&error.path)).or_default();
+            of_file.shown = error.path.shown_absolute();
+            of_file.lines.extend(lines);
         }
     }
 
@@ -41,15 +52,15 @@ impl Refused {
     /// The file and the reason of each refused module that the operator has not loaded since.
     pub(super) fn missing(&self, host: &HostHandle) -> Vec<(PathBuf, String)> {
         let modules = host.modules();
-        let of_events = modules
-            .iter()
-            .map(|status| absolute(status.module().origin.path.shown()));
+        let of_events = modules.iter().map(|status| absolute(&status.module().origin.path));
         let queries = host.queries();
-        let of_queries = queries.iter().map(|pool| absolute(pool.module().origin.path.shown()));
+        let of_queries = queries.iter().map(|pool| absolute(&pool.module().origin.path));
         let here: Vec<_> = of_events.chain(of_queries).collect();
         let start = self.0.lock();
         let refused = start.reasons.iter().filter(|(path, _)| !here.contains(path));
-        refused.map(|(path, lines)| (path.clone(), lines.join("; "))).collect()
+        refused
+            .map(|(_, reasons)| (reasons.shown.clone(), reasons.lines.join("; ")))
+            .collect()
     }
 }
 

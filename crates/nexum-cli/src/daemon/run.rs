@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use nexum_config::masked_path::MaskedPath;
@@ -28,6 +29,9 @@ use crate::modules::Plan;
 use crate::process::Termination;
 use crate::report::{Refusal, Refusals};
 use crate::{args, process, state};
+
+/// How often nexum looks whether the operator's loads have ended. They take seconds.
+const LOADING_POLL: Duration = Duration::from_millis(100);
 
 /// Runs modules until a signal, or until no module is left.
 ///
@@ -130,7 +134,7 @@ impl Daemon<'_> {
         let host = &control.host;
         let started = host.load_each(candidates, |errors| {
             control.refused.add(&errors);
-            // Otherwise nexum exits with all errors.
+            // A strict run exits with all errors.
             if !self.args.strict {
                 Refusals::from(&errors).log();
             }
@@ -142,10 +146,17 @@ impl Daemon<'_> {
             Err(SteerError::NotRunning) => return std::future::pending().await,
             Err(error) => return Refusal::of(&error).into(),
         };
-        // The operator may have loaded others.
+        // The operator may have loaded others, or be loading them.
+        while !refused.is_empty() && !host.loading().is_empty() {
+            tokio::time::sleep(LOADING_POLL).await;
+        }
         let left = modules.max(host.modules().len() + host.queries().len());
         if let Err(refusals) = self.tolerate(&refused, left) {
-            return refusals;
+            return match self.args.strict {
+                true => refusals,
+                // The log has the reasons.
+                false => Refusal::new("nexum refused every module").into(),
+            };
         }
         control.refused.complete();
         let (hits, misses) = host.engine().cache_hits_and_misses();

@@ -105,6 +105,14 @@ fn a_path_shows_as_the_operator_wrote_it() {
     }
     assert!(shown[5].contains("${SECRET}/query-echo.wasm"), "{}", shown[5]);
     assert!(shown[5].contains("${SECRET}/missing.wasm"), "{}", shown[5]);
+    // A module that was refused is loaded by a path without the variable.
+    let good = dir.path().join(format!("{SECRET}/query-echo.wasm"));
+    std::fs::copy(good, dir.path().join(format!("{SECRET}/missing.wasm"))).expect("a copy");
+    let load = ["module", "load", "hunter2/missing.wasm", "--name", "mended"];
+    let loaded = dir.command(&load).env("SECRET", SECRET).status().expect("the binary");
+    assert_eq!(loaded.code(), Some(0));
+    let status = output(&dir, &["status", "--format", "json"]);
+    assert!(!status.contains("${SECRET}/missing.wasm"), "{status}");
     terminate(&child);
     logged.extend(log.until(|_| false));
     let printed = child.wait_with_output().expect("an end").stdout;

@@ -1,8 +1,8 @@
 //! The compilations of several modules.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use nexum_config::masked_path::MaskedPath;
 use tokio::task::{JoinError, JoinSet};
 
 use super::loading::{Entry, Loading};
@@ -28,7 +28,7 @@ pub(super) struct Compiled {
 /// The end of one compilation.
 struct Outcome {
     index: usize,
-    path: PathBuf,
+    path: MaskedPath,
     entry: Entry,
     result: Result<Loaded, LoadError>,
 }
@@ -41,7 +41,7 @@ impl Compiling {
             let (loader, engine) = (loader.clone(), engine.clone());
             let entry = list.enter(&candidate);
             tasks.spawn(async move {
-                let path = candidate.origin.path.shown().to_owned();
+                let path = candidate.origin.path.clone();
                 let result = loader.load_any(&engine, candidate).await;
                 entry.compiled();
                 Outcome {

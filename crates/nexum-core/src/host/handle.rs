@@ -226,7 +226,7 @@ impl HostHandle {
         entry.compiled();
         match loaded {
             Ok(loaded) => Ok((loaded, entry)),
-            Err(error) => Err(LoadErrors::of(path.shown(), [error])),
+            Err(error) => Err(LoadErrors::of(&path, [error])),
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) async fn inspect(loader: &Arc<Loader>, modules: Vec<ModuleConfig>) ->
     let mut errors = LoadErrors::default();
     for result in parallel(modules.into_iter().map(inspect)).await {
         let admitted = result.and_then(|mut candidate| {
-            let refused = |error| LoadErrors::of(candidate.origin.path.shown(), [error]);
+            let refused = |error| LoadErrors::of(&candidate.origin.path, [error]);
             let name = &candidate.meta.name;
             if candidates.iter().any(|other| other.meta.name == *name) {
                 return Err(refused(LoadError::DuplicateName { name: name.clone() }));
@@ -63,7 +63,7 @@ pub(super) async fn inspect(loader: &Arc<Loader>, modules: Vec<ModuleConfig>) ->
             let path = candidate.origin.path.clone();
             loader
                 .admit(&mut candidate)
-                .map_err(|error| LoadErrors::of(path.shown(), [error]))?;
+                .map_err(|error| LoadErrors::of(&path, [error]))?;
             Ok(candidate)
         });
         match admitted {

@@ -2,10 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use nexum_config::causes::Causes;
 use nexum_config::hint::Hint;
+use nexum_config::masked_path::MaskedPath;
 
 use super::error::LoadError;
 use crate::capability::grant::GrantError;
@@ -14,7 +14,7 @@ use crate::capability::grant::GrantError;
 #[derive(Debug)]
 pub struct ModuleError {
     /// The path of the component, as the module's configuration gives it.
-    pub path: PathBuf,
+    pub path: MaskedPath,
     /// The reason.
     pub error: LoadError,
 }
@@ -27,9 +27,9 @@ pub struct LoadErrors(Vec<ModuleError>);
 
 impl LoadErrors {
     /// The errors of the module whose component is at `path`.
-    pub fn of(path: &Path, errors: impl IntoIterator<Item = LoadError>) -> Self {
+    pub fn of(path: &MaskedPath, errors: impl IntoIterator<Item = LoadError>) -> Self {
         let of_path = |error| ModuleError {
-            path: path.to_owned(),
+            path: path.clone(),
             error,
         };
         Self(errors.into_iter().map(of_path).collect())

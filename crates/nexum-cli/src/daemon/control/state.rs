@@ -1,5 +1,7 @@
 //! Tasks on the state of the running daemon: the server of `nexum state`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
@@ -11,6 +13,7 @@ use nexum_core::HostHandle;
 use nexum_core::state::admin::ImportError;
 use nexum_store::TransferError;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::api_error::ApiError;
 use super::control_state::{ControlState, loading};
@@ -22,6 +25,9 @@ use crate::state::{Sinks, Task, import as take_in};
 
 /// The most chunks of an import that wait: the next one arrives while one is imported.
 const CHUNKS_WAITING_MAX: usize = 4;
+
+/// The longest time that a client may leave its input unsent. Meanwhile no module can start.
+const UNSENT: Duration = Duration::from_secs(60);
 
 /// Performs a task, and sends its output and messages while it runs.
 pub(super) async fn perform(
@@ -83,7 +89,7 @@ pub(super) async fn import(State(control): State<ControlState>, request: Request
     let mut input = request.into_body();
     // After an error, the rest of the body is read and dropped, because the client reads no answer
     // before it has sent everything.
-    while let Some(Ok(frame)) = input.frame().await {
+    while let Ok(Some(Ok(frame))) = timeout(UNSENT, input.frame()).await {
         if let Ok(chunk) = frame.into_data() {
             // Fails if the import has found an error and stopped.
             let _ = chunks.send(chunk).await;

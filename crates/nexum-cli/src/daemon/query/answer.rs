@@ -50,7 +50,9 @@ async fn answer(
     let name: ModuleName = name
         .parse()
         .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is not a module name"))?;
-    let pool = host.query(&name).map_err(|error| match host.is_loading(&name) {
+    // First, so that a module that starts meanwhile is one or the other.
+    let is_loading = host.is_loading(&name);
+    let pool = host.query(&name).map_err(|error| match is_loading {
         true => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "the module is being loaded"),
         false => Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string()),
     })?;

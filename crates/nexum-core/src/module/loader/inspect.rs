@@ -29,7 +29,7 @@ impl Loader {
             let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
             self.validate(config, manifest, file)
         };
-        inspect().map_err(|errors| LoadErrors::of(config.path.shown(), errors))
+        inspect().map_err(|errors| LoadErrors::of(&config.path, errors))
     }
 
     fn validate(
