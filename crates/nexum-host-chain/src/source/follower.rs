@@ -285,7 +285,8 @@ impl<'a> Follower<'a> {
         Ok(Step::Done)
     }
 
-    /// The blocks before a head, oldest first: as many as a reorganisation may revert.
+    /// The blocks before a head, oldest first: as many as a reorganisation may revert. The last one is the head's parent, and the
+    /// endpoints agree about a gap between the two.
     async fn known(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Vec<Position>, FollowError> {
         let depth = self.source.config.reorg_depth_max.min(head.position.number);
         let mut known: Vec<Position> = Vec::new();
@@ -308,14 +309,19 @@ impl<'a> Follower<'a> {
             }
         }
         match known.last() {
-            Some(last) if !head.follows(*last) => Err(FollowError::Unsettled),
+            Some(last) if !head.follows(*last) => return Err(FollowError::Unsettled),
             None if depth > 0 => {
                 let parent = header::parent_of(endpoint, head).await?;
                 let parent = parent.ok_or(FollowError::NoBlock(head.position.number - depth))?;
-                Ok(vec![parent.position])
+                known.push(parent.position);
             }
-            _ => Ok(known),
+            _ => {}
         }
+        if let Some(parent) = known.last() {
+            let head = std::slice::from_ref(head);
+            self.source.confirm_gaps(endpoint, *parent, head).await?;
+        }
+        Ok(known)
     }
 
     /// Appends the blocks up to a head above the log's.

@@ -24,6 +24,7 @@ mod handshake;
 mod hostile_logs;
 mod journals;
 mod logs;
+mod made_up_gaps;
 mod metrics;
 mod pin;
 mod pin_by_number;

@@ -1,0 +1,57 @@
+//! Gaps that an endpoint makes up to hide blocks.
+
+use nexum_config::topic::Finality;
+use nexum_core::source::LogEntry;
+use nexum_host_chain::Chains;
+use nexum_testing::{Answer, Block, Node};
+use serde_json::{Value, json};
+
+use crate::captured::Log;
+use crate::gaps::{asks_for, node};
+use crate::support::{Following, config_of};
+use crate::wanted::filters;
+
+/// The node hides the blocks between `parent` and its head, and shows the head as the child of `parent`.
+fn hide_above(node: &Node, parent: &Block) {
+    let (parent, head) = (parent.clone(), node.chain().head().clone());
+    node.on("eth_getBlockByNumber", move |params| {
+        let mut forged = head.to_json();
+        forged["parentHash"] = json!(alloy_primitives::B256::from(parent.hash));
+        let hidden = parent.number + 1..head.number;
+        match params.get() {
+            params if hidden.into_iter().any(|number| asks_for(params, number)) => Answer::Result(Value::Null),
+            params if params.contains("latest") || asks_for(params, head.number) => Answer::Result(forged),
+            _ => Answer::Default,
+        }
+    });
+}
+
+/// A module whose cursor is at the block below the gap would miss the blocks in it.
+#[tokio::test]
+async fn an_endpoint_that_makes_up_a_gap_below_its_first_head_is_left() {
+    // How many blocks a reorganisation may revert: more blocks than are hidden, and fewer.
+    for depth in [128, 5] {
+        let log = Log::default();
+        let _guard = log.capture();
+        let liar = node(false).await;
+        let honest = liar.replica().await;
+        let parent = liar.chain().head().clone();
+        liar.mine(10);
+        hide_above(&liar, &parent);
+        let mut config = config_of(&[liar.http_url(), honest.http_url()]);
+        config.reorg_depth_max = depth;
+        let chains = Chains::new([config]);
+        let following = Following::start_with(&chains, Finality::Latest, &filters());
+        following.reaches(liar.chain().head()).await;
+        let entries = following.entries();
+        let LogEntry::Advance(first) = &entries[0] else {
+            panic!("{entries:#?}");
+        };
+        assert_eq!(first.block.parent_hash, liar.chain().by_number(17).unwrap().hash);
+        assert!(
+            log.text().contains("it is on another fork than the others"),
+            "{}",
+            log.text()
+        );
+    }
+}
