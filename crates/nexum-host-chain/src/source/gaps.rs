@@ -144,8 +144,7 @@ impl ChainSource {
         Ok(headers)
     }
 
-    /// Fails if another endpoint knows a block after a gap, and says that its parent is another one. The first endpoint may
-    /// have made up the gap to hide blocks.
+    /// Fails if another endpoint contradicts a gap between these blocks. The first endpoint may have made up the gap to hide blocks.
     pub(super) async fn confirm_gaps(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -154,15 +153,34 @@ impl ChainSource {
     ) -> Result<(), FollowError> {
         let parents = std::iter::once(parent).chain(headers.iter().map(|header| header.position));
         for (parent, header) in parents.zip(headers) {
-            if !header.follows(parent) || header.position.number.saturating_sub(parent.number) == 1 {
-                continue;
+            if header.follows(parent) && header.position.number.saturating_sub(parent.number) > 1 {
+                self.confirm_gap(endpoint, parent, header).await?;
             }
-            let Some(other) = self.other_than(endpoint) else {
-                return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Asks the other endpoints about the gap between a block and its parent, until one knows the block. Fails if its parent is
+    /// another one there, or if an endpoint that does not know the block yet has a child of `parent` in the gap.
+    async fn confirm_gap(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        parent: Position,
+        header: &Header,
+    ) -> Result<(), FollowError> {
+        let last = header.position.number.saturating_sub(1);
+        let last = last.min(parent.number.saturating_add(BLOCKS_PER_BATCH));
+        let gap: Vec<u64> = (parent.number.saturating_add(1)..=last).collect();
+        let others = self.endpoints.by_preference();
+        for other in others.iter().filter(|other| !Arc::ptr_eq(other, endpoint)) {
+            let is_another = match header::hashed(other, &header.position.hash).await {
+                Ok(Some(theirs)) if theirs.parent_hash == header.parent_hash => return Ok(()),
+                Ok(Some(_)) => true,
+                Ok(None) | Err(_) => header::of_numbers(other, &gap)
+                    .await
+                    .is_ok_and(|between| between.headers.first().is_some_and(|first| first.follows(parent))),
             };
-            if let Ok(Some(theirs)) = header::hashed(&other, &header.position.hash).await
-                && theirs.parent_hash != header.parent_hash
-            {
+            if is_another {
                 return Err(FollowError::Alone);
             }
         }

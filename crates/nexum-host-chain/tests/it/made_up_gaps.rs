@@ -7,9 +7,9 @@ use nexum_testing::{Answer, Block, Node};
 use serde_json::{Value, json};
 
 use crate::captured::Log;
-use crate::gaps::{asks_for, node};
-use crate::support::{Following, config_of};
-use crate::wanted::filters;
+use crate::gaps::{asks_for, chains_of, node, numbers};
+use crate::support::{Following, config_of, soon};
+use crate::wanted::{check_logs, filters};
 
 /// The node hides the blocks between `parent` and its head, and shows the head as the child of `parent`.
 fn hide_above(node: &Node, parent: &Block) {
@@ -54,4 +54,34 @@ async fn an_endpoint_that_makes_up_a_gap_below_its_first_head_is_left() {
             log.text()
         );
     }
+}
+
+/// The liar is the first with a new head. Of the others, one has none of the new blocks yet, and one has only the hidden block.
+#[tokio::test]
+async fn an_endpoint_that_makes_up_a_gap_is_left_while_the_others_are_a_block_behind() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let liar = node(false).await;
+    let (late, later) = (liar.replica().await, liar.replica().await);
+    let urls = [liar.http_url(), later.http_url(), late.http_url()];
+    let following = Following::start_with(&chains_of(&urls), Finality::Latest, &filters());
+    following.reaches(liar.chain().head()).await;
+    let tip = liar.chain().head().clone();
+    late.set_lag(1);
+    later.set_lag(2);
+    liar.freeze();
+    let mined = liar.mine(2);
+    hide_above(&liar, &tip);
+    liar.thaw();
+    soon(async {
+        while !log.text().contains("it is on another fork than the others") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    late.set_lag(0);
+    later.set_lag(0);
+    following.reaches(&mined[1]).await;
+    assert_eq!(numbers(&following), [8, 9, 10]);
+    check_logs(&late, &following);
 }
