@@ -23,6 +23,7 @@ mod gaps_of_the_past;
 mod handshake;
 mod hostile_logs;
 mod journals;
+mod large_answers;
 mod logs;
 mod made_up_gaps;
 mod metrics;
