@@ -1,4 +1,6 @@
-//! Gaps that an endpoint makes up to hide blocks.
+//! Gaps that an endpoint shows and the chain does not have.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nexum_config::topic::Finality;
 use nexum_core::source::LogEntry;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::captured::Log;
 use crate::gaps::{asks_for, chains_of, node, numbers};
-use crate::support::{Following, config_of, soon};
+use crate::support::{Following, config_of, position, soon};
 use crate::wanted::{check_logs, filters};
 
 /// The node hides the blocks between `parent` and its head, and shows the head as the child of `parent`.
@@ -84,4 +86,31 @@ async fn an_endpoint_that_makes_up_a_gap_is_left_while_the_others_are_a_block_be
     following.reaches(&mined[1]).await;
     assert_eq!(numbers(&following), [8, 9, 10]);
     check_logs(&late, &following);
+}
+
+/// Behind one URL, the node that is asked first may be some blocks behind.
+#[tokio::test]
+async fn a_node_that_is_behind_at_the_start_shortens_no_reorganisation() {
+    // How many blocks a reorganisation may revert, the numbers of the first batch that has no block, and the blocks that the
+    // chain loses.
+    for (depth, hidden, lost) in [(3, 57..60, 2), (40, 20..52, 20)] {
+        let node = node(false).await;
+        node.mine(52);
+        let asked = AtomicUsize::new(0);
+        node.on("eth_getBlockByNumber", move |params| {
+            let is_hidden = hidden.clone().any(|number| asks_for(params.get(), number));
+            match is_hidden && asked.fetch_add(1, Ordering::SeqCst) < hidden.clone().count() {
+                true => Answer::Result(Value::Null),
+                false => Answer::Default,
+            }
+        });
+        let mut config = config_of(&[node.http_url()]);
+        config.reorg_depth_max = depth;
+        let following = Following::start_with(&Chains::new([config]), Finality::Latest, &filters());
+        following.reaches(node.chain().head()).await;
+        let ancestor = position(node.chain().by_number(60 - lost).unwrap());
+        node.reorg(lost, lost + 1);
+        following.reaches(node.chain().head()).await;
+        assert_eq!(following.reverts(), [ancestor]);
+    }
 }
