@@ -15,7 +15,8 @@ use super::heads::Announced;
 use super::{BLOCKS_PER_BATCH, ChainSource, FollowError};
 use crate::rpc::endpoint::Endpoint;
 
-/// The blocks on both sides of a gap, of which the upper one names the lower one as its parent.
+/// The blocks on both sides of a gap, of which the upper one names the lower one as its parent. The search starts at a number
+/// above the lower block, and up to the upper one.
 pub(super) struct Gap {
     pub(super) below: Header,
     pub(super) above: Header,
@@ -40,9 +41,14 @@ async fn first_above(endpoint: &Endpoint, start: u64) -> Result<Option<Header>, 
         return Ok(None);
     }
     match header::of_numbers(endpoint, &ends).await?.headers.first() {
-        Some(end) => first_of_batch(endpoint, end.position.number.saturating_sub(BLOCKS_PER_BATCH - 1)).await,
+        Some(end) => first_of_batch(endpoint, batch_up_to(end.position.number, start)).await,
         None => Ok(None),
     }
+}
+
+/// The first number of the batch that ends with the number `end`. None of its numbers is below `start`.
+fn batch_up_to(end: u64, start: u64) -> u64 {
+    end.saturating_sub(BLOCKS_PER_BATCH - 1).max(start)
 }
 
 /// The lowest block of a batch of numbers.
@@ -73,7 +79,7 @@ impl ChainSource {
                 }
                 Ordering::Equal => return Ok(None),
                 Ordering::Greater => {
-                    let first = below.position.number.saturating_sub(BLOCKS_PER_BATCH - 1).max(start);
+                    let first = batch_up_to(below.position.number, start);
                     above = first_of_batch(endpoint, first).await?.unwrap_or(below);
                 }
             }
@@ -128,7 +134,7 @@ impl ChainSource {
         let start = parent.number.saturating_add(1);
         let mut headers = header::chain_of(endpoint, Some(parent), start..=to).await?;
         if headers.is_empty()
-            && to - parent.number > BLOCKS_PER_BATCH
+            && to.saturating_sub(parent.number) > BLOCKS_PER_BATCH
             && let Some(gap) = self.gap_around(endpoint, start).await?
             && gap.above.position.number <= to
         {
@@ -138,8 +144,7 @@ impl ChainSource {
         Ok(headers)
     }
 
-    /// Fails if another endpoint knows a block after a gap, and says that its parent is another one. The first endpoint may
-    /// have made up the gap to hide blocks.
+    /// Fails if another endpoint contradicts a gap between these blocks. The first endpoint may have made up the gap to hide blocks.
     pub(super) async fn confirm_gaps(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -148,15 +153,34 @@ impl ChainSource {
     ) -> Result<(), FollowError> {
         let parents = std::iter::once(parent).chain(headers.iter().map(|header| header.position));
         for (parent, header) in parents.zip(headers) {
-            if !header.follows(parent) || header.position.number - parent.number == 1 {
-                continue;
+            if header.follows(parent) && header.position.number.saturating_sub(parent.number) > 1 {
+                self.confirm_gap(endpoint, parent, header).await?;
             }
-            let Some(other) = self.other_than(endpoint) else {
-                return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Asks the other endpoints about the gap between a block and its parent, until one knows the block. Fails if its parent is
+    /// another one there, or if an endpoint that does not know the block yet has a child of `parent` in the gap.
+    async fn confirm_gap(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        parent: Position,
+        header: &Header,
+    ) -> Result<(), FollowError> {
+        let last = header.position.number.saturating_sub(1);
+        let last = last.min(parent.number.saturating_add(BLOCKS_PER_BATCH));
+        let gap: Vec<u64> = (parent.number.saturating_add(1)..=last).collect();
+        let others = self.endpoints.by_preference();
+        for other in others.iter().filter(|other| !Arc::ptr_eq(other, endpoint)) {
+            let is_another = match header::hashed(other, &header.position.hash).await {
+                Ok(Some(theirs)) if theirs.parent_hash == header.parent_hash => return Ok(()),
+                Ok(Some(_)) => true,
+                Ok(None) | Err(_) => header::of_numbers(other, &gap)
+                    .await
+                    .is_ok_and(|between| between.headers.first().is_some_and(|first| first.follows(parent))),
             };
-            if let Ok(Some(theirs)) = header::hashed(&other, &header.position.hash).await
-                && theirs.parent_hash != header.parent_hash
-            {
+            if is_another {
                 return Err(FollowError::Alone);
             }
         }
@@ -200,7 +224,7 @@ impl Follower<'_> {
             Some(first) if first.follows(tip) => return Ok(Following::Chain(headers)),
             first => first.unwrap_or_else(|| announced.above(tip.number)),
         };
-        if above.position.number - tip.number == 1 {
+        if above.position.number.saturating_sub(tip.number) == 1 {
             return Ok(Following::Fork(above.clone()));
         }
         let parent = match header::parent_of(endpoint, above).await? {

@@ -39,7 +39,8 @@ impl ChainSource {
                 self.read_logs(endpoint, &wanted.numbers, &filters).await
             };
             match read {
-                Err(error) if error.may_pass() => failure = failure.or(Some(error)),
+                // Another endpoint may answer in parts, or give receipts.
+                Err(error) if error.may_pass() || error.is_too_large() => failure = failure.or(Some(error)),
                 Err(error) => return Err(error),
                 Ok(replayed) => {
                     endpoint.health().has_history();

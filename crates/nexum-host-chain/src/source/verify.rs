@@ -72,11 +72,17 @@ impl ChainSource {
                 Ok(Found::NoneWhereSomeMayBe) if !doubted.is_empty() && claim.is_none() => return Ok(Vec::new()),
                 Ok(Found::NoneWhereSomeMayBe) => doubted.push(asked),
                 Err(error) if error.may_pass() || claim.is_some() => failure = failure.or(Some((asked, error))),
+                // Another endpoint may give the block's receipts.
+                Err(error) if error.is_too_large() => {
+                    failure = failure.filter(|(_, kept)| !kept.may_pass()).or(Some((asked, error)));
+                }
                 Err(error) => return Err(error),
             }
         }
         match (claim, doubted.first(), failure) {
             (Some(claim), ..) => self.look_again(claim, header, filters).await,
+            // One empty answer proves nothing beside one that is too large.
+            (None, _, Some((_, error))) if !error.may_pass() => Err(error),
             (None, Some(only), _) => self.logs_of_doubted(only, header, filters).await,
             (None, None, failure) => Err(failure.map_or(FollowError::BadLogs, |(_, error)| error)),
         }

@@ -19,7 +19,7 @@ fn kinds() -> impl Iterator<Item = (fn(&Node) -> String, bool)> {
         .flat_map(|url| [false, true].map(|refuses| (url, refuses)))
 }
 
-async fn node(refuses: bool) -> Node {
+pub(crate) async fn node(refuses: bool) -> Node {
     let node = Node::start().await;
     node.set_logs(emitted);
     node.refuse_null_rounds(refuses);
@@ -42,7 +42,7 @@ fn mine_unannounced(node: &Node, skipped: &[u64]) {
 }
 
 /// The parameters of `eth_getBlockByNumber` for this number.
-fn asks_for(params: &str, number: u64) -> bool {
+pub(crate) fn asks_for(params: &str, number: u64) -> bool {
     params.starts_with(&format!("[\"{number:#x}\""))
 }
 
@@ -57,7 +57,7 @@ fn hide(node: &Node, hidden: &Block, answer: Answer) {
     });
 }
 
-fn numbers(following: &Following) -> Vec<u64> {
+pub(crate) fn numbers(following: &Following) -> Vec<u64> {
     following.chain().iter().map(|block| block.number).collect()
 }
 
@@ -295,7 +295,7 @@ async fn an_endpoint_that_makes_up_a_gap_is_left_for_one_that_knows_better() {
     );
 }
 
-fn chains_of(urls: &[String]) -> nexum_host_chain::Chains {
+pub(crate) fn chains_of(urls: &[String]) -> nexum_host_chain::Chains {
     nexum_host_chain::Chains::new([config_of(urls)])
 }
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nexum_core::source::{EventSource, Replay, Replayed};
 use nexum_core::store::MemoryStore;
@@ -140,6 +141,38 @@ async fn a_hole_in_the_past_is_an_error_and_no_gap() {
                 .await
                 .is_err()
         );
+    }
+}
+
+/// Behind one URL, the node that is asked first may be a block behind.
+#[tokio::test]
+async fn a_head_that_the_first_node_lacks_is_in_no_gap() {
+    let node = node(41, false).await;
+    // The head's number is odd, so that the head has wanted logs.
+    node.mine(41 - node.chain().head().number % 2);
+    let [parent, head] = [2, 1].map(|depth| node.chain().canonical().iter().nth_back(depth - 1).unwrap().clone());
+    let (number, looks) = (head.number, Arc::new(AtomicUsize::new(0)));
+    let its = Arc::clone(&looks);
+    node.on("eth_getBlockByNumber", move |params| {
+        let is_asked = params.get().starts_with(&format!("[\"{number:#x}\""));
+        // The first two batches reach the node that is behind.
+        match is_asked && its.fetch_add(1, Ordering::SeqCst) < 2 {
+            true => Answer::Result(Value::Null),
+            false => Answer::Default,
+        }
+    });
+    for blocks in [false, true] {
+        looks.store(0, Ordering::SeqCst);
+        let source = chains(&node.http_url()).source(CHAIN).unwrap();
+        let asked = Replay {
+            blocks,
+            ..logs_of(number..=number, &filters())
+        };
+        let replayed = source.replay(&asked).await.unwrap();
+        assert!(looks.load(Ordering::SeqCst) > 2);
+        assert_eq!((replayed.parent_hash, replayed.through), (parent.hash, position(&head)));
+        let logs: Vec<_> = replayed.blocks.iter().flat_map(|block| block.logs.clone()).collect();
+        assert_eq!(logs, wanted([&head], &filters()));
     }
 }
 

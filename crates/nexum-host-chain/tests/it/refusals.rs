@@ -20,22 +20,22 @@ use crate::replay::{check, logs_of, spans};
 use crate::support::{CHAIN, Following, chains_without_retries, config, soon, texts};
 use crate::wanted::{check_logs, filter, filters, node_with_logs, spec, wanted};
 
-const MIB: usize = 1_024 * 1_024;
+pub(crate) const MIB: usize = 1_024 * 1_024;
 
 /// The log records that contain this text.
-fn lines(log: &Log, words: &str) -> Vec<String> {
+pub(crate) fn lines(log: &Log, words: &str) -> Vec<String> {
     let text = log.text();
     let lines = text.lines().filter(|line| line.contains(words));
     lines.map(str::to_owned).collect()
 }
 
 /// The filter of an `eth_getLogs`.
-fn asked(params: &serde_json::value::RawValue) -> Value {
+pub(crate) fn asked(params: &serde_json::value::RawValue) -> Value {
     serde_json::from_str::<Value>(params.get()).unwrap()[0].take()
 }
 
 /// The number of blocks in a filter. None for a filter with a hash.
-fn span(filter: &Value) -> Option<u64> {
+pub(crate) fn span(filter: &Value) -> Option<u64> {
     let number = |key: &str| u64::from_str_radix(filter[key].as_str()?.strip_prefix("0x")?, 16).ok();
     Some(number("toBlock")? - number("fromBlock")? + 1)
 }

@@ -251,7 +251,7 @@ impl ChainFeed {
                 format!("block {position} has been reorganised away"),
             ));
         }
-        let logs = replayed.blocks.first();
+        let logs = replayed.blocks.iter().find(|block| block.position == position);
         Ok(logs.map_or_else(Vec::new, |block| self.subscriptions.pick_unrouted(block, live_from)))
     }
 
