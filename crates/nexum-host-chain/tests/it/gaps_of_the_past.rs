@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::journals::Journals;
 use crate::replay::{logs_of, read_all};
-use crate::support::{CHAIN, chains, position};
+use crate::support::{CHAIN, chains, position, soon};
 use crate::wanted::{emitted, filters, wanted};
 
 /// The count of numbers that the chain skips before each of its blocks after the first ten, in a
@@ -117,7 +117,7 @@ async fn a_range_that_starts_and_ends_in_gaps_is_read_whatever_the_words() {
         }
     });
     let source = chains(&node.http_url()).source(CHAIN).unwrap();
-    let logs = read_all(&node, &source, &logs_of(12..=20, &filters())).await;
+    let logs = soon(read_all(&node, &source, &logs_of(12..=20, &filters()))).await;
     assert_eq!(logs, wanted(node.chain().range(12..=20), &filters()));
     assert_eq!(logs.len(), 4);
 }
