@@ -194,7 +194,12 @@ impl ChainSource {
         part: &RangeInclusive<u64>,
     ) -> Result<Option<[Header; 2]>, FollowError> {
         let (start, end) = (*part.start(), *part.end());
-        let found = header::of_numbers(endpoint, &[start, end]).await?.headers;
+        let found = match header::of_numbers(endpoint, &[start, end]).await {
+            Ok(found) => found.headers,
+            // Both numbers may be in gaps.
+            Err(error) if error.is_answered() => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let found = |number| found.iter().find(|header| header.position.number == number).cloned();
         let last = match found(end) {
             Some(last) => last,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::journals::Journals;
 use crate::replay::{logs_of, read_all};
-use crate::support::{CHAIN, chains, position};
+use crate::support::{CHAIN, chains, position, soon};
 use crate::wanted::{emitted, filters, wanted};
 
 /// The count of numbers that the chain skips before each of its blocks after the first ten, in a
@@ -91,6 +91,35 @@ async fn a_range_without_blocks_says_what_is_below_it() {
             }
         }
     }
+}
+
+/// Some endpoints have words of their own for a number without a block.
+#[tokio::test]
+async fn a_range_that_starts_and_ends_in_gaps_is_read_whatever_the_words() {
+    let node = Node::start().await;
+    node.set_logs(emitted);
+    node.mine(10);
+    node.skip(3);
+    node.mine(5);
+    node.skip(3);
+    node.mine(5);
+    let model = node.chain();
+    node.on("eth_getBlockByNumber", move |params| {
+        let number = params
+            .get()
+            .trim_start_matches("[\"0x")
+            .split('"')
+            .next()
+            .unwrap_or_default();
+        match u64::from_str_radix(number, 16).map(|number| model.by_number(number)) {
+            Ok(None) => Answer::error(-32_000, "there is no tipset at this height"),
+            _ => Answer::Default,
+        }
+    });
+    let source = chains(&node.http_url()).source(CHAIN).unwrap();
+    let logs = soon(read_all(&node, &source, &logs_of(12..=20, &filters()))).await;
+    assert_eq!(logs, wanted(node.chain().range(12..=20), &filters()));
+    assert_eq!(logs.len(), 4);
 }
 
 #[tokio::test]
