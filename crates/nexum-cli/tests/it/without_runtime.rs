@@ -37,7 +37,7 @@ fn says_that_the_runtime_is_not_built_in() {
         &["limits", "watcher"],
         &["module", "restart", "watcher"],
         &["dead-letter", "list", "watcher"],
-        &["query", "watcher", "{}"],
+        &["query", "watcher", "--input", "{}"],
     ] {
         let ran = dir.nexum(args);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}");
