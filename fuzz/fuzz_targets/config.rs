@@ -8,6 +8,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use nexum_config::document::Environment;
 use nexum_config::engine::Config;
+use nexum_config::hint::Hint as _;
 
 /// In no input, unless it is taken from the environment.
 const SECRET: &str = "\u{2603}secret\u{2603}";
