@@ -261,7 +261,7 @@ impl<'a> Import<'a> {
         }
         let id = ModuleId(taken.iter().map(|(_, id)| id.0 + 1).max().unwrap_or(0));
         let mut batch = Batch::default();
-        batch.set(rows::nobody(id), Vec::new());
+        batch.set(rows::orphan(id), Vec::new());
         store.write(&batch)?;
         Ok(Self {
             store,
@@ -316,7 +316,7 @@ impl<'a> Import<'a> {
     pub fn finish(mut self) -> Result<(), ImportError> {
         self.batch
             .set(rows::module(&self.name), self.id.0.to_be_bytes().to_vec());
-        self.batch.remove(rows::nobody(self.id));
+        self.batch.remove(rows::orphan(self.id));
         Ok(self.store.write(&self.batch)?)
     }
 }
@@ -333,7 +333,7 @@ pub fn purge(store: &dyn StateStore, name: &ModuleName) -> Result<bool, StoreErr
     };
     let mut batch = Batch::default();
     batch.remove(rows::module(name));
-    batch.set(rows::nobody(id), Vec::new());
+    batch.set(rows::orphan(id), Vec::new());
     store.write(&batch)?;
     clear_nobodies(store)?;
     Ok(true)
@@ -342,7 +342,7 @@ pub fn purge(store: &dyn StateStore, name: &ModuleName) -> Result<bool, StoreErr
 /// Deletes the rows that belong to no module, in batches.
 pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
     let mut ids = Vec::new();
-    rows::scan(&*store.view()?, &rows::nobodies(), None, &mut |key, _| {
+    rows::scan(&*store.view()?, &rows::orphans(), None, &mut |key, _| {
         ids.extend(rows::id_of(key));
         ControlFlow::Continue(())
     })?;
@@ -370,7 +370,7 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
             }
         }
         let mut batch = Batch::default();
-        batch.remove(rows::nobody(id));
+        batch.remove(rows::orphan(id));
         store.write(&batch)?;
     }
     Ok(())

@@ -34,7 +34,7 @@ const DEAD_LETTER: u8 = b'd';
 const HEADER: u8 = b'h';
 
 /// The number of an incomplete import or removal, whose rows belong to no module -> nothing.
-const NOBODY: u8 = b'n';
+const ORPHAN: u8 = b'n';
 
 pub(crate) fn format() -> Vec<u8> {
     vec![FORMAT]
@@ -128,15 +128,15 @@ pub(crate) fn block_of(row: &[u8]) -> Result<(ChainId, Position), StoreError> {
 }
 
 /// The prefix of the numbers without a module.
-pub(crate) fn nobodies() -> Vec<u8> {
-    vec![NOBODY]
+pub(crate) fn orphans() -> Vec<u8> {
+    vec![ORPHAN]
 }
 
-pub(crate) fn nobody(id: ModuleId) -> Vec<u8> {
-    key(NOBODY, &[&id.0.to_be_bytes()])
+pub(crate) fn orphan(id: ModuleId) -> Vec<u8> {
+    key(ORPHAN, &[&id.0.to_be_bytes()])
 }
 
-/// The number in the key of a row of [`nobodies`], or of any row of a module.
+/// The number in the key of a row of [`orphans`], or of any row of a module.
 pub(crate) fn id_of(row: &[u8]) -> Result<ModuleId, StoreError> {
     let bytes = row.get(1..1 + size_of::<u32>()).unwrap_or_default();
     number(bytes).map(ModuleId)
@@ -152,7 +152,7 @@ pub(crate) fn kind_of(row: &[u8]) -> Kind {
         Some(&UNDO) => Kind::Undo,
         Some(&DEAD_LETTER) => Kind::DeadLetter,
         Some(&HEADER) => Kind::Header,
-        Some(&NOBODY) => Kind::Nobody,
+        Some(&ORPHAN) => Kind::Orphan,
         _ => Kind::Unknown,
     }
 }
@@ -167,7 +167,7 @@ pub(crate) enum Kind {
     Undo,
     DeadLetter,
     Header,
-    Nobody,
+    Orphan,
     Unknown,
 }
 

@@ -63,7 +63,7 @@ struct Check {
     names: BTreeMap<ModuleId, ModuleName>,
     claimed: BTreeMap<ModuleId, Usage>,
     found: BTreeMap<ModuleId, Usage>,
-    nobodies: Vec<ModuleId>,
+    orphans: Vec<ModuleId>,
     last_undo: Option<(ModuleId, u64)>,
     faults: Vec<Fault>,
 }
@@ -81,7 +81,7 @@ impl Check {
             Kind::DeadLetter => self.dead_letter(key, value),
             Kind::Header if value.is_empty() => rows::block_of(key).map(drop),
             Kind::Header => rows::block_of(key).and(rows::hash(value)).map(drop),
-            Kind::Nobody => rows::id_of(key).map(|id| self.nobodies.push(id)),
+            Kind::Orphan => rows::id_of(key).map(|id| self.orphans.push(id)),
             Kind::Unknown => Err(StoreError::Damaged("a row of unknown kind".to_owned())),
         };
         if let Err(error) = checked {
@@ -141,7 +141,7 @@ impl Check {
     fn end(mut self) -> Vec<Fault> {
         let found = std::mem::take(&mut self.found);
         for (id, usage) in &found {
-            if self.nobodies.contains(id) {
+            if self.orphans.contains(id) {
                 continue;
             }
             if !self.names.contains_key(id) {
@@ -156,7 +156,7 @@ impl Check {
         }
         let claimed = std::mem::take(&mut self.claimed);
         for (id, usage) in claimed {
-            if !found.contains_key(&id) && !self.nobodies.contains(&id) {
+            if !found.contains_key(&id) && !self.orphans.contains(&id) {
                 self.compare(id, Usage::default(), usage);
             }
         }
