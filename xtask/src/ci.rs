@@ -28,7 +28,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -43,6 +43,7 @@ const STEPS: [Step; 19] = [
         clippy(&selection.iter().map(String::as_str).collect::<Vec<_>>())
     }),
     ("clippy-guests", guests::clippy),
+    ("fuzz-targets", fuzz_targets),
     ("doc", doc),
     ("builds", builds),
     ("test", test::run),
@@ -140,6 +141,11 @@ fn workflows() -> Result<()> {
 fn clippy(selection: &[&str]) -> Result<()> {
     let before = ["clippy", "--locked", "--all-targets"];
     cargo(&[&before, selection, &["--", "--deny=warnings"]].concat())
+}
+
+/// Checks that the fuzz targets compile. Nothing else compiles them.
+fn fuzz_targets() -> Result<()> {
+    cargo(&["check", "--locked", "--manifest-path", "fuzz/Cargo.toml"])
 }
 
 fn doc() -> Result<()> {

@@ -86,6 +86,14 @@ impl Topic {
             Self::Schedule(_) => None,
         }
     }
+
+    /// Whether a reorganisation can revert events of the topic.
+    pub fn has_reorganisations(self) -> bool {
+        match self {
+            Self::Chain(topic) => topic.finality != Finality::Finalized,
+            Self::Schedule(_) => false,
+        }
+    }
 }
 
 impl From<ChainTopic> for Topic {

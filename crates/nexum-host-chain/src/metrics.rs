@@ -48,7 +48,8 @@ pub const HEAD_NUMBER: &str = "nexum_chain_head_number";
 /// head's age follows. Label: [`CHAIN`].
 pub const HEAD_TIMESTAMP_SECONDS: &str = "nexum_chain_head_timestamp_seconds";
 
-/// Counter: times that an endpoint had no new head for `head_stall_seconds`. Label: [`CHAIN`].
+/// Counter: times that an endpoint had no new head for `head_stall_seconds`, or not the blocks below
+/// its heads. Label: [`CHAIN`].
 pub const STALLS: &str = "nexum_chain_stalls_total";
 
 /// Histogram, blocks: the depth of reorgs; its count is the number of reorgs. Label: [`CHAIN`].

@@ -3,6 +3,7 @@
 
 mod absent;
 mod ask;
+mod begin;
 mod blooms;
 mod filters;
 mod finality;
@@ -131,6 +132,11 @@ enum FollowError {
         theirs: Position,
         seconds: u64,
     },
+    #[error(
+        "the endpoint's head is block {head}, and it has not given the blocks after block {} {} for {seconds} s",
+        ours.number, B256::from(ours.hash)
+    )]
+    Withheld { ours: Position, head: u64, seconds: u64 },
     #[error("the endpoint is on another fork than the others")]
     Alone,
     #[error("the chain changed while it was read")]
@@ -152,6 +158,11 @@ impl FollowError {
     /// Whether no retry can succeed.
     fn is_final(&self) -> bool {
         matches!(self, Self::TooDeep { .. })
+    }
+
+    /// Whether the endpoint works and its chain does not go on.
+    fn is_stall(&self) -> bool {
+        matches!(self, Self::Stalled(_) | Self::Below { .. } | Self::Withheld { .. })
     }
 
     /// Wraps the error of a request with this method.

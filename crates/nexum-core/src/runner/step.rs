@@ -316,7 +316,12 @@ impl Runner {
     }
 }
 
-/// For each topic, returns the number of the newest final block.
+/// For each topic, returns the number of the newest final block. A chain that the module no longer
+/// follows counts as one that stands still: a reorganisation may revert its last block before the
+/// module follows it again.
 pub(super) fn settled(feeds: &[Feed]) -> impl Fn(Topic) -> Option<u64> + Sync + '_ {
-    |topic| feeds.iter().find(|feed| feed.topic() == topic)?.settled()
+    |topic| match feeds.iter().find(|feed| feed.topic() == topic) {
+        Some(feed) => feed.settled(),
+        None => topic.has_reorganisations().then_some(0),
+    }
 }

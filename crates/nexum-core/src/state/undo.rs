@@ -16,7 +16,8 @@ use crate::event::{EventId, Position};
 use crate::store::{Batch, StoreError, View};
 
 /// The most undo records of a module. The bound applies if one of its chains stands still and
-/// finalises no blocks. It is two days of blocks on another chain with twelve seconds per block.
+/// finalises no blocks, or if the module no longer follows one. It is two days of blocks on another
+/// chain with twelve seconds per block.
 pub const UNDO_RECORDS_MAX: usize = 16_384;
 
 /// The most bytes of a module's undo records: 128 events with the most bytes that an event may
@@ -67,16 +68,14 @@ pub(super) fn reach_of(reach: &Reach, topic: Topic) -> Option<u64> {
         .map(|(_, number)| *number)
 }
 
-/// Whether no reorganisation can reach these blocks. A topic that the module no longer follows has
-/// no reorganisations.
+/// Whether no reorganisation can reach these blocks.
 pub(super) fn is_settled(reach: &Reach, settled: &Settled<'_>) -> bool {
     reach
         .iter()
         .all(|(topic, number)| settled(*topic).is_none_or(|settled| *number <= settled))
 }
 
-/// Returns the number of a topic's newest final block. `None` for a topic that the module does not
-/// follow.
+/// Returns the number of a topic's newest final block. `None` for a topic without reorganisations.
 pub(crate) type Settled<'a> = dyn Fn(Topic) -> Option<u64> + Sync + 'a;
 
 /// An index of a module's undo records.

@@ -275,7 +275,15 @@ impl World {
             turns.tick().await;
         }
         let [is, should] = [journals(), expected].map(|journals| journals.map(|journal| brief(&journal)));
-        panic!("{is:#?} is not {should:#?}; the log: {:#?}", run.records.all());
+        let stages = run.steering.modules();
+        let stages: Vec<_> = stages
+            .iter()
+            .map(|status| (status.name().clone(), status.stage(), status.reason()))
+            .collect();
+        panic!(
+            "{is:#?} is not {should:#?}; {stages:?}; the log: {:#?}",
+            run.records.all()
+        );
     }
 }
 
@@ -328,4 +336,28 @@ proptest! {
             world.settle().await;
         });
     }
+}
+
+/// More blocks than a reorganisation of the source can revert.
+const BLOCKS: usize = 140;
+
+/// The first blocks of the other chain become final meanwhile, so that nexum removes undo records.
+#[tokio::test]
+async fn a_subscription_that_is_removed_and_added_again_after_a_reorganisation_reverts_its_events() {
+    let world = World::new().await;
+    world.chains[1].mine(3);
+    world.settle().await;
+    let run = world.run.as_ref().expect("a host");
+    let less = run.build("journal", &world.keys("both", "both-less")).await;
+    run.steering.reload(less).await.expect("a reload");
+    world.chains[0].mine(BLOCKS);
+    let last = entries(&world.chains[0]).pop();
+    run.until("the last block", || {
+        journal(&world.store, "both").last() == last.as_ref()
+    })
+    .await;
+    reorg(&world.chains[1], 2);
+    let again = run.build("journal", &world.keys("both", "both")).await;
+    run.steering.reload(again).await.expect("a reload");
+    world.settle().await;
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::filters::Filters;
 use super::header::{self, Header};
 use super::heads::{Announced, Heads};
-use super::{BLOCKS_PER_BATCH, ChainSource, FollowError, Purpose};
+use super::{ChainSource, FollowError, Purpose};
 use crate::rpc::endpoint::Endpoint;
 use crate::rpc::endpoints::BLOCKS_BEHIND_MAX;
 
@@ -122,6 +122,12 @@ impl<'a> Follower<'a> {
                     .endpoints
                     .rest(endpoint, "its heads are far below the blocks that were followed");
             }
+            FollowError::Withheld { .. } => {
+                self.source.metrics.stalls.increment(1);
+                self.source
+                    .endpoints
+                    .rest(endpoint, "it has new heads, and not the blocks below them");
+            }
             FollowError::Alone => self
                 .source
                 .endpoints
@@ -147,8 +153,7 @@ impl<'a> Follower<'a> {
         }
         // A connection that its server closes, or a node that is slightly behind, is normal: nexum
         // retries at once.
-        let is_ordinary =
-            self.failures == Some(0) && !matches!(error, FollowError::Stalled(_) | FollowError::Below { .. });
+        let is_ordinary = self.failures == Some(0) && !error.is_stall();
         self.failures = self.failures.map(|failures| failures.saturating_add(1));
         if is_ordinary {
             tracing::info!(chain, endpoint, %error, "an attempt to read the chain failed: nexum reconnects");
@@ -173,7 +178,35 @@ impl<'a> Follower<'a> {
         let pushed = endpoint.heads().await.map_err(FollowError::asked("eth_subscribe"))?;
         let mut heads = Heads::new(pushed, poll_interval);
         let mut announced = Announced::latest(endpoint).await?;
-        heads.soon = self.reach(endpoint, &announced).await?;
+        let stall = Duration::from_secs(self.source.config.head_stall_seconds);
+        let mut stalls_at = Instant::now() + stall;
+        let (mut is_new, mut is_followed) = (true, false);
+        loop {
+            let before = self.latest.head();
+            heads.soon = self.reach(endpoint, &announced).await?;
+            if !heads.soon && !is_followed {
+                is_followed = true;
+                self.followed(endpoint, &announced, heads.are_pushed());
+            }
+            // A new head is no progress while the blocks below it are missing.
+            if self.latest.head() != before || (is_new && !heads.soon) {
+                stalls_at = Instant::now() + stall;
+            }
+            let below_at = self.below_since.map(|since| since + stall);
+            let next = tokio::select! {
+                next = heads.next(endpoint) => next?,
+                () = self.source.endpoints.changed(endpoint) => return Ok(()),
+                () = tokio::time::sleep_until(below_at.map_or(stalls_at, |at| at.min(stalls_at))) => {
+                    return Err(self.stalled(announced.head.position, heads.soon));
+                }
+            };
+            is_new = next.head.position != announced.head.position;
+            announced = next;
+        }
+    }
+
+    /// Ends an outage: the log is at the head of this endpoint.
+    fn followed(&mut self, endpoint: &Endpoint, announced: &Announced, pushed: bool) {
         self.backoff.reset();
         self.failures = Some(0);
         self.outage.ended(self.begun.elapsed());
@@ -182,39 +215,26 @@ impl<'a> Follower<'a> {
             chain = self.source.chain_id,
             endpoint = endpoint.label(),
             head = announced.head.position.number,
-            pushed = heads.are_pushed(),
+            pushed,
             "following the chain"
         );
-        let stall = Duration::from_secs(self.source.config.head_stall_seconds);
-        let mut stalls_at = Instant::now() + stall;
-        loop {
-            let below_at = self.below_since.map(|since| since + stall);
-            let next = tokio::select! {
-                next = heads.next(endpoint) => next?,
-                () = self.source.endpoints.changed(endpoint) => return Ok(()),
-                () = tokio::time::sleep_until(below_at.map_or(stalls_at, |at| at.min(stalls_at))) => {
-                    return Err(self.stalled(announced.head.position));
-                }
-            };
-            if next.head.position != announced.head.position {
-                stalls_at = Instant::now() + stall;
-            }
-            announced = next;
-            heads.soon = self.reach(endpoint, &announced).await?;
-        }
     }
 
-    /// The reason why there has been no head to follow for `head_stall_seconds`.
-    fn stalled(&mut self, theirs: Position) -> FollowError {
+    /// The reason why the log has stood still for `head_stall_seconds`. `waiting` says whether blocks below the head are missing.
+    fn stalled(&mut self, theirs: Position, waiting: bool) -> FollowError {
         let seconds = self.source.config.head_stall_seconds;
-        match (self.below_since.take(), self.latest.head()) {
-            (Some(_), Some(ours)) => {
-                let error = FollowError::Below { ours, theirs, seconds };
-                self.source.trouble.set(Some(error.to_string()));
-                error
-            }
-            _ => FollowError::Stalled(seconds),
-        }
+        let is_below = self.below_since.take().is_some();
+        let error = match self.latest.head() {
+            Some(ours) if is_below => FollowError::Below { ours, theirs, seconds },
+            Some(ours) if waiting => FollowError::Withheld {
+                ours,
+                head: theirs.number,
+                seconds,
+            },
+            _ => return FollowError::Stalled(seconds),
+        };
+        self.source.trouble.set(Some(error.to_string()));
+        error
     }
 
     /// Advances every log as far as possible towards the head. Returns whether blocks are missing
@@ -244,9 +264,13 @@ impl<'a> Follower<'a> {
             .metrics
             .head_timestamp_seconds
             .set(head.timestamp_ms as f64 / 1e3);
-        self.source.trouble.set(None);
+        if !waiting {
+            self.source.trouble.set(None);
+        }
         self.settle(endpoint).await?;
-        endpoint.health().is_followed();
+        if !waiting {
+            endpoint.health().is_followed();
+        }
         Ok(waiting)
     }
 
@@ -269,68 +293,6 @@ impl<'a> Follower<'a> {
             }
         }
         Err(FollowError::Unsettled)
-    }
-
-    /// Starts the log with a head, after as many earlier blocks as a reorg may revert: modules may
-    /// know these blocks.
-    async fn begin(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Step, FollowError> {
-        let known = self.known(endpoint, head).await?;
-        // Reads before it changes anything, so that a failure leaves the log empty.
-        let blocks = self
-            .source
-            .with_logs(endpoint, vec![head.clone()], &self.filters, Purpose::Follow)
-            .await?;
-        self.latest.seed(&known);
-        blocks.into_iter().for_each(|block| self.latest.append(block));
-        Ok(Step::Done)
-    }
-
-    /// The blocks before a head, oldest first: as many as a reorganisation may revert. The last one is the head's parent, and the
-    /// endpoints agree about a gap between the two.
-    async fn known(&self, endpoint: &Arc<Endpoint>, head: &Header) -> Result<Vec<Position>, FollowError> {
-        let depth = self.source.config.reorg_depth_max.min(head.position.number);
-        let start = head.position.number - depth;
-        let mut known: Vec<Position> = Vec::new();
-        let mut next = start;
-        while next < head.position.number && !known.last().is_some_and(|last| head.follows(*last)) {
-            let to = head.position.number - 1;
-            let headers = match known.last() {
-                Some(last) => self.source.chain_after(endpoint, *last, to).await?,
-                None => header::chain_of(endpoint, None, next..=to).await?,
-            };
-            let follows = |first: &Header| known.last().is_none_or(|last| first.follows(*last));
-            match headers.first() {
-                None if known.is_empty() => next = next.saturating_add(BLOCKS_PER_BATCH),
-                None => return Err(FollowError::NoBlock(next)),
-                Some(first) if !follows(first) => return Err(FollowError::Unsettled),
-                Some(first) => {
-                    // A node that is behind has none of the newest blocks: the history would be too short for a reorganisation.
-                    if known.is_empty()
-                        && next > start
-                        && let Some(parent) = header::parent_of(endpoint, first).await?
-                    {
-                        check_below(&parent, start)?;
-                    }
-                    known.extend(headers.iter().map(|header| header.position));
-                    next = known.last().map_or(next, |last| last.number + 1);
-                }
-            }
-        }
-        match known.last() {
-            Some(last) if !head.follows(*last) => return Err(FollowError::Unsettled),
-            None if depth > 0 => {
-                let parent = header::parent_of(endpoint, head).await?;
-                let parent = parent.ok_or(FollowError::NoBlock(start))?;
-                check_below(&parent, start)?;
-                known.push(parent.position);
-            }
-            _ => {}
-        }
-        if let Some(parent) = known.last() {
-            let head = std::slice::from_ref(head);
-            self.source.confirm_gaps(endpoint, *parent, head).await?;
-        }
-        Ok(known)
     }
 
     /// Appends the blocks up to a head above the log's.
@@ -382,13 +344,5 @@ impl<'a> Follower<'a> {
         } else {
             Step::Done
         })
-    }
-}
-
-/// Fails if this block has a number from `start` on, and so is one that the endpoint did not give by its number.
-fn check_below(block: &Header, start: u64) -> Result<(), FollowError> {
-    match block.position.number {
-        number if number < start => Ok(()),
-        number => Err(FollowError::NoBlock(number)),
     }
 }

@@ -44,3 +44,4 @@ mod source_faults;
 mod support;
 mod tls;
 mod wanted;
+mod withheld;
