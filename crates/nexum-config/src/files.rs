@@ -174,8 +174,8 @@ impl Files {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&root, flags, Mode::empty()).map_err(|errno| io(errno.into()))?;
         let entries = check_tree(&root, &|found| {
-            let below = found.strip_prefix(&root).unwrap_or(found);
-            path.shown().join(below)
+            let below = found.strip_prefix(&root).unwrap_or(found).components();
+            path.shown().components().chain(below).collect()
         })?;
         Ok(Self {
             path,

@@ -139,7 +139,12 @@ impl EventScope {
     pub(crate) fn close(&mut self) -> Changes {
         self.view = None;
         self.pending = None;
-        let mut changes = std::mem::take(&mut self.changes);
+        // The size stays, for the record of the use.
+        let after = Changes {
+            usage: self.changes.usage,
+            ..Changes::default()
+        };
+        let mut changes = std::mem::replace(&mut self.changes, after);
         if !changes.keys.is_empty() {
             changes.keys.retain(|_, change| change.old != change.new);
         }

@@ -53,7 +53,21 @@ pub(crate) async fn files_reader_reads_its_files_and_nothing_else() {
     let commands = "read /a.txt; read a.txt; read sub/../a.txt; read sub/b.txt; read link.txt; list /; list sub; \
                     read missing; read ../secret; read /../secret; read sub/../../secret; read /etc/passwd; list ..";
     let run = setup(&dir, "script", commands).start().await;
-    insta::assert_snapshot!(said(&run).await, @"");
+    insta::assert_snapshot!(said(&run).await, @r"
+    read /a.txt: content of a
+    read a.txt: content of a
+    read sub/../a.txt: content of a
+    read sub/b.txt: content of b
+    read link.txt: content of b
+    list /: a.txt link.txt sub
+    list sub: b.txt
+    read missing: NotFound
+    read ../secret: PermissionDenied
+    read /../secret: PermissionDenied
+    read sub/../../secret: PermissionDenied
+    read /etc/passwd: NotFound
+    list ..: PermissionDenied
+    ");
 }
 
 #[tokio::test]
@@ -62,7 +76,16 @@ async fn nothing_is_written() {
     let commands = "write a.txt; write new.txt; append a.txt; create new; remove a.txt; rename a.txt; times a.txt; \
                     read a.txt";
     let run = setup(&dir, "script", commands).start().await;
-    insta::assert_snapshot!(said(&run).await, @"");
+    insta::assert_snapshot!(said(&run).await, @r"
+    write a.txt: ReadOnlyFilesystem
+    write new.txt: ReadOnlyFilesystem
+    append a.txt: ReadOnlyFilesystem
+    create new: ReadOnlyFilesystem
+    remove a.txt: ReadOnlyFilesystem
+    rename a.txt: ReadOnlyFilesystem
+    times a.txt: ReadOnlyFilesystem
+    read a.txt: content of a
+    ");
     assert_eq!(
         fs::read_to_string(dir.path().join("assets/a.txt")).expect("a file"),
         "content of a"
@@ -77,7 +100,12 @@ async fn a_module_without_files_has_none() {
     let run = setup(&dir, "script", "read /a.txt; read a.txt; list /; list .")
         .start()
         .await;
-    insta::assert_snapshot!(said(&run).await, @"");
+    insta::assert_snapshot!(said(&run).await, @r"
+    read /a.txt: Uncategorized
+    read a.txt: Uncategorized
+    list /: Uncategorized
+    list .: Uncategorized
+    ");
 }
 
 #[tokio::test]
@@ -95,7 +123,13 @@ async fn what_appears_later_leads_nowhere_else_and_blocks_nothing() {
     symlink("/etc/passwd", assets.join("absolute.txt")).expect("a link");
     mkfifoat(CWD, assets.join("fifo"), Mode::RUSR | Mode::WUSR).expect("a FIFO");
     fs::write(assets.join("later.txt"), "later").expect("a file");
-    insta::assert_snapshot!(said(&run).await, @"");
+    insta::assert_snapshot!(said(&run).await, @r"
+    read out.txt: PermissionDenied
+    read absolute.txt: PermissionDenied
+    read fifo: PermissionDenied
+    read later.txt: later
+    list /: a.txt absolute.txt fifo later.txt link.txt out.txt sub
+    ");
     // Another directory that takes the name does not count before a reload.
     fs::rename(&assets, dir.path().join("old")).expect("a rename");
     fs::create_dir(&assets).expect("a directory");

@@ -93,7 +93,8 @@ async fn a_key_more_than_the_limit_is_denied_and_the_event_goes_on() {
     "#);
     assert_eq!(usage(&*store, "quota"), (2, 6 + 2));
     let status = run.status("quota");
-    assert_eq!(status.consumption().last()[Limit::StateKeys], 2);
+    let used = *status.consumption().last();
+    assert_eq!((used[Limit::StateKeys], used[Limit::StateBytes]), (2, 8));
 }
 
 #[tokio::test]
