@@ -4,7 +4,7 @@ use nexum_config::engine::Config;
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
-use crate::args::Load;
+use crate::args::{Load, config_path};
 use crate::compiler::compiler;
 use crate::compose::{Composition, compose};
 use crate::configure::wanted;
@@ -32,6 +32,8 @@ impl Plan {
             .total_memory_bytes(config.total_memory_bytes)
             .pooling(config.pooling)
             .cache_dir(config.state_dir.join(CACHE_DIR))
+            .private(config.state_dir.clone())
+            .private(config_path(load.config.as_deref()).0)
             .compiler(compiler());
         let host = wanted(&config, load)?.into_iter().fold(host, HostBuilder::module);
         Ok(Self { config, store, host })

@@ -11,6 +11,7 @@
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
 //! | [`backoff`] | waits between retries, also of other crates |
+//! | [`files`] | the directory of read-only files that a manifest names |
 //! | [`masked_path`], [`regular_file`] | paths whose text shows no variable's content, and bounded reads of regular files |
 //! | [`causes`], [`hint`], [`harmless`] | an error with its causes in one line, and its remedy; text from others, safe for a terminal |
 //! | [`names`], [`topic`], [`log_filter`], [`schedule`] | module names, digests, chains, log filters and schedules |
@@ -32,6 +33,7 @@ pub mod causes;
 pub mod component;
 pub mod document;
 pub mod engine;
+pub mod files;
 pub mod harmless;
 pub mod hint;
 pub mod limits;

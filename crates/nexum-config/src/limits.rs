@@ -40,6 +40,10 @@ pub enum Limit {
     Instances,
     /// Bytes of keys and values in the module's local store.
     StateBytes,
+    /// Keys in the module's local store.
+    StateKeys,
+    /// Bytes of one value in the module's local store.
+    StoreValueBytes,
     /// Log records per second, across all events. nexum drops and counts the excess.
     LogRecordsPerSecond,
     /// Events per second. Further events wait.
@@ -122,6 +126,12 @@ static SPECS: [Spec; COUNT] = [
     spec(Limit::Instances, "max_instances", 64, 1..=1_000),
     // The maximum is 1 TiB, a large disk.
     spec(Limit::StateBytes, "max_state_bytes", 64 << 20, 1..=1 << 40),
+    // The default fills the default of `state_bytes` with 67 bytes per key. It bounds the rows that
+    // an export or a check of the state reads. The maximum fills 1 TiB with a kilobyte per key.
+    spec(Limit::StateKeys, "max_state_keys", 1_000_000, 1..=1_000_000_000),
+    // The default is also the maximum: a value is in memory several times until it is committed, in
+    // the guest, the event and the batch.
+    spec(Limit::StoreValueBytes, "max_store_value_bytes", 1 << 20, 1..=1 << 20),
     // A terminal or a log collector handles the default easily. A burst may be as large as one
     // second's records.
     spec(

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Located, Section};
 use crate::engine::ModuleConfig;
+use crate::files::FilesName;
 use crate::limits::RequestedLimits;
 use crate::masked_path::MaskedPath;
 use crate::names::{Digest, ModuleName};
@@ -56,6 +57,8 @@ pub struct Manifest {
     pub digest: Option<Digest>,
     /// The required digest of the component.
     pub component: Option<Digest>,
+    /// The directory of the module's read-only files, below the manifest's directory.
+    pub files: Option<FilesName>,
     /// The limits that the module requests.
     pub requested_limits: RequestedLimits,
     /// The retry policy of the author, which overrides the operator's, key by key.
@@ -121,13 +124,17 @@ impl Manifest {
     ///
     /// Returns all faults of the file. A missing file is a fault only if the operator names it.
     pub fn of_module(config: &ModuleConfig) -> Result<Option<Self>, ConfigErrors> {
-        let beside = || config.path.with_file_name(MANIFEST_FILE);
-        let path = config.manifest.clone().unwrap_or_else(beside);
-        match Self::load(&path) {
+        match Self::load(&Self::path_of_module(config)) {
             Ok(manifest) => Ok(Some(manifest)),
             Err(errors) if config.manifest.is_none() && errors.is_not_found() => Ok(None),
             Err(errors) => Err(errors),
         }
+    }
+
+    /// The path of a module's manifest, which need not exist.
+    pub fn path_of_module(config: &ModuleConfig) -> MaskedPath {
+        let beside = || config.path.with_file_name(MANIFEST_FILE);
+        config.manifest.clone().unwrap_or_else(beside)
     }
 
     /// The chains that the module needs and that are not in `configured`.
@@ -178,6 +185,7 @@ impl fmt::Debug for Manifest {
             version,
             digest,
             component,
+            files,
             requested_limits,
             restart,
             pool_size_max,
@@ -193,6 +201,7 @@ impl fmt::Debug for Manifest {
             .field("version", version)
             .field("digest", digest)
             .field("component", component)
+            .field("files", files)
             .field("requested_limits", requested_limits)
             .field("restart", restart)
             .field("pool_size_max", pool_size_max)

@@ -11,6 +11,7 @@
 
 pub(crate) mod ambient;
 pub(crate) mod grant;
+pub(crate) mod module_files;
 pub(crate) mod module_meta;
 pub(crate) mod recorder;
 pub(crate) mod registry;
@@ -25,7 +26,9 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
+use self::ambient::RESOURCES_MAX;
 pub use self::grant::{Grant, GrantError};
+pub use self::module_files::ModuleFiles;
 pub use self::module_meta::ModuleMeta;
 pub use self::recorder::Recorder;
 pub use self::registry::Capabilities;
@@ -138,11 +141,15 @@ pub struct HostState {
 impl HostState {
     pub(crate) fn new(meta: Arc<ModuleMeta>, scope: EventScope, slots: Vec<Slot>) -> Self {
         let limiter = Limiter::new(meta.limits);
+        let mut table = ResourceTable::new();
+        if meta.files.is_some() {
+            table.set_max_capacity(RESOURCES_MAX);
+        }
         Self {
             meta,
             scope,
             limiter,
-            table: ResourceTable::new(),
+            table,
             slots,
         }
     }

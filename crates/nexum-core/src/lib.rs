@@ -128,7 +128,7 @@ pub use capability::stdio::Capture;
 pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
-pub use query::{QueryError, QueryPool};
+pub use query::{QueryError, QueryPool, Suspension};
 pub use runner::{CommandError, ModuleStatus, Reason, Replaying, Stage};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};

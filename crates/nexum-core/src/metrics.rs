@@ -67,6 +67,9 @@ pub const QUERIES: &str = "nexum_queries_total";
 /// the instance. Label: [`MODULE`].
 pub const QUERY_SECONDS: &str = "nexum_query_seconds";
 
+/// Gauge: 1 while the query module is suspended, otherwise 0. Label: [`MODULE`].
+pub const QUERY_SUSPENDED: &str = "nexum_query_suspended";
+
 /// Counter: transactions of the state store. Label: [`OUTCOME`].
 pub const TRANSACTIONS: &str = "nexum_store_transactions_total";
 
@@ -139,6 +142,10 @@ pub fn describe() {
     describe_gauge!(MODULE_STAGE, "1 for the module's stage, 0 for the others");
     describe_counter!(QUERIES, "queries");
     describe_histogram!(QUERY_SECONDS, Unit::Seconds, "duration of queries");
+    describe_gauge!(
+        QUERY_SUSPENDED,
+        "1 while a query module is suspended, because it failed too often"
+    );
     describe_counter!(TRANSACTIONS, "transactions of the state store");
     describe_counter!(COMMITS, "commits that became durable");
     describe_histogram!(TRANSACTION_SECONDS, Unit::Seconds, "duration of a transaction");

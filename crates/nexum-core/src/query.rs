@@ -8,10 +8,14 @@
 //!
 //! Invariant: a reused instance has only returned answers. The pool discards an instance after an
 //! error, a trap, an exceeded limit, or a call whose caller has gone.
+//!
+//! A module that fails in every call is suspended: see [`Suspension`].
 
+mod breaker;
 mod error;
 mod metrics;
 mod pool;
 
+pub use breaker::Suspension;
 pub use error::QueryError;
 pub use pool::QueryPool;

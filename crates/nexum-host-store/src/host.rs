@@ -16,9 +16,6 @@ use crate::bindings::nexum::host::local_store;
 /// back-end.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
-/// The most bytes of a value: as many as an event may write by default.
-pub const VALUE_BYTES_MAX: usize = 1 << 20;
-
 /// The memory that each key of a list takes in the guest beside its own bytes: the address and the
 /// length of a `string` in the canonical ABI. It counts, so that a list of short keys is bounded
 /// too.
@@ -27,7 +24,7 @@ const LISTED_KEY_BYTES: u64 = 8;
 impl local_store::Host for View<'_, ()> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, HostError>> {
         self.scope.spend(Limit::StoreOperations, 1)?;
-        if let Err(error) = check(&key, &[]) {
+        if let Err(error) = check(&key) {
             return Ok(Err(error));
         }
         let value = self.scope.get(key.as_bytes())?;
@@ -37,8 +34,12 @@ impl local_store::Host for View<'_, ()> {
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), HostError>> {
         self.scope.spend(Limit::StoreOperations, 1)?;
-        if let Err(error) = check(&key, &value) {
+        if let Err(error) = check(&key) {
             return Ok(Err(error));
+        }
+        if !self.scope.fits(Limit::StoreValueBytes, value.len() as u64) {
+            let (bytes, bytes_max) = (value.len(), self.meta.limits[Limit::StoreValueBytes]);
+            return Ok(Err(too_long("value", bytes, bytes_max)));
         }
         self.scope
             .spend(Limit::StoreBytesWritten, (key.len() + value.len()) as u64)?;
@@ -47,7 +48,7 @@ impl local_store::Host for View<'_, ()> {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), HostError>> {
         self.scope.spend(Limit::StoreOperations, 1)?;
-        if let Err(error) = check(&key, &[]) {
+        if let Err(error) = check(&key) {
             return Ok(Err(error));
         }
         self.scope.spend(Limit::StoreBytesWritten, key.len() as u64)?;
@@ -56,7 +57,7 @@ impl local_store::Host for View<'_, ()> {
 
     async fn list_keys(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, HostError>> {
         self.scope.spend(Limit::StoreOperations, 1)?;
-        if let Err(error) = check(&prefix, &[]) {
+        if let Err(error) = check(&prefix) {
             return Ok(Err(error));
         }
         let left = self.scope.left(Limit::ResponseBytes);
@@ -85,18 +86,16 @@ fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostErro
     }
 }
 
-fn check(key: &str, value: &[u8]) -> Result<(), HostError> {
-    let too_long = if key.len() > KEY_BYTES_MAX {
-        format!("a key has {} bytes, and {KEY_BYTES_MAX} at most are allowed", key.len())
-    } else if value.len() > VALUE_BYTES_MAX {
-        format!(
-            "a value has {} bytes, and {VALUE_BYTES_MAX} at most are allowed",
-            value.len()
-        )
-    } else {
-        return Ok(());
-    };
-    Err(error(HostErrorKind::InvalidInput, too_long))
+fn check(key: &str) -> Result<(), HostError> {
+    match key.len() <= KEY_BYTES_MAX {
+        true => Ok(()),
+        false => Err(too_long("key", key.len(), KEY_BYTES_MAX as u64)),
+    }
+}
+
+fn too_long(what: &str, bytes: usize, bytes_max: u64) -> HostError {
+    let message = format!("a {what} has {bytes} bytes, and {bytes_max} at most are allowed");
+    error(HostErrorKind::InvalidInput, message)
 }
 
 fn error(kind: HostErrorKind, message: String) -> HostError {

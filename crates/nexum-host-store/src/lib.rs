@@ -16,8 +16,8 @@
 //!
 //! | kind | when |
 //! |---|---|
-//! | `invalid-input` | a key over [`KEY_BYTES_MAX`], a value over [`VALUE_BYTES_MAX`] |
-//! | `denied` | the write would exceed the module's `max_state_bytes`; the event may continue without it |
+//! | `invalid-input` | a key over [`KEY_BYTES_MAX`], a value over the module's `max_store_value_bytes` |
+//! | `denied` | the write would exceed the module's `max_state_bytes` or `max_state_keys`; the event may continue without it |
 //!
 //! nexum ends a handler that uses up `store_operations_per_event`, `store_bytes_written_per_event`
 //! or `response_bytes_per_event`. It also ends a handler whose state cannot be read, and retries
@@ -26,12 +26,12 @@
 //! # Invariants
 //!
 //! - A module reads and writes only its own keys: no call names another module.
-//! - Each answer is bounded: a value by [`VALUE_BYTES_MAX`], a list by `response_bytes_per_event`.
-//!   A list is complete, or it ends the event.
+//! - Each answer is bounded: a value by the largest `store_value_bytes`, a list by
+//!   `response_bytes_per_event`. A list is complete, or it ends the event.
 
 mod bindings;
 mod capability;
 mod host;
 
 pub use capability::LocalStore;
-pub use host::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use host::KEY_BYTES_MAX;

@@ -33,7 +33,7 @@ pub(crate) fn query(client: &Client<'_>, module: &ModuleName, input: &Input, for
         serde_json::from_slice(&body).map_err(|error| Refusal::new(format!("the answer cannot be read: {error}")))?;
     let was_asked = !matches!(
         fault.kind.as_str(),
-        "no-module" | "loading" | "input-too-large" | "overloaded" | "timed-out" | "body"
+        "no-module" | "loading" | "input-too-large" | "overloaded" | "timed-out" | "suspended" | "body"
     );
     let refusals = Refusals::from(Refusal::new(fault.error));
     if was_asked {

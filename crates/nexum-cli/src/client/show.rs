@@ -38,12 +38,13 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
     outln!("{rows}");
     for module in modules {
         if let Some(reason) = &module.reason {
-            let since = module.reason_since_ms;
+            let at = |word: &str, ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(" {word} {}", time(ms)));
             outln!(
-                "\n{} is {}{}: {}",
+                "\n{} is {}{}{}: {}",
                 module.name,
                 module.stage,
-                since.map_or_else(String::new, |since_ms| format!(" since {}", time(since_ms))),
+                at("since", module.reason_since_ms),
+                at("until", module.reason_until_ms),
                 harmless_lines(reason, "  ")
             );
         }

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use nexum_config::harmless::harmless;
 use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
 use serde::Serialize;
@@ -37,6 +38,8 @@ struct Finding {
     capabilities: Vec<&'static str>,
     stubs: Vec<String>,
     subscriptions: Vec<String>,
+    /// The directory of read-only files.
+    files: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -110,6 +113,11 @@ impl Finding {
             capabilities: candidate.grant.names().collect(),
             stubs: candidate.grant.stubs().to_vec(),
             subscriptions: candidate.subscriptions.iter().map(ToString::to_string).collect(),
+            files: candidate
+                .meta
+                .files
+                .as_ref()
+                .map(|files| files.path().display().to_string()),
             warnings: candidate.warnings.clone(),
         }
     }
@@ -128,6 +136,9 @@ fn print(findings: &Findings) {
             rows.add_row(["  unsupported", &list(&module.stubs)]);
         }
         rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
+        if let Some(files) = &module.files {
+            rows.add_row(["  files", &harmless(files)]);
+        }
         outln!("{rows}\n");
         for warning in &module.warnings {
             errln!("warning: {}: {warning}", module.name);

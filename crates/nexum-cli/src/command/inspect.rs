@@ -1,7 +1,10 @@
 //! `nexum inspect`: shows the content of a component, without compiling it.
 
 use nexum_config::component::ComponentFile;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::files::FilesName;
 use nexum_config::harmless::harmless;
+use nexum_config::manifest::Manifest;
 use serde::Serialize;
 
 use crate::args::{Format, Inspect};
@@ -26,6 +29,8 @@ struct Contents {
     memory_bytes_min: u64,
     custom_sections: Vec<Section>,
     custom_section_count: usize,
+    /// The directory of read-only files that the manifest names.
+    files: Option<FilesName>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +62,11 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
         core_instances: file.summary.core_instances,
         memories: file.summary.memories,
         memory_bytes_min: file.summary.memory_bytes_min,
+        // `nexum check` reports the errors of the manifest.
+        files: Manifest::of_module(&ModuleConfig::new(args.module.as_path()))
+            .ok()
+            .flatten()
+            .and_then(|manifest| manifest.files),
         imports: file.summary.imports,
         exports: file.summary.exports,
     };
@@ -96,6 +106,9 @@ fn print(contents: &Contents) {
         more => sections.push(format!("and {more} more")),
     }
     list("custom sections", &sections);
+    if let Some(files) = &contents.files {
+        fact("files", &files.to_string());
+    }
 }
 
 /// The start of a section's name, which can be as long as the file.

@@ -23,6 +23,8 @@ pub(crate) const LOADING: &str = "loading";
 const REFUSED: &str = "refused";
 /// The stage of a module that answers queries.
 const SERVING: &str = "serving";
+/// The stage of a module whose queries nexum refuses, because they failed too often.
+const SUSPENDED: &str = "suspended";
 
 /// The current state of a module.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,11 +38,14 @@ pub(crate) struct Module {
     pub(crate) subscriptions: Vec<String>,
     /// The stage, in one word.
     pub(crate) stage: String,
-    /// The reason of its stage: of its death, of its wait for a chain or the state store, or why nexum
-    /// has not loaded it yet.
+    /// The reason of its stage: of its death, of its suspension, of its wait for a chain or the state
+    /// store, or why nexum has not loaded it yet.
     pub(crate) reason: Option<String>,
     /// The time since which the reason holds, in milliseconds since the Unix epoch, if it is known.
     pub(crate) reason_since_ms: Option<u64>,
+    /// The time until which a suspension lasts at least, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason_until_ms: Option<u64>,
     pub(crate) handled: u64,
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
@@ -135,6 +140,7 @@ impl Module {
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
             stage: status.stage().to_string(),
             reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
+            reason_until_ms: None,
             reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),
             failed: status.failed(),
@@ -177,6 +183,7 @@ impl Module {
             stage: stage.to_owned(),
             reason: None,
             reason_since_ms: None,
+            reason_until_ms: None,
             handled: 0,
             failed: 0,
             dead_letters: 0,
@@ -189,6 +196,7 @@ impl Module {
     pub(crate) fn of_queries(pool: &QueryPool) -> Self {
         let module = pool.module();
         let meta = &module.meta;
+        let suspension = pool.suspension();
         Self {
             name: pool.name().to_string(),
             version: meta.version.clone(),
@@ -196,9 +204,10 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: Vec::new(),
-            stage: SERVING.to_owned(),
-            reason: None,
-            reason_since_ms: None,
+            stage: suspension.as_ref().map_or(SERVING, |_| SUSPENDED).to_owned(),
+            reason_since_ms: suspension.as_ref().map(|suspension| suspension.since_ms),
+            reason_until_ms: suspension.as_ref().map(|suspension| suspension.until_ms),
+            reason: suspension.map(|suspension| suspension.reason),
             handled: pool.handled(),
             failed: pool.failed(),
             dead_letters: 0,

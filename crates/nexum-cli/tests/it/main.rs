@@ -15,6 +15,8 @@ mod control;
 mod cow;
 #[cfg(feature = "runtime")]
 mod exec;
+#[cfg(feature = "runtime")]
+mod files;
 #[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]
 mod full_disk;
 mod help;

@@ -203,7 +203,8 @@ async fn everything_that_happens_moves_its_metric() {
             is_dead("fuel-bomb") && traps >= 1.0 && handled("noop") && handled("keeper")
         })
         .await;
-    for (question, code) in [("hello", 0), ("spin", 1)] {
+    // The second failure in a row suspends the module.
+    for (question, code) in [("hello", 0), ("spin", 1), ("spin", 1)] {
         let asked = dir.nexum(&["query", "query-echo", "--input", question]);
         assert_eq!(asked.code, Some(code), "{}", asked.stderr);
     }
@@ -211,11 +212,12 @@ async fn everything_that_happens_moves_its_metric() {
     let metrics = Exposition::parse(&text);
     for (series, expected) in [
         ("nexum_queries_total{module=\"query-echo\",outcome=\"answered\"}", 1.0),
-        ("nexum_queries_total{module=\"query-echo\",outcome=\"limit\"}", 1.0),
-        ("nexum_query_seconds_count{module=\"query-echo\"}", 2.0),
+        ("nexum_queries_total{module=\"query-echo\",outcome=\"limit\"}", 2.0),
+        ("nexum_query_seconds_count{module=\"query-echo\"}", 3.0),
+        ("nexum_query_suspended{module=\"query-echo\"}", 1.0),
         (
             "nexum_limit_trips_total{module=\"query-echo\",limit=\"fuel_per_event\"}",
-            1.0,
+            2.0,
         ),
         ("nexum_failures_total{module=\"fuel-bomb\",reason=\"limit\"}", 4.0),
         ("nexum_failures_total{module=\"fuel-bomb\",reason=\"trap\"}", 0.0),
@@ -273,13 +275,16 @@ async fn everything_that_happens_moves_its_metric() {
     }
     prometheus::check(&text);
 
-    let removed = dir.nexum(&["module", "remove", "fuel-bomb"]);
-    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    let removed = ["fuel-bomb", "query-echo"];
+    for module in removed {
+        let removed = dir.nexum(&["module", "remove", module]);
+        assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    }
     let metrics = running.metrics();
     for (series, value) in metrics
         .samples
         .iter()
-        .filter(|(series, _)| series.contains("\"fuel-bomb\""))
+        .filter(|(series, _)| removed.iter().any(|module| series.contains(&format!("\"{module}\""))))
     {
         let is_gauge = metrics.types.get(series.split('{').next().unwrap_or_default()) == Some(&"gauge".to_owned());
         assert!(!is_gauge || *value == 0.0, "{series} {value}");

@@ -168,6 +168,50 @@ fn a_rush_is_turned_away_and_told_when_to_come_back() {
 }
 
 #[test]
+fn a_module_that_keeps_failing_is_suspended_and_a_reload_ends_that() {
+    let running = Running::start(
+        "[engine.restart]\nbackoff_ms = 3600000\nbackoff_max_ms = 3600000\nmax_consecutive_failures = 2\n",
+    );
+    for _ in 0..2 {
+        assert_eq!(running.ask("trap").0, 500);
+    }
+    let (status, head, body) = running.ask("hello");
+    let fault: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!((status, &fault["kind"]), (503, &"suspended".into()), "{head}");
+    let after = head.lines().find_map(|line| line.strip_prefix("retry-after: "));
+    let after: u64 = after.and_then(|seconds| seconds.parse().ok()).expect("a number");
+    assert!((1_790..=3_600).contains(&after), "{after}");
+    let expected = "the module is suspended, because it failed too often; ask again in ";
+    assert!(
+        fault["error"].as_str().is_some_and(|text| text.starts_with(expected)),
+        "{fault}"
+    );
+    let asked = running.dir.nexum(&["query", "echo", "--input", "hello"]);
+    assert_eq!(asked.code, Some(2), "{}", asked.stderr);
+    assert!(asked.stderr.contains(expected), "{}", asked.stderr);
+
+    let status = running.json(&["status", "--format", "json"]);
+    let module = &status[0];
+    assert_eq!(module["stage"], "suspended", "{module}");
+    let ms = |key: &str| module[key].as_u64().expect("a time");
+    let pause_ms = ms("reason_until_ms") - ms("reason_since_ms");
+    assert!((1_800_000..=3_600_000).contains(&pause_ms), "{pause_ms}");
+    let shown = running.dir.nexum(&["status"]).stdout;
+    let line = shown.lines().find(|line| line.starts_with("echo is suspended since "));
+    let line = line.unwrap_or_else(|| panic!("{shown}"));
+    assert!(
+        line.contains(" until ") && line.contains(": 2 failures in a row; the last: the module trapped at request 2:"),
+        "{line}"
+    );
+
+    let reloaded = running.dir.nexum(&["module", "reload", "echo"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.stderr);
+    assert_eq!(running.ask("hello").2, b"hello");
+    assert_eq!(running.json(&["status", "--format", "json"])[0]["stage"], "serving");
+    running.stop();
+}
+
+#[test]
 fn an_operator_asks_and_sees_what_was_asked() {
     let running = Running::start("");
     let dir = &running.dir;

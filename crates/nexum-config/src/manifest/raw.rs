@@ -6,6 +6,7 @@ mod log;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::files::FilesName;
 use crate::manifest::{CatchUp, Missed};
 use crate::names::{Digest, ModuleName};
 
@@ -17,6 +18,7 @@ pub(super) struct Module {
     pub(super) name: Option<ModuleName>,
     pub(super) version: Option<String>,
     pub(super) component: Option<Digest>,
+    pub(super) files: Option<FilesName>,
     /// The modules `limits`, `restart` and `query` read their own tables.
     #[serde(rename = "resources")]
     _resources: Option<IgnoredAny>,

@@ -91,6 +91,7 @@ impl Reader {
         manifest.name = raw.name;
         manifest.version = raw.version;
         manifest.component = raw.component;
+        manifest.files = raw.files;
     }
 
     fn chains(&mut self, section: &Section) -> Option<ChainRequests> {

@@ -116,6 +116,8 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[module]\nversion = \"\"\n[module.resources]\nmax_memory = 1\nmax_fuel_per_event = 0\n[module.restart]\nmax_consecutive_failures = 0",
         "[module.resources]\nmax_memory_bytes = 65_535\nmax_instances = 0\nmax_log_records_per_event = 0",
         "[module]\ncomponent = \"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
+        "[module]\nfiles = \"../secrets\"",
+        "[module]\nfiles = 1",
         "[module.resorces]\nmax_memory_bytes = 1",
         "[module.chain]\npin = 1\n[capabilities]\nrequired = [\"chain\"]\n[capabilities.chain]\npin = 1",
         "[chains]\nrequired = [1, 2]\noptional = [2]",

@@ -9,6 +9,7 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limits;
 use nexum_config::names::{Digest, ModuleName};
 
+use super::module_files::ModuleFiles;
 use super::recorder::Recorder;
 use super::stdio::Stdio;
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ pub struct ModuleMeta {
     pub config: Vec<(String, String)>,
     /// The manifest's settings for capabilities, by the capability's name.
     pub settings: BTreeMap<String, Section>,
+    /// The module's read-only files.
+    pub files: Option<ModuleFiles>,
     /// The recorder of the module's log records.
     pub recorder: Arc<Recorder>,
     /// The clock.

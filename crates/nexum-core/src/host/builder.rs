@@ -157,6 +157,14 @@ impl HostBuilder {
         self
     }
 
+    /// Adds a file or directory that no module may read through the `files` of its manifest, such as
+    /// the state directory. It need not exist. Default: none.
+    #[must_use]
+    pub fn private(mut self, path: impl Into<MaskedPath>) -> Self {
+        self.loader.private.push(path.into());
+        self
+    }
+
     /// Sets a directory that keeps compiled components between runs. Default: none.
     #[must_use]
     pub fn cache_dir(mut self, directory: impl Into<MaskedPath>) -> Self {

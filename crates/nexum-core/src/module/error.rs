@@ -2,6 +2,7 @@
 
 use nexum_config::component::{ComponentError, EVENT_MODULE, QUERY_MODULE, Summary};
 use nexum_config::document::ConfigErrors;
+use nexum_config::files::FilesError;
 use nexum_config::hint::Hint;
 use nexum_config::names::{Digest, ModuleName, ModuleNameError};
 use nexum_config::topic::ChainId;
@@ -74,6 +75,9 @@ pub enum LoadError {
         /// The chain.
         chain_id: ChainId,
     },
+    /// The directory of the module's read-only files is refused.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// An import or a capability is not available.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -108,6 +112,7 @@ impl Hint for LoadError {
         match self {
             Self::Component(error) => error.hint(),
             Self::Grant(error) => error.hint(),
+            Self::Files(error) => error.hint(),
             Self::Name { .. } => Some("give the module a `name` in engine.toml or in its manifest".to_owned()),
             Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),
             Self::Digest { .. } => Some("if you want to run this component, pin its digest".to_owned()),

@@ -309,7 +309,9 @@ fn used(store: &Store<HostState>) -> LimitUsage {
     }
     let elapsed_ms = host.scope.elapsed().as_millis();
     used.set(Limit::Deadline, u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
-    used.set(Limit::StateBytes, host.scope.usage().bytes);
+    let state = host.scope.usage();
+    used.set(Limit::StateBytes, state.bytes);
+    used.set(Limit::StateKeys, state.keys);
     for held in [Limit::Memory, Limit::TableElements] {
         used.set(held, host.limiter.used(held));
     }

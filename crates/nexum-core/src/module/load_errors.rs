@@ -77,7 +77,7 @@ impl ModuleError {
         match &self.error {
             LoadError::Manifest(errors) => errors.iter().map(|error| (line(error), error.hint())).collect(),
             // The error names the file.
-            error @ (LoadError::Component(_) | LoadError::Grant(GrantError::Manifest(_))) => {
+            error @ (LoadError::Component(_) | LoadError::Files(_) | LoadError::Grant(GrantError::Manifest(_))) => {
                 vec![(line(error), error.hint())]
             }
             error => vec![(format!("{}: {}", self.path.display(), line(error)), error.hint())],

@@ -10,6 +10,7 @@ use std::time::Duration;
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
+use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::Digest;
 use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
@@ -91,6 +92,8 @@ pub struct LoaderSettings {
     pub query: QueryBounds,
     /// The upper limit for the memory of all loaded modules together, in bytes. Default: no limit.
     pub total_memory_bytes: Option<u64>,
+    /// Files and directories that no module may read through its `files`. Default: none.
+    pub private: Vec<MaskedPath>,
     /// The destination of modules' stdout and stderr. Default: the log.
     pub stdio: Stdio,
 }

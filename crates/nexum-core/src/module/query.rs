@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nexum_config::engine::ModuleConfig;
 use nexum_config::query::QueryBounds;
+use nexum_config::restart::Restart;
 
 use super::candidate::Candidate;
 use super::error::LoadError;
@@ -22,6 +23,8 @@ pub struct QueryModule {
     pub meta: Arc<ModuleMeta>,
     /// The bounds on the module's calls. The engine has room for this many instances.
     pub bounds: QueryBounds,
+    /// The module's retry policy, for the calls of a module that is suspended.
+    pub restart: Restart,
     /// The operator's entry for the module, to read its files again.
     pub origin: ModuleConfig,
     pub(crate) grant: Grant,
@@ -106,6 +109,7 @@ impl Loader {
             meta: candidate.meta,
             // A candidate with the exports of a query module has bounds.
             bounds: candidate.query.unwrap_or_default(),
+            restart: candidate.restart,
             origin: candidate.origin,
             grant: candidate.grant,
             pre: QueryPre::new(pre).map_err(LoadError::Export)?,

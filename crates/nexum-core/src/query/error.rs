@@ -1,7 +1,10 @@
 //! The errors of a query.
 
+use std::time::Duration;
+
 use nexum_config::limits::Limit;
 
+use super::Suspension;
 use crate::bindings::nexum::host::types::HostError;
 use crate::engine::limiter::LimitExceeded;
 use crate::event::RequestId;
@@ -30,6 +33,14 @@ pub enum QueryError {
     TimedOut {
         /// The longest wait of a call, in milliseconds.
         wait_ms_max: u64,
+    },
+    /// The module is suspended, because it failed too often. No instance received the call.
+    #[error("the module is suspended for {} ms more after {}", left.as_millis(), suspension.reason)]
+    Suspended {
+        /// Why and since when.
+        suspension: Suspension,
+        /// The time until nexum lets a call through. Zero while it waits for the end of that call.
+        left: Duration,
     },
     /// The module returned an error.
     #[error("the module returned an error: {} {}: {}", .0.domain, .0.kind.name(), .0.message)]
@@ -90,6 +101,7 @@ impl QueryError {
             Self::InputTooLarge { .. } => "input-too-large",
             Self::Overloaded { .. } => "overloaded",
             Self::TimedOut { .. } => "timed-out",
+            Self::Suspended { .. } => "suspended",
             Self::Returned(_) => "returned",
             Self::Limit(exceeded) if exceeded.limit == Limit::Deadline => "deadline",
             Self::Limit(_) => "limit",

@@ -2,23 +2,27 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
 
-use crate::metrics::{LIMIT, LIMIT_TRIPS, MODULE, OUTCOME, QUERIES, QUERY_SECONDS};
+use crate::metrics::{LIMIT, LIMIT_TRIPS, MODULE, OUTCOME, QUERIES, QUERY_SECONDS, QUERY_SUSPENDED};
 
 /// The metrics of one query module.
 pub(crate) struct QueryMetrics {
     module: String,
     answered: Counter,
     seconds: Histogram,
+    suspended: Gauge,
 }
 
 impl QueryMetrics {
     pub(crate) fn new(module: &ModuleName) -> Self {
         let module = module.as_str().to_owned();
+        let suspended = gauge!(QUERY_SUSPENDED, MODULE => module.clone());
+        suspended.set(0.0);
         Self {
+            suspended,
             answered: counter!(QUERIES, MODULE => module.clone(), OUTCOME => "answered"),
             seconds: histogram!(QUERY_SECONDS, MODULE => module.clone()),
             module,
@@ -39,6 +43,11 @@ impl QueryMetrics {
     /// Counts a query that exceeded a limit.
     pub(crate) fn tripped(&self, limit: Limit) {
         counter!(LIMIT_TRIPS, MODULE => self.module.clone(), LIMIT => limit.name()).increment(1);
+    }
+
+    /// Records whether the module is suspended.
+    pub(crate) fn suspended(&self, is_suspended: bool) {
+        self.suspended.set(f64::from(u8::from(is_suspended)));
     }
 
     /// Records the duration of a call that reached an instance.

@@ -9,8 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use super::QueryError;
+use super::breaker::{Breaker, Change, Pass, Verdict};
 use super::metrics::QueryMetrics;
+use super::{QueryError, Suspension};
 use crate::event::{Handler, RequestId};
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
@@ -39,6 +40,7 @@ pub struct QueryPool {
 /// The state that all calls share.
 #[derive(Debug, Default)]
 struct Shared {
+    breaker: Breaker,
     /// Idle instances, in the order of their last use.
     idle: Vec<Idle>,
     requests: u64,
@@ -54,6 +56,22 @@ struct Admission<'a> {
     _place: SemaphorePermit<'a>,
     asked: Instant,
     admitted: Instant,
+}
+
+/// The call whose end the breaker waits for, until it ends. The drop of an unfinished call, whose
+/// caller has gone, makes room for another one.
+struct Trial<'a> {
+    pool: &'a QueryPool,
+    pass: Option<Pass>,
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass {
+            self.pool
+                .end(&mut self.pool.shared(), pass, Verdict::Unknown, String::new);
+        }
+    }
 }
 
 /// An idle instance.
@@ -90,12 +108,15 @@ impl QueryPool {
         let permits = |count: u32| usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             metrics: QueryMetrics::new(&module.meta.name),
+            shared: Mutex::new(Shared {
+                breaker: Breaker::new(module.restart),
+                ..Shared::default()
+            }),
             module,
             id,
             state,
             places: Semaphore::new(permits(bounds.pool_size_max)),
             waits: Semaphore::new(permits(bounds.waiters_max)),
-            shared: Mutex::default(),
         }
     }
 
@@ -121,23 +142,24 @@ impl QueryPool {
     ///
     /// # Errors
     ///
-    /// Returns the reason why there is no answer. It is an [overload](QueryError::is_overload) if
-    /// no instance received the question, although its size is within the bound.
+    /// Returns the reason why there is no answer. It is an [overload](QueryError::is_overload) or a
+    /// [suspension](QueryError::Suspended) if no instance received the question, although its size
+    /// is within the bound.
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
         // A caller that never waits would otherwise keep its thread from others.
         tokio::task::coop::consume_budget().await;
         // This is dropped after the instance, so there are never more instances than places.
-        let admission = match self.admit(input).await {
-            Ok(admission) => admission,
-            Err(error) => {
-                self.note_refusal(&error);
-                return Err(error);
-            }
+        let admitted = self.admit(input).await;
+        let taken = admitted.and_then(|admission| Ok((admission, self.take()?)));
+        let (admission, (request, pass, idle)) = taken.inspect_err(|error| self.note_refusal(error))?;
+        let mut trial = Trial {
+            pool: self,
+            pass: pass.is_trial.then_some(pass),
         };
-        let (request, idle) = self.take();
-        let answer = self.answer(&admission, request, idle, input).await;
+        let answer = self.answer(&admission, request, pass, idle, input).await;
+        trial.pass = None;
         if let Err(error) = &answer {
-            self.note_failure(request, error);
+            self.note_failure(request, pass, error);
         }
         answer
     }
@@ -178,18 +200,21 @@ impl QueryPool {
         }
     }
 
-    /// Returns a number for the call, and the most recently used idle instance. Its data is still
-    /// in the processor's caches, and the others can expire.
-    fn take(&self) -> (RequestId, Option<QueryInstance>) {
+    /// Returns a number for the call, the breaker's permission, and the most recently used idle
+    /// instance. Its data is still in the processor's caches, and the others can expire.
+    fn take(&self) -> Result<(RequestId, Pass, Option<QueryInstance>), QueryError> {
         let mut shared = self.shared();
+        let pass = shared.breaker.admit(&*self.module.meta.clock)?;
         shared.requests += 1;
-        (RequestId(shared.requests), shared.idle.pop().map(|idle| idle.instance))
+        let idle = shared.idle.pop().map(|idle| idle.instance);
+        Ok((RequestId(shared.requests), pass, idle))
     }
 
     async fn answer(
         &self,
         admission: &Admission<'_>,
         request: RequestId,
+        pass: Pass,
         idle: Option<QueryInstance>,
         input: &[u8],
     ) -> Result<Vec<u8>, QueryError> {
@@ -203,7 +228,7 @@ impl QueryPool {
         let used = instance.used();
         let error = match answer {
             Ok(answer) if answer.len() <= Self::OUTPUT_BYTES_MAX => {
-                self.put_back(instance, &used, ended);
+                self.put_back(instance, pass, &used, ended);
                 return Ok(answer);
             }
             Ok(answer) => QueryError::OutputTooLarge {
@@ -219,9 +244,10 @@ impl QueryPool {
     }
 
     /// Counts an answer, and keeps its instance for the next call.
-    fn put_back(&self, instance: QueryInstance, used: &LimitUsage, ended: Instant) {
+    fn put_back(&self, instance: QueryInstance, pass: Pass, used: &LimitUsage, ended: Instant) {
         self.metrics.answered();
         let mut shared = self.shared();
+        self.end(&mut shared, pass, Verdict::Works, String::new);
         shared.handled += 1;
         shared.used.note(used, ended);
         shared.idle.push(Idle { instance, since: ended });
@@ -269,7 +295,8 @@ impl QueryPool {
         self.shared().failed
     }
 
-    /// The number of refused calls: their input was too large, or the module was overloaded.
+    /// The number of refused calls: their input was too large, or the module was overloaded or
+    /// suspended.
     pub fn refused(&self) -> u64 {
         self.shared().refused
     }
@@ -306,6 +333,37 @@ impl QueryPool {
         self.shared().used
     }
 
+    /// Why and until when the module is suspended, if it is.
+    pub fn suspension(&self) -> Option<Suspension> {
+        self.shared().breaker.suspension().cloned()
+    }
+
+    /// Ends the suspension of a module that is removed or replaced. Calls in progress no longer
+    /// suspend it.
+    pub(crate) fn retire(&self) {
+        let mut shared = self.shared();
+        shared.breaker.retire();
+        self.metrics.suspended(false);
+    }
+
+    /// Reports the end of a call to the breaker.
+    fn end(&self, shared: &mut Shared, pass: Pass, verdict: Verdict, last: impl FnOnce() -> String) {
+        let clock = &*self.module.meta.clock;
+        let module = self.name().as_str();
+        match shared.breaker.end(pass, verdict, clock, last) {
+            None => {}
+            Some(Change::Opened(Suspension { reason, .. })) => {
+                self.metrics.suspended(true);
+                tracing::warn!(target: "nexum::query", module, "nexum suspends the module: {reason}");
+            }
+            Some(Change::Closed(Suspension { since_ms, .. })) => {
+                self.metrics.suspended(false);
+                let seconds = clock.now_ms().saturating_sub(since_ms) / 1_000;
+                tracing::info!(target: "nexum::query", module, seconds, "the module answers again");
+            }
+        }
+    }
+
     fn note_refusal(&self, error: &QueryError) {
         self.shared().refused += 1;
         self.metrics.failed(error.kind());
@@ -314,7 +372,7 @@ impl QueryPool {
     }
 
     /// Logs a failure. The record of an exceeded limit has all its fields.
-    fn note_failure(&self, request: RequestId, error: &QueryError) {
+    fn note_failure(&self, request: RequestId, pass: Pass, error: &QueryError) {
         self.shared().failed += 1;
         self.metrics.failed(error.kind());
         let (module, kind) = (self.name().as_str(), error.kind());
@@ -341,6 +399,7 @@ impl QueryPool {
             target: "nexum::query",
             module, handler, request = request.0, kind, limit, bound, used, "a query failed: {error}"
         );
+        self.end(&mut self.shared(), pass, Verdict::of(error), || error.to_string());
     }
 
     /// Ignores a panic of another thread, because no thread leaves the state half changed.

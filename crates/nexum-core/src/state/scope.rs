@@ -66,6 +66,12 @@ pub enum SetError {
         /// The size of the state with this change, in bytes.
         wanted: u64,
     },
+    /// The module's state would have more keys than its limit.
+    #[error("the module's state may have {keys_max} keys, and this change would add one more")]
+    Keys {
+        /// The limit.
+        keys_max: u64,
+    },
     /// A query cannot write.
     #[error("a query may not write")]
     ReadOnly,
@@ -133,7 +139,12 @@ impl EventScope {
     pub(crate) fn close(&mut self) -> Changes {
         self.view = None;
         self.pending = None;
-        let mut changes = std::mem::take(&mut self.changes);
+        // The size stays, for the record of the use.
+        let after = Changes {
+            usage: self.changes.usage,
+            ..Changes::default()
+        };
+        let mut changes = std::mem::replace(&mut self.changes, after);
         if !changes.keys.is_empty() {
             changes.keys.retain(|_, change| change.old != change.new);
         }
@@ -196,8 +207,9 @@ impl EventScope {
     ///
     /// # Errors
     ///
-    /// Fails if the module's state would exceed its limit, or if this is a query. Then nothing has
-    /// changed, and the handler can continue. Also fails if the store is not readable.
+    /// Fails if the module's state would exceed its limit of bytes or keys, or if this is a query.
+    /// Then nothing has changed, and the handler can continue. Also fails if the store is not
+    /// readable.
     pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
         self.check_writable()?;
         let (size, old) = self.current(&key)?;
@@ -208,10 +220,12 @@ impl EventScope {
         if wanted > quota && after > before {
             return Err(SetError::Quota { quota, wanted });
         }
-        self.changes.usage = Usage {
-            keys: usage.keys + u64::from(size.is_none()),
-            bytes: wanted,
-        };
+        let keys = usage.keys + u64::from(size.is_none());
+        let keys_max = self.limits[Limit::StateKeys];
+        if keys > keys_max && size.is_none() {
+            return Err(SetError::Keys { keys_max });
+        }
+        self.changes.usage = Usage { keys, bytes: wanted };
         self.change(key, old, Some(value));
         Ok(())
     }
@@ -297,6 +311,15 @@ impl EventScope {
             true => Ok(()),
             false => Err(BudgetExhausted(limit)),
         }
+    }
+
+    /// Whether one item of this size is within its limit. Records the largest item that is.
+    pub fn fits(&mut self, limit: Limit, size: u64) -> bool {
+        let fits = size <= self.limits[limit];
+        if fits {
+            self.used.set(limit, self.used[limit].max(size));
+        }
+        fits
     }
 
     /// The rest of a budget. A host function stops collecting when its answer exceeds the rest, and

@@ -43,11 +43,13 @@ impl Queries {
 
     /// Removes a module. It still answers the calls in progress.
     pub(super) fn remove(&self, name: &ModuleName) -> bool {
-        self.0.lock().remove(name).is_some()
+        let removed = self.0.lock().remove(name);
+        removed.as_ref().inspect(|pool| pool.retire()).is_some()
     }
 
     fn insert(&self, pool: QueryPool) {
-        self.0.lock().insert(pool.name().clone(), Arc::new(pool));
+        let replaced = self.0.lock().insert(pool.name().clone(), Arc::new(pool));
+        replaced.inspect(|pool| pool.retire());
     }
 }
 

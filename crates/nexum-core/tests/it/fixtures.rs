@@ -14,6 +14,7 @@ use self::limits::{
     fuel_bomb_trips_the_fuel_limit, log_bomb_trips_its_budget, memory_bomb_many_trips_the_limit_of_the_sum,
     memory_bomb_trips_the_memory_limit, slow_host_is_ended_by_the_deadline, table_bomb_trips_the_table_limit,
 };
+use crate::files::files_reader_reads_its_files_and_nothing_else;
 use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Setup, SilentChain, reasons, with_the_contract};
@@ -41,6 +42,7 @@ fixtures! {
     "counter" => counter_counts_blocks,
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
     "fetcher" => fetcher_is_refused_without_http,
+    "files-reader" => files_reader_reads_its_files_and_nothing_else,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
     "glutton" => glutton_is_refused_what_is_not_there,
     "journal" => journal_keeps_what_it_was_told,

@@ -12,6 +12,7 @@ mod contract;
 mod engine;
 mod events;
 mod failures;
+mod files;
 mod fixtures;
 mod histories;
 mod hosts;

@@ -2,6 +2,7 @@
 //! instance.
 
 mod alone;
+mod breaker;
 mod loading;
 mod pool;
 

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use nexum_config::document::{ConfigError, Section};
 use nexum_config::engine::{Config, ModuleConfig};
+use nexum_config::files::Files;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest};
+use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
-use crate::args::{Check, Format};
+use crate::args::{Check, Format, config_path};
 use crate::configure::{Configuration, configure, wanted};
 use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 use crate::exit_code::{REFUSED, STOPPED};
@@ -58,8 +60,12 @@ impl Findings {
         self.sections(&config);
         let modules = wanted(&config, &args.load)?;
         let chains = config.chains.keys().copied().collect();
+        let private = [
+            config.state_dir.clone(),
+            config_path(args.load.config.as_deref()).0.into(),
+        ];
         for module in &modules {
-            match self.module(module, &chains) {
+            match self.module(module, &chains, &private) {
                 Ok(finding) => self.modules.push(finding),
                 Err(errors) => self.errors.extend(errors),
             }
@@ -100,7 +106,12 @@ impl Findings {
         }
     }
 
-    fn module(&mut self, module: &ModuleConfig, chains: &BTreeSet<u64>) -> Result<Finding, Refusals> {
+    fn module(
+        &mut self,
+        module: &ModuleConfig,
+        chains: &BTreeSet<u64>,
+        private: &[MaskedPath],
+    ) -> Result<Finding, Refusals> {
         let path = module.path.display().to_string();
         let manifest = Manifest::of_module(module)?;
         if manifest.is_none() {
@@ -110,6 +121,11 @@ impl Findings {
         }
         let manifest = manifest.unwrap_or_default();
         let mut errors = Refusals::from_iter(requests(&manifest).iter().map(Refusal::from));
+        if let Some(name) = &manifest.files
+            && let Err(error) = Files::open(&Manifest::path_of_module(module), name, private)
+        {
+            errors.extend(Refusal::with_hint_of(&error).into());
+        }
         for chain_id in manifest.missing_chains(chains) {
             let refusal = Refusal::new(format!("the module needs chain {chain_id}, which is not configured"));
             let hint = format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml");

@@ -20,7 +20,7 @@ use crate::protocol::query::Fault;
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The wait after which a refused client may retry, in seconds: short, because most bursts are.
-const RETRY_AFTER_SECONDS: &str = "1";
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Headers of bytes of unknown type, which no browser may show as a page.
 const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
@@ -77,8 +77,8 @@ async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
     }
 }
 
-/// A fault with its HTTP status.
-struct Refused(StatusCode, Fault);
+/// A fault with its HTTP status, and the wait before a retry in seconds.
+struct Refused(StatusCode, Fault, u64);
 
 impl Refused {
     fn new(status: StatusCode, kind: &str, error: impl Into<String>) -> Self {
@@ -87,15 +87,15 @@ impl Refused {
             error: error.into(),
             host_error: None,
         };
-        Self(status, fault)
+        Self(status, fault, RETRY_AFTER_SECONDS)
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self(status, fault) = self;
+        let Self(status, fault, retry_after) = self;
         let is_overload = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let retry = is_overload.then_some([(header::RETRY_AFTER, RETRY_AFTER_SECONDS)]);
+        let retry = is_overload.then(|| [(header::RETRY_AFTER, HeaderValue::from(retry_after))]);
         (status, retry, Json(fault)).into_response()
     }
 }
@@ -105,12 +105,21 @@ impl From<QueryError> for Refused {
         let status = match &error {
             QueryError::InputTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             QueryError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            QueryError::TimedOut { .. } | QueryError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::TimedOut { .. } | QueryError::Suspended { .. } | QueryError::Failed { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             QueryError::Returned(_) => StatusCode::UNPROCESSABLE_ENTITY,
             QueryError::Limit(trip) if trip.limit == Limit::Deadline => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        let retry_after = match &error {
+            QueryError::Suspended { left, .. } => left.as_secs() + 1,
+            _ => RETRY_AFTER_SECONDS,
+        };
         let text = match &error {
+            QueryError::Suspended { .. } => {
+                format!("the module is suspended, because it failed too often; ask again in {retry_after} s")
+            }
             QueryError::Trapped { request, .. } => {
                 format!("the module trapped; the log says where, at request {request}")
             }
@@ -120,12 +129,12 @@ impl From<QueryError> for Refused {
             QueryError::Start { .. } => "the module does not start; the log says why".to_owned(),
             error => error.to_string(),
         };
-        let Self(status, fault) = Self::new(status, error.kind(), text);
+        let Self(status, fault, _) = Self::new(status, error.kind(), text);
         let host_error = match error {
             QueryError::Returned(error) => Some(error.into()),
             _ => None,
         };
-        Self(status, Fault { host_error, ..fault })
+        Self(status, Fault { host_error, ..fault }, retry_after)
     }
 }
 

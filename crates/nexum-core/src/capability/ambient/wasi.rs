@@ -1,9 +1,11 @@
-//! WASI preview 2 without outside access: no files, sockets, environment or arguments, and an empty
-//! stdin. Lines of stdout and stderr become log records, unless the embedder captures them. Clocks
-//! and entropy come from the host's seams.
+//! WASI preview 2 without outside access: no sockets, environment or arguments, an empty stdin, and
+//! no files except the module's own, which it can only read. Lines of stdout and stderr become log
+//! records, unless the embedder captures them. Clocks and entropy come from the host's seams.
 //!
 //! Every module has it, because toolchains add these imports to components even if the author does
 //! not use them.
+
+mod files;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use parking_lot::Mutex;
 use wasmtime::component::Linker;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
+pub(in crate::capability) use self::files::RESOURCES_MAX;
 use super::random::RANDOM_BYTES_MAX;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
@@ -78,7 +82,8 @@ impl Capability for Wasi {
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        wasmtime_wasi::p2::add_to_linker_async(linker)
+        wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        files::link(linker)
     }
 
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
@@ -108,13 +113,19 @@ impl Capability for Wasi {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .build();
-        Ok(WasiState { context, work })
+        Ok(WasiState {
+            context,
+            filesystem: WasiFilesystemCtx::default(),
+            work,
+        })
     }
 }
 
 /// The WASI of one instance.
 pub(crate) struct WasiState {
     context: WasiCtx,
+    /// Has no directory: [`files`] adds the one of the module.
+    filesystem: WasiFilesystemCtx,
     work: Work,
 }
 

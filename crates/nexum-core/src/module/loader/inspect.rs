@@ -10,6 +10,7 @@ use nexum_config::names::{Digest, ModuleName};
 
 use super::Loader;
 use crate::capability::grant::{self, Grant};
+use crate::capability::module_files::ModuleFiles;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Recorder;
 use crate::module::candidate::Candidate;
@@ -69,13 +70,18 @@ impl Loader {
         let query = is_query.then(|| self.settings.query.min(manifest.pool_size_max));
         let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
         let requests = manifest.capabilities.as_ref();
+        let files = manifest.files.as_ref().map(|name| {
+            let path = Manifest::path_of_module(config);
+            ModuleFiles::open(&path, name, &self.settings.private)
+        });
+        let files = files.transpose().map_err(|error| errors.push(error.into()));
         let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
         let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
         let mut settings = manifest.settings;
         settings.extend(manifest.capabilities.into_iter().flat_map(|requests| requests.settings));
         let refused = grant::check_settings(&self.capabilities, &settings);
         errors.extend(refused.into_iter().map(LoadError::from));
-        let (Ok(name), Ok(grant), true) = (name, grant, errors.is_empty()) else {
+        let (Ok(name), Ok(files), Ok(grant), true) = (name, files, grant, errors.is_empty()) else {
             return Err(errors);
         };
         warnings.extend(grant::warnings(&self.capabilities, &settings));
@@ -93,6 +99,7 @@ impl Loader {
             limits,
             config: merged(manifest.config, &config.config),
             settings,
+            files,
             recorder: Arc::new(recorder),
             clock: self.seams.clock.clone(),
             stdio: self.settings.stdio.clone(),

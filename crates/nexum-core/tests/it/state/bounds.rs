@@ -1,5 +1,6 @@
 //! The bounds of a module's state, writes and lists.
 
+use nexum_config::limits::Limit;
 use nexum_host_store::KEY_BYTES_MAX;
 
 use super::{keepers, said, usage};
@@ -59,6 +60,61 @@ async fn a_quota_denies_a_write_and_the_event_goes_on() {
     set b 10: done
     "#);
     assert_eq!(usage(&*store, "quota"), (1, 11));
+}
+
+#[tokio::test]
+async fn a_key_more_than_the_limit_is_denied_and_the_event_goes_on() {
+    let (setup, store) = keepers(&[(
+        "quota",
+        &[
+            ("0", "set a 1; set b 1; set c 1; set b 5; delete a; set c 1; list -"),
+            ("1", "set d 1; delete b; fail"),
+            ("2", "set d 1; list -; delete c; set d 1; list -"),
+        ],
+    )]);
+    let run = setup.config("[engine.limits]\nstate_keys = 2\n").start().await;
+    run.chain.mine(3);
+    run.handled("quota", 2).await;
+    insta::assert_snapshot!(said(&run, "quota"), @r#"
+    set a 1: done
+    set b 1: done
+    set c 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would add one more
+    set b 5: done
+    delete a: done
+    set c 1: done
+    list -: 2 from b to c
+    set d 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would add one more
+    delete b: done
+    set d 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would add one more
+    list -: 2 from b to c
+    delete c: done
+    set d 1: done
+    list -: 2 from b to d
+    "#);
+    assert_eq!(usage(&*store, "quota"), (2, 6 + 2));
+    let status = run.status("quota");
+    let used = *status.consumption().last();
+    assert_eq!((used[Limit::StateKeys], used[Limit::StateBytes]), (2, 8));
+}
+
+#[tokio::test]
+async fn a_larger_value_than_the_limit_is_invalid_input() {
+    let (setup, store) = keepers(&[("values", &[("0", "set a 11; set a 10; get a; set b 4")])]);
+    let run = setup
+        .config("[engine.limits]\nstore_value_bytes = 10\nstore_bytes_written_per_event = 20\n")
+        .start()
+        .await;
+    run.chain.mine(1);
+    run.handled("values", 1).await;
+    insta::assert_snapshot!(said(&run, "values"), @r#"
+    set a 11: HostErrorKind::InvalidInput: a value has 11 bytes, and 10 at most are allowed
+    set a 10: done
+    get a: 10
+    set b 4: done
+    "#);
+    assert_eq!(usage(&*store, "values"), (2, 16));
+    let status = run.status("values");
+    assert_eq!(status.consumption().last()[Limit::StoreValueBytes], 10);
 }
 
 #[tokio::test]
