@@ -8,7 +8,8 @@
 //! | [`engine`] | the operator's file, `engine.toml` |
 //! | [`manifest`] | the module author's file, `nexum.toml` |
 //! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
-//! | [`component`] | a component file: its digest, imports, exports and needs |
+//! | [`component`], [`command`] | a component file, and a command's file: digest, imports, exports and needs |
+//! | [`interface`] | names and versions of WIT interfaces |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
 //! | [`backoff`] | waits between retries, also of other crates |
 //! | [`masked_path`], [`regular_file`] | paths whose text shows no variable's content, and bounded reads of regular files |
@@ -29,11 +30,13 @@
 
 pub mod backoff;
 pub mod causes;
+pub mod command;
 pub mod component;
 pub mod document;
 pub mod engine;
 pub mod harmless;
 pub mod hint;
+pub mod interface;
 pub mod limits;
 pub mod log_filter;
 pub mod manifest;

@@ -108,7 +108,7 @@ impl Finding {
             imports: candidate.summary.imports.clone(),
             exports: candidate.summary.exports.clone(),
             capabilities: candidate.grant.names().collect(),
-            stubs: candidate.grant.stubs().to_vec(),
+            stubs: candidate.grant.stubs().map(str::to_owned).collect(),
             subscriptions: candidate.subscriptions.iter().map(ToString::to_string).collect(),
             warnings: candidate.warnings.clone(),
         }

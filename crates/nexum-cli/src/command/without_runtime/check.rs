@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 
 use nexum_config::document::{ConfigError, Section};
 use nexum_config::engine::{Config, ModuleConfig};
-use nexum_config::manifest::{MANIFEST_FILE, Manifest};
+use nexum_config::interface::bare_name;
+use nexum_config::manifest::{MANIFEST_FILE, Manifest, UnknownCapabilities};
 use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
 use crate::args::{Check, Format};
 use crate::configure::{Configuration, configure, wanted};
-use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
+use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
@@ -81,10 +82,10 @@ impl Findings {
                 continue;
             }
             match CONTRACT.iter().find(|(known, ..)| known == name) {
-                Some((.., Some(_))) => self
+                Some((.., Served::By(_))) => self
                     .warnings
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
-                Some((.., None)) => self.refuse(&no_build_has(section, name)),
+                Some((.., Served::Unserved(_))) => self.refuse(&no_build_has(section, name)),
                 None => {
                     let error = section.location("").error("unknown section");
                     let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
@@ -109,7 +110,7 @@ impl Findings {
             ));
         }
         let manifest = manifest.unwrap_or_default();
-        let mut errors = Refusals::from_iter(requests(&manifest).iter().map(Refusal::from));
+        let mut errors = Refusals::from_iter(self.requests(&path, &manifest).iter().map(Refusal::from));
         for chain_id in manifest.missing_chains(chains) {
             let refusal = Refusal::new(format!("the module needs chain {chain_id}, which is not configured"));
             let hint = format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml");
@@ -142,6 +143,41 @@ impl Findings {
         Err(errors)
     }
 
+    /// The errors in the names of capabilities in a manifest. Adds the warnings.
+    fn requests(&mut self, path: &str, manifest: &Manifest) -> Vec<ConfigError> {
+        let find = |name: &str| CONTRACT.iter().find(|known| answers_to(known, name));
+        let is_known = |name: &str| AMBIENT.contains(&name) || find(name).is_some();
+        let names = CONTRACT.iter().map(|(known, ..)| *known).chain(AMBIENT);
+        let requests = manifest.capabilities.as_ref();
+        let unknown = requests.map_or_else(UnknownCapabilities::default, |requests| {
+            requests.unknown(is_known, names.clone())
+        });
+        self.warnings.extend(unknown.ignored.iter().map(ToString::to_string));
+        let required = requests.into_iter().flat_map(|requests| &requests.required);
+        let is_unserved = |name: &&str| matches!(find(name), Some((.., Served::Unserved(_))));
+        let unserved: Vec<_> = required.map(|name| name.value.as_str()).filter(is_unserved).collect();
+        if !unserved.is_empty() {
+            let unserved = unserved.join(", ");
+            self.warnings.push(format!(
+                "{path}: no version of nexum serves {unserved} yet: the calls return `unsupported`"
+            ));
+        }
+        if manifest.wants_messages {
+            let warning = "no version of nexum delivers messages yet: the module gets none";
+            self.warnings.push(format!("{path}: {warning}"));
+        }
+        let mut errors = unknown.refused;
+        let settings = requests.into_iter().flat_map(|requests| &requests.settings);
+        let is_optional = |name: &str| requests.is_some_and(|requests| requests.is_optional(name));
+        for (name, section) in manifest.settings.iter().chain(settings) {
+            if !is_known(name) && !is_optional(name) {
+                let error = section.location("").error("there is no such capability");
+                errors.push(error.with_nearest(name, names.clone()));
+            }
+        }
+        errors
+    }
+
     fn refuse(&mut self, error: &ConfigError) {
         self.errors.extend(Refusal::from(error).into());
     }
@@ -167,36 +203,9 @@ impl Findings {
     }
 }
 
-/// The errors in the names of capabilities in a manifest.
-fn requests(manifest: &Manifest) -> Vec<ConfigError> {
-    let bare = |interface: &'static str| {
-        let name = interface.split_once('@').map_or(interface, |(name, _)| name);
-        name.rsplit_once('/').map_or(name, |(_, name)| name)
-    };
-    let answers = |(known, interfaces, _): &(&str, &[&'static str], _), name: &str| {
-        *known == name || interfaces.iter().any(|interface| bare(interface) == name)
-    };
-    let is_known = |name: &str| AMBIENT.contains(&name) || CONTRACT.iter().any(|known| answers(known, name));
-    let names = CONTRACT.iter().map(|(known, ..)| *known).chain(AMBIENT);
-    let requests = manifest.capabilities.as_ref();
-    let mut errors = requests.map_or_else(Vec::new, |requests| requests.unknown(is_known, names.clone()));
-    for name in requests.into_iter().flat_map(|requests| &requests.required) {
-        if CONTRACT
-            .iter()
-            .any(|known| answers(known, &name.value) && known.2.is_none())
-        {
-            let message = format!("no build of this version has the capability `{}`", name.value);
-            errors.push(name.location.error(message));
-        }
-    }
-    let settings = requests.into_iter().flat_map(|requests| &requests.settings);
-    for (name, section) in manifest.settings.iter().chain(settings) {
-        if !is_known(name) {
-            let error = section.location("").error("there is no such capability");
-            errors.push(error.with_nearest(name, names.clone()));
-        }
-    }
-    errors
+/// Whether a name in a manifest means this capability: its name, or the name of an interface.
+fn answers_to((known, interfaces, _): &(&str, &[&str], Served), name: &str) -> bool {
+    *known == name || interfaces.iter().any(|interface| bare_name(interface) == name)
 }
 
 fn no_build_has(section: &Section, name: &str) -> ConfigError {
