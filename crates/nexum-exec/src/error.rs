@@ -73,12 +73,12 @@ pub enum LoadError {
         /// The value of the limit.
         bound: u64,
     },
-    /// The types of the command's imports differ from the interfaces of commands.
-    #[error("the imports of {} do not match the interfaces of commands", path.display())]
+    /// The type of an import or export differs from the interfaces of commands.
+    #[error("{} does not fit the interfaces of commands", path.display())]
     Link {
         /// The file.
         path: PathBuf,
-        /// The error with the import.
+        /// The error with the import or export.
         #[source]
         source: wasmtime::Error,
     },

@@ -36,6 +36,7 @@ macro_rules! fixtures {
 
 fixtures! {
     "all-imports" => all_imports_answer_or_say_unsupported,
+    "all-wasi" => all_wasi_finds_every_interface_closed,
     "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
@@ -370,6 +371,16 @@ async fn fetcher_is_refused_without_http() {
     let refused = setup.load().await.expect_err("a refusal");
     let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
     assert!(said.iter().any(|error| error.contains("`http`")), "{said:?}");
+}
+
+async fn all_wasi_finds_every_interface_closed() {
+    let run = Setup::new().module("all-wasi").start().await;
+    run.chain.mine(1);
+    run.handled("all-wasi", 1).await;
+    insta::assert_snapshot!(run.records.of_module("all-wasi").join("\n"), @r"
+    variables: 0, directories: 0
+    through 0.2.10
+    ");
 }
 
 async fn wasi_importer_finds_everything_closed() {

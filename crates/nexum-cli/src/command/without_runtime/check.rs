@@ -2,7 +2,9 @@
 //! without a component.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use nexum_config::command::CommandFile;
 use nexum_config::document::{ConfigError, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_config::interface::bare_name;
@@ -11,7 +13,8 @@ use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
-use crate::args::{Check, Format};
+use crate::args::{Check, Format, Load};
+use crate::command::command_files;
 use crate::configure::{Configuration, configure, wanted};
 use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
 use crate::exit_code::{REFUSED, STOPPED};
@@ -23,6 +26,7 @@ use crate::report::{Refusal, Refusals, list, table};
 struct Findings {
     features: [&'static str; 0],
     modules: Vec<Finding>,
+    commands: Vec<command_files::Finding>,
     warnings: Vec<String>,
     errors: Refusals,
 }
@@ -42,8 +46,14 @@ struct Finding {
 /// If the result cannot be printed.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut findings = Findings::default();
-    if let Err(errors) = findings.look(args) {
-        findings.errors.extend(errors);
+    let (load, commands) = command_files::split(&args.load);
+    if !load.modules.is_empty() || commands.is_empty() {
+        if let Err(errors) = findings.look(&load) {
+            findings.errors.extend(errors);
+        }
+    }
+    for path in &commands {
+        findings.command(path)?;
     }
     match args.format {
         Format::Json => json_on_stdout(&findings)?,
@@ -53,11 +63,11 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 }
 
 impl Findings {
-    fn look(&mut self, args: &Check) -> Result<(), Refusals> {
-        let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
+    fn look(&mut self, load: &Load) -> Result<(), Refusals> {
+        let Configuration { config, notice, .. } = configure(load.config.as_deref())?;
         self.warnings.extend(notice);
         self.sections(&config);
-        let modules = wanted(&config, &args.load)?;
+        let modules = wanted(&config, load)?;
         let chains = config.chains.keys().copied().collect();
         for module in &modules {
             match self.module(module, &chains) {
@@ -65,6 +75,21 @@ impl Findings {
                 Err(errors) => self.errors.extend(errors),
             }
         }
+        Ok(())
+    }
+
+    /// Checks the file of a command. Only the runtime can compile it.
+    fn command(&mut self, path: &Path) -> Result<(), Refusals> {
+        let file = CommandFile::read(&path.into()).map_err(|error| Refusal::with_hint_of(&error))?;
+        let errors = file.errors(path);
+        if errors.is_empty() {
+            self.commands.push(command_files::Finding::of(path, &file));
+            self.warnings.push(format!(
+                "{}: the types and the limits are not checked: this build lacks the runtime",
+                path.display()
+            ));
+        }
+        self.errors.extend(errors.iter().map(Refusal::with_hint_of).collect());
         Ok(())
     }
 
@@ -189,6 +214,7 @@ impl Findings {
             rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
             outln!("{rows}\n");
         }
+        self.commands.iter().for_each(command_files::Finding::print);
         for warning in &self.warnings {
             errln!("warning: {warning}");
         }
