@@ -51,7 +51,8 @@ struct Finding {
 /// Errors that prevent a check of the modules.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let (load, commands) = command_files::split(&args.load);
-    let looked = if load.modules.is_empty() && !commands.is_empty() {
+    let only_commands = load.modules.is_empty() && !commands.is_empty();
+    let looked = if only_commands {
         Ok(ControlFlow::Continue(Findings::default()))
     } else {
         look(&load)
@@ -74,7 +75,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     findings.features = compose::features();
     match args.format {
         Format::Json => json_on_stdout(&findings)?,
-        Format::Text => print(&findings),
+        Format::Text => print(&findings, only_commands),
     }
     Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
 }
@@ -132,7 +133,7 @@ impl Finding {
     }
 }
 
-fn print(findings: &Findings) {
+fn print(findings: &Findings, only_commands: bool) {
     for module in &findings.modules {
         outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);
@@ -155,9 +156,9 @@ fn print(findings: &Findings) {
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let modules = count(findings.modules.len(), "module");
     let commands = count(findings.commands.len(), "command");
-    let can_run = match (findings.modules.len(), findings.commands.len()) {
-        (_, 0) => modules,
-        (0, _) => commands,
+    let can_run = match findings.commands.len() {
+        _ if only_commands => commands,
+        0 => modules,
         _ => format!("{modules} and {commands}"),
     };
     outln!(

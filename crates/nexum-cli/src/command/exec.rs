@@ -15,7 +15,7 @@ use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
 /// The line on stdout that tells a supervisor that the command starts. It precedes all output of
-/// the command.
+/// the command, except that of its `weft_ready`.
 const READY: &str = "READY";
 
 /// Runs a command to its end. Returns its exit code.

@@ -22,7 +22,7 @@ fn check_shows_imports_exports_and_the_world() {
 
 /// The warning about `all-imports` without a manifest, whose imports all count as required.
 #[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
-const UNSERVED: &str = "no version of nexum serves nexum:host/identity@0.2.0, nexum:host/messaging@0.2.0, nexum:host/remote-store@0.2.0 yet: the calls return `unsupported`";
+const UNSERVED: &str = "no version of nexum serves nexum:host/identity@0.2.0, nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`";
 
 #[test]
 #[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]

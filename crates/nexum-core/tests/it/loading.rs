@@ -119,7 +119,7 @@ fn an_import_that_no_build_serves_is_one_warning() {
         )
     };
     let required = manifest("\"identity\", \"messaging\", \"remote-store\"", "");
-    insta::assert_snapshot!(warned("unserved", &bytes, &required), @"no version of nexum serves nexum:host/identity@0.2.0, nexum:host/messaging@0.2.0, nexum:host/remote-store@0.2.0 yet: the calls return `unsupported`");
+    insta::assert_snapshot!(warned("unserved", &bytes, &required), @"no version of nexum serves nexum:host/identity@0.2.0, nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
     let mixed = manifest("\"messaging\"", ", \"identity\", \"remote-store\"");
     insta::assert_snapshot!(warned("unserved-mixed", &bytes, &mixed), @"no version of nexum serves nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
     let optional = manifest("", ", \"identity\", \"messaging\", \"remote-store\"");

@@ -77,8 +77,18 @@ fn check_finds_everything_for_which_exec_refuses_a_command() {
     let files = ["several.wasm", "odd-type.wasm", "odd-ready.wasm", "http.wasm"];
     let ran = dir.nexum(&[&["check"], files.as_slice()].concat());
     assert_eq!(ran.code, Some(2), "{}", ran.stdout);
-    assert!(ran.stdout.contains("0 modules can run, 6 errors"), "{}", ran.stdout);
-    insta::assert_snapshot!(ran.stderr);
+    assert!(ran.stdout.contains("0 commands can run, 6 errors"), "{}", ran.stdout);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: several.wasm has shared memory, but a command runs in one thread
+      hint: build the command without threads, for example for wasm32-wasip1
+    error: several.wasm imports env::f, env::memory, which commands do not have
+      hint: a command can import WASI 0.2 or preview 1, and nothing else
+    error: several.wasm needs 268500992 of memory_bytes at its start, and the limit is 268435456
+    error: odd-type.wasm does not fit the interfaces of commands: incompatible import type for `wasi_snapshot_preview1::fd_write`: types incompatible: expected type `(func)`, found type `(func (param i32 i32 i32 i32) (result i32))`
+    error: odd-ready.wasm exports weft_ready, but not as a function without parameters and results
+    error: http.wasm imports wasi:http/types@0.2.0, nexum:host/chain@0.2.0, which commands do not have
+      hint: a command can import WASI 0.2 or preview 1, and nothing else
+    ");
     for file in files {
         let exec = dir.nexum(&["exec", file]);
         assert_eq!((exec.code, exec.stdout.as_str()), (Some(2), ""), "{file}");
@@ -101,7 +111,19 @@ fn inspect_shows_what_is_in_a_command() {
     let ran = dir.nexum(&["inspect", "tool.wasm"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     insta::with_settings!({filters => vec![(r"sha256:[0-9a-f]{64}", "sha256:<digest>")]}, {
-        insta::assert_snapshot!(ran.stdout, @"");
+        insta::assert_snapshot!(ran.stdout, @r"
+        file             tool.wasm
+        kind             command (core module, WASI preview 1)
+        size             93 bytes
+        digest           sha256:<digest>
+        world            none of the contract
+        imports          wasi_snapshot_preview1::proc_exit
+        exports          memory
+                         _start
+        core instances   1
+        memories         1 of 131072 bytes at the start, shared
+        custom sections  -
+        ");
     });
     dir.write("component.wasm", preview_2(0));
     let json = dir.nexum(&["inspect", "--format", "json", "component.wasm"]);
