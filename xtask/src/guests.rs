@@ -248,6 +248,7 @@ mod tests {
         assert_eq!(
             wasi,
             [
+                "all-wasi",
                 "errand",
                 "memory-bomb-many",
                 "query-echo",

@@ -63,10 +63,11 @@ Exit codes: 0 stopped, 1 failed while running, 2 refused to start.")]
 Examples:
   nexum check                         check ./engine.toml and its modules
   nexum check --format json my.wasm   check one module, and print JSON
+  nexum check tool.wasm               check a command for `nexum exec`
 
 Each error is a line on stderr.
 
-Exit codes: 0 no errors, 2 `nexum run` would refuse something.")]
+Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")]
     Check(Check),
     /// Run one WASI command in a sandbox
     #[command(after_help = "\
@@ -80,10 +81,11 @@ nexum prints READY and notifies systemd, and then starts the command.
 Exit codes: the command's own; 2 refused to start, 3 trapped or exceeded a
 limit, 130 and 143 ended by SIGINT and SIGTERM.")]
     Exec(Exec),
-    /// Show what is in a component
+    /// Show what is in a component or a command
     #[command(after_help = "\
-Example:
-  nexum inspect target/my_module.wasm")]
+Examples:
+  nexum inspect target/my_module.wasm
+  nexum inspect tool.wasm               a command for `nexum exec`")]
     Inspect(Inspect),
     /// Inspect, export and repair module state
     #[command(after_help = "\
@@ -212,7 +214,7 @@ pub(crate) struct Run {
     pub(crate) watch: bool,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Load {
     /// The configuration file [default: engine.toml, if it exists]
     #[arg(long, short, value_name = "FILE")]
@@ -252,8 +254,8 @@ pub(crate) struct Compile {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
-    /// The component
-    #[arg(value_name = "MODULE.wasm")]
+    /// A component, or a core module that is a command
+    #[arg(value_name = "FILE.wasm")]
     pub(crate) module: PathBuf,
     /// Output format
     #[arg(long, value_enum, default_value_t)]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "runtime")]
 mod check;
+mod command_files;
 #[cfg(feature = "runtime")]
 mod compile;
 #[cfg(feature = "runtime")]

@@ -6,7 +6,7 @@ use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
 
-use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
+use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -44,8 +44,9 @@ pub(crate) fn compose(config: &Config) -> Result<Composition, ConfigErrors> {
         None => {}
     }
     let contract = CONTRACT.iter();
-    composition.host = contract.fold(composition.host, |host, (name, interfaces, feature)| {
-        host.absent(name, interfaces, *feature)
+    composition.host = contract.fold(composition.host, |host, (name, interfaces, served)| match served {
+        Served::By(feature) => host.absent(name, interfaces, feature),
+        Served::Unserved(empty) => host.unserved(name, interfaces, empty),
     });
     errors.extend(unclaimed(config, composition.host.capabilities()));
     ConfigErrors::check(errors)?;

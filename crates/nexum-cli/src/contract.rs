@@ -1,15 +1,26 @@
 //! The capabilities of the contract, also those that this build lacks.
 
-/// Every capability of the contract that is not ambient: name, interfaces, and the cargo feature of
-/// this crate that adds it, if there is one.
-pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
-    ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
-    ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
-    ("http", &["nexum:host/http@0.2.0"], Some("http")),
-    ("identity", &["nexum:host/identity@0.2.0"], None),
-    ("messaging", &["nexum:host/messaging@0.2.0"], None),
-    ("remote-store", &["nexum:host/remote-store@0.2.0"], None),
-    ("store", &["nexum:host/local-store@0.2.0"], Some("store")),
+use Served::{By, Unserved};
+
+/// Who serves a capability of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// A build with this cargo feature of this crate.
+    By(&'static str),
+    /// No build yet: the functions return `unsupported`, and these return an empty list.
+    Unserved(&'static [&'static str]),
+}
+
+/// Every capability of the contract that is not ambient: name, interfaces, and who serves it.
+pub(crate) const CONTRACT: [(&str, &[&str], Served); 7] = [
+    ("chain", &["nexum:host/chain@0.2.0"], By("chain")),
+    ("cow", &["shepherd:cow/cow-api@0.2.0"], By("cow")),
+    ("http", &["nexum:host/http@0.2.0"], By("http")),
+    // The module has no keys, so an empty list of accounts is true.
+    ("identity", &["nexum:host/identity@0.2.0"], Unserved(&["accounts"])),
+    ("messaging", &["nexum:host/messaging@0.2.0"], Unserved(&[])),
+    ("remote-store", &["nexum:host/remote-store@0.2.0"], Unserved(&[])),
+    ("store", &["nexum:host/local-store@0.2.0"], By("store")),
 ];
 
 /// The section of the port for metrics. The binary reads it.

@@ -6,7 +6,7 @@ mod needs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload, TypeRef};
 
 use crate::hint::Hint;
 use crate::masked_path::MaskedPath;
@@ -66,6 +66,8 @@ pub struct Summary {
     pub tables: u32,
     /// Initial size of these linear memories together, in bytes.
     pub memory_bytes_min: u64,
+    /// Whether one of its core modules defines or imports a memory that threads share.
+    pub has_shared_memory: bool,
     /// Name and size in bytes of each custom section of the component and its core modules: the first
     /// [`CUSTOM_SECTIONS_MAX`].
     pub custom_sections: Vec<(String, usize)>,
@@ -130,6 +132,15 @@ pub enum ComponentError {
         /// The file.
         path: PathBuf,
     },
+    /// The content starts as a core module, but is malformed.
+    #[error("{} is not a valid core module", path.display())]
+    InvalidModule {
+        /// The file.
+        path: PathBuf,
+        /// The fault and its offset.
+        #[source]
+        source: wasmparser::BinaryReaderError,
+    },
     /// The content starts as a component, but is malformed.
     #[error("{} is not a valid component", path.display())]
     Invalid {
@@ -148,7 +159,7 @@ impl Hint for ComponentError {
                 "link it with `wasm-component-ld`, or convert it with `wasm-tools component new`"
             }
             Self::Directory { .. } | Self::NotAFile { .. } => "give the path of the component file",
-            Self::Invalid { .. } => "build or copy the file again: it may be incomplete",
+            Self::Invalid { .. } | Self::InvalidModule { .. } => "build or copy the file again: it may be incomplete",
             _ => return None,
         };
         Some(hint.to_owned())
@@ -216,7 +227,18 @@ pub fn is_core_module(bytes: &[u8]) -> bool {
 }
 
 impl Summary {
-    /// Reads the sections of a component. Returns none if they are nested in more than [`NESTING_MAX`] levels.
+    /// Reads the sections of a core module. An import is `module::name`.
+    pub(crate) fn of_core_module(bytes: &[u8]) -> wasmparser::Result<Self> {
+        // A core module nests nothing.
+        let summary = Self::of(bytes)?.unwrap_or_default();
+        Ok(Self {
+            core_instances: 1,
+            ..summary
+        })
+    }
+
+    /// Reads the sections of a component or core module. Returns none if they are nested in more
+    /// than [`NESTING_MAX`] levels.
     fn of(bytes: &[u8]) -> wasmparser::Result<Option<Self>> {
         let mut summary = Self::default();
         // The parser reads nested modules and components in place. Only depth 0 is the component's
@@ -227,10 +249,6 @@ impl Summary {
             counter.read(&payload)?;
             let depth = counter.depth();
             match payload {
-                Payload::Version {
-                    encoding: Encoding::Module,
-                    ..
-                } if depth == 0 => break,
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth > NESTING_MAX => {
                     return Ok(None);
                 }
@@ -253,6 +271,27 @@ impl Summary {
                         ) {
                             summary.exports.push(export.name.name.to_owned());
                         }
+                    }
+                }
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        if depth == 0 {
+                            summary.imports.push(format!("{}::{}", import.module, import.name));
+                        }
+                        if let TypeRef::Memory(memory) = import.ty {
+                            summary.has_shared_memory |= memory.shared;
+                        }
+                    }
+                }
+                Payload::ExportSection(section) if depth == 0 => {
+                    for export in section {
+                        summary.exports.push(export?.name.to_owned());
+                    }
+                }
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        summary.has_shared_memory |= memory?.shared;
                     }
                 }
                 Payload::CustomSection(section) => {

@@ -8,7 +8,8 @@
 //! | [`engine`] | the operator's file, `engine.toml` |
 //! | [`manifest`] | the module author's file, `nexum.toml` |
 //! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
-//! | [`component`] | a component file: its digest, imports, exports and needs |
+//! | [`component`], [`command`] | a component file, and a command's file: digest, imports, exports and needs |
+//! | [`interface`] | names and versions of WIT interfaces |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
 //! | [`backoff`] | waits between retries, also of other crates |
 //! | [`files`] | the directory of read-only files that a manifest names |
@@ -30,12 +31,14 @@
 
 pub mod backoff;
 pub mod causes;
+pub mod command;
 pub mod component;
 pub mod document;
 pub mod engine;
 pub mod files;
 pub mod harmless;
 pub mod hint;
+pub mod interface;
 pub mod limits;
 pub mod log_filter;
 pub mod manifest;

@@ -76,6 +76,8 @@ pub struct Manifest {
     pub capabilities: Option<CapabilityRequests>,
     /// The module's subscriptions.
     pub subscriptions: Vec<Subscription>,
+    /// Whether the module also subscribes to messages, which no version of nexum delivers yet.
+    pub wants_messages: bool,
     /// The configuration that `init` receives, in the order of the file.
     pub config: Vec<(String, String)>,
 }
@@ -161,19 +163,37 @@ impl Manifest {
     }
 }
 
+/// The names in a manifest that no capability has, each with its position and the nearest known name.
+#[derive(Debug, Default)]
+pub struct UnknownCapabilities {
+    /// Required and denied names: nexum refuses the module.
+    pub refused: Vec<ConfigError>,
+    /// Optional names: nexum warns and ignores them.
+    pub ignored: Vec<ConfigError>,
+}
+
 impl CapabilityRequests {
-    /// One error for each name that `is_known` rejects, with the nearest name of `known`.
+    /// The names that `is_known` rejects, with the nearest name of `known`.
     pub fn unknown<'a>(
         &self,
         is_known: impl Fn(&str) -> bool,
         known: impl IntoIterator<Item = &'a str> + Clone,
-    ) -> Vec<ConfigError> {
-        let names = self.required.iter().chain(&self.optional).chain(&self.denied);
+    ) -> UnknownCapabilities {
         let error = |name: &Located<String>| {
             let error = name.location.error("there is no such capability");
             error.with_nearest(&name.value, known.clone())
         };
-        names.filter(|name| !is_known(&name.value)).map(error).collect()
+        let is_unknown = |name: &&Located<String>| !is_known(&name.value);
+        let needed = self.required.iter().chain(&self.denied);
+        UnknownCapabilities {
+            refused: needed.filter(is_unknown).map(error).collect(),
+            ignored: self.optional.iter().filter(is_unknown).map(error).collect(),
+        }
+    }
+
+    /// Whether `optional` lists this name.
+    pub fn is_optional(&self, name: &str) -> bool {
+        self.optional.iter().any(|listed| listed.value == name)
     }
 }
 
@@ -193,6 +213,7 @@ impl fmt::Debug for Manifest {
             settings,
             capabilities,
             subscriptions,
+            wants_messages,
             config,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
@@ -209,6 +230,7 @@ impl fmt::Debug for Manifest {
             .field("settings", settings)
             .field("capabilities", capabilities)
             .field("subscriptions", subscriptions)
+            .field("wants_messages", wants_messages)
             .field("config_keys", &keys)
             .finish()
     }

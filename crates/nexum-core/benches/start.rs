@@ -184,7 +184,7 @@ fn start_host(directory: &Path) -> wasmtime::Result<()> {
 /// Reads, inspects and compiles the modules, on as many threads as there are processors.
 async fn load(directory: &Path) -> Vec<Module> {
     let capabilities = Capabilities::ambient(Seams::system());
-    let capabilities = capabilities.absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"));
+    let capabilities = capabilities.absent("chain", &["nexum:host/chain@0.2.0"], "chain");
     let loader = Loader::new(
         capabilities,
         LoaderSettings::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nexum_config::component::{self, ComponentFile};
+use nexum_config::command::{CommandError, CommandFile, CommandKind, START};
 use nexum_config::engine::Pooling;
 use nexum_config::limits::Limit;
 use nexum_core::Capture;
@@ -20,19 +20,10 @@ use crate::host::{Access, Host};
 use crate::limits::Limits;
 use crate::lookup;
 use crate::network::Network;
-use crate::ready::{EntryPoint, Ready};
+use crate::ready::{EntryPoint, READY, Ready};
 
 /// The command's file in a package directory.
 pub const PACKAGE_FILE: &str = "app.wasm";
-
-/// The export of a preview 2 command, without the patch release.
-const RUN: &str = "wasi:cli/run@0.2.";
-
-/// The export of a preview 1 command.
-const START: &str = "_start";
-
-/// The default size of a memory page, in bytes.
-const PAGE_BYTES: u64 = 65_536;
 
 /// A command before its checks. By default it has its name as the only argument, and no variables,
 /// files or network.
@@ -115,11 +106,12 @@ impl Command {
         self
     }
 
-    /// Makes every check that needs no guest code, and opens the command's directories.
+    /// Makes every check that needs no guest code, and opens the command's directories. Then calls the
+    /// `weft_ready` of a core module that exports it.
     ///
     /// # Errors
     ///
-    /// The first failed check.
+    /// The first failed check, or the failure of `weft_ready`.
     pub async fn load(self) -> Result<Ready, LoadError> {
         let mut places = BTreeSet::new();
         if let Some(dir) = self.access.dirs.iter().find(|dir| !places.insert(dir.guest.as_str())) {
@@ -127,90 +119,124 @@ impl Command {
                 guest: dir.guest.clone(),
             });
         }
+        let path = self.package.clone();
         let network = Network::resolve(&self.destinations).await?;
         // Reading and compiling block, possibly for long.
         let load = move || self.load_blocking(network);
-        tokio::task::spawn_blocking(load).await.map_err(LoadError::Panicked)?
+        let ready = tokio::task::spawn_blocking(load).await.map_err(LoadError::Panicked)??;
+        let called = ready.call_ready().await;
+        called.map_err(|stopped| LoadError::NotReady { path, stopped })
+    }
+
+    /// Makes every check of the command's file, and ignores its access to the host. Runs no guest
+    /// code.
+    ///
+    /// # Errors
+    ///
+    /// Everything for which [`load`](Self::load) refuses the file, except faults that another fault
+    /// hides.
+    pub async fn check(self) -> Result<CommandFile, Vec<LoadError>> {
+        let check = move || self.check_blocking();
+        let checked = tokio::task::spawn_blocking(check).await;
+        checked.unwrap_or_else(|error| Err(vec![LoadError::Panicked(error)]))
     }
 
     fn load_blocking(self, network: Network) -> Result<Ready, LoadError> {
-        let path = find(&self.package)?;
-        let bytes = component::read(&path.as_path().into())?;
-        let engine = Engine::new(&EngineConfig {
-            pooling: Pooling::Off,
-            ..EngineConfig::default()
-        })?;
-        let entry = if component::is_core_module(&bytes) {
-            self.module(&engine, &path, &bytes)?
-        } else {
-            self.component(&engine, &path, bytes)?
-        };
+        let (path, file) = self.read()?;
+        if let Some(error) = self.errors(&path, &file).into_iter().next() {
+            return Err(error);
+        }
+        let engine = engine()?;
+        let entry = compile(&engine, &path, &file)?;
         let host = Host::new(&self.access, network)?;
-        Ok(Ready {
-            engine,
-            entry,
-            host,
-            limits: self.access.limits,
-        })
+        Ok(Ready::new(engine, host, entry, self.access.limits))
     }
 
-    fn component(&self, engine: &Engine, path: &Path, bytes: Vec<u8>) -> Result<EntryPoint, LoadError> {
-        let ComponentFile { bytes, summary, .. } = ComponentFile::parse(path, bytes)?;
-        if !summary.exports.iter().any(|export| export.starts_with(RUN)) {
-            return Err(no_entry(path, RUN.trim_end_matches('.')));
+    fn check_blocking(&self) -> Result<CommandFile, Vec<LoadError>> {
+        let (path, file) = self.read().map_err(|error| vec![error])?;
+        let mut errors = self.errors(&path, &file);
+        if errors.is_empty() {
+            let compiled = engine().and_then(|engine| compile(&engine, &path, &file));
+            errors.extend(compiled.err());
         }
-        self.check(path, Limit::Memory, summary.memory_bytes_min)?;
-        self.check(path, Limit::Instances, u64::from(summary.core_instances))?;
-        let component = Component::new(engine.wasmtime(), &bytes).map_err(compile(path))?;
-        let link = || {
-            let mut linker = wasmtime::component::Linker::new(engine.wasmtime());
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-            lookup::link(&mut linker)?;
-            CommandPre::new(linker.instantiate_pre(&component)?)
-        };
-        link().map(EntryPoint::Component).map_err(|source| LoadError::Link {
-            path: path.to_owned(),
-            source,
-        })
+        if errors.is_empty() { Ok(file) } else { Err(errors) }
     }
 
-    fn module(&self, engine: &Engine, path: &Path, bytes: &[u8]) -> Result<EntryPoint, LoadError> {
-        let module = Module::new(engine.wasmtime(), bytes).map_err(compile(path))?;
-        let is_entry = |ty: ExternType| {
-            let function = ty
-                .func()
-                .map(|function| function.params().len() + function.results().len());
-            function == Some(0)
-        };
-        if !module.get_export(START).is_some_and(is_entry) {
-            return Err(no_entry(path, START));
-        }
-        let pages = module.resources_required().max_initial_memory_size.unwrap_or_default();
-        self.check(path, Limit::Memory, pages.saturating_mul(PAGE_BYTES))?;
-        let link = || {
-            let mut linker = wasmtime::Linker::new(engine.wasmtime());
-            wasmtime_wasi::p1::add_to_linker_async(&mut linker, |host: &mut Host| &mut host.wasi)?;
-            linker.instantiate_pre(&module)
-        };
-        link().map(EntryPoint::Module).map_err(|source| LoadError::Link {
-            path: path.to_owned(),
-            source,
-        })
+    fn read(&self) -> Result<(PathBuf, CommandFile), LoadError> {
+        let path = find(&self.package)?;
+        let file = CommandFile::read(&path.as_path().into())?;
+        Ok((path, file))
     }
 
-    /// Refuses a command that exceeds a limit at its start.
-    fn check(&self, path: &Path, limit: Limit, needed: u64) -> Result<(), LoadError> {
-        let bound = self.access.limits.of_store()[limit];
-        if needed <= bound {
-            return Ok(());
-        }
-        Err(LoadError::Needs {
+    /// Everything for which nexum refuses the file before it compiles the file.
+    fn errors(&self, path: &Path, file: &CommandFile) -> Vec<LoadError> {
+        let mut errors: Vec<_> = file.errors(path).into_iter().map(LoadError::from).collect();
+        let limits = self.access.limits.of_store();
+        let needs = [
+            (Limit::Memory, file.summary.memory_bytes_min),
+            (Limit::Instances, u64::from(file.summary.core_instances)),
+        ];
+        let exceeded = needs.into_iter().filter(|(limit, needed)| *needed > limits[*limit]);
+        errors.extend(exceeded.map(|(limit, needed)| LoadError::Needs {
             path: path.to_owned(),
             limit,
             needed,
-            bound,
-        })
+            bound: limits[limit],
+        }));
+        errors
     }
+}
+
+fn engine() -> Result<Engine, LoadError> {
+    Ok(Engine::new(&EngineConfig {
+        pooling: Pooling::Off,
+        ..EngineConfig::default()
+    })?)
+}
+
+/// Compiles a command, and checks the types of its exports and imports.
+fn compile(engine: &Engine, path: &Path, file: &CommandFile) -> Result<EntryPoint, LoadError> {
+    match file.kind {
+        CommandKind::Component => component(engine, path, &file.bytes),
+        CommandKind::CoreModule => module(engine, path, &file.bytes),
+    }
+}
+
+fn component(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<EntryPoint, LoadError> {
+    let component = Component::new(engine.wasmtime(), bytes).map_err(does_not_compile(path))?;
+    let link = || {
+        let mut linker = wasmtime::component::Linker::new(engine.wasmtime());
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        lookup::link(&mut linker)?;
+        CommandPre::new(linker.instantiate_pre(&component)?)
+    };
+    link().map(EntryPoint::Component).map_err(does_not_link(path))
+}
+
+fn module(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<EntryPoint, LoadError> {
+    let module = Module::new(engine.wasmtime(), bytes).map_err(does_not_compile(path))?;
+    let is_call = |ty: ExternType| {
+        let function = ty
+            .func()
+            .map(|function| function.params().len() + function.results().len());
+        function == Some(0)
+    };
+    if !module.get_export(START).is_some_and(is_call) {
+        return Err(CommandError::NoEntry {
+            path: path.to_owned(),
+            expected: START,
+        }
+        .into());
+    }
+    if module.get_export(READY).is_some_and(|ty| !is_call(ty)) {
+        return Err(LoadError::ReadyType { path: path.to_owned() });
+    }
+    let link = || {
+        let mut linker = wasmtime::Linker::new(engine.wasmtime());
+        wasmtime_wasi::p1::add_to_linker_async(&mut linker, |host: &mut Host| &mut host.wasi)?;
+        linker.instantiate_pre(&module)
+    };
+    link().map(EntryPoint::Module).map_err(does_not_link(path))
 }
 
 /// The command's file.
@@ -234,15 +260,15 @@ fn find(package: &Path) -> Result<PathBuf, LoadError> {
     }
 }
 
-fn no_entry(path: &Path, expected: &'static str) -> LoadError {
-    LoadError::NoEntry {
+fn does_not_compile(path: &Path) -> impl FnOnce(wasmtime::Error) -> LoadError + '_ {
+    |source| LoadError::Compile {
         path: path.to_owned(),
-        expected,
+        source,
     }
 }
 
-fn compile(path: &Path) -> impl FnOnce(wasmtime::Error) -> LoadError + '_ {
-    |source| LoadError::Compile {
+fn does_not_link(path: &Path) -> impl FnOnce(wasmtime::Error) -> LoadError + '_ {
+    |source| LoadError::Link {
         path: path.to_owned(),
         source,
     }

@@ -3,14 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 
+use nexum_config::command::CommandError;
 use nexum_config::component::ComponentError;
 use nexum_config::hint::Hint;
 use nexum_config::limits::Limit;
 use nexum_core::engine::EngineError;
 
 use crate::network::NetworkError;
+use crate::stopped::Stopped;
 
-/// Why a command cannot start. None of its code has run.
+/// Why a command cannot start. Apart from its `weft_ready`, none of its code has run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -41,13 +43,23 @@ pub enum LoadError {
         #[source]
         source: wasmtime::Error,
     },
-    /// The file has no export of a command.
-    #[error("{} is not a command: it does not export {expected}", path.display())]
-    NoEntry {
+    /// The file is not a command, or not one that runs in a sandbox.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A core module exports `weft_ready` with another type.
+    #[error("{} exports weft_ready, but not as a function without parameters and results", path.display())]
+    ReadyType {
         /// The file.
         path: PathBuf,
-        /// The export of a command of this kind.
-        expected: &'static str,
+    },
+    /// The `weft_ready` of a core module did not return.
+    #[error("weft_ready of {} failed", path.display())]
+    NotReady {
+        /// The package.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        stopped: Stopped,
     },
     /// The command exceeds a limit at its start.
     #[error("{} needs {needed} of {} at its start, and the limit is {bound}", path.display(), limit.name())]
@@ -61,12 +73,12 @@ pub enum LoadError {
         /// The value of the limit.
         bound: u64,
     },
-    /// The command imports an interface that commands do not have.
-    #[error("{} imports an interface that commands do not have", path.display())]
+    /// The type of an import or export differs from the interfaces of commands.
+    #[error("{} does not fit the interfaces of commands", path.display())]
     Link {
         /// The file.
         path: PathBuf,
-        /// The error with the import.
+        /// The error with the import or export.
         #[source]
         source: wasmtime::Error,
     },
@@ -99,11 +111,7 @@ pub enum LoadError {
 impl Hint for LoadError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoEntry { .. } => Some(
-                "build a command, not a library: a `main` for wasm32-wasip2 or wasm32-wasip1; to run a module, use `nexum run`"
-                    .to_owned(),
-            ),
-            Self::Link { .. } => Some("a command can import WASI 0.2 or preview 1, and nothing else".to_owned()),
+            Self::Command(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Network(error) => error.hint(),
             Self::Engine(error) => error.hint(),

@@ -5,10 +5,12 @@
 //!
 //! 1. A [`Command`] names the file, and its access to the host.
 //! 2. [`Command::load`] makes every check that needs no guest code: the file, its exports and
-//!    imports, the directories, and the names of network destinations.
+//!    imports, the directories, and the names of network destinations. Then it calls the function
+//!    `weft_ready` of a core module that exports it.
 //! 3. [`Ready::run`] starts the command. It returns the exit code, or why the command [`Stopped`].
 //!
-//! Between steps 2 and 3, the caller can announce that the command is ready.
+//! Between steps 2 and 3, the caller can announce that the command is ready. [`Command::check`] makes
+//! only the checks of the file.
 //!
 //! # Access of a command
 //!
@@ -41,6 +43,7 @@ mod network;
 mod ready;
 mod stopped;
 
+pub use nexum_config::command::{CommandError, CommandFile, CommandKind};
 pub use nexum_core::Capture;
 
 pub use command::{Command, PACKAGE_FILE};

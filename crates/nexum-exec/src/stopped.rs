@@ -4,6 +4,7 @@ use std::fmt;
 
 use nexum_config::limits::Limit;
 use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 use crate::limits::Limits;
 
@@ -50,6 +51,12 @@ pub enum Reason {
         /// The deadline.
         bound: std::time::Duration,
     },
+    /// The command exited by itself, with a code that no process can report, or before it was ready.
+    #[error("the command exited with code {code}")]
+    Exit {
+        /// The code.
+        code: i32,
+    },
     /// A host call ended the command, or its setup failed.
     #[error("nexum ended the command: {0}")]
     Host(String),
@@ -71,6 +78,12 @@ impl Stopped {
     /// Derives the reason from the guest's error and the growth that was refused before it.
     pub(crate) fn of(error: wasmtime::Error, limits: &Limits, refused: Option<(Limit, u64)>) -> Self {
         let refused = refused.map(|(limit, asked)| (limit, limits.of_store()[limit], asked));
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return Self {
+                reason: Reason::Exit { code: exit.0 },
+                backtrace: None,
+            };
+        }
         let reason = match (error.downcast_ref::<Trap>(), refused) {
             (Some(Trap::OutOfFuel), _) => Reason::Fuel {
                 bound: limits.fuel.map_or(u64::MAX, Into::into),

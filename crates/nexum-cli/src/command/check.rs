@@ -1,6 +1,8 @@
 //! `nexum check`: finds the errors for which `run` would refuse modules, without network and
 //! without guest code.
 
+mod commands;
+
 use std::ops::ControlFlow;
 
 use nexum_config::harmless::harmless;
@@ -8,7 +10,8 @@ use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
 use serde::Serialize;
 
-use crate::args::{Check, Format};
+use super::command_files;
+use crate::args::{Check, Format, Load};
 use crate::compose;
 use crate::configure::{Configuration, configure};
 use crate::daemon::QueryConfig;
@@ -19,10 +22,11 @@ use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
 
 /// The result of a check, and the features of the build that made it.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Findings {
     features: Vec<&'static str>,
     modules: Vec<Finding>,
+    commands: Vec<command_files::Finding>,
     errors: Refusals,
 }
 
@@ -49,30 +53,44 @@ struct Finding {
 ///
 /// Errors that prevent a check of the modules.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
-    let findings = match look(args) {
+    let (load, commands) = command_files::split(&args.load);
+    let only_commands = load.modules.is_empty() && !commands.is_empty();
+    let looked = if only_commands {
+        Ok(ControlFlow::Continue(Findings::default()))
+    } else {
+        look(&load)
+    };
+    let mut findings = match looked {
         Ok(ControlFlow::Continue(findings)) => findings,
         Ok(ControlFlow::Break(code)) => return Ok(code),
         Err(errors) => Findings {
-            features: compose::features(),
-            modules: Vec::new(),
             errors,
+            ..Findings::default()
         },
     };
+    match commands::check(&commands)? {
+        ControlFlow::Continue(checked) => {
+            findings.commands = checked.commands;
+            findings.errors.extend(checked.errors);
+        }
+        ControlFlow::Break(code) => return Ok(code),
+    }
+    findings.features = compose::features();
     match args.format {
         Format::Json => json_on_stdout(&findings)?,
-        Format::Text => print(&findings),
+        Format::Text => print(&findings, only_commands),
     }
     Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
 }
 
 /// Returns the exit code if a signal ends the check.
-fn look(args: &Check) -> Result<ControlFlow<u8, Findings>, Refusals> {
-    let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
+fn look(modules: &Load) -> Result<ControlFlow<u8, Findings>, Refusals> {
+    let Configuration { config, notice, .. } = configure(modules.config.as_deref())?;
     if let Some(notice) = notice {
         errln!("warning: {notice}");
     }
     let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
-    let plan = Plan::new(config, &args.load)?;
+    let plan = Plan::new(config, modules)?;
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let host = plan.host.cache_dir(scratch.path());
@@ -95,9 +113,9 @@ async fn load(host: HostBuilder, queries: Refusals) -> Result<Findings, Refusals
     errors.extend(Refusals::from(&host.load(candidates).await));
     let loads = |finding: &Finding| host.names().iter().any(|name| name.as_str() == finding.name);
     Ok(Findings {
-        features: compose::features(),
         modules: modules.into_iter().filter(loads).collect(),
         errors,
+        ..Findings::default()
     })
 }
 
@@ -111,7 +129,7 @@ impl Finding {
             imports: candidate.summary.imports.clone(),
             exports: candidate.summary.exports.clone(),
             capabilities: candidate.grant.names().collect(),
-            stubs: candidate.grant.stubs().to_vec(),
+            stubs: candidate.grant.stubs().map(str::to_owned).collect(),
             subscriptions: candidate.subscriptions.iter().map(ToString::to_string).collect(),
             files: candidate
                 .meta
@@ -123,7 +141,7 @@ impl Finding {
     }
 }
 
-fn print(findings: &Findings) {
+fn print(findings: &Findings, only_commands: bool) {
     for module in &findings.modules {
         outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);
@@ -144,11 +162,18 @@ fn print(findings: &Findings) {
             errln!("warning: {}: {warning}", module.name);
         }
     }
+    findings.commands.iter().for_each(command_files::Finding::print);
     findings.errors.print();
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let modules = count(findings.modules.len(), "module");
+    let commands = count(findings.commands.len(), "command");
+    let can_run = match findings.commands.len() {
+        _ if only_commands => commands,
+        0 => modules,
+        _ => format!("{modules} and {commands}"),
+    };
     outln!(
-        "{} can run, {}, by nexum {}",
-        count(findings.modules.len(), "module"),
+        "{can_run} can run, {}, by nexum {}",
         count(findings.errors.len(), "error"),
         compose::version()
     );

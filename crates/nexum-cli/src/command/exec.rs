@@ -5,17 +5,17 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
-use nexum_exec::{Command, Limits, Stopped};
+use nexum_exec::{Command, Limits, LoadError, Stopped};
 use sd_notify::NotifyState;
 
 use crate::args::Exec;
-use crate::exit_code::TRAPPED;
+use crate::exit_code::{REFUSED, TRAPPED};
 use crate::process::Termination;
 use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 
 /// The line on stdout that tells a supervisor that the command starts. It precedes all output of
-/// the command.
+/// the command, except that of its `weft_ready`.
 const READY: &str = "READY";
 
 /// Runs a command to its end. Returns its exit code.
@@ -73,7 +73,10 @@ fn variable(text: &str) -> Result<(String, String), Refusal> {
 async fn run(command: Command) -> Result<u8, Refusal> {
     let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let ready = tokio::select! {
-        loaded = command.load() => loaded.map_err(|error| Refusal::with_hint_of(&error))?,
+        loaded = command.load() => match loaded {
+            Ok(ready) => ready,
+            Err(error) => return Ok(refuse(&error)),
+        },
         code = signals.received() => return Ok(code),
     };
     announce().map_err(|error| Refusal::new(format!("cannot print {READY}: {error}")))?;
@@ -97,10 +100,22 @@ fn announce() -> io::Result<()> {
     Ok(())
 }
 
+fn refuse(error: &LoadError) -> u8 {
+    Refusals::from(Refusal::with_hint_of(error)).print();
+    if let LoadError::NotReady { stopped, .. } = error {
+        print_backtrace(stopped);
+    }
+    REFUSED
+}
+
 fn report(stopped: &Stopped) -> u8 {
     Refusals::from(Refusal::of(stopped)).print();
+    print_backtrace(stopped);
+    TRAPPED
+}
+
+fn print_backtrace(stopped: &Stopped) {
     if let Some(backtrace) = &stopped.backtrace {
         errln!("backtrace:\n{backtrace}");
     }
-    TRAPPED
 }

@@ -1,12 +1,14 @@
-//! `nexum inspect`: shows the content of a component, without compiling it.
+//! `nexum inspect`: shows the content of a component or a command, without compiling it.
 
-use nexum_config::component::ComponentFile;
+use nexum_config::command::{CommandFile, CommandKind};
+use nexum_config::component::ComponentError;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::files::FilesName;
 use nexum_config::harmless::harmless;
 use nexum_config::manifest::Manifest;
 use serde::Serialize;
 
+use super::command_files;
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
 use crate::report::print::{json_on_stdout, outln};
@@ -21,12 +23,14 @@ struct Contents {
     path: String,
     bytes: usize,
     digest: String,
+    kind: &'static str,
     world: Option<&'static str>,
     imports: Vec<String>,
     exports: Vec<String>,
     core_instances: u32,
     memories: u32,
     memory_bytes_min: u64,
+    shared_memory: bool,
     custom_sections: Vec<Section>,
     custom_section_count: usize,
     /// The directory of read-only files that the manifest names.
@@ -39,18 +43,19 @@ struct Section {
     bytes: usize,
 }
 
-/// Reads a component, and prints its content.
+/// Reads a component or a command, and prints its content.
 ///
 /// # Errors
 ///
-/// If the file is not a component.
+/// If the file is neither.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
-    let file = ComponentFile::read(&args.module.as_path().into()).map_err(|error| Refusal::with_hint_of(&error))?;
+    let file = read(args).map_err(|error| Refusal::with_hint_of(&error))?;
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
         path: args.module.display().to_string(),
         bytes: file.bytes.len(),
         digest: file.digest.to_string(),
+        kind: kind(&file),
         world: file.summary.world(),
         custom_sections: sections
             .map(|(name, bytes)| Section {
@@ -67,6 +72,7 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
             .ok()
             .flatten()
             .and_then(|manifest| manifest.files),
+        shared_memory: file.summary.has_shared_memory,
         imports: file.summary.imports,
         exports: file.summary.exports,
     };
@@ -77,6 +83,24 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     Ok(STOPPED)
 }
 
+/// Reads a component, or a core module that is a command.
+fn read(args: &Inspect) -> Result<CommandFile, ComponentError> {
+    let file = CommandFile::read(&args.module.as_path().into())?;
+    if file.kind == CommandKind::CoreModule && !file.is_command() {
+        let path = args.module.clone();
+        return Err(ComponentError::CoreModule { path });
+    }
+    Ok(file)
+}
+
+fn kind(file: &CommandFile) -> &'static str {
+    match file.summary.world() {
+        _ if file.is_command() => command_files::kind(file.kind),
+        Some(_) => "module",
+        None => "component",
+    }
+}
+
 /// Prints a line per fact, and each list below its name. A table would pad every line to the
 /// longest name in the file.
 fn print(contents: &Contents) {
@@ -85,7 +109,8 @@ fn print(contents: &Contents) {
         fact(name, items.first().map_or("-", String::as_str));
         items.iter().skip(1).for_each(|item| fact("", item));
     };
-    fact("component", &contents.path);
+    fact("file", &contents.path);
+    fact("kind", contents.kind);
     fact("size", &format!("{} bytes", contents.bytes));
     fact("digest", &contents.digest);
     fact("world", contents.world.unwrap_or("none of the contract"));
@@ -93,8 +118,10 @@ fn print(contents: &Contents) {
     list("exports", &contents.exports);
     fact("core instances", &contents.core_instances.to_string());
     let memory = format!(
-        "{} of {} bytes at the start",
-        contents.memories, contents.memory_bytes_min
+        "{} of {} bytes at the start{}",
+        contents.memories,
+        contents.memory_bytes_min,
+        if contents.shared_memory { ", shared" } else { "" }
     );
     fact("memories", &memory);
     let sections = contents.custom_sections.iter();

@@ -1,5 +1,6 @@
 //! `nexum exec`: commands under a shell and under systemd.
 
+mod check;
 mod files;
 mod limits;
 mod network;
@@ -192,6 +193,36 @@ fn is_ready_before_the_command_is_entered() {
     assert_eq!(
         (line.as_str(), child.wait().expect("an end").code()),
         ("Ok(\"\")\n", Some(0))
+    );
+}
+
+#[test]
+fn calls_weft_ready_of_a_module_before_it_is_ready() {
+    let dir = Dir::new();
+    let print = |address: u32| {
+        format!(
+            "(i32.store (i32.const 64) (i32.const {address})) (i32.store (i32.const 68) (i32.const 9))
+             (drop (call $fd_write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 72)))"
+        )
+    };
+    let text = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (global $code (mut i32) (i32.const 1))
+            (data (i32.const 0) "prepared\0astarted \0a")
+            (func (export "weft_ready") (global.set $code (i32.const 7)) {})
+            (func (export "_start") {} (call $exit (global.get $code))))"#,
+        print(0),
+        print(9)
+    );
+    dir.write("service", wat::parse_str(text).expect("a module"));
+    let ran = dir.nexum(&["exec", "service"]);
+    // Both functions run in one instance.
+    assert_eq!(
+        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
+        (Some(7), "prepared\nREADY\nstarted \n", "")
     );
 }
 

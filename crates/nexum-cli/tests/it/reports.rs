@@ -20,6 +20,34 @@ fn check_shows_imports_exports_and_the_world() {
     assert!(ran.stderr.contains("there is no engine.toml"), "{}", ran.stderr);
 }
 
+/// The warning about `all-imports` without a manifest, whose imports all count as required.
+#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
+const UNSERVED: &str = "no version of nexum serves nexum:host/identity@0.2.0, nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`";
+
+#[test]
+#[cfg(all(feature = "chain", feature = "cow", feature = "http", feature = "store"))]
+fn check_and_run_say_once_what_no_build_serves() {
+    let dir = Dir::new();
+    dir.guest("all-imports");
+    let ran = dir.nexum(&["check", "all-imports.wasm"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("no version of nexum").count(), 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("warning: all-imports: {UNSERVED}\n")),
+        "{}",
+        ran.stderr
+    );
+    let mut child = crate::running::spawn(&dir, &["run", "all-imports.wasm"]);
+    let lines = crate::running::read_until(&mut child, |line| line.contains("modules are loaded"));
+    crate::running::terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{lines:#?}");
+    assert_eq!(
+        lines.iter().filter(|line| line.contains(UNSERVED)).count(),
+        1,
+        "{lines:#?}"
+    );
+}
+
 #[test]
 fn check_writes_nothing() {
     let dir = Dir::new();

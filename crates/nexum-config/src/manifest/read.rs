@@ -24,6 +24,7 @@ const MODULE_TABLES: [&str; 3] = ["resources", "restart", "query"];
 pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
     let mut reader = Reader {
         errors: root.unknown_keys(&KEYS),
+        wants_messages: false,
     };
     let mut manifest = Manifest::default();
     if let Some(section) = reader.section(root, "module") {
@@ -50,6 +51,7 @@ pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
         ),
     }
     manifest.chains = chains.unwrap_or(manifest.chains);
+    manifest.wants_messages = reader.wants_messages;
     manifest.subscriptions = subscriptions
         .into_iter()
         .map(|(_, subscription)| subscription)
@@ -60,6 +62,8 @@ pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
 
 struct Reader {
     errors: Vec<ConfigError>,
+    /// Whether a subscription is for messages.
+    wants_messages: bool,
 }
 
 impl Reader {
@@ -176,6 +180,10 @@ impl Reader {
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
         let mut schedules = 0;
         for section in sections.into_iter().take(SUBSCRIPTIONS_MAX) {
+            if subscription::is_of_messages(&section) {
+                self.wants_messages = true;
+                continue;
+            }
             schedules += usize::from(subscription::is_cron(&section));
             if schedules > SCHEDULES_MAX {
                 self.errors

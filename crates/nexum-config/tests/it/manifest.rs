@@ -107,6 +107,32 @@ fn without_a_chains_table_the_subscribed_chains_are_required() {
 }
 
 #[test]
+fn a_subscription_to_messages_changes_nothing_but_is_known() {
+    let manifest = parse("[[subscription]]\nkind = \"message\"\ncontent_topic = \"/app/1/chat/proto\"");
+    assert!(manifest.wants_messages);
+    assert_eq!(manifest.subscriptions, []);
+    assert!(!parse("[[subscription]]\nkind = \"block\"\nchain_id = 5").wants_messages);
+}
+
+#[test]
+fn an_unknown_name_is_refused_unless_it_is_optional() {
+    let manifest =
+        parse("[capabilities]\nrequired = [\"chian\"]\noptional = [\"wasi-env\", \"cow\"]\ndenied = [\"stor\"]");
+    let requests = manifest.capabilities.expect("a table");
+    let known = ["chain", "cow", "store", "wasi"];
+    let unknown = requests.unknown(|name| known.contains(&name), known);
+    let text = |errors: Vec<nexum_config::document::ConfigError>| {
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(text(unknown.refused), @r#"
+    nexum.toml:2:13: capabilities.required[0]: there is no such capability, found "chian", the nearest known one is chain
+    nexum.toml:4:11: capabilities.denied[0]: there is no such capability, found "stor", the nearest known one is store
+    "#);
+    insta::assert_snapshot!(text(unknown.ignored), @r#"nexum.toml:3:13: capabilities.optional[0]: there is no such capability, found "wasi-env", the nearest known one is wasi"#);
+    assert!(requests.is_optional("wasi-env") && !requests.is_optional("stor"));
+}
+
+#[test]
 fn errors_name_what_is_wrong_and_what_may_help() {
     let subscriptions = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n".repeat(2);
     let cases = [
@@ -134,7 +160,7 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[[subscription]]\nkind = \"cron\"\nschedule = \"61 * * * *\"\nchain_id = 1",
         "[[subscription]]\nkind = \"cron\"\nschedule = \"1 2 3\"",
         "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n[[subscription]]\nkind = \"cron\"\nschedule = \"*  * * * *\"",
-        "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"message\"",
+        "[[subscription]]\nkind = \"tick\"\n[[subscription]]\nkind = \"mesage\"",
         "[[subscription]]\nkind = \"blok\"\nchain_id = 1",
         "[[subscription]]\nkind = 1",
         "[[subscription]]\nkind = \"block\"",

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use nexum_config::document::{ConfigError, Located, Section};
 use nexum_config::hint::Hint;
-use nexum_config::manifest::CapabilityRequests;
+use nexum_config::manifest::{CapabilityRequests, UnknownCapabilities};
 use wasmtime::component::{Component, Linker};
 
 use super::module_meta::ModuleMeta;
 use super::registry::{Availability, Capabilities, Known, Present};
 use super::{HostState, Slot};
 use crate::engine::Engine;
+use stub::{Reason, Stub};
 
 /// The capabilities that nexum grants to a module.
 ///
@@ -22,8 +23,10 @@ use crate::engine::Engine;
 #[derive(Clone)]
 pub struct Grant {
     granted: Vec<(&'static str, Present)>,
-    /// The imports of optional capabilities that this build lacks.
-    stubs: Vec<String>,
+    /// The imports of optional capabilities that this build lacks, and of capabilities that no build
+    /// serves yet.
+    stubs: Vec<Stub>,
+    warnings: Vec<String>,
 }
 
 /// The reason why nexum refuses an import or a request.
@@ -40,10 +43,10 @@ pub enum GrantError {
         import: String,
         /// The capability that serves the import.
         capability: &'static str,
-        /// The capabilities that the manifest requires, and this one.
-        required: Vec<String>,
-        /// The cargo feature that adds the capability, or `None` for none, if this build lacks the capability.
-        absent: Option<Option<&'static str>>,
+        /// The capabilities that the manifest lists as optional, and all that it has to add.
+        optional: Vec<String>,
+        /// The cargo feature that adds the capability, if this build lacks the capability.
+        feature: Option<&'static str>,
     },
     /// The component imports a capability that the manifest denies.
     #[error("the import {import} needs the capability `{capability}`, which the manifest denies")]
@@ -59,7 +62,7 @@ pub enum GrantError {
         /// The capability.
         capability: &'static str,
         /// The cargo feature that adds the capability.
-        feature: Option<&'static str>,
+        feature: &'static str,
     },
     /// No capability serves the import.
     #[error("no capability serves the import {import}")]
@@ -73,28 +76,25 @@ impl Hint for GrantError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Manifest(error) => error.hint(),
-            Self::NotRequested { required, absent, .. } => {
-                let line = format!("write `required = {required:?}` under [capabilities] in the module's manifest");
-                Some(match absent {
-                    Some(feature) => format!("{line}, and {}", other_build(*feature)),
+            Self::NotRequested { optional, feature, .. } => {
+                let line = format!("write `optional = {optional:?}` under [capabilities] in the module's manifest");
+                Some(match feature {
+                    Some(feature) => format!("{line}; {} to serve it", other_build(feature)),
                     None => line,
                 })
             }
             Self::Denied { capability, .. } => Some(format!(
                 "remove \"{capability}\" from `denied`, or build the module without it"
             )),
-            Self::Absent { feature, .. } => Some(other_build(*feature)),
+            Self::Absent { feature, .. } => Some(other_build(feature)),
             Self::Unknown { .. } => Some("build the module against nexum:host@0.2.0".to_owned()),
         }
     }
 }
 
 /// How to get a capability that is not in this build.
-fn other_build(feature: Option<&str>) -> String {
-    match feature {
-        Some(feature) => format!("build nexum with `--features {feature}`"),
-        None => "wait for a later version: no build of this version has the capability".to_owned(),
-    }
+fn other_build(feature: &str) -> String {
+    format!("build nexum with `--features {feature}`")
 }
 
 impl Grant {
@@ -108,10 +108,13 @@ impl Grant {
         requests: Option<&CapabilityRequests>,
         imports: &[String],
     ) -> Result<Self, Vec<GrantError>> {
-        let mut errors = requests.map_or_else(Vec::new, |requests| check_requests(capabilities, requests));
+        let unknown = requests.map_or_else(UnknownCapabilities::default, |requests| unknown(capabilities, requests));
+        let mut errors: Vec<_> = unknown.refused.into_iter().map(GrantError::from).collect();
+        errors.extend(requests.into_iter().flat_map(|requests| absent(capabilities, requests)));
         let mut grant = Self {
             granted: Vec::new(),
             stubs: Vec::new(),
+            warnings: unknown.ignored.iter().map(ToString::to_string).collect(),
         };
         for import in imports.iter().filter(|import| !is_types(import)) {
             match decide(capabilities, requests, import) {
@@ -120,7 +123,7 @@ impl Grant {
                         grant.granted.push((name, present));
                     }
                 }
-                Ok(Decision::Stub) => grant.stubs.push(import.clone()),
+                Ok(Decision::Stub(stub)) => grant.stubs.push(stub),
                 Err(error) => {
                     let said = matches!(&error, GrantError::Absent { capability, .. } if errors.iter().any(
                         |earlier| matches!(earlier, GrantError::Absent { capability: earlier, .. } if earlier == capability)
@@ -131,8 +134,25 @@ impl Grant {
                 }
             }
         }
+        complete_hints(&mut errors, requests);
         grant.granted.sort_by_key(|(name, _)| *name);
+        grant.warnings.extend(grant.unserved_warning());
         if errors.is_empty() { Ok(grant) } else { Err(errors) }
+    }
+
+    /// The warning about required imports that no build serves yet, if there are any.
+    fn unserved_warning(&self) -> Option<String> {
+        let is_unserved = |stub: &&Stub| matches!(stub.reason, Reason::Unserved { is_required: true, .. });
+        let imports: Vec<_> = self
+            .stubs
+            .iter()
+            .filter(is_unserved)
+            .map(|stub| stub.import.as_str())
+            .collect();
+        (!imports.is_empty()).then(|| {
+            let imports = imports.join(", ");
+            format!("no version of nexum serves {imports} yet: the calls return `unsupported`")
+        })
     }
 
     /// The names of the granted capabilities, sorted.
@@ -141,9 +161,15 @@ impl Grant {
     }
 
     /// The imports that return `unsupported`, because their capability is optional and not in this
-    /// build.
-    pub fn stubs(&self) -> &[String] {
-        &self.stubs
+    /// build, or because no build serves it yet.
+    pub fn stubs(&self) -> impl Iterator<Item = &str> {
+        self.stubs.iter().map(|stub| stub.import.as_str())
+    }
+
+    /// Warnings for the operator: optional names that no capability has, and required imports that no
+    /// build serves yet.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Creates a linker with only the granted capabilities' interfaces.
@@ -157,9 +183,7 @@ impl Grant {
 
     /// Adds the stubs that this component needs.
     pub(crate) fn link_stubs(&self, linker: &mut Linker<HostState>, component: &Component) -> wasmtime::Result<()> {
-        self.stubs
-            .iter()
-            .try_for_each(|import| stub::link(linker, component, import))
+        self.stubs.iter().try_for_each(|stub| stub.link(linker, component))
     }
 
     /// Creates the state of a new instance.
@@ -173,7 +197,7 @@ impl std::fmt::Debug for Grant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Grant")
             .field("granted", &self.names().collect::<Vec<_>>())
-            .field("stubs", &self.stubs)
+            .field("stubs", &self.stubs().collect::<Vec<_>>())
             .finish()
     }
 }
@@ -181,7 +205,7 @@ impl std::fmt::Debug for Grant {
 /// How nexum serves an import.
 enum Decision {
     Serve(&'static str, Present),
-    Stub,
+    Stub(Stub),
 }
 
 /// Whether an interface only has types. It has no functions, so it needs no grant.
@@ -213,23 +237,27 @@ fn decide(
     }
     let required = requests.is_none_or(|requests| asks(&requests.required));
     let optional = requests.is_some_and(|requests| asks(&requests.optional));
+    let stub = |reason| {
+        let import = import.to_owned();
+        Ok(Decision::Stub(Stub { import, reason }))
+    };
     match &known.availability {
         Availability::Ambient(present) => Ok(Decision::Serve(capability, present.clone())),
-        availability if !required && !optional => {
-            let others = requests.into_iter().flat_map(|requests| &requests.required);
-            let others = others.map(|name| name.value.clone());
-            Err(GrantError::NotRequested {
-                import: import.to_owned(),
-                capability,
-                required: others.chain([capability.to_owned()]).collect(),
-                absent: match availability {
-                    Availability::Absent { feature } => Some(*feature),
-                    Availability::Ambient(_) | Availability::Granted(_) => None,
-                },
-            })
-        }
+        availability if !required && !optional => Err(GrantError::NotRequested {
+            import: import.to_owned(),
+            capability,
+            optional: Vec::new(),
+            feature: match availability {
+                Availability::Absent { feature } => Some(*feature),
+                Availability::Ambient(_) | Availability::Granted(_) | Availability::Unserved { .. } => None,
+            },
+        }),
         Availability::Granted(present) => Ok(Decision::Serve(capability, present.clone())),
-        Availability::Absent { .. } if optional => Ok(Decision::Stub),
+        Availability::Unserved { empty } => stub(Reason::Unserved {
+            empty: *empty,
+            is_required: required,
+        }),
+        Availability::Absent { .. } if optional => stub(Reason::Absent),
         Availability::Absent { feature } => Err(GrantError::Absent {
             capability,
             feature: *feature,
@@ -237,12 +265,36 @@ fn decide(
     }
 }
 
+/// Completes the errors about imports that no list names: each hint has the whole list to write.
+fn complete_hints(errors: &mut [GrantError], requests: Option<&CapabilityRequests>) {
+    let listed = requests.into_iter().flat_map(|requests| &requests.optional);
+    let mut list: Vec<_> = listed.map(|name| name.value.clone()).collect();
+    for error in errors.iter() {
+        match error {
+            GrantError::NotRequested { capability, .. } if !list.iter().any(|name| name == capability) => {
+                list.push((*capability).to_owned());
+            }
+            _ => {}
+        }
+    }
+    for error in errors {
+        if let GrantError::NotRequested { optional, .. } = error {
+            optional.clone_from(&list);
+        }
+    }
+}
+
 /// Checks the manifest's settings with their capabilities. It cannot check the settings of a
-/// capability that is not in this build.
-pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<GrantError> {
+/// capability that is not in this build, and ignores the settings of an unknown optional one.
+pub(crate) fn check_settings(
+    capabilities: &Capabilities,
+    requests: Option<&CapabilityRequests>,
+    settings: &BTreeMap<String, Section>,
+) -> Vec<GrantError> {
     let mut errors: Vec<GrantError> = Vec::new();
     for (name, section) in settings {
-        match capabilities.known().iter().find(|known| known.answers_to(name)) {
+        match find(capabilities, name) {
+            None if requests.is_some_and(|requests| requests.is_optional(name)) => {}
             None => {
                 let error = section.location("").error("there is no such capability");
                 let names = capabilities.known().iter().map(|known| known.name);
@@ -253,7 +305,7 @@ pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<St
                     let found = present.check(section).err().into_iter().flatten();
                     errors.extend(found.map(GrantError::from));
                 }
-                Availability::Absent { .. } => {}
+                Availability::Absent { .. } | Availability::Unserved { .. } => {}
             },
         }
     }
@@ -262,34 +314,35 @@ pub(crate) fn check_settings(capabilities: &Capabilities, settings: &BTreeMap<St
 
 /// The capabilities' warnings about the manifest's valid settings.
 pub(crate) fn warnings(capabilities: &Capabilities, settings: &BTreeMap<String, Section>) -> Vec<String> {
-    let of_one = |(name, section): (&String, &Section)| {
-        let known = capabilities.known().iter().find(|known| known.answers_to(name));
-        match known.map(|known| &known.availability) {
-            Some(Availability::Ambient(present) | Availability::Granted(present)) => present.warnings(section),
-            Some(Availability::Absent { .. }) | None => Vec::new(),
-        }
+    let of_one = |(name, section): (&String, &Section)| match find(capabilities, name).map(|known| &known.availability)
+    {
+        Some(Availability::Ambient(present) | Availability::Granted(present)) => present.warnings(section),
+        Some(Availability::Absent { .. } | Availability::Unserved { .. }) | None => Vec::new(),
     };
     settings.iter().flat_map(of_one).collect()
 }
 
-/// Checks the manifest's requests, including requests that the component does not import.
-fn check_requests(capabilities: &Capabilities, requests: &CapabilityRequests) -> Vec<GrantError> {
-    let find = |name: &str| capabilities.known().iter().find(|known| known.answers_to(name));
+/// The names in the manifest that no capability has, also those that the component does not import.
+fn unknown(capabilities: &Capabilities, requests: &CapabilityRequests) -> UnknownCapabilities {
     let names = capabilities.known().iter().map(|known| known.name);
-    let unknown = requests.unknown(|name| find(name).is_some(), names);
-    let mut errors: Vec<GrantError> = unknown.into_iter().map(GrantError::from).collect();
-    let absent = |known: &Known| match known.availability {
+    requests.unknown(|name| find(capabilities, name).is_some(), names)
+}
+
+/// The required capabilities that this build lacks, also those that the component does not import.
+fn absent(capabilities: &Capabilities, requests: &CapabilityRequests) -> Vec<GrantError> {
+    let required = requests.required.iter();
+    let known = required.filter_map(|name| find(capabilities, &name.value));
+    let absent = known.filter_map(|known| match known.availability {
         Availability::Absent { feature } => Some(GrantError::Absent {
             capability: known.name,
             feature,
         }),
-        Availability::Ambient(_) | Availability::Granted(_) => None,
-    };
-    errors.extend(
-        requests
-            .required
-            .iter()
-            .filter_map(|name| find(&name.value).and_then(absent)),
-    );
-    errors
+        Availability::Ambient(_) | Availability::Granted(_) | Availability::Unserved { .. } => None,
+    });
+    absent.collect()
+}
+
+/// The capability that a name in a manifest means.
+fn find<'a>(capabilities: &'a Capabilities, name: &str) -> Option<&'a Known> {
+    capabilities.known().iter().find(|known| known.answers_to(name))
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::interface;
 use wasmtime::component::Linker;
 
 use super::module_meta::ModuleMeta;
@@ -68,8 +69,13 @@ pub(crate) enum Availability {
     Granted(Present),
     /// The build knows the capability by name, but does not have it.
     Absent {
-        /// The cargo feature that adds the capability. `None` if no release has it.
-        feature: Option<&'static str>,
+        /// The cargo feature that adds the capability.
+        feature: &'static str,
+    },
+    /// The contract has the capability, but no build serves it yet.
+    Unserved {
+        /// The functions that return an empty list instead of `unsupported`.
+        empty: &'static [&'static str],
     },
 }
 
@@ -85,37 +91,14 @@ impl Known {
     /// Whether the capability serves this import. The guest may use another patch release of the
     /// interface.
     pub(crate) fn serves(&self, import: &str) -> bool {
-        self.interfaces.iter().any(|interface| {
-            interface == &import || compatible(interface).is_some_and(|ours| compatible(import) == Some(ours))
-        })
+        self.interfaces.iter().any(|ours| interface::serves(ours, import))
     }
 
     /// Whether a name in a manifest means this capability. It may be the capability's name, or the
     /// name of an interface that the capability serves.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
-        self.name == name || self.interfaces.iter().any(|interface| bare_name(interface) == name)
+        self.name == name || self.interfaces.iter().any(|ours| interface::bare_name(ours) == name)
     }
-}
-
-/// An interface's name, and the part of its version that has to match.
-fn compatible(interface: &str) -> Option<(&str, &str)> {
-    let (name, version) = interface.split_once('@')?;
-    let mut dots = version.match_indices('.').map(|(index, _)| index);
-    let (major, minor) = (dots.next()?, dots.next()?);
-    Some((
-        name,
-        if version.starts_with("0.") {
-            &version[..minor]
-        } else {
-            &version[..major]
-        },
-    ))
-}
-
-/// The interface's short name: `chain` for `nexum:host/chain@0.2.0`.
-pub(crate) fn bare_name(interface: &str) -> &str {
-    let name = interface.split_once('@').map_or(interface, |(name, _)| name);
-    name.rsplit_once('/').map_or(name, |(_, name)| name)
 }
 
 /// The capabilities that a build can grant, and those that it knows only by name.
@@ -149,22 +132,33 @@ impl Capabilities {
         })
     }
 
-    /// Adds the name of a capability that this build cannot grant, unless the name is known
-    /// already. nexum refuses a module that requires the capability, and names the `feature`. A
-    /// module with an optional request gets functions that return `unsupported`.
-    pub fn absent(
+    /// Adds the name of a capability that another build has, unless the name is known already. nexum
+    /// refuses a module that requires the capability, and names the `feature`. A module with an
+    /// optional request gets functions that return `unsupported`.
+    pub fn absent(self, name: &'static str, interfaces: &'static [&'static str], feature: &'static str) -> Self {
+        self.know(name, interfaces, Availability::Absent { feature })
+    }
+
+    /// Adds the name of a capability that no build serves yet, unless the name is known already. A
+    /// module that requires the capability runs with a warning: the functions return `unsupported`,
+    /// and those in `empty` return an empty list.
+    pub fn unserved(
         self,
         name: &'static str,
         interfaces: &'static [&'static str],
-        feature: Option<&'static str>,
+        empty: &'static [&'static str],
     ) -> Self {
+        self.know(name, interfaces, Availability::Unserved { empty })
+    }
+
+    fn know(self, name: &'static str, interfaces: &'static [&'static str], availability: Availability) -> Self {
         if self.known.iter().any(|known| known.name == name) {
             return self;
         }
         self.put(Known {
             name,
             interfaces,
-            availability: Availability::Absent { feature },
+            availability,
         })
     }
 
@@ -178,17 +172,19 @@ impl Capabilities {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.known
             .iter()
-            .filter(|known| !matches!(known.availability, Availability::Absent { .. }))
+            .filter(|known| matches!(known.availability, Availability::Ambient(_) | Availability::Granted(_)))
             .map(|known| known.name)
     }
 
-    /// For the name of a capability that is not in this build, the cargo feature that adds it.
+    /// For the name of a capability that is not in this build, the cargo feature that adds it. `None`
+    /// inside if no build has the capability.
     pub fn missing_feature(&self, name: &str) -> Option<Option<&'static str>> {
         self.known
             .iter()
             .find(|known| known.name == name)
             .and_then(|known| match known.availability {
-                Availability::Absent { feature } => Some(feature),
+                Availability::Absent { feature } => Some(Some(feature)),
+                Availability::Unserved { .. } => Some(None),
                 Availability::Ambient(_) | Availability::Granted(_) => None,
             })
     }

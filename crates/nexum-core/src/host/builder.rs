@@ -90,13 +90,21 @@ impl HostBuilder {
 
     /// Makes a capability known that this program lacks, unless the builder has one of this name: see [`Capabilities::absent`].
     #[must_use]
-    pub fn absent(
+    pub fn absent(self, name: &'static str, interfaces: &'static [&'static str], feature: &'static str) -> Self {
+        let capabilities = self.capabilities.absent(name, interfaces, feature);
+        Self { capabilities, ..self }
+    }
+
+    /// Makes a capability known that no program serves yet, unless the builder has one of this name: see
+    /// [`Capabilities::unserved`].
+    #[must_use]
+    pub fn unserved(
         self,
         name: &'static str,
         interfaces: &'static [&'static str],
-        feature: Option<&'static str>,
+        empty: &'static [&'static str],
     ) -> Self {
-        let capabilities = self.capabilities.absent(name, interfaces, feature);
+        let capabilities = self.capabilities.unserved(name, interfaces, empty);
         Self { capabilities, ..self }
     }
 

@@ -49,6 +49,9 @@ pub enum LoadError {
         /// The limit.
         bound: u64,
     },
+    /// A core module of the component has a memory that threads share. A module has one thread.
+    #[error("the component has shared memory, but a module runs in one thread")]
+    SharedMemory,
     /// The component matches no world of the contract.
     #[error("the component does not fit the world {expected}: it exports {}", list(exports))]
     World {
@@ -117,6 +120,7 @@ impl Hint for LoadError {
             Self::DuplicateName { .. } => Some("give one of them another `name` in engine.toml".to_owned()),
             Self::Digest { .. } => Some("if you want to run this component, pin its digest".to_owned()),
             Self::Instances { .. } => Some("raise `instances` in [engine.limits]".to_owned()),
+            Self::SharedMemory => Some("build the module without threads".to_owned()),
             Self::World { .. } | Self::Export(_) => Some(
                 "export `init` and `on-event`, or `init` and `evaluate`, with their types in nexum:host@0.2.0"
                     .to_owned(),

@@ -67,6 +67,8 @@ fn asks(required: &str) -> String {
 fn an_import_that_was_not_granted_is_refused_by_name() {
     let bytes = fixture("slow-host");
     let mut said = refuse("not-requested", &bytes, Some(&asks("\"store\"")), "");
+    let some = "[capabilities]\nrequired = [\"chain\"]\noptional = [\"cow\", \"store\"]\ndenied = [\"messaging\"]\n";
+    said += &refuse("several", &fixture("all-imports"), Some(some), "");
     said += &refuse("present", &fixture("trap-after-writes"), Some(&asks("")), "");
     said += &refuse("denied", &bytes, Some("[capabilities]\ndenied = [\"chain\"]\n"), "");
     said += &refuse("absent", &bytes, Some(&asks("\"chain\"")), "");
@@ -90,8 +92,71 @@ fn a_capability_that_does_not_exist_is_refused_with_the_nearest() {
         Some("[capabilities]\nrequired = [\"htp\"]\n[capabilities.htp]\nallow = []\n"),
         "",
     );
-    said += &refuse("required-absent", &bytes, Some(&asks("\"messaging\"")), "");
+    let denied = "[capabilities]\ndenied = [\"mesaging\"]\n[module.mesaging]\n";
+    said += &refuse("denied-unknown", &bytes, Some(denied), "");
     insta::assert_snapshot!(said);
+}
+
+/// The warnings about a module that loads, without directories of this machine.
+fn warned(test: &str, bytes: &[u8], manifest: &str) -> String {
+    let path = module_dir(test, bytes, Some(manifest));
+    let mut setup = Setup::new();
+    setup.capabilities = crate::support::with_the_contract(setup.capabilities.with(LocalStore));
+    let config = setup.parse_config();
+    let candidate = setup.loader(&config).inspect(&module_at(&path, "name = \"m\""));
+    let warnings = candidate.expect("a candidate").warnings.join("\n");
+    warnings.replace(&format!("{}/", env!("CARGO_TARGET_TMPDIR")), "")
+}
+
+const SUBSCRIPTION: &str = "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n";
+
+#[test]
+fn an_import_that_no_build_serves_is_one_warning() {
+    let bytes = fixture("all-imports");
+    let manifest = |required: &str, optional: &str| {
+        format!(
+            "[capabilities]\nrequired = [{required}]\noptional = [\"chain\", \"cow\", \"http\", \"store\"{optional}]\n{SUBSCRIPTION}"
+        )
+    };
+    let required = manifest("\"identity\", \"messaging\", \"remote-store\"", "");
+    insta::assert_snapshot!(warned("unserved", &bytes, &required), @"no version of nexum serves nexum:host/identity@0.2.0, nexum:host/remote-store@0.2.0, nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
+    let mixed = manifest("\"messaging\"", ", \"identity\", \"remote-store\"");
+    insta::assert_snapshot!(warned("unserved-mixed", &bytes, &mixed), @"no version of nexum serves nexum:host/messaging@0.2.0 yet: the calls return `unsupported`");
+    let optional = manifest("", ", \"identity\", \"messaging\", \"remote-store\"");
+    assert_eq!(warned("unserved-optional", &bytes, &optional), "");
+    // A module that does not import the interface misses nothing.
+    let unused = format!("{}{SUBSCRIPTION}", asks("\"messaging\""));
+    assert_eq!(warned("unserved-unused", &fixture("noop"), &unused), "");
+}
+
+#[test]
+fn an_optional_capability_that_does_not_exist_is_a_warning() {
+    let manifest = format!(
+        "[capabilities]\noptional = [\"wasi-env\", \"store\"]\n[capabilities.wasi-env]\nkey = 1\n{SUBSCRIPTION}"
+    );
+    insta::assert_snapshot!(
+        warned("optional-unknown", &fixture("noop"), &manifest),
+        @r#"loading/optional-unknown/nexum.toml:2:13: capabilities.optional[0]: there is no such capability, found "wasi-env", the nearest known one is wasi"#
+    );
+}
+
+#[test]
+fn a_subscription_to_messages_is_a_warning() {
+    let manifest = "[capabilities]\n[[subscription]]\nkind = \"message\"\ncontent_topic = \"/app/1/chat/proto\"\n";
+    assert_eq!(
+        warned("messages", &fixture("noop"), manifest),
+        "no version of nexum delivers messages yet: the module gets none"
+    );
+}
+
+#[test]
+fn shared_memory_is_refused() {
+    for memory in ["(memory 1 1 shared)", "(import \"env\" \"memory\" (memory 1 1 shared))"] {
+        let text = format!("(component (core module {memory}))");
+        let said = refuse("shared-memory", &wat::parse_str(text).expect("a component"), None, "");
+        let expected = "loading/shared-memory/module.wasm: the component has shared memory, but a module runs in one thread\n  hint: build the module without threads";
+        assert!(said.contains(expected), "{memory}: {said}");
+    }
 }
 
 #[test]

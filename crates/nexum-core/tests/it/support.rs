@@ -363,15 +363,15 @@ pub(crate) fn module_at(path: &Path, keys: &str) -> ModuleConfig {
     config.modules.into_iter().next().expect("one entry")
 }
 
-/// Registers the other capabilities of the contract as known but missing, like a build without
-/// them.
+/// Registers the other capabilities of the contract as the binary does: known but missing, like a
+/// build without them, or served by no build.
 pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
     capabilities
-        .absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"))
-        .absent("store", &["nexum:host/local-store@0.2.0"], Some("store"))
-        .absent("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow"))
-        .absent("http", &["nexum:host/http@0.2.0"], Some("http"))
-        .absent("identity", &["nexum:host/identity@0.2.0"], Some("identity"))
-        .absent("messaging", &["nexum:host/messaging@0.2.0"], None)
-        .absent("remote-store", &["nexum:host/remote-store@0.2.0"], None)
+        .absent("chain", &["nexum:host/chain@0.2.0"], "chain")
+        .absent("store", &["nexum:host/local-store@0.2.0"], "store")
+        .absent("cow", &["shepherd:cow/cow-api@0.2.0"], "cow")
+        .absent("http", &["nexum:host/http@0.2.0"], "http")
+        .unserved("identity", &["nexum:host/identity@0.2.0"], &["accounts"])
+        .unserved("messaging", &["nexum:host/messaging@0.2.0"], &[])
+        .unserved("remote-store", &["nexum:host/remote-store@0.2.0"], &[])
 }

@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nexum_exec::{Capture, Command, Dir, Limits, LoadError, Reason, Stopped};
+use nexum_exec::{Capture, Command, CommandError, CommandKind, Dir, Limits, LoadError, Reason, Stopped};
 use nexum_testing::guests;
 
 /// A preview 1 command with this code.
@@ -97,6 +97,70 @@ async fn nothing_runs_before_every_check_has_passed() {
     assert!(!given.path().join("new").exists());
     assert_eq!(ready.run().await.expect("an end"), 0);
     assert!(given.path().join("new").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weft_ready_and_start_share_the_limits() {
+    let text = "(module
+        (global $count (mut i32) (i32.const 0))
+        (func $count (param $times i32)
+            (loop $again
+                (global.set $count (i32.add (global.get $count) (i32.const 1)))
+                (br_if $again (i32.lt_u (global.get $count) (local.get $times)))))
+        (func (export \"weft_ready\") (call $count (i32.const 1000)))
+        (func (export \"_start\") (call $count (i32.const 2000))))";
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("app.wasm"), wat::parse_str(text).expect("a module")).expect("a file");
+    let limits = |fuel| Limits {
+        fuel: NonZeroU64::new(fuel),
+        ..Limits::default()
+    };
+    let load = |fuel| Command::new(dir.path()).limits(limits(fuel)).load();
+    assert_eq!(load(50_000).await.expect("a command").run().await.expect("an end"), 0);
+    // Enough for weft_ready, but not for both.
+    let ready = load(14_000).await.expect("a command");
+    let stopped = ready.run().await.expect_err("no fuel");
+    assert!(matches!(stopped.reason, Reason::Fuel { bound: 14_000 }), "{stopped}");
+    let refused = load(1_000).await.expect_err("no fuel");
+    assert!(
+        matches!(&refused, LoadError::NotReady { stopped, .. } if matches!(stopped.reason, Reason::Fuel { bound: 1_000 })),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_runs_nothing_and_finds_every_fault() {
+    let package = Package::new("(unreachable)");
+    let file = Command::new(package.path()).check().await.expect("a command");
+    assert_eq!(file.kind, CommandKind::CoreModule);
+    assert_eq!(file.summary.imports, ["wasi_snapshot_preview1::proc_exit"]);
+    let limits = Limits {
+        memory_bytes: 1 << 10,
+        ..Limits::default()
+    };
+    let text = "(module (memory 1 1 shared))";
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("app.wasm"), wat::parse_str(text).expect("a module")).expect("a file");
+    let errors = Command::new(dir.path())
+        .limits(limits)
+        .check()
+        .await
+        .expect_err("faults");
+    assert!(
+        matches!(
+            errors.as_slice(),
+            [
+                LoadError::Command(CommandError::NoEntry { .. }),
+                LoadError::Command(CommandError::SharedMemory { .. }),
+                LoadError::Needs {
+                    needed: 65_536,
+                    bound: 1_024,
+                    ..
+                },
+            ]
+        ),
+        "{errors:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,19 +2,23 @@
 //! without a component.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use nexum_config::command::CommandFile;
 use nexum_config::document::{ConfigError, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_config::files::Files;
-use nexum_config::manifest::{MANIFEST_FILE, Manifest};
+use nexum_config::interface::bare_name;
+use nexum_config::manifest::{MANIFEST_FILE, Manifest, UnknownCapabilities};
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
-use crate::args::{Check, Format, config_path};
+use crate::args::{Check, Format, Load, config_path};
+use crate::command::command_files;
 use crate::configure::{Configuration, configure, wanted};
-use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
+use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
@@ -24,6 +28,7 @@ use crate::report::{Refusal, Refusals, list, table};
 struct Findings {
     features: [&'static str; 0],
     modules: Vec<Finding>,
+    commands: Vec<command_files::Finding>,
     warnings: Vec<String>,
     errors: Refusals,
 }
@@ -43,8 +48,14 @@ struct Finding {
 /// If the result cannot be printed.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut findings = Findings::default();
-    if let Err(errors) = findings.look(args) {
-        findings.errors.extend(errors);
+    let (load, commands) = command_files::split(&args.load);
+    if !load.modules.is_empty() || commands.is_empty() {
+        if let Err(errors) = findings.look(&load) {
+            findings.errors.extend(errors);
+        }
+    }
+    for path in &commands {
+        findings.command(path)?;
     }
     match args.format {
         Format::Json => json_on_stdout(&findings)?,
@@ -54,22 +65,34 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 }
 
 impl Findings {
-    fn look(&mut self, args: &Check) -> Result<(), Refusals> {
-        let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
+    fn look(&mut self, load: &Load) -> Result<(), Refusals> {
+        let Configuration { config, notice, .. } = configure(load.config.as_deref())?;
         self.warnings.extend(notice);
         self.sections(&config);
-        let modules = wanted(&config, &args.load)?;
+        let modules = wanted(&config, load)?;
         let chains = config.chains.keys().copied().collect();
-        let private = [
-            config.state_dir.clone(),
-            config_path(args.load.config.as_deref()).0.into(),
-        ];
+        let private = [config.state_dir.clone(), config_path(load.config.as_deref()).0.into()];
         for module in &modules {
             match self.module(module, &chains, &private) {
                 Ok(finding) => self.modules.push(finding),
                 Err(errors) => self.errors.extend(errors),
             }
         }
+        Ok(())
+    }
+
+    /// Checks the file of a command. Only the runtime can compile it.
+    fn command(&mut self, path: &Path) -> Result<(), Refusals> {
+        let file = CommandFile::read(&path.into()).map_err(|error| Refusal::with_hint_of(&error))?;
+        let errors = file.errors(path);
+        if errors.is_empty() {
+            self.commands.push(command_files::Finding::of(path, &file));
+            self.warnings.push(format!(
+                "{}: the types and the limits are not checked: this build lacks the runtime",
+                path.display()
+            ));
+        }
+        self.errors.extend(errors.iter().map(Refusal::with_hint_of).collect());
         Ok(())
     }
 
@@ -87,10 +110,10 @@ impl Findings {
                 continue;
             }
             match CONTRACT.iter().find(|(known, ..)| known == name) {
-                Some((.., Some(_))) => self
+                Some((.., Served::By(_))) => self
                     .warnings
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
-                Some((.., None)) => self.refuse(&no_build_has(section, name)),
+                Some((.., Served::Unserved(_))) => self.refuse(&no_build_has(section, name)),
                 None => {
                     let error = section.location("").error("unknown section");
                     let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
@@ -120,7 +143,7 @@ impl Findings {
             ));
         }
         let manifest = manifest.unwrap_or_default();
-        let mut errors = Refusals::from_iter(requests(&manifest).iter().map(Refusal::from));
+        let mut errors = Refusals::from_iter(self.requests(&path, &manifest).iter().map(Refusal::from));
         if let Some(name) = &manifest.files
             && let Err(error) = Files::open(&Manifest::path_of_module(module), name, private)
         {
@@ -158,6 +181,41 @@ impl Findings {
         Err(errors)
     }
 
+    /// The errors in the names of capabilities in a manifest. Adds the warnings.
+    fn requests(&mut self, path: &str, manifest: &Manifest) -> Vec<ConfigError> {
+        let find = |name: &str| CONTRACT.iter().find(|known| answers_to(known, name));
+        let is_known = |name: &str| AMBIENT.contains(&name) || find(name).is_some();
+        let names = CONTRACT.iter().map(|(known, ..)| *known).chain(AMBIENT);
+        let requests = manifest.capabilities.as_ref();
+        let unknown = requests.map_or_else(UnknownCapabilities::default, |requests| {
+            requests.unknown(is_known, names.clone())
+        });
+        self.warnings.extend(unknown.ignored.iter().map(ToString::to_string));
+        let required = requests.into_iter().flat_map(|requests| &requests.required);
+        let is_unserved = |name: &&str| matches!(find(name), Some((.., Served::Unserved(_))));
+        let unserved: Vec<_> = required.map(|name| name.value.as_str()).filter(is_unserved).collect();
+        if !unserved.is_empty() {
+            let unserved = unserved.join(", ");
+            self.warnings.push(format!(
+                "{path}: no version of nexum serves {unserved} yet: the calls return `unsupported`"
+            ));
+        }
+        if manifest.wants_messages {
+            let warning = "no version of nexum delivers messages yet: the module gets none";
+            self.warnings.push(format!("{path}: {warning}"));
+        }
+        let mut errors = unknown.refused;
+        let settings = requests.into_iter().flat_map(|requests| &requests.settings);
+        let is_optional = |name: &str| requests.is_some_and(|requests| requests.is_optional(name));
+        for (name, section) in manifest.settings.iter().chain(settings) {
+            if !is_known(name) && !is_optional(name) {
+                let error = section.location("").error("there is no such capability");
+                errors.push(error.with_nearest(name, names.clone()));
+            }
+        }
+        errors
+    }
+
     fn refuse(&mut self, error: &ConfigError) {
         self.errors.extend(Refusal::from(error).into());
     }
@@ -169,6 +227,7 @@ impl Findings {
             rows.add_row(["  subscriptions", &list(&module.subscriptions)]);
             outln!("{rows}\n");
         }
+        self.commands.iter().for_each(command_files::Finding::print);
         for warning in &self.warnings {
             errln!("warning: {warning}");
         }
@@ -183,36 +242,9 @@ impl Findings {
     }
 }
 
-/// The errors in the names of capabilities in a manifest.
-fn requests(manifest: &Manifest) -> Vec<ConfigError> {
-    let bare = |interface: &'static str| {
-        let name = interface.split_once('@').map_or(interface, |(name, _)| name);
-        name.rsplit_once('/').map_or(name, |(_, name)| name)
-    };
-    let answers = |(known, interfaces, _): &(&str, &[&'static str], _), name: &str| {
-        *known == name || interfaces.iter().any(|interface| bare(interface) == name)
-    };
-    let is_known = |name: &str| AMBIENT.contains(&name) || CONTRACT.iter().any(|known| answers(known, name));
-    let names = CONTRACT.iter().map(|(known, ..)| *known).chain(AMBIENT);
-    let requests = manifest.capabilities.as_ref();
-    let mut errors = requests.map_or_else(Vec::new, |requests| requests.unknown(is_known, names.clone()));
-    for name in requests.into_iter().flat_map(|requests| &requests.required) {
-        if CONTRACT
-            .iter()
-            .any(|known| answers(known, &name.value) && known.2.is_none())
-        {
-            let message = format!("no build of this version has the capability `{}`", name.value);
-            errors.push(name.location.error(message));
-        }
-    }
-    let settings = requests.into_iter().flat_map(|requests| &requests.settings);
-    for (name, section) in manifest.settings.iter().chain(settings) {
-        if !is_known(name) {
-            let error = section.location("").error("there is no such capability");
-            errors.push(error.with_nearest(name, names.clone()));
-        }
-    }
-    errors
+/// Whether a name in a manifest means this capability: its name, or the name of an interface.
+fn answers_to((known, interfaces, _): &(&str, &[&str], Served), name: &str) -> bool {
+    *known == name || interfaces.iter().any(|interface| bare_name(interface) == name)
 }
 
 fn no_build_has(section: &Section, name: &str) -> ConfigError {

@@ -28,7 +28,11 @@ fn refuses_files_that_are_no_commands() {
     for (name, bytes, expected) in [
         ("empty", Vec::new(), "empty is not WebAssembly"),
         ("text", b"#!/bin/sh\n".to_vec(), "text is not WebAssembly"),
-        ("cut-module", cut(preview_1("", "")), "cut-module does not compile"),
+        (
+            "cut-module",
+            cut(preview_1("", "")),
+            "cut-module is not a valid core module",
+        ),
         (
             "cut-component",
             cut(preview_2(0)),
@@ -62,7 +66,34 @@ fn refuses_files_that_are_no_commands() {
         (
             "odd-import",
             wat("(module (import \"env\" \"f\" (func)) (func (export \"_start\")))"),
-            "odd-import imports an interface that commands do not have: unknown import: `env::f`",
+            "odd-import imports env::f, which commands do not have",
+        ),
+        (
+            "unknown-function",
+            wat("(module (import \"wasi_snapshot_preview1\" \"f\" (func)) (func (export \"_start\")))"),
+            "unknown-function does not fit the interfaces of commands: unknown import: `wasi_snapshot_preview1::f`",
+        ),
+        (
+            "shared",
+            wat("(module (memory 1 1 shared) (func (export \"_start\")))"),
+            "shared has shared memory, but a command runs in one thread",
+        ),
+        (
+            "imports-shared",
+            wat("(module (import \"env\" \"memory\" (memory 1 1 shared)) (func (export \"_start\")))"),
+            "imports-shared has shared memory, but a command runs in one thread",
+        ),
+        (
+            "shared-component",
+            wat(
+                "(component (core module (memory 1 1 shared)) (instance $i) (export \"wasi:cli/run@0.2.0\" (instance $i)))",
+            ),
+            "shared-component has shared memory, but a command runs in one thread",
+        ),
+        (
+            "odd-ready",
+            wat("(module (func (export \"weft_ready\") (result i32) (i32.const 0)) (func (export \"_start\")))"),
+            "odd-ready exports weft_ready, but not as a function without parameters and results",
         ),
         (
             "odd-run",
@@ -78,6 +109,39 @@ fn refuses_files_that_are_no_commands() {
         dir.write(name, bytes);
         check(&dir, &[name], expected);
     }
+}
+
+/// A module whose `weft_ready` has this code.
+fn prepares(code: &str) -> Vec<u8> {
+    let text = format!(
+        "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
+            (memory (export \"memory\") 1)
+            (func $prepare (export \"weft_ready\") {code})
+            (func (export \"_start\")))"
+    );
+    wat::parse_str(text).expect("a module")
+}
+
+#[test]
+fn refuses_a_command_whose_weft_ready_fails() {
+    let dir = Dir::new();
+    let spin = "(loop $again (br $again))";
+    for (code, options, expected) in [
+        ("(unreachable)", &[][..], "the command trapped: wasm trap"),
+        ("(call $exit (i32.const 0))", &[], "the command exited with code 0\n"),
+        (
+            spin,
+            &["--fuel", "100000"],
+            "the command exceeded its fuel limit of 100000\n",
+        ),
+        (spin, &["--deadline", "1"], "the command exceeded its deadline of 1 s\n"),
+    ] {
+        dir.write("service", prepares(code));
+        let expected = format!("weft_ready of service failed: {expected}");
+        check(&dir, &[options, &["service"]].concat(), &expected);
+    }
+    dir.write("service", prepares("(unreachable)"));
+    check(&dir, &["service"], "!prepare");
 }
 
 #[test]

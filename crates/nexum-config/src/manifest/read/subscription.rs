@@ -14,8 +14,10 @@ use crate::topic::{ChainTopic, Finality};
 
 /// The supported kinds of subscriptions.
 const KINDS: [&str; 3] = ["block", "log", "cron"];
-/// Kinds of events in the contract that have no subscription yet.
-const KINDS_TO_COME: [&str; 2] = ["tick", "message"];
+/// The kind of subscriptions to messages. No version of nexum delivers messages yet.
+const MESSAGE: &str = "message";
+/// The contract's name for the events of a schedule. The kind of their subscription is `cron`.
+const TICK: &str = "tick";
 
 /// The bounded numbers of a subscription to blocks or logs.
 const NUMBERS: [NumberRange; 1] = [("confirmations", 0..=CONFIRMATIONS_MAX)];
@@ -28,18 +30,21 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
         "log" => logs(section, errors),
         "cron" => cron(section, errors),
         name => {
-            let error = match KINDS_TO_COME.contains(&name) {
-                true => kind.location.error("is not yet supported as a kind of subscription"),
-                false => {
-                    let known = KINDS.into_iter().chain(KINDS_TO_COME);
-                    let error = kind.location.error("unknown kind of subscription");
-                    error.with_nearest(name, known)
-                }
-            };
-            errors.push(error.with_hint(format!("supported kinds: {}", KINDS.join(", "))));
+            let error = kind.location.error("unknown kind of subscription");
+            errors.push(match name {
+                TICK => error.with_hint("write \"cron\" with a `schedule` to get ticks"),
+                name => error
+                    .with_nearest(name, KINDS.into_iter().chain([MESSAGE]))
+                    .with_hint(format!("supported kinds: {}", KINDS.join(", "))),
+            });
             None
         }
     }
+}
+
+/// Whether the table is a subscription to messages. nexum reads no other key of such a table.
+pub(super) fn is_of_messages(section: &Section) -> bool {
+    section.string("kind").is_ok_and(|kind| kind.value == MESSAGE)
 }
 
 /// Whether the table is a schedule, which takes long to validate.

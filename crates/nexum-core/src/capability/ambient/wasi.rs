@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nexum_config::engine::Metering;
+use nexum_config::interface::WASI;
 use nexum_config::limits::Limit;
 use parking_lot::Mutex;
 use wasmtime::component::Linker;
@@ -50,35 +51,7 @@ impl Capability for Wasi {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &[
-            "wasi:cli/environment@0.2.0",
-            "wasi:cli/exit@0.2.0",
-            "wasi:cli/stderr@0.2.0",
-            "wasi:cli/stdin@0.2.0",
-            "wasi:cli/stdout@0.2.0",
-            "wasi:cli/terminal-input@0.2.0",
-            "wasi:cli/terminal-output@0.2.0",
-            "wasi:cli/terminal-stderr@0.2.0",
-            "wasi:cli/terminal-stdin@0.2.0",
-            "wasi:cli/terminal-stdout@0.2.0",
-            "wasi:clocks/monotonic-clock@0.2.0",
-            "wasi:clocks/wall-clock@0.2.0",
-            "wasi:filesystem/preopens@0.2.0",
-            "wasi:filesystem/types@0.2.0",
-            "wasi:io/error@0.2.0",
-            "wasi:io/poll@0.2.0",
-            "wasi:io/streams@0.2.0",
-            "wasi:random/insecure-seed@0.2.0",
-            "wasi:random/insecure@0.2.0",
-            "wasi:random/random@0.2.0",
-            "wasi:sockets/instance-network@0.2.0",
-            "wasi:sockets/ip-name-lookup@0.2.0",
-            "wasi:sockets/network@0.2.0",
-            "wasi:sockets/tcp-create-socket@0.2.0",
-            "wasi:sockets/tcp@0.2.0",
-            "wasi:sockets/udp-create-socket@0.2.0",
-            "wasi:sockets/udp@0.2.0",
-        ]
+        WASI
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

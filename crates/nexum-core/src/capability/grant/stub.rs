@@ -1,5 +1,6 @@
-//! Replaces an optional capability that this build lacks: each function returns `unsupported`.
+//! Stands in for a capability that nexum does not serve: each function returns `unsupported`.
 
+use nexum_config::interface::bare_name;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, Linker, Val};
 
@@ -8,57 +9,88 @@ use crate::capability::HostState;
 /// The fields of the contract's `host-error`, by which this module recognises the type.
 const HOST_ERROR_FIELDS: [&str; 5] = ["domain", "kind", "code", "message", "data"];
 
-/// Defines all functions of an imported interface.
-pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import: &str) -> wasmtime::Result<()> {
-    let engine = linker.engine().clone();
-    let ty = component.component_type();
-    let Some(ComponentItem::ComponentInstance(interface)) = ty
-        .imports(&engine)
-        .find(|(name, _)| *name == import)
-        .map(|(_, item)| item.ty)
-    else {
-        return Ok(());
-    };
-    let domain = crate::capability::registry::bare_name(import).to_owned();
-    let mut instance = linker.instance(import)?;
-    for (name, item) in interface.exports(&engine) {
-        if let ComponentItem::ComponentFunc(func) = item.ty {
-            let answer = fails_with_host_error(&func).then(|| unsupported(&domain));
-            let called = format!("{domain}.{name}");
-            instance.func_new(name, move |_, _, _, results| match (&answer, results) {
-                (Some(answer), [result]) => {
-                    *result = answer.clone();
-                    Ok(())
-                }
-                _ => wasmtime::bail!("{called} is not in this build, and its result cannot report that"),
-            })?;
+/// An import whose functions return `unsupported`.
+#[derive(Clone, Debug)]
+pub(super) struct Stub {
+    pub(super) import: String,
+    pub(super) reason: Reason,
+}
+
+/// Why nexum does not serve an import.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reason {
+    /// The capability is optional, and this build lacks it.
+    Absent,
+    /// No build has the capability yet.
+    Unserved {
+        /// The functions that return an empty list instead of `unsupported`.
+        empty: &'static [&'static str],
+        /// Whether the module requires the capability.
+        is_required: bool,
+    },
+}
+
+impl Stub {
+    /// Defines all functions of the imported interface.
+    pub(super) fn link(&self, linker: &mut Linker<HostState>, component: &Component) -> wasmtime::Result<()> {
+        let engine = linker.engine().clone();
+        let ty = component.component_type();
+        let Some(ComponentItem::ComponentInstance(interface)) = ty
+            .imports(&engine)
+            .find(|(name, _)| *name == self.import)
+            .map(|(_, item)| item.ty)
+        else {
+            return Ok(());
+        };
+        let domain = bare_name(&self.import);
+        let mut instance = linker.instance(&self.import)?;
+        for (name, item) in interface.exports(&engine) {
+            if let ComponentItem::ComponentFunc(func) = item.ty {
+                let answer = self.answer(name, &func);
+                let called = format!("{domain}.{name}");
+                instance.func_new(name, move |_, _, _, results| match (&answer, results) {
+                    (Some(answer), [result]) => {
+                        *result = answer.clone();
+                        Ok(())
+                    }
+                    _ => wasmtime::bail!("nexum does not serve {called}, and its result cannot report that"),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The result of a function. `None` if its type has no room for the error.
+    fn answer(&self, name: &str, func: &ComponentFunc) -> Option<Val> {
+        let mut results = func.results();
+        let (Some(Type::Result(result)), None) = (results.next(), results.next()) else {
+            return None;
+        };
+        let is_host_error = match result.err() {
+            Some(Type::Record(error)) => error.fields().map(|field| field.name).eq(HOST_ERROR_FIELDS),
+            _ => false,
+        };
+        match self.reason {
+            Reason::Unserved { empty, .. } if empty.contains(&name) && matches!(result.ok(), Some(Type::List(_))) => {
+                Some(Val::Result(Ok(Some(Box::new(Val::List(Vec::new()))))))
+            }
+            _ => is_host_error.then(|| self.unsupported()),
         }
     }
-    Ok(())
-}
 
-/// Whether a function returns a `result` whose error is the contract's `host-error`.
-fn fails_with_host_error(func: &ComponentFunc) -> bool {
-    let mut results = func.results();
-    let (Some(Type::Result(result)), None) = (results.next(), results.next()) else {
-        return false;
-    };
-    match result.err() {
-        Some(Type::Record(error)) => error.fields().map(|field| field.name).eq(HOST_ERROR_FIELDS),
-        _ => false,
+    fn unsupported(&self) -> Val {
+        let domain = bare_name(&self.import);
+        let message = match self.reason {
+            Reason::Absent => format!("{domain} is not in this build of the host"),
+            Reason::Unserved { .. } => format!("no version of the host serves {domain} yet"),
+        };
+        let error = Val::Record(vec![
+            ("domain".to_owned(), Val::String(domain.to_owned())),
+            ("kind".to_owned(), Val::Variant("unsupported".to_owned(), None)),
+            ("code".to_owned(), Val::S32(0)),
+            ("message".to_owned(), Val::String(message)),
+            ("data".to_owned(), Val::Option(None)),
+        ]);
+        Val::Result(Err(Some(Box::new(error))))
     }
-}
-
-fn unsupported(domain: &str) -> Val {
-    let error = Val::Record(vec![
-        ("domain".to_owned(), Val::String(domain.to_owned())),
-        ("kind".to_owned(), Val::Variant("unsupported".to_owned(), None)),
-        ("code".to_owned(), Val::S32(0)),
-        (
-            "message".to_owned(),
-            Val::String(format!("{domain} is not in this build of the host")),
-        ),
-        ("data".to_owned(), Val::Option(None)),
-    ]);
-    Val::Result(Err(Some(Box::new(error))))
 }

@@ -47,12 +47,15 @@ impl Loader {
             None => warnings.push(format!(
                 "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
             )),
-            Some(manifest) if manifest.subscriptions.is_empty() => {
+            Some(manifest) if manifest.subscriptions.is_empty() && !manifest.wants_messages => {
                 warnings.push("the manifest has no [[subscription]], so the module gets no events".to_owned());
             }
             Some(_) => {}
         }
         let manifest = manifest.unwrap_or_default();
+        if manifest.wants_messages {
+            warnings.push("no version of nexum delivers messages yet: the module gets none".to_owned());
+        }
         if manifest.capabilities.is_none() {
             warnings.push("the manifest has no [capabilities]: every import counts as required".to_owned());
         }
@@ -78,12 +81,13 @@ impl Loader {
         let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
         let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
         let mut settings = manifest.settings;
-        settings.extend(manifest.capabilities.into_iter().flat_map(|requests| requests.settings));
-        let refused = grant::check_settings(&self.capabilities, &settings);
+        settings.extend(requests.into_iter().flat_map(|requests| requests.settings.clone()));
+        let refused = grant::check_settings(&self.capabilities, requests, &settings);
         errors.extend(refused.into_iter().map(LoadError::from));
         let (Ok(name), Ok(files), Ok(grant), true) = (name, files, grant, errors.is_empty()) else {
             return Err(errors);
         };
+        warnings.extend_from_slice(grant.warnings());
         warnings.extend(grant::warnings(&self.capabilities, &settings));
         let recorder = Recorder::new(
             name.clone(),
@@ -173,6 +177,9 @@ fn component_errors(
                 actual: file.digest,
             });
         }
+    }
+    if file.summary.has_shared_memory {
+        errors.push(LoadError::SharedMemory);
     }
     if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
         errors.push(LoadError::Instances {

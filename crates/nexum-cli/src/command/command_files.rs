@@ -1,0 +1,75 @@
+//! The commands among the files that `nexum check` gets: files for `nexum exec`.
+
+use std::path::{Path, PathBuf};
+
+use nexum_config::command::{CommandFile, CommandKind};
+use serde::Serialize;
+
+use crate::args::Load;
+use crate::report::print::outln;
+use crate::report::{Refusals, list, table};
+
+/// The result of a check of commands.
+#[derive(Default)]
+pub(crate) struct Checked {
+    pub(crate) commands: Vec<Finding>,
+    pub(crate) errors: Refusals,
+}
+
+/// A command that can run.
+#[derive(Serialize)]
+pub(crate) struct Finding {
+    path: String,
+    kind: &'static str,
+    digest: String,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    memories: u32,
+    memory_bytes_min: u64,
+}
+
+/// Separates the commands from the modules, by the content of the files. A file that nexum cannot
+/// read counts as a module.
+pub(crate) fn split(load: &Load) -> (Load, Vec<PathBuf>) {
+    let is_command = |path: &PathBuf| CommandFile::read(&path.as_path().into()).is_ok_and(|file| file.is_command());
+    let (commands, modules) = load.modules.iter().cloned().partition(is_command);
+    let load = Load {
+        modules,
+        ..load.clone()
+    };
+    (load, commands)
+}
+
+/// The kind of a command, in words.
+pub(crate) fn kind(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Component => "command (component, WASI preview 2)",
+        CommandKind::CoreModule => "command (core module, WASI preview 1)",
+    }
+}
+
+impl Finding {
+    pub(crate) fn of(path: &Path, file: &CommandFile) -> Self {
+        Self {
+            path: path.display().to_string(),
+            kind: kind(file.kind),
+            digest: file.digest.to_string(),
+            imports: file.summary.imports.clone(),
+            exports: file.summary.exports.clone(),
+            memories: file.summary.memories,
+            memory_bytes_min: file.summary.memory_bytes_min,
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        outln!("{}", self.path);
+        let mut rows = table(&[]);
+        rows.add_row(["  kind", self.kind]);
+        rows.add_row(["  digest", &self.digest]);
+        rows.add_row(["  exports", &list(&self.exports)]);
+        rows.add_row(["  imports", &list(&self.imports)]);
+        let memory = format!("{} of {} bytes at the start", self.memories, self.memory_bytes_min);
+        rows.add_row(["  memories", &memory]);
+        outln!("{rows}\n");
+    }
+}
