@@ -2,7 +2,7 @@
 
 use Served::{By, Unserved};
 
-/// Who serves a capability of the contract.
+/// The builds that serve a capability of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
     /// A build with this cargo feature of this crate.
@@ -11,7 +11,8 @@ pub(crate) enum Served {
     Unserved(&'static [&'static str]),
 }
 
-/// Every capability of the contract that is not ambient: name, interfaces, and who serves it.
+/// Every capability of the contract that is not ambient: name, interfaces, and the builds that
+/// serve it.
 pub(crate) const CONTRACT: [(&str, &[&str], Served); 7] = [
     ("chain", &["nexum:host/chain@0.2.0"], By("chain")),
     ("cow", &["shepherd:cow/cow-api@0.2.0"], By("cow")),

@@ -254,14 +254,11 @@ fn decide(
         }),
         Availability::Granted(present) => Ok(Decision::Serve(capability, present.clone())),
         Availability::Unserved { empty } => stub(Reason::Unserved {
-            empty: *empty,
+            empty,
             is_required: required,
         }),
         Availability::Absent { .. } if optional => stub(Reason::Absent),
-        Availability::Absent { feature } => Err(GrantError::Absent {
-            capability,
-            feature: *feature,
-        }),
+        Availability::Absent { feature } => Err(GrantError::Absent { capability, feature }),
     }
 }
 

@@ -347,7 +347,7 @@ async fn all_imports_answer_or_say_unsupported() {
     ");
 }
 
-/// What `all-imports` records for one block, with this part of a manifest.
+/// The records of `all-imports` for one block, with this part of a manifest.
 async fn answers_of_all_imports(setup: Setup, name: &str, capabilities: &str) -> String {
     let manifest = format!("{capabilities}[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n");
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
