@@ -16,6 +16,7 @@ use crate::engine::ModuleConfig;
 use crate::limits::RequestedLimits;
 use crate::masked_path::MaskedPath;
 use crate::names::{Digest, ModuleName};
+use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
 use crate::topic::ChainId;
 
@@ -60,9 +61,8 @@ pub struct Manifest {
     pub requested_limits: RequestedLimits,
     /// The retry policy of the author, which overrides the operator's, key by key.
     pub restart: RestartKeys,
-    /// The number of instances that a query module requests. `None` for as many as the operator
-    /// allows.
-    pub pool_size_max: Option<u32>,
+    /// The table `[module.query]`, for a module that answers queries.
+    pub query: QueryRequests,
     /// The chains that the module uses.
     pub chains: ChainRequests,
     /// The tables `[module.<name>]` of capabilities, for the capability to read.
@@ -180,7 +180,7 @@ impl fmt::Debug for Manifest {
             component,
             requested_limits,
             restart,
-            pool_size_max,
+            query,
             chains,
             settings,
             capabilities,
@@ -195,7 +195,7 @@ impl fmt::Debug for Manifest {
             .field("component", component)
             .field("requested_limits", requested_limits)
             .field("restart", restart)
-            .field("pool_size_max", pool_size_max)
+            .field("query", query)
             .field("chains", chains)
             .field("settings", settings)
             .field("capabilities", capabilities)

@@ -4,7 +4,7 @@ use nexum_config::harmless::{harmless, harmless_lines};
 use serde_json::{Value, json};
 
 use crate::args::Format;
-use crate::protocol::view::{Letter, Module, Usage};
+use crate::protocol::view::{Letter, Module, SERVING, Usage};
 use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, hex, list, table, time};
 
@@ -18,19 +18,22 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
         "HANDLED",
         "FAILED",
         "DEAD LETTERS",
+        "QUERIES",
         "MEMORY",
         "CATCHING UP",
     ]);
     for module in modules {
         let catching_up = module.catching_up.iter();
+        let queries = module.queries.as_ref();
         let counts = [module.handled, module.failed, module.dead_letters].map(|count| count.to_string());
         let [handled, failed, letters] = counts;
         rows.add_row([
             module.name.clone(),
-            module.stage.clone(),
+            stage(module),
             handled,
             failed,
             letters,
+            queries.map_or_else(|| "-".to_owned(), |queries| queries.answered.to_string()),
             format!("{} KiB", module.memory_bytes >> 10),
             list(catching_up.map(|up| format!("{}: {} of {}", up.chain, up.at, up.to))),
         ]);
@@ -51,21 +54,29 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// The stage of a module. A module that handles events and answers queries has the stage of its
+/// events, and serves in each of them.
+fn stage(module: &Module) -> String {
+    match module.queries {
+        Some(_) if module.stage != SERVING => format!("{}, {SERVING}", module.stage),
+        _ => module.stage.clone(),
+    }
+}
+
 pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal> {
     if let Format::Json = format {
         return json_on_stdout(modules);
     }
     let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
     for module in modules {
+        let queries = module.queries.as_ref();
+        let queries = queries.map(|queries| format!("queries, {} at a time", queries.pool_size_max));
         rows.add_row([
             module.name.clone(),
             harmless(module.version.as_deref().unwrap_or("-")).into_owned(),
-            module.stage.clone(),
+            stage(module),
             list(&module.capabilities),
-            match &module.queries {
-                Some(queries) => format!("queries, {} at a time", queries.pool_size_max),
-                None => list(&module.subscriptions),
-            },
+            list(module.subscriptions.iter().cloned().chain(queries)),
             harmless(&module.path.display().to_string()).into_owned(),
         ]);
     }

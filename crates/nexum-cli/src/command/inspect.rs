@@ -18,7 +18,7 @@ struct Contents {
     path: String,
     bytes: usize,
     digest: String,
-    world: Option<&'static str>,
+    world: Option<String>,
     imports: Vec<String>,
     exports: Vec<String>,
     core_instances: u32,
@@ -78,7 +78,7 @@ fn print(contents: &Contents) {
     fact("component", &contents.path);
     fact("size", &format!("{} bytes", contents.bytes));
     fact("digest", &contents.digest);
-    fact("world", contents.world.unwrap_or("none of the contract"));
+    fact("world", contents.world.as_deref().unwrap_or("none of the contract"));
     list("imports", &contents.imports);
     list("exports", &contents.exports);
     fact("core instances", &contents.core_instances.to_string());

@@ -12,6 +12,7 @@ use nexum_core::capability::ModuleMeta;
 use nexum_core::module::Consumption;
 use nexum_core::source::Event;
 use nexum_core::state::{Attempt, DeadLetter};
+use nexum_core::supervisor::RunningModule;
 use nexum_core::{LoadingModule, ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +22,8 @@ use crate::report::time;
 pub(crate) const LOADING: &str = "loading";
 /// The stage of a module that nexum refused at the start.
 const REFUSED: &str = "refused";
-/// The stage of a module that answers queries.
-const SERVING: &str = "serving";
+/// The stage of a module that only answers queries.
+pub(crate) const SERVING: &str = "serving";
 
 /// The current state of a module.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,12 +42,14 @@ pub(crate) struct Module {
     pub(crate) reason: Option<String>,
     /// The time since which the reason holds, in milliseconds since the Unix epoch, if it is known.
     pub(crate) reason_since_ms: Option<u64>,
+    /// Handled events. For a module that only answers queries, answered queries.
     pub(crate) handled: u64,
+    /// Failed handler calls. For a module that only answers queries, failed queries.
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
-    /// For a module that answers queries, its calls in place of subscriptions.
+    /// The calls of a module that answers queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queries: Option<Queries>,
 }
@@ -59,8 +62,24 @@ pub(crate) struct Queries {
     /// Instances that wait for a call.
     pub(crate) idle: usize,
     pub(crate) pool_size_max: u32,
+    /// Calls with an answer.
+    #[serde(default)]
+    pub(crate) answered: u64,
+    /// Calls that an instance failed to answer.
+    #[serde(default)]
+    pub(crate) failed: u64,
     /// Calls that were refused.
     pub(crate) refused: u64,
+}
+
+/// A module after its reload.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Reloaded {
+    #[serde(flatten)]
+    pub(crate) module: Module,
+    /// The message for the operator, if the module handles other kinds of calls than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<String>,
 }
 
 /// The progress of a module that catches up with missed events.
@@ -85,6 +104,9 @@ pub(crate) struct Load {
     /// A name that overrides the manifest's.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// The modules whose state its queries may read.
+    #[serde(default)]
+    pub(crate) reads: Vec<String>,
     #[serde(default)]
     pub(crate) metering: Metering,
 }
@@ -113,8 +135,25 @@ pub(crate) struct Letter {
 }
 
 impl Module {
-    /// `troubled` contains the chains that nexum cannot follow, with the reasons.
-    pub(crate) fn of(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
+    /// The state of a module with its parts. `troubled` contains the chains that nexum cannot
+    /// follow, with the reasons.
+    pub(crate) fn of(module: &RunningModule, troubled: &BTreeMap<ChainId, String>) -> Option<Self> {
+        match (&module.events, &module.queries) {
+            (None, None) => None,
+            (None, Some(pool)) => Some(Self::of_queries(pool)),
+            (Some(status), pool) => {
+                let of_events = Self::of_events(status, troubled);
+                let idle_bytes = pool.as_ref().map_or(0, |pool| pool.memory_bytes());
+                Some(Self {
+                    memory_bytes: of_events.memory_bytes + idle_bytes,
+                    queries: pool.as_ref().map(|pool| Queries::of(pool)),
+                    ..of_events
+                })
+            }
+        }
+    }
+
+    fn of_events(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
         let reason = status.reason();
         let module = status.module();
@@ -186,7 +225,7 @@ impl Module {
         }
     }
 
-    pub(crate) fn of_queries(pool: &QueryPool) -> Self {
+    fn of_queries(pool: &QueryPool) -> Self {
         let module = pool.module();
         let meta = &module.meta;
         Self {
@@ -204,13 +243,21 @@ impl Module {
             dead_letters: 0,
             memory_bytes: pool.memory_bytes(),
             catching_up: Vec::new(),
-            queries: Some(Queries {
-                in_flight: pool.in_flight(),
-                waiting: pool.waiting(),
-                idle: pool.idle(),
-                pool_size_max: module.bounds.pool_size_max,
-                refused: pool.refused(),
-            }),
+            queries: Some(Queries::of(pool)),
+        }
+    }
+}
+
+impl Queries {
+    fn of(pool: &QueryPool) -> Self {
+        Self {
+            in_flight: pool.in_flight(),
+            waiting: pool.waiting(),
+            idle: pool.idle(),
+            pool_size_max: pool.module().bounds.pool_size_max,
+            answered: pool.handled(),
+            failed: pool.failed(),
+            refused: pool.refused(),
         }
     }
 }
@@ -232,10 +279,12 @@ impl Load {
     /// If the name is not valid.
     pub(crate) fn config(self) -> Result<ModuleConfig, nexum_config::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
+        let reads: Result<Vec<ModuleName>, _> = self.reads.iter().map(|name| name.parse()).collect();
         Ok(ModuleConfig {
             manifest: self.manifest.map(Into::into),
             name,
             metering: self.metering,
+            reads: reads?,
             ..ModuleConfig::new(self.path)
         })
     }

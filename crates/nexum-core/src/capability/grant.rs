@@ -159,7 +159,17 @@ impl Grant {
     pub(crate) fn link_stubs(&self, linker: &mut Linker<HostState>, component: &Component) -> wasmtime::Result<()> {
         self.stubs
             .iter()
-            .try_for_each(|import| stub::link(linker, component, import))
+            .try_for_each(|import| stub::link(linker, component, import, &stub::UNSUPPORTED))
+    }
+
+    /// Replaces these interfaces in a linker: each function returns `denied`.
+    pub(crate) fn deny<'a>(
+        linker: &mut Linker<HostState>,
+        component: &Component,
+        mut imports: impl Iterator<Item = &'a String>,
+    ) -> wasmtime::Result<()> {
+        linker.allow_shadowing(true);
+        imports.try_for_each(|import| stub::link(linker, component, import, &stub::DENIED_TO_QUERIES))
     }
 
     /// Creates the state of a new instance.

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use nexum_config::component::{EVENT_MODULE, QUERY_MODULE};
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
@@ -19,8 +20,10 @@ use tokio::time::timeout;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
-use super::error::LoadError;
+use super::error::{self, LoadError};
+use super::loaded::Loaded;
 use super::memory::{Memory, Reservation};
+use super::query::QueryModule;
 use crate::bindings::ModulePre;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
@@ -34,7 +37,8 @@ use crate::engine::{Compiled, Engine, InstancePermit};
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
 
-/// A module that is compiled and linked, so that a start or restart compiles nothing.
+/// The part of a module that handles events. It is compiled and linked, so that a start or restart
+/// compiles nothing.
 pub struct Module {
     /// The module's properties that every part of the host may use.
     pub meta: Arc<ModuleMeta>,
@@ -49,11 +53,11 @@ pub struct Module {
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
     pub(crate) scheduler: FairScheduler,
-    _room: Room,
+    _room: Arc<Room>,
 }
 
-/// Reserves a module's places in the engine, its code, and its part of the memory, until it is
-/// dropped.
+/// Reserves the places of all instances of a module in the engine, its code, and its part of the
+/// memory, until all parts of the module are dropped.
 #[derive(Debug)]
 pub(super) struct Room {
     _compiled: Compiled,
@@ -62,6 +66,25 @@ pub(super) struct Room {
 }
 
 impl Module {
+    fn of(
+        candidate: &Candidate,
+        engine: &Engine,
+        pre: InstancePre<HostState>,
+        room: Arc<Room>,
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
+            meta: candidate.meta.clone(),
+            subscriptions: candidate.subscriptions.clone(),
+            required_chains: candidate.required_chains.clone(),
+            restart: candidate.restart,
+            origin: candidate.origin.clone(),
+            grant: candidate.grant.clone(),
+            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
+            scheduler: engine.scheduler().for_module(),
+            _room: room,
+        })
+    }
+
     /// The capabilities and imports that the module may use.
     pub fn grant(&self) -> &Grant {
         &self.grant
@@ -142,8 +165,8 @@ impl Loader {
         Ok(())
     }
 
-    /// Compiles and links a candidate of an event module. It also [admits](Self::admit) the
-    /// candidate, if the caller has not done so. A compiled component is reused.
+    /// Compiles and links all parts of a candidate. It also [admits](Self::admit) the candidate, if
+    /// the caller has not done so. A compiled component is reused.
     ///
     /// # Errors
     ///
@@ -151,31 +174,57 @@ impl Loader {
     ///
     /// - The component does not compile.
     /// - The types of an import or export differ from the contract.
-    /// - The component is a query module.
-    /// - The engine or the memory limit has no room for the module.
-    pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
+    /// - The engine or the memory limit has no room for all instances of the module.
+    pub async fn load_any(&self, engine: &Engine, mut candidate: Candidate) -> Result<Loaded, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
-        let pre = self.link(engine, &candidate, &component)?;
-        Ok(Module {
+        let room = Arc::new(room);
+        let mut linker = self.link(engine, &candidate, &component)?;
+        let pre = |linker: &Linker<HostState>| linker.instantiate_pre(&component).map_err(LoadError::Link);
+        let events = match candidate.kind.handles_events {
+            true => Some(Module::of(&candidate, engine, pre(&linker)?, room.clone())?),
+            false => None,
+        };
+        let queries = match candidate.kind.answers_queries {
+            true => {
+                let denied = candidate.summary.denied_to_queries();
+                Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
+                Some(QueryModule::of(&candidate, engine, pre(&linker)?, room)?)
+            }
+            false => None,
+        };
+        Ok(Loaded {
             meta: candidate.meta,
-            subscriptions: candidate.subscriptions,
-            required_chains: candidate.required_chains,
-            restart: candidate.restart,
             origin: candidate.origin,
-            grant: candidate.grant,
-            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
-            scheduler: engine.scheduler().for_module(),
-            _room: room,
+            events: events.map(Box::new),
+            queries: queries.map(Box::new),
         })
     }
 
+    /// Loads the part of a candidate that handles events.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::load_any`] does, and if the module handles no events.
+    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
+        let none = error::world(EVENT_MODULE, &candidate.summary);
+        let events = self.load_any(engine, candidate).await?.events;
+        events.map(|module| *module).ok_or(none)
+    }
+
+    /// Loads the part of a candidate that answers queries.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::load_any`] does, and if the module answers no queries.
+    pub async fn load_query(&self, engine: &Engine, candidate: Candidate) -> Result<QueryModule, LoadError> {
+        let none = error::world(QUERY_MODULE, &candidate.summary);
+        let queries = self.load_any(engine, candidate).await?.queries;
+        queries.map(|module| *module).ok_or(none)
+    }
+
     /// Reserves room for a candidate and compiles it. A compiled component is reused.
-    pub(super) async fn compile(
-        &self,
-        engine: &Engine,
-        candidate: &mut Candidate,
-    ) -> Result<(Component, Room), LoadError> {
+    async fn compile(&self, engine: &Engine, candidate: &mut Candidate) -> Result<(Component, Room), LoadError> {
         self.admit(candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
@@ -199,17 +248,17 @@ impl Loader {
         Ok((component, room))
     }
 
-    /// Links a compiled candidate.
-    pub(super) fn link(
+    /// Creates the linker of a compiled candidate.
+    fn link(
         &self,
         engine: &Engine,
         candidate: &Candidate,
         component: &Component,
-    ) -> Result<InstancePre<HostState>, LoadError> {
+    ) -> Result<Linker<HostState>, LoadError> {
         let linker = self.linker(engine, candidate.meta.metering, &candidate.grant);
         let linked = linker.and_then(|mut linker| {
             candidate.grant.link_stubs(&mut linker, component)?;
-            linker.instantiate_pre(component)
+            Ok(linker)
         });
         linked.map_err(LoadError::Link)
     }

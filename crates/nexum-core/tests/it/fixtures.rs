@@ -14,6 +14,7 @@ use self::limits::{
     fuel_bomb_trips_the_fuel_limit, log_bomb_trips_its_budget, memory_bomb_many_trips_the_limit_of_the_sum,
     memory_bomb_trips_the_memory_limit, slow_host_is_ended_by_the_deadline, table_bomb_trips_the_table_limit,
 };
+use crate::queries::both::both_handles_events_and_answers_queries;
 use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Setup, SilentChain, reasons, with_the_contract};
@@ -37,6 +38,7 @@ macro_rules! fixtures {
 fixtures! {
     "all-imports" => all_imports_answer_or_say_unsupported,
     "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
+    "both" => both_handles_events_and_answers_queries,
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,
