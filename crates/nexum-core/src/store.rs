@@ -35,8 +35,9 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     /// Fails if the store is not readable.
     fn view(&self) -> Result<Box<dyn View>, StoreError>;
 
-    /// Returns a view of the current content that no later write changes. The view may delay writes
-    /// until it is dropped.
+    /// Returns a view of the current content that no later write changes. Each query holds one during
+    /// its call, so the view must not delay writes. To bound its memory, it may delay them after
+    /// many changes, until it is dropped.
     ///
     /// # Errors
     ///

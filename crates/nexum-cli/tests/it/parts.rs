@@ -24,6 +24,9 @@ async fn a_module_with_events_and_queries_is_one_module() {
     let anvil = Anvil::start();
     let dir = Dir::new();
     dir.guest("both");
+    let inspected = dir.nexum(&["inspect", "both.wasm"]).stdout;
+    let worlds = "nexum:host/event-module@0.2.0 and nexum:host/query-module@0.2.0";
+    assert!(inspected.contains(worlds), "{inspected}");
     dir.write(
         "nexum.toml",
         format!("[module]\nname = \"both\"\n{CAPABILITIES}{BLOCKS}"),

@@ -124,7 +124,7 @@ impl Hint for LoadError {
                 "export `init` and `on-event`, or `init` and `evaluate`, with their types in nexum:host@0.2.0"
                     .to_owned(),
             ),
-            Self::Subscribed => Some("remove the subscriptions, or export `on-event` instead of `evaluate`".to_owned()),
+            Self::Subscribed => Some("remove the subscriptions, or export `on-event`".to_owned()),
             Self::Reads { reads, permitted } => {
                 let names: Vec<_> = permitted.iter().chain([reads]).collect();
                 Some(format!(

@@ -99,7 +99,7 @@ async fn a_dead_letter_leaves_no_trace_in_an_answer() {
 #[tokio::test]
 async fn an_answer_survives_a_restart_of_the_host() {
     let store = Arc::new(MemoryStore::new());
-    let chain = ScriptedSource::new(TEST_CHAIN_ID);
+    let mut chain = ScriptedSource::new(TEST_CHAIN_ID);
     for round in 0..3_u64 {
         let mut setup = host("").0.module(BOTH);
         setup.store = store.clone();
@@ -113,6 +113,7 @@ async fn an_answer_survives_a_restart_of_the_host() {
         run.stage(BOTH, Stage::Running).await;
         run.chain.mine(2);
         run.handled(BOTH, 2).await;
+        chain = run.chain.clone();
         assert!(!run.stop().await.failed());
     }
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use nexum_config::hint::Hint as _;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
-use nexum_core::{LoadError, QueryError, Stage};
+use nexum_core::{LoadError, QueryError};
 use nexum_testing::{TEST_CHAIN_ID, guests};
 
 use super::{NAME, ask, fails, setup};
-use crate::support::{module_at, reasons};
+use crate::support::{Run, module_at, reasons};
 
 /// The keys of a `[[modules]]` table for a query module whose manifest reads `of`, with further keys.
 fn keys(directory: &Path, of: &str, more: &str) -> String {
@@ -19,6 +19,12 @@ fn keys(directory: &Path, of: &str, more: &str) -> String {
         "name = \"reader\"\nmanifest = {:?}\n{more}",
         manifest.display().to_string()
     )
+}
+
+/// Waits until the `init` of this keeper is committed.
+async fn stored(run: &Run, name: &str) {
+    run.until("the greeting", || run.value(name, "greeting").is_some())
+        .await;
 }
 
 const KEEPER: &str = "name = \"keeper\"\n[modules.config]\ninit = \"set greeting 5\"";
@@ -32,7 +38,7 @@ async fn queries_read_the_rows_of_another_module_and_none_of_their_own() {
         .module_with(NAME, "name = \"stranger\"")
         .start()
         .await;
-    run.stage("keeper", Stage::Running).await;
+    stored(&run, "keeper").await;
     let pool = run.query("reader").await;
     assert_eq!(ask(&pool, "get greeting").await, "vvvvv");
     assert_eq!(ask(&pool, "list").await, "greeting");
@@ -63,7 +69,7 @@ async fn the_other_module_may_come_later() {
         .build_all("keeper", &KEEPER.replace("\"keeper\"", "\"keper\""))
         .await;
     run.steering.load(keeper).await.expect("a load");
-    run.stage("keper", Stage::Running).await;
+    stored(&run, "keper").await;
     assert_eq!(ask(&pool, "get greeting").await, "vvvvv");
 }
 
