@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Dir;
 use crate::control::{BLOCKS, LIST, done, json, start, start_logged, until};
-use crate::running::terminate;
+use crate::running::{Log, spawn, terminate};
 
 const STATUS: [&str; 3] = ["status", "--format", "json"];
 
@@ -168,4 +168,25 @@ fn an_operator_permits_a_module_to_read_the_state_of_another() {
     let warning = "reader: its queries read the state of the module `keper`, which is not configured, \
                    the nearest one is `keeper`: they find only the rows";
     assert!(checked.stderr.contains(warning), "{}", checked.stderr);
+
+    let mut child = spawn(&dir, &["run"]);
+    let log = Log::of(&mut child);
+    let lines = log.until_all(&["which is not in the store", "modules are loaded"]);
+    let warning = lines.iter().find(|line| line.contains("which is not in the store"));
+    assert!(warning.is_some_and(|line| line.contains("keeper")), "{lines:#?}");
+    let load = ["module", "load", "query-echo.wasm", "--name", "second"];
+    let refused = dir.nexum(&load);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("which engine.toml does not permit"),
+        "{}",
+        refused.stderr
+    );
+    done(&dir, &[&load[..], &["--reads", "keper"]].concat(), "second is loaded");
+    for (module, answer) in [("second", "none"), ("keeper", "none")] {
+        done(&dir, &["query", module, "--input", "get a"], answer);
+    }
+    done(&dir, &["module", "reload", "second"], "second continues with sha256:");
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
