@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nexum_config::component::{EVENT_MODULE, QUERY_MODULE};
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
@@ -20,10 +19,8 @@ use tokio::time::timeout;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
-use super::error::{self, LoadError};
-use super::loaded::Loaded;
+use super::error::LoadError;
 use super::memory::{Memory, Reservation};
-use super::query::QueryModule;
 use crate::bindings::ModulePre;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
@@ -66,7 +63,7 @@ pub(super) struct Room {
 }
 
 impl Module {
-    fn of(
+    pub(super) fn of(
         candidate: &Candidate,
         engine: &Engine,
         pre: InstancePre<HostState>,
@@ -165,66 +162,12 @@ impl Loader {
         Ok(())
     }
 
-    /// Compiles and links all parts of a candidate. It also [admits](Self::admit) the candidate, if
-    /// the caller has not done so. A compiled component is reused.
-    ///
-    /// # Errors
-    ///
-    /// Fails in these cases:
-    ///
-    /// - The component does not compile.
-    /// - The types of an import or export differ from the contract.
-    /// - The engine or the memory limit has no room for all instances of the module.
-    pub async fn load_any(&self, engine: &Engine, mut candidate: Candidate) -> Result<Loaded, LoadError> {
-        let engine = engine.metered_by(candidate.meta.metering);
-        let (component, room) = self.compile(engine, &mut candidate).await?;
-        let room = Arc::new(room);
-        let mut linker = self.link(engine, &candidate, &component)?;
-        let pre = |linker: &Linker<HostState>| linker.instantiate_pre(&component).map_err(LoadError::Link);
-        let events = match candidate.kind.handles_events {
-            true => Some(Module::of(&candidate, engine, pre(&linker)?, room.clone())?),
-            false => None,
-        };
-        let queries = match candidate.kind.answers_queries {
-            true => {
-                let denied = candidate.summary.denied_to_queries();
-                Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
-                Some(QueryModule::of(&candidate, engine, pre(&linker)?, room)?)
-            }
-            false => None,
-        };
-        Ok(Loaded {
-            meta: candidate.meta,
-            origin: candidate.origin,
-            events: events.map(Box::new),
-            queries: queries.map(Box::new),
-        })
-    }
-
-    /// Loads the part of a candidate that handles events.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::load_any`] does, and if the module handles no events.
-    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
-        let none = error::world(EVENT_MODULE, &candidate.summary);
-        let events = self.load_any(engine, candidate).await?.events;
-        events.map(|module| *module).ok_or(none)
-    }
-
-    /// Loads the part of a candidate that answers queries.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::load_any`] does, and if the module answers no queries.
-    pub async fn load_query(&self, engine: &Engine, candidate: Candidate) -> Result<QueryModule, LoadError> {
-        let none = error::world(QUERY_MODULE, &candidate.summary);
-        let queries = self.load_any(engine, candidate).await?.queries;
-        queries.map(|module| *module).ok_or(none)
-    }
-
     /// Reserves room for a candidate and compiles it. A compiled component is reused.
-    async fn compile(&self, engine: &Engine, candidate: &mut Candidate) -> Result<(Component, Room), LoadError> {
+    pub(super) async fn compile(
+        &self,
+        engine: &Engine,
+        candidate: &mut Candidate,
+    ) -> Result<(Component, Room), LoadError> {
         self.admit(candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
@@ -249,7 +192,7 @@ impl Loader {
     }
 
     /// Creates the linker of a compiled candidate.
-    fn link(
+    pub(super) fn link(
         &self,
         engine: &Engine,
         candidate: &Candidate,
