@@ -161,8 +161,11 @@ pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusa
             outln!("{} is loaded", module.name);
         }
         Module::Reload { module } => {
-            let answer: view::Module = client.post(&format!("{MODULES}/{module}/reload"))?;
-            outln!("{module} continues with {}", answer.digest);
+            let answer: view::Reloaded = client.post(&format!("{MODULES}/{module}/reload"))?;
+            outln!("{module} continues with {}", answer.module.digest);
+            if let Some(change) = answer.change {
+                outln!("{change}");
+            }
         }
         Module::Stop { module } => {
             let _: view::Module = client.post(&format!("{MODULES}/{module}/stop"))?;
@@ -192,6 +195,7 @@ fn load(wanted: &LoadModule) -> Result<Load, Refusal> {
         path: absolute(&wanted.path)?,
         manifest: wanted.manifest.as_deref().map(absolute).transpose()?,
         name: wanted.name.as_ref().map(ToString::to_string),
+        reads: wanted.reads.iter().map(ToString::to_string).collect(),
         metering: wanted.metering,
     })
 }

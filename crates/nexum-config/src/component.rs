@@ -3,6 +3,7 @@
 
 mod needs;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,9 @@ pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
 /// The contract's name for the world of modules that answer queries.
 pub const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
 const SHEPHERD: &str = "shepherd:cow/shepherd@0.2.0";
+
+/// The interface of WASI that sends HTTP requests, of any version.
+const OUTGOING_HTTP: &str = "wasi:http/outgoing-handler@";
 
 /// A component file and its summary.
 #[derive(Clone, Debug)]
@@ -73,6 +77,15 @@ pub struct Summary {
     pub custom_sections: Vec<(String, usize)>,
     /// How many custom sections there are.
     pub custom_section_count: usize,
+}
+
+/// The parts of a module, which follow from the exports of its component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModuleKind {
+    /// The component exports `on-event`: a runner gives it events.
+    pub handles_events: bool,
+    /// The component exports `evaluate`: a pool of instances answers queries.
+    pub answers_queries: bool,
 }
 
 /// An error of reading a component file.
@@ -313,32 +326,82 @@ impl Summary {
         Ok(Some(summary))
     }
 
-    /// The imported interfaces of the contract that a query module may not call.
+    /// The imported interfaces of the contract that are not in the world of query modules.
     pub fn beyond_queries(&self) -> impl Iterator<Item = &String> {
         self.imports.iter().filter(|import| {
             let ours = import.starts_with("nexum:host/") || import.starts_with("shepherd:cow/");
-            let may_call = |name: &str| import.starts_with(&format!("nexum:host/{name}@"));
-            ours && !["types", "local-store", "logging"].into_iter().any(may_call)
+            ours && !is_one_of(import, &["types", "local-store", "logging"])
         })
     }
 
-    /// The smallest world of the contract whose names match the imports and exports, if one does.
+    /// The imported interfaces that have an effect outside nexum, or read from outside the module's
+    /// state. A query may not call them.
+    pub fn denied_to_queries(&self) -> impl Iterator<Item = &String> {
+        let outward = |import: &&String| !is_one_of(import, &["clock", "random"]);
+        let wasi = self.imports.iter().filter(|import| import.starts_with(OUTGOING_HTTP));
+        self.beyond_queries().filter(outward).chain(wasi)
+    }
+
+    /// The parts of a module with this component. The loader compares the types of the exports
+    /// later.
+    ///
+    /// A component that only answers queries and imports [more than they
+    /// may](Self::beyond_queries) has no part. If it also handles events, its events need these
+    /// imports.
+    pub fn kind(&self) -> ModuleKind {
+        let exports = |name: &str| self.exports.iter().any(|export| export == name);
+        let handles_events = exports("init") && exports("on-event");
+        let may_answer = handles_events || self.beyond_queries().next().is_none();
+        ModuleKind {
+            handles_events,
+            answers_queries: exports("init") && exports("evaluate") && may_answer,
+        }
+    }
+
+    /// The smallest worlds of the contract whose names match the imports and exports, one for each
+    /// part of the module. `None` if no world matches.
     ///
     /// The loader compares the types later. Imports outside the contract's packages have no effect,
     /// because an embedder can provide further ones.
-    pub fn world(&self) -> Option<&'static str> {
-        let exports = |name: &str| self.exports.iter().any(|export| export == name);
-        let imports = |prefix: &str| self.imports.iter().any(|import| import.starts_with(prefix));
-        if exports("init") && exports("on-event") {
-            Some(if imports("shepherd:cow/cow-api@") {
-                SHEPHERD
-            } else {
-                EVENT_MODULE
-            })
-        } else if exports("init") && exports("evaluate") && self.beyond_queries().next().is_none() {
-            Some(QUERY_MODULE)
-        } else {
-            None
-        }
+    pub fn world(&self) -> Option<String> {
+        let has_order_book = self
+            .imports
+            .iter()
+            .any(|import| import.starts_with("shepherd:cow/cow-api@"));
+        let of_events = if has_order_book { SHEPHERD } else { EVENT_MODULE };
+        let kind = self.kind();
+        let worlds = [(kind.handles_events, of_events), (kind.answers_queries, QUERY_MODULE)];
+        let worlds: Vec<_> = worlds.iter().filter(|(has, _)| *has).map(|(_, world)| *world).collect();
+        (!worlds.is_empty()).then(|| worlds.join(" and "))
+    }
+}
+
+/// Whether an import is one of these interfaces of `nexum:host`, of any version.
+fn is_one_of(import: &str, names: &[&str]) -> bool {
+    let is = |name: &str| {
+        let rest = import
+            .strip_prefix("nexum:host/")
+            .and_then(|rest| rest.strip_prefix(name));
+        rest.is_some_and(|version| version.starts_with('@'))
+    };
+    names.iter().any(|name| is(name))
+}
+
+impl ModuleKind {
+    /// Whether the component fits no world of the contract.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// The kind in words, as "an event module".
+impl fmt::Display for ModuleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.handles_events, self.answers_queries) {
+            (true, true) => "an event and query module",
+            (true, false) => "an event module",
+            (false, true) => "a query module",
+            (false, false) => "no module",
+        })
     }
 }

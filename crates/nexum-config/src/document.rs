@@ -32,7 +32,7 @@ use toml::de::DeTable;
 
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
-pub(crate) use key::nearest;
+pub use key::nearest;
 pub use location::{Located, Location};
 pub use section::{NumberRange, Section};
 pub use text::deserialize_text;

@@ -87,6 +87,8 @@ pub struct ModuleConfig {
     pub digest: Option<Digest>,
     /// The limit that ends an endless computation of the module.
     pub metering: Metering,
+    /// The modules whose rows the module's queries may read.
+    pub reads: Vec<ModuleName>,
     /// The table `[modules.config]`, in the order of the file. It overrides the manifest's
     /// `[config]`, key by key.
     pub config: Vec<(String, String)>,
@@ -101,6 +103,7 @@ impl ModuleConfig {
             name: None,
             digest: None,
             metering: Metering::default(),
+            reads: Vec::new(),
             config: Vec::new(),
         }
     }
@@ -160,6 +163,7 @@ impl fmt::Debug for ModuleConfig {
             name,
             digest,
             metering,
+            reads,
             config,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
@@ -169,6 +173,7 @@ impl fmt::Debug for ModuleConfig {
             .field("name", name)
             .field("digest", digest)
             .field("metering", metering)
+            .field("reads", reads)
             .field("config_keys", &keys)
             .finish()
     }
@@ -318,6 +323,7 @@ impl Reader<'_> {
             name: raw.name,
             digest: raw.digest,
             metering: raw.metering,
+            reads: raw.reads,
             config,
         })
     }

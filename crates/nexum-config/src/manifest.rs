@@ -17,6 +17,7 @@ use crate::files::FilesName;
 use crate::limits::RequestedLimits;
 use crate::masked_path::MaskedPath;
 use crate::names::{Digest, ModuleName};
+use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
 use crate::topic::ChainId;
 
@@ -63,9 +64,8 @@ pub struct Manifest {
     pub requested_limits: RequestedLimits,
     /// The retry policy of the author, which overrides the operator's, key by key.
     pub restart: RestartKeys,
-    /// The number of instances that a query module requests. `None` for as many as the operator
-    /// allows.
-    pub pool_size_max: Option<u32>,
+    /// The table `[module.query]`, for a module that answers queries.
+    pub query: QueryRequests,
     /// The chains that the module uses.
     pub chains: ChainRequests,
     /// The tables `[module.<name>]` of capabilities, for the capability to read.
@@ -208,7 +208,7 @@ impl fmt::Debug for Manifest {
             files,
             requested_limits,
             restart,
-            pool_size_max,
+            query,
             chains,
             settings,
             capabilities,
@@ -225,7 +225,7 @@ impl fmt::Debug for Manifest {
             .field("files", files)
             .field("requested_limits", requested_limits)
             .field("restart", restart)
-            .field("pool_size_max", pool_size_max)
+            .field("query", query)
             .field("chains", chains)
             .field("settings", settings)
             .field("capabilities", capabilities)

@@ -2,6 +2,7 @@
 
 use crate::document::{ConfigError, NumberRange, Section};
 use crate::limits::saturating_u32;
+use crate::names::ModuleName;
 
 /// How many calls each query module accepts, and how long a call waits: `[engine.query]`. A
 /// manifest's `[module.query]` may request fewer instances.
@@ -42,9 +43,18 @@ const KEYS: [NumberRange; 3] = [
     ("wait_ms_max", 0..=3_600_000),
 ];
 
-/// The key of `[module.query]`. A request above every possible operator's limit is valid and has no
-/// effect.
-const REQUEST_KEYS: [NumberRange; 1] = [("pool_size_max", 1..=u64::MAX)];
+/// The keys of `[module.query]`.
+const POOL_SIZE_MAX: &str = "pool_size_max";
+const READS: &str = "reads";
+
+/// A manifest's `[module.query]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryRequests {
+    /// The number of instances that the module requests. `None` for as many as the operator allows.
+    pub pool_size_max: Option<u32>,
+    /// The module whose rows the queries read, instead of those of their own module.
+    pub reads: Option<ModuleName>,
+}
 
 impl QueryBounds {
     /// Reads the table `query` of `[engine]`. Adds all faults to `errors`.
@@ -70,9 +80,27 @@ impl QueryBounds {
     }
 }
 
-/// Reads the table `query` of `[module]`: the number of instances that the module requests. Adds
-/// all faults to `errors`.
-pub(crate) fn requested_pool_size(module: &Section, errors: &mut Vec<ConfigError>) -> Option<u32> {
-    let [requested] = module.numbers(TABLE, &REQUEST_KEYS, errors);
-    requested.map(saturating_u32)
+impl QueryRequests {
+    /// Reads the table `query` of `[module]`. Adds all faults to `errors`.
+    pub(crate) fn read(module: &Section, errors: &mut Vec<ConfigError>) -> Self {
+        let section = module.section(TABLE).map_err(|error| errors.push(error));
+        let Ok(Some(section)) = section else {
+            return Self::default();
+        };
+        errors.extend(section.unknown_keys(&[POOL_SIZE_MAX, READS]));
+        // A request above every possible operator's limit is valid and has no effect.
+        let pool_size = section.number(POOL_SIZE_MAX, &(1..=u64::MAX));
+        let pool_size = pool_size.map_err(|error| errors.push(error)).ok().flatten();
+        let reads = section.keys().any(|key| key == READS).then(|| name(&section, READS));
+        Self {
+            pool_size_max: pool_size.map(saturating_u32),
+            reads: reads.and_then(|reads| reads.map_err(|error| errors.push(error)).ok()),
+        }
+    }
+}
+
+fn name(section: &Section, key: &str) -> Result<ModuleName, ConfigError> {
+    let name = section.string(key)?;
+    let parsed = name.value.parse::<ModuleName>();
+    parsed.map_err(|error| name.location.error(error.to_string()))
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use nexum_config::engine::{Metering, Pooling};
 use nexum_config::hint::Hint;
+use nexum_config::limits::saturating_usize;
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::Digest;
 use parking_lot::Mutex;
@@ -164,7 +165,7 @@ impl Engine {
         let mut wasmtime_config = base_config();
         wasmtime_config.cache(cache.clone());
         let (wasmtime, is_pooled) = allocate(&wasmtime_config, &config.demand, config.pooling)?;
-        let places = is_pooled.then(|| Arc::new(Semaphore::new(config.demand.places())));
+        let places = is_pooled.then(|| Arc::new(Semaphore::new(saturating_usize(config.demand.places().into()))));
         let without_fuel = wasmtime::Engine::new(wasmtime_config.consume_fuel(false)).map_err(EngineError::Wasmtime)?;
         let scheduler = FairScheduler::new();
         tick([&wasmtime, &without_fuel], scheduler.clone()).map_err(EngineError::Thread)?;

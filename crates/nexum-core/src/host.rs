@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::module::candidate::Candidate;
 use crate::module::load_errors::LoadErrors;
-use crate::module::query::Loaded;
 use crate::supervisor::{Report, StartError, Supervisor};
 
 pub use builder::{Extension, HostBuilder};
@@ -71,11 +70,8 @@ impl Host {
     pub async fn load(&mut self, candidates: Vec<Candidate>) -> LoadErrors {
         let (modules, errors) = self.handle.compile(candidates).await;
         for module in modules {
-            self.names.push(module.meta().name.clone());
-            match module {
-                Loaded::Event(module) => drop(self.supervisor.module(*module)),
-                Loaded::Query(module) => self.supervisor.query(*module),
-            }
+            self.names.push(module.meta.name.clone());
+            self.supervisor.add(module);
         }
         errors
     }

@@ -1,7 +1,7 @@
 //! A module, from its files to a running instance.
 //!
 //! [`Loader`] turns a manifest and a component into a [`Candidate`], with every check that needs no
-//! compiler. It then turns the candidate into a [`Module`] or a [`QueryModule`]. `instance` calls
+//! compiler. It then turns the candidate into a [`Loaded`] module with its parts. `instance` calls
 //! into the guest.
 
 pub(crate) mod candidate;
@@ -10,6 +10,7 @@ pub(crate) mod error;
 pub(crate) mod failure;
 pub(crate) mod instance;
 pub(crate) mod load_errors;
+pub(crate) mod loaded;
 pub(crate) mod loader;
 mod memory;
 pub(crate) mod query;
@@ -17,5 +18,6 @@ pub(crate) mod query;
 pub use candidate::Candidate;
 pub use consumption::Consumption;
 pub use failure::Failure;
+pub use loaded::Loaded;
 pub use loader::{Loader, LoaderSettings, Module};
-pub use query::{Loaded, QueryModule};
+pub use query::QueryModule;

@@ -35,8 +35,9 @@ pub trait StateStore: Send + Sync + Debug + 'static {
     /// Fails if the store is not readable.
     fn view(&self) -> Result<Box<dyn View>, StoreError>;
 
-    /// Returns a view of the current content that no later write changes. The view may delay writes
-    /// until it is dropped.
+    /// Returns a view of the current content that no later write changes. Each query holds one during
+    /// its call, so the view must not delay writes. To bound its memory, it may delay them after
+    /// many changes, until it is dropped.
     ///
     /// # Errors
     ///
@@ -98,6 +99,15 @@ pub trait View: Send + Sync + Debug {
 
 /// The keys between two bounds.
 pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// Whether no key can be between two bounds. A `BTreeMap` panics on most of these ranges.
+pub fn is_empty(range: Range<'_>) -> bool {
+    match range {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
+    }
+}
 
 /// Receives a key and its value, and decides whether the scan continues.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;

@@ -8,7 +8,7 @@ mod chains;
 mod error;
 mod expected;
 mod handle;
-mod queries;
+mod modules;
 mod requests;
 mod start;
 
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::source::{EventSource, SourceError};
 use crate::clock::{Clock, SystemClock};
+use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
 use crate::module::query::QueryModule;
 use crate::runner::{Mailbox, ModuleStatus, Runner, Stage, Transaction, topics};
@@ -33,12 +34,13 @@ use crate::store::{self, StateStore, StoreError};
 
 use chains::Chains;
 use expected::Expected;
-use handle::{LostChains, Modules, Request};
-use queries::Queries;
+use handle::{LostChains, Request};
+use modules::Modules;
 use start::check_sources;
 
 pub use error::SteerError;
 pub use handle::{LoadsHeld, SupervisorHandle};
+pub use modules::{Reloaded, RunningModule};
 pub use start::StartError;
 
 /// The settings of a run.
@@ -74,9 +76,9 @@ pub struct Supervisor {
     settings: RunSettings,
     handle: SupervisorHandle,
     requests: mpsc::Receiver<Request>,
-    /// The modules that handle events, in the order of their addition.
+    /// The runners of the modules that handle events, in the order of their addition.
     modules: Vec<(Arc<ModuleStatus>, Mailbox)>,
-    /// The modules that answer queries.
+    /// The parts of modules that answer queries.
     queries: Vec<QueryModule>,
 }
 
@@ -111,17 +113,23 @@ impl Supervisor {
         self
     }
 
-    /// Adds a module that answers queries. [`SupervisorHandle::query`] returns it after the run has
+    /// Adds a module with all of its parts. Returns the status of the part that handles events.
+    pub fn add(&mut self, module: Loaded) -> Option<Arc<ModuleStatus>> {
+        self.queries.extend(module.queries.map(|module| *module));
+        module.events.map(|module| self.module(*module))
+    }
+
+    /// Adds a part that answers queries. [`SupervisorHandle::query`] returns it after the run has
     /// started.
     pub fn query(&mut self, module: QueryModule) {
         self.queries.push(module);
     }
 
-    /// Adds a module that handles events, and returns its status.
+    /// Adds a part that handles events, and returns its status.
     pub fn module(&mut self, module: Module) -> Arc<ModuleStatus> {
         let (status, mailbox) = ModuleStatus::new(Arc::new(module), self.handle.expected.left.clone());
         self.modules.push((status.clone(), mailbox));
-        self.handle.modules.insert(status.clone());
+        self.handle.modules.set_events(status.clone());
         status
     }
 
@@ -156,7 +164,6 @@ impl Supervisor {
         } = self;
         let SupervisorHandle {
             modules,
-            queries,
             lost_chains,
             sources,
             expected,
@@ -175,10 +182,9 @@ impl Supervisor {
             committer,
             chains,
             modules,
-            queries,
             runners: JoinSet::new(),
             names: HashMap::new(),
-            removed: HashMap::new(),
+            ending: HashMap::new(),
             expected,
             lost: Vec::new(),
             lost_chains,
@@ -205,15 +211,21 @@ struct Run {
     committer: Committer,
     chains: Chains,
     modules: Modules,
-    queries: Queries,
     runners: JoinSet<()>,
     /// The module of each runner's task.
     names: HashMap<Id, ModuleName>,
-    /// The callers that wait for the end of a runner.
-    removed: HashMap<ModuleName, oneshot::Sender<Result<(), SteerError>>>,
+    /// The runners that end because of a request.
+    ending: HashMap<ModuleName, Ending>,
     expected: Expected,
     lost: Vec<SourceError>,
     lost_chains: LostChains,
+}
+
+/// A request that waits for the end of a runner.
+struct Ending {
+    done: oneshot::Sender<Result<(), SteerError>>,
+    /// Whether the module ends with its runner. Otherwise its other parts remain.
+    is_removal: bool,
 }
 
 impl Run {
@@ -254,7 +266,7 @@ impl Run {
     /// Serves requests and watches tasks. Returns when the caller stops the run, or when no work is
     /// left.
     async fn watch(&mut self, stop: &CancellationToken, mut requests: mpsc::Receiver<Request>) {
-        let mut looks = tokio::time::interval(queries::LOOK_EVERY);
+        let mut looks = tokio::time::interval(modules::LOOK_EVERY);
         loop {
             let left = self.expected.left.clone();
             tokio::select! {
@@ -273,7 +285,7 @@ impl Run {
                     Err(panic) => tracing::error!(error = %panic, "a source panicked: this is a fault of nexum"),
                 },
                 Some(request) = requests.recv() => self.serve(request).await,
-                now = looks.tick() => self.queries.discard_old(now),
+                now = looks.tick() => self.modules.discard_old(now),
             }
             if let Some(reason) = self.is_over() {
                 tracing::error!("{reason}");
@@ -284,14 +296,16 @@ impl Run {
 
     /// The reason why no work is left, or `None`. A run without any module waits for the operator.
     fn is_over(&self) -> Option<&'static str> {
-        let mut modules = self.modules.all();
-        modules.retain(|status| !self.removed.contains_key(status.name()));
+        let is_removed = |name: &ModuleName| self.ending.get(name).is_some_and(|ending| ending.is_removal);
+        let mut modules = self.modules.all_events();
+        modules.retain(|status| !is_removed(status.name()));
         let mut alive = modules.iter().filter(|status| status.stage() != Stage::Dead).peekable();
         if modules.iter().any(|status| status.is_refused()) {
             return Some("a module is refused");
         }
         // Callers may query the modules as long as nexum runs, and a module that is still being loaded has work.
-        if !self.queries.is_empty() || !self.expected.is_none() {
+        let queries = self.modules.all_queries();
+        if queries.iter().any(|pool| !is_removed(pool.name())) || !self.expected.is_none() {
             return None;
         }
         if !modules.is_empty() && alive.peek().is_none() {
@@ -310,20 +324,19 @@ impl Run {
             Err(panic) => panic.id(),
         };
         let Some(name) = self.names.remove(&id) else { return };
-        if let (Err(panic), Some(status)) = (&ended, self.modules.get(&name)) {
+        let status = self.modules.get(&name).and_then(|module| module.events);
+        if let (Err(panic), Some(status)) = (&ended, status) {
             tracing::error!(module = name.as_str(), error = %panic, "a module's runner panicked: this is a fault of nexum");
             status.end();
             status.die(panic);
         }
-        if let Some(done) = self.removed.remove(&name) {
-            self.modules.remove(&name);
-            // The caller may have left.
-            let _ = done.send(Ok(()));
+        if let Some(ending) = self.ending.remove(&name) {
+            self.ended_by_request(&name, ending);
         }
     }
 
     async fn finish(mut self, stopped: bool) -> Report {
-        let modules = self.modules.all();
+        let modules = self.modules.all_events();
         let lost = self.chains.finish();
         modules.iter().for_each(|status| status.end());
         self.lost.extend(lost.await);

@@ -1,7 +1,8 @@
 //! The store on [sled](https://docs.rs/sled/0.34.7): a directory of files with one tree.
 //!
-//! sled has no snapshots: a view reads the current rows, and a frozen view blocks writes. After a
-//! failed write, reads fail too until the disk has room, because sled writes when it opens.
+//! sled has no snapshots: a view reads the current rows, and a frozen view needs the old values that
+//! each write saves for it. After a failed write, reads fail too until the disk has room, because
+//! sled writes when it opens.
 //!
 //! sled's own flush waits until the pages of its log are written, but does not sync the file: a
 //! power failure may lose the file's new length, and with it the content of the new part. So this
@@ -10,16 +11,19 @@
 mod gate;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::masked_path::MaskedPath;
 use nexum_core::BoxError;
-use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit};
+use nexum_core::store::{Batch, Location, Range, StateStore, StoreError, View, Visit, is_empty};
+use parking_lot::Mutex;
 
 use self::gate::{Frozen, Gate};
 use self::rows::{Rows, SEGMENT_BYTES};
@@ -39,6 +43,8 @@ const UNLOCK_WAIT: Duration = Duration::from_millis(10);
 pub struct SledStore {
     database: Arc<Reopening<Database>>,
     gate: Arc<Gate>,
+    /// Held during a write.
+    writes: Mutex<()>,
     /// The database's directory.
     path: MaskedPath,
     _lock: Option<DirectoryLock>,
@@ -75,6 +81,7 @@ impl SledStore {
         Ok(Self {
             database: Arc::new(Reopening::new(Box::new(open))?),
             gate: Arc::default(),
+            writes: Mutex::default(),
             path,
             _lock: lock,
         })
@@ -83,7 +90,7 @@ impl SledStore {
     fn read(&self, frozen: Option<Frozen>) -> Box<dyn View> {
         Box::new(SledView {
             database: self.database.clone(),
-            _frozen: frozen,
+            frozen,
         })
     }
 }
@@ -98,10 +105,12 @@ impl StateStore for SledStore {
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
-        let _alone = self.gate.write();
+        let _alone = self.writes.lock();
+        self.gate.wait();
         self.database.with(|opened| {
-            opened.database.rows.apply(batch)?;
-            opened.database.rows.flush()?;
+            let rows = &opened.database.rows;
+            self.gate.change(batch, |key| rows.get(key), || rows.apply(batch))?;
+            rows.flush()?;
             Ok(opened.database.log.sync_data()?)
         })
     }
@@ -167,23 +176,87 @@ fn wait() {
     std::thread::sleep(UNLOCK_WAIT);
 }
 
-/// A view of the current rows.
+/// The rows and bytes that a scan of a frozen view copies at a time, so that no lock is held during
+/// a visit.
+const ROWS_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// A view of the current rows, or of those at the time when it was frozen.
 struct SledView {
     database: Arc<Reopening<Database>>,
-    _frozen: Option<Frozen>,
+    frozen: Option<Frozen>,
+}
+
+/// The next rows of a scan, and the key of the last one if others may follow.
+struct Part {
+    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    last: Option<Vec<u8>>,
+}
+
+impl SledView {
+    /// The first rows of a frozen view between two bounds, which are in order.
+    fn part(&self, frozen: &Frozen, (from, to): Range<'_>) -> Result<Part, StoreError> {
+        self.database.with(|opened| {
+            frozen.with(|saved| {
+                let (mut rows, mut bytes, mut last) = (BTreeMap::new(), 0, None);
+                opened.database.rows.scan((from, to), &mut |key, value| {
+                    bytes += key.len() + value.len();
+                    rows.insert(key.to_vec(), value.to_vec());
+                    if rows.len() < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE {
+                        return ControlFlow::Continue(());
+                    }
+                    last = Some(key.to_vec());
+                    ControlFlow::Break(())
+                })?;
+                let to = last.as_deref().map_or(to, Bound::Included);
+                for (key, old) in saved.range((from, to)) {
+                    match old {
+                        Some(old) => drop(rows.insert(key.clone(), old.clone())),
+                        None => drop(rows.remove(key)),
+                    }
+                }
+                Ok(Part { rows, last })
+            })
+        })
+    }
 }
 
 impl View for SledView {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.database.with(|opened| opened.database.rows.get(key))
+        self.database.with(|opened| {
+            let now = || opened.database.rows.get(key);
+            match &self.frozen {
+                Some(frozen) => frozen.with(|saved| saved.get(key).cloned().map_or_else(now, Ok)),
+                None => now(),
+            }
+        })
     }
 
     fn scan(&self, range: Range<'_>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        // `visit` may take long, and may use the store: no lock is held meanwhile.
-        let (rows, health) = self
-            .database
-            .with(|opened| Ok((opened.database.rows.clone(), opened.health.clone())))?;
-        health.watch(|| rows.scan(range, visit))
+        let Some(frozen) = &self.frozen else {
+            // `visit` may take long, and may use the store: no lock is held meanwhile.
+            let (rows, health) = self
+                .database
+                .with(|opened| Ok((opened.database.rows.clone(), opened.health.clone())))?;
+            return health.watch(|| rows.scan(range, visit));
+        };
+        let (mut from, to) = (range.0.map(<[u8]>::to_vec), range.1);
+        loop {
+            let rest = (from.as_ref().map(Vec::as_slice), to);
+            if is_empty(rest) {
+                return Ok(());
+            }
+            let part = self.part(frozen, rest)?;
+            for (key, value) in &part.rows {
+                if visit(key, value).is_break() {
+                    return Ok(());
+                }
+            }
+            match part.last {
+                Some(last) => from = Bound::Excluded(last),
+                None => return Ok(()),
+            }
+        }
     }
 }
 

@@ -57,6 +57,9 @@ pub(crate) struct LoadModule {
     /// The module's name; overrides the manifest's
     #[arg(long)]
     pub(crate) name: Option<ModuleName>,
+    /// Permit the module's queries to read the state of this module; repeatable
+    #[arg(long, value_name = "MODULE")]
+    pub(crate) reads: Vec<ModuleName>,
     /// The limit that ends an endless computation: fuel and the deadline, or with `epoch` only the
     /// deadline
     #[arg(long, default_value = FUEL, value_parser = metering())]

@@ -4,7 +4,7 @@ use nexum_config::harmless::{harmless, harmless_lines};
 use serde_json::{Value, json};
 
 use crate::args::Format;
-use crate::protocol::view::{Letter, Module, Usage};
+use crate::protocol::view::{Letter, Module, SUSPENDED, Usage};
 use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, hex, list, table, time};
 
@@ -18,38 +18,57 @@ pub(super) fn status(modules: &[Module], format: Format) -> Result<(), Refusal> 
         "HANDLED",
         "FAILED",
         "DEAD LETTERS",
+        "QUERIES",
         "MEMORY",
         "CATCHING UP",
     ]);
     for module in modules {
         let catching_up = module.catching_up.iter();
+        let queries = module.queries.as_ref();
         let counts = [module.handled, module.failed, module.dead_letters].map(|count| count.to_string());
         let [handled, failed, letters] = counts;
         rows.add_row([
             module.name.clone(),
-            module.stage.clone(),
+            stage(module),
             handled,
             failed,
             letters,
+            queries.map_or_else(|| "-".to_owned(), |queries| queries.answered.to_string()),
             format!("{} KiB", module.memory_bytes >> 10),
             list(catching_up.map(|up| format!("{}: {} of {}", up.chain, up.at, up.to))),
         ]);
     }
     outln!("{rows}");
     for module in modules {
+        let at = |word: &str, ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(" {word} {}", time(ms)));
         if let Some(reason) = &module.reason {
-            let at = |word: &str, ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(" {word} {}", time(ms)));
             outln!(
-                "\n{} is {}{}{}: {}",
+                "\n{} is {}{}: {}",
                 module.name,
                 module.stage,
                 at("since", module.reason_since_ms),
-                at("until", module.reason_until_ms),
                 harmless_lines(reason, "  ")
+            );
+        }
+        if let Some(suspension) = module.queries.as_ref().and_then(|queries| queries.suspension.as_ref()) {
+            outln!(
+                "\n{} is {SUSPENDED}{}{}: {}",
+                module.name,
+                at("since", Some(suspension.since_ms)),
+                at("until", Some(suspension.until_ms)),
+                harmless_lines(&suspension.reason, "  ")
             );
         }
     }
     Ok(())
+}
+
+/// The stage of a module. A module that handles events and answers queries has the stages of both.
+fn stage(module: &Module) -> String {
+    match &module.queries {
+        Some(queries) if module.stage != queries.stage() => format!("{}, {}", module.stage, queries.stage()),
+        _ => module.stage.clone(),
+    }
 }
 
 pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal> {
@@ -58,15 +77,14 @@ pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal>
     }
     let mut rows = table(&["MODULE", "VERSION", "STAGE", "CAPABILITIES", "SUBSCRIPTIONS", "FILE"]);
     for module in modules {
+        let queries = module.queries.as_ref();
+        let queries = queries.map(|queries| format!("queries, {} at a time", queries.pool_size_max));
         rows.add_row([
             module.name.clone(),
             harmless(module.version.as_deref().unwrap_or("-")).into_owned(),
-            module.stage.clone(),
+            stage(module),
             list(&module.capabilities),
-            match &module.queries {
-                Some(queries) => format!("queries, {} at a time", queries.pool_size_max),
-                None => list(&module.subscriptions),
-            },
+            list(module.subscriptions.iter().cloned().chain(queries)),
             harmless(&module.path.display().to_string()).into_owned(),
         ]);
     }

@@ -36,7 +36,7 @@ struct Finding {
     name: String,
     path: String,
     digest: String,
-    world: Option<&'static str>,
+    world: Option<String>,
     imports: Vec<String>,
     exports: Vec<String>,
     capabilities: Vec<&'static str>,
@@ -105,7 +105,8 @@ fn look(modules: &Load) -> Result<ControlFlow<u8, Findings>, Refusals> {
 }
 
 async fn load(host: HostBuilder, queries: Refusals) -> Result<Findings, Refusals> {
-    let inspection = host.inspect().await;
+    let mut inspection = host.inspect().await;
+    inspection.warn_of_missing_reads();
     let mut errors = Refusals::from(&inspection.errors);
     errors.extend(queries);
     let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
@@ -146,7 +147,7 @@ fn print(findings: &Findings, only_commands: bool) {
         outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);
         rows.add_row(["  digest", &module.digest]);
-        rows.add_row(["  world", module.world.unwrap_or("-")]);
+        rows.add_row(["  world", module.world.as_deref().unwrap_or("-")]);
         rows.add_row(["  exports", &list(&module.exports)]);
         rows.add_row(["  imports", &list(&module.imports)]);
         rows.add_row(["  capabilities", &list(&module.capabilities)]);

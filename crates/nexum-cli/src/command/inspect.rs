@@ -24,7 +24,7 @@ struct Contents {
     bytes: usize,
     digest: String,
     kind: &'static str,
-    world: Option<&'static str>,
+    world: Option<String>,
     imports: Vec<String>,
     exports: Vec<String>,
     core_instances: u32,
@@ -113,7 +113,7 @@ fn print(contents: &Contents) {
     fact("kind", contents.kind);
     fact("size", &format!("{} bytes", contents.bytes));
     fact("digest", &contents.digest);
-    fact("world", contents.world.unwrap_or("none of the contract"));
+    fact("world", contents.world.as_deref().unwrap_or("none of the contract"));
     list("imports", &contents.imports);
     list("exports", &contents.exports);
     fact("core instances", &contents.core_instances.to_string());

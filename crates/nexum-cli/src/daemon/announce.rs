@@ -15,9 +15,9 @@ use crate::report::{list, table};
 /// for programs.
 pub(super) fn announce(sources: &[Arc<dyn EventSource>], log_format: LogFormat, candidates: &[Candidate]) {
     candidates.iter().for_each(Candidate::log_warnings);
-    let chains = |candidate: &Candidate| match candidate.query {
-        Some(_) => "queries".to_owned(),
-        None => list(candidate.subscriptions.iter().map(ToString::to_string)),
+    let chains = |candidate: &Candidate| {
+        let subscriptions = candidate.subscriptions.iter().map(ToString::to_string);
+        list(subscriptions.chain(candidate.kind.answers_queries.then(|| "queries".to_owned())))
     };
     if log_format == LogFormat::Json {
         for candidate in candidates {

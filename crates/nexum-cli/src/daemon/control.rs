@@ -22,6 +22,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use nexum_core::supervisor::SteerError;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
@@ -163,11 +164,10 @@ type Answer<T> = Result<Json<T>, ApiError>;
 async fn list(State(control): State<ControlState>) -> Json<Vec<view::Module>> {
     // First, so that a module that starts meanwhile is in one of the lists.
     let loading = control.host.loading();
-    let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
+    let modules = control.supervisor.all();
     let troubled = control.host.troubled_chains();
-    let modules = modules.iter().map(|status| view::Module::of(status, &troubled));
-    let queries = queries.iter().map(|pool| view::Module::of_queries(pool));
-    let mut all: Vec<_> = modules.chain(queries).collect();
+    let view = |module| view::Module::of(module, &troubled);
+    let mut all: Vec<_> = modules.iter().filter_map(view).collect();
     for loading in loading {
         // During a reload, the list shows the running module.
         if all.iter().all(|module| module.name != loading.meta.name.as_str()) {
@@ -205,23 +205,19 @@ async fn remove(State(control): State<ControlState>, PathOf(name): PathOf<String
 
 async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<view::Usage>> {
     let name = name_of(&name)?;
-    let usages = match control.supervisor.query(&name) {
-        Ok(pool) => view::usages(&pool.module().meta, &pool.consumption()),
-        Err(_) => {
-            let status = control.module(name.as_str())?;
-            view::usages(&status.module().meta, &status.consumption())
-        }
-    };
-    Ok(Json(usages))
+    let module = control.running(&name)?;
+    let (_, meta) = module.origin().ok_or_else(|| SteerError::NoModule(name))?;
+    Ok(Json(view::usages(&meta, &module.consumption())))
 }
 
-async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {
+async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Reloaded> {
     let name = name_of(&name)?;
     // A module that does not exist is not an error in the module's files.
     control.view(&name)?;
     tracing::info!(module = name.as_str(), "the operator reloads the module");
-    control.host.reload(&name).await?;
-    Ok(Json(control.view(&name)?))
+    let change = control.host.reload(&name).await?.change();
+    let module = control.view(&name)?;
+    Ok(Json(view::Reloaded { module, change }))
 }
 
 async fn restart(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Module> {

@@ -248,8 +248,7 @@ impl Readiness {
         });
         let loading = loading.into_iter().filter_map(|loading| {
             let name = &loading.meta.name;
-            let is_here = self.host.module(name).is_ok() || self.host.query(name).is_ok();
-            (!is_here).then(|| NotReady {
+            self.host.get(name).is_err().then(|| NotReady {
                 what: Some(What::Module(name.to_string())),
                 reason: format!("{LOADING}: {}", why_loading(&loading)),
             })

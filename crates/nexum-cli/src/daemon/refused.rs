@@ -51,11 +51,8 @@ impl Refused {
 
     /// The file and the reason of each refused module that the operator has not loaded since.
     pub(super) fn missing(&self, host: &HostHandle) -> Vec<(PathBuf, String)> {
-        let modules = host.modules();
-        let of_events = modules.iter().map(|status| absolute(&status.module().origin.path));
-        let queries = host.queries();
-        let of_queries = queries.iter().map(|pool| absolute(&pool.module().origin.path));
-        let here: Vec<_> = of_events.chain(of_queries).collect();
+        let origins = host.all().into_iter().filter_map(|module| module.origin());
+        let here: Vec<_> = origins.map(|(origin, _)| absolute(&origin.path)).collect();
         let start = self.0.lock();
         let refused = start.reasons.iter().filter(|(path, _)| !here.contains(path));
         refused

@@ -150,7 +150,7 @@ impl Daemon<'_> {
         while !refused.is_empty() && !host.loading().is_empty() {
             tokio::time::sleep(LOADING_POLL).await;
         }
-        let left = modules.max(host.modules().len() + host.queries().len());
+        let left = modules.max(host.all().len());
         if let Err(refusals) = self.tolerate(&refused, left) {
             return match self.args.strict {
                 true => refusals,

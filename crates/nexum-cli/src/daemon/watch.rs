@@ -115,23 +115,20 @@ fn change(events: DebounceEventResult) -> Option<Change> {
 async fn reload(control: &ControlState, name: &ModuleName) {
     tracing::info!(module = name.as_str(), "a file of the module has changed");
     match control.host.reload(name).await {
-        Ok(()) => tracing::info!(module = name.as_str(), "the module is reloaded"),
+        Ok(_) => tracing::info!(module = name.as_str(), "the module is reloaded"),
         Err(error) => Refusals::from(error).log(),
     }
 }
 
 /// The files of each module.
 fn modules(control: &ControlState) -> BTreeMap<ModuleName, Files> {
-    let (modules, queries) = (control.supervisor.modules(), control.supervisor.queries());
-    let modules = modules.iter().map(|status| {
-        let module = status.module();
-        (status.name().clone(), Files::of(&module.origin, &module.meta))
-    });
-    let queries = queries.iter().map(|pool| {
-        let module = pool.module();
-        (pool.name().clone(), Files::of(&module.origin, &module.meta))
-    });
-    modules.chain(queries).collect()
+    let origins = control
+        .supervisor
+        .all()
+        .into_iter()
+        .filter_map(|module| module.origin());
+    let files = origins.map(|(origin, meta)| (meta.name.clone(), Files::of(&origin, &meta)));
+    files.collect()
 }
 
 /// The files of a module, and their content at its last load.

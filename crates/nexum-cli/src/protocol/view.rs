@@ -12,6 +12,7 @@ use nexum_core::capability::ModuleMeta;
 use nexum_core::module::Consumption;
 use nexum_core::source::Event;
 use nexum_core::state::{Attempt, DeadLetter};
+use nexum_core::supervisor::RunningModule;
 use nexum_core::{LoadingModule, ModuleStatus, Replaying};
 use serde::{Deserialize, Serialize};
 
@@ -21,10 +22,10 @@ use crate::report::time;
 pub(crate) const LOADING: &str = "loading";
 /// The stage of a module that nexum refused at the start.
 const REFUSED: &str = "refused";
-/// The stage of a module that answers queries.
+/// The word in place of [`SERVING`] while nexum refuses the queries of a module that failed too often.
+pub(crate) const SUSPENDED: &str = "suspended";
+/// The stage of a module that only answers queries.
 const SERVING: &str = "serving";
-/// The stage of a module whose queries nexum refuses, because they failed too often.
-const SUSPENDED: &str = "suspended";
 
 /// The current state of a module.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,22 +39,32 @@ pub(crate) struct Module {
     pub(crate) subscriptions: Vec<String>,
     /// The stage, in one word.
     pub(crate) stage: String,
-    /// The reason of its stage: of its death, of its suspension, of its wait for a chain or the state
-    /// store, or why nexum has not loaded it yet.
+    /// The reason of its stage: of its death, of its wait for a chain or the state store, or why nexum
+    /// has not loaded it yet.
     pub(crate) reason: Option<String>,
     /// The time since which the reason holds, in milliseconds since the Unix epoch, if it is known.
     pub(crate) reason_since_ms: Option<u64>,
-    /// The time until which a suspension lasts at least, in milliseconds since the Unix epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reason_until_ms: Option<u64>,
+    /// Handled events. For a module that only answers queries, answered queries.
     pub(crate) handled: u64,
+    /// Failed handler calls. For a module that only answers queries, failed queries.
     pub(crate) failed: u64,
     pub(crate) dead_letters: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) catching_up: Vec<CatchingUp>,
-    /// For a module that answers queries, its calls in place of subscriptions.
+    /// The calls of a module that answers queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queries: Option<Queries>,
+}
+
+/// Why nexum refuses the calls of a module, and for how long.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Suspension {
+    /// The last failure.
+    pub(crate) reason: String,
+    /// The time of the suspension's begin, in milliseconds since the Unix epoch.
+    pub(crate) since_ms: u64,
+    /// The time until which it lasts at least, in milliseconds since the Unix epoch.
+    pub(crate) until_ms: u64,
 }
 
 /// The calls of a module that answers queries.
@@ -64,8 +75,27 @@ pub(crate) struct Queries {
     /// Instances that wait for a call.
     pub(crate) idle: usize,
     pub(crate) pool_size_max: u32,
+    /// Why nexum refuses the calls for now, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suspension: Option<Suspension>,
+    /// Calls with an answer.
+    #[serde(default)]
+    pub(crate) answered: u64,
+    /// Calls that an instance failed to answer.
+    #[serde(default)]
+    pub(crate) failed: u64,
     /// Calls that were refused.
     pub(crate) refused: u64,
+}
+
+/// A module after its reload.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Reloaded {
+    #[serde(flatten)]
+    pub(crate) module: Module,
+    /// The message for the operator, if the module handles other kinds of calls than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<String>,
 }
 
 /// The progress of a module that catches up with missed events.
@@ -90,6 +120,9 @@ pub(crate) struct Load {
     /// A name that overrides the manifest's.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// The modules whose state its queries may read.
+    #[serde(default)]
+    pub(crate) reads: Vec<String>,
     #[serde(default)]
     pub(crate) metering: Metering,
 }
@@ -118,8 +151,25 @@ pub(crate) struct Letter {
 }
 
 impl Module {
-    /// `troubled` contains the chains that nexum cannot follow, with the reasons.
-    pub(crate) fn of(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
+    /// The state of a module with its parts. `troubled` contains the chains that nexum cannot
+    /// follow, with the reasons.
+    pub(crate) fn of(module: &RunningModule, troubled: &BTreeMap<ChainId, String>) -> Option<Self> {
+        match (&module.events, &module.queries) {
+            (None, None) => None,
+            (None, Some(pool)) => Some(Self::of_queries(pool)),
+            (Some(status), pool) => {
+                let of_events = Self::of_events(status, troubled);
+                let idle_bytes = pool.as_ref().map_or(0, |pool| pool.memory_bytes());
+                Some(Self {
+                    memory_bytes: of_events.memory_bytes + idle_bytes,
+                    queries: pool.as_ref().map(|pool| Queries::of(pool)),
+                    ..of_events
+                })
+            }
+        }
+    }
+
+    fn of_events(status: &ModuleStatus, troubled: &BTreeMap<ChainId, String>) -> Self {
         let catching_up: Vec<_> = status.replaying().into_iter().map(CatchingUp::from).collect();
         let reason = status.reason();
         let module = status.module();
@@ -140,7 +190,6 @@ impl Module {
             subscriptions: module.subscriptions.iter().map(ToString::to_string).collect(),
             stage: status.stage().to_string(),
             reason_since_ms: reason.as_ref().map(|reason| reason.since_ms),
-            reason_until_ms: None,
             reason: reason.map(|reason| reason.text.to_string()).or_else(of_chain),
             handled: status.handled(),
             failed: status.failed(),
@@ -183,7 +232,6 @@ impl Module {
             stage: stage.to_owned(),
             reason: None,
             reason_since_ms: None,
-            reason_until_ms: None,
             handled: 0,
             failed: 0,
             dead_letters: 0,
@@ -193,10 +241,10 @@ impl Module {
         }
     }
 
-    pub(crate) fn of_queries(pool: &QueryPool) -> Self {
+    fn of_queries(pool: &QueryPool) -> Self {
         let module = pool.module();
         let meta = &module.meta;
-        let suspension = pool.suspension();
+        let queries = Queries::of(pool);
         Self {
             name: pool.name().to_string(),
             version: meta.version.clone(),
@@ -204,22 +252,54 @@ impl Module {
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
             subscriptions: Vec::new(),
-            stage: suspension.as_ref().map_or(SERVING, |_| SUSPENDED).to_owned(),
-            reason_since_ms: suspension.as_ref().map(|suspension| suspension.since_ms),
-            reason_until_ms: suspension.as_ref().map(|suspension| suspension.until_ms),
-            reason: suspension.map(|suspension| suspension.reason),
+            stage: queries.stage().to_owned(),
+            reason: None,
+            reason_since_ms: None,
             handled: pool.handled(),
             failed: pool.failed(),
             dead_letters: 0,
             memory_bytes: pool.memory_bytes(),
             catching_up: Vec::new(),
-            queries: Some(Queries {
-                in_flight: pool.in_flight(),
-                waiting: pool.waiting(),
-                idle: pool.idle(),
-                pool_size_max: module.bounds.pool_size_max,
-                refused: pool.refused(),
-            }),
+            queries: Some(queries),
+        }
+    }
+}
+
+impl Queries {
+    /// The stage of the queries, in one word.
+    pub(crate) fn stage(&self) -> &'static str {
+        match self.suspension {
+            Some(_) => SUSPENDED,
+            None => SERVING,
+        }
+    }
+
+    fn of(pool: &QueryPool) -> Self {
+        Self {
+            in_flight: pool.in_flight(),
+            waiting: pool.waiting(),
+            idle: pool.idle(),
+            pool_size_max: pool.module().bounds.pool_size_max,
+            suspension: pool.suspension().map(Suspension::from),
+            answered: pool.handled(),
+            failed: pool.failed(),
+            refused: pool.refused(),
+        }
+    }
+}
+
+impl From<nexum_core::Suspension> for Suspension {
+    fn from(suspension: nexum_core::Suspension) -> Self {
+        let nexum_core::Suspension {
+            reason,
+            since_ms,
+            until_ms,
+            ..
+        } = suspension;
+        Self {
+            reason,
+            since_ms,
+            until_ms,
         }
     }
 }
@@ -241,10 +321,12 @@ impl Load {
     /// If the name is not valid.
     pub(crate) fn config(self) -> Result<ModuleConfig, nexum_config::names::ModuleNameError> {
         let name: Option<ModuleName> = self.name.map(|name| name.parse()).transpose()?;
+        let reads: Result<Vec<ModuleName>, _> = self.reads.iter().map(|name| name.parse()).collect();
         Ok(ModuleConfig {
             manifest: self.manifest.map(Into::into),
             name,
             metering: self.metering,
+            reads: reads?,
             ..ModuleConfig::new(self.path)
         })
     }

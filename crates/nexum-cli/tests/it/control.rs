@@ -174,14 +174,14 @@ pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str
     (child, log)
 }
 
-fn done(dir: &Dir, args: &[&str], expected: &str) {
+pub(crate) fn done(dir: &Dir, args: &[&str], expected: &str) {
     let ran = dir.nexum(args);
     assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.stderr);
     assert!(ran.stdout.contains(expected), "{args:?}: {}", ran.stdout);
 }
 
-const BLOCKS: &str = "[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
-const LIST: [&str; 4] = ["module", "list", "--format", "json"];
+pub(crate) const BLOCKS: &str = "[[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
+pub(crate) const LIST: [&str; 4] = ["module", "list", "--format", "json"];
 
 #[tokio::test]
 async fn modules_are_changed_while_nexum_runs() {

@@ -28,6 +28,8 @@ mod limits;
 mod metrics;
 #[cfg(feature = "chain")]
 mod outputs;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod parts;
 #[cfg(feature = "store")]
 mod queries;
 #[cfg(feature = "runtime")]

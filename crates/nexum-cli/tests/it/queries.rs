@@ -193,8 +193,8 @@ fn a_module_that_keeps_failing_is_suspended_and_a_reload_ends_that() {
     let status = running.json(&["status", "--format", "json"]);
     let module = &status[0];
     assert_eq!(module["stage"], "suspended", "{module}");
-    let ms = |key: &str| module[key].as_u64().expect("a time");
-    let pause_ms = ms("reason_until_ms") - ms("reason_since_ms");
+    let ms = |key: &str| module["queries"]["suspension"][key].as_u64().expect("a time");
+    let pause_ms = ms("until_ms") - ms("since_ms");
     assert!((1_800_000..=3_600_000).contains(&pause_ms), "{pause_ms}");
     let shown = running.dir.nexum(&["status"]).stdout;
     let line = shown.lines().find(|line| line.starts_with("echo is suspended since "));

@@ -52,7 +52,7 @@ pub(crate) fn quoted(key: &str) -> Cow<'_, str> {
 
 /// The name of `known` that is most similar to `name`, if any is similar enough to be the intended
 /// one: they differ in a few letters, or one starts with the other.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > KEY_CHARS_MAX {
         return None;
     }

@@ -267,7 +267,7 @@ impl Section {
     /// # Errors
     ///
     /// Fails if the value is not a whole number in `range`.
-    fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
+    pub(crate) fn number(&self, key: &str, range: &RangeInclusive<u64>) -> Result<Option<u64>, ConfigError> {
         let Some(entry) = self.table.get(key) else {
             return Ok(None);
         };

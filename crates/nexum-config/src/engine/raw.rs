@@ -36,6 +36,8 @@ pub(super) struct Module {
     pub(super) digest: Option<Digest>,
     #[serde(default)]
     pub(super) metering: Metering,
+    #[serde(default)]
+    pub(super) reads: Vec<ModuleName>,
     /// The reader takes these entries one by one, because serde does not keep the order of the
     /// file.
     #[serde(rename = "config")]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Located, Section, enough, nearest};
 use crate::limits::RequestedLimits;
-use crate::query;
+use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
 
 /// The keys of a manifest's outermost table.
@@ -80,7 +80,7 @@ impl Reader {
         manifest.settings = settings(section);
         manifest.requested_limits = RequestedLimits::read(section, &mut self.errors);
         manifest.restart = RestartKeys::read(section, &mut self.errors);
-        manifest.pool_size_max = query::requested_pool_size(section, &mut self.errors);
+        manifest.query = QueryRequests::read(section, &mut self.errors);
         let names: Vec<_> = manifest.settings.keys().map(String::as_str).collect();
         let Some(raw) = section.without(&names).parse_all::<raw::Module>(&mut self.errors) else {
             return;

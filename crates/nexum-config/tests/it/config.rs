@@ -87,6 +87,7 @@ fn every_key_is_read() {
         manifest = "one.toml"
         name = "${NAME}-1"
         digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        reads = ["keeper", "other"]
         [modules.config]
         text = "a ${NAME} b"
         escaped = "$${NAME}"
@@ -117,6 +118,8 @@ fn every_key_is_read() {
     assert_eq!(one.manifest, Some("/etc/nexum/one.toml".into()));
     assert_eq!(one.name.as_ref().map(|name| name.as_str()), Some("blocks-1"));
     assert_eq!(one.digest, Some(nexum_config::names::Digest::of(b"")));
+    let reads: Vec<_> = one.reads.iter().map(|name| name.as_str()).collect();
+    assert_eq!(reads, ["keeper", "other"]);
     let expected = [
         ("text", "a blocks b"),
         ("escaped", "${NAME}"),
@@ -155,6 +158,8 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[[modules]]\npath = \"a.wasm\"\n[[modules]]\npath = \"b.wasm\"\nname = \"Big Name\"",
         "[[modules]]\npath = \"a.wasm\"\npaht = \"b.wasm\"\n[modules.config]\nlist = [1]\ntable = {}\nbig = 340282366920938463463374607431768211456\nunset = \"${UNSET}\"",
         "[[modules]]\npath = \"a.wasm\"\nconfig = 5",
+        "[[modules]]\npath = \"a.wasm\"\nreads = \"keeper\"",
+        "[[modules]]\npath = \"a.wasm\"\nreads = [\"Keeper\"]",
         "[[modules]]\npath = \"a.wasm\"\ndigest = \"SHA256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\"",
         "[[modules]]\npath = \"a.wasm\"\ndigest = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"",
     ];

@@ -37,6 +37,9 @@ fn every_key_is_read() {
         LIMITS
         [module.restart]
         max_consecutive_failures = 3
+        [module.query]
+        pool_size_max = 4
+        reads = "keeper"
         [module.chain]
         pin = "event"
         [chains]
@@ -71,6 +74,8 @@ fn every_key_is_read() {
     assert_eq!(manifest.name.as_ref().map(|name| name.as_str()), Some("block-logger"));
     assert_eq!(manifest.version.as_deref(), Some("0.1.0"));
     assert_eq!(manifest.component, Some(nexum_config::names::Digest::of(b"")));
+    assert_eq!(manifest.query.pool_size_max, Some(4));
+    assert_eq!(manifest.query.reads.as_ref().map(|name| name.as_str()), Some("keeper"));
     assert_eq!(
         (
             Vec::from_iter(manifest.chains.required),
@@ -145,6 +150,8 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[module]\nfiles = \"../secrets\"",
         "[module]\nfiles = 1",
         "[module.resorces]\nmax_memory_bytes = 1",
+        "[module.query]\npool_size_max = 0\nreads = 5\nread = 1",
+        "[module.query]\nreads = \"The Keeper\"",
         "[module.chain]\npin = 1\n[capabilities]\nrequired = [\"chain\"]\n[capabilities.chain]\npin = 1",
         "[chains]\nrequired = [1, 2]\noptional = [2]",
         "[chains]\nrequired = \"mainnet\"",

@@ -186,6 +186,19 @@ impl Grant {
         self.stubs.iter().try_for_each(|stub| stub.link(linker, component))
     }
 
+    /// Replaces these interfaces in a linker: each function returns `denied`.
+    pub(crate) fn deny<'a>(
+        linker: &mut Linker<HostState>,
+        component: &Component,
+        mut imports: impl Iterator<Item = &'a String>,
+    ) -> wasmtime::Result<()> {
+        linker.allow_shadowing(true);
+        imports.try_for_each(|import| {
+            let (import, reason) = (import.clone(), Reason::DeniedToQueries);
+            Stub { import, reason }.link(linker, component)
+        })
+    }
+
     /// Creates the state of a new instance.
     pub(crate) fn slots(&self, meta: &ModuleMeta) -> Result<Vec<Slot>, (&'static str, crate::BoxError)> {
         let prepare = |(name, present): &(&'static str, Present)| present.prepare(meta).map_err(|error| (*name, error));

@@ -2,7 +2,6 @@
 
 use nexum_config::hint::Hint;
 
-use super::pool::SPARE_INSTANCES;
 use super::{Demand, Pooling};
 
 /// The file in which Linux reports the most memory maps of a process.
@@ -77,7 +76,7 @@ fn allowed() -> Option<u64> {
 fn needed(demand: &Demand, pooled: bool) -> u64 {
     let (stacks, per_memory) = if pooled {
         // A pool maps all of its stacks at once.
-        (demand.instances.saturating_add(SPARE_INSTANCES), MAPS_PER_MEMORY_POOLED)
+        (demand.places(), MAPS_PER_MEMORY_POOLED)
     } else {
         (demand.instances, MAPS_PER_MEMORY_ON_DEMAND)
     };

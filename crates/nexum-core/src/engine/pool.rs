@@ -12,9 +12,11 @@ use nexum_config::limits::{Limit, Limits, saturating_u32, saturating_usize};
 /// The needs of a run's modules, counted before the first compilation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// The most concurrent instances. An event module has one; a query module has as many as its
+    /// The most concurrent instances. A module has one for events, and as many for queries as its
     /// pool allows.
     pub instances: u32,
+    /// The most concurrent instances of one module.
+    pub module_instances_max: u32,
     /// The number of different components.
     pub components: u32,
     /// The number of linear memories of all these instances together.
@@ -37,6 +39,7 @@ impl Default for Demand {
         let limits = Limits::default();
         Self {
             instances: 0,
+            module_instances_max: 1,
             components: 0,
             memories: 0,
             core_instances_max: saturating_u32(limits[Limit::Instances]),
@@ -48,9 +51,10 @@ impl Default for Demand {
     }
 }
 
-/// Extra places in the pool: for modules that the operator adds to the running daemon, and for the
-/// new instance of a reloaded module while the old one still exists.
-pub(super) const SPARE_INSTANCES: u32 = 16;
+/// The least number of extra places in the pool: for modules that the operator adds to the running
+/// daemon, and for the new instances of a reloaded module while the old ones still exist. A module
+/// with more instances raises the number, so that its reload has room.
+const SPARE_INSTANCES_MIN: u32 = 16;
 
 /// The largest internal data of an instance that fits a place, in bytes. It is ten times that of a
 /// component with an interpreter inside.
@@ -64,6 +68,7 @@ impl Demand {
     /// components.
     pub fn add(&mut self, summary: &Summary, limits: &Limits, instances: u32) {
         self.instances = self.instances.saturating_add(instances);
+        self.module_instances_max = self.module_instances_max.max(instances);
         let memories = summary.memories.saturating_mul(instances);
         self.memories = self.memories.saturating_add(memories);
         self.core_instances_max = self.core_instances_max.max(summary.core_instances);
@@ -74,12 +79,13 @@ impl Demand {
     }
 
     /// The number of places for instances.
-    pub(super) fn places(&self) -> usize {
-        usize::try_from(self.instances.saturating_add(SPARE_INSTANCES)).unwrap_or(usize::MAX)
+    pub(super) fn places(&self) -> u32 {
+        let spare = self.module_instances_max.max(SPARE_INSTANCES_MIN);
+        self.instances.saturating_add(spare)
     }
 
     pub(super) fn pool(&self) -> PoolingAllocationConfig {
-        let instances = self.instances.saturating_add(SPARE_INSTANCES);
+        let instances = self.places();
         let memory_bytes = self.memory_bytes_max.min(MEMORY_BYTES_MAX);
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)

@@ -21,7 +21,6 @@ use crate::clock::Seams;
 use crate::engine::{Compiler, EngineConfig};
 use crate::module::candidate::Candidate;
 use crate::module::loader::{Loader, LoaderSettings};
-use crate::module::query::Loaded;
 use crate::query::QueryPool;
 use crate::store::committer::CommitPolicy;
 use crate::store::{MemoryStore, StateStore};
@@ -236,7 +235,7 @@ impl HostBuilder {
         Ok(host)
     }
 
-    /// Loads every module, all of which answer queries, and returns a pool for each in the order of the modules. The pools need no
+    /// Loads the part of every module that answers queries, and returns a pool for each in the order of the modules. The pools need no
     /// [`Host`]: a program asks them when it likes, and calls [`QueryPool::discard_old`] now and then to free idle instances.
     ///
     /// # Errors
@@ -250,10 +249,10 @@ impl HostBuilder {
         errors.check()?;
         let mut pools = Vec::with_capacity(modules.len());
         for module in modules {
-            match module {
-                Loaded::Query(module) => pools.push(QueryPool::open(*module, store.clone()).await?),
-                Loaded::Event(module) => return Err(BuildError::NoQueries(module.meta.name.clone())),
-            }
+            let Some(queries) = module.queries else {
+                return Err(BuildError::NoQueries(module.meta.name.clone()));
+            };
+            pools.push(QueryPool::open(*queries, store.clone()).await?);
         }
         Ok(pools)
     }

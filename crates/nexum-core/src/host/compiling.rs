@@ -10,8 +10,8 @@ use crate::engine::Engine;
 use crate::module::candidate::Candidate;
 use crate::module::error::LoadError;
 use crate::module::load_errors::LoadErrors;
+use crate::module::loaded::Loaded;
 use crate::module::loader::Loader;
-use crate::module::query::Loaded;
 
 /// Compilations in progress, each in a task of its own. They end when the value is dropped.
 pub(super) struct Compiling(JoinSet<Outcome>);

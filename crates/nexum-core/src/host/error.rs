@@ -20,7 +20,7 @@ pub enum BuildError {
     /// The engine cannot be set up for the modules.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A pool is asked for of a module that reacts to events.
+    /// A pool is requested for a module that answers no queries.
     #[error("the module {0} answers no queries")]
     NoQueries(ModuleName),
     /// The state store failed.
@@ -33,9 +33,7 @@ impl Hint for BuildError {
         match self {
             Self::Modules(errors) => errors.hint(),
             Self::Engine(error) => error.hint(),
-            Self::NoQueries(_) => {
-                Some("export `evaluate` in place of `on-event`, or run the module in a host".to_owned())
-            }
+            Self::NoQueries(_) => Some("export `evaluate`, or run the module in a host".to_owned()),
             Self::Store(_) => None,
         }
     }

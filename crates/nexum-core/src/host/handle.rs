@@ -14,11 +14,11 @@ use crate::engine::Engine;
 use crate::module::candidate::Candidate;
 use crate::module::error::LoadError;
 use crate::module::load_errors::LoadErrors;
+use crate::module::loaded::Loaded;
 use crate::module::loader::Loader;
-use crate::module::query::Loaded;
 use crate::query::QueryPool;
 use crate::runner::ModuleStatus;
-use crate::supervisor::{SteerError, SupervisorHandle};
+use crate::supervisor::{Reloaded, RunningModule, SteerError, SupervisorHandle};
 
 /// Watches and changes the modules of a host. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,6 +44,20 @@ impl HostHandle {
     /// The engine that runs the modules.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Every module, by name. A module that only answers queries is among them when the host runs.
+    pub fn all(&self) -> Vec<RunningModule> {
+        self.supervisor.all()
+    }
+
+    /// The module of this name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn get(&self, name: &ModuleName) -> Result<RunningModule, SteerError> {
+        self.supervisor.get(name)
     }
 
     /// Every module that reacts to events, by name.
@@ -133,15 +147,12 @@ impl HostHandle {
 
     /// Starts compiled modules, and refuses those whose names are taken. Returns how many have started.
     async fn start(&self, modules: Vec<Loaded>, refused: &mut impl FnMut(LoadErrors)) -> Result<usize, SteerError> {
-        let name_of = |module: &Loaded| module.meta().name.clone();
+        let name_of = |module: &Loaded| module.meta.name.clone();
         let mut names: Vec<_> = modules.iter().map(name_of).collect();
         for module in self.supervisor.start(modules).await? {
             let name = name_of(&module);
             names.retain(|other| *other != name);
-            refused(LoadErrors::of(
-                &module.origin().path,
-                [LoadError::DuplicateName { name }],
-            ));
+            refused(LoadErrors::of(&module.origin.path, [LoadError::DuplicateName { name }]));
         }
         for name in &names {
             tracing::info!(module = name.as_str(), "the module is loaded");
@@ -159,28 +170,23 @@ impl HostHandle {
         let _expected = self.supervisor.expect();
         let candidate = self.inspect(config).await?;
         let name = candidate.meta.name.clone();
-        let is_taken = self.module(&name).is_ok() || self.query(&name).is_ok() || self.is_loading(&name);
-        if is_taken {
+        if self.get(&name).is_ok() || self.is_loading(&name) {
             return Err(SteerError::Exists(name).into());
         }
         let (loaded, _entry) = self.compile_one(candidate).await?;
-        match loaded {
-            Loaded::Event(module) => self.supervisor.load(*module).await?,
-            Loaded::Query(module) => self.supervisor.load_query(*module).await?,
-        }
+        self.supervisor.load(loaded).await?;
         Ok(name)
     }
 
-    /// Reads the files of a module again, and goes on with what they are now, with the module's state and cursors.
+    /// Reads the files of a module again, and continues with their content. The module keeps its state and cursors. It may have other
+    /// parts than before; the result says so, and the log.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the files, or why the host does not take them. The old module goes on then.
-    pub async fn reload(&self, name: &ModuleName) -> Result<(), ChangeError> {
-        let origin = match self.query(name) {
-            Ok(pool) => pool.module().origin.clone(),
-            Err(_) => self.module(name)?.module().origin.clone(),
-        };
+    /// Everything that is wrong with the files, or why the host does not take them. The old module continues then.
+    pub async fn reload(&self, name: &ModuleName) -> Result<Reloaded, ChangeError> {
+        let missing = || SteerError::NoModule(name.clone());
+        let (origin, _) = self.get(name)?.origin().ok_or_else(missing)?;
         let path = origin.path.shown().to_owned();
         let candidate = self.inspect(origin).await?;
         let found = &candidate.meta.name;
@@ -189,11 +195,11 @@ impl HostHandle {
             return Err(ChangeError::Renamed { path, found });
         }
         let (loaded, _entry) = self.compile_one(candidate).await?;
-        match loaded {
-            Loaded::Event(module) => self.supervisor.reload(*module).await?,
-            Loaded::Query(module) => self.supervisor.reload_query(*module).await?,
+        let reloaded = self.supervisor.reload(loaded).await?;
+        if let Some(change) = reloaded.change() {
+            tracing::warn!(module = name.as_str(), "{change}");
         }
-        Ok(())
+        Ok(reloaded)
     }
 
     /// Ends a module after the event in hand, or after its queries. Its state stays in the store.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use nexum_config::document::nearest;
 use nexum_config::engine::ModuleConfig;
+use nexum_config::names::ModuleName;
 use tokio::task::JoinSet;
 
 use super::Host;
@@ -29,6 +31,23 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Adds a warning to each candidate whose queries read the rows of a module that is not among the
+    /// candidates. For a caller without the store, which can have the rows of further modules.
+    pub fn warn_of_missing_reads(&mut self) {
+        let names: Vec<_> = self.candidates.iter().map(|one| one.meta.name.clone()).collect();
+        for candidate in &mut self.candidates {
+            let Some(reads) = candidate.reads.as_ref().filter(|reads| !names.contains(reads)) else {
+                continue;
+            };
+            let nearest = nearest(reads.as_str(), names.iter().map(ModuleName::as_str));
+            let nearest = nearest.map_or_else(String::new, |nearest| format!(", the nearest one is `{nearest}`"));
+            candidate.warnings.push(format!(
+                "its queries read the state of the module `{reads}`, which is not configured{nearest}: they find only the rows \
+                 that an earlier run left in the state"
+            ));
+        }
+    }
+
     /// Sets up an engine for the candidates. Returns a host without modules, and the candidates for [`Host::load`] or
     /// [`HostHandle::load_each`].
     ///

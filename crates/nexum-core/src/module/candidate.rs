@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nexum_config::component::Summary;
+use nexum_config::component::{ModuleKind, Summary};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::Limit;
 use nexum_config::manifest::Subscription;
+use nexum_config::names::ModuleName;
 use nexum_config::query::QueryBounds;
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
@@ -33,8 +34,12 @@ pub struct Candidate {
     pub required_chains: BTreeSet<ChainId>,
     /// The module's retry policy.
     pub restart: Restart,
-    /// The bounds on the calls of a query module. `None` for an event module.
-    pub query: Option<QueryBounds>,
+    /// The parts of the module.
+    pub kind: ModuleKind,
+    /// The bounds on the module's queries. They apply only if it answers queries.
+    pub query: QueryBounds,
+    /// The module whose rows the queries read. `None` for their own module.
+    pub reads: Option<ModuleName>,
     /// Warnings for the operator. None of them keeps the module from running.
     pub warnings: Vec<String>,
     pub(super) memory: Option<Reservation>,
@@ -42,9 +47,14 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The most concurrent instances of the module.
+    /// The most concurrent instances of the module: one that handles events, and those of its pool.
     pub fn instances(&self) -> u32 {
-        self.query.map_or(1, |query| query.pool_size_max)
+        let pool = if self.kind.answers_queries {
+            self.query.pool_size_max
+        } else {
+            0
+        };
+        u32::from(self.kind.handles_events).saturating_add(pool)
     }
 
     /// The upper limit for the linear memory of all these instances together, in bytes.

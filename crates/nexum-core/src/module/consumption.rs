@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use nexum_config::limits::LimitUsage;
+use nexum_config::limits::{Limit, LimitUsage};
 
 /// The length of a window. The reported use covers the current window and the previous one. That is
 /// long enough to cover the blocks of a busy period, and short enough to drop a single unusual
@@ -15,6 +15,8 @@ const WINDOW: Duration = Duration::from_secs(10 * 60);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Consumption {
     last: LimitUsage,
+    /// The end of the last call.
+    ended: Option<Instant>,
     /// The start of the current window, and the largest use of each limit in it.
     window: Option<(Instant, LimitUsage)>,
     /// The largest use of each limit in the previous window.
@@ -36,9 +38,28 @@ impl Consumption {
         most
     }
 
+    /// The use by two parts of one module. The last call is the later one of both.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        let (later, earlier) = match self.ended >= other.ended {
+            true => (self, other),
+            false => (other, self),
+        };
+        let mut joined = Self {
+            before: later.most(),
+            ..later
+        };
+        joined.before.raise(&earlier.most());
+        // A query does not measure the size of the state, and does not change it.
+        let state_bytes = later.last[Limit::StateBytes].max(earlier.last[Limit::StateBytes]);
+        joined.last.set(Limit::StateBytes, state_bytes);
+        joined
+    }
+
     /// Adds the use of a call that ended at `ended`.
     pub(crate) fn note(&mut self, used: &LimitUsage, ended: Instant) {
         self.last = *used;
+        self.ended = Some(ended);
         match &mut self.window {
             Some((began, most)) if ended < *began + WINDOW => most.raise(used),
             window => {
@@ -53,7 +74,6 @@ impl Consumption {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nexum_config::limits::Limit;
 
     #[test]
     fn the_most_is_forgotten_after_a_while() {
@@ -68,6 +88,28 @@ mod tests {
                 (fuel, most),
                 "after {minutes} minutes"
             );
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_module_are_joined() {
+        let start = Instant::now();
+        let of = |fuel, state_bytes, seconds| {
+            let (mut used, mut consumption) = (LimitUsage::default(), Consumption::default());
+            used.set(Limit::Fuel, fuel);
+            used.set(Limit::StateBytes, state_bytes);
+            consumption.note(&used, start + Duration::from_secs(seconds));
+            consumption
+        };
+        for (events, queries, last, most) in [
+            (of(7, 9, 1), of(5, 0, 2), 5, 7),
+            (of(7, 9, 2), of(5, 0, 1), 7, 7),
+            (of(3, 9, 1), of(5, 0, 2), 5, 5),
+            (of(3, 9, 1), Consumption::default(), 3, 3),
+        ] {
+            let joined = events.joined(queries);
+            assert_eq!((joined.last()[Limit::Fuel], joined.most()[Limit::Fuel]), (last, most));
+            assert_eq!(joined.last()[Limit::StateBytes], 9);
         }
     }
 }

@@ -72,6 +72,14 @@ pub enum LoadError {
     /// A query module has subscriptions.
     #[error("the manifest has subscriptions, but a query module gets no events")]
     Subscribed,
+    /// The module's queries read the rows of another module, without the operator's grant.
+    #[error("the module's queries read the state of the module `{reads}`, which engine.toml does not permit")]
+    Reads {
+        /// The other module.
+        reads: ModuleName,
+        /// The modules whose rows the operator permits to read.
+        permitted: Vec<ModuleName>,
+    },
     /// A chain that the module needs is not configured.
     #[error("the module needs chain {chain_id}, which is not configured")]
     Chain {
@@ -125,7 +133,13 @@ impl Hint for LoadError {
                 "export `init` and `on-event`, or `init` and `evaluate`, with their types in nexum:host@0.2.0"
                     .to_owned(),
             ),
-            Self::Subscribed => Some("remove the subscriptions, or export `on-event` instead of `evaluate`".to_owned()),
+            Self::Subscribed => Some("remove the subscriptions, or export `on-event`".to_owned()),
+            Self::Reads { reads, permitted } => {
+                let names: Vec<_> = permitted.iter().chain([reads]).collect();
+                Some(format!(
+                    "write `reads = {names:?}` in the module's [[modules]] table of engine.toml"
+                ))
+            }
             Self::Chain { chain_id } => Some(format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml")),
             _ => None,
         }
@@ -140,8 +154,13 @@ pub(super) fn no_world(summary: &Summary) -> LoadError {
             imports: summary.beyond_queries().cloned().collect(),
         };
     }
+    world(EVENT_MODULE, summary)
+}
+
+/// The refusal of a component that does not fit this world.
+pub(super) fn world(expected: &'static str, summary: &Summary) -> LoadError {
     LoadError::World {
-        expected: EVENT_MODULE,
+        expected,
         exports: summary.exports.clone(),
     }
 }

@@ -136,7 +136,7 @@ impl QueryInstance {
         id: ModuleId,
         state: Arc<dyn StateStore>,
     ) -> Result<Self, Failure> {
-        let scope = EventScope::new(id, state, module.meta.limits).read_only();
+        let scope = EventScope::new(id, state, module.meta.limits).read_only(module.reads.clone());
         // Other instances of the module can run concurrently.
         let meta = Arc::new(module.meta.for_concurrent_instance());
         let mut store = hold(module.pre.engine(), &module.scheduler, &meta, &module.grant, scope)?;

@@ -35,7 +35,8 @@ use crate::engine::{Compiled, Engine, InstancePermit};
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
 
-/// A module that is compiled and linked, so that a start or restart compiles nothing.
+/// The part of a module that handles events. It is compiled and linked, so that a start or restart
+/// compiles nothing.
 pub struct Module {
     /// The module's properties that every part of the host may use.
     pub meta: Arc<ModuleMeta>,
@@ -50,11 +51,11 @@ pub struct Module {
     pub(crate) grant: Grant,
     pub(crate) pre: ModulePre<HostState>,
     pub(crate) scheduler: FairScheduler,
-    _room: Room,
+    _room: Arc<Room>,
 }
 
-/// Reserves a module's places in the engine, its code, and its part of the memory, until it is
-/// dropped.
+/// Reserves the places of all instances of a module in the engine, its code, and its part of the
+/// memory, until all parts of the module are dropped.
 #[derive(Debug)]
 pub(super) struct Room {
     _compiled: Compiled,
@@ -63,6 +64,25 @@ pub(super) struct Room {
 }
 
 impl Module {
+    pub(super) fn of(
+        candidate: &Candidate,
+        engine: &Engine,
+        pre: InstancePre<HostState>,
+        room: Arc<Room>,
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
+            meta: candidate.meta.clone(),
+            subscriptions: candidate.subscriptions.clone(),
+            required_chains: candidate.required_chains.clone(),
+            restart: candidate.restart,
+            origin: candidate.origin.clone(),
+            grant: candidate.grant.clone(),
+            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
+            scheduler: engine.scheduler().for_module(),
+            _room: room,
+        })
+    }
+
     /// The capabilities and imports that the module may use.
     pub fn grant(&self) -> &Grant {
         &self.grant
@@ -145,34 +165,6 @@ impl Loader {
         Ok(())
     }
 
-    /// Compiles and links a candidate of an event module. It also [admits](Self::admit) the
-    /// candidate, if the caller has not done so. A compiled component is reused.
-    ///
-    /// # Errors
-    ///
-    /// Fails in these cases:
-    ///
-    /// - The component does not compile.
-    /// - The types of an import or export differ from the contract.
-    /// - The component is a query module.
-    /// - The engine or the memory limit has no room for the module.
-    pub async fn load(&self, engine: &Engine, mut candidate: Candidate) -> Result<Module, LoadError> {
-        let engine = engine.metered_by(candidate.meta.metering);
-        let (component, room) = self.compile(engine, &mut candidate).await?;
-        let pre = self.link(engine, &candidate, &component)?;
-        Ok(Module {
-            meta: candidate.meta,
-            subscriptions: candidate.subscriptions,
-            required_chains: candidate.required_chains,
-            restart: candidate.restart,
-            origin: candidate.origin,
-            grant: candidate.grant,
-            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
-            scheduler: engine.scheduler().for_module(),
-            _room: room,
-        })
-    }
-
     /// Reserves room for a candidate and compiles it. A compiled component is reused.
     pub(super) async fn compile(
         &self,
@@ -202,17 +194,17 @@ impl Loader {
         Ok((component, room))
     }
 
-    /// Links a compiled candidate.
+    /// Creates the linker of a compiled candidate.
     pub(super) fn link(
         &self,
         engine: &Engine,
         candidate: &Candidate,
         component: &Component,
-    ) -> Result<InstancePre<HostState>, LoadError> {
+    ) -> Result<Linker<HostState>, LoadError> {
         let linker = self.linker(engine, candidate.meta.metering, &candidate.grant);
         let linked = linker.and_then(|mut linker| {
             candidate.grant.link_stubs(&mut linker, component)?;
-            linker.instantiate_pre(component)
+            Ok(linker)
         });
         linked.map_err(LoadError::Link)
     }

@@ -377,7 +377,7 @@ pub(super) fn clear_nobodies(store: &dyn StateStore) -> Result<(), StoreError> {
 }
 
 /// The number of a module, if the store has it.
-fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
+pub(super) fn find(view: &dyn View, name: &ModuleName) -> Result<Option<ModuleId>, StoreError> {
     let row = view.get(&rows::module(name))?;
     row.map(|row| Ok(ModuleId(rows::number(&row)?))).transpose()
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexum_config::limits::{Limit, LimitUsage, Limits};
+use nexum_config::names::ModuleName;
 use tokio::time::Instant;
 
+use super::admin::find;
 use super::{Change, Changes, ModuleId, Usage, rows};
 use crate::event::Handler;
 use crate::store::{StateStore, StoreError, View};
@@ -26,10 +28,13 @@ const GUEST_TIME_PART: u32 = 10;
 /// them.
 #[derive(Debug)]
 pub struct EventScope {
-    module: ModuleId,
+    /// The module whose rows the handler reads. `None` if the store does not have it.
+    rows_of: Option<ModuleId>,
     store: Arc<dyn StateStore>,
     limits: Limits,
     is_read_only: bool,
+    /// The name of another module, if a query reads its rows.
+    reads: Option<ModuleName>,
     handler: Handler,
     attempt: u32,
     began: Instant,
@@ -83,10 +88,11 @@ pub enum SetError {
 impl EventScope {
     pub(crate) fn new(module: ModuleId, store: Arc<dyn StateStore>, limits: Limits) -> Self {
         Self {
-            module,
+            rows_of: Some(module),
             store,
             limits,
             is_read_only: false,
+            reads: None,
             handler: Handler::Init,
             attempt: 1,
             began: Instant::now(),
@@ -99,10 +105,11 @@ impl EventScope {
         }
     }
 
-    /// Makes the transaction read-only.
-    pub(crate) fn read_only(self) -> Self {
+    /// Makes the transaction read-only. With `reads`, it reads the rows of the module of this name.
+    pub(crate) fn read_only(self, reads: Option<ModuleName>) -> Self {
         Self {
             is_read_only: true,
+            reads,
             ..self
         }
     }
@@ -256,10 +263,10 @@ impl EventScope {
     ///
     /// Fails if the store is not readable.
     pub fn keys(&mut self, prefix: &[u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
-        if self.view.is_none() {
-            self.view = Some(self.store.view()?);
-        }
-        let Some(view) = &self.view else { return Ok(()) };
+        self.open_view()?;
+        let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
+            return Ok(());
+        };
         let from = prefix.to_vec();
         let pending = self.pending.iter().flat_map(|pending| pending.range(from.clone()..));
         let pending = pending.map(|(key, value)| (&key[..], value.is_some()));
@@ -270,7 +277,7 @@ impl EventScope {
         let written: BTreeMap<&[u8], bool> = pending.take_while(begins).chain(changed.take_while(begins)).collect();
         let mut written = written.into_iter().peekable();
         let mut flow = ControlFlow::Continue(());
-        rows::scan(&**view, &rows::state(self.module, prefix), None, &mut |row, _| {
+        rows::scan(&**view, &rows::state(module, prefix), None, &mut |row, _| {
             let stored = rows::guest_key(row);
             while flow.is_continue()
                 && let Some((key, present)) = written.next_if(|(key, _)| *key < stored)
@@ -350,11 +357,28 @@ impl EventScope {
         if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
             return Ok(value.clone());
         }
-        let row = rows::state(self.module, key);
-        match &self.view {
-            Some(view) => view.get(&row),
-            None => self.view.insert(self.store.view()?).get(&row),
+        self.open_view()?;
+        match (&self.view, self.rows_of) {
+            (Some(view), Some(module)) => view.get(&rows::state(module, key)),
+            _ => Ok(None),
         }
+    }
+
+    /// Opens the view of the committed state at the first read of the handler call. Events may
+    /// change the rows during a query, so a query reads a snapshot.
+    fn open_view(&mut self) -> Result<(), StoreError> {
+        if self.view.is_some() {
+            return Ok(());
+        }
+        let view = match self.is_read_only {
+            true => self.store.frozen()?,
+            false => self.store.view()?,
+        };
+        if let Some(name) = &self.reads {
+            self.rows_of = find(&*view, name)?;
+        }
+        self.view = Some(view);
+        Ok(())
     }
 
     /// The current size of a key with its value in bytes, or `None` if the key does not exist. And
@@ -376,3 +400,6 @@ impl EventScope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

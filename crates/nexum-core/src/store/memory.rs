@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{Batch, Range, StateStore, StoreError, View, Visit};
+use super::{Batch, Range, StateStore, StoreError, View, Visit, is_empty};
 
 /// The number of rows that a scan copies at a time, so that a visit does not delay writes.
 const ROWS_AT_ONCE: usize = 64;
@@ -14,7 +14,8 @@ const ROWS_AT_ONCE: usize = 64;
 /// A store in memory, for tests, trials, and modules without state.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    rows: Arc<RwLock<Rows>>,
+    /// A write copies the rows if a frozen view has them.
+    rows: Arc<RwLock<Arc<Rows>>>,
 }
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -33,13 +34,13 @@ impl StateStore for MemoryStore {
     }
 
     fn frozen(&self) -> Result<Box<dyn View>, StoreError> {
-        let rows = self.rows.read().clone();
-        let rows = Arc::new(RwLock::new(rows));
+        let rows = Arc::new(RwLock::new(self.rows.read().clone()));
         Ok(Box::new(MemoryView { rows }))
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut rows = self.rows.write();
+        let rows = Arc::make_mut(&mut rows);
         for (key, value) in batch.changes() {
             match value {
                 Some(value) => rows.insert(key.to_vec(), value.to_vec()),
@@ -52,7 +53,7 @@ impl StateStore for MemoryStore {
 
 #[derive(Debug)]
 struct MemoryView {
-    rows: Arc<RwLock<Rows>>,
+    rows: Arc<RwLock<Arc<Rows>>>,
 }
 
 impl View for MemoryView {
@@ -83,14 +84,5 @@ impl View for MemoryView {
                 None => return Ok(()),
             }
         }
-    }
-}
-
-/// Whether no key can be between two bounds. A `BTreeMap` panics on most of these ranges.
-fn is_empty(range: Range<'_>) -> bool {
-    match range {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(from), Bound::Included(to)) => from > to,
-        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
     }
 }

@@ -11,11 +11,12 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 use super::chains::Sources;
 use super::error::SteerError;
 use super::expected::{Expectation, Expected};
-use super::queries::Queries;
+use super::modules::{Modules, Reloaded, RunningModule};
 use super::start::ready;
 use crate::bus::source::{EventSource, SourceError, TopicHandle};
+use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
-use crate::module::query::{Loaded, QueryModule};
+use crate::module::query::QueryModule;
 use crate::query::QueryPool;
 use crate::runner::ModuleStatus;
 use crate::store::Batch;
@@ -23,10 +24,6 @@ use crate::store::committer::Committer;
 
 /// The most waiting requests. An operator waits for the answer to each, so few wait at once.
 const REQUESTS_MAX: usize = 16;
-
-/// The modules of a run, by name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Modules(Arc<Mutex<BTreeMap<ModuleName, Arc<ModuleStatus>>>>);
 
 /// The chains that nexum lost, with the reasons.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +33,6 @@ pub(super) struct LostChains(Arc<Mutex<BTreeMap<ChainId, String>>>);
 #[derive(Clone, Debug)]
 pub struct SupervisorHandle {
     pub(super) modules: Modules,
-    pub(super) queries: Queries,
     pub(super) lost_chains: LostChains,
     pub(super) sources: Sources,
     pub(super) expected: Expected,
@@ -55,8 +51,8 @@ pub(super) enum Request {
         is_initial: bool,
         done: oneshot::Sender<Result<Vec<Loaded>, SteerError>>,
     },
-    /// Replaces a module that answers queries.
-    ReloadQuery(Box<QueryModule>, oneshot::Sender<Result<(), SteerError>>),
+    /// Replaces the parts of a module, except a runner that stays.
+    Exchange(Exchange, oneshot::Sender<Result<(), SteerError>>),
     /// Requests that nexum follows the chains of a module that will replace another one.
     Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
@@ -64,6 +60,26 @@ pub(super) enum Request {
     Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
     /// Requests the committer.
     Committer(oneshot::Sender<Result<Committer, SteerError>>),
+}
+
+/// The new parts of a module.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) name: ModuleName,
+    /// The new pool. `None` removes the pool.
+    pub(super) queries: Option<Box<QueryModule>>,
+    pub(super) runner: RunnerChange,
+}
+
+/// The change of a module's runner during a reload.
+#[derive(Debug)]
+pub(super) enum RunnerChange {
+    /// The runner has taken the new module, or there is none.
+    None,
+    /// The module did not handle events before.
+    Start(Box<Module>),
+    /// The module no longer handles events.
+    End,
 }
 
 /// Prevents the addition of modules until it is dropped, so that the caller can change the stored
@@ -76,26 +92,6 @@ pub struct LoadsHeld {
 /// The followed topics.
 pub(super) type Topics = BTreeMap<ChainTopic, TopicHandle>;
 
-impl Modules {
-    pub(super) fn get(&self, name: &ModuleName) -> Option<Arc<ModuleStatus>> {
-        self.0.lock().get(name).cloned()
-    }
-
-    pub(super) fn all(&self) -> Vec<Arc<ModuleStatus>> {
-        self.0.lock().values().cloned().collect()
-    }
-
-    pub(super) fn insert(&self, status: Arc<ModuleStatus>) {
-        self.0.lock().insert(status.name().clone(), status);
-    }
-
-    pub(super) fn remove(&self, name: &ModuleName) {
-        if let Some(status) = self.0.lock().remove(name) {
-            status.metrics.retire();
-        }
-    }
-}
-
 impl LostChains {
     pub(super) fn lose(&self, error: &SourceError) {
         self.0.lock().insert(error.chain_id, error.reason_with_causes());
@@ -107,7 +103,6 @@ impl SupervisorHandle {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         let handle = Self {
             modules: Modules::default(),
-            queries: Queries::default(),
             lost_chains: LostChains::default(),
             sources: Sources::new(),
             expected: Expected::default(),
@@ -117,9 +112,24 @@ impl SupervisorHandle {
         (handle, receiver)
     }
 
+    /// All modules, by name.
+    pub fn all(&self) -> Vec<RunningModule> {
+        self.modules.all()
+    }
+
+    /// Returns the module of this name.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such module.
+    pub fn get(&self, name: &ModuleName) -> Result<RunningModule, SteerError> {
+        let module = self.modules.get(name);
+        module.ok_or_else(|| SteerError::NoModule(name.clone()))
+    }
+
     /// All modules that handle events, by name.
     pub fn modules(&self) -> Vec<Arc<ModuleStatus>> {
-        self.modules.all()
+        self.modules.all_events()
     }
 
     /// The chains that nexum lost, with the reasons. nexum follows them again only after a restart.
@@ -142,15 +152,13 @@ impl SupervisorHandle {
     ///
     /// Fails if there is no such module.
     pub fn module(&self, name: &ModuleName) -> Result<Arc<ModuleStatus>, SteerError> {
-        self.modules.get(name).ok_or_else(|| match self.queries.get(name) {
-            Some(_) => SteerError::NoEvents(name.clone()),
-            None => SteerError::NoModule(name.clone()),
-        })
+        let events = self.get(name)?.events;
+        events.ok_or_else(|| SteerError::NoEvents(name.clone()))
     }
 
     /// All modules that answer queries, by name.
     pub fn queries(&self) -> Vec<Arc<QueryPool>> {
-        self.queries.all()
+        self.modules.all_queries()
     }
 
     /// Returns the module of this name that answers queries.
@@ -159,30 +167,24 @@ impl SupervisorHandle {
     ///
     /// Fails if there is no such module.
     pub fn query(&self, name: &ModuleName) -> Result<Arc<QueryPool>, SteerError> {
-        self.queries.get(name).ok_or_else(|| match self.modules.get(name) {
-            Some(_) => SteerError::NoQueries(name.clone()),
-            None => SteerError::NoModule(name.clone()),
-        })
+        let queries = self.get(name)?.queries;
+        queries.ok_or_else(|| SteerError::NoQueries(name.clone()))
     }
 
-    /// Adds a module, which starts at its stored position, or with the next block. Waits for the
-    /// chains that the module needs.
+    /// Adds a module with all of its parts. Its events start at its stored position, or with the
+    /// next block. Waits for the chains that the module needs.
     ///
     /// # Errors
     ///
     /// Fails if a module of this name exists, or if the module cannot start.
-    pub async fn load(&self, module: Module) -> Result<(), SteerError> {
-        ready(&self.sources, [&module]).await?;
-        self.add_one(Loaded::Event(Box::new(module))).await
-    }
-
-    /// Adds a module that answers queries.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a module of this name exists.
-    pub async fn load_query(&self, module: QueryModule) -> Result<(), SteerError> {
-        self.add_one(Loaded::Query(Box::new(module))).await
+    pub async fn load(&self, module: impl Into<Loaded>) -> Result<(), SteerError> {
+        let module = module.into();
+        ready(&self.sources, module.events.as_deref()).await?;
+        let name = module.meta.name.clone();
+        match self.add(vec![module], false).await?.is_empty() {
+            true => Ok(()),
+            false => Err(SteerError::Exists(name)),
+        }
     }
 
     /// Writes to the store what it needs to know of modules with these names, so that
@@ -207,32 +209,43 @@ impl SupervisorHandle {
         self.add(modules, true).await
     }
 
-    /// Replaces the component, manifest and configuration of a module that answers queries. Its
-    /// counts start at zero. The old component answers the calls in progress.
+    /// Replaces the component, manifest and configuration of a module, and keeps its positions and
+    /// state. The current event is finished first, and the new `init` has to return ok. The old
+    /// component answers the queries in progress, and the counts of queries start at zero.
     ///
-    /// # Errors
-    ///
-    /// Fails if no module of this name answers queries.
-    pub async fn reload_query(&self, module: QueryModule) -> Result<(), SteerError> {
-        let _may_load = self.loads.read().await;
-        let module = Box::new(module);
-        self.ask(|done| Request::ReloadQuery(module, done)).await
-    }
-
-    /// Replaces the component, manifest and configuration of a module that handles events, and
-    /// keeps its positions and state. The current event is finished first, and the new `init` has
-    /// to return ok.
+    /// The module may have other parts than before. A runner that ends leaves its positions and the
+    /// state in the store. A new runner starts at these positions, or with the next block.
     ///
     /// # Errors
     ///
     /// Fails if there is no module of this name, or if the new component cannot start. The old
     /// component then continues.
-    pub async fn reload(&self, module: Module) -> Result<(), SteerError> {
-        ready(&self.sources, [&module]).await?;
-        let module = Arc::new(module);
-        let status = self.module(&module.meta.name)?;
-        let followed = self.ask(|done| Request::Follow(module.clone(), done)).await?;
-        Ok(status.reload(module, followed).await?)
+    pub async fn reload(&self, module: impl Into<Loaded>) -> Result<Reloaded, SteerError> {
+        let module = module.into();
+        ready(&self.sources, module.events.as_deref()).await?;
+        let (name, now) = (module.meta.name.clone(), module.kind());
+        let reloads = self.get(&name)?.reloads;
+        let _alone = reloads.lock().await;
+        let running = self.get(&name)?;
+        let before = running.kind();
+        let runner = match (running.events, module.events) {
+            (Some(status), Some(events)) => {
+                let events = Arc::new(*events);
+                let followed = self.ask(|done| Request::Follow(events.clone(), done)).await?;
+                status.reload(events, followed).await?;
+                RunnerChange::None
+            }
+            (None, Some(events)) => RunnerChange::Start(events),
+            (Some(_), None) => RunnerChange::End,
+            (None, None) => RunnerChange::None,
+        };
+        if before.answers_queries || now != before {
+            let _may_load = self.loads.read().await;
+            let queries = module.queries;
+            let exchange = Exchange { name, queries, runner };
+            self.ask(|done| Request::Exchange(exchange, done)).await?;
+        }
+        Ok(Reloaded { before, now })
     }
 
     /// Ends a module after its current event or queries. The module's state stays in the store.
@@ -265,14 +278,6 @@ impl SupervisorHandle {
     /// Keeps the run from ending for lack of modules until the result is dropped.
     pub(crate) fn expect(&self) -> Expectation {
         self.expected.expect()
-    }
-
-    async fn add_one(&self, module: Loaded) -> Result<(), SteerError> {
-        let name = module.meta().name.clone();
-        match self.add(vec![module], false).await?.is_empty() {
-            true => Ok(()),
-            false => Err(SteerError::Exists(name)),
-        }
     }
 
     async fn add(&self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use nexum_config::document::nearest;
 use nexum_config::names::ModuleName;
+use tokio::sync::oneshot;
 
-use super::Run;
 use super::error::SteerError;
-use super::handle::{Request, Topics};
+use super::handle::{Exchange, Request, RunnerChange, Topics};
 use super::start::{StartError, check_sources};
+use super::{Ending, Run};
+use crate::module::loaded::Loaded;
 use crate::module::loader::Module;
-use crate::module::query::Loaded;
+use crate::module::query::QueryModule;
+use crate::query::QueryPool;
 use crate::runner::{ModuleStatus, topics};
-use crate::state;
-use crate::store::{self, StateStore};
+use crate::state::{self, ModuleId};
+use crate::store::{self, StateStore, StoreError};
 
 impl Run {
     pub(super) async fn serve(&mut self, request: Request) {
@@ -23,26 +27,124 @@ impl Run {
                 is_initial,
                 done,
             } => drop(done.send(self.add(modules, is_initial).await)),
-            Request::ReloadQuery(module, done) => drop(done.send(self.reload_query(*module).await)),
+            Request::Exchange(exchange, done) => self.exchange(exchange, done).await,
             Request::Intern(names, done) => drop(done.send(self.intern(names).await)),
             Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
             Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
-            Request::Remove(name, done) if self.queries.remove(&name) => drop(done.send(Ok(()))),
-            Request::Remove(name, done) => {
-                match self.modules.get(&name).filter(|_| !self.removed.contains_key(&name)) {
-                    Some(status) if self.names.values().any(|running| *running == name) => {
-                        status.end();
-                        self.removed.insert(name, done);
-                    }
-                    // The module's runner has panicked.
-                    Some(_) => {
-                        self.modules.remove(&name);
-                        drop(done.send(Ok(())));
-                    }
-                    None => drop(done.send(Err(SteerError::NoModule(name)))),
-                }
-            }
+            Request::Remove(name, done) => self.remove(name, done),
         }
+    }
+
+    /// Removes a module, after the end of its runner if it has one.
+    fn remove(&mut self, name: ModuleName, done: oneshot::Sender<Result<(), SteerError>>) {
+        let is_removed = match self.ending.get_mut(&name) {
+            Some(ending) if ending.is_removal => true,
+            Some(ending) => {
+                // The runner ends already, because a reload has changed the kind of the module.
+                ending.is_removal = true;
+                let reload = std::mem::replace(&mut ending.done, done);
+                return drop(reload.send(Ok(())));
+            }
+            None => self.modules.get(&name).is_none(),
+        };
+        match is_removed {
+            true => drop(done.send(Err(SteerError::NoModule(name)))),
+            false => self.end(name, Ending { done, is_removal: true }),
+        }
+    }
+
+    /// Ends the runner of a module, and then the module or its part that handles events.
+    fn end(&mut self, name: ModuleName, ending: Ending) {
+        let status = self.modules.get(&name).and_then(|module| module.events);
+        match status {
+            Some(status) if self.names.values().any(|running| *running == name) => {
+                status.end();
+                self.ending.insert(name, ending);
+            }
+            // There is no runner, or it has panicked.
+            _ => self.ended_by_request(&name, ending),
+        }
+    }
+
+    pub(super) fn ended_by_request(&self, name: &ModuleName, ending: Ending) {
+        match ending.is_removal {
+            true => self.modules.remove(name),
+            false => self.modules.end_events(name),
+        }
+        // The caller may have left.
+        let _ = ending.done.send(Ok(()));
+    }
+
+    /// Replaces the parts of a module. A runner that has to end delays the answer, and no other
+    /// part.
+    async fn exchange(&mut self, exchange: Exchange, done: oneshot::Sender<Result<(), SteerError>>) {
+        let Exchange { name, queries, runner } = exchange;
+        let ends = matches!(runner, RunnerChange::End);
+        match self.replace(&name, queries, runner).await {
+            Ok(()) if ends => self.end(
+                name,
+                Ending {
+                    done,
+                    is_removal: false,
+                },
+            ),
+            outcome => drop(done.send(outcome)),
+        }
+    }
+
+    async fn replace(
+        &mut self,
+        name: &ModuleName,
+        queries: Option<Box<QueryModule>>,
+        runner: RunnerChange,
+    ) -> Result<(), SteerError> {
+        if self.modules.get(name).is_none() || self.ending.contains_key(name) {
+            return Err(SteerError::NoModule(name.clone()));
+        }
+        let queries = queries.map(|module| *module).into_iter().collect();
+        let pool = self.pools(queries).await.map_err(StartError::Store)?.pop();
+        if let RunnerChange::Start(module) = runner {
+            check_sources(self.chains.sources(), [&*module])?;
+            self.start_all(vec![*module], false).await.map_err(StartError::Store)?;
+        }
+        self.modules.set_queries(name, pool);
+        Ok(())
+    }
+
+    /// Creates the pools of these modules.
+    async fn pools(&self, modules: Vec<QueryModule>) -> Result<Vec<QueryPool>, StoreError> {
+        if modules.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = modules.iter().map(|module| module.meta.name.clone()).collect();
+        let find = move |store: &dyn StateStore| {
+            let ids = state::intern(store, &names)?;
+            Ok((ids, state::modules(&*store.view()?)?))
+        };
+        let (ids, known) = store::blocking(&self.store, find).await?;
+        modules.iter().for_each(|module| warn_of_unknown(module, &known));
+        let pool = |(module, id)| QueryPool::new(module, id, self.store.clone());
+        Ok(modules.into_iter().zip(ids).map(pool).collect())
+    }
+
+    /// Starts answering the queries of these modules.
+    pub(super) async fn answer(&self, modules: Vec<QueryModule>) -> Result<(), StoreError> {
+        for pool in self.pools(modules).await? {
+            let name = pool.name().clone();
+            self.modules.set_queries(&name, Some(pool));
+        }
+        Ok(())
+    }
+
+    /// Starts the runners of these modules.
+    async fn start_all(&mut self, modules: Vec<Module>, is_initial: bool) -> Result<(), StoreError> {
+        let left = &self.expected.left;
+        let added = modules.into_iter().map(Arc::new);
+        let added: Vec<_> = added.map(|module| ModuleStatus::new(module, left.clone())).collect();
+        let statuses: Vec<_> = added.iter().map(|(status, _)| status.clone()).collect();
+        self.start(added, is_initial).await?;
+        statuses.into_iter().for_each(|status| self.modules.set_events(status));
+        Ok(())
     }
 
     async fn intern(&self, names: Vec<ModuleName>) -> Result<(), SteerError> {
@@ -53,25 +155,15 @@ impl Run {
 
     /// Starts those of the modules whose names are free, and returns the others.
     async fn add(&mut self, modules: Vec<Loaded>, is_initial: bool) -> Result<Vec<Loaded>, SteerError> {
-        let is_taken = |module: &Loaded| {
-            let name = &module.meta().name;
-            self.modules.get(name).is_some() || self.queries.get(name).is_some()
-        };
+        let is_taken = |module: &Loaded| self.modules.get(&module.meta.name).is_some();
         let (taken, free): (Vec<_>, Vec<_>) = modules.into_iter().partition(is_taken);
         let (mut of_events, mut of_queries) = (Vec::new(), Vec::new());
         for module in free {
-            match module {
-                Loaded::Event(module) => of_events.push(*module),
-                Loaded::Query(module) => of_queries.push(*module),
-            }
+            of_events.extend(module.events.map(|module| *module));
+            of_queries.extend(module.queries.map(|module| *module));
         }
         check_sources(self.chains.sources(), &of_events)?;
-        let left = &self.expected.left;
-        let added = of_events.into_iter().map(Arc::new);
-        let added: Vec<_> = added.map(|module| ModuleStatus::new(module, left.clone())).collect();
-        let statuses: Vec<_> = added.iter().map(|(status, _)| status.clone()).collect();
-        self.start(added, is_initial).await.map_err(StartError::Store)?;
-        statuses.into_iter().for_each(|status| self.modules.insert(status));
+        self.start_all(of_events, is_initial).await.map_err(StartError::Store)?;
         self.answer(of_queries).await.map_err(StartError::Store)?;
         Ok(taken)
     }
@@ -84,5 +176,18 @@ impl Run {
         // there.
         self.chains.begin(module.required_chains.iter().copied());
         Ok(followed)
+    }
+}
+
+/// Warns if the queries of a module read the rows of a module that the store does not have.
+fn warn_of_unknown(module: &QueryModule, known: &[(ModuleName, ModuleId)]) {
+    let Some(reads) = &module.reads else { return };
+    if known.iter().all(|(name, _)| name != reads) {
+        let names = known.iter().map(|(name, _)| name.as_str());
+        tracing::warn!(
+            module = module.meta.name.as_str(),
+            nearest = nearest(reads.as_str(), names),
+            "the module's queries read the state of the module {reads}, which is not in the store: they find no rows"
+        );
     }
 }

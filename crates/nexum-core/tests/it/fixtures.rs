@@ -15,6 +15,7 @@ use self::limits::{
     memory_bomb_trips_the_memory_limit, slow_host_is_ended_by_the_deadline, table_bomb_trips_the_table_limit,
 };
 use crate::files::files_reader_reads_its_files_and_nothing_else;
+use crate::queries::both::both_handles_events_and_answers_queries;
 use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Setup, SilentChain, reasons, with_the_contract};
@@ -39,6 +40,7 @@ fixtures! {
     "all-imports" => all_imports_answer_or_say_unsupported,
     "all-wasi" => all_wasi_finds_every_interface_closed,
     "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
+    "both" => both_handles_events_and_answers_queries,
     "calls" => calls_reach_the_host_each_time,
     "counter" => counter_counts_blocks,
     "cow-submitter" => cow_submitter_is_refused_without_an_order_book,

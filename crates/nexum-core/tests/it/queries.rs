@@ -2,9 +2,11 @@
 //! instance.
 
 mod alone;
+pub(crate) mod both;
 mod breaker;
 mod loading;
 mod pool;
+mod reads;
 
 use std::sync::Arc;
 
@@ -157,7 +159,7 @@ async fn modules_that_answer_queries_are_changed_while_the_host_runs() {
         assert!(error.contains(expected), "{error}");
     }
     let second = run.build_query("name = \"query-echo\"").await;
-    let again = run.steering.load_query(second).await;
+    let again = run.steering.load(second).await;
     assert!(matches!(again, Err(SteerError::Exists(_))), "{again:?}");
     let noop = run.build("noop", "name = \"query-echo\"").await;
     let again = run.steering.load(noop).await;
@@ -168,7 +170,7 @@ async fn modules_that_answer_queries_are_changed_while_the_host_runs() {
     let greeting = run
         .build_query("name = \"query-echo\"\nconfig = { greeting = \"hi\" }")
         .await;
-    run.steering.reload_query(greeting).await.expect("a reload");
+    run.steering.reload(greeting).await.expect("a reload");
     let new = run.query(NAME).await;
     assert_eq!(
         (ask(&new, "count").await, ask(&old, "count").await),
@@ -177,10 +179,10 @@ async fn modules_that_answer_queries_are_changed_while_the_host_runs() {
     run.steering.remove(&name).await.expect("a removal");
     assert!(matches!(run.steering.query(&name), Err(SteerError::NoModule(_))));
     let gone = run.build_query("name = \"query-echo\"").await;
-    let reloaded = run.steering.reload_query(gone).await;
+    let reloaded = run.steering.reload(gone).await;
     assert!(matches!(reloaded, Err(SteerError::NoModule(_))), "{reloaded:?}");
     let loaded = run.build_query("name = \"another\"").await;
-    run.steering.load_query(loaded).await.expect("a load");
+    run.steering.load(loaded).await.expect("a load");
     assert_eq!(ask(&*run.query("another").await, "hello").await, "hello");
 }
 

@@ -127,10 +127,7 @@ impl Setup {
 
     /// Inspects and compiles the modules.
     pub(crate) async fn load(&self) -> Result<Vec<Module>, LoadErrors> {
-        let of_events = |module| match module {
-            Loaded::Event(module) => Some(*module),
-            Loaded::Query(_) => None,
-        };
+        let of_events = |module: Loaded| module.events.map(|module| *module);
         Ok(self.open().await?.0.into_iter().filter_map(of_events).collect())
     }
 
@@ -190,10 +187,7 @@ impl Setup {
             supervisor = supervisor.source(Arc::new(other.clone()));
         }
         for module in modules {
-            match module {
-                Loaded::Event(module) => drop(supervisor.module(*module)),
-                Loaded::Query(module) => supervisor.query(*module),
-            }
+            supervisor.add(module);
         }
         let steering = supervisor.handle();
         let stop = CancellationToken::new();
@@ -265,6 +259,14 @@ impl Run {
         let Workshop { loader, engine } = &self.workshop;
         let candidate = loader.inspect(&config).expect("a sound module");
         loader.load_query(engine, candidate).await.expect("a module")
+    }
+
+    /// Loads all parts of a fixture, with additional keys of its `[[modules]]` table.
+    pub(crate) async fn build_all(&self, fixture: &str, keys: &str) -> Loaded {
+        let config = module_at(&guests::component(fixture), keys);
+        let Workshop { loader, engine } = &self.workshop;
+        let candidate = loader.inspect(&config).expect("a sound module");
+        loader.load_any(engine, candidate).await.expect("a module")
     }
 
     /// Loads a module of a fixture, with additional keys of its `[[modules]]` table.

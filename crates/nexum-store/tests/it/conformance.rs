@@ -1,11 +1,16 @@
 //! The requirements of the port, on every back-end.
 
+mod frozen;
+
 use std::ops::{Bound, ControlFlow};
-use std::sync::mpsc;
 
 use nexum_core::store::{Batch, KEY_BYTES_MAX, View};
 use nexum_store::Backend;
 
+use self::frozen::{
+    a_frozen_view_delays_no_write, a_frozen_view_does_not_change, a_view_shows_a_batch_whole,
+    many_frozen_views_may_be_held,
+};
 use crate::support::{ALL, FORMAT, Fixture, remove, rows, scan, set};
 
 /// Each test, on each back-end.
@@ -37,6 +42,7 @@ on_every_backend! {
     a_scan_may_use_the_store
     a_view_shows_a_batch_whole
     a_frozen_view_does_not_change
+    a_frozen_view_delays_no_write
     many_frozen_views_may_be_held
     keeps_everything_when_it_is_opened_again
     makes_large_batches
@@ -269,59 +275,6 @@ fn a_scan_may_use_the_store(fixture: &Fixture) {
     view.scan((Bound::Included(b"a"), Bound::Included(b"c")), &mut visit)
         .unwrap();
     assert!(rows(&*store.view().unwrap()).is_empty());
-}
-
-fn a_view_shows_a_batch_whole(fixture: &Fixture) {
-    let store = fixture.open();
-    let key = |number: u32| number.to_be_bytes();
-    let write = |round: u32| {
-        let keys: Vec<_> = (0..100).map(key).collect();
-        let round = round.to_be_bytes();
-        store.write(&set(keys.iter().map(|key| (key, round)))).unwrap();
-    };
-    write(0);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (1..50).for_each(write));
-        while !writer.is_finished() {
-            let view = store.frozen().unwrap();
-            let found = scan(&*view, ALL);
-            assert_eq!(found.len(), 100);
-            assert!(found.iter().all(|row| row.1 == found[0].1), "{found:?}");
-        }
-    });
-}
-
-fn a_frozen_view_does_not_change(fixture: &Fixture) {
-    let store = fixture.open();
-    store.write(&set([("a", "1")])).unwrap();
-    let frozen = store.frozen().unwrap();
-    let before = rows(&*frozen);
-    let (begin, has_begun) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let store = &store;
-        scope.spawn(move || {
-            begin.send(()).unwrap();
-            store.write(&set([("a", "2"), ("b", "2")])).unwrap();
-        });
-        has_begun.recv().unwrap();
-        // The write happens meanwhile, or waits for the view.
-        for _ in 0..1_000 {
-            assert_eq!(rows(&*frozen), before);
-            assert_eq!(value_of(&*frozen, b"a").unwrap(), b"1");
-            assert_eq!(value_of(&*frozen, b"b"), None);
-        }
-        drop(frozen);
-    });
-    assert_eq!(value_of(&*store.view().unwrap(), b"b").unwrap(), b"2");
-}
-
-fn many_frozen_views_may_be_held(fixture: &Fixture) {
-    let store = fixture.open();
-    store.write(&set([("a", "1")])).unwrap();
-    let views: Vec<_> = (0..10).map(|_| store.frozen().unwrap()).collect();
-    assert!(views.iter().all(|view| rows(&**view).len() == 1));
-    drop(views);
-    store.write(&remove(["a"])).unwrap();
 }
 
 fn keeps_everything_when_it_is_opened_again(fixture: &Fixture) {

@@ -9,7 +9,7 @@ use nexum_core::HostHandle;
 use nexum_core::ModuleStatus;
 use nexum_core::state::{DeadLetter, admin};
 use nexum_core::store::{self, StateStore, StoreError};
-use nexum_core::supervisor::{SteerError, SupervisorHandle};
+use nexum_core::supervisor::{RunningModule, SteerError, SupervisorHandle};
 
 use super::api_error::ApiError;
 use crate::daemon::refused::Refused;
@@ -37,15 +37,15 @@ impl ControlState {
             .map_err(|error| self.missing(&name, error))
     }
 
-    /// The current state of a module, for events or for queries.
+    /// A module with its parts.
+    pub(super) fn running(&self, name: &ModuleName) -> Result<RunningModule, ApiError> {
+        self.supervisor.get(name).map_err(|error| self.missing(name, error))
+    }
+
+    /// The current state of a module.
     pub(super) fn view(&self, name: &ModuleName) -> Result<view::Module, ApiError> {
-        match self.supervisor.query(name) {
-            Ok(pool) => Ok(view::Module::of_queries(&pool)),
-            Err(_) => Ok(view::Module::of(
-                &*self.module(name.as_str())?,
-                &self.host.troubled_chains(),
-            )),
-        }
+        let view = view::Module::of(&self.running(name)?, &self.host.troubled_chains());
+        view.ok_or_else(|| SteerError::NoModule(name.clone()).into())
     }
 
     /// The error for a module that is not there, or that is being loaded.

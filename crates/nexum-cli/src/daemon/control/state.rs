@@ -142,9 +142,9 @@ fn refusal_of(host: &HostHandle, error: &TransferError) -> Refusal {
     loaded.unwrap_or_else(|| Refusal::of(error))
 }
 
-/// The refusal of a change to the state of a module of either kind that is loaded or being loaded.
+/// The refusal of a change to the state of a module that is loaded or being loaded.
 fn loaded(host: &HostHandle, name: &ModuleName) -> Option<Refusal> {
-    if host.module(name).is_ok() || host.query(name).is_ok() {
+    if host.get(name).is_ok() {
         let refusal = Refusal::new(format!("the module {name} is loaded"));
         return Some(refusal.with_hint(format!("remove the module first: `nexum module remove {name}`")));
     }

@@ -1,4 +1,5 @@
-//! Stands in for a capability that nexum does not serve: each function returns `unsupported`.
+//! Stands in for an interface whose functions only return an error: `unsupported` where nexum does
+//! not serve the capability, and `denied` where queries may not call it.
 
 use nexum_config::interface::bare_name;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
@@ -9,7 +10,7 @@ use crate::capability::HostState;
 /// The fields of the contract's `host-error`, by which this module recognises the type.
 const HOST_ERROR_FIELDS: [&str; 5] = ["domain", "kind", "code", "message", "data"];
 
-/// An import whose functions return `unsupported`.
+/// An import whose functions return an error.
 #[derive(Clone, Debug)]
 pub(super) struct Stub {
     pub(super) import: String,
@@ -28,6 +29,8 @@ pub(super) enum Reason {
         /// Whether the module requires the capability.
         is_required: bool,
     },
+    /// Queries may not call the interface.
+    DeniedToQueries,
 }
 
 impl Stub {
@@ -74,19 +77,20 @@ impl Stub {
             Reason::Unserved { empty, .. } if empty.contains(&name) && matches!(result.ok(), Some(Type::List(_))) => {
                 Some(Val::Result(Ok(Some(Box::new(Val::List(Vec::new()))))))
             }
-            _ => is_host_error.then(|| self.unsupported()),
+            _ => is_host_error.then(|| self.error()),
         }
     }
 
-    fn unsupported(&self) -> Val {
+    fn error(&self) -> Val {
         let domain = bare_name(&self.import);
-        let message = match self.reason {
-            Reason::Absent => format!("{domain} is not in this build of the host"),
-            Reason::Unserved { .. } => format!("no version of the host serves {domain} yet"),
+        let (kind, message) = match self.reason {
+            Reason::Absent => ("unsupported", format!("{domain} is not in this build of the host")),
+            Reason::Unserved { .. } => ("unsupported", format!("no version of the host serves {domain} yet")),
+            Reason::DeniedToQueries => ("denied", format!("{domain} may not be called by a query")),
         };
         let error = Val::Record(vec![
             ("domain".to_owned(), Val::String(domain.to_owned())),
-            ("kind".to_owned(), Val::Variant("unsupported".to_owned(), None)),
+            ("kind".to_owned(), Val::Variant(kind.to_owned(), None)),
             ("code".to_owned(), Val::S32(0)),
             ("message".to_owned(), Val::String(message)),
             ("data".to_owned(), Val::Option(None)),

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use nexum_config::component::{ComponentFile, QUERY_MODULE};
+use nexum_config::component::{ComponentFile, ModuleKind};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::{Limit, Limits};
 use nexum_config::manifest::{MANIFEST_FILE, Manifest, Subscription};
 use nexum_config::names::{Digest, ModuleName};
+use nexum_config::query::QueryRequests;
 
 use super::Loader;
 use crate::capability::grant::{self, Grant};
@@ -41,9 +42,9 @@ impl Loader {
     ) -> Result<Candidate, Vec<LoadError>> {
         let mut errors = Vec::new();
         let mut warnings = Vec::new();
-        let is_query = file.summary.world() == Some(QUERY_MODULE);
+        let kind = file.summary.kind();
         match &manifest {
-            _ if is_query => {}
+            _ if !kind.handles_events => {}
             None => warnings.push(format!(
                 "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
             )),
@@ -67,10 +68,10 @@ impl Loader {
         let name = name.map_err(|source| errors.push(LoadError::Name { source }));
         let limits = self.settings.limits.min(&manifest.requested_limits);
         errors.extend(component_errors(config, &manifest, &file, &limits));
-        if !is_query && manifest.pool_size_max.is_some() {
+        if !kind.answers_queries && manifest.query != QueryRequests::default() {
             warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
         }
-        let query = is_query.then(|| self.settings.query.min(manifest.pool_size_max));
+        let reads = reads(config, &manifest, kind, name.as_ref().ok(), &mut errors, &mut warnings);
         let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
         let requests = manifest.capabilities.as_ref();
         let files = manifest.files.as_ref().map(|name| {
@@ -116,7 +117,9 @@ impl Loader {
             subscriptions,
             required_chains: manifest.chains.required,
             restart: self.settings.restart.capped(manifest.restart),
-            query,
+            kind,
+            query: self.settings.query.min(manifest.query.pool_size_max),
+            reads,
             warnings,
             memory: None,
             bytes: self.share(file.digest, file.bytes),
@@ -187,14 +190,37 @@ fn component_errors(
             bound: limits[Limit::Instances],
         });
     }
-    let world = file.summary.world();
-    if world.is_none() {
+    let kind = file.summary.kind();
+    if kind.is_none() {
         errors.push(error::no_world(&file.summary));
     }
-    if world == Some(QUERY_MODULE) && !manifest.subscriptions.is_empty() {
+    if kind.answers_queries && !kind.handles_events && !manifest.subscriptions.is_empty() {
         errors.push(LoadError::Subscribed);
     }
     errors
+}
+
+/// The module whose rows the queries of a module read, if it is another one and the operator permits
+/// it.
+fn reads(
+    config: &ModuleConfig,
+    manifest: &Manifest,
+    kind: ModuleKind,
+    name: Option<&ModuleName>,
+    errors: &mut Vec<LoadError>,
+    warnings: &mut Vec<String>,
+) -> Option<ModuleName> {
+    let requested = manifest.query.reads.clone().filter(|_| kind.answers_queries);
+    if requested.is_none() && !config.reads.is_empty() {
+        warnings.push("`reads` in [[modules]] has no effect: no query of the module requests it".to_owned());
+    }
+    let reads = requested.filter(|reads| Some(reads) != name)?;
+    if !config.reads.contains(&reads) {
+        let permitted = config.reads.clone();
+        let reads = reads.clone();
+        errors.push(LoadError::Reads { reads, permitted });
+    }
+    Some(reads)
 }
 
 /// Overrides the manifest's configuration with the operator's, key by key.

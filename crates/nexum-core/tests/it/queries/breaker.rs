@@ -165,7 +165,7 @@ async fn a_reload_ends_a_suspension() {
     let (run, old) = start("").await;
     suspend(&old).await;
     let module = run.build_query("name = \"query-echo\"").await;
-    run.steering.reload_query(module).await.expect("a reload");
+    run.steering.reload(module).await.expect("a reload");
     let new = run.query(NAME).await;
     assert_eq!((new.suspension(), old.suspension()), (None, None));
     assert_eq!(ask(&new, "hello").await, "hello");

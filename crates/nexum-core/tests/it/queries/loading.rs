@@ -3,7 +3,6 @@
 use nexum_config::causes::Causes;
 use nexum_core::LoadError;
 use nexum_core::module::Candidate;
-use nexum_core::module::Loaded;
 
 use super::{NAME, setup};
 use crate::support::{module_at, reasons};
@@ -20,15 +19,16 @@ async fn the_engine_has_room_for_as_many_instances_as_may_be() {
     assert_eq!((demand.instances, demand.components), (41, 2));
     let engine = setup.engine(demand);
     assert!(engine.is_pooled());
-    let Ok(Loaded::Query(module)) = loader.load_any(&engine, candidate(0)).await else {
-        panic!("no query module");
-    };
+    let loaded = loader.load_any(&engine, candidate(0)).await.expect("a module");
+    assert!(loaded.events.is_none());
+    let module = loaded.queries.expect("a query module");
     assert_eq!(module.bounds.pool_size_max, 40);
-    // The pool has room for the other module and for some later ones, but not for this many.
+    // The pool has room for the other module and for a reload of the largest one.
+    let reloaded = loader.load_query(&engine, candidate(0)).await.expect("a module");
     let full = loader.load_query(&engine, candidate(0)).await;
     assert!(matches!(full, Err(LoadError::Full)), "{full:?}");
     loader.load(&engine, candidate(1)).await.expect("a module");
-    drop(module);
+    drop((module, reloaded));
     loader.load_query(&engine, candidate(0)).await.expect("a module");
 }
 

@@ -1,0 +1,121 @@
+//! A loaded module with its parts.
+
+use std::sync::Arc;
+
+use nexum_config::component::{EVENT_MODULE, ModuleKind, QUERY_MODULE};
+use nexum_config::engine::ModuleConfig;
+use wasmtime::component::Linker;
+
+use super::candidate::Candidate;
+use super::error::{self, LoadError};
+use super::loader::{Loader, Module};
+use super::query::QueryModule;
+use crate::capability::HostState;
+use crate::capability::grant::Grant;
+use crate::capability::module_meta::ModuleMeta;
+use crate::engine::Engine;
+
+/// A module that is compiled and linked: one name and one state, with the parts that use them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The module's properties that every part of the host may use.
+    pub meta: Arc<ModuleMeta>,
+    /// The operator's entry for the module.
+    pub origin: ModuleConfig,
+    /// The part that handles events, for a runner.
+    pub events: Option<Box<Module>>,
+    /// The part that answers queries, for a pool.
+    pub queries: Option<Box<QueryModule>>,
+}
+
+impl Loaded {
+    /// The parts of the module.
+    pub fn kind(&self) -> ModuleKind {
+        ModuleKind {
+            handles_events: self.events.is_some(),
+            answers_queries: self.queries.is_some(),
+        }
+    }
+}
+
+impl From<Module> for Loaded {
+    fn from(module: Module) -> Self {
+        Self {
+            meta: module.meta.clone(),
+            origin: module.origin.clone(),
+            events: Some(Box::new(module)),
+            queries: None,
+        }
+    }
+}
+
+impl From<QueryModule> for Loaded {
+    fn from(module: QueryModule) -> Self {
+        Self {
+            meta: module.meta.clone(),
+            origin: module.origin.clone(),
+            events: None,
+            queries: Some(Box::new(module)),
+        }
+    }
+}
+
+impl Loader {
+    /// Compiles and links all parts of a candidate. It also [admits](Self::admit) the candidate, if
+    /// the caller has not done so. A compiled component is reused.
+    ///
+    /// # Errors
+    ///
+    /// Fails in these cases:
+    ///
+    /// - The component does not compile.
+    /// - The types of an import or export differ from the contract.
+    /// - The engine or the memory limit has no room for all instances of the module.
+    pub async fn load_any(&self, engine: &Engine, mut candidate: Candidate) -> Result<Loaded, LoadError> {
+        let engine = engine.metered_by(candidate.meta.metering);
+        let (component, room) = self.compile(engine, &mut candidate).await?;
+        let room = Arc::new(room);
+        let mut linker = self.link(engine, &candidate, &component)?;
+        let pre = |linker: &Linker<HostState>| linker.instantiate_pre(&component).map_err(LoadError::Link);
+        let events = match candidate.kind.handles_events {
+            true => Some(Module::of(&candidate, engine, pre(&linker)?, room.clone())?),
+            false => None,
+        };
+        let queries = match candidate.kind.answers_queries {
+            true => {
+                let denied = candidate.summary.denied_to_queries();
+                Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
+                Some(QueryModule::of(&candidate, engine, pre(&linker)?, room)?)
+            }
+            false => None,
+        };
+        Ok(Loaded {
+            meta: candidate.meta,
+            origin: candidate.origin,
+            events: events.map(Box::new),
+            queries: queries.map(Box::new),
+        })
+    }
+
+    /// Loads the part of a candidate that handles events.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::load_any`] does, and if the module handles no events.
+    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
+        let none = error::world(EVENT_MODULE, &candidate.summary);
+        let events = self.load_any(engine, candidate).await?.events;
+        events.map(|module| *module).ok_or(none)
+    }
+
+    /// Loads the part of a candidate that answers queries.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::load_any`] does, and if the module answers no queries.
+    pub async fn load_query(&self, engine: &Engine, candidate: Candidate) -> Result<QueryModule, LoadError> {
+        let none = error::world(QUERY_MODULE, &candidate.summary);
+        let queries = self.load_any(engine, candidate).await?.queries;
+        queries.map(|module| *module).ok_or(none)
+    }
+}
