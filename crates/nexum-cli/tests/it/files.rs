@@ -73,7 +73,7 @@ fn check_refuses_what_no_module_may_read() {
     );
 
     let dir = module("assets");
-    dir.write("assets/engine.toml", "");
+    dir.write("assets/engine.toml", "[engine]\nstate_dir = \"../data\"\n");
     let refused = dir.nexum(&["check", "files-reader.wasm", "--config", "assets/engine.toml"]);
     assert_eq!(refused.code, Some(2), "{}", refused.stdout);
     let expected = "assets: overlaps assets/engine.toml, which no module may read";

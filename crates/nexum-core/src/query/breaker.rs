@@ -70,7 +70,7 @@ impl Default for Phase {
     }
 }
 
-/// What the end of a call says about its module.
+/// The finding about a module from the end of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The module answered, perhaps with an error of its own.
