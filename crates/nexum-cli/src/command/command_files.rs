@@ -7,14 +7,7 @@ use serde::Serialize;
 
 use crate::args::Load;
 use crate::report::print::outln;
-use crate::report::{Refusals, list, table};
-
-/// The result of a check of commands.
-#[derive(Default)]
-pub(crate) struct Checked {
-    pub(crate) commands: Vec<Finding>,
-    pub(crate) errors: Refusals,
-}
+use crate::report::{list, table};
 
 /// A command that can run.
 #[derive(Serialize)]

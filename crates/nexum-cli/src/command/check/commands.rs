@@ -5,9 +5,16 @@ use std::path::PathBuf;
 
 use nexum_exec::Command;
 
-use crate::command::command_files::{Checked, Finding};
+use crate::command::command_files::Finding;
 use crate::process::{self, Termination};
 use crate::report::{Refusal, Refusals};
+
+/// The result of a check of commands.
+#[derive(Default)]
+pub(super) struct Checked {
+    pub(super) commands: Vec<Finding>,
+    pub(super) errors: Refusals,
+}
 
 /// Checks and compiles each command with the default limits of `nexum exec`. Returns the exit code
 /// if a signal ends the check.

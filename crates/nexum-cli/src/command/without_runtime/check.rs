@@ -49,10 +49,9 @@ struct Finding {
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut findings = Findings::default();
     let (load, commands) = command_files::split(&args.load);
-    if !load.modules.is_empty() || commands.is_empty() {
-        if let Err(errors) = findings.look(&load) {
-            findings.errors.extend(errors);
-        }
+    let only_commands = load.modules.is_empty() && !commands.is_empty();
+    if !only_commands && let Err(errors) = findings.look(&load) {
+        findings.errors.extend(errors);
     }
     for path in &commands {
         findings.command(path)?;
