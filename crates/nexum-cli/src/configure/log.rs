@@ -7,7 +7,7 @@ use serde::Deserialize;
 const LEVEL_BYTES_MAX: usize = 1_024;
 
 /// The level and format of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "runtime"),
     allow(dead_code, reason = "a build that only checks files logs nothing")
@@ -15,7 +15,7 @@ const LEVEL_BYTES_MAX: usize = 1_024;
 pub(crate) struct LogConfig {
     /// A level, or directives for single targets, such as `info,nexum=debug`. Only known to be
     /// printable and short.
-    pub(crate) level: String,
+    pub(crate) level: Option<String>,
     /// The format of a line.
     pub(crate) format: LogFormat,
 }
@@ -38,15 +38,6 @@ struct Raw {
     log_format: LogFormat,
 }
 
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::default(),
-        }
-    }
-}
-
 impl LogConfig {
     /// Reads the two keys of the section `[engine]`.
     ///
@@ -67,7 +58,7 @@ impl LogConfig {
         }
         ConfigErrors::check(errors)?;
         Ok(Self {
-            level: raw.log_level.unwrap_or_else(|| Self::default().level),
+            level: raw.log_level,
             format: raw.log_format,
         })
     }
@@ -94,7 +85,7 @@ mod tests {
         assert_eq!(parse("state_dir = \"data\""), Ok(LogConfig::default()));
         let text = "pooling = \"off\"\nlog_level = \"warn,nexum=debug\"\nlog_format = \"json\"";
         let expected = LogConfig {
-            level: "warn,nexum=debug".to_owned(),
+            level: Some("warn,nexum=debug".to_owned()),
             format: LogFormat::Json,
         };
         assert_eq!(parse(text), Ok(expected));

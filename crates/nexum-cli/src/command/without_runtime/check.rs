@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use nexum_config::document::{ConfigError, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_config::manifest::{MANIFEST_FILE, Manifest};
 use nexum_config::names::ModuleName;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::version;
 use crate::args::{Check, Format};
-use crate::configure::{Configuration, configure, wanted};
+use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, json_on_stdout, outln};
@@ -53,23 +53,35 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 
 impl Findings {
     fn look(&mut self, args: &Check) -> Result<(), Refusals> {
-        let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
-        self.warnings.extend(notice);
-        self.sections(&config);
-        let modules = wanted(&config, &args.load)?;
+        let files = args.load.files()?;
+        let mut errors = Vec::new();
+        let Configuration { config, notices, .. } = configure_all(files.config.as_deref(), &mut errors)?;
+        self.warnings.extend([files.notices.clone(), notices].concat());
+        self.sections(&config, &mut errors);
+        let modules = wanted(&config, &files, &errors);
+        let no_module_can_run = !errors.is_empty();
+        self.errors.extend(
+            ConfigErrors::check(errors)
+                .err()
+                .map(Refusals::from)
+                .unwrap_or_default(),
+        );
+        let modules = modules.unwrap_or_else(|refusal| {
+            self.errors.extend(refusal.into());
+            Vec::new()
+        });
         let chains = config.chains.keys().copied().collect();
+        let mut names = BTreeSet::new();
         for module in &modules {
-            match self.module(module, &chains) {
-                Ok(finding) => self.modules.push(finding),
-                Err(errors) => self.errors.extend(errors),
-            }
+            let finding = self.module(module, &chains, &mut names);
+            self.modules.extend(finding.filter(|_| !no_module_can_run));
         }
         Ok(())
     }
 
     /// Checks the names of the sections. Only the capabilities can check the content, and this
     /// build has none.
-    fn sections(&mut self, config: &Config) {
+    fn sections(&mut self, config: &Config, errors: &mut Vec<ConfigError>) {
         if !config.chains.is_empty() {
             self.warnings
                 .push("[chains] is not checked: this build lacks the capability `chain`".to_owned());
@@ -84,7 +96,7 @@ impl Findings {
                 Some((.., Some(_))) => self
                     .warnings
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
-                Some((.., None)) => self.refuse(&no_build_has(section, name)),
+                Some((.., None)) => errors.push(no_build_has(section, name)),
                 None => {
                     let error = section.location("").error("unknown section");
                     let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
@@ -94,56 +106,75 @@ impl Findings {
                         "modules",
                         QUERY_SECTION,
                     ]);
-                    self.refuse(&error.with_nearest(name, known));
+                    errors.push(error.with_nearest(name, known));
                 }
             }
         }
     }
 
-    fn module(&mut self, module: &ModuleConfig, chains: &BTreeSet<u64>) -> Result<Finding, Refusals> {
+    /// Checks the manifest of a module. `names` are those of the modules before it. None if there
+    /// is an error.
+    fn module(
+        &mut self,
+        module: &ModuleConfig,
+        chains: &BTreeSet<u64>,
+        names: &mut BTreeSet<ModuleName>,
+    ) -> Option<Finding> {
         let path = module.path.display().to_string();
-        let manifest = Manifest::of_module(module)?;
-        if manifest.is_none() {
-            self.warnings.push(format!(
-                "{path}: there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
-            ));
+        let before = self.errors.len();
+        let mut errors = Vec::new();
+        let manifest = Manifest::of_module_all(module, &mut errors);
+        let is_unread = manifest.is_err();
+        let manifest = manifest.unwrap_or_else(|found| {
+            errors.extend(found);
+            None
+        });
+        if manifest.is_none() && !is_unread {
+            let warning = module.unread_manifest().unwrap_or_else(|| {
+                format!("there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions")
+            });
+            self.warnings.push(format!("{path}: {warning}"));
         }
         let manifest = manifest.unwrap_or_default();
-        let mut errors = Refusals::from_iter(requests(&manifest).iter().map(Refusal::from));
-        for chain_id in manifest.missing_chains(chains) {
+        errors.extend(requests(&manifest));
+        // A faulty list may name the chain as optional.
+        let needs_chains = !errors.iter().any(|error| error.is_about("chains"));
+        let has_name = !is_unread && !errors.iter().any(|error| error.is_about("module.name"));
+        self.errors.extend(
+            ConfigErrors::check(errors)
+                .err()
+                .map(Refusals::from)
+                .unwrap_or_default(),
+        );
+        for chain_id in manifest.missing_chains(chains).iter().filter(|_| needs_chains) {
             let refusal = Refusal::new(format!("the module needs chain {chain_id}, which is not configured"));
             let hint = format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml");
-            errors.extend(refusal.with_hint(hint).about(&path).into());
+            self.errors.extend(refusal.with_hint(hint).about(&path).into());
         }
-        let name = module.name.clone().or(manifest.name);
-        let name = name.map_or_else(|| ModuleName::of_file(module.path.shown()), Ok);
-        match name {
-            Err(error) => errors.extend(
-                Refusal::of(&error)
-                    .with_hint("give the module a `name` in engine.toml or in its manifest")
-                    .about(&path)
-                    .into(),
-            ),
-            Ok(name) if self.modules.iter().any(|other| other.name == name.as_str()) => errors.extend(
-                Refusal::new(format!("two modules are called `{name}`"))
-                    .with_hint("give one of them another `name` in engine.toml")
-                    .about(&path)
-                    .into(),
-            ),
-            Ok(name) if errors.is_empty() => {
-                return Ok(Finding {
-                    name: name.to_string(),
-                    path,
-                    subscriptions: manifest.subscriptions.iter().map(ToString::to_string).collect(),
-                });
-            }
-            Ok(_) => {}
+        let name = match module.name.clone().or(manifest.name) {
+            Some(name) => name,
+            None if !has_name => return None,
+            None => match ModuleName::of_file(module.path.shown()) {
+                Ok(name) => name,
+                Err(error) => {
+                    let refusal = Refusal::of(&error);
+                    let refusal = refusal.with_hint("give the module a `name` in engine.toml or in its manifest");
+                    self.errors.extend(refusal.about(&path).into());
+                    return None;
+                }
+            },
+        };
+        // The name of a faulty entry may be another one.
+        if !module.is_faulty && !names.insert(name.clone()) {
+            let refusal = Refusal::new(format!("two modules are called `{name}`"));
+            let refusal = refusal.with_hint("give one of them another `name` in engine.toml");
+            self.errors.extend(refusal.about(&path).into());
         }
-        Err(errors)
-    }
-
-    fn refuse(&mut self, error: &ConfigError) {
-        self.errors.extend(Refusal::from(error).into());
+        (self.errors.len() == before).then(|| Finding {
+            name: name.to_string(),
+            path,
+            subscriptions: manifest.subscriptions.iter().map(ToString::to_string).collect(),
+        })
     }
 
     fn print(&self) {
