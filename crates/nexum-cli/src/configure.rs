@@ -63,9 +63,10 @@ pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>)
         }
         Err(found) => return Err(found.into()),
     };
+    let engine = config.engine.as_ref();
     let metrics = config.sections.get(METRICS_SECTION);
     Ok(Configuration {
-        log: read(config.engine.as_ref(), LogConfig::from_section, errors),
+        log: engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors)),
         metrics: read(metrics, MetricsConfig::from_section, errors),
         notices: Vec::new(),
         config,

@@ -10,7 +10,7 @@ use crate::compiler::compiler;
 use crate::compose::{Composition, compose};
 use crate::configure::{Configuration, LogFormat, MetricsConfig, configure_all, wanted};
 use crate::daemon::{Filter, LEVEL_VARIABLE, QueryConfig};
-use crate::report::{Refusal, Refusals};
+use crate::report::Refusals;
 
 /// The directory of compiled components, in the state directory.
 const CACHE_DIR: &str = "cache";

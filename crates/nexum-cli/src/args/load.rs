@@ -220,6 +220,23 @@ mod tests {
             .iter()
             .map(|line| format!("{line}\n  {}", files(line).unwrap_err()))
             .collect();
-        insta::assert_snapshot!(report.join("\n"), @r"");
+        insta::assert_snapshot!(report.join("\n"), @r"
+        e.toml
+          e.toml is no component (give a configuration with --config, and a manifest after its component)
+        a.wasm engine.toml
+          engine.toml has the place of the manifest of a.wasm (give a configuration with --config, or after the manifest)
+        a.wasm n.toml e.toml f.toml
+          there are two configurations: e.toml and f.toml (give one configuration)
+        a.wasm n.toml e.toml --config f.toml
+          there are two configurations: e.toml and f.toml (give one configuration)
+        a.wasm n.toml e.toml b.wasm
+          b.wasm follows the configuration e.toml (give the configuration last, or with --config)
+        a.wasm n.toml --manifest m.toml
+          a.wasm has two manifests: n.toml and m.toml (give one manifest)
+        a.wasm b.wasm --manifest n.toml
+          --manifest is for one component, and there are 2 (give each manifest after its component)
+        --manifest n.toml
+          --manifest needs a component (name the component, or set `manifest` in [[modules]] of engine.toml)
+        ");
     }
 }

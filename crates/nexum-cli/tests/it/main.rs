@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(feature = "runtime")]
+mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
 #[cfg(feature = "runtime")]

@@ -180,6 +180,8 @@ impl Reader {
                 .push(section.error("", format!("a module has at most {SUBSCRIPTIONS_MAX} subscriptions")));
         }
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
+        // Indexes of the valid ones.
+        let mut valid: Vec<usize> = Vec::new();
         let mut schedules = 0;
         for section in sections.into_iter().take(SUBSCRIPTIONS_MAX) {
             if subscription::is_cron(&section) {
@@ -192,12 +194,16 @@ impl Reader {
                     continue;
                 }
             }
+            let before = self.errors.len();
             let Some(subscription) = subscription::subscription(&section, &mut self.errors) else {
                 continue;
             };
-            if subscriptions.iter().any(|(_, before)| overlap(before, &subscription)) {
+            let is_valid = self.errors.len() == before;
+            let repeats = |other: &usize| overlap(&subscriptions[*other].1, &subscription);
+            if is_valid && valid.iter().any(repeats) {
                 self.errors.push(section.error("", "repeats an earlier subscription"));
             }
+            valid.extend(is_valid.then_some(subscriptions.len()));
             subscriptions.push((section, subscription));
         }
         subscriptions

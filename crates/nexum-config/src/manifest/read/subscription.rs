@@ -20,13 +20,14 @@ const KINDS_TO_COME: [&str; 2] = ["tick", "message"];
 /// The bounded numbers of a subscription to blocks or logs.
 const NUMBERS: [NumberRange; 1] = [("confirmations", 0..=CONFIRMATIONS_MAX)];
 
-/// Reads one table. Adds all faults to `errors`. None if there are any.
+/// Reads one table. Adds all faults to `errors`. The result has the defaults of the faulty parts.
+/// None if the kind or the chain is not known.
 pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let kind = section.string("kind").map_err(|error| errors.push(error)).ok()?;
-    if let Some(subscription) = of_kind(&kind.value, section, errors) {
-        return subscription;
-    }
     let name = kind.value.as_str();
+    if KINDS.contains(&name) {
+        return of_kind(name, section, errors);
+    }
     let error = match KINDS_TO_COME.contains(&name) {
         true => kind.location.error("is not yet supported as a kind of subscription"),
         false => {
@@ -36,23 +37,18 @@ pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> 
         }
     };
     // The kind is probably a misspelling of the nearest one, so the other keys can be checked.
-    if let Some(nearest) = error.nearest() {
-        of_kind(nearest, section, errors);
-    }
+    let subscription = error.nearest().and_then(|nearest| of_kind(nearest, section, errors));
     errors.push(error.with_hint(format!("supported kinds: {}", KINDS.join(", "))));
-    None
+    subscription
 }
 
-/// Reads a table of this kind. The outer option is none if there is no such kind.
-fn of_kind(kind: &str, section: &Section, errors: &mut Vec<ConfigError>) -> Option<Option<Subscription>> {
-    let before = errors.len();
-    let subscription = match kind {
+fn of_kind(kind: &str, section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
+    match kind {
         "block" => block(section, errors),
         "log" => logs(section, errors),
         "cron" => cron(section, errors),
-        _ => return None,
-    };
-    Some(subscription.filter(|_| errors.len() == before))
+        _ => None,
+    }
 }
 
 /// Whether the table is a schedule, also with a misspelled kind. A schedule takes long to validate.
