@@ -80,7 +80,7 @@ impl Dir {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
-        command.current_dir(self.path()).args(args);
+        command.current_dir(self.path()).args(args).env_remove("RUST_LOG");
         command
     }
 
