@@ -2,6 +2,7 @@
 
 mod dead_letter;
 mod exec;
+mod load;
 mod module;
 mod query;
 mod state;
@@ -16,6 +17,7 @@ pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
 pub(crate) use exec::Exec;
+pub(crate) use load::{Files, Load};
 #[cfg(feature = "runtime")]
 pub(crate) use module::LoadModule;
 pub(crate) use module::Module;
@@ -48,6 +50,7 @@ Examples:
   nexum run                            run the modules of ./engine.toml
   nexum run --config /etc/nexum.toml   run the modules of another file
   nexum run my_module.wasm             run this module, with ./engine.toml
+  nexum run my_module.wasm my.toml     with this manifest
   nexum run --watch my_module.wasm     and reload it after each build
 
 If nexum refuses a module, the other modules still run, unless you give
@@ -65,7 +68,7 @@ Examples:
   nexum check --format json my.wasm   check one module, and print JSON
   nexum check tool.wasm               check a command for `nexum exec`
 
-Each error is a line on stderr.
+Each error is a line on stderr. One check finds all of them.
 
 Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")]
     Check(Check),
@@ -212,17 +215,6 @@ pub(crate) struct Run {
     /// Reload a module when its files change
     #[arg(long)]
     pub(crate) watch: bool,
-}
-
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Load {
-    /// The configuration file [default: engine.toml, if it exists]
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Components to run instead of the modules in the configuration; the manifest is `nexum.toml`
-    /// beside the component
-    #[arg(value_name = "MODULE.wasm")]
-    pub(crate) modules: Vec<PathBuf>,
 }
 
 /// The path of the configuration, and whether the file may be missing.

@@ -1,11 +1,12 @@
 //! Puts this build's capabilities together. No other file names capabilities.
 
-use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::document::{ConfigError, ConfigErrors, Section};
 use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
 
+use crate::configure;
 use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
 
 /// The parts of this build, with a configuration.
@@ -14,6 +15,8 @@ pub(crate) struct Composition {
     pub(crate) host: HostBuilder,
     /// The `[store]` section. Every build has durable cursors, even without the capability `store`.
     pub(crate) store: StoreConfig,
+    /// Warnings about the sections.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Composition {
@@ -22,40 +25,41 @@ impl Composition {
     }
 }
 
-/// Builds the capabilities from their sections of the configuration. Does not use the network.
-///
-/// # Errors
-///
-/// All errors in the sections, and every section that this build does not read.
-pub(crate) fn compose(config: &Config) -> Result<Composition, ConfigErrors> {
+/// Builds the capabilities from their sections of the configuration. Does not use the network. Adds
+/// to `errors` all errors in the sections, and one for every section that this build does not read.
+/// A capability with a faulty section has its defaults.
+pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composition {
     let mut composition = Composition {
         host: Host::builder(),
         store: StoreConfig::default(),
+        warnings: Vec::new(),
     };
-    let mut errors = Vec::new();
     for add in [chain::add, cow::add, http::add, store::add] {
-        if let Err(found) = add(config, &mut composition) {
-            errors.extend(found);
-        }
+        add(config, &mut composition, errors);
     }
-    match config.sections.get(STORE_SECTION).map(StoreConfig::from_section) {
-        Some(Ok(store)) => composition.store = store,
-        Some(Err(found)) => errors.extend(found),
-        None => {}
-    }
+    composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);
     let contract = CONTRACT.iter();
     composition.host = contract.fold(composition.host, |host, (name, interfaces, served)| match served {
         Served::By(feature) => host.absent(name, interfaces, feature),
         Served::Unserved(empty) => host.unserved(name, interfaces, empty),
     });
     errors.extend(unclaimed(config, composition.host.capabilities()));
-    ConfigErrors::check(errors)?;
-    Ok(composition)
+    composition
+}
+
+/// Reads an optional section. Adds its errors to `errors`.
+fn read<T: Default>(
+    config: &Config,
+    name: &str,
+    from_section: fn(&Section) -> Result<T, ConfigErrors>,
+    errors: &mut Vec<ConfigError>,
+) -> T {
+    configure::read(config.sections.get(name), from_section, errors)
 }
 
 /// An error for each section that no capability of this build has claimed.
 fn unclaimed(config: &Config, capabilities: &Capabilities) -> Vec<ConfigError> {
-    let error = |(name, section): (&String, &nexum_config::document::Section)| {
+    let error = |(name, section): (&String, &Section)| {
         let location = section.location("");
         match capabilities.missing_feature(name) {
             Some(Some(feature)) => location
@@ -85,7 +89,7 @@ use absent as http;
 
 #[cfg(feature = "chain")]
 mod chain {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
     use nexum_host_chain::Chains;
 
@@ -95,16 +99,19 @@ mod chain {
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_chain::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_chain::metrics::describe;
 
-    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
-        let chains = Chains::from_sections(&config.chains)?;
+    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+        let chains = Chains::from_sections(&config.chains).unwrap_or_else(|found| {
+            errors.extend(found);
+            Chains::default()
+        });
+        composition.warnings.extend(chains.warnings().map(str::to_owned));
         composition.add(chains);
-        Ok(())
     }
 }
 
 #[cfg(not(feature = "chain"))]
 mod chain {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
 
     use super::Composition;
@@ -113,18 +120,18 @@ mod chain {
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
     pub(super) const DESCRIBE_METRICS: fn() = || {};
 
-    pub(super) fn add(config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
+    pub(super) fn add(config: &Config, _composition: &mut Composition, errors: &mut Vec<ConfigError>) {
         let error = |section: &nexum_config::document::Section| {
             let error = section.location("").error("this build cannot connect to a chain");
             error.with_hint("build nexum with `--features chain`")
         };
-        ConfigErrors::check(config.chains.values().map(error).collect())
+        errors.extend(config.chains.values().map(error));
     }
 }
 
 #[cfg(feature = "cow")]
 mod cow {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
     use nexum_host_cow::{Cow, CowConfig};
 
@@ -135,17 +142,15 @@ mod cow {
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_cow::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_cow::metrics::describe;
 
-    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
-        let section = config.sections.get("cow");
-        let cow = section.map(CowConfig::from_section).transpose()?.unwrap_or_default();
+    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+        let cow = super::read(config, "cow", CowConfig::from_section, errors);
         composition.add(Cow::new(&cow));
-        Ok(())
     }
 }
 
 #[cfg(feature = "http")]
 mod http {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
     use nexum_host_http::{Http, HttpConfig};
 
@@ -156,18 +161,16 @@ mod http {
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = nexum_host_http::SILENCED_LOG_TARGETS;
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_http::metrics::describe;
 
-    pub(super) fn add(config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
-        let section = config.sections.get("http");
-        let http = section.map(HttpConfig::from_section).transpose()?.unwrap_or_default();
+    pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
+        let http = super::read(config, "http", HttpConfig::from_section, errors);
         composition.add(Http::new(http));
-        Ok(())
     }
 }
 
 /// A capability that this build lacks. Its section stays unclaimed, and is therefore refused.
 #[cfg(not(all(feature = "cow", feature = "http")))]
 mod absent {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
 
     use super::Composition;
@@ -177,14 +180,12 @@ mod absent {
     pub(super) const SILENCED_LOG_TARGETS: &[&str] = &[];
     pub(super) const DESCRIBE_METRICS: fn() = || {};
 
-    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
-        Ok(())
-    }
+    pub(super) fn add(_config: &Config, _composition: &mut Composition, _errors: &mut Vec<ConfigError>) {}
 }
 
 #[cfg(feature = "store")]
 mod store {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
     use nexum_host_store::LocalStore;
 
@@ -192,24 +193,21 @@ mod store {
 
     pub(super) const FEATURES: &[&str] = &["store"];
 
-    pub(super) fn add(_config: &Config, composition: &mut Composition) -> Result<(), ConfigErrors> {
+    pub(super) fn add(_config: &Config, composition: &mut Composition, _errors: &mut Vec<ConfigError>) {
         composition.add(LocalStore);
-        Ok(())
     }
 }
 
 #[cfg(not(feature = "store"))]
 mod store {
-    use nexum_config::document::ConfigErrors;
+    use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
 
     use super::Composition;
 
     pub(super) const FEATURES: &[&str] = &[];
 
-    pub(super) fn add(_config: &Config, _composition: &mut Composition) -> Result<(), ConfigErrors> {
-        Ok(())
-    }
+    pub(super) fn add(_config: &Config, _composition: &mut Composition, _errors: &mut Vec<ConfigError>) {}
 }
 
 /// The features that add back-ends of the state to the one in every build.

@@ -8,7 +8,7 @@ use std::path::Path;
 use nexum_config::document::{ConfigError, ConfigErrors, Environment, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 
-use crate::args::{self, Load};
+use crate::args::{self, Files};
 use crate::contract::METRICS_SECTION;
 use crate::report::{Refusal, Refusals};
 
@@ -29,8 +29,8 @@ pub(crate) struct Configuration {
     pub(crate) log: LogConfig,
     /// The port for metrics.
     pub(crate) metrics: MetricsConfig,
-    /// A message for the operator if there is no file.
-    pub(crate) notice: Option<String>,
+    /// Messages for the operator, such as that there is no file.
+    pub(crate) notices: Vec<String>,
 }
 
 /// Reads the configuration. Without a file and without `--config`, every setting has its default.
@@ -39,36 +39,42 @@ pub(crate) struct Configuration {
 ///
 /// All errors in the sections that the binary itself reads. Each capability checks its own section.
 pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals> {
-    let (path, may_be_missing) = args::config_path(named);
-    match Config::load(path, &Environment::process()) {
-        Ok(config) => Ok(Configuration::of(config)?),
-        Err(errors) if may_be_missing && errors.is_not_found() => Ok(Configuration {
-            notice: Some(format!("there is no {}: every setting has its default", path.display())),
-            ..Configuration::default()
-        }),
-        Err(errors) => Err(errors.into()),
-    }
+    let mut errors = Vec::new();
+    let configuration = configure_all(named, &mut errors)?;
+    ConfigErrors::check(errors)?;
+    Ok(configuration)
 }
 
-impl Configuration {
-    /// Reads the sections of the binary, in addition to `config`.
-    fn of(config: Config) -> Result<Self, ConfigErrors> {
-        let mut errors = Vec::new();
-        let log = read(config.engine.as_ref(), LogConfig::from_section, &mut errors);
-        let metrics = config.sections.get(METRICS_SECTION);
-        let metrics = read(metrics, MetricsConfig::from_section, &mut errors);
-        ConfigErrors::check(errors)?;
-        Ok(Self {
-            config,
-            log,
-            metrics,
-            notice: None,
-        })
-    }
+/// Reads the configuration as [`configure`] does, and adds its errors to `errors`. The result has
+/// the defaults of the faulty parts.
+///
+/// # Errors
+///
+/// If the file cannot be read or is not TOML.
+pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>) -> Result<Configuration, Refusals> {
+    let (path, may_be_missing) = args::config_path(named);
+    let config = match Config::load_all(path, &Environment::process(), errors) {
+        Ok(config) => config,
+        Err(missing) if may_be_missing && missing.is_not_found() => {
+            return Ok(Configuration {
+                notices: vec![format!("there is no {}: every setting has its default", path.display())],
+                ..Configuration::default()
+            });
+        }
+        Err(found) => return Err(found.into()),
+    };
+    let engine = config.engine.as_ref();
+    let metrics = config.sections.get(METRICS_SECTION);
+    Ok(Configuration {
+        log: engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors)),
+        metrics: read(metrics, MetricsConfig::from_section, errors),
+        notices: Vec::new(),
+        config,
+    })
 }
 
 /// Reads an optional section. Adds its errors to `errors`.
-fn read<T: Default>(
+pub(crate) fn read<T: Default>(
     section: Option<&Section>,
     from_section: fn(&Section) -> Result<T, ConfigErrors>,
     errors: &mut Vec<ConfigError>,
@@ -80,17 +86,19 @@ fn read<T: Default>(
         .unwrap_or_default()
 }
 
-/// The modules to run: the modules of the command line, or else of the configuration.
+/// The modules to run: the modules of the command line, or else of the configuration. `errors` are
+/// those of the configuration.
 ///
 /// # Errors
 ///
 /// If there are none.
-pub(crate) fn wanted(config: &Config, load: &Load) -> Result<Vec<ModuleConfig>, Refusal> {
-    let modules = match load.modules.as_slice() {
-        [] => config.modules.clone(),
-        paths => paths.iter().map(ModuleConfig::new).collect(),
-    };
+pub(crate) fn wanted(config: &Config, files: &Files, errors: &[ConfigError]) -> Result<Vec<ModuleConfig>, Refusal> {
+    let mut modules: Vec<_> = files.modules().collect();
     if modules.is_empty() {
+        modules.clone_from(&config.modules);
+    }
+    // A faulty table is a module too.
+    if modules.is_empty() && !errors.iter().any(|error| error.is_about("modules")) {
         let refusal = Refusal::new("there are no modules");
         return Err(refusal.with_hint("name a component, or add [[modules]] to engine.toml"));
     }

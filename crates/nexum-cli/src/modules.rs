@@ -1,13 +1,15 @@
 //! From the command line to a host: the code that `run` and `check` share.
 
+use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::engine::Config;
 use nexum_core::HostBuilder;
 use nexum_store::StoreConfig;
 
-use crate::args::{Load, config_path};
+use crate::args::{Files, config_path};
 use crate::compiler::compiler;
 use crate::compose::{Composition, compose};
-use crate::configure::wanted;
+use crate::configure::{Configuration, LogFormat, MetricsConfig, configure_all, wanted};
+use crate::daemon::{Filter, LEVEL_VARIABLE, QueryConfig};
 use crate::report::Refusals;
 
 /// The directory of compiled components, in the state directory.
@@ -16,15 +18,51 @@ const CACHE_DIR: &str = "cache";
 /// The parts that exist before nexum reads a module.
 pub(crate) struct Plan {
     pub(crate) config: Config,
+    /// The records that the log shows.
+    pub(crate) filter: Filter,
+    pub(crate) log_format: LogFormat,
+    pub(crate) metrics: MetricsConfig,
+    pub(crate) queries: QueryConfig,
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
+    /// Warnings about the command line and the configuration.
+    pub(crate) warnings: Vec<String>,
+    /// Every error of the configuration. If there are any, the other parts have defaults for the
+    /// faulty ones, and serve only to find the errors of the modules.
+    pub(crate) errors: Refusals,
 }
 
 impl Plan {
     /// Puts the build's capabilities and the configuration together.
-    pub(crate) fn new(config: Config, load: &Load) -> Result<Self, Refusals> {
-        let Composition { host, store } = compose(&config)?;
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is unreadable or not TOML.
+    pub(crate) fn new(files: Files) -> Result<Self, Refusals> {
+        let mut errors = Vec::new();
+        let Configuration {
+            config,
+            log,
+            metrics,
+            notices,
+        } = configure_all(files.config.as_deref(), &mut errors)?;
+        let Composition { host, store, warnings } = compose(&config, &mut errors);
+        let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
+            errors.extend(found);
+            QueryConfig::default()
+        });
+        let mut others = Refusals::default();
+        let variable = std::env::var_os(LEVEL_VARIABLE);
+        let filter =
+            Filter::of(variable.as_deref(), &log, config.engine.as_ref(), &mut errors).unwrap_or_else(|refusal| {
+                others.extend(refusal.into());
+                Filter::default()
+            });
+        let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
+            others.extend(refusal.into());
+            Vec::new()
+        });
         let host = host
             .limits(config.limits)
             .restart(config.restart)
@@ -33,9 +71,29 @@ impl Plan {
             .pooling(config.pooling)
             .cache_dir(config.state_dir.join(CACHE_DIR))
             .private(config.state_dir.clone())
-            .private(config_path(load.config.as_deref()).0)
+            .private(config_path(files.config.as_deref()).0)
             .compiler(compiler());
-        let host = wanted(&config, load)?.into_iter().fold(host, HostBuilder::module);
-        Ok(Self { config, store, host })
+        let host = config.chains.keys().copied().fold(host, HostBuilder::expect_chain);
+        Ok(Self {
+            host: modules.into_iter().fold(host, HostBuilder::module),
+            config,
+            filter,
+            log_format: log.format,
+            metrics,
+            queries,
+            store,
+            warnings: [files.notices, notices, warnings].concat(),
+            errors: in_order(errors, others),
+        })
     }
+}
+
+/// The errors of the configuration, in the order of the file, and then the others.
+fn in_order(errors: Vec<ConfigError>, others: Refusals) -> Refusals {
+    let mut all = ConfigErrors::check(errors)
+        .err()
+        .map(Refusals::from)
+        .unwrap_or_default();
+    all.extend(others);
+    all
 }

@@ -78,6 +78,14 @@ impl Refusal {
     }
 }
 
+/// For a test: one line, with the hint in parentheses.
+#[cfg(test)]
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.error, self.hint.as_deref().unwrap_or("-"))
+    }
+}
+
 impl From<&ConfigError> for Refusal {
     fn from(error: &ConfigError) -> Self {
         Self::with_hint_of(error)

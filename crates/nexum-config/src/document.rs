@@ -73,7 +73,7 @@ impl Document {
     /// # Errors
     ///
     /// Fails as [`read`] and [`Document::parse`] do.
-    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
         Self::parse(path, &read(&path.into(), DOCUMENT_BYTES_MAX)?, environment)
     }
 
@@ -82,9 +82,10 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// Fails at the first fault: the content is larger than [`DOCUMENT_BYTES_MAX`], is not UTF-8,
-    /// is not TOML, nests deeper than [`DEPTH_MAX`], or has more items than [`DOCUMENT_ITEMS_MAX`].
-    pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigError> {
+    /// Fails if the content is larger than [`DOCUMENT_BYTES_MAX`], is not UTF-8, nests deeper than
+    /// [`DEPTH_MAX`], or has more items than [`DOCUMENT_ITEMS_MAX`]. If the content is not TOML,
+    /// returns every fault that the TOML parser finds.
+    pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigErrors> {
         Self::parse_within(path, bytes, environment, DOCUMENT_ITEMS_MAX)
     }
 
@@ -94,7 +95,7 @@ impl Document {
         bytes: &[u8],
         environment: &Environment,
         items_max: usize,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, ConfigErrors> {
         check_size(path, bytes.len() as u64, DOCUMENT_BYTES_MAX)?;
         let text =
             std::str::from_utf8(bytes).map_err(|error| ConfigError::not_utf8(path, bytes, error.valid_up_to()))?;
@@ -108,12 +109,15 @@ impl Document {
                 Excess::Depth => format!("nested deeper than {DEPTH_MAX} levels"),
                 Excess::Items => format!("more than {items_max} keys and values"),
             };
-            return Err(origin.error(span, String::new(), message));
+            return Err(origin.error(span, String::new(), message).into());
         }
-        let table = DeTable::parse(text).map_err(|error| {
-            let end = text.len()..text.len();
-            origin.error(error.span().unwrap_or(end), String::new(), error.message().to_owned())
-        })?;
+        let (table, faults) = DeTable::parse_recoverable(text);
+        let end = text.len()..text.len();
+        let error = |fault: toml::de::Error| {
+            let span = fault.span().unwrap_or_else(|| end.clone());
+            origin.error(span, String::new(), fault.message().to_owned())
+        };
+        ConfigErrors::check(faults.into_iter().take(ERRORS_MAX + 1).map(error).collect())?;
         let table = Table::new(table.into_inner());
         Ok(Self {
             root: Section::new(Arc::new(origin), Arc::from(""), 0..0, Arc::new(table)),
@@ -150,10 +154,10 @@ pub(crate) fn check_size(path: &Path, bytes: u64, bytes_max: u64) -> Result<(), 
     Ok(())
 }
 
-/// Whether `errors` has reached [`ERRORS_MAX`], so that a reader can stop early. A hostile file can
-/// have millions of errors.
+/// Whether `errors` exceeds [`ERRORS_MAX`], so that a reader can stop early. A hostile file can have
+/// millions of errors.
 pub(crate) fn enough(errors: &[ConfigError]) -> bool {
-    errors.len() >= ERRORS_MAX
+    errors.len() > ERRORS_MAX
 }
 
 impl Origin {

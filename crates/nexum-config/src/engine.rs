@@ -79,7 +79,7 @@ pub enum Metering {
 pub struct ModuleConfig {
     /// The component's file.
     pub path: MaskedPath,
-    /// The manifest's file. `None` for the `nexum.toml` beside the component.
+    /// The manifest's file. `None` for the `nexum.toml` or `module.toml` beside the component.
     pub manifest: Option<MaskedPath>,
     /// The module's name, which overrides the manifest's.
     pub name: Option<ModuleName>,
@@ -92,6 +92,9 @@ pub struct ModuleConfig {
     /// The table `[modules.config]`, in the order of the file. It overrides the manifest's
     /// `[config]`, key by key.
     pub config: Vec<(String, String)>,
+    /// Whether the table has errors. Then the fields with an error have their defaults, and the
+    /// module is only checked. No module of a valid [`Config`] is faulty.
+    pub is_faulty: bool,
 }
 
 impl ModuleConfig {
@@ -105,6 +108,7 @@ impl ModuleConfig {
             metering: Metering::default(),
             reads: Vec::new(),
             config: Vec::new(),
+            is_faulty: false,
         }
     }
 }
@@ -119,6 +123,22 @@ impl Config {
         Self::parse(path, &document::read(&path.into(), DOCUMENT_BYTES_MAX)?, environment)
     }
 
+    /// Reads the file at `path`, and adds its faults to `errors`. The result has the defaults of the
+    /// faulty parts. Use it only to find further errors.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is unreadable or is not TOML. [`ConfigErrors::is_not_found`] recognises a
+    /// missing file.
+    pub fn load_all(
+        path: &Path,
+        environment: &Environment,
+        errors: &mut Vec<ConfigError>,
+    ) -> Result<Self, ConfigErrors> {
+        let bytes = document::read(&path.into(), DOCUMENT_BYTES_MAX)?;
+        Self::parse_all(path, &bytes, environment, errors)
+    }
+
     /// Validates `bytes`, the content of the file at `path`. Strings may refer to variables of
     /// `environment`.
     ///
@@ -126,13 +146,25 @@ impl Config {
     ///
     /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let config = Self::parse_all(path, bytes, environment, &mut errors)?;
+        ConfigErrors::check(errors)?;
+        Ok(config)
+    }
+
+    fn parse_all(
+        path: &Path,
+        bytes: &[u8],
+        environment: &Environment,
+        errors: &mut Vec<ConfigError>,
+    ) -> Result<Self, ConfigErrors> {
         let document = Document::parse(path, bytes, environment)?;
         let mut reader = Reader {
             directory: path.parent().unwrap_or(Path::new("")),
             errors: Vec::new(),
         };
         let config = reader.config(document.root());
-        ConfigErrors::check(reader.errors)?;
+        errors.append(&mut reader.errors);
         Ok(config)
     }
 }
@@ -165,6 +197,7 @@ impl fmt::Debug for ModuleConfig {
             metering,
             reads,
             config,
+            is_faulty,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
         f.debug_struct("ModuleConfig")
@@ -175,6 +208,7 @@ impl fmt::Debug for ModuleConfig {
             .field("metering", metering)
             .field("reads", reads)
             .field("config_keys", &keys)
+            .field("is_faulty", is_faulty)
             .finish()
     }
 }
@@ -199,6 +233,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&mut self, root: &Section) -> Config {
         let mut config = Config::default();
+        let mut left_out = 0;
         self.errors.extend(root.without_tables().unknown_keys(&KEYS));
         for (key, section) in root.tables() {
             if document::enough(&self.errors) {
@@ -212,9 +247,11 @@ impl Reader<'_> {
                 }
                 ("chains", Ok(section)) => config.chains = self.chains(&section),
                 (_, Ok(section)) if config.sections.len() == SECTIONS_MAX => {
-                    let message = format!("more than {SECTIONS_MAX} tables of capabilities");
-                    self.errors.push(section.error("", message));
-                    break;
+                    left_out += 1;
+                    if left_out == 1 {
+                        let message = format!("more than {SECTIONS_MAX} tables of capabilities");
+                        self.errors.push(section.error("", message));
+                    }
                 }
                 (_, Ok(section)) => {
                     config.sections.insert(key.to_owned(), section);
@@ -282,26 +319,24 @@ impl Reader<'_> {
 
     fn modules(&mut self, root: &Section) -> Vec<ModuleConfig> {
         let mut modules = Vec::new();
-        match root.array_of_tables("modules") {
-            Err(error) => self.errors.push(error),
-            Ok(sections) => {
-                if let Some(section) = sections.get(MODULES_MAX) {
-                    self.errors
-                        .push(section.error("", format!("more than {MODULES_MAX} modules")));
-                }
-                for section in sections.iter().take(MODULES_MAX) {
-                    if document::enough(&self.errors) {
-                        break;
-                    }
-                    modules.extend(self.module(section));
-                }
+        let sections = root.array_of_tables("modules", &mut self.errors);
+        if let Some(section) = sections.get(MODULES_MAX) {
+            self.errors
+                .push(section.error("", format!("more than {MODULES_MAX} modules")));
+        }
+        for section in sections.iter().take(MODULES_MAX) {
+            if document::enough(&self.errors) {
+                break;
             }
+            modules.extend(self.module(section));
         }
         modules
     }
 
+    /// None if the files of the module are unknown.
     fn module(&mut self, section: &Section) -> Option<ModuleConfig> {
-        let raw = section.parse_all::<raw::Module>(&mut self.errors);
+        let before = self.errors.len();
+        let raw = section.parse_all::<raw::Module>(&mut self.errors)?;
         let config = match section.section("config") {
             Ok(section) => section
                 .map(|section| section.scalars(&mut self.errors))
@@ -311,20 +346,19 @@ impl Reader<'_> {
                 Vec::new()
             }
         };
-        let raw = raw?;
-        for (key, path) in [("path", Some(&raw.path)), ("manifest", raw.manifest.as_ref())] {
-            if path.is_some_and(|path| path.as_os_str().is_empty()) {
-                self.errors.push(section.error(key, "expected a path"));
-            }
-        }
+        let path = section.required("path", raw.path, &mut self.errors);
+        let errors = self.errors.get(before..).unwrap_or_default();
+        let files_are_known = !section.is_faulty("path", errors) && !section.is_faulty("manifest", errors);
         Some(ModuleConfig {
-            path: self.resolve(section, "path", &raw.path),
-            manifest: raw.manifest.map(|path| self.resolve(section, "manifest", &path)),
+            path: self.resolve(section, "path", &path?.0),
+            manifest: raw.manifest.map(|path| self.resolve(section, "manifest", &path.0)),
             name: raw.name,
             digest: raw.digest,
             metering: raw.metering,
             reads: raw.reads,
             config,
+            is_faulty: !errors.is_empty(),
         })
+        .filter(|_| files_are_known)
     }
 }

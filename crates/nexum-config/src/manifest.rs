@@ -25,6 +25,10 @@ pub use subscription::{BlockSubscription, CatchUp, CronSubscription, LogSubscrip
 
 /// The manifest's file name, beside the component.
 pub const MANIFEST_FILE: &str = "nexum.toml";
+/// Every file name that a manifest beside the component may have. Two of them are an error.
+pub const MANIFEST_FILES: [&str; 2] = [MANIFEST_FILE, "module.toml"];
+/// The file name of manifests of other tools, which nexum does not read.
+const UNREAD_FILE: &str = "component.toml";
 
 /// The largest manifest, in bytes: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many
 /// settings.
@@ -124,19 +128,39 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// Returns all faults of the file. A missing file is a fault only if the operator names it.
+    /// Returns all faults of the file. A missing file is a fault only if the operator names it. Two
+    /// files beside the component are a fault.
     pub fn of_module(config: &ModuleConfig) -> Result<Option<Self>, ConfigErrors> {
-        match Self::load(&Self::path_of_module(config)) {
-            Ok(manifest) => Ok(Some(manifest)),
-            Err(errors) if config.manifest.is_none() && errors.is_not_found() => Ok(None),
-            Err(errors) => Err(errors),
-        }
+        let mut errors = Vec::new();
+        let manifest = Self::of_module_all(config, &mut errors)?;
+        ConfigErrors::check(errors)?;
+        Ok(manifest)
     }
 
-    /// The path of a module's manifest, which need not exist.
-    pub fn path_of_module(config: &ModuleConfig) -> MaskedPath {
-        let beside = || config.path.with_file_name(MANIFEST_FILE);
-        config.manifest.clone().unwrap_or_else(beside)
+    /// Reads the manifest of a module as [`Manifest::of_module`] does, and adds its faults to
+    /// `errors`. The result has the defaults of the faulty parts. Use it only to find further
+    /// errors.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is unreadable or is not TOML, or if there are two files.
+    pub fn of_module_all(config: &ModuleConfig, errors: &mut Vec<ConfigError>) -> Result<Option<Self>, ConfigErrors> {
+        let mut found = Vec::new();
+        for path in config.manifest_paths() {
+            match document::read(&path, MANIFEST_BYTES_MAX) {
+                Err(error) if config.manifest.is_none() && error.is_not_found() => {}
+                read => found.push((path, read)),
+            }
+        }
+        if let [(one, _), (other, _), ..] = &found[..] {
+            let message = format!("{} is a manifest too", other.display());
+            let hint = "remove one of the two files, or name the manifest: `manifest` in [[modules]], or --manifest";
+            return Err(ConfigError::of_file(one.shown(), message).with_hint(hint).into());
+        }
+        let Some((path, bytes)) = found.pop() else {
+            return Ok(None);
+        };
+        Self::parse_all(path.shown(), &bytes?, errors).map(Some)
     }
 
     /// The chains that the module needs and that are not in `configured`.
@@ -153,12 +177,45 @@ impl Manifest {
     ///
     /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let manifest = Self::parse_all(path, bytes, &mut errors)?;
+        ConfigErrors::check(errors)?;
+        Ok(manifest)
+    }
+
+    fn parse_all(path: &Path, bytes: &[u8], errors: &mut Vec<ConfigError>) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
-        let manifest = read::manifest(document.root())?;
         Ok(Self {
             digest: Some(Digest::of(bytes)),
-            ..manifest
+            ..read::manifest(document.root(), errors)
+        })
+    }
+}
+
+impl ModuleConfig {
+    /// The files that can be the module's manifest: the one that the operator names, or else those
+    /// beside the component, of which at most one may exist.
+    pub fn manifest_paths(&self) -> Vec<MaskedPath> {
+        match &self.manifest {
+            Some(path) => vec![path.clone()],
+            None => MANIFEST_FILES.map(|name| self.path.with_file_name(name)).into(),
+        }
+    }
+
+    /// The file whose directory has the module's files: the manifest that the operator names, or else
+    /// the component.
+    pub fn anchor(&self) -> &MaskedPath {
+        self.manifest.as_ref().unwrap_or(&self.path)
+    }
+
+    /// The warning for a module without a manifest, if there is a file that the author may take for
+    /// one.
+    pub fn unread_manifest(&self) -> Option<String> {
+        let path = self.path.with_file_name(UNREAD_FILE);
+        let is_missing = document::read(&path, MANIFEST_BYTES_MAX).is_err_and(|error| error.is_not_found());
+        (!is_missing).then(|| {
+            format!("nexum does not read {UNREAD_FILE} beside the component: if it is the module's manifest, rename it to {MANIFEST_FILE}")
         })
     }
 }

@@ -7,14 +7,14 @@ pub(crate) mod http_headers;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, ERRORS_MAX, NumberRange, Section};
 use nexum_config::limits::{saturating_u32, saturating_usize};
 use nexum_config::topic::ChainId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use self::endpoint_url::EndpointUrl;
-use crate::methods::{CONNECTION_METHODS, METHOD_BYTES_MAX};
+use crate::methods::{ANY_METHOD, CONNECTION_METHODS, METHOD_BYTES_MAX};
 
 pub use self::endpoint::{
     EndpointConfig, MAX_ADDRESSES_RANGE, MAX_LOG_RANGE_BLOCKS_RANGE, PRIORITY_RANGE, REQUESTS_PER_SECOND_RANGE,
@@ -100,6 +100,7 @@ pub struct ChainConfig {
     pub chain_id: ChainId,
     endpoints: Vec<EndpointConfig>,
     /// Methods that modules may call in addition to [`READ_METHODS`](crate::methods::READ_METHODS).
+    /// [`ANY_METHOD`] stands for every method except [`CONNECTION_METHODS`].
     pub extra_methods: BTreeSet<String>,
     /// Limit of one request to one endpoint, including the connection, in milliseconds. Default
     /// [`REQUEST_TIMEOUT_MS`].
@@ -131,7 +132,8 @@ pub struct ChainConfig {
 struct Raw {
     rpc_url: Option<EndpointUrl>,
     /// Parsed table by table, so that each error has its position.
-    endpoints: Option<IgnoredAny>,
+    #[serde(rename = "endpoints")]
+    _endpoints: Option<IgnoredAny>,
     #[serde(default)]
     extra_methods: Vec<String>,
     request_timeout_ms: Option<u64>,
@@ -188,6 +190,16 @@ impl ChainConfig {
         &self.endpoints
     }
 
+    /// The warning for a chain whose modules may call every method.
+    pub fn warning(&self) -> Option<String> {
+        self.extra_methods.contains(ANY_METHOD).then(|| {
+            format!(
+                "[chains.{}] extra_methods = [\"*\"]: modules may call every JSON-RPC method of the chain's endpoints, also those that send transactions, sign (personal_), or change the node (admin_, debug_)",
+                self.chain_id
+            )
+        })
+    }
+
     /// Validates a `[chains.<id>]` table.
     ///
     /// # Errors
@@ -198,8 +210,8 @@ impl ChainConfig {
         let raw = section.parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         let mut endpoints = Vec::new();
         if let Some(raw) = &raw {
-            errors.extend(check_methods(section, &raw.extra_methods));
-            endpoints = read_endpoints(section, raw, &mut errors);
+            check_methods(section, &raw.extra_methods, &mut errors);
+            endpoints = read_endpoints(section, raw.rpc_url.as_ref(), &mut errors);
         }
         ConfigErrors::check(errors)?;
         let mut endpoints = endpoints.into_iter();
@@ -232,32 +244,29 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-fn read_endpoints(section: &Section, raw: &Raw, errors: &mut Vec<ConfigError>) -> Vec<EndpointConfig> {
+fn read_endpoints(
+    section: &Section,
+    rpc_url: Option<&EndpointUrl>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<EndpointConfig> {
     let hint = format!(
         "write rpc_url = \"...\" for one endpoint, [[{}.endpoints]] for several",
         section.key()
     );
-    match (&raw.rpc_url, &raw.endpoints) {
-        (Some(url), None) => return vec![url.clone().into()],
-        (Some(_), Some(_)) => {
-            let error = section.error("rpc_url", "there are `endpoints` as well");
-            errors.push(error.with_hint(hint));
-            return Vec::new();
-        }
-        (None, None) => {
+    let has = |key: &str| section.keys().any(|other| other == key);
+    if !has("endpoints") {
+        if !has("rpc_url") {
             errors.push(section.error("", "missing key rpc_url").with_hint(hint));
-            return Vec::new();
         }
-        (None, Some(_)) => {}
+        return rpc_url.into_iter().cloned().map(EndpointConfig::from).collect();
     }
-    let tables = match section.array_of_tables("endpoints") {
-        Ok(tables) => tables,
-        Err(error) => {
-            errors.push(error);
-            return Vec::new();
-        }
-    };
-    if tables.is_empty() || tables.len() > ENDPOINTS_MAX {
+    if has("rpc_url") {
+        let error = section.error("rpc_url", "there are `endpoints` as well");
+        errors.push(error.with_hint(hint));
+    }
+    let before = errors.len();
+    let tables = section.array_of_tables("endpoints", errors);
+    if errors.len() == before && !(1..=ENDPOINTS_MAX).contains(&tables.len()) {
         errors.push(section.error("endpoints", format!("expected 1 to {ENDPOINTS_MAX} endpoints")));
     }
     let mut endpoints: Vec<EndpointConfig> = Vec::with_capacity(tables.len().min(ENDPOINTS_MAX));
@@ -273,24 +282,29 @@ fn read_endpoints(section: &Section, raw: &Raw, errors: &mut Vec<ConfigError>) -
     endpoints
 }
 
-fn check_methods(section: &Section, methods: &[String]) -> Option<ConfigError> {
+fn check_methods(section: &Section, methods: &[String], errors: &mut Vec<ConfigError>) {
     let key = "extra_methods";
     if methods.len() > EXTRA_METHODS_MAX {
-        return Some(section.error(key, format!("must not name more than {EXTRA_METHODS_MAX} methods")));
+        errors.push(section.error(key, format!("must not name more than {EXTRA_METHODS_MAX} methods")));
     }
-    let word =
+    let is_word =
         |method: &str| (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.chars().all(|c| c.is_ascii_graphic());
-    if methods.iter().any(|method| !word(method)) {
-        return Some(section.error(
+    if methods.iter().any(|method| !is_word(method)) {
+        errors.push(section.error(
             key,
             format!("must hold method names of 1 to {METHOD_BYTES_MAX} printable characters"),
         ));
     }
-    let method = methods
-        .iter()
-        .find(|method| CONNECTION_METHODS.contains(&method.as_str()))?;
-    Some(section.error(
-        key,
-        format!("{method} cannot be allowed: its answers belong to a connection that modules share"),
-    ))
+    let is_pattern = |method: &&String| method.contains(ANY_METHOD) && *method != ANY_METHOD;
+    for pattern in methods.iter().filter(is_pattern).take(ERRORS_MAX) {
+        let error = section.error(key, format!("{} is a pattern", pattern.escape_debug()));
+        errors.push(error.with_hint("name each method, or write [\"*\"] to allow every method"));
+    }
+    let named = |method: &&&str| methods.iter().any(|named| named == **method);
+    for method in CONNECTION_METHODS.iter().filter(named) {
+        errors.push(section.error(
+            key,
+            format!("{method} cannot be allowed: its answers belong to a connection that modules share"),
+        ));
+    }
 }

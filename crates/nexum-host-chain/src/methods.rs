@@ -1,11 +1,20 @@
 //! The JSON-RPC methods that a module may call.
 
+use std::collections::BTreeSet;
+
 /// The longest name of a method, in bytes: twice the longest known one.
 pub const METHOD_BYTES_MAX: usize = 128;
+
+/// The entry of `extra_methods` that allows every method except [`CONNECTION_METHODS`].
+pub const ANY_METHOD: &str = "*";
 
 /// The methods that only read, sorted. Every other method is denied unless the operator allows it
 /// with `extra_methods`: methods that sign, send, mine or administer, and methods that make a node
 /// store state (filters, subscriptions).
+///
+/// A method outside this list may have an effect, whatever its name is. So nexum sends it to one
+/// endpoint, at most once, and commits the event at once. It neither joins equal requests of
+/// modules, nor caches the answer, nor pins the parameters to the event's block.
 pub const READ_METHODS: &[&str] = &[
     "eth_blobBaseFee",
     "eth_blockNumber",
@@ -55,6 +64,11 @@ pub const CONNECTION_METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
 /// Whether a method is among [`READ_METHODS`].
 pub fn is_read(method: &str) -> bool {
     read(method).is_some()
+}
+
+/// Whether the operator's `extra_methods` name a method, or allow any. `method` may be any text.
+pub(crate) fn is_among(extra_methods: &BTreeSet<String>, method: &str) -> bool {
+    extra_methods.contains(method) || extra_methods.contains(ANY_METHOD)
 }
 
 /// The name of a method in [`READ_METHODS`].

@@ -60,10 +60,10 @@ struct Raw {
     use_proxy: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RawChain {
-    base_url: BaseUrl,
+    base_url: Option<BaseUrl>,
 }
 
 impl CowConfig {
@@ -86,11 +86,7 @@ impl CowConfig {
             .parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         let mut config = Self::default();
         for key in chains {
-            match base_url(section, key, &mut errors) {
-                Ok(Some((chain_id, base_url))) => drop(config.base_urls.insert(chain_id, base_url)),
-                Ok(None) => {}
-                Err(error) => errors.push(error),
-            }
+            config.base_urls.extend(base_url(section, key, &mut errors));
         }
         ConfigErrors::check(errors)?;
         if let Some(raw) = raw {
@@ -109,21 +105,16 @@ fn is_number(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads one `[cow.<chain id>]`. Adds errors inside the table to `errors`.
-fn base_url(
-    section: &Section,
-    key: &str,
-    errors: &mut Vec<ConfigError>,
-) -> Result<Option<(ChainId, BaseUrl)>, ConfigError> {
-    let Some(chain) = section.section(key)? else {
-        return Ok(None);
-    };
+/// Reads one `[cow.<chain id>]`. Adds its errors to `errors`.
+fn base_url(section: &Section, key: &str, errors: &mut Vec<ConfigError>) -> Option<(ChainId, BaseUrl)> {
+    let chain = section.section(key).map_err(|error| errors.push(error)).ok()??;
     // A chain id has one spelling, so that two tables cannot name one chain.
     let chain_id = key.parse::<ChainId>().ok().filter(|id| id.to_string() == key);
-    let Some(chain_id) = chain_id else {
+    if chain_id.is_none() {
         let error = chain.error("", "expected a chain id in decimal");
-        return Err(error.with_hint("for example [cow.1] for mainnet"));
-    };
-    let raw = chain.parse_all::<RawChain>(errors);
-    Ok(raw.map(|raw| (chain_id, raw.base_url)))
+        errors.push(error.with_hint("for example [cow.1] for mainnet"));
+    }
+    let raw = chain.parse_all::<RawChain>(errors)?;
+    let base_url = chain.required("base_url", raw.base_url, errors);
+    Some((chain_id?, base_url?))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, ERRORS_MAX, NumberRange, Section};
 use reqwest::Certificate;
 use serde::Deserialize;
 
@@ -108,7 +108,10 @@ impl HttpConfig {
                 ("allow_private", &raw.allow_private),
             ] {
                 errors.extend(too_many(section, key, list));
-                errors.extend(uncovered(section, key, list, &raw.allow));
+                // A faulty entry of `allow` may cover the others.
+                if !section.is_faulty("allow", &errors) {
+                    errors.extend(uncovered(section, key, list, &raw.allow));
+                }
             }
         }
         ConfigErrors::check(errors)?;
@@ -159,11 +162,18 @@ fn too_many(section: &Section, key: &str, list: &[HostPattern]) -> Option<Config
     (list.len() > ENTRIES_MAX).then(|| section.error(key, format!("expected at most {ENTRIES_MAX} hosts")))
 }
 
-/// An error for an entry of `allow_http` or `allow_private` that is not in `allow`: it would have
+/// An error for each entry of `allow_http` or `allow_private` that is not in `allow`: it would have
 /// no effect.
-fn uncovered(section: &Section, key: &str, list: &[HostPattern], allow: &[HostPattern]) -> Option<ConfigError> {
-    let is_uncovered = |entry: &&HostPattern| !allow.iter().any(|allowed| allowed.covers(entry));
-    let entry = list.iter().find(is_uncovered)?;
-    let error = section.error(key, format!("`{entry}` is not in `allow`"));
-    Some(error.with_hint("add the entry to `allow` too"))
+fn uncovered<'a>(
+    section: &'a Section,
+    key: &'a str,
+    list: &'a [HostPattern],
+    allow: &'a [HostPattern],
+) -> impl Iterator<Item = ConfigError> + 'a {
+    let is_uncovered = move |entry: &&HostPattern| !allow.iter().any(|allowed| allowed.covers(entry));
+    let error = move |entry: &HostPattern| {
+        let error = section.error(key, format!("`{entry}` is not in `allow`"));
+        error.with_hint("add the entry to `allow` too")
+    };
+    list.iter().filter(is_uncovered).take(ERRORS_MAX).map(error)
 }

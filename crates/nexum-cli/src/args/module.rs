@@ -48,10 +48,10 @@ pub(crate) enum Module {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoadModule {
-    /// The component; its manifest is `nexum.toml` beside it, unless you give --manifest
+    /// The component
     #[arg(value_name = "MODULE.wasm")]
     pub(crate) path: PathBuf,
-    /// The manifest, instead of `nexum.toml` beside the component
+    /// The manifest [default: `nexum.toml` or `module.toml` beside the component]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
     /// The module's name; overrides the manifest's

@@ -11,10 +11,8 @@ use nexum_core::module::Candidate;
 use serde::Serialize;
 
 use super::command_files;
-use crate::args::{Check, Format, Load};
+use crate::args::{Check, Files, Format};
 use crate::compose;
-use crate::configure::{Configuration, configure};
-use crate::daemon::QueryConfig;
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::Plan;
 use crate::process::{self, Termination};
@@ -53,12 +51,13 @@ struct Finding {
 ///
 /// Errors that prevent a check of the modules.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
-    let (load, commands) = command_files::split(&args.load);
-    let only_commands = load.modules.is_empty() && !commands.is_empty();
+    let mut files = args.load.files()?;
+    let commands = command_files::take(&mut files);
+    let only_commands = files.components.is_empty() && !commands.is_empty();
     let looked = if only_commands {
         Ok(ControlFlow::Continue(Findings::default()))
     } else {
-        look(&load)
+        look(files)
     };
     let mut findings = match looked {
         Ok(ControlFlow::Continue(findings)) => findings,
@@ -84,40 +83,51 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 }
 
 /// Returns the exit code if a signal ends the check.
-fn look(modules: &Load) -> Result<ControlFlow<u8, Findings>, Refusals> {
-    let Configuration { config, notice, .. } = configure(modules.config.as_deref())?;
-    if let Some(notice) = notice {
-        errln!("warning: {notice}");
+fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
+    let Plan {
+        host, warnings, errors, ..
+    } = Plan::new(files)?;
+    for warning in warnings {
+        errln!("warning: {warning}");
     }
-    let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
-    let plan = Plan::new(config, modules)?;
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
-    let host = plan.host.cache_dir(scratch.path());
+    let host = host.cache_dir(scratch.path());
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
         tokio::select! {
-            findings = load(host, queries) => Ok(ControlFlow::Continue(findings?)),
+            findings = load(host, errors) => Ok(ControlFlow::Continue(findings)),
             // The compilations end, and the directory is removed.
             code = termination.received() => Ok(ControlFlow::Break(code)),
         }
     })?
 }
 
-async fn load(host: HostBuilder, queries: Refusals) -> Result<Findings, Refusals> {
+/// Checks the modules. `errors` are those of the configuration, with which no module can run.
+async fn load(host: HostBuilder, mut errors: Refusals) -> Findings {
+    let no_module_can_run = !errors.is_empty();
     let mut inspection = host.inspect().await;
     inspection.warn_of_missing_reads();
-    let mut errors = Refusals::from(&inspection.errors);
-    errors.extend(queries);
-    let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
-    let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
-    errors.extend(Refusals::from(&host.load(candidates).await));
-    let loads = |finding: &Finding| host.names().iter().any(|name| name.as_str() == finding.name);
-    Ok(Findings {
-        modules: modules.into_iter().filter(loads).collect(),
+    errors.extend(Refusals::from(&inspection.errors));
+    let mut modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
+    match inspection.set_up() {
+        Ok((mut host, candidates)) => {
+            errors.extend(Refusals::from(&host.load(candidates).await));
+            modules.retain(|finding| host.names().iter().any(|name| name.as_str() == finding.name));
+        }
+        Err(error) => {
+            errors.extend(Refusal::with_hint_of(&error).into());
+            modules.clear();
+        }
+    }
+    if no_module_can_run {
+        modules.clear();
+    }
+    Findings {
+        modules,
         errors,
         ..Findings::default()
-    })
+    }
 }
 
 impl Finding {

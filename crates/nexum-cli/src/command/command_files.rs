@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nexum_config::command::{CommandFile, CommandKind};
 use serde::Serialize;
 
-use crate::args::Load;
+use crate::args::Files;
 use crate::report::print::outln;
 use crate::report::{list, table};
 
@@ -21,16 +21,14 @@ pub(crate) struct Finding {
     memory_bytes_min: u64,
 }
 
-/// Separates the commands from the modules, by the content of the files. A file that nexum cannot
-/// read counts as a module.
-pub(crate) fn split(load: &Load) -> (Load, Vec<PathBuf>) {
-    let is_command = |path: &PathBuf| CommandFile::read(&path.as_path().into()).is_ok_and(|file| file.is_command());
-    let (commands, modules) = load.modules.iter().cloned().partition(is_command);
-    let load = Load {
-        modules,
-        ..load.clone()
+/// Takes the commands from the components, by the content of the files. A file that nexum cannot
+/// read counts as a module, and so does a file with a manifest.
+pub(crate) fn take(files: &mut Files) -> Vec<PathBuf> {
+    let is_command = |(path, manifest): &mut (PathBuf, Option<PathBuf>)| {
+        manifest.is_none() && CommandFile::read(&path.as_path().into()).is_ok_and(|file| file.is_command())
     };
-    (load, commands)
+    let commands = files.components.extract_if(.., is_command);
+    commands.map(|(path, _)| path).collect()
 }
 
 /// The kind of a command, in words.

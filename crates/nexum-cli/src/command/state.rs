@@ -6,6 +6,7 @@ use std::io::{self, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use nexum_config::document::ConfigErrors;
 use nexum_config::names::ModuleName;
 use nexum_config::regular_file;
 use nexum_core::store::StateStore;
@@ -78,15 +79,17 @@ impl Target<'_> {
 ///
 /// The reason of a failure.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
-    let Configuration { config, notice, .. } = configure(config)?;
-    if let Some(notice) = notice {
+    let Configuration { config, notices, .. } = configure(config)?;
+    for notice in notices {
         errln!("{notice}");
     }
     let client = Client::of(&config.state_dir);
     let target = match client.is_answered() {
         true => Target::There(client),
         false => {
-            let store = compose(&config)?.store;
+            let mut errors = Vec::new();
+            let store = compose(&config, &mut errors).store;
+            ConfigErrors::check(errors)?;
             let has_state = has_state(&config.state_dir).map_err(|error| Refusal::of(&error))?;
             if !has_state && !matches!(command, State::Import { .. }) {
                 let refusal = Refusal::new(format!("there is no state in {}", config.state_dir.display()));

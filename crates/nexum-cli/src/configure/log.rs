@@ -1,13 +1,13 @@
 //! `log_level` and `log_format` of `[engine]`.
 
-use nexum_config::document::{ConfigErrors, Section};
+use nexum_config::document::{ConfigError, Section};
 use serde::Deserialize;
 
 /// The most bytes of `log_level`: directives for a few dozen targets.
 const LEVEL_BYTES_MAX: usize = 1_024;
 
 /// The level and format of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "runtime"),
     allow(dead_code, reason = "a build that only checks files logs nothing")
@@ -15,7 +15,7 @@ const LEVEL_BYTES_MAX: usize = 1_024;
 pub(crate) struct LogConfig {
     /// A level, or directives for single targets, such as `info,nexum=debug`. Only known to be
     /// printable and short.
-    pub(crate) level: String,
+    pub(crate) level: Option<String>,
     /// The format of a line.
     pub(crate) format: LogFormat,
 }
@@ -38,38 +38,24 @@ struct Raw {
     log_format: LogFormat,
 }
 
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::default(),
-        }
-    }
-}
-
 impl LogConfig {
-    /// Reads the two keys of the section `[engine]`.
-    ///
-    /// # Errors
-    ///
-    /// All errors in the two keys. A level that is not a filter shows only when logging starts.
-    pub(crate) fn from_section(engine: &Section) -> Result<Self, ConfigErrors> {
-        let mut errors = Vec::new();
+    /// Reads the two keys of the section `[engine]`. Adds their errors to `errors`. A level that is
+    /// not a filter is not found here.
+    pub(crate) fn from_section(engine: &Section, errors: &mut Vec<ConfigError>) -> Self {
         let section = engine.only(&["log_level", "log_format"]);
-        let raw: Raw = section.parse_all(&mut errors).unwrap_or_default();
-        if let Some(level) = &raw.log_level {
-            let printable = level.chars().all(|c| !c.is_control());
-            if level.trim().is_empty() || level.len() > LEVEL_BYTES_MAX || !printable {
-                let message = format!("expected a level or directives, printable, in at most {LEVEL_BYTES_MAX} bytes");
-                let hint = "for example info, or info,nexum=debug";
-                errors.push(section.error("log_level", message).with_hint(hint));
-            }
+        let raw: Raw = section.parse_all(errors).unwrap_or_default();
+        let is_valid = |level: &String| {
+            !level.trim().is_empty() && level.len() <= LEVEL_BYTES_MAX && !level.chars().any(char::is_control)
+        };
+        if raw.log_level.as_ref().is_some_and(|level| !is_valid(level)) {
+            let message = format!("expected a level or directives, printable, in at most {LEVEL_BYTES_MAX} bytes");
+            let hint = "for example info, or info,nexum=debug";
+            errors.push(section.error("log_level", message).with_hint(hint));
         }
-        ConfigErrors::check(errors)?;
-        Ok(Self {
-            level: raw.log_level.unwrap_or_else(|| Self::default().level),
+        Self {
+            level: raw.log_level.filter(is_valid),
             format: raw.log_format,
-        })
+        }
     }
 }
 
@@ -83,10 +69,14 @@ mod tests {
 
     fn parse(text: &str) -> Result<LogConfig, String> {
         let document = Document::parse(Path::new("engine.toml"), text.as_bytes(), &Environment::closed()).unwrap();
-        LogConfig::from_section(document.root()).map_err(|errors| {
-            let texts: Vec<_> = errors.into_iter().map(|error| error.to_string()).collect();
-            texts.join("; ")
-        })
+        let mut errors = Vec::new();
+        let config = LogConfig::from_section(document.root(), &mut errors);
+        let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        if texts.is_empty() {
+            Ok(config)
+        } else {
+            Err(texts.join("; "))
+        }
     }
 
     #[test]
@@ -94,7 +84,7 @@ mod tests {
         assert_eq!(parse("state_dir = \"data\""), Ok(LogConfig::default()));
         let text = "pooling = \"off\"\nlog_level = \"warn,nexum=debug\"\nlog_format = \"json\"";
         let expected = LogConfig {
-            level: "warn,nexum=debug".to_owned(),
+            level: Some("warn,nexum=debug".to_owned()),
             format: LogFormat::Json,
         };
         assert_eq!(parse(text), Ok(expected));

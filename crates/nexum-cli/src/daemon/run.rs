@@ -23,7 +23,7 @@ use super::query::config::QueryConfig;
 use super::query::listener::Listener;
 use super::refused::Refused;
 use super::{progress, watch};
-use crate::configure::{Configuration, LogFormat, MetricsConfig, configure};
+use crate::configure::{LogFormat, MetricsConfig};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::Plan;
 use crate::process::Termination;
@@ -39,20 +39,26 @@ const LOADING_POLL: Duration = Duration::from_millis(100);
 ///
 /// Errors that prevent the start.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
-    let Configuration {
+    let plan = Plan::new(args.load.files()?)?;
+    if !plan.errors.is_empty() {
+        return Err(everything_wrong(plan)?);
+    }
+    let Plan {
         config,
-        log,
+        filter,
+        log_format,
         metrics,
-        notice,
-    } = configure(args.load.config.as_deref())?;
-    let log_format = log.format;
-    let log = logging::start(&log, config.engine.as_ref())?;
-    if let Some(notice) = notice {
-        tracing::warn!("{notice}");
+        queries,
+        store,
+        host,
+        warnings,
+        errors: _,
+    } = plan;
+    let log = logging::start(filter, log_format)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
     let recorder = metrics::install(&metrics)?;
-    let Plan { config, store, host } = Plan::new(config, &args.load)?;
-    let queries = QueryConfig::of(&config)?;
     let opened = state::open(&store, &config, "nexum run")?;
     let host = host
         .store(opened.clone())
@@ -69,6 +75,14 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         recorder,
     };
     process::block_on(daemon.run(host))?
+}
+
+/// The errors of a faulty configuration, and then those of the modules' files.
+fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
+    let Plan { mut errors, host, .. } = plan;
+    let inspection = process::block_on(host.inspect())?;
+    errors.extend(Refusals::from(&inspection.errors));
+    Ok(errors)
 }
 
 /// The parts that `nexum run` creates before it starts the first task.

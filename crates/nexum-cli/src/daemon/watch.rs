@@ -12,7 +12,7 @@ use std::time::Duration;
 use nexum_config::component;
 use nexum_config::document;
 use nexum_config::engine::ModuleConfig;
-use nexum_config::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE};
+use nexum_config::manifest::MANIFEST_BYTES_MAX;
 use nexum_config::names::{Digest, ModuleName};
 use nexum_core::capability::ModuleMeta;
 use notify_debouncer_full::notify::event::{AccessKind, AccessMode};
@@ -134,49 +134,54 @@ fn modules(control: &ControlState) -> BTreeMap<ModuleName, Files> {
 /// The files of a module, and their content at its last load.
 struct Files {
     component: PathBuf,
-    manifest: PathBuf,
+    /// Every file that can be the manifest.
+    manifests: Vec<PathBuf>,
     loaded: Content,
 }
 
-/// The content of a module's files. None for a file that is missing or cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The content of a module's files.
+#[derive(Clone, PartialEq, Eq)]
 struct Content {
+    /// None for a file that is missing or cannot be read.
     component: Option<Digest>,
-    manifest: Option<Digest>,
+    /// One for each manifest that can be read.
+    manifests: Vec<Digest>,
 }
 
 impl Files {
     fn of(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
-        let manifest = origin.manifest.clone();
-        let manifest = manifest.unwrap_or_else(|| origin.path.with_file_name(MANIFEST_FILE));
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self {
             component: absolute(&origin.path),
-            manifest: absolute(&manifest),
+            manifests: origin.manifest_paths().iter().map(|path| absolute(path)).collect(),
             loaded: Content {
                 component: Some(meta.digest),
-                manifest: meta.manifest,
+                manifests: meta.manifest.into_iter().collect(),
             },
         }
     }
 
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.manifests.iter().chain([&self.component])
+    }
+
     fn are_in(&self, change: &Change) -> bool {
         match change {
-            Change::Paths(paths) => paths
-                .iter()
-                .any(|path| *path == self.component || *path == self.manifest),
+            Change::Paths(paths) => self.paths().any(|path| paths.contains(path)),
             Change::Any => true,
         }
     }
 
     /// The current content of the files.
     async fn read(&self) -> Content {
-        let (component, manifest) = (self.component.as_path().into(), self.manifest.as_path().into());
+        let (component, manifests) = (self.component.as_path().into(), self.manifests.clone());
         let read = tokio::task::spawn_blocking(move || Content {
             component: component::read(&component).ok().map(|bytes| Digest::of(&bytes)),
-            manifest: document::read(&manifest, MANIFEST_BYTES_MAX)
-                .ok()
-                .map(|bytes| Digest::of(&bytes)),
+            manifests: manifests
+                .iter()
+                .filter_map(|path| document::read(&path.as_path().into(), MANIFEST_BYTES_MAX).ok())
+                .map(|bytes| Digest::of(&bytes))
+                .collect(),
         });
         match read.await {
             Ok(content) => content,
@@ -194,7 +199,7 @@ impl Watcher {
     /// Watches the directories of these files. A watch of a file itself would end when the file is
     /// replaced.
     fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Files>) -> notify::Result<()> {
-        let parents = files.flat_map(|files| [files.component.parent(), files.manifest.parent()]);
+        let parents = files.flat_map(Files::paths).map(|path| path.parent());
         let wanted: BTreeSet<_> = parents.flatten().map(Path::to_owned).collect();
         for directory in wanted.difference(&self.directories) {
             self.debouncer.watch(directory, RecursiveMode::NonRecursive)?;

@@ -311,12 +311,18 @@ async fn a_watched_module_is_reloaded_once_for_each_change_of_its_content() {
         );
         until(&dir, &LIST, |modules| modules[0]["version"] == version).await;
     }
+    // A second manifest is refused, and one file is enough under either name.
+    let module_toml = format!("[module]\nname = \"module\"\nversion = \"4\"\n{BLOCKS}");
+    dir.write("module.toml", module_toml);
+    lines.extend(log.until(|line| line.contains("ERROR") && line.contains("module.toml is a manifest too")));
+    std::fs::remove_file(dir.path().join("nexum.toml")).expect("a removal");
+    until(&dir, &LIST, |modules| modules[0]["version"] == "4").await;
     terminate(&child);
     lines.extend(log.until(|_| false));
     let reloads = lines
         .iter()
         .filter(|line| line.contains("a file of the module has changed"));
-    assert_eq!(reloads.count(), 4, "{}", lines.join("\n"));
+    assert_eq!(reloads.count(), 6, "{}", lines.join("\n"));
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
 

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(feature = "runtime")]
+mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
 #[cfg(feature = "runtime")]
@@ -82,7 +84,7 @@ impl Dir {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexum"));
-        command.current_dir(self.path()).args(args);
+        command.current_dir(self.path()).args(args).env_remove("RUST_LOG");
         command
     }
 

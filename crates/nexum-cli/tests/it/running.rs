@@ -129,6 +129,45 @@ async fn runs_on_ws_until_terminated() {
     handles_blocks_and_stops(&format!("{}/?key=very-secret-key", anvil.ws_url())).await;
 }
 
+#[tokio::test]
+async fn the_environment_sets_the_log_level_and_no_directive_shows_a_secret() {
+    let anvil = Anvil::start();
+    anvil.mine(2).await;
+    let url = format!("{}/?key=very-secret-key", anvil.http_url());
+    let directives = "hyper::proto=trace,hyper_util::client=trace,reqwest::connect=trace,alloy_transport_http=trace,\
+                      alloy_rpc_client::client=trace,[{method}]=trace";
+    let dir = Dir::new();
+    dir.write("engine.toml", config(&url, "block-logger").replace(LEVEL, "off"));
+    let mut command = dir.command(&["run"]);
+    command.env("RUST_LOG", format!("{LEVEL},{directives}"));
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let lines = read_until(&mut child, |line| line.contains("event handled"));
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    let first: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");
+    assert_eq!(
+        (&first["target"], &first["message"]),
+        (
+            &"nexum::log".into(),
+            &"RUST_LOG sets the level of the log, and overrides log_level of the configuration".into()
+        )
+    );
+    let is_shown = |part: &str| lines.iter().any(|line| line.contains(part));
+    assert!(is_shown("\"level\":\"TRACE\""), "{lines:#?}");
+    for part in [
+        "very-secret-key",
+        "\"target\":\"hyper",
+        "\"target\":\"reqwest",
+        "\"target\":\"alloy",
+    ] {
+        assert!(!is_shown(part), "{part}: {lines:#?}");
+    }
+}
+
 #[test]
 fn a_table_says_what_is_about_to_run() {
     let dir = Dir::new();

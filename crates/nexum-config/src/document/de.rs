@@ -1,95 +1,127 @@
 //! Reads the tree into types with serde, and gives every error its position.
+//!
+//! A derived `Deserialize` stops at the first faulty value of a table. So [`read`] makes several
+//! attempts: each leaves out the values that the earlier ones found at fault, until one finds no
+//! more.
 
 mod access;
 mod error;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{Error as _, Expected, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Error as _, Expected, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::environment::Interpolated;
 use super::key::KeyPath;
-use super::tree::{Node, Span, Table, Value};
+use super::tree::{Entry, Node, Table, Value};
 use super::{ConfigError, Origin, enough, show};
 use access::{Elements, Entries};
-pub(super) use error::Error;
-use error::Problem;
+use error::{Error, Problem};
+
+/// Reads `node`, whose full path is `key`. Adds every fault to `errors`. The result leaves out the
+/// faulty values. None if a value is missing that `T` requires.
+pub(super) fn read<T: DeserializeOwned>(
+    origin: &Origin,
+    key: &str,
+    node: &Node,
+    errors: &mut Vec<ConfigError>,
+) -> Option<T> {
+    let context = Context {
+        origin,
+        unknown: RefCell::default(),
+        checked: RefCell::default(),
+        faulty: RefCell::default(),
+        taken: RefCell::default(),
+    };
+    let key = KeyPath::Section(key);
+    let deserializer = Deserializer::node(&context, &key, "", node);
+    let mut found = Vec::new();
+    // Each attempt finds a fault in a value that has none so far, so the loop ends.
+    let read = loop {
+        let Error::Located(error, at) = (match T::deserialize(deserializer) {
+            Ok(read) => break Some(read),
+            Err(error) => deserializer.locate(error),
+        }) else {
+            break None;
+        };
+        found.extend(error.map(|error| *error));
+        context.faulty.borrow_mut().insert(at);
+        context.taken.borrow_mut().clear();
+        if at == address(node) || enough(&found) {
+            break None;
+        }
+    };
+    errors.append(&mut context.unknown.take());
+    errors.append(&mut found);
+    read
+}
+
+/// Identifies a node within its document.
+type Address = *const Node;
+
+fn address(node: &Node) -> Address {
+    std::ptr::from_ref(node)
+}
 
 /// The state that all deserializers of one section share.
-pub(super) struct Context<'a> {
-    pub(super) origin: &'a Origin,
-    /// Unknown keys, collected so that one pass reports all of them.
-    pub(super) unknown: RefCell<Vec<ConfigError>>,
-    /// Contents of variables so far. No error may show them.
+struct Context<'a> {
+    origin: &'a Origin,
+    /// Unknown keys, collected so that one attempt reports all of them.
+    unknown: RefCell<Vec<ConfigError>>,
+    /// Tables whose unknown keys are in `unknown`.
+    checked: RefCell<HashSet<*const Table>>,
+    /// Values with an error that an earlier attempt has found.
+    faulty: RefCell<HashSet<Address>>,
+    /// Contents of variables in this attempt so far. No error may show them.
     taken: RefCell<Vec<String>>,
 }
 
-impl<'a> Context<'a> {
-    pub(super) fn new(origin: &'a Origin) -> Self {
-        Self {
-            origin,
-            unknown: RefCell::default(),
-            taken: RefCell::default(),
-        }
+impl Context<'_> {
+    fn is_faulty(&self, node: &Node) -> bool {
+        self.faulty.borrow().contains(&address(node))
     }
 
-    /// Gives `error` the position `span` and the key `key`, unless it has a position already.
-    pub(super) fn finish(&self, error: Error, span: &Span, key: &KeyPath<'_>) -> ConfigError {
-        match error {
-            Error::Located(error) => error,
-            Error::Unplaced(problem) => problem
-                .without(&self.taken.borrow())
-                .at(self.origin, span.clone(), key, None),
+    /// Gives an error of a table's key its position. `key` is the path of the table.
+    fn locate_key(&self, error: Error, entry: &Entry, key: &KeyPath<'_>) -> Error {
+        let Error::Unplaced(problem) = error else {
+            return error;
+        };
+        let problem = problem.without(&self.taken.borrow());
+        let error = problem.at(self.origin, entry.key_span.clone(), key, None);
+        Error::Located(Some(Box::new(error)), address(&entry.node))
+    }
+
+    /// Whether a problem of this value follows from a part of it that is left out.
+    fn follows(&self, node: &Node, problem: &Problem) -> bool {
+        match (&node.value, problem.child()) {
+            (Value::Table(table), Some(child)) => table.get(child).is_some_and(|entry| self.is_faulty(&entry.node)),
+            (Value::Table(table), None) => table.entries.iter().any(|entry| self.is_faulty(&entry.node)),
+            (Value::Array(nodes), _) => nodes.iter().any(|node| self.is_faulty(node)),
+            _ => false,
         }
     }
 }
 
 /// Reads one value.
 #[derive(Clone, Copy)]
-pub(super) struct Deserializer<'a> {
+struct Deserializer<'a> {
     context: &'a Context<'a>,
     key: &'a KeyPath<'a>,
     /// The last named key on the path to the value.
     name: &'a str,
-    input: Input<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Input<'a> {
-    Node(&'a Node),
-    Table(&'a Span, &'a Table),
+    node: &'a Node,
 }
 
 impl<'a> Deserializer<'a> {
-    /// A deserializer for a whole section.
-    pub(super) fn table(context: &'a Context<'a>, key: &'a KeyPath<'a>, span: &'a Span, table: &'a Table) -> Self {
-        Self {
-            context,
-            key,
-            name: "",
-            input: Input::Table(span, table),
-        }
-    }
-
     fn node(context: &'a Context<'a>, key: &'a KeyPath<'a>, name: &'a str, node: &'a Node) -> Self {
-        let input = match &node.value {
-            Value::Table(table) => Input::Table(&node.span, table),
-            _ => Input::Node(node),
-        };
         Self {
             context,
             key,
             name,
-            input,
-        }
-    }
-
-    fn span(&self) -> &'a Span {
-        match self.input {
-            Input::Node(node) => &node.span,
-            Input::Table(span, _) => span,
+            node,
         }
     }
 
@@ -98,19 +130,19 @@ impl<'a> Deserializer<'a> {
         let Error::Unplaced(mut problem) = error else {
             return error;
         };
-        let shown = match self.input {
-            Input::Node(node) => show::value(self.context.origin, self.name, node),
-            Input::Table(..) => "a table".to_owned(),
+        if self.context.follows(self.node, &problem) {
+            return Error::Located(None, address(self.node));
+        }
+        let shown = match self.node.value {
+            Value::Table(_) => "a table".to_owned(),
+            _ => show::value(self.context.origin, self.name, self.node),
         };
-        if let Input::Node(Node {
-            value: Value::String(text),
-            ..
-        }) = self.input
-        {
+        if let Value::String(text) = &self.node.value {
             problem = problem.with_shown(text, &shown);
         }
         let problem = problem.without(&self.context.taken.borrow());
-        Error::Located(problem.at(self.context.origin, self.span().clone(), self.key, Some(shown)))
+        let error = problem.at(self.context.origin, self.node.span.clone(), self.key, Some(shown));
+        Error::Located(Some(Box::new(error)), address(self.node))
     }
 
     /// Replaces the references in `text` and passes the result to `use_it`.
@@ -132,7 +164,8 @@ impl<'a> Deserializer<'a> {
     /// Reports the keys of `table` that `known` does not contain.
     fn check_keys(&self, table: &Table, known: &'static [&'static str]) {
         let mut errors = self.context.unknown.borrow_mut();
-        if enough(&errors) {
+        let is_first = self.context.checked.borrow_mut().insert(std::ptr::from_ref(table));
+        if !is_first || enough(&errors) {
             return;
         }
         let unknown = table.unknown(known);
@@ -148,14 +181,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let node = match self.input {
-            Input::Node(node) => node,
-            Input::Table(_, table) => {
-                let entries = Entries::new(self.context, self.key, table, None);
-                return visitor.visit_map(entries).map_err(|error| self.locate(error));
-            }
-        };
-        let result = match &node.value {
+        let result = match &self.node.value {
             Value::String(text) => return self.with_string(text, |text| visitor.visit_str(text)),
             Value::Integer(Some(number)) => match (u64::try_from(*number), i64::try_from(*number)) {
                 (Ok(number), _) => visitor.visit_u64(number),
@@ -165,19 +191,17 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
             Value::Float(Some(number)) => visitor.visit_f64(*number),
             Value::Integer(None) | Value::Float(None) => return self.wrong_type(&visitor),
             Value::Boolean(flag) => visitor.visit_bool(*flag),
-            Value::Datetime => visitor.visit_str(self.context.origin.written(&node.span)),
+            Value::Datetime => visitor.visit_str(self.context.origin.written(&self.node.span)),
             Value::Array(nodes) => visitor.visit_seq(Elements::new(self.context, self.key, self.name, nodes)),
-            Value::Table(_) => return self.wrong_type(&visitor),
+            Value::Table(table) => visitor.visit_map(Entries::new(self.context, self.key, table, None)),
         };
         result.map_err(|error| self.locate(error))
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.input {
+        match self.node.value {
             // A date is not a string, although `deserialize_any` has to present a date as one.
-            Input::Node(Node {
-                value: Value::Datetime, ..
-            }) => self.wrong_type(&visitor),
+            Value::Datetime => self.wrong_type(&visitor),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -200,7 +224,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let Input::Table(_, table) = self.input else {
+        let Value::Table(table) = &self.node.value else {
             return self.wrong_type(&visitor);
         };
         self.check_keys(table, fields);
@@ -214,11 +238,8 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.input {
-            Input::Node(Node {
-                value: Value::String(text),
-                ..
-            }) => self.with_string(text, |text| visitor.visit_enum(StrDeserializer::new(text))),
+        match &self.node.value {
+            Value::String(text) => self.with_string(text, |text| visitor.visit_enum(StrDeserializer::new(text))),
             _ => self.wrong_type(&"a string"),
         }
     }

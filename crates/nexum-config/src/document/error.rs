@@ -31,6 +31,8 @@ struct Details {
     nearest: Option<String>,
     hint: Option<String>,
     source: Option<Arc<io::Error>>,
+    /// How many errors this one stands for, if it only counts them.
+    uncounted: usize,
 }
 
 /// A line and a column, both from 1. The column counts characters.
@@ -76,6 +78,13 @@ impl ConfigError {
     /// The known name that is most similar to the unknown one.
     pub fn nearest(&self) -> Option<&str> {
         self.0.nearest.as_deref()
+    }
+
+    /// Whether the error is about the value of `key` or a part of it. `key` is a full path. An error
+    /// without a key is about everything in the file.
+    pub fn is_about(&self, key: &str) -> bool {
+        let rest = self.0.key.strip_prefix(key);
+        self.0.key.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
     /// Whether the file does not exist, a case that some callers accept.
@@ -135,6 +144,14 @@ impl ConfigError {
         Self(Box::new(Details::new(file, message)))
     }
 
+    /// The last line of a report, which counts the errors that the report leaves out.
+    fn count(file: &Path, errors: usize) -> Self {
+        let s = if errors == 1 { "" } else { "s" };
+        let mut error = Self::of_file(file, format!("and at least {errors} more error{s}"));
+        error.0.uncounted = errors;
+        error
+    }
+
     pub(crate) fn unreadable(file: &Path, error: FileError) -> Self {
         let FileError::Io(error) = error else {
             return Self::of_file(file, error.to_string());
@@ -169,6 +186,7 @@ impl Details {
             nearest: None,
             hint: None,
             source: None,
+            uncounted: 0,
         }
     }
 }
@@ -230,23 +248,28 @@ impl std::error::Error for ConfigError {
     }
 }
 
-/// All errors of a file, in the order of the file: at least one and at most [`ERRORS_MAX`]. The
-/// text has one line for each error.
+/// All errors of a file, in the order of the file: at least one and at most [`ERRORS_MAX`]. One more
+/// at the end counts the others. The text has one line for each error.
 #[derive(Clone)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Returns `errors` as an error if there are any, without those beyond [`ERRORS_MAX`].
+    /// Returns `errors`, all of one file, as an error if there are any. Counts those beyond
+    /// [`ERRORS_MAX`] in one last error. A reader may have stopped early, so the count is a minimum.
     ///
     /// # Errors
     ///
     /// Fails if `errors` is not empty.
     pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
-        if errors.is_empty() {
-            return Ok(());
-        }
+        let counted: usize = errors.iter().map(|error| error.0.uncounted).sum();
+        errors.retain(|error| error.0.uncounted == 0);
         errors.sort_by_key(|error| error.0.position.map(|position| (position.line, position.column)));
+        let left_out = counted + errors.len().saturating_sub(ERRORS_MAX);
         errors.truncate(ERRORS_MAX);
+        let Some(last) = errors.last() else { return Ok(()) };
+        if left_out > 0 {
+            errors.push(ConfigError::count(last.file(), left_out));
+        }
         Err(Self(errors))
     }
 

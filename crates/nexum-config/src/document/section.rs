@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::de::{Context, Deserializer};
-use super::key::{KeyPath, join};
+use super::de;
+use super::key::join;
 use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
 use super::{ConfigError, Origin, enough};
@@ -73,33 +73,51 @@ impl Section {
 
     /// Reads the table as [`Section::parse`] does, and adds every fault to `errors`.
     ///
-    /// The result of a table with unknown keys ignores those keys. Use it only to find further
-    /// errors.
+    /// The result of a table with faults leaves out the unknown keys and the faulty values. Use it
+    /// only to find further errors. None if a value is missing that `T` requires: a `T` whose keys
+    /// are all optional, with [`Section::required`], finds more.
     pub fn parse_all<T: DeserializeOwned>(&self, errors: &mut Vec<ConfigError>) -> Option<T> {
-        let context = Context::new(&self.origin);
-        let key = KeyPath::Section(&self.key);
-        let parsed = T::deserialize(Deserializer::table(&context, &key, &self.span, &self.table));
-        errors.append(&mut context.unknown.take());
-        parsed
-            .map_err(|error| errors.push(context.finish(error, &self.span, &key)))
-            .ok()
+        let node = Node {
+            span: self.span.clone(),
+            value: Value::Table(self.table.clone()),
+        };
+        de::read(&self.origin, &self.key, &node, errors)
     }
 
     /// Reads the table as [`Section::parse_all`] does, and adds an error for each of these numbers
-    /// that is outside its range.
+    /// that is not a whole number in its range.
     pub fn parse_bounded<T: DeserializeOwned>(
         &self,
         numbers: &[NumberRange],
         errors: &mut Vec<ConfigError>,
     ) -> Option<T> {
-        let parsed = self.parse_all(errors);
-        // `parse_all` has reported every value that is not an integer.
-        let integers = numbers.iter().filter(|(key, _)| {
-            let entry = self.table.get(key);
-            entry.is_some_and(|entry| matches!(entry.node.value, Value::Integer(Some(_))))
-        });
-        errors.extend(integers.filter_map(|(key, range)| self.number(key, range).err()));
-        parsed
+        let mut faulty = Vec::new();
+        for (key, range) in numbers {
+            if let Err(error) = self.number(key, range) {
+                errors.push(error);
+                faulty.push(*key);
+            }
+        }
+        match &*faulty {
+            [] => self.parse_all(errors),
+            faulty => self.without(faulty).parse_all(errors),
+        }
+    }
+
+    /// Returns `value`, the value of `key` as [`Section::parse_all`] has read it. Adds an error to
+    /// `errors` if the table does not have the key. If the value is faulty, `parse_all` has added
+    /// the error.
+    pub fn required<T>(&self, key: &str, value: Option<T>, errors: &mut Vec<ConfigError>) -> Option<T> {
+        if self.table.get(key).is_none() {
+            errors.push(self.error(key, "missing key"));
+        }
+        value
+    }
+
+    /// Whether `errors` has an error about the value of `key`, a key of this table, or a part of it.
+    pub fn is_faulty(&self, key: &str, errors: &[ConfigError]) -> bool {
+        let path = join(&self.key, key);
+        errors.iter().any(|error| error.is_about(&path))
     }
 
     /// An error about the value of `key`. The `key` is a path of plain keys below this table, such
@@ -179,27 +197,26 @@ impl Section {
         }
     }
 
-    /// The tables of the array at `key`, as written with `[[key]]`. Empty if the key is missing.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the value is not an array of tables.
-    pub fn array_of_tables(&self, key: &str) -> Result<Vec<Section>, ConfigError> {
+    /// The tables of the array at `key`, as written with `[[key]]`. Empty if the key is missing. Adds
+    /// an error to `errors` if the value is not an array, or has an element that is not a table.
+    pub fn array_of_tables(&self, key: &str, errors: &mut Vec<ConfigError>) -> Vec<Section> {
         let Some(entry) = self.table.get(key) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
-        let not_one = || {
-            self.error(key, "expected an array of tables")
-                .with_hint(format!("write [[{key}]]"))
+        let nodes = match &entry.node.value {
+            Value::Array(nodes) => nodes.as_slice(),
+            _ => &[],
         };
-        let Value::Array(nodes) = &entry.node.value else {
-            return Err(not_one());
+        let table = |(index, node): (usize, &Node)| {
+            let table = node.table()?;
+            Some(self.child(format!("{}[{index}]", join(&self.key, key)), node, table))
         };
-        let section = |(index, node): (usize, &Node)| match node.table() {
-            Some(table) => Ok(self.child(format!("{}[{index}]", join(&self.key, key)), node, table)),
-            None => Err(not_one()),
-        };
-        nodes.iter().enumerate().map(section).collect()
+        let tables: Vec<_> = nodes.iter().enumerate().filter_map(table).collect();
+        if tables.len() < nodes.len() || !matches!(entry.node.value, Value::Array(_)) {
+            let error = self.error(key, "expected an array of tables");
+            errors.push(error.with_hint(format!("write [[{key}]]")));
+        }
+        tables
     }
 
     /// The string at `key`, with its position.
@@ -289,17 +306,15 @@ impl Section {
         })
     }
 
-    /// The strings of the array at `key`, each with its position. Empty if the key is missing.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the value is not an array of strings.
-    pub(crate) fn strings(&self, key: &str) -> Result<Vec<Located<String>>, ConfigError> {
+    /// The strings of the array at `key`, each with its position. Empty if the key is missing. Adds
+    /// an error to `errors` if the value is not an array, and for each element that is not a string.
+    pub(crate) fn strings(&self, key: &str, errors: &mut Vec<ConfigError>) -> Vec<Located<String>> {
         let Some(entry) = self.table.get(key) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let Value::Array(nodes) = &entry.node.value else {
-            return Err(self.error(key, "expected an array of strings"));
+            errors.push(self.error(key, "expected an array of strings"));
+            return Vec::new();
         };
         let string = |(index, node): (usize, &Node)| {
             let location = Location::of_node(&self.origin, format!("{}[{index}]", join(&self.key, key)), key, node);
@@ -311,7 +326,15 @@ impl Section {
                 _ => Err(location.error("expected a string")),
             }
         };
-        nodes.iter().enumerate().map(string).collect()
+        let mut strings = Vec::with_capacity(nodes.len());
+        for string in nodes.iter().enumerate().map(string) {
+            match string {
+                Ok(string) => strings.push(string),
+                Err(_) if enough(errors) => break,
+                Err(error) => errors.push(error),
+            }
+        }
+        strings
     }
 
     /// All entries as text for a module's `config`, in the order of the file. A string keeps its

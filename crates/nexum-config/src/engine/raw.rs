@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::{Metering, Pooling};
+use crate::document::deserialize_text;
 use crate::names::{Digest, ModuleName};
 
 #[derive(Default, Deserialize)]
@@ -27,14 +28,13 @@ pub(super) struct Engine {
     _query: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Module {
-    pub(super) path: PathBuf,
-    pub(super) manifest: Option<PathBuf>,
+    pub(super) path: Option<FilePath>,
+    pub(super) manifest: Option<FilePath>,
     pub(super) name: Option<ModuleName>,
     pub(super) digest: Option<Digest>,
-    #[serde(default)]
     pub(super) metering: Metering,
     #[serde(default)]
     pub(super) reads: Vec<ModuleName>,
@@ -42,4 +42,16 @@ pub(super) struct Module {
     /// file.
     #[serde(rename = "config")]
     _config: Option<IgnoredAny>,
+}
+
+/// The path of a file, which is not empty.
+pub(super) struct FilePath(pub(super) PathBuf);
+
+impl<'de> Deserialize<'de> for FilePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_text(deserializer, "a path", |text| match text {
+            "" => Err("expected a path"),
+            text => Ok(Self(text.into())),
+        })
+    }
 }

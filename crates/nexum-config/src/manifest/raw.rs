@@ -35,43 +35,40 @@ pub(super) struct Chains {
     pub(super) optional: Vec<u64>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct BlockSubscription {
     /// The reader takes the kind first, to choose the type.
     #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    pub(super) chain_id: u64,
+    _kind: Option<IgnoredAny>,
+    pub(super) chain_id: Option<u64>,
     pub(super) confirmations: Option<u64>,
     pub(super) finality: Option<Finality>,
     pub(super) from_block: Option<u64>,
-    #[serde(default)]
     pub(super) catch_up: CatchUp,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct LogSubscription {
     #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    pub(super) chain_id: u64,
+    _kind: Option<IgnoredAny>,
+    pub(super) chain_id: Option<u64>,
     pub(super) confirmations: Option<u64>,
     pub(super) finality: Option<Finality>,
     pub(super) from_block: Option<u64>,
     pub(super) address: Option<ContractAddress>,
     pub(super) addresses: Option<Vec<ContractAddress>>,
     pub(super) event_signature: Option<EventSignature>,
-    #[serde(default)]
     pub(super) topics: Vec<AnyOf>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct CronSubscription {
     #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    pub(super) schedule: String,
-    #[serde(default)]
+    _kind: Option<IgnoredAny>,
+    pub(super) schedule: Option<String>,
     pub(super) missed: Missed,
 }
 

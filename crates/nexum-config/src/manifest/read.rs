@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     CapabilityRequests, ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
 };
-use crate::document::{ConfigError, ConfigErrors, ERRORS_MAX, Located, Section, enough, nearest};
+use crate::document::{ConfigError, ERRORS_MAX, Located, Section, enough, nearest};
 use crate::limits::RequestedLimits;
 use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
@@ -20,8 +20,9 @@ const CAPABILITY_LISTS: [&str; 3] = ["required", "optional", "denied"];
 /// The tables of `[module]` itself. Every other table there belongs to a capability.
 const MODULE_TABLES: [&str; 3] = ["resources", "restart", "query"];
 
-/// Reads the outermost table.
-pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
+/// Reads the outermost table. Adds all faults to `errors`. The result has the defaults of the faulty
+/// parts.
+pub(super) fn manifest(root: &Section, errors: &mut Vec<ConfigError>) -> Manifest {
     let mut reader = Reader {
         errors: root.unknown_keys(&KEYS),
         wants_messages: false,
@@ -43,6 +44,8 @@ pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
         .and_then(|section| reader.chains(&section));
     let subscriptions = reader.subscriptions(root);
     match &chains {
+        // A faulty list may contain the chain.
+        _ if root.is_faulty("chains", &reader.errors) => {}
         Some(chains) => reader.check_subscribed_chains(&subscriptions, chains),
         None => manifest.chains.required.extend(
             subscriptions
@@ -56,8 +59,8 @@ pub(super) fn manifest(root: &Section) -> Result<Manifest, ConfigErrors> {
         .into_iter()
         .map(|(_, subscription)| subscription)
         .collect();
-    ConfigErrors::check(reader.errors)?;
-    Ok(manifest)
+    errors.append(&mut reader.errors);
+    manifest
 }
 
 struct Reader {
@@ -112,7 +115,11 @@ impl Reader {
     }
 
     fn capabilities(&mut self, section: &Section) -> CapabilityRequests {
-        let lists = CAPABILITY_LISTS.map(|list| self.keep(section.strings(list)).unwrap_or_default());
+        let lists = CAPABILITY_LISTS.map(|list| section.strings(list, &mut self.errors));
+        // A faulty list may contain the capability.
+        let are_known = !CAPABILITY_LISTS
+            .iter()
+            .any(|list| section.is_faulty(list, &self.errors));
         self.check_listed_once(&lists);
         let [required, optional, denied] = lists;
         let mut settings = BTreeMap::new();
@@ -128,7 +135,7 @@ impl Reader {
             match table {
                 Err(_) => self.errors.push(section.unknown_key(name, &CAPABILITY_LISTS)),
                 Ok(table) => {
-                    if !granted.contains(name) {
+                    if are_known && !granted.contains(name) {
                         let error = table.error("", "has settings, but is neither required nor optional");
                         self.errors
                             .push(error.with_hint("add the capability to capabilities.required or capabilities.optional, or remove its settings"));
@@ -172,30 +179,40 @@ impl Reader {
     }
 
     fn subscriptions(&mut self, root: &Section) -> Vec<(Section, Subscription)> {
-        let sections = self.keep(root.array_of_tables("subscription")).unwrap_or_default();
+        let sections = root.array_of_tables("subscription", &mut self.errors);
         if let Some(section) = sections.get(SUBSCRIPTIONS_MAX) {
             self.errors
                 .push(section.error("", format!("a module has at most {SUBSCRIPTIONS_MAX} subscriptions")));
         }
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
+        // Indexes of the valid ones.
+        let mut valid: Vec<usize> = Vec::new();
         let mut schedules = 0;
         for section in sections.into_iter().take(SUBSCRIPTIONS_MAX) {
             if subscription::is_of_messages(&section) {
                 self.wants_messages = true;
                 continue;
             }
-            schedules += usize::from(subscription::is_cron(&section));
-            if schedules > SCHEDULES_MAX {
-                self.errors
-                    .push(section.error("", format!("a module has at most {SCHEDULES_MAX} schedules")));
-                break;
+            if subscription::is_cron(&section) {
+                schedules += 1;
+                if schedules == SCHEDULES_MAX + 1 {
+                    let message = format!("a module has at most {SCHEDULES_MAX} schedules");
+                    self.errors.push(section.error("", message));
+                }
+                if schedules > SCHEDULES_MAX {
+                    continue;
+                }
             }
+            let before = self.errors.len();
             let Some(subscription) = subscription::subscription(&section, &mut self.errors) else {
                 continue;
             };
-            if subscriptions.iter().any(|(_, before)| overlap(before, &subscription)) {
+            let is_valid = self.errors.len() == before;
+            let repeats = |other: &usize| overlap(&subscriptions[*other].1, &subscription);
+            if is_valid && valid.iter().any(repeats) {
                 self.errors.push(section.error("", "repeats an earlier subscription"));
             }
+            valid.extend(is_valid.then_some(subscriptions.len()));
             subscriptions.push((section, subscription));
         }
         subscriptions

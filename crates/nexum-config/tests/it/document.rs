@@ -330,10 +330,11 @@ fn deep_nesting_is_refused_and_overflows_no_stack() {
     let thread = std::thread::Builder::new().stack_size(512 << 10);
     let run = thread.spawn(move || {
         for text in deep {
-            let error = Document::parse(Path::new("deep.toml"), text.as_bytes(), &environment()).unwrap_err();
+            let errors = Document::parse(Path::new("deep.toml"), text.as_bytes(), &environment()).unwrap_err();
+            let messages: Vec<_> = errors.iter().map(|error| error.message()).collect();
             assert_eq!(
-                error.message(),
-                format!("nested deeper than {DEPTH_MAX} levels"),
+                messages,
+                [format!("nested deeper than {DEPTH_MAX} levels")],
                 "{}",
                 &text[..40]
             );
@@ -363,14 +364,73 @@ fn the_largest_document_is_accepted_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn not_more_errors_are_reported_than_anyone_reads() {
+fn errors_beyond_the_bound_are_counted() {
     let elements = vec!["300"; 10 * ERRORS_MAX].join(",");
-    assert_eq!(sample(&format!("list = [{elements}]")).unwrap_err().iter().count(), 1);
+    let errors = sample(&format!("list = [{elements}]")).unwrap_err();
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), ERRORS_MAX + 1);
+    let expected = "engine.toml:1:9: list[0]: expected a whole number from 0 to 255, found 300";
+    assert_eq!(
+        (texts[0].as_str(), texts[ERRORS_MAX].as_str()),
+        (expected, "engine.toml: and at least 1 more error")
+    );
     let tables: String = (0..10 * ERRORS_MAX).map(|_| "[[many]]\nkey = 1\n".to_owned()).collect();
     let document = Document::parse(Path::new("a"), tables.as_bytes(), &environment()).unwrap();
     let mut errors = Vec::new();
     document.root().parse_all::<Many>(&mut errors);
-    assert_eq!(ConfigErrors::check(errors).unwrap_err().iter().count(), ERRORS_MAX);
+    assert_eq!(ConfigErrors::check(errors).unwrap_err().iter().count(), ERRORS_MAX + 1);
+    // The counts of several readers of one file add up.
+    let too_many = |from: usize| {
+        let errors = (from..from + ERRORS_MAX + 2).map(|_| document.root().error("many", "bad"));
+        ConfigErrors::check(errors.collect()).unwrap_err()
+    };
+    let both = too_many(0).into_iter().chain(too_many(1)).collect();
+    let both: Vec<_> = ConfigErrors::check(both).unwrap_err().into_iter().collect();
+    let last = format!("a: and at least {} more errors", ERRORS_MAX + 4);
+    assert_eq!((both.len(), both[ERRORS_MAX].to_string()), (ERRORS_MAX + 1, last));
+}
+
+#[test]
+fn every_faulty_value_of_a_table_is_reported_once() {
+    let report = check(&[
+        "text = 1\nnumber = -1\nsigned = true\nlist = [1, 300, 'x', 2]\nmode = 'json'\nother = 1",
+        "[nested]\nrequird = 1\nrequired = 'x'\n[unknown]\n",
+        "urls = ['${MISSING}', 1, 'ok', '${SECRET']\nchatty = '${SECRET}'\ntext = 2",
+    ]);
+    insta::assert_snapshot!(report);
+}
+
+/// A table with a required key, in a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {
+    #[serde(rename = "needed")]
+    _needed: u8,
+    #[serde(rename = "other")]
+    _other: Option<u8>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Stricts {
+    #[serde(rename = "strict")]
+    _strict: Vec<Strict>,
+}
+
+#[test]
+fn a_fault_that_follows_from_another_one_is_not_reported() {
+    let text = "[[strict]]\nneeded = 'x'\nother = 'y'\n[[strict]]\nother = 'z'\n[[strict]]\nneeded = 1\nmore = 1\n";
+    let document = Document::parse(Path::new("a"), text.as_bytes(), &environment()).unwrap();
+    let mut errors = Vec::new();
+    let read = document.root().parse_all::<Stricts>(&mut errors);
+    assert!(read.is_some(), "the third table is valid without the unknown key");
+    let errors = ConfigErrors::check(errors).unwrap_err().to_string();
+    insta::assert_snapshot!(errors, @r#"
+    a:2:10: strict[0].needed: expected a whole number from 0 to 255, found "x"
+    a:3:9: strict[0].other: expected a whole number from 0 to 255, found "y"
+    a:4:1: strict[1].needed: missing key
+    a:5:9: strict[1].other: expected a whole number from 0 to 255, found "z"
+    a:8:1: strict[2].more: unknown key
+    "#);
 }
 
 #[test]

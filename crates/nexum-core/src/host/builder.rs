@@ -1,6 +1,6 @@
 //! The parts of a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nexum_config::engine::{ModuleConfig, Pooling};
@@ -44,6 +44,7 @@ impl<C: Capability> Extension for C {
 pub struct HostBuilder {
     capabilities: Capabilities,
     sources: BTreeMap<ChainId, Arc<dyn EventSource>>,
+    expected_chains: BTreeSet<ChainId>,
     run: RunSettings,
     loader: LoaderSettings,
     engine: EngineConfig,
@@ -63,6 +64,7 @@ impl HostBuilder {
         Self {
             capabilities: Capabilities::ambient(seams.clone()),
             sources: BTreeMap::new(),
+            expected_chains: BTreeSet::new(),
             run: RunSettings {
                 clock: seams.clock.clone(),
                 ..RunSettings::new(Arc::new(MemoryStore::new()))
@@ -111,6 +113,13 @@ impl HostBuilder {
     #[must_use]
     pub fn source(mut self, source: Arc<dyn EventSource>) -> Self {
         self.sources.insert(source.chain_id(), source);
+        self
+    }
+
+    /// Makes a chain known that has no source yet, for an [inspection](Self::inspect) of modules that need it.
+    #[must_use]
+    pub fn expect_chain(mut self, chain_id: ChainId) -> Self {
+        self.expected_chains.insert(chain_id);
         self
     }
 
@@ -269,7 +278,7 @@ impl HostBuilder {
 
     /// Reads every module's files and makes every check that needs no compiler.
     pub async fn inspect(self) -> Inspection {
-        let chains = self.sources.keys().copied();
+        let chains = self.sources.keys().copied().chain(self.expected_chains);
         let loader = Arc::new(Loader::new(self.capabilities, self.loader, chains, self.seams));
         let (candidates, errors) = inspection::inspect(&loader, self.modules).await;
         let sources = self.sources.into_values();

@@ -1,5 +1,6 @@
 //! The modules of a host before it compiles them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -15,6 +16,7 @@ use crate::module::candidate::Candidate;
 use crate::module::error::LoadError;
 use crate::module::load_errors::LoadErrors;
 use crate::module::loader::Loader;
+use crate::module::loader::inspect::{Inspected, RefusedModule};
 use crate::supervisor::Supervisor;
 
 /// The modules of a host that have passed every check which needs no compiler, and the errors of the others.
@@ -64,33 +66,69 @@ impl Inspection {
     }
 }
 
-/// Reads the files of every module. Refuses the later of two modules with one name, and those for which no memory is left.
+/// Reads the files of every module. Refuses the later of two modules with one name, and those for which no memory is left. A module
+/// that is refused for another reason takes neither its name nor memory, but learns what else would refuse it.
 pub(super) async fn inspect(loader: &Arc<Loader>, modules: Vec<ModuleConfig>) -> (Vec<Candidate>, LoadErrors) {
     let inspect = |module: ModuleConfig| {
         let loader = loader.clone();
-        move || loader.inspect(&module)
+        move || loader.inspect_all(&module)
     };
     let mut candidates: Vec<Candidate> = Vec::with_capacity(modules.len());
-    let mut errors = LoadErrors::default();
-    for result in parallel(modules.into_iter().map(inspect)).await {
-        let admitted = result.and_then(|mut candidate| {
-            let refused = |error| LoadErrors::of(&candidate.origin.path, [error]);
-            let name = &candidate.meta.name;
-            if candidates.iter().any(|other| other.meta.name == *name) {
-                return Err(refused(LoadError::DuplicateName { name: name.clone() }));
+    let mut refused = Vec::new();
+    for inspected in parallel(modules.into_iter().map(inspect)).await {
+        let mut candidate = match inspected {
+            Inspected::Candidate(candidate) => *candidate,
+            Inspected::Refused(module) => {
+                refused.push(module);
+                continue;
             }
-            let path = candidate.origin.path.clone();
-            loader
-                .admit(&mut candidate)
-                .map_err(|error| LoadErrors::of(&path, [error]))?;
-            Ok(candidate)
-        });
+        };
+        let name = &candidate.meta.name;
+        let admitted = match !candidate.origin.is_faulty && has_name(&candidates, name) {
+            true => Err(LoadError::DuplicateName { name: name.clone() }),
+            false => loader.admit(&mut candidate),
+        };
         match admitted {
-            Ok(candidate) => candidates.push(candidate),
-            Err(more) => errors.extend(more),
+            Ok(()) => candidates.push(candidate),
+            Err(error) => refused.push(RefusedModule::of(&candidate, error)),
         }
     }
+    check_between(loader, &candidates, &mut refused);
+    let mut errors = LoadErrors::default();
+    for module in refused {
+        errors.extend(LoadErrors::of(&module.path, module.errors));
+    }
     (candidates, errors)
+}
+
+/// Whether a candidate has this name. The name of a faulty entry is not known.
+fn has_name(candidates: &[Candidate], name: &ModuleName) -> bool {
+    let known = candidates.iter().filter(|candidate| !candidate.origin.is_faulty);
+    known.map(|candidate| &candidate.meta.name).any(|other| other == name)
+}
+
+/// Adds the errors that refused modules would have if nothing else were wrong with them.
+fn check_between(loader: &Loader, candidates: &[Candidate], refused: &mut [RefusedModule]) {
+    let mut names = BTreeSet::new();
+    let mut reservations = Vec::new();
+    for RefusedModule {
+        name,
+        memory_bytes,
+        errors,
+        ..
+    } in refused
+    {
+        if let Some(name) = name
+            && (has_name(candidates, name) || !names.insert(name.clone()))
+        {
+            errors.push(LoadError::DuplicateName { name: name.clone() });
+        }
+        match memory_bytes.map(|bytes| loader.reserve(bytes)) {
+            Some(Ok(reservation)) => reservations.push(reservation),
+            Some(Err(error)) => errors.push(error),
+            None => {}
+        }
+    }
 }
 
 /// Runs blocking jobs on as many threads as there are processors, and returns their results in order.

@@ -46,15 +46,16 @@ pub struct Candidate {
     pub(super) bytes: Arc<Vec<u8>>,
 }
 
+/// The most concurrent instances of a module with these parts.
+pub(super) fn instances(kind: ModuleKind, query: QueryBounds) -> u32 {
+    let pool = if kind.answers_queries { query.pool_size_max } else { 0 };
+    u32::from(kind.handles_events).saturating_add(pool)
+}
+
 impl Candidate {
     /// The most concurrent instances of the module: one that handles events, and those of its pool.
     pub fn instances(&self) -> u32 {
-        let pool = if self.kind.answers_queries {
-            self.query.pool_size_max
-        } else {
-            0
-        };
-        u32::from(self.kind.handles_events).saturating_add(pool)
+        instances(self.kind, self.query)
     }
 
     /// The upper limit for the linear memory of all these instances together, in bytes.

@@ -1,6 +1,7 @@
 //! Turns files into modules that can start. All checks happen here, before any guest code runs.
 
-mod inspect;
+mod faults;
+pub(crate) mod inspect;
 
 use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
@@ -160,9 +161,14 @@ impl Loader {
     /// Fails if the limit on the memory of all modules is too low.
     pub fn admit(&self, candidate: &mut Candidate) -> Result<(), LoadError> {
         if candidate.memory.is_none() {
-            candidate.memory = Some(self.memory.reserve(candidate.memory_bytes())?);
+            candidate.memory = Some(self.reserve(candidate.memory_bytes())?);
         }
         Ok(())
+    }
+
+    /// Reserves a part of the memory of all modules.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reservation, LoadError> {
+        self.memory.reserve(bytes)
     }
 
     /// Reserves room for a candidate and compiles it. A compiled component is reused.

@@ -14,7 +14,7 @@ pub(super) struct Memory {
 
 /// Reserves a module's part of the sum until it is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     bytes: u64,
     reserved: Arc<AtomicU64>,
 }

@@ -27,6 +27,7 @@ pub struct Chains(Arc<BTreeMap<ChainId, ConfiguredChain>>);
 
 #[derive(Debug)]
 struct ConfiguredChain {
+    warning: Option<String>,
     endpoints: Arc<Endpoints>,
     requests: ChainRequests,
     source: Arc<ChainSource>,
@@ -58,6 +59,7 @@ impl Chains {
         let chain = |config: ChainConfig| {
             let endpoints = Arc::new(Endpoints::new(&config));
             let configured = ConfiguredChain {
+                warning: config.warning(),
                 requests: ChainRequests::new(&config, Arc::clone(&endpoints)),
                 source: Arc::new(ChainSource::new(&config, Arc::clone(&endpoints))),
                 endpoints,
@@ -76,6 +78,11 @@ impl Chains {
     pub fn source(&self, chain_id: ChainId) -> Option<Arc<dyn EventSource>> {
         let source: Arc<dyn EventSource> = self.0.get(&chain_id)?.source.clone();
         Some(source)
+    }
+
+    /// A warning for each chain whose configuration gives modules more than reads.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.0.values().filter_map(|chain| chain.warning.as_deref())
     }
 
     /// A chain's endpoints, which modules' requests and the source share.

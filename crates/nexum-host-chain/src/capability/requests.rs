@@ -135,7 +135,11 @@ impl ChainRequests {
             )));
         }
         let read = methods::read(method);
-        if read.is_none() && !self.extra_methods.contains(method) {
+        if methods::CONNECTION_METHODS.contains(&method) {
+            let reason = format!("the method {method} is not allowed: modules share the connection that it is about");
+            return Err(RequestError::denied(reason));
+        }
+        if read.is_none() && !methods::is_among(&self.extra_methods, method) {
             let reason = format!(
                 "the method {} is not allowed on chain {}",
                 method.escape_debug(),

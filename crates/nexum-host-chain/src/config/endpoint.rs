@@ -9,7 +9,7 @@ use nexum_config::limits::saturating_u32;
 use serde::Deserialize;
 
 use super::endpoint_url::EndpointUrl;
-use super::http_headers::HttpHeaders;
+use super::http_headers::{HEADERS_MAX, HttpHeaders};
 
 /// The range of `priority`: more values than there can be endpoints.
 pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;
@@ -57,16 +57,14 @@ impl From<EndpointUrl> for EndpointConfig {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct Raw {
-    url: EndpointUrl,
-    #[serde(default)]
+    url: Option<EndpointUrl>,
     priority: u64,
     requests_per_second: Option<u64>,
     max_log_range_blocks: Option<u64>,
     max_addresses: Option<u64>,
-    #[serde(default)]
     headers: BTreeMap<String, String>,
 }
 
@@ -82,16 +80,13 @@ impl EndpointConfig {
     /// Validates one table of `[[chains.<id>.endpoints]]`. Adds its errors to `errors`.
     pub(super) fn from_section(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let raw = section.parse_bounded::<Raw>(&Self::RANGES, errors)?;
-        let headers = HttpHeaders::new(&raw.headers).unwrap_or_else(|error| {
-            // An error of the table, because an error of a value shows the value.
-            errors.push(section.error("headers", error.to_string()));
-            HttpHeaders::default()
-        });
-        if !headers.is_empty() && raw.url.is_ipc() {
+        let url = section.required("url", raw.url, errors);
+        let headers = read_headers(section, &raw.headers, errors);
+        if !headers.is_empty() && url.as_ref().is_some_and(EndpointUrl::is_ipc) {
             errors.push(section.error("headers", "an ipc socket takes no headers"));
         }
         Some(Self {
-            url: raw.url,
+            url: url?,
             priority: saturating_u32(raw.priority),
             requests_per_second: raw
                 .requests_per_second
@@ -101,4 +96,21 @@ impl EndpointConfig {
             headers,
         })
     }
+}
+
+/// Validates the headers. An error is one of the table, because an error of a value shows the value.
+fn read_headers(section: &Section, headers: &BTreeMap<String, String>, errors: &mut Vec<ConfigError>) -> HttpHeaders {
+    let before = errors.len();
+    for (name, value) in headers.iter().take(HEADERS_MAX) {
+        let one = BTreeMap::from([(name.clone(), value.clone())]);
+        let checked = HttpHeaders::new(&one);
+        errors.extend(checked.err().map(|error| section.error("headers", error.to_string())));
+    }
+    let all = HttpHeaders::new(headers);
+    all.unwrap_or_else(|error| {
+        if errors.len() == before {
+            errors.push(section.error("headers", error.to_string()));
+        }
+        HttpHeaders::default()
+    })
 }

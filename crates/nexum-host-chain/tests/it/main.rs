@@ -27,6 +27,7 @@ mod large_answers;
 mod logs;
 mod made_up_gaps;
 mod metrics;
+mod open;
 mod pin;
 mod pin_by_number;
 mod proxy;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use nexum_config::command::CommandFile;
-use nexum_config::document::{ConfigError, Section};
+use nexum_config::document::{ConfigError, ConfigErrors, Section};
 use nexum_config::engine::{Config, ModuleConfig};
-use nexum_config::files::Files;
+use nexum_config::files;
 use nexum_config::interface::bare_name;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest, UnknownCapabilities};
 use nexum_config::masked_path::MaskedPath;
@@ -15,9 +15,9 @@ use nexum_config::names::ModuleName;
 use serde::Serialize;
 
 use super::version;
-use crate::args::{Check, Format, Load, config_path};
+use crate::args::{Check, Files, Format, config_path};
 use crate::command::command_files;
-use crate::configure::{Configuration, configure, wanted};
+use crate::configure::{Configuration, configure_all, wanted};
 use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, json_on_stdout, outln};
@@ -31,6 +31,15 @@ struct Findings {
     commands: Vec<command_files::Finding>,
     warnings: Vec<String>,
     errors: Refusals,
+}
+
+/// The facts about a configuration for the check of its modules.
+struct Known {
+    chains: BTreeSet<u64>,
+    /// The files and directories that no module may read.
+    private: [MaskedPath; 2],
+    /// The names of the modules so far.
+    names: BTreeSet<ModuleName>,
 }
 
 /// A module with a manifest without errors.
@@ -48,9 +57,10 @@ struct Finding {
 /// If the result cannot be printed.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut findings = Findings::default();
-    let (load, commands) = command_files::split(&args.load);
-    let only_commands = load.modules.is_empty() && !commands.is_empty();
-    if !only_commands && let Err(errors) = findings.look(&load) {
+    let mut files = args.load.files()?;
+    let commands = command_files::take(&mut files);
+    let only_commands = files.components.is_empty() && !commands.is_empty();
+    if !only_commands && let Err(errors) = findings.look(&files) {
         findings.errors.extend(errors);
     }
     for path in &commands {
@@ -64,18 +74,31 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 }
 
 impl Findings {
-    fn look(&mut self, load: &Load) -> Result<(), Refusals> {
-        let Configuration { config, notice, .. } = configure(load.config.as_deref())?;
-        self.warnings.extend(notice);
-        self.sections(&config);
-        let modules = wanted(&config, load)?;
-        let chains = config.chains.keys().copied().collect();
-        let private = [config.state_dir.clone(), config_path(load.config.as_deref()).0.into()];
+    fn look(&mut self, files: &Files) -> Result<(), Refusals> {
+        let mut errors = Vec::new();
+        let Configuration { config, notices, .. } = configure_all(files.config.as_deref(), &mut errors)?;
+        self.warnings.extend([files.notices.clone(), notices].concat());
+        self.sections(&config, &mut errors);
+        let modules = wanted(&config, files, &errors);
+        let no_module_can_run = !errors.is_empty();
+        self.errors.extend(
+            ConfigErrors::check(errors)
+                .err()
+                .map(Refusals::from)
+                .unwrap_or_default(),
+        );
+        let modules = modules.unwrap_or_else(|refusal| {
+            self.errors.extend(refusal.into());
+            Vec::new()
+        });
+        let mut known = Known {
+            chains: config.chains.keys().copied().collect(),
+            private: [config.state_dir.clone(), config_path(files.config.as_deref()).0.into()],
+            names: BTreeSet::new(),
+        };
         for module in &modules {
-            match self.module(module, &chains, &private) {
-                Ok(finding) => self.modules.push(finding),
-                Err(errors) => self.errors.extend(errors),
-            }
+            let finding = self.module(module, &mut known);
+            self.modules.extend(finding.filter(|_| !no_module_can_run));
         }
         Ok(())
     }
@@ -97,7 +120,7 @@ impl Findings {
 
     /// Checks the names of the sections. Only the capabilities can check the content, and this
     /// build has none.
-    fn sections(&mut self, config: &Config) {
+    fn sections(&mut self, config: &Config, errors: &mut Vec<ConfigError>) {
         if !config.chains.is_empty() {
             self.warnings
                 .push("[chains] is not checked: this build lacks the capability `chain`".to_owned());
@@ -112,7 +135,7 @@ impl Findings {
                 Some((.., Served::By(_))) => self
                     .warnings
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
-                Some((.., Served::Unserved(_))) => self.refuse(&no_build_has(section, name)),
+                Some((.., Served::Unserved(_))) => errors.push(no_build_has(section, name)),
                 None => {
                     let error = section.location("").error("unknown section");
                     let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
@@ -122,62 +145,74 @@ impl Findings {
                         "modules",
                         QUERY_SECTION,
                     ]);
-                    self.refuse(&error.with_nearest(name, known));
+                    errors.push(error.with_nearest(name, known));
                 }
             }
         }
     }
 
-    fn module(
-        &mut self,
-        module: &ModuleConfig,
-        chains: &BTreeSet<u64>,
-        private: &[MaskedPath],
-    ) -> Result<Finding, Refusals> {
+    /// Checks the manifest of a module. None if there is an error.
+    fn module(&mut self, module: &ModuleConfig, known: &mut Known) -> Option<Finding> {
         let path = module.path.display().to_string();
-        let manifest = Manifest::of_module(module)?;
-        if manifest.is_none() {
-            self.warnings.push(format!(
-                "{path}: there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
-            ));
+        let before = self.errors.len();
+        let mut errors = Vec::new();
+        let manifest = Manifest::of_module_all(module, &mut errors);
+        let is_unread = manifest.is_err();
+        let manifest = manifest.unwrap_or_else(|found| {
+            errors.extend(found);
+            None
+        });
+        if manifest.is_none() && !is_unread {
+            let warning = module.unread_manifest().unwrap_or_else(|| {
+                format!("there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions")
+            });
+            self.warnings.push(format!("{path}: {warning}"));
         }
         let manifest = manifest.unwrap_or_default();
-        let mut errors = Refusals::from_iter(self.requests(&path, &manifest).iter().map(Refusal::from));
+        errors.extend(self.requests(&path, &manifest));
+        // A faulty list may name the chain as optional.
+        let needs_chains = !errors.iter().any(|error| error.is_about("chains"));
+        let has_name = !is_unread && !errors.iter().any(|error| error.is_about("module.name"));
+        self.errors.extend(
+            ConfigErrors::check(errors)
+                .err()
+                .map(Refusals::from)
+                .unwrap_or_default(),
+        );
         if let Some(name) = &manifest.files
-            && let Err(error) = Files::open(&Manifest::path_of_module(module), name, private)
+            && let Err(error) = files::Files::open(module.anchor(), name, &known.private)
         {
-            errors.extend(Refusal::with_hint_of(&error).into());
+            self.errors.extend(Refusal::with_hint_of(&error).into());
         }
-        for chain_id in manifest.missing_chains(chains) {
+        for chain_id in manifest.missing_chains(&known.chains).iter().filter(|_| needs_chains) {
             let refusal = Refusal::new(format!("the module needs chain {chain_id}, which is not configured"));
             let hint = format!("add [chains.{chain_id}] with an `rpc_url` to engine.toml");
-            errors.extend(refusal.with_hint(hint).about(&path).into());
+            self.errors.extend(refusal.with_hint(hint).about(&path).into());
         }
-        let name = module.name.clone().or(manifest.name);
-        let name = name.map_or_else(|| ModuleName::of_file(module.path.shown()), Ok);
-        match name {
-            Err(error) => errors.extend(
-                Refusal::of(&error)
-                    .with_hint("give the module a `name` in engine.toml or in its manifest")
-                    .about(&path)
-                    .into(),
-            ),
-            Ok(name) if self.modules.iter().any(|other| other.name == name.as_str()) => errors.extend(
-                Refusal::new(format!("two modules are called `{name}`"))
-                    .with_hint("give one of them another `name` in engine.toml")
-                    .about(&path)
-                    .into(),
-            ),
-            Ok(name) if errors.is_empty() => {
-                return Ok(Finding {
-                    name: name.to_string(),
-                    path,
-                    subscriptions: manifest.subscriptions.iter().map(ToString::to_string).collect(),
-                });
-            }
-            Ok(_) => {}
+        let name = match module.name.clone().or(manifest.name) {
+            Some(name) => name,
+            None if !has_name => return None,
+            None => match ModuleName::of_file(module.path.shown()) {
+                Ok(name) => name,
+                Err(error) => {
+                    let refusal = Refusal::of(&error);
+                    let refusal = refusal.with_hint("give the module a `name` in engine.toml or in its manifest");
+                    self.errors.extend(refusal.about(&path).into());
+                    return None;
+                }
+            },
+        };
+        // The name of a faulty entry may be another one.
+        if !module.is_faulty && !known.names.insert(name.clone()) {
+            let refusal = Refusal::new(format!("two modules are called `{name}`"));
+            let refusal = refusal.with_hint("give one of them another `name` in engine.toml");
+            self.errors.extend(refusal.about(&path).into());
         }
-        Err(errors)
+        (self.errors.len() == before).then(|| Finding {
+            name: name.to_string(),
+            path,
+            subscriptions: manifest.subscriptions.iter().map(ToString::to_string).collect(),
+        })
     }
 
     /// The errors in the names of capabilities in a manifest. Adds the warnings.
@@ -213,10 +248,6 @@ impl Findings {
             }
         }
         errors
-    }
-
-    fn refuse(&mut self, error: &ConfigError) {
-        self.errors.extend(Refusal::from(error).into());
     }
 
     fn print(&self) {

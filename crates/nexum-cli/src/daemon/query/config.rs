@@ -38,7 +38,7 @@ impl QueryConfig {
         let mut errors = Vec::new();
         let raw: Option<Raw> = section.parse_all(&mut errors);
         let listen = raw.as_ref().and_then(|raw| raw.listen);
-        let may_be_remote = raw.is_some_and(|raw| raw.allow_remote);
+        let may_be_remote = raw.is_some_and(|raw| raw.allow_remote) || section.is_faulty("allow_remote", &errors);
         if listen.is_some_and(|address| !address.ip().is_loopback()) && !may_be_remote {
             let error = section.error("listen", "other machines can reach this address");
             let hint =

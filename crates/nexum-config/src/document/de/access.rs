@@ -37,14 +37,15 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let known = self.known;
+        let (context, known) = (self.context, self.known);
+        let is_known = |key: &str| known.is_none_or(|known| known.contains(&key));
         self.current = self
             .entries
-            .find(|entry| known.is_none_or(|known| known.contains(&&*entry.key)));
+            .find(|entry| is_known(&entry.key) && !context.is_faulty(&entry.node));
         let Some(entry) = self.current else { return Ok(None) };
         let key = seed.deserialize(StrDeserializer::<Error>::new(&entry.key));
         key.map(Some)
-            .map_err(|error| Error::Located(self.context.finish(error, &entry.key_span, self.key)))
+            .map_err(|error| self.context.locate_key(error, entry, self.key))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -79,7 +80,8 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some((index, node)) = self.nodes.next() else {
+        let context = self.context;
+        let Some((index, node)) = self.nodes.find(|(_, node)| !context.is_faulty(node)) else {
             return Ok(None);
         };
         let key = KeyPath::Index(self.key, index);

@@ -7,6 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use super::super::key::KeyPath;
 use super::super::tree::Span;
 use super::super::{ConfigError, Origin, key};
+use super::Address;
 use crate::hint::Hint;
 
 /// The shortest content of a variable that messages are searched for, in bytes. A shorter content
@@ -16,14 +17,16 @@ const SECRET_BYTES_MIN: usize = 4;
 /// An error of the deserializer. The innermost value that receives an unplaced error adds its
 /// position.
 #[derive(Debug)]
-pub(in crate::document) enum Error {
+pub(super) enum Error {
     Unplaced(Box<Problem>),
-    Located(ConfigError),
+    /// The value at this address is at fault. Without an error, the fault follows from the fault of
+    /// a part of the value.
+    Located(Option<Box<ConfigError>>, Address),
 }
 
 /// An error without a position.
 #[derive(Debug, Default)]
-pub(in crate::document) struct Problem {
+pub(super) struct Problem {
     message: String,
     hint: Option<String>,
     nearest: Option<String>,
@@ -34,6 +37,11 @@ pub(in crate::document) struct Problem {
 }
 
 impl Problem {
+    /// The key of the table that the problem is about, if it is not about the table itself.
+    pub(super) fn child(&self) -> Option<&str> {
+        self.child.as_deref()
+    }
+
     /// Turns the problem into an error at this position. `value` is the value without secrets.
     pub(super) fn at(self, origin: &Origin, span: Span, key: &KeyPath<'_>, value: Option<String>) -> ConfigError {
         let (path, value) = match &self.child {
@@ -179,7 +187,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unplaced(problem) => f.write_str(&problem.message),
-            Self::Located(error) => fmt::Display::fmt(error, f),
+            Self::Located(Some(error), _) => fmt::Display::fmt(error, f),
+            Self::Located(None, _) => f.write_str("a part is at fault"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use crate::document::{ConfigError, NumberRange, Section};
+use crate::document::{ConfigError, NumberRange, Section, nearest};
 use crate::log_filter::{LogFilter, TOPICS_MAX};
 use crate::manifest::raw::{self, AnyOf};
 use crate::manifest::{
@@ -22,23 +22,36 @@ const TICK: &str = "tick";
 /// The bounded numbers of a subscription to blocks or logs.
 const NUMBERS: [NumberRange; 1] = [("confirmations", 0..=CONFIRMATIONS_MAX)];
 
-/// Reads one table. Adds all faults to `errors`.
+/// Reads one table. Adds all faults to `errors`. The result has the defaults of the faulty parts.
+/// None if the kind or the chain is not known.
 pub(super) fn subscription(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let kind = section.string("kind").map_err(|error| errors.push(error)).ok()?;
-    match kind.value.as_str() {
+    let name = kind.value.as_str();
+    if KINDS.contains(&name) {
+        return of_kind(name, section, errors);
+    }
+    let error = kind.location.error("unknown kind of subscription");
+    if name == TICK {
+        errors.push(error.with_hint("write \"cron\" with a `schedule` to get ticks"));
+        return None;
+    }
+    let error = error.with_nearest(name, known_kinds());
+    // The kind is probably a misspelling of the nearest one, so the other keys can be checked.
+    let subscription = error.nearest().and_then(|nearest| of_kind(nearest, section, errors));
+    errors.push(error.with_hint(format!("supported kinds: {}", KINDS.join(", "))));
+    subscription
+}
+
+fn known_kinds() -> impl Iterator<Item = &'static str> + Clone {
+    KINDS.into_iter().chain([MESSAGE])
+}
+
+fn of_kind(kind: &str, section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
+    match kind {
         "block" => block(section, errors),
         "log" => logs(section, errors),
         "cron" => cron(section, errors),
-        name => {
-            let error = kind.location.error("unknown kind of subscription");
-            errors.push(match name {
-                TICK => error.with_hint("write \"cron\" with a `schedule` to get ticks"),
-                name => error
-                    .with_nearest(name, KINDS.into_iter().chain([MESSAGE]))
-                    .with_hint(format!("supported kinds: {}", KINDS.join(", "))),
-            });
-            None
-        }
+        _ => None,
     }
 }
 
@@ -47,19 +60,16 @@ pub(super) fn is_of_messages(section: &Section) -> bool {
     section.string("kind").is_ok_and(|kind| kind.value == MESSAGE)
 }
 
-/// Whether the table is a schedule, which takes long to validate.
+/// Whether the table is a schedule, also with a misspelled kind. A schedule takes long to validate.
 pub(super) fn is_cron(section: &Section) -> bool {
-    section.string("kind").is_ok_and(|kind| kind.value == "cron")
+    let kind = section.string("kind");
+    kind.is_ok_and(|kind| nearest(&kind.value, known_kinds()) == Some("cron"))
 }
 
 fn block(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let raw = section.parse_bounded::<raw::BlockSubscription>(&NUMBERS, errors)?;
-    let finality = finality(section, raw.confirmations, raw.finality, errors)?;
     Some(Subscription::Block(BlockSubscription {
-        topic: ChainTopic {
-            chain_id: raw.chain_id,
-            finality,
-        },
+        topic: topic(section, raw.chain_id, raw.confirmations, raw.finality, errors)?,
         from_block: raw.from_block,
         catch_up: raw.catch_up,
     }))
@@ -67,7 +77,7 @@ fn block(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscriptio
 
 fn cron(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let raw = section.parse_all::<raw::CronSubscription>(errors)?;
-    match raw.schedule.parse() {
+    match section.required("schedule", raw.schedule, errors)?.parse() {
         Ok(schedule) => Some(Subscription::Cron(CronSubscription {
             schedule,
             missed: raw.missed,
@@ -89,8 +99,7 @@ fn schedule_error(section: &Section, error: &ScheduleError) -> ConfigError {
 
 fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let raw = section.parse_bounded::<raw::LogSubscription>(&NUMBERS, errors)?;
-    let finality = finality(section, raw.confirmations, raw.finality, errors)?;
-    let before = errors.len();
+    let topic = topic(section, raw.chain_id, raw.confirmations, raw.finality, errors);
     if raw.address.is_some() && raw.addresses.is_some() {
         errors.push(
             section
@@ -117,15 +126,11 @@ fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription
     addresses.sort_unstable();
     addresses.dedup();
     let topics = topics(section, raw.event_signature, raw.topics, errors);
-    let subscription = LogSubscription {
-        topic: ChainTopic {
-            chain_id: raw.chain_id,
-            finality,
-        },
+    Some(Subscription::Logs(LogSubscription {
+        topic: topic?,
         from_block: raw.from_block,
         filter: LogFilter { addresses, topics },
-    };
-    (errors.len() == before).then_some(Subscription::Logs(subscription))
+    }))
 }
 
 fn topics(
@@ -159,27 +164,29 @@ fn topics(
     topics
 }
 
-fn finality(
+fn topic(
     section: &Section,
+    chain_id: Option<u64>,
     confirmations: Option<u64>,
     finality: Option<raw::Finality>,
     errors: &mut Vec<ConfigError>,
-) -> Option<Finality> {
-    match (confirmations, finality) {
-        (Some(_), Some(_)) => {
-            errors.push(
-                section
-                    .error("finality", "cannot be combined with confirmations")
-                    .with_hint("set only one of the two"),
-            );
-            None
-        }
-        (Some(count), None) if count > CONFIRMATIONS_MAX => None,
-        (count, None) => {
-            Some(NonZeroU64::new(count.unwrap_or_default()).map_or(Finality::Latest, Finality::Confirmations))
-        }
-        (None, Some(raw::Finality::Latest)) => Some(Finality::Latest),
-        (None, Some(raw::Finality::Safe)) => Some(Finality::Safe),
-        (None, Some(raw::Finality::Finalized)) => Some(Finality::Finalized),
+) -> Option<ChainTopic> {
+    let chain_id = section.required("chain_id", chain_id, errors);
+    if confirmations.is_some() && finality.is_some() {
+        errors.push(
+            section
+                .error("finality", "cannot be combined with confirmations")
+                .with_hint("set only one of the two"),
+        );
     }
+    let finality = match finality {
+        Some(raw::Finality::Latest) => Finality::Latest,
+        Some(raw::Finality::Safe) => Finality::Safe,
+        Some(raw::Finality::Finalized) => Finality::Finalized,
+        None => NonZeroU64::new(confirmations.unwrap_or_default()).map_or(Finality::Latest, Finality::Confirmations),
+    };
+    Some(ChainTopic {
+        chain_id: chain_id?,
+        finality,
+    })
 }

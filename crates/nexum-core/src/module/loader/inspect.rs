@@ -4,19 +4,55 @@ use std::sync::Arc;
 
 use nexum_config::component::{ComponentFile, ModuleKind};
 use nexum_config::engine::ModuleConfig;
-use nexum_config::limits::{Limit, Limits};
+use nexum_config::limits::Limit;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest, Subscription};
+use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryRequests;
 
 use super::Loader;
+use super::faults::Faults;
 use crate::capability::grant::{self, Grant};
 use crate::capability::module_files::ModuleFiles;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Recorder;
-use crate::module::candidate::Candidate;
-use crate::module::error::{self, LoadError};
+use crate::module::candidate::{Candidate, instances};
+use crate::module::error::LoadError;
 use crate::module::load_errors::LoadErrors;
+
+/// The result of a module's checks.
+#[derive(Debug)]
+pub(crate) enum Inspected {
+    /// Boxed, because it is large.
+    Candidate(Box<Candidate>),
+    Refused(RefusedModule),
+}
+
+/// A module that is refused, with its properties for the checks between modules.
+#[derive(Debug)]
+pub(crate) struct RefusedModule {
+    pub(crate) path: MaskedPath,
+    /// `None` if the name is faulty.
+    pub(crate) name: Option<ModuleName>,
+    /// The upper limit for the memory of all instances together, in bytes. `None` if the limit is
+    /// faulty.
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) errors: Vec<LoadError>,
+}
+
+impl RefusedModule {
+    /// A module that is refused because of its name or its memory.
+    pub(crate) fn of(candidate: &Candidate, error: LoadError) -> Self {
+        let is_named = !matches!(error, LoadError::DuplicateName { .. });
+        let is_too_large = matches!(error, LoadError::TotalMemory { .. });
+        Self {
+            path: candidate.origin.path.clone(),
+            name: is_named.then(|| candidate.meta.name.clone()),
+            memory_bytes: (!is_too_large).then(|| candidate.memory_bytes()),
+            errors: vec![error],
+        }
+    }
+}
 
 impl Loader {
     /// Reads a module's files and makes every check that needs no compiler. Blocks on the file
@@ -24,35 +60,37 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// All faults of the module, except those that another fault hides.
+    /// All faults of the module.
     pub fn inspect(&self, config: &ModuleConfig) -> Result<Candidate, LoadErrors> {
-        let inspect = || {
-            let manifest = Manifest::of_module(config).map_err(|errors| vec![errors.into()])?;
-            let file = ComponentFile::read(&config.path).map_err(|error| vec![error.into()])?;
-            self.validate(config, manifest, file)
-        };
-        inspect().map_err(|errors| LoadErrors::of(&config.path, errors))
+        match self.inspect_all(config) {
+            Inspected::Candidate(candidate) => Ok(*candidate),
+            Inspected::Refused(RefusedModule { path, errors, .. }) => Err(LoadErrors::of(&path, errors)),
+        }
+    }
+
+    /// As [`Loader::inspect`]. A fault hides only the faults that it may cause.
+    pub(crate) fn inspect_all(&self, config: &ModuleConfig) -> Inspected {
+        let mut faults = Faults::default();
+        let manifest = Manifest::of_module_all(config, &mut faults.of_manifest).unwrap_or_else(|errors| {
+            faults.of_manifest.extend(errors);
+            faults.is_unread = true;
+            None
+        });
+        let file = ComponentFile::read(&config.path);
+        let file = file.map_err(|error| faults.others.push(error.into())).ok();
+        self.validate(config, manifest, file, faults)
     }
 
     fn validate(
         &self,
         config: &ModuleConfig,
         manifest: Option<Manifest>,
-        file: ComponentFile,
-    ) -> Result<Candidate, Vec<LoadError>> {
-        let mut errors = Vec::new();
-        let mut warnings = Vec::new();
-        let kind = file.summary.kind();
-        match &manifest {
-            _ if !kind.handles_events => {}
-            None => warnings.push(format!(
-                "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
-            )),
-            Some(manifest) if manifest.subscriptions.is_empty() && !manifest.wants_messages => {
-                warnings.push("the manifest has no [[subscription]], so the module gets no events".to_owned());
-            }
-            Some(_) => {}
-        }
+        file: Option<ComponentFile>,
+        mut faults: Faults,
+    ) -> Inspected {
+        let mut warnings = Vec::from_iter(manifest.is_none().then(|| config.unread_manifest()).flatten());
+        let kind = file.as_ref().map(|file| file.summary.kind()).unwrap_or_default();
+        warnings.extend(no_events(manifest.as_ref()).filter(|_| kind.handles_events));
         let manifest = manifest.unwrap_or_default();
         if manifest.wants_messages {
             warnings.push("no version of nexum delivers messages yet: the module gets none".to_owned());
@@ -60,33 +98,43 @@ impl Loader {
         if manifest.capabilities.is_none() {
             warnings.push("the manifest has no [capabilities]: every import counts as required".to_owned());
         }
-        let name = config
-            .name
-            .clone()
-            .or_else(|| manifest.name.clone())
-            .map_or_else(|| ModuleName::of_file(config.path.shown()), Ok);
-        let name = name.map_err(|source| errors.push(LoadError::Name { source }));
+        let name = faults.name(config, &manifest);
         let limits = self.settings.limits.min(&manifest.requested_limits);
-        errors.extend(component_errors(config, &manifest, &file, &limits));
+        if let Some(file) = &file {
+            faults.component(config, &manifest, file, &limits);
+        }
         if !kind.answers_queries && manifest.query != QueryRequests::default() {
             warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
         }
-        let reads = reads(config, &manifest, kind, name.as_ref().ok(), &mut errors, &mut warnings);
-        let subscriptions = self.subscriptions(&manifest, &mut errors, &mut warnings);
+        let reads = reads(config, &manifest, kind, name.as_ref(), &mut faults, &mut warnings);
+        let subscriptions = self.subscriptions(&manifest, &mut faults, &mut warnings);
         let requests = manifest.capabilities.as_ref();
-        let files = manifest.files.as_ref().map(|name| {
-            let path = Manifest::path_of_module(config);
-            ModuleFiles::open(&path, name, &self.settings.private)
-        });
-        let files = files.transpose().map_err(|error| errors.push(error.into()));
-        let grant = Grant::resolve(&self.capabilities, requests, &file.summary.imports);
-        let grant = grant.map_err(|refused| errors.extend(refused.into_iter().map(LoadError::from)));
+        let files = manifest.files.as_ref();
+        let files = files.map(|name| ModuleFiles::open(config.anchor(), name, &self.settings.private));
+        let files = files.transpose().map_err(|error| faults.others.push(error.into()));
+        // A faulty list may contain the capability of an import.
+        let imports = match &file {
+            Some(file) if !faults.has_requests(requests) => file.summary.imports.as_slice(),
+            _ => &[],
+        };
+        let grant = Grant::resolve(&self.capabilities, requests, imports);
+        let grant = grant.map_err(|refused| faults.grants(refused)).ok();
         let mut settings = manifest.settings;
         settings.extend(requests.into_iter().flat_map(|requests| requests.settings.clone()));
-        let refused = grant::check_settings(&self.capabilities, requests, &settings);
-        errors.extend(refused.into_iter().map(LoadError::from));
-        let (Ok(name), Ok(files), Ok(grant), true) = (name, files, grant, errors.is_empty()) else {
-            return Err(errors);
+        faults.grants(grant::check_settings(&self.capabilities, requests, &settings));
+        let query = self.settings.query.min(manifest.query.pool_size_max);
+        let memory = limits[Limit::Memory].saturating_mul(instances(kind, query).into());
+        let memory_bytes = (!faults.concern("module.resources") && !faults.concern("module.query")).then_some(memory);
+        let errors = faults.finish();
+        let (Some(name), Ok(files), Some(grant), Some(file), true) =
+            (name.clone(), files, grant, file, errors.is_empty())
+        else {
+            return Inspected::Refused(RefusedModule {
+                path: config.path.clone(),
+                name: name.filter(|_| !config.is_faulty),
+                memory_bytes,
+                errors,
+            });
         };
         warnings.extend_from_slice(grant.warnings());
         warnings.extend(grant::warnings(&self.capabilities, &settings));
@@ -109,7 +157,7 @@ impl Loader {
             clock: self.seams.clock.clone(),
             stdio: self.settings.stdio.clone(),
         };
-        Ok(Candidate {
+        Inspected::Candidate(Box::new(Candidate {
             origin: config.clone(),
             meta: Arc::new(meta),
             summary: file.summary,
@@ -118,12 +166,12 @@ impl Loader {
             required_chains: manifest.chains.required,
             restart: self.settings.restart.capped(manifest.restart),
             kind,
-            query: self.settings.query.min(manifest.query.pool_size_max),
+            query,
             reads,
             warnings,
             memory: None,
             bytes: self.share(file.digest, file.bytes),
-        })
+        }))
     }
 
     /// The content of a file. If another candidate holds an equal content, they share it.
@@ -139,12 +187,7 @@ impl Loader {
 
     /// The subscriptions whose chain is configured. A subscription to another chain is an error, or
     /// a warning if the manifest lists the chain as optional.
-    fn subscriptions(
-        &self,
-        manifest: &Manifest,
-        errors: &mut Vec<LoadError>,
-        warnings: &mut Vec<String>,
-    ) -> Vec<Subscription> {
+    fn subscriptions(&self, manifest: &Manifest, faults: &mut Faults, warnings: &mut Vec<String>) -> Vec<Subscription> {
         let mut active = Vec::new();
         for subscription in &manifest.subscriptions {
             let Some(chain_id) = subscription.chain_id() else {
@@ -159,45 +202,28 @@ impl Loader {
                 ));
             }
         }
-        let missing = manifest.missing_chains(&self.chains).into_iter();
-        errors.extend(missing.map(|chain_id| LoadError::Chain { chain_id }));
+        // A faulty list may name the chain as optional.
+        if !faults.concern("chains") {
+            let missing = manifest.missing_chains(&self.chains).into_iter();
+            faults
+                .others
+                .extend(missing.map(|chain_id| LoadError::Chain { chain_id }));
+        }
         active
     }
 }
 
-/// The faults of the component itself, and of a manifest that does not fit it.
-fn component_errors(
-    config: &ModuleConfig,
-    manifest: &Manifest,
-    file: &ComponentFile,
-    limits: &Limits,
-) -> Vec<LoadError> {
-    let mut errors = Vec::new();
-    for expected in [config.digest, manifest.component].into_iter().flatten() {
-        if expected != file.digest {
-            errors.push(LoadError::Digest {
-                expected,
-                actual: file.digest,
-            });
+/// The warning for an event module that gets no events.
+fn no_events(manifest: Option<&Manifest>) -> Option<String> {
+    match manifest {
+        None => Some(format!(
+            "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
+        )),
+        Some(manifest) if manifest.subscriptions.is_empty() && !manifest.wants_messages => {
+            Some("the manifest has no [[subscription]], so the module gets no events".to_owned())
         }
+        Some(_) => None,
     }
-    if file.summary.has_shared_memory {
-        errors.push(LoadError::SharedMemory);
-    }
-    if u64::from(file.summary.core_instances) > limits[Limit::Instances] {
-        errors.push(LoadError::Instances {
-            needed: file.summary.core_instances,
-            bound: limits[Limit::Instances],
-        });
-    }
-    let kind = file.summary.kind();
-    if kind.is_none() {
-        errors.push(error::no_world(&file.summary));
-    }
-    if kind.answers_queries && !kind.handles_events && !manifest.subscriptions.is_empty() {
-        errors.push(LoadError::Subscribed);
-    }
-    errors
 }
 
 /// The module whose rows the queries of a module read, if it is another one and the operator permits
@@ -207,7 +233,7 @@ fn reads(
     manifest: &Manifest,
     kind: ModuleKind,
     name: Option<&ModuleName>,
-    errors: &mut Vec<LoadError>,
+    faults: &mut Faults,
     warnings: &mut Vec<String>,
 ) -> Option<ModuleName> {
     let requested = manifest.query.reads.clone().filter(|_| kind.answers_queries);
@@ -218,7 +244,7 @@ fn reads(
     if !config.reads.contains(&reads) {
         let permitted = config.reads.clone();
         let reads = reads.clone();
-        errors.push(LoadError::Reads { reads, permitted });
+        faults.others.push(LoadError::Reads { reads, permitted });
     }
     Some(reads)
 }

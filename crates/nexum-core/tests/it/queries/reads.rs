@@ -127,9 +127,7 @@ async fn events_use_their_own_rows_and_queries_those_of_the_other_module() {
     let manifest = manifest.display().to_string();
     let keys = format!("name = \"both\"\nmanifest = {manifest:?}\nreads = [\"counter\"]");
     let mut setup = setup("").module("counter").module_with("both", &keys);
-    setup.capabilities = setup
-        .capabilities
-        .absent("chain", &["nexum:host/chain@0.2.0"], "chain");
+    setup.capabilities = setup.capabilities.absent("chain", &["nexum:host/chain@0.2.0"], "chain");
     let run = setup.start().await;
     run.chain.mine(2);
     run.handled("counter", 2).await;
