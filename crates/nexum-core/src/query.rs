@@ -16,6 +16,5 @@ mod error;
 mod metrics;
 mod pool;
 
-pub use breaker::Suspension;
-pub use error::QueryError;
+pub use error::{QueryError, Suspension};
 pub use pool::QueryPool;

@@ -9,21 +9,9 @@ use std::time::Duration;
 
 use nexum_config::restart::Restart;
 
-use super::QueryError;
+use super::{QueryError, Suspension};
 use crate::clock::Clock;
 use crate::module::failure::Failure;
-
-/// Why and how long nexum refuses the calls of a query module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspension {
-    /// The number of failures in a row, and the last one.
-    pub reason: String,
-    /// When the first pause began, in milliseconds since the Unix epoch.
-    pub since_ms: u64,
-    /// When nexum lets a call through, in milliseconds since the Unix epoch. The time may have
-    /// passed: the module is suspended until it answers a call.
-    pub until_ms: u64,
-}
 
 /// Decides which calls of a module reach an instance. It holds no lock and reads no clock by itself.
 #[derive(Debug, Default)]

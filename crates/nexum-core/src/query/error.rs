@@ -4,11 +4,22 @@ use std::time::Duration;
 
 use nexum_config::limits::Limit;
 
-use super::Suspension;
 use crate::bindings::nexum::host::types::HostError;
 use crate::engine::limiter::LimitExceeded;
 use crate::event::RequestId;
 use crate::module::failure::Failure;
+
+/// Why and how long nexum refuses the calls of a query module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// The number of failures in a row, and the last one.
+    pub reason: String,
+    /// When the first pause began, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// When nexum lets a call through, in milliseconds since the Unix epoch. The time may have
+    /// passed: the module is suspended until it answers a call.
+    pub until_ms: u64,
+}
 
 /// The reason why a query has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
