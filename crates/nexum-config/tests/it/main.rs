@@ -9,5 +9,6 @@
 
 mod config;
 mod document;
+mod interface;
 mod manifest;
 mod names;

@@ -68,7 +68,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     }
     match args.format {
         Format::Json => json_on_stdout(&findings)?,
-        Format::Text => findings.print(),
+        Format::Text => findings.print(only_commands),
     }
     Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
 }
@@ -250,7 +250,7 @@ impl Findings {
         errors
     }
 
-    fn print(&self) {
+    fn print(&self, only_commands: bool) {
         for module in &self.modules {
             outln!("{} ({})", module.name, module.path);
             let mut rows = table(&[]);
@@ -263,12 +263,14 @@ impl Findings {
         }
         self.errors.print();
         let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        outln!(
-            "{} without fault except for the component, which was not checked; {}, by nexum {}",
-            count(self.modules.len(), "module"),
-            count(self.errors.len(), "error"),
-            version()
-        );
+        let checked = if only_commands {
+            format!("{} without fault", count(self.commands.len(), "command"))
+        } else {
+            let modules = count(self.modules.len(), "module");
+            format!("{modules} without fault except for the component, which was not checked")
+        };
+        let errors = count(self.errors.len(), "error");
+        outln!("{checked}; {errors}, by nexum {}", version());
     }
 }
 
