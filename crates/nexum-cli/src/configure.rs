@@ -29,8 +29,8 @@ pub(crate) struct Configuration {
     pub(crate) log: LogConfig,
     /// The port for metrics.
     pub(crate) metrics: MetricsConfig,
-    /// A message for the operator if there is no file.
-    pub(crate) notice: Option<String>,
+    /// Remarks for the operator that are no errors, such as old names in the file: one line each.
+    pub(crate) notices: Vec<String>,
 }
 
 /// Reads the configuration. Without a file and without `--config`, every setting has its default.
@@ -43,7 +43,7 @@ pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals>
     match Config::load(path, &Environment::process()) {
         Ok(config) => Ok(Configuration::of(config)?),
         Err(errors) if may_be_missing && errors.is_not_found() => Ok(Configuration {
-            notice: Some(format!("there is no {}: every setting has its default", path.display())),
+            notices: vec![format!("there is no {}: every setting has its default", path.display())],
             ..Configuration::default()
         }),
         Err(errors) => Err(errors.into()),
@@ -52,17 +52,17 @@ pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals>
 
 impl Configuration {
     /// Reads the sections of the binary, in addition to `config`.
-    fn of(config: Config) -> Result<Self, ConfigErrors> {
+    fn of(mut config: Config) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let log = read(config.engine.as_ref(), LogConfig::from_section, &mut errors);
         let metrics = config.sections.get(METRICS_SECTION);
         let metrics = read(metrics, MetricsConfig::from_section, &mut errors);
         ConfigErrors::check(errors)?;
         Ok(Self {
+            notices: std::mem::take(&mut config.notices),
             config,
             log,
             metrics,
-            notice: None,
         })
     }
 }

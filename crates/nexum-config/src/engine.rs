@@ -11,6 +11,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aliases::File;
+use crate::content;
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
 use crate::limits::Limits;
 use crate::masked_path::MaskedPath;
@@ -49,6 +51,9 @@ pub struct Config {
     /// Every other top-level table by its key. The caller has to refuse a table that no capability
     /// owns.
     pub sections: BTreeMap<String, Section>,
+    /// Remarks for the operator that are no errors, such as old names: one line each, in the order
+    /// of the file.
+    pub notices: Vec<String>,
 }
 
 /// Whether instance memory comes from a pool that nexum reserves at the start.
@@ -123,14 +128,20 @@ impl Config {
     ///
     /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8], environment: &Environment) -> Result<Self, ConfigErrors> {
-        let document = Document::parse(path, bytes, environment)?;
+        let mut document = Document::parse(path, bytes, environment)?;
+        let mut errors = Vec::new();
+        let notices = document.replace_old_names(File::Engine, &mut errors);
         let mut reader = Reader {
             directory: path.parent().unwrap_or(Path::new("")),
-            errors: Vec::new(),
+            errors,
+            notices,
         };
         let config = reader.config(document.root());
         ConfigErrors::check(reader.errors)?;
-        Ok(config)
+        Ok(Config {
+            notices: document::notice_texts(reader.notices),
+            ..config
+        })
     }
 }
 
@@ -147,6 +158,7 @@ impl Default for Config {
             chains: BTreeMap::new(),
             modules: Vec::new(),
             sections: BTreeMap::new(),
+            notices: Vec::new(),
         }
     }
 }
@@ -189,6 +201,7 @@ struct Reader<'a> {
     /// The base of relative paths.
     directory: &'a Path,
     errors: Vec<ConfigError>,
+    notices: Vec<ConfigError>,
 }
 
 impl Reader<'_> {
@@ -206,6 +219,7 @@ impl Reader<'_> {
                     config.engine = Some(section);
                 }
                 ("chains", Ok(section)) => config.chains = self.chains(&section),
+                (content::TABLE, Ok(section)) => content::check(&section, &mut self.errors, &mut self.notices),
                 (_, Ok(section)) if config.sections.len() == SECTIONS_MAX => {
                     let message = format!("more than {SECTIONS_MAX} tables of capabilities");
                     self.errors.push(section.error("", message));
@@ -299,7 +313,7 @@ impl Reader<'_> {
         let raw = section.parse_all::<raw::Module>(&mut self.errors);
         let config = match section.section("config") {
             Ok(section) => section
-                .map(|section| section.scalars(&mut self.errors))
+                .map(|section| section.texts(&mut self.errors))
                 .unwrap_or_default(),
             Err(error) => {
                 self.errors.push(error);

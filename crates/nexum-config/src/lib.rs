@@ -8,6 +8,7 @@
 //! | [`engine`] | the operator's file, `engine.toml` |
 //! | [`manifest`] | the module author's file, `nexum.toml` |
 //! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
+//! | [`aliases`] | old names of keys and values, which [`document`] replaces |
 //! | [`component`] | a component file: its digest, imports, exports and needs |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
 //! | [`backoff`] | waits between retries, also of other crates |
@@ -27,9 +28,11 @@
 //! - No error and no `Debug` shows the content of an environment variable, or more of a URL than
 //!   its scheme and host.
 
+pub mod aliases;
 pub mod backoff;
 pub mod causes;
 pub mod component;
+mod content;
 pub mod document;
 pub mod engine;
 pub mod harmless;

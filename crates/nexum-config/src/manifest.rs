@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use crate::aliases::File;
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Located, Section};
 use crate::engine::ModuleConfig;
 use crate::limits::RequestedLimits;
@@ -44,6 +45,12 @@ pub const TOPIC_VALUES_MAX: usize = 1_000;
 pub const CONFIRMATIONS_MAX: u64 = 1_000;
 /// The longest version, in characters: long enough for a tag with a commit's hash.
 pub const VERSION_CHARS_MAX: usize = 64;
+/// The longest description, in characters: a paragraph.
+pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// The most authors: more than anyone reads in a list.
+pub const AUTHORS_MAX: usize = 32;
+/// The longest name of an author, in characters: room for a name with a URL or an e-mail address.
+pub const AUTHOR_CHARS_MAX: usize = 200;
 
 /// A validated `nexum.toml`. The default is the manifest of a module without the file.
 #[derive(Clone, Default)]
@@ -52,6 +59,10 @@ pub struct Manifest {
     pub name: Option<ModuleName>,
     /// The module's version, for display.
     pub version: Option<String>,
+    /// The module's purpose, for display. It may have several lines, and harmful characters.
+    pub description: Option<String>,
+    /// The module's authors, for display. A name may have harmful characters.
+    pub authors: Vec<String>,
     /// The SHA-256 of the file. `None` if there is no file.
     pub digest: Option<Digest>,
     /// The required digest of the component.
@@ -75,6 +86,9 @@ pub struct Manifest {
     pub subscriptions: Vec<Subscription>,
     /// The configuration that `init` receives, in the order of the file.
     pub config: Vec<(String, String)>,
+    /// Remarks for the operator that are no errors, such as old names: one line each, in the order
+    /// of the file.
+    pub notices: Vec<String>,
 }
 
 /// The chains that a module uses. No chain is in both sets.
@@ -145,8 +159,10 @@ impl Manifest {
     /// Returns all faults of the file.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
-        let document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
-        let manifest = read::manifest(document.root())?;
+        let mut document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
+        let mut errors = Vec::new();
+        let notices = document.replace_old_names(File::Manifest, &mut errors);
+        let manifest = read::manifest(document.root(), errors, notices)?;
         Ok(Self {
             digest: Some(Digest::of(bytes)),
             ..manifest
@@ -176,6 +192,8 @@ impl fmt::Debug for Manifest {
         let Self {
             name,
             version,
+            description,
+            authors,
             digest,
             component,
             requested_limits,
@@ -186,11 +204,14 @@ impl fmt::Debug for Manifest {
             capabilities,
             subscriptions,
             config,
+            notices,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
         f.debug_struct("Manifest")
             .field("name", name)
             .field("version", version)
+            .field("description", description)
+            .field("authors", authors)
             .field("digest", digest)
             .field("component", component)
             .field("requested_limits", requested_limits)
@@ -201,6 +222,7 @@ impl fmt::Debug for Manifest {
             .field("capabilities", capabilities)
             .field("subscriptions", subscriptions)
             .field("config_keys", &keys)
+            .field("notices", notices)
             .finish()
     }
 }

@@ -22,6 +22,8 @@ use crate::report::{Refusal, Refusals, list, table};
 struct Findings {
     features: Vec<&'static str>,
     modules: Vec<Finding>,
+    /// Remarks on the configuration.
+    warnings: Vec<String>,
     errors: Refusals,
 }
 
@@ -46,14 +48,17 @@ struct Finding {
 ///
 /// Errors that prevent a check of the modules.
 pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
-    let findings = match look(args) {
-        Ok(ControlFlow::Continue(findings)) => findings,
+    let mut warnings = Vec::new();
+    let (modules, errors) = match look(args, &mut warnings) {
+        Ok(ControlFlow::Continue(found)) => found,
         Ok(ControlFlow::Break(code)) => return Ok(code),
-        Err(errors) => Findings {
-            features: compose::features(),
-            modules: Vec::new(),
-            errors,
-        },
+        Err(errors) => (Vec::new(), errors),
+    };
+    let findings = Findings {
+        features: compose::features(),
+        modules,
+        warnings,
+        errors,
     };
     match args.format {
         Format::Json => json_on_stdout(&findings)?,
@@ -62,12 +67,11 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     Ok(if findings.errors.is_empty() { STOPPED } else { REFUSED })
 }
 
-/// Returns the exit code if a signal ends the check.
-fn look(args: &Check) -> Result<ControlFlow<u8, Findings>, Refusals> {
-    let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
-    if let Some(notice) = notice {
-        errln!("warning: {notice}");
-    }
+/// The modules that can run, and all errors. Returns the exit code if a signal ends the check.
+/// Adds the remarks on the configuration to `warnings`.
+fn look(args: &Check, warnings: &mut Vec<String>) -> Result<ControlFlow<u8, (Vec<Finding>, Refusals)>, Refusals> {
+    let Configuration { config, notices, .. } = configure(args.load.config.as_deref())?;
+    warnings.extend(notices);
     let queries = QueryConfig::of(&config).err().map(Refusals::from).unwrap_or_default();
     let plan = Plan::new(config, &args.load)?;
     // A check leaves no files: compiled components go into a directory that is removed.
@@ -83,7 +87,7 @@ fn look(args: &Check) -> Result<ControlFlow<u8, Findings>, Refusals> {
     })?
 }
 
-async fn load(host: HostBuilder, queries: Refusals) -> Result<Findings, Refusals> {
+async fn load(host: HostBuilder, queries: Refusals) -> Result<(Vec<Finding>, Refusals), Refusals> {
     let inspection = host.inspect().await;
     let mut errors = Refusals::from(&inspection.errors);
     errors.extend(queries);
@@ -91,11 +95,7 @@ async fn load(host: HostBuilder, queries: Refusals) -> Result<Findings, Refusals
     let (mut host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;
     errors.extend(Refusals::from(&host.load(candidates).await));
     let loads = |finding: &Finding| host.names().iter().any(|name| name.as_str() == finding.name);
-    Ok(Findings {
-        features: compose::features(),
-        modules: modules.into_iter().filter(loads).collect(),
-        errors,
-    })
+    Ok((modules.into_iter().filter(loads).collect(), errors))
 }
 
 impl Finding {
@@ -116,6 +116,9 @@ impl Finding {
 }
 
 fn print(findings: &Findings) {
+    for warning in &findings.warnings {
+        errln!("warning: {warning}");
+    }
     for module in &findings.modules {
         outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);

@@ -1,12 +1,14 @@
 //! `nexum inspect`: shows the content of a component, without compiling it.
 
 use nexum_config::component::ComponentFile;
-use nexum_config::harmless::harmless;
+use nexum_config::engine::ModuleConfig;
+use nexum_config::harmless::{harmless, harmless_lines};
+use nexum_config::manifest::Manifest;
 use serde::Serialize;
 
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
-use crate::report::print::{json_on_stdout, outln};
+use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
 
 /// The most bytes of a custom section's name that are printed: the names that tools write have up
@@ -18,6 +20,8 @@ struct Contents {
     path: String,
     bytes: usize,
     digest: String,
+    description: Option<String>,
+    authors: Vec<String>,
     world: Option<&'static str>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -34,18 +38,31 @@ struct Section {
     bytes: usize,
 }
 
-/// Reads a component, and prints its content.
+/// Reads a component and the manifest beside it, and prints the content of the component and the
+/// author's texts. A faulty manifest is a warning.
 ///
 /// # Errors
 ///
 /// If the file is not a component.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = ComponentFile::read(&args.module.as_path().into()).map_err(|error| Refusal::with_hint_of(&error))?;
+    let manifest = Manifest::of_module(&ModuleConfig::new(args.module.as_path()));
+    let manifest = manifest.unwrap_or_else(|errors| {
+        errors
+            .iter()
+            .for_each(|error| errln!("warning: {}", harmless(&error.to_string())));
+        None
+    });
+    let Manifest {
+        description, authors, ..
+    } = manifest.unwrap_or_default();
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
         path: args.module.display().to_string(),
         bytes: file.bytes.len(),
         digest: file.digest.to_string(),
+        description,
+        authors,
         world: file.summary.world(),
         custom_sections: sections
             .map(|(name, bytes)| Section {
@@ -78,6 +95,12 @@ fn print(contents: &Contents) {
     fact("component", &contents.path);
     fact("size", &format!("{} bytes", contents.bytes));
     fact("digest", &contents.digest);
+    if let Some(description) = &contents.description {
+        outln!("{:<17}{}", "description", harmless_lines(description, &" ".repeat(17)));
+    }
+    if !contents.authors.is_empty() {
+        list("authors", &contents.authors);
+    }
     fact("world", contents.world.unwrap_or("none of the contract"));
     list("imports", &contents.imports);
     list("exports", &contents.exports);

@@ -78,8 +78,8 @@ impl Target<'_> {
 ///
 /// The reason of a failure.
 pub(crate) fn state(config: Option<&Path>, command: &State) -> Result<u8, Refusals> {
-    let Configuration { config, notice, .. } = configure(config)?;
-    if let Some(notice) = notice {
+    let Configuration { config, notices, .. } = configure(config)?;
+    for notice in notices {
         errln!("{notice}");
     }
     let client = Client::of(&config.state_dir);

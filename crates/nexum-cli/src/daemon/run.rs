@@ -43,11 +43,11 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         config,
         log,
         metrics,
-        notice,
+        notices,
     } = configure(args.load.config.as_deref())?;
     let log_format = log.format;
     let log = logging::start(&log, config.engine.as_ref())?;
-    if let Some(notice) = notice {
+    for notice in notices {
         tracing::warn!("{notice}");
     }
     let recorder = metrics::install(&metrics)?;

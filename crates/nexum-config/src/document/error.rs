@@ -135,6 +135,11 @@ impl ConfigError {
         Self(Box::new(Details::new(file, message)))
     }
 
+    /// The line and the column, for a sort.
+    fn place(&self) -> Option<(usize, usize)> {
+        self.0.position.map(|position| (position.line, position.column))
+    }
+
     pub(crate) fn unreadable(file: &Path, error: FileError) -> Self {
         let FileError::Io(error) = error else {
             return Self::of_file(file, error.to_string());
@@ -230,6 +235,12 @@ impl std::error::Error for ConfigError {
     }
 }
 
+/// Notices as text, one line for each, in the order of the file.
+pub(crate) fn notice_texts(mut notices: Vec<ConfigError>) -> Vec<String> {
+    notices.sort_by_key(ConfigError::place);
+    notices.iter().map(ToString::to_string).collect()
+}
+
 /// All errors of a file, in the order of the file: at least one and at most [`ERRORS_MAX`]. The
 /// text has one line for each error.
 #[derive(Clone)]
@@ -245,7 +256,7 @@ impl ConfigErrors {
         if errors.is_empty() {
             return Ok(());
         }
-        errors.sort_by_key(|error| error.0.position.map(|position| (position.line, position.column)));
+        errors.sort_by_key(ConfigError::place);
         errors.truncate(ERRORS_MAX);
         Err(Self(errors))
     }

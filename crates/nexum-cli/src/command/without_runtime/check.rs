@@ -53,8 +53,8 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 
 impl Findings {
     fn look(&mut self, args: &Check) -> Result<(), Refusals> {
-        let Configuration { config, notice, .. } = configure(args.load.config.as_deref())?;
-        self.warnings.extend(notice);
+        let Configuration { config, notices, .. } = configure(args.load.config.as_deref())?;
+        self.warnings.extend(notices);
         self.sections(&config);
         let modules = wanted(&config, &args.load)?;
         let chains = config.chains.keys().copied().collect();
@@ -108,7 +108,8 @@ impl Findings {
                 "{path}: there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
             ));
         }
-        let manifest = manifest.unwrap_or_default();
+        let mut manifest = manifest.unwrap_or_default();
+        self.warnings.append(&mut manifest.notices);
         let mut errors = Refusals::from_iter(requests(&manifest).iter().map(Refusal::from));
         for chain_id in manifest.missing_chains(chains) {
             let refusal = Refusal::new(format!("the module needs chain {chain_id}, which is not configured"));

@@ -51,7 +51,8 @@ impl Loader {
             }
             Some(_) => {}
         }
-        let manifest = manifest.unwrap_or_default();
+        let mut manifest = manifest.unwrap_or_default();
+        warnings.append(&mut manifest.notices);
         if manifest.capabilities.is_none() {
             warnings.push("the manifest has no [capabilities]: every import counts as required".to_owned());
         }
@@ -87,6 +88,8 @@ impl Loader {
         let meta = ModuleMeta {
             name,
             version: manifest.version,
+            description: manifest.description,
+            authors: manifest.authors,
             digest: file.digest,
             manifest: manifest.digest,
             metering: config.metering,
