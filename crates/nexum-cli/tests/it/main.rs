@@ -24,6 +24,8 @@ mod http;
 mod limits;
 #[cfg(feature = "store")]
 mod metrics;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod migrating;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(feature = "store")]

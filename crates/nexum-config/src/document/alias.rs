@@ -217,13 +217,11 @@ impl Replacement<'_> {
         };
         match node.value {
             Value::Table(more) if entry.node.table().is_some() && self.added.contains(&join(&full, key)) => {
-                let entries = Arc::unwrap_or_clone(more).entries.into_iter();
-                entries
-                    .map(|Entry { key, key_span, node }| {
-                        let path: Vec<_> = path.iter().copied().chain([&*key]).collect();
-                        self.insert(&path, &key_span, node)
-                    })
-                    .collect()
+                let mut entries = Arc::unwrap_or_clone(more).entries.into_iter();
+                entries.try_for_each(|Entry { key, key_span, node }| {
+                    let path: Vec<_> = path.iter().copied().chain([&*key]).collect();
+                    self.insert(&path, &key_span, node)
+                })
             }
             _ => Err(Blocked::Set),
         }

@@ -210,9 +210,7 @@ fn a_digest_of_zeros_pins_nothing() {
     assert_eq!(manifest.component, None);
     assert_eq!(
         notices(&manifest),
-        [format!(
-            "2:13: module.component: is all zeros, so nexum accepts any component, found \"sha256:00000…\""
-        )]
+        ["2:13: module.component: is all zeros, so nexum accepts any component, found \"sha256:00000…\""]
     );
 }
 
