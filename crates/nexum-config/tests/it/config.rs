@@ -94,6 +94,8 @@ fn every_key_is_read() {
         float = 1_000.50
         flag = true
         date = 2026-01-02T03:04:05Z
+        list = ["${NAME}", 0xff]
+        table.key = "$${NAME}"
         [[modules]]
         path = "/two.wasm"
         "#;
@@ -124,6 +126,8 @@ fn every_key_is_read() {
         ("float", "1000.50"),
         ("flag", "true"),
         ("date", "2026-01-02T03:04:05Z"),
+        ("list", r#"["blocks", 255]"#),
+        ("table", r#"{ key = "${NAME}" }"#),
     ];
     assert_eq!(
         one.config,
@@ -150,6 +154,8 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "chains = []",
         "[modules]\npath = \"x.wasm\"",
         "modules = [1]",
+        "[[content.sources]]\npath = \"/modules\"\n[content.cache]",
+        "[[modules]]\npath = \"a.wasm\"\n[modules.config]\nlist = [\"${UNSET}\"]",
         "[[modules]]\nname = \"x\"",
         "[[modules]]\npath = \"\"",
         "[[modules]]\npath = \"a.wasm\"\n[[modules]]\npath = \"b.wasm\"\nname = \"Big Name\"",

@@ -80,11 +80,11 @@ fn a_chain_may_have_several_endpoints() {
 
 #[test]
 fn one_endpoint_over_ws_is_enough_for_a_chain_that_requires_it() {
-    let http = "[[endpoints]]\nurl = 'https://one.example'\n";
+    let http = "[[chains.1.endpoints]]\nurl = 'https://one.example'\n";
     for (ws, accepted) in [
         ("", false),
-        ("[[endpoints]]\nurl = 'wss://two.example'", true),
-        ("[[endpoints]]\nurl = '/node.ipc'", true),
+        ("[[chains.1.endpoints]]\nurl = 'wss://two.example'", true),
+        ("[[chains.1.endpoints]]\nurl = '/node.ipc'", true),
     ] {
         assert_eq!(
             parse(&format!("require_ws = true\n{http}{ws}")).is_ok(),
