@@ -27,11 +27,11 @@ pub struct Alias {
     pub old: &'static str,
     /// The path of the new key. For [`Change::Word`], it is the path of the old one.
     pub new: &'static str,
-    /// What happens to the value.
+    /// The change of the value.
     pub change: Change,
 }
 
-/// What happens to the value of an old key.
+/// The change of the value of an old key.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Change {
@@ -122,7 +122,7 @@ const fn word(path: &'static str, old: &'static str, new: &'static str) -> Alias
 }
 
 impl Alias {
-    /// The old key, with the old value if that is what changes.
+    /// The old key, with the old value if the value changes.
     pub fn old_text(&self) -> String {
         match self.change {
             Change::Word { old, .. } => format!("{} = {old:?}", self.old),
@@ -130,7 +130,7 @@ impl Alias {
         }
     }
 
-    /// The new key, with the new value if that is what changes.
+    /// The new key, with the new value if the value changes.
     pub fn new_text(&self) -> String {
         match self.change {
             Change::Word { new, .. } => format!("{} = {new:?}", self.new),

@@ -60,7 +60,7 @@ fn files(guest: &str, chain: &str, manifest: &str) -> Dir {
     dir
 }
 
-/// The warnings about the engine file, and those about the module.
+/// The warnings about the engine file, and the warnings about the module.
 fn warnings(dir: &Dir) -> [Value; 2] {
     let mut found = json(dir, &["check", "--config", "old.toml", "--format", "json"]);
     let text = dir.nexum(&["check", "--config", "old.toml"]);

@@ -7,7 +7,7 @@ use nexum_config::document::{ConfigErrors, Environment, Section};
 use nexum_config::engine::Config;
 use nexum_config::manifest::Manifest;
 
-/// What a file says, in a form that shows no positions of sections, and its notices.
+/// The content of a file, in a form that shows no positions of sections, and its notices.
 fn read(file: File, text: &str) -> Result<(String, Vec<String>), ConfigErrors> {
     let path = Path::new("a.toml");
     match file {

@@ -21,7 +21,7 @@ const IDENTITY_METHODS: &str = "methods";
 /// The most methods: several times the functions of the interface.
 const IDENTITY_METHODS_MAX: usize = 16;
 
-/// What the table of a capability means that no list names.
+/// The meaning of the table of a capability that no list names.
 enum Unlisted {
     /// The capability counts as required. The position is that of the reason.
     Required(Located<String>),
