@@ -22,7 +22,11 @@ fuzz_target!(|bytes: &[u8]| {
     match Config::parse(Path::new("engine.toml"), bytes, &environment) {
         // Paths are not secrets: an operator has to see which file is missing.
         Ok(config) => {
-            let _ = write!(shown, "{:?}{:?}{:?}", config.limits, config.chains, config.sections);
+            let _ = write!(
+                shown,
+                "{:?}{:?}{:?}{:?}",
+                config.limits, config.chains, config.sections, config.notices
+            );
         }
         Err(errors) => {
             for error in &errors {

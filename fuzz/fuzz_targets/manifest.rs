@@ -14,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| match Manifest::parse(Path::new("nexum.toml"), bytes
         let _ = format!("{manifest:?}");
         assert!(manifest.chains.required.is_disjoint(&manifest.chains.optional));
         assert!(manifest.subscriptions.len() <= SUBSCRIPTIONS_MAX);
+        assert!(manifest.notices.iter().all(|notice| notice.starts_with("nexum.toml:")));
         let limits = Limits::default().min(&manifest.requested_limits);
         assert!(Limit::all().all(|limit| limits[limit] > 0));
     }

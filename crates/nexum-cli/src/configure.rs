@@ -29,7 +29,7 @@ pub(crate) struct Configuration {
     pub(crate) log: LogConfig,
     /// The port for metrics.
     pub(crate) metrics: MetricsConfig,
-    /// Messages for the operator, such as that there is no file.
+    /// Remarks for the operator that are no errors, such as old names in the file: one line each.
     pub(crate) notices: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals>
 /// If the file cannot be read or is not TOML.
 pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>) -> Result<Configuration, Refusals> {
     let (path, may_be_missing) = args::config_path(named);
-    let config = match Config::load_all(path, &Environment::process(), errors) {
+    let mut config = match Config::load_all(path, &Environment::process(), errors) {
         Ok(config) => config,
         Err(missing) if may_be_missing && missing.is_not_found() => {
             return Ok(Configuration {
@@ -65,11 +65,12 @@ pub(crate) fn configure_all(named: Option<&Path>, errors: &mut Vec<ConfigError>)
         Err(found) => return Err(found.into()),
     };
     let engine = config.engine.as_ref();
+    let log = engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors));
     let metrics = config.sections.get(METRICS_SECTION);
     Ok(Configuration {
-        log: engine.map_or_else(LogConfig::default, |engine| LogConfig::from_section(engine, errors)),
+        log,
         metrics: read(metrics, MetricsConfig::from_section, errors),
-        notices: Vec::new(),
+        notices: std::mem::take(&mut config.notices),
         config,
     })
 }

@@ -14,6 +14,7 @@
 //! - No error and no `Debug` of this module contains a variable's content, or more of a URL than
 //!   its scheme and host.
 
+mod alias;
 mod de;
 mod environment;
 mod error;
@@ -23,6 +24,7 @@ mod section;
 mod show;
 mod text;
 mod tree;
+mod value_text;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub use environment::{Environment, INTERPOLATED_BYTES_MAX};
+pub(crate) use error::notice_texts;
 pub use error::{ConfigError, ConfigErrors, ERRORS_MAX};
 pub use key::nearest;
 pub use location::{Located, Location};

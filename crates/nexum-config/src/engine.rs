@@ -11,6 +11,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aliases::File;
+use crate::content;
 use crate::document::{self, ConfigError, ConfigErrors, DOCUMENT_BYTES_MAX, Document, Environment, Section};
 use crate::limits::Limits;
 use crate::masked_path::MaskedPath;
@@ -49,6 +51,9 @@ pub struct Config {
     /// Every other top-level table by its key. The caller has to refuse a table that no capability
     /// owns.
     pub sections: BTreeMap<String, Section>,
+    /// Remarks for the operator that are no errors, such as old names: one line each, in the order
+    /// of the file.
+    pub notices: Vec<String>,
 }
 
 /// Whether instance memory comes from a pool that nexum reserves at the start.
@@ -158,14 +163,19 @@ impl Config {
         environment: &Environment,
         errors: &mut Vec<ConfigError>,
     ) -> Result<Self, ConfigErrors> {
-        let document = Document::parse(path, bytes, environment)?;
+        let mut document = Document::parse(path, bytes, environment)?;
+        let notices = document.replace_old_names(File::Engine, errors);
         let mut reader = Reader {
             directory: path.parent().unwrap_or(Path::new("")),
             errors: Vec::new(),
+            notices,
         };
         let config = reader.config(document.root());
         errors.append(&mut reader.errors);
-        Ok(config)
+        Ok(Self {
+            notices: document::notice_texts(reader.notices),
+            ..config
+        })
     }
 }
 
@@ -182,6 +192,7 @@ impl Default for Config {
             chains: BTreeMap::new(),
             modules: Vec::new(),
             sections: BTreeMap::new(),
+            notices: Vec::new(),
         }
     }
 }
@@ -228,6 +239,7 @@ struct Reader<'a> {
     /// The base of relative paths.
     directory: &'a Path,
     errors: Vec<ConfigError>,
+    notices: Vec<ConfigError>,
 }
 
 impl Reader<'_> {
@@ -246,6 +258,7 @@ impl Reader<'_> {
                     config.engine = Some(section);
                 }
                 ("chains", Ok(section)) => config.chains = self.chains(&section),
+                (content::TABLE, Ok(section)) => content::check(&section, &mut self.errors, &mut self.notices),
                 (_, Ok(section)) if config.sections.len() == SECTIONS_MAX => {
                     left_out += 1;
                     if left_out == 1 {
@@ -339,7 +352,7 @@ impl Reader<'_> {
         let raw = section.parse_all::<raw::Module>(&mut self.errors)?;
         let config = match section.section("config") {
             Ok(section) => section
-                .map(|section| section.scalars(&mut self.errors))
+                .map(|section| section.texts(&mut self.errors))
                 .unwrap_or_default(),
             Err(error) => {
                 self.errors.push(error);

@@ -8,6 +8,7 @@
 //! | [`engine`] | the operator's file, `engine.toml` |
 //! | [`manifest`] | the module author's file, `nexum.toml` |
 //! | [`document`] | TOML documents that keep the position of every key, and errors that report it |
+//! | [`aliases`] | old names of keys and values, which [`document`] replaces |
 //! | [`component`], [`command`] | a component file, and a command's file: digest, imports, exports and needs |
 //! | [`interface`] | names and versions of WIT interfaces |
 //! | [`limits`], [`restart`], [`query`] | limits on a module's resources, its retries and its concurrent queries |
@@ -29,10 +30,12 @@
 //! - No error and no `Debug` shows the content of an environment variable, or more of a URL than
 //!   its scheme and host.
 
+pub mod aliases;
 pub mod backoff;
 pub mod causes;
 pub mod command;
 pub mod component;
+mod content;
 pub mod document;
 pub mod engine;
 pub mod files;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use crate::aliases::File;
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Located, Section};
 use crate::engine::ModuleConfig;
 use crate::files::FilesName;
@@ -50,6 +51,12 @@ pub const TOPIC_VALUES_MAX: usize = 1_000;
 pub const CONFIRMATIONS_MAX: u64 = 1_000;
 /// The longest version, in characters: long enough for a tag with a commit's hash.
 pub const VERSION_CHARS_MAX: usize = 64;
+/// The longest description, in characters: a paragraph.
+pub const DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// The most authors: more than anyone reads in a list.
+pub const AUTHORS_MAX: usize = 32;
+/// The longest name of an author, in characters: room for a name with a URL or an e-mail address.
+pub const AUTHOR_CHARS_MAX: usize = 200;
 
 /// A validated `nexum.toml`. The default is the manifest of a module without the file.
 #[derive(Clone, Default)]
@@ -58,6 +65,10 @@ pub struct Manifest {
     pub name: Option<ModuleName>,
     /// The module's version, for display.
     pub version: Option<String>,
+    /// The module's purpose, for display. It may have several lines, and harmful characters.
+    pub description: Option<String>,
+    /// The module's authors, for display. A name may have harmful characters.
+    pub authors: Vec<String>,
     /// The SHA-256 of the file. `None` if there is no file.
     pub digest: Option<Digest>,
     /// The required digest of the component.
@@ -84,6 +95,9 @@ pub struct Manifest {
     pub wants_messages: bool,
     /// The configuration that `init` receives, in the order of the file.
     pub config: Vec<(String, String)>,
+    /// Remarks for the operator that are no errors, such as old names: one line each, in the order
+    /// of the file.
+    pub notices: Vec<String>,
 }
 
 /// The chains that a module uses. No chain is in both sets.
@@ -185,10 +199,11 @@ impl Manifest {
 
     fn parse_all(path: &Path, bytes: &[u8], errors: &mut Vec<ConfigError>) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
-        let document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
+        let mut document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
+        let notices = document.replace_old_names(File::Manifest, errors);
         Ok(Self {
             digest: Some(Digest::of(bytes)),
-            ..read::manifest(document.root(), errors)
+            ..read::manifest(document.root(), notices, errors)
         })
     }
 }
@@ -260,6 +275,8 @@ impl fmt::Debug for Manifest {
         let Self {
             name,
             version,
+            description,
+            authors,
             digest,
             component,
             files,
@@ -272,11 +289,14 @@ impl fmt::Debug for Manifest {
             subscriptions,
             wants_messages,
             config,
+            notices,
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
         f.debug_struct("Manifest")
             .field("name", name)
             .field("version", version)
+            .field("description", description)
+            .field("authors", authors)
             .field("digest", digest)
             .field("component", component)
             .field("files", files)
@@ -289,6 +309,7 @@ impl fmt::Debug for Manifest {
             .field("subscriptions", subscriptions)
             .field("wants_messages", wants_messages)
             .field("config_keys", &keys)
+            .field("notices", notices)
             .finish()
     }
 }

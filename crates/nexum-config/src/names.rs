@@ -125,6 +125,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Whether every digit is zero, as in a file whose author left the digest open.
+    pub fn is_zero(&self) -> bool {
+        self.0 == [0; 32]
+    }
+
     /// The 32 bytes of the hash.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -122,6 +122,9 @@ pub struct ChainConfig {
     pub startup_timeout_ms: u64,
     /// How nexum checks an endpoint's logs. Default [`VerifyLogs::Bloom`].
     pub verify_logs: VerifyLogs,
+    /// Whether at least one endpoint must push heads, over ws or ipc. Default: no, because nexum
+    /// polls http endpoints.
+    pub require_ws: bool,
     /// Whether http requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`
     /// names. Default: no, because such a proxy sees the keys in `http` URLs.
     pub use_proxy: bool,
@@ -144,6 +147,8 @@ struct Raw {
     head_stall_seconds: Option<u64>,
     startup_timeout_ms: Option<u64>,
     verify_logs: Option<VerifyLogs>,
+    #[serde(default)]
+    require_ws: bool,
     #[serde(default)]
     use_proxy: bool,
 }
@@ -174,6 +179,7 @@ impl ChainConfig {
             head_stall_seconds: HEAD_STALL_SECONDS,
             startup_timeout_ms: STARTUP_TIMEOUT_MS,
             verify_logs: VerifyLogs::default(),
+            require_ws: false,
             use_proxy: false,
         }
     }
@@ -212,6 +218,7 @@ impl ChainConfig {
         if let Some(raw) = &raw {
             check_methods(section, &raw.extra_methods, &mut errors);
             endpoints = read_endpoints(section, raw.rpc_url.as_ref(), &mut errors);
+            errors.extend(check_ws(section, raw, &endpoints));
         }
         ConfigErrors::check(errors)?;
         let mut endpoints = endpoints.into_iter();
@@ -233,6 +240,7 @@ impl ChainConfig {
         set(&mut config.head_stall_seconds, raw.head_stall_seconds);
         set(&mut config.startup_timeout_ms, raw.startup_timeout_ms);
         set(&mut config.verify_logs, raw.verify_logs);
+        config.require_ws = raw.require_ws;
         config.use_proxy = raw.use_proxy;
         Ok(config)
     }
@@ -280,6 +288,15 @@ fn read_endpoints(
         endpoints.push(endpoint);
     }
     endpoints
+}
+
+/// The error of a chain that requires an endpoint over ws, and has endpoints but none of this kind.
+fn check_ws(section: &Section, raw: &Raw, endpoints: &[EndpointConfig]) -> Option<ConfigError> {
+    let is_missing = raw.require_ws && !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.url.pushes());
+    is_missing.then(|| {
+        let error = section.error("require_ws", "no endpoint of the chain has a ws, wss or ipc address");
+        error.with_hint("add an endpoint with a wss address, or remove require_ws: nexum polls http endpoints")
+    })
 }
 
 fn check_methods(section: &Section, methods: &[String], errors: &mut Vec<ConfigError>) {

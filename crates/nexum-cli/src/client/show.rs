@@ -89,6 +89,14 @@ pub(super) fn modules(modules: &[Module], format: Format) -> Result<(), Refusal>
         ]);
     }
     outln!("{rows}");
+    for module in modules {
+        if let Some(description) = &module.description {
+            outln!("\n{}: {}", module.name, harmless_lines(description, "  "));
+        }
+        if !module.authors.is_empty() {
+            outln!("\n{} is by {}", module.name, harmless(&list(&module.authors)));
+        }
+    }
     Ok(())
 }
 

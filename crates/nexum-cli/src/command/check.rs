@@ -25,6 +25,8 @@ struct Findings {
     features: Vec<&'static str>,
     modules: Vec<Finding>,
     commands: Vec<command_files::Finding>,
+    /// Remarks on the command line and the configuration.
+    warnings: Vec<String>,
     errors: Refusals,
 }
 
@@ -87,16 +89,13 @@ fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Plan {
         host, warnings, errors, ..
     } = Plan::new(files)?;
-    for warning in warnings {
-        errln!("warning: {warning}");
-    }
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let host = host.cache_dir(scratch.path());
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
         tokio::select! {
-            findings = load(host, errors) => Ok(ControlFlow::Continue(findings)),
+            findings = load(host, errors) => Ok(ControlFlow::Continue(Findings { warnings, ..findings })),
             // The compilations end, and the directory is removed.
             code = termination.received() => Ok(ControlFlow::Break(code)),
         }
@@ -153,6 +152,9 @@ impl Finding {
 }
 
 fn print(findings: &Findings, only_commands: bool) {
+    for warning in &findings.warnings {
+        errln!("warning: {warning}");
+    }
     for module in &findings.modules {
         outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);

@@ -4,14 +4,14 @@ use nexum_config::command::{CommandFile, CommandKind};
 use nexum_config::component::ComponentError;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::files::FilesName;
-use nexum_config::harmless::harmless;
+use nexum_config::harmless::{harmless, harmless_lines};
 use nexum_config::manifest::Manifest;
 use serde::Serialize;
 
 use super::command_files;
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
-use crate::report::print::{json_on_stdout, outln};
+use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
 
 /// The most bytes of a custom section's name that are printed: the names that tools write have up
@@ -24,6 +24,8 @@ struct Contents {
     bytes: usize,
     digest: String,
     kind: &'static str,
+    description: Option<String>,
+    authors: Vec<String>,
     world: Option<String>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -43,19 +45,35 @@ struct Section {
     bytes: usize,
 }
 
-/// Reads a component or a command, and prints its content.
+/// Reads a component or a command, and the manifest beside it. Prints the content of the file and
+/// the author's texts. A faulty manifest is a warning.
 ///
 /// # Errors
 ///
 /// If the file is neither.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = read(args).map_err(|error| Refusal::with_hint_of(&error))?;
+    let manifest = Manifest::of_module(&ModuleConfig::new(args.module.as_path()));
+    let manifest = manifest.unwrap_or_else(|errors| {
+        errors
+            .iter()
+            .for_each(|error| errln!("warning: {}", harmless(&error.to_string())));
+        None
+    });
+    let Manifest {
+        description,
+        authors,
+        files,
+        ..
+    } = manifest.unwrap_or_default();
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
         path: args.module.display().to_string(),
         bytes: file.bytes.len(),
         digest: file.digest.to_string(),
         kind: kind(&file),
+        description,
+        authors,
         world: file.summary.world(),
         custom_sections: sections
             .map(|(name, bytes)| Section {
@@ -67,11 +85,7 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
         core_instances: file.summary.core_instances,
         memories: file.summary.memories,
         memory_bytes_min: file.summary.memory_bytes_min,
-        // `nexum check` reports the errors of the manifest.
-        files: Manifest::of_module(&ModuleConfig::new(args.module.as_path()))
-            .ok()
-            .flatten()
-            .and_then(|manifest| manifest.files),
+        files,
         shared_memory: file.summary.has_shared_memory,
         imports: file.summary.imports,
         exports: file.summary.exports,
@@ -113,6 +127,12 @@ fn print(contents: &Contents) {
     fact("kind", contents.kind);
     fact("size", &format!("{} bytes", contents.bytes));
     fact("digest", &contents.digest);
+    if let Some(description) = &contents.description {
+        outln!("{:<17}{}", "description", harmless_lines(description, &" ".repeat(17)));
+    }
+    if !contents.authors.is_empty() {
+        list("authors", &contents.authors);
+    }
     fact("world", contents.world.as_deref().unwrap_or("none of the contract"));
     list("imports", &contents.imports);
     list("exports", &contents.exports);

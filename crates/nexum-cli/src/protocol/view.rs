@@ -32,6 +32,11 @@ const SERVING: &str = "serving";
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
+    /// The manifest's description.
+    pub(crate) description: Option<String>,
+    /// The manifest's authors.
+    #[serde(default)]
+    pub(crate) authors: Vec<String>,
     /// The component's file.
     pub(crate) path: PathBuf,
     pub(crate) digest: String,
@@ -184,6 +189,8 @@ impl Module {
         Self {
             name: status.name().to_string(),
             version: meta.version.clone(),
+            description: meta.description.clone(),
+            authors: meta.authors.clone(),
             path: module.origin.path.shown().to_owned(),
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),
@@ -205,6 +212,8 @@ impl Module {
         let LoadingModule { origin, meta, .. } = loading;
         Self {
             version: meta.version.clone(),
+            description: meta.description.clone(),
+            authors: meta.authors.clone(),
             digest: meta.digest.to_string(),
             reason: Some(why_loading(loading)),
             ..Self::idle(meta.name.to_string(), origin.path.shown().to_owned(), LOADING)
@@ -225,6 +234,8 @@ impl Module {
         Self {
             name,
             version: None,
+            description: None,
+            authors: Vec::new(),
             path,
             digest: String::new(),
             capabilities: Vec::new(),
@@ -248,6 +259,8 @@ impl Module {
         Self {
             name: pool.name().to_string(),
             version: meta.version.clone(),
+            description: meta.description.clone(),
+            authors: meta.authors.clone(),
             path: module.origin.path.shown().to_owned(),
             digest: meta.digest.to_string(),
             capabilities: module.grant().names().map(str::to_owned).collect(),

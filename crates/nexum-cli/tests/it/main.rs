@@ -28,6 +28,8 @@ mod http;
 mod limits;
 #[cfg(feature = "store")]
 mod metrics;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod migrating;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(feature = "chain", feature = "store"))]

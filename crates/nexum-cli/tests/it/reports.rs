@@ -119,6 +119,37 @@ fn inspect_shows_what_is_in_a_component() {
 }
 
 #[test]
+fn inspect_shows_what_the_author_says() {
+    let dir = Dir::new();
+    dir.guest("recorder");
+    let manifest = "[module]\ndescription = \"Records\\neach event\"\nauthors = [\"Alice\", \"B\u{202e}ob\"]\n";
+    dir.write("nexum.toml", manifest);
+    let text = dir.nexum(&["inspect", "recorder.wasm"]);
+    assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""));
+    let expected = "\
+description      Records
+                 each event
+authors          Alice
+                 B\\u{202e}ob
+";
+    assert!(text.stdout.contains(expected), "{}", text.stdout);
+    let json = |dir: &Dir| {
+        let json = dir.nexum(&["inspect", "--format", "json", "recorder.wasm"]);
+        let found: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+        (found["description"].clone(), found["authors"].clone(), json.stderr)
+    };
+    let (description, authors, warning) = json(&dir);
+    assert_eq!(description, "Records\neach event");
+    assert_eq!(authors, serde_json::json!(["Alice", "B\u{202e}ob"]));
+    assert_eq!(warning, "");
+    dir.write("nexum.toml", "[module]\nnam = \"x\"\n");
+    let (description, authors, warning) = json(&dir);
+    assert_eq!((description, authors), (serde_json::Value::Null, serde_json::json!([])));
+    let expected = "warning: nexum.toml:2:1: module.nam: unknown key, the nearest known one is name\n";
+    assert_eq!(warning, expected);
+}
+
+#[test]
 fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
     let all = [

@@ -132,6 +132,25 @@ fn checks_the_files_of_commands() {
 }
 
 #[test]
+fn warns_about_old_names() {
+    let dir = Dir::new();
+    dir.write("engine.toml", format!("[limits]\nfuel_per_event = 1\n{ENGINE}"));
+    dir.write(
+        "nexum.toml",
+        MANIFEST.replace("kind = \"block\"", "kind = \"chain-log\""),
+    );
+    let ran = dir.nexum(&["check"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for line in [
+        "warning: engine.toml:1:2: limits: is an old name, the new one is engine.limits\n",
+        "warning: nexum.toml:9:8: subscription[0].kind: \"chain-log\" is an old word, the new one is \"log\"\n",
+    ] {
+        assert!(ran.stderr.contains(line), "{line}: {}", ran.stderr);
+    }
+    assert!(ran.stdout.contains("logs of 1"), "{}", ran.stdout);
+}
+
+#[test]
 fn finds_what_is_wrong_with_what_was_written() {
     let manifest = |from: &str, to: &str| (ENGINE.to_owned(), MANIFEST.replace(from, to));
     let engine = |from: &str, to: &str| (ENGINE.replace(from, to), MANIFEST.to_owned());

@@ -152,6 +152,11 @@ impl ConfigError {
         error
     }
 
+    /// The line and the column, for a sort.
+    fn place(&self) -> Option<(usize, usize)> {
+        self.0.position.map(|position| (position.line, position.column))
+    }
+
     pub(crate) fn unreadable(file: &Path, error: FileError) -> Self {
         let FileError::Io(error) = error else {
             return Self::of_file(file, error.to_string());
@@ -248,6 +253,12 @@ impl std::error::Error for ConfigError {
     }
 }
 
+/// Notices as text, one line for each, in the order of the file.
+pub(crate) fn notice_texts(mut notices: Vec<ConfigError>) -> Vec<String> {
+    notices.sort_by_key(ConfigError::place);
+    notices.iter().map(ToString::to_string).collect()
+}
+
 /// All errors of a file, in the order of the file: at least one and at most [`ERRORS_MAX`]. One more
 /// at the end counts the others. The text has one line for each error.
 #[derive(Clone)]
@@ -263,7 +274,7 @@ impl ConfigErrors {
     pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
         let counted: usize = errors.iter().map(|error| error.0.uncounted).sum();
         errors.retain(|error| error.0.uncounted == 0);
-        errors.sort_by_key(|error| error.0.position.map(|position| (position.line, position.column)));
+        errors.sort_by_key(ConfigError::place);
         let left_out = counted + errors.len().saturating_sub(ERRORS_MAX);
         errors.truncate(ERRORS_MAX);
         let Some(last) = errors.last() else { return Ok(()) };

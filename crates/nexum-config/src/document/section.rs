@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::de;
-use super::key::join;
+use super::key::{KeyPath, join};
 use super::location::{Located, Location};
 use super::tree::{Entry, Node, Span, Table, Value};
+use super::value_text::value_text;
 use super::{ConfigError, Origin, enough};
 
 /// The key of a whole number, and the values that the number may have.
@@ -34,6 +35,11 @@ impl Section {
             span,
             table,
         }
+    }
+
+    /// The file, and the table to change.
+    pub(super) fn parts_mut(&mut self) -> (&Origin, &mut Table) {
+        (&self.origin, Arc::make_mut(&mut self.table))
     }
 
     /// The file that contains the table.
@@ -214,7 +220,7 @@ impl Section {
         let tables: Vec<_> = nodes.iter().enumerate().filter_map(table).collect();
         if tables.len() < nodes.len() || !matches!(entry.node.value, Value::Array(_)) {
             let error = self.error(key, "expected an array of tables");
-            errors.push(error.with_hint(format!("write [[{key}]]")));
+            errors.push(error.with_hint(format!("write [[{}]]", join(&self.key, key))));
         }
         tables
     }
@@ -337,37 +343,25 @@ impl Section {
         strings
     }
 
-    /// All entries as text for a module's `config`, in the order of the file. A string keeps its
-    /// text, an integer becomes decimal, a float loses its `_`, and every other scalar keeps the
-    /// notation of the file. An array, a table or an integer above 128 bits adds an error to
-    /// `errors`.
-    pub(crate) fn scalars(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
-        let mut scalars = Vec::with_capacity(self.table.entries.len());
-        for entry in &self.table.entries {
+    /// All entries as text for a module's `config`, in the order of the file: the text of
+    /// [`value_text`]. Adds every fault to `errors`.
+    pub(crate) fn texts(&self, errors: &mut Vec<ConfigError>) -> Vec<(String, String)> {
+        let mut texts = Vec::with_capacity(self.table.entries.len());
+        for Entry { key, node, .. } in &self.table.entries {
             if enough(errors) {
                 break;
             }
-            match self.scalar_text(&entry.key, &entry.node) {
-                Ok(text) => scalars.push((entry.key.to_string(), text)),
+            match value_text(
+                &self.origin,
+                &KeyPath::Key(&KeyPath::Section(&self.key), key),
+                key,
+                node,
+            ) {
+                Ok(text) => texts.push((key.to_string(), text)),
                 Err(error) => errors.push(error),
             }
         }
-        scalars
-    }
-
-    fn scalar_text(&self, key: &str, node: &Node) -> Result<String, ConfigError> {
-        let written = self.origin.written(&node.span);
-        let location = Location::of_node(&self.origin, join(&self.key, key), key, node);
-        match &node.value {
-            Value::String(text) => location.interpolated(text),
-            Value::Integer(Some(number)) => Ok(number.to_string()),
-            Value::Integer(None) => Err(location.error("expected an integer of at most 128 bits")),
-            Value::Float(_) => Ok(written.replace('_', "")),
-            Value::Boolean(_) | Value::Datetime => Ok(written.to_owned()),
-            Value::Array(_) | Value::Table(_) => Err(location
-                .error("expected a string, a number, a boolean or a date")
-                .with_hint("write a structured value as a string, for example in JSON")),
-        }
+        texts
     }
 
     fn below(&self, key: &str, node: &Node) -> Result<Section, ConfigError> {

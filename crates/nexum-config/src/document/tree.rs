@@ -32,6 +32,7 @@ pub(crate) enum Value {
 }
 
 /// A table's entries, in the order of the file.
+#[derive(Clone, Default)]
 pub(crate) struct Table {
     pub(crate) entries: Vec<Entry>,
 }
@@ -69,6 +70,15 @@ impl Table {
     /// `entries` for many.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| &*entry.key == key)
+    }
+
+    /// The table called `key`, if there is one.
+    pub(crate) fn table_mut(&mut self, key: &str) -> Option<&mut Table> {
+        let entry = self.entries.iter_mut().find(|entry| &*entry.key == key)?;
+        match &mut entry.node.value {
+            Value::Table(table) => Some(Arc::make_mut(table)),
+            _ => None,
+        }
     }
 
     /// The entries whose keys are not in `known`, in the order of the file.

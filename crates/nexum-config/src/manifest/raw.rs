@@ -17,6 +17,8 @@ pub(super) use log::{AnyOf, ContractAddress, EventSignature};
 pub(super) struct Module {
     pub(super) name: Option<ModuleName>,
     pub(super) version: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) authors: Vec<String>,
     pub(super) component: Option<Digest>,
     pub(super) files: Option<FilesName>,
     /// The modules `limits`, `restart` and `query` read their own tables.

@@ -1,30 +1,37 @@
 //! Validates a manifest and continues after an error, so that the author sees all of them.
 
+mod about;
+mod capabilities;
 mod subscription;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{
-    CapabilityRequests, ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, VERSION_CHARS_MAX, raw,
-};
-use crate::document::{ConfigError, ERRORS_MAX, Located, Section, enough, nearest};
+use super::{ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, raw};
+use crate::content;
+use crate::document::{ConfigError, ERRORS_MAX, Section, nearest, notice_texts};
 use crate::limits::RequestedLimits;
 use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
 
 /// The keys of a manifest's outermost table.
-const KEYS: [&str; 5] = ["module", "chains", "capabilities", "subscription", "config"];
-/// The lists in `[capabilities]`. Every other key there is the table of a capability.
-const CAPABILITY_LISTS: [&str; 3] = ["required", "optional", "denied"];
+const KEYS: [&str; 6] = [
+    "module",
+    "chains",
+    "capabilities",
+    "subscription",
+    "config",
+    content::TABLE,
+];
 
 /// The tables of `[module]` itself. Every other table there belongs to a capability.
 const MODULE_TABLES: [&str; 3] = ["resources", "restart", "query"];
 
-/// Reads the outermost table. Adds all faults to `errors`. The result has the defaults of the faulty
-/// parts.
-pub(super) fn manifest(root: &Section, errors: &mut Vec<ConfigError>) -> Manifest {
+/// Reads the outermost table. `notices` are those of the document. Adds all faults to `errors`. The
+/// result has the defaults of the faulty parts.
+pub(super) fn manifest(root: &Section, notices: Vec<ConfigError>, errors: &mut Vec<ConfigError>) -> Manifest {
     let mut reader = Reader {
         errors: root.unknown_keys(&KEYS),
+        notices,
         wants_messages: false,
     };
     let mut manifest = Manifest::default();
@@ -37,7 +44,10 @@ pub(super) fn manifest(root: &Section, errors: &mut Vec<ConfigError>) -> Manifes
         manifest.capabilities = Some(capabilities);
     }
     if let Some(section) = reader.section(root, "config") {
-        manifest.config = section.scalars(&mut reader.errors);
+        manifest.config = section.texts(&mut reader.errors);
+    }
+    if let Some(section) = reader.section(root, content::TABLE) {
+        content::check(&section, &mut reader.errors, &mut reader.notices);
     }
     let chains = reader
         .section(root, "chains")
@@ -60,11 +70,13 @@ pub(super) fn manifest(root: &Section, errors: &mut Vec<ConfigError>) -> Manifes
         .map(|(_, subscription)| subscription)
         .collect();
     errors.append(&mut reader.errors);
+    manifest.notices = notice_texts(reader.notices);
     manifest
 }
 
 struct Reader {
     errors: Vec<ConfigError>,
+    notices: Vec<ConfigError>,
     /// Whether a subscription is for messages.
     wants_messages: bool,
 }
@@ -88,17 +100,18 @@ impl Reader {
         let Some(raw) = section.without(&names).parse_all::<raw::Module>(&mut self.errors) else {
             return;
         };
-        let accepted = |version: &String| {
-            (1..=VERSION_CHARS_MAX).contains(&version.chars().count()) && !version.chars().any(char::is_control)
-        };
-        if raw.version.as_ref().is_some_and(|version| !accepted(version)) {
-            let message = format!("expected 1 to {VERSION_CHARS_MAX} printable characters");
-            self.errors.push(section.error("version", message));
-        }
+        self.about(section, &raw);
         manifest.name = raw.name;
         manifest.version = raw.version;
-        manifest.component = raw.component;
+        manifest.description = raw.description.as_deref().and_then(about::description);
+        manifest.authors = raw.authors;
         manifest.files = raw.files;
+        manifest.component = raw.component.filter(|digest| !digest.is_zero());
+        if manifest.component != raw.component {
+            let notice = section.location("component");
+            self.notices
+                .push(notice.error("is all zeros, so nexum accepts any component"));
+        }
     }
 
     fn chains(&mut self, section: &Section) -> Option<ChainRequests> {
@@ -112,70 +125,6 @@ impl Reader {
                 .push(section.error("optional", format!("chain {chain} is also in chains.required")));
         }
         Some(chains)
-    }
-
-    fn capabilities(&mut self, section: &Section) -> CapabilityRequests {
-        let lists = CAPABILITY_LISTS.map(|list| section.strings(list, &mut self.errors));
-        // A faulty list may contain the capability.
-        let are_known = !CAPABILITY_LISTS
-            .iter()
-            .any(|list| section.is_faulty(list, &self.errors));
-        self.check_listed_once(&lists);
-        let [required, optional, denied] = lists;
-        let mut settings = BTreeMap::new();
-        let granted: BTreeSet<_> = required
-            .iter()
-            .chain(&optional)
-            .map(|name| name.value.as_str())
-            .collect();
-        for (name, table) in section.tables().filter(|(name, _)| !CAPABILITY_LISTS.contains(name)) {
-            if enough(&self.errors) {
-                break;
-            }
-            match table {
-                Err(_) => self.errors.push(section.unknown_key(name, &CAPABILITY_LISTS)),
-                Ok(table) => {
-                    if are_known && !granted.contains(name) {
-                        let error = table.error("", "has settings, but is neither required nor optional");
-                        self.errors
-                            .push(error.with_hint("add the capability to capabilities.required or capabilities.optional, or remove its settings"));
-                    }
-                    settings.insert(name.to_owned(), table);
-                }
-            }
-        }
-        CapabilityRequests {
-            required,
-            optional,
-            denied,
-            settings,
-        }
-    }
-
-    fn check_set_once(&mut self, settings: &BTreeMap<String, Section>, others: &BTreeMap<String, Section>) {
-        for (name, section) in settings {
-            if others.contains_key(name) && !enough(&self.errors) {
-                self.errors.push(section.error(
-                    "",
-                    format!("[capabilities.{name}] also has settings for this capability, keep one of the two tables"),
-                ));
-            }
-        }
-    }
-
-    fn check_listed_once(&mut self, lists: &[Vec<Located<String>>; 3]) {
-        let mut listed = BTreeMap::new();
-        for (names, list) in lists.iter().zip(CAPABILITY_LISTS) {
-            for name in names {
-                match listed.insert(&name.value, list) {
-                    Some(before) if !enough(&self.errors) => {
-                        self.errors
-                            .push(name.location.error(format!("is already listed as {before}")));
-                    }
-                    _ => {}
-                }
-            }
-        }
     }
 
     fn subscriptions(&mut self, root: &Section) -> Vec<(Section, Subscription)> {

@@ -95,6 +95,8 @@ fn every_key_is_read() {
         float = 1_000.50
         flag = true
         date = 2026-01-02T03:04:05Z
+        list = ["${NAME}", 0xff]
+        table.key = "$${NAME}"
         [[modules]]
         path = "/two.wasm"
         "#;
@@ -127,6 +129,8 @@ fn every_key_is_read() {
         ("float", "1000.50"),
         ("flag", "true"),
         ("date", "2026-01-02T03:04:05Z"),
+        ("list", r#"["blocks", 255]"#),
+        ("table", r#"{ key = "${NAME}" }"#),
     ];
     assert_eq!(
         one.config,
@@ -146,17 +150,19 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[engine.limits]\nfuel_per_event = 0\nmemory_bytes = 1\nevent_deadline_ms = 0\ntable_elements = 0\ninstances = 0\nlog_records_per_event = 0\nstate_bytes = 0",
         "[engine.limits]\nfuel_per_event = 1000000000000000\ninstances = 5000000000",
         "[chains]\nrpc_url = \"https://host/key\"",
-        "[chains.mainnet]\nrpc_url = \"https://host/key\"",
+        "[chains.main]\nrpc_url = \"https://host/key\"",
         "[chains.01]",
         "[chains.-1]",
         "[chains.18446744073709551616]",
         "chains = []",
         "[modules]\npath = \"x.wasm\"",
         "modules = [1]",
+        "[[content.sources]]\npath = \"/modules\"\n[content.cache]",
+        "[[modules]]\npath = \"a.wasm\"\n[modules.config]\nlist = [\"${UNSET}\"]",
         "[[modules]]\nname = \"x\"",
         "[[modules]]\npath = \"\"",
         "[[modules]]\npath = \"a.wasm\"\n[[modules]]\npath = \"b.wasm\"\nname = \"Big Name\"",
-        "[[modules]]\npath = \"a.wasm\"\npaht = \"b.wasm\"\n[modules.config]\nlist = [1]\ntable = {}\nbig = 340282366920938463463374607431768211456\nunset = \"${UNSET}\"",
+        "[[modules]]\npath = \"a.wasm\"\npaht = \"b.wasm\"\n[modules.config]\nbig = 340282366920938463463374607431768211456\nunset = \"${UNSET}\"",
         "[[modules]]\npath = \"a.wasm\"\nconfig = 5",
         "[[modules]]\npath = \"a.wasm\"\nreads = \"keeper\"",
         "[[modules]]\npath = \"a.wasm\"\nreads = [\"Keeper\"]",

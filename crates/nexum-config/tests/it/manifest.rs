@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::document::{a_bound, limit_keys, report};
 use nexum_config::limits::{Limit, RequestedLimits};
 use nexum_config::manifest::{
-    BlockSubscription, CatchUp, MANIFEST_BYTES_MAX, MANIFEST_ITEMS_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX,
-    Subscription,
+    AUTHOR_CHARS_MAX, AUTHORS_MAX, BlockSubscription, CatchUp, DESCRIPTION_CHARS_MAX, MANIFEST_BYTES_MAX,
+    MANIFEST_ITEMS_MAX, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription,
 };
 use nexum_config::restart::Restart;
 use nexum_config::topic::ChainTopic;
@@ -32,6 +32,10 @@ fn every_key_is_read() {
         [module]
         name = "block-logger"
         version = "0.1.0"
+        description = """
+        Logs each block.
+        """
+        authors = ["Alice <alice@example.com>", "Bob"]
         component = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         [module.resources]
         LIMITS
@@ -73,6 +77,9 @@ fn every_key_is_read() {
     );
     assert_eq!(manifest.name.as_ref().map(|name| name.as_str()), Some("block-logger"));
     assert_eq!(manifest.version.as_deref(), Some("0.1.0"));
+    assert_eq!(manifest.description.as_deref(), Some("Logs each block."));
+    assert_eq!(manifest.authors, ["Alice <alice@example.com>", "Bob"]);
+    assert!(manifest.notices.is_empty(), "{:?}", manifest.notices);
     assert_eq!(manifest.component, Some(nexum_config::names::Digest::of(b"")));
     assert_eq!(manifest.query.pool_size_max, Some(4));
     assert_eq!(manifest.query.reads.as_ref().map(|name| name.as_str()), Some("keeper"));
@@ -160,7 +167,16 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[capabilities]\nrequird = [\"chain\"]",
         "[capabilities]\nrequired = \"chain\"",
         "[capabilities]\nrequired = [1]",
-        "[capabilities.http]\nallow = [\"host\"]",
+        "[capabilities]\ndenied = [\"http\"]\n[capabilities.http]\nallow = [\"host\"]",
+        "[capabilities.http]\nallow = []\nports = []",
+        "[capabilities.http]\nallow = \"host\"",
+        "[capabilities.chain]\npin = \"event\"",
+        "[capabilities.identity]\nmethods = [1]\nkeys = []",
+        "[content]\nsource = []",
+        "[content]\nsources = 1",
+        "[[content.sources]]\npath = \"a\"",
+        "[module]\ndescription = 1\nauthors = [\"\"]",
+        "[module]\ndescription = \"\\u001b[2J\"\nauthors = \"Alice\"",
         "[[subscription]]\nchain_id = 1",
         "[[subscription]]\nkind = \"cron\"\nschedule = \"0 0 30 2 *\"",
         "[[subscription]]\nkind = \"cron\"\nschedule = \"61 * * * *\"\nmissed = \"all\"",
@@ -175,11 +191,155 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         "[subscription]\nkind = \"block\"",
         "[chains]\nrequired = [1]\n[[subscription]]\nkind = \"block\"\nchain_id = 5",
         subscriptions.as_str(),
-        "[config]\nlist = [1]\nsecret = \"${HOME}\"\nfallback = \"${HOME:-x}\"",
+        "[config]\nlist = [\"${HOME}\", 340282366920938463463374607431768211456]\nsecret = \"${HOME}\"\nfallback = \"${HOME:-x}\"",
     ];
     let parse = |text: &str| Manifest::parse(Path::new("nexum.toml"), text.as_bytes());
     let report = report(cases.map(|text| (text.replace('\n', "⏎"), parse(text))));
     insta::assert_snapshot!(report);
+}
+
+/// The notices of a manifest, without its name.
+fn notices(manifest: &Manifest) -> Vec<&str> {
+    manifest
+        .notices
+        .iter()
+        .map(|notice| notice.strip_prefix("nexum.toml:").unwrap())
+        .collect()
+}
+
+#[test]
+fn http_hosts_alone_list_the_capability() {
+    let manifest = parse("[capabilities]\nrequired = [\"chain\"]\n[capabilities.http]\nallow = [\"api.example.com\"]");
+    assert_eq!(
+        notices(&manifest),
+        ["4:9: capabilities.http.allow: has hosts, so `http` counts as required: add it to capabilities.required"]
+    );
+    let capabilities = manifest.capabilities.unwrap();
+    let required: Vec<_> = capabilities.required.iter().map(|name| name.value.as_str()).collect();
+    assert_eq!(required, ["chain", "http"]);
+    assert_eq!(capabilities.settings.keys().collect::<Vec<_>>(), ["http"]);
+}
+
+#[test]
+fn an_empty_list_of_hosts_lists_nothing() {
+    for list in ["", "denied = [\"http\"]\n"] {
+        let manifest = parse(&format!("[capabilities]\n{list}[capabilities.http]\nallow = []"));
+        let line = 3 + list.lines().count();
+        assert_eq!(
+            notices(&manifest),
+            [format!(
+                "{line}:9: capabilities.http.allow: is empty, and no list names `http`: nexum ignores the table"
+            )]
+        );
+        let capabilities = manifest.capabilities.unwrap();
+        assert!(capabilities.required.is_empty() && capabilities.settings.is_empty());
+    }
+    let listed = parse("[capabilities]\noptional = [\"http\"]\n[capabilities.http]\nallow = []");
+    assert_eq!(notices(&listed), Vec::<&str>::new());
+    assert_eq!(listed.capabilities.unwrap().settings.len(), 1);
+}
+
+#[test]
+fn a_digest_of_zeros_pins_nothing() {
+    let manifest = parse(&format!("[module]\ncomponent = \"sha256:{}\"", "0".repeat(64)));
+    assert_eq!(manifest.component, None);
+    assert_eq!(
+        notices(&manifest),
+        ["2:13: module.component: is all zeros, so nexum accepts any component, found \"sha256:00000…\""]
+    );
+}
+
+#[test]
+fn settings_without_effect_are_read() {
+    let manifest = parse(
+        "[capabilities.identity]\nmethods = [\"accounts\", \"sign\"]\n\
+         [[content.sources]]\ntype = \"local\"\npath = \"/modules\"\n\
+         [[content.sources]]\ntype = \"swarm\"\nbee_api = \"http://localhost:1633\"",
+    );
+    assert_eq!(
+        notices(&manifest),
+        [
+            "2:11: capabilities.identity.methods: has no effect yet",
+            "3:1: content.sources[0]: has no effect yet: nexum reads each component from its path"
+        ]
+    );
+    assert!(manifest.capabilities.unwrap().settings.is_empty());
+    let many = "[[content.sources]]\ntype = \"local\"\n".repeat(17);
+    let error = Manifest::parse(Path::new("nexum.toml"), many.as_bytes()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("content.sources: expected at most 16 sources"),
+        "{error}"
+    );
+}
+
+#[test]
+fn texts_for_people_have_bounds() {
+    let module = |key: &str, value: String| {
+        let text = format!("[module]\n{key} = {value}");
+        Manifest::parse(Path::new("nexum.toml"), text.as_bytes())
+    };
+    let names = |count: usize, chars: usize| format!("[{}]", vec![format!("{:?}", "é".repeat(chars)); count].join(","));
+    assert!(module("description", format!("{:?}", "é".repeat(DESCRIPTION_CHARS_MAX))).is_ok());
+    assert!(module("description", format!("{:?}", "é".repeat(DESCRIPTION_CHARS_MAX + 1))).is_err());
+    assert!(module("authors", names(AUTHORS_MAX, AUTHOR_CHARS_MAX)).is_ok());
+    assert!(module("authors", names(AUTHORS_MAX + 1, 1)).is_err());
+    assert!(module("authors", names(1, AUTHOR_CHARS_MAX + 1)).is_err());
+    assert_eq!(module("description", "\" \"".to_owned()).unwrap().description, None);
+}
+
+#[test]
+fn arrays_and_tables_reach_the_module_as_toml() {
+    let manifest = parse(
+        r#"
+        [config]
+        pools = [ "a", 'b"c\d',   0x10, 1_000.5, true ,
+                  1979-05-27, # a comment
+                ]
+        empty = []
+        none = {}
+        point = {x=1,y = {z= "$${A}"}}
+        quoted."a key" = """two
+lines\t"""
+        [config.retry]
+        seconds = [1, 2]
+        [config.retry.more]
+        on = true
+        [[config.route]]
+        to = "here"
+        [[config.route]]
+        to = "there"
+        "#,
+    );
+    let expected = [
+        ("pools", r#"["a", "b\"c\\d", 16, 1000.5, true, 1979-05-27]"#),
+        ("empty", "[]"),
+        ("none", "{}"),
+        ("point", r#"{ x = 1, y = { z = "${A}" } }"#),
+        ("quoted", r#"{ "a key" = "two\nlines\t" }"#),
+        ("retry", "{ seconds = [1, 2], more = { on = true } }"),
+        ("route", r#"[{ to = "here" }, { to = "there" }]"#),
+    ];
+    assert_eq!(
+        manifest.config,
+        expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
+    for (key, text) in expected {
+        let read: toml::Table = format!("{key} = {text}").parse().unwrap();
+        assert_eq!(read.len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn the_text_of_an_array_has_a_bound() {
+    let list = |bytes: usize| {
+        let text = format!("[config]\nlist = [\"{}\"]", "x".repeat(bytes));
+        Manifest::parse(Path::new("nexum.toml"), text.as_bytes())
+    };
+    assert_eq!(list(65_536 - 4).unwrap().config[0].1.len(), 65_536);
+    let error = list(65_536 - 3).unwrap_err().to_string();
+    assert_eq!(error, "nexum.toml:2:8: config.list: is longer than 65536 bytes as text");
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub struct ModuleMeta {
     pub name: ModuleName,
     /// The author's version, if the manifest has one.
     pub version: Option<String>,
+    /// The author's description, if the manifest has one. It may have harmful characters.
+    pub description: Option<String>,
+    /// The authors in the manifest. A name may have harmful characters.
+    pub authors: Vec<String>,
     /// The component's SHA-256.
     pub digest: Digest,
     /// The manifest file's SHA-256. `None` without a manifest.

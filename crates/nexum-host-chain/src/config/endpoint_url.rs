@@ -73,6 +73,11 @@ impl EndpointUrl {
         matches!(self.0, Address::Ipc(_))
     }
 
+    /// Whether the endpoint can push heads.
+    pub(crate) fn pushes(&self) -> bool {
+        !matches!(self.0, Address::Http(_))
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.0
     }

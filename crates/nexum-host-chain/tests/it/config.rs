@@ -32,7 +32,7 @@ fn every_key_is_taken() {
     let config = parse(
         "rpc_url = '/var/run/node.sock'\nextra_methods = ['trace_block', 'debug_traceCall']\nrequest_timeout_ms = 1\n\
          response_bytes_max = 1048576\npoll_interval_ms = 250\nretries = 0\nreorg_depth_max = 64\nhead_stall_seconds = 60\n\
-         startup_timeout_ms = 5\nverify_logs = 'receipts'",
+         startup_timeout_ms = 5\nverify_logs = 'receipts'\nrequire_ws = true\nuse_proxy = true",
     )
     .unwrap();
     assert_eq!(config.endpoints()[0].url.to_string(), "ipc");
@@ -51,6 +51,7 @@ fn every_key_is_taken() {
     assert_eq!((config.retries, config.reorg_depth_max), (0, 64));
     assert_eq!((config.head_stall_seconds, config.startup_timeout_ms), (60, 5));
     assert_eq!(config.verify_logs, VerifyLogs::Receipts);
+    assert!(config.require_ws && config.use_proxy);
 }
 
 #[test]
@@ -75,6 +76,23 @@ fn a_chain_may_have_several_endpoints() {
         shown.contains("x-key") && !shown.contains("hunter2") && !shown.contains("topsecret"),
         "{shown}"
     );
+}
+
+#[test]
+fn one_endpoint_over_ws_is_enough_for_a_chain_that_requires_it() {
+    let http = "[[chains.1.endpoints]]\nurl = 'https://one.example'\n";
+    for (ws, accepted) in [
+        ("", false),
+        ("[[chains.1.endpoints]]\nurl = 'wss://two.example'", true),
+        ("[[chains.1.endpoints]]\nurl = '/node.ipc'", true),
+    ] {
+        assert_eq!(
+            parse(&format!("require_ws = true\n{http}{ws}")).is_ok(),
+            accepted,
+            "{ws}"
+        );
+        assert!(parse(&format!("require_ws = false\n{http}{ws}")).is_ok());
+    }
 }
 
 #[test]
@@ -196,6 +214,12 @@ fn what_is_wrong_is_said_with_its_key() {
             "from 1 to",
         ),
         (format!("{url}verify_logs = 'all'"), "chains.1.verify_logs", "off"),
+        (
+            format!("{url}require_ws = true"),
+            "chains.1.require_ws",
+            "no endpoint of the chain has a ws, wss or ipc address",
+        ),
+        ("require_ws = true".to_owned(), "chains.1", "missing key rpc_url"),
         (
             format!("{url}extra_methods = ['']"),
             "chains.1.extra_methods",

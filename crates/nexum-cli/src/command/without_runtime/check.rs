@@ -168,7 +168,8 @@ impl Findings {
             });
             self.warnings.push(format!("{path}: {warning}"));
         }
-        let manifest = manifest.unwrap_or_default();
+        let mut manifest = manifest.unwrap_or_default();
+        self.warnings.append(&mut manifest.notices);
         errors.extend(self.requests(&path, &manifest));
         // A faulty list may name the chain as optional.
         let needs_chains = !errors.iter().any(|error| error.is_about("chains"));

@@ -91,7 +91,8 @@ impl Loader {
         let mut warnings = Vec::from_iter(manifest.is_none().then(|| config.unread_manifest()).flatten());
         let kind = file.as_ref().map(|file| file.summary.kind()).unwrap_or_default();
         warnings.extend(no_events(manifest.as_ref()).filter(|_| kind.handles_events));
-        let manifest = manifest.unwrap_or_default();
+        let mut manifest = manifest.unwrap_or_default();
+        warnings.append(&mut manifest.notices);
         if manifest.wants_messages {
             warnings.push("no version of nexum delivers messages yet: the module gets none".to_owned());
         }
@@ -146,6 +147,8 @@ impl Loader {
         let meta = ModuleMeta {
             name,
             version: manifest.version,
+            description: manifest.description,
+            authors: manifest.authors,
             digest: file.digest,
             manifest: manifest.digest,
             metering: config.metering,
