@@ -1,0 +1,54 @@
+use nexum_sdk::{Block, Log, Result, module};
+
+#[derive(Default)]
+struct Shape;
+
+#[module]
+impl Shape {
+    #[on_block]
+    fn block(&mut self, block: Block) {}
+
+    #[on_logs]
+    fn logs(logs: Vec<Log>) -> Result {
+        Ok(())
+    }
+
+    #[query]
+    fn query(&self, a: Vec<u8>, b: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(a)
+    }
+}
+
+#[derive(Default)]
+struct Argument;
+
+#[module]
+impl Argument {
+    #[on_block]
+    fn block(&mut self, log: Log) -> Result {
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Event;
+
+#[module]
+impl Event {
+    #[on_event(Block)]
+    fn event(&mut self) -> Result {
+        Ok(())
+    }
+}
+
+struct NoInit;
+
+#[module]
+impl NoInit {
+    #[on_block]
+    fn block(&mut self, block: Block) -> Result {
+        Ok(())
+    }
+}
+
+fn main() {}
