@@ -63,7 +63,7 @@ pub(crate) fn read(input: ParseStream<'_>, known: &[Known]) -> Result<Vec<(Strin
 fn unknown(name: &str, known: &[Known]) -> String {
     let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
     let suggestion = suggestion(name, &names);
-    format!("unknown key `{name}`{suggestion} Known keys: {}", names.join(", ")).replacen("` Known", "`. Known", 1)
+    format!("unknown key `{name}`; known keys are {}{suggestion}", names.join(", "))
 }
 
 fn json(value: &Expr, kind: Type) -> Result<String> {

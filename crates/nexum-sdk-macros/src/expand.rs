@@ -1,9 +1,9 @@
 //! The code of a module.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Error;
 use syn::spanned::Spanned;
+use syn::{Error, Ident, Type};
 
 use crate::handler::{Handler, Init};
 use crate::parse::Module;
@@ -18,7 +18,7 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
     }
     let name = &item.self_ty;
     let parts = manifest(module);
-    let start = start(module.init.as_ref());
+    let start = start(name, module.init.as_ref());
     let (queries, events): (Vec<_>, Vec<_>) = module.handlers.iter().partition(|h| matches!(h.kind, Kind::Query));
     let handle = (!events.is_empty()).then(|| handle(&events));
     let evaluate = queries.first().map(|query| evaluate(query));
@@ -104,11 +104,12 @@ fn manifest(module: &Module) -> Vec<TokenStream> {
     parts
 }
 
-fn start(init: Option<&Init>) -> TokenStream {
+fn start(name: &Type, init: Option<&Init>) -> TokenStream {
     let Some(init) = init else {
+        let default = quote_spanned!(name.span()=> <#name as ::core::default::Default>::default());
         return quote! {
             let () = ::nexum_sdk::config::read(config)?;
-            ::core::result::Result::Ok(<Self as ::core::default::Default>::default())
+            ::core::result::Result::Ok(#default)
         };
     };
     let read = match &init.argument {
@@ -131,7 +132,7 @@ fn start(init: Option<&Init>) -> TokenStream {
 fn handle(handlers: &[&Handler]) -> TokenStream {
     let is = |wanted: fn(&Kind) -> bool| handlers.iter().find(move |handler| wanted(&handler.kind));
     let arm = |handler: Option<&&Handler>, variant: TokenStream| {
-        let call = call(handler?, &quote!(event));
+        let call = call(handler?, "event");
         Some(quote!(::nexum_sdk::Event::#variant(event) => #call,))
     };
     let block = arm(is(|kind| matches!(kind, Kind::Block)), quote!(Block));
@@ -166,7 +167,7 @@ fn logs(handlers: &[&Handler], others: Option<&Handler>) -> Option<TokenStream> 
     match (takers.is_empty(), others) {
         (true, None) => None,
         (true, Some(others)) => {
-            let call = call(others, &quote!(logs));
+            let call = call(others, "logs");
             Some(quote!(#variant => #call,))
         }
         (false, None) => Some(quote! {
@@ -179,7 +180,7 @@ fn logs(handlers: &[&Handler], others: Option<&Handler>) -> Option<TokenStream> 
             }
         }),
         (false, Some(others)) => {
-            let call = call(others, &quote!(rest));
+            let call = call(others, "rest");
             Some(quote! {
                 #variant => {
                     let mut rest = ::std::vec::Vec::new();
@@ -197,10 +198,11 @@ fn logs(handlers: &[&Handler], others: Option<&Handler>) -> Option<TokenStream> 
     }
 }
 
-fn taker(handler: &Handler, event: &syn::Type) -> TokenStream {
-    let call = call(handler, &quote!(decoded));
+fn taker(handler: &Handler, event: &Type) -> TokenStream {
+    let call = call(handler, "decoded");
+    let decode = quote_spanned!(event.span()=> ::nexum_sdk::Decoded::<#event>::try_from_log);
     quote! {
-        let log = match ::nexum_sdk::Decoded::<#event>::try_from_log(log) {
+        let log = match #decode(log) {
             ::core::result::Result::Ok(decoded) => {
                 #call?;
                 continue;
@@ -231,15 +233,20 @@ fn evaluate(query: &Handler) -> TokenStream {
     }
 }
 
-/// The call of a handler. Errors in the types point to the types that the author wrote.
-fn call(handler: &Handler, event: &TokenStream) -> TokenStream {
+/// The call of a handler with the variable that has its event. Errors in the types point to the types
+/// that the author wrote.
+fn call(handler: &Handler, event: &str) -> TokenStream {
     let name = &handler.name;
     let (bind, argument) = match &handler.argument {
-        Some(argument) => (
-            quote_spanned!(argument.span()=> let argument: #argument = ::core::convert::identity(#event);),
-            Some(quote!(argument)),
-        ),
-        None => (quote!(let _ = #event;), None),
+        Some(argument) => {
+            let event = Ident::new(event, argument.span().resolved_at(Span::call_site()));
+            let bind = quote_spanned!(argument.span()=> let argument: #argument = #event;);
+            (bind, Some(quote!(argument)))
+        }
+        None => {
+            let event = Ident::new(event, Span::call_site());
+            (quote!(let _ = #event;), None)
+        }
     };
     let call = awaited(handler, quote!(self.#name(#argument)));
     let output = handler.output.span();

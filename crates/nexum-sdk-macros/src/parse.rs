@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Error, ImplItem, ItemImpl, Result};
+use syn::{Error, Ident, ImplItem, ItemImpl, Result};
 
 use crate::arguments::{self, Type};
 use crate::handler::{self, Handler, Init};
@@ -83,16 +83,15 @@ fn shape(item: &ItemImpl) -> Result<()> {
 }
 
 fn capabilities(arguments: TokenStream) -> Result<Vec<(String, String)>> {
+    let known = ["required", "optional"].map(|name| (name, Type::List));
     let read = |input: ParseStream<'_>| {
-        if input.peek(syn::Ident) && input.peek2(syn::Token![=]) {
-            let known = ["required", "optional"].map(|name| (name, Type::List));
-            return arguments::read(input, &known);
-        }
-        match input.is_empty() {
-            true => Ok(Vec::new()),
-            false => Err(input.error(
-                "the module's own arguments are `required` and `optional`; settings of a handler are in its own \
-                 attribute, such as `#[on_block(chain_id = 1)]`",
+        let first = input.fork().parse::<Ident>().map(|key| key.to_string());
+        match first.is_ok_and(|key| known.iter().any(|(known, _)| *known == key)) || input.is_empty() {
+            true => arguments::read(input, &known),
+            false => Err(Error::new(
+                input.span(),
+                "a module has the arguments `required` and `optional`, for capabilities; settings of a handler are \
+                 in its own attribute, such as `#[on_block(chain_id = 1)]`",
             )),
         }
     };

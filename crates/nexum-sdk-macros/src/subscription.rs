@@ -88,7 +88,7 @@ pub(crate) fn read(name: &str, attribute: &Attribute) -> Result<(Kind, Vec<Part>
         }
         _ => match input.is_empty() {
             true => Ok((Kind::Query, Vec::new())),
-            false => Err(input.error("`#[query]` takes no arguments")),
+            false => Err(Error::new(input.span(), "`#[query]` takes no arguments")),
         },
     };
     match &attribute.meta {
@@ -105,7 +105,8 @@ pub(crate) fn read(name: &str, attribute: &Attribute) -> Result<(Kind, Vec<Part>
 
 fn event(input: ParseStream<'_>) -> Result<(Kind, Vec<Part>)> {
     if input.is_empty() || input.peek2(Token![=]) {
-        return Err(input.error("say which event: `#[on_event(Transfer)]`, with a type from `sol!`"));
+        let error = "say which event: `#[on_event(Transfer)]`, with a type from `sol!`";
+        return Err(Error::new(input.span(), error));
     }
     let event: RustType = input.parse()?;
     if !input.is_empty() {

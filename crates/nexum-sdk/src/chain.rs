@@ -22,10 +22,8 @@ pub use header::Header;
 pub use receipt::Receipt;
 
 use crate::executor::Response;
-use crate::{Error, ErrorKind, Log, Result};
+use crate::{Block, Error, ErrorKind, Log, Result};
 use codec::{Json, bytes, number, quantity};
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use multicall::{MULTICALL3, Returned, aggregate3};
 
 /// A chain, at a block. The reads of state (`call`, `balance`, `code`, `storage`, `nonce`) describe
 /// the state after this block.
@@ -254,6 +252,20 @@ impl Chain {
             call.key("gas").quantity(U256::from(gas));
         }
         Json::list().text(&call.end()).block(self.block).end()
+    }
+}
+
+impl Block {
+    /// The chain, with reads of the state after this block.
+    pub fn chain(&self) -> Chain {
+        Chain::new(self.chain_id).at(BlockId::Hash(self.hash))
+    }
+}
+
+impl Log {
+    /// The chain, with reads of the state after the log's block.
+    pub fn chain(&self) -> Chain {
+        Chain::new(self.chain_id).at(BlockId::Number(self.block_number))
     }
 }
 

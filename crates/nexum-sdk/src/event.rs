@@ -3,8 +3,6 @@
 use alloy_primitives::{Address, B256, Bytes, LogData};
 use alloy_sol_types::SolEvent;
 
-use crate::{BlockId, Chain};
-
 /// A new block of a chain that the module subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -16,13 +14,6 @@ pub struct Block {
     pub hash: B256,
     /// The time in the block's header, in milliseconds since the Unix epoch.
     pub timestamp: u64,
-}
-
-impl Block {
-    /// The chain, with reads of the state after this block.
-    pub fn chain(&self) -> Chain {
-        Chain::new(self.chain_id).at(BlockId::Hash(self.hash))
-    }
 }
 
 /// A log of a contract. A module gets the logs of a block before the block itself.
@@ -55,11 +46,6 @@ impl Log {
         let data = LogData::new(self.topics.clone(), self.data.clone())?;
         E::decode_log_data(&data).ok()
     }
-
-    /// The chain of the log, with reads of the state after the log's block.
-    pub fn chain(&self) -> Chain {
-        Chain::new(self.chain_id).at(BlockId::Number(self.block_number))
-    }
 }
 
 /// A log with its arguments, decoded.
@@ -71,10 +57,13 @@ pub struct Decoded<E> {
     pub log: Log,
 }
 
-impl<E: SolEvent> Decoded<E> {
+impl<E> Decoded<E> {
     /// Decodes a log. Returns the log unchanged if it is not this event.
     #[expect(clippy::result_large_err, reason = "the caller gets its own log, not an error")]
-    pub fn try_from_log(log: Log) -> Result<Self, Log> {
+    pub fn try_from_log(log: Log) -> Result<Self, Log>
+    where
+        E: SolEvent,
+    {
         match log.decode() {
             Some(event) => Ok(Self { event, log }),
             None => Err(log),

@@ -11,19 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::types::RpcRequest;
 use crate::{Error, ErrorKind, Result, host};
 
 /// The most requests of one batch: the host refuses more.
 pub(crate) const BATCH_REQUESTS_MAX: usize = 100;
-
-/// A JSON-RPC request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) chain_id: u64,
-    pub(crate) method: Cow<'static, str>,
-    /// A JSON array.
-    pub(crate) params: String,
-}
 
 /// Runs a future to its end. A handler that is an `async fn` needs no call of this function.
 ///
@@ -64,7 +56,7 @@ pub(crate) struct Response(State);
 
 enum State {
     /// Not polled yet.
-    New(Request),
+    New(RpcRequest),
     /// In the slot of the queue with this index.
     Queued(usize),
     Finished,
@@ -72,7 +64,7 @@ enum State {
 
 impl Response {
     pub(crate) fn of(chain_id: u64, method: impl Into<Cow<'static, str>>, params: String) -> Self {
-        Self(State::New(Request {
+        Self(State::New(RpcRequest {
             chain_id,
             method: method.into(),
             params,
@@ -123,7 +115,7 @@ struct Queue {
     /// One for each future that waits. A free slot is `None`.
     slots: Vec<Option<Slot>>,
     /// The requests to send with the indices of their slots, in the order of the first polls.
-    unsent: Vec<(usize, Request)>,
+    unsent: Vec<(usize, RpcRequest)>,
 }
 
 enum Slot {
@@ -132,7 +124,7 @@ enum Slot {
 }
 
 impl Queue {
-    fn push(&mut self, request: Request, waker: Waker) -> usize {
+    fn push(&mut self, request: RpcRequest, waker: Waker) -> usize {
         let free = self.slots.iter().position(Option::is_none);
         let index = free.unwrap_or_else(|| {
             self.slots.push(None);
@@ -197,7 +189,7 @@ fn send_queue() -> bool {
 }
 
 /// The answers to the requests of one chain, `count` of them.
-fn send(chain_id: u64, requests: Vec<Request>, count: usize) -> Vec<Result<String>> {
+fn send(chain_id: u64, requests: Vec<RpcRequest>, count: usize) -> Vec<Result<String>> {
     if let [request] = &requests[..] {
         return vec![host::request(request)];
     }

@@ -9,6 +9,8 @@ mod mock;
 mod wasm;
 
 #[cfg(not(target_arch = "wasm32"))]
+pub use mock::Host;
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) use mock::*;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use wasm::*;

@@ -11,33 +11,8 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use crate::types::{HttpRequest as Request, HttpResponse as Response};
 use crate::{Error, ErrorKind, Result, host};
-
-/// A request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// The method, for example `GET`.
-    pub method: String,
-    /// The URL.
-    pub url: String,
-    /// Names and values.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Option<Vec<u8>>,
-    /// The time for the whole request, in milliseconds. The host may set less.
-    pub timeout_ms: Option<u32>,
-}
-
-/// A response.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Response {
-    /// The status, for example 404.
-    pub status: u16,
-    /// Names and values.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
 
 /// A `GET` request.
 pub fn get(url: impl Into<String>) -> Request {

@@ -108,10 +108,12 @@ pub mod log;
 pub mod manifest;
 pub mod messaging;
 mod module;
+mod multicall3;
 pub mod random;
 pub mod store;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod types;
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, address, b256, hex, keccak256};
 pub use alloy_sol_types as sol_types;

@@ -12,21 +12,7 @@
 use std::fmt;
 
 use crate::host;
-
-/// The level of a log record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Each step.
-    Trace,
-    /// For the author who looks for a fault.
-    Debug,
-    /// Normal work.
-    Info,
-    /// A failure that passes by itself.
-    Warn,
-    /// A failure that needs the operator.
-    Error,
-}
+pub use crate::types::Level;
 
 /// Writes a log record. The macros [`trace!`](crate::trace), [`debug!`](crate::debug),
 /// [`info!`](crate::info), [`warn!`](crate::warn) and [`error!`](crate::error) call this function.

@@ -23,8 +23,6 @@
 //! ```
 
 mod harness;
-mod host;
-mod rpc;
 
+pub use crate::host::Host;
 pub use harness::Harness;
-pub use host::Host;

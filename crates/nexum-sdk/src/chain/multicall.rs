@@ -1,33 +1,17 @@
 //! Many calls in one, through the contract Multicall3.
 
-use alloy_primitives::{Address, address};
+use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
 
 use super::{Chain, decode_return};
+use crate::multicall3::{Call3, MULTICALL3, Returned, aggregate3};
 use crate::{Error, ErrorKind, Result};
-
-/// The address of Multicall3 on nearly all chains.
-pub(crate) const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
-
-mod contract {
-    #![allow(missing_docs, reason = "the macro writes no docs")]
-
-    alloy_sol_types::sol! {
-        #[derive(Debug)]
-        struct Call3 { address target; bool allowFailure; bytes callData; }
-        #[derive(Debug)]
-        struct Returned { bool success; bytes returnData; }
-        function aggregate3(Call3[] calls) external payable returns (Returned[] returnData);
-    }
-}
-
-pub(crate) use contract::{Returned, aggregate3Call as aggregate3};
 
 pub(super) async fn send<C: SolCall>(chain: Chain, calls: &[(Address, C)]) -> Result<Vec<Result<C::Return>>> {
     let call = aggregate3 {
         calls: calls
             .iter()
-            .map(|(target, call)| contract::Call3 {
+            .map(|(target, call)| Call3 {
                 target: *target,
                 allowFailure: true,
                 callData: call.abi_encode().into(),

@@ -1,10 +1,15 @@
 //! The host of native tests: the [`Host`] that is active on this thread.
 
+mod host;
+mod rpc;
+
 use std::cell::RefCell;
 
-use crate::executor::Request;
-use crate::testing::Host;
-use crate::{Error, ErrorKind, Level, Message, Result, http};
+pub use host::Host;
+pub(crate) use host::Trap;
+
+use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
+use crate::{Error, ErrorKind, Message, Result};
 
 thread_local! {
     static ACTIVE: RefCell<Option<Host>> = const { RefCell::new(None) };
@@ -29,11 +34,11 @@ fn active<T>(call: impl FnOnce(&mut Host) -> Result<T>) -> Result<T> {
     })
 }
 
-pub(crate) fn request(request: &Request) -> Result<String> {
+pub(crate) fn request(request: &RpcRequest) -> Result<String> {
     active(|host| host.answer(request))
 }
 
-pub(crate) fn request_batch(_: u64, requests: Vec<Request>) -> Result<Vec<Result<String>>> {
+pub(crate) fn request_batch(_: u64, requests: Vec<RpcRequest>) -> Result<Vec<Result<String>>> {
     active(|host| Ok(host.answer_batch(&requests)))
 }
 
@@ -81,7 +86,7 @@ pub(crate) fn random(len: u32) -> Vec<u8> {
     active(|host| Ok(host.random(len))).unwrap_or_default()
 }
 
-pub(crate) fn fetch(request: http::Request) -> Result<http::Response> {
+pub(crate) fn fetch(request: HttpRequest) -> Result<HttpResponse> {
     active(|host| host.fetch(request))
 }
 

@@ -4,14 +4,14 @@ use crate::bindings::nexum::host::types::{self as wit, HostErrorKind};
 use crate::bindings::nexum::host::{chain, clock, http as wit_http, identity, local_store, logging, messaging, random};
 use crate::bindings::shepherd::cow::cow_api;
 use crate::error::Parts;
-use crate::executor::Request;
-use crate::{Error, ErrorKind, Level, Message, Result, http};
+use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
+use crate::{Error, ErrorKind, Message, Result};
 
-pub(crate) fn request(request: &Request) -> Result<String> {
+pub(crate) fn request(request: &RpcRequest) -> Result<String> {
     Ok(chain::request(request.chain_id, &request.method, &request.params).map_err(from_host)?)
 }
 
-pub(crate) fn request_batch(chain_id: u64, requests: Vec<Request>) -> Result<Vec<Result<String>>> {
+pub(crate) fn request_batch(chain_id: u64, requests: Vec<RpcRequest>) -> Result<Vec<Result<String>>> {
     let requests: Vec<_> = requests
         .into_iter()
         .map(|request| chain::RpcRequest {
@@ -66,7 +66,7 @@ pub(crate) fn random(len: u32) -> Vec<u8> {
     random::fill(len)
 }
 
-pub(crate) fn fetch(request: http::Request) -> Result<http::Response> {
+pub(crate) fn fetch(request: HttpRequest) -> Result<HttpResponse> {
     let headers = request.headers.into_iter();
     let response = wit_http::fetch(&wit_http::Request {
         method: request.method,
@@ -77,7 +77,7 @@ pub(crate) fn fetch(request: http::Request) -> Result<http::Response> {
     });
     let response = response.map_err(from_host)?;
     let headers = response.headers.into_iter();
-    Ok(http::Response {
+    Ok(HttpResponse {
         status: response.status,
         headers: headers.map(|header| (header.name, header.value)).collect(),
         body: response.body,

@@ -6,9 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
 
-use super::Host;
-use super::host::Trap;
-use crate::host::with_active;
+use crate::host::{Host, Trap, with_active};
 use crate::{Block, Error, ErrorKind, Event, Log, Message, Module, Result, Tick};
 
 /// The time between two blocks, in milliseconds.

@@ -106,8 +106,8 @@ fn errors_name_the_key() {
             "point: missing field `x` at line 1 column 2",
         ),
         (
-            &[TOKEN, ("cuont", "1")],
-            "cuont is unknown; known are token, least, count, ratio, mode, owners, verbose, name, range, point",
+            &[TOKEN, ("counts", "1")],
+            "counts is unknown; known are token, least, count, ratio, mode, owners, verbose, name, range, point",
         ),
     ] {
         let error = read(pairs).expect_err(message);

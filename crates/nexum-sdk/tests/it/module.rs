@@ -60,7 +60,7 @@ struct Settings {
 /// Has a handler of each kind.
 struct All {
     settings: Settings,
-    /// What the instance remembers and the store does not.
+    /// The memory of the instance, which a failure loses.
     blocks: u64,
 }
 

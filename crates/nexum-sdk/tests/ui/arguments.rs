@@ -6,7 +6,7 @@ struct Module;
 #[module(chain_id = 1)]
 impl Module {
     #[on_block(chain = 1)]
-    fn block(&mut self, block: Block) -> Result {
+    fn block(&mut self, _: Block) -> Result {
         Ok(())
     }
 
@@ -21,7 +21,7 @@ impl Module {
     }
 
     #[on_tick("daily")]
-    fn tick(&mut self, tick: Tick) -> Result {
+    fn tick(&mut self, _: Tick) -> Result {
         Ok(())
     }
 }

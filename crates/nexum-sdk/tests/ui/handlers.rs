@@ -6,7 +6,7 @@ struct Misspelt;
 #[module]
 impl Misspelt {
     #[on_blok(chain_id = 1)]
-    fn on_block(&mut self, block: Block) -> Result {
+    fn on_block(&mut self, _: Block) -> Result {
         Ok(())
     }
 }
@@ -16,7 +16,7 @@ struct Forgotten;
 
 #[module]
 impl Forgotten {
-    fn on_block(&mut self, block: Block) -> Result {
+    fn on_block(&mut self, _: Block) -> Result {
         Ok(())
     }
 }
@@ -35,12 +35,12 @@ struct Twice;
 #[module]
 impl Twice {
     #[on_block(chain_id = 1)]
-    fn first(&mut self, block: Block) -> Result {
+    fn first(&mut self, _: Block) -> Result {
         Ok(())
     }
 
     #[on_block(chain_id = 10)]
-    fn second(&mut self, block: Block) -> Result {
+    fn second(&mut self, _: Block) -> Result {
         Ok(())
     }
 }

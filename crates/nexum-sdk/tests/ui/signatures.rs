@@ -6,15 +6,15 @@ struct Shape;
 #[module]
 impl Shape {
     #[on_block]
-    fn block(&mut self, block: Block) {}
+    fn block(&mut self, _: Block) {}
 
     #[on_logs]
-    fn logs(logs: Vec<Log>) -> Result {
+    fn logs(_: Vec<Log>) -> Result {
         Ok(())
     }
 
     #[query]
-    fn query(&self, a: Vec<u8>, b: Vec<u8>) -> Result<Vec<u8>> {
+    fn query(&self, a: Vec<u8>, _: Vec<u8>) -> Result<Vec<u8>> {
         Ok(a)
     }
 }
@@ -25,7 +25,7 @@ struct Argument;
 #[module]
 impl Argument {
     #[on_block]
-    fn block(&mut self, log: Log) -> Result {
+    fn block(&mut self, _: Log) -> Result {
         Ok(())
     }
 }
@@ -46,7 +46,7 @@ struct NoInit;
 #[module]
 impl NoInit {
     #[on_block]
-    fn block(&mut self, block: Block) -> Result {
+    fn block(&mut self, _: Block) -> Result {
         Ok(())
     }
 }

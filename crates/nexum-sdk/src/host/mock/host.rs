@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use alloy_primitives::{Address, keccak256};
+use alloy_sol_types::{SolCall, SolInterface};
 use serde_json::Value;
 
-use super::rpc::Rpc;
-use crate::{Error, ErrorKind, Level, Message, Result, http};
+use super::rpc::{Rpc, unanswered};
+use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
+use crate::{Error, ErrorKind, Message, Result};
 
 /// The time at which a test begins, in milliseconds since the Unix epoch: 2023-11-14 22:13:20.
 const START_MS: u64 = 1_700_000_000_000;
 
-type OnHttp = Box<dyn FnMut(&http::Request) -> Option<Result<http::Response>>>;
+type OnHttp = Box<dyn FnMut(&HttpRequest) -> Option<Result<HttpResponse>>>;
 type OnCow = Box<dyn FnMut(u64, &str, &str, Option<&Value>) -> Option<Result<Value>>>;
 type OnOrder = Box<dyn FnMut(u64, &Value) -> Result<()>>;
 
@@ -25,7 +27,7 @@ pub struct Host {
     /// The number of requests of each batch. A request that was sent alone is not listed.
     pub batches: Vec<usize>,
     /// All HTTP requests.
-    pub http_requests: Vec<http::Request>,
+    pub http_requests: Vec<HttpRequest>,
     /// The chain and the JSON of all orders that were submitted.
     pub orders: Vec<(u64, Value)>,
     /// The topic and the payload of all messages that were published.
@@ -38,14 +40,14 @@ pub struct Host {
     pub now_ms: u64,
     /// The keys and values of the module.
     pub state: BTreeMap<String, Vec<u8>>,
-    pub(super) rpc: Rpc,
+    rpc: Rpc,
     on_http: Vec<OnHttp>,
     on_cow: Vec<OnCow>,
     on_order: Option<OnOrder>,
     store_fault: Option<(usize, Fault)>,
     random_calls: u64,
     /// Whether a query runs, which cannot write.
-    pub(super) is_query: bool,
+    pub(crate) is_query: bool,
 }
 
 /// How a call of the store fails.
@@ -56,7 +58,7 @@ enum Fault {
 }
 
 /// The payload of the panic that stands for a trap of the component.
-pub(super) struct Trap(pub(super) &'static str);
+pub(crate) struct Trap(pub(crate) &'static str);
 
 impl Default for Host {
     fn default() -> Self {
@@ -103,9 +105,25 @@ impl Host {
         self.logs.iter().map(|(_, text)| text.as_str()).collect()
     }
 
+    /// Answers JSON-RPC requests: chain, method and parameters. A later script is asked first; a
+    /// script that returns `None` leaves the request to the others.
+    pub fn on_rpc(&mut self, script: impl FnMut(u64, &str, &Value) -> Option<Result<Value>> + 'static) {
+        self.rpc.on_request(Box::new(script));
+    }
+
+    /// Answers calls of a contract's function, alone and through Multicall3.
+    pub fn on_call<C: SolCall>(&mut self, contract: Address, script: impl FnMut(C) -> C::Return + 'static) {
+        self.rpc.on_call(contract, script);
+    }
+
+    /// Makes calls of a contract's function revert with an error of the contract.
+    pub fn on_revert<C: SolCall, E: SolInterface>(&mut self, contract: Address, script: impl FnMut(C) -> E + 'static) {
+        self.rpc.on_revert(contract, script);
+    }
+
     /// Answers HTTP requests. A later script is asked first; a script that returns `None` leaves the
     /// request to the others.
-    pub fn on_http(&mut self, script: impl FnMut(&http::Request) -> Option<Result<http::Response>> + 'static) {
+    pub fn on_http(&mut self, script: impl FnMut(&HttpRequest) -> Option<Result<HttpResponse>> + 'static) {
         self.on_http.push(Box::new(script));
     }
 
@@ -128,6 +146,18 @@ impl Host {
     /// call.
     pub fn trap_store_at(&mut self, n: usize) {
         self.store_fault = Some((n, Fault::Trap));
+    }
+
+    pub(crate) fn answer(&mut self, request: &RpcRequest) -> Result<String> {
+        let params: Value = serde_json::from_str(&request.params)?;
+        let answer = self.rpc.answer(request, &params);
+        self.requests.push((request.method.to_string(), params));
+        answer.map(|answer| answer.to_string())
+    }
+
+    pub(crate) fn answer_batch(&mut self, requests: &[RpcRequest]) -> Vec<Result<String>> {
+        self.batches.push(requests.len());
+        requests.iter().map(|request| self.answer(request)).collect()
     }
 
     /// The store, for one call.
@@ -166,7 +196,7 @@ impl Host {
         bytes
     }
 
-    pub(crate) fn fetch(&mut self, request: http::Request) -> Result<http::Response> {
+    pub(crate) fn fetch(&mut self, request: HttpRequest) -> Result<HttpResponse> {
         let answer = self.on_http.iter_mut().rev().find_map(|script| script(&request));
         let missing = || unanswered("http", format!("{} {}", request.method, request.url));
         let answer = answer.unwrap_or_else(|| Err(missing()));
@@ -209,13 +239,4 @@ impl Host {
         let r = keccak256([account, message].concat());
         Ok([r.as_slice(), keccak256(r).as_slice(), &[27]].concat())
     }
-}
-
-/// The error for a request without a script.
-pub(super) fn unanswered(domain: &'static str, request: String) -> Error {
-    Error::of(
-        domain,
-        ErrorKind::Unsupported,
-        format!("no script of the test answers {request}"),
-    )
 }
