@@ -18,6 +18,10 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
     }
     let name = &item.self_ty;
     let parts = manifest(module);
+    let checks = module.handlers.iter().filter_map(|handler| match &handler.kind {
+        Kind::Event(event) => Some(has_signature(event)),
+        _ => None,
+    });
     let start = start(name, module.init.as_ref());
     let (queries, events): (Vec<_>, Vec<_>) = module.handlers.iter().partition(|h| matches!(h.kind, Kind::Query));
     let handle = (!events.is_empty()).then(|| handle(&events));
@@ -32,6 +36,7 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
 
         const _: () = {
             const PARTS: &[::nexum_sdk::manifest::Part] = &[#(#parts),*];
+            #(#checks)*
             const LEN: usize = ::nexum_sdk::manifest::len(PARTS);
 
             // The section has the bytes themselves, so that it needs no relocation.
@@ -102,6 +107,16 @@ fn manifest(module: &Module) -> Vec<TokenStream> {
     text += "]}";
     parts.push(quote!(::nexum_sdk::manifest::Part::Text(#text)));
     parts
+}
+
+/// Refuses an event that no subscription can select.
+fn has_signature(event: &Type) -> TokenStream {
+    quote_spanned! {event.span()=>
+        const _: () = ::core::assert!(
+            !<#event as ::nexum_sdk::sol_types::SolEvent>::ANONYMOUS,
+            "an anonymous event has no signature: use `#[on_logs]`",
+        );
+    }
 }
 
 fn start(name: &Type, init: Option<&Init>) -> TokenStream {
@@ -200,9 +215,11 @@ fn logs(handlers: &[&Handler], others: Option<&Handler>) -> Option<TokenStream> 
 
 fn taker(handler: &Handler, event: &Type) -> TokenStream {
     let call = call(handler, "decoded");
-    let decode = quote_spanned!(event.span()=> ::nexum_sdk::Decoded::<#event>::try_from_log);
+    let decode = quote!(decode);
+    let bind = quote_spanned!(event.span()=> let #decode = ::nexum_sdk::Decoded::<#event>::try_from_log;);
     quote! {
-        let log = match #decode(log) {
+        #bind
+        let log = match decode(log) {
             ::core::result::Result::Ok(decoded) => {
                 #call?;
                 continue;

@@ -71,7 +71,7 @@ const fn copy_hex(text: &mut [u8], end: usize, bytes: &[u8]) -> usize {
     end
 }
 
-/// The text as a `str`. Empty for bytes that are not UTF-8, which [`concat`] does not make.
+/// The text as a `str`. Empty for bytes that are not UTF-8, which [`concat()`] does not make.
 pub const fn text(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -2,25 +2,31 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The files of a directory of packages, by package and name.
-fn files(root: &Path) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
+/// The name of each package, with the names and texts of its files.
+fn packages(root: &Path) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut packages = BTreeMap::new();
     for package in fs::read_dir(root).expect("the packages") {
-        let package = package.expect("a package").path();
-        for file in fs::read_dir(&package).expect("the files") {
-            let file = file.expect("a file").path();
-            let name = file.strip_prefix(root).expect("below the root").display().to_string();
-            files.insert(name, fs::read_to_string(&file).expect("text"));
+        let package = package.expect("a package");
+        let files: &mut BTreeMap<_, _> = packages.entry(name(&package)).or_default();
+        for file in fs::read_dir(package.path()).expect("the files") {
+            let file = file.expect("a file");
+            files.insert(name(&file), fs::read_to_string(file.path()).expect("text"));
         }
     }
-    files
+    packages
 }
 
-/// The crate has a copy of the contract, so that it can be packaged.
+fn name(entry: &fs::DirEntry) -> String {
+    entry.file_name().to_string_lossy().into_owned()
+}
+
+/// The crate has copies of the packages that it uses, so that it can be packaged.
 #[test]
 fn has_the_contract_of_the_repository() {
     let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = files(&crate_root.join("wit"));
-    assert!(own.contains_key("nexum-host/types.wit"));
-    assert_eq!(own, files(&crate_root.join("../../wit")));
+    let own = packages(&crate_root.join("wit"));
+    let mut repository = packages(&crate_root.join("../../wit"));
+    repository.retain(|name, _| own.contains_key(name));
+    assert_eq!(own.keys().collect::<Vec<_>>(), ["nexum-host", "shepherd-cow"]);
+    assert_eq!(own, repository);
 }

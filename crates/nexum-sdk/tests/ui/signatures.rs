@@ -1,4 +1,4 @@
-use nexum_sdk::{Block, Log, Result, module};
+use nexum_sdk::{Block, Log, Result, module, sol};
 
 #[derive(Default)]
 struct Shape;
@@ -47,6 +47,21 @@ struct NoInit;
 impl NoInit {
     #[on_block]
     fn block(&mut self, _: Block) -> Result {
+        Ok(())
+    }
+}
+
+sol! {
+    event Nameless(uint256 value) anonymous;
+}
+
+#[derive(Default)]
+struct Anonymous;
+
+#[module]
+impl Anonymous {
+    #[on_event(Nameless)]
+    fn event(&mut self) -> Result {
         Ok(())
     }
 }
