@@ -102,8 +102,7 @@ impl Chain {
             data: call.abi_encode().into(),
             ..CallRequest::default()
         };
-        let answer = self.call_raw(&request);
-        async move { decode_return::<C>(to, &answer.await?) }
+        self.call_decoded::<C>(&request)
     }
 
     /// Calls a contract with encoded arguments, and returns its encoded answer.
@@ -113,7 +112,16 @@ impl Chain {
     /// The host's error.
     pub fn call_raw(self, request: &CallRequest) -> impl Future<Output = Result<Bytes>> + use<> {
         let answer = self.raw("eth_call", self.call_params(request));
-        async move { bytes(&answer.await?) }
+        async move { Ok(bytes(&answer.await?)?.into()) }
+    }
+
+    /// Calls a contract, and decodes what its function returns.
+    pub(crate) fn call_decoded<C: SolCall>(
+        self,
+        request: &CallRequest,
+    ) -> impl Future<Output = Result<C::Return>> + use<C> {
+        let (to, answer) = (request.to, self.raw("eth_call", self.call_params(request)));
+        async move { decode_return::<C>(to, &bytes(&answer.await?)?) }
     }
 
     /// The gas that a call takes.
@@ -164,8 +172,8 @@ impl Chain {
     /// The host's error.
     pub async fn header(self) -> Result<Option<Header>> {
         let (method, params) = match self.block {
-            BlockId::Hash(hash) => ("eth_getBlockByHash", Json::list().hex(&hash.0).text("false").end()),
-            block => ("eth_getBlockByNumber", Json::list().block(block).text("false").end()),
+            BlockId::Hash(hash) => ("eth_getBlockByHash", Json::list().hex(&hash.0).word("false").end()),
+            block => ("eth_getBlockByNumber", Json::list().block(block).word("false").end()),
         };
         codec::read(&self.raw(method, params).await?)
     }
@@ -194,7 +202,7 @@ impl Chain {
     ///
     /// The host's error.
     pub async fn code(self, account: Address) -> Result<Bytes> {
-        bytes(&self.raw("eth_getCode", self.state_params(account)).await?)
+        Ok(bytes(&self.raw("eth_getCode", self.state_params(account)).await?)?.into())
     }
 
     /// A word of a contract's storage.
@@ -239,19 +247,25 @@ impl Chain {
     }
 
     fn call_params(self, request: &CallRequest) -> String {
-        let mut call = Json::object(2 * request.data.len());
-        call.key("to").hex(request.to.as_slice());
-        call.key("data").hex(&request.data);
-        if let Some(from) = request.from {
-            call.key("from").hex(from.as_slice());
+        let CallRequest {
+            to,
+            data,
+            from,
+            value,
+            gas,
+        } = request;
+        let mut json = Json::with_room(data.len()).open_object();
+        json = json.key("to").hex(to.as_slice()).key("data").hex(data);
+        if let Some(from) = from {
+            json = json.key("from").hex(from.as_slice());
         }
-        if let Some(value) = request.value {
-            call.key("value").quantity(value);
+        if let Some(value) = value {
+            json = json.key("value").quantity(*value);
         }
-        if let Some(gas) = request.gas {
-            call.key("gas").quantity(U256::from(gas));
+        if let Some(gas) = gas {
+            json = json.key("gas").quantity(U256::from(*gas));
         }
-        Json::list().text(&call.end()).block(self.block).end()
+        json.close_object().block(self.block).end()
     }
 }
 
@@ -270,7 +284,7 @@ impl Log {
 }
 
 /// Decodes the answer of a function. An address without code answers nothing.
-pub(crate) fn decode_return<C: SolCall>(to: Address, answer: &[u8]) -> Result<C::Return> {
+fn decode_return<C: SolCall>(to: Address, answer: &[u8]) -> Result<C::Return> {
     C::abi_decode_returns(answer).map_err(|error| {
         let reason = match answer {
             [] => format!("{}: {to} returns nothing; is there a contract?", C::SIGNATURE),

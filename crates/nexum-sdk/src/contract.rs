@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 
-use crate::chain::{self, BlockId, CallRequest, Chain, Filter};
+use crate::chain::{BlockId, CallRequest, Chain, Filter};
 use crate::{Decoded, Error, ErrorKind, Result as SdkResult};
 
 /// The result of a call.
@@ -119,8 +119,7 @@ impl<P: Provider<N>, C: SolCall, N: Network> SolCallBuilder<P, C, N> {
     ///
     /// The host's error. After a revert, [`Error::decode_revert`] gives the contract's error.
     pub fn call(&self) -> impl Future<Output = SdkResult<C::Return>> + use<P, C, N> {
-        let (to, answer) = (self.request.to, self.chain.call_raw(&self.request));
-        async move { chain::decode_return::<C>(to, &answer.await?) }
+        self.chain.call_decoded::<C>(&self.request)
     }
 
     /// The gas that the call takes.

@@ -1,17 +1,18 @@
-//! The JSON of requests and answers. The JSON of frequent requests is written and read directly:
-//! that takes a tenth of the fuel and of the code of a general library.
+//! The JSON of requests and answers. This code writes all requests, and reads bytes and numbers
+//! itself: that takes less fuel, and a smaller component, than `serde_json`.
 
-use alloy_primitives::{Bytes, U256, hex};
+use alloy_primitives::{U256, hex};
 use serde::de::DeserializeOwned;
 
 use crate::chain::BlockId;
 use crate::{Error, ErrorKind, Result};
 
-/// JSON that is being written: a list or an object.
+/// The parameters of a request, a JSON list that is being written.
+///
+/// Each value gets a comma in front if one is due.
 pub(super) struct Json {
     /// ASCII.
     text: Vec<u8>,
-    close: u8,
 }
 
 /// Room for a method's usual parameters, so that the text rarely moves: two addresses, a block hash
@@ -19,112 +20,100 @@ pub(super) struct Json {
 const ROOM_BYTES: usize = 192;
 
 impl Json {
+    /// The empty list.
     pub(super) fn list() -> Self {
-        Self {
-            text: vec![b'['],
-            close: b']',
-        }
+        Self::with_room(0)
     }
 
-    /// An object with room for values of this length.
-    pub(super) fn object(bytes: usize) -> Self {
-        let mut text = Vec::with_capacity(ROOM_BYTES + bytes);
-        text.push(b'{');
-        Self { text, close: b'}' }
+    /// The empty list, with room for bytes in hex beside the usual parameters.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        let mut text = Vec::with_capacity(ROOM_BYTES + 2 * bytes);
+        text.push(b'[');
+        Self { text }
     }
 
-    /// Begins a member of an object. The name has no special characters.
-    pub(super) fn key(&mut self, name: &str) -> Member<'_> {
-        self.separate();
-        self.push_quoted(name);
-        self.text.push(b':');
-        Member(self)
+    /// Begins an inner list.
+    pub(super) fn open_list(self) -> Self {
+        self.value(b"[")
     }
 
-    /// Adds bytes as `"0x..."`.
-    pub(super) fn hex(mut self, bytes: &[u8]) -> Self {
-        self.separate();
-        self.push_hex(bytes);
+    pub(super) fn close_list(mut self) -> Self {
+        self.text.push(b']');
         self
     }
 
-    /// Adds JSON.
-    pub(super) fn text(mut self, json: &str) -> Self {
-        self.separate();
-        self.text.extend_from_slice(json.as_bytes());
+    /// Begins an object, whose members are keys with values.
+    pub(super) fn open_object(self) -> Self {
+        self.value(b"{")
+    }
+
+    pub(super) fn close_object(mut self) -> Self {
+        self.text.push(b'}');
         self
     }
 
-    /// Adds a block.
-    pub(super) fn block(mut self, block: BlockId) -> Self {
-        self.separate();
-        match block {
-            BlockId::Hash(hash) => {
-                self.text.extend_from_slice(br#"{"blockHash":"#);
-                self.push_hex(&hash.0);
-                self.text.push(b'}');
-            }
-            BlockId::Number(number) => self.push_quantity(U256::from(number)),
-            BlockId::Latest => self.push_quoted("latest"),
-            BlockId::Safe => self.push_quoted("safe"),
-            BlockId::Finalized => self.push_quoted("finalized"),
-            BlockId::Earliest => self.push_quoted("earliest"),
-        }
-        self
+    /// The name of a member, without special characters. Its value follows.
+    pub(super) fn key(self, name: &str) -> Self {
+        let mut json = self.quoted(name);
+        json.text.push(b':');
+        json
     }
 
-    pub(super) fn end(mut self) -> String {
-        self.text.push(self.close);
-        // ASCII is UTF-8.
-        String::from_utf8(self.text).unwrap_or_default()
+    /// A text without special characters.
+    pub(super) fn quoted(self, text: &str) -> Self {
+        let mut json = self.value(b"\"");
+        json.text.extend_from_slice(text.as_bytes());
+        json.text.push(b'"');
+        json
     }
 
-    fn separate(&mut self) {
-        if self.text.len() > 1 {
-            self.text.push(b',');
-        }
-    }
-
-    fn push_quoted(&mut self, text: &str) {
-        self.text.push(b'"');
-        self.text.extend_from_slice(text.as_bytes());
-        self.text.push(b'"');
-    }
-
-    fn push_hex(&mut self, bytes: &[u8]) {
-        self.text.extend_from_slice(b"\"0x");
-        let start = self.text.len();
-        self.text.resize(start + 2 * bytes.len(), 0);
-        if let Some(digits) = self.text.get_mut(start..) {
+    /// Bytes as `"0x..."`.
+    pub(super) fn hex(self, bytes: &[u8]) -> Self {
+        let mut json = self.value(b"\"0x");
+        let start = json.text.len();
+        json.text.resize(start + 2 * bytes.len(), 0);
+        if let Some(digits) = json.text.get_mut(start..) {
             // The length fits.
             let _ = hex::encode_to_slice(bytes, digits);
         }
-        self.text.push(b'"');
+        json.text.push(b'"');
+        json
     }
 
-    fn push_quantity(&mut self, number: U256) {
-        self.push_quoted(&format!("{number:#x}"));
-    }
-}
-
-/// The value of a member to add.
-pub(super) struct Member<'a>(&'a mut Json);
-
-impl Member<'_> {
-    pub(super) fn hex(self, bytes: &[u8]) {
-        self.0.push_hex(bytes);
+    /// A number as `"0x..."`.
+    pub(super) fn quantity(self, number: U256) -> Self {
+        self.quoted(&format!("{number:#x}"))
     }
 
-    pub(super) fn quantity(self, number: U256) {
-        self.0.push_quantity(number);
+    /// A word such as `null`.
+    pub(super) fn word(self, word: &str) -> Self {
+        self.value(word.as_bytes())
     }
 
-    pub(super) fn json(self, json: &str) {
-        self.0.text.extend_from_slice(json.as_bytes());
+    /// A block.
+    pub(super) fn block(self, block: BlockId) -> Self {
+        match block {
+            BlockId::Hash(hash) => self.open_object().key("blockHash").hex(&hash.0).close_object(),
+            BlockId::Number(number) => self.quantity(U256::from(number)),
+            BlockId::Latest => self.quoted("latest"),
+            BlockId::Safe => self.quoted("safe"),
+            BlockId::Finalized => self.quoted("finalized"),
+            BlockId::Earliest => self.quoted("earliest"),
+        }
     }
 
-    pub(super) fn quoted(self, text: &str) {
-        self.0.push_quoted(text);
+    /// The text of the list.
+    pub(super) fn end(self) -> String {
+        // ASCII is UTF-8.
+        String::from_utf8(self.close_list().text).unwrap_or_default()
+    }
+
+    fn value(mut self, json: &[u8]) -> Self {
+        if !matches!(self.text.last(), Some(b'[' | b'{' | b':')) {
+            self.text.push(b',');
+        }
+        self.text.extend_from_slice(json);
+        self
     }
 }
 
@@ -134,11 +123,9 @@ fn digits(json: &str) -> Option<&str> {
 }
 
 /// Reads `"0x..."` as bytes.
-pub(super) fn bytes(json: &str) -> Result<Bytes> {
+pub(super) fn bytes(json: &str) -> Result<Vec<u8>> {
     let bytes = digits(json).and_then(|digits| hex::decode(digits).ok());
-    bytes
-        .map(Bytes::from)
-        .ok_or_else(|| expected("hexadecimal bytes", json))
+    bytes.ok_or_else(|| expected("hexadecimal bytes", json))
 }
 
 /// Reads `"0x..."` as a number.
@@ -185,7 +172,7 @@ pub(super) mod serde_number {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{B256, U256};
+    use alloy_primitives::{B256, Bytes, U256};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -200,7 +187,7 @@ mod tests {
         assert_eq!(Json::list().end(), "[]");
         let list = Json::list()
             .hex(&[0xab, 1])
-            .text("false")
+            .word("false")
             .block(BlockId::Number(16))
             .end();
         assert_eq!(list, r#"["0xab01",false,"0x10"]"#);
@@ -239,11 +226,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn objects_are_json(data: Vec<u8>, value: u64) {
-            let mut object = Json::object(data.len());
-            object.key("data").hex(&data);
-            object.key("value").quantity(U256::from(value));
-            prop_assert_eq!(parse(&object.end()), json!({ "data": Bytes::from(data), "value": format!("{value:#x}") }));
+        fn objects_are_json(data: Vec<u8>, value: u64, words: Vec<bool>) {
+            let json = Json::with_room(data.len()).open_object().key("data").hex(&data);
+            let json = json.key("value").quantity(U256::from(value)).key("words").open_list();
+            let json = words.iter().fold(json, |json, word| json.word(&word.to_string()));
+            let json = json.close_list().close_object().block(BlockId::Latest);
+            let object = json!({ "data": Bytes::from(data), "value": format!("{value:#x}"), "words": words });
+            prop_assert_eq!(parse(&json.end()), json!([object, "latest"]));
         }
 
         #[test]

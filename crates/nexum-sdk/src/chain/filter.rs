@@ -1,6 +1,6 @@
 //! Filters of logs.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
 
 use super::codec::Json;
@@ -56,43 +56,46 @@ impl Filter {
 
     /// The parameters of `eth_getLogs`. `block` is the block of a filter without a range.
     pub(super) fn params(&self, block: BlockId) -> String {
-        let mut filter = Json::object(0);
-        match (self.range, block) {
-            (None, BlockId::Hash(hash)) => filter.key("blockHash").hex(&hash.0),
+        let mut json = Json::list().open_object();
+        json = match (self.range, block) {
+            (None, BlockId::Hash(hash)) => json.key("blockHash").hex(&hash.0),
             (range, block) => {
                 let (from, to) = range.unwrap_or((block, block));
-                bound(&mut filter, "fromBlock", from);
-                bound(&mut filter, "toBlock", to);
+                json.key("fromBlock").block(bound(from)).key("toBlock").block(bound(to))
             }
-        }
+        };
         if !self.addresses.is_empty() {
-            let addresses = self.addresses.iter();
-            let list = addresses.fold(Json::list(), |list, address| list.hex(address.as_slice()));
-            filter.key("address").json(&list.end());
+            json = json.key("address").open_list();
+            for address in &self.addresses {
+                json = json.hex(address.as_slice());
+            }
+            json = json.close_list();
         }
-        let used = self.topics.iter().rposition(|values| !values.is_empty());
-        if let Some(last) = used {
-            let topics = self.topics.iter().take(last + 1);
-            let list = topics.fold(Json::list(), |list, values| match &values[..] {
-                [] => list.text("null"),
-                values => list.text(&values.iter().fold(Json::list(), |list, value| list.hex(&value.0)).end()),
-            });
-            filter.key("topics").json(&list.end());
+        if let Some(last) = self.topics.iter().rposition(|values| !values.is_empty()) {
+            json = json.key("topics").open_list();
+            for values in self.topics.iter().take(last + 1) {
+                json = topic(json, values);
+            }
+            json = json.close_list();
         }
-        Json::list().text(&filter.end()).end()
+        json.close_object().end()
     }
+}
+
+fn topic(json: Json, values: &[B256]) -> Json {
+    if values.is_empty() {
+        return json.word("null");
+    }
+    let list = values.iter().fold(json.open_list(), |json, value| json.hex(&value.0));
+    list.close_list()
 }
 
 /// `eth_getLogs` takes a hash only as `blockHash`, so the end of a range with a hash is the latest
 /// block.
-fn bound(filter: &mut Json, name: &str, block: BlockId) {
-    let member = filter.key(name);
+fn bound(block: BlockId) -> BlockId {
     match block {
-        BlockId::Number(number) => member.quantity(U256::from(number)),
-        BlockId::Latest | BlockId::Hash(_) => member.quoted("latest"),
-        BlockId::Safe => member.quoted("safe"),
-        BlockId::Finalized => member.quoted("finalized"),
-        BlockId::Earliest => member.quoted("earliest"),
+        BlockId::Hash(_) => BlockId::Latest,
+        block => block,
     }
 }
 
