@@ -27,6 +27,10 @@ const COW: &str = "cow";
 /// The only crate that may use the order book's library.
 const HOST_COW: &str = "nexum-host-cow";
 
+/// The crate that authors of modules use, and its macros.
+const SDK: &str = "nexum-sdk";
+const SDK_MACROS: &str = "nexum-sdk-macros";
+
 /// Checks every rule, and fails with each dependency that breaks one.
 pub(crate) fn check() -> Result<()> {
     let mut broken = Vec::new();
@@ -176,6 +180,14 @@ fn rules_of(package: &Package) -> Vec<Rule> {
                 "it selects features of third-party crates alone",
             ),
             rule(Forbidden::Named(WASMTIME), "it adds no package to a build"),
+            gpl_free("its licence is free of the GPL"),
+        ],
+        SDK => vec![
+            rule(Forbidden::Named("nexum-"), "modules are independent of the host").but_through(SDK_MACROS),
+            gpl_free("its licence is free of the GPL"),
+        ],
+        SDK_MACROS => vec![
+            rule(Forbidden::Named("nexum-"), "modules are independent of the host"),
             gpl_free("its licence is free of the GPL"),
         ],
         HOST_COW => vec![rule(Forbidden::Named(HOST), "host crates are independent")],

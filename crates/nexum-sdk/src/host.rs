@@ -1,0 +1,16 @@
+//! The functions of the host: on wasm the imports of the component, natively the mock of
+//! [`testing`](crate::testing).
+//!
+//! The functions are free, not methods of a trait object: a component imports only what it calls.
+
+#[cfg(not(target_arch = "wasm32"))]
+mod mock;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use mock::Host;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use mock::*;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use wasm::*;
