@@ -82,13 +82,19 @@ pub trait Capability: Send + Sync + 'static {
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError>;
 }
 
+/// The most resources of one instance: streams, pollables and the parts of HTTP requests. An HTTP
+/// request through WASI takes a dozen, so the default budget of an event takes about a hundred. The
+/// largest take 256 KiB of the host's memory each, which is 64 MiB in all: the default of
+/// `memory_bytes`.
+pub const RESOURCES_MAX: usize = 256;
+
 /// The arguments of a capability's host functions.
 pub struct View<'a, S> {
     /// The capability's state for this instance.
     pub state: &'a mut S,
     /// The current event and its transaction.
     pub scope: &'a mut EventScope,
-    /// The resources to which the guest has handles.
+    /// The resources to which the guest has handles, up to [`RESOURCES_MAX`].
     pub table: &'a mut ResourceTable,
     /// The calling module.
     pub meta: &'a ModuleMeta,
@@ -138,11 +144,13 @@ pub struct HostState {
 impl HostState {
     pub(crate) fn new(meta: Arc<ModuleMeta>, scope: EventScope, slots: Vec<Slot>) -> Self {
         let limiter = Limiter::new(meta.limits);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
         Self {
             meta,
             scope,
             limiter,
-            table: ResourceTable::new(),
+            table,
             slots,
         }
     }

@@ -50,16 +50,16 @@
 /// embedder must turn them off at every log level.
 pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
+pub use self::http::{Http, HttpState};
 pub use client::{RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};
 pub use config::{
     CONNECT_TIMEOUT_MS, ENTRIES_MAX, FIRST_BYTE_TIMEOUT_MS, HttpConfig, RESPONSE_BYTES_MAX, RESPONSE_BYTES_MAX_RANGE,
     TIMEOUT_MS, TIMEOUT_MS_RANGE,
 };
 pub use destination::{Destination, DestinationError};
-pub use error::{FetchError, Phase};
+pub use error::{FetchError, Phase, RequestPart};
 pub use fetch::Fetcher;
 pub use hop::Answer;
-pub use http::Http;
 pub use nexum_net::TlsFault;
 pub use nexum_net::not_public;
 pub use pattern::{HostPattern, PATTERN_BYTES_MAX, PatternError};
@@ -69,11 +69,13 @@ pub use request::{
     METHOD_BYTES_MAX, REQUEST_BODY_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX, Request, URL_BYTES_MAX,
 };
 pub use resolver::{LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, SystemLookup};
+pub use wasi::{WASI_FIELDS_BYTES_MAX, WASI_REQUESTS_MAX};
 
 pub mod metrics;
 
 mod host;
 mod http;
+mod wasi;
 
 mod destination;
 mod request;

@@ -88,7 +88,7 @@ impl Capability for Wasi {
         let work = Work::default();
         let lines = |level| Stream(Lines::new(module.recorder.clone(), level, work.clone()));
         let random = || SeamRng(self.seams.entropy.clone(), work.clone());
-        let clock = || SeamClock(self.seams.clock.clone(), work.clone());
+        let clock = || SeamClock(self.seams.clock.clone());
         match &module.stdio.stdout {
             Some(capture) => context.stdout(capture.stream()),
             None => context.stdout(lines(tracing::Level::INFO)),
@@ -124,10 +124,14 @@ pub(crate) struct WasiState {
 struct Work(Arc<AtomicU64>);
 
 impl Work {
-    /// Adds a call that handles this many bytes.
-    fn add(&self, bytes: usize) {
-        self.0
-            .fetch_add(CALL_FUEL.saturating_add(bytes as u64), Ordering::Relaxed);
+    /// Adds a call.
+    fn call(&self) {
+        self.0.fetch_add(CALL_FUEL, Ordering::Relaxed);
+    }
+
+    /// Adds the bytes that a call handles.
+    fn bytes(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -152,8 +156,10 @@ impl HostState {
 }
 
 impl WasiView for HostState {
+    /// Called once by each function of WASI.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let view = self.view::<Wasi>();
+        view.state.work.call();
         WasiCtxView {
             ctx: &mut view.state.context,
             table: view.table,
@@ -161,7 +167,7 @@ impl WasiView for HostState {
     }
 }
 
-struct SeamClock(Arc<dyn Clock>, Work);
+struct SeamClock(Arc<dyn Clock>);
 
 impl HostWallClock for SeamClock {
     fn resolution(&self) -> Duration {
@@ -169,7 +175,6 @@ impl HostWallClock for SeamClock {
     }
 
     fn now(&self) -> Duration {
-        self.1.add(0);
         Duration::from_millis(self.0.now_ms())
     }
 }
@@ -180,7 +185,6 @@ impl HostMonotonicClock for SeamClock {
     }
 
     fn now(&self) -> u64 {
-        self.1.add(0);
         self.0.monotonic_ns()
     }
 }
@@ -189,7 +193,7 @@ struct SeamRng(Arc<dyn Entropy>, Work);
 
 impl SeamRng {
     fn fill(&self, bytes: &mut [u8]) {
-        self.1.add(bytes.len());
+        self.1.bytes(bytes.len());
         self.0.fill(bytes);
     }
 }
@@ -244,7 +248,7 @@ impl Lines {
 
 impl Sink for Lines {
     fn push(&self, bytes: &[u8]) {
-        self.work.add(bytes.len());
+        self.work.bytes(bytes.len());
         let mut partial = self.partial.lock();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for piece in piece.chunks(RECORD_BYTES_MAX) {
