@@ -5,7 +5,15 @@
 pub(crate) const CONTRACT: [(&str, &[&str], Option<&str>); 7] = [
     ("chain", &["nexum:host/chain@0.2.0"], Some("chain")),
     ("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow")),
-    ("http", &["nexum:host/http@0.2.0"], Some("http")),
+    (
+        "http",
+        &[
+            "nexum:host/http@0.2.0",
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:http/types@0.2.0",
+        ],
+        Some("http"),
+    ),
     ("identity", &["nexum:host/identity@0.2.0"], None),
     ("messaging", &["nexum:host/messaging@0.2.0"], None),
     ("remote-store", &["nexum:host/remote-store@0.2.0"], None),

@@ -29,8 +29,8 @@ pub const WASI_FIELDS_BYTES_MAX: usize = 72 * 1_024;
 /// The largest part of a request's body, in bytes: as much as one blocking write of a guest sends.
 const BODY_PART_BYTES_MAX: usize = 4_096;
 
-/// The most parts of a body that a guest can write before it hands the request over: 64 KiB, no
-/// more than `fields` takes. After that, the host takes each part at once.
+/// The most parts of a body that a guest can write before it hands the request over: 64 KiB, less
+/// than a `fields` takes. After that, the host takes each part at once.
 const BODY_PARTS_MAX: usize = 16;
 
 /// The requests of one instance.
@@ -91,9 +91,8 @@ impl WasiHttpHooks for Rules {
         Arc::new(self.0)
     }
 
-    /// wasmtime adds one to the number.
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
-        BODY_PARTS_MAX - 1
+        BODY_PARTS_MAX
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

@@ -58,6 +58,7 @@ fixtures! {
     "spin" => spin_lets_others_run,
     "table-bomb" => table_bomb_trips_the_table_limit,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
+    "wasi-fetcher" => wasi_fetcher_is_refused_without_http,
     "wasi-importer" => wasi_importer_finds_everything_closed,
     "workload" => workload_does_what_it_is_told,
 }
@@ -309,11 +310,21 @@ async fn cow_submitter_is_refused_without_an_order_book() {
 }
 
 async fn fetcher_is_refused_without_http() {
-    let mut setup = Setup::new().module("fetcher");
+    is_refused_without_http("fetcher").await;
+}
+
+async fn wasi_fetcher_is_refused_without_http() {
+    is_refused_without_http("wasi-fetcher").await;
+}
+
+/// The manifest requires `http`, and the build does not have it.
+async fn is_refused_without_http(module: &str) {
+    let mut setup = Setup::new().module(module);
     setup.capabilities = with_the_contract(setup.capabilities);
     let refused = setup.load().await.expect_err("a refusal");
-    let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
-    assert!(said.iter().any(|error| error.contains("`http`")), "{said:?}");
+    let said = refused.to_string();
+    assert!(said.contains("the capability `http` is not in this build"), "{said}");
+    assert!(said.contains("build nexum with `--features http`"), "{said}");
 }
 
 async fn wasi_importer_finds_everything_closed() {

@@ -370,7 +370,15 @@ pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
         .absent("chain", &["nexum:host/chain@0.2.0"], Some("chain"))
         .absent("store", &["nexum:host/local-store@0.2.0"], Some("store"))
         .absent("cow", &["shepherd:cow/cow-api@0.2.0"], Some("cow"))
-        .absent("http", &["nexum:host/http@0.2.0"], Some("http"))
+        .absent(
+            "http",
+            &[
+                "nexum:host/http@0.2.0",
+                "wasi:http/outgoing-handler@0.2.0",
+                "wasi:http/types@0.2.0",
+            ],
+            Some("http"),
+        )
         .absent("identity", &["nexum:host/identity@0.2.0"], Some("identity"))
         .absent("messaging", &["nexum:host/messaging@0.2.0"], None)
         .absent("remote-store", &["nexum:host/remote-store@0.2.0"], None)

@@ -91,8 +91,10 @@ fn read(outgoing: &OutgoingRequest, options: RequestOptions) -> Result<Request, 
     let path = outgoing.path_with_query.as_deref().unwrap_or_default();
     let headers = outgoing.headers.iter().filter(|(name, _)| **name != CONTENT_LENGTH);
     let headers = headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    // The wait for the first byte includes the connection.
+    let connection = options.connect_timeout.unwrap_or_default();
     let waits = Waits {
-        first_byte: options.first_byte_timeout,
+        first_byte: options.first_byte_timeout.map(|wait| wait.saturating_add(connection)),
         between_bytes: options.between_bytes_timeout,
     };
     let request = Request::new(method, &format!("{scheme}://{authority}{path}"))?;
