@@ -8,7 +8,6 @@ use nexum_core::bindings::nexum::host::types::{HostError, HostErrorKind};
 use nexum_net::{ReadError, TlsFault, contents, io_cause};
 
 use crate::policy::Rule;
-use crate::request::REQUEST_BODY_BYTES_MAX;
 use crate::resolver::ResolveError;
 
 /// The `domain` of every host error of this crate: the interface.
@@ -119,13 +118,6 @@ impl FetchError {
     pub(crate) fn invalid(part: RequestPart, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self::Invalid { part, reason }
-    }
-
-    pub(crate) fn body_too_large() -> Self {
-        Self::invalid(
-            RequestPart::Body,
-            format!("a body has at most {REQUEST_BODY_BYTES_MAX} bytes"),
-        )
     }
 
     /// Maps an error of the client. The client's text contains the URL, so only known causes are

@@ -7,8 +7,8 @@ use nexum_core::capability::View;
 use crate::bindings::nexum::host::http;
 use crate::error::FetchError;
 use crate::hop::Answer;
-use crate::http::HttpState;
 use crate::request::Request;
+use crate::state::HttpState;
 
 impl http::Host for View<'_, HttpState> {
     async fn fetch(&mut self, req: http::Request) -> wasmtime::Result<Result<http::Response, HostError>> {

@@ -13,7 +13,8 @@ use crate::config::{HttpConfig, wanted};
 use crate::fetch::{Fetcher, Shared};
 use crate::pattern::HostPattern;
 use crate::resolver::{Lookup, SystemLookup};
-use crate::wasi::{self, WasiRequests};
+use crate::state::HttpState;
+use crate::wasi;
 
 /// The name of the capability, its section and its settings.
 const NAME: &str = "http";
@@ -43,13 +44,6 @@ impl Http {
     }
 }
 
-/// The state of one instance of a module.
-#[derive(Debug)]
-pub struct HttpState {
-    pub(crate) fetcher: Fetcher,
-    pub(crate) wasi: WasiRequests,
-}
-
 impl Capability for Http {
     type State = HttpState;
 
@@ -67,7 +61,7 @@ impl Capability for Http {
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         http::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)?;
-        wasi::link(linker)
+        wasi::link::<Self>(linker)
     }
 
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
@@ -88,9 +82,6 @@ impl Capability for Http {
 
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
         let wanted = module.settings.get(NAME).map(wanted).transpose()?.unwrap_or_default();
-        Ok(HttpState {
-            fetcher: self.fetcher(module.name.as_str(), wanted),
-            wasi: WasiRequests::new(),
-        })
+        Ok(HttpState::new(self.fetcher(module.name.as_str(), wanted)))
     }
 }

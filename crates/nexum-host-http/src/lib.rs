@@ -53,7 +53,7 @@
 /// embedder must turn them off at every log level.
 pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
 
-pub use self::http::{Http, HttpState};
+pub use self::http::Http;
 pub use client::{RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};
 pub use config::{
     CONNECT_TIMEOUT_MS, ENTRIES_MAX, FIRST_BYTE_TIMEOUT_MS, HttpConfig, RESPONSE_BYTES_MAX, RESPONSE_BYTES_MAX_RANGE,
@@ -72,12 +72,13 @@ pub use request::{
     METHOD_BYTES_MAX, REQUEST_BODY_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX, Request, URL_BYTES_MAX,
 };
 pub use resolver::{LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, SystemLookup};
-pub use wasi::{WASI_FIELDS_BYTES_MAX, WASI_REQUESTS_MAX};
+pub use state::{HttpState, WASI_FIELDS_BYTES_MAX, WASI_REQUESTS_MAX};
 
 pub mod metrics;
 
 mod host;
 mod http;
+mod state;
 mod wasi;
 
 mod destination;

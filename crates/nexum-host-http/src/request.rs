@@ -125,7 +125,7 @@ impl Request {
     /// [`FetchError::Invalid`].
     pub fn with_body(mut self, body: Vec<u8>) -> Result<Self, FetchError> {
         if body.len() > REQUEST_BODY_BYTES_MAX {
-            return Err(FetchError::body_too_large());
+            return Err(body_too_large());
         }
         self.body = Some(body.into());
         Ok(self)
@@ -153,6 +153,12 @@ impl Request {
     pub fn has_effect(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
+}
+
+/// The error of a body above [`REQUEST_BODY_BYTES_MAX`].
+pub(crate) fn body_too_large() -> FetchError {
+    let reason = format!("a body has at most {REQUEST_BODY_BYTES_MAX} bytes");
+    FetchError::invalid(RequestPart::Body, reason)
 }
 
 fn parse_method(method: &str) -> Result<Method, FetchError> {

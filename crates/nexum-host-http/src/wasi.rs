@@ -9,22 +9,13 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::CONTENT_LENGTH;
-use nexum_core::capability::{HostState, View};
-use tokio::sync::Semaphore;
+use nexum_core::capability::{Capability, HostState, View};
 use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi_http::p2::bindings::{LinkOptions, http as wasi};
-use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::http::{Http, HttpState};
 use crate::request::is_refused;
-
-/// The most requests of an instance that have no response yet or an unread one: twice the default
-/// budget of fetches. Each holds a body of a request or of a response in the host's memory.
-pub const WASI_REQUESTS_MAX: usize = 16;
-
-/// The most bytes of one `fields`, in which each header counts as 72 bytes more than its text: as
-/// many as the headers of a response have. The guest traps above it.
-pub const WASI_FIELDS_BYTES_MAX: usize = 72 * 1_024;
+use crate::state::HttpState;
 
 /// The largest part of a request's body, in bytes: as much as one blocking write of a guest sends.
 const BODY_PART_BYTES_MAX: usize = 4_096;
@@ -32,24 +23,6 @@ const BODY_PART_BYTES_MAX: usize = 4_096;
 /// The most parts of a body that a guest can write before it hands the request over: 64 KiB, less
 /// than a `fields` takes. After that, the host takes each part at once.
 const BODY_PARTS_MAX: usize = 16;
-
-/// The requests of one instance.
-#[derive(Debug)]
-pub(crate) struct WasiRequests {
-    context: WasiHttpCtx,
-    permits: Arc<Semaphore>,
-}
-
-impl WasiRequests {
-    pub(crate) fn new() -> Self {
-        let mut context = WasiHttpCtx::new();
-        context.set_field_size_limit(WASI_FIELDS_BYTES_MAX);
-        Self {
-            context,
-            permits: Arc::new(Semaphore::new(WASI_REQUESTS_MAX)),
-        }
-    }
-}
 
 /// The arguments of the host functions of `wasi:http`.
 struct Guest<'a>(View<'a, HttpState>);
@@ -60,14 +33,15 @@ impl HasData for HasGuest {
     type Data<'a> = Guest<'a>;
 }
 
-fn guest(host: &mut HostState) -> Guest<'_> {
-    Guest(host.view::<Http>())
+/// Adds `wasi:http/outgoing-handler` and `wasi:http/types` to a linker, with the state of this
+/// capability.
+pub(crate) fn link<C: Capability<State = HttpState>>(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    wasi::outgoing_handler::add_to_linker::<_, HasGuest>(linker, guest::<C>)?;
+    wasi::types::add_to_linker::<_, HasGuest>(linker, &LinkOptions::default().into(), guest::<C>)
 }
 
-/// Adds `wasi:http/outgoing-handler` and `wasi:http/types` to a linker.
-pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    wasi::outgoing_handler::add_to_linker::<_, HasGuest>(linker, guest)?;
-    wasi::types::add_to_linker::<_, HasGuest>(linker, &LinkOptions::default().into(), guest)
+fn guest<C: Capability<State = HttpState>>(host: &mut HostState) -> Guest<'_> {
+    Guest(host.view::<C>())
 }
 
 /// The headers that a guest cannot put into a `fields`, or that it cannot see in one.

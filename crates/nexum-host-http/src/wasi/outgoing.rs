@@ -20,7 +20,7 @@ use super::Guest;
 use crate::error::{FetchError, RequestPart};
 use crate::fetch::Fetcher;
 use crate::hop::Answer;
-use crate::request::{REQUEST_BODY_BYTES_MAX, Request, Waits};
+use crate::request::{REQUEST_BODY_BYTES_MAX, Request, Waits, body_too_large};
 use crate::time::Time;
 
 impl outgoing_handler::Host for Guest<'_> {
@@ -38,7 +38,7 @@ impl outgoing_handler::Host for Guest<'_> {
         let request = read(&outgoing, options.unwrap_or_default());
         let request = request.map_err(|error| error.to_error_code())?;
         let announced = announced(&outgoing.headers).map_err(|error| error.to_error_code())?;
-        let permits = state.wasi.permits.clone();
+        let permits = state.permits.clone();
         let permit = permits
             .try_acquire_owned()
             .map_err(|_| ErrorCode::ConnectionLimitReached)?;
@@ -153,7 +153,7 @@ async fn collect(mut body: HyperOutgoingBody) -> Result<Vec<u8>, Error> {
     while let Some(frame) = body.frame().await {
         match frame?.into_data() {
             Ok(part) if collected.len() + part.len() > REQUEST_BODY_BYTES_MAX => {
-                return Err(FetchError::body_too_large().into());
+                return Err(body_too_large().into());
             }
             Ok(part) => collected.extend_from_slice(&part),
             Err(frame) if frame.trailers_ref().is_some_and(|trailers| !trailers.is_empty()) => {

@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
 
 use super::outgoing::AnswerBytes;
 use super::{Guest, Rules};
-use crate::http::HttpState;
+use crate::state::HttpState;
 
 impl types::Host for Guest<'_> {
     fn convert_error_code(&mut self, error: HttpError) -> wasmtime::Result<ErrorCode> {
@@ -67,7 +67,7 @@ fn wasmtimes<'a>(view: &'a mut View<'_, HttpState>, rules: &'a mut Rules) -> Was
     WasiHttpCtxView {
         hooks: rules,
         table: view.table,
-        ctx: &mut view.state.wasi.context,
+        ctx: &mut view.state.wasi,
     }
 }
 
