@@ -252,6 +252,7 @@ mod tests {
                 "memory-bomb-many",
                 "query-echo",
                 "table-bomb",
+                "wasi-fetcher",
                 "wasi-importer"
             ]
         );

@@ -51,7 +51,7 @@
 
 /// Log targets of the libraries that this crate uses, as prefixes. They log whole requests, so the
 /// embedder must turn them off at every log level.
-pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
+pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower", "wasmtime_wasi_http"];
 
 pub use self::http::Http;
 pub use client::{RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};

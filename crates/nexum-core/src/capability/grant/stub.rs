@@ -1,14 +1,17 @@
 //! Replaces an optional capability that this build lacks: each function returns `unsupported`.
 
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
-use wasmtime::component::{Component, Linker, Val};
+use wasmtime::component::{Component, Linker, ResourceType, Val};
 
 use crate::capability::HostState;
 
 /// The fields of the contract's `host-error`, by which this module recognises the type.
 const HOST_ERROR_FIELDS: [&str; 5] = ["domain", "kind", "code", "message", "data"];
 
-/// Defines all functions of an imported interface.
+/// A resource of an interface that this build lacks. There are none, because no function makes one.
+struct Absent;
+
+/// Defines all functions and resources of an imported interface.
 pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import: &str) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
     let ty = component.component_type();
@@ -22,16 +25,20 @@ pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import
     let domain = crate::capability::registry::bare_name(import).to_owned();
     let mut instance = linker.instance(import)?;
     for (name, item) in interface.exports(&engine) {
-        if let ComponentItem::ComponentFunc(func) = item.ty {
-            let answer = fails_with_host_error(&func).then(|| unsupported(&domain));
-            let called = format!("{domain}.{name}");
-            instance.func_new(name, move |_, _, _, results| match (&answer, results) {
-                (Some(answer), [result]) => {
-                    *result = answer.clone();
-                    Ok(())
-                }
-                _ => wasmtime::bail!("{called} is not in this build, and its result cannot report that"),
-            })?;
+        match item.ty {
+            ComponentItem::ComponentFunc(func) => {
+                let answer = fails_with_host_error(&func).then(|| unsupported(&domain));
+                let called = format!("{domain}.{name}");
+                instance.func_new(name, move |_, _, _, results| match (&answer, results) {
+                    (Some(answer), [result]) => {
+                        *result = answer.clone();
+                        Ok(())
+                    }
+                    _ => wasmtime::bail!("{called} is not in this build, and its result cannot report that"),
+                })?;
+            }
+            ComponentItem::Resource(_) => instance.resource(name, ResourceType::host::<Absent>(), |_, _| Ok(()))?,
+            _ => {}
         }
     }
     Ok(())

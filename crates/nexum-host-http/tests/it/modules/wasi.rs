@@ -1,9 +1,12 @@
 //! `wasi:http`, where it differs from `nexum:host/http`.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use nexum_config::limits::{Limit, Limits};
-use nexum_host_http::{REQUEST_BODY_BYTES_MAX, WASI_REQUESTS_MAX, metrics as names};
+use nexum_host_http::{
+    FetchError, Phase, REQUEST_BODY_BYTES_MAX, SILENCED_LOG_TARGETS, TlsFault, WASI_REQUESTS_MAX, metrics as names,
+};
 use nexum_testing::Counts;
 use tokio::sync::Semaphore;
 
@@ -117,7 +120,7 @@ async fn resources_are_bounded_and_calls_draw_on_the_fuel() {
         let host = host(WASI, &server, &[("url", &url), ("act", act)]).await;
         host.said_of_next().await;
         let trap = host.records.find("the guest trapped").expect("the record of the trap");
-        assert!(trap.fields["error"].contains(reason), "{trap:?}");
+        assert!(trap.message.contains(reason), "{trap:?}");
     }
     let limits = Limits::default().with(Limit::Fuel, 100_000_000);
     let host = limited(WASI, &server, &[("url", &url), ("act", "call")], limits).await;
@@ -246,6 +249,60 @@ async fn a_private_address_is_refused() {
 }
 
 #[tokio::test]
+async fn no_record_shows_more_than_a_host() {
+    const SECRET: &str = "a-secret";
+    let server = Server::start(|_| answer(200, &[("x-a", SECRET)], SECRET)).await;
+    let url = server.url(&format!("/{SECRET}?{SECRET}"));
+    let header = format!("x-key: {SECRET}");
+    let config = [
+        ("url", url.as_str()),
+        ("method", "POST"),
+        ("headers", &header),
+        ("body", SECRET),
+    ];
+    let host = host(WASI, &server, &config).await;
+    assert_eq!(host.said_of_next().await, ["ok 200  a-secret"]);
+    let records = host.records.all();
+    let is_silenced = |target: &str| SILENCED_LOG_TARGETS.iter().any(|silenced| target.starts_with(silenced));
+    // Without the list, the records of the library would show the URL.
+    let shown = |target: &str| {
+        let of_target = records.iter().filter(|record| record.target.starts_with(target));
+        of_target
+            .filter(|record| format!("{record:?}").contains(SECRET))
+            .count()
+    };
+    assert!(shown("wasmtime_wasi_http") > 0);
+    for record in &records {
+        let is_checked = !is_silenced(&record.target) && record.target != "nexum::module";
+        assert!(!is_checked || !format!("{record:?}").contains(SECRET), "{record:?}");
+    }
+    assert!(host.records.find("fetched").is_some());
+}
+
+#[test]
+fn failures_of_the_network_have_codes_of_their_own() {
+    let timeout = |phase| FetchError::Timeout { phase, timeout_ms: 1 };
+    let unreachable = |cause| FetchError::Unreachable { cause };
+    for (error, code) in [
+        (FetchError::Unresolved, "DnsError"),
+        (unreachable(None), "DestinationUnavailable"),
+        (
+            unreachable(Some(ErrorKind::ConnectionRefused)),
+            "ErrorCode::ConnectionRefused",
+        ),
+        (FetchError::Tls(TlsFault::Name), "TlsCertificateError"),
+        (FetchError::Tls(TlsFault::Protocol), "TlsProtocolError"),
+        (timeout(Phase::Connect), "ConnectionTimeout"),
+        (timeout(Phase::Total), "HttpResponseTimeout"),
+        (FetchError::BadRedirect, "HttpProtocolError"),
+        (FetchError::Internal, "InternalError(None)"),
+    ] {
+        let shown = format!("{:?}", error.to_error_code());
+        assert!(shown.contains(code), "{error}: {shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_older_release_of_the_interface_is_served_too() {
     let server = Server::start(|_| answer(200, &[], "yes")).await;
     let mut module = Fetching::new(WASI, &[&server.entry()], &[("url", &server.url("/"))]);
@@ -265,4 +322,5 @@ fn the_imports_need_the_capability() {
         );
         assert!(said.contains(&refusal), "{said}");
     }
+    assert!(said.contains("write `required = [\"store\", \"http\"]`"), "{said}");
 }
