@@ -72,7 +72,7 @@ pub use request::{
     METHOD_BYTES_MAX, REQUEST_BODY_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX, Request, URL_BYTES_MAX,
 };
 pub use resolver::{LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, SystemLookup};
-pub use state::{HttpState, WASI_FIELDS_BYTES_MAX, WASI_REQUESTS_MAX};
+pub use state::{HttpState, WASI_FIELDS_BYTES_MAX, WASI_HELD_BYTES_MAX, WASI_REQUESTS_MAX};
 
 pub mod metrics;
 

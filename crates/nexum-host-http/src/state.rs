@@ -16,12 +16,19 @@ pub const WASI_REQUESTS_MAX: usize = 16;
 /// its text: as many as the headers of a response have. The guest traps above it.
 pub const WASI_FIELDS_BYTES_MAX: usize = 72 * 1_024;
 
+/// The most bytes of headers and unsent bodies that a guest of `wasi:http` holds: five hundred times
+/// the headers of a request. The guest traps above it. The host counts each time when the guest has
+/// added this amount, so it can hold twice as much meanwhile.
+pub const WASI_HELD_BYTES_MAX: usize = 8 << 20;
+
 /// The state of one instance of a module.
 #[derive(Debug)]
 pub struct HttpState {
     pub(crate) fetcher: Fetcher,
     /// wasmtime's settings for `wasi:http`.
     pub(crate) wasi: WasiHttpCtx,
+    /// The bytes of headers and unsent bodies at the last count, and all that were added since.
+    pub(crate) held: usize,
     /// A permit for each request through `wasi:http` without a response or with an unread one.
     pub(crate) permits: Arc<Semaphore>,
 }
@@ -33,6 +40,7 @@ impl HttpState {
         Self {
             fetcher,
             wasi,
+            held: 0,
             permits: Arc::new(Semaphore::new(WASI_REQUESTS_MAX)),
         }
     }

@@ -2,6 +2,7 @@
 //! [`Fetcher`](crate::Fetcher).
 
 mod error;
+mod held;
 mod outgoing;
 mod types;
 
@@ -20,8 +21,8 @@ use crate::state::HttpState;
 /// The largest part of a request's body, in bytes: as much as one blocking write of a guest sends.
 const BODY_PART_BYTES_MAX: usize = 4_096;
 
-/// The most parts of a body that a guest can write before it hands the request over: 64 KiB, less
-/// than a `fields` takes. After that, the host takes each part at once.
+/// The most parts of a body that a guest can write before it hands the request over: 64 KiB. After
+/// that, the host takes each part at once.
 const BODY_PARTS_MAX: usize = 16;
 
 /// The arguments of the host functions of `wasi:http`.

@@ -2,7 +2,7 @@
 //! the event's bytes.
 
 use nexum_config::limits::Limit;
-use nexum_core::capability::{BudgetExhausted, View};
+use nexum_core::capability::View;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::WasiHttpCtxView;
@@ -14,9 +14,10 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 };
 use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
 
+use super::held::{BODY_BYTES, header_bytes};
 use super::outgoing::AnswerBytes;
 use super::{Guest, Rules};
-use crate::state::HttpState;
+use crate::state::{HttpState, WASI_FIELDS_BYTES_MAX};
 
 impl types::Host for Guest<'_> {
     fn convert_error_code(&mut self, error: HttpError) -> wasmtime::Result<ErrorCode> {
@@ -28,7 +29,7 @@ impl types::Host for Guest<'_> {
     }
 
     fn http_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
-        self.0.spend_call(0)?;
+        self.begin(0)?;
         let mut rules = Rules::OF_REQUEST;
         types::Host::http_error_code(&mut wasmtimes(&mut self.0, &mut rules), error)
     }
@@ -40,10 +41,12 @@ impl types::HostFutureIncomingResponse for Guest<'_> {
         &mut self,
         future: Resource<FutureIncomingResponse>,
     ) -> wasmtime::Result<Option<Result<Result<Resource<IncomingResponse>, ErrorCode>, ()>>> {
-        self.0.spend_call(0)?;
-        if let FutureIncomingResponse::Ready(Ok((response, _))) = self.0.table.get(&future)? {
-            let bytes = response.extensions().get::<AnswerBytes>();
-            let bytes = bytes.map_or(0, |AnswerBytes(bytes)| *bytes);
+        let answered = match self.0.table.get(&future)? {
+            FutureIncomingResponse::Ready(Ok((response, _))) => response.extensions().get::<AnswerBytes>().copied(),
+            _ => None,
+        };
+        self.begin(answered.map_or(0, |_| WASI_FIELDS_BYTES_MAX))?;
+        if let Some(AnswerBytes(bytes)) = answered {
             self.0.scope.spend(Limit::ResponseBytes, bytes)?;
         }
         let mut rules = Rules::OF_RESPONSE;
@@ -51,7 +54,7 @@ impl types::HostFutureIncomingResponse for Guest<'_> {
     }
 
     fn subscribe(&mut self, future: Resource<FutureIncomingResponse>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.0.spend_call(0)?;
+        self.begin(0)?;
         let mut rules = Rules::OF_REQUEST;
         types::HostFutureIncomingResponse::subscribe(&mut wasmtimes(&mut self.0, &mut rules), future)
     }
@@ -73,34 +76,36 @@ fn wasmtimes<'a>(view: &'a mut View<'_, HttpState>, rules: &'a mut Rules) -> Was
 
 /// An error that can carry a trap.
 trait Trap {
-    fn trap(error: BudgetExhausted) -> Self;
+    fn trap(error: wasmtime::Error) -> Self;
 }
 
 impl Trap for wasmtime::Error {
-    fn trap(error: BudgetExhausted) -> Self {
-        error.into()
+    fn trap(error: wasmtime::Error) -> Self {
+        error
     }
 }
 
 impl Trap for HeaderError {
-    fn trap(error: BudgetExhausted) -> Self {
+    fn trap(error: wasmtime::Error) -> Self {
         Self::trap(error)
     }
 }
 
 impl Trap for HttpError {
-    fn trap(error: BudgetExhausted) -> Self {
+    fn trap(error: wasmtime::Error) -> Self {
         Self::trap(error)
     }
 }
 
-/// Implements the functions of resources: each draws a call on the event's fuel, and then calls
-/// wasmtime's implementation.
+/// Implements the functions of resources: each [begins](Guest::begin) a call that may leave the bytes
+/// after `=>` in the host's memory, and then calls wasmtime's implementation.
 macro_rules! pass_on {
-    ($($resource:ident { $(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)* })*) => {$(
+    (@bytes) => { 0 };
+    (@bytes $bytes:expr) => { $bytes };
+    ($($resource:ident { $(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $(=> $bytes:expr)?;)* })*) => {$(
         impl types::$resource for Guest<'_> {
             $(fn $name(&mut self, $($argument: $type),*) -> $result {
-                if let Err(error) = self.0.spend_call(0) {
+                if let Err(error) = self.begin(pass_on!(@bytes $($bytes)?)) {
                     return Err(Trap::trap(error));
                 }
                 let mut rules = Rules::OF_REQUEST;
@@ -116,19 +121,22 @@ type Refusable<T> = wasmtime::Result<Result<T, ()>>;
 pass_on! {
     HostFields {
         fn new() -> wasmtime::Result<Resource<Fields>>;
-        fn from_list(entries: Vec<(String, Vec<u8>)>) -> HeaderResult<Resource<Fields>>;
+        fn from_list(entries: Vec<(String, Vec<u8>)>) -> HeaderResult<Resource<Fields>>
+            => entries.iter().map(|(name, value)| header_bytes(name, value)).sum::<usize>();
         fn get(fields: Resource<Fields>, name: String) -> wasmtime::Result<Vec<Vec<u8>>>;
         fn has(fields: Resource<Fields>, name: String) -> wasmtime::Result<bool>;
-        fn set(fields: Resource<Fields>, name: String, values: Vec<Vec<u8>>) -> HeaderResult<()>;
+        fn set(fields: Resource<Fields>, name: String, values: Vec<Vec<u8>>) -> HeaderResult<()>
+            => values.iter().map(|value| header_bytes(&name, value)).sum::<usize>();
         fn delete(fields: Resource<Fields>, name: String) -> HeaderResult<()>;
-        fn append(fields: Resource<Fields>, name: String, value: Vec<u8>) -> HeaderResult<()>;
+        fn append(fields: Resource<Fields>, name: String, value: Vec<u8>) -> HeaderResult<()>
+            => header_bytes(&name, &value);
         fn entries(fields: Resource<Fields>) -> wasmtime::Result<Vec<(String, Vec<u8>)>>;
-        fn clone(fields: Resource<Fields>) -> wasmtime::Result<Resource<Fields>>;
+        fn clone(fields: Resource<Fields>) -> wasmtime::Result<Resource<Fields>> => WASI_FIELDS_BYTES_MAX;
         fn drop(fields: Resource<Fields>) -> wasmtime::Result<()>;
     }
     HostOutgoingRequest {
         fn new(headers: Resource<Fields>) -> wasmtime::Result<Resource<OutgoingRequest>>;
-        fn body(request: Resource<OutgoingRequest>) -> Refusable<Resource<OutgoingBody>>;
+        fn body(request: Resource<OutgoingRequest>) -> Refusable<Resource<OutgoingBody>> => BODY_BYTES;
         fn method(request: Resource<OutgoingRequest>) -> wasmtime::Result<Method>;
         fn set_method(request: Resource<OutgoingRequest>, method: Method) -> Refusable<()>;
         fn path_with_query(request: Resource<OutgoingRequest>) -> wasmtime::Result<Option<String>>;
@@ -188,7 +196,7 @@ pass_on! {
         fn status_code(response: Resource<OutgoingResponse>) -> wasmtime::Result<StatusCode>;
         fn set_status_code(response: Resource<OutgoingResponse>, status: StatusCode) -> Refusable<()>;
         fn headers(response: Resource<OutgoingResponse>) -> wasmtime::Result<Resource<Fields>>;
-        fn body(response: Resource<OutgoingResponse>) -> Refusable<Resource<OutgoingBody>>;
+        fn body(response: Resource<OutgoingResponse>) -> Refusable<Resource<OutgoingBody>> => BODY_BYTES;
         fn drop(response: Resource<OutgoingResponse>) -> wasmtime::Result<()>;
     }
     HostResponseOutparam {

@@ -124,14 +124,10 @@ pub(crate) struct WasiState {
 struct Work(Arc<AtomicU64>);
 
 impl Work {
-    /// Adds a call.
-    fn call(&self) {
-        self.0.fetch_add(CALL_FUEL, Ordering::Relaxed);
-    }
-
-    /// Adds the bytes that a call handles.
-    fn bytes(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// Adds a call, or one of several reads of the entropy in a call, that handles this many bytes.
+    fn add(&self, bytes: usize) {
+        self.0
+            .fetch_add(CALL_FUEL.saturating_add(bytes as u64), Ordering::Relaxed);
     }
 }
 
@@ -159,7 +155,7 @@ impl WasiView for HostState {
     /// Called once by each function of WASI.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let view = self.view::<Wasi>();
-        view.state.work.call();
+        view.state.work.add(0);
         WasiCtxView {
             ctx: &mut view.state.context,
             table: view.table,
@@ -193,7 +189,7 @@ struct SeamRng(Arc<dyn Entropy>, Work);
 
 impl SeamRng {
     fn fill(&self, bytes: &mut [u8]) {
-        self.1.bytes(bytes.len());
+        self.1.add(bytes.len());
         self.0.fill(bytes);
     }
 }
@@ -248,7 +244,7 @@ impl Lines {
 
 impl Sink for Lines {
     fn push(&self, bytes: &[u8]) {
-        self.work.bytes(bytes.len());
+        self.work.add(bytes.len());
         let mut partial = self.partial.lock();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for piece in piece.chunks(RECORD_BYTES_MAX) {

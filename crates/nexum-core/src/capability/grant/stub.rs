@@ -2,6 +2,7 @@
 
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, Linker, ResourceType, Val};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 
 use crate::capability::HostState;
 
@@ -37,11 +38,23 @@ pub(super) fn link(linker: &mut Linker<HostState>, component: &Component, import
                     _ => wasmtime::bail!("{called} is not in this build, and its result cannot report that"),
                 })?;
             }
-            ComponentItem::Resource(_) => instance.resource(name, ResourceType::host::<Absent>(), |_, _| Ok(()))?,
+            ComponentItem::Resource(_) => instance.resource(name, resource_type(import, name), |_, _| Ok(()))?,
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The type of a resource. The interfaces of WASI share the resources of `wasi:io`, which every build
+/// has.
+fn resource_type(import: &str, name: &str) -> ResourceType {
+    match name {
+        "pollable" if import.starts_with("wasi:") => ResourceType::host::<DynPollable>(),
+        "input-stream" if import.starts_with("wasi:") => ResourceType::host::<DynInputStream>(),
+        "output-stream" if import.starts_with("wasi:") => ResourceType::host::<DynOutputStream>(),
+        "io-error" if import.starts_with("wasi:") => ResourceType::host::<wasmtime::Error>(),
+        _ => ResourceType::host::<Absent>(),
+    }
 }
 
 /// Whether a function returns a `result` whose error is the contract's `host-error`.

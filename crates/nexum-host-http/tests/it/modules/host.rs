@@ -64,7 +64,7 @@ impl Fetching {
         }
     }
 
-    /// Makes the component import another release of WASI, with a number of the same length.
+    /// Makes the component import another release of WASI, with a number of equal length.
     pub(super) fn import_release(&mut self, release: &str) {
         const BUILT: &[u8] = b"@0.2.12";
         let release = format!("@{release}");

@@ -116,12 +116,19 @@ async fn resources_are_bounded_and_calls_draw_on_the_fuel() {
     for (act, reason) in [
         ("hoard", "resource table has no free keys"),
         ("grow", "total size of fields exceeds limit"),
+        (
+            "fill",
+            "the headers and bodies of wasi:http take more than 8388608 bytes",
+        ),
     ] {
         let host = host(WASI, &server, &[("url", &url), ("act", act)]).await;
         host.said_of_next().await;
         let trap = host.records.find("the guest trapped").expect("the record of the trap");
         assert!(trap.message.contains(reason), "{trap:?}");
     }
+    // Dropped ones do not count.
+    let churning = host(WASI, &server, &[("url", &url), ("act", "churn")]).await;
+    assert_eq!(churning.said_of_next().await, ["churned"]);
     let limits = Limits::default().with(Limit::Fuel, 100_000_000);
     let host = limited(WASI, &server, &[("url", &url), ("act", "call")], limits).await;
     host.said_of_next().await;
@@ -315,7 +322,7 @@ async fn an_older_release_of_the_interface_is_served_too() {
 fn the_imports_need_the_capability() {
     let module = Fetching::with_capabilities(WASI, "required = [\"store\"]\n", &[]);
     let inspected = loader(open(&[]), Limits::default()).inspect(&module.config);
-    let said = inspected.err().expect("a refusal").to_string();
+    let said = inspected.expect_err("a refusal").to_string();
     for interface in ["outgoing-handler", "types"] {
         let refusal = format!(
             "the import wasi:http/{interface}@0.2.12 needs the capability `http`, which the manifest does not request"
