@@ -253,6 +253,7 @@ mod tests {
                 "memory-bomb-many",
                 "query-echo",
                 "table-bomb",
+                "wasi-fetcher",
                 "wasi-importer"
             ]
         );

@@ -21,6 +21,12 @@ const CORE: &str = "nexum-core";
 /// The common prefix of the names of the WebAssembly runtime's crates.
 const WASMTIME: &str = "wasmtime";
 
+/// The runtime's implementation of `wasi:http`.
+const WASI_HTTP: &str = "wasmtime-wasi-http";
+
+/// The only feature of the binary that adds HTTP for modules.
+const HTTP: &str = "http";
+
 /// The only feature of the binary that adds the order book's library, which is under the GPL.
 const COW: &str = "cow";
 
@@ -153,6 +159,7 @@ fn rules_of(package: &Package) -> Vec<Rule> {
         ],
         "nexum-exec" => vec![
             rule(Forbidden::Named(HOST), "commands use no capabilities"),
+            rule(Forbidden::Named(WASI_HTTP), "commands have no network"),
             gpl_free("its licence is free of the GPL"),
         ],
         "nexum-store" => vec![
@@ -166,6 +173,11 @@ fn rules_of(package: &Package) -> Vec<Rule> {
                 "a build without `cow` must not contain its licence",
             )
             .without(&[COW, "default"]),
+            rule(
+                Forbidden::Named(WASI_HTTP),
+                "a build without `http` has no HTTP for modules",
+            )
+            .without(&[HTTP, "default"]),
             gpl_free("a build without `cow` must be free of the GPL").without(&[COW, "default"]),
             gpl_free("only the order book may be under the GPL").but_through(HOST_COW),
             rule(
@@ -212,7 +224,7 @@ mod tests {
         {"name": "nexum-core", "features": {}},
         {"name": "nexum-host-chain", "features": {}},
         {"name": "nexum-store", "features": {"redb": [], "sled": []}},
-        {"name": "nexum-cli", "features": {"default": ["chain"], "chain": [], "cow": []}},
+        {"name": "nexum-cli", "features": {"default": ["chain"], "chain": [], "cow": [], "http": []}},
         {"name": "xtask", "features": {}}
     ]}"#;
 
@@ -257,7 +269,7 @@ mod tests {
         let [rule] = &rules_on("nexum-cli", Forbidden::Named("cowprotocol"))[..] else {
             panic!("one rule")
         };
-        assert_eq!(rule.features, ["chain"]);
+        assert_eq!(rule.features, ["chain", "http"]);
         let tree = "nexum-cli v0.1.0|MIT\ncowprotocol-primitives v0.2.0|GPL-3.0-or-later\n";
         assert_eq!(rule.broken_by(tree), ["cowprotocol-primitives"]);
     }
@@ -269,7 +281,7 @@ mod tests {
         };
         assert_eq!(
             (&without.features[..], without.but_through),
-            (&["chain".to_owned()][..], None)
+            (&["chain", "http"].map(str::to_owned)[..], None)
         );
         assert_eq!(beside.but_through, Some(HOST_COW));
         let tree = "nexum-cli v0.1.0|MIT\na v1.0.0|MIT OR LGPL-2.1-or-later\nb v1.0.0|GPL-3.0-or-later (*)\n";
@@ -286,6 +298,16 @@ mod tests {
             let tree = "nexum-cli v0.1.0|MIT\nwasmparser v0.254.2|MIT\nwasmtime-wasi v48.0.8|MIT\n";
             assert_eq!(rule.broken_by(tree), ["wasmtime-wasi"]);
         }
+    }
+
+    #[test]
+    fn looks_for_http_in_builds_without_it() {
+        let [rule] = &rules_on("nexum-cli", Forbidden::Named(WASI_HTTP))[..] else {
+            panic!("one rule")
+        };
+        assert_eq!(rule.features, ["chain", "cow"]);
+        let tree = "nexum-cli v0.1.0|MIT\nwasmtime-wasi v48.0.8|MIT\nwasmtime-wasi-http v48.0.8|MIT\n";
+        assert_eq!(rule.broken_by(tree), ["wasmtime-wasi-http"]);
     }
 
     #[test]

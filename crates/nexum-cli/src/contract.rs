@@ -16,7 +16,15 @@ pub(crate) enum Served {
 pub(crate) const CONTRACT: [(&str, &[&str], Served); 7] = [
     ("chain", &["nexum:host/chain@0.2.0"], By("chain")),
     ("cow", &["shepherd:cow/cow-api@0.2.0"], By("cow")),
-    ("http", &["nexum:host/http@0.2.0"], By("http")),
+    (
+        "http",
+        &[
+            "nexum:host/http@0.2.0",
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:http/types@0.2.0",
+        ],
+        By("http"),
+    ),
     // The module has no keys, so an empty list of accounts is true.
     ("identity", &["nexum:host/identity@0.2.0"], Unserved(&["accounts"])),
     ("messaging", &["nexum:host/messaging@0.2.0"], Unserved(&[])),

@@ -26,7 +26,6 @@ use nexum_config::engine::Metering;
 use nexum_config::limits::Limit;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
-use self::ambient::RESOURCES_MAX;
 pub use self::grant::{Grant, GrantError};
 pub use self::module_files::ModuleFiles;
 pub use self::module_meta::ModuleMeta;
@@ -85,13 +84,19 @@ pub trait Capability: Send + Sync + 'static {
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError>;
 }
 
+/// The most resources of one instance: streams, pollables and the parts of HTTP requests. A component
+/// of the JavaScript tools leaves nine behind for each HTTP request until it collects garbage, so
+/// this number lasts for thousands. All of them take about 13 MB of the host's memory, without the
+/// contents that a capability bounds.
+pub const RESOURCES_MAX: usize = 32_768;
+
 /// The arguments of a capability's host functions.
 pub struct View<'a, S> {
     /// The capability's state for this instance.
     pub state: &'a mut S,
     /// The current event and its transaction.
     pub scope: &'a mut EventScope,
-    /// The resources to which the guest has handles.
+    /// The resources to which the guest has handles, up to [`RESOURCES_MAX`].
     pub table: &'a mut ResourceTable,
     /// The calling module.
     pub meta: &'a ModuleMeta,
@@ -142,9 +147,7 @@ impl HostState {
     pub(crate) fn new(meta: Arc<ModuleMeta>, scope: EventScope, slots: Vec<Slot>) -> Self {
         let limiter = Limiter::new(meta.limits);
         let mut table = ResourceTable::new();
-        if meta.files.is_some() {
-            table.set_max_capacity(RESOURCES_MAX);
-        }
+        table.set_max_capacity(RESOURCES_MAX);
         Self {
             meta,
             scope,

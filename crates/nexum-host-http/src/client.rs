@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nexum_config::limits::saturating_usize;
-use nexum_net::read_bounded;
+use nexum_net::{BodyReader, ReadError};
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::sync::Semaphore;
@@ -70,20 +70,33 @@ impl Clients {
             Some(body) => sending.body(body.clone()),
             None => sending,
         };
-        let first_byte = Time::new(
-            Phase::FirstByte,
-            Duration::from_millis(self.config.first_byte_timeout_ms),
-        );
+        let operators = Duration::from_millis(self.config.first_byte_timeout_ms);
+        let first_byte = request.waits.first_byte.unwrap_or(operators).min(operators);
+        let first_byte = Time::new(Phase::FirstByte, first_byte);
         let response = total.least(first_byte).bound(sending.send()).await?;
         response.map_err(|error| FetchError::of_sending(&error, self.config.connect_timeout_ms))
     }
 
-    /// Reads the body of a response, up to `response_bytes_max`.
-    pub(crate) async fn read(&self, response: Response, total: Time) -> Result<Vec<u8>, FetchError> {
+    /// Reads the body of a response, up to `response_bytes_max`. No wait for a piece of it takes
+    /// longer than `between_bytes`.
+    pub(crate) async fn read(
+        &self,
+        response: Response,
+        between_bytes: Option<Duration>,
+        total: Time,
+    ) -> Result<Vec<u8>, FetchError> {
         let bytes_max = self.config.response_bytes_max;
-        let reading = read_bounded(response, saturating_usize(bytes_max));
-        let body = total.bound(reading).await?;
-        body.map_err(|error| FetchError::of_reading(&error, bytes_max))
+        let failed = |error: ReadError| FetchError::of_reading(&error, bytes_max);
+        let mut reader = BodyReader::new(response, saturating_usize(bytes_max)).map_err(failed)?;
+        loop {
+            let time = match between_bytes {
+                Some(wait) => total.least(Time::new(Phase::NextByte, wait)),
+                None => total,
+            };
+            if !time.bound(reader.read_more()).await?.map_err(failed)? {
+                return Ok(reader.into_body());
+            }
+        }
     }
 
     fn client(&self, may_be_private: bool) -> Result<&Client, FetchError> {

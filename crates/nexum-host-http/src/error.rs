@@ -20,6 +20,8 @@ pub enum FetchError {
     /// The request is malformed or breaks a rule. Nothing was sent.
     #[error("{reason}")]
     Invalid {
+        /// The part that breaks the rule.
+        part: RequestPart,
         /// The broken rule.
         reason: String,
     },
@@ -68,9 +70,30 @@ pub enum FetchError {
     /// A redirect whose target is not a URL.
     #[error("the response redirects to an invalid URL")]
     BadRedirect,
+    /// The event ended before the response arrived.
+    #[error("the event ended before the response arrived")]
+    Cancelled,
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
+}
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestPart {
+    /// The method.
+    Method,
+    /// The URL.
+    Url,
+    /// One header.
+    Header,
+    /// All headers together.
+    HeaderSection,
+    /// The body.
+    Body,
+    /// The timeout.
+    Timeout,
 }
 
 /// A part of a fetch.
@@ -83,14 +106,18 @@ pub enum Phase {
     /// From the request to the first byte of the response.
     #[error("the first byte of the response")]
     FirstByte,
+    /// From one piece of the response's body to the next.
+    #[error("the next byte of the response")]
+    NextByte,
     /// The whole fetch.
     #[error("the fetch")]
     Total,
 }
 
 impl FetchError {
-    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
-        Self::Invalid { reason: reason.into() }
+    pub(crate) fn invalid(part: RequestPart, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::Invalid { part, reason }
     }
 
     /// Maps an error of the client. The client's text contains the URL, so only known causes are
@@ -111,7 +138,7 @@ impl FetchError {
         }
         let cause = io_cause(error);
         if error.is_builder() {
-            Self::invalid("the URL is not valid in HTTP")
+            Self::invalid(RequestPart::Url, "the URL is not valid in HTTP")
         } else if error.is_connect() && error.is_timeout() {
             Self::Timeout {
                 phase: Phase::Connect,
@@ -143,15 +170,19 @@ impl FetchError {
         }
     }
 
-    /// The error that a guest sees. No other place maps errors for guests.
+    /// The error that a guest of `nexum:host/http` sees. [`to_error_code`](Self::to_error_code) is the
+    /// one that a guest of `wasi:http` sees. No other place maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
         let kind = match self {
             Self::Invalid { .. } => HostErrorKind::InvalidInput,
             Self::Denied { .. } | Self::TooLarge { .. } => HostErrorKind::Denied,
             Self::Timeout { .. } => HostErrorKind::Timeout,
-            Self::Unresolved | Self::Unreachable { .. } | Self::Tls(_) | Self::Lost { .. } | Self::BadRedirect => {
-                HostErrorKind::Unavailable
-            }
+            Self::Unresolved
+            | Self::Unreachable { .. }
+            | Self::Tls(_)
+            | Self::Lost { .. }
+            | Self::BadRedirect
+            | Self::Cancelled => HostErrorKind::Unavailable,
             Self::Internal => HostErrorKind::Internal,
         };
         HostError::new(DOMAIN, kind, self.to_string())

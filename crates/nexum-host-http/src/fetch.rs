@@ -67,8 +67,18 @@ impl Fetcher {
     ///
     /// [`FetchError`]; a guest receives [`FetchError::to_host_error`].
     pub async fn fetch(&self, request: Request, deadline: Instant) -> Result<Answer, FetchError> {
-        let timeout = request.timeout.unwrap_or(self.shared.timeout).min(self.shared.timeout);
-        let time = Time::new(Phase::Total, timeout).before(deadline);
+        let time = self.time(request.timeout, deadline);
+        self.fetch_within(request, time).await
+    }
+
+    /// The time of a fetch that starts now.
+    pub(crate) fn time(&self, timeout: Option<Duration>, deadline: Instant) -> Time {
+        let operators = self.shared.timeout;
+        Time::new(Phase::Total, timeout.unwrap_or(operators).min(operators)).before(deadline)
+    }
+
+    /// As [`fetch`](Self::fetch), within this time.
+    pub(crate) async fn fetch_within(&self, request: Request, time: Time) -> Result<Answer, FetchError> {
         let mut request = request;
         for followed in 0.. {
             let hop = self.hop(&request, time);
@@ -95,9 +105,8 @@ impl Fetcher {
             redirected: false,
         })?;
         let metrics = HopMetrics::new(permit.entry, &request.method);
-        let began = Instant::now();
         let hop = self.exchange(request, permit, time).await;
-        metrics.done(&hop, began.elapsed());
+        let took = metrics.done(&hop);
         if let Ok(Hop::Answer(answer)) = &hop {
             tracing::debug!(
                 target: "nexum::http",
@@ -106,7 +115,7 @@ impl Fetcher {
                 method = request.method.as_str(),
                 status = answer.status,
                 bytes = answer.body.len(),
-                ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "fetched"
             );
         }
@@ -123,7 +132,7 @@ impl Fetcher {
         Ok(Hop::Answer(Answer {
             status: status.as_u16(),
             headers,
-            body: clients.read(response, time).await?,
+            body: clients.read(response, request.waits.between_bytes, time).await?,
         }))
     }
 

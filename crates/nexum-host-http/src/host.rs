@@ -6,11 +6,11 @@ use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::http;
 use crate::error::FetchError;
-use crate::fetch::Fetcher;
 use crate::hop::Answer;
 use crate::request::Request;
+use crate::state::HttpState;
 
-impl http::Host for View<'_, Fetcher> {
+impl http::Host for View<'_, HttpState> {
     async fn fetch(&mut self, req: http::Request) -> wasmtime::Result<Result<http::Response, HostError>> {
         self.scope.spend(Limit::HttpFetches, 1)?;
         let answer = fetch(self, req).await;
@@ -20,13 +20,13 @@ impl http::Host for View<'_, Fetcher> {
     }
 }
 
-async fn fetch(view: &mut View<'_, Fetcher>, req: http::Request) -> Result<Answer, FetchError> {
+async fn fetch(view: &mut View<'_, HttpState>, req: http::Request) -> Result<Answer, FetchError> {
     let request = Request::try_from(req)?;
     if request.has_effect() {
         view.scope.mark_effect();
     }
     let deadline = view.scope.answer_by();
-    view.state.fetch(request, deadline).await
+    view.state.fetcher.fetch(request, deadline).await
 }
 
 impl TryFrom<http::Request> for Request {

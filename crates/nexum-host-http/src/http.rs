@@ -13,11 +13,13 @@ use crate::config::{HttpConfig, wanted};
 use crate::fetch::{Fetcher, Shared};
 use crate::pattern::HostPattern;
 use crate::resolver::{Lookup, SystemLookup};
+use crate::state::HttpState;
+use crate::wasi;
 
 /// The name of the capability, its section and its settings.
 const NAME: &str = "http";
 
-/// The capability that provides `nexum:host/http`. Clones share the connections.
+/// The capability that provides `nexum:host/http` and `wasi:http`. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Http {
     shared: Arc<Shared>,
@@ -43,18 +45,23 @@ impl Http {
 }
 
 impl Capability for Http {
-    type State = Fetcher;
+    type State = HttpState;
 
     fn name(&self) -> &'static str {
         NAME
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/http@0.2.0"]
+        &[
+            "nexum:host/http@0.2.0",
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:http/types@0.2.0",
+        ]
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        http::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+        http::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)?;
+        wasi::link::<Self>(linker)
     }
 
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {
@@ -75,6 +82,6 @@ impl Capability for Http {
 
     fn prepare(&self, module: &ModuleMeta) -> Result<Self::State, BoxError> {
         let wanted = module.settings.get(NAME).map(wanted).transpose()?.unwrap_or_default();
-        Ok(self.fetcher(module.name.as_str(), wanted))
+        Ok(HttpState::new(self.fetcher(module.name.as_str(), wanted)))
     }
 }

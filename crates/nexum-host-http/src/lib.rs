@@ -1,9 +1,10 @@
-//! HTTP for modules: the `nexum:host/http` capability.
+//! HTTP for modules: the capability of `nexum:host/http` and `wasi:http`.
 //!
 //! # How data flows
 //!
 //! 1. `[http]` of `engine.toml` configures one [`Http`] for the whole host.
-//! 2. `http.fetch` validates its arguments into a [`Request`] with the [`Destination`] of its URL.
+//! 2. `http.fetch` and `outgoing-handler.handle` validate their arguments into a [`Request`] with the
+//!    [`Destination`] of its URL. From here on there is one path, the [`Fetcher`].
 //! 3. The [`Policy`] permits or denies the destination: the module's manifest and the operator both
 //!    have to name it.
 //! 4. One of two clients sends the request. One client refuses every name with a non-public
@@ -12,7 +13,8 @@
 //!
 //! # Errors that a guest sees
 //!
-//! The `domain` is `http`, `code` is 0 and `data` is absent. A response with any status is a
+//! A guest of `wasi:http` sees [`FetchError::to_error_code`]. For a guest of `nexum:host/http`, the
+//! `domain` is `http`, `code` is 0 and `data` is absent. A response with any status is a
 //! success.
 //!
 //! | kind | when |
@@ -29,8 +31,8 @@
 //!   and checks it before it uses it.
 //! - A service on the public internet accepts requests from everywhere. So a request from this host
 //!   gains nothing there, in contrast to a private network.
-//! - A module has one host call in flight at a time, so there are at most as many fetches in flight
-//!   as modules.
+//! - An instance has one `http.fetch` in flight at a time, and up to [`WASI_REQUESTS_MAX`] requests
+//!   through `wasi:http`.
 //!
 //! # Invariants
 //!
@@ -43,23 +45,24 @@
 //! - The crate parses a URL once, and checks and sends that one parsed URL.
 //! - The crate marks the event as having an effect before it sends any other method than GET, HEAD
 //!   or OPTIONS.
+//! - A request ends with its event at the latest.
 //! - No log, error, metric or `Debug` of this crate contains a URL, a path, a query, or a header
 //!   value.
 
 /// Log targets of the libraries that this crate uses, as prefixes. They log whole requests, so the
 /// embedder must turn them off at every log level.
-pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower"];
+pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", "tower", "wasmtime_wasi_http"];
 
+pub use self::http::Http;
 pub use client::{RESPONSE_HEADER_BYTES_MAX, RESPONSE_HEADERS_MAX};
 pub use config::{
     CONNECT_TIMEOUT_MS, ENTRIES_MAX, FIRST_BYTE_TIMEOUT_MS, HttpConfig, RESPONSE_BYTES_MAX, RESPONSE_BYTES_MAX_RANGE,
     TIMEOUT_MS, TIMEOUT_MS_RANGE,
 };
 pub use destination::{Destination, DestinationError};
-pub use error::{FetchError, Phase};
+pub use error::{FetchError, Phase, RequestPart};
 pub use fetch::Fetcher;
 pub use hop::Answer;
-pub use http::Http;
 pub use nexum_net::TlsFault;
 pub use nexum_net::not_public;
 pub use pattern::{HostPattern, PATTERN_BYTES_MAX, PatternError};
@@ -69,11 +72,14 @@ pub use request::{
     METHOD_BYTES_MAX, REQUEST_BODY_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX, Request, URL_BYTES_MAX,
 };
 pub use resolver::{LOOKUPS_MAX, LOOKUPS_PER_MODULE_MAX, Lookup, SystemLookup};
+pub use state::{HttpState, WASI_FIELDS_BYTES_MAX, WASI_HELD_BYTES_MAX, WASI_REQUESTS_MAX};
 
 pub mod metrics;
 
 mod host;
 mod http;
+mod state;
+mod wasi;
 
 mod destination;
 mod request;

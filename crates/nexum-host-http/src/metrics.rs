@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use reqwest::Method;
+use tokio::time::Instant;
 
 use crate::error::FetchError;
 use crate::hop::Hop;
@@ -35,7 +36,7 @@ pub const DESTINATION: &str = "destination";
 pub const METHOD: &str = "method";
 
 /// Label: the outcome of a request: `1xx` to `5xx` for a response's status, `redirect`, `denied`,
-/// `timeout`, `unavailable`, `malformed` or `error`.
+/// `timeout`, `unavailable`, `malformed`, `cancelled` or `error`.
 pub const OUTCOME: &str = "outcome";
 
 /// Label: the rule that denied a fetch: `manifest`, `operator`, `plain_http`, `address`, `unusable`
@@ -55,32 +56,48 @@ pub fn describe() {
     describe_counter!(DENIED, "denied fetches");
 }
 
-/// The labels of one request.
-#[derive(Clone, Debug)]
+/// Counts one request when it ends. If the guest or the end of the event cancels the request, it
+/// ends when it is dropped.
+#[derive(Debug)]
 pub(crate) struct HopMetrics {
     destination: String,
     method: &'static str,
+    outcome: &'static str,
+    began: Instant,
 }
 
 impl HopMetrics {
+    /// Starts the time of a request.
     pub(crate) fn new(entry: &HostPattern, method: &Method) -> Self {
         Self {
             destination: entry.to_string(),
             method: known(method),
+            outcome: CANCELLED,
+            began: Instant::now(),
         }
     }
 
-    /// Records the outcome and the duration of the request.
-    pub(crate) fn done(self, result: &Result<Hop, FetchError>, took: Duration) {
-        let Self { destination, method } = self;
-        let outcome = outcome(result);
-        counter!(REQUESTS, DESTINATION => destination.clone(), METHOD => method, OUTCOME => outcome).increment(1);
-        histogram!(REQUEST_SECONDS, DESTINATION => destination.clone(), METHOD => method).record(took);
+    /// Counts the request. Returns its duration.
+    pub(crate) fn done(mut self, result: &Result<Hop, FetchError>) -> Duration {
+        self.outcome = outcome(result);
         if let Ok(Hop::Answer(answer)) = result {
-            counter!(RESPONSE_BYTES, DESTINATION => destination).increment(answer.body.len() as u64);
+            counter!(RESPONSE_BYTES, DESTINATION => self.destination.clone()).increment(answer.body.len() as u64);
         }
+        self.began.elapsed()
     }
 }
+
+impl Drop for HopMetrics {
+    fn drop(&mut self) {
+        let Self { method, outcome, .. } = *self;
+        let destination = std::mem::take(&mut self.destination);
+        counter!(REQUESTS, DESTINATION => destination.clone(), METHOD => method, OUTCOME => outcome).increment(1);
+        histogram!(REQUEST_SECONDS, DESTINATION => destination, METHOD => method).record(self.began.elapsed());
+    }
+}
+
+/// The outcome of a request that did not end.
+const CANCELLED: &str = "cancelled";
 
 /// Counts a denied fetch.
 pub(crate) fn denied(rule: Rule) {
@@ -111,6 +128,7 @@ fn outcome(result: &Result<Hop, FetchError>) -> &'static str {
             "unavailable"
         }
         Err(FetchError::TooLarge { .. } | FetchError::BadRedirect) => "malformed",
+        Err(FetchError::Cancelled) => CANCELLED,
         Err(FetchError::Invalid { .. } | FetchError::Internal) => "error",
     }
 }

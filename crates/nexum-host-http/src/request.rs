@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use crate::destination::Destination;
-use crate::error::FetchError;
+use crate::error::{FetchError, RequestPart};
 
 /// The longest URL, in bytes: servers accept at most 8 KiB.
 pub const URL_BYTES_MAX: usize = 8 * 1_024;
@@ -59,6 +59,16 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) waits: Waits,
+}
+
+/// A request's own limits of two waits, in addition to the operator's limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    /// For the first byte of the response, including the connection.
+    pub(crate) first_byte: Option<Duration>,
+    /// For each further piece of the response's body.
+    pub(crate) between_bytes: Option<Duration>,
 }
 
 impl Request {
@@ -71,10 +81,12 @@ impl Request {
     pub fn new(method: &str, url: &str) -> Result<Self, FetchError> {
         let method = parse_method(method)?;
         if url.len() > URL_BYTES_MAX {
-            return Err(FetchError::invalid(format!("a URL has at most {URL_BYTES_MAX} bytes")));
+            let reason = format!("a URL has at most {URL_BYTES_MAX} bytes");
+            return Err(FetchError::invalid(RequestPart::Url, reason));
         }
-        let url = Url::parse(url).map_err(|_| FetchError::invalid("the URL is not valid"))?;
-        let to = Destination::of(&url).map_err(|error| FetchError::invalid(error.to_string()))?;
+        let invalid = |reason: String| FetchError::invalid(RequestPart::Url, reason);
+        let url = Url::parse(url).map_err(|_| invalid("the URL is not valid".to_owned()))?;
+        let to = Destination::of(&url).map_err(|error| invalid(error.to_string()))?;
         Ok(Self {
             method,
             url,
@@ -82,6 +94,7 @@ impl Request {
             headers: HeaderMap::new(),
             body: None,
             timeout: None,
+            waits: Waits::default(),
         })
     }
 
@@ -90,15 +103,16 @@ impl Request {
     /// # Errors
     ///
     /// [`FetchError::Invalid`].
-    pub fn with_headers(mut self, headers: Vec<(String, String)>) -> Result<Self, FetchError> {
-        let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if headers.len() > REQUEST_HEADERS_MAX || bytes > REQUEST_HEADER_BYTES_MAX {
-            return Err(FetchError::invalid(format!(
+    pub fn with_headers<V: AsRef<[u8]> + Into<Bytes>>(mut self, headers: Vec<(String, V)>) -> Result<Self, FetchError> {
+        let bytes = headers.iter().map(|(name, value)| name.len() + value.as_ref().len());
+        if headers.len() > REQUEST_HEADERS_MAX || bytes.sum::<usize>() > REQUEST_HEADER_BYTES_MAX {
+            let reason = format!(
                 "a request has at most {REQUEST_HEADERS_MAX} headers and {REQUEST_HEADER_BYTES_MAX} bytes of them"
-            )));
+            );
+            return Err(FetchError::invalid(RequestPart::HeaderSection, reason));
         }
         for (name, value) in headers {
-            let (name, value) = parse_header(&name, value)?;
+            let (name, value) = parse_header(&name, value.into())?;
             self.headers.append(name, value);
         }
         Ok(self)
@@ -111,9 +125,7 @@ impl Request {
     /// [`FetchError::Invalid`].
     pub fn with_body(mut self, body: Vec<u8>) -> Result<Self, FetchError> {
         if body.len() > REQUEST_BODY_BYTES_MAX {
-            return Err(FetchError::invalid(format!(
-                "a body has at most {REQUEST_BODY_BYTES_MAX} bytes"
-            )));
+            return Err(body_too_large());
         }
         self.body = Some(body.into());
         Ok(self)
@@ -126,10 +138,15 @@ impl Request {
     /// [`FetchError::Invalid`] for 0.
     pub fn with_timeout_ms(mut self, timeout_ms: u32) -> Result<Self, FetchError> {
         if timeout_ms == 0 {
-            return Err(FetchError::invalid("timeout-ms is 0"));
+            return Err(FetchError::invalid(RequestPart::Timeout, "timeout-ms is 0"));
         }
         self.timeout = Some(Duration::from_millis(timeout_ms.into()));
         Ok(self)
+    }
+
+    /// Limits two waits.
+    pub(crate) fn with_waits(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// Whether the request may change something at the server.
@@ -138,32 +155,42 @@ impl Request {
     }
 }
 
+/// The error of a body above [`REQUEST_BODY_BYTES_MAX`].
+pub(crate) fn body_too_large() -> FetchError {
+    let reason = format!("a body has at most {REQUEST_BODY_BYTES_MAX} bytes");
+    FetchError::invalid(RequestPart::Body, reason)
+}
+
 fn parse_method(method: &str) -> Result<Method, FetchError> {
+    let invalid = |reason: String| FetchError::invalid(RequestPart::Method, reason);
     if method.len() > METHOD_BYTES_MAX {
-        return Err(FetchError::invalid("the method is not valid"));
+        return Err(invalid("the method is not valid".to_owned()));
     }
     let method = method.to_ascii_uppercase();
     if METHODS_REFUSED.contains(&method.as_str()) {
-        return Err(FetchError::invalid(format!("the method {method} is not allowed")));
+        return Err(invalid(format!("the method {method} is not allowed")));
     }
-    Method::from_bytes(method.as_bytes()).map_err(|_| FetchError::invalid("the method is not valid"))
+    Method::from_bytes(method.as_bytes()).map_err(|_| invalid("the method is not valid".to_owned()))
 }
 
 /// Parses a header. No error contains a value, which may be a key, or an invalid name, which may be
 /// a misplaced value.
-fn parse_header(name: &str, value: String) -> Result<(HeaderName, HeaderValue), FetchError> {
+fn parse_header(name: &str, value: Bytes) -> Result<(HeaderName, HeaderValue), FetchError> {
+    let invalid = |reason: String| FetchError::invalid(RequestPart::Header, reason);
     let name =
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| FetchError::invalid("a header's name is not valid"))?;
-    let text = name.as_str();
-    if HEADERS_REFUSED.contains(&text) || text.starts_with(PROXY) {
-        return Err(FetchError::invalid(format!("a module cannot set the header {text}")));
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("a header's name is not valid".to_owned()))?;
+    if is_refused(&name) {
+        return Err(invalid(format!("a module cannot set the header {name}")));
     }
-    match HeaderValue::from_maybe_shared(Bytes::from(value)) {
+    match HeaderValue::from_maybe_shared(value) {
         Ok(value) => Ok((name, value)),
-        Err(_) => Err(FetchError::invalid(format!(
-            "the value of the header {text} is not valid"
-        ))),
+        Err(_) => Err(invalid(format!("the value of the header {name} is not valid"))),
     }
+}
+
+/// Whether a module cannot set this header.
+pub(crate) fn is_refused(name: &HeaderName) -> bool {
+    HEADERS_REFUSED.contains(&name.as_str()) || name.as_str().starts_with(PROXY)
 }
 
 impl fmt::Debug for Request {

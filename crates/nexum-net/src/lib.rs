@@ -3,7 +3,7 @@
 //! - [`not_public`]: the addresses of the public internet
 //! - [`Backoff`]: waits after failures
 //! - [`io_cause`]: the part of an error that is safe to show
-//! - `read_bounded` and `retry_after`: bounded HTTP responses, with the feature `http`
+//! - `read_bounded`, `BodyReader` and `retry_after`: bounded HTTP responses, with the feature `http`
 //! - `tls_config` and `TlsFault`: TLS, with the feature `http`
 //!
 //! The server is hostile: the crate bounds a body while it reads it. No text of this crate's errors
@@ -21,6 +21,6 @@ pub use address::not_public;
 pub use backoff::{Backoff, WAIT_MAX};
 pub use cause::io_cause;
 #[cfg(feature = "http")]
-pub use response::{ReadError, read_bounded, retry_after};
+pub use response::{BodyReader, ReadError, read_bounded, retry_after};
 #[cfg(feature = "http")]
 pub use tls::{HTTP_PROTOCOLS, TlsFault, contents, tls_config};

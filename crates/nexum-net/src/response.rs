@@ -29,19 +29,61 @@ pub enum ReadError {
 /// # Errors
 ///
 /// [`ReadError`] if the body is larger than the bound, or the connection breaks.
-pub async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
-    let announced = response.content_length().unwrap_or_default();
-    if announced > bytes_max as u64 {
-        return Err(ReadError::TooLarge { bytes_max });
-    }
-    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(BODY_CAPACITY_MAX));
-    while let Some(chunk) = response.chunk().await.map_err(ReadError::Lost)? {
-        if body.len() + chunk.len() > bytes_max {
+pub async fn read_bounded(response: Response, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
+    let mut reader = BodyReader::new(response, bytes_max)?;
+    while reader.read_more().await? {}
+    Ok(reader.into_body())
+}
+
+/// Reads a body piece by piece, for a caller that bounds the time between them. Never holds more
+/// than its bound.
+#[derive(Debug)]
+pub struct BodyReader {
+    response: Response,
+    body: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl BodyReader {
+    /// A reader of a body of up to `bytes_max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::TooLarge`] if the server announces a larger body.
+    pub fn new(response: Response, bytes_max: usize) -> Result<Self, ReadError> {
+        let announced = response.content_length().unwrap_or_default();
+        if announced > bytes_max as u64 {
             return Err(ReadError::TooLarge { bytes_max });
         }
-        body.extend_from_slice(&chunk);
+        let capacity = usize::try_from(announced).unwrap_or_default().min(BODY_CAPACITY_MAX);
+        Ok(Self {
+            response,
+            body: Vec::with_capacity(capacity),
+            bytes_max,
+        })
     }
-    Ok(body)
+
+    /// Waits for the next piece of the body. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the body is larger than the bound, or the connection breaks.
+    pub async fn read_more(&mut self) -> Result<bool, ReadError> {
+        let bytes_max = self.bytes_max;
+        let Some(chunk) = self.response.chunk().await.map_err(ReadError::Lost)? else {
+            return Ok(false);
+        };
+        if self.body.len() + chunk.len() > bytes_max {
+            return Err(ReadError::TooLarge { bytes_max });
+        }
+        self.body.extend_from_slice(&chunk);
+        Ok(true)
+    }
+
+    /// The bytes so far.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
 }
 
 /// The wait that a response requests, as a number of seconds or as a date. A date is relative to

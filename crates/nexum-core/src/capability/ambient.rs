@@ -13,7 +13,6 @@ use crate::clock::Seams;
 pub(crate) use clock::Clocks;
 pub(crate) use logging::Logging;
 pub(crate) use random::Random;
-pub(super) use wasi::RESOURCES_MAX;
 pub(crate) use wasi::Wasi;
 
 mod bindings {

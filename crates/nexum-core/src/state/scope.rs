@@ -9,6 +9,7 @@ use std::time::Duration;
 use nexum_config::limits::{Limit, LimitUsage, Limits};
 use nexum_config::names::ModuleName;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::admin::find;
 use super::{Change, Changes, ModuleId, Usage, rows};
@@ -40,6 +41,8 @@ pub struct EventScope {
     began: Instant,
     /// The duration of the handler call. `None` while it runs.
     took: Option<Duration>,
+    /// Cancelled at the end of the handler call. `None` until a capability asks for it.
+    ended: Option<CancellationToken>,
     view: Option<Box<dyn View>>,
     /// The changes of earlier events that are not yet in the store.
     pending: Option<Arc<Pending>>,
@@ -97,6 +100,7 @@ impl EventScope {
             attempt: 1,
             began: Instant::now(),
             took: None,
+            ended: None,
             view: None,
             pending: None,
             changes: Changes::default(),
@@ -183,14 +187,23 @@ impl EventScope {
         end - (left / GUEST_TIME_PART).min(GUEST_TIME_MAX)
     }
 
+    /// A token that nexum cancels at the end of the handler call. A capability that works for the
+    /// guest outside a host call stops the work then.
+    pub fn ended(&mut self) -> CancellationToken {
+        self.ended.get_or_insert_default().clone()
+    }
+
     /// The start of the handler call.
     pub(crate) fn began(&self) -> Instant {
         self.began
     }
 
-    /// Records the end of the handler call.
+    /// Records the end of the handler call, and cancels the work that capabilities still do for it.
     pub(crate) fn end(&mut self, at: Instant) {
         self.took = Some(at.duration_since(self.began));
+        if let Some(ended) = self.ended.take() {
+            ended.cancel();
+        }
     }
 
     /// The duration of the handler call so far, including waits in host calls.

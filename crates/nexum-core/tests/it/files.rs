@@ -168,7 +168,9 @@ async fn the_number_of_open_files_is_bounded() {
     run.chain.mine(1);
     run.failed(NAME, 1).await;
     run.handled("noop", 1).await;
-    let record = run.records.find("resource table has no free keys");
+    let record = run
+        .records
+        .find("the module has more than 64 open files, directories and streams");
     assert!(record.is_some(), "{:#?}", run.records.all());
     // The instance is gone, with its files.
     let at_most = before + 16;

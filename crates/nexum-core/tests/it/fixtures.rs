@@ -63,6 +63,7 @@ fixtures! {
     "spin" => spin_lets_others_run,
     "table-bomb" => table_bomb_trips_the_table_limit,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
+    "wasi-fetcher" => wasi_fetcher_is_refused_without_http,
     "wasi-importer" => wasi_importer_finds_everything_closed,
     "workload" => workload_does_what_it_is_told,
 }
@@ -370,11 +371,43 @@ async fn cow_submitter_is_refused_without_an_order_book() {
 }
 
 async fn fetcher_is_refused_without_http() {
-    let mut setup = Setup::new().module("fetcher");
+    is_refused_without_http("fetcher").await;
+}
+
+async fn wasi_fetcher_is_refused_without_http() {
+    is_refused_without_http("wasi-fetcher").await;
+}
+
+#[tokio::test]
+async fn a_module_runs_without_an_optional_interface_that_has_resources() {
+    let manifest = "[capabilities]\noptional = [\"http\", \"store\"]\n\
+                    [[subscription]]\nkind = \"block\"\nchain_id = 11155111\n";
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("optional-wasi-http.toml");
+    std::fs::write(&path, manifest).expect("a manifest");
+    let keys = |config: &str| format!("manifest = {:?}\nconfig = {{ {config} }}", path.display().to_string());
+    let mut setup = Setup::new();
+    setup.capabilities = with_the_contract(setup.capabilities);
+    // The first module calls nothing of the interface.
+    let run = setup
+        .module_with("wasi-fetcher", &format!("name = \"quiet\"\n{}", keys("count = 0")))
+        .module_with("wasi-fetcher", &format!("name = \"calling\"\n{}", keys("count = 1")))
+        .start()
+        .await;
+    run.chain.mine(1);
+    run.handled("quiet", 1).await;
+    run.failed("calling", 1).await;
+    let trap = run.records.find("the guest trapped").expect("the record of the trap");
+    assert!(trap.message.contains("is not in this build"), "{trap:?}");
+}
+
+/// The manifest requires `http`, and the build does not have it.
+async fn is_refused_without_http(module: &str) {
+    let mut setup = Setup::new().module(module);
     setup.capabilities = with_the_contract(setup.capabilities);
     let refused = setup.load().await.expect_err("a refusal");
-    let said: Vec<_> = reasons(&refused).iter().map(ToString::to_string).collect();
-    assert!(said.iter().any(|error| error.contains("`http`")), "{said:?}");
+    let said = refused.to_string();
+    assert!(said.contains("the capability `http` is not in this build"), "{said}");
+    assert!(said.contains("build nexum with `--features http`"), "{said}");
 }
 
 async fn all_wasi_finds_every_interface_closed() {

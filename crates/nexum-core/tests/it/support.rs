@@ -372,7 +372,15 @@ pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
         .absent("chain", &["nexum:host/chain@0.2.0"], "chain")
         .absent("store", &["nexum:host/local-store@0.2.0"], "store")
         .absent("cow", &["shepherd:cow/cow-api@0.2.0"], "cow")
-        .absent("http", &["nexum:host/http@0.2.0"], "http")
+        .absent(
+            "http",
+            &[
+                "nexum:host/http@0.2.0",
+                "wasi:http/outgoing-handler@0.2.0",
+                "wasi:http/types@0.2.0",
+            ],
+            "http",
+        )
         .unserved("identity", &["nexum:host/identity@0.2.0"], &["accounts"])
         .unserved("messaging", &["nexum:host/messaging@0.2.0"], &[])
         .unserved("remote-store", &["nexum:host/remote-store@0.2.0"], &[])

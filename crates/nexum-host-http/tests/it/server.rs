@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nexum_testing::WAIT_MAX;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -35,6 +37,8 @@ pub(crate) enum Reply {
     Last(Vec<u8>),
     /// Sends these bytes, then nothing more.
     Hang(Vec<u8>),
+    /// Sends these bytes when it gets a permit, then reads the next request.
+    When(Arc<Semaphore>, Vec<u8>),
 }
 
 /// A response with this status, these headers, and a body of known length.
@@ -58,6 +62,7 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     heard: Arc<Mutex<Vec<Heard>>>,
     connections: Arc<AtomicUsize>,
+    given_up: Arc<Semaphore>,
     _task: JoinSet<()>,
 }
 
@@ -72,20 +77,22 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (heard, connections) = (Arc::default(), Arc::default());
+        let (heard, connections, given_up) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(0)));
         let mut task = JoinSet::new();
         let (to, count, script): (_, Arc<AtomicUsize>, Script) =
             (Arc::clone(&heard), Arc::clone(&connections), Arc::new(script));
+        let gone = given_up.clone();
         task.spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::Relaxed);
                 let (to, script, tls) = (Arc::clone(&to), Arc::clone(&script), tls.clone());
+                let gone = gone.clone();
                 serving.spawn(async move {
                     match tls {
-                        None => serve(stream, &to, &script).await,
+                        None => serve(stream, &to, &script, &gone).await,
                         Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, &to, &script).await,
+                            Ok(stream) => serve(stream, &to, &script, &gone).await,
                             Err(_) => None,
                         },
                     };
@@ -96,6 +103,7 @@ impl Server {
             port,
             heard,
             connections,
+            given_up,
             _task: task,
         }
     }
@@ -117,6 +125,12 @@ impl Server {
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+
+    /// Waits until the client has closed a connection on which the server hangs.
+    pub(crate) async fn given_up(&self) {
+        let permit = tokio::time::timeout(WAIT_MAX, self.given_up.acquire()).await;
+        permit.expect("a closed connection").unwrap().forget();
+    }
 }
 
 /// Responds to the requests of one connection.
@@ -124,19 +138,30 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     heard: &Mutex<Vec<Heard>>,
     script: &Script,
+    given_up: &Semaphore,
 ) -> Option<()> {
     let mut bytes = Vec::new();
     loop {
         let request = read(&mut stream, &mut bytes).await?;
         let reply = script(&request);
         heard.lock().push(request);
-        let (Reply::Bytes(reply_bytes) | Reply::Last(reply_bytes) | Reply::Hang(reply_bytes)) = &reply;
+        if let Reply::When(permits, _) = &reply {
+            permits.acquire().await.ok()?.forget();
+        }
+        let (Reply::Bytes(reply_bytes)
+        | Reply::Last(reply_bytes)
+        | Reply::Hang(reply_bytes)
+        | Reply::When(_, reply_bytes)) = &reply;
         stream.write_all(reply_bytes).await.ok()?;
         stream.flush().await.ok()?;
         match reply {
-            Reply::Bytes(_) => {}
+            Reply::Bytes(_) | Reply::When(..) => {}
             Reply::Last(_) => return stream.shutdown().await.ok(),
-            Reply::Hang(_) => std::future::pending().await,
+            Reply::Hang(_) => {
+                while more(&mut stream, &mut bytes).await.is_some() {}
+                given_up.add_permits(1);
+                return None;
+            }
         }
     }
 }

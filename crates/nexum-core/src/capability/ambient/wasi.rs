@@ -20,7 +20,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-pub(in crate::capability) use self::files::RESOURCES_MAX;
+use self::files::OpenFiles;
 use super::random::RANDOM_BYTES_MAX;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
@@ -66,7 +66,7 @@ impl Capability for Wasi {
         let work = Work::default();
         let lines = |level| Stream(Lines::new(module.recorder.clone(), level, work.clone()));
         let random = || SeamRng(self.seams.entropy.clone(), work.clone());
-        let clock = || SeamClock(self.seams.clock.clone(), work.clone());
+        let clock = || SeamClock(self.seams.clock.clone());
         match &module.stdio.stdout {
             Some(capture) => context.stdout(capture.stream()),
             None => context.stdout(lines(tracing::Level::INFO)),
@@ -89,6 +89,7 @@ impl Capability for Wasi {
         Ok(WasiState {
             context,
             filesystem: WasiFilesystemCtx::default(),
+            open_files: OpenFiles::default(),
             work,
         })
     }
@@ -99,6 +100,7 @@ pub(crate) struct WasiState {
     context: WasiCtx,
     /// Has no directory: [`files`] adds the one of the module.
     filesystem: WasiFilesystemCtx,
+    open_files: OpenFiles,
     work: Work,
 }
 
@@ -108,7 +110,7 @@ pub(crate) struct WasiState {
 struct Work(Arc<AtomicU64>);
 
 impl Work {
-    /// Adds a call that handles this many bytes.
+    /// Adds a call, or one of several reads of the entropy in a call, that handles this many bytes.
     fn add(&self, bytes: usize) {
         self.0
             .fetch_add(CALL_FUEL.saturating_add(bytes as u64), Ordering::Relaxed);
@@ -136,8 +138,10 @@ impl HostState {
 }
 
 impl WasiView for HostState {
+    /// Called once by each function of WASI.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let view = self.view::<Wasi>();
+        view.state.work.add(0);
         WasiCtxView {
             ctx: &mut view.state.context,
             table: view.table,
@@ -145,7 +149,7 @@ impl WasiView for HostState {
     }
 }
 
-struct SeamClock(Arc<dyn Clock>, Work);
+struct SeamClock(Arc<dyn Clock>);
 
 impl HostWallClock for SeamClock {
     fn resolution(&self) -> Duration {
@@ -153,7 +157,6 @@ impl HostWallClock for SeamClock {
     }
 
     fn now(&self) -> Duration {
-        self.1.add(0);
         Duration::from_millis(self.0.now_ms())
     }
 }
@@ -164,7 +167,6 @@ impl HostMonotonicClock for SeamClock {
     }
 
     fn now(&self) -> u64 {
-        self.1.add(0);
         self.0.monotonic_ns()
     }
 }

@@ -3,7 +3,8 @@
 
 use nexum_config::interface::bare_name;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
-use wasmtime::component::{Component, Linker, Val};
+use wasmtime::component::{Component, Linker, ResourceType, Val};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 
 use crate::capability::HostState;
 
@@ -33,8 +34,11 @@ pub(super) enum Reason {
     DeniedToQueries,
 }
 
+/// A resource of an interface that nexum does not serve. There are none, because no function makes one.
+struct Absent;
+
 impl Stub {
-    /// Defines all functions of the imported interface.
+    /// Defines all functions and resources of the imported interface.
     pub(super) fn link(&self, linker: &mut Linker<HostState>, component: &Component) -> wasmtime::Result<()> {
         let engine = linker.engine().clone();
         let ty = component.component_type();
@@ -48,16 +52,22 @@ impl Stub {
         let domain = bare_name(&self.import);
         let mut instance = linker.instance(&self.import)?;
         for (name, item) in interface.exports(&engine) {
-            if let ComponentItem::ComponentFunc(func) = item.ty {
-                let answer = self.answer(name, &func);
-                let called = format!("{domain}.{name}");
-                instance.func_new(name, move |_, _, _, results| match (&answer, results) {
-                    (Some(answer), [result]) => {
-                        *result = answer.clone();
-                        Ok(())
-                    }
-                    _ => wasmtime::bail!("nexum does not serve {called}, and its result cannot report that"),
-                })?;
+            match item.ty {
+                ComponentItem::ComponentFunc(func) => {
+                    let answer = self.answer(name, &func);
+                    let called = format!("{domain}.{name}");
+                    instance.func_new(name, move |_, _, _, results| match (&answer, results) {
+                        (Some(answer), [result]) => {
+                            *result = answer.clone();
+                            Ok(())
+                        }
+                        _ => wasmtime::bail!("nexum does not serve {called}, and its result cannot report that"),
+                    })?;
+                }
+                ComponentItem::Resource(_) => {
+                    instance.resource(name, resource_type(&self.import, name), |_, _| Ok(()))?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -96,5 +106,17 @@ impl Stub {
             ("data".to_owned(), Val::Option(None)),
         ]);
         Val::Result(Err(Some(Box::new(error))))
+    }
+}
+
+/// The type of a resource. The interfaces of WASI share the resources of `wasi:io`, which every build
+/// has.
+fn resource_type(import: &str, name: &str) -> ResourceType {
+    match name {
+        "pollable" if import.starts_with("wasi:") => ResourceType::host::<DynPollable>(),
+        "input-stream" if import.starts_with("wasi:") => ResourceType::host::<DynInputStream>(),
+        "output-stream" if import.starts_with("wasi:") => ResourceType::host::<DynOutputStream>(),
+        "io-error" if import.starts_with("wasi:") => ResourceType::host::<wasmtime::Error>(),
+        _ => ResourceType::host::<Absent>(),
     }
 }

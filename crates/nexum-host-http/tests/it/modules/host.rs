@@ -22,23 +22,36 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The fixture that sends the fetches of its configuration, with a manifest that allows these
-/// hosts.
+/// The fixtures that send the request of their configuration: through `nexum:host/http`, and through
+/// `wasi:http`.
+pub(super) const GUESTS: [&str; 2] = ["fetcher", WASI];
+
+/// The fixture that uses `wasi:http`.
+pub(super) const WASI: &str = "wasi-fetcher";
+
+/// A fixture with a manifest that allows these hosts.
 pub(super) struct Fetching {
     pub(super) config: ModuleConfig,
-    _manifest: TempDir,
+    guest: &'static str,
+    directory: TempDir,
 }
 
 impl Fetching {
-    pub(super) fn new(allow: &[&str], config: &[(&str, &str)]) -> Self {
+    pub(super) fn new(guest: &'static str, allow: &[&str], config: &[(&str, &str)]) -> Self {
+        let capabilities = format!("required = [\"http\", \"store\"]\n[capabilities.http]\nallow = {allow:?}\n");
+        Self::with_capabilities(guest, &capabilities, config)
+    }
+
+    /// A fixture whose manifest has this table of capabilities.
+    pub(super) fn with_capabilities(guest: &'static str, capabilities: &str, config: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("nexum.toml");
         let manifest = format!(
-            "[module]\nname = \"fetcher\"\n[capabilities]\nrequired = [\"http\", \"store\"]\n[capabilities.http]\nallow = {allow:?}\n\
+            "[module]\nname = \"{guest}\"\n[capabilities]\n{capabilities}\
              [[subscription]]\nkind = \"block\"\nchain_id = {TEST_CHAIN_ID}\n"
         );
         std::fs::write(&path, manifest).expect("a manifest");
-        let mut module = ModuleConfig::new(guests::component("fetcher"));
+        let mut module = ModuleConfig::new(guests::component(guest));
         module.manifest = Some(path.into());
         let pairs = config.iter();
         module.config = pairs
@@ -46,8 +59,29 @@ impl Fetching {
             .collect();
         Self {
             config: module,
-            _manifest: directory,
+            guest,
+            directory,
         }
+    }
+
+    /// Makes the component import another release of WASI, with a number of equal length.
+    pub(super) fn import_release(&mut self, release: &str) {
+        const BUILT: &[u8] = b"@0.2.12";
+        let release = format!("@{release}");
+        assert_eq!(release.len(), BUILT.len());
+        let mut bytes = std::fs::read(guests::component(self.guest)).expect("the component");
+        let places = bytes.windows(BUILT.len()).enumerate();
+        let places: Vec<_> = places
+            .filter(|(_, window)| *window == BUILT)
+            .map(|(at, _)| at)
+            .collect();
+        assert!(!places.is_empty(), "no import of {BUILT:?}");
+        for at in places {
+            bytes[at..at + BUILT.len()].copy_from_slice(release.as_bytes());
+        }
+        let path = self.directory.path().join("component.wasm");
+        std::fs::write(&path, bytes).expect("a component");
+        self.config.path = path.into();
     }
 }
 
@@ -56,6 +90,7 @@ pub(super) struct Host {
     pub(super) chain: ScriptedSource,
     pub(super) records: Records,
     pub(super) store: FaultyStore,
+    guest: &'static str,
     status: Arc<ModuleStatus>,
     stop: CancellationToken,
     _task: JoinSet<()>,
@@ -66,15 +101,7 @@ impl Host {
     /// Starts the module on an empty chain.
     pub(super) async fn start(config: HttpConfig, module: Fetching, limits: Limits) -> Self {
         let (records, capture) = Records::capture();
-        let seams = Seams::system();
-        let capabilities = Capabilities::ambient(seams.clone())
-            .with(Http::new(config))
-            .with(LocalStore);
-        let settings = LoaderSettings {
-            limits,
-            ..LoaderSettings::default()
-        };
-        let loader = Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams);
+        let loader = loader(config, limits);
         let chain = ScriptedSource::new(TEST_CHAIN_ID);
         let store = FaultyStore::new(Arc::new(MemoryStore::new()));
         // A commit that may wait for the next one waits longer than any test.
@@ -96,6 +123,7 @@ impl Host {
             chain,
             records,
             store,
+            guest: module.guest,
             status,
             stop,
             _task: task,
@@ -106,7 +134,7 @@ impl Host {
     /// Mines a block, waits until the module has handled it or failed, and returns the module's log
     /// records of it.
     pub(super) async fn said_of_next(&self) -> Vec<String> {
-        let said = || self.records.of_module("fetcher");
+        let said = || self.records.of_module(self.guest);
         let done = || self.status.handled() + self.status.failed();
         let (before, heard) = (done(), said().len());
         self.chain.mine(1);
@@ -121,6 +149,19 @@ impl Host {
         }
         said().split_off(heard)
     }
+}
+
+/// A loader with the capability.
+pub(super) fn loader(config: HttpConfig, limits: Limits) -> Loader {
+    let seams = Seams::system();
+    let capabilities = Capabilities::ambient(seams.clone())
+        .with(Http::new(config))
+        .with(LocalStore);
+    let settings = LoaderSettings {
+        limits,
+        ..LoaderSettings::default()
+    };
+    Loader::new(capabilities, settings, [TEST_CHAIN_ID], seams)
 }
 
 impl Drop for Host {

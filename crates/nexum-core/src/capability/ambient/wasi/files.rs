@@ -9,6 +9,9 @@
 //!   a writer comes.
 //! - A guest cannot write, wait for a disk to write, or make the system read ahead.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use wasmtime::component::{HasData, Linker, Resource};
@@ -31,10 +34,10 @@ const FILE_CALL_FUEL: usize = 20_000;
 /// The fuel of one entry of a listed directory: the host reads the kind of each.
 const ENTRY_FUEL: usize = 1_000;
 
-/// The most open files, directories, streams and other resources of an instance with files. A Rust
-/// program has two for each open file. All instances of a query module stay below the 1,024 open
-/// files that systems allow a process by default.
-pub(in crate::capability) const RESOURCES_MAX: usize = 64;
+/// The most open files, directories and streams of an instance. A Rust program has two for each open
+/// file. All instances of a query module stay below the 1,024 open files that systems allow a process
+/// by default.
+const OPEN_FILES_MAX: usize = 64;
 
 /// The name of the directory for the guest.
 const ROOT: &str = "/";
@@ -58,7 +61,27 @@ impl HasData for HasFiles {
 struct FilesView<'a> {
     inner: WasiFilesystemCtxView<'a>,
     files: Option<&'a ModuleFiles>,
+    open: &'a OpenFiles,
     work: &'a Work,
+}
+
+/// The number of open files, directories and streams of an instance.
+#[derive(Clone, Default)]
+pub(super) struct OpenFiles(Arc<AtomicUsize>);
+
+impl OpenFiles {
+    /// Counts one more. Fails if there are [`OPEN_FILES_MAX`].
+    fn add(&self) -> wasmtime::Result<()> {
+        let add = |open: usize| (open < OPEN_FILES_MAX).then_some(open + 1);
+        match self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, add) {
+            Ok(_) => Ok(()),
+            Err(_) => wasmtime::bail!("the module has more than {OPEN_FILES_MAX} open files, directories and streams"),
+        }
+    }
+
+    fn remove(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn files(host: &mut HostState) -> FilesView<'_> {
@@ -69,6 +92,7 @@ fn files(host: &mut HostState) -> FilesView<'_> {
             table,
         },
         files: meta.files.as_ref(),
+        open: &state.open_files,
         work: &state.work,
     }
 }
@@ -89,6 +113,7 @@ impl preopens::Host for FilesView<'_> {
         let Some(files) = self.files else {
             return Ok(Vec::new());
         };
+        self.open.add()?;
         let directory = self.inner.table.push(Descriptor::Dir(files.directory().clone()))?;
         Ok(vec![(directory, ROOT.to_owned())])
     }
@@ -127,7 +152,9 @@ impl HostDescriptor for FilesView<'_> {
             _ => return Err(ErrorCode::NotPermitted.into()),
         }
         self.spend(path.len());
-        self.inner.open_at(directory, path_flags, path, open_flags, flags).await
+        self.open.add().map_err(FsError::trap)?;
+        let opened = self.inner.open_at(directory, path_flags, path, open_flags, flags).await;
+        opened.inspect_err(|_| self.open.remove())
     }
 
     async fn read(
@@ -143,17 +170,25 @@ impl HostDescriptor for FilesView<'_> {
 
     fn read_via_stream(&mut self, file: Resource<Descriptor>, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         self.spend(0);
+        self.open.add().map_err(FsError::trap)?;
+        let open = Open(self.open.clone());
         let stream = self.inner.read_via_stream(file, offset)?;
         let stream = self.inner.table.delete(stream)?;
         let work = self.work.clone();
-        let stream: DynInputStream = Box::new(FileStream { stream, work });
+        let stream: DynInputStream = Box::new(FileStream {
+            stream,
+            work,
+            _open: open,
+        });
         Ok(self.inner.table.push(stream)?)
     }
 
     async fn read_directory(&mut self, directory: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
         let entries = self.files.map_or(0, ModuleFiles::entries);
         self.spend(entries.saturating_mul(ENTRY_FUEL));
-        self.inner.read_directory(directory).await
+        self.open.add().map_err(FsError::trap)?;
+        let entries = self.inner.read_directory(directory).await;
+        entries.inspect_err(|_| self.open.remove())
     }
 
     async fn stat(&mut self, descriptor: Resource<Descriptor>) -> FsResult<DescriptorStat> {
@@ -211,6 +246,7 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     fn drop(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.open.remove();
         HostDescriptor::drop(&mut self.inner, descriptor)
     }
 
@@ -308,6 +344,7 @@ impl HostDirectoryEntryStream for FilesView<'_> {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.open.remove();
         HostDirectoryEntryStream::drop(&mut self.inner, stream)
     }
 }
@@ -316,6 +353,16 @@ impl HostDirectoryEntryStream for FilesView<'_> {
 struct FileStream {
     stream: DynInputStream,
     work: Work,
+    _open: Open,
+}
+
+/// An open stream, which counts until its drop.
+struct Open(OpenFiles);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.remove();
+    }
 }
 
 impl FileStream {
