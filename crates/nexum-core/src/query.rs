@@ -10,8 +10,11 @@
 //! error, a trap, an exceeded limit, or a call whose caller has gone.
 
 mod error;
+mod invoke;
 mod metrics;
 mod pool;
+mod question;
 
 pub use error::QueryError;
+pub use invoke::Invocation;
 pub use pool::QueryPool;

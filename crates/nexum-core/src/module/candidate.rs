@@ -47,14 +47,17 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The most concurrent instances of the module: one that handles events, and those of its pool.
+    /// The most concurrent instances of the module: one for events and writeable functions, and those
+    /// of its pool.
     pub fn instances(&self) -> u32 {
-        let pool = if self.kind.answers_queries {
+        let pool = if self.kind.has_pool() {
             self.query.pool_size_max
         } else {
             0
         };
-        u32::from(self.kind.handles_events).saturating_add(pool)
+        // Before the compilation, nexum does not know whether a function writes.
+        let has_runner = self.kind.handles_events || self.kind.has_functions;
+        u32::from(has_runner).saturating_add(pool)
     }
 
     /// The upper limit for the linear memory of all these instances together, in bytes.

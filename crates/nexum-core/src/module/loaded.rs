@@ -16,19 +16,27 @@ pub struct Loaded {
     pub meta: Arc<ModuleMeta>,
     /// The operator's entry for the module.
     pub origin: ModuleConfig,
-    /// The part that handles events, for a runner.
+    /// The part that handles events and carries out writeable functions, for a runner.
     pub events: Option<Box<Module>>,
-    /// The part that answers queries, for a pool.
+    /// The part that answers queries and carries out read-only functions, for a pool.
     pub queries: Option<Box<QueryModule>>,
 }
 
 impl Loaded {
     /// The parts of the module.
     pub fn kind(&self) -> ModuleKind {
-        ModuleKind {
-            handles_events: self.events.is_some(),
-            answers_queries: self.queries.is_some(),
-        }
+        let of_events = self.events.as_ref().map(|module| module.kind);
+        let of_queries = self.queries.as_ref().map(|module| module.kind);
+        of_parts(of_events, of_queries)
+    }
+}
+
+/// The kind of a module with these parts. Each part has the kind of its whole component.
+pub(crate) fn of_parts(of_events: Option<ModuleKind>, of_queries: Option<ModuleKind>) -> ModuleKind {
+    let (of_events, of_queries) = (of_events.unwrap_or_default(), of_queries.unwrap_or_default());
+    ModuleKind {
+        handles_events: of_events.handles_events,
+        ..of_queries
     }
 }
 

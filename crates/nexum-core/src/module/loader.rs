@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nexum_config::component::{EVENT_MODULE, QUERY_MODULE};
+use nexum_config::component::{EVENT_MODULE, ModuleKind, QUERY_MODULE};
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
@@ -21,10 +21,11 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
+use super::exports::ExportsPre;
+use super::functions::{self, Functions};
 use super::loaded::Loaded;
 use super::memory::{Memory, Reservation};
 use super::query::QueryModule;
-use crate::bindings::ModulePre;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
@@ -37,7 +38,7 @@ use crate::engine::{Compiled, Engine, InstancePermit};
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
 
-/// The part of a module that handles events. It is compiled and linked, so that a start or restart
+/// The part of a module that handles events and carries out writeable functions. It is compiled and linked, so that a start or restart
 /// compiles nothing.
 pub struct Module {
     /// The module's properties that every part of the host may use.
@@ -50,8 +51,11 @@ pub struct Module {
     pub restart: Restart,
     /// The operator's entry for the module, to read its files again.
     pub origin: ModuleConfig,
+    /// The module's functions. The runner carries out those that write.
+    pub functions: Arc<Functions>,
+    pub(crate) kind: ModuleKind,
     pub(crate) grant: Grant,
-    pub(crate) pre: ModulePre<HostState>,
+    pub(crate) exports: ExportsPre,
     pub(crate) scheduler: FairScheduler,
     _room: Arc<Room>,
 }
@@ -70,6 +74,7 @@ impl Module {
         candidate: &Candidate,
         engine: &Engine,
         pre: InstancePre<HostState>,
+        functions: Arc<Functions>,
         room: Arc<Room>,
     ) -> Result<Self, LoadError> {
         Ok(Self {
@@ -78,8 +83,10 @@ impl Module {
             required_chains: candidate.required_chains.clone(),
             restart: candidate.restart,
             origin: candidate.origin.clone(),
+            functions,
+            kind: candidate.kind,
             grant: candidate.grant.clone(),
-            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
+            exports: ExportsPre::new(pre, candidate.kind).map_err(LoadError::Export)?,
             scheduler: engine.scheduler().for_module(),
             _room: room,
         })
@@ -175,21 +182,44 @@ impl Loader {
     /// - The component does not compile.
     /// - The types of an import or export differ from the contract.
     /// - The engine or the memory limit has no room for all instances of the module.
+    /// - The list of the module's functions is not valid. nexum reads it in a sandbox after all other
+    ///   checks.
     pub async fn load_any(&self, engine: &Engine, mut candidate: Candidate) -> Result<Loaded, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
         let room = Arc::new(room);
         let mut linker = self.link(engine, &candidate, &component)?;
-        let pre = |linker: &Linker<HostState>| linker.instantiate_pre(&component).map_err(LoadError::Link);
-        let events = match candidate.kind.handles_events {
-            true => Some(Module::of(&candidate, engine, pre(&linker)?, room.clone())?),
+        let of_events = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
+        let functions = match candidate.kind.has_functions {
+            true => {
+                functions::read(
+                    engine,
+                    &component,
+                    &candidate.summary.imports,
+                    &candidate.meta,
+                    &self.seams,
+                )
+                .await?
+            }
+            false => Functions::default(),
+        };
+        let functions = Arc::new(functions);
+        let events = match candidate.kind.handles_events || functions.is_writeable() {
+            true => Some(Module::of(
+                &candidate,
+                engine,
+                of_events,
+                functions.clone(),
+                room.clone(),
+            )?),
             false => None,
         };
-        let queries = match candidate.kind.answers_queries {
+        let queries = match candidate.kind.has_pool() {
             true => {
                 let denied = candidate.summary.denied_to_queries();
                 Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
-                Some(QueryModule::of(&candidate, engine, pre(&linker)?, room)?)
+                let of_queries = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
+                Some(QueryModule::of(&candidate, engine, of_queries, functions, room)?)
             }
             false => None,
         };

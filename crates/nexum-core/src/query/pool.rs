@@ -11,10 +11,11 @@ use tokio::time::{Instant, timeout};
 
 use super::QueryError;
 use super::metrics::QueryMetrics;
+use super::question::{Question, check_size};
 use crate::event::{Handler, RequestId};
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
-use crate::module::instance::QueryInstance;
+use crate::module::instance::Instance;
 use crate::module::query::QueryModule;
 use crate::state::{self, ModuleId};
 use crate::store::{self, StateStore, StoreError};
@@ -49,6 +50,13 @@ struct Shared {
     used: Consumption,
 }
 
+impl Shared {
+    fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+}
+
 /// A call's right to one instance.
 struct Admission<'a> {
     _place: SemaphorePermit<'a>,
@@ -58,7 +66,7 @@ struct Admission<'a> {
 
 /// An idle instance.
 struct Idle {
-    instance: QueryInstance,
+    instance: Instance,
     since: Instant,
 }
 
@@ -124,10 +132,23 @@ impl QueryPool {
     /// Returns the reason why there is no answer. It is an [overload](QueryError::is_overload) if
     /// no instance received the question, although its size is within the bound.
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
+        let checked = match self.module.exports.answers_queries() {
+            true => check_size(input),
+            false => Err(QueryError::NoEvaluate),
+        };
+        if let Err(error) = checked {
+            self.note_refusal(&error);
+            return Err(error);
+        }
+        self.ask(&Question::Bytes(input)).await
+    }
+
+    /// Asks an idle or a new instance.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Vec<u8>, QueryError> {
         // A caller that never waits would otherwise keep its thread from others.
         tokio::task::coop::consume_budget().await;
         // This is dropped after the instance, so there are never more instances than places.
-        let admission = match self.admit(input).await {
+        let admission = match self.admit().await {
             Ok(admission) => admission,
             Err(error) => {
                 self.note_refusal(&error);
@@ -135,20 +156,14 @@ impl QueryPool {
             }
         };
         let (request, idle) = self.take();
-        let answer = self.answer(&admission, request, idle, input).await;
+        let answer = self.answer(&admission, request, idle, question).await;
         if let Err(error) = &answer {
-            self.note_failure(request, error);
+            self.note_failure(question.handler(request), error);
         }
         answer
     }
 
-    async fn admit(&self, input: &[u8]) -> Result<Admission<'_>, QueryError> {
-        if input.len() > Self::INPUT_BYTES_MAX {
-            return Err(QueryError::InputTooLarge {
-                bytes: input.len() as u64,
-                bound: Self::INPUT_BYTES_MAX as u64,
-            });
-        }
+    async fn admit(&self) -> Result<Admission<'_>, QueryError> {
         let asked = Instant::now();
         let (place, admitted) = match self.places.try_acquire() {
             Ok(place) => (place, asked),
@@ -164,10 +179,7 @@ impl QueryPool {
     /// Waits for a place, if the bound on waiting calls allows one more.
     async fn wait(&self) -> Result<SemaphorePermit<'_>, QueryError> {
         let bounds = self.module.bounds;
-        let overloaded = |_| QueryError::Overloaded {
-            waiters_max: bounds.waiters_max,
-        };
-        let _wait = self.waits.try_acquire().map_err(overloaded)?;
+        let _wait = self.may_wait()?;
         let wait = Duration::from_millis(bounds.wait_ms_max);
         match timeout(wait, self.places.acquire()).await {
             Ok(Ok(place)) => Ok(place),
@@ -178,40 +190,42 @@ impl QueryPool {
         }
     }
 
+    /// Returns the permit to wait, if the bound on waiting calls allows one more.
+    pub(super) fn may_wait(&self) -> Result<SemaphorePermit<'_>, QueryError> {
+        let waiters_max = self.module.bounds.waiters_max;
+        self.waits
+            .try_acquire()
+            .map_err(|_| QueryError::Overloaded { waiters_max })
+    }
+
     /// Returns a number for the call, and the most recently used idle instance. Its data is still
     /// in the processor's caches, and the others can expire.
-    fn take(&self) -> (RequestId, Option<QueryInstance>) {
+    fn take(&self) -> (RequestId, Option<Instance>) {
         let mut shared = self.shared();
-        shared.requests += 1;
-        (RequestId(shared.requests), shared.idle.pop().map(|idle| idle.instance))
+        (shared.next_request(), shared.idle.pop().map(|idle| idle.instance))
     }
 
     async fn answer(
         &self,
         admission: &Admission<'_>,
         request: RequestId,
-        idle: Option<QueryInstance>,
-        input: &[u8],
+        idle: Option<Instance>,
+        question: &Question<'_>,
     ) -> Result<Vec<u8>, QueryError> {
         let (mut instance, now) = match idle {
             Some(instance) => (instance, admission.admitted),
             None => (self.start().await?, Instant::now()),
         };
-        let answer = instance.evaluate(request, now, input).await;
+        let answer = question.put_to(&mut instance, request, now).await;
         let ended = instance.began() + instance.took();
         self.metrics.asked(ended.duration_since(admission.asked));
         let used = instance.used();
         let error = match answer {
-            Ok(answer) if answer.len() <= Self::OUTPUT_BYTES_MAX => {
+            Ok(answer) => {
                 self.put_back(instance, &used, ended);
                 return Ok(answer);
             }
-            Ok(answer) => QueryError::OutputTooLarge {
-                request,
-                bytes: answer.len() as u64,
-                bound: Self::OUTPUT_BYTES_MAX as u64,
-            },
-            Err(failure) => QueryError::of(request, failure),
+            Err(error) => error,
         };
         self.shared().used.note(&used, ended);
         instance.discard().await;
@@ -219,7 +233,7 @@ impl QueryPool {
     }
 
     /// Counts an answer, and keeps its instance for the next call.
-    fn put_back(&self, instance: QueryInstance, used: &LimitUsage, ended: Instant) {
+    fn put_back(&self, instance: Instance, used: &LimitUsage, ended: Instant) {
         self.metrics.answered();
         let mut shared = self.shared();
         shared.handled += 1;
@@ -227,8 +241,8 @@ impl QueryPool {
         shared.idle.push(Idle { instance, since: ended });
     }
 
-    async fn start(&self) -> Result<QueryInstance, QueryError> {
-        let started = QueryInstance::start_query(&self.module, self.id, self.state.clone()).await;
+    async fn start(&self) -> Result<Instance, QueryError> {
+        let started = Instance::start_query(&self.module, self.id, self.state.clone()).await;
         self.shared().started += 1;
         started.map_err(|failure| QueryError::Start {
             failure: Box::new(failure),
@@ -306,15 +320,27 @@ impl QueryPool {
         self.shared().used
     }
 
-    fn note_refusal(&self, error: &QueryError) {
+    pub(super) fn note_refusal(&self, error: &QueryError) {
         self.shared().refused += 1;
         self.metrics.failed(error.kind());
         // The level is `debug`, because a line for each refused call would add load to an overload.
         tracing::debug!(target: "nexum::query", module = self.name().as_str(), "nexum refuses a query: {error}");
     }
 
-    /// Logs a failure. The record of an exceeded limit has all its fields.
-    fn note_failure(&self, request: RequestId, error: &QueryError) {
+    /// Counts a call that another part of the module has answered.
+    pub(super) fn note_answer(&self, took: Duration) {
+        self.metrics.answered();
+        self.metrics.asked(took);
+        self.shared().handled += 1;
+    }
+
+    /// Returns a number for a call that another part of the module answers.
+    pub(super) fn next_request(&self) -> RequestId {
+        self.shared().next_request()
+    }
+
+    /// Logs a failure of a handler. The record of an exceeded limit has all its fields.
+    pub(super) fn note_failure(&self, handler: Handler, error: &QueryError) {
         self.shared().failed += 1;
         self.metrics.failed(error.kind());
         let (module, kind) = (self.name().as_str(), error.kind());
@@ -329,9 +355,10 @@ impl QueryPool {
         if let Some(exceeded) = exceeded {
             self.metrics.tripped(exceeded.limit);
         }
+        let request = handler.request().map(|request| request.0);
         let handler = match error {
             QueryError::Start { .. } => Handler::Init.name(),
-            _ => Handler::Evaluate(request).name(),
+            _ => handler.name(),
         };
         let (limit, bound, used) = match exceeded {
             Some(exceeded) => (Some(exceeded.limit.name()), Some(exceeded.bound), Some(exceeded.used)),
@@ -339,7 +366,7 @@ impl QueryPool {
         };
         tracing::warn!(
             target: "nexum::query",
-            module, handler, request = request.0, kind, limit, bound, used, "a query failed: {error}"
+            module, handler, request, kind, limit, bound, used, "a query failed: {error}"
         );
     }
 

@@ -13,6 +13,7 @@ mod engine;
 mod events;
 mod failures;
 mod fixtures;
+mod functions;
 mod histories;
 mod hosts;
 mod loading;

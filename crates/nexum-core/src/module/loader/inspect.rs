@@ -64,7 +64,7 @@ impl Loader {
         let name = name.map_err(|source| errors.push(LoadError::Name { source }));
         let limits = self.settings.limits.min(&manifest.requested_limits);
         errors.extend(component_errors(config, &manifest, &file, &limits));
-        if !kind.answers_queries && manifest.query != QueryRequests::default() {
+        if !kind.has_pool() && manifest.query != QueryRequests::default() {
             warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
         }
         let reads = reads(config, &manifest, kind, name.as_ref().ok(), &mut errors, &mut warnings);
@@ -180,7 +180,7 @@ fn component_errors(
     if kind.is_none() {
         errors.push(error::no_world(&file.summary));
     }
-    if kind.answers_queries && !kind.handles_events && !manifest.subscriptions.is_empty() {
+    if !kind.is_none() && !kind.handles_events && !manifest.subscriptions.is_empty() {
         errors.push(LoadError::Subscribed);
     }
     errors
@@ -196,7 +196,7 @@ fn reads(
     errors: &mut Vec<LoadError>,
     warnings: &mut Vec<String>,
 ) -> Option<ModuleName> {
-    let requested = manifest.query.reads.clone().filter(|_| kind.answers_queries);
+    let requested = manifest.query.reads.clone().filter(|_| kind.has_pool());
     if requested.is_none() && !config.reads.is_empty() {
         warnings.push("`reads` in [[modules]] has no effect: no query of the module requests it".to_owned());
     }
