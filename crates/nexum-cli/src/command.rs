@@ -6,6 +6,8 @@ mod check;
 mod compile;
 #[cfg(feature = "runtime")]
 mod exec;
+#[cfg(feature = "runtime")]
+mod functions;
 mod inspect;
 #[cfg(feature = "runtime")]
 mod state;
@@ -14,6 +16,9 @@ mod state;
 mod perform;
 #[cfg(not(feature = "runtime"))]
 mod without_runtime;
+
+#[cfg(not(feature = "runtime"))]
+use without_runtime::functions;
 
 mod completions;
 

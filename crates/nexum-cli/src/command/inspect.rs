@@ -1,11 +1,14 @@
-//! `nexum inspect`: shows the content of a component, without compiling it.
+//! `nexum inspect`: shows the content of a component. It compiles only a component with functions, to
+//! read their list.
 
 use nexum_config::component::ComponentFile;
 use nexum_config::harmless::harmless;
 use serde::Serialize;
 
+use super::functions::functions_of;
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
+use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
 
@@ -26,6 +29,10 @@ struct Contents {
     memory_bytes_min: u64,
     custom_sections: Vec<Section>,
     custom_section_count: usize,
+    /// The functions of a component that has some. None if this build or a fault of the component
+    /// keeps nexum from reading them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    functions: Option<Vec<Function>>,
 }
 
 #[derive(Serialize)]
@@ -38,11 +45,16 @@ struct Section {
 ///
 /// # Errors
 ///
-/// If the file is not a component.
+/// If the file is not a component, or its list of functions is not valid.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = ComponentFile::read(&args.module.as_path().into()).map_err(|error| Refusal::with_hint_of(&error))?;
+    let (functions, refusals) = match file.summary.kind().has_functions {
+        true => functions_of(&file).map_or_else(|refusals| (None, refusals), |found| (found, Refusals::default())),
+        false => (None, Refusals::default()),
+    };
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
+        functions,
         path: args.module.display().to_string(),
         bytes: file.bytes.len(),
         digest: file.digest.to_string(),
@@ -64,7 +76,10 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
         Format::Json => json_on_stdout(&contents)?,
         Format::Text => print(&contents),
     }
-    Ok(STOPPED)
+    match refusals.is_empty() {
+        true => Ok(STOPPED),
+        false => Err(refusals),
+    }
 }
 
 /// Prints a line per fact, and each list below its name. A table would pad every line to the
@@ -96,6 +111,10 @@ fn print(contents: &Contents) {
         more => sections.push(format!("and {more} more")),
     }
     list("custom sections", &sections);
+    if let Some(functions) = &contents.functions {
+        outln!("functions");
+        functions.iter().for_each(|function| function.print("    "));
+    }
 }
 
 /// The start of a section's name, which can be as long as the file.

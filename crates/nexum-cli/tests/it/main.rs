@@ -17,6 +17,8 @@ mod cow;
 mod exec;
 #[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]
 mod full_disk;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod functions;
 mod help;
 #[cfg(feature = "runtime")]
 mod http;
