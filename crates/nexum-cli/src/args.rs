@@ -167,7 +167,7 @@ module."
         question: Question,
         #[command(flatten)]
         running: Running,
-        /// Format of the answer [default: json for a function and its list,
+        /// Format of the answer [default: json for a function, text for a list,
         /// raw for other answers]
         #[arg(long, value_enum)]
         format: Option<Answer>,

@@ -9,7 +9,10 @@ use clap::ValueEnum;
 pub(crate) struct Question {
     /// The function to call; without it, the question is for `evaluate` or
     /// the module's default function
-    #[arg(conflicts_with_all = ["input", "input_hex", "input_file"])]
+    #[arg(
+        conflicts_with_all = ["input", "input_hex", "input_file"],
+        required_unless_present_any = ["input", "input_hex", "input_file", "args", "args_file", "list"]
+    )]
     pub(crate) function: Option<String>,
     #[command(flatten)]
     pub(crate) input: Input,

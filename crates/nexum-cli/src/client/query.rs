@@ -42,19 +42,14 @@ pub(crate) fn query(
     let input = read(input)?;
     let args = arguments(args)?;
     let form = form.unwrap_or(if input.is_some() { Answer::Raw } else { Answer::Json });
-    let (path, body) = match (function, input, args) {
-        (Some(function), _, args) => (
+    let (path, body) = match (function, input) {
+        (Some(function), _) => (
             format!("{QUERY}/{module}/{}", in_path(function)?),
             args.unwrap_or_default(),
         ),
-        (None, _, Some(args)) => (format!("{QUERY}/{module}/"), args),
-        (None, Some(input), None) => (format!("{QUERY}/{module}"), input),
-        (None, None, None) => {
-            let refusal = Refusal::new("the question is missing");
-            let hint =
-                "name a function, or give --input, --input-hex, --input-file or --args; --list lists the functions";
-            return Err(refusal.with_hint(hint).into());
-        }
+        (None, Some(input)) => (format!("{QUERY}/{module}"), input),
+        // The command line requires arguments for the default function.
+        (None, None) => (format!("{QUERY}/{module}/"), args.unwrap_or_default()),
     };
     let (is_answer, body) = client.post_bytes(&path, body.into())?;
     if is_answer {

@@ -125,7 +125,7 @@ fn an_operator_lists_and_calls_functions() {
         (&["sum", "--input", "hello"], 2, "cannot be used with"),
         (&["--args", "1", "--input", "hello"], 2, "cannot be used with"),
         (&["--list", "--args", "1"], 2, "cannot be used with"),
-        (&[], 2, "the question is missing"),
+        (&[], 2, "required arguments were not provided"),
     ] {
         let ran = dir.nexum(&[&["query", "functions"], args].concat());
         assert_eq!(ran.code, Some(code), "{args:?}: {}", ran.stderr);

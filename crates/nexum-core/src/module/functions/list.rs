@@ -41,7 +41,7 @@ pub enum FunctionsError {
     Invalid {
         /// The function's name, or the start of it.
         function: String,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
 }

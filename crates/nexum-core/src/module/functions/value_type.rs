@@ -49,7 +49,7 @@ pub enum ValueType {
 pub struct Mismatch {
     /// The JSON path of the value: `$.orders[2].amount`.
     pub path: String,
-    /// What nexum expected and found.
+    /// The fault, with the expected type and the value.
     pub problem: String,
 }
 
