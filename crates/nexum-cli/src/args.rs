@@ -21,7 +21,9 @@ pub(crate) use load::{Files, Load};
 #[cfg(feature = "runtime")]
 pub(crate) use module::LoadModule;
 pub(crate) use module::Module;
-pub(crate) use query::{Answer, Input};
+pub(crate) use query::{Answer, Question};
+#[cfg(feature = "runtime")]
+pub(crate) use query::{Arguments, Input};
 #[cfg(feature = "runtime")]
 pub(crate) use state::Form;
 pub(crate) use state::State;
@@ -142,14 +144,20 @@ Exit codes: 0 done, 2 refused.")]
         #[command(subcommand)]
         command: Module,
     },
-    /// Send a query to a query module of the running daemon
+    /// Send a query to a module of the running daemon, or call one of its functions
     #[command(
         override_usage = "\
-nexum query [OPTIONS] <MODULE> --input <TEXT>
+nexum query [OPTIONS] <MODULE> <FUNCTION> [--args <JSON>]
+       nexum query [OPTIONS] <MODULE> --args <JSON>
+       nexum query [OPTIONS] <MODULE> --list
+       nexum query [OPTIONS] <MODULE> --input <TEXT>
        nexum query [OPTIONS] <MODULE> --input-hex <DIGITS>
        nexum query [OPTIONS] <MODULE> --input-file <FILE>",
         after_help = "\
 Examples:
+  nexum query my-module --list                         list the functions
+  nexum query my-module price --args '{\"token\": \"A\"}'  call one
+  nexum query my-module price --args '[\"A\"]'           by position
   nexum query my-module --input 'how much?'            send text
   nexum query my-module --input-hex 0x00ff             send bytes
   nexum query my-module --input-file - --format json   send stdin
@@ -161,12 +169,13 @@ module."
         /// The module
         module: ModuleName,
         #[command(flatten)]
-        running: Running,
+        question: Question,
         #[command(flatten)]
-        input: Input,
-        /// Format of the answer
-        #[arg(long, value_enum, default_value_t)]
-        format: Answer,
+        running: Running,
+        /// Format of the answer [default: json for a function, text for a list,
+        /// raw for other answers]
+        #[arg(long, value_enum)]
+        format: Option<Answer>,
     },
     /// Inspect, retry and skip dead letters: events that a module failed to handle
     #[command(after_help = "\

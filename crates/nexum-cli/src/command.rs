@@ -7,6 +7,8 @@ mod command_files;
 mod compile;
 #[cfg(feature = "runtime")]
 mod exec;
+#[cfg(feature = "runtime")]
+mod functions;
 mod inspect;
 #[cfg(feature = "runtime")]
 mod state;
@@ -15,6 +17,9 @@ mod state;
 mod perform;
 #[cfg(not(feature = "runtime"))]
 mod without_runtime;
+
+#[cfg(not(feature = "runtime"))]
+use without_runtime::functions;
 
 mod completions;
 

@@ -38,7 +38,8 @@ pub(crate) fn socket_in(directory: &Path) -> io::Result<(PathBuf, Option<File>)>
 /// The path of the list of modules, and the prefix of each module's own paths.
 pub(crate) const MODULES: &str = "/v1/modules";
 
-/// The prefix of the paths for queries; the module's name follows.
+/// The prefix of the paths for queries; the module's name follows, and for a function `/` and its
+/// name, which is empty for the default function.
 pub(crate) const QUERY: &str = "/v1/query";
 
 /// The path for tasks on the state, and the path for imports.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "runtime")]
 pub(crate) mod bars;
+pub(crate) mod functions;
 #[cfg(feature = "runtime")]
 mod module;
 pub(crate) mod print;

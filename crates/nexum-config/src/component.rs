@@ -37,6 +37,8 @@ pub const CUSTOM_SECTIONS_MAX: usize = 1_000;
 pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
 /// The contract's name for the world of modules that answer queries.
 pub const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
+/// The contract's name for the world of modules with functions.
+pub const FUNCTION_MODULE: &str = "nexum:functions/function-module@0.1.0";
 const SHEPHERD: &str = "shepherd:cow/shepherd@0.2.0";
 
 /// The interface of WASI that sends HTTP requests, of any version.
@@ -86,6 +88,9 @@ pub struct ModuleKind {
     pub handles_events: bool,
     /// The component exports `evaluate`: a pool of instances answers queries.
     pub answers_queries: bool,
+    /// The component exports `invoke`: the pool carries out its read-only functions, and the runner
+    /// the writeable ones.
+    pub has_functions: bool,
 }
 
 /// An error of reading a component file.
@@ -346,15 +351,17 @@ impl Summary {
     /// later.
     ///
     /// A component that only answers queries and imports [more than they
-    /// may](Self::beyond_queries) has no part. If it also handles events, its events need these
-    /// imports.
+    /// may](Self::beyond_queries) has no part. If it also handles events or has functions, these need
+    /// the imports.
     pub fn kind(&self) -> ModuleKind {
         let exports = |name: &str| self.exports.iter().any(|export| export == name);
         let handles_events = exports("init") && exports("on-event");
-        let may_answer = handles_events || self.beyond_queries().next().is_none();
+        let has_functions = exports("init") && exports("list-functions") && exports("invoke");
+        let may_answer = handles_events || has_functions || self.beyond_queries().next().is_none();
         ModuleKind {
             handles_events,
             answers_queries: exports("init") && exports("evaluate") && may_answer,
+            has_functions,
         }
     }
 
@@ -370,7 +377,11 @@ impl Summary {
             .any(|import| import.starts_with("shepherd:cow/cow-api@"));
         let of_events = if has_order_book { SHEPHERD } else { EVENT_MODULE };
         let kind = self.kind();
-        let worlds = [(kind.handles_events, of_events), (kind.answers_queries, QUERY_MODULE)];
+        let worlds = [
+            (kind.handles_events, of_events),
+            (kind.answers_queries, QUERY_MODULE),
+            (kind.has_functions, FUNCTION_MODULE),
+        ];
         let worlds: Vec<_> = worlds.iter().filter(|(has, _)| *has).map(|(_, world)| *world).collect();
         (!worlds.is_empty()).then(|| worlds.join(" and "))
     }
@@ -392,16 +403,27 @@ impl ModuleKind {
     pub fn is_none(self) -> bool {
         self == Self::default()
     }
+
+    /// Whether a pool of instances answers calls.
+    pub fn has_pool(self) -> bool {
+        self.answers_queries || self.has_functions
+    }
 }
 
 /// The kind in words, as "an event module".
 impl fmt::Display for ModuleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.handles_events, self.answers_queries) {
-            (true, true) => "an event and query module",
-            (true, false) => "an event module",
-            (false, true) => "a query module",
-            (false, false) => "no module",
-        })
+        let parts = [
+            (self.handles_events, "event"),
+            (self.answers_queries, "query"),
+            (self.has_functions, "function"),
+        ];
+        let parts: Vec<_> = parts.iter().filter(|(has, _)| *has).map(|(_, part)| *part).collect();
+        let article = if self.handles_events { "an" } else { "a" };
+        match parts.split_last() {
+            None => f.write_str("no module"),
+            Some((last, [])) => write!(f, "{article} {last} module"),
+            Some((last, others)) => write!(f, "{article} {} and {last} module", others.join(", ")),
+        }
     }
 }

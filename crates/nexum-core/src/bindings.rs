@@ -41,6 +41,42 @@ pub mod query {
     });
 }
 
+/// The functions that every module with functions exports, and the context of a call.
+pub mod functions {
+    /// A call, as the guest sees it through its handle.
+    #[derive(Clone, Debug)]
+    pub struct CallContext {
+        /// The program that asks.
+        pub(crate) caller: nexum::functions::context::Caller,
+        /// The id of the call in the log.
+        pub(crate) request_id: String,
+    }
+
+    wasmtime::component::bindgen!({
+        path: ["../../wit/nexum-host", "../../wit/nexum-functions"],
+        inline: "
+            package nexum:engine;
+
+            world functions {
+                use nexum:host/types@0.2.0.{config, host-error};
+                use nexum:functions/types@0.1.0.{function};
+                use nexum:functions/context@0.1.0.{context};
+                export init: func(config: config) -> result<_, host-error>;
+                export list-functions: func() -> list<function>;
+                export invoke: func(name: option<string>, args: string, context: borrow<context>) -> result<string, host-error>;
+            }
+        ",
+        world: "nexum:engine/functions",
+        with: {
+            "nexum:host/types": super::nexum::host::types,
+            "nexum:functions/context.context": CallContext,
+        },
+        imports: { default: trappable },
+        exports: { default: async },
+        additional_derives: [PartialEq, Eq],
+    });
+}
+
 impl nexum::host::types::HostError {
     /// Creates an error of this host, without a status code or a body from a server.
     pub fn new(domain: impl Into<String>, kind: nexum::host::types::HostErrorKind, message: impl Into<String>) -> Self {

@@ -137,7 +137,7 @@ pub struct HostState {
     pub(crate) meta: Arc<ModuleMeta>,
     pub(crate) scope: EventScope,
     pub(crate) limiter: Limiter,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
     /// One slot for each granted capability. They are few, so a list is smaller and faster than a
     /// map.
     slots: Vec<Slot>,

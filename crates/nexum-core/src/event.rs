@@ -196,9 +196,14 @@ pub enum Handler {
     OnEvent(EventId),
     /// `evaluate`, for this request.
     Evaluate(RequestId),
+    /// `invoke`, for this request.
+    Invoke(RequestId),
+    /// `list-functions`, before the module starts.
+    ListFunctions,
 }
 
-/// The number of a call to a query module. The first call after the module's load is 1.
+/// The number of a call to a module's `evaluate` or `invoke`. The first call after the module's load
+/// is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
@@ -212,8 +217,8 @@ impl Handler {
     /// The current event. `None` for other functions.
     pub fn event(&self) -> Option<EventId> {
         match self {
-            Self::Init | Self::Evaluate(_) => None,
             Self::OnEvent(id) => Some(*id),
+            Self::Init | Self::Evaluate(_) | Self::Invoke(_) | Self::ListFunctions => None,
         }
     }
 
@@ -223,14 +228,16 @@ impl Handler {
             Self::Init => "init",
             Self::OnEvent(_) => "on-event",
             Self::Evaluate(_) => "evaluate",
+            Self::Invoke(_) => "invoke",
+            Self::ListFunctions => "list-functions",
         }
     }
 
     /// The current request. `None` for other functions.
     pub fn request(&self) -> Option<RequestId> {
         match self {
-            Self::Init | Self::OnEvent(_) => None,
-            Self::Evaluate(id) => Some(*id),
+            Self::Evaluate(id) | Self::Invoke(id) => Some(*id),
+            Self::Init | Self::OnEvent(_) | Self::ListFunctions => None,
         }
     }
 }
@@ -238,9 +245,9 @@ impl Handler {
 impl fmt::Display for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Init => f.write_str(self.name()),
+            Self::Init | Self::ListFunctions => f.write_str(self.name()),
             Self::OnEvent(id) => write!(f, "{} {id}", self.name()),
-            Self::Evaluate(id) => write!(f, "{} {id}", self.name()),
+            Self::Evaluate(id) | Self::Invoke(id) => write!(f, "{} {id}", self.name()),
         }
     }
 }

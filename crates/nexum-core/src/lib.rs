@@ -89,7 +89,8 @@
 //! # Invariants
 //!
 //! - This crate names no concrete capability, speaks no JSON-RPC and opens no database.
-//! - No guest code runs before its module has passed every check of the [`Loader`](module::Loader).
+//! - No guest code runs before its module has passed every check of the [`Loader`](module::Loader). The
+//!   last check calls `list-functions` in a sandbox.
 //! - A linker has only the interfaces that its module was granted.
 //! - A cursor moves only after the handler's changes have been committed, or if there are none.
 //! - nexum never calls an instance again after its event was rolled back or reverted.
@@ -124,11 +125,12 @@ pub use nexum_config;
 pub use nexum_config::engine::ModuleConfig;
 pub use wasmtime;
 
+pub use bindings::functions::nexum::functions::context::Caller;
 pub use capability::stdio::Capture;
 pub use host::{BuildError, ChangeError, Extension, Host, HostBuilder, HostHandle, Inspection, LoadingModule};
 pub use module::error::LoadError;
 pub use module::load_errors::{LoadErrors, ModuleError};
-pub use query::{QueryError, QueryPool, Suspension};
+pub use query::{Invocation, QueryError, QueryPool, Suspension};
 pub use runner::{CommandError, ModuleStatus, Reason, Replaying, Stage};
 pub use store::committer::CommitPolicy;
 pub use store::{MemoryStore, StateStore};

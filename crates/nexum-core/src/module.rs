@@ -7,7 +7,9 @@
 pub(crate) mod candidate;
 pub(crate) mod consumption;
 pub(crate) mod error;
+pub(crate) mod exports;
 pub(crate) mod failure;
+pub(crate) mod functions;
 pub(crate) mod instance;
 pub(crate) mod load_errors;
 pub(crate) mod loaded;
@@ -18,6 +20,9 @@ pub(crate) mod query;
 pub use candidate::Candidate;
 pub use consumption::Consumption;
 pub use failure::Failure;
+pub use functions::{
+    Function, Functions, FunctionsError, Mismatch, Parameter, RESULT_BYTES_MAX, ResultError, ValueType, functions_of,
+};
 pub use loaded::Loaded;
 pub use loader::{Loader, LoaderSettings, Module};
 pub use query::QueryModule;

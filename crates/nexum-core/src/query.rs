@@ -13,8 +13,11 @@
 
 mod breaker;
 mod error;
+mod invoke;
 mod metrics;
 mod pool;
+mod question;
 
 pub use error::{QueryError, Suspension};
+pub use invoke::Invocation;
 pub use pool::QueryPool;

@@ -6,6 +6,7 @@
 //! - A runner handles its module's events one at a time, in the order of each chain's log.
 //! - No runner blocks another, whatever it does or waits for.
 
+mod calls;
 mod catch_up;
 mod commands;
 mod failures;
@@ -34,12 +35,14 @@ use crate::rate::Bucket;
 use crate::store::StoreError;
 use crate::store::committer::CommitError;
 
+use calls::RecentCalls;
 use failures::Failures;
 use feed::Feed;
 use lifecycle::Life;
 use stall::Stall;
 use transaction::RevertFailed;
 
+pub(crate) use calls::{Call, CallError};
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
 pub(crate) use mailbox::Mailbox;
@@ -65,6 +68,7 @@ pub(crate) struct Runner {
     /// The failures of `awaited` chains.
     awaited_outage: Outage,
     failures: Failures,
+    recent_calls: RecentCalls,
     /// The failures of the store, until the module has caught up after them.
     stall: Option<Stall>,
     life: Life,

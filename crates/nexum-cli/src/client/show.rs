@@ -3,8 +3,9 @@
 use nexum_config::harmless::{harmless, harmless_lines};
 use serde_json::{Value, json};
 
-use crate::args::Format;
+use crate::args::{Answer, Format};
 use crate::protocol::view::{Letter, Module, SUSPENDED, Usage};
+use crate::report::functions::Function;
 use crate::report::print::{json_on_stdout, outln};
 use crate::report::{Refusal, hex, list, table, time};
 
@@ -139,6 +140,15 @@ pub(super) fn letters(letters: &[Letter], format: Format) -> Result<(), Refusal>
         ]);
     }
     outln!("{rows}");
+    Ok(())
+}
+
+/// The functions of a module, as text if the format is not JSON.
+pub(super) fn functions(functions: &[Function], form: Option<Answer>) -> Result<(), Refusal> {
+    if let Some(Answer::Json) = form {
+        return json_on_stdout(functions);
+    }
+    functions.iter().for_each(|function| function.print("  "));
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! `nexum check`: finds the errors for which `run` would refuse modules, without network and
-//! without guest code.
+//! `nexum check`: finds the errors for which `run` would refuse modules, without network and without
+//! guest code, but for `list-functions` in a sandbox.
 
 mod commands;
 

@@ -1,4 +1,5 @@
-//! `nexum inspect`: shows the content of a component or a command, without compiling it.
+//! `nexum inspect`: shows the content of a component or a command. It compiles only a component with
+//! functions, to read their list.
 
 use nexum_config::command::{CommandFile, CommandKind};
 use nexum_config::component::ComponentError;
@@ -9,8 +10,10 @@ use nexum_config::manifest::Manifest;
 use serde::Serialize;
 
 use super::command_files;
+use super::functions::functions_of;
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
+use crate::report::functions::Function;
 use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
 
@@ -37,6 +40,10 @@ struct Contents {
     custom_section_count: usize,
     /// The directory of read-only files that the manifest names.
     files: Option<FilesName>,
+    /// The functions of a component that has some. None if this build or a fault of the component
+    /// keeps nexum from reading them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    functions: Option<Vec<Function>>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +57,7 @@ struct Section {
 ///
 /// # Errors
 ///
-/// If the file is neither.
+/// If the file is neither, or its list of functions is not valid.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = read(args).map_err(|error| Refusal::with_hint_of(&error))?;
     let manifest = Manifest::of_module(&ModuleConfig::new(args.module.as_path()));
@@ -66,8 +73,13 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
         files,
         ..
     } = manifest.unwrap_or_default();
+    let (functions, refusals) = match file.summary.kind().has_functions {
+        true => functions_of(&file).map_or_else(|refusals| (None, refusals), |found| (found, Refusals::default())),
+        false => (None, Refusals::default()),
+    };
     let sections = file.summary.custom_sections.iter();
     let contents = Contents {
+        functions,
         path: args.module.display().to_string(),
         bytes: file.bytes.len(),
         digest: file.digest.to_string(),
@@ -94,7 +106,10 @@ pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
         Format::Json => json_on_stdout(&contents)?,
         Format::Text => print(&contents),
     }
-    Ok(STOPPED)
+    match refusals.is_empty() {
+        true => Ok(STOPPED),
+        false => Err(refusals),
+    }
 }
 
 /// Reads a component, or a core module that is a command.
@@ -155,6 +170,10 @@ fn print(contents: &Contents) {
     list("custom sections", &sections);
     if let Some(files) = &contents.files {
         fact("files", &files.to_string());
+    }
+    if let Some(functions) = &contents.functions {
+        outln!("functions");
+        functions.iter().for_each(|function| function.print("    "));
     }
 }
 

@@ -32,10 +32,10 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Module { running, command } => ask(&running, |client| client::module(client, &command)),
         Command::Query {
             module,
+            question,
             running,
-            input,
             format,
-        } => ask(&running, |client| query::query(client, &module, &input, format)),
+        } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Compile(args) => compile::compile(&args),
         Command::Completions { shell } => {

@@ -1,6 +1,7 @@
 //! The command line of a build without the runtime: it only checks files.
 
 mod check;
+pub(super) mod functions;
 
 use super::completions::completions;
 use super::inspect;

@@ -17,7 +17,12 @@ pub(super) fn announce(sources: &[Arc<dyn EventSource>], log_format: LogFormat, 
     candidates.iter().for_each(Candidate::log_warnings);
     let chains = |candidate: &Candidate| {
         let subscriptions = candidate.subscriptions.iter().map(ToString::to_string);
-        list(subscriptions.chain(candidate.kind.answers_queries.then(|| "queries".to_owned())))
+        let calls = [
+            (candidate.kind.answers_queries, "queries"),
+            (candidate.kind.has_functions, "functions"),
+        ];
+        let calls = calls.into_iter().filter(|(has, _)| *has);
+        list(subscriptions.chain(calls.map(|(_, calls)| calls.to_owned())))
     };
     if log_format == LogFormat::Json {
         for candidate in candidates {

@@ -15,12 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path as PathOf, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
+use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use nexum_core::supervisor::SteerError;
 use tokio::net::UnixListener;
@@ -28,10 +30,11 @@ use tokio::sync::Semaphore;
 
 use self::api_error::ApiError;
 use self::control_state::name_of;
-use super::query::answer;
+use super::query::answer::{self, Answering};
 use crate::protocol::view::{self, Letter};
 use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE, socket_in};
 use crate::report::Refusal;
+use crate::report::functions::Function;
 
 pub(crate) use self::control_state::ControlState;
 
@@ -103,6 +106,7 @@ impl ControlSocket {
             .route("/", get(list))
             .route("/{name}", get(show))
             .route("/{name}/limits", get(limits))
+            .route("/{name}/functions", get(functions))
             .route("/{name}/dead-letters", get(dead_letters))
             .route("/{name}/dead-letters/{event}", get(dead_letter));
         let builds = Router::new()
@@ -121,9 +125,29 @@ impl ControlSocket {
             .merge(few(Router::new().route(STATE, post(state::perform))))
             .layer(from_fn(with_whole_body))
             .merge(few(Router::new().route(IMPORT, post(state::import))))
-            .merge(few(answer::router(control.host.clone())))
+            .merge(few(answer::router(Answering {
+                host: control.host.clone(),
+                // A process that may open the socket may control the daemon.
+                may_write: true,
+            })))
             .with_state(control);
-        axum::serve(listener, router).await
+        axum::serve(listener, router.into_make_service_with_connect_info::<Peer>()).await
+    }
+}
+
+/// The process at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// The id of its user, if the system knows it.
+    pub(crate) uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let credentials = stream.io().peer_cred();
+        Self {
+            uid: credentials.ok().map(|credentials| credentials.uid()),
+        }
     }
 }
 
@@ -208,6 +232,12 @@ async fn limits(State(control): State<ControlState>, PathOf(name): PathOf<String
     let module = control.running(&name)?;
     let (_, meta) = module.origin().ok_or_else(|| SteerError::NoModule(name))?;
     Ok(Json(view::usages(&meta, &module.consumption())))
+}
+
+async fn functions(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<Vec<Function>> {
+    let pool = control.running(&name_of(&name)?)?.queries;
+    let functions = pool.iter().flat_map(|pool| pool.module().functions.iter());
+    Ok(Json(functions.map(Function::from).collect()))
 }
 
 async fn reload(State(control): State<ControlState>, PathOf(name): PathOf<String>) -> Answer<view::Reloaded> {

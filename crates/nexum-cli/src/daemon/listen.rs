@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -71,20 +72,20 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds)
     let connections = Connections::new(bounds.connections_max);
     let mut tasks = JoinSet::new();
     loop {
-        let stream = tokio::select! {
+        let client = tokio::select! {
             // The set drops tasks that have ended.
             Some(_) = tasks.join_next() => continue,
-            stream = accept(&listener) => stream,
+            client = accept(&listener) => client,
         };
         let connection = connections.add().await;
-        tasks.spawn(answer(stream, router.clone(), bounds, connection));
+        tasks.spawn(answer(client, router.clone(), bounds, connection));
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(client) => return client,
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -93,11 +94,12 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn answer(stream: TcpStream, router: Router, bounds: Bounds, connection: Connection) {
+async fn answer((stream, address): (TcpStream, SocketAddr), router: Router, bounds: Bounds, connection: Connection) {
     // Answers are small, and clients wait for them.
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: hyper::Request<_>| {
+        request.extensions_mut().insert(ConnectInfo(address));
         let request = router.call(request);
         async {
             let _busy = connection.busy();

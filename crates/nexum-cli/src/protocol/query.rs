@@ -1,7 +1,27 @@
 //! The body of a response to a query that failed.
 
 use nexum_core::bindings::nexum::host::types::HostError;
+use nexum_core::module;
 use serde::{Deserialize, Serialize};
+
+use crate::report::functions::{Function, Parameter};
+
+/// The kinds of faults of questions that reach no instance.
+const NOT_BEGUN: [&str; 13] = [
+    "no-module",
+    "loading",
+    "body",
+    "input-too-large",
+    "overloaded",
+    "timed-out",
+    "no-evaluate",
+    "no-function",
+    "arguments",
+    "read-only",
+    "not-running",
+    "reloaded",
+    "caller",
+];
 
 /// Why a query failed: the facts for a program, and nothing about nexum's internals, which are in
 /// the log.
@@ -14,6 +34,29 @@ pub(crate) struct Fault {
     /// The error that the module returned, if it returned one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host_error: Option<Returned>,
+}
+
+impl Fault {
+    /// Whether nexum asked the module.
+    pub(crate) fn has_begun(&self) -> bool {
+        !NOT_BEGUN.contains(&self.kind.as_str())
+    }
+}
+
+impl From<&module::Function> for Function {
+    fn from(function: &module::Function) -> Self {
+        let parameter = |parameter: &module::Parameter| Parameter {
+            name: parameter.name.clone(),
+            value_type: parameter.value_type.to_string(),
+        };
+        Self {
+            name: function.name.clone(),
+            parameters: function.parameters.iter().map(parameter).collect(),
+            result: function.result.as_ref().map(ToString::to_string),
+            comment: function.comment.clone(),
+            writeable: function.is_writeable,
+        }
+    }
 }
 
 /// A module's own error.

@@ -93,8 +93,15 @@ fn a_usage_line_has_the_module_before_what_is_asked_of_it() {
         let lines = usage.lines().take_while(|line| !line.is_empty());
         lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     };
-    let query = ["--input <TEXT>", "--input-hex <DIGITS>", "--input-file <FILE>"]
-        .map(|input| format!("nexum query [OPTIONS] <MODULE> {input}"));
+    let query = [
+        "<FUNCTION> [--args <JSON>]",
+        "--args <JSON>",
+        "--list",
+        "--input <TEXT>",
+        "--input-hex <DIGITS>",
+        "--input-file <FILE>",
+    ]
+    .map(|question| format!("nexum query [OPTIONS] <MODULE> {question}"));
     for args in [&["query"][..], &["query", "a-module"]] {
         assert_eq!(usage(args), query);
     }

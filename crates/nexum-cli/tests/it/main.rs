@@ -21,6 +21,8 @@ mod exec;
 mod files;
 #[cfg(all(feature = "chain", feature = "store", target_os = "linux"))]
 mod full_disk;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod functions;
 mod help;
 #[cfg(feature = "runtime")]
 mod http;

@@ -1,8 +1,10 @@
-//! The capabilities that every module has: logging, clock, random, and WASI without outside access.
+//! The capabilities that every module has: logging, clock, random, the context of a call, and WASI
+//! without outside access.
 //!
 //! All of them use [`Seams`], so that a test controls the time and the random numbers.
 
 mod clock;
+mod context;
 mod logging;
 mod random;
 mod wasi;
@@ -11,6 +13,7 @@ use super::registry::Capabilities;
 use crate::clock::Seams;
 
 pub(crate) use clock::Clocks;
+pub(crate) use context::Contexts;
 pub(crate) use logging::Logging;
 pub(crate) use random::Random;
 pub(crate) use wasi::Wasi;
@@ -35,12 +38,14 @@ mod bindings {
 }
 
 impl Capabilities {
-    /// The capabilities of every build: logging, clock, random, and WASI without outside access.
+    /// The capabilities of every build: logging, clock, random, the context of a call, and WASI
+    /// without outside access.
     pub fn ambient(seams: Seams) -> Self {
         Self::none()
             .always(Logging)
             .always(Clocks::new(seams.clone()))
             .always(Random::new(seams.clone()))
+            .always(Contexts)
             .always(Wasi::new(seams))
     }
 }

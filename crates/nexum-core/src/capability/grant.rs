@@ -155,6 +155,21 @@ impl Grant {
         })
     }
 
+    /// A grant of the capabilities that serve one of these imports. Other imports stay without a
+    /// grant.
+    pub(crate) fn of_served(capabilities: &Capabilities, imports: &[String]) -> Self {
+        let serves = |known: &&Known| imports.iter().any(|import| known.serves(import));
+        let present = |known: &Known| match &known.availability {
+            Availability::Ambient(present) | Availability::Granted(present) => Some((known.name, present.clone())),
+            Availability::Absent { .. } | Availability::Unserved { .. } => None,
+        };
+        Self {
+            granted: capabilities.known().iter().filter(serves).filter_map(present).collect(),
+            stubs: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// The names of the granted capabilities, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.granted.iter().map(|(name, _)| *name)

@@ -85,8 +85,8 @@ impl FairScheduler {
     /// returns when the call ended.
     pub(crate) async fn run<T>(&self, handler: Handler, began: Instant, call: impl Future<Output = T>) -> (T, Instant) {
         let was_long = match handler {
-            Handler::Init => &self.was_long.init,
-            Handler::OnEvent(_) | Handler::Evaluate(_) => &self.was_long.others,
+            Handler::Init | Handler::ListFunctions => &self.was_long.init,
+            Handler::OnEvent(_) | Handler::Evaluate(_) | Handler::Invoke(_) => &self.was_long.others,
         };
         let mut call = pin!(call);
         let mut begin = Some(began);

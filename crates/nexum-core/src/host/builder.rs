@@ -233,7 +233,8 @@ impl HostBuilder {
         self.sources.values()
     }
 
-    /// Loads every module, and returns a host that is ready to run. No guest code runs before [`Host::run`].
+    /// Loads every module, and returns a host that is ready to run. No guest code runs before [`Host::run`], but for `list-functions`
+    /// of a module with functions, in a sandbox.
     ///
     /// # Errors
     ///

@@ -48,12 +48,15 @@ pub struct Candidate {
 
 /// The most concurrent instances of a module with these parts.
 pub(super) fn instances(kind: ModuleKind, query: QueryBounds) -> u32 {
-    let pool = if kind.answers_queries { query.pool_size_max } else { 0 };
-    u32::from(kind.handles_events).saturating_add(pool)
+    let pool = if kind.has_pool() { query.pool_size_max } else { 0 };
+    // Before the compilation, nexum does not know whether a function writes.
+    let has_runner = kind.handles_events || kind.has_functions;
+    u32::from(has_runner).saturating_add(pool)
 }
 
 impl Candidate {
-    /// The most concurrent instances of the module: one that handles events, and those of its pool.
+    /// The most concurrent instances of the module: one for events and writeable functions, and those
+    /// of its pool.
     pub fn instances(&self) -> u32 {
         instances(self.kind, self.query)
     }

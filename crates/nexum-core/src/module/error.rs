@@ -9,6 +9,7 @@ use nexum_config::topic::ChainId;
 
 use crate::capability::grant::GrantError;
 use crate::engine::CompileError;
+use crate::module::functions::FunctionsError;
 
 /// One reason to refuse a module.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +70,8 @@ pub enum LoadError {
         /// The imports that queries may not call.
         imports: Vec<String>,
     },
-    /// A query module has subscriptions.
-    #[error("the manifest has subscriptions, but a query module gets no events")]
+    /// A module without `on-event` has subscriptions.
+    #[error("the manifest has subscriptions, but the component handles no events")]
     Subscribed,
     /// The module's queries read the rows of another module, without the operator's grant.
     #[error("the module's queries read the state of the module `{reads}`, which engine.toml does not permit")]
@@ -113,6 +114,9 @@ pub enum LoadError {
         /// The operator's limit for the sum, in bytes.
         bound: u64,
     },
+    /// The component's list of functions is not valid.
+    #[error(transparent)]
+    Functions(#[from] FunctionsError),
     /// The type of an export differs from the contract.
     #[error("the component's exports do not match the contract")]
     Export(#[source] wasmtime::Error),
@@ -130,7 +134,8 @@ impl Hint for LoadError {
             Self::Instances { .. } => Some("raise `instances` in [engine.limits]".to_owned()),
             Self::SharedMemory => Some("build the module without threads".to_owned()),
             Self::World { .. } | Self::Export(_) => Some(
-                "export `init` and `on-event`, or `init` and `evaluate`, with their types in nexum:host@0.2.0"
+                "export `init` with `on-event` or `evaluate`, with their types in nexum:host@0.2.0, or with \
+                 `list-functions` and `invoke` of nexum:functions@0.1.0"
                     .to_owned(),
             ),
             Self::Subscribed => Some("remove the subscriptions, or export `on-event`".to_owned()),

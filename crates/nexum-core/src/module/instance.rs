@@ -13,12 +13,15 @@ use nexum_config::causes::Causes;
 use nexum_config::engine::Metering;
 use nexum_config::limits::{Limit, LimitUsage};
 use tokio::time::Instant;
+use wasmtime::component::Resource;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
+use super::exports::{Exports, ExportsPre, missing};
 use super::failure::{Failure, describe};
 use super::loader::Module;
 use super::query::QueryModule;
-use crate::bindings;
+use crate::bindings::functions::CallContext;
+use crate::bindings::functions::nexum::functions::context::Caller;
 use crate::bindings::nexum::host::types::HostError;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
@@ -31,14 +34,23 @@ use crate::state::{Change, Changes, DeadLetter, ModuleId, Usage};
 use crate::store::{StateStore, StoreError};
 
 /// A wasmtime store with a guest, ready for the next call.
-pub(crate) struct Instance<E = bindings::Module> {
+pub(crate) struct Instance {
     store: Store<HostState>,
-    exports: E,
+    exports: Exports,
     scheduler: FairScheduler,
 }
 
-/// An instance of a query module.
-pub(crate) type QueryInstance = Instance<bindings::query::Query>;
+/// A call of a function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FunctionCall<'a> {
+    /// The number of the call.
+    pub(crate) request: RequestId,
+    /// The function. `None` for the module's default function.
+    pub(crate) name: Option<&'a str>,
+    /// The arguments as JSON.
+    pub(crate) args: &'a str,
+    pub(crate) caller: &'a Caller,
+}
 
 /// The situation before a handler runs: the module's usage, and the changes that are not yet in the
 /// store.
@@ -76,31 +88,58 @@ impl Instance {
         context: HandlerContext,
     ) -> Result<(Self, Changes), Failure> {
         let scope = EventScope::new(id, state, module.meta.limits);
-        let mut store = hold(
-            module.pre.engine(),
+        let mut instance = Self::begin(
+            &module.exports,
             &module.scheduler,
             &module.meta,
             &module.grant,
             scope,
-        )?;
+            context,
+        )
+        .await?;
+        let changes = close(&mut instance.store);
+        Ok((instance, changes))
+    }
+
+    /// Creates an instance for queries and read-only functions, and calls its `init`. Neither `init`
+    /// nor a later call can change the module's state.
+    pub(crate) async fn start_query(
+        module: &QueryModule,
+        id: ModuleId,
+        state: Arc<dyn StateStore>,
+    ) -> Result<Self, Failure> {
+        let scope = EventScope::new(id, state, module.meta.limits).read_only(module.reads.clone());
+        // Other instances of the module can run concurrently.
+        let meta = Arc::new(module.meta.for_concurrent_instance());
+        let context = HandlerContext::default();
+        let mut instance =
+            Self::begin(&module.exports, &module.scheduler, &meta, &module.grant, scope, context).await?;
+        close(&mut instance.store);
+        Ok(instance)
+    }
+
+    /// Creates an instance and calls its `init`, whose transaction stays open.
+    async fn begin(
+        exports: &ExportsPre,
+        scheduler: &FairScheduler,
+        meta: &Arc<ModuleMeta>,
+        grant: &Grant,
+        scope: EventScope,
+        context: HandlerContext,
+    ) -> Result<Self, Failure> {
+        let mut store = hold(exports.engine(), scheduler, meta, grant, scope)?;
         open(&mut store, Handler::Init, Instant::now(), context)?;
-        let started = within_deadline(&mut store, &module.scheduler, async |store| {
-            let exports = module.pre.instantiate_async(&mut *store).await?;
-            let result = exports.call_init(store, &module.meta.config).await?;
-            Ok((exports, result))
+        let started = within_deadline(&mut store, scheduler, async |store| {
+            exports.start(store, &meta.config).await
         })
         .await;
-        let (mut store, exports) = started_by(store, started).await?;
-        let changes = close(&mut store);
-        let scheduler = module.scheduler.clone();
-        Ok((
-            Self {
-                store,
-                exports,
-                scheduler,
-            },
-            changes,
-        ))
+        let (store, exports) = started_by(store, started).await?;
+        let scheduler = scheduler.clone();
+        Ok(Self {
+            store,
+            exports,
+            scheduler,
+        })
     }
 
     /// Calls the handler with an event and returns the changes that it made. The caller must drop
@@ -111,73 +150,75 @@ impl Instance {
         event: &Event,
         context: HandlerContext,
     ) -> Result<Changes, Failure> {
-        let handler = Handler::OnEvent(id);
-        let Self {
-            store,
-            exports,
-            scheduler,
-        } = self;
-        open(store, handler, Instant::now(), context)?;
-        let called = within_deadline(store, scheduler, async |store| {
-            exports.call_on_event(store, event).await
-        })
-        .await;
-        let result = conclude(store, handler, called)?;
-        result.map_err(Failure::returned)?;
-        Ok(close(store))
-    }
-}
-
-impl QueryInstance {
-    /// Creates an instance and calls its `init`. Neither `init` nor a later call can change the
-    /// module's state.
-    pub(crate) async fn start_query(
-        module: &QueryModule,
-        id: ModuleId,
-        state: Arc<dyn StateStore>,
-    ) -> Result<Self, Failure> {
-        let scope = EventScope::new(id, state, module.meta.limits).read_only(module.reads.clone());
-        // Other instances of the module can run concurrently.
-        let meta = Arc::new(module.meta.for_concurrent_instance());
-        let mut store = hold(module.pre.engine(), &module.scheduler, &meta, &module.grant, scope)?;
-        open(&mut store, Handler::Init, Instant::now(), HandlerContext::default())?;
-        let started = within_deadline(&mut store, &module.scheduler, async |store| {
-            let exports = module.pre.instantiate_async(&mut *store).await?;
-            let result = exports.call_init(store, &module.meta.config).await?;
-            Ok((exports, result))
-        })
-        .await;
-        let (mut store, exports) = started_by(store, started).await?;
-        close(&mut store);
-        let scheduler = module.scheduler.clone();
-        Ok(Self {
-            store,
-            exports,
-            scheduler,
-        })
+        let call = async |store: &mut Store<HostState>, exports: &Exports| match &exports.events {
+            Some(exports) => exports.call_on_event(store, event).await,
+            None => Err(missing("on-event")),
+        };
+        let ((), changes) = self.call(Handler::OnEvent(id), Instant::now(), context, call).await?;
+        Ok(changes)
     }
 
     /// Calls the handler with a question and returns the answer. The caller must drop the instance
     /// after an error.
     pub(crate) async fn evaluate(&mut self, id: RequestId, now: Instant, input: &[u8]) -> Result<Vec<u8>, Failure> {
-        let handler = Handler::Evaluate(id);
+        let call = async |store: &mut Store<HostState>, exports: &Exports| match &exports.queries {
+            Some(exports) => exports.call_evaluate(store, input).await,
+            None => Err(missing("evaluate")),
+        };
+        let context = HandlerContext::default();
+        let (answer, _) = self.call(Handler::Evaluate(id), now, context, call).await?;
+        Ok(answer)
+    }
+
+    /// Calls a function. Returns its result, and the changes that it made. The caller must drop the
+    /// instance after an error.
+    pub(crate) async fn invoke(
+        &mut self,
+        call: FunctionCall<'_>,
+        now: Instant,
+        context: HandlerContext,
+    ) -> Result<(String, Changes), Failure> {
+        let handler = Handler::Invoke(call.request);
+        let lent = CallContext {
+            caller: call.caller.clone(),
+            request_id: call.request.to_string(),
+        };
+        let lent = self.store.data_mut().table.push(lent);
+        let lent = lent.map_err(|error| Failure::Trap(error.to_string()))?;
+        let invoke = async |store: &mut Store<HostState>, exports: &Exports| match &exports.functions {
+            Some(exports) => {
+                let borrowed = Resource::new_borrow(lent.rep());
+                exports.call_invoke(store, call.name, call.args, borrowed).await
+            }
+            None => Err(missing("invoke")),
+        };
+        let invoked = self.call(handler, now, context, invoke).await?;
+        // A guest that keeps the handle has trapped at its return. Without the entry, no later call
+        // finds this one's context.
+        let returned = self.store.data_mut().table.delete(lent);
+        returned.map_err(|error| Failure::Trap(error.to_string()))?;
+        Ok(invoked)
+    }
+
+    /// Calls an export within the module's limits. Returns its result, and the changes that it made.
+    async fn call<T>(
+        &mut self,
+        handler: Handler,
+        now: Instant,
+        context: HandlerContext,
+        call: impl AsyncFnOnce(&mut Store<HostState>, &Exports) -> wasmtime::Result<Result<T, HostError>>,
+    ) -> Result<(T, Changes), Failure> {
         let Self {
             store,
             exports,
             scheduler,
         } = self;
-        open(store, handler, now, HandlerContext::default())?;
-        let called = within_deadline(store, scheduler, async |store| {
-            exports.call_evaluate(store, input).await
-        })
-        .await;
-        let answer = conclude(store, handler, called)?.map_err(Failure::returned)?;
-        close(store);
-        Ok(answer)
+        open(store, handler, now, context)?;
+        let called = within_deadline(store, scheduler, async |store| call(store, exports).await).await;
+        let result = conclude(store, handler, called)?.map_err(Failure::returned)?;
+        Ok((result, close(store)))
     }
-}
 
-impl<E> Instance<E> {
     /// The size of all linear memories of the guest, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.store.data().limiter.used(Limit::Memory)
@@ -206,13 +247,13 @@ impl<E> Instance<E> {
 
 /// Frees a guest. This takes milliseconds for a large memory, so it runs on a thread that no other
 /// task waits for.
-async fn discard(store: Store<HostState>) {
+pub(super) async fn discard(store: Store<HostState>) {
     // A panic of this thread frees the guest as well.
     let _ = tokio::task::spawn_blocking(move || drop(store)).await;
 }
 
 /// Creates a wasmtime store for a guest, within the module's limits.
-fn hold(
+pub(super) fn hold(
     engine: &wasmtime::Engine,
     scheduler: &FairScheduler,
     meta: &Arc<ModuleMeta>,
@@ -236,10 +277,10 @@ fn hold(
 }
 
 /// Returns a guest whose `init` returned ok, with its exports. Frees the guest after a failure.
-async fn started_by<E>(
+async fn started_by(
     mut store: Store<HostState>,
-    started: Result<(E, Result<(), HostError>), Stop>,
-) -> Result<(Store<HostState>, E), Failure> {
+    started: Result<(Exports, Result<(), HostError>), Stop>,
+) -> Result<(Store<HostState>, Exports), Failure> {
     let concluded = conclude(&mut store, Handler::Init, started);
     match concluded.and_then(|(exports, result)| result.map(|()| exports).map_err(Failure::returned)) {
         Ok(exports) => Ok((store, exports)),
@@ -251,7 +292,12 @@ async fn started_by<E>(
 }
 
 /// Starts a handler call now: its transaction, log allowance, fuel and first slice.
-fn open(store: &mut Store<HostState>, handler: Handler, now: Instant, context: HandlerContext) -> Result<(), Failure> {
+pub(super) fn open(
+    store: &mut Store<HostState>,
+    handler: Handler,
+    now: Instant,
+    context: HandlerContext,
+) -> Result<(), Failure> {
     let host = store.data_mut();
     let attempt = context.failures.saturating_add(1);
     host.scope.open(handler, now, attempt, context.usage, context.pending);
@@ -271,14 +317,14 @@ fn close(store: &mut Store<HostState>) -> Changes {
 }
 
 /// The end of a failed call into a guest, before the reason is known.
-enum Stop {
+pub(super) enum Stop {
     Deadline,
     Error(wasmtime::Error),
 }
 
 /// Runs a call within the deadline. An epoch cannot end a guest that waits in a host call, but the
 /// wall clock can.
-async fn within_deadline<T>(
+pub(super) async fn within_deadline<T>(
     store: &mut Store<HostState>,
     scheduler: &FairScheduler,
     call: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
@@ -320,7 +366,11 @@ fn used(store: &Store<HostState>) -> LimitUsage {
 
 /// Turns the end of a call into its result or the reason of its failure, with the first exceeded
 /// limit.
-fn conclude<T>(store: &mut Store<HostState>, handler: Handler, called: Result<T, Stop>) -> Result<T, Failure> {
+pub(super) fn conclude<T>(
+    store: &mut Store<HostState>,
+    handler: Handler,
+    called: Result<T, Stop>,
+) -> Result<T, Failure> {
     let refused = store.data_mut().limiter.take_refused();
     let host = store.data();
     host.meta.recorder.close();

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use nexum_config::component::{EVENT_MODULE, ModuleKind, QUERY_MODULE};
 use nexum_config::engine::ModuleConfig;
-use wasmtime::component::Linker;
 
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
+use super::functions::{self, Functions};
 use super::loader::{Loader, Module};
 use super::query::QueryModule;
-use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Engine;
@@ -22,19 +21,27 @@ pub struct Loaded {
     pub meta: Arc<ModuleMeta>,
     /// The operator's entry for the module.
     pub origin: ModuleConfig,
-    /// The part that handles events, for a runner.
+    /// The part that handles events and carries out writeable functions, for a runner.
     pub events: Option<Box<Module>>,
-    /// The part that answers queries, for a pool.
+    /// The part that answers queries and carries out read-only functions, for a pool.
     pub queries: Option<Box<QueryModule>>,
 }
 
 impl Loaded {
     /// The parts of the module.
     pub fn kind(&self) -> ModuleKind {
-        ModuleKind {
-            handles_events: self.events.is_some(),
-            answers_queries: self.queries.is_some(),
-        }
+        let of_events = self.events.as_ref().map(|module| module.kind);
+        let of_queries = self.queries.as_ref().map(|module| module.kind);
+        of_parts(of_events, of_queries)
+    }
+}
+
+/// The kind of a module with these parts. Each part has the kind of its whole component.
+pub(crate) fn of_parts(of_events: Option<ModuleKind>, of_queries: Option<ModuleKind>) -> ModuleKind {
+    let (of_events, of_queries) = (of_events.unwrap_or_default(), of_queries.unwrap_or_default());
+    ModuleKind {
+        handles_events: of_events.handles_events,
+        ..of_queries
     }
 }
 
@@ -71,21 +78,44 @@ impl Loader {
     /// - The component does not compile.
     /// - The types of an import or export differ from the contract.
     /// - The engine or the memory limit has no room for all instances of the module.
+    /// - The list of the module's functions is not valid. nexum reads it in a sandbox after all other
+    ///   checks.
     pub async fn load_any(&self, engine: &Engine, mut candidate: Candidate) -> Result<Loaded, LoadError> {
         let engine = engine.metered_by(candidate.meta.metering);
         let (component, room) = self.compile(engine, &mut candidate).await?;
         let room = Arc::new(room);
         let mut linker = self.link(engine, &candidate, &component)?;
-        let pre = |linker: &Linker<HostState>| linker.instantiate_pre(&component).map_err(LoadError::Link);
-        let events = match candidate.kind.handles_events {
-            true => Some(Module::of(&candidate, engine, pre(&linker)?, room.clone())?),
+        let of_events = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
+        let functions = match candidate.kind.has_functions {
+            true => {
+                functions::read(
+                    engine,
+                    &component,
+                    &candidate.summary.imports,
+                    &candidate.meta,
+                    &self.seams,
+                )
+                .await?
+            }
+            false => Functions::default(),
+        };
+        let functions = Arc::new(functions);
+        let events = match candidate.kind.handles_events || functions.is_writeable() {
+            true => Some(Module::of(
+                &candidate,
+                engine,
+                of_events,
+                functions.clone(),
+                room.clone(),
+            )?),
             false => None,
         };
-        let queries = match candidate.kind.answers_queries {
+        let queries = match candidate.kind.has_pool() {
             true => {
                 let denied = candidate.summary.denied_to_queries();
                 Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
-                Some(QueryModule::of(&candidate, engine, pre(&linker)?, room)?)
+                let of_queries = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
+                Some(QueryModule::of(&candidate, engine, of_queries, functions, room)?)
             }
             false => None,
         };

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use nexum_config::component::ModuleKind;
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
@@ -22,8 +23,9 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
 use super::error::LoadError;
+use super::exports::ExportsPre;
+use super::functions::Functions;
 use super::memory::{Memory, Reservation};
-use crate::bindings::ModulePre;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
@@ -36,7 +38,7 @@ use crate::engine::{Compiled, Engine, InstancePermit};
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
 
-/// The part of a module that handles events. It is compiled and linked, so that a start or restart
+/// The part of a module that handles events and carries out writeable functions. It is compiled and linked, so that a start or restart
 /// compiles nothing.
 pub struct Module {
     /// The module's properties that every part of the host may use.
@@ -49,8 +51,11 @@ pub struct Module {
     pub restart: Restart,
     /// The operator's entry for the module, to read its files again.
     pub origin: ModuleConfig,
+    /// The module's functions. The runner carries out those that write.
+    pub functions: Arc<Functions>,
+    pub(crate) kind: ModuleKind,
     pub(crate) grant: Grant,
-    pub(crate) pre: ModulePre<HostState>,
+    pub(crate) exports: ExportsPre,
     pub(crate) scheduler: FairScheduler,
     _room: Arc<Room>,
 }
@@ -69,6 +74,7 @@ impl Module {
         candidate: &Candidate,
         engine: &Engine,
         pre: InstancePre<HostState>,
+        functions: Arc<Functions>,
         room: Arc<Room>,
     ) -> Result<Self, LoadError> {
         Ok(Self {
@@ -77,8 +83,10 @@ impl Module {
             required_chains: candidate.required_chains.clone(),
             restart: candidate.restart,
             origin: candidate.origin.clone(),
+            functions,
+            kind: candidate.kind,
             grant: candidate.grant.clone(),
-            pre: ModulePre::new(pre).map_err(LoadError::Export)?,
+            exports: ExportsPre::new(pre, candidate.kind).map_err(LoadError::Export)?,
             scheduler: engine.scheduler().for_module(),
             _room: room,
         })
@@ -125,7 +133,7 @@ pub struct Loader {
     settings: LoaderSettings,
     memory: Memory,
     chains: BTreeSet<ChainId>,
-    seams: Seams,
+    pub(super) seams: Seams,
     /// One linker for each metering and set of capabilities. Most modules share one.
     linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
     /// The contents of files, which candidates hold until the compilation. Copies of one component

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nexum_config::component::ModuleKind;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::names::ModuleName;
 use nexum_config::query::QueryBounds;
@@ -10,15 +11,17 @@ use wasmtime::component::InstancePre;
 
 use super::candidate::Candidate;
 use super::error::LoadError;
+use super::exports::ExportsPre;
+use super::functions::Functions;
 use super::loader::Room;
-use crate::bindings::query::QueryPre;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Engine;
 use crate::engine::fair_scheduler::FairScheduler;
 
-/// The part of a module that answers queries, compiled and linked. A
+/// The part of a module that answers queries and carries out read-only functions, compiled and
+/// linked. A
 /// [`QueryPool`](crate::query::QueryPool) creates its instances.
 pub struct QueryModule {
     /// The module's properties that every part of the host may use.
@@ -31,8 +34,11 @@ pub struct QueryModule {
     pub reads: Option<ModuleName>,
     /// The operator's entry for the module, to read its files again.
     pub origin: ModuleConfig,
+    /// The module's functions. The pool carries out those that do not write.
+    pub functions: Arc<Functions>,
+    pub(crate) kind: ModuleKind,
     pub(crate) grant: Grant,
-    pub(crate) pre: QueryPre<HostState>,
+    pub(crate) exports: ExportsPre,
     pub(crate) scheduler: FairScheduler,
     _room: Arc<Room>,
 }
@@ -43,6 +49,7 @@ impl QueryModule {
         candidate: &Candidate,
         engine: &Engine,
         pre: InstancePre<HostState>,
+        functions: Arc<Functions>,
         room: Arc<Room>,
     ) -> Result<Self, LoadError> {
         Ok(Self {
@@ -51,12 +58,19 @@ impl QueryModule {
             restart: candidate.restart,
             reads: candidate.reads.clone(),
             origin: candidate.origin.clone(),
+            functions,
+            kind: candidate.kind,
             grant: candidate.grant.clone(),
-            pre: QueryPre::new(pre).map_err(LoadError::Export)?,
+            exports: ExportsPre::new(pre, candidate.kind).map_err(LoadError::Export)?,
             // Separate from that of the module's events, so that long queries do not slow them.
             scheduler: engine.scheduler().for_module(),
             _room: room,
         })
+    }
+
+    /// Whether the module has functions.
+    pub fn has_functions(&self) -> bool {
+        self.kind.has_functions
     }
 
     /// The capabilities and imports that the module may use.

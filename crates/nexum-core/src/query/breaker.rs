@@ -84,11 +84,23 @@ impl Verdict {
                 Failure::Store(_) | Failure::Prepare { .. } => Self::Unknown,
                 Failure::Returned(_) | Failure::Limit(_) | Failure::Trap(_) => Self::Fails,
             },
-            QueryError::Limit(_) | QueryError::Trapped { .. } | QueryError::OutputTooLarge { .. } => Self::Fails,
+            QueryError::Limit(_)
+            | QueryError::Trapped { .. }
+            | QueryError::OutputTooLarge { .. }
+            | QueryError::Result { .. } => Self::Fails,
             QueryError::InputTooLarge { .. }
             | QueryError::Overloaded { .. }
             | QueryError::TimedOut { .. }
             | QueryError::Suspended { .. }
+            | QueryError::NoEvaluate
+            | QueryError::NoFunctions
+            | QueryError::NoFunction { .. }
+            | QueryError::Arguments(_)
+            | QueryError::ReadOnly { .. }
+            | QueryError::NotRunning { .. }
+            | QueryError::NotBegun { .. }
+            | QueryError::Reloaded
+            | QueryError::Gone
             | QueryError::Failed { .. } => Self::Unknown,
         }
     }

@@ -1,13 +1,17 @@
 //! The errors of a query.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use nexum_config::harmless::harmless;
 use nexum_config::limits::Limit;
 
 use crate::bindings::nexum::host::types::HostError;
 use crate::engine::limiter::LimitExceeded;
 use crate::event::RequestId;
 use crate::module::failure::Failure;
+use crate::module::functions::Mismatch;
+use crate::runner::Stage;
 
 /// Why and how long nexum refuses the calls of a query module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +56,57 @@ pub enum QueryError {
         suspension: Suspension,
         /// The time until nexum lets a call through. Zero while it waits for the end of that call.
         left: Duration,
+    },
+    /// The module has functions, but no `evaluate`.
+    #[error("the module answers only calls of its functions")]
+    NoEvaluate,
+    /// The module has no functions.
+    #[error("the module has no functions")]
+    NoFunctions,
+    /// The module has no function of this name.
+    #[error("the module has no function `{}`", harmless(name))]
+    NoFunction {
+        /// The name.
+        name: String,
+    },
+    /// An argument does not fit its parameter.
+    #[error("the arguments do not fit the function: {0}")]
+    Arguments(Mismatch),
+    /// The function changes the module's state, and the caller may not.
+    #[error("the function `{function}` may change the module's state, and this caller may only read it")]
+    ReadOnly {
+        /// The function.
+        function: String,
+    },
+    /// The function changes the module's state, and the module does not run.
+    #[error("the module is {stage}{}", because(.reason.as_deref()))]
+    NotRunning {
+        /// The module's stage.
+        stage: Stage,
+        /// The reason of the stage.
+        reason: Option<Arc<str>>,
+    },
+    /// The module's runner was busy, so the function did not begin in time.
+    #[error("the module did not begin the call within {wait_ms_max} ms: it is {stage}")]
+    NotBegun {
+        /// The longest wait of a call, in milliseconds.
+        wait_ms_max: u64,
+        /// The module's stage.
+        stage: Stage,
+    },
+    /// A reload changed the function before the call began.
+    #[error("a reload has changed the function: call it again")]
+    Reloaded,
+    /// The module has been removed, or nexum stops.
+    #[error("the module has been removed, or nexum is stopping")]
+    Gone,
+    /// The result is not JSON of the type that the module lists for the function.
+    #[error("the result of request {request} does not have the listed type: {mismatch}")]
+    Result {
+        /// The number of the call.
+        request: RequestId,
+        /// The part of the result that does not fit.
+        mismatch: Mismatch,
     },
     /// The module returned an error.
     #[error("the module returned an error: {} {}: {}", .0.domain, .0.kind.name(), .0.message)]
@@ -113,6 +168,14 @@ impl QueryError {
             Self::Overloaded { .. } => "overloaded",
             Self::TimedOut { .. } => "timed-out",
             Self::Suspended { .. } => "suspended",
+            Self::NoEvaluate => "no-evaluate",
+            Self::NoFunctions | Self::NoFunction { .. } => "no-function",
+            Self::Arguments(_) => "arguments",
+            Self::ReadOnly { .. } => "read-only",
+            Self::NotRunning { .. } | Self::Gone => "not-running",
+            Self::NotBegun { .. } => "timed-out",
+            Self::Reloaded => "reloaded",
+            Self::Result { .. } => "result",
             Self::Returned(_) => "returned",
             Self::Limit(exceeded) if exceeded.limit == Limit::Deadline => "deadline",
             Self::Limit(_) => "limit",
@@ -125,6 +188,27 @@ impl QueryError {
 
     /// Whether the caller can retry the question after a moment, because no instance received it.
     pub fn is_overload(&self) -> bool {
-        matches!(self, Self::Overloaded { .. } | Self::TimedOut { .. })
+        matches!(
+            self,
+            Self::Overloaded { .. } | Self::TimedOut { .. } | Self::NotBegun { .. } | Self::Reloaded
+        )
     }
+
+    /// Whether an instance received the question, or failed to start for it.
+    pub fn has_begun(&self) -> bool {
+        matches!(
+            self,
+            Self::Result { .. }
+                | Self::Returned(_)
+                | Self::Limit(_)
+                | Self::Trapped { .. }
+                | Self::OutputTooLarge { .. }
+                | Self::Start { .. }
+                | Self::Failed { .. }
+        )
+    }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }

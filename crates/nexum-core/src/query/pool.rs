@@ -11,11 +11,12 @@ use tokio::time::{Instant, timeout};
 
 use super::breaker::{Breaker, Change, Pass, Verdict};
 use super::metrics::QueryMetrics;
+use super::question::{Question, check_size};
 use super::{QueryError, Suspension};
 use crate::event::{Handler, RequestId};
 use crate::module::consumption::Consumption;
 use crate::module::failure::Failure;
-use crate::module::instance::QueryInstance;
+use crate::module::instance::Instance;
 use crate::module::query::QueryModule;
 use crate::state::{self, ModuleId};
 use crate::store::{self, StateStore, StoreError};
@@ -51,6 +52,13 @@ struct Shared {
     used: Consumption,
 }
 
+impl Shared {
+    fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+}
+
 /// A call's right to one instance.
 struct Admission<'a> {
     _place: SemaphorePermit<'a>,
@@ -76,7 +84,7 @@ impl Drop for Trial<'_> {
 
 /// An idle instance.
 struct Idle {
-    instance: QueryInstance,
+    instance: Instance,
     since: Instant,
 }
 
@@ -146,31 +154,38 @@ impl QueryPool {
     /// [suspension](QueryError::Suspended) if no instance received the question, although its size
     /// is within the bound.
     pub async fn call(&self, input: &[u8]) -> Result<Vec<u8>, QueryError> {
+        let checked = match self.module.exports.answers_queries() {
+            true => check_size(input),
+            false => Err(QueryError::NoEvaluate),
+        };
+        if let Err(error) = checked {
+            self.note_refusal(&error);
+            return Err(error);
+        }
+        self.ask(&Question::Bytes(input)).await
+    }
+
+    /// Asks an idle or a new instance.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Vec<u8>, QueryError> {
         // A caller that never waits would otherwise keep its thread from others.
         tokio::task::coop::consume_budget().await;
         // This is dropped after the instance, so there are never more instances than places.
-        let admitted = self.admit(input).await;
-        let taken = admitted.and_then(|admission| Ok((admission, self.take()?)));
+        let taken = self.admit().await.and_then(|admission| Ok((admission, self.take()?)));
         let (admission, (request, pass, idle)) = taken.inspect_err(|error| self.note_refusal(error))?;
         let mut trial = Trial {
             pool: self,
             pass: pass.is_trial.then_some(pass),
         };
-        let answer = self.answer(&admission, request, pass, idle, input).await;
+        let answer = self.answer(&admission, request, pass, idle, question).await;
         trial.pass = None;
         if let Err(error) = &answer {
-            self.note_failure(request, pass, error);
+            self.note_failure(question.handler(request), error);
+            self.end(&mut self.shared(), pass, Verdict::of(error), || error.to_string());
         }
         answer
     }
 
-    async fn admit(&self, input: &[u8]) -> Result<Admission<'_>, QueryError> {
-        if input.len() > Self::INPUT_BYTES_MAX {
-            return Err(QueryError::InputTooLarge {
-                bytes: input.len() as u64,
-                bound: Self::INPUT_BYTES_MAX as u64,
-            });
-        }
+    async fn admit(&self) -> Result<Admission<'_>, QueryError> {
         let asked = Instant::now();
         let (place, admitted) = match self.places.try_acquire() {
             Ok(place) => (place, asked),
@@ -186,10 +201,7 @@ impl QueryPool {
     /// Waits for a place, if the bound on waiting calls allows one more.
     async fn wait(&self) -> Result<SemaphorePermit<'_>, QueryError> {
         let bounds = self.module.bounds;
-        let overloaded = |_| QueryError::Overloaded {
-            waiters_max: bounds.waiters_max,
-        };
-        let _wait = self.waits.try_acquire().map_err(overloaded)?;
+        let _wait = self.may_wait()?;
         let wait = Duration::from_millis(bounds.wait_ms_max);
         match timeout(wait, self.places.acquire()).await {
             Ok(Ok(place)) => Ok(place),
@@ -200,14 +212,21 @@ impl QueryPool {
         }
     }
 
+    /// Returns the permit to wait, if the bound on waiting calls allows one more.
+    pub(super) fn may_wait(&self) -> Result<SemaphorePermit<'_>, QueryError> {
+        let waiters_max = self.module.bounds.waiters_max;
+        self.waits
+            .try_acquire()
+            .map_err(|_| QueryError::Overloaded { waiters_max })
+    }
+
     /// Returns a number for the call, the breaker's permission, and the most recently used idle
     /// instance. Its data is still in the processor's caches, and the others can expire.
-    fn take(&self) -> Result<(RequestId, Pass, Option<QueryInstance>), QueryError> {
+    fn take(&self) -> Result<(RequestId, Pass, Option<Instance>), QueryError> {
         let mut shared = self.shared();
         let pass = shared.breaker.admit(&*self.module.meta.clock)?;
-        shared.requests += 1;
         let idle = shared.idle.pop().map(|idle| idle.instance);
-        Ok((RequestId(shared.requests), pass, idle))
+        Ok((shared.next_request(), pass, idle))
     }
 
     async fn answer(
@@ -215,28 +234,23 @@ impl QueryPool {
         admission: &Admission<'_>,
         request: RequestId,
         pass: Pass,
-        idle: Option<QueryInstance>,
-        input: &[u8],
+        idle: Option<Instance>,
+        question: &Question<'_>,
     ) -> Result<Vec<u8>, QueryError> {
         let (mut instance, now) = match idle {
             Some(instance) => (instance, admission.admitted),
             None => (self.start().await?, Instant::now()),
         };
-        let answer = instance.evaluate(request, now, input).await;
+        let answer = question.put_to(&mut instance, request, now).await;
         let ended = instance.began() + instance.took();
         self.metrics.asked(ended.duration_since(admission.asked));
         let used = instance.used();
         let error = match answer {
-            Ok(answer) if answer.len() <= Self::OUTPUT_BYTES_MAX => {
+            Ok(answer) => {
                 self.put_back(instance, pass, &used, ended);
                 return Ok(answer);
             }
-            Ok(answer) => QueryError::OutputTooLarge {
-                request,
-                bytes: answer.len() as u64,
-                bound: Self::OUTPUT_BYTES_MAX as u64,
-            },
-            Err(failure) => QueryError::of(request, failure),
+            Err(error) => error,
         };
         self.shared().used.note(&used, ended);
         instance.discard().await;
@@ -244,7 +258,7 @@ impl QueryPool {
     }
 
     /// Counts an answer, and keeps its instance for the next call.
-    fn put_back(&self, instance: QueryInstance, pass: Pass, used: &LimitUsage, ended: Instant) {
+    fn put_back(&self, instance: Instance, pass: Pass, used: &LimitUsage, ended: Instant) {
         self.metrics.answered();
         let mut shared = self.shared();
         self.end(&mut shared, pass, Verdict::Works, String::new);
@@ -253,8 +267,8 @@ impl QueryPool {
         shared.idle.push(Idle { instance, since: ended });
     }
 
-    async fn start(&self) -> Result<QueryInstance, QueryError> {
-        let started = QueryInstance::start_query(&self.module, self.id, self.state.clone()).await;
+    async fn start(&self) -> Result<Instance, QueryError> {
+        let started = Instance::start_query(&self.module, self.id, self.state.clone()).await;
         self.shared().started += 1;
         started.map_err(|failure| QueryError::Start {
             failure: Box::new(failure),
@@ -364,15 +378,27 @@ impl QueryPool {
         }
     }
 
-    fn note_refusal(&self, error: &QueryError) {
+    pub(super) fn note_refusal(&self, error: &QueryError) {
         self.shared().refused += 1;
         self.metrics.failed(error.kind());
         // The level is `debug`, because a line for each refused call would add load to an overload.
         tracing::debug!(target: "nexum::query", module = self.name().as_str(), "nexum refuses a query: {error}");
     }
 
-    /// Logs a failure. The record of an exceeded limit has all its fields.
-    fn note_failure(&self, request: RequestId, pass: Pass, error: &QueryError) {
+    /// Counts a call that another part of the module has answered.
+    pub(super) fn note_answer(&self, took: Duration) {
+        self.metrics.answered();
+        self.metrics.asked(took);
+        self.shared().handled += 1;
+    }
+
+    /// Returns a number for a call that another part of the module answers.
+    pub(super) fn next_request(&self) -> RequestId {
+        self.shared().next_request()
+    }
+
+    /// Logs a failure of a handler. The record of an exceeded limit has all its fields.
+    pub(super) fn note_failure(&self, handler: Handler, error: &QueryError) {
         self.shared().failed += 1;
         self.metrics.failed(error.kind());
         let (module, kind) = (self.name().as_str(), error.kind());
@@ -387,9 +413,10 @@ impl QueryPool {
         if let Some(exceeded) = exceeded {
             self.metrics.tripped(exceeded.limit);
         }
+        let request = handler.request().map(|request| request.0);
         let handler = match error {
             QueryError::Start { .. } => Handler::Init.name(),
-            _ => Handler::Evaluate(request).name(),
+            _ => handler.name(),
         };
         let (limit, bound, used) = match exceeded {
             Some(exceeded) => (Some(exceeded.limit.name()), Some(exceeded.bound), Some(exceeded.used)),
@@ -397,9 +424,8 @@ impl QueryPool {
         };
         tracing::warn!(
             target: "nexum::query",
-            module, handler, request = request.0, kind, limit, bound, used, "a query failed: {error}"
+            module, handler, request, kind, limit, bound, used, "a query failed: {error}"
         );
-        self.end(&mut self.shared(), pass, Verdict::of(error), || error.to_string());
     }
 
     /// Ignores a panic of another thread, because no thread leaves the state half changed.

@@ -155,15 +155,7 @@ impl Runner {
         if !self.life.is_ready() || self.mailbox.target() != TargetState::Running {
             return Err(CommandError::NotRunning);
         }
-        let context = self.transaction.context();
-        if self.life.instance().is_none() {
-            let (instance, changes) = self
-                .start(self.module.clone(), context)
-                .await
-                .map_err(|failure| CommandError::Failed(Box::new(failure)))?;
-            self.adopt(instance);
-            self.commit(changes).await?;
-        }
+        self.start_now().await?;
         let Some(instance) = self.life.instance() else {
             return Err(CommandError::NotRunning);
         };
@@ -196,6 +188,18 @@ impl Runner {
         self.commit(changes).await?;
         self.show_dead_letters();
         outcome
+    }
+
+    /// Creates an instance if there is none. Retries nothing.
+    pub(super) async fn start_now(&mut self) -> Result<(), CommandError> {
+        if self.life.instance().is_some() {
+            return Ok(());
+        }
+        let context = self.transaction.context();
+        let started = self.start(self.module.clone(), context).await;
+        let (instance, changes) = started.map_err(|failure| CommandError::Failed(Box::new(failure)))?;
+        self.adopt(instance);
+        self.commit(changes).await
     }
 
     async fn skip(&mut self, id: EventId) -> Result<(), CommandError> {

@@ -12,7 +12,7 @@ use super::failures::report;
 use super::feed::{Anchor, Feed, topics};
 use super::mailbox::{Mailbox, TargetState};
 use super::step::settled;
-use super::{Dead, Failures, ModuleStatus, Runner, Stage, StepError, Transaction};
+use super::{Dead, Failures, ModuleStatus, RecentCalls, Runner, Stage, StepError, Transaction};
 use crate::bus::source::{EventSource, TopicHandle};
 use crate::event::Handler;
 use crate::module::failure::Failure;
@@ -89,6 +89,7 @@ impl Runner {
             awaited: required,
             awaited_outage: Outage::default(),
             failures: Failures::default(),
+            recent_calls: RecentCalls::default(),
             stall: None,
             life: Life::Live { instance: None },
             status,
@@ -186,7 +187,7 @@ impl Runner {
         let mut passed = 0;
         while self.life.is_ready() && !self.mailbox.is_interrupted() {
             let step = match self.ensure_instance().await {
-                Ok(()) => self.step().await,
+                Ok(()) => self.turn().await,
                 Err(halt) => Err(halt),
             };
             match step {
@@ -211,7 +212,15 @@ impl Runner {
         }
     }
 
-    /// Waits until a feed may have an event, or until a command arrives.
+    /// Handles the next event, and then the call of a function that waits. Returns whether there was
+    /// one of them.
+    async fn turn(&mut self) -> Result<bool, StepError> {
+        let stepped = self.step().await?;
+        let called = self.life.is_ready() && self.serve_call().await?;
+        Ok(stepped || called)
+    }
+
+    /// Waits until a feed may have an event, or until a command or a call arrives.
     async fn wait(&mut self) {
         let woken = self.mailbox.wake().notified();
         match self.feeds.iter().filter_map(Feed::due_ms).min() {

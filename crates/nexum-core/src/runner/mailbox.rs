@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use nexum_config::topic::ChainTopic;
-use tokio::sync::{Notify, mpsc, oneshot};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
 
+use super::calls::Invocation;
 use crate::BoxError;
 use crate::bus::source::TopicHandle;
 use crate::event::EventId;
@@ -103,6 +105,8 @@ pub(crate) struct Mailbox {
 #[derive(Debug)]
 pub(super) struct MailboxSender {
     commands: mpsc::Sender<Command>,
+    /// The permit to offer a call. Callers get it in their order.
+    turns: Semaphore,
     signals: Arc<Signals>,
 }
 
@@ -112,8 +116,14 @@ struct Signals {
     target: AtomicU8,
     /// Whether there is a command, or a new target state, that the runner has not read.
     interrupted: AtomicBool,
+    /// The call of a function that waits for the runner. It is not a command, because many calls
+    /// would otherwise keep the runner from its events.
+    call: Mutex<Option<Invocation>>,
     wake: Arc<Notify>,
 }
+
+/// A call that an end of the mailbox has not taken yet. Dropping it withdraws the call.
+pub(super) struct Offered<'a>(&'a Signals);
 
 /// Creates the mailbox of a module with the target state [`TargetState::Running`].
 pub(super) fn mailbox() -> (MailboxSender, Mailbox) {
@@ -121,10 +131,12 @@ pub(super) fn mailbox() -> (MailboxSender, Mailbox) {
     let signals = Arc::new(Signals {
         target: AtomicU8::new(TargetState::Running as u8),
         interrupted: AtomicBool::new(false),
+        call: Mutex::default(),
         wake: Arc::new(Notify::new()),
     });
     let sender = MailboxSender {
         commands: sender,
+        turns: Semaphore::new(1),
         signals: signals.clone(),
     };
     let receiver = Mailbox {
@@ -165,7 +177,40 @@ impl MailboxSender {
     }
 }
 
+impl MailboxSender {
+    /// Waits for the permit to offer a call.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // No code closes the semaphore.
+        self.turns.acquire().await.ok()
+    }
+
+    /// Offers a call to the runner. The caller has the [`turn`](Self::turn).
+    pub(super) fn offer(&self, call: Invocation) -> Offered<'_> {
+        *self.signals.call.lock() = Some(call);
+        self.signals.wake.notify_one();
+        Offered(&self.signals)
+    }
+}
+
+impl Offered<'_> {
+    /// Withdraws the call. Returns whether the runner had not taken it.
+    pub(super) fn withdraw(self) -> bool {
+        self.0.call.lock().take().is_some()
+    }
+}
+
+impl Drop for Offered<'_> {
+    fn drop(&mut self) {
+        self.0.call.lock().take();
+    }
+}
+
 impl Mailbox {
+    /// Takes the call that waits.
+    pub(super) fn take_call(&self) -> Option<Invocation> {
+        self.signals.call.lock().take()
+    }
+
     /// The module's target state.
     pub(super) fn target(&self) -> TargetState {
         self.signals.target()
@@ -192,6 +237,13 @@ impl Mailbox {
     pub(super) fn take_commands(&mut self) -> Vec<Command> {
         self.signals.interrupted.store(false, Ordering::Release);
         std::iter::from_fn(|| self.commands.try_recv().ok()).collect()
+    }
+}
+
+/// A call that waits for a runner which has ended has no result.
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.take_call();
     }
 }
 

@@ -173,6 +173,7 @@ impl Runner {
             block = to.number,
             "reverted after a reorganisation"
         );
+        self.report_undone_calls(topic, to);
         Ok(())
     }
 

@@ -239,7 +239,8 @@ impl SupervisorHandle {
             (Some(_), None) => RunnerChange::End,
             (None, None) => RunnerChange::None,
         };
-        if before.answers_queries || now != before {
+        let has_pool = running.queries.is_some() || module.queries.is_some();
+        if has_pool || !matches!(runner, RunnerChange::None) {
             let _may_load = self.loads.read().await;
             let queries = module.queries;
             let exchange = Exchange { name, queries, runner };

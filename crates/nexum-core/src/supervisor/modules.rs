@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::capability::module_meta::ModuleMeta;
 use crate::module::consumption::Consumption;
-use crate::query::QueryPool;
+use crate::module::loaded::of_parts;
+use crate::query::{Invocation, QueryError, QueryPool};
 use crate::runner::ModuleStatus;
 
 /// The interval between two searches for idle instances. An instance can stay idle for up to this
@@ -23,9 +24,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_secs(QueryPool::IDLE_MAX.
 /// A module of a run: one name and one state, and the parts that use them. It has one part at least.
 #[derive(Clone, Debug, Default)]
 pub struct RunningModule {
-    /// The runner, if the module handles events.
+    /// The runner, if the module handles events or has a writeable function.
     pub events: Option<Arc<ModuleStatus>>,
-    /// The pool, if the module answers queries.
+    /// The pool, if the module answers queries or has functions.
     pub queries: Option<Arc<QueryPool>>,
     /// Held during a reload, so that the parts of two reloads do not mix.
     pub(super) reloads: Arc<tokio::sync::Mutex<()>>,
@@ -34,10 +35,19 @@ pub struct RunningModule {
 impl RunningModule {
     /// The parts of the module.
     pub fn kind(&self) -> ModuleKind {
-        ModuleKind {
-            handles_events: self.events.is_some(),
-            answers_queries: self.queries.is_some(),
-        }
+        let of_events = self.events.as_ref().map(|status| status.module().kind);
+        let of_queries = self.queries.as_ref().map(|pool| pool.module().kind);
+        of_parts(of_events, of_queries)
+    }
+
+    /// Calls a function of the module, and returns its result as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Fails in the cases of [`QueryPool::invoke`], and if the module has no functions.
+    pub async fn invoke(&self, invocation: &Invocation<'_>) -> Result<String, QueryError> {
+        let pool = self.queries.as_ref().ok_or(QueryError::NoFunctions)?;
+        pool.invoke(invocation, self.events.as_deref()).await
     }
 
     /// The use of the module's limits by all of its parts.
@@ -150,8 +160,13 @@ impl fmt::Display for Reloaded {
             _ => {}
         }
         match (before.answers_queries, now.answers_queries) {
-            (true, false) => f.write_str("; it no longer answers queries"),
-            (false, true) => f.write_str("; it answers queries"),
+            (true, false) => f.write_str("; it no longer answers queries")?,
+            (false, true) => f.write_str("; it answers queries")?,
+            _ => {}
+        }
+        match (before.has_functions, now.has_functions) {
+            (true, false) => f.write_str("; it no longer has functions"),
+            (false, true) => f.write_str("; it has functions"),
             _ => Ok(()),
         }
     }

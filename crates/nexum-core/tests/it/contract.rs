@@ -140,10 +140,57 @@ const COW_INTERFACES: &[(&str, &[&str])] = &[(
     ],
 )];
 
+/// `nexum:functions@0.1.0`.
+const FUNCTION_INTERFACES: &[(&str, &[&str])] = &[
+    (
+        "types",
+        &[
+            "record parameter { name: string, type: string }",
+            "record function { name: string, parameters: list<parameter>, result: option<string>, comment: string, writeable: bool }",
+        ],
+    ),
+    (
+        "context",
+        &[
+            "variant caller { address(string), uid(u32), host }",
+            "resource context",
+            "[method]context.caller: func(self: handle) -> caller",
+            "[method]context.request-id: func(self: handle) -> string",
+        ],
+    ),
+];
+
+const FUNCTION_WORLDS: &[(&str, &[&str], &[&str])] = &[(
+    "function-module",
+    &[
+        "nexum:host/types@0.2.0",
+        "nexum:functions/types@0.1.0",
+        "nexum:functions/context@0.1.0",
+        "nexum:host/chain@0.2.0",
+        "nexum:host/identity@0.2.0",
+        "nexum:host/local-store@0.2.0",
+        "nexum:host/remote-store@0.2.0",
+        "nexum:host/messaging@0.2.0",
+        "nexum:host/logging@0.2.0",
+        "nexum:host/clock@0.2.0",
+        "nexum:host/random@0.2.0",
+        "nexum:host/http@0.2.0",
+        "use config = types.config",
+        "use host-error = types.host-error",
+        "use function = types.function",
+        "use context = context.context",
+    ],
+    &[
+        "init: func(config: config) -> result<_, host-error>",
+        "list-functions: func() -> list<function>",
+        "invoke: func(name: option<string>, args: string, context: handle) -> result<string, host-error>",
+    ],
+)];
+
 fn parse() -> Resolve {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut resolve = Resolve::default();
-    for package in ["nexum-host", "shepherd-cow"] {
+    for package in ["nexum-host", "nexum-functions", "shepherd-cow"] {
         resolve
             .push_dir(wit.join(package))
             .unwrap_or_else(|error| panic!("wit/{package}: {error:#}"));
@@ -170,6 +217,13 @@ fn the_cow_package_is_the_contract() {
         .expect("types");
     imports.insert(after_interfaces, "shepherd:cow/cow-api@0.2.0");
     check_worlds(&resolve, "shepherd:cow@0.2.0", &[("shepherd", &imports, exports)]);
+}
+
+#[test]
+fn the_functions_package_is_the_contract() {
+    let resolve = parse();
+    check_package(&resolve, "nexum:functions@0.1.0", FUNCTION_INTERFACES);
+    check_worlds(&resolve, "nexum:functions@0.1.0", FUNCTION_WORLDS);
 }
 
 fn check_package(resolve: &Resolve, package: &str, expected: &[(&str, &[&str])]) {
@@ -237,8 +291,8 @@ fn item_text(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> String {
 
 fn describe(resolve: &Resolve, function: &Function) -> String {
     assert!(
-        matches!(function.kind, FunctionKind::Freestanding),
-        "{} is a plain function",
+        matches!(function.kind, FunctionKind::Freestanding | FunctionKind::Method(_)),
+        "{} is a plain function or a method",
         function.name
     );
     let params: Vec<_> = function
@@ -291,6 +345,7 @@ fn define(resolve: &Resolve, id: wit_parser::TypeId) -> String {
             )
         }
         TypeDefKind::Type(aliased) => format!("type {name} = {}", refer(resolve, aliased)),
+        TypeDefKind::Resource => format!("resource {name}"),
         kind => format!("type {name} = {}", structure(resolve, kind)),
     }
 }
@@ -298,6 +353,7 @@ fn define(resolve: &Resolve, id: wit_parser::TypeId) -> String {
 /// A type at its use.
 fn refer(resolve: &Resolve, ty: &Type) -> String {
     match ty {
+        Type::Bool => "bool".to_owned(),
         Type::U8 => "u8".to_owned(),
         Type::U16 => "u16".to_owned(),
         Type::U32 => "u32".to_owned(),

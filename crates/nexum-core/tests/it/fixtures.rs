@@ -15,6 +15,10 @@ use self::limits::{
     memory_bomb_trips_the_memory_limit, slow_host_is_ended_by_the_deadline, table_bomb_trips_the_table_limit,
 };
 use crate::files::files_reader_reads_its_files_and_nothing_else;
+use crate::functions::{
+    bad_functions_is_refused_before_it_starts, functions_are_listed_and_called_by_name,
+    tally_changes_its_total_between_events,
+};
 use crate::queries::both::both_handles_events_and_answers_queries;
 use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
@@ -39,6 +43,7 @@ macro_rules! fixtures {
 fixtures! {
     "all-imports" => all_imports_answer_or_say_unsupported,
     "all-wasi" => all_wasi_finds_every_interface_closed,
+    "bad-functions" => bad_functions_is_refused_before_it_starts,
     "bad-init" => bad_init_is_tried_again_and_dead_before_its_first_event,
     "both" => both_handles_events_and_answers_queries,
     "calls" => calls_reach_the_host_each_time,
@@ -47,6 +52,7 @@ fixtures! {
     "fetcher" => fetcher_is_refused_without_http,
     "files-reader" => files_reader_reads_its_files_and_nothing_else,
     "fuel-bomb" => fuel_bomb_trips_the_fuel_limit,
+    "functions" => functions_are_listed_and_called_by_name,
     "glutton" => glutton_is_refused_what_is_not_there,
     "journal" => journal_keeps_what_it_was_told,
     "keeper" => keeper_sees_what_it_wrote,
@@ -62,6 +68,7 @@ fixtures! {
     "slow-host" => slow_host_is_ended_by_the_deadline,
     "spin" => spin_lets_others_run,
     "table-bomb" => table_bomb_trips_the_table_limit,
+    "tally" => tally_changes_its_total_between_events,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
     "wasi-fetcher" => wasi_fetcher_is_refused_without_http,
     "wasi-importer" => wasi_importer_finds_everything_closed,

@@ -14,6 +14,7 @@ mod events;
 mod failures;
 mod files;
 mod fixtures;
+mod functions;
 mod histories;
 mod hosts;
 mod loading;

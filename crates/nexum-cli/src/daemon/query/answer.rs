@@ -1,9 +1,10 @@
-//! `POST /v1/query/MODULE`: bytes in, bytes out.
+//! `POST /v1/query/MODULE`: bytes in, bytes out. `POST /v1/query/MODULE/FUNCTION`: JSON in, JSON out.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -11,8 +12,10 @@ use axum::{Json, Router};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use nexum_config::limits::Limit;
 use nexum_config::names::ModuleName;
-use nexum_core::{HostHandle, QueryError, QueryPool};
+use nexum_core::supervisor::{RunningModule, SteerError};
+use nexum_core::{Caller, HostHandle, Invocation, QueryError, QueryPool};
 
+use crate::daemon::control::Peer;
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
 
@@ -22,26 +25,81 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The wait after which a refused client may retry, in seconds: short, because most bursts are.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// Headers of bytes of unknown type, which no browser may show as a page.
-const ANSWER_HEADERS: [(header::HeaderName, HeaderValue); 2] = [
-    (
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-];
-
-/// Answers queries for the modules of this host.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: HostHandle) -> Router<S> {
-    let path = format!("{QUERY}/{{module}}");
-    Router::new().route(&path, post(answer)).with_state(host)
+/// Headers of an answer of this type, which no browser may show as a page.
+const fn headers(content_type: &'static str) -> [(header::HeaderName, HeaderValue); 2] {
+    [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ]
 }
 
-async fn answer(
-    State(host): State<HostHandle>,
+/// The modules that answer, and the rights of the clients.
+#[derive(Clone)]
+pub(crate) struct Answering {
+    pub(crate) host: HostHandle,
+    /// Whether clients may call functions that change a module's state.
+    pub(crate) may_write: bool,
+}
+
+/// Answers queries and calls of functions for the modules of a host.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(answering: Answering) -> Router<S> {
+    Router::new()
+        .route(&format!("{QUERY}/{{module}}"), post(evaluate))
+        .route(&format!("{QUERY}/{{module}}/"), post(invoke_default))
+        .route(&format!("{QUERY}/{{module}}/{{function}}"), post(invoke))
+        .with_state(answering)
+}
+
+async fn evaluate(
+    State(answering): State<Answering>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, Refused> {
+    let (name, module) = find(&answering.host, &name, &request)?;
+    let pool = module.queries.ok_or(SteerError::NoQueries(name));
+    let pool = pool.map_err(|error| Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string()))?;
+    let input = read(request.into_body(), BODY_TIME_MAX).await?;
+    let output = pool.call(&input).await?;
+    Ok((headers("application/octet-stream"), output).into_response())
+}
+
+async fn invoke_default(
+    State(answering): State<Answering>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refused> {
+    call(&answering, &name, None, request).await
+}
+
+async fn invoke(
+    State(answering): State<Answering>,
+    Path((name, function)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Refused> {
+    call(&answering, &name, Some(&function), request).await
+}
+
+async fn call(
+    answering: &Answering,
+    name: &str,
+    function: Option<&str>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (_, module) = find(&answering.host, name, &request)?;
+    let caller = caller(&request)?;
+    let args = read(request.into_body(), BODY_TIME_MAX).await?;
+    let invocation = Invocation {
+        function,
+        args: &args,
+        caller,
+        may_write: answering.may_write,
+    };
+    let result = module.invoke(&invocation).await?;
+    Ok((headers("application/json"), result).into_response())
+}
+
+/// Finds the module that a request asks.
+fn find(host: &HostHandle, name: &str, request: &Request) -> Result<(ModuleName, RunningModule), Refused> {
     // A page in a browser could otherwise reach modules that only this machine can reach.
     if request.headers().contains_key(header::ORIGIN) {
         let error = "pages of browsers may not ask";
@@ -52,13 +110,30 @@ async fn answer(
         .map_err(|_| Refused::new(StatusCode::NOT_FOUND, "no-module", "this is not a module name"))?;
     // First, so that a module that starts meanwhile is one or the other.
     let is_loading = host.is_loading(&name);
-    let pool = host.query(&name).map_err(|error| match is_loading {
-        true => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "loading", "the module is being loaded"),
-        false => Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string()),
-    })?;
-    let input = read(request.into_body(), BODY_TIME_MAX).await?;
-    let output = pool.call(&input).await?;
-    Ok((ANSWER_HEADERS, output).into_response())
+    match host.get(&name) {
+        Ok(module) => Ok((name, module)),
+        Err(_) if is_loading => {
+            let error = "the module is being loaded";
+            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "loading", error))
+        }
+        Err(error) => Err(Refused::new(StatusCode::NOT_FOUND, "no-module", error.to_string())),
+    }
+}
+
+/// The client of a request, from its connection.
+fn caller(request: &Request) -> Result<Caller, Refused> {
+    let extensions = request.extensions();
+    let address = extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = address.map(|ConnectInfo(address)| Caller::Address(address.to_string()));
+    let uid = || {
+        extensions
+            .get::<ConnectInfo<Peer>>()
+            .and_then(|ConnectInfo(peer)| peer.uid)
+    };
+    address.or_else(|| uid().map(Caller::Uid)).ok_or_else(|| {
+        let error = "the system does not tell who asks";
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "caller", error)
+    })
 }
 
 async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
@@ -78,7 +153,7 @@ async fn read(body: Body, time_max: Duration) -> Result<Vec<u8>, Refused> {
 }
 
 /// A fault with its HTTP status, and the wait before a retry in seconds.
-struct Refused(StatusCode, Fault, u64);
+struct Refused(StatusCode, Box<Fault>, u64);
 
 impl Refused {
     fn new(status: StatusCode, kind: &str, error: impl Into<String>) -> Self {
@@ -87,7 +162,7 @@ impl Refused {
             error: error.into(),
             host_error: None,
         };
-        Self(status, fault, RETRY_AFTER_SECONDS)
+        Self(status, Box::new(fault), RETRY_AFTER_SECONDS)
     }
 }
 
@@ -105,9 +180,16 @@ impl From<QueryError> for Refused {
         let status = match &error {
             QueryError::InputTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             QueryError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            QueryError::TimedOut { .. } | QueryError::Suspended { .. } | QueryError::Failed { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            QueryError::NoEvaluate | QueryError::NoFunctions | QueryError::NoFunction { .. } => StatusCode::NOT_FOUND,
+            QueryError::Arguments(_) => StatusCode::BAD_REQUEST,
+            QueryError::ReadOnly { .. } => StatusCode::FORBIDDEN,
+            QueryError::TimedOut { .. }
+            | QueryError::Suspended { .. }
+            | QueryError::NotBegun { .. }
+            | QueryError::NotRunning { .. }
+            | QueryError::Reloaded
+            | QueryError::Gone
+            | QueryError::Failed { .. } => StatusCode::SERVICE_UNAVAILABLE,
             QueryError::Returned(_) => StatusCode::UNPROCESSABLE_ENTITY,
             QueryError::Limit(trip) if trip.limit == Limit::Deadline => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -129,12 +211,11 @@ impl From<QueryError> for Refused {
             QueryError::Start { .. } => "the module does not start; the log says why".to_owned(),
             error => error.to_string(),
         };
-        let Self(status, fault, _) = Self::new(status, error.kind(), text);
-        let host_error = match error {
-            QueryError::Returned(error) => Some(error.into()),
-            _ => None,
-        };
-        Self(status, Fault { host_error, ..fault }, retry_after)
+        let Self(status, mut fault, _) = Self::new(status, error.kind(), text);
+        if let QueryError::Returned(error) = error {
+            fault.host_error = Some(error.into());
+        }
+        Self(status, fault, retry_after)
     }
 }
 

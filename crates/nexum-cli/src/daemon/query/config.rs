@@ -13,6 +13,9 @@ use crate::contract::QUERY_SECTION;
 pub(crate) struct QueryConfig {
     /// The address and port. Default: none.
     pub(crate) listen: Option<SocketAddr>,
+    /// Whether clients of the port may call functions that change a module's state. Default: no,
+    /// because the port has no authentication.
+    pub(crate) writeable: bool,
 }
 
 #[derive(Deserialize)]
@@ -21,6 +24,8 @@ struct Raw {
     listen: Option<SocketAddr>,
     #[serde(default)]
     allow_remote: bool,
+    #[serde(default)]
+    writeable: bool,
 }
 
 impl QueryConfig {
@@ -38,6 +43,7 @@ impl QueryConfig {
         let mut errors = Vec::new();
         let raw: Option<Raw> = section.parse_all(&mut errors);
         let listen = raw.as_ref().and_then(|raw| raw.listen);
+        let writeable = raw.as_ref().is_some_and(|raw| raw.writeable);
         let may_be_remote = raw.is_some_and(|raw| raw.allow_remote) || section.is_faulty("allow_remote", &errors);
         if listen.is_some_and(|address| !address.ip().is_loopback()) && !may_be_remote {
             let error = section.error("listen", "other machines can reach this address");
@@ -46,6 +52,6 @@ impl QueryConfig {
             errors.push(error.with_hint(hint));
         }
         ConfigErrors::check(errors)?;
-        Ok(Self { listen })
+        Ok(Self { listen, writeable })
     }
 }

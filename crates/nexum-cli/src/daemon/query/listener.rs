@@ -6,7 +6,7 @@ use std::time::Duration;
 use nexum_core::HostHandle;
 use tokio::net::TcpListener;
 
-use super::answer::router;
+use super::answer::{Answering, router};
 use super::config::QueryConfig;
 use crate::daemon::listen::{self, Bounds};
 use crate::report::Refusal;
@@ -19,7 +19,10 @@ const CONNECTIONS_MAX: usize = 512;
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 3_600);
 
 /// The port, if the operator configured one.
-pub(crate) struct Listener(Option<TcpListener>);
+pub(crate) struct Listener {
+    listener: Option<TcpListener>,
+    may_write: bool,
+}
 
 impl Listener {
     /// Opens the port.
@@ -28,22 +31,27 @@ impl Listener {
     ///
     /// If the address cannot be bound.
     pub(crate) async fn open(config: &QueryConfig) -> Result<Self, Refusal> {
-        let Some(address) = config.listen else {
-            return Ok(Self(None));
+        let listener = match config.listen {
+            Some(address) => Some(listen::bind("query.listen", address).await?),
+            None => None,
         };
-        let listener = listen::bind("query.listen", address).await?;
-        Ok(Self(Some(listener)))
+        let may_write = config.writeable;
+        Ok(Self { listener, may_write })
     }
 
     /// Answers requests until it is dropped.
     pub(crate) async fn serve(self, host: &HostHandle) -> Infallible {
-        let Some(listener) = self.0 else {
+        let Some(listener) = self.listener else {
             return std::future::pending().await;
         };
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "accepting queries");
         }
         let bounds = Bounds::new(CONNECTIONS_MAX, CONNECTION_TIME_MAX);
-        listen::serve(listener, router(host.clone()), bounds).await
+        let answering = Answering {
+            host: host.clone(),
+            may_write: self.may_write,
+        };
+        listen::serve(listener, router(answering), bounds).await
     }
 }

@@ -88,7 +88,7 @@ impl Faults {
         if kind.is_none() {
             self.others.push(error::no_world(&file.summary));
         }
-        if kind.answers_queries && !kind.handles_events && !manifest.subscriptions.is_empty() {
+        if !kind.is_none() && !kind.handles_events && !manifest.subscriptions.is_empty() {
             self.others.push(LoadError::Subscribed);
         }
     }

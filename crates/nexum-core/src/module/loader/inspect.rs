@@ -104,7 +104,7 @@ impl Loader {
         if let Some(file) = &file {
             faults.component(config, &manifest, file, &limits);
         }
-        if !kind.answers_queries && manifest.query != QueryRequests::default() {
+        if !kind.has_pool() && manifest.query != QueryRequests::default() {
             warnings.push("[module.query] has no effect: the module answers no queries".to_owned());
         }
         let reads = reads(config, &manifest, kind, name.as_ref(), &mut faults, &mut warnings);
@@ -239,7 +239,7 @@ fn reads(
     faults: &mut Faults,
     warnings: &mut Vec<String>,
 ) -> Option<ModuleName> {
-    let requested = manifest.query.reads.clone().filter(|_| kind.answers_queries);
+    let requested = manifest.query.reads.clone().filter(|_| kind.has_pool());
     if requested.is_none() && !config.reads.is_empty() {
         warnings.push("`reads` in [[modules]] has no effect: no query of the module requests it".to_owned());
     }
