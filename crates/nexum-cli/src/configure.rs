@@ -38,6 +38,7 @@ pub(crate) struct Configuration {
 /// # Errors
 ///
 /// All errors in the sections that the binary itself reads. Each capability checks its own section.
+#[cfg(feature = "runtime")]
 pub(crate) fn configure(named: Option<&Path>) -> Result<Configuration, Refusals> {
     let mut errors = Vec::new();
     let configuration = configure_all(named, &mut errors)?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::{Check, Format};
 use crate::compose;
 use crate::exit_code::{REFUSED, STOPPED};
-use crate::modules::Plan;
+use crate::modules::{Plan, Settings};
 use crate::process::{self, Termination};
 use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
@@ -64,7 +64,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 fn look(args: &Check) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Plan {
         host, warnings, errors, ..
-    } = Plan::new(&args.load)?;
+    } = Settings::read(&args.load)?.plan();
     for warning in warnings {
         errln!("warning: {warning}");
     }
