@@ -33,20 +33,48 @@ pub(crate) struct Plan {
     pub(crate) errors: Refusals,
 }
 
-impl Plan {
-    /// Puts the build's capabilities and the configuration together.
+/// The command line and the configuration, before nexum makes parts of them.
+pub(crate) struct Settings {
+    files: Files,
+    configuration: Configuration,
+    errors: Vec<ConfigError>,
+}
+
+impl Settings {
+    /// Reads the configuration that the command line names.
     ///
     /// # Errors
     ///
     /// If the configuration is unreadable or not TOML.
-    pub(crate) fn new(files: Files) -> Result<Self, Refusals> {
+    pub(crate) fn read(files: Files) -> Result<Self, Refusals> {
         let mut errors = Vec::new();
+        let configuration = configure_all(files.config.as_deref(), &mut errors)?;
+        Ok(Self {
+            files,
+            configuration,
+            errors,
+        })
+    }
+
+    /// The port for metrics. The recorder must be installed before [`Settings::plan`]: the parts of
+    /// a host keep their counters from then on.
+    pub(crate) fn metrics(&self) -> &MetricsConfig {
+        &self.configuration.metrics
+    }
+
+    /// Puts the build's capabilities and the configuration together.
+    pub(crate) fn plan(self) -> Plan {
+        let Self {
+            files,
+            configuration,
+            mut errors,
+        } = self;
         let Configuration {
             config,
             log,
             metrics,
             notices,
-        } = configure_all(files.config.as_deref(), &mut errors)?;
+        } = configuration;
         let Composition { host, store, warnings } = compose(&config, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);
@@ -54,11 +82,11 @@ impl Plan {
         });
         let mut others = Refusals::default();
         let variable = std::env::var_os(LEVEL_VARIABLE);
-        let filter =
-            Filter::of(variable.as_deref(), &log, config.engine.as_ref(), &mut errors).unwrap_or_else(|refusal| {
-                others.extend(refusal.into());
-                Filter::default()
-            });
+        let filter = Filter::of(variable.as_deref(), &log, config.engine.as_ref(), &mut errors);
+        let filter = filter.unwrap_or_else(|refusal| {
+            others.extend(refusal.into());
+            Filter::default()
+        });
         let modules = wanted(&config, &files, &errors).unwrap_or_else(|refusal| {
             others.extend(refusal.into());
             Vec::new()
@@ -74,7 +102,7 @@ impl Plan {
             .private(config_path(files.config.as_deref()).0)
             .compiler(compiler());
         let host = config.chains.keys().copied().fold(host, HostBuilder::expect_chain);
-        Ok(Self {
+        Plan {
             host: modules.into_iter().fold(host, HostBuilder::module),
             config,
             filter,
@@ -84,7 +112,7 @@ impl Plan {
             store,
             warnings: [files.notices, notices, warnings].concat(),
             errors: in_order(errors, others),
-        })
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::command_files;
 use crate::args::{Check, Files, Format};
 use crate::compose;
 use crate::exit_code::{REFUSED, STOPPED};
-use crate::modules::Plan;
+use crate::modules::{Plan, Settings};
 use crate::process::{self, Termination};
 use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
@@ -88,7 +88,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Plan {
         host, warnings, errors, ..
-    } = Plan::new(files)?;
+    } = Settings::read(files)?.plan();
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let host = host.cache_dir(scratch.path());

@@ -25,7 +25,7 @@ use super::refused::Refused;
 use super::{progress, watch};
 use crate::configure::{LogFormat, MetricsConfig};
 use crate::exit_code::{FAILED, STOPPED};
-use crate::modules::Plan;
+use crate::modules::{Plan, Settings};
 use crate::process::Termination;
 use crate::report::{Refusal, Refusals};
 use crate::{args, process, state};
@@ -39,7 +39,9 @@ const LOADING_POLL: Duration = Duration::from_millis(100);
 ///
 /// Errors that prevent the start.
 pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
-    let plan = Plan::new(args.load.files()?)?;
+    let settings = Settings::read(args.load.files()?)?;
+    let recorder = metrics::install(settings.metrics())?;
+    let plan = settings.plan();
     if !plan.errors.is_empty() {
         return Err(everything_wrong(plan)?);
     }
@@ -58,7 +60,6 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let recorder = metrics::install(&metrics)?;
     let opened = state::open(&store, &config, "nexum run")?;
     let host = host
         .store(opened.clone())

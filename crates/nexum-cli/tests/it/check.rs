@@ -79,7 +79,6 @@ fn faulty_dir() -> Dir {
     dir
 }
 
-#[cfg(all(feature = "chain", feature = "http"))]
 #[test]
 fn one_check_finds_the_mistakes_of_every_stage() {
     let dir = faulty_dir();
@@ -228,7 +227,6 @@ fn write_with(dir: &Dir, mistakes: &[&(&str, &str, &str)]) {
     dir.write("nexum.toml", replace(GOOD_MANIFEST));
 }
 
-#[cfg(all(feature = "chain", feature = "http"))]
 #[test]
 fn no_mistake_hides_another_one() {
     let dir = Dir::new();
@@ -317,7 +315,6 @@ fn the_configuration_may_be_the_third_file_or_that_of_the_former_option() {
     );
 }
 
-#[cfg(feature = "chain")]
 #[test]
 fn check_warns_of_a_chain_that_is_open() {
     let dir = Dir::new();

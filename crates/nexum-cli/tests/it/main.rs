@@ -7,7 +7,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-#[cfg(feature = "runtime")]
+#[cfg(all(feature = "chain", feature = "http"))]
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;

@@ -137,7 +137,11 @@ async fn the_environment_sets_the_log_level_and_no_directive_shows_a_secret() {
     let directives = "hyper::proto=trace,hyper_util::client=trace,reqwest::connect=trace,alloy_transport_http=trace,\
                       alloy_rpc_client::client=trace,[{method}]=trace";
     let dir = Dir::new();
-    dir.write("engine.toml", config(&url, "block-logger").replace(LEVEL, "off"));
+    let config = config(&url, "block-logger").replace(LEVEL, "off");
+    dir.write(
+        "engine.toml",
+        config.replace("rpc_url", "extra_methods = [\"*\"]\nrpc_url"),
+    );
     let mut command = dir.command(&["run"]);
     command.env("RUST_LOG", format!("{LEVEL},{directives}"));
     let mut child = command
@@ -158,6 +162,7 @@ async fn the_environment_sets_the_log_level_and_no_directive_shows_a_secret() {
     );
     let is_shown = |part: &str| lines.iter().any(|line| line.contains(part));
     assert!(is_shown("\"level\":\"TRACE\""), "{lines:#?}");
+    assert!(is_shown("modules may call every JSON-RPC method"), "{lines:#?}");
     for part in [
         "very-secret-key",
         "\"target\":\"hyper",

@@ -278,12 +278,7 @@ fn a_file_that_is_no_document_is_an_error() {
         "directory.toml",
         "missing.toml",
     ];
-    let report = report(files.map(|file| {
-        (
-            file.to_owned(),
-            Document::load(&path(file), &environment()).map_err(Into::into),
-        )
-    }));
+    let report = report(files.map(|file| (file.to_owned(), Document::load(&path(file), &environment()))));
     insta::with_settings!({filters => vec![(directory.path().to_str().unwrap(), "[directory]")]}, {
         insta::assert_snapshot!(report);
     });
