@@ -99,6 +99,7 @@ pub mod clock;
 pub mod config;
 pub mod contract;
 pub mod cow;
+mod digits;
 mod error;
 mod event;
 mod executor;

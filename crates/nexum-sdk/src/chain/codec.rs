@@ -1,11 +1,11 @@
 //! The JSON of requests and answers. This code writes all requests, and reads bytes and numbers
 //! itself: that takes less fuel, and a smaller component, than `serde_json`.
 
-use alloy_primitives::{U256, hex};
+use alloy_primitives::U256;
 use serde::de::DeserializeOwned;
 
 use crate::chain::BlockId;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, digits};
 
 /// The parameters of a request, a JSON list that is being written.
 ///
@@ -70,12 +70,7 @@ impl Json {
     /// Bytes as `"0x..."`.
     pub(super) fn hex(self, bytes: &[u8]) -> Self {
         let mut json = self.value(b"\"0x");
-        let start = json.text.len();
-        json.text.resize(start + 2 * bytes.len(), 0);
-        if let Some(digits) = json.text.get_mut(start..) {
-            // The length fits.
-            let _ = hex::encode_to_slice(bytes, digits);
-        }
+        digits::push(&mut json.text, bytes);
         json.text.push(b'"');
         json
     }
@@ -118,26 +113,26 @@ impl Json {
 }
 
 /// The digits of `"0x..."`.
-fn digits(json: &str) -> Option<&str> {
+fn quoted_digits(json: &str) -> Option<&str> {
     json.trim().strip_prefix("\"0x")?.strip_suffix('"')
 }
 
 /// Reads `"0x..."` as bytes.
 pub(super) fn bytes(json: &str) -> Result<Vec<u8>> {
-    let bytes = digits(json).and_then(|digits| hex::decode(digits).ok());
+    let bytes = quoted_digits(json).and_then(digits::read);
     bytes.ok_or_else(|| expected("hexadecimal bytes", json))
 }
 
 /// Reads `"0x..."` as a number.
 pub(super) fn quantity(json: &str) -> Result<U256> {
-    let digits = digits(json).filter(|digits| !digits.is_empty());
+    let digits = quoted_digits(json).filter(|digits| !digits.is_empty());
     let number = digits.and_then(|digits| U256::from_str_radix(digits, 16).ok());
     number.ok_or_else(|| expected("a number", json))
 }
 
 /// Reads `"0x..."` as a number of 64 bits.
 pub(super) fn number(json: &str) -> Result<u64> {
-    let number = digits(json).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let number = quoted_digits(json).and_then(|digits| u64::from_str_radix(digits, 16).ok());
     number.ok_or_else(|| expected("a number of 64 bits", json))
 }
 
