@@ -22,10 +22,11 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
 use super::exports::ExportsPre;
-use super::functions::{self, Functions};
+use super::functions::Functions;
 use super::loaded::Loaded;
 use super::memory::{Memory, Reservation};
 use super::query::QueryModule;
+use super::sandbox;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
@@ -192,7 +193,7 @@ impl Loader {
         let of_events = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
         let functions = match candidate.kind.has_functions {
             true => {
-                functions::read(
+                sandbox::read(
                     engine,
                     &component,
                     &candidate.summary.imports,
