@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use nexum_config::component::{EVENT_MODULE, ModuleKind, QUERY_MODULE};
+use nexum_config::component::ModuleKind;
 use nexum_config::engine::{Metering, ModuleConfig};
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
@@ -20,13 +20,10 @@ use tokio::time::timeout;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::candidate::Candidate;
-use super::error::{self, LoadError};
+use super::error::LoadError;
 use super::exports::ExportsPre;
 use super::functions::Functions;
-use super::loaded::Loaded;
 use super::memory::{Memory, Reservation};
-use super::query::QueryModule;
-use super::sandbox;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
@@ -71,7 +68,7 @@ pub(super) struct Room {
 }
 
 impl Module {
-    fn of(
+    pub(super) fn of(
         candidate: &Candidate,
         engine: &Engine,
         pre: InstancePre<HostState>,
@@ -132,7 +129,7 @@ pub struct Loader {
     settings: LoaderSettings,
     memory: Memory,
     chains: BTreeSet<ChainId>,
-    seams: Seams,
+    pub(super) seams: Seams,
     /// One linker for each metering and set of capabilities. Most modules share one.
     linkers: Mutex<HashMap<LinkerKey, Linker<HostState>>>,
     /// The contents of files, which candidates hold until the compilation. Copies of one component
@@ -173,89 +170,12 @@ impl Loader {
         Ok(())
     }
 
-    /// Compiles and links all parts of a candidate. It also [admits](Self::admit) the candidate, if
-    /// the caller has not done so. A compiled component is reused.
-    ///
-    /// # Errors
-    ///
-    /// Fails in these cases:
-    ///
-    /// - The component does not compile.
-    /// - The types of an import or export differ from the contract.
-    /// - The engine or the memory limit has no room for all instances of the module.
-    /// - The list of the module's functions is not valid. nexum reads it in a sandbox after all other
-    ///   checks.
-    pub async fn load_any(&self, engine: &Engine, mut candidate: Candidate) -> Result<Loaded, LoadError> {
-        let engine = engine.metered_by(candidate.meta.metering);
-        let (component, room) = self.compile(engine, &mut candidate).await?;
-        let room = Arc::new(room);
-        let mut linker = self.link(engine, &candidate, &component)?;
-        let of_events = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
-        let functions = match candidate.kind.has_functions {
-            true => {
-                sandbox::read(
-                    engine,
-                    &component,
-                    &candidate.summary.imports,
-                    &candidate.meta,
-                    &self.seams,
-                )
-                .await?
-            }
-            false => Functions::default(),
-        };
-        let functions = Arc::new(functions);
-        let events = match candidate.kind.handles_events || functions.is_writeable() {
-            true => Some(Module::of(
-                &candidate,
-                engine,
-                of_events,
-                functions.clone(),
-                room.clone(),
-            )?),
-            false => None,
-        };
-        let queries = match candidate.kind.has_pool() {
-            true => {
-                let denied = candidate.summary.denied_to_queries();
-                Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
-                let of_queries = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
-                Some(QueryModule::of(&candidate, engine, of_queries, functions, room)?)
-            }
-            false => None,
-        };
-        Ok(Loaded {
-            meta: candidate.meta,
-            origin: candidate.origin,
-            events: events.map(Box::new),
-            queries: queries.map(Box::new),
-        })
-    }
-
-    /// Loads the part of a candidate that handles events.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::load_any`] does, and if the module handles no events.
-    pub async fn load(&self, engine: &Engine, candidate: Candidate) -> Result<Module, LoadError> {
-        let none = error::world(EVENT_MODULE, &candidate.summary);
-        let events = self.load_any(engine, candidate).await?.events;
-        events.map(|module| *module).ok_or(none)
-    }
-
-    /// Loads the part of a candidate that answers queries.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::load_any`] does, and if the module answers no queries.
-    pub async fn load_query(&self, engine: &Engine, candidate: Candidate) -> Result<QueryModule, LoadError> {
-        let none = error::world(QUERY_MODULE, &candidate.summary);
-        let queries = self.load_any(engine, candidate).await?.queries;
-        queries.map(|module| *module).ok_or(none)
-    }
-
     /// Reserves room for a candidate and compiles it. A compiled component is reused.
-    async fn compile(&self, engine: &Engine, candidate: &mut Candidate) -> Result<(Component, Room), LoadError> {
+    pub(super) async fn compile(
+        &self,
+        engine: &Engine,
+        candidate: &mut Candidate,
+    ) -> Result<(Component, Room), LoadError> {
         self.admit(candidate)?;
         let memory = candidate.memory.take().unwrap_or_default();
         let places = engine.place(candidate.instances()).ok_or(LoadError::Full)?;
@@ -280,7 +200,7 @@ impl Loader {
     }
 
     /// Creates the linker of a compiled candidate.
-    fn link(
+    pub(super) fn link(
         &self,
         engine: &Engine,
         candidate: &Candidate,
