@@ -250,6 +250,7 @@ mod tests {
             [
                 "all-wasi",
                 "errand",
+                "files-reader",
                 "memory-bomb-many",
                 "query-echo",
                 "table-bomb",

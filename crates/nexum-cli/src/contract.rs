@@ -43,7 +43,7 @@ pub(crate) const STORE_SECTION: &str = "store";
 
 /// The capabilities that every module has.
 #[cfg(any(test, not(feature = "runtime")))]
-pub(crate) const AMBIENT: [&str; 4] = ["logging", "clock", "random", "wasi"];
+pub(crate) const AMBIENT: [&str; 5] = ["logging", "clock", "random", "context", "wasi"];
 
 #[cfg(all(test, feature = "runtime"))]
 mod tests {

@@ -5,6 +5,7 @@ mod control;
 mod listen;
 mod logging;
 mod metrics;
+mod peer;
 mod progress;
 mod query;
 mod refused;

@@ -4,6 +4,7 @@
 //! compiler. It then turns the candidate into a [`Loaded`] module with its parts. `instance` calls
 //! into the guest.
 
+pub(crate) mod call;
 pub(crate) mod candidate;
 pub(crate) mod consumption;
 pub(crate) mod error;
@@ -16,13 +17,15 @@ pub(crate) mod loaded;
 pub(crate) mod loader;
 mod memory;
 pub(crate) mod query;
+mod sandbox;
 
 pub use candidate::Candidate;
 pub use consumption::Consumption;
 pub use failure::Failure;
 pub use functions::{
-    Function, Functions, FunctionsError, Mismatch, Parameter, RESULT_BYTES_MAX, ResultError, ValueType, functions_of,
+    Function, Functions, FunctionsError, Mismatch, Parameter, RESULT_BYTES_MAX, ResultError, ValueType,
 };
 pub use loaded::Loaded;
 pub use loader::{Loader, LoaderSettings, Module};
 pub use query::QueryModule;
+pub use sandbox::functions_of;

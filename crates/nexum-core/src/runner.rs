@@ -6,6 +6,7 @@
 //! - A runner handles its module's events one at a time, in the order of each chain's log.
 //! - No runner blocks another, whatever it does or waits for.
 
+mod call;
 mod calls;
 mod catch_up;
 mod commands;
@@ -42,7 +43,7 @@ use lifecycle::Life;
 use stall::Stall;
 use transaction::RevertFailed;
 
-pub(crate) use calls::{Call, CallError};
+pub(crate) use call::{Call, CallError};
 pub(crate) use feed::topics;
 pub use mailbox::CommandError;
 pub(crate) use mailbox::Mailbox;

@@ -15,14 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path as PathOf, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
-use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use nexum_core::supervisor::SteerError;
 use tokio::net::UnixListener;
@@ -30,6 +28,7 @@ use tokio::sync::Semaphore;
 
 use self::api_error::ApiError;
 use self::control_state::name_of;
+use super::peer::Peer;
 use super::query::answer::{self, Answering};
 use crate::protocol::view::{self, Letter};
 use crate::protocol::{DEAD_LETTERS_PER_ANSWER_MAX, IMPORT, MODULES, SOCKET, STATE, socket_in};
@@ -132,22 +131,6 @@ impl ControlSocket {
             })))
             .with_state(control);
         axum::serve(listener, router.into_make_service_with_connect_info::<Peer>()).await
-    }
-}
-
-/// The process at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    /// The id of its user, if the system knows it.
-    pub(crate) uid: Option<u32>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred();
-        Self {
-            uid: credentials.ok().map(|credentials| credentials.uid()),
-        }
     }
 }
 

@@ -13,6 +13,7 @@ const NOT_BEGUN: [&str; 13] = [
     "body",
     "input-too-large",
     "overloaded",
+    "suspended",
     "timed-out",
     "no-evaluate",
     "no-function",

@@ -21,7 +21,7 @@ listen = "0.0.0.0:9465"
 [chains.1]
 rpc_url = "htp://node"
 retries = 11
-[chains.mainnet]
+[chains.moonbase]
 [http]
 allow = ["a b", "b.example"]
 allow_http = ["c.example"]

@@ -3,7 +3,6 @@
 
 mod list;
 mod parse;
-mod sandbox;
 #[cfg(test)]
 mod tests;
 mod value_type;
@@ -14,8 +13,6 @@ use nexum_config::harmless::harmless;
 use serde_json::{Map, Value};
 
 pub use list::FunctionsError;
-pub use sandbox::functions_of;
-pub(super) use sandbox::read;
 pub use value_type::{Mismatch, ValueType};
 
 /// The largest result of a function, in bytes: the largest arguments. nexum parses the JSON, which

@@ -7,9 +7,10 @@ use nexum_config::engine::ModuleConfig;
 
 use super::candidate::Candidate;
 use super::error::{self, LoadError};
-use super::functions::{self, Functions};
+use super::functions::Functions;
 use super::loader::{Loader, Module};
 use super::query::QueryModule;
+use super::sandbox;
 use crate::capability::grant::Grant;
 use crate::capability::module_meta::ModuleMeta;
 use crate::engine::Engine;
@@ -88,7 +89,7 @@ impl Loader {
         let of_events = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
         let functions = match candidate.kind.has_functions {
             true => {
-                functions::read(
+                sandbox::read(
                     engine,
                     &component,
                     &candidate.summary.imports,

@@ -121,10 +121,7 @@ impl QueryPool {
 fn of_call(request: RequestId, wait_ms_max: u64, error: CallError) -> QueryError {
     match error {
         CallError::TimedOut(stage) => QueryError::NotBegun { wait_ms_max, stage },
-        CallError::NotRunning(stage, reason) => QueryError::NotRunning {
-            stage,
-            reason: reason.map(|reason| reason.text),
-        },
+        CallError::NotRunning(stage, reason) => QueryError::NotRunning { stage, reason },
         CallError::Changed => QueryError::Reloaded,
         CallError::Start(failure) => QueryError::Start { failure },
         CallError::Failed(failure) => QueryError::of(request, failure),

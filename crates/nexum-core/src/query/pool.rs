@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::breaker::{Breaker, Change, Pass, Verdict};
 use super::metrics::QueryMetrics;
-use super::question::{Question, check_size};
+use super::question::{self, Question, check_size};
 use super::{QueryError, Suspension};
 use crate::event::{Handler, RequestId};
 use crate::module::consumption::Consumption;
@@ -99,11 +99,11 @@ impl std::fmt::Debug for Idle {
 impl QueryPool {
     /// The largest question, in bytes: the largest value of the local store. Each question is in
     /// memory twice.
-    pub const INPUT_BYTES_MAX: usize = 1 << 20;
+    pub const INPUT_BYTES_MAX: usize = question::INPUT_BYTES_MAX;
 
     /// The largest answer, in bytes: several times the largest question, and a small part of a
     /// guest's default memory.
-    pub const OUTPUT_BYTES_MAX: usize = 4 << 20;
+    pub const OUTPUT_BYTES_MAX: usize = question::OUTPUT_BYTES_MAX;
 
     /// How long the pool keeps an idle instance. This is far longer than the creation of an
     /// instance takes, and short enough that the memory of a load peak is free again before the

@@ -2,11 +2,18 @@
 
 use tokio::time::Instant;
 
-use super::{QueryError, QueryPool};
+use super::QueryError;
 use crate::bindings::functions::nexum::functions::context::Caller;
 use crate::event::{Handler, RequestId};
+use crate::module::call::HandlerContext;
 use crate::module::functions::{Function, ResultError, any_result};
-use crate::module::instance::{FunctionCall, HandlerContext, Instance};
+use crate::module::instance::{FunctionCall, Instance};
+
+/// See [`QueryPool::INPUT_BYTES_MAX`](super::QueryPool::INPUT_BYTES_MAX).
+pub(super) const INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// See [`QueryPool::OUTPUT_BYTES_MAX`](super::QueryPool::OUTPUT_BYTES_MAX).
+pub(super) const OUTPUT_BYTES_MAX: usize = 4 << 20;
 
 /// A question to an instance.
 pub(super) enum Question<'a> {
@@ -40,12 +47,12 @@ impl Question<'_> {
         match *self {
             Self::Bytes(input) => {
                 let answer = instance.evaluate(request, now, input).await.map_err(failed)?;
-                match answer.len() <= QueryPool::OUTPUT_BYTES_MAX {
+                match answer.len() <= OUTPUT_BYTES_MAX {
                     true => Ok(answer),
                     false => Err(QueryError::OutputTooLarge {
                         request,
                         bytes: answer.len() as u64,
-                        bound: QueryPool::OUTPUT_BYTES_MAX as u64,
+                        bound: OUTPUT_BYTES_MAX as u64,
                     }),
                 }
             }
@@ -79,11 +86,11 @@ pub(super) fn of_result(request: RequestId, error: ResultError) -> QueryError {
 
 /// Checks the size of a question.
 pub(super) fn check_size(input: &[u8]) -> Result<(), QueryError> {
-    match input.len() <= QueryPool::INPUT_BYTES_MAX {
+    match input.len() <= INPUT_BYTES_MAX {
         true => Ok(()),
         false => Err(QueryError::InputTooLarge {
             bytes: input.len() as u64,
-            bound: QueryPool::INPUT_BYTES_MAX as u64,
+            bound: INPUT_BYTES_MAX as u64,
         }),
     }
 }

@@ -6,59 +6,19 @@ use nexum_config::topic::Topic;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::call::{Call, CallError, Invocation};
 use super::mailbox::CommandError;
 use super::step::settled;
-use super::{ModuleStatus, Reason, Runner, Stage, StepError};
+use super::{ModuleStatus, Runner, Stage, StepError};
 use crate::bindings::functions::nexum::functions::context::Caller;
 use crate::event::{Position, RequestId};
 use crate::module::failure::Failure;
-use crate::module::functions::{Function, ResultError};
 use crate::module::instance::FunctionCall;
 use crate::state::Cursors;
 
 /// The most calls that a runner remembers for the report of a reorganisation. The newest ones are
 /// those that a reorganisation undoes.
 const REMEMBERED_MAX: usize = 64;
-
-/// A call of a writeable function.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    /// The number of the call.
-    pub(crate) request: RequestId,
-    /// The function, as the module listed it when nexum read the arguments.
-    pub(crate) function: Function,
-    /// The arguments as JSON.
-    pub(crate) args: String,
-    pub(crate) caller: Caller,
-}
-
-/// A call on its way to the runner.
-#[derive(Debug)]
-pub(super) struct Invocation {
-    call: Call,
-    done: oneshot::Sender<Result<String, CallError>>,
-}
-
-/// The reason why a writeable function has no result.
-#[derive(Debug)]
-pub(crate) enum CallError {
-    /// The call did not begin in time. The module was in this stage.
-    TimedOut(Stage),
-    /// The module does not run.
-    NotRunning(Stage, Option<Reason>),
-    /// A reload changed the function before the call began.
-    Changed,
-    /// `init` of a new instance failed.
-    Start(Box<Failure>),
-    /// The function failed, and its changes are rolled back.
-    Failed(Failure),
-    /// The result is not what the module lists, and the changes are rolled back.
-    Result(ResultError),
-    /// The state store failed. The changes may or may not be in the store.
-    Store(String),
-    /// The module has been removed, or nexum stops.
-    Gone,
-}
 
 impl ModuleStatus {
     /// Carries out a writeable function between two events, in one transaction. The call has to
@@ -68,7 +28,7 @@ impl ModuleStatus {
         let turn = timeout_at(begin_by, self.mailbox.turn()).await;
         let _turn = turn.map_err(|_| timed_out())?;
         if let stage @ (Stage::Dead | Stage::Stopped) = self.stage() {
-            return Err(CallError::NotRunning(stage, self.reason()));
+            return Err(CallError::NotRunning(stage, self.reason().map(|reason| reason.text)));
         }
         let (done, mut outcome) = oneshot::channel();
         let offered = self.mailbox.offer(Invocation { call, done });

@@ -9,7 +9,7 @@ use nexum_config::topic::ChainTopic;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
 
-use super::calls::Invocation;
+use super::call::Invocation;
 use crate::BoxError;
 use crate::bus::source::TopicHandle;
 use crate::event::EventId;

@@ -11,8 +11,8 @@ use super::feed::{Delivery, Feed, Next};
 use super::transaction::RevertFailed;
 use super::{Dead, RETRY_DELAY_MS, Runner, StepError};
 use crate::event::{Event, EventId, EventKind, Handler, Position, Tick};
+use crate::module::call::HandlerContext;
 use crate::module::failure::Failure;
-use crate::module::instance::HandlerContext;
 use crate::state::{Cursor, DEAD_LETTERS_MAX, DeadLetter, Progress, RevertError};
 use crate::store::StoreError;
 

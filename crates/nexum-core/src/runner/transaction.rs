@@ -6,7 +6,7 @@ use nexum_config::topic::Topic;
 
 use crate::BoxError;
 use crate::event::{EventId, Position};
-use crate::module::instance::HandlerContext;
+use crate::module::call::HandlerContext;
 use crate::state::scope::Pending;
 use crate::state::{self, Changes, Cursor, Cursors, DeadLetter, Letters, ModuleId, ModuleState, RevertError, Settled};
 use crate::store::committer::{CommitError, CommitPolicy, Committer};

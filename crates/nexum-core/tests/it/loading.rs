@@ -197,19 +197,19 @@ fn a_capability_may_be_named_by_its_interface() {
 
 #[test]
 fn a_wrong_digest_is_refused() {
-    let zeros = "0".repeat(64);
+    let other = "1".repeat(64);
     let bytes = fixture("noop");
     let mut said = refuse(
         "digest-manifest",
         &bytes,
-        Some(&format!("[module]\ncomponent = \"sha256:{zeros}\"\n")),
+        Some(&format!("[module]\ncomponent = \"sha256:{other}\"\n")),
         "",
     );
     said += &refuse(
         "digest-config",
         &bytes,
         Some("[capabilities]\n"),
-        &format!("digest = \"sha256:{zeros}\""),
+        &format!("digest = \"sha256:{other}\""),
     );
     let actual = nexum_config::names::Digest::of(&bytes).to_string();
     insta::assert_snapshot!(said.replace(&actual, "sha256:<actual>"));

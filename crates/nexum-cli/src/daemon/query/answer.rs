@@ -15,7 +15,7 @@ use nexum_config::names::ModuleName;
 use nexum_core::supervisor::{RunningModule, SteerError};
 use nexum_core::{Caller, HostHandle, Invocation, QueryError, QueryPool};
 
-use crate::daemon::control::Peer;
+use crate::daemon::peer::Peer;
 use crate::protocol::QUERY;
 use crate::protocol::query::Fault;
 

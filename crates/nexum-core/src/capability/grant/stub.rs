@@ -55,13 +55,14 @@ impl Stub {
             match item.ty {
                 ComponentItem::ComponentFunc(func) => {
                     let answer = self.answer(name, &func);
+                    let (_, why) = self.kind_and_message();
                     let called = format!("{domain}.{name}");
                     instance.func_new(name, move |_, _, _, results| match (&answer, results) {
                         (Some(answer), [result]) => {
                             *result = answer.clone();
                             Ok(())
                         }
-                        _ => wasmtime::bail!("nexum does not serve {called}, and its result cannot report that"),
+                        _ => wasmtime::bail!("{called} failed: {why}, and its result cannot report that"),
                     })?;
                 }
                 ComponentItem::Resource(_) => {
@@ -91,15 +92,20 @@ impl Stub {
         }
     }
 
-    fn error(&self) -> Val {
+    /// The kind and the text of the error.
+    fn kind_and_message(&self) -> (&'static str, String) {
         let domain = bare_name(&self.import);
-        let (kind, message) = match self.reason {
+        match self.reason {
             Reason::Absent => ("unsupported", format!("{domain} is not in this build of the host")),
             Reason::Unserved { .. } => ("unsupported", format!("no version of the host serves {domain} yet")),
             Reason::DeniedToQueries => ("denied", format!("{domain} may not be called by a query")),
-        };
+        }
+    }
+
+    fn error(&self) -> Val {
+        let (kind, message) = self.kind_and_message();
         let error = Val::Record(vec![
-            ("domain".to_owned(), Val::String(domain.to_owned())),
+            ("domain".to_owned(), Val::String(bare_name(&self.import).to_owned())),
             ("kind".to_owned(), Val::Variant(kind.to_owned(), None)),
             ("code".to_owned(), Val::S32(0)),
             ("message".to_owned(), Val::String(message)),

@@ -48,7 +48,7 @@ pub enum FunctionsError {
 
 impl Functions {
     /// Checks the list that a module returned.
-    pub(super) fn of(list: Vec<wit::Function>) -> Result<Self, FunctionsError> {
+    pub(in crate::module) fn of(list: Vec<wit::Function>) -> Result<Self, FunctionsError> {
         if list.len() > FUNCTIONS_MAX {
             return Err(FunctionsError::TooMany { count: list.len() });
         }

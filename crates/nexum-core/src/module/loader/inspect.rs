@@ -124,7 +124,9 @@ impl Loader {
         settings.extend(requests.into_iter().flat_map(|requests| requests.settings.clone()));
         faults.grants(grant::check_settings(&self.capabilities, requests, &settings));
         let query = self.settings.query.min(manifest.query.pool_size_max);
-        let memory = limits[Limit::Memory].saturating_mul(instances(kind, query).into());
+        // A file that cannot be read has one instance at least.
+        let instances = instances(kind, query).max(1);
+        let memory = limits[Limit::Memory].saturating_mul(instances.into());
         let memory_bytes = (!faults.concern("module.resources") && !faults.concern("module.query")).then_some(memory);
         let errors = faults.finish();
         let (Some(name), Ok(files), Some(grant), Some(file), true) =

@@ -329,5 +329,5 @@ fn the_imports_need_the_capability() {
         );
         assert!(said.contains(&refusal), "{said}");
     }
-    assert!(said.contains("write `required = [\"store\", \"http\"]`"), "{said}");
+    assert!(said.contains("write `optional = [\"http\"]`"), "{said}");
 }

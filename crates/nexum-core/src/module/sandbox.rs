@@ -11,8 +11,10 @@ use tokio::time::Instant;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
-use super::Functions;
-use super::list::FunctionsError;
+use super::call::{self, HandlerContext};
+use super::error::LoadError;
+use super::failure::Failure;
+use super::functions::{Functions, FunctionsError};
 use crate::bindings::functions::FunctionsPre;
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
@@ -23,9 +25,6 @@ use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
 use crate::engine::Engine;
 use crate::event::Handler;
-use crate::module::error::LoadError;
-use crate::module::failure::Failure;
-use crate::module::instance::{self, HandlerContext};
 use crate::state::ModuleId;
 use crate::state::scope::EventScope;
 use crate::store::MemoryStore;
@@ -39,7 +38,7 @@ const LIST_BYTES_MAX: usize = 1 << 20;
 /// The call has no state and no capability but logging, clock, random and closed WASI: a call of
 /// another import traps. Its budgets are the defaults of a handler call, because the operator's
 /// limits for calls must not decide whether a module loads.
-pub(in crate::module) async fn read(
+pub(super) async fn read(
     engine: &Engine,
     component: &Component,
     imports: &[String],
@@ -118,17 +117,17 @@ async fn list(
     let scheduler = engine.scheduler().for_module();
     // No import reaches the state, so the number of the module and the store have no effect.
     let scope = EventScope::new(ModuleId(0), Arc::new(MemoryStore::new()), meta.limits).read_only(None);
-    let mut store = instance::hold(pre.engine(), &scheduler, meta, grant, scope).map_err(failed)?;
+    let mut store = call::hold(pre.engine(), &scheduler, meta, grant, scope).map_err(failed)?;
     store.set_hostcall_fuel(LIST_BYTES_MAX);
     let handler = Handler::ListFunctions;
-    instance::open(&mut store, handler, Instant::now(), HandlerContext::default()).map_err(failed)?;
-    let called = instance::within_deadline(&mut store, &scheduler, async |store| {
+    call::open(&mut store, handler, Instant::now(), HandlerContext::default()).map_err(failed)?;
+    let called = call::within_deadline(&mut store, &scheduler, async |store| {
         let exports = pre.instantiate_async(&mut *store).await?;
         exports.call_list_functions(store).await
     })
     .await;
-    let listed = instance::conclude(&mut store, handler, called);
-    instance::discard(store).await;
+    let listed = call::conclude(&mut store, handler, called);
+    call::discard(store).await;
     Functions::of(listed.map_err(failed)?)
 }
 
