@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::report::functions::{Function, Parameter};
 
 /// The kinds of faults of questions that reach no instance.
-const NOT_BEGUN: [&str; 13] = [
+const NOT_BEGUN: [&str; 14] = [
     "no-module",
     "loading",
     "body",
