@@ -1,7 +1,11 @@
 //! Reads the configuration, and the overrides of the command line.
 
 mod log;
+#[cfg(feature = "runtime")]
+mod log_filter;
 mod metrics;
+#[cfg(feature = "runtime")]
+mod query;
 
 use std::path::Path;
 
@@ -15,7 +19,11 @@ use crate::report::{Refusal, Refusals};
 pub(crate) use log::LogConfig;
 #[cfg(feature = "runtime")]
 pub(crate) use log::LogFormat;
+#[cfg(feature = "runtime")]
+pub(crate) use log_filter::{Filter, LEVEL_TARGET, LEVEL_VARIABLE};
 pub(crate) use metrics::MetricsConfig;
+#[cfg(feature = "runtime")]
+pub(crate) use query::QueryConfig;
 
 /// The operator's configuration.
 #[derive(Default)]

@@ -12,6 +12,4 @@ mod refused;
 mod run;
 mod watch;
 
-pub(crate) use logging::{Filter, LEVEL_VARIABLE};
-pub(crate) use query::config::QueryConfig;
 pub(crate) use run::run;

@@ -8,8 +8,9 @@ use nexum_store::StoreConfig;
 use crate::args::{Files, config_path};
 use crate::compiler::compiler;
 use crate::compose::{Composition, compose};
-use crate::configure::{Configuration, LogFormat, MetricsConfig, configure_all, wanted};
-use crate::daemon::{Filter, LEVEL_VARIABLE, QueryConfig};
+use crate::configure::{
+    Configuration, Filter, LEVEL_VARIABLE, LogFormat, MetricsConfig, QueryConfig, configure_all, wanted,
+};
 use crate::report::Refusals;
 
 /// The directory of compiled components, in the state directory.

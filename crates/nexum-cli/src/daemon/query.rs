@@ -2,5 +2,4 @@
 //! socket and, if the operator configured one, on a port.
 
 pub(super) mod answer;
-pub(super) mod config;
 pub(super) mod listener;

@@ -145,7 +145,7 @@ authors          Alice
     dir.write("nexum.toml", "[module]\nnam = \"x\"\n");
     let (description, authors, warning) = json(&dir);
     assert_eq!((description, authors), (serde_json::Value::Null, serde_json::json!([])));
-    let expected = "warning: nexum.toml:2:1: module.nam: unknown key, the nearest known one is name\n";
+    let expected = "warning: nexum.toml:2:1: module.names: unknown key, the nearest known one is name\n";
     assert_eq!(warning, expected);
 }
 

@@ -7,7 +7,7 @@ use nexum_core::HostHandle;
 use tokio::net::TcpListener;
 
 use super::answer::{Answering, router};
-use super::config::QueryConfig;
+use crate::configure::QueryConfig;
 use crate::daemon::listen::{self, Bounds};
 use crate::report::Refusal;
 

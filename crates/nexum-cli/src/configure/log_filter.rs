@@ -1,0 +1,153 @@
+//! The records that the log shows.
+
+use std::ffi::OsStr;
+
+use nexum_config::document::{ConfigError, Section};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::LogConfig;
+use crate::report::Refusal;
+
+/// The target of the first record, which says where the log level comes from.
+pub(crate) const LEVEL_TARGET: &str = "nexum::log";
+
+/// The variable that overrides `log_level`.
+pub(crate) const LEVEL_VARIABLE: &str = "RUST_LOG";
+
+/// The level without `log_level` and [`LEVEL_VARIABLE`].
+const DEFAULT_LEVEL: &str = "info";
+
+/// How many characters of a faulty [`LEVEL_VARIABLE`] an error shows: a few directives.
+const SHOWN_CHARS_MAX: usize = 100;
+
+/// The records that the log shows.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    pub(crate) filter: EnvFilter,
+    /// Where the level comes from: the text of the log's first record.
+    pub(crate) origin: &'static str,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            filter: EnvFilter::new(with_first_record(DEFAULT_LEVEL)),
+            origin: "the log has its default level, info",
+        }
+    }
+}
+
+impl Filter {
+    /// The filter of `variable`, the value of [`LEVEL_VARIABLE`], or else of `config`. `engine` is
+    /// the table that `config` comes from. A blank variable sets no level. Adds an error of
+    /// `log_level` to `errors`.
+    ///
+    /// # Errors
+    ///
+    /// If the variable is not a filter.
+    pub(crate) fn of(
+        variable: Option<&OsStr>,
+        config: &LogConfig,
+        engine: Option<&Section>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Result<Self, Refusal> {
+        let configured = config.level.as_deref().and_then(|level| {
+            let error = |error: String| engine.map(|engine| engine.error("log_level", error).with_hint(LEVEL_HINT));
+            // The error shows the value as the operator wrote it.
+            let filter = parse(level).map_err(|found| errors.extend(error(found)));
+            Some((filter.ok()?, "log_level of the configuration sets the level of the log"))
+        });
+        let is_blank = |variable: &&OsStr| variable.to_str().is_some_and(|text| text.trim().is_empty());
+        let Some(variable) = variable.filter(|variable| !is_blank(variable)) else {
+            return Ok(configured.map_or_else(Self::default, |(filter, origin)| Self { filter, origin }));
+        };
+        let text = variable.to_string_lossy();
+        let filter = parse(&text).map_err(|error| {
+            let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+            Refusal::new(format!("{LEVEL_VARIABLE}: {error}, found {shown:?}")).with_hint(LEVEL_HINT)
+        })?;
+        let origin = match config.level {
+            Some(_) => "RUST_LOG sets the level of the log, and overrides log_level of the configuration",
+            None => "RUST_LOG sets the level of the log",
+        };
+        Ok(Self { filter, origin })
+    }
+}
+
+const LEVEL_HINT: &str = "name a level (`info`) or directives (`info,nexum=debug`)";
+
+fn parse(level: &str) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    match filter.max_level_hint() {
+        Some(LevelFilter::OFF) => Ok(filter),
+        _ => EnvFilter::try_new(with_first_record(level)).map_err(|error| error.to_string()),
+    }
+}
+
+/// Adds the first record to what `level` shows. A later directive overrides an earlier one, so that
+/// `level` may turn the record off.
+fn with_first_record(level: &str) -> String {
+    format!("{LEVEL_TARGET}=info,{level}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The filter of a variable and of `log_level`, or the errors.
+    fn filter(variable: Option<&str>, level: Option<&str>) -> Result<Filter, String> {
+        let config = LogConfig {
+            level: level.map(str::to_owned),
+            ..LogConfig::default()
+        };
+        let mut errors = Vec::new();
+        let filter = Filter::of(variable.map(OsStr::new), &config, None, &mut errors);
+        filter.map_err(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn the_variable_overrides_the_configuration_unless_it_is_blank() {
+        for (variable, level, text, origin) in [
+            (
+                None,
+                None,
+                "nexum::log=info,info",
+                "the log has its default level, info",
+            ),
+            (
+                Some(" "),
+                Some("warn"),
+                "nexum::log=info,warn",
+                "log_level of the configuration sets the level of the log",
+            ),
+            (
+                Some("debug"),
+                None,
+                "nexum::log=info,debug",
+                "RUST_LOG sets the level of the log",
+            ),
+            (
+                Some("debug,nexum::log=off"),
+                Some("warn"),
+                "nexum::log=off,debug",
+                "RUST_LOG sets the level of the log, and overrides log_level of the configuration",
+            ),
+            (Some("off"), None, "off", "RUST_LOG sets the level of the log"),
+        ] {
+            let filter = filter(variable, level).unwrap();
+            assert_eq!((filter.filter.to_string().as_str(), filter.origin), (text, origin));
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_filter_is_refused_with_its_text() {
+        let long = "=".repeat(SHOWN_CHARS_MAX + 1);
+        for (variable, shown) in [("nexum=loud", "nexum=loud"), (&long, &long[1..])] {
+            let error = filter(Some(variable), Some("warn")).unwrap_err();
+            assert!(error.starts_with("RUST_LOG: "), "{error}");
+            let expected = format!(", found {shown:?} (name a level (`info`) or directives (`info,nexum=debug`))");
+            assert!(error.ends_with(&expected), "{error}");
+        }
+    }
+}
