@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::report::Refusal;
@@ -25,6 +26,19 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Refusal>
     let output = runtime.block_on(future);
     runtime.shutdown_timeout(SHUTDOWN);
     Ok(output)
+}
+
+/// Raises the number of files that the process may open to the system's highest: modules with files
+/// of their own hold up to 64 for each instance, and many systems begin with 1,024.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "nexum cannot raise the number of files that it may open");
+    }
 }
 
 /// SIGINT and SIGTERM, which no longer kill the process once this exists.

@@ -56,8 +56,15 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut files = args.load.files()?;
     let commands = command_files::take(&mut files);
     let only_commands = files.components.is_empty() && !commands.is_empty();
+    let notices = files.notices.clone();
     let looked = if only_commands {
-        Ok(ControlFlow::Continue(Findings::default()))
+        Ok(ControlFlow::Continue(Findings {
+            warnings: command_files::unread(&files)
+                .into_iter()
+                .chain(notices.clone())
+                .collect(),
+            ..Findings::default()
+        }))
     } else {
         look(files)
     };
@@ -66,6 +73,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
         Ok(ControlFlow::Break(code)) => return Ok(code),
         Err(errors) => Findings {
             errors,
+            warnings: notices,
             ..Findings::default()
         },
     };
@@ -95,7 +103,7 @@ fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
         tokio::select! {
-            findings = load(host, errors) => Ok(ControlFlow::Continue(Findings { warnings, ..findings })),
+            findings = load(host, errors, warnings) => Ok(ControlFlow::Continue(findings)),
             // The compilations end, and the directory is removed.
             code = termination.received() => Ok(ControlFlow::Break(code)),
         }
@@ -103,27 +111,33 @@ fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
 }
 
 /// Checks the modules. `errors` are those of the configuration, with which no module can run.
-async fn load(host: HostBuilder, mut errors: Refusals) -> Findings {
+/// Adds the warnings about modules that cannot run to `warnings`.
+async fn load(host: HostBuilder, mut errors: Refusals, mut warnings: Vec<String>) -> Findings {
     let no_module_can_run = !errors.is_empty();
     let mut inspection = host.inspect().await;
     inspection.warn_of_missing_reads();
     errors.extend(Refusals::from(&inspection.errors));
-    let mut modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
+    warnings.append(&mut inspection.warnings);
+    let modules: Vec<_> = inspection.candidates.iter().map(Finding::of).collect();
+    let mut names = Vec::new();
     match inspection.set_up() {
         Ok((mut host, candidates)) => {
             errors.extend(Refusals::from(&host.load(candidates).await));
-            modules.retain(|finding| host.names().iter().any(|name| name.as_str() == finding.name));
+            names.extend(host.names().iter().map(ToString::to_string));
         }
-        Err(error) => {
-            errors.extend(Refusal::with_hint_of(&error).into());
-            modules.clear();
-        }
+        Err(error) => errors.extend(Refusal::with_hint_of(&error).into()),
     }
-    if no_module_can_run {
-        modules.clear();
+    let can_run = |finding: &Finding| !no_module_can_run && names.contains(&finding.name);
+    let (modules, others): (Vec<_>, Vec<_>) = modules.into_iter().partition(can_run);
+    for Finding {
+        name, warnings: of_one, ..
+    } in others
+    {
+        warnings.extend(of_one.into_iter().map(|warning| format!("{name}: {warning}")));
     }
     Findings {
         modules,
+        warnings,
         errors,
         ..Findings::default()
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nexum_config::command::{CommandFile, CommandKind};
+use nexum_config::harmless::harmless;
 use serde::Serialize;
 
 use crate::args::Files;
@@ -31,6 +32,15 @@ pub(crate) fn take(files: &mut Files) -> Vec<PathBuf> {
     commands.map(|(path, _)| path).collect()
 }
 
+/// The warning about a configuration that nexum does not read, because every file is a command.
+pub(crate) fn unread(files: &Files) -> Option<String> {
+    let config = files.config.as_ref()?;
+    Some(format!(
+        "{}: not checked, because every file is a command",
+        config.display()
+    ))
+}
+
 /// The kind of a command, in words.
 pub(crate) fn kind(kind: CommandKind) -> &'static str {
     match kind {
@@ -57,8 +67,8 @@ impl Finding {
         let mut rows = table(&[]);
         rows.add_row(["  kind", self.kind]);
         rows.add_row(["  digest", &self.digest]);
-        rows.add_row(["  exports", &list(&self.exports)]);
-        rows.add_row(["  imports", &list(&self.imports)]);
+        rows.add_row(["  exports", &harmless(&list(&self.exports))]);
+        rows.add_row(["  imports", &harmless(&list(&self.imports))]);
         let memory = format!("{} of {} bytes at the start", self.memories, self.memory_bytes_min);
         rows.add_row(["  memories", &memory]);
         outln!("{rows}\n");

@@ -60,19 +60,23 @@ struct Section {
 /// If the file is neither, or its list of functions is not valid.
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = read(args).map_err(|error| Refusal::with_hint_of(&error))?;
-    let manifest = Manifest::of_module(&ModuleConfig::new(args.module.as_path()));
-    let manifest = manifest.unwrap_or_else(|errors| {
-        errors
-            .iter()
-            .for_each(|error| errln!("warning: {}", harmless(&error.to_string())));
+    let mut errors = Vec::new();
+    let manifest = Manifest::of_module_all(&ModuleConfig::new(args.module.as_path()), &mut errors);
+    let manifest = manifest.unwrap_or_else(|found| {
+        errors.extend(found);
         None
     });
     let Manifest {
         description,
         authors,
         files,
+        notices,
         ..
     } = manifest.unwrap_or_default();
+    let errors = errors.iter().map(ToString::to_string);
+    for warning in errors.chain(notices) {
+        errln!("warning: {}", harmless(&warning));
+    }
     let (functions, refusals) = match file.summary.kind().has_functions {
         true => functions_of(&file).map_or_else(|refusals| (None, refusals), |found| (found, Refusals::default())),
         false => (None, Refusals::default()),

@@ -27,6 +27,7 @@ use crate::configure::{LogFormat, MetricsConfig};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::Termination;
+use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
 use crate::{args, process, state};
 
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         errors: _,
     } = plan;
     let log = logging::start(filter, log_format)?;
+    process::raise_open_files();
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -80,9 +82,18 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
 
 /// The errors of a faulty configuration, and then those of the modules' files.
 fn everything_wrong(plan: Plan) -> Result<Refusals, Refusal> {
-    let Plan { mut errors, host, .. } = plan;
+    let Plan {
+        mut errors,
+        host,
+        warnings,
+        ..
+    } = plan;
     let inspection = process::block_on(host.inspect())?;
     errors.extend(Refusals::from(&inspection.errors));
+    // The log has not started.
+    for warning in warnings.iter().chain(&inspection.warnings) {
+        errln!("warning: {warning}");
+    }
     Ok(errors)
 }
 
@@ -110,6 +121,9 @@ impl Daemon<'_> {
             inspection = host.inspect() => inspection,
             () = stop.token.cancelled() => return Ok(STOPPED),
         };
+        for warning in &inspection.warnings {
+            tracing::warn!("{warning}");
+        }
         let refused = std::mem::take(&mut inspection.errors);
         self.tolerate(&refused, inspection.candidates.len())?;
         let (host, candidates) = inspection.set_up().map_err(|error| Refusal::with_hint_of(&error))?;

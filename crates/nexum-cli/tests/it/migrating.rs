@@ -172,6 +172,79 @@ every = "set count 3; get count"
 }
 
 #[tokio::test]
+async fn a_module_runs_by_the_command_line_of_0_2() {
+    let anvil = Anvil::start();
+    anvil.mine(1).await;
+    let dir = Dir::new();
+    dir.guest("keeper");
+    let manifest = r#"
+[[content.sources]]
+type = "local"
+
+[limits]
+memory_bytes = 33_554_432
+
+[capabilities]
+required = ["logging", "local_store"]
+optional = ["wasi-env"]
+
+[capabilities.identity]
+methods = ["sign"]
+
+[[subscription]]
+kind = "block"
+chain_id = 11155111
+
+[config]
+every = "set count 3; get count"
+"#;
+    dir.write("module.toml", module("keeper") + manifest);
+    let engine = format!(
+        "[engine]\nstate_dir = \"data\"\n[local_store]\nbackend = \"redb\"\n[chains.sepolia]\nrpc_url = {:?}\n",
+        anvil.ws_url()
+    );
+    dir.write("old.toml", engine);
+    let files = ["keeper.wasm", "module.toml", "old.toml"];
+    let checked = json(&dir, &[&["check"][..], &files, &["--format", "json"]].concat());
+    assert_eq!(checked["errors"], json!([]), "{checked}");
+    let warnings = checked.to_string();
+    for word in [
+        "wasi-env",
+        "limits: is an old name",
+        "methods: has no effect yet",
+        "local_store",
+    ] {
+        assert!(warnings.contains(word), "{word}: {warnings}");
+    }
+    let mut child = spawn(&dir, &[&["run"][..], &files].concat());
+    let lines = Log::of(&mut child).until_all(&["get count: 3"]);
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{lines:#?}");
+}
+
+/// An error elsewhere hides no notice.
+#[test]
+fn old_names_are_reported_beside_errors() {
+    let dir = Dir::new();
+    dir.guest("keeper");
+    dir.write(
+        "module.toml",
+        "[module]\nname = \"Keeper!\"\n[limits]\nmax_memory_bytes = 33554432\n",
+    );
+    dir.write("old.toml", "[limits]\nfuel_per_event = 0\n");
+    for command in ["check", "run"] {
+        let ran = dir.nexum(&[command, "keeper.wasm", "module.toml", "old.toml"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        for old in [
+            "old.toml:1:2: limits: is an old name",
+            "module.toml:3:2: limits: is an old name",
+        ] {
+            assert!(ran.stderr.contains(old), "{command}, {old}: {}", ran.stderr);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_module_gets_the_logs_of_chain_log() {
     let anvil = Anvil::start();
     let emitter = anvil.deploy_emitter().await;

@@ -142,7 +142,7 @@ authors          Alice
     assert_eq!(description, "Records\neach event");
     assert_eq!(authors, serde_json::json!(["Alice", "B\u{202e}ob"]));
     assert_eq!(warning, "");
-    dir.write("nexum.toml", "[module]\nnam = \"x\"\n");
+    dir.write("nexum.toml", "[module]\nnames = \"x\"\n");
     let (description, authors, warning) = json(&dir);
     assert_eq!((description, authors), (serde_json::Value::Null, serde_json::json!([])));
     let expected = "warning: nexum.toml:2:1: module.names: unknown key, the nearest known one is name\n";

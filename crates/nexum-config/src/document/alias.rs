@@ -146,7 +146,15 @@ impl Replacement<'_> {
                     return Err(error.with_value(Some(show::value(self.origin, old, &node))));
                 }
             },
-            Change::Seconds => self.insert(new, &key_span, in_milliseconds(node)),
+            Change::Seconds => match node.value {
+                Value::Integer(Some(seconds)) if !SECONDS_RANGE.contains(&seconds) => {
+                    let (min, max) = (SECONDS_RANGE.start(), SECONDS_RANGE.end());
+                    let message = format!("expected a whole number of seconds from {min} to {max}");
+                    let error = self.origin.error(node.span.clone(), old.to_owned(), message);
+                    return Err(error.with_value(Some(show::value(self.origin, old, &node))));
+                }
+                _ => self.insert(new, &key_span, in_milliseconds(node)),
+            },
             Change::Name | Change::Word { .. } => self.insert(new, &key_span, node),
         };
         set.map_err(|blocked| {
@@ -309,6 +317,9 @@ fn new_table(key: &str, span: &Span) -> Entry {
         },
     }
 }
+
+/// The seconds that an old key can have: the range of the keys in milliseconds.
+const SECONDS_RANGE: std::ops::RangeInclusive<i128> = 1..=3_600;
 
 /// Converts a number of seconds. Another value stays, and its reader refuses it.
 fn in_milliseconds(node: Node) -> Node {

@@ -202,6 +202,10 @@ fn an_error_has_the_position_of_the_text() {
             "engine.toml:2:23: engine.limits.event_deadline_ms: expected a whole number from 1 to 3600000, found \"7\"",
         ),
         (
+            "[limits]\nevent_deadline_secs = 7200",
+            "engine.toml:2:23: engine.limits.event_deadline_secs: expected a whole number of seconds from 1 to 3600, found 7200",
+        ),
+        (
             "engine = 5\n[limits]\nfuel_per_event = 1",
             "engine.toml:1:10: engine: expected a table, found 5\n\
              engine.toml:2:2: limits: is an old name of engine.limits, which is not in a table",

@@ -13,6 +13,7 @@ use super::module_meta::ModuleMeta;
 use super::registry::{Availability, Capabilities, Known, Present};
 use super::{HostState, Slot};
 use crate::engine::Engine;
+pub(crate) use stub::resource_type;
 use stub::{Reason, Stub};
 
 /// The capabilities that nexum grants to a module.

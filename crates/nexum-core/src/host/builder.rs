@@ -281,11 +281,12 @@ impl HostBuilder {
     pub async fn inspect(self) -> Inspection {
         let chains = self.sources.keys().copied().chain(self.expected_chains);
         let loader = Arc::new(Loader::new(self.capabilities, self.loader, chains, self.seams));
-        let (candidates, errors) = inspection::inspect(&loader, self.modules).await;
+        let (candidates, errors, warnings) = inspection::inspect(&loader, self.modules).await;
         let sources = self.sources.into_values();
         Inspection {
             candidates,
             errors,
+            warnings,
             loader,
             strict: self.run.strict,
             supervisor: sources.fold(Supervisor::new(self.run), Supervisor::source),

@@ -26,6 +26,8 @@ pub struct Inspection {
     pub candidates: Vec<Candidate>,
     /// The errors of the other modules.
     pub errors: LoadErrors,
+    /// The notices of the other modules' manifests, each with the path of its module.
+    pub warnings: Vec<String>,
     pub(super) loader: Arc<Loader>,
     pub(super) supervisor: Supervisor,
     pub(super) engine: EngineConfig,
@@ -68,7 +70,10 @@ impl Inspection {
 
 /// Reads the files of every module. Refuses the later of two modules with one name, and those for which no memory is left. A module
 /// that is refused for another reason takes neither its name nor memory, but learns what else would refuse it.
-pub(super) async fn inspect(loader: &Arc<Loader>, modules: Vec<ModuleConfig>) -> (Vec<Candidate>, LoadErrors) {
+pub(super) async fn inspect(
+    loader: &Arc<Loader>,
+    modules: Vec<ModuleConfig>,
+) -> (Vec<Candidate>, LoadErrors, Vec<String>) {
     let inspect = |module: ModuleConfig| {
         let loader = loader.clone();
         move || loader.inspect_all(&module)
@@ -95,10 +100,13 @@ pub(super) async fn inspect(loader: &Arc<Loader>, modules: Vec<ModuleConfig>) ->
     }
     check_between(loader, &candidates, &mut refused);
     let mut errors = LoadErrors::default();
+    let mut warnings = Vec::new();
     for module in refused {
+        let path = module.path.display();
+        warnings.extend(module.warnings.iter().map(|warning| format!("{path}: {warning}")));
         errors.extend(LoadErrors::of(&module.path, module.errors));
     }
-    (candidates, errors)
+    (candidates, errors, warnings)
 }
 
 /// Whether a candidate has this name. The name of a faulty entry is not known.

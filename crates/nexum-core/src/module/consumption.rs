@@ -51,8 +51,9 @@ impl Consumption {
         };
         joined.before.raise(&earlier.most());
         // A query does not measure the size of the state, and does not change it.
-        let state_bytes = later.last[Limit::StateBytes].max(earlier.last[Limit::StateBytes]);
-        joined.last.set(Limit::StateBytes, state_bytes);
+        for limit in [Limit::StateBytes, Limit::StateKeys] {
+            joined.last.set(limit, later.last[limit].max(earlier.last[limit]));
+        }
         joined
     }
 

@@ -9,7 +9,7 @@ use nexum_config::limits::{Limit, Limits};
 use nexum_config::names::ModuleName;
 use tokio::time::Instant;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
+use wasmtime::component::{Component, Linker, LinkerInstance};
 
 use super::call::{self, HandlerContext};
 use super::error::LoadError;
@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::functions::{Functions, FunctionsError};
 use crate::bindings::functions::FunctionsPre;
 use crate::capability::HostState;
-use crate::capability::grant::Grant;
+use crate::capability::grant::{Grant, resource_type};
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Recorder;
 use crate::capability::registry::Capabilities;
@@ -89,7 +89,7 @@ fn trap_others(
                         ComponentItem::ComponentFunc(_) => trap(&mut instance, name, format!("{import}#{name}"))?,
                         ComponentItem::Resource(_) => {
                             // No function returns such a resource.
-                            instance.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+                            instance.resource(name, resource_type(import, name), |_, _| Ok(()))?;
                         }
                         _ => {}
                     }

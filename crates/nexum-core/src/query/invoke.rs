@@ -98,7 +98,11 @@ impl QueryPool {
             args,
             caller: invocation.caller.clone(),
         };
+        let permitted = self.permit().inspect_err(|error| self.note_refusal(error));
+        let (pass, mut trial) = permitted?;
         let result = self.run(call, asked, runner).await;
+        trial.pass = None;
+        self.ended(pass, result.as_ref().err());
         match &result {
             Ok(_) => self.note_answer(asked.elapsed()),
             Err(error) if error.has_begun() => self.note_failure(Handler::Invoke(request), error),

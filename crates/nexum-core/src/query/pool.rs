@@ -68,9 +68,9 @@ struct Admission<'a> {
 
 /// The call whose end the breaker waits for, until it ends. The drop of an unfinished call, whose
 /// caller has gone, makes room for another one.
-struct Trial<'a> {
+pub(super) struct Trial<'a> {
     pool: &'a QueryPool,
-    pass: Option<Pass>,
+    pub(super) pass: Option<Pass>,
 }
 
 impl Drop for Trial<'_> {
@@ -283,10 +283,7 @@ impl QueryPool {
         let old_end = shared.idle.partition_point(is_old);
         let old: Vec<_> = shared.idle.drain(..old_end).collect();
         drop(shared);
-        // A thread that no call waits for frees the guests.
-        if !old.is_empty() {
-            tokio::task::spawn_blocking(move || drop(old));
-        }
+        discard(old);
     }
 
     /// The module.
@@ -352,12 +349,33 @@ impl QueryPool {
         self.shared().breaker.suspension().cloned()
     }
 
-    /// Ends the suspension of a module that is removed or replaced. Calls in progress no longer
-    /// suspend it.
+    /// Ends the suspension of a module that is removed or replaced, and discards its idle instances.
+    /// Calls in progress no longer suspend it.
     pub(crate) fn retire(&self) {
         let mut shared = self.shared();
         shared.breaker.retire();
         self.metrics.suspended(false);
+        let idle = std::mem::take(&mut shared.idle);
+        drop(shared);
+        discard(idle);
+    }
+
+    /// The breaker's permission for a call that another part of the module carries out.
+    pub(super) fn permit(&self) -> Result<(Pass, Trial<'_>), QueryError> {
+        let pass = self.shared().breaker.admit(&*self.module.meta.clock)?;
+        let trial = Trial {
+            pool: self,
+            pass: pass.is_trial.then_some(pass),
+        };
+        Ok((pass, trial))
+    }
+
+    /// Reports the end of a call that another part of the module carried out to the breaker.
+    pub(super) fn ended(&self, pass: Pass, error: Option<&QueryError>) {
+        let verdict = error.map_or(Verdict::Works, Verdict::of);
+        self.end(&mut self.shared(), pass, verdict, || {
+            error.map_or_else(String::new, ToString::to_string)
+        });
     }
 
     /// Reports the end of a call to the breaker.
@@ -431,5 +449,12 @@ impl QueryPool {
     /// Ignores a panic of another thread, because no thread leaves the state half changed.
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock()
+    }
+}
+
+/// Frees guests on a thread that no call waits for.
+fn discard(idle: Vec<Idle>) {
+    if !idle.is_empty() {
+        tokio::task::spawn_blocking(move || drop(idle));
     }
 }

@@ -105,9 +105,8 @@ impl Modules {
     /// Sets or removes the part of a module that answers queries. An earlier pool still answers the
     /// calls in progress.
     pub(super) fn set_queries(&self, name: &ModuleName, pool: Option<QueryPool>) {
-        let mut modules = self.0.lock();
-        let queries = &mut modules.entry(name.clone()).or_default().queries;
-        let replaced = std::mem::replace(queries, pool.map(Arc::new));
+        let pool = pool.map(Arc::new);
+        let replaced = std::mem::replace(&mut self.0.lock().entry(name.clone()).or_default().queries, pool);
         replaced.inspect(|pool| pool.retire());
     }
 

@@ -163,8 +163,11 @@ impl Run {
             of_queries.extend(module.queries.map(|module| *module));
         }
         check_sources(self.chains.sources(), &of_events)?;
+        let pools = self.pools(of_queries).await.map_err(StartError::Store)?;
         self.start_all(of_events, is_initial).await.map_err(StartError::Store)?;
-        self.answer(of_queries).await.map_err(StartError::Store)?;
+        for pool in pools {
+            self.modules.set_queries(&pool.name().clone(), Some(pool));
+        }
         Ok(taken)
     }
 

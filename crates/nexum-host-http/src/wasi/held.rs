@@ -3,7 +3,9 @@
 use std::any::Any;
 
 use http::HeaderMap;
-use wasmtime_wasi_http::p2::bindings::http::types::{Fields, IncomingResponse, OutgoingRequest, OutgoingResponse};
+use wasmtime_wasi_http::p2::bindings::http::types::{
+    Fields, IncomingResponse, Method, OutgoingRequest, OutgoingResponse, Scheme,
+};
 
 use super::{BODY_PART_BYTES_MAX, BODY_PARTS_MAX, Guest};
 use crate::state::WASI_HELD_BYTES_MAX;
@@ -44,12 +46,35 @@ pub(super) fn header_bytes(name: &str, value: &[u8]) -> usize {
     name.len() + value.len() + HEADER_BYTES
 }
 
+/// The bytes of a part of a request's address.
+pub(super) fn text_bytes(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+/// The bytes of a method that has no name of its own in the interface.
+pub(super) fn method_bytes(method: &Method) -> usize {
+    match method {
+        Method::Other(name) => name.len(),
+        _ => 0,
+    }
+}
+
+/// The bytes of a scheme that has no name of its own in the interface.
+pub(super) fn scheme_bytes(scheme: Option<&Scheme>) -> usize {
+    match scheme {
+        Some(Scheme::Other(name)) => name.len(),
+        _ => 0,
+    }
+}
+
 fn held_by(resource: &dyn Any) -> usize {
     let body = |is_open: bool| if is_open { BODY_BYTES } else { 0 };
     if let Some(fields) = resource.downcast_ref::<Fields>() {
         headers_bytes(fields)
     } else if let Some(request) = resource.downcast_ref::<OutgoingRequest>() {
-        headers_bytes(&request.headers) + body(request.body.is_some())
+        let texts = text_bytes(request.path_with_query.as_ref()) + text_bytes(request.authority.as_ref());
+        let line = method_bytes(&request.method) + scheme_bytes(request.scheme.as_ref()) + texts;
+        line + headers_bytes(&request.headers) + body(request.body.is_some())
     } else if let Some(response) = resource.downcast_ref::<IncomingResponse>() {
         headers_bytes(&response.headers)
     } else if let Some(response) = resource.downcast_ref::<OutgoingResponse>() {

@@ -14,7 +14,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 };
 use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
 
-use super::held::{BODY_BYTES, header_bytes};
+use super::held::{BODY_BYTES, header_bytes, method_bytes, scheme_bytes, text_bytes};
 use super::outgoing::AnswerBytes;
 use super::{Guest, Rules};
 use crate::state::{HttpState, WASI_FIELDS_BYTES_MAX};
@@ -138,13 +138,16 @@ pass_on! {
         fn new(headers: Resource<Fields>) -> wasmtime::Result<Resource<OutgoingRequest>>;
         fn body(request: Resource<OutgoingRequest>) -> Refusable<Resource<OutgoingBody>> => BODY_BYTES;
         fn method(request: Resource<OutgoingRequest>) -> wasmtime::Result<Method>;
-        fn set_method(request: Resource<OutgoingRequest>, method: Method) -> Refusable<()>;
+        fn set_method(request: Resource<OutgoingRequest>, method: Method) -> Refusable<()> => method_bytes(&method);
         fn path_with_query(request: Resource<OutgoingRequest>) -> wasmtime::Result<Option<String>>;
-        fn set_path_with_query(request: Resource<OutgoingRequest>, path: Option<String>) -> Refusable<()>;
+        fn set_path_with_query(request: Resource<OutgoingRequest>, path: Option<String>) -> Refusable<()>
+            => text_bytes(path.as_ref());
         fn scheme(request: Resource<OutgoingRequest>) -> wasmtime::Result<Option<Scheme>>;
-        fn set_scheme(request: Resource<OutgoingRequest>, scheme: Option<Scheme>) -> Refusable<()>;
+        fn set_scheme(request: Resource<OutgoingRequest>, scheme: Option<Scheme>) -> Refusable<()>
+            => scheme_bytes(scheme.as_ref());
         fn authority(request: Resource<OutgoingRequest>) -> wasmtime::Result<Option<String>>;
-        fn set_authority(request: Resource<OutgoingRequest>, authority: Option<String>) -> Refusable<()>;
+        fn set_authority(request: Resource<OutgoingRequest>, authority: Option<String>) -> Refusable<()>
+            => text_bytes(authority.as_ref());
         fn headers(request: Resource<OutgoingRequest>) -> wasmtime::Result<Resource<Fields>>;
         fn drop(request: Resource<OutgoingRequest>) -> wasmtime::Result<()>;
     }

@@ -60,7 +60,10 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
     let mut files = args.load.files()?;
     let commands = command_files::take(&mut files);
     let only_commands = files.components.is_empty() && !commands.is_empty();
-    if !only_commands && let Err(errors) = findings.look(&files) {
+    if only_commands {
+        findings.warnings.extend(command_files::unread(&files));
+        findings.warnings.append(&mut files.notices);
+    } else if let Err(errors) = findings.look(&files) {
         findings.errors.extend(errors);
     }
     for path in &commands {

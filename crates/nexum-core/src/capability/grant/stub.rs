@@ -65,7 +65,8 @@ impl Stub {
                         _ => wasmtime::bail!("{called} failed: {why}, and its result cannot report that"),
                     })?;
                 }
-                ComponentItem::Resource(_) => {
+                // The linker has the resources of an interface that only queries may not call.
+                ComponentItem::Resource(_) if !matches!(self.reason, Reason::DeniedToQueries) => {
                     instance.resource(name, resource_type(&self.import, name), |_, _| Ok(()))?;
                 }
                 _ => {}
@@ -117,7 +118,7 @@ impl Stub {
 
 /// The type of a resource. The interfaces of WASI share the resources of `wasi:io`, which every build
 /// has.
-fn resource_type(import: &str, name: &str) -> ResourceType {
+pub(crate) fn resource_type(import: &str, name: &str) -> ResourceType {
     match name {
         "pollable" if import.starts_with("wasi:") => ResourceType::host::<DynPollable>(),
         "input-stream" if import.starts_with("wasi:") => ResourceType::host::<DynInputStream>(),

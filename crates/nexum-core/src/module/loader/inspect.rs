@@ -37,6 +37,8 @@ pub(crate) struct RefusedModule {
     /// The upper limit for the memory of all instances together, in bytes. `None` if the limit is
     /// faulty.
     pub(crate) memory_bytes: Option<u64>,
+    /// The notices of the manifest.
+    pub(crate) warnings: Vec<String>,
     pub(crate) errors: Vec<LoadError>,
 }
 
@@ -49,6 +51,7 @@ impl RefusedModule {
             path: candidate.origin.path.clone(),
             name: is_named.then(|| candidate.meta.name.clone()),
             memory_bytes: (!is_too_large).then(|| candidate.memory_bytes()),
+            warnings: Vec::new(),
             errors: vec![error],
         }
     }
@@ -92,7 +95,8 @@ impl Loader {
         let kind = file.as_ref().map(|file| file.summary.kind()).unwrap_or_default();
         warnings.extend(no_events(manifest.as_ref()).filter(|_| kind.handles_events));
         let mut manifest = manifest.unwrap_or_default();
-        warnings.append(&mut manifest.notices);
+        let notices = std::mem::take(&mut manifest.notices);
+        warnings.extend_from_slice(&notices);
         if manifest.wants_messages {
             warnings.push("no version of nexum delivers messages yet: the module gets none".to_owned());
         }
@@ -136,6 +140,7 @@ impl Loader {
                 path: config.path.clone(),
                 name: name.filter(|_| !config.is_faulty),
                 memory_bytes,
+                warnings: notices,
                 errors,
             });
         };

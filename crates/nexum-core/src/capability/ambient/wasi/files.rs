@@ -35,8 +35,7 @@ const FILE_CALL_FUEL: usize = 20_000;
 const ENTRY_FUEL: usize = 1_000;
 
 /// The most open files, directories and streams of an instance. A Rust program has two for each open
-/// file. All instances of a query module stay below the 1,024 open files that systems allow a process
-/// by default.
+/// file. The daemon raises the number of files that its process may open.
 const OPEN_FILES_MAX: usize = 64;
 
 /// The name of the directory for the guest.
