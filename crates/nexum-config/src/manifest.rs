@@ -218,9 +218,9 @@ impl ModuleConfig {
         }
     }
 
-    /// The file whose directory has the module's files: the manifest that the operator names, or else
-    /// the component.
-    pub fn anchor(&self) -> &MaskedPath {
+    /// The file beside which the module's read-only files are: the manifest that the operator names, or
+    /// else the component.
+    pub fn files_beside(&self) -> &MaskedPath {
         self.manifest.as_ref().unwrap_or(&self.path)
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod load_errors;
 pub(crate) mod loaded;
 pub(crate) mod loader;
 mod memory;
+mod part;
 pub(crate) mod query;
 mod sandbox;
 
@@ -27,5 +28,6 @@ pub use functions::{
 };
 pub use loaded::Loaded;
 pub use loader::{Loader, LoaderSettings, Module};
+pub use part::Part;
 pub use query::QueryModule;
 pub use sandbox::functions_of;

@@ -17,12 +17,12 @@ pub struct ModuleFiles {
 
 impl ModuleFiles {
     /// Opens and checks the directory: see [`Files::open`]. Blocks on the file system.
-    pub(crate) fn open(manifest: &MaskedPath, name: &FilesName, private: &[MaskedPath]) -> Result<Self, FilesError> {
+    pub(crate) fn open(beside: &MaskedPath, name: &FilesName, private: &[MaskedPath]) -> Result<Self, FilesError> {
         let Files {
             path,
             directory,
             entries,
-        } = Files::open(manifest, name, private)?;
+        } = Files::open(beside, name, private)?;
         // A guest's call for files runs on another thread than its computation.
         let may_block = false;
         Ok(Self {

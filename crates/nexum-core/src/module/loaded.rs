@@ -9,6 +9,7 @@ use super::candidate::Candidate;
 use super::error::{self, LoadError};
 use super::functions::Functions;
 use super::loader::{Loader, Module};
+use super::part::Part;
 use super::query::QueryModule;
 use super::sandbox;
 use crate::capability::grant::Grant;
@@ -102,13 +103,10 @@ impl Loader {
         };
         let functions = Arc::new(functions);
         let events = match candidate.kind.handles_events || functions.is_writeable() {
-            true => Some(Module::of(
-                &candidate,
-                engine,
-                of_events,
-                functions.clone(),
-                room.clone(),
-            )?),
+            true => {
+                let part = Part::of(&candidate, engine, of_events, functions.clone(), room.clone())?;
+                Some(Module::of(&candidate, part))
+            }
             false => None,
         };
         let queries = match candidate.kind.has_pool() {
@@ -116,7 +114,8 @@ impl Loader {
                 let denied = candidate.summary.denied_to_queries();
                 Grant::deny(&mut linker, &component, denied).map_err(LoadError::Link)?;
                 let of_queries = linker.instantiate_pre(&component).map_err(LoadError::Link)?;
-                Some(QueryModule::of(&candidate, engine, of_queries, functions, room)?)
+                let part = Part::of(&candidate, engine, of_queries, functions, room)?;
+                Some(QueryModule::of(&candidate, part))
             }
             false => None,
         };

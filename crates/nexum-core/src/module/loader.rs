@@ -4,12 +4,12 @@ mod faults;
 pub(crate) mod inspect;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Deref;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
-use nexum_config::component::ModuleKind;
-use nexum_config::engine::{Metering, ModuleConfig};
+use nexum_config::engine::Metering;
 use nexum_config::limits::Limits;
 use nexum_config::manifest::Subscription;
 use nexum_config::masked_path::MaskedPath;
@@ -19,91 +19,47 @@ use nexum_config::restart::Restart;
 use nexum_config::topic::ChainId;
 use parking_lot::Mutex;
 use tokio::time::timeout;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, Linker};
 
 use super::candidate::Candidate;
 use super::error::LoadError;
-use super::exports::ExportsPre;
-use super::functions::Functions;
 use super::memory::{Memory, Reservation};
+use super::part::{Part, Room};
 use crate::capability::HostState;
 use crate::capability::grant::Grant;
-use crate::capability::module_meta::ModuleMeta;
 use crate::capability::registry::Capabilities;
 use crate::capability::stdio::Stdio;
 use crate::clock::Seams;
-use crate::engine::fair_scheduler::FairScheduler;
-use crate::engine::{Compiled, Engine, InstancePermit};
+use crate::engine::Engine;
 
 /// How long nexum compiles a module without a word in the log. Most components take under a second.
 const SLOW_COMPILATION: Duration = Duration::from_secs(2);
 
-/// The part of a module that handles events and carries out writeable functions. It is compiled and linked, so that a start or restart
-/// compiles nothing.
+/// The part of a module that handles events and carries out writeable functions.
+#[derive(Debug)]
 pub struct Module {
-    /// The module's properties that every part of the host may use.
-    pub meta: Arc<ModuleMeta>,
+    part: Part,
     /// The module's subscriptions.
     pub subscriptions: Vec<Subscription>,
     /// The chains that the module needs.
     pub required_chains: BTreeSet<ChainId>,
-    /// The module's retry policy.
-    pub restart: Restart,
-    /// The operator's entry for the module, to read its files again.
-    pub origin: ModuleConfig,
-    /// The module's functions. The runner carries out those that write.
-    pub functions: Arc<Functions>,
-    pub(crate) kind: ModuleKind,
-    pub(crate) grant: Grant,
-    pub(crate) exports: ExportsPre,
-    pub(crate) scheduler: FairScheduler,
-    _room: Arc<Room>,
-}
-
-/// Reserves the places of all instances of a module in the engine, its code, and its part of the
-/// memory, until all parts of the module are dropped.
-#[derive(Debug)]
-pub(super) struct Room {
-    _compiled: Compiled,
-    _places: InstancePermit,
-    _memory: Reservation,
 }
 
 impl Module {
-    pub(super) fn of(
-        candidate: &Candidate,
-        engine: &Engine,
-        pre: InstancePre<HostState>,
-        functions: Arc<Functions>,
-        room: Arc<Room>,
-    ) -> Result<Self, LoadError> {
-        Ok(Self {
-            meta: candidate.meta.clone(),
+    pub(super) fn of(candidate: &Candidate, part: Part) -> Self {
+        Self {
+            part,
             subscriptions: candidate.subscriptions.clone(),
             required_chains: candidate.required_chains.clone(),
-            restart: candidate.restart,
-            origin: candidate.origin.clone(),
-            functions,
-            kind: candidate.kind,
-            grant: candidate.grant.clone(),
-            exports: ExportsPre::new(pre, candidate.kind).map_err(LoadError::Export)?,
-            scheduler: engine.scheduler().for_module(),
-            _room: room,
-        })
-    }
-
-    /// The capabilities and imports that the module may use.
-    pub fn grant(&self) -> &Grant {
-        &self.grant
+        }
     }
 }
 
-impl std::fmt::Debug for Module {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module")
-            .field("meta", &self.meta)
-            .field("grant", &self.grant)
-            .finish_non_exhaustive()
+impl Deref for Module {
+    type Target = Part;
+
+    fn deref(&self) -> &Part {
+        &self.part
     }
 }
 

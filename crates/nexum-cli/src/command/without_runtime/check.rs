@@ -184,7 +184,7 @@ impl Findings {
                 .unwrap_or_default(),
         );
         if let Some(name) = &manifest.files
-            && let Err(error) = files::Files::open(module.anchor(), name, &known.private)
+            && let Err(error) = files::Files::open(module.files_beside(), name, &known.private)
         {
             self.errors.extend(Refusal::with_hint_of(&error).into());
         }

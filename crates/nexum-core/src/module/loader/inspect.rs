@@ -115,7 +115,7 @@ impl Loader {
         let subscriptions = self.subscriptions(&manifest, &mut faults, &mut warnings);
         let requests = manifest.capabilities.as_ref();
         let files = manifest.files.as_ref();
-        let files = files.map(|name| ModuleFiles::open(config.anchor(), name, &self.settings.private));
+        let files = files.map(|name| ModuleFiles::open(config.files_beside(), name, &self.settings.private));
         let files = files.transpose().map_err(|error| faults.others.push(error.into()));
         // A faulty list may contain the capability of an import.
         let imports = match &file {
