@@ -1,4 +1,4 @@
-//! What the parts of a loaded module have in common.
+//! The common fields of the parts of a loaded module.
 
 use std::fmt;
 use std::sync::Arc;
