@@ -114,11 +114,17 @@ impl QueryPool {
     async fn run(&self, call: Call, asked: Instant, runner: Option<&ModuleStatus>) -> Result<String, QueryError> {
         let runner = runner.ok_or(QueryError::Gone)?;
         let request = call.request;
-        let _wait = self.may_wait()?;
         let wait_ms_max = self.module().bounds.wait_ms_max;
         let begin_by = asked + Duration::from_millis(wait_ms_max);
-        let result = runner.invoke(call, begin_by).await;
-        result.map_err(|error| of_call(request, wait_ms_max, error))
+        let of_call = |error| of_call(request, wait_ms_max, error);
+        let turn = match runner.try_turn() {
+            Some(turn) => turn,
+            None => {
+                let _wait = self.may_wait()?;
+                runner.turn(begin_by).await.map_err(of_call)?
+            }
+        };
+        runner.invoke(turn, call, begin_by).await.map_err(of_call)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Calls of writeable functions, which a runner carries out between two events.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use nexum_config::topic::Topic;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::call::{Call, CallError, Invocation};
-use super::mailbox::CommandError;
+use super::mailbox::{CommandError, Turn};
 use super::step::settled;
 use super::{ModuleStatus, Runner, Stage, StepError};
 use crate::bindings::functions::nexum::functions::context::Caller;
@@ -20,21 +21,36 @@ use crate::state::Cursors;
 /// those that a reorganisation undoes.
 const REMEMBERED_MAX: usize = 64;
 
+/// The time that a call has at least to reach an idle runner. The scheduler needs a small part of it
+/// also on a busy machine, and a caller that does not want to wait hardly notices it.
+const HAND_OVER_MIN: Duration = Duration::from_millis(50);
+
 impl ModuleStatus {
-    /// Carries out a writeable function between two events, in one transaction. The call has to
-    /// begin before `begin_by`. If the caller drops the future, a call that has begun still ends.
-    pub(crate) async fn invoke(&self, call: Call, begin_by: Instant) -> Result<String, CallError> {
-        let timed_out = || CallError::TimedOut(self.stage());
+    /// The turn of a call, if no other call has it.
+    pub(crate) fn try_turn(&self) -> Option<Turn<'_>> {
+        self.mailbox.try_turn()
+    }
+
+    /// Waits for the turn of a call until `begin_by`.
+    pub(crate) async fn turn(&self, begin_by: Instant) -> Result<Turn<'_>, CallError> {
         let turn = timeout_at(begin_by, self.mailbox.turn()).await;
-        let _turn = turn.map_err(|_| timed_out())?;
+        let turn = turn.map_err(|_| CallError::TimedOut(self.stage()))?;
+        turn.ok_or(CallError::Gone)
+    }
+
+    /// Carries out a writeable function between two events, in one transaction. The call has to
+    /// begin before `begin_by`, or within the time that an idle runner needs. If the caller drops
+    /// the future, a call that has begun still ends.
+    pub(crate) async fn invoke(&self, _turn: Turn<'_>, call: Call, begin_by: Instant) -> Result<String, CallError> {
         if let stage @ (Stage::Dead | Stage::Stopped) = self.stage() {
             return Err(CallError::NotRunning(stage, self.reason().map(|reason| reason.text)));
         }
+        let begin_by = begin_by.max(Instant::now() + HAND_OVER_MIN);
         let (done, mut outcome) = oneshot::channel();
         let offered = self.mailbox.offer(Invocation { call, done });
         let outcome = match timeout_at(begin_by, &mut outcome).await {
             Ok(outcome) => outcome,
-            Err(_) if offered.withdraw() => return Err(timed_out()),
+            Err(_) if offered.withdraw() => return Err(CallError::TimedOut(self.stage())),
             // The runner has taken the call, whose end is within its deadline.
             Err(_) => outcome.await,
         };

@@ -7,7 +7,7 @@ use nexum_config::topic::ChainTopic;
 
 use super::failures::{attempt, report};
 use super::lifecycle::Life;
-use super::mailbox::{Command, CommandError, TargetState};
+use super::mailbox::{Command, CommandError, Replacement, Switch, TargetState};
 use super::step::settled;
 use super::{Failures, ModuleStatus, Runner};
 use crate::bus::source::TopicHandle;
@@ -71,13 +71,20 @@ impl ModuleStatus {
         self.mailbox.send(|done| Command::Skip(letter, done)).await
     }
 
-    /// Replaces the module with another one, whose topics are in `followed`.
+    /// Replaces the module with another one, whose topics are in `followed`. The runner calls
+    /// `switch` when it takes the new module, and drops it if it does not.
     pub(crate) async fn reload(
         &self,
         module: Arc<Module>,
         followed: BTreeMap<ChainTopic, TopicHandle>,
+        switch: Switch,
     ) -> Result<(), CommandError> {
-        self.mailbox.send(|done| Command::Reload(module, followed, done)).await
+        let replacement = Replacement {
+            module,
+            followed,
+            switch,
+        };
+        self.mailbox.send(|done| Command::Reload(replacement, done)).await
     }
 }
 
@@ -97,7 +104,7 @@ impl Runner {
                 Life::Dead => (done, Err(CommandError::Dead)),
                 _ => (done, Ok(())),
             },
-            Command::Reload(module, followed, done) => (done, self.reload(module, &followed).await),
+            Command::Reload(replacement, done) => (done, self.reload(replacement).await),
             Command::Retry(letter, done) => (done, self.retry(letter).await),
             Command::Skip(letter, done) => (done, self.skip(letter).await),
         };
@@ -116,11 +123,12 @@ impl Runner {
         Ok(())
     }
 
-    async fn reload(
-        &mut self,
-        module: Arc<Module>,
-        followed: &BTreeMap<ChainTopic, TopicHandle>,
-    ) -> Result<(), CommandError> {
+    async fn reload(&mut self, replacement: Replacement) -> Result<(), CommandError> {
+        let Replacement {
+            module,
+            followed,
+            switch,
+        } = replacement;
         let is_running = self.mailbox.target() == TargetState::Running;
         if is_running && !self.life.is_ready() {
             let reloaded = self.transaction.reload().await;
@@ -136,8 +144,9 @@ impl Runner {
         };
         self.discard_instance().await;
         self.status.set_module(module.clone());
+        switch();
         self.module = module;
-        self.follow(followed, false);
+        self.follow(&followed, false);
         self.revive();
         self.failures = Failures::default();
         let Some((instance, changes)) = started else {

@@ -43,12 +43,24 @@ pub(super) enum Command {
     /// Continue.
     Start(Done),
     /// Continue with another module.
-    Reload(Arc<Module>, BTreeMap<ChainTopic, TopicHandle>, Done),
+    Reload(Replacement, Done),
     /// Retry a dead letter.
     Retry(EventId, Done),
     /// Delete a dead letter.
     Skip(EventId, Done),
 }
+
+/// Another module for a runner.
+pub(super) struct Replacement {
+    pub(super) module: Arc<Module>,
+    /// The module's topics.
+    pub(super) followed: BTreeMap<ChainTopic, TopicHandle>,
+    pub(super) switch: Switch,
+}
+
+/// The exchange of the other parts of a module, at the moment at which the runner takes the new
+/// module.
+pub(crate) type Switch = Box<dyn FnOnce() + Send>;
 
 /// The sender of a command's outcome.
 pub(super) type Done = oneshot::Sender<Result<(), CommandError>>;
@@ -122,6 +134,10 @@ struct Signals {
     wake: Arc<Notify>,
 }
 
+/// The permit to offer a call to the runner. One call has it at a time.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(#[expect(dead_code, reason = "dropping it ends the turn")] SemaphorePermit<'a>);
+
 /// A call that an end of the mailbox has not taken yet. Dropping it withdraws the call.
 pub(super) struct Offered<'a>(&'a Signals);
 
@@ -179,12 +195,17 @@ impl MailboxSender {
 
 impl MailboxSender {
     /// Waits for the permit to offer a call.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn turn(&self) -> Option<Turn<'_>> {
         // No code closes the semaphore.
-        self.turns.acquire().await.ok()
+        self.turns.acquire().await.ok().map(Turn)
     }
 
-    /// Offers a call to the runner. The caller has the [`turn`](Self::turn).
+    /// The permit to offer a call, if no other call has it.
+    pub(super) fn try_turn(&self) -> Option<Turn<'_>> {
+        self.turns.try_acquire().ok().map(Turn)
+    }
+
+    /// Offers a call to the runner. The caller has the [`Turn`].
     pub(super) fn offer(&self, call: Invocation) -> Offered<'_> {
         *self.signals.call.lock() = Some(call);
         self.signals.wake.notify_one();

@@ -51,10 +51,15 @@ pub(super) enum Request {
         is_initial: bool,
         done: oneshot::Sender<Result<Vec<Loaded>, SteerError>>,
     },
-    /// Replaces the parts of a module, except a runner that stays.
+    /// Replaces the parts of a module whose runner starts, ends, or does not exist.
     Exchange(Exchange, oneshot::Sender<Result<(), SteerError>>),
-    /// Requests that nexum follows the chains of a module that will replace another one.
-    Follow(Arc<Module>, oneshot::Sender<Result<Topics, SteerError>>),
+    /// Prepares the exchange of a module whose runner stays: follows the chains of the new module,
+    /// and creates its pool.
+    Prepare(
+        Arc<Module>,
+        Option<Box<QueryModule>>,
+        oneshot::Sender<Result<Prepared, SteerError>>,
+    ),
     Remove(ModuleName, oneshot::Sender<Result<(), SteerError>>),
     /// Requests rows in the store for modules of these names.
     Intern(Vec<ModuleName>, oneshot::Sender<Result<(), SteerError>>),
@@ -71,10 +76,10 @@ pub(super) struct Exchange {
     pub(super) runner: RunnerChange,
 }
 
-/// The change of a module's runner during a reload.
+/// The change of a module's runner in an [`Exchange`].
 #[derive(Debug)]
 pub(super) enum RunnerChange {
-    /// The runner has taken the new module, or there is none.
+    /// There is no runner, before and after.
     None,
     /// The module did not handle events before.
     Start(Box<Module>),
@@ -89,8 +94,13 @@ pub struct LoadsHeld {
     _loads: OwnedRwLockWriteGuard<()>,
 }
 
-/// The followed topics.
-pub(super) type Topics = BTreeMap<ChainTopic, TopicHandle>;
+/// The requirements of a module that replaces another one.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The followed topics.
+    pub(super) followed: BTreeMap<ChainTopic, TopicHandle>,
+    pub(super) pool: Option<QueryPool>,
+}
 
 impl LostChains {
     pub(super) fn lose(&self, error: &SourceError) {
@@ -211,7 +221,8 @@ impl SupervisorHandle {
 
     /// Replaces the component, manifest and configuration of a module, and keeps its positions and
     /// state. The current event is finished first, and the new `init` has to return ok. The old
-    /// component answers the queries in progress, and the counts of queries start at zero.
+    /// component answers the queries in progress, and the counts of queries start at zero. If the
+    /// caller drops the future, all parts are replaced, or none.
     ///
     /// The module may have other parts than before. A runner that ends leaves its positions and the
     /// state in the store. A new runner starts at these positions, or with the next block.
@@ -230,23 +241,33 @@ impl SupervisorHandle {
         let before = running.kind();
         let runner = match (running.events, module.events) {
             (Some(status), Some(events)) => {
-                let events = Arc::new(*events);
-                let followed = self.ask(|done| Request::Follow(events.clone(), done)).await?;
-                status.reload(events, followed).await?;
-                RunnerChange::None
+                self.reload_running(&status, Arc::new(*events), module.queries).await?;
+                return Ok(Reloaded { before, now });
             }
             (None, Some(events)) => RunnerChange::Start(events),
             (Some(_), None) => RunnerChange::End,
             (None, None) => RunnerChange::None,
         };
-        let has_pool = running.queries.is_some() || module.queries.is_some();
-        if has_pool || !matches!(runner, RunnerChange::None) {
-            let _may_load = self.loads.read().await;
-            let queries = module.queries;
-            let exchange = Exchange { name, queries, runner };
-            self.ask(|done| Request::Exchange(exchange, done)).await?;
-        }
+        let _may_load = self.loads.read().await;
+        let queries = module.queries;
+        let exchange = Exchange { name, queries, runner };
+        self.ask(|done| Request::Exchange(exchange, done)).await?;
         Ok(Reloaded { before, now })
+    }
+
+    /// Replaces a module whose runner stays. The runner replaces the pool at the moment at which it
+    /// takes the new module, so that the parts are always of one module.
+    async fn reload_running(
+        &self,
+        status: &ModuleStatus,
+        events: Arc<Module>,
+        queries: Option<Box<QueryModule>>,
+    ) -> Result<(), SteerError> {
+        let request = |done| Request::Prepare(events.clone(), queries, done);
+        let Prepared { followed, pool } = self.ask(request).await?;
+        let (modules, name) = (self.modules.clone(), status.name().clone());
+        let switch = move || modules.replace_queries(&name, pool);
+        Ok(status.reload(events, followed, Box::new(switch)).await?)
     }
 
     /// Ends a module after its current event or queries. The module's state stays in the store.

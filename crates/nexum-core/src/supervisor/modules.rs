@@ -102,11 +102,19 @@ impl Modules {
         self.0.lock().entry(name).or_default().events = Some(status);
     }
 
-    /// Sets or removes the part of a module that answers queries. An earlier pool still answers the
-    /// calls in progress.
-    pub(super) fn set_queries(&self, name: &ModuleName, pool: Option<QueryPool>) {
-        let pool = pool.map(Arc::new);
-        let replaced = std::mem::replace(&mut self.0.lock().entry(name.clone()).or_default().queries, pool);
+    /// Adds the part that answers queries to a module, or the module.
+    pub(super) fn set_queries(&self, pool: QueryPool) {
+        let name = pool.name().clone();
+        self.0.lock().entry(name).or_default().queries = Some(Arc::new(pool));
+    }
+
+    /// Replaces or removes the part of a module that answers queries, unless the module has been
+    /// removed. The earlier pool still answers the calls in progress.
+    pub(super) fn replace_queries(&self, name: &ModuleName, pool: Option<QueryPool>) {
+        let mut modules = self.0.lock();
+        let Some(module) = modules.get_mut(name) else { return };
+        let replaced = std::mem::replace(&mut module.queries, pool.map(Arc::new));
+        drop(modules);
         replaced.inspect(|pool| pool.retire());
     }
 

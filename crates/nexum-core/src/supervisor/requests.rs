@@ -7,7 +7,7 @@ use nexum_config::names::ModuleName;
 use tokio::sync::oneshot;
 
 use super::error::SteerError;
-use super::handle::{Exchange, Request, RunnerChange, Topics};
+use super::handle::{Exchange, Prepared, Request, RunnerChange};
 use super::start::{StartError, check_sources};
 use super::{Ending, Run};
 use crate::module::loaded::Loaded;
@@ -30,7 +30,7 @@ impl Run {
             Request::Exchange(exchange, done) => self.exchange(exchange, done).await,
             Request::Intern(names, done) => drop(done.send(self.intern(names).await)),
             Request::Committer(done) => drop(done.send(Ok(self.committer.clone()))),
-            Request::Follow(module, done) => drop(done.send(self.follow(&module).await)),
+            Request::Prepare(module, queries, done) => drop(done.send(self.prepare(&module, queries).await)),
             Request::Remove(name, done) => self.remove(name, done),
         }
     }
@@ -101,14 +101,19 @@ impl Run {
         if self.modules.get(name).is_none() || self.ending.contains_key(name) {
             return Err(SteerError::NoModule(name.clone()));
         }
-        let queries = queries.map(|module| *module).into_iter().collect();
-        let pool = self.pools(queries).await.map_err(StartError::Store)?.pop();
+        let pool = self.pool(queries).await?;
         if let RunnerChange::Start(module) = runner {
             check_sources(self.chains.sources(), [&*module])?;
             self.start_all(vec![*module], false).await.map_err(StartError::Store)?;
         }
-        self.modules.set_queries(name, pool);
+        self.modules.replace_queries(name, pool);
         Ok(())
+    }
+
+    /// Creates the pool of a module, if the module answers queries.
+    async fn pool(&self, queries: Option<Box<QueryModule>>) -> Result<Option<QueryPool>, StartError> {
+        let queries = queries.map(|module| *module).into_iter().collect();
+        Ok(self.pools(queries).await?.pop())
     }
 
     /// Creates the pools of these modules.
@@ -129,10 +134,8 @@ impl Run {
 
     /// Starts answering the queries of these modules.
     pub(super) async fn answer(&self, modules: Vec<QueryModule>) -> Result<(), StoreError> {
-        for pool in self.pools(modules).await? {
-            let name = pool.name().clone();
-            self.modules.set_queries(&name, Some(pool));
-        }
+        let pools = self.pools(modules).await?;
+        pools.into_iter().for_each(|pool| self.modules.set_queries(pool));
         Ok(())
     }
 
@@ -165,20 +168,19 @@ impl Run {
         check_sources(self.chains.sources(), &of_events)?;
         let pools = self.pools(of_queries).await.map_err(StartError::Store)?;
         self.start_all(of_events, is_initial).await.map_err(StartError::Store)?;
-        for pool in pools {
-            self.modules.set_queries(&pool.name().clone(), Some(pool));
-        }
+        pools.into_iter().for_each(|pool| self.modules.set_queries(pool));
         Ok(taken)
     }
 
-    /// Follows the chains of a module that will replace another one.
-    async fn follow(&mut self, module: &Module) -> Result<Topics, SteerError> {
+    /// Prepares the exchange of a module whose runner stays.
+    async fn prepare(&mut self, module: &Module, queries: Option<Box<QueryModule>>) -> Result<Prepared, SteerError> {
         check_sources(self.chains.sources(), [module])?;
+        let pool = self.pool(queries).await?;
         let followed = self.chains.open(&topics(module)).await.map_err(StartError::Store)?;
         // The chains start before the module reads them, because its position in a topic starts
         // there.
         self.chains.begin(module.required_chains.iter().copied());
-        Ok(followed)
+        Ok(Prepared { followed, pool })
     }
 }
 

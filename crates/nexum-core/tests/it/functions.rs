@@ -308,11 +308,11 @@ async fn a_module_that_does_not_run_says_so() {
 async fn a_call_that_does_not_begin_in_time_never_begins() {
     let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 2000\n";
     let run = start(&format!("{limits}[engine.query]\nwait_ms_max = 50\n")).await;
-    let (spun, refused) = tokio::join!(call(&run, FUNCTIONS, Some("put-and"), "[\"a\", \"spin\"]"), async {
-        let pool = run.query(FUNCTIONS).await;
-        run.until("a call", || pool.waiting() == 1).await;
-        fails(&run, "put", "[\"a\", \"b\"]").await
-    });
+    // The first call takes the turn before the second one asks for it.
+    let (spun, refused) = tokio::join!(
+        call(&run, FUNCTIONS, Some("put-and"), "[\"a\", \"spin\"]"),
+        fails(&run, "put", "[\"a\", \"b\"]")
+    );
     assert_eq!(spun.expect_err("no result").kind(), "deadline");
     assert_eq!(
         refused,
@@ -326,6 +326,124 @@ async fn a_call_that_does_not_begin_in_time_never_begins() {
         (run.value(FUNCTIONS, "a"), run.value(FUNCTIONS, "c")),
         (None, Some(b"d".to_vec()))
     );
+}
+
+#[tokio::test]
+async fn a_call_that_may_not_wait_begins_if_no_other_call_runs() {
+    let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 500\n";
+    let not_begun = QueryError::NotBegun {
+        wait_ms_max: 0,
+        stage: Stage::Running,
+    };
+    for (bounds, expected) in [
+        ("waiters_max = 0\n", QueryError::Overloaded { waiters_max: 0 }),
+        ("wait_ms_max = 0\n", not_begun),
+    ] {
+        let run = start(&format!("{limits}[engine.query]\n{bounds}")).await;
+        let put = ("put", "[\"a\", \"b\"]");
+        assert_eq!(result(&run, FUNCTIONS, put.0, put.1).await, "null", "{bounds}");
+        let (spun, refused) = tokio::join!(
+            call(&run, FUNCTIONS, Some("put-and"), "[\"a\", \"spin\"]"),
+            fails(&run, put.0, put.1)
+        );
+        assert_eq!(spun.expect_err("no result").kind(), "deadline");
+        assert_eq!(refused, expected);
+        assert_eq!(result(&run, FUNCTIONS, put.0, put.1).await, "null", "{bounds}");
+    }
+}
+
+#[tokio::test]
+async fn writeable_functions_that_fail_suspend_the_calls_of_the_module() {
+    let mut setup = setup("").module(FUNCTIONS);
+    setup.restart = "[engine.restart]\nbackoff_ms = 10000\nmax_consecutive_failures = 3\n".to_owned();
+    let run = setup.start().await;
+    let pool = run.query(FUNCTIONS).await;
+    for _ in 0..3 {
+        assert_eq!(pool.suspension(), None);
+        assert_eq!(fails(&run, "put-and", "[\"a\", \"trap\"]").await.kind(), "trapped");
+    }
+    let suspension = pool.suspension().expect("a suspension");
+    assert!(
+        suspension
+            .reason
+            .starts_with("3 failures in a row; the last: the module trapped"),
+        "{}",
+        suspension.reason
+    );
+    // The calls of the pool wait too.
+    for (function, args) in [("put", "[\"a\", \"b\"]"), ("get", "[\"a\"]")] {
+        assert_eq!(fails(&run, function, args).await.kind(), "suspended", "{function}");
+    }
+    assert_eq!(run.value(FUNCTIONS, "a"), None);
+    run.clock.advance(Duration::from_secs(10));
+    assert_eq!(result(&run, FUNCTIONS, "put", "[\"a\", \"b\"]").await, "null");
+    assert_eq!(pool.suspension(), None);
+}
+
+#[tokio::test]
+async fn the_context_of_a_call_is_gone_after_the_call() {
+    let run = setup("").module(TALLY).start().await;
+    run.query(TALLY).await;
+    run.chain.mine(1);
+    run.handled(TALLY, 1).await;
+    assert_eq!(result(&run, TALLY, "keep", "").await, "\"host\"");
+    // The event reads the handle that the call has left in the memory of the instance.
+    run.chain.mine(1);
+    run.failed(TALLY, 1).await;
+    let trap = run.records.find("the guest trapped").expect("the record of the trap");
+    assert!(trap.message.contains("unknown handle index"), "{trap:?}");
+    // The next instance does not have the handle.
+    run.chain.mine(1);
+    run.handled(TALLY, 2).await;
+    assert_eq!(result(&run, TALLY, "read", "").await, "{\"blocks\":2,\"total\":2}");
+}
+
+/// The caller can leave while the runner is busy, and the runner still applies the command.
+#[tokio::test]
+async fn a_reload_whose_caller_leaves_replaces_all_parts_or_none() {
+    let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 1000\n";
+    let run = start(&format!("{limits}[engine.query]\npool_size_max = 2\n")).await;
+    let name = FUNCTIONS.parse().expect("a name");
+    let metas = || {
+        let module = run.steering.get(&name).expect("a module");
+        let of_events = module.events.expect("a runner").module().meta.clone();
+        (of_events, module.queries.expect("a pool").module().meta.clone())
+    };
+    let (before, _) = metas();
+    let new = run.build_all(FUNCTIONS, "").await;
+    let (spun, left) = tokio::join!(
+        call(&run, FUNCTIONS, Some("put-and"), "[\"a\", \"spin\"]"),
+        tokio::time::timeout(Duration::from_millis(300), run.steering.reload(new))
+    );
+    assert!(left.is_err(), "the reload ended while the runner was busy");
+    assert_eq!(spun.expect_err("no result").kind(), "deadline");
+    run.status(FUNCTIONS).restart().await.expect("a restart");
+    let (of_events, of_queries) = metas();
+    assert!(Arc::ptr_eq(&of_events, &of_queries));
+    assert!(!Arc::ptr_eq(&before, &of_events), "the runner did not take the command");
+    assert_eq!(result(&run, FUNCTIONS, "put", "[\"a\", \"b\"]").await, "null");
+}
+
+/// The commit of `init` fails after the runner has taken the new module.
+#[tokio::test]
+async fn a_reload_whose_commit_fails_leaves_parts_of_one_module() {
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+    let mut setup = setup("[engine.query]\npool_size_max = 2\n").module(FUNCTIONS);
+    setup.store = Arc::new(store.clone());
+    let run = setup.start().await;
+    run.query(FUNCTIONS).await;
+    run.stage(FUNCTIONS, Stage::Running).await;
+    let new = run.build_all(FUNCTIONS, "[modules.config]\nwrite = \"x\"\n").await;
+    store.fail_writes(true);
+    let reloaded = run.steering.reload(new).await;
+    assert!(reloaded.is_err(), "{reloaded:?}");
+    let module = run.steering.get(&FUNCTIONS.parse().expect("a name")).expect("a module");
+    let of_events = module.events.expect("a runner").module().meta.clone();
+    let of_queries = module.queries.expect("a pool").module().meta.clone();
+    assert!(Arc::ptr_eq(&of_events, &of_queries));
+    store.fail_writes(false);
+    run.stage(FUNCTIONS, Stage::Running).await;
+    assert_eq!(run.value(FUNCTIONS, "init"), Some(b"x".to_vec()));
 }
 
 #[tokio::test]
