@@ -255,6 +255,7 @@ mod tests {
                 "query-echo",
                 "table-bomb",
                 "wasi-fetcher",
+                "wasi-functions",
                 "wasi-importer"
             ]
         );

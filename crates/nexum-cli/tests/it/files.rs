@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use nexum_testing::Anvil;
 use serde_json::Value;
 
 use crate::Dir;
+use crate::control::{BLOCKS, start_logged};
+use crate::running::terminate;
 
 /// A directory with the fixture, its files and a manifest that names them.
 fn module(files: &str) -> Dir {
@@ -78,4 +81,37 @@ fn check_refuses_what_no_module_may_read() {
     assert_eq!(refused.code, Some(2), "{}", refused.stdout);
     let expected = "assets: overlaps assets/engine.toml, which no module may read";
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_module_reads_its_files_and_changes_none() {
+    let anvil = Anvil::start();
+    let dir = module("assets");
+    dir.write(
+        "nexum.toml",
+        format!("[module]\nfiles = \"assets\"\n[capabilities]\n{BLOCKS}"),
+    );
+    let script = "list /; read /a.txt; write /a.txt; read /../nexum.toml; read /engine.toml";
+    let modules = format!("[[modules]]\npath = \"files-reader.wasm\"\n[modules.config]\nscript = {script:?}\n");
+    let (child, log) = start_logged(&dir, &anvil, &modules, &["run"]);
+    anvil.mine(1).await;
+    let lines = log.until(|line| line.contains("read /engine.toml"));
+    for expected in [
+        "list /: a.txt",
+        "read /a.txt: a",
+        "write /a.txt: ReadOnlyFilesystem",
+        "read /../nexum.toml: PermissionDenied",
+        "read /engine.toml: NotFound",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.contains(expected)),
+            "{expected}: {lines:#?}"
+        );
+    }
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+    assert_eq!(
+        fs::read_to_string(dir.path().join("assets/a.txt")).expect("a file"),
+        "a"
+    );
 }

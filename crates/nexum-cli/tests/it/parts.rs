@@ -140,6 +140,40 @@ async fn a_reload_says_which_calls_the_module_handles_now() {
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
 
+#[tokio::test]
+async fn a_watched_module_may_change_its_parts() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    let manifest = |subscriptions: &str| {
+        dir.write(
+            "nexum.toml",
+            format!("[module]\nname = \"m\"\n{CAPABILITIES}{subscriptions}"),
+        );
+    };
+    let replace = |guest: &str| std::fs::copy(guests::component(guest), dir.path().join("m.wasm")).expect("a copy");
+    manifest(BLOCKS);
+    replace("counter");
+    let modules = "[[modules]]\npath = \"m.wasm\"\n";
+    let (child, log) = start_logged(&dir, &anvil, modules, &["run", "--watch"]);
+    anvil.mine(1).await;
+    until(&dir, &STATUS, |modules| modules[0]["handled"].as_u64() >= Some(1)).await;
+
+    replace("both");
+    let change = "the module was an event module and is an event and query module now; it answers queries";
+    let lines = log.until(|line| line.contains(change));
+    assert!(lines.last().is_some_and(|line| line.contains("WARN")), "{lines:#?}");
+    done(&dir, &["query", "m", "--input", "x"], " blocks, the last is ");
+
+    // One of the two files changes first, and the pair of an old and a new one is refused.
+    replace("query-echo");
+    log.until(|line| line.contains("ERROR") && line.contains("the manifest has subscriptions"));
+    manifest("");
+    log.until(|line| line.contains("it no longer reads events, and keeps its state and cursors"));
+    assert_eq!(row(&dir, &["status"], "m")[1], "serving");
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+}
+
 #[test]
 fn an_operator_permits_a_module_to_read_the_state_of_another() {
     let dir = Dir::new();

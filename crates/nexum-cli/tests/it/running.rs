@@ -296,3 +296,24 @@ async fn a_state_directory_with_a_long_path_has_a_socket() {
     terminate(&child);
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }
+
+/// Each instance of a module with files of its own holds some of the process's open files.
+#[tokio::test]
+async fn the_daemon_may_open_as_many_files_as_the_system_permits() {
+    let anvil = Anvil::start();
+    let dir = Dir::new();
+    dir.write("engine.toml", config(&anvil.ws_url(), "block-logger"));
+    let run = format!("ulimit -Sn 256; exec {} run", env!("CARGO_BIN_EXE_nexum"));
+    let mut command = Command::new("sh");
+    let command = command.current_dir(dir.path()).args(["-c", &run]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    read_until(&mut child, |line| line.contains("event handled"));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let words: Vec<_> = line.expect("a limit").split_whitespace().collect();
+    assert_ne!(words[4], "256", "{words:?}");
+    assert_eq!(words[3], words[4], "{words:?}");
+    terminate(&child);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}

@@ -71,6 +71,7 @@ fixtures! {
     "tally" => tally_changes_its_total_between_events,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
     "wasi-fetcher" => wasi_fetcher_is_refused_without_http,
+    "wasi-functions" => wasi_functions_is_refused_without_http,
     "wasi-importer" => wasi_importer_finds_everything_closed,
     "workload" => workload_does_what_it_is_told,
 }
@@ -383,6 +384,10 @@ async fn fetcher_is_refused_without_http() {
 
 async fn wasi_fetcher_is_refused_without_http() {
     is_refused_without_http("wasi-fetcher").await;
+}
+
+async fn wasi_functions_is_refused_without_http() {
+    is_refused_without_http("wasi-functions").await;
 }
 
 #[tokio::test]

@@ -442,8 +442,8 @@ async fn a_reload_whose_commit_fails_leaves_parts_of_one_module() {
     let of_queries = module.queries.expect("a pool").module().meta.clone();
     assert!(Arc::ptr_eq(&of_events, &of_queries));
     store.fail_writes(false);
-    run.stage(FUNCTIONS, Stage::Running).await;
-    assert_eq!(run.value(FUNCTIONS, "init"), Some(b"x".to_vec()));
+    run.until("the new `init`", || run.value(FUNCTIONS, "init") == Some(b"x".to_vec()))
+        .await;
 }
 
 #[tokio::test]

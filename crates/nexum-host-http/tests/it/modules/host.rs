@@ -12,7 +12,7 @@ use nexum_core::capability::Capabilities;
 use nexum_core::clock::Seams;
 use nexum_core::engine::{Engine, EngineConfig};
 use nexum_core::module::Candidate;
-use nexum_core::module::{Loader, LoaderSettings, Module};
+use nexum_core::module::{Loaded, Loader, LoaderSettings, Module};
 use nexum_core::store::MemoryStore;
 use nexum_core::supervisor::{RunSettings, Supervisor};
 use nexum_host_http::{Http, HttpConfig};
@@ -170,8 +170,13 @@ impl Drop for Host {
     }
 }
 
-/// Compiles the module. The cache has it if it was compiled before.
+/// Compiles the part of the module that handles events.
 async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
+    *load_all(loader, config).await.events.expect("a module with events")
+}
+
+/// Compiles the module. The cache has it if it was compiled before.
+pub(super) async fn load_all(loader: &Loader, config: &ModuleConfig) -> Loaded {
     let candidate = loader.inspect(config).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let engine = Engine::new(&EngineConfig {
         cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").into()),
@@ -181,7 +186,7 @@ async fn load(loader: &Loader, config: &ModuleConfig) -> Module {
     });
     let engine = engine.expect("an engine");
     loader
-        .load(&engine, candidate)
+        .load_any(&engine, candidate)
         .await
         .unwrap_or_else(|error| panic!("{error:?}"))
 }

@@ -3,14 +3,21 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::{Limit, Limits};
+use nexum_core::store::MemoryStore;
+use nexum_core::supervisor::{RunSettings, Supervisor};
+use nexum_core::{Caller, Invocation};
 use nexum_host_http::{
     FetchError, Phase, REQUEST_BODY_BYTES_MAX, SILENCED_LOG_TARGETS, TlsFault, WASI_REQUESTS_MAX, metrics as names,
 };
-use nexum_testing::Counts;
+use nexum_testing::{Counts, WAIT_MAX, guests};
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::host::{Fetching, Host, WASI, loader};
+use super::host::{Fetching, Host, WASI, load_all, loader};
 use super::{host, limited};
 use crate::server::{Reply, Server, answer, redirect};
 use crate::support::open;
@@ -330,4 +337,58 @@ fn the_imports_need_the_capability() {
         assert!(said.contains(&refusal), "{said}");
     }
     assert!(said.contains("write `optional = [\"http\"]`"), "{said}");
+}
+
+/// A pool and a sandbox link `wasi:http` and serve none of it. A runner serves it.
+#[tokio::test]
+async fn a_writeable_function_may_fetch_and_a_query_may_not() {
+    let server = Server::start(|_| answer(203, &[], "")).await;
+    let directory = TempDir::new().expect("a directory");
+    let manifest = directory.path().join("nexum.toml");
+    let allow = [server.entry()];
+    let text = format!("[capabilities]\nrequired = [\"http\"]\n[capabilities.http]\nallow = {allow:?}\n");
+    std::fs::write(&manifest, text).expect("a manifest");
+    let mut config = ModuleConfig::new(guests::component("wasi-functions"));
+    config.manifest = Some(manifest.into());
+    let loader = loader(open(&[&server.entry()]), Limits::default());
+    let mut supervisor = Supervisor::new(RunSettings::new(Arc::new(MemoryStore::new())));
+    supervisor.add(load_all(&loader, &config).await);
+    let (handle, stop) = (supervisor.handle(), CancellationToken::new());
+    let mut task = JoinSet::new();
+    let token = stop.clone();
+    task.spawn(async move { drop(supervisor.run(token).await.expect("a start")) });
+    let name = "wasi-functions".parse().expect("a name");
+    let module = async {
+        loop {
+            match handle.get(&name) {
+                Ok(module) if module.queries.is_some() => return module,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let module = tokio::time::timeout(WAIT_MAX, module).await.expect("a pool");
+    let args = format!("[{:?}]", server.url("/"));
+    let call = async |function| {
+        let invocation = Invocation {
+            function: Some(function),
+            args: args.as_bytes(),
+            caller: Caller::Host,
+            may_write: true,
+        };
+        module.invoke(&invocation).await
+    };
+    assert_eq!(call("fetch").await.as_deref(), Ok("203"));
+    let pool = module.queries.as_ref().expect("a pool");
+    let denied =
+        "wasi:http/types@0.2.12.[constructor]fields failed: wasi:http/types@0.2.12 may not be called by a query";
+    for error in [
+        call("status").await.expect_err("no status"),
+        pool.call(server.url("/").as_bytes()).await.expect_err("no status"),
+    ] {
+        assert_eq!(error.kind(), "trapped");
+        assert!(error.to_string().contains(denied), "{error}");
+    }
+    assert_eq!(call("fetch").await.as_deref(), Ok("203"));
+    stop.cancel();
+    task.join_all().await;
 }
