@@ -46,8 +46,10 @@ pub enum Change {
         /// The new string.
         new: &'static str,
     },
-    /// It switches the old key `key`. `false` removes `key`. `true` sets the new key to `default`
-    /// if `key` is missing.
+    /// Nothing takes its place, and nexum ignores it. The new path is the nearest setting.
+    Gone,
+    /// It switches the old key `key`. `false`, or no such key, removes `key`. `true` sets the new key
+    /// to `default` if `key` is missing.
     Switch {
         /// The path of the old key that is switched. It has an entry of its own after this one.
         key: &'static str,
@@ -64,6 +66,15 @@ pub const ALIASES: &[Alias] = &[
         change: Change::Seconds,
         ..engine("engine.limits.event_deadline_secs", "engine.limits.event_deadline_ms")
     },
+    engine(
+        "engine.limits.poison.max_failures",
+        "engine.restart.max_consecutive_failures",
+    ),
+    Alias {
+        change: Change::Gone,
+        ..engine("engine.limits.poison.window_secs", "engine.restart")
+    },
+    engine("engine.limits.poison", "engine.restart"),
     Alias {
         change: Change::Switch {
             key: "engine.metrics.bind_addr",

@@ -71,13 +71,23 @@ impl Replacement<'_> {
         let uses = match alias.change {
             Change::Word { old, new } => self.words(alias, old, new),
             Change::Name | Change::Seconds | Change::Switch { .. } => self.keys(alias),
+            Change::Gone => self.gone(alias.old),
         };
+        if let (Change::Switch { key, .. }, []) = (alias.change, &uses[..]) {
+            let off = self.gone(key).pop()?;
+            let what = format!(
+                "has no effect without {} = true; {} opens the port",
+                alias.old, alias.new
+            );
+            return Some(self.origin.error(off.span, off.old, what));
+        }
         let more = uses.len().saturating_sub(1);
         let Use { span, old, new } = uses.into_iter().next()?;
         let what = match alias.change {
             Change::Name => format!("is an old name, the new one is {new}"),
             Change::Seconds => format!("is an old name, the new one is {new}, in milliseconds"),
             Change::Switch { .. } => format!("is an old name, now {new} alone opens the port"),
+            Change::Gone => format!("is an old name and has no effect: see {}", alias.new),
             Change::Word { old, .. } => format!("{old:?} is an old word, the new one is {new:?}"),
         };
         let places = match more {
@@ -102,6 +112,17 @@ impl Replacement<'_> {
             }
         });
         uses
+    }
+
+    /// Takes the entries at `path` out of the tree.
+    fn gone(&mut self, path: &str) -> Vec<Use> {
+        let taken = self.take(path).into_iter();
+        let removed = |Taken { stars, entry }: Taken| Use {
+            span: entry.key_span,
+            old: text(&filled(path, &stars)),
+            new: String::new(),
+        };
+        taken.map(removed).collect()
     }
 
     fn keys(&mut self, alias: &Alias) -> Vec<Use> {
@@ -155,7 +176,7 @@ impl Replacement<'_> {
                 }
                 _ => self.insert(new, &key_span, in_milliseconds(node)),
             },
-            Change::Name | Change::Word { .. } => self.insert(new, &key_span, node),
+            Change::Name | Change::Word { .. } | Change::Gone => self.insert(new, &key_span, node),
         };
         set.map_err(|blocked| {
             let (fault, hint) = match blocked {

@@ -52,7 +52,14 @@ fn files(alias: &Alias) -> [String; 2] {
         (Change::Switch { default, .. }, _) => ("true", &*format!("{default:?}").leak()),
         (_, "engine.limits") => ("{ fuel_per_event = 5 }", ""),
         (_, "module.resources") => ("{ max_fuel_per_event = 5 }", ""),
-        (_, "metrics.listen") => ("\"127.0.0.1:1\"", ""),
+        (_, "metrics.listen") => {
+            // Without the switch, the address has no effect.
+            let old = format!("{}engine.metrics.enabled = true\n", line(alias.old, "\"127.0.0.1:1\""));
+            return [old, line(alias.new, "\"127.0.0.1:1\"")];
+        }
+        (Change::Gone, _) => return [line(alias.old, "600"), String::new()],
+        (_, "engine.restart") => ("{ attempts_max = 2 }", ""),
+        (_, "engine.restart.max_consecutive_failures") => ("7", ""),
         (_, "metrics") => ("{ allowed_hosts = [\"a\"] }", ""),
         (_, "store") => ("{ backend = \"memory\" }", ""),
         (_, "cow") => ("{ use_proxy = true }", ""),
@@ -78,7 +85,11 @@ fn an_old_name_reads_as_the_new_one_and_yields_one_notice() {
         let (from_new, none) = read(alias.file, &new).unwrap();
         assert_eq!(from_old, from_new, "{old}{new}");
         assert_eq!(none, Vec::<String>::new(), "{new}");
-        let [notice] = &notices[..] else {
+        let old_key = alias.old.replace('*', "1");
+        let mut of_alias = notices
+            .iter()
+            .filter(|notice| alias.old.contains("[]") || notice.contains(&format!(": {old_key}: ")));
+        let (Some(notice), None) = (of_alias.next(), of_alias.next()) else {
             panic!("{old}: {notices:?}")
         };
         let word = match alias.change {
@@ -97,7 +108,7 @@ fn an_old_name_reads_as_the_new_one_and_yields_one_notice() {
 fn an_old_name_beside_the_new_one_is_an_error_at_the_old_one() {
     for alias in ALIASES
         .iter()
-        .filter(|alias| !matches!(alias.change, Change::Word { .. }))
+        .filter(|alias| !matches!(alias.change, Change::Word { .. } | Change::Gone))
     {
         let [old, new] = files(alias);
         for (text, line) in [(format!("{old}{new}"), 1), (format!("{new}{old}"), 2)] {
@@ -149,7 +160,7 @@ fn the_switch_of_the_metrics_port_decides() {
         ("[engine.metrics]\nenabled = true\n".to_owned(), Some("127.0.0.1:9100")),
         ("[engine.metrics]\nenabled = false\n".to_owned(), None),
         ("[engine.metrics]\n".to_owned(), None),
-        (format!("[engine.metrics]\n{address}"), Some("127.0.0.1:1")),
+        (format!("[engine.metrics]\n{address}"), None),
         (
             format!("[metrics]\nallowed_hosts = [\"a\"]\n[engine.metrics]\nenabled = true\n{address}"),
             Some("127.0.0.1:1"),
@@ -163,6 +174,13 @@ fn the_switch_of_the_metrics_port_decides() {
         [
             "engine.toml:2:1: engine.metrics.enabled: is an old name, now metrics.listen alone opens the port",
             "engine.toml:3:1: engine.metrics.bind_addr: is an old name, the new one is metrics.listen"
+        ]
+    );
+    assert_eq!(
+        notices("[engine.metrics]\nbind_addr = \"127.0.0.1:1\""),
+        [
+            "engine.toml:2:1: engine.metrics.bind_addr: has no effect without engine.metrics.enabled = true; \
+             metrics.listen opens the port"
         ]
     );
     let refused = Config::parse(
