@@ -244,6 +244,21 @@ fn old_names_are_reported_beside_errors() {
     }
 }
 
+#[test]
+fn old_names_of_a_second_module_of_one_name_are_reported() {
+    let dir = Dir::new();
+    dir.guest("keeper");
+    dir.write(
+        "nexum.toml",
+        "[module]\nname = \"keeper\"\n[limits]\nmax_memory_bytes = 33554432\n",
+    );
+    dir.write("engine.toml", "[[modules]]\npath = \"keeper.wasm\"\n".repeat(2));
+    let checked = dir.nexum(&["check"]);
+    assert_eq!(checked.code, Some(2), "{}", checked.stderr);
+    let notices = checked.stderr.matches("nexum.toml:3:2: limits: is an old name");
+    assert_eq!(notices.count(), 2, "{}", checked.stderr);
+}
+
 #[tokio::test]
 async fn a_module_gets_the_logs_of_chain_log() {
     let anvil = Anvil::start();

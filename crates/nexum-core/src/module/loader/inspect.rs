@@ -37,7 +37,7 @@ pub(crate) struct RefusedModule {
     /// The upper limit for the memory of all instances together, in bytes. `None` if the limit is
     /// faulty.
     pub(crate) memory_bytes: Option<u64>,
-    /// The notices of the manifest.
+    /// The notices of the manifest, and all warnings of a sound module that is refused beside others.
     pub(crate) warnings: Vec<String>,
     pub(crate) errors: Vec<LoadError>,
 }
@@ -51,7 +51,7 @@ impl RefusedModule {
             path: candidate.origin.path.clone(),
             name: is_named.then(|| candidate.meta.name.clone()),
             memory_bytes: (!is_too_large).then(|| candidate.memory_bytes()),
-            warnings: Vec::new(),
+            warnings: candidate.warnings.clone(),
             errors: vec![error],
         }
     }
