@@ -2,7 +2,8 @@
 //!
 //! The order book gives the reason for a refusal as `errorType` in a JSON object. [`ERRORS`] is the
 //! table of these types with the action ([`Class`]) and the reason for each. [`classify`] also uses
-//! the HTTP status, for responses without a known `errorType`.
+//! the HTTP status, for responses without a known `errorType`. [`classify_part`] says what a refusal
+//! means for the conditional order that the refused order is a part of.
 //!
 //! The crate needs no host and no allocator. A guest can use it with the `errorType` in
 //! `host-error.data` and the status in `host-error.code`:
@@ -24,5 +25,5 @@
 mod class;
 mod table;
 
-pub use class::Class;
-pub use table::{ERRORS, Row, classify, find};
+pub use class::{Class, Conditional, WAIT_MAX};
+pub use table::{ERRORS, Row, classify, classify_part, find};

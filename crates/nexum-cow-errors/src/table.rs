@@ -2,15 +2,19 @@
 
 use core::time::Duration;
 
-use crate::class::Class::{self, Accepted, BackOff, NextBlock, OurBug, StopOrder, StopOwner};
+use crate::class::Class::{self, Accepted, BackOff, NextBlock, OurBug, StopOrder};
+use crate::class::Conditional;
 
 /// The wait after a failure of the order book or a rate limit without `Retry-After`. The order book
 /// counts requests per second, and its restart takes a few seconds.
 const TROUBLE: Duration = Duration::from_secs(15);
 
-/// The wait after a refusal by a firewall in front of the order book: such blocks last for minutes, and
-/// further requests extend some of them.
-const FIREWALL: Duration = Duration::from_secs(60);
+/// The wait after an unknown refusal, and after a refusal by a firewall in front of the order book:
+/// such blocks last for minutes, and further requests extend some of them.
+const UNKNOWN: Duration = Duration::from_secs(60);
+
+/// The wait after a 404 without a word: maintenance takes longer than a restart.
+const NO_ORDER_BOOK: Duration = Duration::from_secs(600);
 
 /// The action for an `errorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +26,42 @@ pub struct Row {
     pub class: Class,
     /// The reason for the action.
     pub reason: &'static str,
+    /// The meaning for the conditional order that the order is a part of.
+    pub conditional: Conditional,
+    /// Whether the order book may refuse an order in this way because it has the order already. The
+    /// order book looks for an existing order last, and a filled order has used up the balance that
+    /// the check of its copy asks for.
+    pub may_hide_existing: bool,
 }
 
 const fn row(error_type: &'static str, class: Class, reason: &'static str) -> Row {
+    let conditional = match class {
+        Accepted => Conditional::Placed,
+        NextBlock | BackOff(_) => Conditional::Retry,
+        StopOrder | OurBug => Conditional::NextPart,
+    };
     Row {
         error_type,
         class,
         reason,
+        conditional,
+        may_hide_existing: false,
+    }
+}
+
+/// A row whose cause all parts of a conditional order have in common.
+const fn of_all_parts(row: Row) -> Row {
+    Row {
+        conditional: Conditional::Stop,
+        ..row
+    }
+}
+
+/// A row that an existing order may cause.
+const fn hides(row: Row) -> Row {
+    Row {
+        may_hide_existing: true,
+        ..row
     }
 }
 
@@ -51,21 +84,32 @@ pub fn find(error_type: &str) -> Option<&'static Row> {
 /// A known `errorType` decides, independent of the status. Otherwise the status decides:
 ///
 /// - 408, 429 and 5xx are temporary failures of the order book.
-/// - 401 and 403 with an unknown `errorType` refuse the owner. Without any, they come from a firewall
-///   in front of the order book, and say nothing about the owner.
-/// - 413 and 422 mean that the body is not an order, which is a fault of the program.
-/// - Any other status refuses the order. Another attempt would have an equal response.
+/// - 401 and 403 come from a firewall in front of the order book.
+/// - 404 without an `errorType` comes from a server that is no order book now, such as a page for
+///   maintenance.
+/// - 413 means that the order is larger than the order book takes.
+/// - Any other status is an unknown refusal. It may be a new word for a cause that passes, so the
+///   action is to back off. No unknown response makes a program forget an order.
 pub fn classify(status: u16, error_type: Option<&str>) -> Class {
     if let Some(row) = error_type.and_then(find) {
         return row.class;
     }
     match status {
         408 | 429 | 500.. => Class::BackOff(TROUBLE),
-        401 | 403 if error_type.is_none() => Class::BackOff(FIREWALL),
-        401 | 403 => Class::StopOwner,
-        // The body is not a valid order.
-        413 | 422 => Class::OurBug,
-        _ => Class::StopOrder,
+        404 if error_type.is_none() => Class::BackOff(NO_ORDER_BOOK),
+        413 => Class::StopOrder,
+        _ => Class::BackOff(UNKNOWN),
+    }
+}
+
+/// The meaning of an unsuccessful response to a part of a conditional order, by the rules of
+/// [`classify`]. A part that comes too late is not the end of the conditional order.
+pub fn classify_part(status: u16, error_type: Option<&str>) -> Conditional {
+    match (error_type.and_then(find), classify(status, error_type)) {
+        (Some(row), _) => row.conditional,
+        // Each part has the size of the others.
+        (None, Class::StopOrder) => Conditional::Stop,
+        (None, _) => Conditional::Retry,
     }
 }
 
@@ -87,11 +131,6 @@ pub const ERRORS: &[Row] = &[
         "the quote is for another order or has expired; request a new one",
     ),
     row(
-        "InvalidEip1271Signature",
-        NextBlock,
-        "the contract rejects the signature now, but its answer may depend on the block",
-    ),
-    row(
         "InsufficientFee",
         NextBlock,
         "the fee depends on the gas price; request a new quote",
@@ -103,25 +142,30 @@ pub const ERRORS: &[Row] = &[
     ),
     // The failure is temporary, or an on-chain action of the owner ends it.
     row(
+        "InvalidEip1271Signature",
+        minutes(1),
+        "the contract rejects the signature now, but its answer may depend on the block",
+    ),
+    hides(row(
         "InsufficientBalance",
         minutes(10),
         "the owner has too little of the sell token, but may receive more",
-    ),
-    row(
+    )),
+    hides(row(
         "InsufficientAllowance",
         minutes(10),
         "the owner has not approved the relayer yet",
-    ),
-    row(
+    )),
+    hides(row(
         "TransferSimulationFailed",
         minutes(10),
         "the simulated transfer of the sell token failed in the token contract",
-    ),
-    row(
+    )),
+    hides(row(
         "TooManyLimitOrders",
         minutes(60),
         "the owner has reached the limit of open orders; one must be filled or expire first",
-    ),
+    )),
     row(
         "InvalidAppData",
         minutes(1),
@@ -179,58 +223,66 @@ pub const ERRORS: &[Row] = &[
         StopOrder,
         "the order ends later than the order book allows, and the end is signed",
     ),
-    row("ZeroAmount", StopOrder, "an amount is zero, and the amounts are signed"),
-    row(
+    of_all_parts(row(
+        "ZeroAmount",
+        StopOrder,
+        "an amount is zero, and the amounts are signed",
+    )),
+    of_all_parts(row(
         "SellAmountOverflow",
         StopOrder,
         "amount plus fee exceeds 256 bits; the status is 500, but the error is permanent",
-    ),
-    row(
+    )),
+    of_all_parts(row(
         "SameBuyAndSellToken",
         StopOrder,
         "the sell token and the buy token are equal",
-    ),
-    row(
+    )),
+    of_all_parts(row(
         "InvalidNativeSellToken",
         StopOrder,
         "a signed order cannot sell the native token; another contract does that",
-    ),
+    )),
     row(
         "UnsupportedToken",
         StopOrder,
         "the order book does not support one of the tokens",
     ),
-    row(
+    of_all_parts(row(
         "UnsupportedBuyTokenDestination",
         StopOrder,
         "the order book does not support this destination of the buy token",
-    ),
-    row(
+    )),
+    of_all_parts(row(
         "UnsupportedSellTokenSource",
         StopOrder,
         "the order book does not support this source of the sell token",
-    ),
+    )),
     row(
         "UnsupportedOrderType",
         StopOrder,
         "the order book does not support this type of order",
     ),
-    row(
+    of_all_parts(row(
         "IncompatibleSigningScheme",
         StopOrder,
         "the order uses a feature that its signing scheme does not allow",
-    ),
+    )),
     row(
         "TooMuchGas",
         StopOrder,
         "the signature check or the hooks exceed the gas limit",
     ),
-    row("AppDataMismatch", StopOrder, "the document contradicts the order"),
     row(
+        "AppDataMismatch",
+        StopOrder,
+        "the order book has another document under the hash",
+    ),
+    of_all_parts(row(
         "AppdataFromMismatch",
         StopOrder,
         "the document names a signer other than the order's",
-    ),
+    )),
     row(
         "InvalidValidFrom",
         StopOrder,
@@ -241,6 +293,14 @@ pub const ERRORS: &[Row] = &[
         StopOrder,
         "the order may not replace the one that it names",
     ),
+    row(
+        "Forbidden",
+        StopOrder,
+        "the order book does not accept this order from its owner or for its receiver",
+    ),
+    // Documents and look-ups.
+    row("NotFound", minutes(1), "the order book does not have it, or not yet"),
+    row("AppDataInvalid", OurBug, "the document to store is no app data"),
     // Cancellations.
     row("AlreadyCancelled", StopOrder, "the order is already cancelled"),
     row("OrderFullyExecuted", StopOrder, "the order is already filled"),
@@ -250,12 +310,6 @@ pub const ERRORS: &[Row] = &[
         "OnChainOrder",
         StopOrder,
         "an order that was placed on chain must be cancelled on chain",
-    ),
-    // The order book never accepts orders of this owner.
-    row(
-        "Forbidden",
-        StopOwner,
-        "the order book accepts no orders from this owner",
     ),
     // A correct program never causes these errors.
     row("InvalidJson", OurBug, "the body is not the JSON of an order"),

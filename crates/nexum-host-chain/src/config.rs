@@ -2,7 +2,6 @@
 
 mod endpoint;
 pub(crate) mod endpoint_url;
-pub(crate) mod http_headers;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use crate::config::endpoint_url::EndpointUrl;
-use crate::config::http_headers::HttpHeaders;
+use nexum_net::HttpHeaders;
 
 /// The shortest part of an address or a header that counts as a possible key, in bytes. Shorter
 /// parts, such as `v2` or `rpc`, are not keys, and messages need these words.

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use nexum_config::document::deserialize_text;
+use nexum_net::HttpHeaders;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -66,12 +67,13 @@ impl BaseUrl {
     }
 
     /// Removes possible keys of this URL from a text: an order book that refuses a request may
-    /// quote the URL. `public` lists words that are not keys.
-    pub(crate) fn redact(&self, text: String, public: Option<&str>) -> String {
+    /// quote the URL. Removes the values of the headers too. `public` lists words that are not keys.
+    pub(crate) fn redact(&self, text: String, public: Option<&str>, headers: &HttpHeaders) -> String {
         let segments = self.0.path_segments().into_iter().flatten();
         let user = [Some(self.0.username()), self.0.password()];
         let parts = segments.chain(user.into_iter().flatten());
         let mut keys: Vec<&str> = parts
+            .chain(headers.values())
             .filter(|part| part.len() >= KEY_BYTES_MIN && Some(*part) != public)
             .collect();
         // The longest come first, because one part can contain another.

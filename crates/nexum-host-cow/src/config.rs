@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
+use alloy_primitives::Address;
 use nexum_config::document::{ConfigError, ConfigErrors, NumberRange, Section};
 use nexum_config::topic::ChainId;
+use nexum_net::HttpHeaders;
 use serde::Deserialize;
 
 use crate::base_url::BaseUrl;
+use crate::public;
 
 /// Default of `requests_per_second`: the rate that the public order book accepts from one address.
 pub const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -36,8 +39,21 @@ pub struct CowConfig {
     /// Whether requests go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names.
     /// Default: no, because such a proxy sees the keys in `http` URLs.
     pub use_proxy: bool,
-    /// The base URLs that replace or add to the public order books, by chain. Default: none.
-    pub base_urls: BTreeMap<ChainId, BaseUrl>,
+    /// The operator's settings for the order books of single chains. Default: none.
+    pub chains: BTreeMap<ChainId, ChainConfig>,
+}
+
+/// The validated `[cow.<chain id>]` table.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ChainConfig {
+    /// The order book. Default: the public one, if the chain has one.
+    pub base_url: Option<BaseUrl>,
+    /// The settlement contract that orders are signed for. Default: the one of the order book's
+    /// environment.
+    pub settlement: Option<Address>,
+    /// The headers of each request, for example a partner's key. Default: none.
+    pub headers: HttpHeaders,
 }
 
 impl Default for CowConfig {
@@ -46,7 +62,7 @@ impl Default for CowConfig {
             requests_per_second: REQUESTS_PER_SECOND,
             request_timeout_ms: REQUEST_TIMEOUT_MS,
             use_proxy: false,
-            base_urls: BTreeMap::new(),
+            chains: BTreeMap::new(),
         }
     }
 }
@@ -64,6 +80,8 @@ struct Raw {
 #[serde(default, deny_unknown_fields)]
 struct RawChain {
     base_url: Option<BaseUrl>,
+    settlement: Option<Address>,
+    headers: BTreeMap<String, String>,
 }
 
 impl CowConfig {
@@ -86,7 +104,7 @@ impl CowConfig {
             .parse_bounded::<Raw>(&Self::RANGES, &mut errors);
         let mut config = Self::default();
         for key in chains {
-            config.base_urls.extend(base_url(section, key, &mut errors));
+            config.chains.extend(chain_config(section, key, &mut errors));
         }
         ConfigErrors::check(errors)?;
         if let Some(raw) = raw {
@@ -106,7 +124,7 @@ fn is_number(key: &str) -> bool {
 }
 
 /// Reads one `[cow.<chain id>]`. Adds its errors to `errors`.
-fn base_url(section: &Section, key: &str, errors: &mut Vec<ConfigError>) -> Option<(ChainId, BaseUrl)> {
+fn chain_config(section: &Section, key: &str, errors: &mut Vec<ConfigError>) -> Option<(ChainId, ChainConfig)> {
     let chain = section.section(key).map_err(|error| errors.push(error)).ok()??;
     // A chain id has one spelling, so that two tables cannot name one chain.
     let chain_id = key.parse::<ChainId>().ok().filter(|id| id.to_string() == key);
@@ -115,6 +133,17 @@ fn base_url(section: &Section, key: &str, errors: &mut Vec<ConfigError>) -> Opti
         errors.push(error.with_hint("for example [cow.1] for mainnet"));
     }
     let raw = chain.parse_all::<RawChain>(errors)?;
-    let base_url = chain.required("base_url", raw.base_url, errors);
-    Some((chain_id?, base_url?))
+    let headers = HttpHeaders::read(&chain, &raw.headers, errors);
+    let base_url = match raw.base_url {
+        None if chain_id.is_some_and(|id| public::order_book(id).is_none()) => {
+            Some(chain.required("base_url", None, errors)?)
+        }
+        base_url => base_url,
+    };
+    let config = ChainConfig {
+        base_url,
+        settlement: raw.settlement,
+        headers,
+    };
+    Some((chain_id?, config))
 }

@@ -187,6 +187,13 @@ impl RequestError {
         matches!(self, Self::Answer(answer) if (400..=499).contains(&answer.status) && !matches!(answer.status, 408 | 429))
     }
 
+    /// Whether the order book may refuse an order in this way because it has the order.
+    pub(crate) fn may_hide_existing(&self) -> bool {
+        let Self::Answer(answer) = self else { return false };
+        let row = answer.error_type.as_deref().and_then(find);
+        row.is_some_and(|row| row.may_hide_existing)
+    }
+
     /// The class of the order book's error response, if there was one.
     pub fn class(&self) -> Option<Class> {
         match self {

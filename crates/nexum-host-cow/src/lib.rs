@@ -55,11 +55,12 @@ pub const SILENCED_LOG_TARGETS: &[&str] = &["h2", "hyper", "reqwest", "rustls", 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use call::{BODY_BYTES_MAX, Call};
 pub use config::{
-    CowConfig, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_RANGE, REQUESTS_PER_SECOND, REQUESTS_PER_SECOND_RANGE,
+    ChainConfig, CowConfig, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_RANGE, REQUESTS_PER_SECOND,
+    REQUESTS_PER_SECOND_RANGE,
 };
 pub use cow::Cow;
 pub use error::{ErrorAnswer, RequestError, Retry};
-pub use order_books::OrderBooks;
+pub use order_books::{Facts, OrderBooks};
 pub use origin::{ATTEMPTS_MAX, PAUSE_MAX, RESPONSE_BYTES_MAX};
 pub use path::{PATH_BYTES_MAX, PathError};
 pub use submit::{ORDER_BYTES_MAX, Order};
@@ -74,12 +75,14 @@ mod path;
 mod route;
 
 mod order_books;
+mod public;
 mod submit;
 
 mod origin;
 
 mod base_url;
 mod config;
+mod creation;
 mod error;
 
 mod bindings;

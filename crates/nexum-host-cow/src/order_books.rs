@@ -4,31 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cowprotocol::{Chain, DomainSeparator, GPV2_SETTLEMENT, HttpRequest, settlement_domain};
+use alloy_primitives::{Address, B256};
+use cowprotocol::{DomainSeparator, HttpRequest, settlement_domain};
 use nexum_config::topic::ChainId;
+use nexum_net::HttpHeaders;
 use tokio::time::Instant;
 
 use crate::base_url::BaseUrl;
 use crate::call::Call;
-use crate::config::CowConfig;
+use crate::config::{ChainConfig, CowConfig};
 use crate::error::{ErrorAnswer, RequestError};
 use crate::metrics::RouteMetrics;
-use crate::origin::{Origin, Terms};
+use crate::origin::{Failed, Origin, Terms};
+use crate::public;
 use crate::route::Route;
-
-/// The chains that `cowprotocol` knows. `cowprotocol` exports no such list.
-const PUBLIC: [Chain; 10] = [
-    Chain::Mainnet,
-    Chain::Bnb,
-    Chain::Gnosis,
-    Chain::Polygon,
-    Chain::Base,
-    Chain::Plasma,
-    Chain::ArbitrumOne,
-    Chain::Avalanche,
-    Chain::Linea,
-    Chain::Sepolia,
-];
 
 /// The order books that modules can reach, by chain. Clones share the rate limits.
 #[derive(Clone, Debug)]
@@ -39,23 +28,39 @@ pub struct OrderBooks(Arc<BTreeMap<ChainId, Arc<OrderBook>>>);
 pub(crate) struct OrderBook {
     pub(crate) chain_id: ChainId,
     pub(crate) base: BaseUrl,
+    settlement: Address,
     /// The signing domain of orders on this chain.
     pub(crate) domain: DomainSeparator,
+    headers: HttpHeaders,
     origin: Arc<Origin>,
+}
+
+/// The facts about an order book that an operator can compare with others. They have no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// Scheme, host and port of the order book.
+    pub host: String,
+    /// The settlement contract that orders are signed for.
+    pub settlement: Address,
+    /// The hash of the EIP-712 domain that orders are signed in.
+    pub domain_separator: B256,
 }
 
 impl OrderBooks {
     /// Creates the public order books, with the replacements and additions of the configuration.
     /// Does not use the network.
     pub fn new(config: &CowConfig) -> Self {
-        let public = PUBLIC.into_iter().filter_map(|chain| {
-            let base = BaseUrl::new(chain.orderbook_base_url()).ok()?;
-            Some((chain.id(), base))
-        });
-        let mut bases: BTreeMap<ChainId, BaseUrl> = public.collect();
-        bases.extend(config.base_urls.clone());
+        let mut chains: BTreeMap<ChainId, ChainConfig> = public::chains()
+            .map(|chain_id| (chain_id, ChainConfig::default()))
+            .collect();
+        chains.extend(config.chains.clone());
         let mut origins: BTreeMap<String, Arc<Origin>> = BTreeMap::new();
-        let book = |(chain_id, base): (ChainId, BaseUrl)| {
+        let book = |(chain_id, chain): (ChainId, ChainConfig)| {
+            let base = chain.base_url.or_else(|| public::order_book(chain_id))?;
+            let settlement = chain.settlement.unwrap_or_else(|| public::settlement(&base));
             // With the port, because each port has its own rate limit.
             let origin = origins
                 .entry(base.url().origin().ascii_serialization())
@@ -70,18 +75,30 @@ impl OrderBooks {
                 });
             let book = OrderBook {
                 chain_id,
-                domain: settlement_domain(chain_id, GPV2_SETTLEMENT),
+                settlement,
+                domain: settlement_domain(chain_id, settlement),
+                headers: chain.headers,
                 origin: Arc::clone(origin),
                 base,
             };
-            (chain_id, Arc::new(book))
+            Some((chain_id, Arc::new(book)))
         };
-        Self(Arc::new(bases.into_iter().map(book).collect()))
+        Self(Arc::new(chains.into_iter().filter_map(book).collect()))
     }
 
     /// The chains with an order book.
     pub fn chains(&self) -> impl Iterator<Item = ChainId> + '_ {
         self.0.keys().copied()
+    }
+
+    /// The facts about the order books, by chain, for the operator.
+    pub fn facts(&self) -> impl Iterator<Item = Facts> + '_ {
+        self.0.values().map(|book| Facts {
+            chain_id: book.chain_id,
+            host: book.base.to_string(),
+            settlement: book.settlement,
+            domain_separator: book.domain.separator(),
+        })
     }
 
     /// `cow-api.request`: sends a request to a chain's order book and returns the body of a 2xx
@@ -109,12 +126,12 @@ impl OrderBook {
             deadline,
             metrics: RouteMetrics::new(self.chain_id, call.route),
         };
-        self.send(&call.to_request(&self.base)?, &terms).await
+        Ok(self.send(&call.to_request(&self.base)?, &terms).await?)
     }
 
     /// Posts an order. A repetition is harmless: the order book identifies an existing order by its
     /// UID.
-    pub(crate) async fn post_order(&self, request: &HttpRequest, deadline: Instant) -> Result<String, RequestError> {
+    pub(crate) async fn post_order(&self, request: &HttpRequest, deadline: Instant) -> Result<String, Failed> {
         let terms = Terms {
             repeatable: true,
             deadline,
@@ -123,14 +140,18 @@ impl OrderBook {
         self.send(request, &terms).await
     }
 
-    async fn send(&self, request: &HttpRequest, terms: &Terms) -> Result<String, RequestError> {
-        self.origin.send(request, terms).await.map_err(|error| match error {
-            RequestError::Answer(answer) => {
-                let public = Chain::try_from(self.chain_id).ok().map(Chain::orderbook_slug);
-                let body = self.base.redact(answer.body, public);
-                RequestError::Answer(ErrorAnswer::new(answer.status, answer.retry_after, body))
-            }
-            error => error,
+    async fn send(&self, request: &HttpRequest, terms: &Terms) -> Result<String, Failed> {
+        self.origin.send(request, &self.headers, terms).await.map_err(|failed| {
+            let error = match failed.error {
+                RequestError::Answer(answer) => {
+                    let body = self
+                        .base
+                        .redact(answer.body, public::slug(self.chain_id), &self.headers);
+                    RequestError::Answer(ErrorAnswer::new(answer.status, answer.retry_after, body))
+                }
+                error => error,
+            };
+            Failed { error, ..failed }
         })
     }
 }

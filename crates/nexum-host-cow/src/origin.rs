@@ -10,6 +10,7 @@ use std::time::Duration;
 use cowprotocol::HttpRequest;
 use nexum_config::backoff::wait;
 use nexum_core::source::{Extent, Outage};
+use nexum_net::HttpHeaders;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
@@ -61,6 +62,20 @@ pub(crate) struct Terms {
     pub(crate) metrics: RouteMetrics,
 }
 
+/// A request without a success.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: RequestError,
+    /// Whether the host may have processed an attempt before the last one.
+    pub(crate) may_have_arrived: bool,
+}
+
+impl From<Failed> for RequestError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 impl Origin {
     pub(crate) fn new(name: String, per_second: NonZeroU32, timeout: Duration, use_proxy: bool) -> Self {
         Self {
@@ -74,14 +89,24 @@ impl Origin {
 
     /// Sends a request within the rate limit. Retries after a temporary failure, until a success or
     /// shortly before the deadline. Returns the body of a 2xx response.
-    pub(crate) async fn send(&self, request: &HttpRequest, terms: &Terms) -> Result<String, RequestError> {
+    pub(crate) async fn send(
+        &self,
+        request: &HttpRequest,
+        headers: &HttpHeaders,
+        terms: &Terms,
+    ) -> Result<String, Failed> {
         let mut last = None;
+        let mut may_have_arrived = false;
+        let failed = |error, may_have_arrived| Failed {
+            error,
+            may_have_arrived,
+        };
         for attempt in 1.. {
             let Some(turn) = self.turn(terms).await else {
-                return Err(last.unwrap_or(RequestError::NoTurn));
+                return Err(failed(last.unwrap_or(RequestError::NoTurn), may_have_arrived));
             };
             let began = Instant::now();
-            let result = self.http.attempt(request, terms.deadline).await;
+            let result = self.http.attempt(request, headers, terms.deadline).await;
             drop(turn);
             terms.metrics.request(result.as_ref().err(), began.elapsed());
             let failure = match result {
@@ -99,14 +124,15 @@ impl Origin {
             };
             let again = Instant::now() + wait;
             if !may_repeat || attempt >= ATTEMPTS_MAX || again + ATTEMPT_TIME_MIN > terms.deadline {
-                return Err(failure);
+                return Err(failed(failure, may_have_arrived));
             }
+            may_have_arrived |= failure.retry() == Retry::IfRepeatable;
             tracing::debug!(target: "nexum::cow", origin = self.name, %failure, ?wait, "retrying a request");
             sleep_until(again).await;
             terms.metrics.retry();
             last = Some(failure);
         }
-        Err(last.unwrap_or(RequestError::Internal))
+        Err(failed(last.unwrap_or(RequestError::Internal), may_have_arrived))
     }
 
     /// Waits for a turn under the rate limit. None if no turn leaves enough time for an attempt.

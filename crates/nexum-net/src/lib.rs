@@ -4,6 +4,7 @@
 //! - [`Backoff`]: waits after failures
 //! - [`io_cause`]: the part of an error that is safe to show
 //! - `read_bounded`, `BodyReader` and `retry_after`: bounded HTTP responses, with the feature `http`
+//! - `HttpHeaders`: headers whose values are secrets, with the feature `http`
 //! - `tls_config` and `TlsFault`: TLS, with the feature `http`
 //!
 //! The server is hostile: the crate bounds a body while it reads it. No text of this crate's errors
@@ -13,6 +14,8 @@ mod address;
 mod backoff;
 mod cause;
 #[cfg(feature = "http")]
+mod headers;
+#[cfg(feature = "http")]
 mod response;
 #[cfg(feature = "http")]
 mod tls;
@@ -20,6 +23,8 @@ mod tls;
 pub use address::not_public;
 pub use backoff::{Backoff, WAIT_MAX};
 pub use cause::io_cause;
+#[cfg(feature = "http")]
+pub use headers::{HEADER_VALUE_BYTES_MAX, HEADERS_MAX, HttpHeaders, HttpHeadersError};
 #[cfg(feature = "http")]
 pub use response::{BodyReader, ReadError, read_bounded, retry_after};
 #[cfg(feature = "http")]

@@ -10,6 +10,7 @@ mod date;
 mod draw;
 mod eip712;
 mod fault;
+mod onchain;
 mod quoted;
 mod reply;
 mod routes;
@@ -23,7 +24,7 @@ mod terms;
 use std::fmt;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, FixedBytes, address};
+use alloy_primitives::{Address, FixedBytes, address, keccak256};
 use nexum_core::clock::Clock;
 use tokio::net::TcpListener;
 
@@ -86,7 +87,8 @@ impl OrderBook {
         }
     }
 
-    /// Checks EIP-1271 signatures: asks the owners' contracts through this JSON-RPC endpoint.
+    /// Asks the chain through this JSON-RPC endpoint: the owners' contracts for EIP-1271 signatures,
+    /// and the sold tokens for balances, allowances and whether the transfer succeeds.
     #[must_use]
     pub fn with_chain(self, rpc_url: &str) -> Self {
         self.shared.with(|state| state.chain_url = Some(rpc_url.to_owned()));
@@ -123,9 +125,16 @@ impl OrderBook {
         self.shared.with(|state| state.prices.insert(token, price));
     }
 
-    /// Refuses later orders of this owner.
-    pub fn deny_owner(&self, owner: Address) {
-        self.shared.with(|state| state.rules.denied_owners.insert(owner));
+    /// Refuses later orders of this owner, and those that this account receives the bought token of.
+    pub fn deny(&self, account: Address) {
+        self.shared.with(|state| state.rules.denied.insert(account));
+    }
+
+    /// Stores an app-data document, as `PUT /api/v1/app_data` does. An order can then name it by its
+    /// hash.
+    pub fn register_app_data(&self, document: &str) {
+        self.shared
+            .change(|state| state.app_data.insert(keccak256(document), document.to_owned()));
     }
 
     /// Refuses later orders that sell or buy this token.

@@ -9,7 +9,7 @@ use nexum_config::limits::saturating_u32;
 use serde::Deserialize;
 
 use super::endpoint_url::EndpointUrl;
-use super::http_headers::{HEADERS_MAX, HttpHeaders};
+use nexum_net::HttpHeaders;
 
 /// The range of `priority`: more values than there can be endpoints.
 pub const PRIORITY_RANGE: RangeInclusive<u64> = 0..=1_000;
@@ -81,7 +81,7 @@ impl EndpointConfig {
     pub(super) fn from_section(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Self> {
         let raw = section.parse_bounded::<Raw>(&Self::RANGES, errors)?;
         let url = section.required("url", raw.url, errors);
-        let headers = read_headers(section, &raw.headers, errors);
+        let headers = HttpHeaders::read(section, &raw.headers, errors);
         if !headers.is_empty() && url.as_ref().is_some_and(EndpointUrl::is_ipc) {
             errors.push(section.error("headers", "an ipc socket takes no headers"));
         }
@@ -96,21 +96,4 @@ impl EndpointConfig {
             headers,
         })
     }
-}
-
-/// Validates the headers. An error is one of the table, because an error of a value shows the value.
-fn read_headers(section: &Section, headers: &BTreeMap<String, String>, errors: &mut Vec<ConfigError>) -> HttpHeaders {
-    let before = errors.len();
-    for (name, value) in headers.iter().take(HEADERS_MAX) {
-        let one = BTreeMap::from([(name.clone(), value.clone())]);
-        let checked = HttpHeaders::new(&one);
-        errors.extend(checked.err().map(|error| section.error("headers", error.to_string())));
-    }
-    let all = HttpHeaders::new(headers);
-    all.unwrap_or_else(|error| {
-        if errors.len() == before {
-            errors.push(section.error("headers", error.to_string()));
-        }
-        HttpHeaders::default()
-    })
 }

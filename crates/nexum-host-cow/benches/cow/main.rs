@@ -53,7 +53,7 @@ fn config(book: &OrderBook) -> CowConfig {
     let mut config = CowConfig::default();
     config.requests_per_second = NonZeroU32::MAX;
     let url = BaseUrl::parse(&book.url()).expect("a URL");
-    config.base_urls.insert(TEST_CHAIN_ID, url);
+    config.chains.entry(TEST_CHAIN_ID).or_default().base_url = Some(url);
     config
 }
 

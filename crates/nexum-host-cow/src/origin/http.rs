@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use cowprotocol::{HttpMethod, HttpRequest};
-use nexum_net::{HTTP_PROTOCOLS, ReadError, TlsFault, io_cause, read_bounded, retry_after, tls_config};
+use nexum_net::{HTTP_PROTOCOLS, HttpHeaders, ReadError, TlsFault, io_cause, read_bounded, retry_after, tls_config};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Response, redirect};
 use tokio::time::{Instant, timeout_at};
@@ -38,7 +38,12 @@ impl Http {
 
     /// Sends the request once, and reads the response. Ends at the timeout or the deadline,
     /// whichever comes first.
-    pub(super) async fn attempt(&self, request: &HttpRequest, deadline: Instant) -> Result<String, RequestError> {
+    pub(super) async fn attempt(
+        &self,
+        request: &HttpRequest,
+        headers: &HttpHeaders,
+        deadline: Instant,
+    ) -> Result<String, RequestError> {
         let client = self.client.get_or_init(|| {
             // A redirect would let an order book choose the destination.
             let client = Client::builder().redirect(redirect::Policy::none()).referer(false);
@@ -53,7 +58,7 @@ impl Http {
         let client = client.as_ref().map_err(Clone::clone)?;
         let began = Instant::now();
         let until = deadline.min(began + self.timeout);
-        let answer = timeout_at(until, exchange(client, request));
+        let answer = timeout_at(until, exchange(client, request, headers));
         answer.await.unwrap_or_else(|_| {
             let timeout = until.saturating_duration_since(began);
             Err(RequestError::Timeout {
@@ -63,14 +68,16 @@ impl Http {
     }
 }
 
-async fn exchange(client: &Client, request: &HttpRequest) -> Result<String, RequestError> {
+async fn exchange(client: &Client, request: &HttpRequest, headers: &HttpHeaders) -> Result<String, RequestError> {
     let method = match request.method {
         HttpMethod::Get => Method::GET,
         HttpMethod::Post => Method::POST,
         HttpMethod::Put => Method::PUT,
         HttpMethod::Delete => Method::DELETE,
     };
-    let mut sending = client.request(method, request.url.clone());
+    let mut sending = client
+        .request(method, request.url.clone())
+        .headers(headers.map().clone());
     if let Some(body) = &request.json_body {
         let json = HeaderValue::from_static("application/json");
         sending = sending.header(CONTENT_TYPE, json).body(body.clone());

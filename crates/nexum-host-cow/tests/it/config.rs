@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use alloy_primitives::{address, b256};
 use nexum_config::document::Environment;
 use nexum_config::engine::Config;
 use nexum_host_cow::{CowConfig, OrderBooks};
@@ -21,7 +22,7 @@ fn everything_has_a_default() {
         (config.requests_per_second.get(), config.request_timeout_ms),
         (5, 5_000)
     );
-    assert!(config.base_urls.is_empty());
+    assert!(config.chains.is_empty());
 }
 
 #[test]
@@ -31,8 +32,9 @@ fn keys_and_chains_are_read() {
                 [cow.31337]\nbase_url = \"http://user:a-secret-password@127.0.0.1:8080/a-secret-path/\"\n";
     let config = read(text).unwrap();
     assert_eq!((config.requests_per_second.get(), config.request_timeout_ms), (50, 700));
-    assert_eq!(config.base_urls[&1].to_string(), "https://barn.api.cow.fi");
-    assert_eq!(config.base_urls[&31_337].to_string(), "http://127.0.0.1:8080");
+    let url = |chain_id| config.chains[&chain_id].base_url.as_ref().unwrap().to_string();
+    assert_eq!(url(1), "https://barn.api.cow.fi");
+    assert_eq!(url(31_337), "http://127.0.0.1:8080");
     let shown = format!("{config:?} {:?}", OrderBooks::new(&config));
     assert!(shown.contains("127.0.0.1") && !shown.contains("secret"), "{shown}");
 }
@@ -42,13 +44,53 @@ fn the_public_order_books_need_no_configuration() {
     let chains: Vec<_> = OrderBooks::new(&CowConfig::default()).chains().collect();
     assert_eq!(
         chains,
-        [1, 56, 100, 137, 8_453, 9_745, 42_161, 43_114, 59_144, 11_155_111]
+        [
+            1, 56, 100, 137, 8_453, 9_745, 42_161, 43_114, 57_073, 59_144, 11_155_111
+        ]
     );
-    // The list has every chain that `cowprotocol` knows.
+    // The list has every chain that `cowprotocol` knows, and Ink.
     let known = (0..100_000)
         .chain([11_155_111])
-        .filter(|id| cowprotocol::Chain::try_from(*id).is_ok());
+        .filter(|id| *id == 57_073 || cowprotocol::Chain::try_from(*id).is_ok());
     assert_eq!(known.collect::<Vec<_>>(), chains);
+}
+
+#[test]
+fn orders_are_signed_for_the_contract_of_their_order_book() {
+    let production = address!("9008d19f58aabd9ed0d60971565aa8510560ab41");
+    let staging = address!("f553d092b50bdcbddeD1A99aF2cA29FBE5E2CB13");
+    let own = address!("0000000000000000000000000000000000001234");
+    let config = read(
+        "[cow.1]\nbase_url = \"https://barn.api.cow.fi/mainnet/\"\n\
+         [cow.100]\nheaders = { X-API-Key = \"a-secret-key\" }\n\
+         [cow.57073]\nsettlement = \"0x0000000000000000000000000000000000001234\"\n\
+         [cow.31337]\nbase_url = \"http://user:a-secret-password@127.0.0.1:8080/a-secret-path/\"\n",
+    );
+    let books = OrderBooks::new(&config.unwrap());
+    for (chain_id, host, settlement) in [
+        (1, "https://barn.api.cow.fi", staging),
+        (100, "https://api.cow.fi", production),
+        (57_073, "https://api.cow.fi", own),
+        (31_337, "http://127.0.0.1:8080", production),
+        (11_155_111, "https://api.cow.fi", production),
+    ] {
+        let facts = books.facts().find(|facts| facts.chain_id == chain_id).unwrap();
+        assert_eq!(
+            (facts.host.as_str(), facts.settlement),
+            (host, settlement),
+            "{chain_id}"
+        );
+        let domain = cowprotocol::settlement_domain(chain_id, settlement);
+        assert_eq!(facts.domain_separator, domain.separator(), "{chain_id}");
+    }
+    // The separator of the production contract on mainnet, as its `domainSeparator()` returns it.
+    let mainnet = OrderBooks::new(&CowConfig::default()).facts().next().unwrap();
+    assert_eq!(
+        mainnet.domain_separator,
+        b256!("c078f884a2676e1345748b1feace7b0abee5d00ecadb6e574dcdd109a63e8943")
+    );
+    let shown = format!("{books:?} {:?}", books.facts().collect::<Vec<_>>());
+    assert!(!shown.contains("secret"), "{shown}");
 }
 
 #[test]
@@ -75,7 +117,19 @@ fn errors_name_the_place_and_show_no_secret() {
             "expected a chain id in decimal",
         ),
         ("[cow.mainnet]\nbase_url = \"http://h\"\n", "cow.mainnet: unknown key"),
-        ("[cow.1]\n", "cow.1.base_url: missing key"),
+        ("[cow.31337]\n", "cow.31337.base_url: missing key"),
+        (
+            "[cow.1]\nsettlement = \"0x12\"\n",
+            "cow.1.settlement: invalid string length",
+        ),
+        (
+            "[cow.1]\nheaders = { \"Content-Type\" = \"secret\" }\n",
+            "cow.1.headers: the header `Content-Type` cannot be set",
+        ),
+        (
+            "[cow.1]\nheaders = { key = \"a\\nsecret\" }\n",
+            "cow.1.headers: the value of the header `key` must be up to 8192 printable characters",
+        ),
         ("[cow.1]\nurl = \"http://h\"\n", "cow.1.url: unknown key"),
         ("[cow]\n1 = 2\n", "cow.1: expected a table"),
         (

@@ -1,8 +1,9 @@
-//! `submit-order` sends the request that `cowprotocol` itself sends.
+//! `submit-order` sends the request that `cowprotocol` itself sends, with the JSON of the module.
 
 use cowprotocol::{OrderBookApi, OrderCreation};
 use nexum_testing::OrderBook;
 use nexum_testing::order_book::{ReceivedRequest, SignedOrder};
+use serde_json::Value;
 
 use crate::support::{CHAIN, books, late};
 
@@ -28,7 +29,7 @@ async fn orders_are_posted_as_the_library_posts_them() {
                 request.method.clone(),
                 request.path.clone(),
                 content_type,
-                request.body.clone(),
+                serde_json::from_str::<Value>(&request.body).unwrap(),
             )
         };
         assert_eq!(sent(ours), sent(theirs));

@@ -18,7 +18,7 @@ async fn the_host_gets_no_more_than_its_limit_within_any_second_and_in_the_order
     let mut config = config(&book.url());
     config.requests_per_second = NonZeroU32::new(PER_SECOND as u32).unwrap();
     // Chains with an order book on one host share its limit.
-    config.base_urls.insert(1, BaseUrl::parse(&book.url()).unwrap());
+    config.chains.entry(1).or_default().base_url = Some(BaseUrl::parse(&book.url()).unwrap());
     let books = OrderBooks::new(&config);
     let mut asking = JoinSet::new();
     for number in 0..3 * PER_SECOND {
@@ -55,7 +55,7 @@ async fn another_host_has_a_limit_of_its_own() {
     let books_of = [OrderBook::start().await, OrderBook::start().await];
     let mut config = config(&books_of[0].url());
     config.requests_per_second = NonZeroU32::MIN;
-    config.base_urls.insert(1, BaseUrl::parse(&books_of[1].url()).unwrap());
+    config.chains.entry(1).or_default().base_url = Some(BaseUrl::parse(&books_of[1].url()).unwrap());
     let books = OrderBooks::new(&config);
     let counts = Counts::default();
     let _guard = metrics::set_default_local_recorder(&counts);

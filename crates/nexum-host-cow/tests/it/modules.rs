@@ -21,7 +21,7 @@ const POST_ORDER: &str = "POST /api/v1/orders";
 fn config(book: &OrderBook) -> CowConfig {
     let mut config = CowConfig::default();
     config.requests_per_second = NonZeroU32::new(1_000).unwrap();
-    config.base_urls = BTreeMap::from([(TEST_CHAIN_ID, BaseUrl::parse(&book.url()).unwrap())]);
+    config.chains.entry(TEST_CHAIN_ID).or_default().base_url = Some(BaseUrl::parse(&book.url()).unwrap());
     config
 }
 
@@ -321,7 +321,7 @@ async fn nothing_that_goes_wrong_shows_where_the_order_book_is() {
     let book = OrderBook::start().await.with_base_path(&format!("/v3/{KEY}"));
     let url = book.url().replace("http://", &format!("http://trader:{PASSWORD}@"));
     let mut config = config(&book);
-    config.base_urls = BTreeMap::from([(TEST_CHAIN_ID, BaseUrl::parse(&url).unwrap())]);
+    config.chains.entry(TEST_CHAIN_ID).or_default().base_url = Some(BaseUrl::parse(&url).unwrap());
     let echo = format!("there is nothing at {url}/api/v1/orders");
     for fault in [
         None,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use alloy_primitives::{B256, keccak256};
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_cow_errors::{Class, ERRORS};
 use nexum_host_cow::{ORDER_BYTES_MAX, OrderBooks, RequestError};
+use nexum_net::HttpHeaders;
 use nexum_testing::OrderBook;
 use nexum_testing::order_book::{Fault, OrderTerms, Scheme, SignedOrder, Trader};
 use serde_json::{Value, json};
@@ -172,6 +174,95 @@ async fn a_refused_replacement_stops_the_order_whatever_the_status() {
     }
 }
 
+/// What a watch-tower has: an order of a contract, with the hash of its app data alone.
+#[tokio::test]
+async fn an_order_is_posted_as_it_is_with_every_form_of_its_app_data() {
+    let document = "{\"metadata\":{\"note\":\"é\"}}";
+    let hash = keccak256(document);
+    let unknown = json!({ "a": [1, null] });
+    for (seed, app_data, app_data_hash) in [
+        (1, json!(hash), None),
+        (2, json!(B256::ZERO), None),
+        (3, json!(document), None),
+        (4, json!(document), Some(hash)),
+    ] {
+        for scheme in Scheme::ALL {
+            let book = OrderBook::start().await;
+            book.register_app_data(document);
+            let terms = OrderTerms {
+                app_data: app_data.as_str().unwrap().to_owned(),
+                ..OrderTerms::random(seed)
+            };
+            let order = Trader::new(seed).sign(&terms, scheme);
+            let mut body = order.to_json();
+            let fields = body.as_object_mut().unwrap();
+            for optional in ["appDataHash", "sellTokenBalance", "buyTokenBalance"] {
+                fields.remove(optional);
+            }
+            if let Some(hash) = app_data_hash {
+                fields.insert("appDataHash".to_owned(), json!(hash));
+            }
+            fields.insert("fullBalanceCheck".to_owned(), json!(true));
+            fields.insert("newKey".to_owned(), unknown.clone());
+            // The owner of a signature by a key follows from the signature.
+            if matches!(scheme, Scheme::Eip712 | Scheme::EthSign) {
+                fields.remove("from");
+            }
+            let text = format!(" {}\n", serde_json::to_string_pretty(&body).unwrap());
+            let uid = books(&book).submit(CHAIN, text.as_bytes(), late()).await;
+            assert_eq!(
+                uid.unwrap().to_string(),
+                order.uid().to_string(),
+                "{scheme:?} {app_data}"
+            );
+            let sent = book.requests();
+            assert_eq!((sent.len(), sent[0].body.as_str()), (1, text.as_str()), "{scheme:?}");
+        }
+    }
+}
+
+/// A look-up costs a request of the rate limit, so nexum spends one only if the order may exist.
+#[tokio::test]
+async fn a_refused_order_is_looked_up_only_if_it_may_exist() {
+    for (error_type, looks) in [
+        ("InvalidEip1271Signature", 0),
+        ("InsufficientValidTo", 0),
+        ("SomethingNew", 0),
+        ("InsufficientBalance", 1),
+        ("TooManyLimitOrders", 1),
+    ] {
+        for (lost, more) in [(None, 0), (Some(Fault::Cut), 1), (Some(Fault::Status(503)), 1)] {
+            let book = OrderBook::start().await;
+            let was_lost = lost.is_some();
+            if let Some(lost) = lost {
+                book.fail_next(lost);
+            }
+            book.fail_next(Fault::error(400, error_type));
+            let order = SignedOrder::good(Scheme::Eip1271, 1);
+            submit(&books(&book), &order).await.unwrap_err();
+            let found = book.request_count() - posts(&book) as u64;
+            // An attempt whose answer was lost may have created the order.
+            assert_eq!(found, looks.max(more), "{error_type}, lost: {was_lost}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_chain_are_sent_and_not_shown() {
+    let book = OrderBook::start().await;
+    let mut config = config(&book.url());
+    let headers = [("X-API-Key".to_owned(), "a-partner-key".to_owned())].into();
+    config.chains.get_mut(&CHAIN).unwrap().headers = HttpHeaders::new(&headers).unwrap();
+    let books = OrderBooks::new(&config);
+    submit(&books, &SignedOrder::good(Scheme::Eip712, 1)).await.unwrap();
+    assert_eq!(book.requests()[0].header("x-api-key"), Some("a-partner-key"));
+    book.fail_next(Fault::PlainText(400, "no a-partner-key here".to_owned()));
+    let error = submit(&books, &SignedOrder::good(Scheme::Eip712, 2)).await.unwrap_err();
+    assert_eq!(error.to_host_error().data.as_deref(), Some("no [redacted] here"));
+    let shown = format!("{config:?} {books:?} {error:?}");
+    assert!(!shown.contains("a-partner-key"), "{shown}");
+}
+
 #[tokio::test]
 async fn what_is_no_good_order_is_not_sent() {
     let book = OrderBook::start().await;
@@ -184,11 +275,8 @@ async fn what_is_no_good_order_is_not_sent() {
     };
     let mut presigned = SignedOrder::good(Scheme::Presign, 1).to_json();
     presigned["from"] = json!("0x0000000000000000000000000000000000000000");
-    let far = OrderTerms {
-        valid_to: u32::MAX,
-        ..OrderTerms::good()
-    };
-    let far = Trader::new(1).sign(&far, Scheme::Eip712);
+    let mut ownerless = SignedOrder::good(Scheme::Eip1271, 1).to_json();
+    ownerless.as_object_mut().unwrap().remove("from");
     for (bytes, part) in [
         (b"not JSON".to_vec(), "at line 1 column 2"),
         (b"{\n  \"sellToken\": 7\n}".to_vec(), "at line 2 column 16"),
@@ -201,17 +289,36 @@ async fn what_is_no_good_order_is_not_sent() {
         (Vec::new(), "at line 1 column 0"),
         ("[".repeat(10_000).into_bytes(), "at line 1"),
         (with("sellAmount", json!("-1")), "at line 1 column"),
-        (with("sellAmount", json!("1")), "signer mismatch"),
+        (
+            with("sellAmount", json!("0x10")),
+            "is no number of 256 bits in decimal digits",
+        ),
+        (
+            with("sellAmount", json!("")),
+            "is no number of 256 bits in decimal digits",
+        ),
+        (with("sellAmount", json!("1")), "another owner, order, chain"),
         (with("signature", json!("0x00")), "signature"),
         (with("signature", json!(format!("0x{}", "00".repeat(65)))), "signature"),
-        (with("signingScheme", json!("ethsign")), "signer mismatch"),
-        (with("appData", json!("{\"a\":1}")), "app_data"),
+        (with("signingScheme", json!("ethsign")), "another owner, order, chain"),
+        (
+            with("appData", json!("{\"a\":1}")),
+            "is not the hash of appData, which is 0x",
+        ),
+        (
+            with("appData", json!("[]")),
+            "appData is neither a JSON object nor a hash",
+        ),
+        (
+            with("appData", json!(format!("0x{}", "00".repeat(32)))),
+            "appData is neither a JSON object nor a hash",
+        ),
         (
             with("from", json!("0x0000000000000000000000000000000000000001")),
-            "signer mismatch",
+            "another owner, order, chain",
         ),
-        (presigned.to_string().into_bytes(), "owner address must be non-zero"),
-        (far.to_json().to_string().into_bytes(), "maximum horizon"),
+        (presigned.to_string().into_bytes(), "from is the zero address"),
+        (ownerless.to_string().into_bytes(), "from is missing"),
         (
             with("appData", json!("x".repeat(ORDER_BYTES_MAX))),
             "an order has at most",

@@ -11,7 +11,7 @@ pub(crate) use nexum_testing::TEST_CHAIN_ID as CHAIN;
 pub(crate) fn config(url: &str) -> CowConfig {
     let mut config = CowConfig::default();
     config.requests_per_second = NonZeroU32::new(1_000).unwrap();
-    config.base_urls.insert(TEST_CHAIN_ID, BaseUrl::parse(url).unwrap());
+    config.chains.entry(TEST_CHAIN_ID).or_default().base_url = Some(BaseUrl::parse(url).unwrap());
     config
 }
 

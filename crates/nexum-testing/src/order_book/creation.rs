@@ -22,6 +22,8 @@ pub(super) struct Creation {
     pub(super) from: Option<Address>,
     #[serde(default)]
     pub(super) app_data_hash: Option<B256>,
+    #[serde(default)]
+    pub(super) full_balance_check: bool,
 }
 
 impl Creation {
@@ -71,10 +73,10 @@ impl Creation {
         let app_data = self.terms.app_data.as_str();
         super::terms::as_hash(app_data).is_none().then_some(app_data)
     }
+}
 
-    /// The only signer that the app data names, if any.
-    pub(super) fn named_signer(&self) -> Option<Address> {
-        let document: Value = serde_json::from_str(self.document()?).ok()?;
-        document["metadata"]["signer"].as_str()?.parse().ok()
-    }
+/// The only signer that an app-data document names, if any.
+pub(super) fn named_signer(document: &str) -> Option<Address> {
+    let document: Value = serde_json::from_str(document).ok()?;
+    document["metadata"]["signer"].as_str()?.parse().ok()
 }

@@ -146,6 +146,13 @@ async fn takes_orders_back_for_their_owner_alone() {
     assert_eq!(answer.status, 200);
     assert_eq!(book.status(&mine.uid()), Some(OrderStatus::Cancelled));
 
+    for (scheme, trader) in [(Scheme::Eip1271, 4), (Scheme::Presign, 5)] {
+        let on_chain = SignedOrder::good(scheme, trader);
+        place(&book, &on_chain).await;
+        let body = Trader::new(trader).cancellation(&[on_chain.uid()]);
+        let answer = request(&book, "DELETE", "/api/v1/orders", &body).await.unwrap();
+        assert_eq!(answer.refusal(), (400, "OnChainOrder".to_owned()), "{scheme:?}");
+    }
     let path = format!("/api/v1/orders/{}", other.uid());
     let owner = Trader::new(2);
     for (trader, status) in [(&me, 401), (&owner, 200), (&owner, 400)] {

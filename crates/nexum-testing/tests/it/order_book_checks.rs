@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{Address, U256, address};
+use alloy_primitives::{Address, B256, U256, address};
 use nexum_testing::order_book::{OrderTerms, Scheme, SignedOrder, TokenBalance, Trader};
 use nexum_testing::{Anvil, FakeClock, OrderBook};
 use serde_json::{Value, json};
@@ -53,7 +53,11 @@ async fn each_rule_has_its_error() {
         ),
         (|terms| terms.app_data = "[]".into(), "InvalidAppData"),
         (
-            |terms| terms.app_data = format!(r#"{{"a":"{}"}}"#, "a".repeat(1_000)),
+            |terms| terms.app_data = format!(r#"{{"a":"{}"}}"#, "a".repeat(8_192)),
+            "InvalidAppData",
+        ),
+        (
+            |terms| terms.app_data = B256::repeat_byte(1).to_string(),
             "InvalidAppData",
         ),
         (
@@ -199,11 +203,18 @@ async fn an_owner_has_so_many_open_limit_orders_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_owner_can_be_denied() {
+async fn an_owner_or_a_receiver_can_be_denied() {
     let book = OrderBook::start().await;
-    book.deny_owner(Trader::new(1).address());
+    let denied = Trader::new(1).address();
+    book.deny(denied);
     let answer = post_signed(&book, |_| ()).await;
     assert_eq!(answer.refusal(), (403, "Forbidden".into()));
+    let terms = OrderTerms {
+        receiver: Some(denied),
+        ..OrderTerms::good()
+    };
+    let for_denied = Trader::new(2).sign(&terms, Scheme::Eip712);
+    assert_eq!(post(&book, &for_denied.to_json()).await.refusal().0, 403);
     place(&book, &SignedOrder::good(Scheme::Eip712, 2)).await;
 }
 
@@ -215,6 +226,12 @@ async fn a_contract_is_asked_for_its_signature_where_there_is_a_chain() {
     let refused = (400, "InvalidEip1271Signature".to_owned());
     assert_eq!(post(&book, &order.to_json()).await.refusal(), refused, "no contract");
 
+    anvil
+        .request("anvil_setCode", json!([order.terms.sell_token, TOKEN]))
+        .await;
+    for selector in [BALANCE_OF, ALLOWANCE] {
+        set(&anvil, &order, selector, order.terms.sell_amount).await;
+    }
     let other = SignedOrder::random(2);
     for (code, taken) in [(other.wallet_code(), false), (order.wallet_code(), true)] {
         anvil.request("anvil_setCode", json!([order.owner(), code])).await;
@@ -228,4 +245,98 @@ async fn a_contract_is_asked_for_its_signature_where_there_is_a_chain() {
 
     let unreachable = OrderBook::start().await.with_chain("http://127.0.0.1:1");
     assert_eq!(post(&unreachable, &order.to_json()).await.refusal(), refused);
+}
+
+/// A contract that returns, for each function, the word at the storage slot with the number of the
+/// function's selector. It reverts if all bits of the word are set.
+const TOKEN: &str = "0x60003560e01c5480191560155760005260206000f35b60006000fd";
+
+const BALANCE_OF: u32 = 0x70a0_8231;
+const ALLOWANCE: u32 = 0xdd62_ed3e;
+const TRANSFER_FROM: u32 = 0x23b8_72dd;
+
+/// Sets the result of a function of the order's sold token.
+async fn set(anvil: &Anvil, order: &SignedOrder, selector: u32, result: U256) {
+    let (slot, word) = (B256::from(U256::from(selector)), B256::from(result));
+    let params = json!([order.terms.sell_token, slot, word]);
+    anvil.request("anvil_setStorageAt", params).await;
+}
+
+#[tokio::test]
+async fn the_owner_must_have_the_sold_tokens_where_there_is_a_chain() {
+    let anvil = Anvil::start();
+    let book = OrderBook::start().await.with_chain(&anvil.http_url());
+    let in_parts = OrderTerms {
+        partially_fillable: true,
+        ..OrderTerms::good()
+    };
+    let in_parts = Trader::new(2).sign(&in_parts, Scheme::Eip712);
+    let whole = SignedOrder::good(Scheme::Eip712, 1);
+    let mut checked = in_parts.to_json();
+    checked["fullBalanceCheck"] = json!(true);
+    let all = whole.terms.sell_amount;
+    anvil
+        .request("anvil_setCode", json!([whole.terms.sell_token, TOKEN]))
+        .await;
+    for (selector, result, of_whole, of_parts) in [
+        (BALANCE_OF, U256::ZERO, "InsufficientBalance", "InsufficientBalance"),
+        (BALANCE_OF, U256::ONE, "InsufficientBalance", "InsufficientAllowance"),
+        (BALANCE_OF, all, "InsufficientAllowance", "InsufficientAllowance"),
+        (ALLOWANCE, all - U256::ONE, "InsufficientAllowance", ""),
+        (
+            TRANSFER_FROM,
+            U256::MAX,
+            "InsufficientAllowance",
+            "TransferSimulationFailed",
+        ),
+        (ALLOWANCE, all, "TransferSimulationFailed", "TransferSimulationFailed"),
+    ] {
+        set(&anvil, &whole, selector, result).await;
+        assert_eq!(post(&book, &whole.to_json()).await.refusal().1, of_whole);
+        let answer = post(&book, &in_parts.to_json()).await;
+        match of_parts {
+            "" => assert_eq!(answer.status, 201),
+            of_parts => assert_eq!(answer.refusal().1, of_parts),
+        }
+        assert_eq!(post(&book, &checked).await.refusal().1, of_whole);
+    }
+    // An order that waits for its owner's transaction needs no tokens yet.
+    place(&book, &SignedOrder::good(Scheme::Presign, 3)).await;
+    set(&anvil, &whole, TRANSFER_FROM, U256::ONE).await;
+    place(&book, &whole).await;
+}
+
+#[tokio::test]
+async fn a_body_has_a_size_that_the_order_book_takes() {
+    let book = OrderBook::start().await;
+    let mut order = SignedOrder::good(Scheme::Eip712, 1).to_json();
+    order["more"] = json!("x".repeat(16 * 1_024));
+    let answer = post(&book, &order).await;
+    assert_eq!((answer.status, answer.text.starts_with('{')), (413, false));
+}
+
+/// The app data comes first, then the signature, then the terms, and the duplicate last.
+#[tokio::test]
+async fn the_checks_have_the_sequence_of_the_service() {
+    let book = OrderBook::start().await;
+    let terms = OrderTerms {
+        valid_to: 0,
+        app_data: "[]".into(),
+        ..OrderTerms::good()
+    };
+    let mut order = Trader::new(1).sign(&terms, Scheme::Eip712).to_json();
+    order["from"] = json!(Address::ZERO);
+    assert_eq!(post(&book, &order).await.refusal().1, "InvalidAppData");
+    let late = OrderTerms {
+        app_data: "{}".into(),
+        ..terms
+    };
+    let mut order = Trader::new(1).sign(&late, Scheme::Eip712).to_json();
+    assert_eq!(post(&book, &order).await.refusal().1, "InsufficientValidTo");
+    order["from"] = json!(Address::ZERO);
+    assert_eq!(post(&book, &order).await.refusal().1, "WrongOwner");
+    let placed = SignedOrder::good(Scheme::Eip712, 1);
+    place(&book, &placed).await;
+    book.deny(placed.owner());
+    assert_eq!(post(&book, &placed.to_json()).await.refusal().1, "Forbidden");
 }

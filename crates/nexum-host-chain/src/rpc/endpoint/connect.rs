@@ -17,11 +17,11 @@ use super::http::BoundedHttp;
 use super::parse;
 use super::pubsub::ConnectOnce;
 use crate::config::endpoint_url::{Address, EndpointUrl};
-use crate::config::http_headers::HttpHeaders;
 use crate::config::{ChainConfig, EndpointConfig};
 use crate::error::RequestError;
 use crate::metrics::EndpointMetrics;
 use crate::redact::Secrets;
+use nexum_net::HttpHeaders;
 
 /// The connection to an endpoint. It connects at the first request, and reconnects without limit at
 /// the first request after a lost connection. The wait after each failure is at most

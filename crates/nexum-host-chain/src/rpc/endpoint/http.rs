@@ -11,8 +11,8 @@ use tower_service::Service;
 use url::Url;
 
 use super::loose;
-use crate::config::http_headers::HttpHeaders;
 use crate::error::RequestError;
+use nexum_net::HttpHeaders;
 
 /// The most bytes of an error's body that are searched for a text: several times the bytes that
 /// nexum passes on.

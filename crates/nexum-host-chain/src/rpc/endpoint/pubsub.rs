@@ -11,7 +11,7 @@ use url::Url;
 use super::connection::Oversize;
 use super::ipc;
 use super::ws::WsDial;
-use crate::config::http_headers::HttpHeaders;
+use nexum_net::HttpHeaders;
 
 /// Connects once. alloy would reconnect by itself: without a check of the chain id, without a
 /// report of the missed heads, and with a repetition of requests. Here a lost connection stays

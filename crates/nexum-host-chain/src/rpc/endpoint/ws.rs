@@ -25,8 +25,8 @@ use url::Url;
 
 use super::connection::Oversize;
 use super::loose;
-use crate::config::http_headers::HttpHeaders;
 use crate::error::RequestError;
+use nexum_net::HttpHeaders;
 
 /// The time without a message after which nexum sends a ping. Without any message for another such
 /// time, nexum drops the connection. So it notices a silent peer within 20 seconds, less than two

@@ -25,7 +25,7 @@ pub(super) fn put(shared: &Shared, hash: Option<&str>, body: &str) -> Result<Rep
     let hash = keccak256(&full_app_data);
     if named.is_some_and(|named| named != hash) {
         let description = format!("the hash of this document is {hash}");
-        return Err(Reply::error(400, "AppDataMismatch", &description));
+        return Err(Reply::error(400, "AppDataHashMismatch", &description));
     }
     let known = shared.change(|state| state.app_data.insert(hash, full_app_data).is_some());
     Ok(Reply::json(if known { 200 } else { 201 }, &hash))

@@ -43,6 +43,10 @@ fn cancel(state: &mut State, uids: &[OrderUid], digest: B256, by: &Cancellation)
             let description = format!("the signer is {signer}, but the owner is {}", order.owner);
             return Err(Reply::error(401, "WrongOwner", &description));
         }
+        if matches!(order.scheme, Scheme::Eip1271 | Scheme::Presign) {
+            let description = "the owner must cancel this order on chain";
+            return Err(Reply::error(400, "OnChainOrder", description));
+        }
         let (error_type, description) = match order.status(now_s) {
             OrderStatus::Cancelled => ("AlreadyCancelled", "the order is cancelled already"),
             OrderStatus::Fulfilled => ("OrderFullyExecuted", "the order has been executed"),

@@ -1,10 +1,11 @@
 //! Placing orders and reading them.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use serde_json::{Value, json};
+use alloy_primitives::{Address, B256, keccak256};
+use serde_json::json;
 
-use super::super::checks::{self, Case};
+use super::super::checks::{self, Case, ORDER_BYTES_MAX};
 use super::super::creation::Creation;
+use super::super::onchain::OnChain;
 use super::super::reply::Reply;
 use super::super::state::{Shared, State};
 use super::super::stored::{StoredOrder, Trade};
@@ -14,31 +15,55 @@ use super::{address, page_of, parse_body, quote, uid};
 /// The most orders per request.
 const UIDS_MAX: usize = 128;
 
-/// The response of a contract that accepts a signature. It equals the selector of the call.
-const EIP1271_MAGIC_VALUE: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
-
+/// Creates an order. The sequence of the checks is that of the real order book, which looks for an
+/// existing order last.
 pub(super) async fn create(shared: &Shared, body: &str) -> Result<Reply, Reply> {
+    if body.len() > ORDER_BYTES_MAX {
+        return Err(Reply::text(413, "the order is too large"));
+    }
     let creation = Creation::parse(body)?;
     let (rules, now_s, chain_url) = shared.with(|state| (state.rules.clone(), state.now_s(), state.chain_url.clone()));
-    let case = Case {
-        creation: &creation,
-        rules: &rules,
-        now_s,
-    };
-    checks::check(&case)?;
+    let document = shared.with(|state| document(state, &creation));
+    let named_signer = checks::check_app_data(&creation, document.as_deref())?;
     let owner = creation.owner(shared.chain_id)?;
-    checks::check_owner(&case, owner)?;
+    if named_signer.is_some_and(|named| named != owner) {
+        let description = "appData names another signer";
+        return Err(Reply::error(400, "AppdataFromMismatch", description));
+    }
 
     let digest = eip712::order_digest(&creation.terms, shared.chain_id);
-    if let (Scheme::Eip1271, Some(url)) = (creation.signing_scheme, chain_url)
-        && !accepts(&shared.client, &url, owner, digest, &creation.signature).await
+    let chain = chain_url.as_ref().map(|url| OnChain {
+        client: &shared.client,
+        url,
+    });
+    if let (Scheme::Eip1271, Some(chain)) = (creation.signing_scheme, &chain)
+        && !chain.accepts(owner, digest, &creation.signature).await
     {
         let description = "the owner's contract does not accept the signature";
         return Err(Reply::error(400, "InvalidEip1271Signature", description));
     }
+    checks::check(&Case {
+        creation: &creation,
+        owner,
+        rules: &rules,
+        now_s,
+    })?;
+    if let Some(chain) = &chain {
+        chain.check_transfer(&creation, owner).await?;
+    }
     let uid = eip712::uid(digest, owner, creation.terms.valid_to);
     shared.change(|state| store(state, creation, uid, owner))?;
     Ok(Reply::json(201, &uid))
+}
+
+/// The document of an order. The zero hash stands for the empty object.
+fn document(state: &State, creation: &Creation) -> Option<String> {
+    let given = creation.document().map(str::to_owned);
+    given.or_else(|| match creation.terms.app_data_hash() {
+        B256::ZERO => Some("{}".to_owned()),
+        hash if hash == keccak256("{}") => Some("{}".to_owned()),
+        hash => state.app_data.get(&hash).cloned(),
+    })
 }
 
 /// Stores an order that passed the checks. Like the real order book, it checks the number of limit
@@ -73,35 +98,6 @@ fn store(state: &mut State, creation: Creation, uid: OrderUid, owner: Address) -
         state.app_data.insert(hash, document);
     }
     Ok(())
-}
-
-/// Asks the owner's contract with EIP-1271. A failed request counts as a refusal.
-async fn accepts(client: &reqwest::Client, url: &str, owner: Address, digest: B256, signature: &[u8]) -> bool {
-    let call = json!({ "to": owner, "data": is_valid_signature(digest, signature) });
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [call, "latest"] });
-    let request = client
-        .post(url)
-        .header("content-type", "application/json")
-        .body(body.to_string());
-    let Ok(response) = request.send().await else {
-        return false;
-    };
-    let answer = response.bytes().await.unwrap_or_default();
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    let result: Option<Bytes> = answer["result"].as_str().and_then(|result| result.parse().ok());
-    result.is_some_and(|result| result.len() == 32 && result.starts_with(&EIP1271_MAGIC_VALUE))
-}
-
-/// The input of `isValidSignature(bytes32,bytes)`.
-fn is_valid_signature(digest: B256, signature: &[u8]) -> Bytes {
-    const WORD: usize = 32;
-    let mut input = EIP1271_MAGIC_VALUE.to_vec();
-    input.extend(digest);
-    input.extend(B256::from(U256::from(2 * WORD)));
-    input.extend(B256::from(U256::from(signature.len())));
-    input.extend(signature);
-    input.resize(input.len() + (WORD - signature.len() % WORD) % WORD, 0);
-    input.into()
 }
 
 pub(super) fn get(shared: &Shared, text: &str) -> Result<Reply, Reply> {

@@ -135,7 +135,7 @@ fn check(request: &QuoteRequest, state: &State) -> Result<u64, Reply> {
         (Some(valid_to), _) => u64::from(valid_to),
         (None, valid_for) => now_s + valid_for.map_or(VALIDITY_DEFAULT_S, u64::from),
     };
-    if state.rules.denied_owners.contains(&request.from) {
+    if state.rules.denied.contains(&request.from) {
         return Err(Reply::error(403, "Forbidden", "this owner may not trade"));
     }
     if valid_to < now_s + VALIDITY_MIN_S {

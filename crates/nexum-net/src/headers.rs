@@ -1,11 +1,12 @@
-//! The operator's headers for an endpoint, whose values are secrets.
+//! The operator's headers for a server, whose values are secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use nexum_config::document::{ConfigError, Section};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// The most headers of an endpoint: providers require one or two.
+/// The most headers for a server: providers require one or two.
 pub const HEADERS_MAX: usize = 16;
 
 /// The longest value of a header, in bytes: servers accept as much for all headers together.
@@ -25,7 +26,7 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
-/// The headers of an endpoint. `Debug` shows only their names.
+/// The headers for a server. `Debug` shows only their names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HttpHeaders(HeaderMap);
 
@@ -92,16 +93,35 @@ impl HttpHeaders {
         Ok(Self(map))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Validates the key `headers` of a table. Adds the errors to `errors`. Each is an error of the
+    /// key, because an error of a value would show the value.
+    pub fn read(section: &Section, headers: &BTreeMap<String, String>, errors: &mut Vec<ConfigError>) -> Self {
+        let before = errors.len();
+        for (name, value) in headers.iter().take(HEADERS_MAX) {
+            let one = BTreeMap::from([(name.clone(), value.clone())]);
+            let checked = Self::new(&one);
+            errors.extend(checked.err().map(|error| section.error("headers", error.to_string())));
+        }
+        Self::new(headers).unwrap_or_else(|error| {
+            if errors.len() == before {
+                errors.push(section.error("headers", error.to_string()));
+            }
+            Self::default()
+        })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn map(&self) -> &HeaderMap {
+    /// The headers, with sensitive values.
+    pub fn map(&self) -> &HeaderMap {
         &self.0
     }
 
-    /// The values that are text, so that they can be removed from an endpoint's messages.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+    /// The values that are text, so that they can be removed from a server's messages.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
         self.0.values().filter_map(|value| value.to_str().ok())
     }
 }
