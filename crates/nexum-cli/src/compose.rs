@@ -5,6 +5,7 @@ use nexum_config::engine::Config;
 use nexum_core::capability::Capabilities;
 use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
+use serde::Serialize;
 
 use crate::configure;
 use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
@@ -17,6 +18,16 @@ pub(crate) struct Composition {
     pub(crate) store: StoreConfig,
     /// Warnings about the sections.
     pub(crate) warnings: Vec<String>,
+    /// The facts that an operator can compare with other sources.
+    pub(crate) facts: Vec<Fact>,
+}
+
+/// A sentence of a capability about its configuration, for the operator.
+#[derive(Serialize)]
+pub(crate) struct Fact {
+    /// The capability whose modules it concerns.
+    pub(crate) capability: &'static str,
+    pub(crate) text: String,
 }
 
 impl Composition {
@@ -33,6 +44,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         host: Host::builder(),
         store: StoreConfig::default(),
         warnings: Vec::new(),
+        facts: Vec::new(),
     };
     for add in [chain::add, cow::add, http::add, store::add] {
         add(config, &mut composition, errors);
@@ -133,9 +145,9 @@ mod chain {
 mod cow {
     use nexum_config::document::ConfigError;
     use nexum_config::engine::Config;
-    use nexum_host_cow::{Cow, CowConfig};
+    use nexum_host_cow::{Cow, CowConfig, Facts};
 
-    use super::Composition;
+    use super::{Composition, Fact};
 
     pub(super) const FEATURES: &[&str] = &["cow"];
     pub(super) const SECTIONS: &[&str] = &["cow"];
@@ -143,8 +155,18 @@ mod cow {
     pub(super) const DESCRIBE_METRICS: fn() = nexum_host_cow::metrics::describe;
 
     pub(super) fn add(config: &Config, composition: &mut Composition, errors: &mut Vec<ConfigError>) {
-        let cow = super::read(config, "cow", CowConfig::from_section, errors);
-        composition.add(Cow::new(&cow));
+        let settings = super::read(config, "cow", CowConfig::from_section, errors);
+        let cow = Cow::new(&settings);
+        let is_configured = |facts: &Facts| {
+            let chain_id = facts.chain_id;
+            config.chains.contains_key(&chain_id) || settings.chains.contains_key(&chain_id)
+        };
+        let facts = cow.order_books().facts().filter(is_configured);
+        composition.facts.extend(facts.map(|facts| Fact {
+            capability: "cow",
+            text: facts.to_string(),
+        }));
+        composition.add(cow);
     }
 }
 

@@ -7,7 +7,7 @@ use nexum_store::StoreConfig;
 
 use crate::args::{Files, config_path};
 use crate::compiler::compiler;
-use crate::compose::{Composition, compose};
+use crate::compose::{Composition, Fact, compose};
 use crate::configure::{
     Configuration, Filter, LEVEL_VARIABLE, LogFormat, MetricsConfig, QueryConfig, configure_all, wanted,
 };
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     /// The host, with every part except the store.
     pub(crate) host: HostBuilder,
+    /// The facts that an operator can compare with other sources.
+    pub(crate) facts: Vec<Fact>,
     /// Warnings about the command line and the configuration.
     pub(crate) warnings: Vec<String>,
     /// Every error of the configuration. If there are any, the other parts have defaults for the
@@ -76,7 +78,12 @@ impl Settings {
             metrics,
             notices,
         } = configuration;
-        let Composition { host, store, warnings } = compose(&config, &mut errors);
+        let Composition {
+            host,
+            store,
+            warnings,
+            facts,
+        } = compose(&config, &mut errors);
         let queries = QueryConfig::of(&config).unwrap_or_else(|found| {
             errors.extend(found);
             QueryConfig::default()
@@ -111,6 +118,7 @@ impl Settings {
             metrics,
             queries,
             store,
+            facts,
             warnings: [files.notices, notices, warnings].concat(),
             errors: in_order(errors, others),
         }

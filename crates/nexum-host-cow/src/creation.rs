@@ -92,7 +92,7 @@ impl Creation {
             sell_amount: self.sell_amount,
             buy_amount: self.buy_amount,
             valid_to: self.valid_to,
-            app_data: self.app_data()?.into(),
+            app_data: self.app_data()?,
             fee_amount: self.fee_amount,
             kind: self.kind,
             partially_fillable: self.partially_fillable,

@@ -1,6 +1,7 @@
 //! The order books of a host, by chain.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,21 @@ pub struct Facts {
     pub settlement: Address,
     /// The hash of the EIP-712 domain that orders are signed in.
     pub domain_separator: B256,
+}
+
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            chain_id,
+            host,
+            settlement,
+            domain_separator,
+        } = self;
+        write!(
+            f,
+            "orders of chain {chain_id} go to {host}, signed for the contract {settlement} (domain separator {domain_separator})"
+        )
+    }
 }
 
 impl OrderBooks {

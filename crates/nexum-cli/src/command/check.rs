@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::command_files;
 use crate::args::{Check, Files, Format};
-use crate::compose;
+use crate::compose::{self, Fact};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::modules::{Plan, Settings};
 use crate::process::{self, Termination};
@@ -25,6 +25,7 @@ struct Findings {
     features: Vec<&'static str>,
     modules: Vec<Finding>,
     commands: Vec<command_files::Finding>,
+    facts: Vec<Fact>,
     /// Remarks on the command line and the configuration.
     warnings: Vec<String>,
     errors: Refusals,
@@ -95,7 +96,11 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refusals> {
 /// Returns the exit code if a signal ends the check.
 fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     let Plan {
-        host, warnings, errors, ..
+        host,
+        warnings,
+        errors,
+        facts,
+        ..
     } = Settings::read(files)?.plan();
     // A check leaves no files: compiled components go into a directory that is removed.
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
@@ -103,7 +108,9 @@ fn look(files: Files) -> Result<ControlFlow<u8, Findings>, Refusals> {
     process::block_on(async {
         let mut termination = Termination::new().map_err(|error| Refusal::of(&error))?;
         tokio::select! {
-            findings = load(host, errors, warnings) => Ok(ControlFlow::Continue(findings)),
+            findings = load(host, errors, warnings) => {
+                Ok(ControlFlow::Continue(Findings { facts, ..findings }))
+            }
             // The compilations end, and the directory is removed.
             code = termination.received() => Ok(ControlFlow::Break(code)),
         }
@@ -188,6 +195,14 @@ fn print(findings: &Findings, only_commands: bool) {
         for warning in &module.warnings {
             errln!("warning: {}: {warning}", module.name);
         }
+    }
+    let granted: Vec<_> = findings
+        .modules
+        .iter()
+        .flat_map(|module| &module.capabilities)
+        .collect();
+    for fact in findings.facts.iter().filter(|fact| granted.contains(&&fact.capability)) {
+        outln!("{}", fact.text);
     }
     findings.commands.iter().for_each(command_files::Finding::print);
     findings.errors.print();

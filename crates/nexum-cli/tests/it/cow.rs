@@ -86,6 +86,11 @@ fn a_module_that_requires_it_is_granted_it() {
         "engine.toml",
         "[cow]\nrequests_per_second = 1\n[cow.1]\nbase_url = \"http://localhost\"\n",
     );
+    let shown = dir.nexum(&["check", "cow-submitter.wasm"]).stdout;
+    let domain = "orders of chain 1 go to http://localhost, signed for the contract \
+                  0x9008D19f58AAbD9eD0D60971565AA8510560ab41 (domain separator \
+                  0xc078f884a2676e1345748b1feace7b0abee5d00ecadb6e574dcdd109a63e8943)";
+    assert!(shown.contains(domain), "{shown}");
     let ran = dir.nexum(&["check", "--format", "json", "cow-submitter.wasm"]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
