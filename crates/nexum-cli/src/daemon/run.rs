@@ -56,6 +56,7 @@ pub(crate) fn run(args: &args::Run) -> Result<u8, Refusals> {
         host,
         warnings,
         errors: _,
+        facts: _,
     } = plan;
     let log = logging::start(filter, log_format)?;
     process::raise_open_files();
