@@ -6,6 +6,8 @@
     reason = "helpers outside test functions"
 )]
 
+#[cfg(feature = "abi")]
+mod abi;
 mod accounts;
 mod chain;
 mod compile_errors;
