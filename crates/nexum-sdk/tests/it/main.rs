@@ -9,6 +9,7 @@
 #[cfg(feature = "abi")]
 mod abi;
 mod accounts;
+mod book;
 mod chain;
 mod compile_errors;
 mod config;
