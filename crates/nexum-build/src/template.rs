@@ -248,3 +248,6 @@ fn list(has_abi: bool) -> String {
     });
     languages.collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,7 @@ fn abi_values(abi: &Abi) -> Values {
 }
 
 /// Writes all files into a new directory beside the wanted one, and gives it the wanted name.
-fn write(directory: &Path, files: &[(PathBuf, String)]) -> Result<(), NewError> {
+pub(super) fn write(directory: &Path, files: &[(PathBuf, String)]) -> Result<(), NewError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| NewError::Io { path, source }

@@ -46,7 +46,7 @@ pub enum NewError {
         path: PathBuf,
     },
     /// A file or directory cannot be written or read.
-    #[error("cannot create the project {}", path.display())]
+    #[error("cannot create {}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
