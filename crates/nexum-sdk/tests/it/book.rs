@@ -1,5 +1,5 @@
-//! The code of `docs/writing-modules.md`. Each snippet of the page is an excerpt of a file in `book/`,
-//! so that the compiler and the tests read it.
+//! The code of `docs/writing-modules.md` and `README.md`. Each snippet of the pages is an excerpt of a
+//! file in `book/`, so that the compiler and the tests read it.
 
 mod effects;
 mod events;
@@ -10,8 +10,8 @@ mod testing;
 
 use std::path::Path;
 
-/// The path of the page in the crate.
-const PAGE: &str = "../../docs/writing-modules.md";
+/// The paths of the pages in the crate, with the least number of their snippets.
+const PAGES: [(&str, usize); 2] = [("../../docs/writing-modules.md", 15), ("../../README.md", 1)];
 
 /// The files with the code of the page.
 const CODE: [&str; 6] = [
@@ -37,16 +37,18 @@ fn snippets(page: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn each_snippet_of_the_page_is_compiled() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let page = std::fs::read_to_string(path).expect("the page");
+fn each_snippet_of_the_pages_is_compiled() {
     let code = CODE.map(lines);
     let is_compiled = |snippet: &str| {
         let snippet = lines(snippet);
         code.iter()
             .any(|code| code.windows(snippet.len()).any(|excerpt| excerpt == snippet))
     };
-    let unknown: Vec<_> = snippets(&page).filter(|snippet| !is_compiled(snippet)).collect();
-    assert!(unknown.is_empty(), "in no file of tests/it/book: {unknown:#?}");
-    assert!(snippets(&page).count() >= 10, "the page has snippets");
+    for (page, least) in PAGES {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let text = std::fs::read_to_string(path).expect("the page");
+        let unknown: Vec<_> = snippets(&text).filter(|snippet| !is_compiled(snippet)).collect();
+        assert!(unknown.is_empty(), "{page}: in no file of tests/it/book: {unknown:#?}");
+        assert!(snippets(&text).count() >= least, "{page} has snippets");
+    }
 }
