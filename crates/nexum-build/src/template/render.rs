@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn refuses_an_unknown_name() {
-        check("{{name}} {{nmae}}", Err("nmae"));
+        check("{{name}} {{other}}", Err("other"));
     }
 
     #[test]
