@@ -16,6 +16,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod first_event;
 mod prose;
 mod soak;
 mod test;
@@ -76,6 +77,8 @@ enum Task {
         #[arg(long)]
         all: bool,
     },
+    /// Measure the time from an empty directory to the first event that a new module handles.
+    FirstEvent(first_event::Options),
     /// Kill nexum many times on a chain with reorganisations, and compare its state with the
     /// expected state.
     Torture(torture::Options),
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Task::Isolation => isolation::check(),
         Task::Prose => prose::check(),
         Task::Bench { name, all: _ } => bench::run(name.as_deref()),
+        Task::FirstEvent(options) => first_event::run(&options),
         Task::Torture(options) => torture::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Toolchain => toolchain::ensure().map(|_| ()),

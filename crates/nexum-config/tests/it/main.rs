@@ -13,3 +13,4 @@ mod document;
 mod interface;
 mod manifest;
 mod names;
+mod pages;
