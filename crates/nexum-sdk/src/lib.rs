@@ -93,6 +93,11 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod guest;
 
+/// The module of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod accounts;
 pub mod chain;
 pub mod clock;
