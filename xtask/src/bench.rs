@@ -1,5 +1,7 @@
 //! Runs the benches and reports which aims they meet.
 
+mod builds;
+
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,8 @@ struct Bench {
     package: &'static str,
     guests: &'static [&'static str],
     anvil: bool,
+    /// More figures, which the bench itself cannot measure.
+    more: fn() -> Result<Vec<Value>>,
 }
 
 /// All benches, in the order of `--all`.
@@ -22,48 +26,71 @@ const BENCHES: &[Bench] = &[
         package: "nexum-core",
         guests: &["calls", "noop"],
         anvil: false,
+        more: none,
     },
     Bench {
         name: "limits",
         package: "nexum-core",
         guests: &["balance-watch", "block-logger", "journal", "log-sum", "noop"],
         anvil: false,
+        more: none,
     },
     Bench {
         name: "query",
         package: "nexum-core",
         guests: &["query-echo"],
         anvil: false,
+        more: none,
     },
     Bench {
         name: "start",
         package: "nexum-core",
         guests: &["balance-watch"],
         anvil: false,
+        more: none,
     },
     Bench {
         name: "memory",
         package: "nexum-core",
         guests: &["noop"],
         anvil: false,
+        more: none,
     },
     Bench {
         name: "chain",
         package: "nexum-host-chain",
         guests: &["calls", "requests"],
         anvil: true,
+        more: none,
     },
     Bench {
         name: "state",
         package: "nexum-store",
         guests: &["workload"],
         anvil: true,
+        more: none,
     },
     Bench {
         name: "cow",
         package: "nexum-host-cow",
         guests: &["cow-submitter"],
         anvil: false,
+        more: none,
+    },
+    Bench {
+        name: "sdk",
+        package: "nexum-core",
+        guests: &[
+            "balance-watch",
+            "block-logger",
+            "cow-quote-logger",
+            "hello",
+            "noop",
+            "price-watch",
+            "transfer-watch",
+        ],
+        anvil: false,
+        more: builds::measure,
     },
 ];
 
@@ -88,6 +115,10 @@ pub(crate) fn run(name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+fn none() -> Result<Vec<Value>> {
+    Ok(Vec::new())
+}
+
 fn run_one(bench: &Bench) -> Result<()> {
     let guests: Vec<String> = bench.guests.iter().map(|&guest| guest.to_owned()).collect();
     guests::build(&guests)?;
@@ -100,7 +131,13 @@ fn run_one(bench: &Bench) -> Result<()> {
     process::run(&mut cargo)?;
     let path = paths::root().join("target/bench").join(format!("{}.json", bench.name));
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let figures: Vec<Value> = serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut figures: Vec<Value> =
+        serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+    let more = (bench.more)()?;
+    if !more.is_empty() {
+        figures.extend(more);
+        fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
+    }
     let with_goal = figures.iter().filter(|figure| !figure["goal"].is_null());
     let (met, missed): (Vec<_>, Vec<_>) = with_goal.partition(|figure| figure["met"] == true);
     println!(

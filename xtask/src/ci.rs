@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     cache::builds::{self, BuildDirectory},
-    demo, features, guests, isolation, paths, process, prose, test,
+    demo, features, guests, isolation, package, paths, process, prose, test,
     tools::{self, ACTIONLINT, DENY, TYPOS},
     workspace::{self, BUILDS, WITH_COW},
 };
@@ -28,7 +28,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -45,6 +45,7 @@ const STEPS: [Step; 20] = [
     ("clippy-guests", guests::clippy),
     ("fuzz-targets", fuzz_targets),
     ("doc", doc),
+    ("package", package::check),
     ("builds", builds),
     ("test", test::run),
     ("test-default", test::of_the_default_build),

@@ -27,6 +27,7 @@ mod features;
 mod guests;
 mod isolation;
 mod nexum;
+mod package;
 mod prometheus;
 mod toolchain;
 mod tools;
@@ -91,6 +92,8 @@ enum Task {
         /// The modules to build. The default is all.
         names: Vec<String>,
     },
+    /// Pack the crates that an author needs, and build each from its package.
+    Package,
     /// Print the path of anvil. Download it first if it is not installed.
     Anvil,
 }
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Task::Torture(options) => torture::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
+        Task::Package => package::check(),
         Task::Guests { names } => guests::build(&names),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
     };

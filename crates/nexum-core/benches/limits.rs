@@ -11,20 +11,13 @@
     reason = "a measurement runs on the machine's own clock, and cannot go on after a fault"
 )]
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Instant;
 
-use nexum_core::bindings::nexum::host::types::{self, HostError, HostErrorKind, Log};
-use nexum_core::bindings::{Module, ModulePre};
+use nexum_core::bindings::nexum::host::types::Log;
 use nexum_core::source::Event;
-use nexum_testing::bench::{self, Figure, median};
-use nexum_testing::{TEST_CHAIN_ID, guests};
+use nexum_testing::TEST_CHAIN_ID;
+use nexum_testing::bench::{self, Figure, Guest, median};
 use tokio::runtime::Builder;
-use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine, Store};
-
-use imports::nexum::host::{chain, clock, local_store, logging};
 
 /// The pairs of samples. With the samples that warm the caches, each guest takes some seconds.
 const SAMPLES: usize = 300;
@@ -35,28 +28,6 @@ const EVENTS_PER_SAMPLE: usize = 200;
 /// The longest handler with fuel, as a multiple of one without. A guest above it would justify an
 /// engine without fuel.
 const TIMES_WITHOUT: f64 = 1.10;
-
-/// Far more fuel than an event uses.
-const FUEL: u64 = 1_000_000_000_000;
-
-#[allow(missing_docs, reason = "generated from the WIT files, which carry the documentation")]
-mod imports {
-    wasmtime::component::bindgen!({
-        path: "../../wit/nexum-host",
-        inline: "
-            package nexum:bench;
-
-            world imports {
-                import nexum:host/chain@0.2.0;
-                import nexum:host/clock@0.2.0;
-                import nexum:host/local-store@0.2.0;
-                import nexum:host/logging@0.2.0;
-            }
-        ",
-        world: "nexum:bench/imports",
-        with: { "nexum:host/types": nexum_core::bindings::nexum::host::types },
-    });
-}
 
 fn main() -> wasmtime::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -101,7 +72,7 @@ fn main() -> wasmtime::Result<()> {
 
 /// Microseconds per event, with fuel and without.
 async fn measure(guest: &str, config: &[(String, String)], event: &Event) -> wasmtime::Result<(f64, f64)> {
-    let mut sides = [true, false].map(|has_fuel| Instance::new(guest, has_fuel));
+    let mut sides = [true, false].map(|has_fuel| Guest::new(guest, has_fuel));
     for side in &mut sides {
         side.start(config).await?;
     }
@@ -119,158 +90,6 @@ async fn measure(guest: &str, config: &[(String, String)], event: &Event) -> was
     }
     let [with, without] = samples.map(median);
     Ok((with, without))
-}
-
-/// A guest in its own engine.
-struct Instance {
-    store: Store<Host>,
-    pre: ModulePre<Host>,
-    exports: Option<Module>,
-    has_fuel: bool,
-}
-
-impl Instance {
-    fn new(guest: &str, has_fuel: bool) -> Self {
-        let make = || -> wasmtime::Result<Self> {
-            let mut config = Config::new();
-            config.consume_fuel(has_fuel).epoch_interruption(true);
-            let engine = Engine::new(&config)?;
-            let component = Component::from_file(&engine, guests::component(guest))?;
-            let mut linker = Linker::new(&engine);
-            imports::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-            Ok(Self {
-                store: Store::new(&engine, Host::default()),
-                pre: ModulePre::new(linker.instantiate_pre(&component)?)?,
-                exports: None,
-                has_fuel,
-            })
-        };
-        make().unwrap_or_else(|error| panic!("{guest}: {error:?}"))
-    }
-
-    async fn start(&mut self, config: &[(String, String)]) -> wasmtime::Result<()> {
-        self.begin()?;
-        let exports = self.pre.instantiate_async(&mut self.store).await?;
-        let started = exports.call_init(&mut self.store, &config.to_vec()).await?;
-        self.exports = Some(exports);
-        started.map_err(|error| wasmtime::Error::msg(error.message))
-    }
-
-    async fn on_event(&mut self, event: &Event) -> wasmtime::Result<()> {
-        self.begin()?;
-        let exports = self.exports.as_ref().expect("an instance");
-        let handled = exports.call_on_event(&mut self.store, event).await?;
-        handled.map_err(|error| wasmtime::Error::msg(error.message))
-    }
-
-    /// The host's work before each event.
-    fn begin(&mut self) -> wasmtime::Result<()> {
-        self.store.set_epoch_deadline(1);
-        match self.has_fuel {
-            true => self.store.set_fuel(FUEL),
-            false => Ok(()),
-        }
-    }
-}
-
-/// A host with an answer to every request.
-#[derive(Default)]
-struct Host {
-    values: BTreeMap<String, Vec<u8>>,
-}
-
-impl types::Host for Host {}
-
-impl chain::Host for Host {
-    fn request(&mut self, _: u64, method: String, _: String) -> Result<String, HostError> {
-        match method.as_str() {
-            "eth_getBlockByHash" => Ok(header()),
-            // A balance, in a contract's encoding.
-            "eth_call" => Ok(format!("\"0x{:064x}\"", 1_000_000)),
-            _ => Err(HostError::new("bench", HostErrorKind::Unsupported, method)),
-        }
-    }
-
-    fn request_batch(
-        &mut self,
-        chain_id: u64,
-        requests: Vec<chain::RpcRequest>,
-    ) -> Result<Vec<chain::RpcResult>, HostError> {
-        let answer = |request: chain::RpcRequest| match self.request(chain_id, request.method, request.params) {
-            Ok(result) => chain::RpcResult::Ok(result),
-            Err(error) => chain::RpcResult::Err(error),
-        };
-        Ok(requests.into_iter().map(answer).collect())
-    }
-}
-
-impl local_store::Host for Host {
-    fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, HostError> {
-        Ok(self.values.get(&key).cloned())
-    }
-
-    fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), HostError> {
-        self.values.insert(key, value);
-        Ok(())
-    }
-
-    fn delete(&mut self, key: String) -> Result<(), HostError> {
-        self.values.remove(&key);
-        Ok(())
-    }
-
-    fn list_keys(&mut self, prefix: String) -> Result<Vec<String>, HostError> {
-        Ok(self
-            .values
-            .keys()
-            .filter(|key| key.starts_with(&prefix))
-            .cloned()
-            .collect())
-    }
-}
-
-impl logging::Host for Host {
-    fn log(&mut self, _: logging::Level, message: String) {
-        std::hint::black_box(message);
-    }
-}
-
-impl clock::Host for Host {
-    fn now_ms(&mut self) -> u64 {
-        1_700_000_000_000
-    }
-
-    fn monotonic_ns(&mut self) -> u64 {
-        0
-    }
-}
-
-/// A header with the usual fields of nodes, of which the guest uses two, and the hashes of 150
-/// transactions.
-fn header() -> String {
-    let mut text = "{".to_owned();
-    for name in [
-        "hash",
-        "parentHash",
-        "sha3Uncles",
-        "stateRoot",
-        "transactionsRoot",
-        "receiptsRoot",
-        "mixHash",
-    ] {
-        let _ = write!(text, "\"{name}\":\"0x{:064x}\",", 7);
-    }
-    let _ = write!(text, "\"logsBloom\":\"0x{}\",", "00".repeat(256));
-    for name in ["number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas", "size"] {
-        let _ = write!(text, "\"{name}\":\"0x1c9c380\",");
-    }
-    let transactions = (0..150).map(|number| format!("\"0x{number:064x}\""));
-    let _ = write!(
-        text,
-        "\"transactions\":[{}]}}",
-        transactions.collect::<Vec<_>>().join(",")
-    );
-    text
 }
 
 /// An event with this many transfers of a token.

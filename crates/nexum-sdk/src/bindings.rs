@@ -24,6 +24,8 @@ wit_bindgen::generate!({
     world: "nexum:sdk/imports",
     generate_all,
     generate_unused_types: true,
+    // A request is lowered from borrowed texts.
+    ownership: Borrowing { duplicate_if_necessary: false },
 });
 
 /// The export `init`.

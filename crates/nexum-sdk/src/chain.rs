@@ -254,8 +254,9 @@ impl Chain {
             value,
             gas,
         } = request;
-        let mut json = Json::with_room(data.len()).open_object();
-        json = json.key("to").hex(to.as_slice()).key("data").hex(data);
+        let mut json = Json::with_room(data.len());
+        json = json.piece("{\"to\":\"0x").digits(to.as_slice());
+        json = json.piece("\",\"data\":\"0x").digits(data).piece("\"");
         if let Some(from) = from {
             json = json.key("from").hex(from.as_slice());
         }

@@ -21,9 +21,9 @@ pub(crate) fn push(text: &mut Vec<u8>, bytes: &[u8]) {
     for (digits, chunk) in digits.iter_mut().zip(chunks) {
         *digits = letters(nibbles(*chunk)).to_le_bytes();
     }
-    let padded = letters(nibbles(padded(rest, 0))).to_le_bytes();
-    for (to, from) in rest_digits.iter_mut().zip(padded) {
-        *to = from;
+    if !rest.is_empty() {
+        let padded = letters(nibbles(padded(rest, 0))).to_le_bytes();
+        rest_digits.copy_from_slice(padded.get(..rest_digits.len()).unwrap_or_default());
     }
 }
 
@@ -32,13 +32,16 @@ pub(crate) fn read(digits: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) {
         return None;
     }
-    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    let mut bytes = vec![0; digits.len() / 2];
     let (chunks, rest) = digits.as_bytes().as_chunks::<8>();
-    for chunk in chunks {
-        bytes.extend_from_slice(&values(*chunk)?);
+    let (words, rest_bytes) = bytes.as_chunks_mut::<4>();
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = values(*chunk)?;
     }
-    let last = values(padded(rest, b'0'))?;
-    bytes.extend(last.iter().take(rest.len() / 2));
+    if !rest.is_empty() {
+        let last = values(padded(rest, b'0'))?;
+        rest_bytes.copy_from_slice(last.get(..rest_bytes.len()).unwrap_or_default());
+    }
     Some(bytes)
 }
 

@@ -55,8 +55,8 @@ impl Wake for Woken {
 pub(crate) struct Response(State);
 
 enum State {
-    /// Not polled yet.
-    New(RpcRequest),
+    /// Not polled yet, for this chain.
+    New(u64, RpcRequest),
     /// In the slot of the queue with this index.
     Queued(usize),
     Finished,
@@ -64,11 +64,13 @@ enum State {
 
 impl Response {
     pub(crate) fn of(chain_id: u64, method: impl Into<Cow<'static, str>>, params: String) -> Self {
-        Self(State::New(RpcRequest {
+        Self(State::New(
             chain_id,
-            method: method.into(),
-            params,
-        }))
+            RpcRequest {
+                method: method.into(),
+                params,
+            },
+        ))
     }
 }
 
@@ -77,8 +79,9 @@ impl Future for Response {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<String>> {
         match std::mem::replace(&mut self.0, State::Finished) {
-            State::New(request) => {
-                self.0 = State::Queued(with_queue(|queue| queue.push(request, context.waker().clone())));
+            State::New(chain_id, request) => {
+                let waker = context.waker().clone();
+                self.0 = State::Queued(with_queue(|queue| queue.push(chain_id, request, waker)));
                 Poll::Pending
             }
             State::Queued(index) => match with_queue(|queue| queue.take_answer(index, context.waker())) {
@@ -103,7 +106,7 @@ impl Drop for Response {
 }
 
 thread_local! {
-    static QUEUE: RefCell<Queue> = const { RefCell::new(Queue { slots: Vec::new(), unsent: Vec::new() }) };
+    static QUEUE: RefCell<Queue> = const { RefCell::new(Queue::new()) };
 }
 
 /// The closure must not run code of the module: that could use the queue again.
@@ -112,98 +115,146 @@ fn with_queue<T>(f: impl FnOnce(&mut Queue) -> T) -> T {
 }
 
 struct Queue {
-    /// One for each future that waits. A free slot is `None`.
-    slots: Vec<Option<Slot>>,
-    /// The requests to send with the indices of their slots, in the order of the first polls.
-    unsent: Vec<(usize, RpcRequest)>,
+    /// One for each future that waits.
+    slots: Vec<Slot>,
+    /// The indices of the free slots.
+    free: Vec<usize>,
+    /// The requests to send, in the order of the first polls.
+    unsent: Vec<Batch>,
 }
 
 enum Slot {
+    Free,
     Waiting(Waker),
     Answered(Result<String>),
 }
 
+/// Requests of one chain, at most [`BATCH_REQUESTS_MAX`].
+struct Batch {
+    chain_id: u64,
+    /// The slot of each request.
+    slots: Vec<usize>,
+    requests: Vec<RpcRequest>,
+}
+
+/// The room of a new batch, for the usual number of requests. A batch that grows takes some hundred
+/// units of fuel each time.
+const BATCH_ROOM: usize = 16;
+
+impl Batch {
+    fn new(chain_id: u64) -> Self {
+        Self {
+            chain_id,
+            slots: Vec::with_capacity(BATCH_ROOM),
+            requests: Vec::with_capacity(BATCH_ROOM),
+        }
+    }
+
+    fn push(&mut self, slot: usize, request: RpcRequest) {
+        self.slots.push(slot);
+        self.requests.push(request);
+    }
+}
+
 impl Queue {
-    fn push(&mut self, request: RpcRequest, waker: Waker) -> usize {
-        let free = self.slots.iter().position(Option::is_none);
-        let index = free.unwrap_or_else(|| {
-            self.slots.push(None);
+    const fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            unsent: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, chain_id: u64, request: RpcRequest, waker: Waker) -> usize {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::Free);
             self.slots.len() - 1
         });
-        if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Some(Slot::Waiting(waker));
+        self.replace(index, Slot::Waiting(waker));
+        let has_room = |batch: &&mut Batch| batch.chain_id == chain_id && batch.slots.len() < BATCH_REQUESTS_MAX;
+        match self.unsent.iter_mut().find(has_room) {
+            Some(batch) => batch.push(index, request),
+            None => {
+                let mut batch = Batch::new(chain_id);
+                batch.push(index, request);
+                self.unsent.push(batch);
+            }
         }
-        self.unsent.push((index, request));
         index
     }
 
+    /// The content of a slot, with another in its place.
+    fn replace(&mut self, index: usize, slot: Slot) -> Slot {
+        match self.slots.get_mut(index) {
+            Some(place) => std::mem::replace(place, slot),
+            None => Slot::Free,
+        }
+    }
+
     fn take_answer(&mut self, index: usize, waker: &Waker) -> Option<Result<String>> {
-        let slot = self.slots.get_mut(index)?;
-        match slot.take() {
-            Some(Slot::Answered(answer)) => Some(answer),
+        match self.replace(index, Slot::Free) {
+            Slot::Answered(answer) => {
+                self.free.push(index);
+                Some(answer)
+            }
             _ => {
-                *slot = Some(Slot::Waiting(waker.clone()));
+                self.replace(index, Slot::Waiting(waker.clone()));
                 None
             }
         }
     }
 
+    /// Stores an answer. Returns the waker of its future.
     fn answer(&mut self, index: usize, answer: Result<String>) -> Option<Waker> {
-        let slot = self.slots.get_mut(index)?;
-        match slot.replace(Slot::Answered(answer)) {
-            Some(Slot::Waiting(waker)) => Some(waker),
+        match self.replace(index, Slot::Answered(answer)) {
+            Slot::Waiting(waker) => Some(waker),
             _ => None,
         }
     }
 
     fn remove(&mut self, index: usize) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            *slot = None;
+        self.replace(index, Slot::Free);
+        self.free.push(index);
+        for batch in &mut self.unsent {
+            if let Some(at) = batch.slots.iter().position(|slot| *slot == index) {
+                batch.slots.remove(at);
+                batch.requests.remove(at);
+            }
         }
-        self.unsent.retain(|(unsent, _)| *unsent != index);
+        self.unsent.retain(|batch| !batch.slots.is_empty());
     }
 }
 
 /// Sends all requests of the queue, and wakes their futures. `false` if there are none.
 fn send_queue() -> bool {
-    let mut unsent = with_queue(|queue| std::mem::take(&mut queue.unsent));
+    let unsent = with_queue(|queue| std::mem::take(&mut queue.unsent));
     let is_empty = unsent.is_empty();
-    while let Some((_, first)) = unsent.first() {
-        let chain_id = first.chain_id;
-        let mut room = BATCH_REQUESTS_MAX;
-        let (batch, rest) = unsent.into_iter().partition::<Vec<_>, _>(|(_, request)| {
-            let fits = request.chain_id == chain_id && room > 0;
-            room -= usize::from(fits);
-            fits
-        });
-        unsent = rest;
-        let (indices, requests): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let answers = send(chain_id, requests, indices.len());
-        for (index, answer) in indices.into_iter().zip(answers) {
-            if let Some(waker) = with_queue(|queue| queue.answer(index, answer)) {
-                waker.wake();
-            }
-        }
-    }
+    unsent.into_iter().for_each(send);
     !is_empty
 }
 
-/// The answers to the requests of one chain, `count` of them.
-fn send(chain_id: u64, requests: Vec<RpcRequest>, count: usize) -> Vec<Result<String>> {
-    if let [request] = &requests[..] {
-        return vec![host::request(request)];
-    }
-    match host::request_batch(chain_id, requests) {
-        Ok(mut answers) => {
-            answers.resize_with(count, || {
-                Err(Error::of(
-                    "chain",
-                    ErrorKind::Internal,
-                    "the batch has too few answers".into(),
-                ))
-            });
-            answers
+fn send(batch: Batch) {
+    let answer = |index, answer| {
+        if let Some(waker) = with_queue(|queue| queue.answer(index, answer)) {
+            waker.wake();
         }
-        Err(error) => vec![Err(error); count],
+    };
+    if let ([index], [request]) = (&batch.slots[..], &batch.requests[..]) {
+        return answer(*index, host::request(batch.chain_id, request));
+    }
+    match host::request_batch(batch.chain_id, &batch.requests) {
+        Ok(answers) => {
+            let missing = || Error::of("chain", ErrorKind::Internal, "the batch has too few answers".into());
+            let answers = answers.into_iter().chain(std::iter::repeat_with(|| Err(missing())));
+            batch
+                .slots
+                .into_iter()
+                .zip(answers)
+                .for_each(|(index, result)| answer(index, result));
+        }
+        Err(error) => batch
+            .slots
+            .into_iter()
+            .for_each(|index| answer(index, Err(error.clone()))),
     }
 }

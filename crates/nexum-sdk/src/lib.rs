@@ -93,6 +93,11 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod guest;
 
+/// The module of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod accounts;
 pub mod chain;
 pub mod clock;
@@ -105,6 +110,7 @@ mod event;
 mod executor;
 mod host;
 pub mod http;
+mod join;
 pub mod log;
 pub mod manifest;
 pub mod messaging;
@@ -118,7 +124,6 @@ mod types;
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, address, b256, hex, keccak256};
 pub use alloy_sol_types as sol_types;
-pub use futures_util::future::{join_all, try_join_all};
 pub use futures_util::{join, try_join};
 pub use nexum_sdk_macros::module;
 
@@ -126,6 +131,7 @@ pub use chain::{BlockId, Chain};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Block, Decoded, Event, Log, Message, Tick};
 pub use executor::block_on;
+pub use join::{join_all, try_join_all};
 pub use log::Level;
 pub use module::{Json, Module, QueryInput, QueryOutput};
 

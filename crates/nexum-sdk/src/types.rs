@@ -20,7 +20,6 @@ pub enum Level {
 /// A JSON-RPC request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RpcRequest {
-    pub(crate) chain_id: u64,
     pub(crate) method: Cow<'static, str>,
     /// A JSON array.
     pub(crate) params: String,

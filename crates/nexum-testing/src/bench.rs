@@ -1,12 +1,14 @@
 //! The common parts of the benches: results with their baselines, their files, and modules that are
 //! loaded as the binary loads them.
 
+mod guest;
 mod host;
 
 use std::fs;
 
 use serde::Serialize;
 
+pub use self::guest::Guest;
 pub use self::host::{HandGrown, block, copies, engine, event, load};
 use crate::guests::root;
 

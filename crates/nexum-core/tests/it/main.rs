@@ -20,6 +20,7 @@ mod hosts;
 mod loading;
 mod queries;
 mod schedules;
+mod sdk;
 mod state;
 mod steering;
 mod subscriptions;

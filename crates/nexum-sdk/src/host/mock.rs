@@ -34,12 +34,12 @@ fn active<T>(call: impl FnOnce(&mut Host) -> Result<T>) -> Result<T> {
     })
 }
 
-pub(crate) fn request(request: &RpcRequest) -> Result<String> {
-    active(|host| host.answer(request))
+pub(crate) fn request(chain_id: u64, request: &RpcRequest) -> Result<String> {
+    active(|host| host.answer(chain_id, request))
 }
 
-pub(crate) fn request_batch(_: u64, requests: Vec<RpcRequest>) -> Result<Vec<Result<String>>> {
-    active(|host| Ok(host.answer_batch(&requests)))
+pub(crate) fn request_batch(chain_id: u64, requests: &[RpcRequest]) -> Result<Vec<Result<String>>> {
+    active(|host| Ok(host.answer_batch(chain_id, requests)))
 }
 
 pub(crate) fn store_get(key: &str) -> Result<Option<Vec<u8>>> {

@@ -7,24 +7,26 @@ use crate::error::Parts;
 use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
 use crate::{Error, ErrorKind, Message, Result};
 
-pub(crate) fn request(request: &RpcRequest) -> Result<String> {
-    Ok(chain::request(request.chain_id, &request.method, &request.params).map_err(from_host)?)
+pub(crate) fn request(chain_id: u64, request: &RpcRequest) -> Result<String> {
+    chain::request(chain_id, &request.method, &request.params).map_err(from_host)
 }
 
-pub(crate) fn request_batch(chain_id: u64, requests: Vec<RpcRequest>) -> Result<Vec<Result<String>>> {
+pub(crate) fn request_batch(
+    chain_id: u64,
+    requests: &[RpcRequest],
+) -> Result<impl IntoIterator<Item = Result<String>> + use<>> {
     let requests: Vec<_> = requests
-        .into_iter()
+        .iter()
         .map(|request| chain::RpcRequest {
-            method: request.method.into_owned(),
-            params: request.params,
+            method: &request.method,
+            params: &request.params,
         })
         .collect();
     let answers = chain::request_batch(chain_id, &requests).map_err(from_host)?;
-    let answers = answers.into_iter().map(|answer| match answer {
+    Ok(answers.into_iter().map(|answer| match answer {
         chain::RpcResult::Ok(json) => Ok(json),
         chain::RpcResult::Err(error) => Err(from_host(error)),
-    });
-    Ok(answers.collect())
+    }))
 }
 
 pub(crate) fn store_get(key: &str) -> Result<Option<Vec<u8>>> {
@@ -68,11 +70,12 @@ pub(crate) fn random(len: u32) -> Vec<u8> {
 
 pub(crate) fn fetch(request: HttpRequest) -> Result<HttpResponse> {
     let headers = request.headers.into_iter();
-    let response = wit_http::fetch(&wit_http::Request {
-        method: request.method,
-        url: request.url,
-        headers: headers.map(|(name, value)| wit_http::Header { name, value }).collect(),
-        body: request.body,
+    let headers: Vec<_> = headers.map(|(name, value)| wit_http::Header { name, value }).collect();
+    let response = wit_http::fetch(wit_http::Request {
+        method: &request.method,
+        url: &request.url,
+        headers: &headers.iter().collect::<Vec<_>>(),
+        body: request.body.as_deref(),
         timeout_ms: request.timeout_ms,
     });
     let response = response.map_err(from_host)?;

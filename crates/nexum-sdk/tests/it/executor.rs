@@ -28,10 +28,10 @@ impl Asks {
                 Chain::new(5).balance(nexum_sdk::Address::ZERO),
                 balance(2)
             )),
-            // `join_all` of so many futures polls only those that were woken.
+            // The function of `futures_util` polls only the futures that were woken.
             4 => info!(
                 "{}",
-                join_all((0..250).map(balance))
+                futures_util::future::join_all((0..250).map(balance))
                     .await
                     .into_iter()
                     .map(Result::unwrap)
@@ -45,6 +45,13 @@ impl Asks {
                 balance(2).await?;
             }
             6 => pending::<()>().await,
+            8 => {
+                let results = join_all([1, 0xff, 2].map(balance)).await;
+                info!("{:?}", results.iter().map(Result::is_ok).collect::<Vec<_>>());
+                let twice = async |n| Ok::<_, nexum_sdk::Error>(balance(n).await? + balance(n).await?);
+                info!("{:?}", try_join_all([2, 1].map(twice)).await?);
+                try_join_all([1, 0xff, 2].map(balance)).await?;
+            }
             7 => drop(nexum_sdk::block_on(async { balance(1).await })?),
             _ => {
                 let (fails, works) = join!(balance(0xff), balance(1));
@@ -75,6 +82,15 @@ fn ten_joined_calls_are_one_batch() {
     harness.block(1).expect("answered");
     assert_eq!(harness.host.batches, [10]);
     assert_eq!(harness.host.requests.len(), 10);
+}
+
+#[test]
+fn joined_futures_keep_their_order_and_the_first_failure_is_the_result() {
+    let mut harness = harness();
+    let error = harness.block(8).expect_err("one of three has no answer");
+    assert!(error.message().contains("no script of the test"), "{error}");
+    assert_eq!(harness.host.messages_logged(), ["[true, false, true]", "[4, 2]"]);
+    assert_eq!(harness.host.batches, [3, 2, 2, 3]);
 }
 
 #[test]
@@ -142,7 +158,7 @@ fn runs_inside_of_itself() {
 #[test]
 fn an_error_reaches_its_own_call() {
     let mut harness = harness();
-    harness.block(8).expect("one of two is answered");
+    harness.block(9).expect("one of two is answered");
     let logged = harness.host.messages_logged();
     let start = "chain unsupported: no script of the test answers eth_getBalance";
     assert!(logged[0].starts_with(start) && logged[0].ends_with(" 1"), "{logged:?}");

@@ -1,81 +1,106 @@
 //! Requests a quote for a trade from the CoW Protocol order book, every few blocks, and logs it.
-//!
-//! Configuration:
-//! - `sell_token`, `buy_token`: the addresses of the tokens;
-//! - `sell_amount`: the amount to sell, in atoms of `sell_token`;
-//! - `every`: the number of blocks from one quote to the next, by default 10.
 
-wit_bindgen::generate!({
-    path: ["../../../wit/nexum-host", "../../../wit/shepherd-cow"],
-    inline: "
-        package nexum:cow-quote-logger;
+use std::num::NonZeroU64;
 
-        world cow-quote-logger {
-            include nexum:host/event-module@0.2.0;
-            import shepherd:cow/cow-api@0.2.0;
-        }
-    ",
-    world: "nexum:cow-quote-logger/cow-quote-logger",
-    generate_all,
-});
+use nexum_cow_errors::classify;
+use nexum_sdk::cow::{self, OrderBook};
+use nexum_sdk::{Address, Block, Error, Level, Result, U256, address, info, log, module};
+use serde::Deserialize;
+use serde_json::json;
 
-mod order_book;
-mod settings;
+/// A placeholder for the trader.
+const TRADER: Address = address!("1111111111111111111111111111111111111111");
 
-use std::sync::OnceLock;
+#[derive(Deserialize)]
+struct Settings {
+    sell_token: Address,
+    buy_token: Address,
+    /// The amount to sell, in atoms of `sell_token`.
+    sell_amount: U256,
+    /// The number of blocks from one quote to the next.
+    #[serde(default = "every_default")]
+    every: NonZeroU64,
+}
 
-use nexum::host::{
-    logging::{self, Level},
-    types::HostErrorKind,
-};
-use settings::Settings;
-use shepherd::cow::cow_api;
+fn every_default() -> NonZeroU64 {
+    const { NonZeroU64::new(10).unwrap() }
+}
 
-struct CowQuoteLogger;
+/// The logged part of the response. Amounts stay decimal strings, which are enough for a log.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Quote {
+    sell_token: Address,
+    buy_token: Address,
+    sell_amount: String,
+    buy_amount: String,
+    fee_amount: String,
+}
 
-static SETTINGS: OnceLock<Settings> = OnceLock::new();
+#[derive(Deserialize)]
+struct Response {
+    quote: Quote,
+}
 
-impl Guest for CowQuoteLogger {
-    fn init(config: Config) -> Result<(), HostError> {
-        let settings = Settings::parse(&config).map_err(|error| failure(HostErrorKind::InvalidInput, error))?;
-        SETTINGS.get_or_init(|| settings);
-        Ok(())
+struct CowQuoteLogger {
+    settings: Settings,
+}
+
+#[module]
+impl CowQuoteLogger {
+    fn init(settings: Settings) -> Self {
+        Self { settings }
     }
 
-    fn on_event(event: Event) -> Result<(), HostError> {
-        // The manifest subscribes only to blocks.
-        let (Event::Block(block), Some(settings)) = (event, SETTINGS.get()) else {
-            return Ok(());
-        };
-        if block.number % settings.every != 0 {
+    #[on_block(chain_id = 11155111)]
+    fn log(&mut self, block: Block) -> Result {
+        if block.number % self.settings.every != 0 {
             return Ok(());
         }
-        let request = order_book::quote_request(settings);
-        match cow_api::request(block.chain_id, "POST", "/api/v1/quote", Some(&request)) {
-            Ok(answer) => {
-                let quote = order_book::read_quote(&answer).map_err(|error| failure(HostErrorKind::Internal, error))?;
-                logging::log(Level::Info, &format!("block {}: {quote}", block.number));
-            }
+        match self.quote(OrderBook::new(block.chain_id)) {
+            Ok(quote) => info!(
+                "block {}: {} of {} and a fee of {} buy {} of {}",
+                block.number,
+                quote.sell_amount,
+                quote.sell_token,
+                quote.fee_amount,
+                quote.buy_amount,
+                quote.buy_token,
+            ),
             // The module requests a new quote at a later block, so a retry of this event gains
             // nothing.
             Err(error) => {
-                let (level, reason) = order_book::reason(&error);
-                logging::log(level, &format!("block {}: no quote: {reason}", block.number));
+                let (level, reason) = reason(&error);
+                log!(level, "block {}: no quote: {reason}", block.number);
             }
         }
         Ok(())
     }
-}
 
-/// An error of this module, in contrast to an error from the host.
-fn failure(kind: HostErrorKind, message: impl ToString) -> HostError {
-    HostError {
-        domain: "cow-quote-logger".into(),
-        kind,
-        code: 0,
-        message: message.to_string(),
-        data: None,
+    fn quote(&self, order_book: OrderBook) -> Result<Quote> {
+        let request = json!({
+            "kind": "sell",
+            "sellToken": self.settings.sell_token,
+            "buyToken": self.settings.buy_token,
+            "sellAmountBeforeFee": self.settings.sell_amount.to_string(),
+            "from": TRADER,
+            // A verified quote asks for a trader who has the tokens.
+            "priceQuality": "optimal",
+        });
+        let response: Response = order_book.request("POST", "/api/v1/quote", Some(&request))?;
+        Ok(response.quote)
     }
 }
 
-export!(CowQuoteLogger);
+/// Why there is no quote, and the log level: an error needs the operator, a warning passes by
+/// itself.
+fn reason(error: &Error) -> (Level, String) {
+    let (Some(refusal), Ok(status)) = (cow::refusal(error), u16::try_from(error.code())) else {
+        return (Level::Warn, error.message().to_owned());
+    };
+    let level = match classify(status, Some(&refusal.error_type)).may_pass() {
+        true => Level::Warn,
+        false => Level::Error,
+    };
+    (level, format!("{}: {}", refusal.error_type, refusal.description))
+}

@@ -2,12 +2,11 @@
 //! has.
 
 wit_bindgen::generate!({
-    path: ["../../../wit/nexum-host", "../../../examples/embed/wit"],
+    path: "../../../examples/embed/wit",
     inline: "
         package acme:price-watch;
 
         world price-watch {
-            include nexum:host/event-module@0.2.0;
             import acme:prices/feed@1.0.0;
         }
     ",
@@ -16,41 +15,21 @@ wit_bindgen::generate!({
 });
 
 use acme::prices::feed::latest;
-use nexum::host::chain;
-use nexum::host::logging::{Level, log};
-use nexum::host::types::HostErrorKind;
+use nexum_sdk::{Block, Chain, ErrorKind, Result, bail, info, module};
 
+#[derive(Default)]
 struct PriceWatch;
 
-impl Guest for PriceWatch {
-    fn init(_: Config) -> Result<(), HostError> {
-        Ok(())
-    }
-
-    fn on_event(event: Event) -> Result<(), HostError> {
-        let Event::Block(block) = event else { return Ok(()) };
-        let gas_price = chain::request(block.chain_id, "eth_gasPrice", "[]")?;
-        let cents = latest("ETH").ok_or_else(|| unavailable("the price of ETH is unknown"))?;
+#[module]
+impl PriceWatch {
+    #[on_block(chain_id = 11155111)]
+    async fn log(&mut self, block: Block) -> Result {
+        let gas_price = Chain::new(block.chain_id).gas_price().await?;
+        let Some(cents) = latest("ETH") else {
+            bail!(ErrorKind::Unavailable; "the price of ETH is unknown");
+        };
         let (euros, cents) = (cents / 100, cents % 100);
-        log(
-            Level::Info,
-            &format!(
-                "ETH costs {euros}.{cents:02} at block {}, gas {gas_price} wei",
-                block.number
-            ),
-        );
+        info!("ETH costs {euros}.{cents:02} at block {}, gas {gas_price} wei", block.number);
         Ok(())
     }
 }
-
-fn unavailable(message: &str) -> HostError {
-    HostError {
-        domain: "price-watch".into(),
-        kind: HostErrorKind::Unavailable,
-        code: 0,
-        message: message.into(),
-        data: None,
-    }
-}
-
-export!(PriceWatch);

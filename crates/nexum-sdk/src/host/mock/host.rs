@@ -148,16 +148,17 @@ impl Host {
         self.store_fault = Some((n, Fault::Trap));
     }
 
-    pub(crate) fn answer(&mut self, request: &RpcRequest) -> Result<String> {
+    pub(crate) fn answer(&mut self, chain_id: u64, request: &RpcRequest) -> Result<String> {
         let params: Value = serde_json::from_str(&request.params)?;
-        let answer = self.rpc.answer(request, &params);
+        let answer = self.rpc.answer(chain_id, &request.method, &params);
         self.requests.push((request.method.to_string(), params));
         answer.map(|answer| answer.to_string())
     }
 
-    pub(crate) fn answer_batch(&mut self, requests: &[RpcRequest]) -> Vec<Result<String>> {
+    pub(crate) fn answer_batch(&mut self, chain_id: u64, requests: &[RpcRequest]) -> Vec<Result<String>> {
         self.batches.push(requests.len());
-        requests.iter().map(|request| self.answer(request)).collect()
+        let answer = |request| self.answer(chain_id, request);
+        requests.iter().map(answer).collect()
     }
 
     /// The store, for one call.

@@ -5,7 +5,6 @@ use alloy_sol_types::{SolCall, SolInterface};
 use serde_json::Value;
 
 use crate::multicall3::{MULTICALL3, Returned, aggregate3};
-use crate::types::RpcRequest;
 use crate::{Error, ErrorKind, Result};
 
 type OnRequest = Box<dyn FnMut(u64, &str, &Value) -> Option<Result<Value>>>;
@@ -42,20 +41,15 @@ impl Rpc {
     }
 
     /// The answer of the first script that has one.
-    pub(super) fn answer(&mut self, request: &RpcRequest, params: &Value) -> Result<Value> {
-        let missing = || {
-            unanswered(
-                "chain",
-                format!("{} {params} of chain {}", request.method, request.chain_id),
-            )
-        };
-        self.find(request, params).unwrap_or_else(|| Err(missing()))
+    pub(super) fn answer(&mut self, chain_id: u64, method: &str, params: &Value) -> Result<Value> {
+        let missing = || unanswered("chain", format!("{method} {params} of chain {chain_id}"));
+        self.find(chain_id, method, params).unwrap_or_else(|| Err(missing()))
     }
 
-    fn find(&mut self, request: &RpcRequest, params: &Value) -> Option<Result<Value>> {
+    fn find(&mut self, chain_id: u64, method: &str, params: &Value) -> Option<Result<Value>> {
         let mut scripts = self.requests.iter_mut().rev();
-        let answer = scripts.find_map(|script| script(request.chain_id, &request.method, params));
-        if answer.is_some() || request.method != "eth_call" {
+        let answer = scripts.find_map(|script| script(chain_id, method, params));
+        if answer.is_some() || method != "eth_call" {
             return answer;
         }
         let call = params.get(0)?;
