@@ -51,9 +51,17 @@ pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -
     let made = tempfile::tempdir().map_err(Error::file("make", &std::env::temp_dir()))?;
     let made = made.path().join("module.wasm");
     let mut node = Command::new("node");
-    node.arg(&tool).arg("--wit").arg(&wit).args(["--world", WORLD, "--js"]).arg(&entry);
+    node.arg(&tool)
+        .arg("--wit")
+        .arg(&wit)
+        .args(["--world", WORLD, "--js"])
+        .arg(&entry);
     // WASI stays: through it, the messages of the engine reach the module's log.
-    node.arg("--module-root").arg(&project.directory).arg("--sync").arg("--output").arg(&made);
+    node.arg("--module-root")
+        .arg(&project.directory)
+        .arg("--sync")
+        .arg("--output")
+        .arg(&made);
     node.current_dir(&project.directory);
     let name = format!("compile {}", project.name);
     step(progress, &name, || process::stdout(&mut node, progress))?;
@@ -72,11 +80,14 @@ pub(crate) fn prepare(project: &Project) -> Result<(), Error> {
         return Err(Error::Project {
             path: project.directory.clone(),
             reason: format!("the directory has no {SOURCE}"),
-            hint: Some(format!("put the handlers into {SOURCE}; `nexum new --lang js` writes an example")),
+            hint: Some(format!(
+                "put the handlers into {SOURCE}; `nexum new --lang js` writes an example"
+            )),
         });
     }
     let directory = project.output().join("nexum");
-    SDK.iter().try_for_each(|(name, text)| write_file(&directory.join(name), text.as_bytes()))
+    SDK.iter()
+        .try_for_each(|(name, text)| write_file(&directory.join(name), text.as_bytes()))
 }
 
 /// The command that runs the native tests of a project.

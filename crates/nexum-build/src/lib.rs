@@ -10,7 +10,9 @@
 //! | [`project`] | an author's directory: its name and its language |
 //! | [`mod@build`] | the steps of a build, which every language shares |
 //! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
-//! | `component`, `manifest` | the component is checked, and its manifest completed |
+//! | `world` | the imports and exports of a module that is not in Rust |
+//! | `test` | the command that runs the native tests of a project |
+//! | `component`, `rename`, `manifest` | the component is checked, and its manifest completed |
 //! | [`output`] | the files of a finished build |
 //! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
 //! | [`tools`] | programs in pinned versions, from the registries of npm and `PyPI` |
@@ -44,6 +46,10 @@ mod javascript;
 mod python;
 mod rust;
 
+mod rename;
+mod test;
+mod world;
+
 pub mod toolchain;
 pub mod tools;
 
@@ -56,3 +62,4 @@ pub use build::{Built, Options, build};
 pub use error::Error;
 pub use progress::{Progress, Silent};
 pub use project::{Language, Project};
+pub use test::test_command;

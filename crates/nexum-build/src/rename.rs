@@ -48,8 +48,8 @@ fn renamed(
     let mut section = ComponentExportSection::new();
     for export in exports {
         let mut export = export.map_err(|error| error.to_string())?;
-        if let Some((_, new)) = names.iter().find(|(old, _)| *old == export.name.0) {
-            export.name.0 = new;
+        if let Some((_, new)) = names.iter().find(|(old, _)| *old == export.name.name) {
+            export.name.name = new;
         }
         let encoded = RoundtripReencoder.parse_component_export(&mut section, export);
         encoded.map_err(|error| error.to_string())?;

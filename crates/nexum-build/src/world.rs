@@ -76,16 +76,15 @@ impl World {
     /// if it has a subscription, and queries if it has the table `[module.query]`.
     pub(crate) fn of(project: &Project) -> Result<Self, Error> {
         let path = project.manifest();
-        let manifest = Manifest::load(&MaskedPath::from(path.as_path())).map_err(|errors| {
-            match errors.is_not_found() {
+        let manifest =
+            Manifest::load(&MaskedPath::from(path.as_path())).map_err(|errors| match errors.is_not_found() {
                 true => Error::Project {
                     path: project.directory.clone(),
                     reason: format!("a module in {} needs a {MANIFEST_FILE}", project.language),
                     hint: Some("`nexum new` writes one".to_owned()),
                 },
                 false => errors.into(),
-            }
-        })?;
+            })?;
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
         // The manifest has been read before, so the file is TOML.
         let document = text.parse::<DocumentMut>().unwrap_or_default();
@@ -102,7 +101,7 @@ impl World {
         let capabilities = manifest.capabilities.unwrap_or_default();
         let is_listed = |interface: &Interface| {
             let mut listed = capabilities.required.iter().chain(&capabilities.optional);
-            listed.any(|name| name.value() == interface.capability)
+            listed.any(|name| name.value == interface.capability)
         };
         let requested = REQUESTED.into_iter().filter(is_listed);
         Ok(Self {
@@ -122,7 +121,11 @@ impl World {
 
     /// The world in the text format, in which the export `init` is called `init`.
     fn text(&self, init: &str) -> String {
-        let imports: String = self.imports.iter().map(|each| format!("  import {};\n", each.full_name())).collect();
+        let imports: String = self
+            .imports
+            .iter()
+            .map(|each| format!("  import {};\n", each.full_name()))
+            .collect();
         let event = if self.events { "event, " } else { "" };
         let on_event = "  export on-event: func(event: event) -> result<_, host-error>;\n";
         let evaluate = "  export evaluate: func(input: list<u8>) -> result<list<u8>, host-error>;\n";
@@ -237,6 +240,9 @@ mod tests {
             }
         }
         found.sort();
-        assert_eq!(found, PACKAGES.iter().map(|(path, _)| (*path).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            found,
+            PACKAGES.iter().map(|(path, _)| (*path).to_owned()).collect::<Vec<_>>()
+        );
     }
 }

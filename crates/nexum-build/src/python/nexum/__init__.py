@@ -54,6 +54,12 @@ class HostError(Exception):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
         return cls(record.message, domain=record.domain, kind=kind, code=record.code, data=record.data)
 
+    def to_record(self, types):
+        """The error as the contract's record, made of the classes of `types`."""
+        kind = "".join(word.capitalize() for word in self.kind.split("-"))
+        kind = getattr(types, f"HostErrorKind_{kind}")()
+        return types.HostError(self.domain, kind, self.code, self.message, self.data)
+
 
 def _call(function, *values):
     """The result of a host call. Its error becomes a `HostError`."""

@@ -120,7 +120,7 @@ class Harness:
         try:
             return SimpleNamespace(value=self._request(chain_id, request.method, request.params))
         except HostError as error:
-            return SimpleNamespace(value=_to_error(error))
+            return SimpleNamespace(value=error.to_record(_Types()))
 
     def _fetch(self, request):
         for handler in self._responses:
@@ -147,13 +147,15 @@ class Harness:
             http.client.HTTPConnection, http.client.HTTPSConnection, urllib.request._opener = before
 
 
-def _to_error(error):
-    """The contract's record of an error, whose kind is the name of a class."""
-    name = "".join(word.capitalize() for word in error.kind.split("-"))
-    kind = type(f"HostErrorKind_{name}", (), {})()
-    return SimpleNamespace(
-        domain=error.domain, kind=kind, code=error.code, message=error.message, data=error.data
-    )
+class _Types:
+    """Stands in for the generated classes of the contract's types."""
+
+    def __getattr__(self, name):
+        return type(name, (), {})
+
+    @staticmethod
+    def HostError(domain, kind, code, message, data):
+        return SimpleNamespace(domain=domain, kind=kind, code=code, message=message, data=data)
 
 
 def _to_record(index, log):
