@@ -8,6 +8,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`project`] | an author's directory: its name and its language |
+//! | [`template`] | the projects that `nexum new` makes |
 //! | [`mod@build`] | the steps of a build, which every language shares |
 //! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
 //! | `world` | the imports and exports of a module that is not in Rust |
@@ -36,6 +37,7 @@
 
 pub mod build;
 pub mod project;
+pub mod template;
 
 mod component;
 mod manifest;

@@ -134,9 +134,9 @@ pub use module::{Json, Module, QueryInput, QueryOutput};
 /// With `#[sol(rpc)]`, an interface gets the type of its contract, whose functions can be called on
 /// a [`Chain`].
 ///
-/// An interface can come from an ABI file: `sol!(#[sol(rpc)] IERC20, "abi.json")`. The module then
-/// needs the feature `json` of the macro: `alloy-sol-types = { version = "1.7", default-features =
-/// false, features = ["json"] }` in its `Cargo.toml`.
+/// With the feature `abi`, an interface can come from an ABI file, or from the JSON that a compiler
+/// writes: `sol!(#[sol(rpc)] IERC20, "abi/IERC20.json")`. The path is relative to the directory of
+/// the module's `Cargo.toml`. A change of the file builds the module again.
 #[macro_export]
 macro_rules! sol {
     ($($solidity:tt)*) => {

@@ -6,7 +6,10 @@
     reason = "helpers outside test functions"
 )]
 
+#[cfg(feature = "abi")]
+mod abi;
 mod accounts;
+mod book;
 mod chain;
 mod compile_errors;
 mod config;

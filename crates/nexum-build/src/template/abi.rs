@@ -1,0 +1,212 @@
+//! The ABI of the contract that a new project uses.
+
+use std::path::{Path, PathBuf};
+
+use alloy_json_abi::{Function, JsonAbi, StateMutability};
+use nexum_config::hint::Hint;
+use nexum_config::regular_file::{self, FileError};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::name::KEYWORDS;
+
+/// The largest file that is read. A compiler's output with the bytecode and the syntax tree of a contract has
+/// up to a few MiB.
+pub const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// The largest ABI. Those of the largest contracts have 200 kB, and the compiler of the module reads all of it
+/// at each build.
+pub const ABI_BYTES_MAX: usize = 1 << 20;
+
+/// Names that the code of the templates uses for other types.
+const TAKEN: [&str; 8] = [
+    "Address",
+    "Block",
+    "ContractWatch",
+    "Decoded",
+    "EventWatch",
+    "Result",
+    "Self",
+    "Settings",
+];
+
+/// Types of a result that the module of a template can log, and that have a default value.
+const PLAIN_TYPES: [&str; 6] = ["address", "bool", "bytes", "bytes32", "string", "uint256"];
+
+/// The reason why an ABI cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AbiError {
+    /// The file cannot be read.
+    #[error("the ABI {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The rest of the sentence.
+        #[source]
+        source: FileError,
+    },
+    /// The file is not JSON.
+    #[error("the ABI {} is not JSON", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The JSON is not an ABI, and has none.
+    #[error("{} is not an ABI", path.display())]
+    NotAnAbi {
+        /// The file.
+        path: PathBuf,
+        /// The cause, for an array.
+        #[source]
+        source: Option<serde_json::Error>,
+    },
+    /// A name has a character that no Rust name has.
+    #[error("the ABI {} has a name with `$`, which no name in Rust can have", path.display())]
+    Dollar {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The ABI is too large.
+    #[error("the ABI {} has {bytes} bytes, and the most are {ABI_BYTES_MAX}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The size of the ABI, as JSON without the bytecode.
+        bytes: usize,
+    },
+    /// The name of the file gives the contract no name.
+    #[error("the name of the file {} gives the contract no name", path.display())]
+    Unnamed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A handler of events needs an event.
+    #[error("the ABI {} has no event that a module can subscribe to", path.display())]
+    NoEvent {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Hint for AbiError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotAnAbi { .. } => {
+                Some("an ABI is a JSON array, or the member `abi` of the JSON that Foundry or Hardhat writes".into())
+            }
+            Self::Unnamed { .. } => Some("name the file after the contract, such as Token.json".into()),
+            Self::NoEvent { .. } => Some("use --template block".into()),
+            Self::TooLarge { .. } => Some("remove the functions that the module does not call".into()),
+            Self::Dollar { .. } => Some("remove the item: a module does not need all of an ABI".into()),
+            Self::File { .. } | Self::Json { .. } => None,
+        }
+    }
+}
+
+/// The ABI of a contract.
+#[derive(Debug)]
+pub(super) struct Abi {
+    /// The name of the contract in Rust.
+    pub(super) contract: String,
+    /// The ABI without bytecode, as JSON.
+    pub(super) json: String,
+    /// The first event that a module can subscribe to.
+    pub(super) event: Option<String>,
+    /// The first function that the module of a template can call.
+    pub(super) function: Option<String>,
+}
+
+impl Abi {
+    /// Reads the ABI in a file.
+    pub(super) fn read(path: &Path) -> Result<Self, AbiError> {
+        let of_file = || path.to_owned();
+        let bytes = regular_file::read(path, FILE_BYTES_MAX).map_err(|source| AbiError::File {
+            path: of_file(),
+            source,
+        })?;
+        let mut value: Value = serde_json::from_slice(&bytes).map_err(|source| AbiError::Json {
+            path: of_file(),
+            source,
+        })?;
+        let not_an_abi = |source| AbiError::NotAnAbi {
+            path: of_file(),
+            source,
+        };
+        // Foundry and Hardhat write an object with the ABI and much more.
+        let items = match value.get_mut("abi").map(Value::take).unwrap_or(value) {
+            items @ Value::Array(_) => items,
+            _ => return Err(not_an_abi(None)),
+        };
+        let abi = JsonAbi::deserialize(&items).map_err(|source| not_an_abi(Some(source)))?;
+        let json = serde_json::to_string_pretty(&abi).map_err(|source| not_an_abi(Some(source)))?;
+        if json.contains('$') {
+            return Err(AbiError::Dollar { path: of_file() });
+        }
+        if json.len() > ABI_BYTES_MAX {
+            return Err(AbiError::TooLarge {
+                path: of_file(),
+                bytes: json.len(),
+            });
+        }
+        Ok(Self {
+            contract: contract(path).ok_or_else(|| AbiError::Unnamed { path: of_file() })?,
+            json: json + "\n",
+            event: event(&items, &abi),
+            function: function(&abi),
+        })
+    }
+}
+
+/// The name of the contract: the name of the file up to its first dot, with a capital letter for each word.
+fn contract(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let words = name.split('.').next()?.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut contract: String = words
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_ascii_uppercase(), rest.to_owned()]
+        })
+        .collect();
+    if TAKEN.contains(&contract.as_str()) {
+        contract.push_str("Contract");
+    }
+    contract
+        .starts_with(|c: char| c.is_ascii_alphabetic())
+        .then_some(contract)
+}
+
+/// The first event of the file with a signature and a name of its own: `sol!` renames overloaded events.
+fn event(items: &Value, abi: &JsonAbi) -> Option<String> {
+    let mut names = items.as_array()?.iter().filter_map(|item| item.get("name")?.as_str());
+    let name = names.find(|name| match abi.events.get(*name).map(Vec::as_slice) {
+        Some([event]) => !event.anonymous && is_name(name),
+        _ => false,
+    })?;
+    Some(name.to_owned())
+}
+
+/// The first function that needs no arguments and has one plain result, by name.
+fn function(abi: &JsonAbi) -> Option<String> {
+    let is_plain = |function: &Function| {
+        let reads = matches!(function.state_mutability, StateMutability::View | StateMutability::Pure);
+        let output = match function.outputs.as_slice() {
+            [output] => PLAIN_TYPES.contains(&output.ty.as_str()),
+            _ => false,
+        };
+        reads && output && function.inputs.is_empty() && is_name(&function.name)
+    };
+    let mut functions = abi.functions.values();
+    functions.find_map(|overloads| match overloads.as_slice() {
+        [function] if is_plain(function) => Some(function.name.clone()),
+        _ => None,
+    })
+}
+
+/// Whether a name of the ABI is a name in Rust without a change.
+fn is_name(name: &str) -> bool {
+    name != "Self" && !KEYWORDS.contains(&name)
+}
