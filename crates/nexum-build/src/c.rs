@@ -40,7 +40,7 @@ const SDK: [(&str, &str); 2] = [
 ];
 
 /// The options of the compiler: small code, and no entry point, because the host calls exports.
-const OPTIONS: [&str; 7] = [
+const OPTIONS: [&str; 8] = [
     "-std=c17",
     "-Os",
     "-Wall",
@@ -48,6 +48,8 @@ const OPTIONS: [&str; 7] = [
     "-mexec-model=reactor",
     "-Wl,--gc-sections",
     "-Wl,--strip-debug",
+    // 256 KiB: four times the stack of wasi-sdk. The default of zig is 16 MiB, for each instance.
+    "-Wl,-z,stack-size=262144",
 ];
 
 /// Compiles the sources to a component.
