@@ -159,4 +159,14 @@ mod tests {
             assert!(integrity.starts_with("sha512-"), "{path}: {integrity}");
         }
     }
+
+    /// The files of the SDK have tests for Node.js, whose platform they stand in for.
+    #[test]
+    fn stands_in_for_the_platform() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/javascript");
+        let mut node = Command::new("node");
+        node.arg("--test").arg(sources.join("web.test.js"));
+        let output = process::output(&mut node, &crate::Silent).expect("the tests pass");
+        assert!(output.contains("# pass 5\n"), "{output}");
+    }
 }

@@ -1,7 +1,7 @@
 // Connects the exports of the contract with the handlers of a module. The generated entry point
 // and `testing.js` call it.
 
-import { describe, HostError, log, toHex } from "./nexum.js";
+import { describe, HostError, log, toBytes, toHex } from "./nexum.js";
 
 // Each handler, and its argument made of the contract's value.
 const HANDLERS = {
@@ -41,7 +41,7 @@ export function deliver(module, event) {
 // Answers a query with the bytes or the text of the module's `query`. Other values become JSON.
 export function answer(module, input) {
   return attempt("query", () => {
-    const value = module.query(Uint8Array.from(input));
+    const value = module.query(toBytes(input));
     if (value instanceof Uint8Array || typeof value?.then === "function") return value;
     return new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value ?? null));
   });

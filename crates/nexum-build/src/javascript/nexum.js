@@ -146,7 +146,7 @@ export const store = {
   // The bytes of a key, or null.
   get: (key) => {
     const value = call("store", "get", key);
-    return value === null || value === undefined ? null : Uint8Array.from(value);
+    return value === null || value === undefined ? null : toBytes(value);
   },
   // Stores bytes, or a text as UTF-8.
   set: (key, value) => {
@@ -199,7 +199,12 @@ export const cow = {
 
 // Unpredictable bytes of the host.
 export function randomBytes(length) {
-  return Uint8Array.from(call("random", "fill", length));
+  return toBytes(call("random", "fill", length));
+}
+
+// The engine gives bytes as an array of bytes, or as a list of numbers.
+export function toBytes(list) {
+  return list instanceof Uint8Array ? list : Uint8Array.from(list);
 }
 
 const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

@@ -2,10 +2,13 @@
 // TextEncoder, TextDecoder, fetch, crypto and a Math.random that differs between instances. The
 // generated entry point installs them before it loads the module.
 
-import { log, randomBytes, send } from "./nexum.js";
+import { log, randomBytes, send, toBytes } from "./nexum.js";
 
 // The code point that replaces a malformed sequence.
 const REPLACEMENT = 0xfffd;
+
+// At the beginning of a text, it says that the text is Unicode, and is no part of it.
+const BYTE_ORDER_MARK = 0xfeff;
 
 // The most code points that one call of String.fromCodePoint gets: engines bound the number of
 // arguments.
@@ -16,23 +19,36 @@ class Utf8Encoder {
     return "utf-8";
   }
 
-  encode(text = "") {
-    const bytes = [];
-    for (const character of String(text)) {
-      const found = character.codePointAt(0);
-      const point = found >= 0xd800 && found <= 0xdfff ? REPLACEMENT : found;
+  encode(value = "") {
+    const text = String(value);
+    // Each unit of the text takes at most three bytes.
+    const bytes = new Uint8Array(3 * text.length);
+    let length = 0;
+    for (let at = 0; at < text.length; at++) {
+      let point = text.charCodeAt(at);
       if (point < 0x80) {
-        bytes.push(point);
-      } else if (point < 0x800) {
-        bytes.push(0xc0 | (point >> 6), 0x80 | (point & 0x3f));
-      } else if (point < 0x10000) {
-        bytes.push(0xe0 | (point >> 12), 0x80 | ((point >> 6) & 0x3f), 0x80 | (point & 0x3f));
-      } else {
-        bytes.push(0xf0 | (point >> 18), 0x80 | ((point >> 12) & 0x3f));
-        bytes.push(0x80 | ((point >> 6) & 0x3f), 0x80 | (point & 0x3f));
+        bytes[length++] = point;
+        continue;
       }
+      if (point >= 0xd800 && point <= 0xdfff) {
+        const whole = text.codePointAt(at);
+        point = whole > 0xffff ? whole : REPLACEMENT;
+        if (whole > 0xffff) at++;
+      }
+      if (point < 0x800) {
+        bytes[length++] = 0xc0 | (point >> 6);
+      } else {
+        if (point < 0x10000) {
+          bytes[length++] = 0xe0 | (point >> 12);
+        } else {
+          bytes[length++] = 0xf0 | (point >> 18);
+          bytes[length++] = 0x80 | ((point >> 12) & 0x3f);
+        }
+        bytes[length++] = 0x80 | ((point >> 6) & 0x3f);
+      }
+      bytes[length++] = 0x80 | (point & 0x3f);
     }
-    return Uint8Array.from(bytes);
+    return bytes.slice(0, length);
   }
 }
 
@@ -43,6 +59,14 @@ function sequence(first) {
   if (first >= 0xe0 && first <= 0xef) return [3, first === 0xe0 ? 0xa0 : 0x80, first === 0xed ? 0x9f : 0xbf];
   if (first >= 0xf0 && first <= 0xf4) return [4, first === 0xf0 ? 0x90 : 0x80, first === 0xf4 ? 0x8f : 0xbf];
   return [0, 0, 0];
+}
+
+// The end of the run of ASCII that begins at a position, of at most POINTS_MAX bytes.
+function endOfAscii(bytes, from) {
+  const most = Math.min(bytes.length, from + POINTS_MAX);
+  let at = from;
+  while (at < most && bytes[at] < 0x80) at++;
+  return at;
 }
 
 class Utf8Decoder {
@@ -65,9 +89,17 @@ class Utf8Decoder {
     let text = "";
     let points = [];
     for (let at = 0; at < bytes.length; ) {
+      // The engine converts a run of ASCII at once.
+      const end = endOfAscii(bytes, at);
+      if (end > at) {
+        text += String.fromCodePoint(...points) + String.fromCharCode.apply(null, bytes.subarray(at, end));
+        points = [];
+        at = end;
+        continue;
+      }
       const [point, length] = this.#point(bytes, at);
       at += length;
-      if (point !== 0xfeff || at !== length || this.ignoreBOM) points.push(point);
+      if (point !== BYTE_ORDER_MARK || at !== length || this.ignoreBOM) points.push(point);
       if (points.length === POINTS_MAX) {
         text += String.fromCodePoint(...points);
         points = [];
@@ -132,7 +164,7 @@ class HostResponse {
     this.status = status;
     this.ok = status >= 200 && status < 300;
     this.headers = new ResponseHeaders(headers);
-    this.#body = Uint8Array.from(body);
+    this.#body = toBytes(body);
   }
 
   bytes() {
@@ -157,7 +189,7 @@ class HostResponse {
 // the time of the whole request.
 export function fetch(resource, { method = "GET", headers = {}, body, timeoutMs = null } = {}) {
   const pairs = typeof headers[Symbol.iterator] === "function" ? [...headers] : Object.entries(headers);
-  const bytes = body === undefined || body === null ? null : toBytes(body);
+  const bytes = body === undefined || body === null ? null : bytesOf(body);
   const url = String(resource);
   const response = send({
     method: method.toUpperCase(),
@@ -169,7 +201,7 @@ export function fetch(resource, { method = "GET", headers = {}, body, timeoutMs 
   return new HostResponse(url, response);
 }
 
-function toBytes(body) {
+function bytesOf(body) {
   if (typeof body === "string") return new TextEncoder().encode(body);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
   if (body instanceof ArrayBuffer) return new Uint8Array(body);
