@@ -6,17 +6,48 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use nexum_build::{output::write_if_changed, toolchain::BARE};
+use anyhow::{Context, Result, ensure};
+use nexum_build::{Language, Options, Project, output::write_if_changed, toolchain::BARE};
 use sha2::{Digest, Sha256};
 use toml_edit::DocumentMut;
 
-use crate::{paths, process, toolchain};
+use crate::{
+    paths,
+    process::{self, Steps},
+    toolchain,
+};
 
-/// Builds the guests with these names, or all of them, into `target/modules/NAME/`: for a module
-/// `NAME.wasm` and a `nexum.toml` with its digest, for a command `app.wasm`.
+/// The guests to build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Selection<'a> {
+    /// Those in Rust and in the text format, which need no other tools.
+    Rust,
+    /// Those in every language.
+    AllLanguages,
+    /// Those with these names.
+    Named(&'a [String]),
+}
+
+impl<'a> Selection<'a> {
+    /// The selection of a command line.
+    pub(crate) fn of(names: &'a [String], all_languages: bool) -> Self {
+        match (names, all_languages) {
+            ([], true) => Self::AllLanguages,
+            ([], false) => Self::Rust,
+            (names, _) => Self::Named(names),
+        }
+    }
+}
+
+/// Builds the guests with these names, as [`build_selection`] does.
 pub(crate) fn build(names: &[String]) -> Result<()> {
-    let guests = select(find_all(&paths::modules())?, names)?;
+    build_selection(Selection::Named(names))
+}
+
+/// Builds guests into `target/modules/NAME/`: for a module `NAME.wasm` and a `nexum.toml` with its
+/// digest, for a command `app.wasm`.
+pub(crate) fn build_selection(selection: Selection<'_>) -> Result<()> {
+    let guests = select(find_all(&paths::modules())?, selection)?;
     compile(&guests)?;
     for guest in &guests {
         publish(guest).with_context(|| format!("cannot publish the guest {}", guest.name))?;
@@ -56,6 +87,8 @@ enum Source {
     Crate { target: String },
     /// A component in the text format.
     Text,
+    /// A project as an author has it, in another language than Rust.
+    Project { language: Language },
 }
 
 /// Every guest of the workspace. Fails on a directory that is not a guest, so that a wrong name
@@ -94,7 +127,8 @@ fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     } else if directory.join("component.wat").exists() {
         Source::Text
     } else {
-        bail!("{} has neither a Cargo.toml nor a component.wat", directory.display());
+        let language = Project::find(directory).map_err(process::explain)?.language;
+        Source::Project { language }
     };
     Ok(Guest {
         name,
@@ -104,18 +138,22 @@ fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     })
 }
 
-fn select(all: Vec<Guest>, names: &[String]) -> Result<Vec<Guest>> {
-    for name in names {
-        ensure!(
-            all.iter().any(|guest| guest.name == *name),
-            "no guest is called {name}; known are {}",
-            list(&all)
-        );
+fn select(all: Vec<Guest>, selection: Selection<'_>) -> Result<Vec<Guest>> {
+    if let Selection::Named(names) = selection {
+        for name in names {
+            ensure!(
+                all.iter().any(|guest| guest.name == *name),
+                "no guest is called {name}; known are {}",
+                list(&all)
+            );
+        }
     }
-    Ok(all
-        .into_iter()
-        .filter(|guest| names.is_empty() || names.contains(&guest.name))
-        .collect())
+    let is_selected = |guest: &Guest| match selection {
+        Selection::Rust => !matches!(guest.source, Source::Project { .. }),
+        Selection::AllLanguages => true,
+        Selection::Named(names) => names.contains(&guest.name),
+    };
+    Ok(all.into_iter().filter(is_selected).collect())
 }
 
 fn list(guests: &[Guest]) -> String {
@@ -168,7 +206,10 @@ fn compile(guests: &[Guest]) -> Result<()> {
 
 /// Copies a built guest to the directory in which tests and operators look for it.
 fn publish(guest: &Guest) -> Result<()> {
+    let directory = paths::built_modules().join(&guest.name);
+    fs::create_dir_all(&directory)?;
     let component = match &guest.source {
+        Source::Project { .. } => return publish_project(guest, &directory),
         Source::Text => wat::parse_file(guest.directory.join("component.wat"))?,
         Source::Crate { target } => {
             let file = format!("{}.wasm", guest.name.replace('-', "_"));
@@ -176,8 +217,6 @@ fn publish(guest: &Guest) -> Result<()> {
             fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?
         }
     };
-    let directory = paths::built_modules().join(&guest.name);
-    fs::create_dir_all(&directory)?;
     match guest.kind {
         Kind::Command => Ok(write_if_changed(&directory.join("app.wasm"), &component)?),
         Kind::Module => {
@@ -187,6 +226,29 @@ fn publish(guest: &Guest) -> Result<()> {
             Ok(write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())?)
         }
     }
+}
+
+/// Builds a project as `nexum build` does, and copies the files that an operator installs.
+fn publish_project(guest: &Guest, directory: &Path) -> Result<()> {
+    let project = Project::find(&guest.directory).map_err(process::explain)?;
+    let built = nexum_build::build(&project, &Options::default(), &Steps).map_err(process::explain)?;
+    for path in [built.component, built.manifest] {
+        let name = path.file_name().context("a built file has a name")?;
+        write_if_changed(&directory.join(name), &fs::read(&path)?)?;
+    }
+    Ok(())
+}
+
+/// Runs the native tests of the guests in other languages than Rust.
+pub(crate) fn test_projects() -> Result<()> {
+    for guest in find_all(&paths::modules())? {
+        if let Source::Project { .. } = guest.source {
+            let project = Project::find(&guest.directory).map_err(process::explain)?;
+            let command = nexum_build::test_command(&project, &Steps).map_err(process::explain)?;
+            command.map_or(Ok(()), |mut command| process::run(&mut command))?;
+        }
+    }
+    Ok(())
 }
 
 /// The manifest with the component's digest in it.
@@ -230,6 +292,16 @@ mod tests {
     #[test]
     fn knows_every_directory_as_a_guest() {
         let guests = find_all(&paths::modules()).expect("the guests of this work tree");
+        let languages: Vec<_> = guests.iter().filter_map(language).collect();
+        assert_eq!(
+            languages,
+            [
+                ("gas-watch-c", Language::C),
+                ("gas-watch-js", Language::JavaScript),
+                ("gas-watch-python", Language::Python),
+            ]
+        );
+        let guests = select(guests, Selection::Rust).expect("guests");
         let wasi: Vec<_> = guests
             .iter()
             .filter(|guest| guest.source != crate_for(BARE))
@@ -249,7 +321,14 @@ mod tests {
                 "wasi-importer"
             ]
         );
-        assert!(select(guests, &["absent".into()]).is_err());
+        assert!(select(guests, Selection::Named(&["absent".into()])).is_err());
+    }
+
+    fn language(guest: &Guest) -> Option<(&str, Language)> {
+        match guest.source {
+            Source::Project { language } => Some((&guest.name, language)),
+            _ => None,
+        }
     }
 
     fn crate_for(target: &str) -> Source {

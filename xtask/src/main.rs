@@ -42,6 +42,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::guests::Selection;
+
 /// The project's tasks.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
@@ -89,8 +91,11 @@ enum Task {
     Toolchain,
     /// Build the modules of `modules/` into `target/modules/`.
     Guests {
-        /// The modules to build. The default is all.
+        /// The modules to build. The default is all in Rust.
         names: Vec<String>,
+        /// Also build the modules in JavaScript, Python and C. Fetches their tools.
+        #[arg(long)]
+        all_languages: bool,
     },
     /// Pack the crates that an author needs, and build each from its package.
     Package,
@@ -111,7 +116,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => soak::run(&options),
         Task::Toolchain => toolchain::ensure().map(|_| ()),
         Task::Package => package::check(),
-        Task::Guests { names } => guests::build(&names),
+        Task::Guests { names, all_languages } => guests::build_selection(Selection::of(&names, all_languages)),
         Task::Anvil => anvil::ensure().map(|path| println!("{}", path.display())),
     };
     match outcome {

@@ -5,7 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    anvil, guests, process, prometheus,
+    anvil,
+    guests::{self, Selection},
+    process, prometheus,
     tools::{self, NEXTEST},
     workspace,
 };
@@ -19,7 +21,8 @@ const CURSORS: &str = "package(nexum-cli) and test(cursors_outlive_the_process_w
 /// Gets what the tests need, then runs them all.
 pub(crate) fn run() -> Result<()> {
     let nextest = tools::ensure(&NEXTEST)?;
-    guests::build(&[])?;
+    guests::build_selection(Selection::AllLanguages)?;
+    guests::test_projects()?;
     let anvil = anvil::ensure()?;
 
     let mut tests = Command::new(nextest);

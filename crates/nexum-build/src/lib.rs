@@ -11,6 +11,9 @@
 //! | [`template`] | the projects that `nexum new` makes |
 //! | [`mod@build`] | the steps of a build, which every language shares |
 //! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
+//! | `world` | the imports and exports of a module that is not in Rust |
+//! | `test` | the command that runs the native tests of a project |
+//! | `component`, `rename` | the component is checked |
 //! | [`manifest`] | the complete manifest, from the code and the author's file |
 //! | [`output`] | the files of a finished build |
 //! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
@@ -46,6 +49,10 @@ mod javascript;
 mod python;
 mod rust;
 
+mod rename;
+mod test;
+mod world;
+
 pub mod toolchain;
 pub mod tools;
 
@@ -58,3 +65,4 @@ pub use build::{Built, Options, build};
 pub use error::Error;
 pub use progress::{Progress, Silent};
 pub use project::{Language, Project};
+pub use test::test_command;

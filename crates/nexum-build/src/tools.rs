@@ -48,16 +48,39 @@ impl Wheel {
 ///
 /// Fails if the machine has no npm, or if npm fails.
 pub fn install_from_npm(package: &str, prefix: &Path, progress: &dyn Progress) -> Result<(), Error> {
-    if !process::exists("npm") {
-        return Err(Error::Unavailable {
-            subject: format!("npm is not on PATH, and nexum fetches {package} with it"),
-            hint: "install Node.js, which has npm".to_owned(),
-        });
-    }
+    require_npm(package)?;
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]);
     npm.arg("--prefix").arg(prefix).arg(package);
     process::output(&mut npm, progress).map(drop)
+}
+
+/// Installs the packages of a `package.json` into the directory `prefix`, in the versions and with the
+/// digests of its lock file, without running scripts of packages.
+///
+/// # Errors
+///
+/// Fails if the machine has no npm, or if npm fails.
+pub fn install_locked_from_npm(package: &str, lock: &str, prefix: &Path, progress: &dyn Progress) -> Result<(), Error> {
+    require_npm("the packages of a module's language")?;
+    for (name, text) in [("package.json", package), ("package-lock.json", lock)] {
+        let path = prefix.join(name);
+        fs::write(&path, text).map_err(Error::file("write", &path))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+        .current_dir(prefix);
+    process::output(&mut npm, progress).map(drop)
+}
+
+fn require_npm(package: &str) -> Result<(), Error> {
+    if process::exists("npm") {
+        return Ok(());
+    }
+    Err(Error::Unavailable {
+        subject: format!("npm is not on PATH, and nexum fetches {package} with it"),
+        hint: "install Node.js, which has npm".to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ mod help;
 #[cfg(feature = "runtime")]
 mod http;
 #[cfg(all(feature = "chain", feature = "http", feature = "store"))]
+mod languages;
+#[cfg(all(feature = "chain", feature = "http", feature = "store"))]
 mod limits;
 #[cfg(feature = "store")]
 mod metrics;

@@ -1,0 +1,163 @@
+// Runs a module natively against a fake of the host: `node --test`. `nexum build` writes this file
+// to `build/nexum`; a test imports it as "#nexum/testing".
+
+import { connect, fromHex, HostError } from "./nexum.js";
+import { answer, deliver, start } from "./guest.js";
+import { fetch } from "./web.js";
+
+// An event without a chain id is of anvil's chain.
+const CHAIN_ID = 31337;
+
+// A module with its fake host. A handler that throws loses its writes, as in nexum. The variables
+// of the module's file outlive it here, and do not in nexum.
+export class Harness {
+  // The log records so far: `{ level, message }`.
+  logs = [];
+  // The chain requests so far: `{ chainId, method, params }`.
+  requests = [];
+  // The keys and values, as a Map of bytes.
+  stored = new Map();
+
+  #module;
+  #config;
+  #started = false;
+  #answers = new Map();
+  #responses = [];
+
+  constructor(module, config = {}) {
+    this.#module = module;
+    this.#config = config;
+  }
+
+  // Answers a JSON-RPC method with `handler(params, chainId)`, which may throw a HostError.
+  onRequest(method, handler) {
+    this.#answers.set(method, handler);
+    return this;
+  }
+
+  // Answers HTTP requests with `handler(request)`, which returns `{ status, body }` or null.
+  onFetch(handler) {
+    this.#responses.push(handler);
+    return this;
+  }
+
+  block({ number, chainId = CHAIN_ID, timestamp = 0, hash = "0x" + "00".repeat(32) }) {
+    this.#event("block", { chainId, number, timestamp, hash: fromHex(hash) });
+  }
+
+  // Delivers the logs of one block. Each log has `address`, `topics` and `data` in hex.
+  emit(...logs) {
+    const zero = "0x" + "00".repeat(32);
+    const list = logs.map((log, index) => ({
+      chainId: log.chainId ?? CHAIN_ID,
+      address: fromHex(log.address),
+      topics: (log.topics ?? []).map(fromHex),
+      data: fromHex(log.data ?? "0x"),
+      blockNumber: log.blockNumber ?? 0,
+      transactionHash: fromHex(log.transactionHash ?? zero),
+      logIndex: log.logIndex ?? index,
+    }));
+    this.#event("logs", list);
+  }
+
+  // Delivers a time of a schedule, in milliseconds since the Unix epoch.
+  tick(firedAt) {
+    this.#event("tick", { firedAt });
+  }
+
+  // Asks the module a query, and returns the bytes of its answer.
+  query(input = new Uint8Array()) {
+    return this.#run(() => answer(this.#module, input));
+  }
+
+  // The text of a stored value, or null.
+  text(key) {
+    const value = this.stored.get(key);
+    return value === undefined ? null : new TextDecoder().decode(value);
+  }
+
+  #event(tag, val) {
+    const before = new Map(this.stored);
+    try {
+      this.#run(() => deliver(this.#module, { tag, val }));
+    } catch (error) {
+      this.stored = before;
+      throw error;
+    }
+  }
+
+  // Starts the module before its first call, and again after a failure. Throws the error of the
+  // handler itself.
+  #run(action) {
+    connect(this.#interfaces());
+    globalThis.fetch = fetch;
+    try {
+      if (!this.#started) {
+        start(this.#module, Object.entries(this.#config).map(([key, value]) => [key, String(value)]));
+        this.#started = true;
+      }
+      return action();
+    } catch (error) {
+      this.#started = false;
+      throw error.cause ?? error;
+    }
+  }
+
+  #interfaces() {
+    return {
+      chain: {
+        request: (chainId, method, params) => this.#request(chainId, method, params),
+        requestBatch: (chainId, requests) => requests.map((each) => this.#settle(chainId, each)),
+      },
+      store: {
+        get: (key) => this.stored.get(key) ?? null,
+        set: (key, value) => void this.stored.set(key, Uint8Array.from(value)),
+        delete: (key) => void this.stored.delete(key),
+        listKeys: (prefix) => [...this.stored.keys()].filter((key) => key.startsWith(prefix)).sort(),
+      },
+      logging: { log: (level, message) => void this.logs.push({ level, message }) },
+      random: { fill: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)) },
+      http: { fetch: (request) => this.#fetch(request) },
+    };
+  }
+
+  #request(chainId, method, params) {
+    const parsed = JSON.parse(params);
+    this.requests.push({ chainId, method, params: parsed });
+    const handler = this.#answers.get(method);
+    if (handler === undefined) throw new Error(`the test has no answer for ${method} ${params}; add onRequest("${method}", ...)`);
+    return JSON.stringify(payload(() => handler(parsed, chainId)));
+  }
+
+  #settle(chainId, { method, params }) {
+    try {
+      return { tag: "ok", val: this.#request(chainId, method, params) };
+    } catch (error) {
+      if (error.payload === undefined) throw error;
+      return { tag: "err", val: error.payload };
+    }
+  }
+
+  #fetch(request) {
+    for (const handler of this.#responses) {
+      const found = payload(() => handler(request));
+      if (found) {
+        const { status = 200, headers = {}, body = "" } = found;
+        const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+        const list = Object.entries(headers).map(([name, value]) => ({ name, value }));
+        return { status, headers: list, body: bytes };
+      }
+    }
+    throw new Error(`the test has no response for ${request.method} ${request.url}; add onFetch(...)`);
+  }
+}
+
+// Throws a HostError in the form that the component model gives it.
+function payload(handler) {
+  try {
+    return handler();
+  } catch (error) {
+    if (error instanceof HostError) error.payload = error.toRecord();
+    throw error;
+  }
+}

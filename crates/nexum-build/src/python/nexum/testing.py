@@ -1,0 +1,170 @@
+"""Runs a module natively against a fake of the host, with `unittest`."""
+
+import contextlib
+import os
+from enum import Enum
+from types import SimpleNamespace
+
+import nexum
+from nexum import HostError, from_hex, guest
+
+# An event without a chain id is of anvil's chain.
+CHAIN_ID = 31337
+_ZERO = "0x" + "00" * 32
+
+
+class Harness:
+    """A module with its fake host.
+
+    A handler that raises loses its writes, as in nexum. The variables of the module's file outlive
+    the failure here, and do not in nexum.
+    """
+
+    def __init__(self, module, config=None):
+        # The log records so far, as pairs of level and message.
+        self.logs = []
+        # The chain requests so far, as tuples of chain id, method and parameters.
+        self.requests = []
+        # The keys and values.
+        self.stored = {}
+        self._module = module
+        self._config = {key: str(value) for key, value in (config or {}).items()}
+        self._answers = {}
+        self._responses = []
+        self._started = False
+
+    def on_request(self, method, handler):
+        """Answers a JSON-RPC method with `handler(params, chain_id)`, which may raise a `HostError`."""
+        self._answers[method] = handler
+        return self
+
+    def on_fetch(self, handler):
+        """Answers HTTP requests with `handler(request)`: a status with a body, or None."""
+        self._responses.append(handler)
+        return self
+
+    def block(self, number, chain_id=CHAIN_ID, timestamp=0, hash=_ZERO):
+        value = SimpleNamespace(chain_id=chain_id, number=number, timestamp=timestamp, hash=from_hex(hash))
+        self._event("Block", value)
+
+    def emit(self, *logs):
+        """Delivers the logs of one block: dicts with `address`, `topics` and `data` in hex."""
+        self._event("Logs", [_to_record(index, log) for index, log in enumerate(logs)])
+
+    def tick(self, fired_at):
+        """Delivers a time of a schedule, in milliseconds since the Unix epoch."""
+        self._event("Tick", SimpleNamespace(fired_at=fired_at))
+
+    def query(self, content=b""):
+        """Asks the module a query, and returns the bytes of its answer."""
+        return self._run(lambda: guest.answer(self._module, content))
+
+    def _event(self, kind, value):
+        before = dict(self.stored)
+        event = type(f"Event_{kind}", (), {"value": value})()
+        try:
+            self._run(lambda: guest.deliver(self._module, event))
+        except Exception:
+            self.stored = before
+            raise
+
+    def _run(self, action):
+        """Starts the module before its first call, and again after a failure."""
+        guest.connect(self._interfaces(), lambda failure: failure)
+        try:
+            if not self._started:
+                guest.start(self._module, self._config.items())
+                self._started = True
+            return action()
+        except Exception as error:
+            self._started = False
+            raise (error.__cause__ or error) from None
+
+    def _interfaces(self):
+        levels = Enum("Level", ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"])
+        return {
+            "chain": SimpleNamespace(
+                request=self._request,
+                request_batch=lambda chain_id, requests: [self._settle(chain_id, each) for each in requests],
+                RpcRequest=lambda method, params: SimpleNamespace(method=method, params=params),
+            ),
+            "store": SimpleNamespace(
+                get=self.stored.get,
+                set=self.stored.__setitem__,
+                delete=lambda key: self.stored.pop(key, None),
+                list_keys=lambda prefix: sorted(key for key in self.stored if key.startswith(prefix)),
+            ),
+            "logging": SimpleNamespace(
+                Level=levels,
+                log=lambda level, message: self.logs.append((level.name.lower(), message)),
+            ),
+            "random": SimpleNamespace(fill=os.urandom),
+            "http": SimpleNamespace(
+                fetch=self._fetch,
+                Header=lambda name, value: SimpleNamespace(name=name, value=value),
+                Request=lambda method, url, headers, body, timeout_ms: SimpleNamespace(
+                    method=method, url=url, headers=headers, body=body, timeout_ms=timeout_ms
+                ),
+            ),
+        }
+
+    def _request(self, chain_id, method, params):
+        parsed = nexum.json.loads(params)
+        self.requests.append((chain_id, method, parsed))
+        handler = self._answers.get(method)
+        if handler is None:
+            raise LookupError(f'the test has no answer for {method} {params}; add on_request("{method}", ...)')
+        return nexum.json.dumps(handler(parsed, chain_id))
+
+    def _settle(self, chain_id, request):
+        try:
+            return SimpleNamespace(value=self._request(chain_id, request.method, request.params))
+        except HostError as error:
+            return SimpleNamespace(value=error.to_record(_Types()))
+
+    def _fetch(self, request):
+        for handler in self._responses:
+            found = handler(request)
+            if found is not None:
+                status, body = found
+                content = body.encode() if isinstance(body, str) else body
+                return SimpleNamespace(status=status, headers=[], body=content)
+        raise LookupError(f"the test has no response for {request.method} {request.url}; add on_fetch(...)")
+
+    @contextlib.contextmanager
+    def urllib(self):
+        """Sends the requests of `urllib.request` and `http.client` to `on_fetch`, inside a `with`."""
+        import http.client
+        import urllib.request
+
+        from nexum import web
+
+        before = (http.client.HTTPConnection, http.client.HTTPSConnection, urllib.request._opener)
+        web.install()
+        try:
+            yield self
+        finally:
+            http.client.HTTPConnection, http.client.HTTPSConnection, urllib.request._opener = before
+
+
+class _Types:
+    """Stands in for the generated classes of the contract's types."""
+
+    def __getattr__(self, name):
+        return type(name, (), {})
+
+    @staticmethod
+    def HostError(domain, kind, code, message, data):
+        return SimpleNamespace(domain=domain, kind=kind, code=code, message=message, data=data)
+
+
+def _to_record(index, log):
+    return SimpleNamespace(
+        chain_id=log.get("chain_id", CHAIN_ID),
+        address=from_hex(log["address"]),
+        topics=[from_hex(topic) for topic in log.get("topics", [])],
+        data=from_hex(log.get("data", "0x")),
+        block_number=log.get("block_number", 0),
+        transaction_hash=from_hex(log.get("transaction_hash", _ZERO)),
+        log_index=log.get("log_index", index),
+    )
