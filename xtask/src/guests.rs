@@ -253,6 +253,7 @@ mod tests {
                 "files-reader",
                 "memory-bomb-many",
                 "query-echo",
+                "sdk-alloy",
                 "table-bomb",
                 "wasi-fetcher",
                 "wasi-importer"

@@ -9,6 +9,8 @@
 #[cfg(feature = "abi")]
 mod abi;
 mod accounts;
+#[cfg(feature = "alloy")]
+mod alloy;
 mod chain;
 mod compile_errors;
 mod config;
