@@ -12,7 +12,8 @@ use crate::{anvil, guests, paths, process};
 /// A bench and its requirements.
 struct Bench {
     name: &'static str,
-    package: &'static str,
+    /// cargo's arguments that select the package and its features.
+    package: &'static [&'static str],
     guests: &'static [&'static str],
     anvil: bool,
     /// More figures, which the bench itself cannot measure.
@@ -23,63 +24,64 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench {
         name: "dispatch",
-        package: "nexum-core",
+        package: &["--package=nexum-core"],
         guests: &["calls", "noop"],
         anvil: false,
         more: none,
     },
     Bench {
         name: "limits",
-        package: "nexum-core",
+        package: &["--package=nexum-core"],
         guests: &["balance-watch", "block-logger", "journal", "log-sum", "noop"],
         anvil: false,
         more: none,
     },
     Bench {
         name: "query",
-        package: "nexum-core",
+        package: &["--package=nexum-core"],
         guests: &["query-echo"],
         anvil: false,
         more: none,
     },
     Bench {
         name: "start",
-        package: "nexum-core",
+        package: &["--package=nexum-core"],
         guests: &["balance-watch"],
         anvil: false,
         more: none,
     },
     Bench {
         name: "memory",
-        package: "nexum-core",
+        package: &["--package=nexum-core"],
         guests: &["noop"],
         anvil: false,
         more: none,
     },
     Bench {
         name: "chain",
-        package: "nexum-host-chain",
+        package: &["--package=nexum-host-chain"],
         guests: &["calls", "requests"],
         anvil: true,
         more: none,
     },
     Bench {
         name: "state",
-        package: "nexum-store",
+        package: &["--package=nexum-store"],
         guests: &["workload"],
         anvil: true,
         more: none,
     },
     Bench {
         name: "cow",
-        package: "nexum-host-cow",
+        package: &["--package=nexum-host-cow"],
         guests: &["cow-submitter"],
         anvil: false,
         more: none,
     },
     Bench {
         name: "sdk",
-        package: "nexum-core",
+        // Sizes and fuel are the same in each profile, so the bench uses the dependencies of the tests.
+        package: &["--workspace", "--all-features", "--profile=dev"],
         guests: &[
             "balance-watch",
             "block-logger",
@@ -124,7 +126,9 @@ fn run_one(bench: &Bench) -> Result<()> {
     guests::build(&guests)?;
     let mut cargo = Command::new("cargo");
     cargo.current_dir(paths::root());
-    cargo.args(["bench", "--locked", "--package", bench.package, "--bench", bench.name]);
+    cargo
+        .args(["bench", "--locked", "--bench", bench.name])
+        .args(bench.package);
     if bench.anvil {
         cargo.env(anvil::VARIABLE, anvil::ensure()?);
     }

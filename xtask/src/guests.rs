@@ -315,6 +315,7 @@ mod tests {
                 "files-reader",
                 "memory-bomb-many",
                 "query-echo",
+                "sdk-alloy",
                 "table-bomb",
                 "wasi-fetcher",
                 "wasi-functions",

@@ -238,6 +238,17 @@ impl Chain {
         receipt::read(self.id, &answer)
     }
 
+    /// The receipts of all transactions of the chain's block, in their order. `None` if the endpoint
+    /// does not have the block.
+    ///
+    /// # Errors
+    ///
+    /// The host's error. Some endpoints do not know the method `eth_getBlockReceipts`.
+    pub async fn receipts(self) -> Result<Option<Vec<Receipt>>> {
+        let params = Json::list().block(self.block).end();
+        receipt::read_all(self.id, &self.raw("eth_getBlockReceipts", params).await?)
+    }
+
     fn raw(self, method: impl Into<Cow<'static, str>>, params: String) -> Response {
         Response::of(self.id, method, params)
     }

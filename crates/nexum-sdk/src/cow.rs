@@ -51,6 +51,15 @@ impl OrderBook {
         Ok(serde_json::from_str(&answer)?)
     }
 
+    /// Reads a path, and reads the answer as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The host's error. [`refusal`] gives the reason of the order book.
+    pub fn get<T: DeserializeOwned>(self, path: &str) -> Result<T> {
+        self.request("GET", path, None::<&()>)
+    }
+
     /// Submits a signed order. An order that exists already is a success.
     ///
     /// # Errors

@@ -188,8 +188,12 @@ impl<E: std::error::Error> From<E> for Error {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
+            let text = cause.to_string();
+            // Some errors show the text of their source as their own.
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
             source = cause.source();
         }
         Self::new(ErrorKind::Internal, message)

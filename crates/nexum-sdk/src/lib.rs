@@ -99,6 +99,8 @@ pub mod guest;
 struct Readme;
 
 pub mod accounts;
+#[cfg(feature = "alloy")]
+pub mod alloy;
 pub mod chain;
 pub mod clock;
 pub mod config;

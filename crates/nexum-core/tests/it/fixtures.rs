@@ -65,6 +65,7 @@ fixtures! {
     "query-echo" => query_echo_answers_what_it_is_asked,
     "recorder" => recorder_gets_what_happened,
     "requests" => requests_asks_for_each_balance,
+    "sdk-alloy" => sdk_alloy_reads_ten_balances_in_one_batch,
     "slow-host" => slow_host_is_ended_by_the_deadline,
     "spin" => spin_lets_others_run,
     "table-bomb" => table_bomb_trips_the_table_limit,
@@ -192,6 +193,18 @@ async fn requests_asks_for_each_balance() {
     run.chain.mine(4);
     run.handled("requests", 4).await;
     assert_eq!(chain.asked(), 1 + 2 + 3);
+}
+
+async fn sdk_alloy_reads_ten_balances_in_one_batch() {
+    let chain = SilentChain::default();
+    chain.open();
+    let mut setup = Setup::new().module("sdk-alloy");
+    setup.capabilities = setup.capabilities.with(chain.clone());
+    let run = setup.start().await;
+    run.chain.mine(2);
+    run.handled("sdk-alloy", 2).await;
+    assert_eq!(run.records.of_module("sdk-alloy"), ["total 10", "total 10"]);
+    assert_eq!(chain.asked(), 2);
 }
 
 async fn workload_does_what_it_is_told() {

@@ -5,6 +5,8 @@ use std::fs;
 
 use nexum_testing::bench::{self, Guest};
 use nexum_testing::guests;
+use wasmtime::Engine;
+use wasmtime::component::Component;
 
 /// The largest component of the smallest module, in bytes. Half of it is the section of names, which
 /// traces need.
@@ -28,6 +30,31 @@ fn a_component_of_the_sdk_stays_small() {
             bytes < bytes_max,
             "{guest} has {bytes} bytes, {bytes_max} or more: see `twiggy top` or its section of names for the functions that grew"
         );
+    }
+}
+
+/// The SDK binds the whole contract, and the linker drops what a module does not call.
+#[test]
+fn a_component_imports_only_what_it_calls() {
+    let engine = Engine::default();
+    for (guest, expected) in [
+        ("hello", &["nexum:host/logging@0.2.0"][..]),
+        (
+            "transfer-watch",
+            &[
+                "nexum:host/chain@0.2.0",
+                "nexum:host/local-store@0.2.0",
+                "nexum:host/logging@0.2.0",
+            ],
+        ),
+    ] {
+        let component = Component::from_file(&engine, guests::component(guest)).expect("a component");
+        let component = component.component_type();
+        let imports = component.imports(&engine).map(|(name, _)| name.to_owned());
+        // The interface of types has no function.
+        let mut imports: Vec<_> = imports.filter(|name| name != "nexum:host/types@0.2.0").collect();
+        imports.sort();
+        assert_eq!(imports, expected, "{guest}");
     }
 }
 

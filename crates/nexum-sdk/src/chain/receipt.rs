@@ -50,6 +50,23 @@ struct RawReceipt {
     logs: Vec<RawLog>,
 }
 
+impl RawReceipt {
+    fn of(self, chain_id: u64) -> Receipt {
+        Receipt {
+            transaction_hash: self.transaction_hash,
+            block_number: self.block_number,
+            block_hash: self.block_hash,
+            is_success: self.status == 1,
+            from: self.from,
+            to: self.to,
+            contract_address: self.contract_address,
+            gas_used: self.gas_used,
+            effective_gas_price: self.effective_gas_price,
+            logs: self.logs.into_iter().map(|log| log.of(chain_id)).collect(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawLog {
@@ -87,18 +104,13 @@ pub(super) fn logs(chain_id: u64, json: &str) -> Result<Vec<Log>> {
 /// The answer to `eth_getTransactionReceipt`.
 pub(super) fn read(chain_id: u64, json: &str) -> Result<Option<Receipt>> {
     let receipt: Option<RawReceipt> = codec::read(json)?;
-    Ok(receipt.map(|receipt| Receipt {
-        transaction_hash: receipt.transaction_hash,
-        block_number: receipt.block_number,
-        block_hash: receipt.block_hash,
-        is_success: receipt.status == 1,
-        from: receipt.from,
-        to: receipt.to,
-        contract_address: receipt.contract_address,
-        gas_used: receipt.gas_used,
-        effective_gas_price: receipt.effective_gas_price,
-        logs: receipt.logs.into_iter().map(|log| log.of(chain_id)).collect(),
-    }))
+    Ok(receipt.map(|receipt| receipt.of(chain_id)))
+}
+
+/// The answer to `eth_getBlockReceipts`.
+pub(super) fn read_all(chain_id: u64, json: &str) -> Result<Option<Vec<Receipt>>> {
+    let receipts: Option<Vec<RawReceipt>> = codec::read(json)?;
+    Ok(receipts.map(|receipts| receipts.into_iter().map(|receipt| receipt.of(chain_id)).collect()))
 }
 
 #[cfg(test)]
@@ -131,5 +143,8 @@ mod tests {
         assert_eq!((log.chain_id, log.block_number, log.log_index), (5, 16, 3));
         assert_eq!(&log.data[..], [1, 2]);
         assert_eq!(read(5, "null").expect("null is readable"), None);
+        let all = read_all(5, &json!([answer, answer]).to_string()).expect("receipts");
+        assert_eq!(all, Some(vec![receipt.clone(), receipt]));
+        assert_eq!(read_all(5, "null").expect("null is readable"), None);
     }
 }

@@ -66,6 +66,8 @@ fn reads_the_chain() {
     );
     let answer = ("eth_getTransactionReceipt", json!([HASH]), Value::Null);
     check(answer, |chain| chain.receipt(HASH), None);
+    let answer = ("eth_getBlockReceipts", json!(["0x7"]), json!([]));
+    check(answer, |chain| chain.at(7).receipts(), Some(vec![]));
     let answer = ("eth_getLogs", json!([{ "blockHash": HASH }]), json!([]));
     check(
         answer,

@@ -98,3 +98,14 @@ fn sends_requests() {
     });
     assert_eq!(answer.expect("an answer"), json!({ "asked": { "kind": "sell" } }));
 }
+
+#[test]
+fn reads_a_path() {
+    let mut host = Host::new();
+    host.on_cow(|_, method, path, body| {
+        assert_eq!((method, path, body), ("GET", "/api/v1/trades", None));
+        Some(Ok(json!([1])))
+    });
+    let answer = on_host(host, || OrderBook::new(100).get::<Vec<u8>>("/api/v1/trades"));
+    assert_eq!(answer.expect("an answer"), [1]);
+}

@@ -16,6 +16,14 @@ fn the_question_mark_takes_every_error() {
     assert_eq!(error.to_string(), "internal: invalid digit found in string");
 }
 
+/// Some errors have a source with their own text.
+#[test]
+fn the_text_of_a_source_is_shown_once() {
+    let inner = std::io::Error::other("inner");
+    let outer = std::io::Error::other(inner);
+    assert_eq!(Error::from(outer).message(), "inner");
+}
+
 #[test]
 fn shows_where_an_error_comes_from() {
     let error = Error::new(ErrorKind::Denied, "no").with_code(403).context("order 7");

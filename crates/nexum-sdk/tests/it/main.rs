@@ -10,6 +10,8 @@
 mod abi;
 mod accounts;
 mod book;
+#[cfg(feature = "alloy")]
+mod alloy;
 mod chain;
 mod compile_errors;
 mod config;

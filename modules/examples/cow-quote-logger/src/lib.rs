@@ -60,12 +60,7 @@ impl CowQuoteLogger {
         match self.quote(OrderBook::new(block.chain_id)) {
             Ok(quote) => info!(
                 "block {}: {} of {} and a fee of {} buy {} of {}",
-                block.number,
-                quote.sell_amount,
-                quote.sell_token,
-                quote.fee_amount,
-                quote.buy_amount,
-                quote.buy_token,
+                block.number, quote.sell_amount, quote.sell_token, quote.fee_amount, quote.buy_amount, quote.buy_token,
             ),
             // The module requests a new quote at a later block, so a retry of this event gains
             // nothing.

@@ -29,7 +29,10 @@ impl PriceWatch {
             bail!(ErrorKind::Unavailable; "the price of ETH is unknown");
         };
         let (euros, cents) = (cents / 100, cents % 100);
-        info!("ETH costs {euros}.{cents:02} at block {}, gas {gas_price} wei", block.number);
+        info!(
+            "ETH costs {euros}.{cents:02} at block {}, gas {gas_price} wei",
+            block.number
+        );
         Ok(())
     }
 }
