@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use nexum_config::hint::Hint;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -372,4 +373,64 @@ fn a_subscription_of_the_code_must_be_one() {
     let error = merge("", Some("{\"subscription\":[{\"kind\":\"dream\"}]}"), &[]);
     let expected = "the section `nexum:manifest` has an unknown subscription: {\"kind\":\"dream\"}";
     assert_eq!(error, Err(expected.to_owned()));
+}
+
+/// Keys and values of subscriptions, right and wrong ones.
+fn any_subscription() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(
+        &[
+            "kind",
+            "chain_id",
+            "event_signature",
+            "address",
+            "topics",
+            "schedule",
+            "odd",
+        ][..],
+    );
+    let value = prop::sample::select(
+        &[
+            "block",
+            "log",
+            "cron",
+            "message",
+            TRANSFER,
+            "Transfer(address,address,uint256)",
+            "0 * * * *",
+            "",
+        ][..],
+    );
+    let value = prop_oneof![
+        value.prop_map(|text| format!("\"{text}\"")),
+        prop::sample::select(&["1", "-1", "1e999", "[]", "[[\"\"], []]", "true"][..]).prop_map(str::to_owned),
+    ];
+    let keys = prop::collection::btree_map(key, value, 0..6);
+    keys.prop_map(|keys| {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(key, value)| format!("\"{key}\" SEPARATOR {value}"))
+            .collect();
+        keys.join(", ")
+    })
+}
+
+proptest! {
+    /// Hostile code and a faulty file are errors, never a panic, and a result is a valid manifest.
+    #[test]
+    fn completes_to_a_valid_manifest_or_fails(
+        coded in prop::collection::vec(any_subscription(), 0..4),
+        written in prop::collection::vec(any_subscription(), 0..4),
+    ) {
+        let tables = |list: &[String], separator: &str| {
+            let tables: Vec<_> = list.iter().map(|keys| format!("{{{}}}", keys.replace("SEPARATOR", separator))).collect();
+            tables.join(", ")
+        };
+        let code = format!("{{\"subscription\":[{}]}}", tables(&coded, ":"));
+        let written = format!("subscription = [{}]", tables(&written, "="));
+        let name = "watch".parse().expect("a name");
+        if let Ok(complete) = complete(written.as_bytes(), &name, None, &component(Some(&code), &[])) {
+            let manifest = Manifest::parse(Path::new("nexum.toml"), complete.text.as_bytes()).expect("a manifest");
+            prop_assert_eq!(manifest.name, Some(name));
+        }
+    }
 }
