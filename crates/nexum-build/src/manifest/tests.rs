@@ -203,6 +203,38 @@ chain_id = 1
 }
 
 #[test]
+fn an_event_is_selected_by_its_signature_or_by_the_first_topic() {
+    let code = format!(
+        "{{\"subscription\":[{{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\",\"chain_id\":1}},\
+         {{\"kind\":\"log\",\"event_signature\":\"{APPROVAL}\",\"chain_id\":1}}]}}"
+    );
+    let subscription = |code: &str, keys: &str| {
+        let completed = merge(&format!("[[subscription]]\nkind = \"log\"\n{keys}"), Some(code), &[]);
+        let completed = completed.unwrap_or_else(|errors| panic!("{errors}"));
+        completed
+            .split("kind = \"log\"\n")
+            .skip(1)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let one = format!("chain_id = 1\nevent_signature = \"{APPROVAL}\"\n");
+    let both = format!("topics = [[\"{TRANSFER}\", \"{APPROVAL}\"]]\nchain_id = 2\n");
+    assert_eq!(subscription(&code, &both), [both.as_str()]);
+    let first = format!("topics = [\"{TRANSFER}\"]\n");
+    assert_eq!(
+        subscription(&code, &first),
+        [format!("{first}chain_id = 1\n\n[[subscription]]\n"), one]
+    );
+    // The first position is open, so the only event of the code fills it.
+    let only = format!("{{\"subscription\":[{{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\",\"chain_id\":1}}]}}");
+    let account = "topics = [\"\", \"0x9008D19f58AAbD9eD0D60971565AA8510560ab41\"]\n";
+    assert_eq!(
+        subscription(&only, account),
+        [format!("{account}chain_id = 1\nevent_signature = \"{TRANSFER}\"\n")]
+    );
+}
+
+#[test]
 fn schedules_and_chains_are_the_authors() {
     let code = "{\"subscription\":[{\"kind\":\"cron\",\"schedule\":\"0 * * * *\"},{\"kind\":\"block\"}]}";
     let written = "[[subscription]]
