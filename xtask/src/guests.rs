@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nexum_build::{Language, Options, Project, output::write_if_changed, toolchain::BARE};
-use sha2::{Digest, Sha256};
+use nexum_build::{Language, Options, Project, build::Finish, output::write_if_changed, toolchain::BARE};
+use nexum_config::manifest::MANIFEST_FILE;
 use toml_edit::DocumentMut;
 
 use crate::{
@@ -108,8 +108,8 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
 fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     ensure!(
-        kind == Kind::Command || directory.join("nexum.toml").exists(),
-        "{} has no nexum.toml",
+        kind == Kind::Command || directory.join(MANIFEST_FILE).exists(),
+        "{} has no {MANIFEST_FILE}",
         directory.display()
     );
     let manifest = directory.join("Cargo.toml");
@@ -204,7 +204,7 @@ fn compile(guests: &[Guest]) -> Result<()> {
     Ok(())
 }
 
-/// Copies a built guest to the directory in which tests and operators look for it.
+/// Writes a built guest to the directory in which tests and operators look for it.
 fn publish(guest: &Guest) -> Result<()> {
     let directory = paths::built_modules().join(&guest.name);
     fs::create_dir_all(&directory)?;
@@ -220,10 +220,17 @@ fn publish(guest: &Guest) -> Result<()> {
     match guest.kind {
         Kind::Command => Ok(write_if_changed(&directory.join("app.wasm"), &component)?),
         Kind::Module => {
-            let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
-            let manifest = pin(&manifest, &guest.name, &component)?;
-            write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
-            Ok(write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())?)
+            let module = Finish {
+                name: &guest.name.parse()?,
+                version: None,
+                manifest: &guest.directory.join(MANIFEST_FILE),
+                directory: &directory,
+            };
+            let finished = module.finish(component).map_err(process::explain)?;
+            for warning in finished.warnings {
+                println!("{}: {warning}", guest.name);
+            }
+            Ok(())
         }
     }
 }
@@ -251,43 +258,9 @@ pub(crate) fn test_projects() -> Result<()> {
     Ok(())
 }
 
-/// The manifest with the component's digest in it.
-fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
-    let mut manifest = manifest.parse::<DocumentMut>()?;
-    let module = manifest
-        .get_mut("module")
-        .and_then(|module| module.as_table_mut())
-        .context("no [module]")?;
-    ensure!(
-        module.get("name").and_then(|found| found.as_str()) == Some(name),
-        "[module] name is not {name}"
-    );
-    let digest: String = Sha256::digest(component)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    module.insert("component", format!("sha256:{digest}").into());
-    Ok(manifest.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pins_the_digest_into_the_manifest() {
-        let pinned = pin("# mine\n[module]\nname = \"a\"\n", "a", b"").expect("a manifest");
-        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(
-            pinned,
-            format!("# mine\n[module]\nname = \"a\"\ncomponent = \"sha256:{digest}\"\n")
-        );
-    }
-
-    #[test]
-    fn refuses_a_manifest_of_another_name() {
-        assert!(pin("[module]\nname = \"b\"\n", "a", b"").is_err());
-    }
 
     #[test]
     fn knows_every_directory_as_a_guest() {

@@ -106,7 +106,7 @@ impl Draft {
         if self.manifest.name.as_ref().is_some_and(|written| written != name) {
             let error = self
                 .root
-                .error("module.name", format!("is not the module's name, {}", name));
+                .error("module.name", format!("is not the module's name, {name}"));
             self.errors.push(error);
         }
         with_table(&mut self.document, "module", |module| {
