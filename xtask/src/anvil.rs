@@ -7,8 +7,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use nexum_build::tools::install_from_npm;
 
-use crate::{cache, process, tools};
+use crate::{
+    cache,
+    process::{self, Steps},
+};
 
 /// The version to download if anvil is not installed.
 const VERSION: &str = "1.7.1";
@@ -29,7 +33,8 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     let prefix = cache::once(&format!("anvil-{VERSION}"), |prefix| {
         // The package's script only copies the binary, which is used where it is.
-        tools::install_from_npm(&format!("@foundry-rs/anvil@{VERSION}"), prefix)
+        install_from_npm(&format!("@foundry-rs/anvil@{VERSION}"), prefix, &Steps)
+            .map_err(process::explain)
             .context("anvil is not on PATH either; you can install Foundry")
     })?;
     let binary = prefix

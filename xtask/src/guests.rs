@@ -7,13 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nexum_build::{output::write_if_changed, toolchain::BARE};
 use sha2::{Digest, Sha256};
 use toml_edit::DocumentMut;
 
-use crate::{
-    paths, process,
-    toolchain::{self, BARE},
-};
+use crate::{paths, process, toolchain};
 
 /// Builds the guests with these names, or all of them, into `target/modules/NAME/`: for a module
 /// `NAME.wasm` and a `nexum.toml` with its digest, for a command `app.wasm`.
@@ -133,7 +131,7 @@ pub(crate) fn clippy() -> Result<()> {
     let guests = find_all(&paths::modules())?;
     let toolchain = toolchain::ensure()?;
     for (target, names) in by_target(&guests) {
-        let mut cargo = toolchain.cargo("clippy");
+        let mut cargo = toolchain::cargo(&toolchain, "clippy");
         cargo.args(["--locked", "--keep-going", "--target", target]);
         cargo.args(names.iter().flat_map(|name| ["--package", name]));
         process::run(cargo.args(["--", "--deny=warnings"]))?;
@@ -160,7 +158,7 @@ fn compile(guests: &[Guest]) -> Result<()> {
     }
     let toolchain = toolchain::ensure()?;
     for (target, names) in by_target {
-        let mut cargo = toolchain.cargo("build");
+        let mut cargo = toolchain::cargo(&toolchain, "build");
         cargo.args(["--release", "--locked", "--quiet", "--target", target]);
         cargo.args(names.iter().flat_map(|name| ["--package", name]));
         process::run(&mut cargo)?;
@@ -181,12 +179,12 @@ fn publish(guest: &Guest) -> Result<()> {
     let directory = paths::built_modules().join(&guest.name);
     fs::create_dir_all(&directory)?;
     match guest.kind {
-        Kind::Command => write_if_changed(&directory.join("app.wasm"), &component),
+        Kind::Command => Ok(write_if_changed(&directory.join("app.wasm"), &component)?),
         Kind::Module => {
             let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
             let manifest = pin(&manifest, &guest.name, &component)?;
             write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
-            write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())
+            Ok(write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())?)
         }
     }
 }
@@ -208,14 +206,6 @@ fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
         .collect();
     module.insert("component", format!("sha256:{digest}").into());
     Ok(manifest.to_string())
-}
-
-/// Skips an unchanged file, so that nothing that depends on its modification time is rebuilt.
-fn write_if_changed(path: &Path, content: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|found| found == content) {
-        return Ok(());
-    }
-    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,56 +1,52 @@
 //! Child processes, whose errors name the command, and the steps of a task.
 
 use std::{
-    ffi::OsStr,
-    io::ErrorKind,
-    process::{Command, Output, Stdio},
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nexum_build::{Error, Progress, process};
+use nexum_config::{causes::Causes, hint::Hint};
+
+pub(crate) use nexum_build::process::{exists, line};
+
+/// Prints the steps of a task to stderr: its stdout is its result.
+pub(crate) struct Steps;
+
+impl Progress for Steps {
+    fn begin(&self, step: &str) {
+        eprintln!("{step} ...");
+    }
+
+    fn end(&self, step: &str, duration: Duration) {
+        eprintln!("{step}: {}", seconds(duration));
+    }
+
+    fn note(&self, text: &str) {
+        eprintln!("  {text}");
+    }
+}
 
 /// Runs a command until it exits. The command inherits stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = without_package(command)
-        .status()
-        .with_context(|| cannot_start(command))?;
-    if !status.success() {
-        bail!("`{}` failed: {status}", line(command));
-    }
-    Ok(())
+    process::run(command, &Steps).map_err(explain)
 }
 
 /// Runs a command until it exits, and returns its stdout. The error of a failure contains its
 /// stderr.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let Output { status, stdout, stderr } = without_package(command)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| cannot_start(command))?;
-    if !status.success() {
-        bail!(
-            "`{}` failed: {status}\n{}",
-            line(command),
-            String::from_utf8_lossy(&stderr).trim_end()
-        );
+    process::output(command, &Steps).map_err(explain)
+}
+
+/// The error with its causes and its remedy.
+pub(crate) fn explain(error: Error) -> anyhow::Error {
+    match error.hint() {
+        Some(hint) => anyhow!("{}; {hint}", Causes(&error)),
+        None => error.into(),
     }
-    String::from_utf8(stdout).with_context(|| format!("`{}` did not print UTF-8", line(command)))
-}
-
-/// Removes the variables in which `cargo run` describes this program's package, with the path of the clone. Build scripts of
-/// dependencies read variables of these names: cargo would compile `ring` and its dependents again for each clone.
-fn without_package(command: &mut Command) -> &mut Command {
-    let names = std::env::vars_os().map(|(name, _)| name);
-    let of_package = names.filter(|name| is_of_package(&name.to_string_lossy()));
-    of_package.fold(command, |command, name| command.env_remove(name))
-}
-
-fn is_of_package(variable: &str) -> bool {
-    ["CARGO_PKG_", "CARGO_MANIFEST_"]
-        .iter()
-        .any(|prefix| variable.starts_with(prefix))
 }
 
 /// Set by an interrupt.
@@ -77,54 +73,12 @@ pub(crate) fn pause(duration: Duration) -> Result<()> {
     }
 }
 
-/// Whether a program with this name can start.
-pub(crate) fn exists(program: impl AsRef<OsStr>) -> bool {
-    let probe = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    !matches!(probe, Err(error) if error.kind() == ErrorKind::NotFound)
-}
-
-/// Runs one step of a task. It prints the step's name before and its duration after, to stderr: a
-/// task's stdout is its result.
+/// Runs one step of a task, and reports its name and its duration.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    eprintln!("{what} ...");
-    let begin = Instant::now();
-    let done = work().with_context(|| format!("{what}: failed"))?;
-    eprintln!("{what}: {}", seconds(begin.elapsed()));
-    Ok(done)
+    nexum_build::progress::step(&Steps, what, || work().with_context(|| format!("{what}: failed")))
 }
 
 /// Formats a duration for the output of a task.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
-}
-
-/// The command as a shell line, for messages.
-pub(crate) fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
-}
-
-fn cannot_start(command: &Command) -> String {
-    format!(
-        "cannot start `{}`; install it, or add it to PATH",
-        command.get_program().to_string_lossy()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_child_does_not_see_the_package_of_this_program() {
-        // Cargo sets the variable for tests, too.
-        assert_eq!(std::env::var("CARGO_PKG_NAME").as_deref(), Ok("xtask"));
-        let variables = output(&mut Command::new("env")).expect("the variables of a child");
-        assert!(variables.contains("PATH="), "{variables}");
-        assert!(!variables.lines().any(is_of_package), "{variables}");
-    }
 }

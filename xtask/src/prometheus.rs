@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use nexum_build::toolchain::apt::{self, Apt};
 
 use crate::{
-    cache, process,
-    toolchain::apt::{self, Apt},
+    cache,
+    process::{self, Steps},
 };
 
 /// The programs. Tests find each through its environment variable.
@@ -24,11 +25,11 @@ pub(crate) fn ensure() -> Result<[(&'static str, PathBuf); PROGRAMS.len()]> {
     let prefix = cache::once("prometheus", |prefix| {
         let debs = prefix.join("debs");
         std::fs::create_dir_all(&debs)?;
-        let fetched = Apt::system()?.download(&[PACKAGE], &debs);
+        let fetched = Apt::system(&Steps)?.download(&[PACKAGE], &debs);
         // The machine's package lists may name versions that the archive no longer has.
-        fetched.or_else(|_| Apt::refreshed(&debs.join("apt"))?.download(&[PACKAGE], &debs))?;
+        fetched.or_else(|_| Apt::refreshed(&debs.join("apt"), &Steps)?.download(&[PACKAGE], &debs))?;
         let files = PROGRAMS.map(|(_, program)| format!("./usr/bin/{program}"));
-        apt::unpack(&debs, PACKAGE, prefix, &files.each_ref().map(String::as_str))?;
+        apt::unpack(&debs, PACKAGE, prefix, &files.each_ref().map(String::as_str), &Steps)?;
         Ok(std::fs::remove_dir_all(&debs)?)
     })
     .context("Prometheus is not on PATH and not available from Debian; install it")?;

@@ -14,13 +14,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
-
-use super::{by_use, remove, root};
-use crate::{
-    paths, process,
+use nexum_build::{
+    cache::{by_use, remove},
     toolchain::{BARE, WASI},
 };
+use sha2::{Digest, Sha256};
+
+use super::cache;
+use crate::{paths, process};
 
 /// The environment variable that names cargo's build directory. One that is set already overrides the cache.
 pub(crate) const VARIABLE: &str = "CARGO_BUILD_BUILD_DIR";
@@ -51,7 +52,7 @@ pub(crate) struct BuildDirectory {
 impl BuildDirectory {
     /// Takes the directory for the active toolchain and the lock files. Returns nothing when other tasks use all of them.
     pub(crate) fn take() -> Result<Option<Self>> {
-        let parent = root()?.join("builds");
+        let parent = cache()?.root().join("builds");
         fs::create_dir_all(&parent).with_context(|| format!("cannot make {}", parent.display()))?;
         let key = key()?;
         for number in 1..=AT_ONCE_MAX {

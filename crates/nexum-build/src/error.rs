@@ -1,0 +1,153 @@
+//! The errors of a build.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use nexum_config::component::ComponentError;
+use nexum_config::document::ConfigErrors;
+use nexum_config::hint::Hint;
+use nexum_config::names::ModuleName;
+
+use crate::toolchain::Missing;
+
+/// An error of a build, or of a tool that a build needs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A program cannot be started.
+    #[error("cannot start `{program}`")]
+    Start {
+        /// The program, as it was called.
+        program: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("`{command}` failed: {status}{}", below(output))]
+    Failed {
+        /// The program and its arguments.
+        command: String,
+        /// The exit status.
+        status: ExitStatus,
+        /// The output of the program. Empty if the program wrote to the caller's own stderr.
+        output: String,
+    },
+    /// A program printed something unexpected.
+    #[error("cannot read the output of `{command}`: {reason}")]
+    Output {
+        /// The program and its arguments.
+        command: String,
+        /// The fault.
+        reason: String,
+    },
+    /// The caller ended the operation.
+    #[error("interrupted")]
+    Interrupted,
+    /// A file or a directory cannot be read, written or deleted.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// The operation, such as `read`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine lacks something that a tool needs.
+    #[error("{subject}")]
+    Unavailable {
+        /// The missing thing, in a sentence without a full stop.
+        subject: String,
+        /// The remedy.
+        hint: String,
+    },
+    /// No compiler on the machine has a target of guests.
+    #[error("{0}")]
+    Toolchain(Missing),
+    /// A compiler for guests cannot be made from Debian's packages.
+    #[error("cannot make a compiler for guests from Debian's packages")]
+    Make {
+        /// The step that failed.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A directory is not a project that can be built.
+    #[error("{}: {reason}", path.display())]
+    Project {
+        /// The directory or the file with the fault.
+        path: PathBuf,
+        /// The fault.
+        reason: String,
+        /// The remedy.
+        hint: Option<String>,
+    },
+    /// The compiler's output cannot become a component.
+    #[error("cannot make a component of {name}: {reason}")]
+    Encode {
+        /// The module.
+        name: ModuleName,
+        /// The fault.
+        reason: String,
+    },
+    /// The compiler's output is no component that nexum reads.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The component fits no world of the contract.
+    #[error(
+        "{name} is no module: {}",
+        if exports.is_empty() { "it exports nothing".to_owned() } else { format!("it exports {exports}") }
+    )]
+    NoModule {
+        /// The module.
+        name: ModuleName,
+        /// The exports, with commas between them.
+        exports: String,
+    },
+    /// The author's manifest has faults, or contradicts the code.
+    #[error(transparent)]
+    Manifest(#[from] ConfigErrors),
+}
+
+impl Error {
+    /// An error of a file operation. Use it with `map_err`.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+
+    /// Whether a compiler or another program failed, rather than something in the project.
+    pub fn is_of_program(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Interrupted)
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start { .. } => Some("install it, or add it to PATH".to_owned()),
+            Self::Unavailable { hint, .. } => Some(hint.clone()),
+            Self::Toolchain(missing) => Some(missing.hint()),
+            Self::Make { source } => source
+                .hint()
+                .or_else(|| Some("with rustup, `rustup target add wasm32-unknown-unknown` adds the target".to_owned())),
+            Self::Project { hint, .. } => hint.clone(),
+            Self::Component(error) => error.hint(),
+            Self::NoModule { .. } => Some(
+                "a module exports `init` with `on-event`, `evaluate` or `invoke`: in Rust, write `#[nexum_sdk::module]` on an `impl`"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// The output of a program below the line that says that it failed.
+fn below(output: &str) -> String {
+    match output.is_empty() {
+        true => String::new(),
+        false => format!("\n{output}"),
+    }
+}

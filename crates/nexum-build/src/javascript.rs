@@ -1,0 +1,13 @@
+//! Builds a module in JavaScript.
+
+use crate::build::Compiled;
+use crate::{Error, Options, Progress, Project};
+
+/// Compiles the sources to a component.
+pub(crate) fn compile(project: &Project, _: &Options, _: &dyn Progress) -> Result<Compiled, Error> {
+    Err(Error::Project {
+        path: project.directory.clone(),
+        reason: "this version of nexum builds no modules in JavaScript".to_owned(),
+        hint: None,
+    })
+}

@@ -1,0 +1,58 @@
+//! Builds modules for nexum: finds the compiler, makes the component, and generates its manifest.
+//!
+//! [`Project::find`] recognises an author's project, and [`build()`] writes `build/NAME.wasm` and
+//! `build/nexum.toml`, the files that an operator installs.
+//!
+//! # Where to look
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`project`] | an author's directory: its name and its language |
+//! | [`mod@build`] | the steps of a build, which every language shares |
+//! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
+//! | `component`, `manifest` | the component is checked, and its manifest completed |
+//! | [`output`] | the files of a finished build |
+//! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
+//! | [`tools`] | programs in pinned versions, from the registries of npm and `PyPI` |
+//! | [`cache`] | the directory of tools in the user's cache |
+//! | [`process`], [`progress`] | child processes, and reports to the caller |
+//!
+//! # Assumptions
+//!
+//! - The author trusts the project: its build scripts run on the machine of the author, as with
+//!   `cargo build`.
+//!
+//! # Invariants
+//!
+//! - The crate prints nothing: the caller gets reports through [`Progress`]. A compiler writes its
+//!   own messages to stderr.
+//! - Nothing is installed on the machine, and no compiler is downloaded unless the caller asks for it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a build uses the clock and the environment of the machine of the author"
+)]
+
+pub mod build;
+pub mod project;
+
+mod component;
+mod manifest;
+pub mod output;
+
+mod c;
+mod javascript;
+mod python;
+mod rust;
+
+pub mod toolchain;
+pub mod tools;
+
+pub mod cache;
+pub mod error;
+pub mod process;
+pub mod progress;
+
+pub use build::{Built, Options, build};
+pub use error::Error;
+pub use progress::{Progress, Silent};
+pub use project::{Language, Project};
