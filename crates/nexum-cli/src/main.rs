@@ -26,6 +26,8 @@ mod state;
 #[cfg(feature = "runtime")]
 mod protocol;
 
+#[cfg(feature = "author")]
+mod author;
 #[cfg(feature = "runtime")]
 mod client;
 #[cfg(feature = "runtime")]

@@ -3,6 +3,8 @@
 use super::completions::completions;
 use super::{check, compile, exec, inspect, state};
 use crate::args::{Command, Running};
+#[cfg(feature = "author")]
+use crate::author;
 use crate::client::{self, Client, query};
 use crate::configure::configure;
 use crate::daemon;
@@ -38,6 +40,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Compile(args) => compile::compile(&args),
+        #[cfg(feature = "author")]
+        Command::Dev(args) => author::dev(&args),
+        #[cfg(feature = "author")]
+        Command::Test(args) => author::test(&args),
+        #[cfg(feature = "author")]
+        Command::Leash(args) => author::leash(&args),
         Command::Completions { shell } => {
             completions(shell, version());
             Ok(STOPPED)

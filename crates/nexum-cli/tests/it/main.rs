@@ -15,6 +15,8 @@ mod compiling;
 mod control;
 #[cfg(feature = "runtime")]
 mod cow;
+#[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
+mod developing;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
@@ -36,6 +38,8 @@ mod migrating;
 mod outputs;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;
+#[cfg(all(feature = "store", target_os = "linux"))]
+mod processes;
 #[cfg(feature = "store")]
 mod queries;
 #[cfg(feature = "runtime")]
