@@ -1,8 +1,10 @@
 //! A log record of the daemon, as a short line.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use nexum_config::harmless::harmless_lines;
+use nexum_config::manifest::{Manifest, Subscription};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -64,16 +66,6 @@ impl Record {
         }
     }
 
-    /// Whether every module of the daemon has started or is refused.
-    pub(super) fn is_loaded(&self) -> bool {
-        self.message == "modules are loaded"
-    }
-
-    /// Whether the daemon follows a chain from now on.
-    pub(super) fn follows_chain(&self) -> bool {
-        self.message == "following the chain"
-    }
-
     /// Whether the event of a failure gets no further attempt.
     pub(super) fn is_dead_letter(&self) -> bool {
         self.kind() == Kind::Failed && self.attempt.is_none()
@@ -90,6 +82,46 @@ impl Record {
             Kind::Handled | Kind::Failed | Kind::Module => true,
             Kind::Daemon => self.level != "INFO" || self.target == EVENT,
         }
+    }
+}
+
+/// How far a daemon is, by its records.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    /// Whether every module has started or is refused.
+    is_loaded: bool,
+    /// The chains of the module's subscriptions that the daemon does not follow yet.
+    awaited: BTreeSet<u64>,
+}
+
+impl Ready {
+    /// A daemon that has just started, with the module of this manifest.
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        Self {
+            is_loaded: false,
+            awaited: manifest
+                .subscriptions
+                .iter()
+                .filter_map(Subscription::chain_id)
+                .collect(),
+        }
+    }
+
+    /// Whether the module gets the next events.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_loaded && self.awaited.is_empty()
+    }
+
+    /// Notes a record. Returns whether the daemon is ready since then.
+    pub(super) fn note(&mut self, record: &Record) -> bool {
+        let before = self.is_complete();
+        self.is_loaded |= record.message == "modules are loaded";
+        if record.message == "following the chain"
+            && let Some(chain) = record.others.get("chain").and_then(Value::as_u64)
+        {
+            self.awaited.remove(&chain);
+        }
+        !before && self.is_complete()
     }
 }
 

@@ -68,13 +68,15 @@ impl Site {
     /// # Errors
     ///
     /// If another process uses the directory, or it cannot be created.
-    pub(super) fn open(project: &Path, directory: PathBuf) -> Result<Self, Refusal> {
+    pub(super) fn open(project: &Path, directory: &Path) -> Result<Self, Refusal> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|error| of_file(path, &error));
+        let (project, directory) = (absolute(project)?, absolute(directory)?);
         let path = directory.join("lock");
         let opened = fs::create_dir_all(&directory).and_then(|()| File::create(&path));
         let lock = opened.map_err(|error| of_file(&path, &error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
-                project: std::path::absolute(project).map_err(|error| of_file(project, &error))?,
+                project,
                 directory,
                 _lock: lock,
             }),

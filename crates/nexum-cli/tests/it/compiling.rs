@@ -1,7 +1,7 @@
 //! A component that occupies the compiler delays nothing else, and its compiler ends with the process that waits for it.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nexum_testing::{Anvil, guests};

@@ -265,7 +265,12 @@ fn sample_events_match_the_subscription() {
     dev.until("logs 2 handled in ");
     dev.say("state");
     let lines = dev.until("sum");
-    let row = |key: &str| lines.iter().find(|line| line.starts_with(key)).expect("a row");
+    let row = |key: &str| {
+        lines
+            .iter()
+            .find(|line| line.trim_start().starts_with(key))
+            .expect("a row")
+    };
     assert!(row("count").contains("0200000000000000"), "{lines:#?}");
     assert!(row("sum").contains("0500000000000000"), "{lines:#?}");
 }

@@ -15,7 +15,7 @@ use crate::author::builds::{Build, Built};
 use crate::author::chains::{LocalChains, identity};
 use crate::author::daemon::{Daemon, ask};
 use crate::author::log::Log;
-use crate::author::record::Record;
+use crate::author::record::{Ready, Record};
 use crate::author::reports::Reports;
 use crate::author::rpc::Rpc;
 use crate::author::sample::{Sample, emit, samples};
@@ -70,7 +70,7 @@ pub(super) struct Session<'a> {
 /// The daemon, and how far it is.
 struct Running {
     daemon: Daemon,
-    is_loaded: bool,
+    ready: Ready,
     /// Whether the module was built again before the daemon had loaded it.
     is_outdated: bool,
 }
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
     /// If the directory has no project, or cannot be watched or written to.
     pub(super) fn open(args: &'a args::Dev, reports: &'a Reports) -> Result<Self, Refusals> {
         let build = Build::of(&args.directory, args.build.build_with.as_ref(), true)?;
-        let site = Site::open(&args.directory, args.directory.join(DIRECTORY))?;
+        let site = Site::open(&args.directory, &args.directory.join(DIRECTORY))?;
         let sources = Sources::watch(&args.directory).map_err(|error| Refusal::of(&error))?;
         let mut session = Self {
             args,
@@ -216,7 +216,7 @@ impl Session<'_> {
                 outln!("the module is unchanged");
                 Ok(())
             }
-            Some(running) if !running.is_loaded => {
+            Some(running) if !running.ready.is_complete() => {
                 running.is_outdated = true;
                 Ok(())
             }
@@ -264,11 +264,12 @@ impl Session<'_> {
             outln!("the chains are new: the module starts without its old state");
         }
         self.site.write(&built.module, &self.chains, false)?;
+        let ready = Ready::of(&built.manifest);
         self.watch_nodes();
         self.changed_at = None;
         self.daemon = Some(Running {
             daemon: Daemon::start(&self.site.config(), &[])?,
-            is_loaded: false,
+            ready,
             is_outdated: false,
         });
         Ok(())
@@ -280,10 +281,9 @@ impl Session<'_> {
             return Ok(());
         };
         self.log.show(&record);
-        if record.is_loaded()
-            && let Some(running) = &mut self.daemon
+        if let Some(running) = &mut self.daemon
+            && running.ready.note(&record)
         {
-            running.is_loaded = true;
             outln!("the module runs; h and Enter list the commands");
             if std::mem::take(&mut running.is_outdated) {
                 return self.reload().await;

@@ -17,7 +17,7 @@ use crate::author::builds::{Build, Built};
 use crate::author::chains::LocalChains;
 use crate::author::daemon::Daemon;
 use crate::author::log::Log;
-use crate::author::record::{Kind, Record};
+use crate::author::record::{Kind, Ready, Record};
 use crate::author::reports::Reports;
 use crate::author::sample::{emit, samples};
 use crate::author::site::Site;
@@ -51,7 +51,7 @@ pub(super) async fn test(args: &args::Test, reports: &Reports) -> Result<u8, Ref
     let build = Build::of(&args.directory, args.build.build_with.as_ref(), false)?;
     let built = build.start(reports).await.map_err(|error| Refusal::of(&error))??;
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
-    let site = Site::open(&args.directory, scratch.path().to_owned())?;
+    let site = Site::open(&args.directory, scratch.path())?;
     let mut chains = LocalChains::default();
     let configured = site.chains(&built.manifest)?;
     chains.extend(&configured, &args.chains, None, reports).await?;
@@ -62,7 +62,7 @@ pub(super) async fn test(args: &args::Test, reports: &Reports) -> Result<u8, Ref
         chains: &chains,
         daemon,
         log: Log::default(),
-        ready: Ready::default(),
+        ready: Ready::of(&built.manifest),
         handled: BTreeSet::new(),
     };
     let code = match check.run(args.blocks).await {
@@ -87,13 +87,6 @@ struct Check<'a> {
     handled: BTreeSet<String>,
 }
 
-/// How far the daemon is.
-#[derive(Default)]
-struct Ready {
-    is_loaded: bool,
-    chains: usize,
-}
-
 impl Check<'_> {
     /// Causes the events, and waits until the module has handled all of them.
     ///
@@ -103,8 +96,7 @@ impl Check<'_> {
     async fn run(&mut self, blocks: u64) -> Result<(), Refusal> {
         let subscriptions = &self.built.manifest.subscriptions;
         let chains: BTreeSet<_> = subscriptions.iter().filter_map(Subscription::chain_id).collect();
-        self.until(|check| check.ready.is_loaded && check.ready.chains >= chains.len())
-            .await?;
+        self.until(|check| check.ready.is_complete()).await?;
         let mut expected = Vec::new();
         for chain in chains {
             expected.extend(self.mine(chain, blocks).await?);
@@ -197,8 +189,7 @@ impl Check<'_> {
             return Ok(());
         };
         self.log.show(&record);
-        self.ready.is_loaded |= record.is_loaded();
-        self.ready.chains += usize::from(record.follows_chain());
+        self.ready.note(&record);
         match (record.kind(), &record.event) {
             (Kind::Handled, Some(event)) => drop(self.handled.insert(without_finality(event))),
             (Kind::Failed, _) => return Err(Refusal::new(record.to_string())),
