@@ -3,8 +3,11 @@
 //! Anvil replaces the code of a contract on request. The contract of a subscription gets code that
 //! emits the logs and then gets its own code back.
 
+use std::time::Duration;
+
 use nexum_config::log_filter::{Address, LogFilter, TOPICS_MAX, TopicHash};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::rpc::{Rpc, number};
 use crate::report::{Refusal, hex};
@@ -19,8 +22,10 @@ const DATA_BYTES: usize = 32 * 32;
 /// The gas of the transaction: enough for some logs with [`DATA_BYTES`] each.
 const GAS: u64 = 5_000_000;
 
-/// How often nexum looks for the receipt of a transaction, with a block mined before each look.
-const LOOKS_MAX: u32 = 5;
+/// How often nexum looks for the receipt of a transaction, and the pause between two looks. The
+/// receipt appears a moment after the block.
+const LOOKS_MAX: u32 = 250;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A log to emit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,16 +87,17 @@ async fn transact(rpc: &Rpc, contract: &str, samples: &[Sample]) -> Result<u64, 
         "gas": format!("{GAS:#x}"),
     });
     let hash = rpc.request("eth_sendTransaction", json!([transaction])).await?;
+    // With a block time, anvil mines no block for a transaction.
+    if rpc.request("anvil_getAutomine", json!([])).await? != true {
+        rpc.mine(1).await?;
+    }
     let mut receipt = Value::Null;
-    for look in 0..LOOKS_MAX {
+    for _ in 0..LOOKS_MAX {
         receipt = rpc.request("eth_getTransactionReceipt", json!([hash])).await?;
         if !receipt.is_null() {
             break;
         }
-        // With a block time, anvil mines no block for a transaction.
-        if look + 1 < LOOKS_MAX {
-            rpc.mine(1).await?;
-        }
+        sleep(LOOK_EVERY).await;
     }
     match (receipt["status"].as_str(), number(&receipt["blockNumber"])) {
         (Some("0x1"), Some(block)) => Ok(block),
