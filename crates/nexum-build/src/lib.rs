@@ -10,7 +10,7 @@
 //! | [`project`] | an author's directory: its name and its language |
 //! | [`mod@build`] | the steps of a build, which every language shares |
 //! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
-//! | `component`, `manifest` | the component is checked, and its manifest completed |
+//! | [`manifest`] | the complete manifest, from the code and the author's file |
 //! | [`output`] | the files of a finished build |
 //! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
 //! | [`tools`] | programs in pinned versions, from the registries of npm and `PyPI` |
@@ -37,7 +37,7 @@ pub mod build;
 pub mod project;
 
 mod component;
-mod manifest;
+pub mod manifest;
 pub mod output;
 
 mod c;

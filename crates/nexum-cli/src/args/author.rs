@@ -1,10 +1,26 @@
-//! The commands for authors of modules.
+//! The arguments of the commands for authors of modules.
 
 use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+use super::Format;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Build {
+    /// The directory of the module
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Make a Rust compiler for WebAssembly from Debian's packages, if the machine has none
+    #[arg(long)]
+    pub(crate) make_toolchain: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
 /// Runs a project on local chains, and reloads it on each change.
+#[cfg(feature = "runtime")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Dev {
     /// The project's directory
@@ -20,6 +36,7 @@ pub(crate) struct Dev {
 }
 
 /// Tests a project.
+#[cfg(feature = "runtime")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
     /// The project's directory
@@ -41,6 +58,7 @@ pub(crate) struct Test {
 }
 
 /// The nodes of the local chains.
+#[cfg(feature = "runtime")]
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct ChainSources {
     /// Use the node at this URL for its chain, instead of starting anvil; repeatable
@@ -52,6 +70,7 @@ pub(crate) struct ChainSources {
 }
 
 /// Another way to build a project.
+#[cfg(feature = "runtime")]
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct BuildWith {
     /// Build with this shell command instead of `nexum build`. It writes `build/NAME.wasm` and
@@ -61,6 +80,7 @@ pub(crate) struct BuildWith {
 }
 
 /// The arguments of a process that becomes another program.
+#[cfg(feature = "runtime")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Leash {
     /// The process that this one ends with

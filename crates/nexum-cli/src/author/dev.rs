@@ -6,7 +6,7 @@ mod session;
 use tokio::time::interval;
 
 use self::session::Session;
-use super::reports::Reports;
+use super::local::reports::Reports;
 use crate::exit_code::STOPPED;
 use crate::process::Termination;
 use crate::report::{Refusal, Refusals};
@@ -21,7 +21,7 @@ pub(crate) fn dev(args: &args::Dev) -> Result<u8, Refusals> {
     process::block_on(run(args))?
 }
 
-/// Runs on the main thread, which starts all child processes ([`super::leash`]).
+/// Runs on the main thread, which starts all child processes ([`super::local::leash`]).
 async fn run(args: &args::Dev) -> Result<u8, Refusals> {
     let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();

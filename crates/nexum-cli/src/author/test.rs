@@ -5,9 +5,9 @@ mod component;
 use std::ffi::OsString;
 use std::process::Command;
 
-use nexum_build::{Language, Project};
+use nexum_build::{Error, Language, Project};
 
-use super::reports::{Reports, refusals};
+use super::local::reports::{Reports, refusals};
 use crate::exit_code::{FAILED, STOPPED};
 use crate::process::Termination;
 use crate::report::{Refusal, Refusals};
@@ -22,7 +22,7 @@ pub(crate) fn test(args: &args::Test) -> Result<u8, Refusals> {
     process::block_on(run(args))?
 }
 
-/// Runs on the main thread, which starts all child processes ([`super::leash`]).
+/// Runs on the main thread, which starts all child processes ([`super::local::leash`]).
 async fn run(args: &args::Test) -> Result<u8, Refusals> {
     let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
@@ -71,7 +71,7 @@ fn native(project: &Project, args: &[OsString]) -> Result<Command, Refusal> {
 /// Runs native tests to their end. They print their own failures.
 async fn native_tests(mut tests: Command, reports: &Reports) -> Result<u8, Refusals> {
     let ran = reports.blocking(move |progress| match nexum_build::process::run(&mut tests, progress) {
-        Err(error) if error.is_of_program() => Ok(FAILED),
+        Err(Error::Failed { .. }) => Ok(FAILED),
         ran => ran.map(|()| STOPPED),
     });
     Ok(ran.await?)

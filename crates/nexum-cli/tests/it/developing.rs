@@ -1,10 +1,11 @@
 //! `nexum dev`: a project that is built, run, changed and ended.
 
 mod orphans;
+mod rust;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use nexum_testing::{Anvil, guests};
 use crate::Dir;
 use crate::processes::{below, send};
 
-/// The longest wait for a line: far longer than a slow machine needs.
-const WAIT_MAX: Duration = Duration::from_secs(120);
+/// The longest wait for a line: a slow machine compiles the SDK for minutes.
+const WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// The command that builds [`project`]: it copies the guest that `src/guest.txt` names.
-const BUILD: &str = "mkdir -p build && cp \"$(cat src/guest.txt)\" build/watch.wasm && cp nexum.toml build";
+pub(crate) const BUILD: &str = "mkdir -p build && cp \"$(cat src/guest.txt)\" build/watch.wasm && cp nexum.toml build";
 
 /// The line after which the module handles events.
 const RUNS: &str = "the module runs";
@@ -31,7 +32,12 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn start(dir: &Dir, args: &[&str]) -> Self {
+        Self::start_with(dir, args, |_| {})
+    }
+
+    fn start_with(dir: &Dir, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = dir.command(&["dev"]);
+        change(&mut command);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stdout = BufReader::new(child.stdout.take().expect("stdout"));

@@ -11,6 +11,8 @@
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
+#[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
+mod component_tests;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]

@@ -11,16 +11,16 @@ use tokio::time::{Instant, Interval};
 
 use super::command::{Command, HELP, lines};
 use crate::args;
-use crate::author::builds::{Build, Built};
-use crate::author::chains::{LocalChains, identity};
-use crate::author::daemon::{Daemon, ask};
-use crate::author::log::Log;
-use crate::author::record::{Ready, Record};
-use crate::author::reports::Reports;
-use crate::author::rpc::Rpc;
-use crate::author::sample::{Sample, emit, samples};
-use crate::author::site::Site;
-use crate::author::sources::{Changed, Sources};
+use crate::author::local::builds::{Build, Built};
+use crate::author::local::chains::{LocalChains, identity};
+use crate::author::local::daemon::{Daemon, ask};
+use crate::author::local::log::Log;
+use crate::author::local::record::{Ready, Record};
+use crate::author::local::reports::Reports;
+use crate::author::local::rpc::Rpc;
+use crate::author::local::sample::{Sample, emit, samples};
+use crate::author::local::site::Site;
+use crate::author::local::sources::{Changed, Sources};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 

@@ -7,7 +7,7 @@ use crate::report::print::{has_colours, outln};
 
 /// Prints records on stdout.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(in crate::author) struct Log {
     has_colours: bool,
     /// The event that failed last, with its reason.
     failure: Option<(String, String)>,
@@ -26,7 +26,7 @@ impl Default for Log {
 impl Log {
     /// Prints a record, if it is of interest to an author. The line of a dead letter repeats the
     /// reason of the last failure.
-    pub(super) fn show(&mut self, record: &Record) {
+    pub(in crate::author) fn show(&mut self, record: &Record) {
         if !record.is_shown() {
             return;
         }

@@ -18,17 +18,17 @@ use crate::report::print::outln;
 
 /// A chain of the project.
 #[derive(Debug)]
-pub(super) struct LocalChain {
-    pub(super) id: u64,
-    pub(super) rpc: Rpc,
+pub(in crate::author) struct LocalChain {
+    pub(in crate::author) id: u64,
+    pub(in crate::author) rpc: Rpc,
     /// The endpoint for the daemon.
-    pub(super) url: String,
+    pub(in crate::author) url: String,
     anvil: Option<(PathBuf, anvil::Options, Anvil)>,
 }
 
 /// The chains of a project.
 #[derive(Debug, Default)]
-pub(super) struct LocalChains(Vec<LocalChain>);
+pub(in crate::author) struct LocalChains(Vec<LocalChain>);
 
 impl LocalChains {
     /// Adds the chains that are missing: the nodes that `sources` names, and an anvil for each other
@@ -38,7 +38,7 @@ impl LocalChains {
     ///
     /// If a node does not answer, or is of a chain that the project does not have, or if anvil cannot
     /// be fetched or started.
-    pub(super) async fn extend(
+    pub(in crate::author) async fn extend(
         &mut self,
         configured: &[ConfiguredChain],
         sources: &ChainSources,
@@ -79,11 +79,11 @@ impl LocalChains {
         Ok(&self.0[before..])
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &LocalChain> {
+    pub(in crate::author) fn iter(&self) -> impl Iterator<Item = &LocalChain> {
         self.0.iter()
     }
 
-    pub(super) fn find(&self, id: u64) -> Option<&LocalChain> {
+    pub(in crate::author) fn find(&self, id: u64) -> Option<&LocalChain> {
         self.0.iter().find(|chain| chain.id == id)
     }
 
@@ -92,7 +92,7 @@ impl LocalChains {
     /// # Errors
     ///
     /// If a node does not answer.
-    pub(super) async fn identity(&self) -> Result<String, Refusal> {
+    pub(in crate::author) async fn identity(&self) -> Result<String, Refusal> {
         let mut all = String::new();
         for chain in &self.0 {
             all.push_str(&format!("{} {}\n", chain.id, identity(&chain.rpc).await?));
@@ -101,7 +101,7 @@ impl LocalChains {
     }
 
     /// The nodes that can be replaced under their URLs while this process runs.
-    pub(super) fn local_nodes(&self) -> Vec<Rpc> {
+    pub(in crate::author) fn local_nodes(&self) -> Vec<Rpc> {
         let nodes = self.0.iter().map(|chain| &chain.rpc);
         nodes.filter(|rpc| rpc.is_local()).cloned().collect()
     }
@@ -112,7 +112,7 @@ impl LocalChains {
     /// # Errors
     ///
     /// If an anvil does not start.
-    pub(super) async fn renew(&mut self, all: bool, reports: &Reports) -> Result<bool, Refusal> {
+    pub(in crate::author) async fn renew(&mut self, all: bool, reports: &Reports) -> Result<bool, Refusal> {
         let mut is_new = false;
         for chain in &mut self.0 {
             let Some((program, options, anvil)) = &mut chain.anvil else {
@@ -174,7 +174,7 @@ async fn ids(urls: &[String], configured: &[ConfiguredChain]) -> Result<Vec<(u64
 
 /// The hash of the genesis block, and for a fork also anvil's own name of its instance: each fork
 /// has the genesis of the original.
-pub(super) async fn identity(rpc: &Rpc) -> Result<String, Refusal> {
+pub(in crate::author) async fn identity(rpc: &Rpc) -> Result<String, Refusal> {
     let genesis = rpc.request("eth_getBlockByNumber", json!(["0x0", false])).await?;
     let genesis = genesis["hash"].as_str().unwrap_or_default().to_owned();
     // Nodes other than anvil do not have the method.

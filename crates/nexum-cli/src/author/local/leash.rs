@@ -19,7 +19,7 @@ const COMMAND: &str = "leash";
 ///
 /// The child has a process group of its own: Ctrl-C in a terminal is for the parent, which then ends
 /// the child.
-pub(super) fn leashed(command: &Command) -> Command {
+pub(in crate::author) fn leashed(command: &Command) -> Command {
     let mut leashed = match this_program() {
         Ok(this) => {
             let mut leash = Command::new(this);
@@ -59,7 +59,7 @@ mod system {
 
     use crate::report::Refusal;
 
-    pub(super) fn end_with_parent(parent: u32) -> Result<(), Refusal> {
+    pub(in crate::author) fn end_with_parent(parent: u32) -> Result<(), Refusal> {
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| Refusal::of(&error))?;
         // The parent may have ended before the request.
         let is_child = getppid().is_some_and(|pid| u32::try_from(pid.as_raw_pid()) == Ok(parent));
@@ -75,7 +75,7 @@ mod system {
     use crate::report::Refusal;
 
     #[expect(clippy::unnecessary_wraps, reason = "the signature of the function for Linux")]
-    pub(super) fn end_with_parent(_: u32) -> Result<(), Refusal> {
+    pub(in crate::author) fn end_with_parent(_: u32) -> Result<(), Refusal> {
         Ok(())
     }
 }

@@ -40,23 +40,23 @@ const PATH_KEYS: [&str; 2] = ["path", "manifest"];
 
 /// The built files of a project's module.
 #[derive(Clone, Debug)]
-pub(super) struct Module {
-    pub(super) name: ModuleName,
-    pub(super) component: PathBuf,
-    pub(super) manifest: PathBuf,
+pub(in crate::author) struct Module {
+    pub(in crate::author) name: ModuleName,
+    pub(in crate::author) component: PathBuf,
+    pub(in crate::author) manifest: PathBuf,
 }
 
 /// A chain of the project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ConfiguredChain {
-    pub(super) id: u64,
+pub(in crate::author) struct ConfiguredChain {
+    pub(in crate::author) id: u64,
     /// The port of its endpoint, if that is on this machine.
-    pub(super) port: Option<u16>,
+    pub(in crate::author) port: Option<u16>,
 }
 
 /// The directory of the files.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(in crate::author) struct Site {
     project: PathBuf,
     directory: PathBuf,
     _lock: File,
@@ -68,7 +68,7 @@ impl Site {
     /// # Errors
     ///
     /// If another process uses the directory, or it cannot be created.
-    pub(super) fn open(project: &Path, directory: &Path) -> Result<Self, Refusal> {
+    pub(in crate::author) fn open(project: &Path, directory: &Path) -> Result<Self, Refusal> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(|error| of_file(path, &error));
         let (project, directory) = (absolute(project)?, absolute(directory)?);
         let path = directory.join("lock");
@@ -89,7 +89,7 @@ impl Site {
     }
 
     /// The configuration for `nexum run`, and for the commands that ask it.
-    pub(super) fn config(&self) -> PathBuf {
+    pub(in crate::author) fn config(&self) -> PathBuf {
         self.directory.join(CONFIG)
     }
 
@@ -99,7 +99,7 @@ impl Site {
     /// # Errors
     ///
     /// If the file cannot be read or is not TOML.
-    pub(super) fn chains(&self, manifest: &Manifest) -> Result<Vec<ConfiguredChain>, Refusal> {
+    pub(in crate::author) fn chains(&self, manifest: &Manifest) -> Result<Vec<ConfiguredChain>, Refusal> {
         let document = self.original()?;
         let of_manifest = manifest.chains.required.iter().copied();
         let of_manifest = of_manifest.chain(manifest.subscriptions.iter().filter_map(|one| one.chain_id()));
@@ -124,7 +124,7 @@ impl Site {
     /// # Errors
     ///
     /// If the project's file cannot be read or is not TOML, or the other one cannot be written.
-    pub(super) fn write(&self, module: &Module, chains: &LocalChains, once: bool) -> Result<(), Refusal> {
+    pub(in crate::author) fn write(&self, module: &Module, chains: &LocalChains, once: bool) -> Result<(), Refusal> {
         let mut document = self.original()?;
         if let Some(engine) = table(&mut document, "engine") {
             engine.insert("state_dir", value(text(&self.state_dir())));
@@ -189,7 +189,7 @@ impl Site {
     }
 
     /// Whether the state belongs to the chains with this identity.
-    pub(super) fn is_state_of(&self, identity: &str) -> bool {
+    pub(in crate::author) fn is_state_of(&self, identity: &str) -> bool {
         fs::read_to_string(self.directory.join(CHAINS)).is_ok_and(|found| found == identity)
     }
 
@@ -199,7 +199,7 @@ impl Site {
     /// # Errors
     ///
     /// If a file cannot be written or deleted.
-    pub(super) fn keep_state_of(&self, identity: &str, is_new: bool) -> Result<bool, Refusal> {
+    pub(in crate::author) fn keep_state_of(&self, identity: &str, is_new: bool) -> Result<bool, Refusal> {
         let known = self.directory.join(CHAINS);
         if !is_new && self.is_state_of(identity) {
             return Ok(false);

@@ -29,10 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A log to emit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sample {
-    pub(super) contract: Address,
-    pub(super) topics: Vec<TopicHash>,
-    pub(super) data: Vec<u8>,
+pub(in crate::author) struct Sample {
+    pub(in crate::author) contract: Address,
+    pub(in crate::author) topics: Vec<TopicHash>,
+    pub(in crate::author) data: Vec<u8>,
 }
 
 /// The logs for a subscription: one for each number of topics that it allows, in one transaction.
@@ -40,7 +40,7 @@ pub(super) struct Sample {
 /// A filter does not tell how many arguments of an event are `indexed`, and a typed handler takes
 /// only the log with the right number. An indexed argument that the filter leaves open has the number
 /// of its position as its value.
-pub(super) fn samples(filter: &LogFilter) -> Vec<Sample> {
+pub(in crate::author) fn samples(filter: &LogFilter) -> Vec<Sample> {
     let contract = filter.addresses.first().copied().unwrap_or(CONTRACT);
     let fixed = filter.topics.iter().rposition(|wanted| !wanted.is_empty());
     let least = fixed.map_or(0, |position| position + 1);
@@ -66,7 +66,7 @@ pub(super) fn samples(filter: &LogFilter) -> Vec<Sample> {
 /// # Errors
 ///
 /// If the node is not anvil, or the transaction fails.
-pub(super) async fn emit(rpc: &Rpc, samples: &[Sample]) -> Result<u64, Refusal> {
+pub(in crate::author) async fn emit(rpc: &Rpc, samples: &[Sample]) -> Result<u64, Refusal> {
     let contract = samples.first().map_or(CONTRACT, |sample| sample.contract);
     let contract = hex(&contract);
     let code = rpc.request("eth_getCode", json!([contract, "latest"])).await?;

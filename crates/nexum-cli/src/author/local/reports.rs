@@ -12,13 +12,13 @@ use crate::report::{Refusal, Refusals};
 
 /// Prints the steps that take long, and ends operations that an interrupt makes useless.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reports {
+pub(in crate::author) struct Reports {
     interrupted: Arc<AtomicBool>,
 }
 
 impl Reports {
     /// Ends the running operations, with the processes that they have started.
-    pub(super) fn interrupt(&self) {
+    pub(in crate::author) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Relaxed);
     }
 
@@ -27,7 +27,7 @@ impl Reports {
     /// # Errors
     ///
     /// The error of the operation.
-    pub(super) async fn blocking<T: Send + 'static>(
+    pub(in crate::author) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Progress) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -40,7 +40,7 @@ impl Reports {
 }
 
 /// The errors of a build, each with its hint.
-pub(super) fn refusals(error: Error) -> Refusals {
+pub(in crate::author) fn refusals(error: Error) -> Refusals {
     match error {
         Error::Manifest(errors) => errors.into(),
         error => Refusal::with_hint_of(&error).into(),

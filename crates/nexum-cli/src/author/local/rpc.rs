@@ -12,7 +12,7 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A node's endpoint.
 #[derive(Clone, Debug)]
-pub(super) struct Rpc {
+pub(in crate::author) struct Rpc {
     client: reqwest::Client,
     url: reqwest::Url,
 }
@@ -24,7 +24,7 @@ impl Rpc {
     /// # Errors
     ///
     /// If the URL is not one of a node.
-    pub(super) fn new(url: &str) -> Result<Self, Refusal> {
+    pub(in crate::author) fn new(url: &str) -> Result<Self, Refusal> {
         let http = match url.strip_prefix("ws") {
             Some(rest) => format!("http{rest}"),
             None => url.to_owned(),
@@ -44,7 +44,7 @@ impl Rpc {
     }
 
     /// Whether the node is on this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(in crate::author) fn is_local(&self) -> bool {
         matches!(self.url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
     }
 
@@ -54,7 +54,7 @@ impl Rpc {
     ///
     /// If the node does not answer, or answers with an error. The text has no part of the URL beyond
     /// its host and port.
-    pub(super) async fn request(&self, method: &str, params: Value) -> Result<Value, Refusal> {
+    pub(in crate::author) async fn request(&self, method: &str, params: Value) -> Result<Value, Refusal> {
         let failed = |reason: String| Refusal::new(format!("{method} of the node at {}: {reason}", self.place()));
         let lost = |error: reqwest::Error| failed(Causes(&error.without_url()).to_string());
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
@@ -77,7 +77,7 @@ impl Rpc {
     /// # Errors
     ///
     /// As [`Self::request`], and if the answer is no number.
-    pub(super) async fn chain_id(&self) -> Result<u64, Refusal> {
+    pub(in crate::author) async fn chain_id(&self) -> Result<u64, Refusal> {
         self.number("eth_chainId").await
     }
 
@@ -86,7 +86,7 @@ impl Rpc {
     /// # Errors
     ///
     /// As [`Self::chain_id`].
-    pub(super) async fn block_number(&self) -> Result<u64, Refusal> {
+    pub(in crate::author) async fn block_number(&self) -> Result<u64, Refusal> {
         self.number("eth_blockNumber").await
     }
 
@@ -100,18 +100,18 @@ impl Rpc {
     /// # Errors
     ///
     /// As [`Self::request`]. Only anvil has the method.
-    pub(super) async fn mine(&self, blocks: u64) -> Result<(), Refusal> {
+    pub(in crate::author) async fn mine(&self, blocks: u64) -> Result<(), Refusal> {
         self.request("anvil_mine", json!([format!("{blocks:#x}")])).await?;
         Ok(())
     }
 
     /// The URL that the requests go to, which can have a key.
-    pub(super) fn url(&self) -> &str {
+    pub(in crate::author) fn url(&self) -> &str {
         self.url.as_str()
     }
 
     /// The host and the port.
-    pub(super) fn place(&self) -> String {
+    pub(in crate::author) fn place(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         self.url
             .port()
@@ -120,7 +120,7 @@ impl Rpc {
 }
 
 /// A quantity of JSON-RPC, such as `0x1f`.
-pub(super) fn number(value: &Value) -> Option<u64> {
+pub(in crate::author) fn number(value: &Value) -> Option<u64> {
     u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
 }
 

@@ -22,7 +22,7 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 
 /// The running daemon. Dropping the value kills it.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(in crate::author) struct Daemon {
     child: Child,
     log: tokio::io::Lines<BufReader<ChildStderr>>,
 }
@@ -34,7 +34,7 @@ impl Daemon {
     /// # Errors
     ///
     /// If the process cannot start.
-    pub(super) fn start(config: &Path, options: &[&str]) -> Result<Self, Refusal> {
+    pub(in crate::author) fn start(config: &Path, options: &[&str]) -> Result<Self, Refusal> {
         let mut run = nexum()?;
         run.args(["run", "--config"]).arg(config).args(options);
         // The log is read here, so its level is not the author's.
@@ -56,7 +56,7 @@ impl Daemon {
 
     /// The next line of the log. `None` after the end of the process. The future can be dropped
     /// without the loss of a line.
-    pub(super) async fn line(&mut self) -> Option<String> {
+    pub(in crate::author) async fn line(&mut self) -> Option<String> {
         // After a fault of the pipe, the process has ended.
         self.log.next_line().await.ok().flatten()
     }
@@ -66,12 +66,12 @@ impl Daemon {
     /// # Errors
     ///
     /// If the system does not tell the status.
-    pub(super) async fn ended(mut self) -> Result<ExitStatus, Refusal> {
+    pub(in crate::author) async fn ended(mut self) -> Result<ExitStatus, Refusal> {
         self.child.wait().await.map_err(|error| Refusal::of(&error))
     }
 
     /// Stops the daemon as an operator does, with SIGTERM. Kills it if it does not stop in time.
-    pub(super) async fn stop(mut self) {
+    pub(in crate::author) async fn stop(mut self) {
         let id = self
             .child
             .id()
@@ -92,7 +92,7 @@ impl Daemon {
 /// # Errors
 ///
 /// If its path is unknown.
-pub(super) fn nexum() -> Result<std::process::Command, Refusal> {
+pub(in crate::author) fn nexum() -> Result<std::process::Command, Refusal> {
     let this = this_program().map_err(|error| Refusal::of(&error))?;
     Ok(std::process::Command::new(this))
 }
@@ -104,7 +104,7 @@ pub(super) fn nexum() -> Result<std::process::Command, Refusal> {
 /// # Errors
 ///
 /// If it cannot start.
-pub(super) async fn ask(config: &Path, arguments: &[&str], is_shown: bool) -> Result<bool, Refusal> {
+pub(in crate::author) async fn ask(config: &Path, arguments: &[&str], is_shown: bool) -> Result<bool, Refusal> {
     let mut command = nexum()?;
     command.args(arguments).arg("--config").arg(config).stdin(Stdio::null());
     if !is_shown {

@@ -21,13 +21,13 @@ const INDENT: &str = "    ";
 
 /// A record in `log_format = "json"`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Record {
-    pub(super) level: String,
+pub(in crate::author) struct Record {
+    pub(in crate::author) level: String,
     target: String,
     #[serde(default)]
     message: String,
     #[serde(default)]
-    pub(super) event: Option<String>,
+    pub(in crate::author) event: Option<String>,
     #[serde(default)]
     attempt: Option<u64>,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(super) struct Record {
 
 /// The part of a record that decides how its line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::author) enum Kind {
     /// A module has handled an event.
     Handled,
     /// A handler failed, or an event became a dead letter.
@@ -53,11 +53,11 @@ pub(super) enum Kind {
 
 impl Record {
     /// Reads a line of the daemon's stderr. `None` if it is no record, as an error that prevents the start.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    pub(in crate::author) fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(in crate::author) fn kind(&self) -> Kind {
         match &*self.target {
             MODULE => Kind::Module,
             EVENT if self.took_us.is_some() => Kind::Handled,
@@ -67,17 +67,17 @@ impl Record {
     }
 
     /// Whether the event of a failure gets no further attempt.
-    pub(super) fn is_dead_letter(&self) -> bool {
+    pub(in crate::author) fn is_dead_letter(&self) -> bool {
         self.kind() == Kind::Failed && self.attempt.is_none()
     }
 
     /// The text of the record, which cannot move the cursor of a terminal.
-    pub(super) fn message(&self) -> String {
+    pub(in crate::author) fn message(&self) -> String {
         harmless_lines(&self.message, INDENT).into_owned()
     }
 
     /// Whether the line is of interest to an author.
-    pub(super) fn is_shown(&self) -> bool {
+    pub(in crate::author) fn is_shown(&self) -> bool {
         match self.kind() {
             Kind::Handled | Kind::Failed | Kind::Module => true,
             Kind::Daemon => self.level != "INFO" || self.target == EVENT,
@@ -87,7 +87,7 @@ impl Record {
 
 /// How far a daemon is, by its records.
 #[derive(Debug, Default)]
-pub(super) struct Ready {
+pub(in crate::author) struct Ready {
     /// Whether every module has started or is refused.
     is_loaded: bool,
     /// The chains of the module's subscriptions that the daemon does not follow yet.
@@ -96,7 +96,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// A daemon that has just started, with the module of this manifest.
-    pub(super) fn of(manifest: &Manifest) -> Self {
+    pub(in crate::author) fn of(manifest: &Manifest) -> Self {
         Self {
             is_loaded: false,
             awaited: manifest
@@ -108,12 +108,12 @@ impl Ready {
     }
 
     /// Whether the module gets the next events.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::author) fn is_complete(&self) -> bool {
         self.is_loaded && self.awaited.is_empty()
     }
 
     /// Notes a record. Returns whether the daemon is ready since then.
-    pub(super) fn note(&mut self, record: &Record) -> bool {
+    pub(in crate::author) fn note(&mut self, record: &Record) -> bool {
         let before = self.is_complete();
         self.is_loaded |= record.message == "modules are loaded";
         if record.message == "following the chain"
@@ -156,7 +156,7 @@ impl fmt::Display for Record {
 }
 
 /// An event id for people: `block 12` for `31337:12:block`.
-pub(super) fn subject(id: &str) -> String {
+pub(in crate::author) fn subject(id: &str) -> String {
     let parts: Vec<_> = id.split(':').collect();
     match parts.as_slice() {
         [_, ms, "tick"] => ms

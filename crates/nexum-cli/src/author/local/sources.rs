@@ -30,14 +30,14 @@ const CONFIG: &str = "engine.toml";
 
 /// What has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Changed {
+pub(in crate::author) enum Changed {
     Sources,
     /// The configuration, and perhaps sources too.
     Config,
 }
 
 /// Watches the directory of a project.
-pub(super) struct Sources {
+pub(in crate::author) struct Sources {
     project: PathBuf,
     debouncer: Debouncer<RecommendedWatcher, RecommendedCache>,
     watched: BTreeSet<PathBuf>,
@@ -48,7 +48,7 @@ impl Sources {
     /// # Errors
     ///
     /// If the system cannot watch the directory.
-    pub(super) fn watch(project: &Path) -> notify::Result<Self> {
+    pub(in crate::author) fn watch(project: &Path) -> notify::Result<Self> {
         let (sender, changes) = mpsc::channel(CHANGES_MAX);
         let tell = move |events: DebounceEventResult| {
             if let Some(change) = change(events) {
@@ -70,7 +70,7 @@ impl Sources {
 
     /// Waits for a change of a source file or of the configuration. The future can be dropped
     /// without the loss of a change.
-    pub(super) async fn changed(&mut self) -> Changed {
+    pub(in crate::author) async fn changed(&mut self) -> Changed {
         loop {
             let Some(change) = self.changes.recv().await else {
                 // The watcher has ended, which it does with this value only.

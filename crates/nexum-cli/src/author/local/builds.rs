@@ -20,18 +20,18 @@ const OUTPUT: &str = "build";
 
 /// A module that was built.
 #[derive(Debug)]
-pub(super) struct Built {
-    pub(super) module: Module,
-    pub(super) manifest: Manifest,
+pub(in crate::author) struct Built {
+    pub(in crate::author) module: Module,
+    pub(in crate::author) manifest: Manifest,
     /// The digests of the component and of the manifest, which tell whether a build has changed
     /// something.
-    pub(super) digests: (Digest, Option<Digest>),
-    pub(super) took: Duration,
+    pub(in crate::author) digests: (Digest, Option<Digest>),
+    pub(in crate::author) took: Duration,
 }
 
 /// How a project is built.
 #[derive(Clone, Debug)]
-pub(super) struct Build {
+pub(in crate::author) struct Build {
     directory: PathBuf,
     /// The shell command that builds the project in place of `nexum build`.
     command: Option<String>,
@@ -43,7 +43,7 @@ impl Build {
     /// # Errors
     ///
     /// If the directory has no project, and there is no command.
-    pub(super) fn of(directory: &Path, command: Option<&String>, is_quick: bool) -> Result<Self, Refusals> {
+    pub(in crate::author) fn of(directory: &Path, command: Option<&String>, is_quick: bool) -> Result<Self, Refusals> {
         let build = Self {
             directory: directory.to_owned(),
             command: command.cloned(),
@@ -57,7 +57,7 @@ impl Build {
     }
 
     /// Builds in another thread.
-    pub(super) fn start(&self, reports: &Reports) -> JoinHandle<Result<Box<Built>, Refusals>> {
+    pub(in crate::author) fn start(&self, reports: &Reports) -> JoinHandle<Result<Box<Built>, Refusals>> {
         let (build, reports) = (self.clone(), reports.clone());
         spawn_blocking(move || build.run(&reports).map(Box::new))
     }
