@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use self::{log::Line, progress::Progress, traffic::Traffic};
 use crate::{
-    anvil::{Anvil, CHAIN_ID},
+    anvil::{self, Anvil, CHAIN_ID},
     guests, paths, process,
 };
 
@@ -52,7 +52,7 @@ pub(crate) fn run(blocks: Option<u64>) -> Result<()> {
         process::run(Command::new("cargo").args(["build", "--package", "nexum-cli"]))
     })?;
     process::step("build the modules", || guests::build(&MODULES.map(String::from)))?;
-    let anvil = process::step("start anvil", || Anvil::start(&["--block-time", "1"]))?;
+    let anvil = process::step("start anvil", || anvil::start(&["--block-time", "1"]))?;
     let traffic = process::step("deploy a token", || Traffic::deploy(&anvil.http_url()))?;
 
     let directory = tempfile::tempdir()?;

@@ -27,8 +27,7 @@ use serde_json::{Value, json};
 
 use self::{figures::Figures, modules::BAD, seen::Seen};
 use crate::{
-    anvil::Anvil,
-    guests,
+    anvil, guests,
     nexum::{self, Listener as _, Nexum},
     paths,
     process::{self, pause},
@@ -110,7 +109,7 @@ impl Site {
     /// Runs the good modules, optionally with the bad ones, on a new chain. Compares their state
     /// with the chain.
     fn soak(&self, time: Duration, with_bad: bool) -> Result<Figures> {
-        let anvil = Anvil::start(&["--no-mining"])?;
+        let anvil = anvil::start(&["--no-mining"])?;
         let rpc = Rpc::new(&anvil.http_url());
         let directory = self.directory.join(if with_bad { "together" } else { "alone" });
         let config = modules::write(&directory, &anvil.ws_url(), with_bad)?;

@@ -17,6 +17,8 @@ pub struct Options {
     /// Whether to make a compiler from Debian's packages if the machine has none for guests. It takes
     /// one or two minutes.
     pub make_toolchain: bool,
+    /// Whether to build quickly, again and again, rather than a small component.
+    pub is_quick: bool,
 }
 
 /// The result of a build.

@@ -18,6 +18,7 @@
 //! | [`output`] | the files of a finished build |
 //! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
 //! | [`tools`] | programs in pinned versions, from the registries of npm and `PyPI` |
+//! | [`anvil`] | the local Ethereum node: found, or fetched from npm, and started |
 //! | [`cache`] | the directory of tools in the user's cache |
 //! | [`process`], [`progress`] | child processes, and reports to the caller |
 //!
@@ -55,6 +56,8 @@ mod world;
 
 pub mod toolchain;
 pub mod tools;
+
+pub mod anvil;
 
 pub mod cache;
 pub mod error;

@@ -24,6 +24,17 @@ const PROFILE: [(&str, &str); 5] = [
     ("STRIP", "debuginfo"),
 ];
 
+/// The release profile of a quick build, which overrides the project's: without the optimisation
+/// across crates at each link, and with the work of the build before. Dependencies are compiled once
+/// for each profile.
+const QUICK_PROFILE: [(&str, &str); 5] = [
+    ("LTO", "off"),
+    ("CODEGEN_UNITS", "16"),
+    ("INCREMENTAL", "true"),
+    ("PANIC", "abort"),
+    ("STRIP", "debuginfo"),
+];
+
 /// Compiles the crate to a component.
 pub(crate) fn compile(project: &Project, options: &Options, progress: &dyn Progress) -> Result<Compiled, Error> {
     let toolchain = toolchain(project, options, progress)?;
@@ -34,8 +45,10 @@ pub(crate) fn compile(project: &Project, options: &Options, progress: &dyn Progr
     let mut cargo = toolchain.cargo("build", &project.directory);
     cargo.args(["--release", "--lib", "--target", BARE]);
     cargo.args(["--package", &package.id, "--message-format=json-render-diagnostics"]);
-    if !has_profile(&metadata.workspace_root.join("Cargo.toml"))? {
-        set_profile(&mut cargo);
+    if options.is_quick {
+        set_profile(&mut cargo, &QUICK_PROFILE);
+    } else if !has_profile(&metadata.workspace_root.join("Cargo.toml"))? {
+        set_profile(&mut cargo, &PROFILE);
     }
     let compiling = format!("compile {}", project.name);
     let messages = step(progress, &compiling, || process::stdout(&mut cargo, progress));
@@ -66,9 +79,9 @@ fn toolchain(project: &Project, options: &Options, progress: &dyn Progress) -> R
     }
 }
 
-/// Sets the release profile of a command of cargo to that of small components.
-fn set_profile(cargo: &mut Command) {
-    for (key, value) in PROFILE {
+/// Overrides settings of the release profile of a command of cargo.
+fn set_profile(cargo: &mut Command, profile: &[(&str, &str)]) {
+    for (key, value) in profile {
         cargo.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
     }
 }

@@ -13,3 +13,5 @@ mod run;
 mod watch;
 
 pub(crate) use run::run;
+#[cfg(feature = "author")]
+pub(crate) use watch::{Change, change};

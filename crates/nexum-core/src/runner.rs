@@ -24,6 +24,7 @@ mod transaction;
 
 use std::sync::Arc;
 
+use nexum_config::names::ModuleName;
 use nexum_config::topic::Topic;
 
 use crate::BoxError;
@@ -94,17 +95,23 @@ pub(crate) enum Dead {
     LettersMax,
     #[error(
         "the module has handled block {known} of chain {topic}, but the chain now has {canonical}, and they have no known \
-         common ancestor: remove the module's state to start again, or connect to a node of the module's chain"
+         common ancestor: connect to a node of the module's chain, or remove the module's state with `nexum state purge \
+         {module}` to start again"
     )]
     Diverged {
+        module: ModuleName,
         topic: Topic,
         known: Position,
         canonical: Position,
     },
     #[error("chain {topic} is lost: {reason}")]
     ChainLost { topic: Topic, reason: Arc<str> },
-    #[error("nexum cannot revert the module's state: remove the state to start again")]
-    Revert(#[source] RevertFailed),
+    #[error("nexum cannot revert the module's state: remove it with `nexum state purge {module}` to start again")]
+    Revert {
+        module: ModuleName,
+        #[source]
+        failed: RevertFailed,
+    },
 }
 
 /// An error that interrupts a runner's work.

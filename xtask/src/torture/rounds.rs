@@ -19,7 +19,7 @@ use super::{
     traffic::{self, Traffic},
 };
 use crate::{
-    anvil::Anvil,
+    anvil::{self, Anvil},
     nexum::{End, Nexum},
     process::pause,
     rpc::Rpc,
@@ -97,7 +97,7 @@ impl Torture {
     pub(super) fn new(backend: Backend, seed: u64, programs: &Path, clock: &Path, full_disk: bool) -> Result<Self> {
         let start = |chain, gas_limit| {
             let arguments = ["--no-mining", "--prune-history", STATES_KEPT, "--gas-limit", gas_limit];
-            Anvil::start_chain(chain, &arguments)
+            anvil::start_chain(chain, &arguments)
         };
         // With equal gas limits, chains that begin in one second would have equal first blocks.
         let anvils = [start(CHAINS[0], "30000000")?, start(CHAINS[1], "30000001")?];

@@ -34,6 +34,7 @@ pub(crate) fn build(args: &Build) -> Result<u8, Refusals> {
     let progress = Steps::until_interrupted()?;
     let options = Options {
         make_toolchain: args.make_toolchain,
+        ..Options::default()
     };
     let built = Project::find(&args.directory).and_then(|project| nexum_build::build(&project, &options, &progress));
     match built {

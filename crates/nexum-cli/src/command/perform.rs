@@ -42,6 +42,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Compile(args) => compile::compile(&args),
+        #[cfg(feature = "author")]
+        Command::Dev(args) => author::dev(&args),
+        #[cfg(feature = "author")]
+        Command::Test(args) => author::test(&args),
+        #[cfg(feature = "author")]
+        Command::Leash(args) => author::leash(&args),
         Command::Completions { shell } => {
             completions(shell, version());
             Ok(STOPPED)

@@ -46,7 +46,7 @@ pub(crate) async fn reload_changed(control: &ControlState) -> Infallible {
 }
 
 /// A possible change of files.
-enum Change {
+pub(crate) enum Change {
     Paths(Vec<PathBuf>),
     /// The system has lost events.
     Any,
@@ -98,7 +98,7 @@ async fn look(control: &ControlState, tried: &mut BTreeMap<ModuleName, Content>,
 }
 
 /// The possible change that these events report. Ignores events of reading.
-fn change(events: DebounceEventResult) -> Option<Change> {
+pub(crate) fn change(events: DebounceEventResult) -> Option<Change> {
     let Ok(events) = events else {
         return Some(Change::Any);
     };

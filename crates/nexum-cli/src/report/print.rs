@@ -68,7 +68,8 @@ pub(crate) fn stderr_has_colours() -> bool {
     has_colours(io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref())
 }
 
-fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+/// Whether text has colours, on a terminal or not and with this value of `NO_COLOR`.
+pub(crate) fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 

@@ -1,7 +1,7 @@
 //! A component that occupies the compiler delays nothing else, and its compiler ends with the process that waits for it.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nexum_testing::{Anvil, guests};
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::Dir;
 use crate::control::{json, until};
 use crate::metrics::Exporting;
+use crate::processes::{children, gone, send};
 use crate::running::{Log, RUNNING, spawn};
 use crate::state::EXPORT;
 
@@ -53,44 +54,17 @@ fn endless() -> Vec<u8> {
     wat::parse_str(text).expect("a component")
 }
 
-/// The processes whose parent is `parent`.
-fn children(parent: u32) -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").expect("a list of processes").flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    ids.filter(|id| stat(*id).is_some_and(|(_, of)| of == parent)).collect()
-}
-
-/// The state of a process and its parent. `None` for a process that has ended.
-fn stat(id: u32) -> Option<(char, u32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name of the program, in parentheses, can contain anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let parent = fields.next()?.parse().ok()?;
-    (!"ZX".contains(state)).then_some((state, parent))
-}
-
 /// Waits for the compiler of a process, and returns its id.
 async fn compiler_of(parent: u32) -> u32 {
     let deadline = Instant::now() + WAIT_MAX;
     loop {
-        let compiles = |id: &u32| {
-            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            line.split('\0').nth(1) == Some("compile")
-        };
-        if let Some(id) = children(parent).into_iter().find(compiles) {
-            return id;
+        let compiler = children(parent)
+            .into_iter()
+            .find(|child| child.argument(1) == Some("compile"));
+        if let Some(compiler) = compiler {
+            return compiler.id;
         }
         assert!(Instant::now() < deadline, "no compiler");
-        sleep(PAUSE).await;
-    }
-}
-
-/// Waits for the end of a process.
-async fn gone(id: u32) {
-    let deadline = Instant::now() + WAIT_MAX;
-    while stat(id).is_some() {
-        assert!(Instant::now() < deadline, "the process {id} goes on");
         sleep(PAUSE).await;
     }
 }
@@ -106,11 +80,6 @@ async fn ended(mut child: Child) -> (Option<i32>, Option<i32>) {
         assert!(Instant::now() < deadline, "the process goes on");
         sleep(PAUSE).await;
     }
-}
-
-fn send(signal: &str, id: u32) {
-    let sent = Command::new("kill").args([signal, &id.to_string()]).status();
-    assert!(sent.expect("kill").success());
 }
 
 /// A configuration with the modules at these paths.

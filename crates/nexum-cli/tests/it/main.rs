@@ -13,10 +13,14 @@ mod building;
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
 mod compiling;
+#[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
+mod component_tests;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]
 mod cow;
+#[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
+mod developing;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
@@ -40,6 +44,8 @@ mod migrating;
 mod outputs;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod parts;
+#[cfg(all(feature = "store", target_os = "linux"))]
+mod processes;
 #[cfg(feature = "store")]
 mod queries;
 #[cfg(feature = "runtime")]

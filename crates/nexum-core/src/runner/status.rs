@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use nexum_config::causes::Causes;
+use nexum_config::limits::LimitUsage;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::ChainTopic;
 use parking_lot::Mutex;
@@ -308,12 +309,13 @@ impl ModuleStatus {
         *self.module.lock() = module;
     }
 
-    /// Records an instance's memory, and the use of limits by its last handler call.
-    pub(super) fn ran(&self, instance: &Instance) {
+    /// Records an instance's memory, and the use of limits by its last handler call, which it returns.
+    pub(super) fn ran(&self, instance: &Instance) -> LimitUsage {
         self.set_memory(instance.memory_bytes());
         let (used, took) = (instance.used(), instance.took());
         self.metrics.ran(took, &used);
         self.used.lock().note(&used, instance.began() + took);
+        used
     }
 
     pub(super) fn set_memory(&self, bytes: u64) {

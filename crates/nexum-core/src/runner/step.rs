@@ -51,6 +51,7 @@ impl Runner {
                 Next::Unknown(error) => return Err(StepError::Read(error.into())),
                 Next::Diverged { known, canonical } => {
                     return Err(Dead::Diverged {
+                        module: self.module.meta.name.clone(),
                         topic,
                         known,
                         canonical,
@@ -156,7 +157,10 @@ impl Runner {
             Err(RevertFailed::Revert(RevertError::Store(error @ StoreError::Backend(_)))) => {
                 return Err(StepError::Read(error.into()));
             }
-            Err(failed) => return Err(Dead::Revert(failed).into()),
+            Err(failed) => {
+                let module = self.module.meta.name.clone();
+                return Err(Dead::Revert { module, failed }.into());
+            }
         }
         for feed in &mut self.feeds {
             // Events of other topics that came after the first reverted event are delivered again.
@@ -202,7 +206,8 @@ impl Runner {
             ..self.transaction.context()
         };
         let result = instance.on_event(id, event, context).await;
-        self.status.ran(instance);
+        let fuel = self.status.ran(instance)[Limit::Fuel];
+        let took = instance.took();
         let cursor = self.cursor(index, position, done);
         let about = Some((topic, position));
         match result {
@@ -240,6 +245,8 @@ impl Runner {
             event = %id,
             chain = topic.chain_id(),
             block = id.block().map(|block| block.number),
+            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            fuel,
             "event handled"
         );
         Ok(true)

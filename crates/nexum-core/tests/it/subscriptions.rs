@@ -192,7 +192,7 @@ async fn a_chain_that_the_cursor_does_not_know_stops_the_module_and_names_both_b
     for part in [
         hash("00"),
         format!("the chain now has {}", hash("01")),
-        "remove the module's state".to_owned(),
+        "remove the module's state with `nexum state purge journal`".to_owned(),
     ] {
         assert!(error.contains(&part), "{error}");
     }

@@ -1,0 +1,404 @@
+//! A run of `nexum dev`: its processes, and its answers to what happens.
+
+use std::time::Duration;
+
+use nexum_config::harmless::harmless;
+use nexum_config::manifest::Subscription;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, Interval};
+
+use super::command::{Command, HELP, lines};
+use crate::args;
+use crate::author::local::builds::{Build, Built};
+use crate::author::local::chains::{LocalChains, identity};
+use crate::author::local::daemon::{Daemon, ask};
+use crate::author::local::log::Log;
+use crate::author::local::record::{Ready, Record};
+use crate::author::local::reports::Reports;
+use crate::author::local::rpc::Rpc;
+use crate::author::local::sample::{Sample, emit, samples};
+use crate::author::local::site::Site;
+use crate::author::local::sources::{Changed, Sources};
+use crate::report::print::outln;
+use crate::report::{Refusal, Refusals};
+
+/// The directory of the generated files, in the project's `build`.
+const DIRECTORY: &str = "build/dev";
+
+/// The interval at which nexum looks whether an anvil of its own has ended, and whether the node of
+/// a chain has another chain. An author does not notice the wait.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Something that happens.
+pub(super) enum Event {
+    /// A line of the daemon's log. `None` at its end.
+    Line(Option<String>),
+    Changed(Changed),
+    Built(Result<Box<Built>, Refusals>),
+    Typed(String),
+    Look,
+    /// The node of a chain has another chain under the id.
+    ChainChanged,
+}
+
+/// A run of `nexum dev`.
+pub(super) struct Session<'a> {
+    args: &'a args::Dev,
+    reports: &'a Reports,
+    build: Build,
+    site: Site,
+    log: Log,
+    sources: Sources,
+    typed: mpsc::Receiver<String>,
+    chains: LocalChains,
+    /// The tasks that watch the nodes of the chains, which tell of another chain.
+    watches: JoinSet<()>,
+    chain_changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
+    /// The build that runs.
+    job: Option<JoinHandle<Result<Box<Built>, Refusals>>>,
+    /// Whether something has changed since that build began.
+    is_outdated: bool,
+    /// When the first change since the last build happened.
+    changed_at: Option<Instant>,
+    /// The last build that succeeded.
+    built: Option<Box<Built>>,
+    daemon: Option<Running>,
+}
+
+/// The daemon, and how far it is.
+struct Running {
+    daemon: Daemon,
+    ready: Ready,
+    /// Whether the module was built again before the daemon had loaded it.
+    is_outdated: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Finds the project, and starts its first build.
+    ///
+    /// # Errors
+    ///
+    /// If the directory has no project, or cannot be watched or written to.
+    pub(super) fn open(args: &'a args::Dev, reports: &'a Reports) -> Result<Self, Refusals> {
+        let build = Build::of(&args.directory, args.build.build_with.as_ref(), true)?;
+        let site = Site::open(&args.directory, &args.directory.join(DIRECTORY))?;
+        let sources = Sources::watch(&args.directory).map_err(|error| Refusal::of(&error))?;
+        let mut session = Self {
+            args,
+            reports,
+            log: Log::default(),
+            site,
+            sources,
+            typed: lines(),
+            chains: LocalChains::default(),
+            watches: JoinSet::new(),
+            chain_changes: mpsc::channel(1),
+            job: None,
+            is_outdated: false,
+            changed_at: None,
+            built: None,
+            daemon: None,
+            build,
+        };
+        session.start_build();
+        Ok(session)
+    }
+
+    /// Waits for the next event.
+    pub(super) async fn next(&mut self, looks: &mut Interval) -> Event {
+        let line = async {
+            match &mut self.daemon {
+                Some(running) => running.daemon.line().await,
+                None => std::future::pending().await,
+            }
+        };
+        let built = async {
+            match &mut self.job {
+                Some(job) => job.await.unwrap_or_else(|error| Err(Refusal::of(&error).into())),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            line = line => Event::Line(line),
+            built = built => Event::Built(built),
+            changed = self.sources.changed() => Event::Changed(changed),
+            Some(line) = self.typed.recv() => Event::Typed(line),
+            Some(()) = self.chain_changes.1.recv() => Event::ChainChanged,
+            _ = looks.tick() => Event::Look,
+        }
+    }
+
+    /// Answers an event. Returns false if the author quits. Prints errors, and waits for a change.
+    pub(super) async fn handle(&mut self, event: Event) -> bool {
+        let done = match event {
+            Event::Typed(line) => match Command::parse(&line) {
+                Ok(Some(Command::Quit)) => return false,
+                Ok(Some(command)) => self.perform(command).await,
+                Ok(None) => Ok(()),
+                Err(text) => Err(Refusal::new(text).into()),
+            },
+            Event::Line(Some(line)) => self.line(&line).await,
+            Event::Line(None) => self.daemon_ended().await,
+            Event::Built(built) => self.built(built).await,
+            Event::Changed(changed) => {
+                self.changed_at.get_or_insert_with(Instant::now);
+                self.start_build();
+                match changed {
+                    Changed::Sources => Ok(()),
+                    Changed::Config => self.restart(false).await,
+                }
+            }
+            Event::ChainChanged => self.chains_changed().await,
+            Event::Look => match self.chains.renew(false, self.reports).await {
+                Ok(true) => self.restart(true).await,
+                Ok(false) => Ok(()),
+                Err(refusal) => Err(refusal.into()),
+            },
+        };
+        if let Err(refusals) = done {
+            refusals.print();
+        }
+        true
+    }
+
+    /// Ends the processes: the daemon first, so that it does not report the loss of its chains.
+    pub(super) async fn close(mut self) {
+        if let Some(running) = self.daemon.take() {
+            running.daemon.stop().await;
+        }
+        if let Some(job) = self.job.take() {
+            // The interrupt has ended its processes. Its outcome is of no use.
+            let _ = job.await;
+        }
+    }
+
+    fn start_build(&mut self) {
+        if self.job.is_some() {
+            self.is_outdated = true;
+            return;
+        }
+        self.is_outdated = false;
+        self.job = Some(self.build.start(self.reports));
+    }
+}
+
+/// What happens to the build and to the daemon.
+impl Session<'_> {
+    /// Loads what was built, or keeps what runs after a failure, which the compiler has explained.
+    async fn built(&mut self, built: Result<Box<Built>, Refusals>) -> Result<(), Refusals> {
+        self.job = None;
+        if self.is_outdated {
+            self.start_build();
+        }
+        let built = match built {
+            Ok(built) => built,
+            Err(refusals) => {
+                refusals.print();
+                outln!(
+                    "{}",
+                    match self.daemon {
+                        Some(_) => "the build failed: the last version keeps running",
+                        None => "the build failed: nexum builds again after a change",
+                    }
+                );
+                return Ok(());
+            }
+        };
+        outln!("built {} in {:.1} s", built.module.name, built.took.as_secs_f64());
+        let is_same = self.built.as_ref().is_some_and(|last| last.digests == built.digests);
+        self.built = Some(built);
+        match &mut self.daemon {
+            None => self.restart(false).await,
+            Some(_) if is_same => {
+                self.changed_at = None;
+                outln!("the module is unchanged");
+                Ok(())
+            }
+            Some(running) if !running.ready.is_complete() => {
+                running.is_outdated = true;
+                Ok(())
+            }
+            Some(_) => self.reload().await,
+        }
+    }
+
+    /// Replaces the running module, or starts the daemon again if it has refused the module or needs
+    /// another configuration.
+    async fn reload(&mut self) -> Result<(), Refusals> {
+        let Some(built) = &self.built else { return Ok(()) };
+        let config = self.site.config();
+        let name = built.module.name.as_str();
+        let has_chains = self
+            .site
+            .chains(&built.manifest)?
+            .iter()
+            .all(|chain| self.chains.find(chain.id).is_some());
+        if !has_chains || !ask(&config, &["limits", name], false).await? {
+            return self.restart(false).await;
+        }
+        let since = self.changed_at.take();
+        if ask(&config, &["module", "reload", name], true).await?
+            && let Some(since) = since
+        {
+            outln!("reloaded {:.1} s after the change", since.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
+
+    /// Starts the daemon again, with the chains that the project has now. `is_new` removes the state
+    /// whatever chains it belongs to.
+    async fn restart(&mut self, is_new: bool) -> Result<(), Refusals> {
+        if let Some(running) = self.daemon.take() {
+            running.daemon.stop().await;
+        }
+        let Some(built) = &self.built else { return Ok(()) };
+        let configured = self.site.chains(&built.manifest)?;
+        let (sources, every) = (&self.args.chains, self.args.blocks_every);
+        for chain in self.chains.extend(&configured, sources, every, self.reports).await? {
+            outln!("chain {} is at {}", chain.id, chain.url);
+        }
+        let identity = self.chains.identity().await?;
+        if self.site.keep_state_of(&identity, is_new)? {
+            outln!("the chains are new: the module starts without its old state");
+        }
+        self.site.write(&built.module, &self.chains, false)?;
+        let ready = Ready::of(&built.manifest);
+        self.watch_nodes();
+        self.changed_at = None;
+        self.daemon = Some(Running {
+            daemon: Daemon::start(&self.site.config(), &[])?,
+            ready,
+            is_outdated: false,
+        });
+        Ok(())
+    }
+
+    async fn line(&mut self, line: &str) -> Result<(), Refusals> {
+        let Some(record) = Record::parse(line) else {
+            outln!("{}", harmless(line));
+            return Ok(());
+        };
+        self.log.show(&record);
+        if let Some(running) = &mut self.daemon
+            && running.ready.note(&record)
+        {
+            outln!("the module runs; h and Enter list the commands");
+            if std::mem::take(&mut running.is_outdated) {
+                return self.reload().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn daemon_ended(&mut self) -> Result<(), Refusals> {
+        if let Some(running) = self.daemon.take() {
+            let status = running.daemon.ended().await?;
+            outln!("the daemon ended: {status}; nexum starts it again after a change");
+        }
+        Ok(())
+    }
+
+    /// The node of a chain has another chain, or an anvil of this process has started again.
+    async fn chains_changed(&mut self) -> Result<(), Refusals> {
+        let identity = self.chains.identity().await?;
+        match self.site.is_state_of(&identity) {
+            true => Ok(()),
+            false => self.restart(false).await,
+        }
+    }
+
+    fn watch_nodes(&mut self) {
+        self.watches = JoinSet::new();
+        for rpc in self.chains.local_nodes() {
+            self.watches.spawn(watch(rpc, self.chain_changes.0.clone()));
+        }
+    }
+}
+
+/// Tells when a node has another chain than before. A node that does not answer is one that starts
+/// again, or one that the daemon reports.
+async fn watch(rpc: Rpc, changes: mpsc::Sender<()>) {
+    let mut turns = tokio::time::interval(LOOK_EVERY);
+    let mut known = None;
+    loop {
+        turns.tick().await;
+        let Ok(found) = identity(&rpc).await else { continue };
+        if known.as_ref().is_some_and(|known| *known != found) {
+            // A full queue tells of a change already.
+            let _ = changes.try_send(());
+        }
+        known = Some(found);
+    }
+}
+
+/// The commands.
+impl Session<'_> {
+    async fn perform(&mut self, command: Command) -> Result<(), Refusals> {
+        let config = self.site.config();
+        let name = self
+            .built
+            .as_ref()
+            .map(|built| built.module.name.to_string())
+            .unwrap_or_default();
+        let shown = async |arguments: &[&str]| Ok::<_, Refusals>(ask(&config, arguments, true).await.map(drop)?);
+        match command {
+            Command::Mine(blocks) => {
+                for chain in self.chains.iter() {
+                    chain.rpc.mine(blocks).await?;
+                }
+                Ok(())
+            }
+            Command::Event => self.send_samples().await,
+            Command::Log { contract, topics, data } => {
+                let sample = Sample { contract, topics, data };
+                let Some(chain) = self.chains.iter().next() else {
+                    return Err(Refusal::new("no chain runs").into());
+                };
+                let block = emit(&chain.rpc, &[sample]).await?;
+                outln!("sent a log in block {block}");
+                Ok(())
+            }
+            Command::State => shown(&["state", "scan", &name]).await,
+            Command::Status => shown(&["status"]).await,
+            Command::Retry => shown(&["dead-letter", "retry", &name, "--all"]).await,
+            Command::Reload => {
+                self.start_build();
+                Ok(())
+            }
+            Command::New => {
+                if !self.chains.renew(true, self.reports).await? {
+                    return Err(Refusal::new("no chain is nexum's own: start the node of --rpc again").into());
+                }
+                self.restart(true).await
+            }
+            Command::Help => {
+                outln!("{HELP}");
+                Ok(())
+            }
+            // The caller ends the session.
+            Command::Quit => Ok(()),
+        }
+    }
+
+    async fn send_samples(&self) -> Result<(), Refusals> {
+        let subscriptions = self.built.iter().flat_map(|built| &built.manifest.subscriptions);
+        let mut has_logs = false;
+        for subscription in subscriptions {
+            let Subscription::Logs(logs) = subscription else {
+                continue;
+            };
+            has_logs = true;
+            let Some(chain) = self.chains.find(logs.topic.chain_id) else {
+                continue;
+            };
+            let block = emit(&chain.rpc, &samples(&logs.filter)).await?;
+            outln!("sent a sample event in block {block} of chain {}", chain.id);
+        }
+        match has_logs {
+            true => Ok(()),
+            false => Err(Refusal::new("the module subscribes to no logs").into()),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The chains of a project: an anvil for each, or a node that runs already.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use nexum_build::anvil::{self, Anvil, Starting};
+use serde_json::json;
+
+use super::leash::leashed;
+use super::reports::Reports;
+use super::rpc::Rpc;
+use super::site::ConfiguredChain;
+use crate::args::ChainSources;
+use crate::report::Refusal;
+use crate::report::print::outln;
+
+/// A chain of the project.
+#[derive(Debug)]
+pub(in crate::author) struct LocalChain {
+    pub(in crate::author) id: u64,
+    pub(in crate::author) rpc: Rpc,
+    /// The endpoint for the daemon.
+    pub(in crate::author) url: String,
+    anvil: Option<(PathBuf, anvil::Options, Anvil)>,
+}
+
+/// The chains of a project.
+#[derive(Debug, Default)]
+pub(in crate::author) struct LocalChains(Vec<LocalChain>);
+
+impl LocalChains {
+    /// Adds the chains that are missing: the nodes that `sources` names, and an anvil for each other
+    /// chain. Waits until all of them listen. Returns the new ones. Call it on the main thread.
+    ///
+    /// # Errors
+    ///
+    /// If a node does not answer, or is of a chain that the project does not have, or if anvil cannot
+    /// be fetched or started.
+    pub(in crate::author) async fn extend(
+        &mut self,
+        configured: &[ConfiguredChain],
+        sources: &ChainSources,
+        block_time_s: Option<NonZeroU64>,
+        reports: &Reports,
+    ) -> Result<&[LocalChain], Refusal> {
+        let before = self.0.len();
+        let is_missing = |chain: &&ConfiguredChain| self.find(chain.id).is_none();
+        let missing: Vec<_> = configured.iter().filter(is_missing).copied().collect();
+        if missing.is_empty() {
+            return Ok(&[]);
+        }
+        let existing = ids(&sources.rpc, configured).await?;
+        let forked = ids(&sources.fork, configured).await?;
+        let of = |urls: &[(u64, String)], id: u64| urls.iter().find(|(of, _)| *of == id).map(|(_, url)| url.clone());
+        for ConfiguredChain { id, port } in missing {
+            let chain = match of(&existing, id) {
+                Some(url) => LocalChain {
+                    id,
+                    rpc: Rpc::new(&url)?,
+                    url,
+                    anvil: None,
+                },
+                None => {
+                    let options = anvil::Options {
+                        port: port.filter(|port| is_free(*port)),
+                        chain_id: Some(id),
+                        fork_url: of(&forked, id),
+                        block_time_s,
+                        more: Vec::new(),
+                    };
+                    let program = reports.blocking(anvil::find).await?;
+                    LocalChain::start(id, program, options, reports).await?
+                }
+            };
+            self.0.push(chain);
+        }
+        Ok(&self.0[before..])
+    }
+
+    pub(in crate::author) fn iter(&self) -> impl Iterator<Item = &LocalChain> {
+        self.0.iter()
+    }
+
+    pub(in crate::author) fn find(&self, id: u64) -> Option<&LocalChain> {
+        self.0.iter().find(|chain| chain.id == id)
+    }
+
+    /// A text that changes when one of the chains is replaced by another one with its id.
+    ///
+    /// # Errors
+    ///
+    /// If a node does not answer.
+    pub(in crate::author) async fn identity(&self) -> Result<String, Refusal> {
+        let mut all = String::new();
+        for chain in &self.0 {
+            all.push_str(&format!("{} {}\n", chain.id, identity(&chain.rpc).await?));
+        }
+        Ok(all)
+    }
+
+    /// The nodes that can be replaced under their URLs while this process runs.
+    pub(in crate::author) fn local_nodes(&self) -> Vec<Rpc> {
+        let nodes = self.0.iter().map(|chain| &chain.rpc);
+        nodes.filter(|rpc| rpc.is_local()).cloned().collect()
+    }
+
+    /// Starts each anvil again that has ended, or all of them. Returns whether there was one. Call it
+    /// on the main thread.
+    ///
+    /// # Errors
+    ///
+    /// If an anvil does not start.
+    pub(in crate::author) async fn renew(&mut self, all: bool, reports: &Reports) -> Result<bool, Refusal> {
+        let mut is_new = false;
+        for chain in &mut self.0 {
+            let Some((program, options, anvil)) = &mut chain.anvil else {
+                continue;
+            };
+            let ended = anvil.ended();
+            if let Some(status) = ended {
+                outln!("anvil of chain {} ended: {status}", chain.id);
+            }
+            if all || ended.is_some() {
+                // On the port that other programs know.
+                options.port = Some(anvil.port());
+                let (id, program, options) = (chain.id, program.clone(), options.clone());
+                chain.anvil = None;
+                *chain = LocalChain::start(id, program, options, reports).await?;
+                is_new = true;
+            }
+        }
+        Ok(is_new)
+    }
+}
+
+impl LocalChain {
+    async fn start(id: u64, program: PathBuf, options: anvil::Options, reports: &Reports) -> Result<Self, Refusal> {
+        let refused = |error| Refusal::with_hint_of(&error);
+        let starting = Starting::spawn(leashed(&options.command(&program))).map_err(refused)?;
+        let anvil = reports.blocking(|_| starting.wait()).await?;
+        let rpc = Rpc::new(&anvil.http_url())?;
+        // The log takes as long as a small request, and has no reader.
+        rpc.request("anvil_setLoggingEnabled", json!([false])).await?;
+        Ok(Self {
+            id,
+            rpc,
+            url: anvil.ws_url(),
+            anvil: Some((program, options, anvil)),
+        })
+    }
+}
+
+/// The chain ids of the nodes at these URLs.
+async fn ids(urls: &[String], configured: &[ConfiguredChain]) -> Result<Vec<(u64, String)>, Refusal> {
+    let known: BTreeSet<_> = configured.iter().map(|chain| chain.id).collect();
+    let mut found = Vec::new();
+    for url in urls {
+        let rpc = Rpc::new(url)?;
+        let id = rpc.chain_id().await?;
+        if !known.contains(&id) {
+            let list = crate::report::list(&known);
+            let refusal = Refusal::new(format!(
+                "the node at {} is of chain {id}, and the project has {list}",
+                rpc.place()
+            ));
+            return Err(refusal.with_hint(format!("subscribe to chain {id}, or add [chains.{id}] to engine.toml")));
+        }
+        found.push((id, url.clone()));
+    }
+    Ok(found)
+}
+
+/// The hash of the genesis block, and for a fork also anvil's own name of its instance: each fork
+/// has the genesis of the original.
+pub(in crate::author) async fn identity(rpc: &Rpc) -> Result<String, Refusal> {
+    let genesis = rpc.request("eth_getBlockByNumber", json!(["0x0", false])).await?;
+    let genesis = genesis["hash"].as_str().unwrap_or_default().to_owned();
+    // Nodes other than anvil do not have the method.
+    let metadata = rpc.request("anvil_metadata", json!([])).await.unwrap_or_default();
+    match (metadata["forkedNetwork"].is_object(), metadata["instanceId"].as_str()) {
+        (true, Some(instance)) => Ok(format!("{genesis} {instance}")),
+        _ => Ok(genesis),
+    }
+}
+
+/// Whether nothing listens on a port of the loopback interface.
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}

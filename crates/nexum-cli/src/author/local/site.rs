@@ -1,0 +1,272 @@
+//! The files of a daemon that runs a project on local chains: its configuration and its state.
+//!
+//! The configuration is the project's `engine.toml` with other endpoints, another state directory and
+//! another log. `nexum status` and the other commands find the daemon with `--config`.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use nexum_config::manifest::Manifest;
+use nexum_config::names::ModuleName;
+use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+
+use super::chains::LocalChains;
+use crate::report::Refusal;
+
+/// The name of the configuration, of the project's and of the generated one.
+const CONFIG: &str = "engine.toml";
+
+/// The directory of the state, in that of the site.
+const STATE: &str = "data";
+
+/// The directory of compiled components in the state directory, which outlives the state.
+const CACHE: &str = "cache";
+
+/// The file with the identity of the chains that the state belongs to.
+const CHAINS: &str = "chains";
+
+/// The log of the daemon: every event, every record of a module, and the daemon's own warnings.
+const LOG_LEVEL: &str = "warn,nexum::event=debug,nexum::module=trace,nexum::daemon=info,nexum_host_chain=info";
+
+/// The keys of a chain that name its endpoints, or say how to reach them.
+const ENDPOINT_KEYS: [&str; 4] = ["rpc_url", "endpoints", "require_ws", "use_proxy"];
+
+/// `head_stall_seconds` of a local chain, which mines a block only on demand: a day.
+const HEAD_STALL_SECONDS: i64 = 86_400;
+
+/// The keys of `[[modules]]` that are paths.
+const PATH_KEYS: [&str; 2] = ["path", "manifest"];
+
+/// The built files of a project's module.
+#[derive(Clone, Debug)]
+pub(in crate::author) struct Module {
+    pub(in crate::author) name: ModuleName,
+    pub(in crate::author) component: PathBuf,
+    pub(in crate::author) manifest: PathBuf,
+}
+
+/// A chain of the project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::author) struct ConfiguredChain {
+    pub(in crate::author) id: u64,
+    /// The port of its endpoint, if that is on this machine.
+    pub(in crate::author) port: Option<u16>,
+}
+
+/// The directory of the files.
+#[derive(Debug)]
+pub(in crate::author) struct Site {
+    project: PathBuf,
+    directory: PathBuf,
+    _lock: File,
+}
+
+impl Site {
+    /// Creates the directory if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// If another process uses the directory, or it cannot be created.
+    pub(in crate::author) fn open(project: &Path, directory: &Path) -> Result<Self, Refusal> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|error| of_file(path, &error));
+        let (project, directory) = (absolute(project)?, absolute(directory)?);
+        let path = directory.join("lock");
+        let opened = fs::create_dir_all(&directory).and_then(|()| File::create(&path));
+        let lock = opened.map_err(|error| of_file(&path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                project,
+                directory,
+                _lock: lock,
+            }),
+            Err(fs::TryLockError::WouldBlock) => Err(Refusal::new(format!(
+                "another `nexum dev` runs in {}",
+                project.display()
+            ))),
+            Err(fs::TryLockError::Error(error)) => Err(of_file(&path, &error)),
+        }
+    }
+
+    /// The configuration for `nexum run`, and for the commands that ask it.
+    pub(in crate::author) fn config(&self) -> PathBuf {
+        self.directory.join(CONFIG)
+    }
+
+    /// The chains of the project's `engine.toml`, and those of the module's manifest, in order of
+    /// their ids.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not TOML.
+    pub(in crate::author) fn chains(&self, manifest: &Manifest) -> Result<Vec<ConfiguredChain>, Refusal> {
+        let document = self.original()?;
+        let of_manifest = manifest.chains.required.iter().copied();
+        let of_manifest = of_manifest.chain(manifest.subscriptions.iter().filter_map(|one| one.chain_id()));
+        let mut chains: Vec<_> = of_manifest.map(|id| ConfiguredChain { id, port: None }).collect();
+        let configured = document.get("chains").and_then(Item::as_table_like);
+        for (key, chain) in configured.into_iter().flat_map(TableLike::iter) {
+            let Ok(id) = key.parse() else { continue };
+            let url = chain.as_table_like().and_then(|chain| chain.get("rpc_url")?.as_str());
+            chains.retain(|chain| chain.id != id);
+            chains.push(ConfiguredChain {
+                id,
+                port: url.and_then(local_port),
+            });
+        }
+        chains.sort_unstable_by_key(|chain| chain.id);
+        chains.dedup_by_key(|chain| chain.id);
+        Ok(chains)
+    }
+
+    /// Writes the configuration. `once` makes each event fail at its first failure.
+    ///
+    /// # Errors
+    ///
+    /// If the project's file cannot be read or is not TOML, or the other one cannot be written.
+    pub(in crate::author) fn write(&self, module: &Module, chains: &LocalChains, once: bool) -> Result<(), Refusal> {
+        let mut document = self.original()?;
+        if let Some(engine) = table(&mut document, "engine") {
+            engine.insert("state_dir", value(text(&self.state_dir())));
+            engine.insert("log_level", value(LOG_LEVEL));
+            engine.insert("log_format", value("json"));
+            if once && let Some(restart) = child(engine, "restart") {
+                restart.insert("attempts_max", value(1));
+            }
+        }
+        if let Some(tables) = table(&mut document, "chains") {
+            for chain in chains.iter() {
+                let Some(entry) = child(tables, &chain.id.to_string()) else {
+                    continue;
+                };
+                ENDPOINT_KEYS.iter().for_each(|key| drop(entry.remove(key)));
+                entry.insert("rpc_url", value(chain.url.as_str()));
+                if chain.rpc.is_local() {
+                    entry.insert("head_stall_seconds", value(HEAD_STALL_SECONDS));
+                }
+            }
+        }
+        self.modules(&mut document, module);
+        let path = self.config();
+        fs::write(&path, document.to_string()).map_err(|error| of_file(&path, &error))
+    }
+
+    /// Makes the paths of the modules absolute, and adds the project's module if there is none.
+    fn modules(&self, document: &mut DocumentMut, module: &Module) {
+        let mut is_listed = false;
+        let modules = document.get_mut("modules").and_then(Item::as_array_of_tables_mut);
+        for entry in modules.into_iter().flat_map(|modules| modules.iter_mut()) {
+            is_listed = true;
+            for key in PATH_KEYS {
+                // A path that begins with a variable is absolute, or fails as it does in `nexum run`.
+                let written = entry
+                    .get(key)
+                    .and_then(Item::as_str)
+                    .filter(|path| !path.starts_with("${"));
+                if let Some(path) = written.map(|path| self.project.join(path)) {
+                    entry.insert(key, value(text(&path)));
+                }
+            }
+        }
+        if !is_listed {
+            let mut entry = Table::new();
+            entry.insert("path", value(text(&module.component)));
+            entry.insert("manifest", value(text(&module.manifest)));
+            let mut modules = toml_edit::ArrayOfTables::new();
+            modules.push(entry);
+            document.insert("modules", Item::ArrayOfTables(modules));
+        }
+    }
+
+    /// The project's `engine.toml`. Empty if the file is missing.
+    fn original(&self) -> Result<DocumentMut, Refusal> {
+        let path = self.project.join(CONFIG);
+        let content = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            read => read.map_err(|error| of_file(&path, &error))?,
+        };
+        content.parse().map_err(|error| of_file(&path, &error))
+    }
+
+    /// Whether the state belongs to the chains with this identity.
+    pub(in crate::author) fn is_state_of(&self, identity: &str) -> bool {
+        fs::read_to_string(self.directory.join(CHAINS)).is_ok_and(|found| found == identity)
+    }
+
+    /// Deletes the state unless it belongs to the chains with this identity, or if `is_new`. Returns
+    /// whether there was a state.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written or deleted.
+    pub(in crate::author) fn keep_state_of(&self, identity: &str, is_new: bool) -> Result<bool, Refusal> {
+        let known = self.directory.join(CHAINS);
+        if !is_new && self.is_state_of(identity) {
+            return Ok(false);
+        }
+        let had_state = self.clear().map_err(|error| of_file(&self.state_dir(), &error))?;
+        fs::write(&known, identity).map_err(|error| of_file(&known, &error))?;
+        Ok(had_state)
+    }
+
+    /// Deletes the state, but not the compiled components.
+    fn clear(&self) -> std::io::Result<bool> {
+        let entries = match fs::read_dir(self.state_dir()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            entries => entries?,
+        };
+        let mut had_state = false;
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name() == CACHE {
+                continue;
+            }
+            had_state = true;
+            match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
+        Ok(had_state)
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        self.directory.join(STATE)
+    }
+}
+
+/// A table at the top level, which is created if it is missing. `None` for a key with another value,
+/// which the daemon reports.
+fn table<'a>(document: &'a mut DocumentMut, key: &str) -> Option<&'a mut dyn TableLike> {
+    let item = document.entry(key).or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    item.as_table_like_mut()
+}
+
+/// A table in another one, which is created if it is missing.
+fn child<'a>(parent: &'a mut dyn TableLike, key: &str) -> Option<&'a mut dyn TableLike> {
+    if !parent.contains_key(key) {
+        parent.insert(key, Item::Table(Table::new()));
+    }
+    parent.get_mut(key)?.as_table_like_mut()
+}
+
+/// The port of a URL of this machine.
+fn local_port(url: &str) -> Option<u16> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    port.parse().ok().filter(|_| is_local)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn of_file(path: &Path, error: &dyn std::fmt::Display) -> Refusal {
+    Refusal::new(format!("{}: {error}", path.display()))
+}

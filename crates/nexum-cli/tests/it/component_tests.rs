@@ -1,0 +1,104 @@
+//! `nexum test`: native tests, and the component in the runtime.
+
+use crate::developing::{BLOCKS, BUILD, project};
+use crate::{Dir, Ran};
+
+fn test_component(dir: &Dir, more: &[&str]) -> Ran {
+    dir.nexum(&[&["test", "--component", "--build-with", BUILD], more].concat())
+}
+
+#[test]
+fn a_component_that_handles_its_events_passes() {
+    let dir = project("noop", BLOCKS);
+    let ran = test_component(&dir, &["--blocks", "2"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    for block in ["block 1 handled in ", "block 2 handled in "] {
+        let line = ran.stdout.lines().find(|line| line.starts_with(block));
+        assert!(line.is_some_and(|line| line.ends_with(" fuel")), "{}", ran.stdout);
+    }
+    assert!(ran.stdout.contains("without a failure"), "{}", ran.stdout);
+    assert!(
+        !dir.path().join("build/dev").exists(),
+        "the state is outside of the project"
+    );
+}
+
+#[test]
+fn a_log_and_a_tick_reach_the_component() {
+    let dir = project(
+        "journal",
+        "kind = \"log\"\nchain_id = 11155111\n\
+         event_signature = \"0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef\"\n\
+         [[subscription]]\nkind = \"cron\"\nschedule = \"* * * * * *\"\n",
+    );
+    let ran = test_component(&dir, &[]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let has = |kind: &str| {
+        ran.stdout
+            .lines()
+            .any(|line| line.starts_with(kind) && line.contains(" handled in "))
+    };
+    assert!(has("logs ") && has("tick "), "{}", ran.stdout);
+}
+
+#[test]
+fn a_component_that_fails_at_an_event_fails() {
+    let dir = project("panic", BLOCKS);
+    let ran = test_component(&dir, &[]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stderr.contains("error: block 1 failed, attempt 1: "),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_component_whose_init_fails_fails() {
+    let dir = project("bad-init", BLOCKS);
+    let ran = test_component(&dir, &[]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
+}
+
+/// Adds a crate without dependencies, whose test has this body.
+fn with_native_test(dir: &Dir, body: &str) {
+    dir.write(
+        "Cargo.toml",
+        "[package]\nname = \"watch\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n\
+         [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n",
+    );
+    dir.write("src/lib.rs", "");
+    std::fs::create_dir(dir.path().join("tests")).expect("a directory");
+    dir.write("tests/component.rs", format!("#[test]\nfn checks() {{ {body} }}\n"));
+}
+
+#[test]
+fn native_tests_pass_and_fail() {
+    let dir = project("noop", BLOCKS);
+    with_native_test(&dir, "assert!(std::env::var_os(\"NEXUM_TEST_CONFIG\").is_none());");
+    let ran = dir.nexum(&["test", "--", "--quiet", "checks"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+
+    dir.write("tests/component.rs", "#[test]\nfn checks() { panic!() }\n");
+    let ran = dir.nexum(&["test"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_native_test_asks_the_running_component() {
+    let dir = project("journal", BLOCKS);
+    with_native_test(
+        &dir,
+        "let of = |name| std::env::var(name).expect(name);
+         assert!(of(\"NEXUM_TEST_RPC\").starts_with(\"http://127.0.0.1:\"));
+         let mut nexum = std::process::Command::new(of(\"NEXUM_TEST_PROGRAM\"));
+         nexum.args([\"state\", \"get\", \"watch\", \"0000000000\", \"--config\", &of(\"NEXUM_TEST_CONFIG\")]);
+         let output = nexum.output().expect(\"nexum\");
+         assert!(output.status.success(), \"{output:?}\");",
+    );
+    let ran = test_component(&dir, &[]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+}

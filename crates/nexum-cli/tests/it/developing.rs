@@ -1,0 +1,342 @@
+//! `nexum dev`: a project that is built, run, changed and ended.
+
+mod orphans;
+mod rust;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use nexum_testing::{Anvil, guests};
+
+use crate::Dir;
+use crate::processes::{below, send};
+
+/// The longest wait for a line: a slow machine compiles the SDK for minutes.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// The command that builds [`project`]: it copies the guest that `src/guest.txt` names.
+pub(crate) const BUILD: &str = "mkdir -p build && cp \"$(cat src/guest.txt)\" build/watch.wasm && cp nexum.toml build";
+
+/// The line after which the module handles events.
+const RUNS: &str = "the module runs";
+
+/// A running `nexum dev`. Dropping the value kills it.
+pub(crate) struct Dev {
+    pub(crate) child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Dev {
+    pub(crate) fn start(dir: &Dir, args: &[&str]) -> Self {
+        Self::start_with(dir, args, |_| {})
+    }
+
+    fn start_with(dir: &Dir, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = dir.command(&["dev"]);
+        change(&mut command);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || stdout.lines().for_each(|line| drop(sender.send(line.expect("UTF-8")))));
+        Self {
+            stdin: child.stdin.take(),
+            child,
+            lines,
+        }
+    }
+
+    /// The next lines up to one that contains the text.
+    pub(crate) fn until(&self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.lines.recv_timeout(WAIT_MAX) {
+                Ok(line) => lines.push(line),
+                Err(error) => panic!("no line with {text:?}, {error}: {lines:#?}"),
+            }
+            if lines.last().is_some_and(|line| line.contains(text)) {
+                return lines;
+            }
+        }
+    }
+
+    pub(crate) fn say(&mut self, command: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        writeln!(stdin, "{command}").expect("nexum reads");
+    }
+
+    fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits for the end. Returns the exit code.
+    fn ended(mut self) -> Option<i32> {
+        self.child.wait().expect("an end").code()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A subscription to the blocks of the test chain.
+pub(crate) const BLOCKS: &str = "kind = \"block\"\nchain_id = 11155111\n";
+
+/// A project that a shell command builds, so that a test needs no compiler: [`BUILD`]. `subscription`
+/// is that of the module.
+pub(crate) fn project(guest: &str, subscription: &str) -> Dir {
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path().join("src")).expect("a directory");
+    dir.write(
+        "nexum.toml",
+        format!("[module]\nname = \"watch\"\n[[subscription]]\n{subscription}"),
+    );
+    use_guest(&dir, guest);
+    dir
+}
+
+/// Changes the source of the project.
+fn use_guest(dir: &Dir, guest: &str) {
+    dir.write("src/guest.txt", guests::component(guest).display().to_string());
+}
+
+fn dev(dir: &Dir) -> Dev {
+    Dev::start(dir, &["--build-with", BUILD])
+}
+
+#[test]
+fn a_change_is_built_and_the_module_reloaded() {
+    let dir = project("block-logger", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("mine");
+    let lines = dev.until("block 1 handled in ");
+    assert!(
+        lines.iter().any(|line| line.starts_with("  info block 1 0x")),
+        "{lines:#?}"
+    );
+    assert!(lines.last().is_some_and(|line| line.ends_with(" fuel")), "{lines:#?}");
+
+    use_guest(&dir, "noop");
+    let lines = dev.until("reloaded ");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("watch continues with sha256:")),
+        "{lines:#?}"
+    );
+    dev.say("m 2");
+    let lines = dev.until("block 3 handled in ");
+    assert!(!lines.iter().any(|line| line.contains("base fee")), "{lines:#?}");
+
+    // A build that changes nothing leaves the module alone.
+    dev.say("reload");
+    dev.until("the module is unchanged");
+    dev.say("quit");
+    assert_eq!(dev.ended(), Some(0));
+}
+
+#[test]
+fn a_build_that_fails_keeps_the_last_version() {
+    let dir = project("block-logger", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dir.write("src/guest.txt", "no-such-file");
+    dev.until("the build failed: the last version keeps running");
+    dev.say("mine");
+    let lines = dev.until("block 1 handled in ");
+    assert!(lines.iter().any(|line| line.contains("base fee")), "{lines:#?}");
+
+    use_guest(&dir, "noop");
+    dev.until("reloaded ");
+}
+
+#[test]
+fn a_project_that_does_not_build_yet_starts_when_it_does() {
+    let dir = project("noop", BLOCKS);
+    dir.write("src/guest.txt", "no-such-file");
+    let mut dev = dev(&dir);
+    dev.until("the build failed: nexum builds again after a change");
+    use_guest(&dir, "noop");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
+fn a_new_configuration_starts_the_daemon_again() {
+    let dir = project("journal", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("mine 2");
+    dev.until("block 2 handled in ");
+    dir.write(
+        "engine.toml",
+        "[engine.limits]\nfuel_per_event = 2000000\n[[modules]]\npath = \"build/watch.wasm\"\n",
+    );
+    dev.until(RUNS);
+    // The chain and the state are those of before.
+    dev.say("mine");
+    dev.until("block 3 handled in ");
+    let limits = dir.nexum(&["limits", "watch", "--config", "build/dev/engine.toml"]);
+    assert!(limits.stdout.contains("2000000"), "{}{}", limits.stdout, limits.stderr);
+    dev.say("state");
+    dev.until("0000000002");
+}
+
+#[tokio::test]
+async fn another_chain_at_the_same_url_gets_a_new_state() {
+    let mut anvil = Anvil::start();
+    let dir = project("journal", BLOCKS);
+    let url = anvil.http_url();
+    let mut dev = Dev::start(&dir, &["--build-with", BUILD, "--rpc", &url]);
+    dev.until(RUNS);
+    dev.say("mine 3");
+    dev.until("block 3 handled in ");
+    dev.say("state");
+    dev.until("0000000002");
+
+    // The hash of the genesis block depends on the time, in seconds.
+    let genesis = async |anvil: &Anvil| {
+        let block = anvil
+            .request("eth_getBlockByNumber", serde_json::json!(["0x0", false]))
+            .await;
+        block["hash"].clone()
+    };
+    let old = genesis(&anvil).await;
+    while genesis(&anvil).await == old {
+        anvil.restart();
+    }
+    dev.until("the chains are new: the module starts without its old state");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+    dev.say("state");
+    let lines = dev.until("entries");
+    assert!(lines.iter().any(|line| line.contains("block 1 ")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("block 3 ")), "{lines:#?}");
+}
+
+#[test]
+fn an_author_can_start_with_a_new_chain() {
+    let dir = project("journal", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("mine 2");
+    dev.until("block 2 handled in ");
+    dev.say("new");
+    dev.until("the chains are new: the module starts without its old state");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
+fn an_anvil_that_ends_is_started_again() {
+    let dir = project("journal", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("mine 2");
+    dev.until("block 2 handled in ");
+    let anvil = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
+    send("-KILL", anvil.expect("an anvil").id);
+    dev.until("anvil of chain 11155111 ended: signal: 9");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
+fn sample_events_match_the_subscription() {
+    let contract = format!("0x{}", "aa".repeat(20));
+    let dir = project(
+        "log-sum",
+        &format!("kind = \"log\"\nchain_id = 11155111\naddress = \"{contract}\"\n"),
+    );
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("event");
+    dev.until("sent a sample event in block 1 of chain 11155111");
+    dev.until("logs 1 handled in ");
+    // The sum has the number at the end of the data.
+    let topic = format!("0x{}", "07".repeat(32));
+    dev.say(&format!("log {contract} {topic} 0x0000000000000005"));
+    dev.until("logs 2 handled in ");
+    dev.say("state");
+    let lines = dev.until("sum");
+    let row = |key: &str| {
+        lines
+            .iter()
+            .find(|line| line.trim_start().starts_with(key))
+            .expect("a row")
+    };
+    assert!(row("count").contains("0200000000000000"), "{lines:#?}");
+    assert!(row("sum").contains("0500000000000000"), "{lines:#?}");
+}
+
+#[test]
+fn a_failure_is_shown_until_its_dead_letter() {
+    let dir = project("panic", BLOCKS);
+    dir.write(
+        "engine.toml",
+        "[engine.restart]\nattempts_max = 2\nbackoff_ms = 1\n[[modules]]\npath = \"build/watch.wasm\"\n",
+    );
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("mine");
+    let lines = dev.until("block 1: the event is now a dead letter, and the module continues: ");
+    for attempt in [1, 2] {
+        let failed = format!("block 1 failed, attempt {attempt}: ");
+        assert!(lines.iter().any(|line| line.starts_with(&failed)), "{lines:#?}");
+    }
+    use_guest(&dir, "noop");
+    dev.until("reloaded ");
+    dev.say("retry");
+    dev.until("11155111:1:block is handled");
+}
+
+#[test]
+fn commands_are_lines_and_the_end_of_stdin_is_no_command() {
+    let dir = project("noop", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until(RUNS);
+    dev.say("help");
+    dev.until("q, quit");
+    dev.say("status");
+    dev.until("watch ");
+    dev.close_stdin();
+    use_guest(&dir, "journal");
+    dev.until("reloaded ");
+    send("-TERM", dev.child.id());
+    assert_eq!(dev.ended(), Some(0));
+}
+
+#[test]
+fn a_directory_without_a_project_is_refused() {
+    let dir = Dir::new();
+    let refused = dir.nexum(&["dev"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    assert!(refused.stderr.contains("no module here"), "{}", refused.stderr);
+    assert!(!Path::new(&dir.path().join("build")).exists());
+}
+
+#[test]
+fn one_directory_has_one_run() {
+    let dir = project("noop", BLOCKS);
+    let first = dev(&dir);
+    first.until(RUNS);
+    let refused = dir.nexum(&["dev", "--build-with", BUILD]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains("another `nexum dev` runs in"),
+        "{}",
+        refused.stderr
+    );
+}
