@@ -16,7 +16,7 @@ use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "author")]
-pub(crate) use author::Build;
+pub(crate) use author::{Build, New};
 #[cfg(all(feature = "author", feature = "runtime"))]
 pub(crate) use author::{ChainSources, Dev, Leash, Test};
 pub(crate) use dead_letter::DeadLetter;
@@ -80,6 +80,20 @@ Each error is a line on stderr. One check finds all of them.
 
 Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")]
     Check(Check),
+    /// Create the project of a module
+    #[cfg(feature = "author")]
+    #[command(after_help = "\
+Examples:
+  nexum new gas-watch                       a module in Rust that handles blocks
+  nexum new my-token --template event       handles an event of contracts
+  nexum new vault --abi out/Vault.json      with the ABI of a contract
+  nexum new watch --lang python             in another language
+
+The project has a test and an engine.toml for a local chain. nexum never
+overwrites a file.
+
+Exit codes: 0 created, 2 refused.")]
+    New(New),
     /// Build the module in a directory: the component, and its manifest
     #[cfg(feature = "author")]
     #[command(after_help = "\

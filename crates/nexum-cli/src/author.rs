@@ -5,6 +5,7 @@ mod build;
 mod dev;
 #[cfg(feature = "runtime")]
 mod local;
+mod new;
 mod progress;
 #[cfg(feature = "runtime")]
 mod test;
@@ -14,5 +15,6 @@ pub(crate) use build::build;
 pub(crate) use dev::dev;
 #[cfg(feature = "runtime")]
 pub(crate) use local::leash::leash;
+pub(crate) use new::new;
 #[cfg(feature = "runtime")]
 pub(crate) use test::test;

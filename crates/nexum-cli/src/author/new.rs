@@ -22,7 +22,9 @@ pub(crate) fn new(args: args::New) -> Result<u8, Refusals> {
         abi,
         sdk,
     } = args;
-    let sdk = sdk.source().unwrap_or_else(|| Sdk::of_program(env::current_exe().ok().as_deref()));
+    let sdk = sdk
+        .source()
+        .unwrap_or_else(|| Sdk::of_program(env::current_exe().ok().as_deref()));
     let cd = shell_word(&directory.to_string_lossy());
     let request = template::New {
         directory,
@@ -32,7 +34,11 @@ pub(crate) fn new(args: args::New) -> Result<u8, Refusals> {
         sdk,
     };
     let created = template::create(&request).map_err(|error| Refusal::with_hint_of(&error))?;
-    outln!("created {}, a module in {language}: it {}", created.name, created.summary);
+    outln!(
+        "created {}, a module in {language}: it {}",
+        created.name,
+        created.summary
+    );
     outln!("\nnext:\n  cd {cd}\n  nexum test\n  nexum dev");
     Ok(STOPPED)
 }

@@ -23,6 +23,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Run(args) => daemon::run(&args),
         Command::Exec(args) => exec::exec(&args),
         #[cfg(feature = "author")]
+        Command::New(args) => author::new(args),
+        #[cfg(feature = "author")]
         Command::Build(args) => author::build(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),

@@ -21,6 +21,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::Check(args) => return check::check(&args),
         Command::Inspect(args) => return inspect::inspect(&args),
         #[cfg(feature = "author")]
+        Command::New(args) => return author::new(args),
+        #[cfg(feature = "author")]
         Command::Build(args) => return author::build(&args),
         Command::Completions { shell } => {
             completions(shell, version());

@@ -40,6 +40,8 @@ mod limits;
 mod metrics;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod migrating;
+#[cfg(all(feature = "author", feature = "cow", feature = "store"))]
+mod new;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(feature = "chain", feature = "store"))]

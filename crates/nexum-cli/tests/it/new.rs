@@ -41,15 +41,29 @@ fn check(project: &Path) {
     let tests = run(cargo, project);
     assert_eq!(tests.code, Some(0), "{project:?}: {}{}", tests.stdout, tests.stderr);
     assert!(!tests.stderr.contains("warning"), "{project:?}: {}", tests.stderr);
-    assert!(!tests.stdout.contains("running 0 tests"), "{project:?}: {}", tests.stdout);
+    assert!(
+        !tests.stdout.contains("running 0 tests"),
+        "{project:?}: {}",
+        tests.stdout
+    );
 
     let built = nexum("build");
     assert_eq!(built.code, Some(0), "{project:?}: {}{}", built.stdout, built.stderr);
     assert!(!built.stderr.contains("warning"), "{project:?}: {}", built.stderr);
 
     let checked = nexum("check");
-    assert_eq!(checked.code, Some(0), "{project:?}: {}{}", checked.stdout, checked.stderr);
-    assert!(checked.stdout.contains("1 module can run, 0 errors"), "{project:?}: {}", checked.stdout);
+    assert_eq!(
+        checked.code,
+        Some(0),
+        "{project:?}: {}{}",
+        checked.stdout,
+        checked.stderr
+    );
+    assert!(
+        checked.stdout.contains("1 module can run, 0 errors"),
+        "{project:?}: {}",
+        checked.stdout
+    );
     assert_eq!(checked.stderr, "", "{project:?}");
 }
 
@@ -104,13 +118,20 @@ fn the_command_line_selects_the_sdk() {
     for (option, value, expected) in [
         ("--sdk-path", sdk.to_str().expect("UTF-8"), &*path),
         ("--sdk-version", "0.1.0", "version = \"0.1.0\""),
-        ("--sdk-git", "https://example.com/nexum", "git = \"https://example.com/nexum\""),
+        (
+            "--sdk-git",
+            "https://example.com/nexum",
+            "git = \"https://example.com/nexum\"",
+        ),
     ] {
         let name = &option["--".len()..];
         let made = dir.nexum(&["new", name, option, value]);
         assert_eq!(made.code, Some(0), "{option}: {}", made.stderr);
         let manifest = fs::read_to_string(dir.path().join(name).join("Cargo.toml")).expect("a manifest");
-        assert!(manifest.contains(&format!("nexum-sdk = {{ {expected} }}\n")), "{manifest}");
+        assert!(
+            manifest.contains(&format!("nexum-sdk = {{ {expected} }}\n")),
+            "{manifest}"
+        );
     }
 }
 
@@ -145,12 +166,18 @@ fn refuses_what_it_cannot_make() {
             &["watch", "--abi", "not.json", "--sdk-path", "full", "--sdk-version", "1"],
             "error: the argument '--sdk-path <DIR>' cannot be used with '--sdk-version <VERSION>'",
         ),
-        (&["watch", "--lang", "go"], "error: invalid value 'go' for '--lang <LANG>'\n  [possible values: rust, js, python, c]"),
+        (
+            &["watch", "--lang", "go"],
+            "error: invalid value 'go' for '--lang <LANG>'\n  [possible values: rust, js, python, c]",
+        ),
     ] {
         let refused = dir.nexum(&[&["new"], args].concat());
         assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{args:?}");
         assert!(refused.stderr.starts_with(expected), "{args:?}: {}", refused.stderr);
         assert!(!dir.path().join("watch").exists(), "{args:?}");
     }
-    assert_eq!(fs::read_to_string(dir.path().join("full/notes.txt")).expect("a file"), "mine");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("full/notes.txt")).expect("a file"),
+        "mine"
+    );
 }

@@ -9,9 +9,9 @@
 #[cfg(feature = "abi")]
 mod abi;
 mod accounts;
-mod book;
 #[cfg(feature = "alloy")]
 mod alloy;
+mod book;
 mod chain;
 mod compile_errors;
 mod config;
