@@ -22,10 +22,12 @@ pub struct Order {
     pub buy_amount: U256,
     /// The last second in which the order is valid, since the Unix epoch.
     pub valid_to: u32,
-    /// The document of application data.
+    /// The document of application data, or its hash as `0x` and 64 digits: a contract's order has
+    /// only the hash.
     pub app_data: String,
-    /// The hash of the document.
-    pub app_data_hash: B256,
+    /// The hash of the document, if `app_data` is the document. Optional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_data_hash: Option<B256>,
     /// The fee, in atoms of the sold token. The order book accepts only 0.
     #[serde(serialize_with = "decimal")]
     pub fee_amount: U256,
@@ -41,11 +43,16 @@ pub struct Order {
     pub signing_scheme: SigningScheme,
     /// The signature.
     pub signature: Bytes,
-    /// The owner.
-    pub from: Address,
+    /// The owner. Optional for a signature by a key, which tells the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Address>,
     /// The number of the quote that the order follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote_id: Option<i64>,
+    /// Whether the order book checks the balance for the whole amount, also of an order that may be
+    /// filled in parts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full_balance_check: bool,
 }
 
 /// Which amount of an order is exact.

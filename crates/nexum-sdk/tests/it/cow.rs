@@ -14,7 +14,7 @@ fn order(valid_to: u32) -> Order {
         buy_amount: U256::from(7),
         valid_to,
         app_data: "{}".into(),
-        app_data_hash: B256::repeat_byte(3),
+        app_data_hash: Some(B256::repeat_byte(3)),
         fee_amount: U256::ZERO,
         kind: Kind::Sell,
         partially_fillable: false,
@@ -22,8 +22,9 @@ fn order(valid_to: u32) -> Order {
         buy_token_balance: Balance::Erc20,
         signing_scheme: SigningScheme::PreSign,
         signature: Bytes::new(),
-        from: Address::with_last_byte(4),
+        from: Some(Address::with_last_byte(4)),
         quote_id: None,
+        full_balance_check: false,
     }
 }
 
@@ -40,6 +41,16 @@ fn an_order_has_the_json_of_the_order_book() {
     let json = serde_json::to_value(order(9)).expect("JSON");
     assert_eq!(json, expected);
     assert_eq!(serde_json::from_value::<Order>(json).expect("an order"), order(9));
+    // A watch-tower has the hash of the document alone.
+    let of_contract = Order {
+        app_data: B256::ZERO.to_string(),
+        app_data_hash: None,
+        full_balance_check: true,
+        ..order(9)
+    };
+    let json = serde_json::to_value(&of_contract).expect("JSON");
+    assert_eq!(json["appData"], json!(B256::ZERO));
+    assert_eq!((json.get("appDataHash"), &json["fullBalanceCheck"]), (None, &json!(true)));
     for (scheme, word) in [
         (SigningScheme::Eip712, "eip712"),
         (SigningScheme::EthSign, "ethsign"),
