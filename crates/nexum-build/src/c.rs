@@ -8,7 +8,7 @@ use std::process::Command;
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
-use crate::build::Compiled;
+use crate::compiled::Compiled;
 use crate::cache::Cache;
 use crate::component::encode;
 use crate::progress::step;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::build::Compiled;
+use crate::compiled::Compiled;
 use crate::cache::Cache;
 use crate::progress::step;
 use crate::rename::rename_exports;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::build::Compiled;
+use crate::compiled::Compiled;
 use crate::cache::{self, Cache};
 use crate::progress::step;
 use crate::tools::Wheel;

@@ -6,10 +6,11 @@
 use serde_json::{Map, Value as Json};
 use toml_edit::{Array, ArrayOfTables, Item, Table, Value};
 
+use super::Draft;
 use super::code::Code;
 use super::handler::{self, Events, Keys as _};
-use super::{CodeError, Draft};
 use crate::Error;
+use crate::error::CodeError;
 
 /// Keys of which a subscription has one at most.
 const EITHER: [[&str; 2]; 2] = [["address", "addresses"], ["confirmations", "finality"]];

@@ -4,6 +4,7 @@ use nexum_config::hint::Hint;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::SECTION;
 
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 const APPROVAL: &str = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925";
@@ -382,13 +383,13 @@ fn contradictions_about_capabilities_and_the_name_are_errors() {
 #[test]
 fn faults_of_the_file_have_their_place_in_it() {
     check_errors(
-        "[module]\nnames = \"a\"\n\n[[subscription]]\nkind = \"blok\"\n",
+        "[module]\nnames = \"a\"\n\n[[subscription]]\nkind = \"blocks\"\n",
         &code(),
         &[],
         &[
             "nexum.toml:2:1: module.names: unknown key, the nearest known one is name (known keys: name, version, description, \
              authors, component, files, resources, restart, query)",
-            "nexum.toml:5:8: subscription[0].kind: unknown kind of subscription, found \"blok\", the nearest known one is \
+            "nexum.toml:5:8: subscription[0].kind: unknown kind of subscription, found \"blocks\", the nearest known one is \
              block (supported kinds: block, log, cron)",
         ],
     );
