@@ -98,7 +98,7 @@ Exit codes: 0 created, 2 refused.")]
 Examples:
   nexum build                    build the module in this directory
   nexum build modules/watch      build another one
-  nexum build --make-toolchain   on Debian without a Rust compiler for WebAssembly
+  nexum build --make-toolchain   and make a Rust compiler first, on Debian
 
 The files Cargo.toml, package.json, requirements.txt or src/module.c decide the
 language. nexum writes build/NAME.wasm and build/nexum.toml: nexum.toml with

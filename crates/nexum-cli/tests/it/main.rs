@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(all(feature = "author", feature = "chain"))]
+mod building;
 #[cfg(all(feature = "chain", feature = "http"))]
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
@@ -32,7 +34,7 @@ mod limits;
 mod metrics;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod migrating;
-#[cfg(all(feature = "author", feature = "cow", feature = "store"))]
+#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
 mod new;
 #[cfg(feature = "chain")]
 mod outputs;
