@@ -40,7 +40,7 @@ mod limits;
 mod metrics;
 #[cfg(all(feature = "chain", feature = "store"))]
 mod migrating;
-#[cfg(all(feature = "author", feature = "cow", feature = "store"))]
+#[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
 mod new;
 #[cfg(feature = "chain")]
 mod outputs;

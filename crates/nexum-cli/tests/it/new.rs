@@ -144,22 +144,22 @@ fn refuses_what_it_cannot_make() {
     for (args, expected) in [
         (
             &["full"][..],
-            "error: full is not empty: it contains notes.txt\nhint: nexum new never overwrites a file: choose another \
+            "error: full is not empty: it contains notes.txt\n  hint: nexum new never overwrites a file: choose another \
              name\n",
         ),
         (
             &["Gas"],
             "error: \"Gas\" cannot be the name of the module: a module name is 1 to 64 characters of a-z, 0-9, - and \
-             _, and begins with a letter or a digit\nhint: gas can\n",
+             _, and begins with a letter or a digit\n  hint: gas can\n",
         ),
         (
             &["watch", "--abi", "not.json"],
-            "error: not.json is not an ABI\nhint: an ABI is a JSON array, or the member `abi` of the JSON that Foundry \
+            "error: not.json is not an ABI\n  hint: an ABI is a JSON array, or the member `abi` of the JSON that Foundry \
              or Hardhat writes\n",
         ),
         (
             &["watch", "--sdk-path", "full"],
-            "error: full is not the directory of the crate nexum-sdk\nhint: in a checkout of nexum, it is \
+            "error: full is not the directory of the crate nexum-sdk\n  hint: in a checkout of nexum, it is \
              crates/nexum-sdk\n",
         ),
         (
