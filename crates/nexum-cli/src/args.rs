@@ -112,6 +112,52 @@ has made.
 
 Exit codes: 0 built, 1 a compiler failed, 2 refused, 130 interrupted.")]
     Build(Build),
+    /// Build, run and reload a module on local chains while you write it
+    #[cfg(all(feature = "author", feature = "runtime"))]
+    #[command(after_help = "\
+Examples:
+  nexum dev                       the project in this directory
+  nexum dev --blocks-every 2      with a block every two seconds
+  nexum dev --fork https://...    on a fork of another chain
+  nexum dev --rpc ws://...:8545   on a node that runs already
+
+nexum builds the module after each change of a source file, and replaces the
+running one. It shows the module's log and its events. After a failed build,
+the last version keeps running.
+
+Commands, each as a line on stdin, such as `m` and Enter:
+  m, mine [BLOCKS]   mine a block, or this many
+  e, event           send a sample event for each log subscription
+  log ADDRESS TOPICS [DATA]
+                     send a log: 0x.., topics with commas between them, 0x..
+  s, state           show the module's keys and values
+  i, status          show stage, handled and failed events
+  d, retry           retry all dead letters
+  r, reload          build and reload, without a change
+  n, new             start new local chains, with a new state
+  h, help            show this list
+  q, quit            end
+
+Exit codes: 0 ended, 2 refused to start.")]
+    Dev(Dev),
+    /// Run the tests of a module: natively, and as a component on local chains
+    #[cfg(all(feature = "author", feature = "runtime"))]
+    #[command(after_help = "\
+Examples:
+  nexum test                  the native tests
+  nexum test -- --nocapture   with arguments for `cargo test`
+  nexum test --component      and the component, in the runtime
+
+With `--component`, nexum builds the component, starts anvil, and causes blocks,
+a sample event for each log subscription, and ticks that are due within ten
+seconds. The component fails the test if a handler fails. The native tests
+run afterwards, while the component runs. They find it with these variables:
+  NEXUM_TEST_CONFIG    the configuration for `nexum status` and the others
+  NEXUM_TEST_PROGRAM   the path of nexum
+  NEXUM_TEST_RPC       the HTTP endpoint of the first chain
+
+Exit codes: 0 passed, 1 failed, 2 refused to start.")]
+    Test(Test),
     /// Run one WASI command in a sandbox
     #[command(after_help = "\
 Examples:
@@ -229,52 +275,6 @@ Exit codes: 0 done, 1 failed for some events, 2 refused.")]
         #[command(subcommand)]
         command: DeadLetter,
     },
-    /// Build, run and reload a module on local chains while you write it
-    #[cfg(all(feature = "author", feature = "runtime"))]
-    #[command(after_help = "\
-Examples:
-  nexum dev                       the project in this directory
-  nexum dev --blocks-every 2      with a block every two seconds
-  nexum dev --fork https://...    on a fork of another chain
-  nexum dev --rpc ws://...:8545   on a node that runs already
-
-nexum builds the module after each change of a source file, and replaces the
-running one. It shows the module's log and its events. After a failed build,
-the last version keeps running.
-
-Commands, each as a line on stdin, such as `m` and Enter:
-  m, mine [BLOCKS]   mine a block, or this many
-  e, event           send a sample event for each log subscription
-  log ADDRESS TOPICS [DATA]
-                     send a log: 0x.., topics with commas between them, 0x..
-  s, state           show the module's keys and values
-  i, status          show stage, handled and failed events
-  d, retry           retry all dead letters
-  r, reload          build and reload, without a change
-  n, new             start new local chains, with a new state
-  h, help            show this list
-  q, quit            end
-
-Exit codes: 0 ended, 2 refused to start.")]
-    Dev(Dev),
-    /// Run the tests of a module: natively, and as a component on local chains
-    #[cfg(all(feature = "author", feature = "runtime"))]
-    #[command(after_help = "\
-Examples:
-  nexum test                  the native tests
-  nexum test -- --nocapture   with arguments for `cargo test`
-  nexum test --component      and the component, in the runtime
-
-With `--component`, nexum builds the component, starts anvil, and causes blocks,
-a sample event for each log subscription, and ticks that are due within ten
-seconds. The component fails the test if a handler fails. The native tests
-run afterwards, while the component runs. They find it with these variables:
-  NEXUM_TEST_CONFIG    the configuration for `nexum status` and the others
-  NEXUM_TEST_PROGRAM   the path of nexum
-  NEXUM_TEST_RPC       the HTTP endpoint of the first chain
-
-Exit codes: 0 passed, 1 failed, 2 refused to start.")]
-    Test(Test),
     /// Become another program, which ends with the process of this id
     #[cfg(all(feature = "author", feature = "runtime"))]
     #[command(hide = true)]

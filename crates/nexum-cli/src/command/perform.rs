@@ -26,6 +26,10 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         Command::New(args) => author::new(args),
         #[cfg(feature = "author")]
         Command::Build(args) => author::build(&args),
+        #[cfg(feature = "author")]
+        Command::Dev(args) => author::dev(&args),
+        #[cfg(feature = "author")]
+        Command::Test(args) => author::test(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),
@@ -44,10 +48,6 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
         } => ask(&running, |client| query::query(client, &module, &question, format)),
         Command::DeadLetter { running, command } => ask(&running, |client| client::dead_letter(client, &command)),
         Command::Compile(args) => compile::compile(&args),
-        #[cfg(feature = "author")]
-        Command::Dev(args) => author::dev(&args),
-        #[cfg(feature = "author")]
-        Command::Test(args) => author::test(&args),
         #[cfg(feature = "author")]
         Command::Leash(args) => author::leash(&args),
         Command::Completions { shell } => {

@@ -1,15 +1,16 @@
 //! A run of `nexum dev`: its processes, and its answers to what happens.
 
+mod perform;
+
 use std::time::Duration;
 
 use nexum_config::harmless::harmless;
-use nexum_config::manifest::Subscription;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Interval};
 
-use super::command::{Command, HELP, lines};
+use super::command::{Command, lines};
 use crate::args;
 use crate::author::local::builds::{Build, Built};
 use crate::author::local::chains::{LocalChains, identity};
@@ -18,7 +19,6 @@ use crate::author::local::log::Log;
 use crate::author::local::record::{Ready, Record};
 use crate::author::local::reports::Reports;
 use crate::author::local::rpc::Rpc;
-use crate::author::local::sample::{Sample, emit, samples};
 use crate::author::local::site::Site;
 use crate::author::local::sources::{Changed, Sources};
 use crate::report::print::outln;
@@ -257,7 +257,7 @@ impl Session<'_> {
         let configured = self.site.chains(&built.manifest)?;
         let (sources, every) = (&self.args.chains, self.args.blocks_every);
         for chain in self.chains.extend(&configured, sources, every, self.reports).await? {
-            outln!("chain {} is at {}", chain.id, chain.url);
+            outln!("chain {} is at {}", chain.id, chain.rpc.place());
         }
         let identity = self.chains.identity().await?;
         if self.site.keep_state_of(&identity, is_new)? {
@@ -330,75 +330,5 @@ async fn watch(rpc: Rpc, changes: mpsc::Sender<()>) {
             let _ = changes.try_send(());
         }
         known = Some(found);
-    }
-}
-
-/// The commands.
-impl Session<'_> {
-    async fn perform(&mut self, command: Command) -> Result<(), Refusals> {
-        let config = self.site.config();
-        let name = self
-            .built
-            .as_ref()
-            .map(|built| built.module.name.to_string())
-            .unwrap_or_default();
-        let shown = async |arguments: &[&str]| Ok::<_, Refusals>(ask(&config, arguments, true).await.map(drop)?);
-        match command {
-            Command::Mine(blocks) => {
-                for chain in self.chains.iter() {
-                    chain.rpc.mine(blocks).await?;
-                }
-                Ok(())
-            }
-            Command::Event => self.send_samples().await,
-            Command::Log { contract, topics, data } => {
-                let sample = Sample { contract, topics, data };
-                let Some(chain) = self.chains.iter().next() else {
-                    return Err(Refusal::new("no chain runs").into());
-                };
-                let block = emit(&chain.rpc, &[sample]).await?;
-                outln!("sent a log in block {block}");
-                Ok(())
-            }
-            Command::State => shown(&["state", "scan", &name]).await,
-            Command::Status => shown(&["status"]).await,
-            Command::Retry => shown(&["dead-letter", "retry", &name, "--all"]).await,
-            Command::Reload => {
-                self.start_build();
-                Ok(())
-            }
-            Command::New => {
-                if !self.chains.renew(true, self.reports).await? {
-                    return Err(Refusal::new("no chain is nexum's own: start the node of --rpc again").into());
-                }
-                self.restart(true).await
-            }
-            Command::Help => {
-                outln!("{HELP}");
-                Ok(())
-            }
-            // The caller ends the session.
-            Command::Quit => Ok(()),
-        }
-    }
-
-    async fn send_samples(&self) -> Result<(), Refusals> {
-        let subscriptions = self.built.iter().flat_map(|built| &built.manifest.subscriptions);
-        let mut has_logs = false;
-        for subscription in subscriptions {
-            let Subscription::Logs(logs) = subscription else {
-                continue;
-            };
-            has_logs = true;
-            let Some(chain) = self.chains.find(logs.topic.chain_id) else {
-                continue;
-            };
-            let block = emit(&chain.rpc, &samples(&logs.filter)).await?;
-            outln!("sent a sample event in block {block} of chain {}", chain.id);
-        }
-        match has_logs {
-            true => Ok(()),
-            false => Err(Refusal::new("the module subscribes to no logs").into()),
-        }
     }
 }

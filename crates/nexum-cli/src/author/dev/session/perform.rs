@@ -1,0 +1,80 @@
+//! Carries out the author's commands.
+
+use nexum_config::manifest::Subscription;
+
+use super::Session;
+use crate::author::dev::command::{Command, HELP};
+use crate::author::local::daemon::ask;
+use crate::author::local::sample::{Sample, emit, samples};
+use crate::report::print::outln;
+use crate::report::{Refusal, Refusals};
+
+impl Session<'_> {
+    /// Carries out a command.
+    pub(super) async fn perform(&mut self, command: Command) -> Result<(), Refusals> {
+        let config = self.site.config();
+        let name = self
+            .built
+            .as_ref()
+            .map(|built| built.module.name.to_string())
+            .unwrap_or_default();
+        let shown = async |arguments: &[&str]| Ok::<_, Refusals>(ask(&config, arguments, true).await.map(drop)?);
+        match command {
+            Command::Mine(blocks) => {
+                for chain in self.chains.iter() {
+                    chain.rpc.mine(blocks).await?;
+                }
+                Ok(())
+            }
+            Command::Event => self.send_samples().await,
+            Command::Log { contract, topics, data } => {
+                let sample = Sample { contract, topics, data };
+                let Some(chain) = self.chains.iter().next() else {
+                    return Err(Refusal::new("no chain runs").into());
+                };
+                let block = emit(&chain.rpc, &[sample]).await?;
+                outln!("sent a log in block {block}");
+                Ok(())
+            }
+            Command::State => shown(&["state", "scan", &name]).await,
+            Command::Status => shown(&["status"]).await,
+            Command::Retry => shown(&["dead-letter", "retry", &name, "--all"]).await,
+            Command::Reload => {
+                self.start_build();
+                Ok(())
+            }
+            Command::New => {
+                if !self.chains.renew(true, self.reports).await? {
+                    return Err(Refusal::new("no chain is nexum's own: start the node of --rpc again").into());
+                }
+                self.restart(true).await
+            }
+            Command::Help => {
+                outln!("{HELP}");
+                Ok(())
+            }
+            // The caller ends the session.
+            Command::Quit => Ok(()),
+        }
+    }
+
+    async fn send_samples(&self) -> Result<(), Refusals> {
+        let subscriptions = self.built.iter().flat_map(|built| &built.manifest.subscriptions);
+        let mut has_logs = false;
+        for subscription in subscriptions {
+            let Subscription::Logs(logs) = subscription else {
+                continue;
+            };
+            has_logs = true;
+            let Some(chain) = self.chains.find(logs.topic.chain_id) else {
+                continue;
+            };
+            let block = emit(&chain.rpc, &samples(&logs.filter)).await?;
+            outln!("sent a sample event in block {block} of chain {}", chain.id);
+        }
+        match has_logs {
+            true => Ok(()),
+            false => Err(Refusal::new("the module subscribes to no logs").into()),
+        }
+    }
+}
