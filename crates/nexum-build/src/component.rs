@@ -8,25 +8,18 @@ use wit_component::ComponentEncoder;
 
 use crate::Error;
 
-/// A component that fits a world of the contract.
-#[derive(Debug)]
-pub(crate) struct Component {
-    pub(crate) file: ComponentFile,
-}
-
-impl Component {
-    /// Checks the output of a compiler.
-    pub(crate) fn of(name: &ModuleName, bytes: Vec<u8>) -> Result<Self, Error> {
-        let path = PathBuf::from(format!("{name}.wasm"));
-        let file = ComponentFile::parse(&path, bytes)?;
-        if file.summary.kind().is_none() {
-            return Err(Error::NoModule {
-                name: name.clone(),
-                exports: file.summary.exports.join(", "),
-            });
-        }
-        Ok(Self { file })
+/// Checks the output of a compiler: a component that fits a world of the contract by its names. The
+/// loader compares the types later.
+pub(crate) fn check(name: &ModuleName, bytes: Vec<u8>) -> Result<ComponentFile, Error> {
+    let path = PathBuf::from(format!("{name}.wasm"));
+    let file = ComponentFile::parse(&path, bytes)?;
+    if file.summary.kind().is_none() {
+        return Err(Error::NoModule {
+            name: name.clone(),
+            exports: file.summary.exports.join(", "),
+        });
     }
+    Ok(file)
 }
 
 /// The component of a core module whose sections describe its world, as bindings of `wit-bindgen`

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use nexum_config::component::ComponentError;
-use nexum_config::document::ConfigErrors;
+use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::hint::Hint;
 use nexum_config::names::ModuleName;
 
+use crate::manifest::CodeError;
 use crate::toolchain::Missing;
 
 /// An error of a build, or of a tool that a build needs.
@@ -84,6 +85,14 @@ pub enum Error {
         /// The remedy.
         hint: Option<String>,
     },
+    /// A compiler refuses the sources. It has written its reasons to stderr.
+    #[error("cannot compile {name}: {status}")]
+    Compile {
+        /// The module.
+        name: ModuleName,
+        /// The exit status of the compiler.
+        status: ExitStatus,
+    },
     /// The compiler's output cannot become a component.
     #[error("cannot make a component of {name}: {reason}")]
     Encode {
@@ -109,6 +118,15 @@ pub enum Error {
     /// The author's manifest has faults, or contradicts the code.
     #[error(transparent)]
     Manifest(#[from] ConfigErrors),
+    /// The part of the manifest in the component has a fault.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Manifest(error.into())
+    }
 }
 
 impl Error {
@@ -116,11 +134,6 @@ impl Error {
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { action, path, source }
-    }
-
-    /// Whether a compiler or another program failed, rather than something in the project.
-    pub fn is_of_program(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::Interrupted)
     }
 }
 
@@ -135,6 +148,7 @@ impl Hint for Error {
                 .or_else(|| Some("with rustup, `rustup target add wasm32-unknown-unknown` adds the target".to_owned())),
             Self::Project { hint, .. } => hint.clone(),
             Self::Component(error) => error.hint(),
+            Self::Code(error) => error.hint(),
             Self::NoModule { .. } => Some(
                 "a module exports `init` with `on-event`, `evaluate` or `invoke`: in Rust, write `#[nexum_sdk::module]` on an `impl`"
                     .to_owned(),

@@ -13,7 +13,8 @@
 //! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
 //! | `world` | the imports and exports of a module that is not in Rust |
 //! | `test` | the command that runs the native tests of a project |
-//! | `component`, `rename`, `manifest` | the component is checked, and its manifest completed |
+//! | `rename` | other names for the exports of a component |
+//! | [`manifest`] | the complete manifest, from the code and the author's file |
 //! | [`output`] | the files of a finished build |
 //! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
 //! | [`tools`] | programs in pinned versions, from the registries of npm and `PyPI` |
@@ -40,7 +41,7 @@ pub mod project;
 pub mod template;
 
 mod component;
-mod manifest;
+pub mod manifest;
 pub mod output;
 
 mod c;

@@ -156,19 +156,14 @@ fn name_in_manifest(path: &Path) -> Result<Option<String>, Error> {
 
     let bytes = match document::read(&path.into(), MANIFEST_BYTES_MAX) {
         Err(error) if error.is_not_found() => return Ok(None),
-        read => read.map_err(|error| Error::Manifest(error.into()))?,
+        read => read?,
     };
     let document = Document::parse(path, &bytes, &Environment::closed())?;
-    let section = document
-        .root()
-        .section("module")
-        .map_err(|error| Error::Manifest(error.into()))?;
+    let section = document.root().section("module")?;
     let module = section
         .map(|section| section.only(&["name"]).parse::<Module>())
         .transpose();
-    Ok(module
-        .map_err(|error| Error::Manifest(error.into()))?
-        .and_then(|module| module.name))
+    Ok(module?.and_then(|module| module.name))
 }
 
 /// The name in the language's own file, if it has one.

@@ -38,7 +38,14 @@ pub(crate) fn compile(project: &Project, options: &Options, progress: &dyn Progr
         set_profile(&mut cargo);
     }
     let compiling = format!("compile {}", project.name);
-    let messages = step(progress, &compiling, || process::stdout(&mut cargo, progress))?;
+    let messages = step(progress, &compiling, || process::stdout(&mut cargo, progress));
+    let messages = messages.map_err(|error| match error {
+        Error::Failed { status, .. } => Error::Compile {
+            name: project.name.clone(),
+            status,
+        },
+        error => error,
+    })?;
     let built = artifact(&messages, &package.id).ok_or_else(|| Error::Output {
         command: process::line(&cargo),
         reason: "cargo names no .wasm file".to_owned(),

@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "author")]
+mod author;
 mod dead_letter;
 mod exec;
 mod load;
@@ -13,6 +15,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use nexum_config::names::ModuleName;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "author")]
+pub(crate) use author::Build;
 pub(crate) use dead_letter::DeadLetter;
 #[cfg(feature = "runtime")]
 pub(crate) use dead_letter::Letters;
@@ -74,6 +78,24 @@ Each error is a line on stderr. One check finds all of them.
 
 Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")]
     Check(Check),
+    /// Build the module in a directory: the component, and its manifest
+    #[cfg(feature = "author")]
+    #[command(after_help = "\
+Examples:
+  nexum build                    build the module in this directory
+  nexum build modules/watch      build another one
+  nexum build --make-toolchain   on Debian without a Rust compiler for WebAssembly
+
+The files Cargo.toml, package.json, requirements.txt or src/module.c decide the
+language. nexum writes build/NAME.wasm and build/nexum.toml: nexum.toml with
+the subscriptions and capabilities of the code, and the component's digest.
+
+NEXUM_GUEST_RUSTC names the Rust compiler. Without it, nexum uses the active one
+if it has the target wasm32-unknown-unknown, or else one that --make-toolchain
+has made.
+
+Exit codes: 0 built, 1 a compiler failed, 2 refused, 130 interrupted.")]
+    Build(Build),
     /// Run one WASI command in a sandbox
     #[command(after_help = "\
 Examples:

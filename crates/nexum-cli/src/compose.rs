@@ -7,7 +7,7 @@ use nexum_core::{Extension, Host, HostBuilder};
 use nexum_store::StoreConfig;
 
 use crate::configure;
-use crate::contract::{CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
+use crate::contract::{METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 
 /// The parts of this build, with a configuration.
 pub(crate) struct Composition {
@@ -38,8 +38,7 @@ pub(crate) fn compose(config: &Config, errors: &mut Vec<ConfigError>) -> Composi
         add(config, &mut composition, errors);
     }
     composition.store = read(config, STORE_SECTION, StoreConfig::from_section, errors);
-    let contract = CONTRACT.iter();
-    composition.host = contract.fold(composition.host, |host, (name, interfaces, served)| match served {
+    composition.host = contract().fold(composition.host, |host, (name, interfaces, served)| match served {
         Served::By(feature) => host.absent(name, interfaces, feature),
         Served::Unserved(empty) => host.unserved(name, interfaces, empty),
     });
@@ -239,9 +238,10 @@ pub(crate) fn describe_metrics() {
     }
 }
 
-/// The features of this build: its capabilities, and the back-ends of its state.
+/// The features of this build: the commands for authors, its capabilities, and the back-ends of its state.
 pub(crate) fn features() -> Vec<&'static str> {
     [
+        AUTHOR,
         &["runtime"],
         chain::FEATURES,
         cow::FEATURES,
@@ -251,6 +251,11 @@ pub(crate) fn features() -> Vec<&'static str> {
     ]
     .concat()
 }
+
+#[cfg(feature = "author")]
+const AUTHOR: &[&str] = &["author"];
+#[cfg(not(feature = "author"))]
+const AUTHOR: &[&str] = &[];
 
 /// The version, with the features of this build.
 pub(crate) fn version() -> String {

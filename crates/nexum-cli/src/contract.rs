@@ -1,5 +1,7 @@
 //! The capabilities of the contract, also those that this build lacks.
 
+use nexum_config::interface::CAPABILITIES;
+
 use Served::{By, Unserved};
 
 /// The builds that serve a capability of the contract.
@@ -11,26 +13,21 @@ pub(crate) enum Served {
     Unserved(&'static [&'static str]),
 }
 
-/// Every capability of the contract that is not ambient: name, interfaces, and the builds that
-/// serve it.
-pub(crate) const CONTRACT: [(&str, &[&str], Served); 7] = [
-    ("chain", &["nexum:host/chain@0.2.0"], By("chain")),
-    ("cow", &["shepherd:cow/cow-api@0.2.0"], By("cow")),
-    (
-        "http",
-        &[
-            "nexum:host/http@0.2.0",
-            "wasi:http/outgoing-handler@0.2.0",
-            "wasi:http/types@0.2.0",
-        ],
-        By("http"),
-    ),
-    // The module has no keys, so an empty list of accounts is true.
-    ("identity", &["nexum:host/identity@0.2.0"], Unserved(&["accounts"])),
-    ("messaging", &["nexum:host/messaging@0.2.0"], Unserved(&[])),
-    ("remote-store", &["nexum:host/remote-store@0.2.0"], Unserved(&[])),
-    ("store", &["nexum:host/local-store@0.2.0"], By("store")),
-];
+/// A capability of the contract that is not ambient: name, interfaces, and the builds that serve it.
+pub(crate) type Known = (&'static str, &'static [&'static str], Served);
+
+/// Every capability of the contract that is not ambient.
+pub(crate) fn contract() -> impl Iterator<Item = Known> + Clone {
+    CAPABILITIES.into_iter().map(|(name, interfaces)| {
+        let served = match name {
+            // The module has no keys, so an empty list of accounts is true.
+            "identity" => Unserved(&["accounts"]),
+            "messaging" | "remote-store" => Unserved(&[]),
+            feature => By(feature),
+        };
+        (name, interfaces, served)
+    })
+}
 
 /// The section of the port for metrics. The binary reads it.
 pub(crate) const METRICS_SECTION: &str = "metrics";

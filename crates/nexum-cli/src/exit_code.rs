@@ -2,10 +2,13 @@
 
 /// nexum ended as requested.
 pub(crate) const STOPPED: u8 = 0;
-/// nexum failed while running.
+/// nexum failed while running, or a compiler failed.
 pub(crate) const FAILED: u8 = 1;
 /// nexum refused to start.
 pub(crate) const REFUSED: u8 = 2;
+/// A signal ended a command for authors.
+#[cfg(feature = "author")]
+pub(crate) const INTERRUPTED: u8 = 130;
 /// A command trapped, or a limit ended it.
 #[cfg(feature = "runtime")]
 pub(crate) const TRAPPED: u8 = 3;

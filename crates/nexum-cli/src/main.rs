@@ -4,7 +4,7 @@
 //! embedder needs too is in `nexum-core` and `nexum-exec`.
 //!
 //! Exit codes: 0 stopped, 1 failed while running, 2 refused to start. `exec` returns the command's
-//! exit code, and 3 after a trap.
+//! exit code, and 3 after a trap. `build` returns 130 after an interrupt.
 
 mod args;
 mod exit_code;
@@ -30,6 +30,9 @@ mod protocol;
 mod client;
 #[cfg(feature = "runtime")]
 mod daemon;
+
+#[cfg(feature = "author")]
+mod author;
 
 mod command;
 

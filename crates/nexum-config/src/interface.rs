@@ -34,6 +34,50 @@ pub const WASI: &[&str] = &[
     "wasi:sockets/udp@0.2.0",
 ];
 
+/// The capabilities of the contract that are not ambient: the name, and the interfaces.
+pub const CAPABILITIES: [(&str, &[&str]); 7] = [
+    ("chain", &["nexum:host/chain@0.2.0"]),
+    ("cow", &["shepherd:cow/cow-api@0.2.0"]),
+    (
+        "http",
+        &[
+            "nexum:host/http@0.2.0",
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:http/types@0.2.0",
+        ],
+    ),
+    ("identity", &["nexum:host/identity@0.2.0"]),
+    ("messaging", &["nexum:host/messaging@0.2.0"]),
+    ("remote-store", &["nexum:host/remote-store@0.2.0"]),
+    ("store", &["nexum:host/local-store@0.2.0"]),
+];
+
+/// The name of the capability that an import needs, whatever the version of the import. `None` for an
+/// interface that every module has, and for one that is not in the contract.
+pub fn capability_of(import: &str) -> Option<&'static str> {
+    let mut known = CAPABILITIES.into_iter();
+    known.find_map(|(capability, interfaces)| {
+        let serves = interfaces
+            .iter()
+            .any(|interface| unversioned(interface) == unversioned(import));
+        serves.then_some(capability)
+    })
+}
+
+fn unversioned(interface: &str) -> &str {
+    interface.split_once('@').map_or(interface, |(name, _)| name)
+}
+
+/// The capability of the contract that a name in a manifest means: the name is the capability's, or
+/// that of an interface.
+pub fn capability_named(name: &str) -> Option<&'static str> {
+    let mut known = CAPABILITIES.into_iter();
+    known.find_map(|(capability, interfaces)| {
+        let is_meant = capability == name || interfaces.iter().any(|interface| bare_name(interface) == name);
+        is_meant.then_some(capability)
+    })
+}
+
 /// Whether an interface serves an import. The guest may use another patch release of the interface.
 pub fn serves(interface: &str, import: &str) -> bool {
     interface == import || compatible(interface).is_some_and(|ours| compatible(import) == Some(ours))
@@ -56,6 +100,6 @@ fn compatible(interface: &str) -> Option<(&str, &str)> {
 
 /// The interface's short name: `chain` for `nexum:host/chain@0.2.0`.
 pub fn bare_name(interface: &str) -> &str {
-    let name = interface.split_once('@').map_or(interface, |(name, _)| name);
+    let name = unversioned(interface);
     name.rsplit_once('/').map_or(name, |(_, name)| name)
 }

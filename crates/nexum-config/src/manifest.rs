@@ -22,6 +22,7 @@ use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
 use crate::topic::ChainId;
 
+pub use raw::event_signature;
 pub use subscription::{BlockSubscription, CatchUp, CronSubscription, LogSubscription, Missed, Subscription};
 
 /// The manifest's file name, beside the component.
@@ -197,7 +198,13 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn parse_all(path: &Path, bytes: &[u8], errors: &mut Vec<ConfigError>) -> Result<Self, ConfigErrors> {
+    /// Validates `bytes` as [`Manifest::parse`] does, and adds the faults to `errors`. The result has
+    /// the defaults of the faulty parts. Use it only to find further errors.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the content is too large or is not TOML.
+    pub fn parse_all(path: &Path, bytes: &[u8], errors: &mut Vec<ConfigError>) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let mut document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
         let notices = document.replace_old_names(File::Manifest, errors);

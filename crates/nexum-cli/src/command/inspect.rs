@@ -14,7 +14,7 @@ use super::functions::functions_of;
 use crate::args::{Format, Inspect};
 use crate::exit_code::STOPPED;
 use crate::report::functions::Function;
-use crate::report::print::{errln, json_on_stdout, outln};
+use crate::report::print::{FACT_NAME_CHARS, errln, fact, facts, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals};
 
 /// The most bytes of a custom section's name that are printed: the names that tools write have up
@@ -134,27 +134,22 @@ fn kind(file: &CommandFile) -> &'static str {
     }
 }
 
-/// Prints a line per fact, and each list below its name. A table would pad every line to the
-/// longest name in the file.
+/// Prints a line per fact, and each list below its name.
 fn print(contents: &Contents) {
-    let fact = |name: &str, value: &str| outln!("{name:<17}{}", harmless(value));
-    let list = |name: &str, items: &[String]| {
-        fact(name, items.first().map_or("-", String::as_str));
-        items.iter().skip(1).for_each(|item| fact("", item));
-    };
     fact("file", &contents.path);
     fact("kind", contents.kind);
     fact("size", &format!("{} bytes", contents.bytes));
     fact("digest", &contents.digest);
     if let Some(description) = &contents.description {
-        outln!("{:<17}{}", "description", harmless_lines(description, &" ".repeat(17)));
+        let text = harmless_lines(description, &" ".repeat(FACT_NAME_CHARS));
+        outln!("{:<FACT_NAME_CHARS$}{text}", "description");
     }
     if !contents.authors.is_empty() {
-        list("authors", &contents.authors);
+        facts("authors", &contents.authors);
     }
     fact("world", contents.world.as_deref().unwrap_or("none of the contract"));
-    list("imports", &contents.imports);
-    list("exports", &contents.exports);
+    facts("imports", &contents.imports);
+    facts("exports", &contents.exports);
     fact("core instances", &contents.core_instances.to_string());
     let memory = format!(
         "{} of {} bytes at the start{}",
@@ -171,7 +166,7 @@ fn print(contents: &Contents) {
         0 => {}
         more => sections.push(format!("and {more} more")),
     }
-    list("custom sections", &sections);
+    facts("custom sections", &sections);
     if let Some(files) = &contents.files {
         fact("files", &files.to_string());
     }

@@ -3,6 +3,8 @@
 use super::completions::completions;
 use super::{check, compile, exec, inspect, state};
 use crate::args::{Command, Running};
+#[cfg(feature = "author")]
+use crate::author;
 use crate::client::{self, Client, query};
 use crate::configure::configure;
 use crate::daemon;
@@ -20,6 +22,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     match command {
         Command::Run(args) => daemon::run(&args),
         Command::Exec(args) => exec::exec(&args),
+        #[cfg(feature = "author")]
+        Command::Build(args) => author::build(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::State { config, command } => state::state(config.as_deref(), &command),

@@ -6,6 +6,8 @@ pub(super) mod functions;
 use super::completions::completions;
 use super::inspect;
 use crate::args::Command;
+#[cfg(feature = "author")]
+use crate::author;
 use crate::exit_code::STOPPED;
 use crate::report::{Refusal, Refusals};
 
@@ -18,6 +20,8 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     let name = match command {
         Command::Check(args) => return check::check(&args),
         Command::Inspect(args) => return inspect::inspect(&args),
+        #[cfg(feature = "author")]
+        Command::Build(args) => return author::build(&args),
         Command::Completions { shell } => {
             completions(shell, version());
             return Ok(STOPPED);
@@ -35,7 +39,12 @@ pub(crate) fn perform(command: Command) -> Result<u8, Refusals> {
     Err(refusal.with_hint("build nexum with `--features runtime`").into())
 }
 
-/// The version, with the remark that the build has no features.
+/// The version, with the features of this build.
 pub(crate) fn version() -> String {
-    format!("{} (features: none)", env!("CARGO_PKG_VERSION"))
+    format!("{} (features: {FEATURES})", env!("CARGO_PKG_VERSION"))
 }
+
+#[cfg(feature = "author")]
+const FEATURES: &str = "author";
+#[cfg(not(feature = "author"))]
+const FEATURES: &str = "none";

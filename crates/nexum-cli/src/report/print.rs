@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use nexum_config::harmless::harmless_json;
+use nexum_config::harmless::{harmless, harmless_json};
 use serde::Serialize;
 
 use super::Refusal;
@@ -35,6 +35,21 @@ pub(crate) fn json_on_stdout(value: &(impl Serialize + ?Sized)) -> Result<(), Re
     let json = serde_json::to_string_pretty(value).map_err(|error| Refusal::of(&error))?;
     outln!("{}", harmless_json(&json));
     Ok(())
+}
+
+/// The width of the names in a list of facts: the longest name and a gap.
+pub(crate) const FACT_NAME_CHARS: usize = 17;
+
+/// Prints a name and a value, a line for each fact about a file. A table would pad every line to the
+/// longest value.
+pub(crate) fn fact(name: &str, value: &str) {
+    outln!("{name:<FACT_NAME_CHARS$}{}", harmless(value));
+}
+
+/// Prints a name and a list below each other.
+pub(crate) fn facts(name: &str, values: &[String]) {
+    fact(name, values.first().map_or("-", String::as_str));
+    values.iter().skip(1).for_each(|value| fact("", value));
 }
 
 pub(crate) fn line_on_stdout(line: fmt::Arguments<'_>) {

@@ -153,6 +153,7 @@ authors          Alice
 fn the_version_names_the_features() {
     let ran = Dir::new().nexum(&["--version"]);
     let all = [
+        ("author", cfg!(feature = "author")),
         ("runtime", cfg!(feature = "runtime")),
         ("chain", cfg!(feature = "chain")),
         ("cow", cfg!(feature = "cow")),

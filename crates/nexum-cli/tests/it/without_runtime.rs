@@ -48,7 +48,8 @@ fn says_that_the_runtime_is_not_built_in() {
         assert_eq!(ran.stderr, expected, "{args:?}");
     }
     let version = dir.nexum(&["--version"]).stdout;
-    assert!(version.ends_with("(features: none)\n"), "{version}");
+    let features = if cfg!(feature = "author") { "author" } else { "none" };
+    assert!(version.ends_with(&format!("(features: {features})\n")), "{version}");
 }
 
 /// There is no component: the check reads only configuration and manifest.

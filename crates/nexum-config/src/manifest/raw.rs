@@ -10,6 +10,7 @@ use crate::files::FilesName;
 use crate::manifest::{CatchUp, Missed};
 use crate::names::{Digest, ModuleName};
 
+pub use log::event_signature;
 pub(super) use log::{AnyOf, ContractAddress, EventSignature};
 
 #[derive(Default, Deserialize)]

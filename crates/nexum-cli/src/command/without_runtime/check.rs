@@ -8,7 +8,7 @@ use nexum_config::command::CommandFile;
 use nexum_config::document::{ConfigError, ConfigErrors, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_config::files;
-use nexum_config::interface::bare_name;
+use nexum_config::interface::capability_named;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest, UnknownCapabilities};
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
@@ -18,7 +18,7 @@ use super::version;
 use crate::args::{Check, Files, Format, config_path};
 use crate::command::command_files;
 use crate::configure::{Configuration, configure_all, wanted};
-use crate::contract::{AMBIENT, CONTRACT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served};
+use crate::contract::{AMBIENT, METRICS_SECTION, QUERY_SECTION, STORE_SECTION, Served, contract};
 use crate::exit_code::{REFUSED, STOPPED};
 use crate::report::print::{errln, json_on_stdout, outln};
 use crate::report::{Refusal, Refusals, list, table};
@@ -134,14 +134,14 @@ impl Findings {
                     .push(format!("[{name}] is not checked: this build lacks the runtime"));
                 continue;
             }
-            match CONTRACT.iter().find(|(known, ..)| known == name) {
+            match contract().find(|(known, ..)| known == name) {
                 Some((.., Served::By(_))) => self
                     .warnings
                     .push(format!("[{name}] is not checked: this build lacks the capability")),
                 Some((.., Served::Unserved(_))) => errors.push(no_build_has(section, name)),
                 None => {
                     let error = section.location("").error("unknown section");
-                    let known = CONTRACT.iter().map(|(known, ..)| *known).chain([
+                    let known = contract().map(|(known, ..)| known).chain([
                         "engine",
                         "chains",
                         METRICS_SECTION,
@@ -221,9 +221,12 @@ impl Findings {
 
     /// The errors in the names of capabilities in a manifest. Adds the warnings.
     fn requests(&mut self, path: &str, manifest: &Manifest) -> Vec<ConfigError> {
-        let find = |name: &str| CONTRACT.iter().find(|known| answers_to(known, name));
+        let find = |name: &str| {
+            let meant = capability_named(name)?;
+            contract().find(|(known, ..)| *known == meant)
+        };
         let is_known = |name: &str| AMBIENT.contains(&name) || find(name).is_some();
-        let names = CONTRACT.iter().map(|(known, ..)| *known).chain(AMBIENT);
+        let names = contract().map(|(known, ..)| known).chain(AMBIENT);
         let requests = manifest.capabilities.as_ref();
         let unknown = requests.map_or_else(UnknownCapabilities::default, |requests| {
             requests.unknown(is_known, names.clone())
@@ -276,11 +279,6 @@ impl Findings {
         let errors = count(self.errors.len(), "error");
         outln!("{checked}; {errors}, by nexum {}", version());
     }
-}
-
-/// Whether a name in a manifest means this capability: its name, or the name of an interface.
-fn answers_to((known, interfaces, _): &(&str, &[&str], Served), name: &str) -> bool {
-    *known == name || interfaces.iter().any(|interface| bare_name(interface) == name)
 }
 
 fn no_build_has(section: &Section, name: &str) -> ConfigError {

@@ -42,8 +42,13 @@ fn topic(text: &str) -> Result<[u8; 32], &'static str> {
     B256::from_str(text).map(|topic| topic.0).map_err(|_| EXPECTED)
 }
 
-/// The hash of an event such as `Transfer(address,address,uint256)`.
-fn signature(text: &str) -> Result<[u8; 32], &'static str> {
+/// The first topic of an event: its hash in hex, or the hash of a signature such as
+/// `Transfer(address,address,uint256)`.
+///
+/// # Errors
+///
+/// Says which text is expected.
+pub fn event_signature(text: &str) -> Result<[u8; 32], &'static str> {
     const EXPECTED: &str =
         "expected a topic (0x and 64 hexadecimal digits) or a signature such as Transfer(address,address,uint256)";
     const CANONICAL: &str = "expected the canonical signature: without spaces, names and `indexed`, and with sized numbers, so uint256 instead of uint";
@@ -77,7 +82,7 @@ impl<'de> Deserialize<'de> for ContractAddress {
 impl<'de> Deserialize<'de> for EventSignature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_text(deserializer, "a topic or the signature of an event", |text| {
-            signature(text).map(Self)
+            event_signature(text).map(Self)
         })
     }
 }

@@ -1,0 +1,197 @@
+//! Completes `[[subscription]]`.
+//!
+//! The author's tables for a kind of events replace those of the code. If the code has one table for the
+//! kind, it gives the author's the keys that they leave out.
+
+use serde_json::{Map, Value as Json};
+use toml_edit::{Array, ArrayOfTables, Item, Table, Value};
+
+use super::code::Code;
+use super::handler::{self, Events};
+use super::{CodeError, Draft};
+use crate::Error;
+
+/// Keys of which a subscription has one at most.
+const EITHER: [[&str; 2]; 3] = [
+    ["address", "addresses"],
+    ["confirmations", "finality"],
+    ["event_signature", "topics"],
+];
+
+/// The order of the keys in a table that the code gives.
+const ORDER: [&str; 13] = [
+    "kind",
+    "chain_id",
+    "event_signature",
+    "address",
+    "addresses",
+    "topics",
+    "confirmations",
+    "finality",
+    "from_block",
+    "catch_up",
+    "schedule",
+    "missed",
+    "content_topic",
+];
+
+/// A subscription of the code.
+struct Coded<'a> {
+    events: Events,
+    keys: &'a Map<String, Json>,
+    /// Whether a table of the author's replaces it.
+    is_replaced: bool,
+}
+
+impl Draft {
+    /// Takes the author's subscriptions out of the document, completes them with those of the code, and
+    /// adds the others of the code.
+    pub(super) fn subscriptions(&mut self, code: Option<&Code>) -> Result<ArrayOfTables, Error> {
+        let written = self.document.remove("subscription").unwrap_or_default();
+        // A list of inline tables is converted, too.
+        let written = written.into_array_of_tables().unwrap_or_default();
+        let Some(code) = code else { return Ok(written) };
+        let mut coded = read(code)?;
+        let mut completed = ArrayOfTables::new();
+        for (index, mut table) in written.into_iter().enumerate() {
+            if let Some(found) = self.find(index, &table, &coded) {
+                complete(&mut table, &found, &coded)?;
+                found.into_iter().for_each(|at| coded[at].is_replaced = true);
+            }
+            completed.push(table);
+        }
+        for subscription in coded.iter().filter(|subscription| !subscription.is_replaced) {
+            self.check_chain(subscription);
+            let mut table = Table::new();
+            add(&mut table, subscription.keys)?;
+            completed.push(table);
+        }
+        Ok(completed)
+    }
+
+    /// The indexes of the code's subscriptions for the events that an author's table selects. Adds an error
+    /// and returns `None` if the code does not handle the events.
+    fn find(&mut self, index: usize, table: &Table, coded: &[Coded<'_>]) -> Option<Vec<usize>> {
+        let mut found = Vec::new();
+        for events in handler::of(table) {
+            let places = places(&events, coded);
+            if places.is_empty() {
+                let handled = handler::list(coded.iter().map(|subscription| &subscription.events));
+                let message = format!("subscribes to {events}, but the code handles {handled}");
+                let mut sections = self.root.array_of_tables("subscription", &mut self.errors);
+                let section = match index < sections.len() {
+                    true => sections.swap_remove(index),
+                    false => self.root.clone(),
+                };
+                let error = section.error("", message);
+                self.errors
+                    .push(error.with_hint("remove the subscription, or add a handler for its events to the code"));
+                return None;
+            }
+            found.extend(places);
+        }
+        Some(found)
+    }
+
+    /// Adds an error if neither the code nor the author names the chain of a handler.
+    fn check_chain(&mut self, Coded { events, keys, .. }: &Coded<'_>) {
+        let is_of_chain = matches!(events, Events::Blocks | Events::Logs(_) | Events::AnyLogs);
+        if is_of_chain && !keys.contains_key("chain_id") {
+            let message = format!("the code handles {events}, but neither its attribute nor this file names a chain");
+            let kind = if *events == Events::Blocks { "block" } else { "log" };
+            let signature = match events {
+                Events::Logs(_) => ", event_signature",
+                _ => "",
+            };
+            let hint = format!(
+                "add `chain_id = ...` to the attribute of the handler, or a [[subscription]] with kind = \"{kind}\"{signature} \
+                 and chain_id to this file"
+            );
+            self.errors
+                .push(self.root.error("subscription", message).with_hint(hint));
+        }
+    }
+}
+
+fn read(code: &Code) -> Result<Vec<Coded<'_>>, CodeError> {
+    let read = |keys| match &handler::of(keys)[..] {
+        [events] => Ok(Coded {
+            events: events.clone(),
+            keys,
+            is_replaced: false,
+        }),
+        _ => Err(CodeError::Subscription {
+            json: Json::Object(keys.clone()).to_string(),
+        }),
+    };
+    code.subscription.iter().map(read).collect()
+}
+
+/// The indexes of the code's subscriptions for these events.
+fn places(events: &Events, coded: &[Coded<'_>]) -> Vec<usize> {
+    let of = |wanted: &dyn Fn(&Events) -> bool| -> Vec<usize> {
+        let found = coded
+            .iter()
+            .enumerate()
+            .filter(|(_, subscription)| wanted(&subscription.events));
+        found.map(|(at, _)| at).collect()
+    };
+    let found = of(&|handled| handled == events);
+    match events {
+        _ if !found.is_empty() => found,
+        // The handler for all other logs takes them.
+        Events::Logs(_) => of(&|handled| *handled == Events::AnyLogs),
+        // The author leaves out the signature of the only event.
+        Events::AnyLogs => {
+            let of_events = of(&|handled| matches!(handled, Events::Logs(_)));
+            let is_only = of_events
+                .iter()
+                .all(|at| coded[*at].events == coded[of_events[0]].events);
+            if is_only { of_events } else { Vec::new() }
+        }
+        _ => found,
+    }
+}
+
+/// Adds the keys that an author's table leaves out, if one subscription of the code can have them.
+fn complete(table: &mut Table, found: &[usize], coded: &[Coded<'_>]) -> Result<(), CodeError> {
+    match found {
+        [at] => add(table, coded[*at].keys),
+        // All have the signature, if they have one.
+        [at, ..] => {
+            let signature = coded[*at].keys.iter().filter(|(key, _)| *key == "event_signature");
+            add(
+                table,
+                &signature.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            )
+        }
+        [] => Ok(()),
+    }
+}
+
+/// Adds keys to a table, unless it has them or one that excludes them.
+fn add(table: &mut Table, keys: &Map<String, Json>) -> Result<(), CodeError> {
+    let mut keys_in_order: Vec<_> = keys.iter().collect();
+    keys_in_order.sort_by_key(|(key, _)| ORDER.iter().position(|known| known == key));
+    for (key, value) in keys_in_order {
+        let excludes =
+            |pair: &&[&str; 2]| pair.contains(&key.as_str()) && pair.iter().any(|one| table.contains_key(one));
+        if !table.contains_key(key) && !EITHER.iter().any(|pair| excludes(&pair)) {
+            let value = toml(value).ok_or_else(|| CodeError::Subscription {
+                json: Json::Object(keys.clone()).to_string(),
+            })?;
+            table.insert(key, Item::Value(value));
+        }
+    }
+    Ok(())
+}
+
+fn toml(value: &Json) -> Option<Value> {
+    match value {
+        Json::Bool(value) => Some((*value).into()),
+        Json::Number(number) => number.as_i64().map(Value::from),
+        Json::String(text) => Some(text.as_str().into()),
+        Json::Array(values) => values.iter().map(toml).collect::<Option<Array>>().map(Value::Array),
+        Json::Null | Json::Object(_) => None,
+    }
+}

@@ -1,0 +1,375 @@
+use std::path::Path;
+
+use nexum_config::hint::Hint;
+
+use super::*;
+
+const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+const APPROVAL: &str = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925";
+
+/// An event module with these imports, and with the section if there is one.
+fn component(code: Option<&str>, imports: &[&str]) -> ComponentFile {
+    let section = code.map(|code| format!("(@custom \"{SECTION}\" \"{}\")", code.replace('"', "\\\"")));
+    let imports: String = imports
+        .iter()
+        .map(|name| format!("(import \"{name}\" (instance))"))
+        .collect();
+    let text = format!(
+        "(component {imports}
+            (core module $m (func (export \"f\")) {})
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i \"f\")))
+            (export \"init\" (func $f))
+            (export \"on-event\" (func $f)))",
+        section.unwrap_or_default()
+    );
+    let bytes = wat::parse_str(text).expect("a component");
+    ComponentFile::parse(Path::new("watch.wasm"), bytes).expect("a component")
+}
+
+/// The completed manifest without its digest and its first line, with the warnings below. Else the
+/// errors with their hints.
+fn merge(written: &str, code: Option<&str>, imports: &[&str]) -> Result<String, String> {
+    let component = component(code, imports);
+    let name = "watch".parse().expect("a name");
+    match complete(written.as_bytes(), &name, Some("0.1.0"), &component) {
+        Ok(Complete { text, warnings }) => {
+            let digest = format!("component = \"{}\"\n", component.digest);
+            assert!(text.contains(&digest), "{text}");
+            let (first, rest) = text.split_once('\n').expect("lines");
+            assert!(first.starts_with("# `nexum build` made this file from"), "{first}");
+            let warnings: String = warnings.iter().map(|warning| format!("\nwarning: {warning}")).collect();
+            Ok(rest.replace(&digest, "") + &warnings)
+        }
+        Err(Error::Manifest(errors)) => {
+            let lines = errors.iter().map(|error| match error.hint() {
+                Some(hint) => format!("{error} ({hint})"),
+                None => error.to_string(),
+            });
+            Err(lines.collect::<Vec<_>>().join("\n"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The code of a module with a handler for blocks and one for transfers.
+fn code() -> String {
+    format!(
+        "{{\"subscription\":[{{\"kind\":\"block\",\"chain_id\":1}},\
+         {{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\",\"chain_id\":1,\"confirmations\":2}}]}}"
+    )
+}
+
+#[track_caller]
+fn check(written: &str, code: Option<&str>, imports: &[&str], expected: &str) {
+    let completed = merge(written, code, imports).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(completed, expected, "{written}");
+}
+
+#[track_caller]
+fn check_errors(written: &str, code: &str, imports: &[&str], expected: &[&str]) {
+    let errors = merge(written, Some(code), imports).expect_err("errors");
+    assert_eq!(errors.lines().collect::<Vec<_>>(), expected, "{written}");
+}
+
+#[test]
+fn everything_can_come_from_the_code() {
+    let code = "{\"capabilities\":{\"optional\":[\"http\"]},\"subscription\":[{\"kind\":\"block\",\"chain_id\":5},\
+                {\"kind\":\"cron\",\"schedule\":\"*/5 * * * *\"},{\"kind\":\"log\",\"chain_id\":1,\"addresses\":[\
+                \"0x0000000000000000000000000000000000000001\"],\"topics\":[\"\",[]]}]}";
+    check(
+        "",
+        Some(code),
+        &[
+            "nexum:host/types@0.2.0",
+            "nexum:host/chain@0.2.0",
+            "nexum:host/http@0.2.0",
+            "nexum:host/local-store@0.2.0",
+            "nexum:host/logging@0.2.0",
+            "wasi:clocks/wall-clock@0.2.6",
+        ],
+        "[module]
+name = \"watch\"
+version = \"0.1.0\"
+
+[capabilities]
+required = [\"chain\", \"store\"]
+optional = [\"http\"]
+
+[chains]
+required = [1, 5]
+
+[[subscription]]
+kind = \"block\"
+chain_id = 5
+
+[[subscription]]
+kind = \"cron\"
+schedule = \"*/5 * * * *\"
+
+[[subscription]]
+kind = \"log\"
+chain_id = 1
+addresses = [\"0x0000000000000000000000000000000000000001\"]
+topics = [\"\", []]
+",
+    );
+}
+
+#[test]
+fn the_authors_file_is_the_base_and_overrides_the_code() {
+    let written = "# Mine.
+[module]
+name = \"watch\"
+description = \"Watches.\"
+
+[config]
+key = \"$${NOT_A_VARIABLE}\" # stays as it is
+
+# Sepolia, not mainnet.
+[[subscription]]
+kind = \"log\"
+event_signature = \"Transfer(address,address,uint256)\"
+chain_id = 11155111
+finality = \"safe\"
+address = \"0x0000000000000000000000000000000000000001\"
+
+[module.resources]
+max_fuel_per_event = 1000000
+";
+    check(
+        written,
+        Some(&code()),
+        &["nexum:host/chain@0.2.0"],
+        "# Mine.
+[module]
+name = \"watch\"
+description = \"Watches.\"
+version = \"0.1.0\"
+
+[config]
+key = \"$${NOT_A_VARIABLE}\" # stays as it is
+
+[capabilities]
+required = [\"chain\"]
+
+[chains]
+required = [1, 11155111]
+
+# Sepolia, not mainnet.
+[[subscription]]
+kind = \"log\"
+event_signature = \"Transfer(address,address,uint256)\"
+chain_id = 11155111
+finality = \"safe\"
+address = \"0x0000000000000000000000000000000000000001\"
+
+[[subscription]]
+kind = \"block\"
+chain_id = 1
+
+[module.resources]
+max_fuel_per_event = 1000000
+",
+    );
+}
+
+#[test]
+fn a_table_that_leaves_keys_out_gets_those_of_the_code() {
+    let expected = format!(
+        "[module]
+name = \"watch\"
+version = \"0.1.0\"
+
+[chains]
+required = [1]
+
+[[subscription]]
+kind = \"log\"
+address = \"0x0000000000000000000000000000000000000001\"
+chain_id = 1
+event_signature = \"{TRANSFER}\"
+confirmations = 2
+
+[[subscription]]
+kind = \"block\"
+chain_id = 1
+"
+    );
+    // The signature of the only event may be left out, too.
+    let written = "subscription = [{ kind = \"log\", address = \"0x0000000000000000000000000000000000000001\" }]\n";
+    check(written, Some(&code()), &[], &expected);
+}
+
+#[test]
+fn schedules_and_chains_are_the_authors() {
+    let code = "{\"subscription\":[{\"kind\":\"cron\",\"schedule\":\"0 * * * *\"},{\"kind\":\"block\"}]}";
+    let written = "[[subscription]]
+kind = \"cron\"
+schedule = \"30 * * * *\"
+
+[[subscription]]
+kind = \"block\"
+chain_id = 1
+
+[[subscription]]
+kind = \"block\"
+chain_id = 2
+";
+    let module = "[module]\nname = \"watch\"\nversion = \"0.1.0\"\n";
+    let expected = format!("{module}\n[chains]\nrequired = [1, 2]\n\n{written}");
+    check(written, Some(code), &[], &expected);
+}
+
+#[test]
+fn a_component_without_the_section_has_the_authors_subscriptions() {
+    let written = "[[subscription]]\nkind = \"block\"\nchain_id = 1\n";
+    let module = "[module]\nname = \"watch\"\nversion = \"0.1.0\"\n";
+    let rest = "[capabilities]\nrequired = [\"chain\"]\n\n[chains]\nrequired = [1]\n";
+    check(
+        written,
+        None,
+        &["nexum:host/chain@0.2.0"],
+        &format!("{module}\n{rest}\n{written}"),
+    );
+    let idle = "warning: the module subscribes to nothing and gets no event: add [[subscription]] to nexum.toml";
+    check("", None, &[], &format!("{module}\n{idle}"));
+}
+
+#[test]
+fn a_listed_capability_that_is_not_imported_is_a_warning() {
+    let written = "[module]
+name = \"watch\"
+version = \"2\"
+
+[capabilities]
+required = [\"local-store\", \"prices\", \"logging\"]
+optional = [\"cow\"]
+";
+    check(
+        written,
+        Some("{\"subscription\":[{\"kind\":\"message\"}]}"),
+        &["nexum:host/local-store@0.2.0", "embed:prices/prices@0.1.0"],
+        &format!(
+            "{written}
+[[subscription]]
+kind = \"message\"
+
+warning: nexum.toml:7:13: capabilities.optional[0]: is listed, but the code does not import it, found \"cow\"
+warning: the code imports embed:prices/prices@0.1.0, which is not in nexum's contract"
+        ),
+    );
+}
+
+#[test]
+fn a_subscription_without_a_handler_is_an_error_that_names_both() {
+    let written = format!(
+        "[[subscription]]
+kind = \"cron\"
+schedule = \"0 * * * *\"
+
+[[subscription]]
+kind = \"log\"
+event_signature = \"{APPROVAL}\"
+chain_id = 1
+
+[[subscription]]
+kind = \"log\"
+topics = [[\"{TRANSFER}\", \"{APPROVAL}\"]]
+chain_id = 1
+"
+    );
+    let handled = format!("but the code handles blocks and logs with the event signature {TRANSFER}");
+    let hint = "(remove the subscription, or add a handler for its events to the code)";
+    let approval = format!("logs with the event signature {APPROVAL}");
+    check_errors(
+        &written,
+        &code(),
+        &[],
+        &[
+            &format!("nexum.toml:1:1: subscription[0]: subscribes to ticks, {handled} {hint}"),
+            &format!("nexum.toml:5:1: subscription[1]: subscribes to {approval}, {handled} {hint}"),
+            &format!("nexum.toml:10:1: subscription[2]: subscribes to {approval}, {handled} {hint}"),
+        ],
+    );
+}
+
+#[test]
+fn a_handler_without_a_chain_is_an_error() {
+    let code = format!(
+        "{{\"subscription\":[{{\"kind\":\"block\"}},{{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\"}}]}}"
+    );
+    let hint = |key: &str| {
+        format!(
+            "(add `chain_id = ...` to the attribute of the handler, or a [[subscription]] with kind = {key} and chain_id to \
+             this file)"
+        )
+    };
+    let none = "but neither its attribute nor this file names a chain";
+    check_errors(
+        "",
+        &code,
+        &[],
+        &[
+            &format!(
+                "nexum.toml:1:1: subscription: the code handles blocks, {none} {}",
+                hint("\"block\"")
+            ),
+            &format!(
+                "nexum.toml:1:1: subscription: the code handles logs with the event signature {TRANSFER}, {none} {}",
+                hint("\"log\", event_signature")
+            ),
+        ],
+    );
+    // A table of the author's without the chain is no answer.
+    check_errors(
+        "[[subscription]]\nkind = \"block\"\n\n[[subscription]]\nkind = \"log\"\nchain_id = 1\n",
+        &code,
+        &[],
+        &["nexum.toml:1:1: subscription[0].chain_id: missing key"],
+    );
+}
+
+#[test]
+fn contradictions_about_capabilities_and_the_name_are_errors() {
+    check_errors(
+        "[module]\nname = \"other\"\n\n[capabilities]\nrequired = [\"store\"]\ndenied = [\"http\"]\n",
+        "{\"subscription\":[]}",
+        &["nexum:host/chain@0.2.0", "nexum:host/http@0.2.0"],
+        &[
+            "nexum.toml:2:8: module.name: is not the module's name, watch, found \"other\"",
+            "nexum.toml:4:1: capabilities: `required` and `optional` lack `chain`, but the code imports it (add \"chain\" to one \
+             of the lists, or remove `required`: `nexum build` then writes it)",
+            "nexum.toml:6:11: capabilities.denied[0]: is denied, but the code imports it, found \"http\" (remove the name from `denied`, \
+             or the calls from the code)",
+        ],
+    );
+}
+
+#[test]
+fn faults_of_the_file_have_their_place_in_it() {
+    check_errors(
+        "[module]\nnames = \"a\"\n\n[[subscription]]\nkind = \"blok\"\n",
+        &code(),
+        &[],
+        &[
+            "nexum.toml:2:1: module.names: unknown key, the nearest known one is name (known keys: name, version, description, \
+             authors, component, files, resources, restart, query)",
+            "nexum.toml:5:8: subscription[0].kind: unknown kind of subscription, found \"blok\", the nearest known one is \
+             block (supported kinds: block, log, cron)",
+        ],
+    );
+    check_errors(
+        "[module\n",
+        &code(),
+        &[],
+        &["nexum.toml:1:8: unclosed table, expected `]`"],
+    );
+}
+
+#[test]
+fn a_subscription_of_the_code_must_be_one() {
+    let error = merge("", Some("{\"subscription\":[{\"kind\":\"dream\"}]}"), &[]);
+    let expected = "the section `nexum:manifest` has an unknown subscription: {\"kind\":\"dream\"}";
+    assert_eq!(error, Err(expected.to_owned()));
+}
