@@ -30,7 +30,8 @@
 //!
 //! - The crate prints nothing: the caller gets reports through [`Progress`]. A compiler writes its
 //!   own messages to stderr.
-//! - Nothing is installed on the machine, and no compiler is downloaded unless the caller asks for it.
+//! - Nothing is installed on the machine. A compiler of Rust is made only if the caller asks for it.
+//!   The tools of the other languages go to the user's cache at their first use.
 #![allow(
     clippy::disallowed_methods,
     reason = "a build uses the clock and the environment of the machine of the author"
