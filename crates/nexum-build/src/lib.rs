@@ -13,7 +13,8 @@
 //! | `rust`, `javascript`, `python`, `c` | from the sources of one language to a component |
 //! | `world` | the imports and exports of a module that is not in Rust |
 //! | `test` | the command that runs the native tests of a project |
-//! | `component`, `rename` | the component is checked |
+//! | `component` | the component is checked |
+//! | `rename` | other names for the exports of a component |
 //! | [`manifest`] | the complete manifest, from the code and the author's file |
 //! | [`output`] | the files of a finished build |
 //! | [`toolchain`] | the Rust compiler for guests: found, or made from Debian's packages |
@@ -31,7 +32,8 @@
 //!
 //! - The crate prints nothing: the caller gets reports through [`Progress`]. A compiler writes its
 //!   own messages to stderr.
-//! - Nothing is installed on the machine, and no compiler is downloaded unless the caller asks for it.
+//! - Nothing is installed on the machine. A compiler of Rust is made only if the caller asks for it.
+//!   The tools of the other languages go to the user's cache at their first use.
 #![allow(
     clippy::disallowed_methods,
     reason = "a build uses the clock and the environment of the machine of the author"
