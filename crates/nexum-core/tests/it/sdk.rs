@@ -8,8 +8,8 @@ use nexum_testing::guests;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The largest component of the smallest module, in bytes. Half of it is the section of names, which
-/// traces need.
+/// The largest component of the smallest module, in bytes. A quarter of it is the section of names,
+/// which traces need.
 const HELLO_BYTES_MAX: u64 = 40_000;
 
 /// The largest component of a module with typed settings, an event, joined calls and a counter.
