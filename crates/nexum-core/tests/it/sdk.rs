@@ -86,7 +86,7 @@ async fn fuel(guest: &str, config: &[(String, String)]) -> u64 {
     guest.fuel_used()
 }
 
-pub fn settings(owners: u64) -> Vec<(String, String)> {
+fn settings(owners: u64) -> Vec<(String, String)> {
     let token = format!("0x{:040x}", 1);
     let owners: Vec<_> = (0..owners).map(|owner| format!("0x{owner:040x}")).collect();
     [("token", token), ("owners", owners.join(",")), ("least", "1".into())]
