@@ -31,6 +31,7 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
         evaluate.as_ref().map(|_| quote!(query)),
     ];
     let exports = exports.into_iter().flatten();
+    let takes_logs = events.iter().any(|h| matches!(h.kind, Kind::Event(_) | Kind::Logs));
     quote! {
         #item
 
@@ -50,6 +51,8 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
                     const TEXT: [u8; LEN] = ::nexum_sdk::manifest::concat(PARTS);
                     ::nexum_sdk::manifest::text(&TEXT)
                 };
+
+                const TAKES_LOGS: bool = #takes_logs;
 
                 fn start(
                     config: &[(::std::string::String, ::std::string::String)],

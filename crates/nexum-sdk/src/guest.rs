@@ -21,7 +21,7 @@ pub fn init<M: Module>(place: &'static Place<M>, config: wit::Config) -> Result<
 
 /// The export `on-event`.
 pub fn on_event<M: Module>(place: &'static Place<M>, event: wit::Event) -> Result<(), wit::HostError> {
-    with(place, |module| module.handle(Event::try_from(event)?))
+    with(place, |module| module.handle(read::<M>(event)?))
 }
 
 /// The export `evaluate`.
@@ -37,24 +37,22 @@ fn with<M: Module, T>(place: &'static Place<M>, call: impl FnOnce(&mut M) -> Res
     result.map_err(|error| to_host(error, M::NAME))
 }
 
-impl TryFrom<wit::Event> for Event {
-    type Error = Error;
-
-    fn try_from(event: wit::Event) -> Result<Self> {
-        Ok(match event {
-            wit::Event::Block(block) => Self::Block(Block {
-                chain_id: block.chain_id,
-                number: block.number,
-                hash: hash(&block.hash)?,
-                timestamp: block.timestamp,
-            }),
-            wit::Event::Logs(logs) => Self::Logs(logs.into_iter().map(log).collect::<Result<_>>()?),
-            wit::Event::Tick(tick) => Self::Tick(Tick {
-                fired_at: tick.fired_at,
-            }),
-            wit::Event::Message(message) => Self::Message(message.into()),
-        })
-    }
+/// The event for the handlers of a module. `M` decides which code becomes part of its component.
+fn read<M: Module>(event: wit::Event) -> Result<Event> {
+    Ok(match event {
+        wit::Event::Block(block) => Event::Block(Block {
+            chain_id: block.chain_id,
+            number: block.number,
+            hash: hash(&block.hash)?,
+            timestamp: block.timestamp,
+        }),
+        wit::Event::Logs(logs) if M::TAKES_LOGS => Event::Logs(logs.into_iter().map(log).collect::<Result<_>>()?),
+        wit::Event::Logs(_) => Event::Logs(Vec::new()),
+        wit::Event::Tick(tick) => Event::Tick(Tick {
+            fired_at: tick.fired_at,
+        }),
+        wit::Event::Message(message) => Event::Message(message.into()),
+    })
 }
 
 impl From<wit::Message> for Message {

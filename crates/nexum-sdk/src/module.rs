@@ -12,6 +12,9 @@ pub trait Module: Sized + 'static {
     /// The JSON in the custom section [`manifest::SECTION`](crate::manifest::SECTION).
     const MANIFEST: &'static str;
 
+    /// Whether a handler takes logs. The component of a module without one does not read them.
+    const TAKES_LOGS: bool;
+
     /// Creates an instance. The host calls this once, before the first event, and again after each
     /// event that failed.
     ///

@@ -8,8 +8,8 @@ use nexum_testing::guests;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The largest component of the smallest module, in bytes. Half of it is the section of names, which
-/// traces need.
+/// The largest component of the smallest module, in bytes. A quarter of it is the section of names,
+/// which traces need.
 const HELLO_BYTES_MAX: u64 = 40_000;
 
 /// The largest component of a module with typed settings, an event, joined calls and a counter.
@@ -86,7 +86,7 @@ async fn fuel(guest: &str, config: &[(String, String)]) -> u64 {
     guest.fuel_used()
 }
 
-pub fn settings(owners: u64) -> Vec<(String, String)> {
+fn settings(owners: u64) -> Vec<(String, String)> {
     let token = format!("0x{:040x}", 1);
     let owners: Vec<_> = (0..owners).map(|owner| format!("0x{owner:040x}")).collect();
     [("token", token), ("owners", owners.join(",")), ("least", "1".into())]

@@ -182,6 +182,7 @@ fn the_manifest_follows_from_the_code() {
     });
     assert_eq!(manifest, expected);
     assert_eq!(All::NAME, "nexum-sdk");
+    const { assert!(All::TAKES_LOGS) };
 }
 
 #[test]
