@@ -14,7 +14,11 @@ pub(crate) enum Served {
 /// Every capability of the contract that is not ambient: name, interfaces, and the builds that
 /// serve it.
 pub(crate) const CONTRACT: [(&str, &[&str], Served); 7] = [
-    ("chain", &["nexum:host/chain@0.2.0"], By("chain")),
+    (
+        "chain",
+        &["nexum:host/chain@0.2.0", "nexum:host/chain@0.1.0"],
+        By("chain"),
+    ),
     ("cow", &["shepherd:cow/cow-api@0.2.0"], By("cow")),
     (
         "http",
@@ -29,7 +33,11 @@ pub(crate) const CONTRACT: [(&str, &[&str], Served); 7] = [
     ("identity", &["nexum:host/identity@0.2.0"], Unserved(&["accounts"])),
     ("messaging", &["nexum:host/messaging@0.2.0"], Unserved(&[])),
     ("remote-store", &["nexum:host/remote-store@0.2.0"], Unserved(&[])),
-    ("store", &["nexum:host/local-store@0.2.0"], By("store")),
+    (
+        "store",
+        &["nexum:host/local-store@0.2.0", "nexum:host/local-store@0.1.0"],
+        By("store"),
+    ),
 ];
 
 /// The section of the port for metrics. The binary reads it.

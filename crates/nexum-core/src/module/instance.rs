@@ -120,10 +120,7 @@ impl Instance {
         event: &Event,
         context: HandlerContext,
     ) -> Result<Changes, Failure> {
-        let call = async |store: &mut Store<HostState>, exports: &Exports| match &exports.events {
-            Some(exports) => exports.call_on_event(store, event).await,
-            None => Err(missing("on-event")),
-        };
+        let call = async |store: &mut Store<HostState>, exports: &Exports| exports.on_event(store, id, event).await;
         let ((), changes) = self.call(Handler::OnEvent(id), Instant::now(), context, call).await?;
         Ok(changes)
     }
