@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Builds the guests with these names, or all of them, into `target/modules/NAME/`: for a module
-/// `NAME.wasm` and a `nexum.toml` with its digest, for a command `app.wasm`.
+/// `NAME.wasm` and its manifest with the digest, for a command `app.wasm`.
 pub(crate) fn build(names: &[String]) -> Result<()> {
     let guests = select(find_all(&paths::modules())?, names)?;
     compile(&guests)?;
@@ -77,8 +77,8 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
 fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     ensure!(
-        kind == Kind::Command || directory.join("nexum.toml").exists(),
-        "{} has no nexum.toml",
+        kind == Kind::Command || manifest_of(directory).is_some(),
+        "{} has no nexum.toml and no component.toml",
         directory.display()
     );
     let manifest = directory.join("Cargo.toml");
@@ -183,30 +183,40 @@ fn publish(guest: &Guest) -> Result<()> {
     match guest.kind {
         Kind::Command => write_if_changed(&directory.join("app.wasm"), &component),
         Kind::Module => {
-            let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
-            let manifest = pin(&manifest, &guest.name, &component)?;
+            let (file, table, key) = manifest_of(&guest.directory).context("no manifest")?;
+            let manifest = fs::read_to_string(guest.directory.join(file))?;
+            let manifest = pin(&manifest, &guest.name, (table, key), &component)?;
             write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
-            write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())
+            write_if_changed(&directory.join(file), manifest.as_bytes())
         }
     }
 }
 
+/// The manifest of a module: its file name, and the table and the key that pin the component.
+fn manifest_of(directory: &Path) -> Option<(&'static str, &'static str, &'static str)> {
+    let kinds = [
+        ("nexum.toml", "module", "component"),
+        ("component.toml", "component", "digest"),
+    ];
+    kinds.into_iter().find(|(file, ..)| directory.join(file).exists())
+}
+
 /// The manifest with the component's digest in it.
-fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
+fn pin(manifest: &str, name: &str, (table, key): (&str, &str), component: &[u8]) -> Result<String> {
     let mut manifest = manifest.parse::<DocumentMut>()?;
     let module = manifest
-        .get_mut("module")
+        .get_mut(table)
         .and_then(|module| module.as_table_mut())
-        .context("no [module]")?;
+        .with_context(|| format!("no [{table}]"))?;
     ensure!(
         module.get("name").and_then(|found| found.as_str()) == Some(name),
-        "[module] name is not {name}"
+        "[{table}] name is not {name}"
     );
     let digest: String = Sha256::digest(component)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    module.insert("component", format!("sha256:{digest}").into());
+    module.insert(key, format!("sha256:{digest}").into());
     Ok(manifest.to_string())
 }
 
@@ -224,17 +234,20 @@ mod tests {
 
     #[test]
     fn pins_the_digest_into_the_manifest() {
-        let pinned = pin("# mine\n[module]\nname = \"a\"\n", "a", b"").expect("a manifest");
         let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(
-            pinned,
-            format!("# mine\n[module]\nname = \"a\"\ncomponent = \"sha256:{digest}\"\n")
-        );
+        for place in [("module", "component"), ("component", "digest")] {
+            let (table, key) = place;
+            let pinned = pin(&format!("# mine\n[{table}]\nname = \"a\"\n"), "a", place, b"").expect("a manifest");
+            assert_eq!(
+                pinned,
+                format!("# mine\n[{table}]\nname = \"a\"\n{key} = \"sha256:{digest}\"\n")
+            );
+        }
     }
 
     #[test]
     fn refuses_a_manifest_of_another_name() {
-        assert!(pin("[module]\nname = \"b\"\n", "a", b"").is_err());
+        assert!(pin("[module]\nname = \"b\"\n", "a", ("module", "component"), b"").is_err());
     }
 
     #[test]
@@ -254,6 +267,7 @@ mod tests {
                 "memory-bomb-many",
                 "query-echo",
                 "table-bomb",
+                "triggers",
                 "wasi-fetcher",
                 "wasi-importer"
             ]

@@ -24,3 +24,4 @@ mod state;
 mod steering;
 mod subscriptions;
 mod support;
+mod triggers;
