@@ -75,10 +75,12 @@ pub enum SetError {
         wanted: u64,
     },
     /// The module's state would have more keys than its limit.
-    #[error("the module's state may have {keys_max} keys, and this change would add one more")]
+    #[error("the module's state may have {keys_max} keys, and this change would make it {wanted}")]
     Keys {
         /// The limit.
         keys_max: u64,
+        /// The number of keys with this change.
+        wanted: u64,
     },
     /// A query cannot write.
     #[error("a query may not write")]
@@ -412,7 +414,8 @@ impl EventScope {
         }
         let keys_max = self.limits[Limit::StateKeys];
         if after.keys > keys_max && after.keys > before.keys {
-            return Err(SetError::Keys { keys_max });
+            let wanted = after.keys;
+            return Err(SetError::Keys { keys_max, wanted });
         }
         Ok(())
     }

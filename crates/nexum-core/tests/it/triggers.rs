@@ -164,6 +164,8 @@ async fn init_gets_the_configuration_and_may_fail() {
         run.records.of_module(NAME),
         ["url = http://a", "tries = 3", "set from-init 1: done"]
     );
+    run.chain.mine(1);
+    run.handled(NAME, 1).await;
     assert_eq!(run.value(NAME, "from-init"), Some(b"1".to_vec()));
 
     let (mut setup, ..) = triggers("config = { fail = \"denied\" }");
@@ -193,7 +195,7 @@ async fn a_reorganisation_reverts_the_triggers_of_its_blocks() {
     );
     // The module sees the hash of the new block.
     assert!(
-        journal(&*store, NAME)[1].contains("in 01"),
+        journal(&*store, NAME)[1].contains("in 00000000000000010101"),
         "{:?}",
         journal(&*store, NAME)
     );

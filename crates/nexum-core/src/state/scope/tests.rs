@@ -161,8 +161,11 @@ mod entries {
             .apply([row("a", Some("1")), row("b", Some("1"))])
             .expect("a batch");
         assert_eq!(scope.usage(), Usage { keys: 2, bytes: 4 });
-        let too_many = scope.apply([row("a", Some("22")), row("c", Some("1"))]);
-        assert!(matches!(too_many, Err(SetError::Keys { keys_max: 2 })), "{too_many:?}");
+        let too_many = scope.apply([row("a", Some("1")), row("c", Some("1"))]);
+        assert!(
+            matches!(too_many, Err(SetError::Keys { keys_max: 2, wanted: 3 })),
+            "{too_many:?}"
+        );
         let too_large = scope.apply([row("a", Some("4444")), row("b", Some("1"))]);
         assert!(
             matches!(too_large, Err(SetError::Quota { quota: 6, wanted: 7 })),

@@ -167,7 +167,9 @@ fn the_store_is_a_map_with_pages() {
         failure_persistence: None,
         ..Config::default()
     });
-    let host = tokio::runtime::Runtime::new().expect("a runtime");
+    // The records of a run are those of its thread.
+    let mut host = tokio::runtime::Builder::new_current_thread();
+    let host = host.enable_all().build().expect("a runtime");
     let ran = runner.run(&histories, |blocks| {
         host.block_on(async {
             let (setup, ..) = triggers("");
@@ -192,7 +194,10 @@ fn the_store_is_a_map_with_pages() {
 #[tokio::test]
 async fn a_page_has_bounds() {
     let (setup, ..) = triggers("");
-    let run = setup.start().await;
+    let run = setup
+        .config("[engine.limits]\nstore_bytes_written_per_event = 4000000\nresponse_bytes_per_event = 4000000\n")
+        .start()
+        .await;
     run.stage(NAME, Stage::Running).await;
     let large = PAGE_BYTES_MAX / 2;
     let fill = format!("fill ka {large}; fill kb {large}; fill kc 1; fill kd {PAGE_BYTES_MAX}");
@@ -231,7 +236,7 @@ async fn a_page_has_bounds() {
 #[tokio::test]
 async fn a_batch_is_carried_out_whole_or_not_at_all() {
     let (setup, ..) = triggers("");
-    // The journal has four entries at the end, and the key `entries`.
+    // The journal has five of the keys at the end, and `entries`.
     let run = setup.config("[engine.limits]\nstate_keys = 8\n").start().await;
     run.stage(NAME, Stage::Running).await;
     let long = "k".repeat(1_025);
