@@ -71,7 +71,7 @@ fn every_key_is_read() {
     assert_eq!(manifest.requested_limits, requested);
     let capabilities = manifest.capabilities.as_ref().unwrap();
     let required: Vec<_> = capabilities.required.iter().map(|name| name.value.as_str()).collect();
-    assert_eq!(required, ["chain", "http", "local-store", "logging"]);
+    assert_eq!(required, ["chain", "local-store", "logging", "http"]);
     assert!(capabilities.optional.is_empty() && capabilities.denied.is_empty());
     // The capability reads its hosts under the name that it has in `nexum.toml`.
     let http = &capabilities.settings["http"];
@@ -142,6 +142,7 @@ fn settings_without_effect_are_notices() {
 #[test]
 fn errors_name_what_is_wrong_and_what_may_help() {
     let none = "[dependencies]\n";
+    let schedule = |minute: u8| format!("[[trigger]]\non = \"schedule\"\ncron = \"{minute} * * * *\"\n");
     let cases = [
         "".to_owned(),
         "[component]\nname = \"A B\"\nkind = \"module\"\n[component.resources]\nmax_fuel_per_event = 1\nmax_memory_bytes = 1\n[dependencies]".to_owned(),
@@ -158,7 +159,7 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         format!("{none}[[trigger]]\non = \"schedule\"\ncron = \"61 * * * *\""),
         format!("{none}[[trigger]]\non = \"schedule\""),
         format!("{none}{}", "[[trigger]]\non = \"block\"\nchain_id = 1\n".repeat(2)),
-        format!("{none}{}", "[[trigger]]\non = \"schedule\"\ncron = \"* * * * *\"\n".repeat(33)),
+        format!("{none}{}", (0..33).map(schedule).collect::<String>()),
     ];
     let parse = |text: &str| Manifest::parse(Path::new("component.toml"), text.as_bytes());
     let mut cases: Vec<_> = cases

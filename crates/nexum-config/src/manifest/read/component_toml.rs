@@ -56,7 +56,7 @@ pub(in crate::manifest) fn manifest(root: &Section, errors: &mut Vec<ConfigError
     };
     if root.keys().any(|key| key == VENUE) {
         reader.errors.push(
-            root.error(VENUE, "is about the venues of another host")
+            root.error(VENUE, "is about venues, which another host has")
                 .with_hint(NO_VENUES),
         );
     }
@@ -109,7 +109,7 @@ impl Reader {
             let keys: &[&str] = if name == HTTP { &[HTTP_HOSTS.0] } else { &[] };
             self.errors.extend(table.unknown_keys(keys));
             if name == CLIENT {
-                let error = table.error("", "is a venue of another host");
+                let error = table.error("", "is the client of venues, which another host has");
                 self.errors.push(error.with_hint(NO_VENUES));
                 continue;
             }
@@ -156,7 +156,7 @@ fn trigger(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscript
         "event" => event(section, errors),
         "schedule" => schedule(section, errors),
         INTENT_STATUS => {
-            let error = on.location.error("comes from a venue of another host");
+            let error = on.location.error("comes from venues, which another host has");
             errors.push(error.with_hint(NO_VENUES));
             None
         }
