@@ -2,7 +2,7 @@
 
 use nexum_config::component::ModuleKind;
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Instance, InstancePre};
 
 use super::trigger;
 use crate::bindings::functions::{Functions, FunctionsIndices};
@@ -16,18 +16,44 @@ use crate::event::{Event, EventId};
 /// A linked component, with the places of its exports.
 pub(crate) struct ExportsPre {
     pre: InstancePre<HostState>,
-    events: Option<ModuleIndices>,
-    triggers: Option<TriggerModuleIndices>,
+    events: Option<EventIndices>,
     queries: Option<QueryIndices>,
     functions: Option<FunctionsIndices>,
 }
 
 /// The exports of an instance. At least one is there.
 pub(crate) struct Exports {
-    events: Option<Module>,
-    triggers: Option<TriggerModule>,
+    events: Option<EventExports>,
     pub(super) queries: Option<Query>,
     pub(super) functions: Option<Functions>,
+}
+
+/// The exports of a part that handles events.
+enum EventExports {
+    OnEvent(Module),
+    OnTrigger(TriggerModule),
+}
+
+/// The places of [`EventExports`].
+enum EventIndices {
+    OnEvent(ModuleIndices),
+    OnTrigger(TriggerModuleIndices),
+}
+
+impl EventIndices {
+    fn new(pre: &InstancePre<HostState>, kind: ModuleKind) -> wasmtime::Result<Self> {
+        match kind.takes_triggers {
+            true => TriggerModuleIndices::new(pre).map(Self::OnTrigger),
+            false => ModuleIndices::new(pre).map(Self::OnEvent),
+        }
+    }
+
+    fn load(&self, store: &mut Store<HostState>, instance: &Instance) -> wasmtime::Result<EventExports> {
+        match self {
+            Self::OnEvent(found) => found.load(store, instance).map(EventExports::OnEvent),
+            Self::OnTrigger(found) => found.load(store, instance).map(EventExports::OnTrigger),
+        }
+    }
 }
 
 impl ExportsPre {
@@ -37,13 +63,11 @@ impl ExportsPre {
     ///
     /// Fails if the type of an export differs from the contract.
     pub(super) fn new(pre: InstancePre<HostState>, kind: ModuleKind) -> wasmtime::Result<Self> {
-        let events = (kind.handles_events && !kind.takes_triggers).then(|| ModuleIndices::new(&pre));
-        let triggers = kind.takes_triggers.then(|| TriggerModuleIndices::new(&pre));
+        let events = kind.handles_events.then(|| EventIndices::new(&pre, kind));
         let queries = kind.answers_queries.then(|| QueryIndices::new(&pre));
         let functions = kind.has_functions.then(|| FunctionsIndices::new(&pre));
         Ok(Self {
             events: events.transpose()?,
-            triggers: triggers.transpose()?,
             queries: queries.transpose()?,
             functions: functions.transpose()?,
             pre,
@@ -67,12 +91,10 @@ impl ExportsPre {
     ) -> wasmtime::Result<(Exports, Result<(), HostError>)> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let events = self.events.as_ref().map(|found| found.load(&mut *store, &instance));
-        let triggers = self.triggers.as_ref().map(|found| found.load(&mut *store, &instance));
         let queries = self.queries.as_ref().map(|found| found.load(&mut *store, &instance));
         let functions = self.functions.as_ref().map(|found| found.load(&mut *store, &instance));
         let exports = Exports {
             events: events.transpose()?,
-            triggers: triggers.transpose()?,
             queries: queries.transpose()?,
             functions: functions.transpose()?,
         };
@@ -83,11 +105,9 @@ impl ExportsPre {
 
 impl Exports {
     async fn init(&self, store: &mut Store<HostState>, config: &Config) -> wasmtime::Result<Result<(), HostError>> {
-        if let Some(exports) = &self.triggers {
-            return trigger::init(exports, store, config).await;
-        }
         match (&self.events, &self.queries, &self.functions) {
-            (Some(exports), ..) => exports.call_init(store, config).await,
+            (Some(EventExports::OnEvent(exports)), ..) => exports.call_init(store, config).await,
+            (Some(EventExports::OnTrigger(exports)), ..) => trigger::init(exports, store, config).await,
             (_, Some(exports), _) => exports.call_init(store, config).await,
             (.., Some(exports)) => exports.call_init(store, config).await,
             (None, None, None) => Ok(Ok(())),
@@ -101,11 +121,11 @@ impl Exports {
         id: EventId,
         event: &Event,
     ) -> wasmtime::Result<Result<(), HostError>> {
-        match (&self.events, &self.triggers) {
-            (Some(exports), _) => exports.call_on_event(store, event).await,
+        match &self.events {
+            Some(EventExports::OnEvent(exports)) => exports.call_on_event(store, event).await,
             // Boxed, so that the calls of other modules stay small.
-            (None, Some(exports)) => Box::pin(trigger::on_event(exports, store, id, event)).await,
-            (None, None) => Err(missing("on-event")),
+            Some(EventExports::OnTrigger(exports)) => Box::pin(trigger::on_event(exports, store, id, event)).await,
+            None => Err(missing("on-event")),
         }
     }
 }

@@ -33,7 +33,8 @@ use crate::store::StateStore;
 /// A wasmtime store with a guest, ready for the next call.
 pub(crate) struct Instance {
     store: Store<HostState>,
-    exports: Exports,
+    /// Boxed, because it is large and a runner moves its instance.
+    exports: Box<Exports>,
     scheduler: FairScheduler,
 }
 
@@ -107,7 +108,7 @@ impl Instance {
         let scheduler = scheduler.clone();
         Ok(Self {
             store,
-            exports,
+            exports: Box::new(exports),
             scheduler,
         })
     }

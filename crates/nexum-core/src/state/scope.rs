@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::find;
 use super::{Change, Changes, ModuleId, Usage, rows};
 use crate::event::Handler;
-use crate::store::{StateStore, StoreError, View};
+use crate::store::{StateStore, StoreError, View, Visit};
 
 /// The most time that a waiting host function leaves to the guest. Handlers compute far less.
 const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
@@ -300,12 +300,7 @@ impl EventScope {
     /// # Errors
     ///
     /// Fails if the store is not readable.
-    pub fn entries(
-        &mut self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    pub fn entries(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.open_view()?;
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
             return Ok(());
