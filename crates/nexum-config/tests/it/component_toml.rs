@@ -152,7 +152,7 @@ fn errors_name_what_is_wrong_and_what_may_help() {
         format!("{none}[venue]\nbody_version = 1\n[[trigger]]\non = \"intent-status\"\nvenue = \"cow\""),
         format!("{none}[[subscription]]\nkind = \"block\"\nchain_id = 1"),
         format!("{none}[[trigger]]\nchain_id = 1"),
-        format!("{none}[[trigger]]\non = \"blok\"\nchain_id = 1"),
+        format!("{none}[[trigger]]\non = \"blocks\"\nchain_id = 1"),
         format!("{none}[[trigger]]\non = \"extension\""),
         format!("{none}[[trigger]]\non = \"block\"\nconfirmations = 1"),
         format!("{none}[[trigger]]\non = \"event\"\nchain_id = 1\naddress = \"0x1\"\nevent_signature = \"0x2\"\nresume = 1"),

@@ -2,18 +2,11 @@
 
 use std::fmt::Write as _;
 
-use wasmtime::component::Linker;
-
 use super::bindings::trigger::nexum::host::logging::{self, Field, FieldValue, Level, Source};
-use super::logging::Logging;
-use crate::capability::{Has, HostState, View};
+use crate::capability::View;
 
 /// The fuel of a field, beside one unit per byte: about as many instructions as it takes the host.
 const FIELD_FUEL: usize = 100;
-
-pub(super) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    logging::add_to_linker::<_, Has<Logging>>(linker, HostState::view::<Logging>)
-}
 
 impl logging::Host for View<'_, ()> {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {

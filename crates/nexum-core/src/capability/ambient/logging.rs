@@ -4,7 +4,7 @@ use nexum_config::limits::Limit;
 use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::logging::{self, Level};
-use super::log_event;
+use super::bindings::trigger;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
@@ -27,7 +27,7 @@ impl Capability for Logging {
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         logging::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)?;
-        log_event::link(linker)
+        trigger::nexum::host::logging::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
     }
 
     fn prepare(&self, _module: &ModuleMeta) -> Result<Self::State, BoxError> {
