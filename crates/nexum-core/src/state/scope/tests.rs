@@ -175,7 +175,7 @@ mod entries {
             (scope.usage(), scope.get(b"a").expect("a read")),
             (Usage { keys: 2, bytes: 4 }, Some(b"1".to_vec()))
         );
-        // What a write would exceed, a batch may do: it deletes as much.
+        // A batch may set what a write may not, if it deletes as much.
         scope
             .apply([row("c", Some("333")), row("b", None), row("d", None)])
             .expect("a batch");
