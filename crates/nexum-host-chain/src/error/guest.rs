@@ -11,7 +11,7 @@ use super::{AnswerKind, RequestError};
 const DOMAIN: &str = "chain";
 
 impl RequestError {
-    /// The error that a guest sees. No other place maps errors for guests.
+    /// The error that a guest sees. No other file maps errors for guests.
     pub fn to_host_error(&self) -> HostError {
         let (kind, code) = self.kind_and_code();
         let data = self.revert_data().map(str::to_owned);
