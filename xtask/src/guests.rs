@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nexum_build::{Language, Options, Project, build::Finish, output::write_if_changed, toolchain::BARE};
-use nexum_config::manifest::MANIFEST_FILE;
+use nexum_config::manifest::{COMPONENT_TOML, MANIFEST_FILE};
 use toml_edit::DocumentMut;
 
 use crate::{
@@ -108,8 +108,11 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
 fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     ensure!(
-        kind == Kind::Command || directory.join(MANIFEST_FILE).exists(),
-        "{} has no {MANIFEST_FILE}",
+        kind == Kind::Command
+            || [MANIFEST_FILE, COMPONENT_TOML]
+                .iter()
+                .any(|file| directory.join(file).exists()),
+        "{} has no {MANIFEST_FILE} and no {COMPONENT_TOML}",
         directory.display()
     );
     let manifest = directory.join("Cargo.toml");
@@ -220,6 +223,11 @@ fn publish(guest: &Guest) -> Result<()> {
     match guest.kind {
         Kind::Command => Ok(write_if_changed(&directory.join("app.wasm"), &component)?),
         Kind::Module => {
+            let manifest = guest.directory.join(COMPONENT_TOML);
+            if manifest.exists() {
+                write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
+                return Ok(write_if_changed(&directory.join(COMPONENT_TOML), &fs::read(manifest)?)?);
+            }
             let module = Finish {
                 name: &guest.name.parse()?,
                 version: None,
@@ -290,6 +298,7 @@ mod tests {
                 "query-echo",
                 "sdk-alloy",
                 "table-bomb",
+                "triggers",
                 "wasi-fetcher",
                 "wasi-functions",
                 "wasi-importer"

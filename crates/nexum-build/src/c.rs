@@ -8,8 +8,8 @@ use std::process::Command;
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
-use crate::compiled::Compiled;
 use crate::cache::Cache;
+use crate::compiled::Compiled;
 use crate::component::encode;
 use crate::progress::step;
 use crate::tools::Wheel;

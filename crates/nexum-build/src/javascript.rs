@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::compiled::Compiled;
 use crate::cache::Cache;
+use crate::compiled::Compiled;
 use crate::progress::step;
 use crate::rename::rename_exports;
 use crate::tools::install_locked_from_npm;

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::compiled::Compiled;
 use crate::cache::{self, Cache};
+use crate::compiled::Compiled;
 use crate::progress::step;
 use crate::tools::Wheel;
 use crate::world::{Interface, WORLD, World, write_file};

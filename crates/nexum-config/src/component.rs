@@ -39,6 +39,8 @@ pub const EVENT_MODULE: &str = "nexum:host/event-module@0.2.0";
 pub const QUERY_MODULE: &str = "nexum:host/query-module@0.2.0";
 /// The contract's name for the world of modules with functions.
 pub const FUNCTION_MODULE: &str = "nexum:functions/function-module@0.1.0";
+/// The name of the world of modules that handle triggers, which an adapter serves.
+pub const TRIGGER_MODULE: &str = "nexum:host/trigger-module@0.1.0";
 const SHEPHERD: &str = "shepherd:cow/shepherd@0.2.0";
 
 /// The interface of WASI that sends HTTP requests, of any version.
@@ -84,8 +86,10 @@ pub struct Summary {
 /// The parts of a module, which follow from the exports of its component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModuleKind {
-    /// The component exports `on-event`: a runner gives it events.
+    /// The component exports `on-event` or `on-trigger`: a runner gives it events.
     pub handles_events: bool,
+    /// The component handles events with `on-trigger`: an adapter turns each event into triggers.
+    pub takes_triggers: bool,
     /// The component exports `evaluate`: a pool of instances answers queries.
     pub answers_queries: bool,
     /// The component exports `invoke`: the pool carries out its read-only functions, and the runner
@@ -356,10 +360,19 @@ impl Summary {
     pub fn kind(&self) -> ModuleKind {
         let exports = |name: &str| self.exports.iter().any(|export| export == name);
         let handles_events = exports("init") && exports("on-event");
+        if exports("init") && exports("on-trigger") && !handles_events {
+            // The world has an `init` of its own, so the component fits no other one.
+            return ModuleKind {
+                handles_events: true,
+                takes_triggers: true,
+                ..ModuleKind::default()
+            };
+        }
         let has_functions = exports("init") && exports("list-functions") && exports("invoke");
         let may_answer = handles_events || has_functions || self.beyond_queries().next().is_none();
         ModuleKind {
             handles_events,
+            takes_triggers: false,
             answers_queries: exports("init") && exports("evaluate") && may_answer,
             has_functions,
         }
@@ -375,8 +388,12 @@ impl Summary {
             .imports
             .iter()
             .any(|import| import.starts_with("shepherd:cow/cow-api@"));
-        let of_events = if has_order_book { SHEPHERD } else { EVENT_MODULE };
         let kind = self.kind();
+        let of_events = match has_order_book {
+            _ if kind.takes_triggers => TRIGGER_MODULE,
+            true => SHEPHERD,
+            false => EVENT_MODULE,
+        };
         let worlds = [
             (kind.handles_events, of_events),
             (kind.answers_queries, QUERY_MODULE),
@@ -384,6 +401,14 @@ impl Summary {
         ];
         let worlds: Vec<_> = worlds.iter().filter(|(has, _)| *has).map(|(_, world)| *world).collect();
         (!worlds.is_empty()).then(|| worlds.join(" and "))
+    }
+}
+
+/// The name of a world for people, who learn from it whether an adapter serves the world.
+pub fn shown_world(world: &str) -> String {
+    match world {
+        TRIGGER_MODULE => format!("{world} (served by an adapter)"),
+        world => world.to_owned(),
     }
 }
 
@@ -413,13 +438,18 @@ impl ModuleKind {
 /// The kind in words, as "an event module".
 impl fmt::Display for ModuleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_events = if self.takes_triggers { "trigger" } else { "event" };
         let parts = [
-            (self.handles_events, "event"),
+            (self.handles_events, of_events),
             (self.answers_queries, "query"),
             (self.has_functions, "function"),
         ];
         let parts: Vec<_> = parts.iter().filter(|(has, _)| *has).map(|(_, part)| *part).collect();
-        let article = if self.handles_events { "an" } else { "a" };
+        let article = if self.handles_events && !self.takes_triggers {
+            "an"
+        } else {
+            "a"
+        };
         match parts.split_last() {
             None => f.write_str("no module"),
             Some((last, [])) => write!(f, "{article} {last} module"),

@@ -36,7 +36,7 @@ pub const WASI: &[&str] = &[
 
 /// The capabilities of the contract that are not ambient: the name, and the interfaces.
 pub const CAPABILITIES: [(&str, &[&str]); 7] = [
-    ("chain", &["nexum:host/chain@0.2.0"]),
+    ("chain", &["nexum:host/chain@0.2.0", "nexum:host/chain@0.1.0"]),
     ("cow", &["shepherd:cow/cow-api@0.2.0"]),
     (
         "http",
@@ -49,7 +49,10 @@ pub const CAPABILITIES: [(&str, &[&str]); 7] = [
     ("identity", &["nexum:host/identity@0.2.0"]),
     ("messaging", &["nexum:host/messaging@0.2.0"]),
     ("remote-store", &["nexum:host/remote-store@0.2.0"]),
-    ("store", &["nexum:host/local-store@0.2.0"]),
+    (
+        "store",
+        &["nexum:host/local-store@0.2.0", "nexum:host/local-store@0.1.0"],
+    ),
 ];
 
 /// The name of the capability that an import needs, whatever the version of the import. `None` for an

@@ -303,6 +303,24 @@ impl RequestedLimits {
             .map(|spec| (spec.manifest_key, *spec.range.start()..=u64::MAX));
         Self(PerLimit(module.numbers("resources", &keys, errors)))
     }
+
+    /// Reads the table `resources` of a manifest that has other keys for these limits, and none for
+    /// the rest. Adds all faults to `errors`.
+    pub(crate) fn read_as<const N: usize>(
+        table: &Section,
+        keys: [(&'static str, Limit); N],
+        errors: &mut Vec<ConfigError>,
+    ) -> Self {
+        let ranges = keys.map(|(key, limit)| (key, *limit.spec().range.start()..=u64::MAX));
+        let given = table.numbers("resources", &ranges, errors);
+        let requests = keys
+            .iter()
+            .zip(given)
+            .filter_map(|((_, limit), given)| Some((*limit, given?)));
+        requests.fold(Self::default(), |requested, (limit, bound)| {
+            requested.with(limit, bound)
+        })
+    }
 }
 
 /// The key in `[engine.limits]` for the memory of all modules together.

@@ -1,4 +1,5 @@
-//! The module author's file, `nexum.toml`, validated.
+//! The module author's file, `nexum.toml`, validated. Trigger modules have a `component.toml`
+//! instead, which yields a [`Manifest`] too.
 //!
 //! The operator may not trust the author of a manifest. So a manifest cannot read the environment,
 //! and its limits are only requests.
@@ -12,6 +13,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::aliases::File;
+use crate::component::ModuleKind;
 use crate::document::{self, ConfigError, ConfigErrors, Document, Environment, Located, Section};
 use crate::engine::ModuleConfig;
 use crate::files::FilesName;
@@ -27,10 +29,12 @@ pub use subscription::{BlockSubscription, CatchUp, CronSubscription, LogSubscrip
 
 /// The manifest's file name, beside the component.
 pub const MANIFEST_FILE: &str = "nexum.toml";
-/// Every file name that a manifest beside the component may have. Two of them are an error.
-pub const MANIFEST_FILES: [&str; 2] = [MANIFEST_FILE, "module.toml"];
-/// The file name of manifests of other tools, which nexum does not read.
-const UNREAD_FILE: &str = "component.toml";
+/// The manifest's file name beside the component of a trigger module. Other tools use the name too,
+/// so nexum does not read the file beside another component.
+pub const COMPONENT_TOML: &str = "component.toml";
+/// Every file name that a manifest beside the component may have. Two of them are an error. The last
+/// one is for trigger modules.
+const MANIFEST_FILES: [&str; 3] = [MANIFEST_FILE, "module.toml", COMPONENT_TOML];
 
 /// The largest manifest, in bytes: room for [`SUBSCRIPTIONS_MAX`] subscriptions and as many
 /// settings.
@@ -59,7 +63,7 @@ pub const AUTHORS_MAX: usize = 32;
 /// The longest name of an author, in characters: room for a name with a URL or an e-mail address.
 pub const AUTHOR_CHARS_MAX: usize = 200;
 
-/// A validated `nexum.toml`. The default is the manifest of a module without the file.
+/// A validated manifest. The default is the manifest of a module without the file.
 #[derive(Clone, Default)]
 pub struct Manifest {
     /// The module's name. The operator can override it.
@@ -138,30 +142,21 @@ impl Manifest {
         Self::parse(path.shown(), &document::read(path, MANIFEST_BYTES_MAX)?)
     }
 
-    /// Reads and validates the manifest of a module: the file that the operator names, or else the
-    /// file beside the component if it exists.
+    /// Reads and validates the manifest of a module of this kind: the file that the operator names, or
+    /// else the file beside the component if it exists. Adds the faults of its content to `errors`. The
+    /// result has the defaults of the faulty parts: use it only to find further errors.
     ///
     /// # Errors
     ///
-    /// Returns all faults of the file. A missing file is a fault only if the operator names it. Two
-    /// files beside the component are a fault.
-    pub fn of_module(config: &ModuleConfig) -> Result<Option<Self>, ConfigErrors> {
-        let mut errors = Vec::new();
-        let manifest = Self::of_module_all(config, &mut errors)?;
-        ConfigErrors::check(errors)?;
-        Ok(manifest)
-    }
-
-    /// Reads the manifest of a module as [`Manifest::of_module`] does, and adds its faults to
-    /// `errors`. The result has the defaults of the faulty parts. Use it only to find further
-    /// errors.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the file is unreadable or is not TOML, or if there are two files.
-    pub fn of_module_all(config: &ModuleConfig, errors: &mut Vec<ConfigError>) -> Result<Option<Self>, ConfigErrors> {
+    /// Fails if the file is unreadable or is not TOML, or if there are two files beside the component.
+    /// A missing file is a fault only if the operator names it.
+    pub fn of_module_all(
+        config: &ModuleConfig,
+        kind: ModuleKind,
+        errors: &mut Vec<ConfigError>,
+    ) -> Result<Option<Self>, ConfigErrors> {
         let mut found = Vec::new();
-        for path in config.manifest_paths() {
+        for path in config.manifest_paths(kind) {
             match document::read(&path, MANIFEST_BYTES_MAX) {
                 Err(error) if config.manifest.is_none() && error.is_not_found() => {}
                 read => found.push((path, read)),
@@ -186,7 +181,8 @@ impl Manifest {
         needed.filter(|chain_id| !configured.contains(chain_id)).collect()
     }
 
-    /// Validates `bytes`, the content of the file at `path`.
+    /// Validates `bytes`, the content of the file at `path`. A file called [`COMPONENT_TOML`] has the
+    /// form of this file, and so has a file with the table `[component]`.
     ///
     /// # Errors
     ///
@@ -207,22 +203,31 @@ impl Manifest {
     pub fn parse_all(path: &Path, bytes: &[u8], errors: &mut Vec<ConfigError>) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let mut document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
-        let notices = document.replace_old_names(File::Manifest, errors);
+        let is_component_toml = path.ends_with(COMPONENT_TOML) || read::has_its_table(document.root());
+        let manifest = match is_component_toml {
+            true => read::component_toml(document.root(), errors),
+            false => {
+                let notices = document.replace_old_names(File::Manifest, errors);
+                read::manifest(document.root(), notices, errors)
+            }
+        };
         Ok(Self {
             digest: Some(Digest::of(bytes)),
-            ..read::manifest(document.root(), notices, errors)
+            ..manifest
         })
     }
 }
 
 impl ModuleConfig {
-    /// The files that can be the module's manifest: the one that the operator names, or else those
-    /// beside the component, of which at most one may exist.
-    pub fn manifest_paths(&self) -> Vec<MaskedPath> {
-        match &self.manifest {
-            Some(path) => vec![path.clone()],
-            None => MANIFEST_FILES.map(|name| self.path.with_file_name(name)).into(),
+    /// The files that can be the manifest of a module of this kind: the one that the operator names, or
+    /// else those beside the component, of which at most one may exist.
+    pub fn manifest_paths(&self, kind: ModuleKind) -> Vec<MaskedPath> {
+        if let Some(path) = &self.manifest {
+            return vec![path.clone()];
         }
+        let names = MANIFEST_FILES.into_iter();
+        let names = names.filter(|name| kind.takes_triggers || *name != COMPONENT_TOML);
+        names.map(|name| self.path.with_file_name(name)).collect()
     }
 
     /// The file beside which the module's read-only files are: the manifest that the operator names, or
@@ -231,14 +236,25 @@ impl ModuleConfig {
         self.manifest.as_ref().unwrap_or(&self.path)
     }
 
-    /// The warning for a module without a manifest, if there is a file that the author may take for
-    /// one.
+    /// The warning for a module without a manifest that is not a trigger module, if there is a file that
+    /// the author may take for one.
     pub fn unread_manifest(&self) -> Option<String> {
-        let path = self.path.with_file_name(UNREAD_FILE);
+        let path = self.path.with_file_name(COMPONENT_TOML);
         let is_missing = document::read(&path, MANIFEST_BYTES_MAX).is_err_and(|error| error.is_not_found());
         (!is_missing).then(|| {
-            format!("nexum does not read {UNREAD_FILE} beside the component: if it is the module's manifest, rename it to {MANIFEST_FILE}")
+            format!("nexum reads {COMPONENT_TOML} only beside a trigger module: if it is the module's manifest, rename it to {MANIFEST_FILE}")
         })
+    }
+}
+
+impl ModuleKind {
+    /// The usual name of the manifest of a module of this kind.
+    pub fn manifest_file(self) -> &'static str {
+        if self.takes_triggers {
+            COMPONENT_TOML
+        } else {
+            MANIFEST_FILE
+        }
     }
 }
 

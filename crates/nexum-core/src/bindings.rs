@@ -41,6 +41,26 @@ pub mod query {
     });
 }
 
+/// The functions that every trigger module exports, and the types of its package,
+/// `nexum:host@0.1.0`.
+pub mod trigger {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host-0.1",
+        inline: "
+            package nexum:engine;
+
+            world trigger-module {
+                use nexum:host/types@0.1.0.{config, trigger, fault};
+                export init: func(config: config) -> result<_, fault>;
+                export on-trigger: func(trigger: trigger) -> result<_, fault>;
+            }
+        ",
+        world: "nexum:engine/trigger-module",
+        exports: { default: async },
+        additional_derives: [PartialEq, Eq],
+    });
+}
+
 /// The functions that every module with functions exports, and the context of a call.
 pub mod functions {
     /// A call, as the guest sees it through its handle.

@@ -19,6 +19,7 @@ mod memory;
 mod part;
 pub(crate) mod query;
 mod sandbox;
+mod trigger;
 
 pub use candidate::Candidate;
 pub use consumption::Consumption;

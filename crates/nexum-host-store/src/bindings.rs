@@ -14,3 +14,20 @@ wasmtime::component::bindgen!({
     imports: { default: async | trappable },
     with: { "nexum:host/types": nexum_core::bindings::nexum::host::types },
 });
+
+/// The interface for trigger modules.
+pub(crate) mod trigger {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host-0.1",
+        inline: "
+            package nexum:store;
+
+            world store {
+                import nexum:host/local-store@0.1.0;
+            }
+        ",
+        world: "nexum:store/store",
+        imports: { default: async | trappable },
+        with: { "nexum:host/types": nexum_core::bindings::trigger::nexum::host::types },
+    });
+}

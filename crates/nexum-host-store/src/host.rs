@@ -19,7 +19,7 @@ pub const KEY_BYTES_MAX: usize = 1_024;
 /// The memory that each key of a list takes in the guest beside its own bytes: the address and the
 /// length of a `string` in the canonical ABI. It counts, so that a list of short keys is bounded
 /// too.
-const LISTED_KEY_BYTES: u64 = 8;
+pub(crate) const LISTED_KEY_BYTES: u64 = 8;
 
 impl local_store::Host for View<'_, ()> {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, HostError>> {
@@ -34,12 +34,8 @@ impl local_store::Host for View<'_, ()> {
 
     async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), HostError>> {
         self.scope.spend(Limit::StoreOperations, 1)?;
-        if let Err(error) = check(&key) {
+        if let Err(error) = check(&key).and_then(|()| check_value(self, &value)) {
             return Ok(Err(error));
-        }
-        if !self.scope.fits(Limit::StoreValueBytes, value.len() as u64) {
-            let (bytes, bytes_max) = (value.len(), self.meta.limits[Limit::StoreValueBytes]);
-            return Ok(Err(too_long("value", bytes, bytes_max)));
         }
         self.scope
             .spend(Limit::StoreBytesWritten, (key.len() + value.len()) as u64)?;
@@ -78,7 +74,7 @@ impl local_store::Host for View<'_, ()> {
 
 /// The guest's answer to a change. A store that cannot be read is not the guest's fault and ends
 /// the event.
-fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostError>> {
+pub(crate) fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostError>> {
     match changed {
         Ok(()) => Ok(Ok(())),
         Err(SetError::Store(error)) => Err(error.into()),
@@ -86,10 +82,20 @@ fn answer(changed: Result<(), SetError>) -> wasmtime::Result<Result<(), HostErro
     }
 }
 
-fn check(key: &str) -> Result<(), HostError> {
+pub(crate) fn check(key: &str) -> Result<(), HostError> {
     match key.len() <= KEY_BYTES_MAX {
         true => Ok(()),
         false => Err(too_long("key", key.len(), KEY_BYTES_MAX as u64)),
+    }
+}
+
+pub(crate) fn check_value(view: &mut View<'_, ()>, value: &[u8]) -> Result<(), HostError> {
+    match view.scope.fits(Limit::StoreValueBytes, value.len() as u64) {
+        true => Ok(()),
+        false => {
+            let bytes_max = view.meta.limits[Limit::StoreValueBytes];
+            Err(too_long("value", value.len(), bytes_max))
+        }
     }
 }
 
@@ -98,6 +104,6 @@ fn too_long(what: &str, bytes: usize, bytes_max: u64) -> HostError {
     error(HostErrorKind::InvalidInput, message)
 }
 
-fn error(kind: HostErrorKind, message: String) -> HostError {
+pub(crate) fn error(kind: HostErrorKind, message: String) -> HostError {
     HostError::new("local-store", kind, message)
 }

@@ -7,6 +7,9 @@
 //! then the committed state. When the handler returns ok, the core commits its writes together with
 //! the event's cursor.
 //!
+//! `host.rs` serves modules of `nexum:host@0.2.0`. `trigger.rs` serves trigger modules of
+//! `nexum:host@0.1.0`: it has further functions, and its errors are faults.
+//!
 //! The core commits to the store that the embedder chooses. The crate `nexum-store` has the durable
 //! ones.
 //!
@@ -16,7 +19,7 @@
 //!
 //! | kind | when |
 //! |---|---|
-//! | `invalid-input` | a key over [`KEY_BYTES_MAX`], a value over the module's `max_store_value_bytes` |
+//! | `invalid-input` | a key over [`KEY_BYTES_MAX`], a value over the module's `max_store_value_bytes`, a page over [`PAGE_ENTRIES_MAX`] or [`PAGE_SCAN_MAX`] |
 //! | `denied` | the write would exceed the module's `max_state_bytes` or `max_state_keys`; the event may continue without it |
 //!
 //! nexum ends a handler that uses up `store_operations_per_event`, `store_bytes_written_per_event`
@@ -32,6 +35,8 @@
 mod bindings;
 mod capability;
 mod host;
+mod trigger;
 
 pub use capability::LocalStore;
 pub use host::KEY_BYTES_MAX;
+pub use trigger::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PAGE_SCAN_MAX};

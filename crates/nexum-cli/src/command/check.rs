@@ -5,6 +5,7 @@ mod commands;
 
 use std::ops::ControlFlow;
 
+use nexum_config::component::shown_world;
 use nexum_config::harmless::harmless;
 use nexum_core::HostBuilder;
 use nexum_core::module::Candidate;
@@ -180,7 +181,8 @@ fn print(findings: &Findings, only_commands: bool) {
         outln!("{} ({})", module.name, module.path);
         let mut rows = table(&[]);
         rows.add_row(["  digest", &module.digest]);
-        rows.add_row(["  world", module.world.as_deref().unwrap_or("-")]);
+        let world = module.world.as_deref().map(shown_world);
+        rows.add_row(["  world", world.as_deref().unwrap_or("-")]);
         rows.add_row(["  exports", &list(&module.exports)]);
         rows.add_row(["  imports", &list(&module.imports)]);
         rows.add_row(["  capabilities", &list(&module.capabilities)]);

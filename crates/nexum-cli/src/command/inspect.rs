@@ -2,7 +2,7 @@
 //! functions, to read their list.
 
 use nexum_config::command::{CommandFile, CommandKind};
-use nexum_config::component::ComponentError;
+use nexum_config::component::{ComponentError, shown_world};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::files::FilesName;
 use nexum_config::harmless::{harmless, harmless_lines};
@@ -61,7 +61,8 @@ struct Section {
 pub(crate) fn inspect(args: &Inspect) -> Result<u8, Refusals> {
     let file = read(args).map_err(|error| Refusal::with_hint_of(&error))?;
     let mut errors = Vec::new();
-    let manifest = Manifest::of_module_all(&ModuleConfig::new(args.module.as_path()), &mut errors);
+    let module = ModuleConfig::new(args.module.as_path());
+    let manifest = Manifest::of_module_all(&module, file.summary.kind(), &mut errors);
     let manifest = manifest.unwrap_or_else(|found| {
         errors.extend(found);
         None
@@ -147,7 +148,8 @@ fn print(contents: &Contents) {
     if !contents.authors.is_empty() {
         facts("authors", &contents.authors);
     }
-    fact("world", contents.world.as_deref().unwrap_or("none of the contract"));
+    let world = contents.world.as_deref().map(shown_world);
+    fact("world", world.as_deref().unwrap_or("none of the contract"));
     facts("imports", &contents.imports);
     facts("exports", &contents.exports);
     fact("core instances", &contents.core_instances.to_string());

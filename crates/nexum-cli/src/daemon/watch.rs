@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nexum_config::component;
+use nexum_config::component::{self, ModuleKind};
 use nexum_config::document;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::manifest::MANIFEST_BYTES_MAX;
@@ -122,12 +122,10 @@ async fn reload(control: &ControlState, name: &ModuleName) {
 
 /// The files of each module.
 fn modules(control: &ControlState) -> BTreeMap<ModuleName, Files> {
-    let origins = control
-        .supervisor
-        .all()
-        .into_iter()
-        .filter_map(|module| module.origin());
-    let files = origins.map(|(origin, meta)| (meta.name.clone(), Files::of(&origin, &meta)));
+    let files = control.supervisor.all().into_iter().filter_map(|module| {
+        let (origin, meta) = module.origin()?;
+        Some((meta.name.clone(), Files::of(&origin, module.kind(), &meta)))
+    });
     files.collect()
 }
 
@@ -149,11 +147,11 @@ struct Content {
 }
 
 impl Files {
-    fn of(origin: &ModuleConfig, meta: &ModuleMeta) -> Self {
+    fn of(origin: &ModuleConfig, kind: ModuleKind, meta: &ModuleMeta) -> Self {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self {
             component: absolute(&origin.path),
-            manifests: origin.manifest_paths().iter().map(|path| absolute(path)).collect(),
+            manifests: origin.manifest_paths(kind).iter().map(|path| absolute(path)).collect(),
             loaded: Content {
                 component: Some(meta.digest),
                 manifests: meta.manifest.into_iter().collect(),

@@ -278,7 +278,7 @@ fn a_component_toml_without_a_manifest_is_a_warning() {
     let dir = Dir::new();
     dir.guest("noop");
     dir.write("component.toml", "");
-    let warning = "warning: noop: nexum does not read component.toml beside the component: if it is the module's \
+    let warning = "warning: noop: nexum reads component.toml only beside a trigger module: if it is the module's \
                    manifest, rename it to nexum.toml\n";
     let ran = dir.nexum(&["check", "noop.wasm"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -62,6 +62,8 @@ mod secrets;
 mod state;
 #[cfg(feature = "store")]
 mod state_format;
+#[cfg(all(feature = "chain", feature = "http", feature = "store"))]
+mod triggers;
 #[cfg(not(feature = "runtime"))]
 mod without_runtime;
 

@@ -187,6 +187,18 @@ impl Section {
         self.filtered(|entry| keys.contains(&&*entry.key))
     }
 
+    /// A copy of the table in which `key` is called `name`, for a reader that only knows `name`.
+    pub(crate) fn renamed(&self, key: &str, name: &str) -> Section {
+        let mut table = Table::clone(&self.table);
+        for entry in table.entries.iter_mut().filter(|entry| &*entry.key == key) {
+            entry.key = name.into();
+        }
+        Self {
+            table: Arc::new(table),
+            ..self.clone()
+        }
+    }
+
     /// A copy of the table without the tables in it.
     pub(crate) fn without_tables(&self) -> Section {
         self.filtered(|entry| entry.node.table().is_none())

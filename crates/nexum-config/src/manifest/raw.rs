@@ -1,6 +1,7 @@
 //! The raw form of those parts of `nexum.toml` that have a fixed set of keys. Only
 //! [`super::Manifest`] uses these types.
 
+pub(super) mod component_toml;
 mod log;
 
 use serde::Deserialize;

@@ -2,6 +2,7 @@
 
 mod about;
 mod capabilities;
+mod component_toml;
 mod subscription;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,11 @@ use super::{ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscript
 use crate::content;
 use crate::document::{ConfigError, ERRORS_MAX, Section, nearest, notice_texts};
 use crate::limits::RequestedLimits;
+use crate::names::Digest;
 use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
+
+pub(super) use component_toml::{has_its_table, manifest as component_toml};
 
 /// The keys of a manifest's outermost table.
 const KEYS: [&str; 6] = [
@@ -106,12 +110,18 @@ impl Reader {
         manifest.description = raw.description.as_deref().and_then(about::description);
         manifest.authors = raw.authors;
         manifest.files = raw.files;
-        manifest.component = raw.component.filter(|digest| !digest.is_zero());
-        if manifest.component != raw.component {
-            let notice = section.location("component");
+        manifest.component = self.pinned(section, "component", raw.component);
+    }
+
+    /// The required digest of the component. A digest of zeros requires none.
+    fn pinned(&mut self, section: &Section, key: &str, digest: Option<Digest>) -> Option<Digest> {
+        let pinned = digest.filter(|digest| !digest.is_zero());
+        if pinned != digest {
+            let notice = section.location(key);
             self.notices
                 .push(notice.error("is all zeros, so nexum accepts any component"));
         }
+        pinned
     }
 
     fn chains(&mut self, section: &Section) -> Option<ChainRequests> {
@@ -128,21 +138,38 @@ impl Reader {
     }
 
     fn subscriptions(&mut self, root: &Section) -> Vec<(Section, Subscription)> {
-        let sections = root.array_of_tables("subscription", &mut self.errors);
+        let mut sections = self.tables_of_subscriptions(root, "subscription");
+        let all = sections.len();
+        sections.retain(|section| !subscription::is_of_messages(section));
+        self.wants_messages = sections.len() < all;
+        self.read_subscriptions(sections, subscription::is_cron, subscription::subscription)
+    }
+
+    /// The tables `[[key]]`, of which there are not too many.
+    fn tables_of_subscriptions(&mut self, root: &Section, key: &str) -> Vec<Section> {
+        let mut sections = root.array_of_tables(key, &mut self.errors);
         if let Some(section) = sections.get(SUBSCRIPTIONS_MAX) {
             self.errors
                 .push(section.error("", format!("a module has at most {SUBSCRIPTIONS_MAX} subscriptions")));
         }
+        sections.truncate(SUBSCRIPTIONS_MAX);
+        sections
+    }
+
+    /// Reads each table with `read`, and checks the number of schedules and that no subscription
+    /// repeats another one.
+    fn read_subscriptions(
+        &mut self,
+        sections: Vec<Section>,
+        is_schedule: fn(&Section) -> bool,
+        read: fn(&Section, &mut Vec<ConfigError>) -> Option<Subscription>,
+    ) -> Vec<(Section, Subscription)> {
         let mut subscriptions: Vec<(Section, Subscription)> = Vec::new();
         // Indexes of the valid ones.
         let mut valid: Vec<usize> = Vec::new();
         let mut schedules = 0;
-        for section in sections.into_iter().take(SUBSCRIPTIONS_MAX) {
-            if subscription::is_of_messages(&section) {
-                self.wants_messages = true;
-                continue;
-            }
-            if subscription::is_cron(&section) {
+        for section in sections {
+            if is_schedule(&section) {
                 schedules += 1;
                 if schedules == SCHEDULES_MAX + 1 {
                     let message = format!("a module has at most {SCHEDULES_MAX} schedules");
@@ -153,7 +180,7 @@ impl Reader {
                 }
             }
             let before = self.errors.len();
-            let Some(subscription) = subscription::subscription(&section, &mut self.errors) else {
+            let Some(subscription) = read(&section, &mut self.errors) else {
                 continue;
             };
             let is_valid = self.errors.len() == before;

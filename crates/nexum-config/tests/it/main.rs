@@ -8,6 +8,7 @@
 )]
 
 mod aliases;
+mod component_toml;
 mod config;
 mod document;
 mod interface;

@@ -5,6 +5,7 @@
 
 mod clock;
 mod context;
+mod log_event;
 mod logging;
 mod random;
 mod wasi;
@@ -35,6 +36,22 @@ mod bindings {
         world: "nexum:ambient/ambient",
         imports: { default: trappable },
     });
+
+    /// The interface for trigger modules.
+    pub(super) mod trigger {
+        wasmtime::component::bindgen!({
+            path: "../../wit/nexum-host-0.1",
+            inline: "
+                package nexum:ambient;
+
+                world ambient {
+                    import nexum:host/logging@0.1.0;
+                }
+            ",
+            world: "nexum:ambient/ambient",
+            imports: { default: trappable },
+        });
+    }
 }
 
 impl Capabilities {

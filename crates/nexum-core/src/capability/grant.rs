@@ -88,6 +88,13 @@ impl Hint for GrantError {
                 "remove \"{capability}\" from `denied`, or build the module without it"
             )),
             Self::Absent { feature, .. } => Some(other_build(feature)),
+            Self::Unknown { import } if import.starts_with("videre:") => {
+                Some("nexum has no venues: run the module with the host that it was made for".to_owned())
+            }
+            Self::Unknown { import } if import.starts_with("nexum:host/") && import.ends_with("@0.1.0") => Some(
+                "of nexum:host@0.1.0, nexum serves chain, local-store and logging: build the module without the others"
+                    .to_owned(),
+            ),
             Self::Unknown { .. } => Some("build the module against nexum:host@0.2.0".to_owned()),
         }
     }

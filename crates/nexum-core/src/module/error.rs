@@ -135,7 +135,7 @@ impl Hint for LoadError {
             Self::SharedMemory => Some("build the module without threads".to_owned()),
             Self::World { .. } | Self::Export(_) => Some(
                 "export `init` with `on-event` or `evaluate`, with their types in nexum:host@0.2.0, or with \
-                 `list-functions` and `invoke` of nexum:functions@0.1.0"
+                 `list-functions` and `invoke` of nexum:functions@0.1.0, or with `on-trigger` of nexum:host@0.1.0"
                     .to_owned(),
             ),
             Self::Subscribed => Some("remove the subscriptions, or export `on-event`".to_owned()),

@@ -33,7 +33,8 @@ use crate::store::StateStore;
 /// A wasmtime store with a guest, ready for the next call.
 pub(crate) struct Instance {
     store: Store<HostState>,
-    exports: Exports,
+    /// Boxed, because it is large and a runner moves its instance.
+    exports: Box<Exports>,
     scheduler: FairScheduler,
 }
 
@@ -107,7 +108,7 @@ impl Instance {
         let scheduler = scheduler.clone();
         Ok(Self {
             store,
-            exports,
+            exports: Box::new(exports),
             scheduler,
         })
     }
@@ -120,10 +121,7 @@ impl Instance {
         event: &Event,
         context: HandlerContext,
     ) -> Result<Changes, Failure> {
-        let call = async |store: &mut Store<HostState>, exports: &Exports| match &exports.events {
-            Some(exports) => exports.call_on_event(store, event).await,
-            None => Err(missing("on-event")),
-        };
+        let call = async |store: &mut Store<HostState>, exports: &Exports| exports.on_event(store, id, event).await;
         let ((), changes) = self.call(Handler::OnEvent(id), Instant::now(), context, call).await?;
         Ok(changes)
     }

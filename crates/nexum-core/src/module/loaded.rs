@@ -43,6 +43,7 @@ pub(crate) fn of_parts(of_events: Option<ModuleKind>, of_queries: Option<ModuleK
     let (of_events, of_queries) = (of_events.unwrap_or_default(), of_queries.unwrap_or_default());
     ModuleKind {
         handles_events: of_events.handles_events,
+        takes_triggers: of_events.takes_triggers,
         ..of_queries
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::find;
 use super::{Change, Changes, ModuleId, Usage, rows};
 use crate::event::Handler;
-use crate::store::{StateStore, StoreError, View};
+use crate::store::{StateStore, StoreError, View, Visit};
 
 /// The most time that a waiting host function leaves to the guest. Handlers compute far less.
 const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
@@ -75,10 +75,12 @@ pub enum SetError {
         wanted: u64,
     },
     /// The module's state would have more keys than its limit.
-    #[error("the module's state may have {keys_max} keys, and this change would add one more")]
+    #[error("the module's state may have {keys_max} keys, and this change would make it {wanted}")]
     Keys {
         /// The limit.
         keys_max: u64,
+        /// The number of keys with this change.
+        wanted: u64,
     },
     /// A query cannot write.
     #[error("a query may not write")]
@@ -233,20 +235,37 @@ impl EventScope {
     pub fn set(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SetError> {
         self.check_writable()?;
         let (size, old) = self.current(&key)?;
-        let (before, after) = (size.unwrap_or(0), (key.len() + value.len()) as u64);
-        let usage = self.changes.usage;
-        let wanted = usage.bytes.saturating_sub(before).saturating_add(after);
-        let quota = self.limits[Limit::StateBytes].saturating_sub(self.reserved);
-        if wanted > quota && after > before {
-            return Err(SetError::Quota { quota, wanted });
-        }
-        let keys = usage.keys + u64::from(size.is_none());
-        let keys_max = self.limits[Limit::StateKeys];
-        if keys > keys_max && size.is_none() {
-            return Err(SetError::Keys { keys_max });
-        }
-        self.changes.usage = Usage { keys, bytes: wanted };
+        let after = self.changes.usage.after(size, Some((key.len() + value.len()) as u64));
+        self.check_quota(after)?;
+        self.changes.usage = after;
         self.change(key, old, Some(value));
+        Ok(())
+    }
+
+    /// Sets each key that has a value here, and deletes the others. The last one of several writes to
+    /// one key holds.
+    ///
+    /// # Errors
+    ///
+    /// Fails in the cases of [`Self::set`], for the module's state after all writes. Then nothing has
+    /// changed.
+    pub fn apply(&mut self, writes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), SetError> {
+        self.check_writable()?;
+        let writes: BTreeMap<_, _> = writes.into_iter().collect();
+        let mut after = self.changes.usage;
+        let mut olds = Vec::with_capacity(writes.len());
+        for (key, value) in &writes {
+            let (size, old) = self.current(key)?;
+            after = after.after(size, value.as_ref().map(|value| (key.len() + value.len()) as u64));
+            olds.push((size.is_some(), old));
+        }
+        self.check_quota(after)?;
+        self.changes.usage = after;
+        for ((key, value), (exists, old)) in writes.into_iter().zip(olds) {
+            if exists || value.is_some() {
+                self.change(key, old, value);
+            }
+        }
         Ok(())
     }
 
@@ -261,11 +280,7 @@ impl EventScope {
         let (Some(size), old) = self.current(key)? else {
             return Ok(());
         };
-        let usage = self.changes.usage;
-        self.changes.usage = Usage {
-            keys: usage.keys.saturating_sub(1),
-            bytes: usage.bytes.saturating_sub(size),
-        };
+        self.changes.usage = self.changes.usage.after(Some(size), None);
         self.change(key.to_vec(), old, None);
         Ok(())
     }
@@ -276,40 +291,59 @@ impl EventScope {
     ///
     /// Fails if the store is not readable.
     pub fn keys(&mut self, prefix: &[u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.entries(prefix, None, &mut |key, _| visit(key))
+    }
+
+    /// Passes the keys that start with `prefix`, and their values, to `visit`, in order, until it
+    /// breaks off. With `after`, starts after that key.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store is not readable.
+    pub fn entries(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.open_view()?;
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
             return Ok(());
         };
-        let from = prefix.to_vec();
-        let pending = self.pending.iter().flat_map(|pending| pending.range(from.clone()..));
-        let pending = pending.map(|(key, value)| (&key[..], value.is_some()));
-        let changed = self.changes.keys.range(from.clone()..);
-        let changed = changed.map(|(key, change)| (&key[..], change.new.is_some()));
-        let begins = |(key, _): &(&[u8], bool)| key.starts_with(prefix);
-        // The handler's own changes come last, so they override the pending ones.
-        let written: BTreeMap<&[u8], bool> = pending.take_while(begins).chain(changed.take_while(begins)).collect();
-        let mut written = written.into_iter().peekable();
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let range = (from, Bound::Unbounded);
+        let pending = self.pending.iter().flat_map(|pending| pending.range::<[u8], _>(range));
+        let pending = pending.map(|(key, value)| (&key[..], value.as_deref()));
+        let changed = self.changes.keys.range::<[u8], _>(range);
+        let changed = changed.map(|(key, change)| (&key[..], change.new.as_deref()));
+        let begins = |(key, _): &Written<'_>| key.starts_with(prefix);
+        let mut written = overlaid(pending.take_while(begins), changed.take_while(begins)).peekable();
         let mut flow = ControlFlow::Continue(());
-        rows::scan(&**view, &rows::state(module, prefix), None, &mut |row, _| {
-            let stored = rows::guest_key(row);
-            while flow.is_continue()
-                && let Some((key, present)) = written.next_if(|(key, _)| *key < stored)
-            {
-                flow = if present { visit(key) } else { flow };
-            }
-            if flow.is_continue() {
-                flow = match written.next_if(|(key, _)| *key == stored) {
-                    Some((_, false)) => flow,
-                    Some((_, true)) | None => visit(stored),
-                };
-            }
-            flow
-        })?;
-        for (key, present) in written {
+        let rows_after = after.map(|after| rows::state(module, after));
+        rows::scan(
+            &**view,
+            &rows::state(module, prefix),
+            rows_after.as_deref(),
+            &mut |row, stored_value| {
+                let stored = rows::guest_key(row);
+                while flow.is_continue()
+                    && let Some((key, value)) = written.next_if(|(key, _)| *key < stored)
+                {
+                    flow = value.map_or(flow, |value| visit(key, value));
+                }
+                if flow.is_continue() {
+                    flow = match written.next_if(|(key, _)| *key == stored) {
+                        Some((_, None)) => flow,
+                        Some((_, Some(value))) => visit(stored, value),
+                        None => visit(stored, stored_value),
+                    };
+                }
+                flow
+            },
+        )?;
+        for (key, value) in written {
             if flow.is_break() {
                 break;
             }
-            flow = if present { visit(key) } else { flow };
+            flow = value.map_or(flow, |value| visit(key, value));
         }
         Ok(())
     }
@@ -365,6 +399,22 @@ impl EventScope {
         }
     }
 
+    /// Fails if the module's state exceeds a limit with `after`, and is smaller in this respect now.
+    fn check_quota(&self, after: Usage) -> Result<(), SetError> {
+        let before = self.changes.usage;
+        let quota = self.limits[Limit::StateBytes].saturating_sub(self.reserved);
+        if after.bytes > quota && after.bytes > before.bytes {
+            let wanted = after.bytes;
+            return Err(SetError::Quota { quota, wanted });
+        }
+        let keys_max = self.limits[Limit::StateKeys];
+        if after.keys > keys_max && after.keys > before.keys {
+            let wanted = after.keys;
+            return Err(SetError::Keys { keys_max, wanted });
+        }
+        Ok(())
+    }
+
     /// The value of a key before the handler call.
     fn before(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.pending.as_ref().and_then(|pending| pending.get(key)) {
@@ -412,6 +462,27 @@ impl EventScope {
             Entry::Vacant(unchanged) => drop(unchanged.insert(Change { old, new })),
         }
     }
+}
+
+/// A key that a handler wrote, with its value, or `None` if it was deleted.
+type Written<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// The entries of two ordered lists, in order. An entry of `over` replaces that of `under` with its key.
+fn overlaid<'a>(
+    under: impl Iterator<Item = Written<'a>>,
+    over: impl Iterator<Item = Written<'a>>,
+) -> impl Iterator<Item = Written<'a>> {
+    let (mut under, mut over) = (under.peekable(), over.peekable());
+    std::iter::from_fn(move || {
+        let next = over.peek().map(|(key, _)| *key);
+        match under.next_if(|(key, _)| next.is_none_or(|next| *key < next)) {
+            Some(written) => Some(written),
+            None => {
+                under.next_if(|(key, _)| Some(*key) == next);
+                over.next()
+            }
+        }
+    })
 }
 
 #[cfg(test)]

@@ -187,10 +187,84 @@ const FUNCTION_WORLDS: &[(&str, &[&str], &[&str])] = &[(
     ],
 )];
 
+/// `nexum:host@0.1.0`, the package of trigger modules.
+const TRIGGER_INTERFACES: &[(&str, &[&str])] = &[
+    (
+        "types",
+        &[
+            "type chain-id = u64",
+            "record block { chain-id: chain-id, number: u64, hash: list<u8>, timestamp: u64 }",
+            "record log { chain-id: chain-id, address: list<u8>, topics: list<list<u8>>, data: list<u8>, block-hash: option<list<u8>>, block-number: option<u64>, block-timestamp: option<u64>, transaction-hash: option<list<u8>>, transaction-index: option<u64>, log-index: option<u64>, removed: bool }",
+            "record schedule-tick { fired-at: u64 }",
+            "record extension-trigger { extension-kind: string, payload: list<u8> }",
+            "variant trigger { block(block), event(log), schedule(schedule-tick), extension(extension-trigger) }",
+            "type config = list<tuple<string, string>>",
+            "variant fault { unsupported(string), unavailable(string), denied(string), rate-limited, timeout, invalid-input(string), internal(string) }",
+        ],
+    ),
+    (
+        "chain",
+        &[
+            "use chain-id = types.chain-id",
+            "use fault = types.fault",
+            "record rpc-error { code: s32, message: string, data: option<list<u8>> }",
+            "variant chain-error { fault(fault), rpc(rpc-error) }",
+            "request: func(chain-id: chain-id, method: string, params: string) -> result<string, chain-error>",
+        ],
+    ),
+    (
+        "local-store",
+        &[
+            "use fault = types.fault",
+            "record key-value { key: string, value: list<u8> }",
+            "variant value-filter { has-prefix(list<u8>), lacks-prefix(list<u8>) }",
+            "record entry-page { entries: list<key-value>, last-examined: option<string>, exhausted: bool }",
+            "variant write-op { set(key-value), delete(string) }",
+            "get: func(key: string) -> result<option<list<u8>>, fault>",
+            "set: func(key: string, value: list<u8>) -> result<_, fault>",
+            "delete: func(key: string) -> result<_, fault>",
+            "list-keys: func(prefix: string) -> result<list<string>, fault>",
+            "contains: func(key: string) -> result<bool, fault>",
+            "len: func(key: string) -> result<option<u64>, fault>",
+            "count: func(prefix: string) -> result<u64, fault>",
+            "list-entries: func(prefix: string, start-after: string, limit: u32, scan-limit: u32, filter: option<value-filter>) -> result<entry-page, fault>",
+            "apply: func(ops: list<write-op>) -> result<_, fault>",
+        ],
+    ),
+    (
+        "logging",
+        &[
+            "enum level { trace, debug, info, warn, error }",
+            "variant field-value { text(string), unsigned(u64), signed(S64), float(F64), boolean(bool) }",
+            "record field { name: string, value: field-value }",
+            "record source { target: string, file: option<string>, line: option<u32> }",
+            "log: func(level: level, message: string)",
+            "log-event: func(level: level, source: source, message: string, fields: list<field>)",
+        ],
+    ),
+];
+
+const TRIGGER_WORLDS: &[(&str, &[&str], &[&str])] = &[(
+    "trigger-module",
+    &[
+        "nexum:host/types@0.1.0",
+        "nexum:host/chain@0.1.0",
+        "nexum:host/local-store@0.1.0",
+        "nexum:host/logging@0.1.0",
+        "use config = types.config",
+        "use trigger = types.trigger",
+        "use fault = types.fault",
+    ],
+    &[
+        "init: func(config: config) -> result<_, fault>",
+        "on-trigger: func(trigger: trigger) -> result<_, fault>",
+    ],
+)];
+
 fn parse() -> Resolve {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut resolve = Resolve::default();
-    for package in ["nexum-host", "nexum-functions", "shepherd-cow"] {
+    for package in ["nexum-host", "nexum-host-0.1", "nexum-functions", "shepherd-cow"] {
         resolve
             .push_dir(wit.join(package))
             .unwrap_or_else(|error| panic!("wit/{package}: {error:#}"));
@@ -217,6 +291,13 @@ fn the_cow_package_is_the_contract() {
         .expect("types");
     imports.insert(after_interfaces, "shepherd:cow/cow-api@0.2.0");
     check_worlds(&resolve, "shepherd:cow@0.2.0", &[("shepherd", &imports, exports)]);
+}
+
+#[test]
+fn the_package_of_trigger_modules_is_the_contract() {
+    let resolve = parse();
+    check_package(&resolve, "nexum:host@0.1.0", TRIGGER_INTERFACES);
+    check_worlds(&resolve, "nexum:host@0.1.0", TRIGGER_WORLDS);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::queries::both::both_handles_events_and_answers_queries;
 use crate::queries::query_echo_answers_what_it_is_asked;
 use crate::state::keeper_sees_what_it_wrote;
 use crate::support::{Setup, SilentChain, reasons, with_the_contract};
+use crate::triggers::triggers_come_one_by_one;
 
 /// Runs a test for each fixture, and lists the fixtures with a test.
 macro_rules! fixtures {
@@ -71,6 +72,7 @@ fixtures! {
     "table-bomb" => table_bomb_trips_the_table_limit,
     "tally" => tally_changes_its_total_between_events,
     "trap-after-writes" => trap_after_writes_leaves_nothing,
+    "triggers" => triggers_come_one_by_one,
     "wasi-fetcher" => wasi_fetcher_is_refused_without_http,
     "wasi-functions" => wasi_functions_is_refused_without_http,
     "wasi-importer" => wasi_importer_finds_everything_closed,

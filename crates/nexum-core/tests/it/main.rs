@@ -25,3 +25,4 @@ mod state;
 mod steering;
 mod subscriptions;
 mod support;
+mod triggers;

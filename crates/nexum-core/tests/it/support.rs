@@ -30,7 +30,7 @@ use nexum_testing::{FakeClock, GENESIS_MS, Records, ScriptedSource, TEST_CHAIN_I
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use capabilities::SilentChain;
+pub(crate) use capabilities::{SilentChain, TriggerChain, trigger_chain};
 
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -369,8 +369,12 @@ pub(crate) fn module_at(path: &Path, keys: &str) -> ModuleConfig {
 /// build without them, or served by no build.
 pub(crate) fn with_the_contract(capabilities: Capabilities) -> Capabilities {
     capabilities
-        .absent("chain", &["nexum:host/chain@0.2.0"], "chain")
-        .absent("store", &["nexum:host/local-store@0.2.0"], "store")
+        .absent("chain", &["nexum:host/chain@0.2.0", "nexum:host/chain@0.1.0"], "chain")
+        .absent(
+            "store",
+            &["nexum:host/local-store@0.2.0", "nexum:host/local-store@0.1.0"],
+            "store",
+        )
         .absent("cow", &["shepherd:cow/cow-api@0.2.0"], "cow")
         .absent(
             "http",

@@ -14,6 +14,7 @@ use nexum_core::{Extension, HostBuilder};
 use wasmtime::component::Linker;
 
 use crate::bindings::nexum::host::chain;
+use crate::bindings::trigger;
 use crate::capability::pin::Pin;
 use crate::capability::requests::ChainRequests;
 use crate::config::ChainConfig;
@@ -191,11 +192,12 @@ impl Capability for Chain {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/chain@0.2.0"]
+        &["nexum:host/chain@0.2.0", "nexum:host/chain@0.1.0"]
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+        chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)?;
+        trigger::nexum::host::chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
     }
 
     fn check(&self, settings: &Section) -> Result<(), ConfigErrors> {

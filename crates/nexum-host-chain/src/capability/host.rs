@@ -5,6 +5,8 @@ use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
+use crate::bindings::trigger;
+use crate::bindings::trigger::nexum::host::chain::ChainError;
 use crate::capability::chains::ModuleChains;
 use crate::error::RequestError;
 use crate::methods;
@@ -16,13 +18,7 @@ impl chain::Host for View<'_, ModuleChains> {
         method: String,
         params: String,
     ) -> wasmtime::Result<Result<String, HostError>> {
-        self.scope.spend(Limit::ChainRequests, 1)?;
-        if !methods::is_read(&method) {
-            self.scope.mark_effect();
-        }
-        let block = self.state.pin.block(self, chain_id);
-        let answer = self.state.chains.request_at(block, chain_id, &method, &params).await;
-        self.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
+        let answer = request(self, chain_id, &method, &params).await?;
         Ok(answer.map_err(|error| error.to_host_error()))
     }
 
@@ -52,6 +48,35 @@ impl chain::Host for View<'_, ModuleChains> {
         let answers = answers.map_err(|error| error.to_host_error());
         Ok(answers.map(|answers| answers.into_iter().map(rpc_result).collect()))
     }
+}
+
+/// For trigger modules.
+impl trigger::nexum::host::chain::Host for View<'_, ModuleChains> {
+    async fn request(
+        &mut self,
+        chain_id: u64,
+        method: String,
+        params: String,
+    ) -> wasmtime::Result<Result<String, ChainError>> {
+        let answer = request(self, chain_id, &method, &params).await?;
+        Ok(answer.map_err(|error| error.to_chain_error()))
+    }
+}
+
+async fn request(
+    view: &mut View<'_, ModuleChains>,
+    chain_id: u64,
+    method: &str,
+    params: &str,
+) -> wasmtime::Result<Result<String, RequestError>> {
+    view.scope.spend(Limit::ChainRequests, 1)?;
+    if !methods::is_read(method) {
+        view.scope.mark_effect();
+    }
+    let block = view.state.pin.block(view, chain_id);
+    let answer = view.state.chains.request_at(block, chain_id, method, params).await;
+    view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
+    Ok(answer)
 }
 
 /// The bytes of an answer that come from outside. The data of an error has its own bounds.

@@ -50,7 +50,10 @@ fn an_order_has_the_json_of_the_order_book() {
     };
     let json = serde_json::to_value(&of_contract).expect("JSON");
     assert_eq!(json["appData"], json!(B256::ZERO));
-    assert_eq!((json.get("appDataHash"), &json["fullBalanceCheck"]), (None, &json!(true)));
+    assert_eq!(
+        (json.get("appDataHash"), &json["fullBalanceCheck"]),
+        (None, &json!(true))
+    );
     for (scheme, word) in [
         (SigningScheme::Eip712, "eip712"),
         (SigningScheme::EthSign, "ethsign"),

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use nexum_config::command::CommandFile;
+use nexum_config::component::ComponentFile;
 use nexum_config::document::{ConfigError, ConfigErrors, Section};
 use nexum_config::engine::{Config, ModuleConfig};
 use nexum_config::files;
 use nexum_config::interface::capability_named;
-use nexum_config::manifest::{MANIFEST_FILE, Manifest, UnknownCapabilities};
+use nexum_config::manifest::{Manifest, UnknownCapabilities};
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::ModuleName;
 use serde::Serialize;
@@ -159,7 +160,9 @@ impl Findings {
         let path = module.path.display().to_string();
         let before = self.errors.len();
         let mut errors = Vec::new();
-        let manifest = Manifest::of_module_all(module, &mut errors);
+        let component = ComponentFile::read(&module.path);
+        let kind = component.map(|file| file.summary.kind()).unwrap_or_default();
+        let manifest = Manifest::of_module_all(module, kind, &mut errors);
         let is_unread = manifest.is_err();
         let manifest = manifest.unwrap_or_else(|found| {
             errors.extend(found);
@@ -167,7 +170,8 @@ impl Findings {
         });
         if manifest.is_none() && !is_unread {
             let warning = module.unread_manifest().unwrap_or_else(|| {
-                format!("there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions")
+                let file = kind.manifest_file();
+                format!("there is no {file} beside the component, so the module has no subscriptions")
             });
             self.warnings.push(format!("{path}: {warning}"));
         }

@@ -9,7 +9,7 @@ use crate::manifest::{
     ADDRESSES_MAX, BlockSubscription, CONFIRMATIONS_MAX, CronSubscription, LogSubscription, Subscription,
     TOPIC_VALUES_MAX,
 };
-use crate::schedule::ScheduleError;
+use crate::schedule::{Schedule, ScheduleError};
 use crate::topic::{ChainTopic, Finality};
 
 /// The supported kinds of subscriptions.
@@ -77,24 +77,30 @@ fn block(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscriptio
 
 fn cron(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {
     let raw = section.parse_all::<raw::CronSubscription>(errors)?;
-    match section.required("schedule", raw.schedule, errors)?.parse() {
-        Ok(schedule) => Some(Subscription::Cron(CronSubscription {
-            schedule,
-            missed: raw.missed,
-        })),
-        Err(error) => {
-            errors.push(schedule_error(section, &error));
-            None
-        }
-    }
+    let schedule = schedule(section, "schedule", raw.schedule, errors)?;
+    let missed = raw.missed;
+    Some(Subscription::Cron(CronSubscription { schedule, missed }))
 }
 
-fn schedule_error(section: &Section, error: &ScheduleError) -> ConfigError {
+/// The schedule in `text`, the value of `key`.
+pub(super) fn schedule(
+    section: &Section,
+    key: &str,
+    text: Option<String>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Schedule> {
+    let schedule = section.required(key, text, errors)?.parse();
+    schedule
+        .map_err(|error| errors.push(schedule_error(section, key, &error)))
+        .ok()
+}
+
+fn schedule_error(section: &Section, key: &str, error: &ScheduleError) -> ConfigError {
     let why = std::error::Error::source(error).map_or_else(String::new, |cause| {
         format!(": {}", cause.to_string().trim_end_matches('.'))
     });
     let hint = "write the minute, hour, day, month and weekday in UTC, for example \"0 12 * * 1-5\"; a second before the minute is optional";
-    section.error("schedule", format!("{error}{why}")).with_hint(hint)
+    section.error(key, format!("{error}{why}")).with_hint(hint)
 }
 
 fn logs(section: &Section, errors: &mut Vec<ConfigError>) -> Option<Subscription> {

@@ -4,6 +4,7 @@ use nexum_config::limits::Limit;
 use wasmtime::component::Linker;
 
 use super::bindings::nexum::host::logging::{self, Level};
+use super::bindings::trigger;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
@@ -21,11 +22,12 @@ impl Capability for Logging {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/logging@0.2.0"]
+        &["nexum:host/logging@0.2.0", "nexum:host/logging@0.1.0"]
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        logging::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+        logging::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)?;
+        trigger::nexum::host::logging::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
     }
 
     fn prepare(&self, _module: &ModuleMeta) -> Result<Self::State, BoxError> {
@@ -42,10 +44,22 @@ impl logging::Host for View<'_, ()> {
             Level::Warn => tracing::Level::WARN,
             Level::Error => tracing::Level::ERROR,
         };
-        self.spend_call(message.len())?;
+        self.record(level, message.len(), || message)
+    }
+}
+
+impl View<'_, ()> {
+    /// Makes a record whose arguments have this many bytes, if the operator's filter accepts the level.
+    pub(super) fn record(
+        &mut self,
+        level: tracing::Level,
+        bytes: usize,
+        message: impl FnOnce() -> String,
+    ) -> wasmtime::Result<()> {
+        self.spend_call(bytes)?;
         if self.meta.recorder.is_heard(level) {
             self.scope.spend(Limit::LogRecords, 1)?;
-            self.meta.recorder.record(level, &message);
+            self.meta.recorder.record(level, &message());
         }
         Ok(())
     }

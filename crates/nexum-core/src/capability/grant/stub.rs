@@ -81,15 +81,12 @@ impl Stub {
         let (Some(Type::Result(result)), None) = (results.next(), results.next()) else {
             return None;
         };
-        let is_host_error = match result.err() {
-            Some(Type::Record(error)) => error.fields().map(|field| field.name).eq(HOST_ERROR_FIELDS),
-            _ => false,
-        };
+        let error = result.err().and_then(|error| self.error(&error));
         match self.reason {
             Reason::Unserved { empty, .. } if empty.contains(&name) && matches!(result.ok(), Some(Type::List(_))) => {
                 Some(Val::Result(Ok(Some(Box::new(Val::List(Vec::new()))))))
             }
-            _ => is_host_error.then(|| self.error()),
+            _ => error.map(|error| Val::Result(Err(Some(Box::new(error))))),
         }
     }
 
@@ -103,16 +100,30 @@ impl Stub {
         }
     }
 
-    fn error(&self) -> Val {
+    /// The error as a value of this type: a `host-error`, a `fault`, or an error with a case `fault`.
+    fn error(&self, ty: &Type) -> Option<Val> {
         let (kind, message) = self.kind_and_message();
-        let error = Val::Record(vec![
-            ("domain".to_owned(), Val::String(bare_name(&self.import).to_owned())),
-            ("kind".to_owned(), Val::Variant(kind.to_owned(), None)),
-            ("code".to_owned(), Val::S32(0)),
-            ("message".to_owned(), Val::String(message)),
-            ("data".to_owned(), Val::Option(None)),
-        ]);
-        Val::Result(Err(Some(Box::new(error))))
+        match ty {
+            Type::Record(error) if error.fields().map(|field| field.name).eq(HOST_ERROR_FIELDS) => {
+                Some(Val::Record(vec![
+                    ("domain".to_owned(), Val::String(bare_name(&self.import).to_owned())),
+                    ("kind".to_owned(), Val::Variant(kind.to_owned(), None)),
+                    ("code".to_owned(), Val::S32(0)),
+                    ("message".to_owned(), Val::String(message)),
+                    ("data".to_owned(), Val::Option(None)),
+                ]))
+            }
+            Type::Variant(error) => {
+                let payload = |name: &str| error.cases().find(|case| case.name == name)?.ty;
+                let (case, payload) = match (payload(kind), payload("fault")) {
+                    (Some(Type::String), _) => (kind, Val::String(message)),
+                    (_, Some(fault)) => ("fault", self.error(&fault)?),
+                    _ => return None,
+                };
+                Some(Val::Variant(case.to_owned(), Some(Box::new(payload))))
+            }
+            _ => None,
+        }
     }
 }
 

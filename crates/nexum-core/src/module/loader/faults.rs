@@ -21,9 +21,13 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Whether a fault is about the value of `key` in the manifest, so that the value is not known.
+    /// Whether a fault is about the value of `key` in the manifest, so that the value is not known. A
+    /// `component.toml` has the table `[component]` in place of `[module]`.
     pub(super) fn concern(&self, key: &str) -> bool {
-        self.is_unread || self.of_manifest.iter().any(|error| error.is_about(key))
+        let other = key.strip_prefix("module.").map(|key| format!("component.{key}"));
+        let is_about =
+            |error: &ConfigError| error.is_about(key) || other.as_ref().is_some_and(|other| error.is_about(other));
+        self.is_unread || self.of_manifest.iter().any(is_about)
     }
 
     /// Whether a list of the manifest's `[capabilities]` is not known. Faulty settings of a
@@ -33,7 +37,8 @@ impl Faults {
         let settings: Vec<_> = settings.map(|name| format!("capabilities.{name}")).collect();
         let is_in_settings = |error: &ConfigError| settings.iter().any(|key| error.is_about(key));
         let mut of_lists = self.of_manifest.iter().filter(|error| !is_in_settings(error));
-        self.is_unread || of_lists.any(|error| error.is_about("capabilities"))
+        let is_of_requests = |error: &ConfigError| error.is_about("capabilities") || error.is_about("dependencies");
+        self.is_unread || of_lists.any(is_of_requests)
     }
 
     /// The module's name. A faulty name of the manifest is not known.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexum_config::component::{ComponentFile, ModuleKind};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::Limit;
-use nexum_config::manifest::{MANIFEST_FILE, Manifest, Subscription};
+use nexum_config::manifest::{COMPONENT_TOML, Manifest, Subscription};
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryRequests;
@@ -74,13 +74,14 @@ impl Loader {
     /// As [`Loader::inspect`]. A fault hides only the faults that it may cause.
     pub(crate) fn inspect_all(&self, config: &ModuleConfig) -> Inspected {
         let mut faults = Faults::default();
-        let manifest = Manifest::of_module_all(config, &mut faults.of_manifest).unwrap_or_else(|errors| {
+        let file = ComponentFile::read(&config.path);
+        let file = file.map_err(|error| faults.others.push(error.into())).ok();
+        let kind = file.as_ref().map(|file| file.summary.kind()).unwrap_or_default();
+        let manifest = Manifest::of_module_all(config, kind, &mut faults.of_manifest).unwrap_or_else(|errors| {
             faults.of_manifest.extend(errors);
             faults.is_unread = true;
             None
         });
-        let file = ComponentFile::read(&config.path);
-        let file = file.map_err(|error| faults.others.push(error.into())).ok();
         self.validate(config, manifest, file, faults)
     }
 
@@ -93,7 +94,7 @@ impl Loader {
     ) -> Inspected {
         let mut warnings = Vec::from_iter(manifest.is_none().then(|| config.unread_manifest()).flatten());
         let kind = file.as_ref().map(|file| file.summary.kind()).unwrap_or_default();
-        warnings.extend(no_events(manifest.as_ref()).filter(|_| kind.handles_events));
+        warnings.extend(no_events(manifest.as_ref(), kind).filter(|_| kind.handles_events));
         let mut manifest = manifest.unwrap_or_default();
         let notices = std::mem::take(&mut manifest.notices);
         warnings.extend_from_slice(&notices);
@@ -224,13 +225,19 @@ impl Loader {
 }
 
 /// The warning for an event module that gets no events.
-fn no_events(manifest: Option<&Manifest>) -> Option<String> {
+fn no_events(manifest: Option<&Manifest>, kind: ModuleKind) -> Option<String> {
+    let file = kind.manifest_file();
+    let table = if file == COMPONENT_TOML {
+        "[[trigger]]"
+    } else {
+        "[[subscription]]"
+    };
     match manifest {
         None => Some(format!(
-            "there is no {MANIFEST_FILE} beside the component, so the module has no subscriptions"
+            "there is no {file} beside the component, so the module has no subscriptions"
         )),
         Some(manifest) if manifest.subscriptions.is_empty() && !manifest.wants_messages => {
-            Some("the manifest has no [[subscription]], so the module gets no events".to_owned())
+            Some(format!("the manifest has no {table}, so the module gets no events"))
         }
         Some(_) => None,
     }

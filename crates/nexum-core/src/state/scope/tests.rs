@@ -80,3 +80,105 @@ fn a_query_looks_the_other_module_up_at_each_call() {
     assert_eq!(scope.get(b"a").expect("a read"), Some(b"late".to_vec()));
     assert!(matches!(scope.set(b"a".to_vec(), Vec::new()), Err(SetError::ReadOnly)));
 }
+
+mod entries {
+    //! Entries of a handler over those of earlier events over those in the store.
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Rows = Vec<(u8, Option<u8>)>;
+
+    /// A short key: the number's bits as `a` and `b`, without the first one.
+    fn name(number: u8) -> Vec<u8> {
+        let bits = format!("{:b}", u16::from(number) + 1);
+        bits[1..].bytes().map(|bit| bit + (b'a' - b'0')).collect()
+    }
+
+    fn rows() -> impl Strategy<Value = Rows> {
+        prop::collection::vec((0..30_u8, prop::option::of(any::<u8>())), 0..20)
+    }
+
+    fn named(rows: Rows) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
+        rows.into_iter()
+            .map(|(key, value)| (name(key), value.map(|value| vec![value; 2])))
+    }
+
+    proptest! {
+        #[test]
+        fn are_those_of_a_map(
+            stored in rows(),
+            pending in rows(),
+            changed in rows(),
+            batch in rows(),
+            prefix in 0..30_u8,
+            after in prop::option::of(0..30_u8),
+        ) {
+            let mut model = BTreeMap::new();
+            let mut apply = |rows: &Rows| named(rows.clone()).for_each(|(key, value)| match value {
+                Some(value) => drop(model.insert(key, value)),
+                None => drop(model.remove(&key)),
+            });
+            [&stored, &pending, &changed, &batch].into_iter().for_each(&mut apply);
+            let store = MemoryStore::new();
+            let id = ModuleId(0);
+            let mut rows_of_store = Batch::default();
+            named(stored).for_each(|(key, value)| rows_of_store.put(rows::state(id, &key), value));
+            store.write(&rows_of_store).expect("a write");
+            let mut scope = EventScope::new(id, Arc::new(store), Limits::default());
+            let before: BTreeMap<_, _> = named(pending).collect();
+            scope.open(Handler::Init, Instant::now(), 1, Usage::default(), Some(Arc::new(before)));
+            for (key, value) in named(changed) {
+                match value {
+                    Some(value) => scope.set(key, value).expect("a write"),
+                    None => scope.delete(&key).expect("a write"),
+                }
+            }
+            scope.apply(named(batch)).expect("a batch");
+            let (prefix, after) = (name(prefix), after.map(name));
+            let mut found = Vec::new();
+            scope
+                .entries(&prefix, after.as_deref(), &mut |key, value| {
+                    found.push((key.to_vec(), value.to_vec()));
+                    ControlFlow::Continue(())
+                })
+                .expect("the entries");
+            let is_next = |key: &&Vec<u8>| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| *key > after);
+            let expected: Vec<_> = model.iter().filter(|(key, _)| is_next(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_batch_has_the_size_of_its_result() {
+        let limits = Limits::default().with(Limit::StateBytes, 6).with(Limit::StateKeys, 2);
+        let mut scope = EventScope::new(ModuleId(0), Arc::new(MemoryStore::new()), limits);
+        begin(&mut scope);
+        let row =
+            |key: &str, value: Option<&str>| (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()));
+        scope
+            .apply([row("a", Some("1")), row("b", Some("1"))])
+            .expect("a batch");
+        assert_eq!(scope.usage(), Usage { keys: 2, bytes: 4 });
+        let too_many = scope.apply([row("a", Some("1")), row("c", Some("1"))]);
+        assert!(
+            matches!(too_many, Err(SetError::Keys { keys_max: 2, wanted: 3 })),
+            "{too_many:?}"
+        );
+        let too_large = scope.apply([row("a", Some("4444")), row("b", Some("1"))]);
+        assert!(
+            matches!(too_large, Err(SetError::Quota { quota: 6, wanted: 7 })),
+            "{too_large:?}"
+        );
+        assert_eq!(
+            (scope.usage(), scope.get(b"a").expect("a read")),
+            (Usage { keys: 2, bytes: 4 }, Some(b"1".to_vec()))
+        );
+        // A batch may set what a write may not, if it deletes as much.
+        scope
+            .apply([row("c", Some("333")), row("b", None), row("d", None)])
+            .expect("a batch");
+        assert_eq!(scope.usage(), Usage { keys: 2, bytes: 6 });
+    }
+}

@@ -78,14 +78,14 @@ async fn a_key_more_than_the_limit_is_denied_and_the_event_goes_on() {
     insta::assert_snapshot!(said(&run, "quota"), @r#"
     set a 1: done
     set b 1: done
-    set c 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would add one more
+    set c 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would make it 3
     set b 5: done
     delete a: done
     set c 1: done
     list -: 2 from b to c
-    set d 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would add one more
+    set d 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would make it 3
     delete b: done
-    set d 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would add one more
+    set d 1: HostErrorKind::Denied: the module's state may have 2 keys, and this change would make it 3
     list -: 2 from b to c
     delete c: done
     set d 1: done

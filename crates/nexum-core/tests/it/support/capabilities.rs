@@ -1,5 +1,6 @@
 //! Capabilities of the contract that the core lacks, as far as its tests need them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,6 +8,7 @@ use nexum_core::BoxError;
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::ModuleMeta;
 use nexum_core::capability::{Capability, Has, HostState, View};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use wasmtime::Result as Trappable;
 use wasmtime::component::Linker;
@@ -28,6 +30,24 @@ mod bindings {
 }
 
 use bindings::nexum::host::chain;
+
+mod trigger_bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexum-host-0.1",
+        inline: "
+            package nexum:test;
+
+            world test {
+                import nexum:host/chain@0.1.0;
+            }
+        ",
+        world: "nexum:test/test",
+        imports: { default: async | trappable },
+        with: { "nexum:host/types": nexum_core::bindings::trigger::nexum::host::types },
+    });
+}
+
+pub(crate) use trigger_bindings::nexum::host::chain as trigger_chain;
 
 /// `nexum:host/chain` that answers nothing until it is opened. Counts its requests.
 #[derive(Clone)]
@@ -78,6 +98,43 @@ impl Capability for SilentChain {
 
     fn prepare(&self, _module: &ModuleMeta) -> Result<Self, BoxError> {
         Ok(self.clone())
+    }
+}
+
+/// `nexum:host/chain@0.1.0` with these answers, the first one first, and then `"0x1"`.
+#[derive(Clone, Default)]
+pub(crate) struct TriggerChain(Arc<Mutex<VecDeque<Result<String, trigger_chain::ChainError>>>>);
+
+impl TriggerChain {
+    pub(crate) fn answer(&self, answer: Result<&str, trigger_chain::ChainError>) {
+        self.0.lock().push_back(answer.map(str::to_owned));
+    }
+}
+
+impl Capability for TriggerChain {
+    type State = Self;
+
+    fn name(&self) -> &'static str {
+        "chain"
+    }
+
+    fn interfaces(&self) -> &'static [&'static str] {
+        &["nexum:host/chain@0.1.0"]
+    }
+
+    fn link(&self, linker: &mut Linker<HostState>) -> Trappable<()> {
+        trigger_chain::add_to_linker::<_, Has<Self>>(linker, HostState::view::<Self>)
+    }
+
+    fn prepare(&self, _module: &ModuleMeta) -> Result<Self, BoxError> {
+        Ok(self.clone())
+    }
+}
+
+impl trigger_chain::Host for View<'_, TriggerChain> {
+    async fn request(&mut self, _: u64, _: String, _: String) -> Trappable<Result<String, trigger_chain::ChainError>> {
+        let answer = self.state.0.lock().pop_front();
+        Ok(answer.unwrap_or_else(|| Ok("\"0x1\"".to_owned())))
     }
 }
 
