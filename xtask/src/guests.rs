@@ -7,14 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nexum_build::{output::write_if_changed, toolchain::BARE};
-use sha2::{Digest, Sha256};
+use nexum_build::{build::Finish, output::write_if_changed, toolchain::BARE};
+use nexum_config::manifest::MANIFEST_FILE;
 use toml_edit::DocumentMut;
 
 use crate::{paths, process, toolchain};
 
 /// Builds the guests with these names, or all of them, into `target/modules/NAME/`: for a module
-/// `NAME.wasm` and a `nexum.toml` with its digest, for a command `app.wasm`.
+/// `NAME.wasm` and its complete `nexum.toml`, for a command `app.wasm`.
 pub(crate) fn build(names: &[String]) -> Result<()> {
     let guests = select(find_all(&paths::modules())?, names)?;
     compile(&guests)?;
@@ -75,8 +75,8 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
 fn find(directory: &Path, kind: Kind) -> Result<Guest> {
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     ensure!(
-        kind == Kind::Command || directory.join("nexum.toml").exists(),
-        "{} has no nexum.toml",
+        kind == Kind::Command || directory.join(MANIFEST_FILE).exists(),
+        "{} has no {MANIFEST_FILE}",
         directory.display()
     );
     let manifest = directory.join("Cargo.toml");
@@ -166,7 +166,7 @@ fn compile(guests: &[Guest]) -> Result<()> {
     Ok(())
 }
 
-/// Copies a built guest to the directory in which tests and operators look for it.
+/// Writes a built guest to the directory in which tests and operators look for it.
 fn publish(guest: &Guest) -> Result<()> {
     let component = match &guest.source {
         Source::Text => wat::parse_file(guest.directory.join("component.wat"))?,
@@ -177,55 +177,30 @@ fn publish(guest: &Guest) -> Result<()> {
         }
     };
     let directory = paths::built_modules().join(&guest.name);
-    fs::create_dir_all(&directory)?;
     match guest.kind {
-        Kind::Command => Ok(write_if_changed(&directory.join("app.wasm"), &component)?),
+        Kind::Command => {
+            fs::create_dir_all(&directory)?;
+            Ok(write_if_changed(&directory.join("app.wasm"), &component)?)
+        }
         Kind::Module => {
-            let manifest = fs::read_to_string(guest.directory.join("nexum.toml"))?;
-            let manifest = pin(&manifest, &guest.name, &component)?;
-            write_if_changed(&directory.join(format!("{}.wasm", guest.name)), &component)?;
-            Ok(write_if_changed(&directory.join("nexum.toml"), manifest.as_bytes())?)
+            let module = Finish {
+                name: &guest.name.parse()?,
+                version: None,
+                manifest: &guest.directory.join(MANIFEST_FILE),
+                directory: &directory,
+            };
+            let finished = module.finish(component).map_err(process::explain)?;
+            for warning in finished.warnings {
+                println!("{}: {warning}", guest.name);
+            }
+            Ok(())
         }
     }
-}
-
-/// The manifest with the component's digest in it.
-fn pin(manifest: &str, name: &str, component: &[u8]) -> Result<String> {
-    let mut manifest = manifest.parse::<DocumentMut>()?;
-    let module = manifest
-        .get_mut("module")
-        .and_then(|module| module.as_table_mut())
-        .context("no [module]")?;
-    ensure!(
-        module.get("name").and_then(|found| found.as_str()) == Some(name),
-        "[module] name is not {name}"
-    );
-    let digest: String = Sha256::digest(component)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    module.insert("component", format!("sha256:{digest}").into());
-    Ok(manifest.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pins_the_digest_into_the_manifest() {
-        let pinned = pin("# mine\n[module]\nname = \"a\"\n", "a", b"").expect("a manifest");
-        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(
-            pinned,
-            format!("# mine\n[module]\nname = \"a\"\ncomponent = \"sha256:{digest}\"\n")
-        );
-    }
-
-    #[test]
-    fn refuses_a_manifest_of_another_name() {
-        assert!(pin("[module]\nname = \"b\"\n", "a", b"").is_err());
-    }
 
     #[test]
     fn knows_every_directory_as_a_guest() {

@@ -24,6 +24,12 @@ const WASMTIME: &str = "wasmtime";
 /// The runtime's implementation of `wasi:http`.
 const WASI_HTTP: &str = "wasmtime-wasi-http";
 
+/// The crate that builds modules.
+const BUILD: &str = "nexum-build";
+
+/// The only feature of the binary that adds it.
+const AUTHOR: &str = "author";
+
 /// The only feature of the binary that adds HTTP for modules.
 const HTTP: &str = "http";
 
@@ -157,6 +163,12 @@ fn rules_of(package: &Package) -> Vec<Rule> {
             rule(Forbidden::Named(WASMTIME), "file checks run without the runtime"),
             gpl_free("its licence is free of the GPL"),
         ],
+        BUILD => vec![
+            rule(Forbidden::Named(CORE), "a module is built without the core"),
+            rule(Forbidden::Named(HOST), "a module is built without capabilities"),
+            rule(Forbidden::Named(WASMTIME), "a module is built without the runtime"),
+            gpl_free("its licence is free of the GPL"),
+        ],
         "nexum-exec" => vec![
             rule(Forbidden::Named(HOST), "commands use no capabilities"),
             rule(Forbidden::Named(WASI_HTTP), "commands have no network"),
@@ -185,6 +197,7 @@ fn rules_of(package: &Package) -> Vec<Rule> {
                 "the binary contains one HTTP client",
             ),
             rule(Forbidden::Named(WASMTIME), "a build without `runtime` runs no modules").without_features(),
+            rule(Forbidden::Named(BUILD), "a build without `author` builds no modules").without(&[AUTHOR, "default"]),
         ],
         "workspace-hack" => vec![
             rule(
@@ -220,11 +233,12 @@ mod tests {
     use super::*;
 
     const METADATA: &str = r#"{"packages": [
+        {"name": "nexum-build", "features": {}},
         {"name": "nexum-config", "features": {}},
         {"name": "nexum-core", "features": {}},
         {"name": "nexum-host-chain", "features": {}},
         {"name": "nexum-store", "features": {"redb": [], "sled": []}},
-        {"name": "nexum-cli", "features": {"default": ["chain"], "chain": [], "cow": [], "http": []}},
+        {"name": "nexum-cli", "features": {"default": ["chain"], "author": [], "chain": [], "cow": [], "http": []}},
         {"name": "xtask", "features": {}}
     ]}"#;
 
@@ -269,7 +283,7 @@ mod tests {
         let [rule] = &rules_on("nexum-cli", Forbidden::Named("cowprotocol"))[..] else {
             panic!("one rule")
         };
-        assert_eq!(rule.features, ["chain", "http"]);
+        assert_eq!(rule.features, ["author", "chain", "http"]);
         let tree = "nexum-cli v0.1.0|MIT\ncowprotocol-primitives v0.2.0|GPL-3.0-or-later\n";
         assert_eq!(rule.broken_by(tree), ["cowprotocol-primitives"]);
     }
@@ -281,7 +295,7 @@ mod tests {
         };
         assert_eq!(
             (&without.features[..], without.but_through),
-            (&["chain", "http"].map(str::to_owned)[..], None)
+            (&["author", "chain", "http"].map(str::to_owned)[..], None)
         );
         assert_eq!(beside.but_through, Some(HOST_COW));
         let tree = "nexum-cli v0.1.0|MIT\na v1.0.0|MIT OR LGPL-2.1-or-later\nb v1.0.0|GPL-3.0-or-later (*)\n";
@@ -290,7 +304,7 @@ mod tests {
 
     #[test]
     fn looks_for_the_runtime_where_nothing_runs() {
-        for package in ["nexum-config", "nexum-cli"] {
+        for package in [BUILD, "nexum-config", "nexum-cli"] {
             let [rule] = &rules_on(package, Forbidden::Named(WASMTIME))[..] else {
                 panic!("one rule")
             };
@@ -301,11 +315,21 @@ mod tests {
     }
 
     #[test]
+    fn looks_for_the_builder_in_builds_without_it() {
+        let [rule] = &rules_on("nexum-cli", Forbidden::Named(BUILD))[..] else {
+            panic!("one rule")
+        };
+        assert_eq!(rule.features, ["chain", "cow", "http"]);
+        let tree = "nexum-cli v0.1.0|MIT\nnexum-build v0.1.0 (/w)|MIT\n";
+        assert_eq!(rule.broken_by(tree), ["nexum-build"]);
+    }
+
+    #[test]
     fn looks_for_http_in_builds_without_it() {
         let [rule] = &rules_on("nexum-cli", Forbidden::Named(WASI_HTTP))[..] else {
             panic!("one rule")
         };
-        assert_eq!(rule.features, ["chain", "cow"]);
+        assert_eq!(rule.features, ["author", "chain", "cow"]);
         let tree = "nexum-cli v0.1.0|MIT\nwasmtime-wasi v48.0.8|MIT\nwasmtime-wasi-http v48.0.8|MIT\n";
         assert_eq!(rule.broken_by(tree), ["wasmtime-wasi-http"]);
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    anvil, guests, process, prometheus,
+    anvil, cache, guests, process, prometheus,
     tools::{self, NEXTEST},
     workspace,
 };
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
     tests
         .args(["nextest", "run", "--workspace", "--all-features"])
         .env(anvil::VARIABLE, &anvil)
+        .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
         .envs(prometheus::ensure()?);
     // Every service of continuous integration sets this variable.
     if std::env::var_os("CI").is_some() {
@@ -60,6 +61,7 @@ fn of_the_binary(features: &[&str], filter: &str) -> Result<()> {
         .args(["nextest", "run", "--filterset", filter])
         .args(workspace::with_features_of_binary(features)?)
         .env(anvil::VARIABLE, anvil::ensure()?)
+        .env(nexum_build::cache::VARIABLE, cache::cache()?.root())
         .envs(prometheus::ensure()?);
     process::run(&mut tests)
 }

@@ -18,7 +18,7 @@ use crate::{
 pub(crate) fn ensure() -> Result<Toolchain> {
     let (cache, directory) = (cache::cache()?, paths::modules());
     let found = match Toolchain::find(&cache, &directory, &[BARE, WASI], &Steps) {
-        Err(Error::Toolchain(_)) => Toolchain::make(&cache, &directory, &Steps),
+        Err(Error::Toolchain { .. }) => Toolchain::make(&cache, &directory, &Steps),
         found => found,
     };
     found.map_err(process::explain)

@@ -8,18 +8,8 @@ use nexum_config::document;
 use nexum_config::manifest::MANIFEST_BYTES_MAX;
 use nexum_config::names::{Digest, ModuleName};
 
-use crate::{Error, Language, Progress, Project};
+use crate::{Error, Language, Options, Progress, Project};
 use crate::{c, component, javascript, manifest, output, python, rust};
-
-/// The choices of the caller.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Whether to make a compiler from Debian's packages if the machine has none for guests. It takes
-    /// one or two minutes.
-    pub make_toolchain: bool,
-    /// Whether to build quickly, again and again, rather than a small component.
-    pub is_quick: bool,
-}
 
 /// The result of a build.
 #[derive(Clone, Debug)]
@@ -44,16 +34,6 @@ pub struct Built {
     pub warnings: Vec<String>,
     /// Time from the start of the build.
     pub duration: Duration,
-}
-
-/// What the builder of a language makes.
-pub(crate) struct Compiled {
-    /// A component. It is not checked yet.
-    pub(crate) component: Vec<u8>,
-    /// The compiler, and where it comes from.
-    pub(crate) compiler: String,
-    /// The version in the language's own files, for a manifest without one.
-    pub(crate) version: Option<String>,
 }
 
 /// Builds a project: compiles it, checks the component, and writes the component and its manifest

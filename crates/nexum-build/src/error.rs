@@ -1,5 +1,7 @@
 //! The errors of a build.
 
+mod code;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -9,8 +11,7 @@ use nexum_config::document::{ConfigError, ConfigErrors};
 use nexum_config::hint::Hint;
 use nexum_config::names::ModuleName;
 
-use crate::manifest::CodeError;
-use crate::toolchain::Missing;
+pub use code::{CodeError, SECTION};
 
 /// An error of a build, or of a tool that a build needs.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +67,17 @@ pub enum Error {
         hint: String,
     },
     /// No compiler on the machine has a target of guests.
-    #[error("{0}")]
-    Toolchain(Missing),
+    #[error("{compiler} ({version}) has no standard library for {target}")]
+    Toolchain {
+        /// The compiler, in words.
+        compiler: &'static str,
+        /// Its version.
+        version: String,
+        /// The target that it lacks.
+        target: String,
+        /// The command that adds the target.
+        hint: String,
+    },
     /// A compiler for guests cannot be made from Debian's packages.
     #[error("cannot make a compiler for guests from Debian's packages")]
     Make {
@@ -141,8 +151,7 @@ impl Hint for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Start { .. } => Some("install it, or add it to PATH".to_owned()),
-            Self::Unavailable { hint, .. } => Some(hint.clone()),
-            Self::Toolchain(missing) => Some(missing.hint()),
+            Self::Unavailable { hint, .. } | Self::Toolchain { hint, .. } => Some(hint.clone()),
             Self::Make { source } => source
                 .hint()
                 .or_else(|| Some("with rustup, `rustup target add wasm32-unknown-unknown` adds the target".to_owned())),

@@ -1,6 +1,6 @@
 //! Builds a module in JavaScript.
 
-use crate::build::Compiled;
+use crate::compiled::Compiled;
 use crate::{Error, Options, Progress, Project};
 
 /// Compiles the sources to a component.

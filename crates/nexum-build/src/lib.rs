@@ -41,6 +41,7 @@ pub mod manifest;
 pub mod output;
 
 mod c;
+mod compiled;
 mod javascript;
 mod python;
 mod rust;
@@ -55,7 +56,8 @@ pub mod error;
 pub mod process;
 pub mod progress;
 
-pub use build::{Built, Options, build};
+pub use build::{Built, build};
+pub use compiled::Options;
 pub use error::Error;
 pub use progress::{Progress, Silent};
 pub use project::{Language, Project};

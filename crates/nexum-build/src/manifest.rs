@@ -23,7 +23,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike};
 use crate::Error;
 use crate::project::OUTPUT;
 
-pub use code::{Code, CodeError, SECTION};
+pub use code::Code;
 
 /// A complete manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Complete {
 ///
 /// # Errors
 ///
-/// Fails if the component has a faulty section [`SECTION`], and with every fault of the text and every
+/// Fails if the component has a faulty section [`SECTION`](crate::error::SECTION), and with every fault of the text and every
 /// contradiction between text and code.
 pub fn complete(
     written: &[u8],
@@ -106,7 +106,7 @@ impl Draft {
         if self.manifest.name.as_ref().is_some_and(|written| written != name) {
             let error = self
                 .root
-                .error("module.name", format!("is not the module's name, {}", name));
+                .error("module.name", format!("is not the module's name, {name}"));
             self.errors.push(error);
         }
         with_table(&mut self.document, "module", |module| {

@@ -7,8 +7,8 @@ use std::process::Command;
 use serde::Deserialize;
 use toml_edit::DocumentMut;
 
-use crate::build::Compiled;
 use crate::cache::Cache;
+use crate::compiled::Compiled;
 use crate::component::encode;
 use crate::progress::step;
 use crate::toolchain::{BARE, Toolchain};
@@ -74,7 +74,7 @@ pub(crate) fn compile(project: &Project, options: &Options, progress: &dyn Progr
 fn toolchain(project: &Project, options: &Options, progress: &dyn Progress) -> Result<Toolchain, Error> {
     let cache = Cache::of_user()?;
     match Toolchain::find(&cache, &project.directory, &[BARE], progress) {
-        Err(Error::Toolchain(_)) if options.make_toolchain => Toolchain::make(&cache, &project.directory, progress),
+        Err(Error::Toolchain { .. }) if options.make_toolchain => Toolchain::make(&cache, &project.directory, progress),
         found => found,
     }
 }

@@ -72,7 +72,12 @@ impl Toolchain {
             let named = Compiler::query(path.as_os_str().as_ref(), directory, progress)?;
             return match named.missing(targets) {
                 None => Ok(Self::new(Origin::Named(path), named.version)),
-                Some(target) => Err(Error::Toolchain(Missing::in_named(named.version, target))),
+                Some(target) => Err(Error::Toolchain {
+                    compiler: VARIABLE,
+                    version: named.version,
+                    target: target.to_owned(),
+                    hint: format!("name a rustc that has the target, or unset {VARIABLE}"),
+                }),
             };
         }
         let active = Compiler::query("rustc".as_ref(), directory, progress)?;
@@ -82,7 +87,12 @@ impl Toolchain {
         let made = Made::of(cache, &active);
         match made.is_complete() {
             true => made.toolchain(directory, progress),
-            false => Err(Error::Toolchain(Missing::in_active(active.version, target, progress))),
+            false => Err(Error::Toolchain {
+                compiler: "the active Rust toolchain",
+                version: active.version,
+                target: target.to_owned(),
+                hint: hint(target, debian::can_make(progress)),
+            }),
         }
     }
 
@@ -145,46 +155,14 @@ impl fmt::Display for Toolchain {
     }
 }
 
-/// No compiler has the targets of guests.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} ({version}) has no standard library for {target}", if *is_named { VARIABLE } else { "the active Rust toolchain" })]
-pub struct Missing {
-    version: String,
-    target: String,
-    is_named: bool,
-    can_make: bool,
-}
-
-impl Missing {
-    fn in_named(version: String, target: &str) -> Self {
-        Self {
-            version,
-            target: target.to_owned(),
-            is_named: true,
-            can_make: false,
-        }
-    }
-
-    fn in_active(version: String, target: &str, progress: &dyn Progress) -> Self {
-        Self {
-            version,
-            target: target.to_owned(),
-            is_named: false,
-            can_make: debian::can_make(progress),
-        }
-    }
-
-    /// The command that adds the target.
-    pub(crate) fn hint(&self) -> String {
-        let Self { target, .. } = self;
-        match (self.is_named, self.can_make) {
-            (true, _) => format!("name a rustc that has the target, or unset {VARIABLE}"),
-            (false, true) => format!(
-                "run `nexum build --make-toolchain`, which makes a compiler from Debian's packages in the user's cache, or \
-                 `rustup target add {target}`"
-            ),
-            (false, false) => format!("run `rustup target add {target}`"),
-        }
+/// The commands that add a target to the active toolchain, or make one that has it.
+fn hint(target: &str, can_make: bool) -> String {
+    let add = format!("`rustup target add {target}`");
+    match can_make {
+        true => format!(
+            "run `nexum build --make-toolchain`, which makes a compiler from Debian's packages in the user's cache, or {add}"
+        ),
+        false => format!("run {add}"),
     }
 }
 
@@ -239,7 +217,7 @@ impl Made {
     }
 }
 
-/// What a `rustc` says of itself.
+/// A `rustc`, as it describes itself.
 #[derive(Debug)]
 struct Compiler {
     version: String,
@@ -326,31 +304,11 @@ mod tests {
 
     #[test]
     fn the_hint_is_a_command_to_type() {
-        let mut missing = Missing {
-            version: "rustc 1.95.0".into(),
-            target: BARE.into(),
-            is_named: false,
-            can_make: false,
-        };
+        assert_eq!(hint(BARE, false), "run `rustup target add wasm32-unknown-unknown`");
         assert_eq!(
-            missing.to_string(),
-            "the active Rust toolchain (rustc 1.95.0) has no standard library for wasm32-unknown-unknown"
-        );
-        assert_eq!(missing.hint(), "run `rustup target add wasm32-unknown-unknown`");
-        missing.can_make = true;
-        assert_eq!(
-            missing.hint(),
+            hint(BARE, true),
             "run `nexum build --make-toolchain`, which makes a compiler from Debian's packages in the user's cache, or \
              `rustup target add wasm32-unknown-unknown`"
-        );
-        missing.is_named = true;
-        assert_eq!(
-            missing.to_string(),
-            "NEXUM_GUEST_RUSTC (rustc 1.95.0) has no standard library for wasm32-unknown-unknown"
-        );
-        assert_eq!(
-            missing.hint(),
-            "name a rustc that has the target, or unset NEXUM_GUEST_RUSTC"
         );
     }
 }

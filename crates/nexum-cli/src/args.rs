@@ -86,7 +86,7 @@ Exit codes: 0 no errors, 2 `nexum run` or `nexum exec` would refuse something.")
 Examples:
   nexum build                    build the module in this directory
   nexum build modules/watch      build another one
-  nexum build --make-toolchain   on Debian without a Rust compiler for WebAssembly
+  nexum build --make-toolchain   and make a Rust compiler first, on Debian
 
 The files Cargo.toml, package.json, requirements.txt or src/module.c decide the
 language. nexum writes build/NAME.wasm and build/nexum.toml: nexum.toml with

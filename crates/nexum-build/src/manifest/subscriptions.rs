@@ -6,17 +6,17 @@
 use serde_json::{Map, Value as Json};
 use toml_edit::{Array, ArrayOfTables, Item, Table, Value};
 
+use super::Draft;
 use super::code::Code;
-use super::handler::{self, Events};
-use super::{CodeError, Draft};
+use super::handler::{self, Events, Keys as _};
 use crate::Error;
+use crate::error::CodeError;
 
 /// Keys of which a subscription has one at most.
-const EITHER: [[&str; 2]; 3] = [
-    ["address", "addresses"],
-    ["confirmations", "finality"],
-    ["event_signature", "topics"],
-];
+const EITHER: [[&str; 2]; 2] = [["address", "addresses"], ["confirmations", "finality"]];
+
+/// The key that the first position of `topics` can replace.
+const SIGNATURE: &str = "event_signature";
 
 /// The order of the keys in a table that the code gives.
 const ORDER: [&str; 13] = [
@@ -78,12 +78,8 @@ impl Draft {
             if places.is_empty() {
                 let handled = handler::list(coded.iter().map(|subscription| &subscription.events));
                 let message = format!("subscribes to {events}, but the code handles {handled}");
-                let mut sections = self.root.array_of_tables("subscription", &mut self.errors);
-                let section = match index < sections.len() {
-                    true => sections.swap_remove(index),
-                    false => self.root.clone(),
-                };
-                let error = section.error("", message);
+                let sections = self.root.array_of_tables("subscription", &mut self.errors);
+                let error = sections.get(index).unwrap_or(&self.root).error("", message);
                 self.errors
                     .push(error.with_hint("remove the subscription, or add a handler for its events to the code"));
                 return None;
@@ -153,35 +149,35 @@ fn places(events: &Events, coded: &[Coded<'_>]) -> Vec<usize> {
     }
 }
 
-/// Adds the keys that an author's table leaves out, if one subscription of the code can have them.
+/// Adds the keys that an author's table leaves out: those of the only subscription of the code that has
+/// them, or the signature that several have.
 fn complete(table: &mut Table, found: &[usize], coded: &[Coded<'_>]) -> Result<(), CodeError> {
-    match found {
-        [at] => add(table, coded[*at].keys),
-        // All have the signature, if they have one.
-        [at, ..] => {
-            let signature = coded[*at].keys.iter().filter(|(key, _)| *key == "event_signature");
-            add(
-                table,
-                &signature.map(|(key, value)| (key.clone(), value.clone())).collect(),
-            )
-        }
-        [] => Ok(()),
+    let Some((first, others)) = found.split_first() else {
+        return Ok(());
+    };
+    let Coded { events, keys, .. } = &coded[*first];
+    if others.is_empty() {
+        return add(table, keys);
     }
+    let has_signature = others.iter().all(|at| coded[*at].events == *events);
+    let keys = keys.iter().filter(|(key, _)| has_signature && *key == SIGNATURE);
+    add(table, &keys.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
-/// Adds keys to a table, unless it has them or one that excludes them.
+/// Adds keys to a table, unless it has them or others in their place.
 fn add(table: &mut Table, keys: &Map<String, Json>) -> Result<(), CodeError> {
     let mut keys_in_order: Vec<_> = keys.iter().collect();
     keys_in_order.sort_by_key(|(key, _)| ORDER.iter().position(|known| known == key));
+    let names_event = table.first_topics().iter().any(|topic| !topic.is_empty());
     for (key, value) in keys_in_order {
-        let excludes =
-            |pair: &&[&str; 2]| pair.contains(&key.as_str()) && pair.iter().any(|one| table.contains_key(one));
-        if !table.contains_key(key) && !EITHER.iter().any(|pair| excludes(&pair)) {
-            let value = toml(value).ok_or_else(|| CodeError::Subscription {
-                json: Json::Object(keys.clone()).to_string(),
-            })?;
-            table.insert(key, Item::Value(value));
+        let has = |pair: &[&str; 2]| pair.contains(&key.as_str()) && pair.iter().any(|one| table.contains_key(one));
+        if table.contains_key(key) || EITHER.iter().any(has) || (key == SIGNATURE && names_event) {
+            continue;
         }
+        let value = toml(value).ok_or_else(|| CodeError::Subscription {
+            json: Json::Object(keys.clone()).to_string(),
+        })?;
+        table.insert(key, Item::Value(value));
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 use std::path::Path;
 
 use nexum_config::hint::Hint;
+use proptest::prelude::*;
 
 use super::*;
+use crate::error::SECTION;
 
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 const APPROVAL: &str = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925";
@@ -202,6 +204,38 @@ chain_id = 1
 }
 
 #[test]
+fn an_event_is_selected_by_its_signature_or_by_the_first_topic() {
+    let code = format!(
+        "{{\"subscription\":[{{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\",\"chain_id\":1}},\
+         {{\"kind\":\"log\",\"event_signature\":\"{APPROVAL}\",\"chain_id\":1}}]}}"
+    );
+    let subscription = |code: &str, keys: &str| {
+        let completed = merge(&format!("[[subscription]]\nkind = \"log\"\n{keys}"), Some(code), &[]);
+        let completed = completed.unwrap_or_else(|errors| panic!("{errors}"));
+        completed
+            .split("kind = \"log\"\n")
+            .skip(1)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let one = format!("chain_id = 1\nevent_signature = \"{APPROVAL}\"\n");
+    let both = format!("topics = [[\"{TRANSFER}\", \"{APPROVAL}\"]]\nchain_id = 2\n");
+    assert_eq!(subscription(&code, &both), [both.as_str()]);
+    let first = format!("topics = [\"{TRANSFER}\"]\n");
+    assert_eq!(
+        subscription(&code, &first),
+        [format!("{first}chain_id = 1\n\n[[subscription]]\n"), one]
+    );
+    // The first position is open, so the only event of the code fills it.
+    let only = format!("{{\"subscription\":[{{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\",\"chain_id\":1}}]}}");
+    let account = "topics = [\"\", \"0x9008D19f58AAbD9eD0D60971565AA8510560ab41\"]\n";
+    assert_eq!(
+        subscription(&only, account),
+        [format!("{account}chain_id = 1\nevent_signature = \"{TRANSFER}\"\n")]
+    );
+}
+
+#[test]
 fn schedules_and_chains_are_the_authors() {
     let code = "{\"subscription\":[{\"kind\":\"cron\",\"schedule\":\"0 * * * *\"},{\"kind\":\"block\"}]}";
     let written = "[[subscription]]
@@ -349,13 +383,13 @@ fn contradictions_about_capabilities_and_the_name_are_errors() {
 #[test]
 fn faults_of_the_file_have_their_place_in_it() {
     check_errors(
-        "[module]\nnames = \"a\"\n\n[[subscription]]\nkind = \"blok\"\n",
+        "[module]\nnames = \"a\"\n\n[[subscription]]\nkind = \"blocks\"\n",
         &code(),
         &[],
         &[
             "nexum.toml:2:1: module.names: unknown key, the nearest known one is name (known keys: name, version, description, \
              authors, component, files, resources, restart, query)",
-            "nexum.toml:5:8: subscription[0].kind: unknown kind of subscription, found \"blok\", the nearest known one is \
+            "nexum.toml:5:8: subscription[0].kind: unknown kind of subscription, found \"blocks\", the nearest known one is \
              block (supported kinds: block, log, cron)",
         ],
     );
@@ -372,4 +406,64 @@ fn a_subscription_of_the_code_must_be_one() {
     let error = merge("", Some("{\"subscription\":[{\"kind\":\"dream\"}]}"), &[]);
     let expected = "the section `nexum:manifest` has an unknown subscription: {\"kind\":\"dream\"}";
     assert_eq!(error, Err(expected.to_owned()));
+}
+
+/// Keys and values of subscriptions, right and wrong ones.
+fn any_subscription() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(
+        &[
+            "kind",
+            "chain_id",
+            "event_signature",
+            "address",
+            "topics",
+            "schedule",
+            "odd",
+        ][..],
+    );
+    let value = prop::sample::select(
+        &[
+            "block",
+            "log",
+            "cron",
+            "message",
+            TRANSFER,
+            "Transfer(address,address,uint256)",
+            "0 * * * *",
+            "",
+        ][..],
+    );
+    let value = prop_oneof![
+        value.prop_map(|text| format!("\"{text}\"")),
+        prop::sample::select(&["1", "-1", "1e999", "[]", "[[\"\"], []]", "true"][..]).prop_map(str::to_owned),
+    ];
+    let keys = prop::collection::btree_map(key, value, 0..6);
+    keys.prop_map(|keys| {
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(key, value)| format!("\"{key}\" SEPARATOR {value}"))
+            .collect();
+        keys.join(", ")
+    })
+}
+
+proptest! {
+    /// Hostile code and a faulty file are errors, never a panic, and a result is a valid manifest.
+    #[test]
+    fn completes_to_a_valid_manifest_or_fails(
+        coded in prop::collection::vec(any_subscription(), 0..4),
+        written in prop::collection::vec(any_subscription(), 0..4),
+    ) {
+        let tables = |list: &[String], separator: &str| {
+            let tables: Vec<_> = list.iter().map(|keys| format!("{{{}}}", keys.replace("SEPARATOR", separator))).collect();
+            tables.join(", ")
+        };
+        let code = format!("{{\"subscription\":[{}]}}", tables(&coded, ":"));
+        let written = format!("subscription = [{}]", tables(&written, "="));
+        let name = "watch".parse().expect("a name");
+        if let Ok(complete) = complete(written.as_bytes(), &name, None, &component(Some(&code), &[])) {
+            let manifest = Manifest::parse(Path::new("nexum.toml"), complete.text.as_bytes()).expect("a manifest");
+            prop_assert_eq!(manifest.name, Some(name));
+        }
+    }
 }

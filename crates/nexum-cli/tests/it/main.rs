@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[cfg(all(feature = "author", feature = "chain"))]
+mod building;
 #[cfg(all(feature = "chain", feature = "http"))]
 mod check;
 #[cfg(all(feature = "store", target_os = "linux"))]
