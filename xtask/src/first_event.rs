@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    anvil::Anvil,
+    anvil::{self, Anvil},
     cache, nexum, paths,
     process::{self, seconds},
     toolchain,
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => nexum::build(true)?.join("nexum"),
     };
     let author = Author::new(program)?;
-    let anvil = Anvil::start_chain(CHAIN_ID, &["--block-time", "1"])?;
+    let anvil = anvil::start_chain(CHAIN_ID, &["--block-time", "1"])?;
     let project = author.home.path().join(NAME);
 
     let begin = Instant::now();

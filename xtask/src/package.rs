@@ -3,11 +3,9 @@
 use std::process::Command;
 
 use anyhow::Result;
+use nexum_build::toolchain::BARE;
 
-use crate::{
-    paths, process,
-    toolchain::{self, BARE},
-};
+use crate::{paths, process, toolchain};
 
 /// The crates that a module depends on, directly or through another one.
 const CRATES: [&str; 2] = ["nexum-sdk-macros", "nexum-sdk"];
@@ -18,7 +16,7 @@ pub(crate) fn check() -> Result<()> {
     let mut native = Command::new("cargo");
     native.arg("package").current_dir(paths::root());
     process::run(native.args(arguments()))?;
-    let mut guest = toolchain::ensure()?.cargo("package");
+    let mut guest = toolchain::cargo(&toolchain::ensure()?, "package");
     guest.arg("--manifest-path").arg(paths::root().join("Cargo.toml"));
     process::run(guest.args(["--target", BARE]).args(arguments()))
 }

@@ -7,12 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nexum_build::{cache::remove, toolchain::BARE};
 use serde_json::{Value, json};
 
 use crate::{
-    cache::{self, builds},
-    paths, process,
-    toolchain::{self, BARE},
+    cache::builds,
+    paths,
+    process::{self, explain},
+    toolchain,
 };
 
 /// The module that is built: settings, an event, calls and state.
@@ -25,7 +27,7 @@ const REBUILDS: usize = 5;
 /// dependencies, and one after a change of its source.
 pub(super) fn measure() -> Result<Vec<Value>> {
     let directory = paths::root().join("target/bench/sdk-build");
-    cache::remove(&directory)?;
+    remove(&directory).map_err(explain)?;
     let first = build(&directory)?;
     let source = paths::modules().join("examples").join(MODULE).join("src/lib.rs");
     let mut rebuilds = Vec::new();
@@ -39,7 +41,7 @@ pub(super) fn measure() -> Result<Vec<Value>> {
     rebuilds.sort_by(f64::total_cmp);
     let rebuild = rebuilds.get(REBUILDS / 2).copied().unwrap_or_default();
     println!("{MODULE}: first build {first:.1} s, build after a change {rebuild:.2} s");
-    cache::remove(&directory)?;
+    remove(&directory).map_err(explain)?;
     Ok(vec![
         figure("first build, from downloaded sources", first, first),
         figure("build after a change", rebuild, first),
@@ -48,7 +50,7 @@ pub(super) fn measure() -> Result<Vec<Value>> {
 
 /// Builds the module's component in this directory. Returns the seconds.
 fn build(directory: &Path) -> Result<f64> {
-    let mut cargo = toolchain::ensure()?.cargo("build");
+    let mut cargo = toolchain::cargo(&toolchain::ensure()?, "build");
     cargo.args([
         "--release",
         "--locked",
