@@ -67,20 +67,34 @@ fn project_with_sdk() -> Dir {
     dir
 }
 
-/// The command `nexum build`, which compiles into the directory of the guests.
+/// The command `nexum build`, which compiles into the directory of the project.
 fn command(dir: &Dir, args: &[&str]) -> Command {
     let mut command = dir.command(&[&["build"], args].concat());
-    command.env("CARGO_TARGET_DIR", root().join("modules/target"));
+    for variable in ["NEXUM_GUEST_RUSTC", "CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"] {
+        command.env_remove(variable);
+    }
     command.env("CARGO_NET_OFFLINE", "true");
-    command.env_remove("NEXUM_GUEST_RUSTC");
+    command
+}
+
+/// The command `nexum build`, which compiles where the dependencies of the guests are compiled. Only one
+/// test may do so: for cargo, two packages of one name in two directories are one.
+fn command_among_guests(dir: &Dir, args: &[&str]) -> Command {
+    let mut command = command(dir, args);
+    command.env("CARGO_TARGET_DIR", root().join("modules/target"));
     if let Some(host) = std::env::var_os("CARGO_BUILD_BUILD_DIR") {
         command.env("CARGO_BUILD_BUILD_DIR", PathBuf::from(host).join("guests"));
     }
     command
 }
 
-fn build(dir: &Dir, args: &[&str]) -> Ran {
-    Ran::new(command(dir, args).output().expect("the binary"), dir.path())
+fn build(dir: &Dir) -> Ran {
+    Ran::new(command(dir, &[]).output().expect("the binary"), dir.path())
+}
+
+fn build_among_guests(dir: &Dir, args: &[&str]) -> Ran {
+    let output = command_among_guests(dir, args).output();
+    Ran::new(output.expect("the binary"), dir.path())
 }
 
 /// The errors and hints on stderr, without the output of cargo.
@@ -94,7 +108,7 @@ fn errors(ran: &Ran) -> Vec<&str> {
 #[test]
 fn a_module_is_built_with_the_manifest_of_its_code() {
     let dir = project_with_sdk();
-    let ran = build(&dir, &[]);
+    let ran = build_among_guests(&dir, &[]);
     let handled = format!("the code handles logs with the event signature {TRANSFER}");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(
@@ -112,7 +126,7 @@ fn a_module_is_built_with_the_manifest_of_its_code() {
 
     let subscription = "# The token.\n[[subscription]]\nkind = \"log\"\nchain_id = 1\n";
     dir.write("nexum.toml", subscription);
-    let ran = build(&dir, &["--format", "json"]);
+    let ran = build_among_guests(&dir, &["--format", "json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     let component = fs::read(dir.path().join("build/watch.wasm")).expect("a component");
@@ -173,7 +187,7 @@ fn an_unchanged_module_is_not_written(dir: &Dir) {
         })
     };
     let before = modified();
-    let ran = build(dir, &[]);
+    let ran = build_among_guests(dir, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.starts_with("module           watch\n"), "{}", ran.stdout);
     assert_eq!(modified(), before);
@@ -184,7 +198,7 @@ fn a_subscription_without_a_handler_is_refused(dir: &Dir) {
         "nexum.toml",
         "[[subscription]]\nkind = \"log\"\nchain_id = 1\n\n[[subscription]]\nkind = \"cron\"\nschedule = \"0 * * * *\"\n",
     );
-    let ran = build(dir, &[]);
+    let ran = build_among_guests(dir, &[]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(
         errors(&ran),
@@ -201,7 +215,7 @@ fn a_subscription_without_a_handler_is_refused(dir: &Dir) {
 #[test]
 fn a_crate_that_makes_no_component_is_refused() {
     let dir = project("", "", "");
-    let ran = build(&dir, &[]);
+    let ran = build(&dir);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(
         errors(&ran),
@@ -215,7 +229,7 @@ fn a_crate_that_makes_no_component_is_refused() {
 #[test]
 fn a_crate_without_a_module_is_refused() {
     let dir = project("", CDYLIB, "#[unsafe(no_mangle)]\npub extern \"C\" fn f() {}\n");
-    let ran = build(&dir, &[]);
+    let ran = build(&dir);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(
         errors(&ran),
@@ -230,7 +244,7 @@ fn a_crate_without_a_module_is_refused() {
 #[test]
 fn a_compile_error_is_that_of_the_compiler() {
     let dir = project("", CDYLIB, "pub fn f() -> u32 { \"text\" }\n");
-    let ran = build(&dir, &[]);
+    let ran = build(&dir);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
     assert!(ran.stderr.contains("error[E0308]: mismatched types"), "{}", ran.stderr);
     assert!(
@@ -244,7 +258,7 @@ fn a_compile_error_is_that_of_the_compiler() {
 #[test]
 fn a_directory_without_a_project_is_refused() {
     let dir = Dir::new();
-    let ran = build(&dir, &[]);
+    let ran = build(&dir);
     assert_eq!(ran.code, Some(2));
     assert_eq!(
         ran.stderr,
