@@ -50,7 +50,7 @@ impl FromStr for Language {
     }
 }
 
-/// What the module of a new project does.
+/// The task of the module of a new project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Handles each block.
@@ -103,7 +103,7 @@ struct Template {
     kind: Kind,
     /// Whether the project is for a contract whose ABI the author has.
     has_abi: bool,
-    /// What the module does: a verb with its object, for the sentence "It ...".
+    /// The task of the module: a verb with its object, for the sentence "It ...".
     summary: &'static str,
     files: &'static [File],
 }

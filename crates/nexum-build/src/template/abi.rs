@@ -14,7 +14,7 @@ use super::name::KEYWORDS;
 /// up to a few MiB.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// The largest ABI. Those of the largest contracts have 200 kB, and the compiler of the module reads all of it
+/// The largest ABI. The ABIs of the largest contracts have 200 kB, and the compiler of the module reads all of it
 /// at each build.
 pub const ABI_BYTES_MAX: usize = 1 << 20;
 

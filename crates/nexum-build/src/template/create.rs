@@ -35,7 +35,7 @@ pub struct Created {
     pub name: ModuleName,
     /// The template.
     pub kind: Kind,
-    /// What the module does: a verb with its object, for the sentence "It ...".
+    /// The task of the module: a verb with its object, for the sentence "It ...".
     pub summary: &'static str,
     /// The files, relative to the directory, in the order of the template.
     pub files: Vec<PathBuf>,
