@@ -20,11 +20,11 @@ use crate::{
 /// The guests to build.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Selection<'a> {
-    /// Those in Rust and in the text format, which need no other tools.
+    /// Every guest in Rust and in the text format.
     Rust,
-    /// Those in every language.
+    /// Every guest, in any language.
     AllLanguages,
-    /// Those with these names.
+    /// The guests with these names.
     Named(&'a [String]),
 }
 
