@@ -2,7 +2,7 @@
 
 use nexum_sdk::alloy::{Provider, host_error, provider};
 use nexum_sdk::testing::Host;
-use nexum_sdk::{Address, Chain, Error, ErrorKind, Result, U256, block_on, try_join_all};
+use nexum_sdk::{Address, Chain, Error, ErrorKind, U256, block_on, try_join_all};
 use serde_json::json;
 
 use crate::module::on_host;
@@ -53,10 +53,6 @@ fn an_error_of_the_host_keeps_its_kind() {
         let error = error.expect("the host is there").expect_err("no answer");
         let found = host_error(&error).expect("the host's error");
         assert_eq!(found.kind(), ErrorKind::Timeout);
-        let converted: Result = Err(error.into());
-        assert_eq!(
-            converted.expect_err("converted").to_string(),
-            "internal: timeout: no answer in time"
-        );
+        assert_eq!(Error::from(error).to_string(), "internal: timeout: no answer in time");
     });
 }
