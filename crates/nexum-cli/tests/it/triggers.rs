@@ -24,6 +24,7 @@ fn fixture(lines: &str) -> Dir {
 fn check_and_inspect_name_the_world_and_its_adapter() {
     let schedule = "http = {}\n[[trigger]]\non = \"schedule\"\ncron = \"0 0 * * *\"\n";
     let dir = fixture(schedule);
+    dir.write("engine.toml", "");
     let inspected = dir.nexum(&["inspect", "triggers.wasm"]);
     assert_eq!(inspected.code, Some(0), "{}", inspected.stderr);
     let world = "nexum:host/trigger-module@0.1.0 (served by an adapter)\n";
@@ -107,9 +108,9 @@ async fn a_trigger_module_runs_on_a_chain() {
     };
     emit(&["set a 1", "set b 2; chain eth_chainId []", "set c 3"]).await;
     log.until(|line| line.contains("chain eth_chainId []: \"0xaa36a7\""));
-    until(&dir, &STATUS, |modules| modules[0]["handled"] == 2).await;
+    until(&dir, &STATUS, |modules| modules[0]["handled"] == 3).await;
     done(&dir, &["state", "get", "triggers", "c", "--utf8"], "3");
-    done(&dir, &["state", "get", "triggers", "entries"], "0x0400000000000000");
+    done(&dir, &["state", "get", "triggers", "entries"], "0x0500000000000000");
 
     // A call that reverts, and a request to the node's own port.
     emit(&[&format!(
@@ -120,15 +121,14 @@ async fn a_trigger_module_runs_on_a_chain() {
     let lines = log.until(|line| line.contains("http http://127.0.0.1"));
     let rpc = lines.iter().any(|line| line.contains("chain eth_nothing []: "));
     assert!(rpc, "{lines:#?}");
-    until(&dir, &STATUS, |modules| modules[0]["handled"] == 4).await;
+    until(&dir, &STATUS, |modules| modules[0]["handled"] == 5).await;
 
-    // The node drops the last block with its logs, and the module's state follows.
+    // The node drops both blocks with their logs, and the module's state follows.
     anvil.reorg(2).await;
     anvil.mine(1).await;
-    until(&dir, &["state", "list", "triggers", "--format", "json"], |rows| {
-        !rows.to_string().contains("\"a\"")
-    })
-    .await;
+    log.until(|line| line.contains("reverted after a reorganisation"));
+    let gone = dir.nexum(&["state", "get", "triggers", "c", "--utf8"]);
+    assert_ne!(gone.stdout.trim(), "3", "{}", gone.stderr);
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }
