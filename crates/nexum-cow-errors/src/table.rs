@@ -28,9 +28,9 @@ pub struct Row {
     pub reason: &'static str,
     /// The meaning for the conditional order that the order is a part of.
     pub conditional: Conditional,
-    /// Whether the order book may refuse an order in this way because it has the order already. The
-    /// order book looks for an existing order last, and a filled order has used up the balance that
-    /// the check of its copy asks for.
+    /// Whether the order book may refuse an order in this way although it has the order already. It
+    /// looks for an existing order last: a filled order has used up the balance that the check of its
+    /// copy asks for, and the quote of an open one has expired.
     pub may_hide_existing: bool,
 }
 
@@ -107,8 +107,7 @@ pub fn classify(status: u16, error_type: Option<&str>) -> Class {
 pub fn classify_part(status: u16, error_type: Option<&str>) -> Conditional {
     match (error_type.and_then(find), classify(status, error_type)) {
         (Some(row), _) => row.conditional,
-        // Each part has the size of the others.
-        (None, Class::StopOrder) => Conditional::Stop,
+        (None, Class::StopOrder) => Conditional::NextPart,
         (None, _) => Conditional::Retry,
     }
 }
@@ -124,22 +123,26 @@ pub const ERRORS: &[Row] = &[
     ),
     row("DuplicateOrder", Accepted, "an older spelling of DuplicatedOrder"),
     // The order needs a new quote or a new signature.
-    row("QuoteNotFound", NextBlock, "the quote has expired; request a new one"),
-    row(
+    hides(row(
+        "QuoteNotFound",
+        NextBlock,
+        "the quote has expired; request a new one",
+    )),
+    hides(row(
         "InvalidQuote",
         NextBlock,
         "the quote is for another order or has expired; request a new one",
-    ),
-    row(
+    )),
+    hides(row(
         "InsufficientFee",
         NextBlock,
         "the fee depends on the gas price; request a new quote",
-    ),
-    row(
+    )),
+    hides(row(
         "SellAmountDoesNotCoverFee",
         NextBlock,
         "the fee exceeds the amount at the current gas price",
-    ),
+    )),
     // The failure is temporary, or an on-chain action of the owner ends it.
     row(
         "InvalidEip1271Signature",

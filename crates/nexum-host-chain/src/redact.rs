@@ -18,9 +18,8 @@ pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     pub(crate) fn new(url: &EndpointUrl, headers: &HttpHeaders) -> Self {
-        let words = headers.values().flat_map(str::split_whitespace);
         let mut keys = url.keys();
-        keys.extend(headers.values().chain(words).map(str::to_owned));
+        keys.extend(headers.secrets());
         keys.retain(|key| key.len() >= KEY_BYTES_MIN);
         // The longest come first, because one part can contain another.
         keys.sort_by_key(|key| Reverse(key.len()));

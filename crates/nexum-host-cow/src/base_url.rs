@@ -72,13 +72,12 @@ impl BaseUrl {
         let segments = self.0.path_segments().into_iter().flatten();
         let user = [Some(self.0.username()), self.0.password()];
         let parts = segments.chain(user.into_iter().flatten());
-        let mut keys: Vec<&str> = parts
-            .chain(headers.values())
-            .filter(|part| part.len() >= KEY_BYTES_MIN && Some(*part) != public)
-            .collect();
+        let is_key = |part: &str| part.len() >= KEY_BYTES_MIN && Some(part) != public;
+        let parts = parts.map(str::to_owned).chain(headers.secrets());
+        let mut keys: Vec<String> = parts.filter(|part| is_key(part)).collect();
         // The longest come first, because one part can contain another.
         keys.sort_by_key(|key| Reverse(key.len()));
-        keys.into_iter().fold(text, |text, key| text.replace(key, REDACTED))
+        keys.iter().fold(text, |text, key| text.replace(key, REDACTED))
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Creation {
 pub(crate) enum CreationError {
     #[error("not the JSON of an order: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("not the JSON of an order: a list instead of an object")]
+    List,
     #[error("appData is neither a JSON object nor a hash of 0x and 64 digits")]
     AppData,
     #[error("appDataHash {named} is not the hash of appData, which is {actual}")]
@@ -62,8 +64,12 @@ pub(crate) enum CreationError {
 }
 
 impl Creation {
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, CreationError> {
-        Ok(serde_json::from_slice(json)?)
+    pub(crate) fn parse(json: &str) -> Result<Self, CreationError> {
+        // serde reads a list of the fields too, which the order book does not.
+        if json.trim_start().starts_with('[') {
+            return Err(CreationError::List);
+        }
+        Ok(serde_json::from_str(json)?)
     }
 
     /// Verifies the owner as far as possible without a chain, and computes the UID.

@@ -63,9 +63,16 @@ pub enum RequestError {
     /// A status other than 2xx.
     #[error("{0}")]
     Answer(ErrorAnswer),
-    /// A success without the UID of the order, or with another UID.
-    #[error("the order book's response is not the UID of the order")]
+    /// A success without a UID.
+    #[error("the order book's response is not the UID of an order")]
     Malformed,
+    /// The order has another UID at the order book: the order book belongs to another settlement
+    /// contract or chain than the one that the order is signed for.
+    #[error(
+        "the order book gives the order another UID: it belongs to another settlement contract or chain than the order \
+         is signed for; compare `settlement` of the chain's [cow] table with the order book's"
+    )]
+    AnotherUid,
     /// A fault of this host.
     #[error("the request could not be made")]
     Internal,
@@ -168,9 +175,12 @@ impl RequestError {
     /// Whether nexum may retry the request. No other place decides this.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Refused { .. } | Self::NoTurn | Self::TooLarge { .. } | Self::Malformed | Self::Internal => {
-                Retry::Never
-            }
+            Self::Refused { .. }
+            | Self::NoTurn
+            | Self::TooLarge { .. }
+            | Self::Malformed
+            | Self::AnotherUid
+            | Self::Internal => Retry::Never,
             Self::Unreachable { .. } | Self::Tls(_) => Retry::Always,
             Self::Lost { .. } | Self::Timeout { .. } => Retry::IfRepeatable,
             Self::Answer(answer) => match answer.status {
@@ -185,6 +195,11 @@ impl RequestError {
     /// Whether the order book processed the request and rejected it.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Answer(answer) if (400..=499).contains(&answer.status) && !matches!(answer.status, 408 | 429))
+    }
+
+    /// Whether the order book may have processed the request.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        self.retry() == Retry::IfRepeatable || matches!(self, Self::Malformed | Self::TooLarge { .. })
     }
 
     /// Whether the order book may refuse an order in this way because it has the order.
@@ -211,7 +226,7 @@ impl RequestError {
             Self::Timeout { .. } => HostErrorKind::Timeout,
             Self::TooLarge { .. } => HostErrorKind::Denied,
             Self::Answer(answer) => answer.kind(),
-            Self::Internal => HostErrorKind::Internal,
+            Self::AnotherUid | Self::Internal => HostErrorKind::Internal,
         };
         let (code, data) = match self {
             Self::Answer(answer) => (i32::from(answer.status), Some(answer.body.clone())),

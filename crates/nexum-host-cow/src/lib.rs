@@ -6,12 +6,12 @@
 //! # How data flows
 //!
 //! `[cow]` of `engine.toml` configures one [`Cow`] for the whole host. It has an order book for
-//! each chain that `cowprotocol` knows, and for each chain with a base URL in the configuration.
+//! each chain with a public one, and for each chain with a base URL in the configuration.
 //! Order books on one host share an `Origin`, which limits, retries and measures their requests.
 //!
 //! - `cow-api.request` becomes a validated [`Call`], whose path cannot leave the chain's base URL.
-//! - `cow-api.submit-order`: `cowprotocol` parses the order, verifies its owner, computes its UID
-//!   and posts it through the transport of this crate. nexum may post an order more than once: the
+//! - `cow-api.submit-order`: this crate reads the order, `cowprotocol` verifies its owner and computes
+//!   its UID, and this crate posts the JSON as it is. nexum may post an order more than once: the
 //!   order book identifies an order by its UID, and an existing order counts as submitted.
 //!
 //! # Errors that a guest sees
@@ -28,12 +28,13 @@
 //! | `rate-limited` | status 429; no turn before the deadline of the event |
 //! | `timeout` | no response in time; statuses 408 and 504 |
 //! | `unavailable` | no connection, any other status, a malformed response |
-//! | `internal` | a fault of this host |
+//! | `internal` | a fault of this host, or an order book of another settlement contract |
 //!
 //! # Assumptions
 //!
 //! - Guests and order books are hostile: the crate bounds their data before it stores it.
-//! - The URL of an order book is a secret beyond scheme and host: a private one may contain a key.
+//! - The URL of an order book is a secret beyond scheme and host: a private one may contain a key. The
+//!   values of the operator's headers are secrets.
 //! - A module has one host call in flight at a time. So the first-come, first-served queue of an
 //!   origin gives each module its turn.
 //!
@@ -46,7 +47,8 @@
 //!   or posts an order of `submit-order`.
 //! - The crate marks the event as having an effect before it sends any request that is not known to
 //!   be read-only.
-//! - No log, error, metric or `Debug` of this crate contains more of a URL than scheme and host.
+//! - No log, error, metric or `Debug` of this crate contains more of a URL than scheme and host, or the
+//!   value of a header.
 
 /// Log targets of the libraries that this crate uses, as prefixes. They log whole requests with URL
 /// and credentials, so the embedder must turn them off at every log level.
@@ -83,6 +85,7 @@ mod origin;
 mod base_url;
 mod config;
 mod creation;
+mod doubts;
 mod error;
 
 mod bindings;

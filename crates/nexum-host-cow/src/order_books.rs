@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use crate::base_url::BaseUrl;
 use crate::call::Call;
 use crate::config::{ChainConfig, CowConfig};
+use crate::doubts::Doubts;
 use crate::error::{ErrorAnswer, RequestError};
 use crate::metrics::RouteMetrics;
 use crate::origin::{Failed, Origin, Terms};
@@ -33,6 +35,9 @@ pub(crate) struct OrderBook {
     /// The signing domain of orders on this chain.
     pub(crate) domain: DomainSeparator,
     headers: HttpHeaders,
+    pub(crate) doubts: Doubts,
+    /// Whether the order book has answered with a UID that nexum computed.
+    pub(crate) is_domain_known: AtomicBool,
     origin: Arc<Origin>,
 }
 
@@ -94,6 +99,8 @@ impl OrderBooks {
                 settlement,
                 domain: settlement_domain(chain_id, settlement),
                 headers: chain.headers,
+                doubts: Doubts::default(),
+                is_domain_known: AtomicBool::new(false),
                 origin: Arc::clone(origin),
                 base,
             };

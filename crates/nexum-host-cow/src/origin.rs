@@ -70,6 +70,16 @@ pub(crate) struct Failed {
     pub(crate) may_have_arrived: bool,
 }
 
+/// The failure of the first attempt.
+impl From<RequestError> for Failed {
+    fn from(error: RequestError) -> Self {
+        Self {
+            error,
+            may_have_arrived: false,
+        }
+    }
+}
+
 impl From<Failed> for RequestError {
     fn from(failed: Failed) -> Self {
         failed.error

@@ -1,6 +1,7 @@
 //! `cow-api.submit-order`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cowprotocol::OrderUid;
 use nexum_config::topic::ChainId;
@@ -12,11 +13,15 @@ use crate::creation::Creation;
 use crate::error::RequestError;
 use crate::metrics;
 use crate::order_books::{OrderBook, OrderBooks};
+use crate::origin::Failed;
 use crate::route::Route;
 
 /// The largest JSON of an order, in bytes. The public order book takes 16 KiB. An operator's own one
 /// may take more, and the length of a contract's signature is up to the contract.
 pub const ORDER_BYTES_MAX: usize = 64 * 1_024;
+
+/// The status of an order that does not exist.
+const NOT_FOUND: u16 = 404;
 
 /// The route of orders.
 const ORDERS_PATH: &str = "api/v1/orders";
@@ -59,10 +64,10 @@ fn parse(json: &[u8], book: &OrderBook) -> Result<(String, OrderUid), RequestErr
             "an order has at most {ORDER_BYTES_MAX} bytes"
         )));
     }
-    let uid = Creation::parse(json).and_then(|creation| creation.uid(&book.domain));
+    let text = str::from_utf8(json).map_err(|_| RequestError::invalid("an order is JSON, which is UTF-8"))?;
+    let uid = Creation::parse(text).and_then(|creation| creation.uid(&book.domain));
     let uid = uid.map_err(|error| RequestError::invalid(error.to_string()))?;
-    // JSON is UTF-8.
-    Ok((String::from_utf8_lossy(json).into_owned(), uid))
+    Ok((text.to_owned(), uid))
 }
 
 impl Order {
@@ -81,17 +86,42 @@ impl Order {
         let chain_id = self.book.chain_id;
         let (class, result) = match self.post(deadline).await {
             Ok(()) => ("accepted", Ok(self.uid)),
-            Err((error, may_exist)) => match error.class() {
-                Some(Class::Accepted) => ("duplicate", Ok(self.uid)),
-                Some(_) if (may_exist || error.may_hide_existing()) && self.is_there(&error, deadline).await => {
-                    ("duplicate", Ok(self.uid))
+            Err(Failed {
+                error,
+                may_have_arrived,
+            }) => {
+                let may_exist = may_have_arrived || self.book.doubts.has(&self.uid) || error.may_hide_existing();
+                match error.class() {
+                    Some(Class::Accepted) => ("duplicate", self.confirmed(deadline).await),
+                    Some(_) if may_exist && self.is_there(&error, deadline).await => ("duplicate", Ok(self.uid)),
+                    Some(class) => (class.name(), Err(error)),
+                    None => ("unknown", Err(error)),
                 }
-                Some(class) => (class.name(), Err(error)),
-                None => ("unknown", Err(error)),
-            },
+            }
         };
+        match &result {
+            Err(error) if error.leaves_doubt() => self.book.doubts.add(self.uid),
+            _ => self.book.doubts.remove(&self.uid),
+        }
         metrics::submission(chain_id, class);
         result
+    }
+
+    /// The UID of an order that the order book calls a duplicate. Until the order book has once
+    /// answered with the UID that nexum computed, its contract may be another one, and the duplicate
+    /// has another UID.
+    async fn confirmed(&self, deadline: Instant) -> Result<OrderUid, RequestError> {
+        if !self.book.is_domain_known.load(Ordering::Relaxed) {
+            let found = self.look_up(deadline).await;
+            match found {
+                Ok(()) => self.book.is_domain_known.store(true, Ordering::Relaxed),
+                Err(RequestError::Answer(answer)) if answer.status == NOT_FOUND => {
+                    return Err(RequestError::AnotherUid);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.uid)
     }
 
     /// Whether a refused order exists. An earlier attempt may have created it although its response
@@ -101,26 +131,27 @@ impl Order {
         if !refused.is_refusal() {
             return false;
         }
-        let path = format!("{ORDERS_PATH}/{}", self.uid);
-        match Call::new("GET", &path, None) {
-            Ok(call) => self.book.request(&call, deadline).await.is_ok(),
-            Err(_) => false,
-        }
+        self.look_up(deadline).await.is_ok()
     }
 
-    /// Posts the JSON as it is. The second part of an error is whether an earlier attempt may have
-    /// created the order.
-    async fn post(&self, deadline: Instant) -> Result<(), (RequestError, bool)> {
+    /// Asks the order book for the order.
+    async fn look_up(&self, deadline: Instant) -> Result<(), RequestError> {
+        let call = Call::new("GET", &format!("{ORDERS_PATH}/{}", self.uid), None)?;
+        self.book.request(&call, deadline).await.map(drop)
+    }
+
+    /// Posts the JSON as it is.
+    async fn post(&self, deadline: Instant) -> Result<(), Failed> {
         let call = Call::new(Route::SUBMIT.method.as_str(), ORDERS_PATH, Some(self.json.clone()));
-        let request = call.and_then(|call| call.to_request(&self.book.base));
-        let request = request.map_err(|error| (error, false))?;
-        let body = self.book.post_order(&request, deadline).await;
-        let body = body.map_err(|failed| (failed.error, failed.may_have_arrived))?;
+        let request = call.and_then(|call| call.to_request(&self.book.base))?;
+        let body = self.book.post_order(&request, deadline).await?;
         match serde_json::from_str::<OrderUid>(&body) {
-            Ok(uid) if uid == self.uid => Ok(()),
-            // An order under another UID was signed for another contract or chain than the verified
-            // one.
-            Ok(_) | Err(_) => Err((RequestError::Malformed, true)),
+            Ok(uid) if uid == self.uid => {
+                self.book.is_domain_known.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(_) => Err(RequestError::AnotherUid.into()),
+            Err(_) => Err(RequestError::Malformed.into()),
         }
     }
 }

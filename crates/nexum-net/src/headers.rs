@@ -120,9 +120,18 @@ impl HttpHeaders {
         &self.0
     }
 
-    /// The values that are text, so that they can be removed from a server's messages.
-    pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.values().filter_map(|value| value.to_str().ok())
+    /// The texts that a server's message must not show: each value, and each word of a value, because
+    /// a server may quote the key without the word before it. Each is also there as JSON writes it.
+    pub fn secrets(&self) -> impl Iterator<Item = String> {
+        let values = self
+            .0
+            .values()
+            .filter_map(|value| str::from_utf8(value.as_bytes()).ok());
+        let parts = values.flat_map(|value| std::iter::once(value).chain(value.split_whitespace()));
+        parts.flat_map(|part| {
+            let escaped = part.replace('\\', "\\\\").replace('"', "\\\"");
+            std::iter::once(part.to_owned()).chain((escaped != part).then_some(escaped))
+        })
     }
 }
 

@@ -49,7 +49,7 @@ fn without_a_known_word_the_status_decides_and_no_order_is_forgotten() {
         assert_eq!(classify(status, None), without_word, "{status}");
         assert_eq!(classify(status, Some("SomethingNew")), with_word, "{status}");
         let part = match status {
-            413 => Conditional::Stop,
+            413 => Conditional::NextPart,
             _ => Conditional::Retry,
         };
         assert_eq!(classify_part(status, None), part, "{status}");

@@ -1,14 +1,16 @@
 //! `cow-api.submit-order`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
+use nexum_core::clock::{Clock as _, SystemClock};
 use nexum_cow_errors::{Class, ERRORS};
-use nexum_host_cow::{ORDER_BYTES_MAX, OrderBooks, RequestError};
+use nexum_host_cow::{Call, ORDER_BYTES_MAX, OrderBooks, RequestError};
 use nexum_net::HttpHeaders;
-use nexum_testing::OrderBook;
 use nexum_testing::order_book::{Fault, OrderTerms, Scheme, SignedOrder, Trader};
+use nexum_testing::{FakeClock, OrderBook};
 use serde_json::{Value, json};
 
 use crate::support::{CHAIN, after_one_attempt, books, config, late};
@@ -230,6 +232,8 @@ async fn a_refused_order_is_looked_up_only_if_it_may_exist() {
         ("SomethingNew", 0),
         ("InsufficientBalance", 1),
         ("TooManyLimitOrders", 1),
+        ("QuoteNotFound", 1),
+        ("InvalidQuote", 1),
     ] {
         for (lost, more) in [(None, 0), (Some(Fault::Cut), 1), (Some(Fault::Status(503)), 1)] {
             let book = OrderBook::start().await;
@@ -247,18 +251,81 @@ async fn a_refused_order_is_looked_up_only_if_it_may_exist() {
     }
 }
 
+/// The answer is lost at the end of one event, and the next event submits the order again.
+#[tokio::test]
+async fn an_order_without_an_answer_is_looked_up_when_it_is_submitted_again() {
+    let book = OrderBook::start().await;
+    let books = books(&book);
+    let order = SignedOrder::good(Scheme::Eip712, 1);
+    let json = order.to_json().to_string();
+    book.fail_next(Fault::CutAfterStoring);
+    let lost = books.submit(CHAIN, json.as_bytes(), after_one_attempt()).await;
+    assert!(matches!(lost, Err(RequestError::Lost { .. })), "{lost:?}");
+    book.fail_next(Fault::error(400, "InsufficientValidTo"));
+    assert_eq!(submit(&books, &order).await.unwrap(), order.uid().to_string());
+    // It is known now, and a further refusal costs no look-up.
+    let before = book.request_count();
+    book.fail_next(Fault::error(400, "InsufficientValidTo"));
+    submit(&books, &order).await.unwrap_err();
+    assert_eq!(book.request_count(), before + 1);
+}
+
+/// A crash after the post, and a quote that has expired meanwhile.
+#[tokio::test]
+async fn an_order_whose_quote_has_expired_since_it_was_placed_is_submitted() {
+    let book = OrderBook::start().await;
+    let clock = Arc::new(FakeClock::at(SystemClock::new().now_ms()));
+    book.set_clock(clock.clone());
+    let terms = OrderTerms::good();
+    let request = json!({
+        "kind": "sell", "sellToken": terms.sell_token, "buyToken": terms.buy_token,
+        "sellAmountBeforeFee": terms.sell_amount.to_string(), "from": Trader::new(1).address(),
+    });
+    let books = books(&book);
+    let call = Call::new("POST", "/api/v1/quote", Some(request.to_string())).unwrap();
+    let quote: Value = serde_json::from_str(&books.request(CHAIN, &call, late()).await.unwrap()).unwrap();
+    let terms = OrderTerms {
+        quote_id: quote["id"].as_i64(),
+        ..terms
+    };
+    let order = Trader::new(1).sign(&terms, Scheme::Eip712);
+    submit(&books, &order).await.unwrap();
+    clock.advance(Duration::from_secs(600));
+    assert_eq!(submit(&books, &order).await.unwrap(), order.uid().to_string());
+    // An order that does not exist needs a new quote.
+    let another = OrderTerms {
+        sell_amount: terms.sell_amount + U256::ONE,
+        ..terms
+    };
+    let another = Trader::new(1).sign(&another, Scheme::Eip712);
+    assert_eq!(
+        submit(&books, &another).await.unwrap_err().class(),
+        Some(Class::NextBlock)
+    );
+}
+
 #[tokio::test]
 async fn the_headers_of_a_chain_are_sent_and_not_shown() {
     let book = OrderBook::start().await;
     let mut config = config(&book.url());
-    let headers = [("X-API-Key".to_owned(), "a-partner-key".to_owned())].into();
+    let headers = [
+        ("X-API-Key", "a-partner-key"),
+        ("Authorization", "Bearer \"token\"of-mine"),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     config.chains.get_mut(&CHAIN).unwrap().headers = HttpHeaders::new(&headers).unwrap();
     let books = OrderBooks::new(&config);
     submit(&books, &SignedOrder::good(Scheme::Eip712, 1)).await.unwrap();
     assert_eq!(book.requests()[0].header("x-api-key"), Some("a-partner-key"));
-    book.fail_next(Fault::PlainText(400, "no a-partner-key here".to_owned()));
+    book.fail_next(Fault::PlainText(
+        400,
+        "no a-partner-key, no \\\"token\\\"of-mine".to_owned(),
+    ));
     let error = submit(&books, &SignedOrder::good(Scheme::Eip712, 2)).await.unwrap_err();
-    assert_eq!(error.to_host_error().data.as_deref(), Some("no [redacted] here"));
+    assert_eq!(
+        error.to_host_error().data.as_deref(),
+        Some("no [redacted], no [redacted]")
+    );
     let shown = format!("{config:?} {books:?} {error:?}");
     assert!(!shown.contains("a-partner-key"), "{shown}");
 }
@@ -281,13 +348,16 @@ async fn what_is_no_good_order_is_not_sent() {
         (b"not JSON".to_vec(), "at line 1 column 2"),
         (b"{\n  \"sellToken\": 7\n}".to_vec(), "at line 2 column 16"),
         (b"{}".to_vec(), "missing field `sellToken` at line 1 column 2"),
-        (vec![0xff, 0xfe], "at line 1 column 1"),
+        (vec![0xff, 0xfe], "an order is JSON, which is UTF-8"),
+        (b"{\"newKey\":\"\xff\"}".to_vec(), "an order is JSON, which is UTF-8"),
+        (b" [1]".to_vec(), "a list instead of an object"),
         (
             [good.to_string().as_bytes(), b" x"].concat(),
             "trailing characters at line 1",
         ),
         (Vec::new(), "at line 1 column 0"),
-        ("[".repeat(10_000).into_bytes(), "at line 1"),
+        ("[".repeat(10_000).into_bytes(), "a list instead of an object"),
+        ("{\"a\":".repeat(10_000).into_bytes(), "at line 1"),
         (with("sellAmount", json!("-1")), "at line 1 column"),
         (
             with("sellAmount", json!("0x10")),
@@ -345,8 +415,11 @@ async fn an_order_book_of_another_chain_is_found_out() {
         .unwrap_err();
     assert_eq!(
         (&error, error.to_host_error().kind),
-        (&RequestError::Malformed, HostErrorKind::Unavailable)
+        (&RequestError::AnotherUid, HostErrorKind::Internal)
     );
+    // The order book has the order now, under its own UID.
+    let again = submit(&books, &SignedOrder::good(Scheme::Presign, 1)).await;
+    assert_eq!(again.unwrap_err(), RequestError::AnotherUid);
     let error = submit(&books, &SignedOrder::good(Scheme::Eip712, 2)).await.unwrap_err();
     assert_eq!(error.class(), Some(Class::OurBug));
 }

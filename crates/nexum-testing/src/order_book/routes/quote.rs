@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::checks::{VALIDITY_MAX_S, VALIDITY_MIN_S};
 use super::super::date::iso_8601;
-use super::super::quoted::Quoted;
+use super::super::quoted::{Quoted, Trade};
 use super::super::reply::Reply;
 use super::super::state::{Shared, State};
 use super::super::terms::{app_data_hash, as_hash, decimal};
@@ -71,10 +71,14 @@ pub(super) fn quote(shared: &Shared, body: &str) -> Result<Reply, Reply> {
     shared.change(|state| {
         let valid_to = check(&request, state)?;
         let (sell_amount, buy_amount) = amounts(&request, state)?;
+        let expires_ms = state.clock.now_ms() + EXPIRY_MS;
         state.quotes.push(Quoted {
-            kind: request.kind,
-            sell_token: request.sell_token,
-            buy_token: request.buy_token,
+            trade: Trade {
+                kind: request.kind,
+                sell_token: request.sell_token,
+                buy_token: request.buy_token,
+            },
+            expires_ms,
         });
         let mut quote = json!({
             "sellToken": request.sell_token,
@@ -99,7 +103,7 @@ pub(super) fn quote(shared: &Shared, body: &str) -> Result<Reply, Reply> {
             &json!({
                 "quote": quote,
                 "from": request.from,
-                "expiration": iso_8601(state.clock.now_ms() + EXPIRY_MS),
+                "expiration": iso_8601(expires_ms),
                 "id": state.quotes.len(),
                 "verified": true,
             }),
@@ -107,19 +111,21 @@ pub(super) fn quote(shared: &Shared, body: &str) -> Result<Reply, Reply> {
     })
 }
 
-/// Whether an order comes from a quote of this order book. An unknown quote gives false. A quote
-/// for another trade is an error.
+/// Whether an order comes from a quote of this order book. An unknown quote gives false. An expired
+/// one, and one for another trade, are errors.
 pub(super) fn is_quoted(state: &State, terms: &OrderTerms) -> Result<bool, Reply> {
     let place = terms.quote_id.and_then(|id| usize::try_from(id).ok()?.checked_sub(1));
     let Some(quoted) = place.and_then(|place| state.quotes.get(place)) else {
         return Ok(false);
     };
-    let same = Quoted {
+    let trade = Trade {
         kind: terms.kind,
         sell_token: terms.sell_token,
         buy_token: terms.buy_token,
     };
-    if *quoted == same {
+    if quoted.expires_ms <= state.clock.now_ms() {
+        Err(Reply::error(400, "QuoteNotFound", "the quote has expired"))
+    } else if quoted.trade == trade {
         Ok(true)
     } else {
         Err(Reply::error(400, "InvalidQuote", "the quote is for another trade"))
