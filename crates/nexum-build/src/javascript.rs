@@ -167,6 +167,6 @@ mod tests {
         let mut node = Command::new("node");
         node.arg("--test").arg(sources.join("web.test.js"));
         let output = process::output(&mut node, &crate::Silent).expect("the tests pass");
-        assert!(output.contains("# pass 5\n"), "{output}");
+        assert!(output.contains("# pass 6\n"), "{output}");
     }
 }

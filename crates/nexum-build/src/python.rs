@@ -210,6 +210,6 @@ mod tests {
         shell.args(["-c", "exec python3 -m unittest test_nexum 2>&1"]);
         shell.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(sources);
         let output = process::output(&mut shell, &crate::Silent).expect("the tests pass");
-        assert!(output.contains("Ran 3 tests in "), "{output}");
+        assert!(output.contains("Ran 5 tests in "), "{output}");
     }
 }

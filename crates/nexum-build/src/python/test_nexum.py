@@ -11,6 +11,20 @@ from nexum.testing import Harness
 
 
 class Sdk(unittest.TestCase):
+    def test_1_the_host_cannot_be_called_while_the_file_is_loaded(self):
+        # No test before this one connects a host.
+        with self.assertRaises(HostError) as raised:
+            nexum.log.info("loaded")
+        message = "the host cannot be called while the module's file is loaded: call it in a handler"
+        self.assertEqual((str(raised.exception), raised.exception.domain), (message, "logging"))
+
+    def test_2_a_missing_capability_is_named(self):
+        nexum.connect({})
+        with self.assertRaises(HostError) as raised:
+            nexum.log.info("handled")
+        message = 'nexum.toml does not list the capability "logging" in [capabilities]'
+        self.assertEqual(str(raised.exception), message)
+
     def test_a_url_in_a_query_string_stays_in_it(self):
         urls = []
 
