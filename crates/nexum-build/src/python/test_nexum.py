@@ -53,8 +53,8 @@ class Sdk(unittest.TestCase):
         self.assertTrue(message.startswith("on_tick failed: Traceback"), message)
 
     def test_an_exit_reaches_the_host_as_a_failure(self):
-        nexum.connect({"logging": SimpleNamespace(Level=SimpleNamespace(ERROR=0), log=lambda *_: None)})
-        guest.connect(nexum._host, lambda failure: failure)
+        logging = SimpleNamespace(Level=SimpleNamespace(ERROR=0), log=lambda *_: None)
+        guest.connect({"logging": logging}, lambda failure: failure)
         event = type("Event_Tick", (), {"value": SimpleNamespace(fired_at=7)})()
         with self.assertRaises(HostError) as raised:
             guest.deliver(SimpleNamespace(on_tick=lambda fired_at: sys.exit(3)), event)
