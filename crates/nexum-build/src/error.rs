@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 
 use nexum_config::component::ComponentError;
 use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::files::FilesError;
 use nexum_config::hint::Hint;
 use nexum_config::names::ModuleName;
 
@@ -125,6 +126,9 @@ pub enum Error {
         /// The exports, with commas between them.
         exports: String,
     },
+    /// nexum would refuse the module's read-only files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The author's manifest has faults, or contradicts the code.
     #[error(transparent)]
     Manifest(#[from] ConfigErrors),
@@ -157,6 +161,7 @@ impl Hint for Error {
                 .or_else(|| Some("with rustup, `rustup target add wasm32-unknown-unknown` adds the target".to_owned())),
             Self::Project { hint, .. } => hint.clone(),
             Self::Component(error) => error.hint(),
+            Self::Files(error) => error.hint(),
             Self::Code(error) => error.hint(),
             Self::NoModule { .. } => Some(
                 "a module exports `init` with `on-event`, `evaluate` or `invoke`: in Rust, write `#[nexum_sdk::module]` on an `impl`"
