@@ -129,6 +129,14 @@ pub enum Error {
     /// nexum would refuse the module's read-only files.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The component imports interfaces of the contract or of WASI that nexum does not have.
+    #[error("{name} imports {imports}, which nexum does not serve")]
+    Unserved {
+        /// The module.
+        name: ModuleName,
+        /// The imports, with commas between them.
+        imports: String,
+    },
     /// The author's manifest has faults, or contradicts the code.
     #[error(transparent)]
     Manifest(#[from] ConfigErrors),
@@ -163,6 +171,7 @@ impl Hint for Error {
             Self::Component(error) => error.hint(),
             Self::Files(error) => error.hint(),
             Self::Code(error) => error.hint(),
+            Self::Unserved { .. } => Some("build the module against nexum:host@0.2.0, without these imports".to_owned()),
             Self::NoModule { .. } => Some(
                 "a module exports `init` with `on-event`, `evaluate` or `invoke`: in Rust, write `#[nexum_sdk::module]` on an `impl`"
                     .to_owned(),

@@ -166,7 +166,7 @@ macro_rules! packages {
 }
 
 /// The packages of the contract, with their paths below `wit/`.
-const PACKAGES: &[(&str, &str)] = packages![
+pub(crate) const PACKAGES: &[(&str, &str)] = packages![
     "nexum-host/chain.wit",
     "nexum-host/clock.wit",
     "nexum-host/http.wit",
