@@ -9,7 +9,7 @@ use nexum_config::manifest::MANIFEST_BYTES_MAX;
 use nexum_config::names::{Digest, ModuleName};
 
 use crate::{Error, Language, Options, Progress, Project};
-use crate::{c, component, javascript, manifest, output, python, rust};
+use crate::{c, component, files, javascript, manifest, output, python, rust};
 
 /// The result of a build.
 #[derive(Clone, Debug)]
@@ -99,12 +99,13 @@ pub struct Finished {
 }
 
 impl Finish<'_> {
-    /// Checks a component, completes its manifest, and writes both. Does not touch a file that would not
-    /// change.
+    /// Checks a component, completes its manifest, and writes both, with a copy of the module's
+    /// read-only files. Does not touch a file that would not change.
     ///
     /// # Errors
     ///
-    /// Fails if the component is no module, or if the manifest contradicts the code.
+    /// Fails if the component is no module, if the manifest contradicts the code, or if nexum would
+    /// refuse the read-only files.
     pub fn finish(&self, component: Vec<u8>) -> Result<Finished, Error> {
         let file = component::check(self.name, component)?;
         let written = match document::read(&self.manifest.into(), MANIFEST_BYTES_MAX) {
@@ -112,6 +113,8 @@ impl Finish<'_> {
             read => read?,
         };
         let complete = manifest::complete(&written, self.name, self.version, &file)?;
+        let component = format!("{}.wasm", self.name);
+        files::copy(self.manifest, complete.files.as_ref(), &component, self.directory)?;
         let paths = output::write(self.directory, self.name, &file.bytes, &complete.text)?;
         Ok(Finished {
             component: paths.component,
@@ -119,5 +122,41 @@ impl Finish<'_> {
             file,
             warnings: complete.warnings,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use nexum_config::manifest::{MANIFEST_FILE, Manifest};
+
+    use super::*;
+
+    #[test]
+    fn the_files_of_a_module_are_beside_its_finished_manifest() {
+        let project = tempfile::tempdir().expect("a directory");
+        let manifest = project.path().join(MANIFEST_FILE);
+        fs::write(&manifest, "[module]\nname = \"watch\"\nfiles = \"assets\"\n").expect("a manifest");
+        fs::create_dir(project.path().join("assets")).expect("a directory");
+        fs::write(project.path().join("assets/a.txt"), "a").expect("a file");
+        let text = "(component
+            (core module $m (func (export \"f\")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i \"f\")))
+            (export \"init\" (func $f))
+            (export \"evaluate\" (func $f)))";
+        let module = Finish {
+            name: &"watch".parse().expect("a name"),
+            version: None,
+            manifest: &manifest,
+            directory: &project.path().join("build"),
+        };
+        let component = wat::parse_str(text).expect("a component");
+        let finished = module.finish(component).expect("a module");
+        let complete = Manifest::load(&finished.manifest.as_path().into()).expect("a manifest");
+        let files = complete.files.expect("files").to_string();
+        let copied = finished.manifest.with_file_name(files).join("a.txt");
+        assert_eq!(fs::read_to_string(copied).expect("a file"), "a");
     }
 }

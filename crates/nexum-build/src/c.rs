@@ -169,7 +169,9 @@ impl Compiler {
         match self {
             Self::WasiSdk(directory) => {
                 let mut clang = Command::new(directory.join("bin/clang"));
-                clang.args(["--target=wasm32-wasip1"]);
+                // With the stack first, an overflow traps, and does not overwrite the static data.
+                // zig has this order without the option.
+                clang.args(["--target=wasm32-wasip1", "-Wl,--stack-first"]);
                 clang
             }
             Self::Zig(directory) => {
@@ -192,5 +194,16 @@ impl std::fmt::Display for Compiler {
             Self::WasiSdk(directory) => write!(f, "clang of {}", directory.display()),
             Self::Zig(_) => write!(f, "clang of {} {}", ZIG.package, ZIG.version),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stack_of_a_wasi_sdk_is_below_the_static_data() {
+        let command = Compiler::WasiSdk("/sdk".into()).command();
+        assert!(command.get_args().any(|option| option == "-Wl,--stack-first"));
     }
 }

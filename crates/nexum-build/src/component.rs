@@ -2,16 +2,33 @@
 
 use std::path::PathBuf;
 
-use nexum_config::component::{ComponentFile, is_core_module};
+use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentError, ComponentFile, is_core_module};
+use nexum_config::interface::{CAPABILITIES, WASI, serves};
 use nexum_config::names::ModuleName;
 use wit_component::ComponentEncoder;
 
 use crate::Error;
 
-/// Checks the output of a compiler: a component that fits a world of the contract by its names. The
-/// loader compares the types later.
+/// The packages of the contract and of WASI.
+const PACKAGES: [&str; 4] = ["nexum:host/", "nexum:functions/", "shepherd:cow/", "wasi:"];
+
+/// The interfaces of the contract that nexum serves to every module.
+const AMBIENT: [&str; 5] = [
+    "nexum:functions/context@0.1.0",
+    "nexum:host/clock@0.2.0",
+    "nexum:host/logging@0.2.0",
+    "nexum:host/logging@0.1.0",
+    "nexum:host/random@0.2.0",
+];
+
+/// Checks the output of a compiler: a component within the size of the loader, that fits a world of the
+/// contract by the names of its exports and by the names and versions of its imports. The loader
+/// compares the types later.
 pub(crate) fn check(name: &ModuleName, bytes: Vec<u8>) -> Result<ComponentFile, Error> {
     let path = PathBuf::from(format!("{name}.wasm"));
+    if bytes.len() as u64 > COMPONENT_BYTES_MAX {
+        return Err(ComponentError::TooLarge { path }.into());
+    }
     let file = ComponentFile::parse(&path, bytes)?;
     if file.summary.kind().is_none() {
         return Err(Error::NoModule {
@@ -19,7 +36,37 @@ pub(crate) fn check(name: &ModuleName, bytes: Vec<u8>) -> Result<ComponentFile, 
             exports: file.summary.exports.join(", "),
         });
     }
-    Ok(file)
+    let imports = file.summary.imports.iter();
+    let unserved: Vec<_> = imports.filter(|import| !can_be_served(import)).cloned().collect();
+    match unserved.is_empty() {
+        true => Ok(file),
+        false => Err(Error::Unserved {
+            name: name.clone(),
+            imports: unserved.join(", "),
+        }),
+    }
+}
+
+/// Whether an import is of the contract or of WASI. A program that embeds nexum can serve others.
+pub(crate) fn is_of_contract(import: &str) -> bool {
+    PACKAGES.iter().any(|package| import.starts_with(package))
+}
+
+/// Whether a host can serve an import: nexum, or for another package a program that embeds it.
+fn can_be_served(import: &str) -> bool {
+    let mut of_capabilities = CAPABILITIES.iter().flat_map(|(_, interfaces)| *interfaces);
+    let has = |interfaces: &[&str]| interfaces.iter().any(|interface| serves(interface, import));
+    !is_of_contract(import)
+        || is_types(import)
+        || has(&AMBIENT)
+        || has(WASI)
+        || of_capabilities.any(|interface| serves(interface, import))
+}
+
+/// Whether an interface of the contract only has types, which need nothing of a host.
+fn is_types(import: &str) -> bool {
+    let name = import.split_once('@').map_or(import, |(name, _)| name);
+    name.ends_with("/types") && !name.starts_with("wasi:")
 }
 
 /// The component of a core module whose sections describe its world, as bindings of `wit-bindgen`
@@ -33,4 +80,70 @@ pub(crate) fn encode(name: &ModuleName, bytes: Vec<u8>) -> Result<Vec<u8>, Error
         name: name.clone(),
         reason: format!("{error:#}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::PACKAGES as FILES;
+
+    /// An event module with this import.
+    fn component(import: &str) -> Vec<u8> {
+        let text = format!(
+            "(component (import \"{import}\" (instance))
+                (core module $m (func (export \"f\")))
+                (core instance $i (instantiate $m))
+                (func $f (canon lift (core func $i \"f\")))
+                (export \"init\" (func $f))
+                (export \"on-event\" (func $f)))"
+        );
+        wat::parse_str(text).expect("a component")
+    }
+
+    fn checked(bytes: Vec<u8>) -> Result<(), String> {
+        let name = "watch".parse().expect("a name");
+        check(&name, bytes).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn refuses_an_import_that_nexum_does_not_serve() {
+        for import in [
+            "nexum:host/chain@0.3.0",
+            "nexum:host/nothing@0.2.0",
+            "wasi:config/store@0.2.0",
+        ] {
+            let expected = format!("watch imports {import}, which nexum does not serve");
+            assert_eq!(checked(component(import)), Err(expected));
+        }
+        for import in [
+            "nexum:host/chain@0.1.0",
+            "nexum:host/logging@0.2.4",
+            "nexum:host/types@0.1.0",
+            "nexum:functions/context@0.1.0",
+            "wasi:io/streams@0.2.12",
+            "wasi:http/types@0.2.12",
+            "embed:prices/prices@0.1.0",
+        ] {
+            assert_eq!(checked(component(import)), Ok(()), "{import}");
+        }
+    }
+
+    #[test]
+    fn accepts_every_interface_of_the_contract() {
+        for (path, _) in FILES.iter().filter(|(path, _)| path.starts_with("nexum-host/")) {
+            let name = path.trim_start_matches("nexum-host/").trim_end_matches(".wit");
+            let import = format!("nexum:host/{name}@0.2.0");
+            // This file has no interface.
+            assert_eq!(can_be_served(&import), name != "worlds", "{import}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_component_that_the_loader_finds_too_large() {
+        let mut bytes = component("nexum:host/chain@0.2.0");
+        let length = usize::try_from(COMPONENT_BYTES_MAX).expect("a length") + 1;
+        bytes.resize(length, 0);
+        let expected = format!("watch.wasm is larger than {COMPONENT_BYTES_MAX} bytes");
+        assert_eq!(checked(bytes), Err(expected));
+    }
 }

@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 
 use nexum_config::component::ComponentError;
 use nexum_config::document::{ConfigError, ConfigErrors};
+use nexum_config::files::FilesError;
 use nexum_config::hint::Hint;
 use nexum_config::names::ModuleName;
 
@@ -125,6 +126,17 @@ pub enum Error {
         /// The exports, with commas between them.
         exports: String,
     },
+    /// nexum would refuse the module's read-only files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The component imports interfaces of the contract or of WASI that nexum does not have.
+    #[error("{name} imports {imports}, which nexum does not serve")]
+    Unserved {
+        /// The module.
+        name: ModuleName,
+        /// The imports, with commas between them.
+        imports: String,
+    },
     /// The author's manifest has faults, or contradicts the code.
     #[error(transparent)]
     Manifest(#[from] ConfigErrors),
@@ -157,7 +169,9 @@ impl Hint for Error {
                 .or_else(|| Some("with rustup, `rustup target add wasm32-unknown-unknown` adds the target".to_owned())),
             Self::Project { hint, .. } => hint.clone(),
             Self::Component(error) => error.hint(),
+            Self::Files(error) => error.hint(),
             Self::Code(error) => error.hint(),
+            Self::Unserved { .. } => Some("build the module against nexum:host@0.2.0, without these imports".to_owned()),
             Self::NoModule { .. } => Some(
                 "a module exports `init` with `on-event`, `evaluate` or `invoke`: in Rust, write `#[nexum_sdk::module]` on an `impl`"
                     .to_owned(),

@@ -44,6 +44,7 @@ pub mod project;
 pub mod template;
 
 mod component;
+mod files;
 pub mod manifest;
 pub mod output;
 

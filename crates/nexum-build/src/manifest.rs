@@ -16,6 +16,7 @@ use std::path::Path;
 
 use nexum_config::component::ComponentFile;
 use nexum_config::document::{ConfigError, ConfigErrors, Document, Environment, Section};
+use nexum_config::files::FilesName;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest};
 use nexum_config::names::ModuleName;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike};
@@ -30,6 +31,8 @@ pub use code::Code;
 pub struct Complete {
     /// The text of the file.
     pub text: String,
+    /// The directory of the module's read-only files, below that of the manifest.
+    pub files: Option<FilesName>,
     /// Remarks for the author that are no errors: one line each.
     pub warnings: Vec<String>,
 }
@@ -59,7 +62,11 @@ pub fn complete(
     let manifest = draft.check(&text)?;
     let mut warnings = draft.warnings;
     warnings.extend(remark(&manifest, component));
-    Ok(Complete { text, warnings })
+    Ok(Complete {
+        text,
+        files: manifest.files,
+        warnings,
+    })
 }
 
 /// A manifest that is being completed.

@@ -22,12 +22,27 @@ const GRACE: Duration = Duration::from_secs(2);
 /// reason.
 const OUTPUT_LINES_MAX: usize = 40;
 
-/// Runs a command until it exits. The command inherits stdout and stderr.
+/// Runs a command until it exits. The command inherits stdout and stderr, and stdin if the caller
+/// cannot interrupt it.
 ///
 /// # Errors
 ///
 /// Fails if the command cannot start or fails, or if the caller interrupts it.
 pub fn run(command: &mut Command, progress: &dyn Progress) -> Result<(), Error> {
+    if progress.interrupt().is_some() {
+        // A background group must not read from the terminal.
+        command.stdin(Stdio::null());
+    }
+    run_with_own_input(command, progress)
+}
+
+/// Runs a command until it exits. The command inherits stdout and stderr, and its stdin is what the
+/// caller has set.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_with_own_input(command: &mut Command, progress: &dyn Progress) -> Result<(), Error> {
     let mut child = start(command, progress)?;
     let status = wait(&mut child, command, progress)?;
     succeeded(command, status, String::new)
@@ -87,8 +102,7 @@ pub fn line(command: &Command) -> String {
 fn start(command: &mut Command, progress: &dyn Progress) -> Result<Child, Error> {
     check(progress)?;
     if progress.interrupt().is_some() {
-        // A background group must not read from the terminal.
-        command.process_group(0).stdin(Stdio::null());
+        command.process_group(0);
     }
     without_package(command).spawn().map_err(|source| Error::Start {
         program: command.get_program().to_string_lossy().into_owned(),
@@ -191,25 +205,11 @@ fn is_of_package(variable: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::Silent;
-
-    /// A caller that can interrupt.
-    struct Interruptible(AtomicBool);
-
-    impl Progress for Interruptible {
-        fn begin(&self, _: &str) {}
-
-        fn end(&self, _: &str, _: Duration) {}
-
-        fn note(&self, _: &str) {}
-
-        fn interrupt(&self) -> Option<&AtomicBool> {
-            Some(&self.0)
-        }
-    }
+    use crate::progress::Interruptible;
 
     fn shell(script: &str) -> Command {
         let mut shell = Command::new("sh");
@@ -246,7 +246,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let fifo = directory.path().join("alive");
         output(Command::new("mkfifo").arg(&fifo), &Silent).expect("a pipe");
-        let caller = Interruptible(AtomicBool::new(false));
+        let caller = Interruptible::default();
         // The child and a process below it keep the pipe open as long as they live.
         let script = format!(
             "exec 3>'{}'; (trap '' TERM; sleep 1000) & echo ready >&3; wait",

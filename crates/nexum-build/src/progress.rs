@@ -61,3 +61,21 @@ pub(crate) fn check(progress: &dyn Progress) -> Result<(), Error> {
         false => Ok(()),
     }
 }
+
+/// A caller that can interrupt, for tests.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Interruptible(pub(crate) AtomicBool);
+
+#[cfg(test)]
+impl Progress for Interruptible {
+    fn begin(&self, _: &str) {}
+
+    fn end(&self, _: &str, _: Duration) {}
+
+    fn note(&self, _: &str) {}
+
+    fn interrupt(&self) -> Option<&AtomicBool> {
+        Some(&self.0)
+    }
+}

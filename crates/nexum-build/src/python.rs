@@ -196,3 +196,20 @@ fn entry_point(world: &World) -> String {
 fn module(interface: &Interface) -> String {
     interface.name().replace('-', "_")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of the SDK have tests of their own.
+    #[test]
+    fn the_tests_of_the_sdk_pass() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/python");
+        let mut shell = Command::new("sh");
+        // The runner writes its summary to stderr.
+        shell.args(["-c", "exec python3 -m unittest test_nexum 2>&1"]);
+        shell.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(sources);
+        let output = process::output(&mut shell, &crate::Silent).expect("the tests pass");
+        assert!(output.contains("Ran 5 tests in "), "{output}");
+    }
+}

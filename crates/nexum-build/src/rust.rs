@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::compiled::Compiled;
 use crate::component::encode;
 use crate::progress::step;
-use crate::toolchain::{BARE, Toolchain};
+use crate::toolchain::{BARE, Toolchain, WASI};
 use crate::{Error, Options, Progress, Project, process};
 
 /// The release profile of a project that sets none: small components, because every host compiles
@@ -37,13 +37,14 @@ const QUICK_PROFILE: [(&str, &str); 5] = [
 
 /// Compiles the crate to a component.
 pub(crate) fn compile(project: &Project, options: &Options, progress: &dyn Progress) -> Result<Compiled, Error> {
-    let toolchain = toolchain(project, options, progress)?;
-    progress.note(&format!("compiler: {toolchain}"));
-    let metadata = Metadata::of(project, &toolchain, progress)?;
+    let metadata = Metadata::of(project, progress)?;
     let package = metadata.package(project)?;
     package.check(project)?;
+    let target = package.target(project)?;
+    let toolchain = toolchain(project, target, options, progress)?;
+    progress.note(&format!("compiler: {toolchain}"));
     let mut cargo = toolchain.cargo("build", &project.directory);
-    cargo.args(["--release", "--lib", "--target", BARE]);
+    cargo.args(["--release", "--lib", "--target", target]);
     cargo.args(["--package", &package.id, "--message-format=json-render-diagnostics"]);
     if options.is_quick {
         set_profile(&mut cargo, &QUICK_PROFILE);
@@ -71,9 +72,9 @@ pub(crate) fn compile(project: &Project, options: &Options, progress: &dyn Progr
     })
 }
 
-fn toolchain(project: &Project, options: &Options, progress: &dyn Progress) -> Result<Toolchain, Error> {
+fn toolchain(project: &Project, target: &str, options: &Options, progress: &dyn Progress) -> Result<Toolchain, Error> {
     let cache = Cache::of_user()?;
-    match Toolchain::find(&cache, &project.directory, &[BARE], progress) {
+    match Toolchain::find(&cache, &project.directory, &[target], progress) {
         Err(Error::Toolchain { .. }) if options.make_toolchain => Toolchain::make(&cache, &project.directory, progress),
         found => found,
     }
@@ -109,6 +110,9 @@ struct Package {
     version: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    /// The table `[package.metadata]`, or null.
+    #[serde(default)]
+    metadata: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -117,9 +121,11 @@ struct Target {
 }
 
 impl Metadata {
-    fn of(project: &Project, toolchain: &Toolchain, progress: &dyn Progress) -> Result<Self, Error> {
-        let mut cargo = toolchain.cargo("metadata", &project.directory);
-        cargo.args(["--no-deps", "--format-version=1"]);
+    fn of(project: &Project, progress: &dyn Progress) -> Result<Self, Error> {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(["metadata", "--no-deps", "--format-version=1"])
+            .current_dir(&project.directory);
         let output = process::output(&mut cargo, progress)?;
         serde_json::from_str(&output).map_err(|error| Error::Output {
             command: process::line(&cargo),
@@ -155,6 +161,21 @@ impl Package {
             hint: Some("add `crate-type = [\"cdylib\"]` to the table `[lib]`, and have a `src/lib.rs`".to_owned()),
         })
     }
+
+    /// The target to compile for: `target` of the table `[package.metadata.guest]`, or else [`BARE`].
+    fn target(&self, project: &Project) -> Result<&'static str, Error> {
+        let written = &self.metadata["guest"]["target"];
+        let known = [BARE, WASI].into_iter().find(|target| written == target);
+        match known {
+            Some(target) => Ok(target),
+            None if written.is_null() => Ok(BARE),
+            None => Err(Error::Project {
+                path: project.directory.join("Cargo.toml"),
+                reason: format!("`target` in [package.metadata.guest] is {written}"),
+                hint: Some(format!("write \"{BARE}\" or \"{WASI}\"")),
+            }),
+        }
+    }
 }
 
 /// The `.wasm` file of a package in the messages of `cargo build`.
@@ -186,6 +207,30 @@ mod tests {
                         {\"reason\":\"build-finished\",\"success\":true}\n";
         assert_eq!(artifact(messages, "b"), Some("/t/b.wasm".into()));
         assert_eq!(artifact(messages, "a"), None);
+    }
+
+    /// The target of a crate with this text below its name.
+    fn target(text: &str) -> Result<&'static str, String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let manifest = format!("[package]\nname = \"a\"\n{text}\n[lib]\ncrate-type = [\"cdylib\"]\n");
+        fs::write(directory.path().join("Cargo.toml"), manifest).expect("a file");
+        fs::create_dir(directory.path().join("src")).expect("a directory");
+        fs::write(directory.path().join("src/lib.rs"), "").expect("a file");
+        let project = Project::find(directory.path()).expect("a project");
+        let metadata = Metadata::of(&project, &crate::Silent).expect("the metadata");
+        let package = metadata.package(&project).expect("a package");
+        package.target(&project).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn compiles_for_the_target_of_the_package() {
+        assert_eq!(target(""), Ok(BARE));
+        assert_eq!(target("[package.metadata.guest]\ntarget = \"wasm32-wasip2\""), Ok(WASI));
+        let error = target("[package.metadata.guest]\ntarget = \"riscv32\"").expect_err("a refusal");
+        assert!(
+            error.ends_with("Cargo.toml: `target` in [package.metadata.guest] is \"riscv32\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nexum_config::interface::capability_named;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest};
 use nexum_config::masked_path::MaskedPath;
 use toml_edit::DocumentMut;
@@ -101,7 +102,7 @@ impl World {
         let capabilities = manifest.capabilities.unwrap_or_default();
         let is_listed = |interface: &Interface| {
             let mut listed = capabilities.required.iter().chain(&capabilities.optional);
-            listed.any(|name| name.value == interface.capability)
+            listed.any(|name| capability_named(&name.value) == Some(interface.capability))
         };
         let requested = REQUESTED.into_iter().filter(is_listed);
         Ok(Self {
@@ -165,7 +166,7 @@ macro_rules! packages {
 }
 
 /// The packages of the contract, with their paths below `wit/`.
-const PACKAGES: &[(&str, &str)] = packages![
+pub(crate) const PACKAGES: &[(&str, &str)] = packages![
     "nexum-host/chain.wit",
     "nexum-host/clock.wit",
     "nexum-host/http.wit",
@@ -207,6 +208,15 @@ mod tests {
              export init: func(config: config) -> result<_, host-error>;\n  \
              export on-event: func(event: event) -> result<_, host-error>;\n}\n"
         );
+    }
+
+    #[test]
+    fn has_the_capabilities_that_the_manifest_names_by_an_interface() {
+        let text = "[module]\nname = \"a\"\n[module.query]\n[capabilities]\nrequired = [\"local-store\"]\n\
+                    optional = [\"cow-api\", \"outgoing-handler\"]\n";
+        let names = world(text).expect("a world").imports;
+        let names: Vec<_> = names.iter().map(Interface::name).collect();
+        assert_eq!(names, ["cow-api", "http", "local-store", "logging", "random"]);
     }
 
     #[test]

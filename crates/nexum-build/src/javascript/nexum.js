@@ -4,24 +4,29 @@
 // The host can be called while a handler runs, and not while the module's file is loaded: that
 // happens once, when the component is built.
 
-// The interfaces of the contract that the component imports, by capability.
-const host = {};
+// The interfaces of the contract that the component imports, by capability. Undefined while the
+// module's file is loaded.
+let host;
 
 // Gives this file its host: the imports of the component, or the fake of a test.
 export function connect(interfaces) {
-  for (const name of Object.keys(host)) delete host[name];
-  Object.assign(host, interfaces);
+  host = interfaces;
 }
 
-// The interface of a capability. Throws if `nexum.toml` does not list the capability.
+// Whether the host can be called.
+export function isConnected() {
+  return host !== undefined;
+}
+
+// The interface of a capability. Throws while the module's file is loaded, and if `nexum.toml` does
+// not list the capability.
 function use(capability) {
-  const found = host[capability];
+  const found = host?.[capability];
   if (found === undefined) {
-    throw new HostError({
-      domain: capability,
-      kind: "unsupported",
-      message: `nexum.toml does not list the capability "${capability}" in [capabilities]`,
-    });
+    const message = isConnected()
+      ? `nexum.toml does not list the capability "${capability}" in [capabilities]`
+      : "the host cannot be called while the module's file is loaded: call it in a handler";
+    throw new HostError({ domain: capability, kind: "unsupported", message });
   }
   return found;
 }

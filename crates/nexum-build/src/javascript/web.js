@@ -2,7 +2,7 @@
 // TextEncoder, TextDecoder, fetch, crypto and a Math.random that differs between instances. The
 // generated entry point installs them before it loads the module.
 
-import { log, randomBytes, send, toBytes } from "./nexum.js";
+import { isConnected, log, randomBytes, send, toBytes } from "./nexum.js";
 
 // The code point that replaces a malformed sequence.
 const REPLACEMENT = 0xfffd;
@@ -225,7 +225,7 @@ const crypto = {
 
 // The engine's own generator continues from the state at the build, so that every instance of the
 // module would get one sequence.
-function random() {
+function randomOfHost() {
   const bytes = randomBytes(7);
   let fraction = bytes[0] >> 3;
   for (let i = 1; i < 7; i++) fraction = fraction * 256 + bytes[i];
@@ -239,7 +239,9 @@ export function install(target = globalThis) {
     Object.defineProperty(target, name, { value, writable: true, configurable: true });
   }
   target.console = { ...log, log: log.info };
-  target.Math.random = random;
+  // While the module's file is loaded, there is no host.
+  const { random } = target.Math;
+  target.Math.random = () => (isConnected() || random === undefined ? randomOfHost() : random());
 }
 
 export { Utf8Decoder, Utf8Encoder };

@@ -49,6 +49,22 @@ test("removes one byte order mark", () => {
   }
 });
 
+// No test before this one connects a host.
+test("has the generator of the engine alone while the module is loaded", () => {
+  const target = { Math: { random: () => 0.25 } };
+  install(target);
+  assert.equal(target.Math.random(), 0.25);
+  assert.throws(() => target.console.log("a"), {
+    domain: "logging",
+    message: "the host cannot be called while the module's file is loaded: call it in a handler",
+  });
+  connect({ random: { fill: (length) => new Uint8Array(length) } });
+  assert.equal(target.Math.random(), 0);
+  assert.throws(() => target.console.log("a"), {
+    message: 'nexum.toml does not list the capability "logging" in [capabilities]',
+  });
+});
+
 test("installs the parts that the engine lacks", () => {
   const logged = [];
   let byte = 0;

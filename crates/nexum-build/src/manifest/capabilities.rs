@@ -6,9 +6,7 @@ use toml_edit::{Array, DocumentMut, TableLike, Value};
 
 use super::code::Code;
 use super::{Draft, with_table};
-
-/// The packages of the contract and of WASI. The host serves their other interfaces to every module.
-const PACKAGES: [&str; 4] = ["nexum:host/", "nexum:functions/", "shepherd:cow/", "wasi:"];
+use crate::component::is_of_contract;
 
 /// Names to add to the lists of the author's manifest.
 #[derive(Debug, Default)]
@@ -35,7 +33,7 @@ impl Draft {
             let remark = name.location.error("is listed, but the code does not import it");
             self.warnings.push(remark.to_string());
         }
-        for interface in interfaces.iter().filter(|interface| is_of_another_package(interface)) {
+        for interface in interfaces.iter().filter(|interface| !is_of_contract(interface)) {
             let remark = format!("the code imports {interface}, which is not in nexum's contract");
             self.warnings.push(remark);
         }
@@ -97,10 +95,6 @@ pub(super) fn imports(interfaces: &[String]) -> impl Iterator<Item = &'static st
 /// The capability that a name in a manifest means.
 fn meant(name: &str) -> &str {
     capability_named(name).unwrap_or(name)
-}
-
-fn is_of_another_package(interface: &str) -> bool {
-    !PACKAGES.iter().any(|package| interface.starts_with(package))
 }
 
 fn extend(table: &mut dyn TableLike, key: &str, names: Vec<String>) {

@@ -35,7 +35,7 @@ fn merge(written: &str, code: Option<&str>, imports: &[&str]) -> Result<String, 
     let component = component(code, imports);
     let name = "watch".parse().expect("a name");
     match complete(written.as_bytes(), &name, Some("0.1.0"), &component) {
-        Ok(Complete { text, warnings }) => {
+        Ok(Complete { text, warnings, .. }) => {
             let digest = format!("component = \"{}\"\n", component.digest);
             assert!(text.contains(&digest), "{text}");
             let (first, rest) = text.split_once('\n').expect("lines");

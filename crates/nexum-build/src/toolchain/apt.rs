@@ -115,8 +115,14 @@ pub fn unpack(
     let deb = find_deb(directory, package)?;
     let mut read = Command::new("dpkg-deb");
     read.arg("--fsys-tarfile").arg(&deb);
+    extract(&mut read, prefix, only, progress)
+}
+
+/// Extracts the tar archive that the command `read` prints.
+fn extract(read: &mut Command, prefix: &Path, only: &[&str], progress: &dyn Progress) -> Result<(), Error> {
+    let program = read.get_program().to_string_lossy().into_owned();
     let start = |source| Error::Start {
-        program: "dpkg-deb".to_owned(),
+        program: program.clone(),
         source,
     };
     let mut archive = read.stdout(Stdio::piped()).spawn().map_err(start)?;
@@ -129,14 +135,14 @@ pub fn unpack(
     if let Some(bytes) = archive.stdout.take() {
         tar.stdin(bytes);
     }
-    let unpacked = process::run(&mut tar, progress);
+    let unpacked = process::run_with_own_input(&mut tar, progress);
     drop(tar);
     let status = archive.wait().map_err(start)?;
     unpacked?;
     match status.success() {
         true => Ok(()),
         false => Err(Error::Failed {
-            command: process::line(&read),
+            command: process::line(read),
             status,
             output: String::new(),
         }),
@@ -181,6 +187,24 @@ fn find_candidate(policy: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Interruptible;
+
+    #[test]
+    fn extracts_for_a_caller_that_can_interrupt() {
+        let (from, to) = (
+            tempfile::tempdir().expect("a directory"),
+            tempfile::tempdir().expect("a directory"),
+        );
+        for name in ["kept.rlib", "left.txt"] {
+            fs::write(from.path().join(name), name).expect("a file");
+        }
+        let mut read = Command::new("tar");
+        read.args(["--create", "--directory"]).arg(from.path()).arg(".");
+        extract(&mut read, to.path(), &["*.rlib"], &Interruptible::default()).expect("the archive is extracted");
+        let extracted = fs::read_to_string(to.path().join("kept.rlib")).expect("the file");
+        assert_eq!(extracted, "kept.rlib");
+        assert!(!to.path().join("left.txt").exists());
+    }
 
     #[test]
     fn finds_the_version_that_would_be_fetched() {

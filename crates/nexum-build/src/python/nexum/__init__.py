@@ -8,17 +8,21 @@ import json
 import re
 from dataclasses import dataclass
 
-# The interfaces of the contract that the component imports, by capability.
-_host = {}
+# The interfaces of the contract that the component imports, by capability. None while the module's
+# file is loaded.
+_host = None
 
 
 def connect(interfaces):
     """Gives this package its host: the imports of the component, or the fake of a test."""
-    _host.clear()
-    _host.update(interfaces)
+    global _host
+    _host = dict(interfaces)
 
 
 def _use(capability):
+    if _host is None:
+        message = "the host cannot be called while the module's file is loaded: call it in a handler"
+        raise HostError(message, domain=capability, kind="unsupported")
     found = _host.get(capability)
     if found is None:
         message = f'nexum.toml does not list the capability "{capability}" in [capabilities]'

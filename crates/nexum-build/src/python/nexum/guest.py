@@ -96,7 +96,8 @@ def _attempt(name, handler, *values):
             value.close()
             raise TypeError(f"{name} is async; the calls of the host are synchronous, and so are handlers")
         return value
-    except Exception as error:
+    # `sys.exit` raises a SystemExit, which is no Exception.
+    except BaseException as error:
         log.error(f"{name} failed: {_trace(error)}")
         failure = error if isinstance(error, HostError) else HostError(_title(error), domain="module")
         raise _fail(failure) from error

@@ -64,7 +64,7 @@ class Harness:
         event = type(f"Event_{kind}", (), {"value": value})()
         try:
             self._run(lambda: guest.deliver(self._module, event))
-        except Exception:
+        except BaseException:
             self.stored = before
             raise
 
@@ -76,7 +76,7 @@ class Harness:
                 guest.start(self._module, self._config.items())
                 self._started = True
             return action()
-        except Exception as error:
+        except BaseException as error:
             self._started = False
             raise (error.__cause__ or error) from None
 

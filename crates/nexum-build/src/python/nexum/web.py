@@ -94,7 +94,7 @@ class HTTPConnection(http.client.HTTPConnection):
 
     def url(self, path):
         """The URL of a path, or of a whole URL as path."""
-        if "://" in path:
+        if not path.startswith("/"):
             return path
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == self.default_port else f":{self.port}"

@@ -9,10 +9,12 @@ export function init(config) {
 }
 
 export function onLogs(logs) {
-  for (const { address, blockNumber, data } of logs) {
+  // A token of ERC-721 has an event with this signature, and a fourth topic in place of the amount.
+  const transfers = logs.filter(({ topics }) => topics.length === 3);
+  for (const { address, blockNumber, data } of transfers) {
     const amount = BigInt(data);
     if (amount >= least) log.info(`block ${blockNumber}: a transfer of ${amount} of the token ${address}`);
   }
   // nexum keeps the count when the module restarts.
-  store.setJson("transfers", store.getJson("transfers", 0) + logs.length);
+  store.setJson("transfers", store.getJson("transfers", 0) + transfers.length);
 }

@@ -10,9 +10,11 @@ def init(config):
 
 
 def on_logs(logs):
-    for found in logs:
+    # A token of ERC-721 has an event with this signature, and a fourth topic in place of the amount.
+    transfers = [found for found in logs if len(found.topics) == 3]
+    for found in transfers:
         amount = int(found.data, 16)
         if amount >= settings["least"]:
             log.info(f"block {found.block_number}: a transfer of {amount} of the token {found.address}")
     # nexum keeps the count when the module restarts.
-    store.set_json("transfers", store.get_json("transfers", 0) + len(logs))
+    store.set_json("transfers", store.get_json("transfers", 0) + len(transfers))
