@@ -18,7 +18,7 @@ use crate::author::local::chains::LocalChains;
 use crate::author::local::daemon::Daemon;
 use crate::author::local::log::Log;
 use crate::author::local::record::{Kind, Ready, Record};
-use crate::author::local::reports::Reports;
+use crate::author::local::reports::{Reports, refusals};
 use crate::author::local::sample::{emit, samples};
 use crate::author::local::site::Site;
 use crate::exit_code::{FAILED, STOPPED};
@@ -201,11 +201,16 @@ impl Check<'_> {
     /// Runs the native tests while the component runs, with the variables that lead to it. Shows the
     /// component's records meanwhile.
     async fn native_tests(&mut self, args: &args::Test, site: &Site, reports: &Reports) -> Result<u8, Refusals> {
-        let tests = match Project::find(&args.directory) {
-            Ok(project) => native(&project, &args.args),
-            Err(_) => Err(Refusal::new("the directory has no project of a known language")),
+        let project = match Project::find(&args.directory) {
+            Ok(project) => project,
+            // A project that a command builds can be in a language that nexum does not know.
+            Err(error) if args.build.build_with.is_some() => {
+                outln!("no native tests ran: {error}");
+                return Ok(STOPPED);
+            }
+            Err(error) => return Err(refusals(error)),
         };
-        let Ok(mut tests) = tests else {
+        let Some(mut tests) = native(project, &args.args, reports).await? else {
             return Ok(STOPPED);
         };
         let program = std::env::current_exe().map_err(|error| Refusal::of(&error))?;
