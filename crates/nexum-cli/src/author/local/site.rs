@@ -3,12 +3,16 @@
 //! The configuration is the project's `engine.toml` with other endpoints, another state directory and
 //! another log. `nexum status` and the other commands find the daemon with `--config`.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use nexum_config::manifest::Manifest;
 use nexum_config::names::ModuleName;
+use tempfile::NamedTempFile;
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use super::chains::LocalChains;
@@ -119,7 +123,7 @@ impl Site {
         Ok(chains)
     }
 
-    /// Writes the configuration. `once` makes each event fail at its first failure.
+    /// Writes the configuration, which only its owner can read. `once` makes each event fail at its first failure.
     ///
     /// # Errors
     ///
@@ -148,7 +152,12 @@ impl Site {
         }
         self.modules(&mut document, module);
         let path = self.config();
-        fs::write(&path, document.to_string()).map_err(|error| of_file(&path, &error))
+        // Only its owner can read a temporary file, and a URL in this one can have a key.
+        let written = NamedTempFile::new_in(&self.directory).and_then(|mut file| {
+            file.write_all(document.to_string().as_bytes())?;
+            Ok(file.persist(&path)?)
+        });
+        written.map(drop).map_err(|error| of_file(&path, &error))
     }
 
     /// Makes the paths of the modules absolute, and adds the project's module if there is none.
