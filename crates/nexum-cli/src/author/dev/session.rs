@@ -259,8 +259,8 @@ impl Session<'_> {
         for chain in self.chains.extend(&configured, sources, every, self.reports).await? {
             outln!("chain {} is at {}", chain.id, chain.rpc.place());
         }
-        let identity = self.chains.identity().await?;
-        if self.site.keep_state_of(&identity, is_new)? {
+        let identities = self.chains.identities().await?;
+        if self.site.keep_state_of(&identities, is_new)? {
             outln!("the chains are new: the module starts without its old state");
         }
         self.site.write(&built.module, &self.chains, false)?;
@@ -302,8 +302,8 @@ impl Session<'_> {
 
     /// The node of a chain has another chain, or an anvil of this process has started again.
     async fn chains_changed(&mut self) -> Result<(), Refusals> {
-        let identity = self.chains.identity().await?;
-        match self.site.is_state_of(&identity) {
+        let identities = self.chains.identities().await?;
+        match self.site.is_state_of(&identities) {
             true => Ok(()),
             false => self.restart(false).await,
         }

@@ -1,6 +1,6 @@
 //! The chains of a project: an anvil for each, or a node that runs already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ pub(in crate::author) struct LocalChain {
     pub(in crate::author) url: String,
     anvil: Option<(PathBuf, anvil::Options, Anvil)>,
 }
+
+/// The identity of each chain, by the chain's id.
+pub(in crate::author) type Identities = BTreeMap<u64, String>;
 
 /// The chains of a project.
 #[derive(Debug, Default)]
@@ -87,15 +90,15 @@ impl LocalChains {
         self.0.iter().find(|chain| chain.id == id)
     }
 
-    /// A text that changes when one of the chains is replaced by another one with its id.
+    /// The [`identity`] of each chain.
     ///
     /// # Errors
     ///
     /// If a node does not answer.
-    pub(in crate::author) async fn identity(&self) -> Result<String, Refusal> {
-        let mut all = String::new();
+    pub(in crate::author) async fn identities(&self) -> Result<Identities, Refusal> {
+        let mut all = Identities::new();
         for chain in &self.0 {
-            all.push_str(&format!("{} {}\n", chain.id, identity(&chain.rpc).await?));
+            all.insert(chain.id, identity(&chain.rpc).await?);
         }
         Ok(all)
     }
@@ -172,7 +175,8 @@ async fn ids(urls: &[String], configured: &[ConfiguredChain]) -> Result<Vec<(u64
     Ok(found)
 }
 
-/// The hash of the genesis block, and for a fork also anvil's own name of its instance: each fork
+/// A text that changes when another chain takes the place of the node's chain, under its id. It has
+/// no line breaks: the hash of the genesis block, and for a fork also anvil's own name of its instance: each fork
 /// has the genesis of the original.
 pub(in crate::author) async fn identity(rpc: &Rpc) -> Result<String, Refusal> {
     let genesis = rpc.request("eth_getBlockByNumber", json!(["0x0", false])).await?;

@@ -15,7 +15,7 @@ use nexum_config::names::ModuleName;
 use tempfile::NamedTempFile;
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
-use super::chains::LocalChains;
+use super::chains::{Identities, LocalChains};
 use crate::report::Refusal;
 
 /// The name of the configuration, of the project's and of the generated one.
@@ -27,7 +27,7 @@ const STATE: &str = "data";
 /// The directory of compiled components in the state directory, which outlives the state.
 const CACHE: &str = "cache";
 
-/// The file with the identity of the chains that the state belongs to.
+/// The file with the chains that the state belongs to: a line with id and identity for each.
 const CHAINS: &str = "chains";
 
 /// The log of the daemon: every event, every record of a module, and the daemon's own warnings.
@@ -197,24 +197,39 @@ impl Site {
         content.parse().map_err(|error| of_file(&path, &error))
     }
 
-    /// Whether the state belongs to the chains with this identity.
-    pub(in crate::author) fn is_state_of(&self, identity: &str) -> bool {
-        fs::read_to_string(self.directory.join(CHAINS)).is_ok_and(|found| found == identity)
+    /// Whether the state fits these chains: it belongs to no other chain with the id of one of them.
+    pub(in crate::author) fn is_state_of(&self, chains: &Identities) -> bool {
+        self.known().is_some_and(|known| fits(&known, chains))
     }
 
-    /// Deletes the state unless it belongs to the chains with this identity, or if `is_new`. Returns
-    /// whether there was a state.
+    /// The chains that the state belongs to. `None` if the file is missing or unreadable.
+    fn known(&self) -> Option<Identities> {
+        let text = fs::read_to_string(self.directory.join(CHAINS)).ok()?;
+        let chains = text.lines().map(|line| {
+            let (id, identity) = line.split_once(' ')?;
+            Some((id.parse().ok()?, identity.to_owned()))
+        });
+        chains.collect()
+    }
+
+    /// Deletes the state if it does not fit these chains, or if `is_new`. Returns whether there was a
+    /// state that it has deleted.
     ///
     /// # Errors
     ///
     /// If a file cannot be written or deleted.
-    pub(in crate::author) fn keep_state_of(&self, identity: &str, is_new: bool) -> Result<bool, Refusal> {
-        let known = self.directory.join(CHAINS);
-        if !is_new && self.is_state_of(identity) {
-            return Ok(false);
-        }
-        let had_state = self.clear().map_err(|error| of_file(&self.state_dir(), &error))?;
-        fs::write(&known, identity).map_err(|error| of_file(&known, &error))?;
+    pub(in crate::author) fn keep_state_of(&self, chains: &Identities, is_new: bool) -> Result<bool, Refusal> {
+        let kept = self.known().filter(|known| !is_new && fits(known, chains));
+        let had_state = match &kept {
+            Some(_) => false,
+            None => self.clear().map_err(|error| of_file(&self.state_dir(), &error))?,
+        };
+        // The state can have entries of a chain that the project leaves out for a while.
+        let mut all = kept.unwrap_or_default();
+        all.extend(chains.clone());
+        let lines: String = all.iter().map(|(id, identity)| format!("{id} {identity}\n")).collect();
+        let path = self.directory.join(CHAINS);
+        fs::write(&path, lines).map_err(|error| of_file(&path, &error))?;
         Ok(had_state)
     }
 
@@ -242,6 +257,13 @@ impl Site {
     fn state_dir(&self) -> PathBuf {
         self.directory.join(STATE)
     }
+}
+
+/// Whether no chain is another one than the known chain with its id.
+fn fits(known: &Identities, chains: &Identities) -> bool {
+    chains
+        .iter()
+        .all(|(id, identity)| known.get(id).is_none_or(|known| known == identity))
 }
 
 /// A table at the top level, which is created if it is missing. `None` for a key with another value,
