@@ -216,10 +216,12 @@ impl Session<'_> {
                 outln!("the module is unchanged");
                 Ok(())
             }
-            Some(running) if !running.ready.is_complete() => {
+            Some(running) if !running.ready.is_loaded() => {
                 running.is_outdated = true;
                 Ok(())
             }
+            // The daemon has refused the module, or waits for a chain.
+            Some(running) if !running.ready.is_complete() => self.restart(false).await,
             Some(_) => self.reload().await,
         }
     }
@@ -281,20 +283,25 @@ impl Session<'_> {
             return Ok(());
         };
         self.log.show(&record);
-        if let Some(running) = &mut self.daemon
-            && running.ready.note(&record)
-        {
+        let Some(running) = &mut self.daemon else {
+            return Ok(());
+        };
+        if running.ready.note(&record) {
             outln!("the module runs; h and Enter list the commands");
-            if std::mem::take(&mut running.is_outdated) {
-                return self.reload().await;
-            }
         }
-        Ok(())
+        match running.ready.is_loaded() && running.is_outdated {
+            true => self.restart(false).await,
+            false => Ok(()),
+        }
     }
 
     async fn daemon_ended(&mut self) -> Result<(), Refusals> {
         if let Some(running) = self.daemon.take() {
             let status = running.daemon.ended().await?;
+            if running.is_outdated {
+                outln!("the daemon ended: {status}; nexum starts it with the last build");
+                return self.restart(false).await;
+            }
             outln!("the daemon ended: {status}; nexum starts it again after a change");
         }
         Ok(())
