@@ -4,6 +4,7 @@ mod orphans;
 mod rust;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -281,6 +282,33 @@ fn an_anvil_that_ends_is_started_again() {
     let anvil = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
     send("-KILL", anvil.expect("an anvil").id);
     dev.until("anvil of chain 11155111 ended: signal: 9");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
+fn an_anvil_that_does_not_start_again_can_start_later() {
+    let dir = project("journal", BLOCKS);
+    let anvil = dir.path().join("anvil.sh");
+    let write = |text: &str| {
+        std::fs::write(&anvil, format!("#!/bin/sh\n{text}\n")).expect("a file");
+        std::fs::set_permissions(&anvil, PermissionsExt::from_mode(0o755)).expect("a program");
+    };
+    let program = std::env::var("NEXUM_ANVIL").unwrap_or_else(|_| "anvil".to_owned());
+    let good = format!("exec {program} \"$@\"");
+    write(&good);
+    let mut dev = Dev::start_with(&dir, &["--build-with", BUILD], |command| {
+        command.env("NEXUM_ANVIL", &anvil);
+    });
+    dev.until(RUNS);
+    // Fails once.
+    dir.write("anvil.good", format!("#!/bin/sh\n{good}\n"));
+    write("chmod +x anvil.good && mv anvil.good \"$0\"; exit 1");
+    let running = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
+    send("-KILL", running.expect("an anvil").id);
+    dev.until("anvil of chain 11155111 ended: signal: 9");
+    dev.say("new");
     dev.until(RUNS);
     dev.say("mine");
     dev.until("block 1 handled in ");

@@ -23,7 +23,17 @@ pub(in crate::author) struct LocalChain {
     pub(in crate::author) rpc: Rpc,
     /// The endpoint for the daemon.
     pub(in crate::author) url: String,
-    anvil: Option<(PathBuf, anvil::Options, Anvil)>,
+    /// `None` for a node that `--rpc` names.
+    node: Option<LocalNode>,
+}
+
+/// An anvil of nexum's own.
+#[derive(Debug)]
+struct LocalNode {
+    program: PathBuf,
+    options: anvil::Options,
+    /// `None` after a start that failed.
+    anvil: Option<Anvil>,
 }
 
 /// The identity of each chain, by the chain's id.
@@ -63,7 +73,7 @@ impl LocalChains {
                     id,
                     rpc: Rpc::new(&url)?,
                     url,
-                    anvil: None,
+                    node: None,
                 },
                 None => {
                     let options = anvil::Options {
@@ -73,8 +83,18 @@ impl LocalChains {
                         block_time_s,
                         more: Vec::new(),
                     };
-                    let program = reports.blocking(anvil::find).await?;
-                    LocalChain::start(id, program, options, reports).await?
+                    let mut node = LocalNode {
+                        program: reports.blocking(anvil::find).await?,
+                        options,
+                        anvil: None,
+                    };
+                    let (rpc, url) = node.start(reports).await?;
+                    LocalChain {
+                        id,
+                        rpc,
+                        url,
+                        node: Some(node),
+                    }
                 }
             };
             self.0.push(chain);
@@ -109,7 +129,7 @@ impl LocalChains {
         nodes.filter(|rpc| rpc.is_local()).cloned().collect()
     }
 
-    /// Starts each anvil again that has ended, or all of them. Returns whether there was one. Call it
+    /// Starts each anvil again that has ended since the last call, or all of them. Returns whether there was one. Call it
     /// on the main thread.
     ///
     /// # Errors
@@ -117,20 +137,15 @@ impl LocalChains {
     /// If an anvil does not start.
     pub(in crate::author) async fn renew(&mut self, all: bool, reports: &Reports) -> Result<bool, Refusal> {
         let mut is_new = false;
-        for chain in &mut self.0 {
-            let Some((program, options, anvil)) = &mut chain.anvil else {
-                continue;
-            };
-            let ended = anvil.ended();
+        for LocalChain { id, node, .. } in &mut self.0 {
+            let Some(node) = node else { continue };
+            let ended = node.anvil.as_mut().and_then(Anvil::ended);
             if let Some(status) = ended {
-                outln!("anvil of chain {} ended: {status}", chain.id);
+                outln!("anvil of chain {id} ended: {status}");
             }
             if all || ended.is_some() {
-                // On the port that other programs know.
-                options.port = Some(anvil.port());
-                let (id, program, options) = (chain.id, program.clone(), options.clone());
-                chain.anvil = None;
-                *chain = LocalChain::start(id, program, options, reports).await?;
+                let started = node.start(reports).await;
+                started.map_err(|refusal| refusal.with_hint("`n` and Enter start the chains again"))?;
                 is_new = true;
             }
         }
@@ -138,20 +153,21 @@ impl LocalChains {
     }
 }
 
-impl LocalChain {
-    async fn start(id: u64, program: PathBuf, options: anvil::Options, reports: &Reports) -> Result<Self, Refusal> {
-        let refused = |error| Refusal::with_hint_of(&error);
-        let starting = Starting::spawn(leashed(&options.command(&program))).map_err(refused)?;
+impl LocalNode {
+    /// Starts anvil, in place of the one that runs or has ended. Returns its endpoints: for requests,
+    /// and for the daemon. Later starts use the port of the first one, which other programs know.
+    async fn start(&mut self, reports: &Reports) -> Result<(Rpc, String), Refusal> {
+        self.anvil = None;
+        let starting = Starting::spawn(leashed(&self.options.command(&self.program)));
+        let starting = starting.map_err(|error| Refusal::with_hint_of(&error))?;
         let anvil = reports.blocking(|_| starting.wait()).await?;
+        self.options.port = Some(anvil.port());
         let rpc = Rpc::new(&anvil.http_url())?;
+        let url = anvil.ws_url();
+        self.anvil = Some(anvil);
         // The log takes as long as a small request, and has no reader.
         rpc.request("anvil_setLoggingEnabled", json!([false])).await?;
-        Ok(Self {
-            id,
-            rpc,
-            url: anvil.ws_url(),
-            anvil: Some((program, options, anvil)),
-        })
+        Ok((rpc, url))
     }
 }
 
