@@ -216,11 +216,21 @@ fn a_new_configuration_starts_the_daemon_again() {
         "[engine.limits]\nfuel_per_event = 2000000\n[[modules]]\npath = \"build/watch.wasm\"\n",
     );
     dev.until(RUNS);
-    // The chain and the state are those of before.
+    // The module runs while the file is being edited.
+    dir.write("engine.toml", "[engine");
+    dev.until("the module is unchanged");
     dev.say("mine");
     dev.until("block 3 handled in ");
+    dir.write(
+        "engine.toml",
+        "[engine.limits]\nfuel_per_event = 3000000\n[[modules]]\npath = \"build/watch.wasm\"\n",
+    );
+    dev.until(RUNS);
+    // The chain and the state are those of before.
+    dev.say("mine");
+    dev.until("block 4 handled in ");
     let limits = dir.nexum(&["limits", "watch", "--config", "build/dev/engine.toml"]);
-    assert!(limits.stdout.contains("2000000"), "{}{}", limits.stdout, limits.stderr);
+    assert!(limits.stdout.contains("3000000"), "{}{}", limits.stdout, limits.stderr);
     dev.say("state");
     dev.until("0000000002");
 }

@@ -250,11 +250,9 @@ impl Session<'_> {
     }
 
     /// Starts the daemon again, with the chains that the project has now. `is_new` removes the state
-    /// whatever chains it belongs to.
+    /// whatever chains it belongs to. While the configuration is not TOML, or a chain does not start,
+    /// the last version keeps running.
     async fn restart(&mut self, is_new: bool) -> Result<(), Refusals> {
-        if let Some(running) = self.daemon.take() {
-            running.daemon.stop().await;
-        }
         let Some(built) = &self.built else { return Ok(()) };
         let configured = self.site.chains(&built.manifest)?;
         let (sources, every) = (&self.args.chains, self.args.blocks_every);
@@ -262,6 +260,9 @@ impl Session<'_> {
             outln!("chain {} is at {}", chain.id, chain.rpc.place());
         }
         let identities = self.chains.identities().await?;
+        if let Some(running) = self.daemon.take() {
+            running.daemon.stop().await;
+        }
         if self.site.keep_state_of(&identities, is_new)? {
             outln!("the chains are new: the module starts without its old state");
         }
