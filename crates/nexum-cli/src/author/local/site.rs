@@ -6,14 +6,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use nexum_config::aliases::{ALIASES, Alias, File};
 use nexum_config::manifest::Manifest;
 use nexum_config::names::ModuleName;
 use tempfile::NamedTempFile;
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
 use super::chains::{Identities, LocalChains};
 use crate::report::Refusal;
@@ -63,7 +64,7 @@ pub(in crate::author) struct ConfiguredChain {
 pub(in crate::author) struct Site {
     project: PathBuf,
     directory: PathBuf,
-    _lock: File,
+    _lock: fs::File,
 }
 
 impl Site {
@@ -76,7 +77,7 @@ impl Site {
         let absolute = |path: &Path| std::path::absolute(path).map_err(|error| of_file(path, &error));
         let (project, directory) = (absolute(project)?, absolute(directory)?);
         let path = directory.join("lock");
-        let opened = fs::create_dir_all(&directory).and_then(|()| File::create(&path));
+        let opened = fs::create_dir_all(&directory).and_then(|()| fs::File::create(&path));
         let lock = opened.map_err(|error| of_file(&path, &error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
@@ -162,10 +163,16 @@ impl Site {
 
     /// Makes the paths of the modules absolute, and adds the project's module if there is none.
     fn modules(&self, document: &mut DocumentMut, module: &Module) {
-        let mut is_listed = false;
-        let modules = document.get_mut("modules").and_then(Item::as_array_of_tables_mut);
-        for entry in modules.into_iter().flat_map(|modules| modules.iter_mut()) {
-            is_listed = true;
+        let mut modules = match document.remove("modules").map(Item::into_array_of_tables) {
+            None => ArrayOfTables::new(),
+            Some(Ok(modules)) => modules,
+            // The daemon reports a value that is no list of tables.
+            Some(Err(other)) => {
+                document.insert("modules", other);
+                return;
+            }
+        };
+        for entry in modules.iter_mut() {
             for key in PATH_KEYS {
                 // A path that begins with a variable is absolute, or fails as it does in `nexum run`.
                 let written = entry
@@ -177,24 +184,26 @@ impl Site {
                 }
             }
         }
-        if !is_listed {
+        if modules.is_empty() {
             let mut entry = Table::new();
             entry.insert("path", value(text(&module.component)));
             entry.insert("manifest", value(text(&module.manifest)));
-            let mut modules = toml_edit::ArrayOfTables::new();
             modules.push(entry);
-            document.insert("modules", Item::ArrayOfTables(modules));
         }
+        document.insert("modules", Item::ArrayOfTables(modules));
     }
 
-    /// The project's `engine.toml`. Empty if the file is missing.
+    /// The project's `engine.toml`, with the ids of chains in place of old names. Empty if the file is
+    /// missing.
     fn original(&self) -> Result<DocumentMut, Refusal> {
         let path = self.project.join(CONFIG);
         let content = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             read => read.map_err(|error| of_file(&path, &error))?,
         };
-        content.parse().map_err(|error| of_file(&path, &error))
+        let mut document = content.parse().map_err(|error| of_file(&path, &error))?;
+        rename_chains(&mut document);
+        Ok(document)
     }
 
     /// Whether the state fits these chains: it belongs to no other chain with the id of one of them.
@@ -264,6 +273,24 @@ fn fits(known: &Identities, chains: &Identities) -> bool {
     chains
         .iter()
         .all(|(id, identity)| known.get(id).is_none_or(|known| known == identity))
+}
+
+/// Replaces the old names of chains, such as `chains.sepolia`, beside which an entry with the id would
+/// be an error. An old name stays if the file has the id too: the daemon reports it.
+fn rename_chains(document: &mut DocumentMut) {
+    const PREFIX: &str = "chains.";
+    let Some(chains) = document.get_mut("chains").and_then(Item::as_table_like_mut) else {
+        return;
+    };
+    for Alias { file, old, new, .. } in ALIASES {
+        if *file == File::Engine
+            && let (Some(old), Some(new)) = (old.strip_prefix(PREFIX), new.strip_prefix(PREFIX))
+            && !chains.contains_key(new)
+            && let Some(chain) = chains.remove(old)
+        {
+            chains.insert(new, chain);
+        }
+    }
 }
 
 /// A table at the top level, which is created if it is missing. `None` for a key with another value,

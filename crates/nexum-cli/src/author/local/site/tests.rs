@@ -62,3 +62,54 @@ fn the_state_goes_only_with_another_chain_under_the_id_of_one_of_its_own() {
     assert!(removes(&[(2, "0xd")], true), "new chains");
     assert!(!site.is_state_of(&of(&[(2, "0xb")])));
 }
+
+/// The configuration that nexum writes for a project with this `engine.toml`, as the daemon reads it.
+fn written(config: &str) -> (TempDir, DocumentMut) {
+    let (project, site) = site(config);
+    site.write(&module(&project), &LocalChains::default(), false).unwrap();
+    let document = fs::read_to_string(site.config()).unwrap().parse().unwrap();
+    (project, document)
+}
+
+#[test]
+fn old_names_of_chains_are_those_of_their_ids() {
+    let config = "[chains.sepolia]\nrpc_url = \"http://127.0.0.1:8546\"\nmax_lag = 1\n[chains.1]\n";
+    let (_project, site) = site(config);
+    let manifest = Manifest::default();
+    let chain = |id, port| ConfiguredChain { id, port };
+    assert_eq!(
+        site.chains(&manifest).unwrap(),
+        [chain(1, None), chain(11_155_111, Some(8546))]
+    );
+    let (_project, document) = written(config);
+    let chains = document["chains"].as_table().unwrap();
+    assert!(!chains.contains_key("sepolia"));
+    assert_eq!(chains["11155111"]["max_lag"].as_integer(), Some(1));
+}
+
+#[test]
+fn a_module_in_an_inline_list_keeps_its_configuration() {
+    for config in [
+        "modules = [{ path = \"build/watch.wasm\", config = { a = \"b\" } }]\n[engine]\n",
+        "[[modules]]\npath = \"build/watch.wasm\"\nconfig = { a = \"b\" }\n",
+    ] {
+        let (project, document) = written(config);
+        let module = &document["modules"][0];
+        let component = std::path::absolute(project.path().join("build/watch.wasm")).unwrap();
+        assert_eq!(module["path"].as_str(), Some(&*text(&component)), "{config}");
+        assert_eq!(module["config"]["a"].as_str(), Some("b"), "{config}");
+        assert_eq!(document["modules"].as_array_of_tables().unwrap().len(), 1, "{config}");
+        assert_eq!(document["engine"]["log_format"].as_str(), Some("json"), "{config}");
+    }
+}
+
+#[test]
+fn the_module_of_the_project_is_listed_if_no_other_is() {
+    for config in ["", "modules = []\n"] {
+        let (project, document) = written(config);
+        let component = text(&project.path().join("build/watch.wasm"));
+        assert_eq!(document["modules"][0]["path"].as_str(), Some(&*component), "{config}");
+    }
+    let (_project, document) = written("modules = 1\n");
+    assert_eq!(document["modules"].as_integer(), Some(1));
+}
