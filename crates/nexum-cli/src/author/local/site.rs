@@ -166,6 +166,7 @@ impl Site {
         let mut modules = match document.remove("modules").map(Item::into_array_of_tables) {
             None => ArrayOfTables::new(),
             Some(Ok(modules)) => modules,
+            Some(Err(other)) if other.as_array().is_some_and(toml_edit::Array::is_empty) => ArrayOfTables::new(),
             // The daemon reports a value that is no list of tables.
             Some(Err(other)) => {
                 document.insert("modules", other);
