@@ -8,6 +8,7 @@ use std::process::Command;
 use nexum_build::{Error, Project};
 
 use super::local::reports::{Reports, refusals};
+use super::local::sample::Emissions;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::process::Termination;
 use crate::report::print::outln;
@@ -27,19 +28,22 @@ pub(crate) fn test(args: &args::Test) -> Result<u8, Refusals> {
 async fn run(args: &args::Test) -> Result<u8, Refusals> {
     let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
-    tokio::select! {
+    let mut emissions = Emissions::default();
+    let code = tokio::select! {
         biased;
         code = signals.received() => {
             reports.interrupt();
             Ok(code)
         }
-        code = perform(args, &reports) => code,
-    }
+        code = perform(args, &reports, &mut emissions) => code,
+    };
+    emissions.finish().await;
+    code
 }
 
-async fn perform(args: &args::Test, reports: &Reports) -> Result<u8, Refusals> {
+async fn perform(args: &args::Test, reports: &Reports, emissions: &mut Emissions) -> Result<u8, Refusals> {
     match args.component {
-        true => component::test(args, reports).await,
+        true => component::test(args, reports, emissions).await,
         false => {
             let project = Project::find(&args.directory).map_err(refusals)?;
             match native(project, &args.args, reports).await? {

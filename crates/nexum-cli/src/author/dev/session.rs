@@ -19,6 +19,7 @@ use crate::author::local::log::Log;
 use crate::author::local::record::{Ready, Record};
 use crate::author::local::reports::Reports;
 use crate::author::local::rpc::Rpc;
+use crate::author::local::sample::Emissions;
 use crate::author::local::site::Site;
 use crate::author::local::sources::{Changed, Sources};
 use crate::report::print::outln;
@@ -53,6 +54,7 @@ pub(super) struct Session<'a> {
     sources: Sources,
     typed: mpsc::Receiver<String>,
     chains: LocalChains,
+    emissions: Emissions,
     /// The tasks that watch the nodes of the chains, which tell of another chain.
     watches: JoinSet<()>,
     chain_changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
@@ -93,6 +95,7 @@ impl<'a> Session<'a> {
             sources,
             typed: lines(),
             chains: LocalChains::default(),
+            emissions: Emissions::default(),
             watches: JoinSet::new(),
             chain_changes: mpsc::channel(1),
             job: None,
@@ -163,8 +166,10 @@ impl<'a> Session<'a> {
         true
     }
 
-    /// Ends the processes: the daemon first, so that it does not report the loss of its chains.
+    /// Ends the processes after the emission that runs. The daemon is first, so that it does not report
+    /// the loss of its chains.
     pub(super) async fn close(mut self) {
+        self.emissions.finish().await;
         if let Some(running) = self.daemon.take() {
             running.daemon.stop().await;
         }
