@@ -305,8 +305,8 @@ fn an_anvil_that_does_not_start_again_can_start_later() {
         std::fs::write(&anvil, format!("#!/bin/sh\n{text}\n")).expect("a file");
         std::fs::set_permissions(&anvil, PermissionsExt::from_mode(0o755)).expect("a program");
     };
-    let program = std::env::var("NEXUM_ANVIL").unwrap_or_else(|_| "anvil".to_owned());
-    let good = format!("exec {program} \"$@\"");
+    let program = std::env::var_os("NEXUM_ANVIL").unwrap_or_else(|| "anvil".into());
+    let good = format!("exec {} \"$@\"", program.display());
     write(&good);
     let mut dev = Dev::start_with(&dir, &["--build-with", BUILD], |command| {
         command.env("NEXUM_ANVIL", &anvil);

@@ -25,7 +25,7 @@ use crate::author::local::sources::{Changed, Sources};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
-/// The directory of the generated files, in the project's `build`.
+/// The directory of the generated files and of the quick builds, in the project's `build`.
 const DIRECTORY: &str = "build/dev";
 
 /// The interval at which nexum looks whether an anvil of its own has ended, and whether the node of
@@ -84,8 +84,9 @@ impl<'a> Session<'a> {
     ///
     /// If the directory has no project, or cannot be watched or written to.
     pub(super) fn open(args: &'a args::Dev, reports: &'a Reports) -> Result<Self, Refusals> {
-        let build = Build::of(&args.directory, args.build.build_with.as_ref(), true)?;
-        let site = Site::open(&args.directory, &args.directory.join(DIRECTORY))?;
+        let directory = std::path::absolute(args.directory.join(DIRECTORY)).map_err(|error| Refusal::of(&error))?;
+        let build = Build::of(&args.directory, args.build.build_with.as_ref(), Some(directory.clone()))?;
+        let site = Site::open(&args.directory, &directory)?;
         let sources = Sources::watch(&args.directory).map_err(|error| Refusal::of(&error))?;
         let mut session = Self {
             args,

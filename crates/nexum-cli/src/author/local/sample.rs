@@ -232,7 +232,8 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let rpc = Rpc::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let app = axum::Router::new().route("/", axum::routing::post(answer));
-        let node = tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut node = JoinSet::new();
+        node.spawn(async move { axum::serve(listener, app).await });
 
         let mut emissions = Emissions::default();
         tokio::select! {
@@ -247,6 +248,5 @@ mod tests {
         }
         let expected = ("anvil_setCode".to_owned(), json!([hex(&CONTRACT), "0xc0de"]));
         assert_eq!(last, Some(expected));
-        node.abort();
     }
 }

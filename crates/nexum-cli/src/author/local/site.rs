@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use nexum_build::project::OUTPUT;
 use nexum_config::aliases::{ALIASES, Alias, File};
 use nexum_config::manifest::Manifest;
 use nexum_config::names::ModuleName;
@@ -161,6 +162,15 @@ impl Site {
         written.map(drop).map_err(|error| of_file(&path, &error))
     }
 
+    /// The file of the last build in place of the one that `nexum build` writes. `None` for any other path.
+    fn built<'a>(&self, path: &Path, module: &'a Module) -> Option<&'a Path> {
+        let directory = |path: &Path| fs::canonicalize(path.parent()?).ok();
+        let output = self.project.join(OUTPUT);
+        let files = [&module.component, &module.manifest];
+        let file = files.into_iter().find(|file| file.file_name() == path.file_name())?;
+        (directory(path)? == fs::canonicalize(output).ok()?).then_some(file)
+    }
+
     /// Makes the paths of the modules absolute, and adds the project's module if there is none.
     fn modules(&self, document: &mut DocumentMut, module: &Module) {
         let mut modules = match document.remove("modules").map(Item::into_array_of_tables) {
@@ -181,7 +191,7 @@ impl Site {
                     .and_then(Item::as_str)
                     .filter(|path| !path.starts_with("${"));
                 if let Some(path) = written.map(|path| self.project.join(path)) {
-                    entry.insert(key, value(text(&path)));
+                    entry.insert(key, value(text(self.built(&path, module).unwrap_or(&path))));
                 }
             }
         }

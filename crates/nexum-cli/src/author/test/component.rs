@@ -48,7 +48,7 @@ const FINAL_BLOCKS: u64 = 64;
 ///
 /// Errors that prevent the start of the component.
 pub(super) async fn test(args: &args::Test, reports: &Reports, emissions: &mut Emissions) -> Result<u8, Refusals> {
-    let build = Build::of(&args.directory, args.build.build_with.as_ref(), false)?;
+    let build = Build::of(&args.directory, args.build.build_with.as_ref(), None)?;
     let built = build.start(reports).await.map_err(|error| Refusal::of(&error))??;
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let site = Site::open(&args.directory, scratch.path())?;

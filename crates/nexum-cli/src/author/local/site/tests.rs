@@ -113,3 +113,21 @@ fn the_module_of_the_project_is_listed_if_no_other_is() {
     let (_project, document) = written("modules = 1\n");
     assert_eq!(document["modules"].as_integer(), Some(1));
 }
+
+#[test]
+fn the_last_build_runs_in_place_of_the_files_to_publish() {
+    let (project, site) = site(
+        "[[modules]]\npath = \"./build/watch.wasm\"\nmanifest = \"build/nexum.toml\"\n[[modules]]\npath = \"other/watch.wasm\"\n",
+    );
+    let quick = Module {
+        component: project.path().join("build/dev/watch.wasm"),
+        manifest: project.path().join("build/dev/nexum.toml"),
+        ..module(&project)
+    };
+    site.write(&quick, &LocalChains::default(), false).unwrap();
+    let document: DocumentMut = fs::read_to_string(site.config()).unwrap().parse().unwrap();
+    let path = |index: usize, key: &str| document["modules"][index][key].as_str().map(str::to_owned);
+    assert_eq!(path(0, "path"), Some(text(&quick.component)));
+    assert_eq!(path(0, "manifest"), Some(text(&quick.manifest)));
+    assert_eq!(path(1, "path"), Some(text(&project.path().join("other/watch.wasm"))));
+}
