@@ -51,11 +51,12 @@ pub fn build(project: &Project, options: &Options, progress: &dyn Progress) -> R
         Language::Python => python::compile(project, options, progress)?,
         Language::C => c::compile(project, options, progress)?,
     };
+    let output = project.output();
     let about = Finish {
         name: &project.name,
         version: compiled.version.as_deref(),
         manifest: &project.manifest(),
-        directory: options.output.as_deref().unwrap_or(&project.output()),
+        directory: options.output.as_deref().unwrap_or(&output),
     };
     let finished = about.finish(compiled.component)?;
     Ok(Built {

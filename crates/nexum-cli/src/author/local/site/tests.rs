@@ -39,7 +39,7 @@ fn the_state_goes_only_with_another_chain_under_the_id_of_one_of_its_own() {
         chains.collect()
     };
     let state = site.state_dir().join("state.redb");
-    let mut removes = |chains: &[(u64, &str)], is_new| {
+    let removes = |chains: &[(u64, &str)], is_new| {
         fs::create_dir_all(site.state_dir()).unwrap();
         fs::write(&state, "").unwrap();
         let had_state = site.keep_state_of(&of(chains), is_new).unwrap();
