@@ -192,7 +192,7 @@ impl<'a> Session<'a> {
 
 /// What happens to the build and to the daemon.
 impl Session<'_> {
-    /// Loads what was built, or keeps what runs after a failure, which the compiler has explained.
+    /// Loads the new version, or keeps the running one after a failure, which the compiler has explained.
     async fn built(&mut self, built: Result<Box<Built>, Refusals>) -> Result<(), Refusals> {
         self.job = None;
         if self.is_outdated {

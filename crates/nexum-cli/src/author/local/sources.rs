@@ -31,7 +31,7 @@ const SOURCES: [&str; 13] = [
 /// The operator's configuration, which a build does not read.
 const CONFIG: &str = "engine.toml";
 
-/// What has changed.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::author) enum Changed {
     Sources,
