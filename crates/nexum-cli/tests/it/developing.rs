@@ -172,32 +172,10 @@ fn a_project_that_does_not_build_yet_starts_when_it_does() {
 }
 
 #[test]
-fn a_build_during_the_start_of_the_daemon_replaces_a_module_that_it_refuses() {
+fn a_build_during_the_start_of_the_daemon_replaces_a_module_whose_init_fails() {
     let dir = project("bad-init", BLOCKS);
     let mut dev = dev(&dir);
     dev.until("chain 11155111 is at ");
-    use_guest(&dir, "noop");
-    dev.until(RUNS);
-    dev.say("mine");
-    dev.until("block 1 handled in ");
-}
-
-#[test]
-fn a_build_replaces_a_module_that_the_daemon_refused_beside_another_one() {
-    let dir = project("bad-init", BLOCKS);
-    std::fs::create_dir(dir.path().join("other")).expect("a directory");
-    std::fs::copy(guests::component("noop"), dir.path().join("other/other.wasm")).expect("a file");
-    dir.write(
-        "other/nexum.toml",
-        "[module]\nname = \"other\"\n[[subscription]]\nkind = \"cron\"\nschedule = \"0 0 0 1 1 *\"\n",
-    );
-    dir.write(
-        "engine.toml",
-        "[[modules]]\npath = \"build/watch.wasm\"\n[[modules]]\npath = \"other/other.wasm\"\n",
-    );
-    let mut dev = dev(&dir);
-    dev.until("watch");
-    dev.until("init");
     use_guest(&dir, "noop");
     dev.until(RUNS);
     dev.say("mine");
