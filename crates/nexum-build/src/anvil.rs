@@ -195,7 +195,7 @@ impl Starting {
     ///
     /// # Errors
     ///
-    /// Fails if anvil ends first. The error has its stderr.
+    /// Fails if anvil ends first. The error has its stderr, in which each URL is cut after its host.
     pub fn wait(self) -> Result<Anvil, Error> {
         let Self {
             mut process,
@@ -212,9 +212,7 @@ impl Starting {
                 // Without the arguments: the URL of a fork can have a key.
                 command: NAME.to_owned(),
                 status,
-                output: String::from_utf8_lossy(&stderr.join().unwrap_or_default())
-                    .trim()
-                    .to_owned(),
+                output: hosts_only(String::from_utf8_lossy(&stderr.join().unwrap_or_default()).trim()),
             });
         };
         // A thread reads the remaining output, so that a full pipe never blocks anvil.
@@ -284,6 +282,21 @@ fn read_address(line: &str) -> Option<SocketAddr> {
     line.strip_prefix("Listening on ")?.trim().parse().ok()
 }
 
+/// The text, with only scheme, host and port of each URL: a path, a query or a user name can be a key.
+fn hosts_only(text: &str) -> String {
+    const SEPARATOR: &str = "://";
+    let mut parts = text.split(SEPARATOR);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_outside = |c: char| c.is_whitespace() || matches!(c, '"' | '`' | '<' | '>' | ')');
+        let (url, rest) = part.split_at(part.find(is_outside).unwrap_or(part.len()));
+        let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        shown.extend([SEPARATOR, host, rest]);
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,5 +335,34 @@ mod tests {
             text.starts_with("`anvil` failed: ") && text.ends_with("\naddress already in use"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_failure_has_no_key_of_a_fork() {
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            "echo 'no answer from url (https://user:pass@node.example:81/v2/key?a=b)' >&2; exit 1",
+        ]);
+        let error = Starting::spawn(shell).expect("a shell").wait().expect_err("a failure");
+        let text = error.to_string();
+        assert!(
+            text.ends_with("\nno answer from url (https://node.example:81)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_url_in_a_text_is_cut_after_its_host() {
+        for (text, expected) in [
+            ("no URL", "no URL"),
+            (
+                "\"wss://node/key\" and http://[::1]:80/key\nend",
+                "\"wss://node\" and http://[::1]:80\nend",
+            ),
+            ("https://node?key", "https://node"),
+        ] {
+            assert_eq!(hosts_only(text), expected);
+        }
     }
 }

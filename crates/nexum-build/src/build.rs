@@ -37,7 +37,7 @@ pub struct Built {
 }
 
 /// Builds a project: compiles it, checks the component, and writes the component and its manifest
-/// into the project's directory `build`. Does not touch a file that would not change. Blocks.
+/// into the directory of the options. Does not touch a file that would not change. Blocks.
 ///
 /// # Errors
 ///
@@ -51,11 +51,12 @@ pub fn build(project: &Project, options: &Options, progress: &dyn Progress) -> R
         Language::Python => python::compile(project, options, progress)?,
         Language::C => c::compile(project, options, progress)?,
     };
+    let output = project.output();
     let about = Finish {
         name: &project.name,
         version: compiled.version.as_deref(),
         manifest: &project.manifest(),
-        directory: &project.output(),
+        directory: options.output.as_deref().unwrap_or(&output),
     };
     let finished = about.finish(compiled.component)?;
     Ok(Built {

@@ -1,13 +1,17 @@
 //! The input and the output of the builder of a language.
 
+use std::path::PathBuf;
+
 /// The choices of the caller.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Whether to make a compiler from Debian's packages if the machine has none for guests. It takes
     /// one or two minutes.
     pub make_toolchain: bool,
     /// Whether to build quickly, again and again, rather than a small component.
     pub is_quick: bool,
+    /// The directory of the component and of its manifest. `None` takes the project's directory `build`.
+    pub output: Option<PathBuf>,
 }
 
 /// The output of the builder of a language.

@@ -5,11 +5,13 @@ mod component;
 use std::ffi::OsString;
 use std::process::Command;
 
-use nexum_build::{Error, Language, Project};
+use nexum_build::{Error, Project};
 
 use super::local::reports::{Reports, refusals};
+use super::local::sample::Emissions;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::process::Termination;
+use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 use crate::{args, process};
 
@@ -26,46 +28,47 @@ pub(crate) fn test(args: &args::Test) -> Result<u8, Refusals> {
 async fn run(args: &args::Test) -> Result<u8, Refusals> {
     let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
-    tokio::select! {
+    let mut emissions = Emissions::default();
+    let code = tokio::select! {
         biased;
         code = signals.received() => {
             reports.interrupt();
             Ok(code)
         }
-        code = perform(args, &reports) => code,
-    }
+        code = perform(args, &reports, &mut emissions) => code,
+    };
+    emissions.finish().await;
+    code
 }
 
-async fn perform(args: &args::Test, reports: &Reports) -> Result<u8, Refusals> {
+async fn perform(args: &args::Test, reports: &Reports, emissions: &mut Emissions) -> Result<u8, Refusals> {
     match args.component {
-        true => component::test(args, reports).await,
+        true => component::test(args, reports, emissions).await,
         false => {
             let project = Project::find(&args.directory).map_err(refusals)?;
-            let tests = native(&project, &args.args)?;
-            native_tests(tests, reports).await
+            match native(project, &args.args, reports).await? {
+                Some(tests) => native_tests(tests, reports).await,
+                None => Ok(STOPPED),
+            }
         }
     }
 }
 
-/// The command that runs the tests of a project in the author's own language.
+/// The command that runs the native tests of a project, with more arguments. `None` for a language
+/// without native tests, after a line that says so.
 ///
 /// # Errors
 ///
-/// If nexum knows none for the language.
-fn native(project: &Project, args: &[OsString]) -> Result<Command, Refusal> {
-    let mut command = match project.language {
-        Language::Rust => {
-            let mut cargo = Command::new("cargo");
-            cargo.arg("test");
-            cargo
-        }
-        language => {
-            let refusal = Refusal::new(format!("nexum knows no native tests for {language}"));
-            return Err(refusal.with_hint("`nexum test --component` checks the component"));
-        }
+/// As [`nexum_build::test_command`].
+async fn native(project: Project, args: &[OsString], reports: &Reports) -> Result<Option<Command>, Refusal> {
+    let language = project.language;
+    let command = reports.blocking(move |progress| nexum_build::test_command(&project, progress));
+    let Some(mut command) = command.await? else {
+        outln!("modules in {language} have no native tests");
+        return Ok(None);
     };
-    command.args(args).current_dir(&project.directory);
-    Ok(command)
+    command.args(args);
+    Ok(Some(command))
 }
 
 /// Runs native tests to their end. They print their own failures.

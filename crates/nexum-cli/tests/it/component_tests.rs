@@ -102,3 +102,16 @@ fn a_native_test_asks_the_running_component() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
 }
+
+#[test]
+fn the_native_tests_of_each_language_run() {
+    let dir = Dir::new();
+    for (language, passed) in [("js", "pass 1"), ("python", "Ran 1 test")] {
+        let made = dir.nexum(&["new", language, "--lang", language]);
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let ran = dir.nexum(&["test", language]);
+        assert_eq!(ran.code, Some(0), "{language}: {}{}", ran.stdout, ran.stderr);
+        let output = ran.stdout + &ran.stderr;
+        assert!(output.contains(passed), "{language}: {output}");
+    }
+}

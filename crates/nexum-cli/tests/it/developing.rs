@@ -4,6 +4,7 @@ mod orphans;
 mod rust;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -171,6 +172,17 @@ fn a_project_that_does_not_build_yet_starts_when_it_does() {
 }
 
 #[test]
+fn a_build_during_the_start_of_the_daemon_replaces_a_module_whose_init_fails() {
+    let dir = project("bad-init", BLOCKS);
+    let mut dev = dev(&dir);
+    dev.until("chain 11155111 is at ");
+    use_guest(&dir, "noop");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
 fn a_new_configuration_starts_the_daemon_again() {
     let dir = project("journal", BLOCKS);
     let mut dev = dev(&dir);
@@ -182,11 +194,21 @@ fn a_new_configuration_starts_the_daemon_again() {
         "[engine.limits]\nfuel_per_event = 2000000\n[[modules]]\npath = \"build/watch.wasm\"\n",
     );
     dev.until(RUNS);
-    // The chain and the state are those of before.
+    // The module runs while the file is being edited.
+    dir.write("engine.toml", "[engine");
+    dev.until("the module is unchanged");
     dev.say("mine");
     dev.until("block 3 handled in ");
+    dir.write(
+        "engine.toml",
+        "[engine.limits]\nfuel_per_event = 3000000\n[[modules]]\npath = \"build/watch.wasm\"\n",
+    );
+    dev.until(RUNS);
+    // The chain and the state are those of before.
+    dev.say("mine");
+    dev.until("block 4 handled in ");
     let limits = dir.nexum(&["limits", "watch", "--config", "build/dev/engine.toml"]);
-    assert!(limits.stdout.contains("2000000"), "{}{}", limits.stdout, limits.stderr);
+    assert!(limits.stdout.contains("3000000"), "{}{}", limits.stdout, limits.stderr);
     dev.say("state");
     dev.until("0000000002");
 }
@@ -248,6 +270,33 @@ fn an_anvil_that_ends_is_started_again() {
     let anvil = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
     send("-KILL", anvil.expect("an anvil").id);
     dev.until("anvil of chain 11155111 ended: signal: 9");
+    dev.until(RUNS);
+    dev.say("mine");
+    dev.until("block 1 handled in ");
+}
+
+#[test]
+fn an_anvil_that_does_not_start_again_can_start_later() {
+    let dir = project("journal", BLOCKS);
+    let anvil = dir.path().join("anvil.sh");
+    let write = |text: &str| {
+        std::fs::write(&anvil, format!("#!/bin/sh\n{text}\n")).expect("a file");
+        std::fs::set_permissions(&anvil, PermissionsExt::from_mode(0o755)).expect("a program");
+    };
+    let program = std::env::var_os("NEXUM_ANVIL").unwrap_or_else(|| "anvil".into());
+    let good = format!("exec {} \"$@\"", program.display());
+    write(&good);
+    let mut dev = Dev::start_with(&dir, &["--build-with", BUILD], |command| {
+        command.env("NEXUM_ANVIL", &anvil);
+    });
+    dev.until(RUNS);
+    // Fails once.
+    dir.write("anvil.good", format!("#!/bin/sh\n{good}\n"));
+    write("chmod +x anvil.good && mv anvil.good \"$0\"; exit 1");
+    let running = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
+    send("-KILL", running.expect("an anvil").id);
+    dev.until("anvil of chain 11155111 ended: signal: 9");
+    dev.say("new");
     dev.until(RUNS);
     dev.say("mine");
     dev.until("block 1 handled in ");

@@ -111,6 +111,21 @@ fn prints_the_next_commands() {
 }
 
 #[test]
+fn the_next_commands_in_c_have_no_native_tests() {
+    let dir = Dir::new();
+    let made = dir.nexum(&["new", "watch", "--lang", "c"]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    assert!(
+        made.stdout.ends_with("\nnext:\n  cd watch\n  nexum dev\n"),
+        "{}",
+        made.stdout
+    );
+    let tested = dir.nexum(&["test", "watch"]);
+    assert_eq!(tested.code, Some(0), "{}", tested.stderr);
+    assert_eq!(tested.stdout, "modules in C have no native tests\n");
+}
+
+#[test]
 fn the_command_line_selects_the_sdk() {
     let dir = Dir::new();
     let sdk = root().join("crates/nexum-sdk").canonicalize().expect("the SDK");

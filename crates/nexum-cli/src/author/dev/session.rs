@@ -19,12 +19,13 @@ use crate::author::local::log::Log;
 use crate::author::local::record::{Ready, Record};
 use crate::author::local::reports::Reports;
 use crate::author::local::rpc::Rpc;
+use crate::author::local::sample::Emissions;
 use crate::author::local::site::Site;
 use crate::author::local::sources::{Changed, Sources};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
-/// The directory of the generated files, in the project's `build`.
+/// The directory of the generated files and of the quick builds, in the project's `build`.
 const DIRECTORY: &str = "build/dev";
 
 /// The interval at which nexum looks whether an anvil of its own has ended, and whether the node of
@@ -53,6 +54,7 @@ pub(super) struct Session<'a> {
     sources: Sources,
     typed: mpsc::Receiver<String>,
     chains: LocalChains,
+    emissions: Emissions,
     /// The tasks that watch the nodes of the chains, which tell of another chain.
     watches: JoinSet<()>,
     chain_changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
@@ -82,8 +84,9 @@ impl<'a> Session<'a> {
     ///
     /// If the directory has no project, or cannot be watched or written to.
     pub(super) fn open(args: &'a args::Dev, reports: &'a Reports) -> Result<Self, Refusals> {
-        let build = Build::of(&args.directory, args.build.build_with.as_ref(), true)?;
-        let site = Site::open(&args.directory, &args.directory.join(DIRECTORY))?;
+        let directory = std::path::absolute(args.directory.join(DIRECTORY)).map_err(|error| Refusal::of(&error))?;
+        let build = Build::of(&args.directory, args.build.build_with.as_ref(), Some(directory.clone()))?;
+        let site = Site::open(&args.directory, &directory)?;
         let sources = Sources::watch(&args.directory).map_err(|error| Refusal::of(&error))?;
         let mut session = Self {
             args,
@@ -93,6 +96,7 @@ impl<'a> Session<'a> {
             sources,
             typed: lines(),
             chains: LocalChains::default(),
+            emissions: Emissions::default(),
             watches: JoinSet::new(),
             chain_changes: mpsc::channel(1),
             job: None,
@@ -163,8 +167,10 @@ impl<'a> Session<'a> {
         true
     }
 
-    /// Ends the processes: the daemon first, so that it does not report the loss of its chains.
+    /// Ends the processes after the emission that runs. The daemon is first, so that it does not report
+    /// the loss of its chains.
     pub(super) async fn close(mut self) {
+        self.emissions.finish().await;
         if let Some(running) = self.daemon.take() {
             running.daemon.stop().await;
         }
@@ -186,7 +192,7 @@ impl<'a> Session<'a> {
 
 /// What happens to the build and to the daemon.
 impl Session<'_> {
-    /// Loads what was built, or keeps what runs after a failure, which the compiler has explained.
+    /// Loads the new version, or keeps the running one after a failure, which the compiler has explained.
     async fn built(&mut self, built: Result<Box<Built>, Refusals>) -> Result<(), Refusals> {
         self.job = None;
         if self.is_outdated {
@@ -216,10 +222,12 @@ impl Session<'_> {
                 outln!("the module is unchanged");
                 Ok(())
             }
-            Some(running) if !running.ready.is_complete() => {
+            Some(running) if !running.ready.is_loaded() => {
                 running.is_outdated = true;
                 Ok(())
             }
+            // The daemon has refused the module, or waits for a chain.
+            Some(running) if !running.ready.is_complete() => self.restart(false).await,
             Some(_) => self.reload().await,
         }
     }
@@ -248,19 +256,20 @@ impl Session<'_> {
     }
 
     /// Starts the daemon again, with the chains that the project has now. `is_new` removes the state
-    /// whatever chains it belongs to.
+    /// whatever chains it belongs to. While the configuration is not TOML, or a chain does not start,
+    /// the last version keeps running.
     async fn restart(&mut self, is_new: bool) -> Result<(), Refusals> {
-        if let Some(running) = self.daemon.take() {
-            running.daemon.stop().await;
-        }
         let Some(built) = &self.built else { return Ok(()) };
         let configured = self.site.chains(&built.manifest)?;
         let (sources, every) = (&self.args.chains, self.args.blocks_every);
         for chain in self.chains.extend(&configured, sources, every, self.reports).await? {
             outln!("chain {} is at {}", chain.id, chain.rpc.place());
         }
-        let identity = self.chains.identity().await?;
-        if self.site.keep_state_of(&identity, is_new)? {
+        let identities = self.chains.identities().await?;
+        if let Some(running) = self.daemon.take() {
+            running.daemon.stop().await;
+        }
+        if self.site.keep_state_of(&identities, is_new)? {
             outln!("the chains are new: the module starts without its old state");
         }
         self.site.write(&built.module, &self.chains, false)?;
@@ -281,20 +290,25 @@ impl Session<'_> {
             return Ok(());
         };
         self.log.show(&record);
-        if let Some(running) = &mut self.daemon
-            && running.ready.note(&record)
-        {
+        let Some(running) = &mut self.daemon else {
+            return Ok(());
+        };
+        if running.ready.note(&record) {
             outln!("the module runs; h and Enter list the commands");
-            if std::mem::take(&mut running.is_outdated) {
-                return self.reload().await;
-            }
         }
-        Ok(())
+        match running.ready.is_loaded() && running.is_outdated {
+            true => self.restart(false).await,
+            false => Ok(()),
+        }
     }
 
     async fn daemon_ended(&mut self) -> Result<(), Refusals> {
         if let Some(running) = self.daemon.take() {
             let status = running.daemon.ended().await?;
+            if running.is_outdated {
+                outln!("the daemon ended: {status}; nexum starts it with the last build");
+                return self.restart(false).await;
+            }
             outln!("the daemon ended: {status}; nexum starts it again after a change");
         }
         Ok(())
@@ -302,8 +316,8 @@ impl Session<'_> {
 
     /// The node of a chain has another chain, or an anvil of this process has started again.
     async fn chains_changed(&mut self) -> Result<(), Refusals> {
-        let identity = self.chains.identity().await?;
-        match self.site.is_state_of(&identity) {
+        let identities = self.chains.identities().await?;
+        match self.site.is_state_of(&identities) {
             true => Ok(()),
             false => self.restart(false).await,
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nexum_build::project::OUTPUT;
 use nexum_build::{Options, Progress, Project};
 use nexum_config::component;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest};
@@ -14,9 +15,6 @@ use tokio::time::Instant;
 use super::reports::{Reports, refusals};
 use super::site::Module;
 use crate::report::{Refusal, Refusals};
-
-/// The directory below a project that has the results of a build.
-const OUTPUT: &str = "build";
 
 /// A module that was built.
 #[derive(Debug)]
@@ -35,19 +33,24 @@ pub(in crate::author) struct Build {
     directory: PathBuf,
     /// The shell command that builds the project in place of `nexum build`.
     command: Option<String>,
-    /// Whether to build quickly rather than a small component.
-    is_quick: bool,
+    /// The directory of a quick build, beside the files of `nexum build`. `None` builds a small component,
+    /// as `nexum build` does.
+    output: Option<PathBuf>,
 }
 
 impl Build {
     /// # Errors
     ///
     /// If the directory has no project, and there is no command.
-    pub(in crate::author) fn of(directory: &Path, command: Option<&String>, is_quick: bool) -> Result<Self, Refusals> {
+    pub(in crate::author) fn of(
+        directory: &Path,
+        command: Option<&String>,
+        output: Option<PathBuf>,
+    ) -> Result<Self, Refusals> {
         let build = Self {
             directory: directory.to_owned(),
             command: command.cloned(),
-            is_quick,
+            output,
         };
         match command {
             Some(_) => build.manifest_by_hand().map(drop)?,
@@ -69,7 +72,8 @@ impl Build {
             None => {
                 let project = Project::find(&self.directory).map_err(refusals)?;
                 let options = Options {
-                    is_quick: self.is_quick,
+                    is_quick: self.output.is_some(),
+                    output: self.output.clone(),
                     ..Options::default()
                 };
                 let built = nexum_build::build(&project, &options, progress).map_err(refusals)?;

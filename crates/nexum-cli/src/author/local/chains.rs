@@ -1,6 +1,6 @@
 //! The chains of a project: an anvil for each, or a node that runs already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -23,8 +23,21 @@ pub(in crate::author) struct LocalChain {
     pub(in crate::author) rpc: Rpc,
     /// The endpoint for the daemon.
     pub(in crate::author) url: String,
-    anvil: Option<(PathBuf, anvil::Options, Anvil)>,
+    /// `None` for a node that `--rpc` names.
+    node: Option<LocalNode>,
 }
+
+/// An anvil of nexum's own.
+#[derive(Debug)]
+struct LocalNode {
+    program: PathBuf,
+    options: anvil::Options,
+    /// `None` after a start that failed.
+    anvil: Option<Anvil>,
+}
+
+/// The identity of each chain, by the chain's id.
+pub(in crate::author) type Identities = BTreeMap<u64, String>;
 
 /// The chains of a project.
 #[derive(Debug, Default)]
@@ -60,7 +73,7 @@ impl LocalChains {
                     id,
                     rpc: Rpc::new(&url)?,
                     url,
-                    anvil: None,
+                    node: None,
                 },
                 None => {
                     let options = anvil::Options {
@@ -70,8 +83,18 @@ impl LocalChains {
                         block_time_s,
                         more: Vec::new(),
                     };
-                    let program = reports.blocking(anvil::find).await?;
-                    LocalChain::start(id, program, options, reports).await?
+                    let mut node = LocalNode {
+                        program: reports.blocking(anvil::find).await?,
+                        options,
+                        anvil: None,
+                    };
+                    let (rpc, url) = node.start(reports).await?;
+                    LocalChain {
+                        id,
+                        rpc,
+                        url,
+                        node: Some(node),
+                    }
                 }
             };
             self.0.push(chain);
@@ -87,15 +110,15 @@ impl LocalChains {
         self.0.iter().find(|chain| chain.id == id)
     }
 
-    /// A text that changes when one of the chains is replaced by another one with its id.
+    /// The [`identity`] of each chain.
     ///
     /// # Errors
     ///
     /// If a node does not answer.
-    pub(in crate::author) async fn identity(&self) -> Result<String, Refusal> {
-        let mut all = String::new();
+    pub(in crate::author) async fn identities(&self) -> Result<Identities, Refusal> {
+        let mut all = Identities::new();
         for chain in &self.0 {
-            all.push_str(&format!("{} {}\n", chain.id, identity(&chain.rpc).await?));
+            all.insert(chain.id, identity(&chain.rpc).await?);
         }
         Ok(all)
     }
@@ -106,7 +129,7 @@ impl LocalChains {
         nodes.filter(|rpc| rpc.is_local()).cloned().collect()
     }
 
-    /// Starts each anvil again that has ended, or all of them. Returns whether there was one. Call it
+    /// Starts each anvil again that has ended since the last call, or all of them. Returns whether there was one. Call it
     /// on the main thread.
     ///
     /// # Errors
@@ -114,20 +137,15 @@ impl LocalChains {
     /// If an anvil does not start.
     pub(in crate::author) async fn renew(&mut self, all: bool, reports: &Reports) -> Result<bool, Refusal> {
         let mut is_new = false;
-        for chain in &mut self.0 {
-            let Some((program, options, anvil)) = &mut chain.anvil else {
-                continue;
-            };
-            let ended = anvil.ended();
+        for LocalChain { id, node, .. } in &mut self.0 {
+            let Some(node) = node else { continue };
+            let ended = node.anvil.as_mut().and_then(Anvil::ended);
             if let Some(status) = ended {
-                outln!("anvil of chain {} ended: {status}", chain.id);
+                outln!("anvil of chain {id} ended: {status}");
             }
             if all || ended.is_some() {
-                // On the port that other programs know.
-                options.port = Some(anvil.port());
-                let (id, program, options) = (chain.id, program.clone(), options.clone());
-                chain.anvil = None;
-                *chain = LocalChain::start(id, program, options, reports).await?;
+                let started = node.start(reports).await;
+                started.map_err(|refusal| refusal.with_hint("`n` and Enter start the chains again"))?;
                 is_new = true;
             }
         }
@@ -135,20 +153,21 @@ impl LocalChains {
     }
 }
 
-impl LocalChain {
-    async fn start(id: u64, program: PathBuf, options: anvil::Options, reports: &Reports) -> Result<Self, Refusal> {
-        let refused = |error| Refusal::with_hint_of(&error);
-        let starting = Starting::spawn(leashed(&options.command(&program))).map_err(refused)?;
+impl LocalNode {
+    /// Starts anvil, in place of the one that runs or has ended. Returns its endpoints: for requests,
+    /// and for the daemon. Later starts use the port of the first one, which other programs know.
+    async fn start(&mut self, reports: &Reports) -> Result<(Rpc, String), Refusal> {
+        self.anvil = None;
+        let starting = Starting::spawn(leashed(&self.options.command(&self.program)));
+        let starting = starting.map_err(|error| Refusal::with_hint_of(&error))?;
         let anvil = reports.blocking(|_| starting.wait()).await?;
+        self.options.port = Some(anvil.port());
         let rpc = Rpc::new(&anvil.http_url())?;
+        let url = anvil.ws_url();
+        self.anvil = Some(anvil);
         // The log takes as long as a small request, and has no reader.
         rpc.request("anvil_setLoggingEnabled", json!([false])).await?;
-        Ok(Self {
-            id,
-            rpc,
-            url: anvil.ws_url(),
-            anvil: Some((program, options, anvil)),
-        })
+        Ok((rpc, url))
     }
 }
 
@@ -172,7 +191,8 @@ async fn ids(urls: &[String], configured: &[ConfiguredChain]) -> Result<Vec<(u64
     Ok(found)
 }
 
-/// The hash of the genesis block, and for a fork also anvil's own name of its instance: each fork
+/// A text that changes when another chain takes the place of the node's chain, under its id. It has
+/// no line breaks: the hash of the genesis block, and for a fork also anvil's own name of its instance: each fork
 /// has the genesis of the original.
 pub(in crate::author) async fn identity(rpc: &Rpc) -> Result<String, Refusal> {
     let genesis = rpc.request("eth_getBlockByNumber", json!(["0x0", false])).await?;

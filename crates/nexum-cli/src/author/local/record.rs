@@ -107,6 +107,11 @@ impl Ready {
         }
     }
 
+    /// Whether every module has started or is refused.
+    pub(in crate::author) fn is_loaded(&self) -> bool {
+        self.is_loaded
+    }
+
     /// Whether the module gets the next events.
     pub(in crate::author) fn is_complete(&self) -> bool {
         self.is_loaded && self.awaited.is_empty()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nexum_config::log_filter::{Address, LogFilter, TOPICS_MAX, TopicHash};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::rpc::{Rpc, number};
@@ -61,12 +62,37 @@ pub(in crate::author) fn samples(filter: &LogFilter) -> Vec<Sample> {
     (least..=most).map(sample).collect()
 }
 
-/// Emits the logs of one contract in one transaction. Returns the number of its block.
-///
-/// # Errors
-///
-/// If the node is not anvil, or the transaction fails.
-pub(in crate::author) async fn emit(rpc: &Rpc, samples: &[Sample]) -> Result<u64, Refusal> {
+/// The emissions that run. Each one runs to its end in a task of its own, so that a contract gets its
+/// code back even if the caller stops waiting.
+#[derive(Debug, Default)]
+pub(in crate::author) struct Emissions(JoinSet<Result<u64, Refusal>>);
+
+impl Emissions {
+    /// Emits the logs of one contract in one transaction. Returns the number of its block. If the future
+    /// is dropped, [`Self::finish`] waits for the rest.
+    ///
+    /// # Errors
+    ///
+    /// If the node is not anvil, or the transaction fails.
+    pub(in crate::author) async fn emit(&mut self, rpc: &Rpc, samples: Vec<Sample>) -> Result<u64, Refusal> {
+        // One at a time: two on one contract would take each other's code for its own.
+        self.finish().await;
+        let rpc = rpc.clone();
+        self.0.spawn(async move { emit(&rpc, &samples).await });
+        match self.0.join_next().await {
+            Some(Ok(emitted)) => emitted,
+            Some(Err(error)) => Err(Refusal::of(&error)),
+            None => Err(Refusal::new("the sample event was not sent")),
+        }
+    }
+
+    /// Waits until each contract has its own code.
+    pub(in crate::author) async fn finish(&mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+}
+
+async fn emit(rpc: &Rpc, samples: &[Sample]) -> Result<u64, Refusal> {
     let contract = samples.first().map_or(CONTRACT, |sample| sample.contract);
     let contract = hex(&contract);
     let code = rpc.request("eth_getCode", json!([contract, "latest"])).await?;
@@ -143,6 +169,8 @@ fn push(code: &mut Vec<u8>, number: usize) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Json;
+
     use super::*;
 
     #[test]
@@ -185,5 +213,40 @@ mod tests {
             "01".repeat(32)
         );
         assert_eq!(code, expected);
+    }
+
+    #[tokio::test]
+    async fn a_contract_gets_its_code_back_after_the_loss_of_the_caller() {
+        let (calls, mut called) = tokio::sync::mpsc::unbounded_channel();
+        let answer = async move |Json(call): Json<Value>| {
+            let method = call["method"].as_str().unwrap().to_owned();
+            calls.send((method.clone(), call["params"].clone())).unwrap();
+            Json(json!({ "result": match &*method {
+                "eth_getCode" => json!("0xc0de"),
+                "eth_accounts" => json!(["0x01"]),
+                "anvil_getAutomine" => json!(true),
+                "eth_getTransactionReceipt" => json!({ "status": "0x1", "blockNumber": "0x7" }),
+                _ => json!("0x"),
+            } }))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rpc = Rpc::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let app = axum::Router::new().route("/", axum::routing::post(answer));
+        let mut node = JoinSet::new();
+        node.spawn(async move { axum::serve(listener, app).await });
+
+        let mut emissions = Emissions::default();
+        tokio::select! {
+            biased;
+            () = async { while called.recv().await.unwrap().0 != "anvil_setCode" {} } => {}
+            emitted = emissions.emit(&rpc, samples(&LogFilter::default())) => panic!("{emitted:?}"),
+        }
+        emissions.finish().await;
+        let mut last = None;
+        while let Ok(call) = called.try_recv() {
+            last = Some(call);
+        }
+        let expected = ("anvil_setCode".to_owned(), json!([hex(&CONTRACT), "0xc0de"]));
+        assert_eq!(last, Some(expected));
     }
 }

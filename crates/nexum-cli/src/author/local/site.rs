@@ -3,15 +3,21 @@
 //! The configuration is the project's `engine.toml` with other endpoints, another state directory and
 //! another log. `nexum status` and the other commands find the daemon with `--config`.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use nexum_build::project::OUTPUT;
+use nexum_config::aliases::{ALIASES, Alias, File};
 use nexum_config::manifest::Manifest;
 use nexum_config::names::ModuleName;
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use tempfile::NamedTempFile;
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::chains::LocalChains;
+use super::chains::{Identities, LocalChains};
 use crate::report::Refusal;
 
 /// The name of the configuration, of the project's and of the generated one.
@@ -23,7 +29,7 @@ const STATE: &str = "data";
 /// The directory of compiled components in the state directory, which outlives the state.
 const CACHE: &str = "cache";
 
-/// The file with the identity of the chains that the state belongs to.
+/// The file with the chains that the state belongs to: a line with id and identity for each.
 const CHAINS: &str = "chains";
 
 /// The log of the daemon: every event, every record of a module, and the daemon's own warnings.
@@ -59,7 +65,7 @@ pub(in crate::author) struct ConfiguredChain {
 pub(in crate::author) struct Site {
     project: PathBuf,
     directory: PathBuf,
-    _lock: File,
+    _lock: fs::File,
 }
 
 impl Site {
@@ -72,7 +78,7 @@ impl Site {
         let absolute = |path: &Path| std::path::absolute(path).map_err(|error| of_file(path, &error));
         let (project, directory) = (absolute(project)?, absolute(directory)?);
         let path = directory.join("lock");
-        let opened = fs::create_dir_all(&directory).and_then(|()| File::create(&path));
+        let opened = fs::create_dir_all(&directory).and_then(|()| fs::File::create(&path));
         let lock = opened.map_err(|error| of_file(&path, &error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
@@ -119,7 +125,7 @@ impl Site {
         Ok(chains)
     }
 
-    /// Writes the configuration. `once` makes each event fail at its first failure.
+    /// Writes the configuration, which only its owner can read. `once` makes each event fail at its first failure.
     ///
     /// # Errors
     ///
@@ -148,15 +154,36 @@ impl Site {
         }
         self.modules(&mut document, module);
         let path = self.config();
-        fs::write(&path, document.to_string()).map_err(|error| of_file(&path, &error))
+        // Only its owner can read a temporary file, and a URL in this one can have a key.
+        let written = NamedTempFile::new_in(&self.directory).and_then(|mut file| {
+            file.write_all(document.to_string().as_bytes())?;
+            Ok(file.persist(&path)?)
+        });
+        written.map(drop).map_err(|error| of_file(&path, &error))
+    }
+
+    /// The file of the last build in place of the one that `nexum build` writes. `None` for any other path.
+    fn built<'a>(&self, path: &Path, module: &'a Module) -> Option<&'a Path> {
+        let directory = |path: &Path| fs::canonicalize(path.parent()?).ok();
+        let output = self.project.join(OUTPUT);
+        let files = [&module.component, &module.manifest];
+        let file = files.into_iter().find(|file| file.file_name() == path.file_name())?;
+        (directory(path)? == fs::canonicalize(output).ok()?).then_some(file)
     }
 
     /// Makes the paths of the modules absolute, and adds the project's module if there is none.
     fn modules(&self, document: &mut DocumentMut, module: &Module) {
-        let mut is_listed = false;
-        let modules = document.get_mut("modules").and_then(Item::as_array_of_tables_mut);
-        for entry in modules.into_iter().flat_map(|modules| modules.iter_mut()) {
-            is_listed = true;
+        let mut modules = match document.remove("modules").map(Item::into_array_of_tables) {
+            None => ArrayOfTables::new(),
+            Some(Ok(modules)) => modules,
+            Some(Err(other)) if other.as_array().is_some_and(toml_edit::Array::is_empty) => ArrayOfTables::new(),
+            // The daemon reports a value that is no list of tables.
+            Some(Err(other)) => {
+                document.insert("modules", other);
+                return;
+            }
+        };
+        for entry in modules.iter_mut() {
             for key in PATH_KEYS {
                 // A path that begins with a variable is absolute, or fails as it does in `nexum run`.
                 let written = entry
@@ -164,48 +191,65 @@ impl Site {
                     .and_then(Item::as_str)
                     .filter(|path| !path.starts_with("${"));
                 if let Some(path) = written.map(|path| self.project.join(path)) {
-                    entry.insert(key, value(text(&path)));
+                    entry.insert(key, value(text(self.built(&path, module).unwrap_or(&path))));
                 }
             }
         }
-        if !is_listed {
+        if modules.is_empty() {
             let mut entry = Table::new();
             entry.insert("path", value(text(&module.component)));
             entry.insert("manifest", value(text(&module.manifest)));
-            let mut modules = toml_edit::ArrayOfTables::new();
             modules.push(entry);
-            document.insert("modules", Item::ArrayOfTables(modules));
         }
+        document.insert("modules", Item::ArrayOfTables(modules));
     }
 
-    /// The project's `engine.toml`. Empty if the file is missing.
+    /// The project's `engine.toml`, with the ids of chains in place of old names. Empty if the file is
+    /// missing.
     fn original(&self) -> Result<DocumentMut, Refusal> {
         let path = self.project.join(CONFIG);
         let content = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             read => read.map_err(|error| of_file(&path, &error))?,
         };
-        content.parse().map_err(|error| of_file(&path, &error))
+        let mut document = content.parse().map_err(|error| of_file(&path, &error))?;
+        rename_chains(&mut document);
+        Ok(document)
     }
 
-    /// Whether the state belongs to the chains with this identity.
-    pub(in crate::author) fn is_state_of(&self, identity: &str) -> bool {
-        fs::read_to_string(self.directory.join(CHAINS)).is_ok_and(|found| found == identity)
+    /// Whether the state fits these chains: it belongs to no other chain with the id of one of them.
+    pub(in crate::author) fn is_state_of(&self, chains: &Identities) -> bool {
+        self.known().is_some_and(|known| fits(&known, chains))
     }
 
-    /// Deletes the state unless it belongs to the chains with this identity, or if `is_new`. Returns
-    /// whether there was a state.
+    /// The chains that the state belongs to. `None` if the file is missing or unreadable.
+    fn known(&self) -> Option<Identities> {
+        let text = fs::read_to_string(self.directory.join(CHAINS)).ok()?;
+        let chains = text.lines().map(|line| {
+            let (id, identity) = line.split_once(' ')?;
+            Some((id.parse().ok()?, identity.to_owned()))
+        });
+        chains.collect()
+    }
+
+    /// Deletes the state if it does not fit these chains, or if `is_new`. Returns whether there was a
+    /// state that it has deleted.
     ///
     /// # Errors
     ///
     /// If a file cannot be written or deleted.
-    pub(in crate::author) fn keep_state_of(&self, identity: &str, is_new: bool) -> Result<bool, Refusal> {
-        let known = self.directory.join(CHAINS);
-        if !is_new && self.is_state_of(identity) {
-            return Ok(false);
-        }
-        let had_state = self.clear().map_err(|error| of_file(&self.state_dir(), &error))?;
-        fs::write(&known, identity).map_err(|error| of_file(&known, &error))?;
+    pub(in crate::author) fn keep_state_of(&self, chains: &Identities, is_new: bool) -> Result<bool, Refusal> {
+        let kept = self.known().filter(|known| !is_new && fits(known, chains));
+        let had_state = match &kept {
+            Some(_) => false,
+            None => self.clear().map_err(|error| of_file(&self.state_dir(), &error))?,
+        };
+        // The state can have entries of a chain that the project leaves out for a while.
+        let mut all = kept.unwrap_or_default();
+        all.extend(chains.clone());
+        let lines: String = all.iter().map(|(id, identity)| format!("{id} {identity}\n")).collect();
+        let path = self.directory.join(CHAINS);
+        fs::write(&path, lines).map_err(|error| of_file(&path, &error))?;
         Ok(had_state)
     }
 
@@ -232,6 +276,31 @@ impl Site {
 
     fn state_dir(&self) -> PathBuf {
         self.directory.join(STATE)
+    }
+}
+
+/// Whether no chain is another one than the known chain with its id.
+fn fits(known: &Identities, chains: &Identities) -> bool {
+    chains
+        .iter()
+        .all(|(id, identity)| known.get(id).is_none_or(|known| known == identity))
+}
+
+/// Replaces the old names of chains, such as `chains.sepolia`, beside which an entry with the id would
+/// be an error. An old name stays if the file has the id too: the daemon reports it.
+fn rename_chains(document: &mut DocumentMut) {
+    const PREFIX: &str = "chains.";
+    let Some(chains) = document.get_mut("chains").and_then(Item::as_table_like_mut) else {
+        return;
+    };
+    for Alias { file, old, new, .. } in ALIASES {
+        if *file == File::Engine
+            && let (Some(old), Some(new)) = (old.strip_prefix(PREFIX), new.strip_prefix(PREFIX))
+            && !chains.contains_key(new)
+            && let Some(chain) = chains.remove(old)
+        {
+            chains.insert(new, chain);
+        }
     }
 }
 

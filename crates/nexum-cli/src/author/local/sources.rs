@@ -17,8 +17,11 @@ const QUIET: Duration = Duration::from_millis(50);
 /// The most changes that wait while the project is built. They are one build.
 const CHANGES_MAX: usize = 64;
 
-/// Directories in the project that have no sources, beside those whose name begins with a dot.
-const OUTPUTS: [&str; 6] = ["target", "build", "data", "node_modules", "__pycache__", "venv"];
+/// Directories at the top of the project that have no sources. Deeper ones with these names can have some.
+const OUTPUTS: [&str; 4] = ["target", "build", "data", "venv"];
+
+/// Directories that have no sources at any depth, beside those whose name begins with a dot.
+const CACHES: [&str; 2] = ["node_modules", "__pycache__"];
 
 /// The extensions of source files.
 const SOURCES: [&str; 13] = [
@@ -28,7 +31,7 @@ const SOURCES: [&str; 13] = [
 /// The operator's configuration, which a build does not read.
 const CONFIG: &str = "engine.toml";
 
-/// What has changed.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::author) enum Changed {
     Sources,
@@ -109,7 +112,7 @@ impl Sources {
 /// Whether a directory at the top of the project has no sources.
 fn is_output(directory: &Path) -> bool {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') || OUTPUTS.contains(&&*name)
+    name.starts_with('.') || OUTPUTS.contains(&&*name) || CACHES.contains(&&*name)
 }
 
 /// The kind of a changed file. `None` if it is no source.
@@ -119,13 +122,12 @@ fn kind(project: &Path, path: &Path) -> Option<Changed> {
         return Some(Changed::Config);
     }
     let is_hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
-    let directories = inside.parent()?;
+    let is_cache = |name: &std::ffi::OsStr| CACHES.contains(&&*name.to_string_lossy());
+    let top = inside.iter().next()?.to_string_lossy();
     let extension = inside.extension()?.to_str()?;
     let is_source = SOURCES.contains(&extension)
-        && !inside.iter().any(is_hidden)
-        && !directories
-            .iter()
-            .any(|name| OUTPUTS.contains(&&*name.to_string_lossy()));
+        && !inside.iter().any(|name| is_hidden(name) || is_cache(name))
+        && !OUTPUTS.contains(&&*top);
     is_source.then_some(Changed::Sources)
 }
 
@@ -151,6 +153,10 @@ mod tests {
             ("/p/.git/config.toml", None),
             ("/p/Cargo.lock", None),
             ("/p/node_modules/a/index.js", None),
+            ("/p/src/node_modules/a/index.js", None),
+            ("/p/tests/__pycache__/a.py", None),
+            ("/p/src/data/mod.rs", Some(Changed::Sources)),
+            ("/p/src/build/target/a.rs", Some(Changed::Sources)),
             ("/q/src/lib.rs", None),
         ] {
             assert_eq!(kind(project, Path::new(path)), expected, "{path}");

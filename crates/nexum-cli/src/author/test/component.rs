@@ -18,8 +18,8 @@ use crate::author::local::chains::LocalChains;
 use crate::author::local::daemon::Daemon;
 use crate::author::local::log::Log;
 use crate::author::local::record::{Kind, Ready, Record};
-use crate::author::local::reports::Reports;
-use crate::author::local::sample::{emit, samples};
+use crate::author::local::reports::{Reports, refusals};
+use crate::author::local::sample::{Emissions, samples};
 use crate::author::local::site::Site;
 use crate::exit_code::{FAILED, STOPPED};
 use crate::report::print::outln;
@@ -47,8 +47,8 @@ const FINAL_BLOCKS: u64 = 64;
 /// # Errors
 ///
 /// Errors that prevent the start of the component.
-pub(super) async fn test(args: &args::Test, reports: &Reports) -> Result<u8, Refusals> {
-    let build = Build::of(&args.directory, args.build.build_with.as_ref(), false)?;
+pub(super) async fn test(args: &args::Test, reports: &Reports, emissions: &mut Emissions) -> Result<u8, Refusals> {
+    let build = Build::of(&args.directory, args.build.build_with.as_ref(), None)?;
     let built = build.start(reports).await.map_err(|error| Refusal::of(&error))??;
     let scratch = tempfile::tempdir().map_err(|error| Refusal::of(&error))?;
     let site = Site::open(&args.directory, scratch.path())?;
@@ -60,6 +60,7 @@ pub(super) async fn test(args: &args::Test, reports: &Reports) -> Result<u8, Ref
     let mut check = Check {
         built: &built,
         chains: &chains,
+        emissions,
         daemon,
         log: Log::default(),
         ready: Ready::of(&built.manifest),
@@ -80,6 +81,7 @@ pub(super) async fn test(args: &args::Test, reports: &Reports) -> Result<u8, Ref
 struct Check<'a> {
     built: &'a Built,
     chains: &'a LocalChains,
+    emissions: &'a mut Emissions,
     daemon: Daemon,
     log: Log,
     ready: Ready,
@@ -107,7 +109,7 @@ impl Check<'_> {
                     let Some(chain) = self.chains.find(logs.topic.chain_id) else {
                         continue;
                     };
-                    let block = emit(&chain.rpc, &samples(&logs.filter)).await?;
+                    let block = self.emissions.emit(&chain.rpc, samples(&logs.filter)).await?;
                     if is_reached(logs.from_block, block, subscription) {
                         expected.push(id(logs.topic, block, "logs"));
                     }
@@ -201,11 +203,16 @@ impl Check<'_> {
     /// Runs the native tests while the component runs, with the variables that lead to it. Shows the
     /// component's records meanwhile.
     async fn native_tests(&mut self, args: &args::Test, site: &Site, reports: &Reports) -> Result<u8, Refusals> {
-        let tests = match Project::find(&args.directory) {
-            Ok(project) => native(&project, &args.args),
-            Err(_) => Err(Refusal::new("the directory has no project of a known language")),
+        let project = match Project::find(&args.directory) {
+            Ok(project) => project,
+            // A project that a command builds can be in a language that nexum does not know.
+            Err(error) if args.build.build_with.is_some() => {
+                outln!("no native tests ran: {error}");
+                return Ok(STOPPED);
+            }
+            Err(error) => return Err(refusals(error)),
         };
-        let Ok(mut tests) = tests else {
+        let Some(mut tests) = native(project, &args.args, reports).await? else {
             return Ok(STOPPED);
         };
         let program = std::env::current_exe().map_err(|error| Refusal::of(&error))?;

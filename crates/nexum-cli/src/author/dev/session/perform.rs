@@ -5,7 +5,7 @@ use nexum_config::manifest::Subscription;
 use super::Session;
 use crate::author::dev::command::{Command, HELP};
 use crate::author::local::daemon::ask;
-use crate::author::local::sample::{Sample, emit, samples};
+use crate::author::local::sample::{Sample, samples};
 use crate::report::print::outln;
 use crate::report::{Refusal, Refusals};
 
@@ -32,7 +32,7 @@ impl Session<'_> {
                 let Some(chain) = self.chains.iter().next() else {
                     return Err(Refusal::new("no chain runs").into());
                 };
-                let block = emit(&chain.rpc, &[sample]).await?;
+                let block = self.emissions.emit(&chain.rpc, vec![sample]).await?;
                 outln!("sent a log in block {block}");
                 Ok(())
             }
@@ -58,7 +58,7 @@ impl Session<'_> {
         }
     }
 
-    async fn send_samples(&self) -> Result<(), Refusals> {
+    async fn send_samples(&mut self) -> Result<(), Refusals> {
         let subscriptions = self.built.iter().flat_map(|built| &built.manifest.subscriptions);
         let mut has_logs = false;
         for subscription in subscriptions {
@@ -69,7 +69,7 @@ impl Session<'_> {
             let Some(chain) = self.chains.find(logs.topic.chain_id) else {
                 continue;
             };
-            let block = emit(&chain.rpc, &samples(&logs.filter)).await?;
+            let block = self.emissions.emit(&chain.rpc, samples(&logs.filter)).await?;
             outln!("sent a sample event in block {block} of chain {}", chain.id);
         }
         match has_logs {
