@@ -176,7 +176,7 @@ async fn a_refused_replacement_stops_the_order_whatever_the_status() {
     }
 }
 
-/// What a watch-tower has: an order of a contract, with the hash of its app data alone.
+/// A watch-tower has the order of a contract, with the hash of its app data alone.
 #[tokio::test]
 async fn an_order_is_posted_as_it_is_with_every_form_of_its_app_data() {
     let document = "{\"metadata\":{\"note\":\"é\"}}";
