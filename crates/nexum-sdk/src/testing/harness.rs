@@ -16,7 +16,7 @@ const BLOCK_MS: u64 = 12_000;
 ///
 /// The harness behaves as nexum does. When a handler fails or traps, the state is as before the
 /// event and the instance is dropped, so that its memory is lost. The next event makes a new
-/// instance.
+/// instance. Each query has an instance of its own.
 pub struct Harness<M> {
     /// The host, for scripts and for what it recorded.
     pub host: Host,
@@ -71,7 +71,7 @@ impl<M: Module> Harness<M> {
         Ok(harness)
     }
 
-    /// How often the module started.
+    /// How often the instance that handles events started.
     pub fn starts(&self) -> usize {
         self.starts
     }
@@ -160,18 +160,27 @@ impl<M: Module> Harness<M> {
     /// The error of the handler, or [`ErrorKind::Internal`] after a trap of the host. A panic of the
     /// module fails the test.
     pub fn deliver(&mut self, event: Event) -> Result {
-        self.call(|module| module.handle(event))
+        if self.instance.is_none() {
+            self.start()?;
+        }
+        let Some(mut instance) = self.instance.take() else {
+            return Err(Error::new(ErrorKind::Internal, "the module did not start"));
+        };
+        self.attempt(|_| instance.handle(event))?;
+        self.instance = Some(instance);
+        Ok(())
     }
 
-    /// Asks the module.
+    /// Asks the module. As in nexum, another instance answers than the one that handles events. It
+    /// reads the store, and may neither write nor call another interface, in `init` too.
     ///
     /// # Errors
     ///
-    /// The error of the module.
+    /// The error of the module, also of its `init`.
     pub fn query(&mut self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>> {
         let input = input.into();
         self.host.is_query = true;
-        let answer = self.call(|module| module.evaluate(input));
+        let answer = self.attempt(|config| M::start(config)?.evaluate(input));
         self.host.is_query = false;
         answer
     }
@@ -183,25 +192,19 @@ impl<M: Module> Harness<M> {
         Ok(())
     }
 
-    fn call<T>(&mut self, call: impl FnOnce(&mut M) -> Result<T>) -> Result<T> {
-        if self.instance.is_none() {
-            self.start()?;
-        }
-        let Some(mut instance) = self.instance.take() else {
-            return Err(Error::new(ErrorKind::Internal, "the module did not start"));
-        };
-        let before = self.host.state.clone();
-        let result = with_active(&mut self.host, || {
-            catch_unwind(AssertUnwindSafe(|| call(&mut instance))).unwrap_or_else(|panic| {
-                match panic.downcast_ref::<Trap>() {
-                    Some(Trap(reason)) => Err(Error::of("trap", ErrorKind::Internal, (*reason).to_owned())),
-                    None => std::panic::resume_unwind(panic),
-                }
+    /// Runs code of the module with the configuration. After an error or a trap, the state is as
+    /// before.
+    fn attempt<T>(&mut self, code: impl FnOnce(&[(String, String)]) -> Result<T>) -> Result<T> {
+        let Self { host, config, .. } = self;
+        let before = host.state.clone();
+        let result = with_active(host, || {
+            catch_unwind(AssertUnwindSafe(|| code(config))).unwrap_or_else(|panic| match panic.downcast_ref::<Trap>() {
+                Some(Trap(reason)) => Err(Error::of("trap", ErrorKind::Internal, (*reason).to_owned())),
+                None => std::panic::resume_unwind(panic),
             })
         });
-        match &result {
-            Ok(_) => self.instance = Some(instance),
-            Err(_) => self.host.state = before,
+        if result.is_err() {
+            host.state = before;
         }
         result
     }

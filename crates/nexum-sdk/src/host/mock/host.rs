@@ -46,7 +46,7 @@ pub struct Host {
     on_order: Option<OnOrder>,
     store_fault: Option<(usize, Fault)>,
     random_calls: u64,
-    /// Whether a query runs, which cannot write.
+    /// Whether a query runs, which may only read the store, log, and use the clock and random bytes.
     pub(crate) is_query: bool,
 }
 
@@ -180,7 +180,7 @@ impl Host {
     /// The store, for one call that writes.
     pub(crate) fn store_to_write(&mut self) -> Result<&mut BTreeMap<String, Vec<u8>>> {
         if self.is_query {
-            let error = "a query cannot write".to_owned();
+            let error = "a query may not write".to_owned();
             return Err(Error::of("local-store", ErrorKind::Denied, error));
         }
         self.store()
