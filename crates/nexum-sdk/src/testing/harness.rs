@@ -14,8 +14,8 @@ const BLOCK_MS: u64 = 12_000;
 
 /// An instance of a module, with its host.
 ///
-/// The harness behaves as nexum does. When a handler fails or traps, the state is as before the
-/// event and the instance is dropped, so that its memory is lost. The next event makes a new
+/// The harness behaves as nexum does. When `init` or a handler fails or traps, the state is as before
+/// and the instance is dropped, so that its memory is lost. The next event makes a new
 /// instance. Each query has an instance of its own.
 pub struct Harness<M> {
     /// The host, for scripts and for what it recorded.
@@ -46,7 +46,7 @@ impl<M: Module> Harness<M> {
     ///
     /// # Errors
     ///
-    /// The error of the module's `init`.
+    /// The error of the module's `init`, or [`ErrorKind::Internal`] after a trap of the host.
     pub fn new(config: &[(&str, &str)]) -> Result<Self> {
         Self::with_host(Host::new(), config)
     }
@@ -55,7 +55,7 @@ impl<M: Module> Harness<M> {
     ///
     /// # Errors
     ///
-    /// The error of the module's `init`.
+    /// The error of the module's `init`, or [`ErrorKind::Internal`] after a trap of the host.
     pub fn with_host(host: Host, config: &[(&str, &str)]) -> Result<Self> {
         let config = config.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         let mut harness = Self {
@@ -187,8 +187,7 @@ impl<M: Module> Harness<M> {
 
     fn start(&mut self) -> Result {
         self.starts += 1;
-        let config = &self.config;
-        self.instance = Some(with_active(&mut self.host, || M::start(config))?);
+        self.instance = Some(self.attempt(M::start)?);
         Ok(())
     }
 
