@@ -50,7 +50,7 @@ pub(crate) fn request(chain_id: u64, request: &RpcRequest) -> Result<String> {
 }
 
 pub(crate) fn request_batch(chain_id: u64, requests: &[RpcRequest]) -> Result<Vec<Result<String>>> {
-    active_in_event("chain", |host| Ok(host.answer_batch(chain_id, requests)))
+    active_in_event("chain", |host| host.answer_batch(chain_id, requests))
 }
 
 pub(crate) fn store_get(key: &str) -> Result<Option<Vec<u8>>> {

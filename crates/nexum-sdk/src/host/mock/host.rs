@@ -8,6 +8,7 @@ use alloy_sol_types::{SolCall, SolInterface};
 use serde_json::Value;
 
 use super::rpc::{Rpc, unanswered};
+use crate::executor::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
 use crate::{Error, ErrorKind, Message, Result};
 
@@ -149,16 +150,29 @@ impl Host {
     }
 
     pub(crate) fn answer(&mut self, chain_id: u64, request: &RpcRequest) -> Result<String> {
+        if request.params.len() > PARAMS_BYTES_MAX {
+            return Err(too_much(format!(
+                "the parameters take at most {PARAMS_BYTES_MAX} bytes"
+            )));
+        }
         let params: Value = serde_json::from_str(&request.params)?;
         let answer = self.rpc.answer(chain_id, &request.method, &params);
         self.requests.push((request.method.to_string(), params));
         answer.map(|answer| answer.to_string())
     }
 
-    pub(crate) fn answer_batch(&mut self, chain_id: u64, requests: &[RpcRequest]) -> Vec<Result<String>> {
+    pub(crate) fn answer_batch(&mut self, chain_id: u64, requests: &[RpcRequest]) -> Result<Vec<Result<String>>> {
+        if requests.len() > BATCH_REQUESTS_MAX {
+            let error = format!("a batch holds at most {BATCH_REQUESTS_MAX} requests");
+            return Err(too_much(error));
+        }
+        if requests.iter().map(|request| request.params.len()).sum::<usize>() > PARAMS_BYTES_MAX {
+            let error = format!("the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes");
+            return Err(too_much(error));
+        }
         self.batches.push(requests.len());
         let answer = |request| self.answer(chain_id, request);
-        requests.iter().map(answer).collect()
+        Ok(requests.iter().map(answer).collect())
     }
 
     /// The store, for one call.
@@ -240,4 +254,9 @@ impl Host {
         let r = keccak256([account, message].concat());
         Ok([r.as_slice(), keccak256(r).as_slice(), &[27]].concat())
     }
+}
+
+/// The error for more than the host accepts.
+fn too_much(message: String) -> Error {
+    Error::of("chain", ErrorKind::InvalidInput, message)
 }
