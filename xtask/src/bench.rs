@@ -89,6 +89,7 @@ const BENCHES: &[Bench] = &[
             "hello",
             "noop",
             "price-watch",
+            "sdk-alloy",
             "transfer-watch",
         ],
         anvil: false,

@@ -31,7 +31,13 @@ fn main() -> wasmtime::Result<()> {
     for (guest, bytes_max) in SIZES_MAX {
         figures.push(Figure::new(format!("{guest}: component"), "B", size(guest), bare).at_most(bytes_max));
     }
-    for guest in ["balance-watch", "block-logger", "cow-quote-logger", "price-watch"] {
+    for guest in [
+        "balance-watch",
+        "block-logger",
+        "cow-quote-logger",
+        "price-watch",
+        "sdk-alloy",
+    ] {
         figures.push(Figure::new(format!("{guest}: component"), "B", size(guest), bare));
     }
     let fuel = |guest: &str, owners: u64| runtime.block_on(fuel(guest, owners));

@@ -18,10 +18,7 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
     }
     let name = &item.self_ty;
     let parts = manifest(module);
-    let checks = module.handlers.iter().filter_map(|handler| match &handler.kind {
-        Kind::Event(event) => Some(has_signature(event)),
-        _ => None,
-    });
+    let checks = checks(&module.handlers);
     let start = start(name, module.init.as_ref());
     let (queries, events): (Vec<_>, Vec<_>) = module.handlers.iter().partition(|h| matches!(h.kind, Kind::Query));
     let handle = (!events.is_empty()).then(|| handle(&events));
@@ -37,7 +34,7 @@ pub(crate) fn expand(module: &Module, errors: Option<Error>) -> TokenStream {
 
         const _: () = {
             const PARTS: &[::nexum_sdk::manifest::Part] = &[#(#parts),*];
-            #(#checks)*
+            #checks
             const LEN: usize = ::nexum_sdk::manifest::len(PARTS);
 
             // The section has the bytes themselves, so that it needs no relocation.
@@ -90,11 +87,12 @@ fn manifest(module: &Module) -> Vec<TokenStream> {
     text += "\"subscription\":[";
     let mut parts = Vec::new();
     let subscriptions = module.handlers.iter().flat_map(|handler| &handler.subscriptions);
-    for (at, subscription) in subscriptions.filter(|parts| !parts.is_empty()).enumerate() {
+    let tables = subscriptions.map(|each| &each.parts).filter(|parts| !parts.is_empty());
+    for (at, table) in tables.enumerate() {
         if at > 0 {
             text.push(',');
         }
-        for part in subscription {
+        for part in table {
             match part {
                 Part::Text(more) => text += more,
                 Part::Signature(event) => {
@@ -110,6 +108,34 @@ fn manifest(module: &Module) -> Vec<TokenStream> {
     text += "]}";
     parts.push(quote!(::nexum_sdk::manifest::Part::Text(#text)));
     parts
+}
+
+/// The checks of the events' types.
+fn checks(handlers: &[Handler]) -> TokenStream {
+    let events: Vec<_> = handlers
+        .iter()
+        .filter_map(|handler| match &handler.kind {
+            Kind::Event(event) => Some((handler, &**event)),
+            _ => None,
+        })
+        .collect();
+    let signatures = events.iter().map(|(_, event)| has_signature(event));
+    let pairs = events.iter().enumerate().flat_map(|(at, (handler, event))| {
+        let before = events.iter().take(at).filter(|(before, _)| before.covers(handler));
+        before.map(|(_, before)| differs(before, event))
+    });
+    quote!(#(#signatures)* #(#pairs)*)
+}
+
+/// Refuses an event whose logs all go to the handler of an event before it.
+fn differs(before: &Type, event: &Type) -> TokenStream {
+    quote_spanned! {event.span()=>
+        const _: () = ::core::assert!(
+            !::nexum_sdk::manifest::is_one_event::<#before, #event>(),
+            "a handler before this one takes all logs of this event, which has another type there: \
+             use one handler, or set a different `address` or `chain_id`",
+        );
+    }
 }
 
 /// Refuses an event that no subscription can select.
@@ -172,12 +198,19 @@ fn handle(handlers: &[&Handler]) -> TokenStream {
     }
 }
 
-/// Each log goes to the first handler whose event it is, and the others to `#[on_logs]`.
+/// Each log goes to the first handler whose event, chain and address it has, and the others to
+/// `#[on_logs]`.
 fn logs(handlers: &[&Handler], others: Option<&Handler>) -> Option<TokenStream> {
+    let takes_logs = |handler: &&&Handler| matches!(handler.kind, Kind::Event(_) | Kind::Logs);
+    // The host tests the chain and the address for a single handler.
+    let is_only = handlers.iter().filter(takes_logs).count() == 1;
     let takers: Vec<_> = handlers
         .iter()
         .filter_map(|handler| match &handler.kind {
-            Kind::Event(event) => Some(taker(handler, event)),
+            Kind::Event(event) => {
+                let test = if is_only { None } else { handler.test() };
+                Some(taker(handler, event, test))
+            }
             _ => None,
         })
         .collect();
@@ -216,13 +249,18 @@ fn logs(handlers: &[&Handler], others: Option<&Handler>) -> Option<TokenStream> 
     }
 }
 
-fn taker(handler: &Handler, event: &Type) -> TokenStream {
+fn taker(handler: &Handler, event: &Type, test: Option<TokenStream>) -> TokenStream {
     let call = call(handler, "decoded");
     let decode = quote!(decode);
     let bind = quote_spanned!(event.span()=> let #decode = ::nexum_sdk::Decoded::<#event>::try_from_log;);
+    let decoded = match test {
+        Some(test) => quote!(if #test { decode(log) } else { ::core::result::Result::Err(log) }),
+        None => quote!(decode(log)),
+    };
     quote! {
         #bind
-        let log = match decode(log) {
+        let decoded = #decoded;
+        let log = match decoded {
             ::core::result::Result::Ok(decoded) => {
                 #call?;
                 continue;

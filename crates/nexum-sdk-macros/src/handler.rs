@@ -1,10 +1,12 @@
 //! One method of the `impl`.
 
+use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, FnArg, Ident, ImplItemFn, Result, ReturnType, Signature, Type};
 
 use crate::nearest::{nearest, suggestion};
-use crate::subscription::{self, ATTRIBUTES, Kind, Part};
+use crate::scope::{self, Scope};
+use crate::subscription::{self, ATTRIBUTES, Kind, Subscription};
 
 /// A method that handles events or queries.
 pub(crate) struct Handler {
@@ -14,7 +16,23 @@ pub(crate) struct Handler {
     pub(crate) argument: Option<Type>,
     pub(crate) output: Type,
     /// One for each attribute.
-    pub(crate) subscriptions: Vec<Vec<Part>>,
+    pub(crate) subscriptions: Vec<Subscription>,
+}
+
+impl Handler {
+    /// Whether the attributes select each log of another handler of this event.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        scope::cover(&self.scopes(), other.scopes())
+    }
+
+    /// The test whether the attributes select the variable `log`. `None` if they select each log.
+    pub(crate) fn test(&self) -> Option<TokenStream> {
+        scope::test(&self.scopes())
+    }
+
+    fn scopes(&self) -> Vec<&Scope> {
+        self.subscriptions.iter().map(|each| &each.scope).collect()
+    }
 }
 
 /// The method `init`.
@@ -41,11 +59,11 @@ pub(crate) fn handler(method: &mut ImplItemFn) -> Result<Option<Handler>> {
         }
         let (found, subscription) = subscription::read(&name, attribute)?;
         if let Some(before) = &kind
-            && before.attribute() != found.attribute()
+            && before.identity() != found.identity()
         {
             let error = format!(
                 "the method is a `#[{}]` already; write a method for each kind",
-                before.attribute()
+                before.identity()
             );
             return Err(Error::new_spanned(attribute, error));
         }
@@ -83,7 +101,7 @@ fn no_handler(signature: &Signature) -> Result<()> {
     Err(Error::new(signature.ident.span(), error))
 }
 
-fn signature(signature: &Signature, kind: Kind, subscriptions: Vec<Vec<Part>>) -> Result<Handler> {
+fn signature(signature: &Signature, kind: Kind, subscriptions: Vec<Subscription>) -> Result<Handler> {
     let wrong = |at: &dyn Fn() -> proc_macro2::Span| {
         Error::new(at(), format!("a handler looks like this: `{}`", kind.example()))
     };

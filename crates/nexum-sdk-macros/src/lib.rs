@@ -5,6 +5,7 @@ mod expand;
 mod handler;
 mod nearest;
 mod parse;
+mod scope;
 mod subscription;
 
 use proc_macro::TokenStream;

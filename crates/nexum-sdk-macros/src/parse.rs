@@ -1,7 +1,6 @@
 //! The `impl` of a module.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Ident, ImplItem, ItemImpl, Result};
 
@@ -98,15 +97,16 @@ fn capabilities(arguments: TokenStream) -> Result<Vec<(String, String)>> {
     read.parse2(arguments)
 }
 
-/// Refuses two handlers of one kind, because an event has one handler.
+/// Refuses two handlers of one kind, because an event has one handler. Two of an event of `sol!` may
+/// have logs of other chains or contracts.
 fn twice(handlers: &[Handler]) -> Result<()> {
-    let identity = |handler: &Handler| match &handler.kind {
-        Kind::Event(event) => format!("on_event({})", event.to_token_stream()),
-        kind => kind.attribute().to_owned(),
-    };
     for (at, handler) in handlers.iter().enumerate() {
-        let kind = identity(handler);
-        if handlers.iter().take(at).any(|before| identity(before) == kind) {
+        let kind = handler.kind.identity();
+        let takes_all = |before: &Handler| {
+            let has_scope = matches!(before.kind, Kind::Event(_));
+            before.kind.identity() == kind && (!has_scope || before.covers(handler))
+        };
+        if handlers.iter().take(at).any(takes_all) {
             let error = format!(
                 "`#[{kind}]` has a handler already; several subscriptions are several attributes on one method"
             );

@@ -6,6 +6,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Error, LitStr, Meta, Result, Token, Type as RustType};
 
 use crate::arguments::{self, Known, Type, ascii, quoted};
+use crate::scope::Scope;
 
 const CHAIN: [Known; 4] = [
     ("chain_id", Type::Number),
@@ -50,6 +51,14 @@ impl Kind {
         }
     }
 
+    /// The attribute with its event.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Event(event) => format!("on_event({})", quote!(#event)),
+            kind => kind.attribute().to_owned(),
+        }
+    }
+
     /// A correct handler of this kind.
     pub(crate) fn example(&self) -> String {
         match self {
@@ -69,8 +78,16 @@ pub(crate) enum Part {
     Signature(Box<RustType>),
 }
 
-/// A handler's attribute: its kind and the parts of its subscription, which a query does not have.
-pub(crate) fn read(name: &str, attribute: &Attribute) -> Result<(Kind, Vec<Part>)> {
+/// What an attribute subscribes to.
+#[derive(Default)]
+pub(crate) struct Subscription {
+    /// The table of the manifest. A query has none.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) scope: Scope,
+}
+
+/// A handler's attribute: its kind and its subscription.
+pub(crate) fn read(name: &str, attribute: &Attribute) -> Result<(Kind, Subscription)> {
     let parse = |input: ParseStream<'_>| match name {
         "on_block" => {
             let known = [&CHAIN[..], &[CATCH_UP]].concat();
@@ -87,7 +104,7 @@ pub(crate) fn read(name: &str, attribute: &Attribute) -> Result<(Kind, Vec<Part>
             Ok((Kind::Message, table("message", &read)))
         }
         _ => match input.is_empty() {
-            true => Ok((Kind::Query, Vec::new())),
+            true => Ok((Kind::Query, Subscription::default())),
             false => Err(Error::new(input.span(), "`#[query]` takes no arguments")),
         },
     };
@@ -103,7 +120,7 @@ pub(crate) fn read(name: &str, attribute: &Attribute) -> Result<(Kind, Vec<Part>
     }
 }
 
-fn event(input: ParseStream<'_>) -> Result<(Kind, Vec<Part>)> {
+fn event(input: ParseStream<'_>) -> Result<(Kind, Subscription)> {
     if input.is_empty() || input.peek2(Token![=]) {
         let error = "say which event: `#[on_event(Transfer)]`, with a type from `sol!`";
         return Err(Error::new(input.span(), error));
@@ -118,13 +135,14 @@ fn event(input: ParseStream<'_>) -> Result<(Kind, Vec<Part>)> {
         Part::Signature(Box::new(event.clone())),
     ];
     parts.push(Part::Text(format!("\"{}}}", members(&read))));
-    Ok((Kind::Event(Box::new(event)), parts))
+    let scope = Scope::of(&read);
+    Ok((Kind::Event(Box::new(event)), Subscription { parts, scope }))
 }
 
 /// The number of fields of a schedule, without and with seconds.
 const SCHEDULE_FIELDS: [usize; 2] = [5, 6];
 
-fn tick(input: ParseStream<'_>) -> Result<(Kind, Vec<Part>)> {
+fn tick(input: ParseStream<'_>) -> Result<(Kind, Subscription)> {
     if !input.peek(LitStr) {
         return Err(
             input.error("say when: `#[on_tick(\"*/5 * * * *\")]`, with minute, hour, day, month and weekday in UTC")
@@ -146,8 +164,11 @@ fn tick(input: ParseStream<'_>) -> Result<(Kind, Vec<Part>)> {
     Ok((Kind::Tick, table("cron", &read)))
 }
 
-fn table(kind: &str, read: &[(String, String)]) -> Vec<Part> {
-    vec![Part::Text(format!("{{\"kind\":\"{kind}\"{}}}", members(read)))]
+fn table(kind: &str, read: &[(String, String)]) -> Subscription {
+    Subscription {
+        parts: vec![Part::Text(format!("{{\"kind\":\"{kind}\"{}}}", members(read)))],
+        scope: Scope::of(read),
+    }
 }
 
 fn members(read: &[(String, String)]) -> String {

@@ -223,7 +223,7 @@ impl Chain {
     ///
     /// The host's error.
     pub async fn logs(self, filter: &Filter) -> Result<Vec<Log>> {
-        let answer = self.raw("eth_getLogs", filter.params(self.block)).await?;
+        let answer = self.raw("eth_getLogs", filter.params(self.block)?).await?;
         receipt::logs(self.id, &answer)
     }
 

@@ -157,7 +157,8 @@ impl<P: Provider<N>, E: SolEvent, N: Network> Event<P, E, N> {
         self
     }
 
-    /// Accepts this value of the topic with this position, from 1 to 3.
+    /// Accepts this value of the topic with this position, from 1 to 3, or from 0 for an anonymous
+    /// event.
     pub fn topic(mut self, position: usize, value: impl Into<B256>) -> Self {
         self.filter = self.filter.topic(position, value);
         self

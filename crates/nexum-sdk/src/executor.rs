@@ -17,6 +17,10 @@ use crate::{Error, ErrorKind, Result, host};
 /// The most requests of one batch: the host refuses more.
 pub(crate) const BATCH_REQUESTS_MAX: usize = 100;
 
+/// The most bytes of the parameters of a request, and of all requests of a batch: the host refuses
+/// more.
+pub(crate) const PARAMS_BYTES_MAX: usize = 1_024 * 1_024;
+
 /// Runs a future to its end. A handler that is an `async fn` needs no call of this function.
 ///
 /// # Errors
@@ -129,9 +133,10 @@ enum Slot {
     Answered(Result<String>),
 }
 
-/// Requests of one chain, at most [`BATCH_REQUESTS_MAX`].
+/// Requests of one chain, at most [`BATCH_REQUESTS_MAX`] with at most [`PARAMS_BYTES_MAX`].
 struct Batch {
     chain_id: u64,
+    params_bytes: usize,
     /// The slot of each request.
     slots: Vec<usize>,
     requests: Vec<RpcRequest>,
@@ -145,12 +150,18 @@ impl Batch {
     fn new(chain_id: u64) -> Self {
         Self {
             chain_id,
+            params_bytes: 0,
             slots: Vec::with_capacity(BATCH_ROOM),
             requests: Vec::with_capacity(BATCH_ROOM),
         }
     }
 
+    fn has_room(&self, params_bytes: usize) -> bool {
+        self.slots.len() < BATCH_REQUESTS_MAX && self.params_bytes + params_bytes <= PARAMS_BYTES_MAX
+    }
+
     fn push(&mut self, slot: usize, request: RpcRequest) {
+        self.params_bytes += request.params.len();
         self.slots.push(slot);
         self.requests.push(request);
     }
@@ -171,7 +182,8 @@ impl Queue {
             self.slots.len() - 1
         });
         self.replace(index, Slot::Waiting(waker));
-        let has_room = |batch: &&mut Batch| batch.chain_id == chain_id && batch.slots.len() < BATCH_REQUESTS_MAX;
+        let bytes = request.params.len();
+        let has_room = |batch: &&mut Batch| batch.chain_id == chain_id && batch.has_room(bytes);
         match self.unsent.iter_mut().find(has_room) {
             Some(batch) => batch.push(index, request),
             None => {
@@ -218,7 +230,7 @@ impl Queue {
         for batch in &mut self.unsent {
             if let Some(at) = batch.slots.iter().position(|slot| *slot == index) {
                 batch.slots.remove(at);
-                batch.requests.remove(at);
+                batch.params_bytes -= batch.requests.remove(at).params.len();
             }
         }
         self.unsent.retain(|batch| !batch.slots.is_empty());

@@ -5,6 +5,7 @@
 //! names. The imports of the component give the other capabilities.
 
 use alloy_primitives::B256;
+use alloy_sol_types::{SolEvent, TopicList};
 
 /// The name of the custom section.
 pub const SECTION: &str = "nexum:manifest";
@@ -69,6 +70,19 @@ const fn copy_hex(text: &mut [u8], end: usize, bytes: &[u8]) -> usize {
         at += 1;
     }
     end
+}
+
+/// Whether each log of one event is a log of the other: the signatures are equal, and the numbers of
+/// `indexed` arguments.
+pub const fn is_one_event<A: SolEvent, B: SolEvent>() -> bool {
+    let mut at = 0;
+    while at < B256::len_bytes() {
+        if A::SIGNATURE_HASH.0[at] != B::SIGNATURE_HASH.0[at] {
+            return false;
+        }
+        at += 1;
+    }
+    <A::TopicList as TopicList>::COUNT == <B::TopicList as TopicList>::COUNT
 }
 
 /// The text as a `str`. Empty for bytes that are not UTF-8, which [`concat()`] does not make.

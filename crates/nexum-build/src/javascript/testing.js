@@ -65,9 +65,13 @@ export class Harness {
     this.#event("tick", { firedAt });
   }
 
-  // Asks the module a query, and returns the bytes of its answer.
+  // Asks the module a query, and returns the bytes of its answer. `init` runs first, as for an
+  // instance of its own. Both read the store, and may neither write nor call another interface.
   query(input = new Uint8Array()) {
-    return this.#run(() => answer(this.#module, input));
+    return this.#run(this.#inQuery(), () => {
+      this.#start();
+      return answer(this.#module, input);
+    });
   }
 
   // The text of a stored value, or null.
@@ -79,28 +83,45 @@ export class Harness {
   #event(tag, val) {
     const before = new Map(this.stored);
     try {
-      this.#run(() => deliver(this.#module, { tag, val }));
+      this.#run(this.#interfaces(), () => {
+        if (!this.#started) {
+          this.#start();
+          this.#started = true;
+        }
+        deliver(this.#module, { tag, val });
+      });
     } catch (error) {
+      this.#started = false;
       this.stored = before;
       throw error;
     }
   }
 
-  // Starts the module before its first call, and again after a failure. Throws the error of the
-  // handler itself.
-  #run(action) {
-    connect(this.#interfaces());
+  // Runs code of the module. Throws the error of the handler itself.
+  #run(interfaces, action) {
+    connect(interfaces);
     globalThis.fetch = fetch;
     try {
-      if (!this.#started) {
-        start(this.#module, Object.entries(this.#config).map(([key, value]) => [key, String(value)]));
-        this.#started = true;
-      }
       return action();
     } catch (error) {
-      this.#started = false;
       throw error.cause ?? error;
     }
+  }
+
+  #start() {
+    start(this.#module, Object.entries(this.#config).map(([key, value]) => [key, String(value)]));
+  }
+
+  #inQuery() {
+    const { chain, store, http, ...others } = this.#interfaces();
+    const { set, delete: remove, ...reads } = store;
+    const uncallable = (domain) => `${domain} may not be called by a query`;
+    return {
+      ...others,
+      chain: denied(chain, "chain", uncallable("chain")),
+      http: denied(http, "http", uncallable("http")),
+      store: { ...reads, ...denied({ set, delete: remove }, "local-store", "a query may not write") },
+    };
   }
 
   #interfaces() {
@@ -150,6 +171,14 @@ export class Harness {
     }
     throw new Error(`the test has no response for ${request.method} ${request.url}; add onFetch(...)`);
   }
+}
+
+// These functions, as a host that refuses them.
+function denied(functions, domain, message) {
+  const refuse = () => {
+    throw new HostError({ domain, kind: "denied", message });
+  };
+  return Object.fromEntries(Object.keys(functions).map((name) => [name, () => payload(refuse)]));
 }
 
 // Throws a HostError in the form that the component model gives it.

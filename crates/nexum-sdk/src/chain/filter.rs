@@ -5,6 +5,7 @@ use alloy_sol_types::SolEvent;
 
 use super::codec::Json;
 use crate::chain::BlockId;
+use crate::{Error, ErrorKind, Result};
 
 /// The most topics of a log.
 const TOPICS_MAX: usize = 4;
@@ -31,10 +32,14 @@ impl Filter {
         self
     }
 
-    /// Accepts this event. Several calls accept several events.
+    /// Accepts this event. Several calls accept several events. An anonymous event has no signature to
+    /// search for, so the call then has no effect.
     #[must_use]
     pub fn event<E: SolEvent>(self) -> Self {
-        self.topic(0, E::SIGNATURE_HASH)
+        match E::ANONYMOUS {
+            true => self,
+            false => self.topic(0, E::SIGNATURE_HASH),
+        }
     }
 
     /// Accepts this value of the topic with this position, from 0 to 3. Several calls accept several
@@ -47,7 +52,8 @@ impl Filter {
         self
     }
 
-    /// Limits the search to the blocks between these two, with both of them.
+    /// Limits the search to the blocks between these two, with both of them. A hash can only be at both
+    /// ends: nodes do not search a range that begins or ends with a hash.
     #[must_use]
     pub fn blocks(mut self, from: impl Into<BlockId>, to: impl Into<BlockId>) -> Self {
         self.range = Some((from.into(), to.into()));
@@ -55,14 +61,15 @@ impl Filter {
     }
 
     /// The parameters of `eth_getLogs`. `block` is the block of a filter without a range.
-    pub(super) fn params(&self, block: BlockId) -> String {
+    pub(super) fn params(&self, block: BlockId) -> Result<String> {
         let mut json = Json::list().open_object();
-        json = match (self.range, block) {
-            (None, BlockId::Hash(hash)) => json.key("blockHash").hex(&hash.0),
-            (range, block) => {
-                let (from, to) = range.unwrap_or((block, block));
-                json.key("fromBlock").block(bound(from)).key("toBlock").block(bound(to))
+        json = match self.range.unwrap_or((block, block)) {
+            (BlockId::Hash(from), BlockId::Hash(to)) if from == to => json.key("blockHash").hex(&from.0),
+            (BlockId::Hash(_), _) | (_, BlockId::Hash(_)) => {
+                let error = "a search for logs has a hash at one end of its blocks: use the number of the block";
+                return Err(Error::of("chain", ErrorKind::InvalidInput, error.into()));
             }
+            (from, to) => json.key("fromBlock").block(from).key("toBlock").block(to),
         };
         if !self.addresses.is_empty() {
             json = json.key("address").open_list();
@@ -78,7 +85,7 @@ impl Filter {
             }
             json = json.close_list();
         }
-        json.close_object().end()
+        Ok(json.close_object().end())
     }
 }
 
@@ -90,15 +97,6 @@ fn topic(json: Json, values: &[B256]) -> Json {
     list.close_list()
 }
 
-/// `eth_getLogs` takes a hash only as `blockHash`, so the end of a range with a hash is the latest
-/// block.
-fn bound(block: BlockId) -> BlockId {
-    match block {
-        BlockId::Hash(_) => BlockId::Latest,
-        block => block,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -106,7 +104,7 @@ mod tests {
     use super::*;
 
     fn params(filter: &Filter, block: BlockId) -> Value {
-        serde_json::from_str(&filter.params(block)).expect("JSON")
+        serde_json::from_str(&filter.params(block).expect("parameters")).expect("JSON")
     }
 
     #[test]
@@ -115,6 +113,23 @@ mod tests {
         assert_eq!(params(&Filter::new(), hash.into()), json!([{ "blockHash": hash }]));
         let five = json!([{ "fromBlock": "0x5", "toBlock": "0x5" }]);
         assert_eq!(params(&Filter::new(), 5.into()), five);
+    }
+
+    #[test]
+    fn refuses_a_range_with_a_hash_at_one_end() {
+        let (hash, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let filter = Filter::new();
+        let refused = [
+            filter.clone().blocks(5, hash),
+            filter.clone().blocks(hash, 5),
+            filter.clone().blocks(hash, other),
+        ];
+        for filter in refused {
+            let error = filter.params(BlockId::Latest).expect_err("no range");
+            assert_eq!((error.domain(), error.kind()), ("chain", ErrorKind::InvalidInput));
+        }
+        let one = filter.blocks(hash, hash);
+        assert_eq!(params(&one, BlockId::Latest), json!([{ "blockHash": hash }]));
     }
 
     #[test]

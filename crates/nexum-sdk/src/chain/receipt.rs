@@ -15,8 +15,8 @@ pub struct Receipt {
     pub block_number: u64,
     /// The hash of the block.
     pub block_hash: B256,
-    /// Whether the transaction succeeded.
-    pub is_success: bool,
+    /// Whether the transaction succeeded. `None` before the Byzantium fork, when receipts did not tell.
+    pub is_success: Option<bool>,
     /// The sender.
     pub from: Address,
     /// The receiver. `None` for a new contract.
@@ -38,8 +38,7 @@ struct RawReceipt {
     #[serde(with = "serde_number")]
     block_number: u64,
     block_hash: B256,
-    #[serde(with = "serde_number")]
-    status: u64,
+    status: Option<U256>,
     from: Address,
     to: Option<Address>,
     contract_address: Option<Address>,
@@ -56,7 +55,7 @@ impl RawReceipt {
             transaction_hash: self.transaction_hash,
             block_number: self.block_number,
             block_hash: self.block_hash,
-            is_success: self.status == 1,
+            is_success: self.status.map(|status| status == U256::ONE),
             from: self.from,
             to: self.to,
             contract_address: self.contract_address,
@@ -123,7 +122,7 @@ mod tests {
     fn reads_a_receipt_with_its_logs() {
         let word = B256::repeat_byte(1);
         let account = Address::repeat_byte(2);
-        let answer = json!({
+        let mut answer = json!({
             "transactionHash": word, "blockNumber": "0x10", "blockHash": word, "status": "0x1",
             "from": account, "to": null, "contractAddress": account, "gasUsed": "0x5208",
             "effectiveGasPrice": "0x3b9aca00", "type": "0x2",
@@ -133,7 +132,7 @@ mod tests {
             }],
         });
         let receipt = read(5, &answer.to_string()).expect("a receipt").expect("not null");
-        assert!(receipt.is_success);
+        assert_eq!(receipt.is_success, Some(true));
         assert_eq!((receipt.to, receipt.contract_address), (None, Some(account)));
         assert_eq!(
             (receipt.gas_used, receipt.effective_gas_price),
@@ -146,5 +145,15 @@ mod tests {
         let all = read_all(5, &json!([answer, answer]).to_string()).expect("receipts");
         assert_eq!(all, Some(vec![receipt.clone(), receipt]));
         assert_eq!(read_all(5, "null").expect("null is readable"), None);
+
+        answer["status"] = json!("0x0");
+        let receipt = read(5, &answer.to_string()).expect("a receipt").expect("not null");
+        assert_eq!(receipt.is_success, Some(false));
+        // Before the Byzantium fork, a receipt has the root of the state in place of the status.
+        let members = answer.as_object_mut().expect("an object");
+        members.remove("status");
+        members.insert("root".into(), json!(word));
+        let receipt = read(5, &answer.to_string()).expect("a receipt").expect("not null");
+        assert_eq!(receipt.is_success, None);
     }
 }

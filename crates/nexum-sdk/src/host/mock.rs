@@ -34,12 +34,23 @@ fn active<T>(call: impl FnOnce(&mut Host) -> Result<T>) -> Result<T> {
     })
 }
 
+/// Calls the active host for an interface that a query may not call.
+fn active_in_event<T>(domain: &'static str, call: impl FnOnce(&mut Host) -> Result<T>) -> Result<T> {
+    active(|host| match host.is_query {
+        true => {
+            let error = format!("{domain} may not be called by a query");
+            Err(Error::of(domain, ErrorKind::Denied, error))
+        }
+        false => call(host),
+    })
+}
+
 pub(crate) fn request(chain_id: u64, request: &RpcRequest) -> Result<String> {
-    active(|host| host.answer(chain_id, request))
+    active_in_event("chain", |host| host.answer(chain_id, request))
 }
 
 pub(crate) fn request_batch(chain_id: u64, requests: &[RpcRequest]) -> Result<Vec<Result<String>>> {
-    active(|host| Ok(host.answer_batch(chain_id, requests)))
+    active_in_event("chain", |host| host.answer_batch(chain_id, requests))
 }
 
 pub(crate) fn store_get(key: &str) -> Result<Option<Vec<u8>>> {
@@ -87,31 +98,33 @@ pub(crate) fn random(len: u32) -> Vec<u8> {
 }
 
 pub(crate) fn fetch(request: HttpRequest) -> Result<HttpResponse> {
-    active(|host| host.fetch(request))
+    active_in_event("http", |host| host.fetch(request))
 }
 
 pub(crate) fn cow_request(chain_id: u64, method: &str, path: &str, body: Option<&str>) -> Result<String> {
-    active(|host| host.cow_request(chain_id, method, path, body))
+    active_in_event("cow-api", |host| host.cow_request(chain_id, method, path, body))
 }
 
 pub(crate) fn cow_submit(chain_id: u64, order: &[u8]) -> Result<String> {
-    active(|host| host.cow_submit(chain_id, order))
+    active_in_event("cow-api", |host| host.cow_submit(chain_id, order))
 }
 
 pub(crate) fn accounts() -> Result<Vec<Vec<u8>>> {
-    active(|host| Ok(host.accounts.iter().map(|account| account.to_vec()).collect()))
+    active_in_event("identity", |host| {
+        Ok(host.accounts.iter().map(|account| account.to_vec()).collect())
+    })
 }
 
 pub(crate) fn sign(account: &[u8], message: &[u8]) -> Result<Vec<u8>> {
-    active(|host| host.sign(account, message))
+    active_in_event("identity", |host| host.sign(account, message))
 }
 
 pub(crate) fn sign_typed_data(account: &[u8], typed_data: &str) -> Result<Vec<u8>> {
-    active(|host| host.sign(account, typed_data.as_bytes()))
+    active_in_event("identity", |host| host.sign(account, typed_data.as_bytes()))
 }
 
 pub(crate) fn publish(content_topic: &str, payload: &[u8]) -> Result {
-    active(|host| {
+    active_in_event("messaging", |host| {
         host.published.push((content_topic.to_owned(), payload.to_owned()));
         Ok(())
     })
@@ -123,7 +136,7 @@ pub(crate) fn stored_messages(
     end_time: Option<u64>,
     limit: Option<u32>,
 ) -> Result<Vec<Message>> {
-    active(|host| {
+    active_in_event("messaging", |host| {
         let messages = host.messages.iter().filter(|message| {
             message.content_topic == content_topic
                 && start_time.is_none_or(|start| message.timestamp >= start)

@@ -11,6 +11,10 @@ use alloy_primitives::{Address, B256, U256, hex};
 /// The entries of a map are in the order of their keys, except that `%` and `/` in a text sort as
 /// `%25` and `%2f`.
 pub trait Key: Sized {
+    /// The number of parts of each key, between which [`write`](Self::write) puts a slash. A key that
+    /// is no tuple has one part, and no slash of its own.
+    const PARTS: usize = 1;
+
     /// Writes the key. Different keys have different texts.
     fn write(&self, text: &mut String);
 
@@ -141,7 +145,15 @@ impl Key for Address {
     }
 }
 
+/// Splits a text after the parts of a key.
+fn split<K: Key>(text: &str) -> Option<(&str, &str)> {
+    let (at, _) = text.match_indices(SEPARATOR).nth(K::PARTS.checked_sub(1)?)?;
+    Some((text.get(..at)?, text.get(at + SEPARATOR.len_utf8()..)?))
+}
+
 impl<A: Key, B: Key> Key for (A, B) {
+    const PARTS: usize = A::PARTS + B::PARTS;
+
     fn write(&self, text: &mut String) {
         self.0.write(text);
         text.push(SEPARATOR);
@@ -149,12 +161,14 @@ impl<A: Key, B: Key> Key for (A, B) {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let (a, b) = text.split_once(SEPARATOR)?;
+        let (a, b) = split::<A>(text)?;
         Some((A::read(a)?, B::read(b)?))
     }
 }
 
 impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
+    const PARTS: usize = A::PARTS + B::PARTS + C::PARTS;
+
     fn write(&self, text: &mut String) {
         self.0.write(text);
         text.push(SEPARATOR);
@@ -164,8 +178,8 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let (a, rest) = text.split_once(SEPARATOR)?;
-        let (b, c) = rest.split_once(SEPARATOR)?;
+        let (a, rest) = split::<A>(text)?;
+        let (b, c) = split::<B>(rest)?;
         Some((A::read(a)?, B::read(b)?, C::read(c)?))
     }
 }
@@ -205,6 +219,8 @@ mod tests {
         assert_eq!(String::read("%zz"), None);
         assert_eq!(<(u8, u8)>::read("01"), None);
         assert_eq!(<(u8, u8)>::read("01/02/03"), None);
+        assert_eq!(<((u8, u8), u8)>::read("01/02"), None);
+        assert_eq!(<((u8, u8), u8)>::read("01/02/03/04"), None);
     }
 
     proptest! {
@@ -214,7 +230,10 @@ mod tests {
             check_round_trip((a.clone(), n));
             check_round_trip((n, a.clone(), b));
             check_round_trip((Address::from(account), B256::from(wide)));
-            check_round_trip((U256::from_be_bytes(wide), a));
+            check_round_trip((U256::from_be_bytes(wide), a.clone()));
+            check_round_trip(((a.clone(), n), Address::from(account)));
+            check_round_trip((n, (a.clone(), n)));
+            check_round_trip(((n, a.clone()), (a.clone(), n, n), ((n, n), a)));
         }
 
         #[test]

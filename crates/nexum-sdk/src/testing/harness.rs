@@ -14,9 +14,9 @@ const BLOCK_MS: u64 = 12_000;
 
 /// An instance of a module, with its host.
 ///
-/// The harness behaves as nexum does. When a handler fails or traps, the state is as before the
-/// event and the instance is dropped, so that its memory is lost. The next event makes a new
-/// instance.
+/// The harness behaves as nexum does. When `init` or a handler fails or traps, the state is as before
+/// and the instance is dropped, so that its memory is lost. The next event makes a new
+/// instance. Each query has an instance of its own.
 pub struct Harness<M> {
     /// The host, for scripts and for what it recorded.
     pub host: Host,
@@ -46,7 +46,7 @@ impl<M: Module> Harness<M> {
     ///
     /// # Errors
     ///
-    /// The error of the module's `init`.
+    /// The error of the module's `init`, or [`ErrorKind::Internal`] after a trap of the host.
     pub fn new(config: &[(&str, &str)]) -> Result<Self> {
         Self::with_host(Host::new(), config)
     }
@@ -55,7 +55,7 @@ impl<M: Module> Harness<M> {
     ///
     /// # Errors
     ///
-    /// The error of the module's `init`.
+    /// The error of the module's `init`, or [`ErrorKind::Internal`] after a trap of the host.
     pub fn with_host(host: Host, config: &[(&str, &str)]) -> Result<Self> {
         let config = config.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         let mut harness = Self {
@@ -71,7 +71,7 @@ impl<M: Module> Harness<M> {
         Ok(harness)
     }
 
-    /// How often the module started.
+    /// How often the instance that handles events started.
     pub fn starts(&self) -> usize {
         self.starts
     }
@@ -160,48 +160,50 @@ impl<M: Module> Harness<M> {
     /// The error of the handler, or [`ErrorKind::Internal`] after a trap of the host. A panic of the
     /// module fails the test.
     pub fn deliver(&mut self, event: Event) -> Result {
-        self.call(|module| module.handle(event))
-    }
-
-    /// Asks the module.
-    ///
-    /// # Errors
-    ///
-    /// The error of the module.
-    pub fn query(&mut self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>> {
-        let input = input.into();
-        self.host.is_query = true;
-        let answer = self.call(|module| module.evaluate(input));
-        self.host.is_query = false;
-        answer
-    }
-
-    fn start(&mut self) -> Result {
-        self.starts += 1;
-        let config = &self.config;
-        self.instance = Some(with_active(&mut self.host, || M::start(config))?);
-        Ok(())
-    }
-
-    fn call<T>(&mut self, call: impl FnOnce(&mut M) -> Result<T>) -> Result<T> {
         if self.instance.is_none() {
             self.start()?;
         }
         let Some(mut instance) = self.instance.take() else {
             return Err(Error::new(ErrorKind::Internal, "the module did not start"));
         };
-        let before = self.host.state.clone();
-        let result = with_active(&mut self.host, || {
-            catch_unwind(AssertUnwindSafe(|| call(&mut instance))).unwrap_or_else(|panic| {
-                match panic.downcast_ref::<Trap>() {
-                    Some(Trap(reason)) => Err(Error::of("trap", ErrorKind::Internal, (*reason).to_owned())),
-                    None => std::panic::resume_unwind(panic),
-                }
+        self.attempt(|_| instance.handle(event))?;
+        self.instance = Some(instance);
+        Ok(())
+    }
+
+    /// Asks the module. As in nexum, another instance answers than the one that handles events. It
+    /// reads the store, and may neither write nor call another interface, in `init` too.
+    ///
+    /// # Errors
+    ///
+    /// The error of the module, also of its `init`.
+    pub fn query(&mut self, input: impl Into<Vec<u8>>) -> Result<Vec<u8>> {
+        let input = input.into();
+        self.host.is_query = true;
+        let answer = self.attempt(|config| M::start(config)?.evaluate(input));
+        self.host.is_query = false;
+        answer
+    }
+
+    fn start(&mut self) -> Result {
+        self.starts += 1;
+        self.instance = Some(self.attempt(M::start)?);
+        Ok(())
+    }
+
+    /// Runs code of the module with the configuration. After an error or a trap, the state is as
+    /// before.
+    fn attempt<T>(&mut self, code: impl FnOnce(&[(String, String)]) -> Result<T>) -> Result<T> {
+        let Self { host, config, .. } = self;
+        let before = host.state.clone();
+        let result = with_active(host, || {
+            catch_unwind(AssertUnwindSafe(|| code(config))).unwrap_or_else(|panic| match panic.downcast_ref::<Trap>() {
+                Some(Trap(reason)) => Err(Error::of("trap", ErrorKind::Internal, (*reason).to_owned())),
+                None => std::panic::resume_unwind(panic),
             })
         });
-        match &result {
-            Ok(_) => self.instance = Some(instance),
-            Err(_) => self.host.state = before,
+        if result.is_err() {
+            host.state = before;
         }
         result
     }

@@ -7,6 +7,7 @@ sol! {
     #[sol(rpc)]
     interface IERC20 {
         event Transfer(address indexed from, address indexed to, uint256 value);
+        event Nameless(uint256 value) anonymous;
         error Paused();
         function balanceOf(address owner) external view returns (uint256);
         function name() external view returns (string);
@@ -81,6 +82,11 @@ impl Calls {
                     .await?
                 {
                     info!("{} in {}", found.event.value, found.log.block_number);
+                }
+            }
+            9 => {
+                for found in token.Nameless_filter().blocks(1, 5).query().await? {
+                    info!("nameless {}", found.event.value);
                 }
             }
             7 => info!("{}", token.balanceOf(owner).estimate_gas().await?),
@@ -241,4 +247,23 @@ fn a_block_reads_the_state_after_itself() {
         timestamp: 0,
     };
     assert_eq!(block.chain(), Chain::new(5).at(BlockId::Hash(hash)));
+}
+
+#[test]
+fn an_anonymous_event_is_found_by_its_contract() {
+    let mut harness = harness();
+    harness.host.on_rpc(|_, method, _| {
+        let log = json!({
+            "address": TOKEN, "topics": [], "data": B256::with_last_byte(5), "blockNumber": "0x2",
+            "transactionHash": B256::ZERO, "logIndex": "0x0",
+        });
+        (method == "eth_getLogs").then(|| Ok(json!([log])))
+    });
+    harness.block(9).expect("answered");
+    assert_eq!(harness.host.messages_logged(), ["nameless 5"]);
+    let (_, params) = &harness.host.requests[0];
+    assert_eq!(
+        *params,
+        json!([{ "fromBlock": "0x1", "toBlock": "0x5", "address": [TOKEN] }])
+    );
 }

@@ -3,6 +3,7 @@ use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
 
+use nexum_sdk::chain::CallRequest;
 use nexum_sdk::testing::Harness;
 use nexum_sdk::{Block, Chain, Result, U256, info, join, join_all, module, try_join_all};
 use serde_json::{Value, json};
@@ -51,6 +52,18 @@ impl Asks {
                 let twice = async |n| Ok::<_, nexum_sdk::Error>(balance(n).await? + balance(n).await?);
                 info!("{:?}", try_join_all([2, 1].map(twice)).await?);
                 try_join_all([1, 0xff, 2].map(balance)).await?;
+            }
+            10 => {
+                let ask = |bytes: usize| {
+                    chain.call_raw(&CallRequest {
+                        data: vec![7; bytes].into(),
+                        ..Default::default()
+                    })
+                };
+                // In hex, five of these have 1.95 MiB, and no three fit into 1 MiB.
+                drop(try_join_all([200_000; 5].map(ask)).await?);
+                let (large, small) = join!(ask(600_000), ask(1));
+                info!("{} {:?}", large.unwrap_err(), small?);
             }
             7 => drop(nexum_sdk::block_on(async { balance(1).await })?),
             _ => {
@@ -124,6 +137,18 @@ fn a_batch_has_at_most_a_hundred_requests() {
         harness.host.messages_logged(),
         [(0..250).filter(|n| *n != 255).sum::<u32>().to_string()]
     );
+}
+
+/// The host refuses a batch with more.
+#[test]
+fn a_batch_has_at_most_a_mebibyte_of_parameters() {
+    let mut harness = Harness::<Asks>::new(&[]).expect("it starts");
+    harness.host.on_rpc(|_, _, _| Some(Ok(json!("0x01"))));
+    harness.block(10).expect("answered");
+    assert_eq!(harness.host.batches, [2, 2]);
+    assert_eq!(harness.host.requests.len(), 6);
+    let refused = "chain invalid-input: the parameters take at most 1048576 bytes 0x01";
+    assert_eq!(harness.host.messages_logged(), [refused]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod compile_errors;
 mod config;
 mod contract;
 mod cow;
+mod dispatch;
 mod errors;
 mod executor;
 mod http;

@@ -220,9 +220,112 @@ fn a_query_cannot_write_and_refuses_other_input() {
     let error = Harness::<Writes>::new(&[])
         .and_then(|mut writes| writes.query("a"))
         .expect_err("denied");
-    assert_eq!(error.to_string(), "local-store denied: a query cannot write");
+    assert_eq!(error.to_string(), "local-store denied: a query may not write");
     let error = harness(0).query("x").expect_err("no number");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let error = Harness::<Writes>::new(&[("a", "1")]).expect_err("an unknown key");
     assert_eq!(error.message(), "config: a is unknown; the module has no settings");
+}
+
+/// Remembers its blocks, and counts the starts that may write.
+struct Remembers {
+    blocks: u64,
+}
+
+#[module]
+impl Remembers {
+    fn init() -> Result<Self> {
+        match COUNT.add(1) {
+            Err(error) if error.kind() == ErrorKind::Denied => info!("{error}"),
+            result => drop(result?),
+        }
+        Ok(Self { blocks: 0 })
+    }
+
+    #[on_block]
+    fn block(&mut self, _: Block) -> Result {
+        self.blocks += 1;
+        Ok(())
+    }
+
+    #[query]
+    fn blocks(&mut self, text: String) -> Result<String> {
+        self.blocks += 10;
+        if text == "fail" {
+            nexum_sdk::bail!("asked to fail");
+        }
+        Ok(format!("{} {}", self.blocks, COUNT.get()?))
+    }
+}
+
+/// Only the state connects the instances.
+#[test]
+fn a_query_has_its_own_instance_and_leaves_that_of_the_events() {
+    let mut remembers = Harness::<Remembers>::new(&[]).expect("it starts");
+    for _ in 0..2 {
+        remembers.block(1).expect("handled");
+    }
+    for _ in 0..2 {
+        assert_eq!(remembers.query("").expect("an answer"), b"10 1");
+    }
+    remembers.query("fail").expect_err("it fails");
+    let refused = "local-store denied: a query may not write";
+    assert_eq!(remembers.host.messages_logged(), [refused; 3]);
+    remembers.block(2).expect("handled");
+    let blocks = remembers.instance().map(|instance| instance.blocks);
+    assert_eq!((remembers.starts(), blocks), (1, Some(3)));
+}
+
+#[test]
+fn a_query_reads_the_store_logs_and_the_clock_and_nothing_else() {
+    use nexum_sdk::{Chain, accounts, clock, cow, http, messaging, random};
+
+    #[derive(Default)]
+    struct Asks;
+
+    #[module]
+    impl Asks {
+        #[query]
+        async fn refused(&self) -> Result<Json<Vec<String>>> {
+            let chain = Chain::new(1);
+            let (first, second) = nexum_sdk::join!(chain.block_number(), chain.block_number());
+            let refused = [
+                chain.block_number().await.err(),
+                first.err(),
+                second.err(),
+                http::get("https://example.org").send().err(),
+                cow::OrderBook::new(1).get::<Value>("/api/v1/version").err(),
+                accounts::all().err(),
+                accounts::Account(Address::ZERO).sign(b"text").err(),
+                messaging::publish("/a", b"text").err(),
+                messaging::Query::new("/a").send().err(),
+            ];
+            COUNT.get()?;
+            assert_ne!((clock::now_ms(), random::number()), (0, 0));
+            Ok(Json(
+                refused
+                    .map(|error| error.map_or_else(String::new, |error| error.to_string()))
+                    .to_vec(),
+            ))
+        }
+    }
+
+    let mut asks = Harness::<Asks>::new(&[]).expect("it starts");
+    asks.host.accounts.push(Address::ZERO);
+    asks.host.on_rpc(|_, _, _| Some(Ok(json!("0x1"))));
+    let refused: Vec<String> = serde_json::from_slice(&asks.query("").expect("an answer")).expect("JSON");
+    let domains = [
+        "chain",
+        "chain",
+        "chain",
+        "http",
+        "cow-api",
+        "identity",
+        "identity",
+        "messaging",
+        "messaging",
+    ];
+    let expected = domains.map(|domain| format!("{domain} denied: {domain} may not be called by a query"));
+    assert_eq!(refused, expected);
+    assert!(asks.host.requests.is_empty() && asks.host.published.is_empty());
 }

@@ -42,6 +42,48 @@ fn a_store_that_fails_at_the_nth_call_loses_the_whole_event() {
     }
 }
 
+/// Writes two values at each start.
+struct WritesAtStart;
+
+#[module]
+impl WritesAtStart {
+    fn init() -> Result<Self> {
+        FIRST.add(1)?;
+        SECOND.add(1)?;
+        Ok(Self)
+    }
+
+    #[on_block]
+    fn ignore(&mut self, _: Block) -> Result {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_store_that_fails_at_the_nth_call_loses_the_whole_start() {
+    for trap in [false, true] {
+        let fail_at = |host: &mut Host, n| match trap {
+            true => host.trap_store_at(n),
+            false => host.fail_store_at(n),
+        };
+        for n in 1..=4 {
+            let mut host = Host::new();
+            fail_at(&mut host, n);
+            let error = Harness::<WritesAtStart>::with_host(host, &[]).expect_err("it fails");
+            assert_eq!(error.domain(), if trap { "trap" } else { "local-store" });
+
+            let mut writes = Harness::<WritesAtStart>::new(&[]).expect("it starts");
+            let before = writes.host.state.clone();
+            writes.drop_instance();
+            fail_at(&mut writes.host, n);
+            writes.block(1).expect_err("it fails");
+            assert_eq!(writes.host.state, before, "call {n}");
+            writes.block(1).expect("the retry works");
+            assert_eq!(writes.starts(), 3);
+        }
+    }
+}
+
 #[test]
 fn the_clock_is_the_tests() {
     let mut writes = Harness::<Writes>::new(&[]).expect("it starts");

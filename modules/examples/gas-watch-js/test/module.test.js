@@ -1,6 +1,7 @@
 import assert from "node:assert";
 import test from "node:test";
 
+import { chain, store } from "#nexum";
 import { Harness } from "#nexum/testing";
 import * as module from "../src/module.js";
 
@@ -51,4 +52,29 @@ test("loses the writes of a failed event", () => {
 
 test("refuses a limit that is no number", () => {
   assert.throws(() => harness({ warn_above_gwei: "high" }).tick(0), { message: "warn_above_gwei is no number: high" });
+});
+
+test("refuses what a query may not do", () => {
+  const refused = [];
+  const attempt = (call) => {
+    try {
+      call();
+    } catch ({ domain, kind }) {
+      refused.push(`${domain} ${kind}`);
+    }
+  };
+  const init = () => attempt(() => store.set("started", "1"));
+  const query = () => {
+    attempt(() => store.delete("started"));
+    attempt(() => chain(1).request("eth_gasPrice"));
+    attempt(() => chain(1).batch([["eth_gasPrice"]]));
+    return store.keys().join();
+  };
+  const nexum = new Harness({ init, query, onBlock: () => {} }).onRequest("eth_gasPrice", () => "0x1");
+  nexum.block({ number: 1 });
+  assert.deepEqual(refused, []);
+  assert.equal(new TextDecoder().decode(nexum.query()), "started");
+  assert.deepEqual(refused, ["local-store denied", "local-store denied", "chain denied", "chain denied"]);
+  nexum.block({ number: 2 });
+  assert.deepEqual([refused.length, nexum.requests, nexum.text("started")], [4, [], "1"]);
 });

@@ -1,8 +1,10 @@
 import json
 import unittest
 import urllib.error
+from types import SimpleNamespace
 
 import app
+from nexum import HostError, chain, store
 from nexum.testing import Harness
 
 TOKEN = "0x" + "11" * 20
@@ -53,6 +55,33 @@ class GasWatch(unittest.TestCase):
     def test_refuses_a_limit_that_is_no_number(self):
         with self.assertRaises(ValueError):
             harness(warn_above_gwei="high").tick(0)
+
+    def test_refuses_what_a_query_may_not_do(self):
+        refused = []
+
+        def attempt(call, *values):
+            try:
+                call(*values)
+            except HostError as error:
+                refused.append(f"{error.domain} {error.kind}")
+
+        def query(_):
+            attempt(store.delete, "started")
+            attempt(chain(1).request, "eth_gasPrice")
+            attempt(chain(1).batch, [("eth_gasPrice", [])])
+            return ",".join(store.keys())
+
+        def init(_):
+            attempt(store.set, "started", "1")
+
+        module = SimpleNamespace(init=init, query=query, on_block=lambda block: None)
+        nexum = Harness(module).on_request("eth_gasPrice", lambda params, chain_id: "0x1")
+        nexum.block(number=1)
+        self.assertEqual(refused, [])
+        self.assertEqual(nexum.query(), b"started")
+        self.assertEqual(refused, ["local-store denied", "local-store denied", "chain denied", "chain denied"])
+        nexum.block(number=2)
+        self.assertEqual((len(refused), nexum.requests, nexum.stored["started"]), (4, [], b"1"))
 
 
 if __name__ == "__main__":

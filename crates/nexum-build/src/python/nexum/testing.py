@@ -56,29 +56,54 @@ class Harness:
         self._event("Tick", SimpleNamespace(fired_at=fired_at))
 
     def query(self, content=b""):
-        """Asks the module a query, and returns the bytes of its answer."""
-        return self._run(lambda: guest.answer(self._module, content))
+        """Asks the module a query, and returns the bytes of its answer.
+
+        `init` runs first, as for an instance of its own. Both read the store, and may neither write
+        nor call another interface.
+        """
+
+        def run():
+            self._start()
+            return guest.answer(self._module, content)
+
+        return self._run(self._in_query(), run)
 
     def _event(self, kind, value):
         before = dict(self.stored)
         event = type(f"Event_{kind}", (), {"value": value})()
+
+        def run():
+            if not self._started:
+                self._start()
+                self._started = True
+            guest.deliver(self._module, event)
+
         try:
-            self._run(lambda: guest.deliver(self._module, event))
+            self._run(self._interfaces(), run)
         except BaseException:
+            self._started = False
             self.stored = before
             raise
 
-    def _run(self, action):
-        """Starts the module before its first call, and again after a failure."""
-        guest.connect(self._interfaces(), lambda failure: failure)
+    def _run(self, interfaces, action):
+        """Runs code of the module. Raises the error of the handler itself."""
+        guest.connect(interfaces, lambda failure: failure)
         try:
-            if not self._started:
-                guest.start(self._module, self._config.items())
-                self._started = True
             return action()
         except BaseException as error:
-            self._started = False
             raise (error.__cause__ or error) from None
+
+    def _start(self):
+        guest.start(self._module, self._config.items())
+
+    def _in_query(self):
+        interfaces = self._interfaces()
+        denied = _denied("local-store", "a query may not write")
+        vars(interfaces["store"]).update(set=denied, delete=denied)
+        for domain, names in {"chain": ["request", "request_batch"], "http": ["fetch"]}.items():
+            denied = _denied(domain, f"{domain} may not be called by a query")
+            vars(interfaces[domain]).update(dict.fromkeys(names, denied))
+        return interfaces
 
     def _interfaces(self):
         levels = Enum("Level", ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"])
@@ -145,6 +170,15 @@ class Harness:
             yield self
         finally:
             http.client.HTTPConnection, http.client.HTTPSConnection, urllib.request._opener = before
+
+
+def _denied(domain, message):
+    """A function that the host refuses."""
+
+    def refuse(*_):
+        raise HostError(message, domain=domain, kind="denied")
+
+    return refuse
 
 
 class _Types:

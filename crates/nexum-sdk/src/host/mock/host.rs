@@ -8,6 +8,7 @@ use alloy_sol_types::{SolCall, SolInterface};
 use serde_json::Value;
 
 use super::rpc::{Rpc, unanswered};
+use crate::executor::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
 use crate::{Error, ErrorKind, Message, Result};
 
@@ -46,7 +47,7 @@ pub struct Host {
     on_order: Option<OnOrder>,
     store_fault: Option<(usize, Fault)>,
     random_calls: u64,
-    /// Whether a query runs, which cannot write.
+    /// Whether a query runs, which may only read the store, log, and use the clock and random bytes.
     pub(crate) is_query: bool,
 }
 
@@ -149,16 +150,29 @@ impl Host {
     }
 
     pub(crate) fn answer(&mut self, chain_id: u64, request: &RpcRequest) -> Result<String> {
+        if request.params.len() > PARAMS_BYTES_MAX {
+            return Err(too_much(format!(
+                "the parameters take at most {PARAMS_BYTES_MAX} bytes"
+            )));
+        }
         let params: Value = serde_json::from_str(&request.params)?;
         let answer = self.rpc.answer(chain_id, &request.method, &params);
         self.requests.push((request.method.to_string(), params));
         answer.map(|answer| answer.to_string())
     }
 
-    pub(crate) fn answer_batch(&mut self, chain_id: u64, requests: &[RpcRequest]) -> Vec<Result<String>> {
+    pub(crate) fn answer_batch(&mut self, chain_id: u64, requests: &[RpcRequest]) -> Result<Vec<Result<String>>> {
+        if requests.len() > BATCH_REQUESTS_MAX {
+            let error = format!("a batch holds at most {BATCH_REQUESTS_MAX} requests");
+            return Err(too_much(error));
+        }
+        if requests.iter().map(|request| request.params.len()).sum::<usize>() > PARAMS_BYTES_MAX {
+            let error = format!("the parameters of a batch take at most {PARAMS_BYTES_MAX} bytes");
+            return Err(too_much(error));
+        }
         self.batches.push(requests.len());
         let answer = |request| self.answer(chain_id, request);
-        requests.iter().map(answer).collect()
+        Ok(requests.iter().map(answer).collect())
     }
 
     /// The store, for one call.
@@ -180,7 +194,7 @@ impl Host {
     /// The store, for one call that writes.
     pub(crate) fn store_to_write(&mut self) -> Result<&mut BTreeMap<String, Vec<u8>>> {
         if self.is_query {
-            let error = "a query cannot write".to_owned();
+            let error = "a query may not write".to_owned();
             return Err(Error::of("local-store", ErrorKind::Denied, error));
         }
         self.store()
@@ -240,4 +254,9 @@ impl Host {
         let r = keccak256([account, message].concat());
         Ok([r.as_slice(), keccak256(r).as_slice(), &[27]].concat())
     }
+}
+
+/// The error for more than the host accepts.
+fn too_much(message: String) -> Error {
+    Error::of("chain", ErrorKind::InvalidInput, message)
 }
