@@ -308,7 +308,7 @@ impl EventScope {
         &mut self,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+        visit: &mut VisitEntry<'_>,
     ) -> Result<(), StoreError> {
         self.open_view()?;
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
@@ -472,6 +472,9 @@ impl EventScope {
         }
     }
 }
+
+/// Takes a key with its value, or `None` if it was deleted.
+pub type VisitEntry<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()> + 'a;
 
 /// A key that a handler wrote, with its value, or `None` if it was deleted.
 type Written<'a> = (&'a [u8], Option<&'a [u8]>);
