@@ -474,7 +474,7 @@ impl EventScope {
 }
 
 /// Takes a key with its value, or `None` if it was deleted.
-pub type VisitEntry<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()> + 'a;
+pub(crate) type VisitEntry<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()> + 'a;
 
 /// A key that a handler wrote, with its value, or `None` if it was deleted.
 type Written<'a> = (&'a [u8], Option<&'a [u8]>);
