@@ -63,9 +63,21 @@ pub const AUTHORS_MAX: usize = 32;
 /// The longest name of an author, in characters: room for a name with a URL or an e-mail address.
 pub const AUTHOR_CHARS_MAX: usize = 200;
 
+/// The form of a manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// The form of `nexum.toml`.
+    #[default]
+    Module,
+    /// The form of `component.toml`, for trigger modules.
+    Component,
+}
+
 /// A validated manifest. The default is the manifest of a module without the file.
 #[derive(Clone, Default)]
 pub struct Manifest {
+    /// The form of the file.
+    pub form: Form,
     /// The module's name. The operator can override it.
     pub name: Option<ModuleName>,
     /// The module's version, for display.
@@ -181,8 +193,9 @@ impl Manifest {
         needed.filter(|chain_id| !configured.contains(chain_id)).collect()
     }
 
-    /// Validates `bytes`, the content of the file at `path`. A file called [`COMPONENT_TOML`] has the
-    /// form of this file, and so has a file with the table `[component]`.
+    /// Validates `bytes`, the content of the file at `path`. The tables tell the [`Form`] of the file:
+    /// `[component]`, `[dependencies]` or `[[trigger]]`, or else `[module]`, `[capabilities]` or
+    /// `[[subscription]]`. The name of the file decides only if it has none of them.
     ///
     /// # Errors
     ///
@@ -203,10 +216,13 @@ impl Manifest {
     pub fn parse_all(path: &Path, bytes: &[u8], errors: &mut Vec<ConfigError>) -> Result<Self, ConfigErrors> {
         document::check_size(path, bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         let mut document = Document::parse_within(path, bytes, &Environment::closed(), MANIFEST_ITEMS_MAX)?;
-        let is_component_toml = path.ends_with(COMPONENT_TOML) || read::has_its_table(document.root());
-        let manifest = match is_component_toml {
-            true => read::component_toml(document.root(), errors),
-            false => {
+        let of_name = || match path.ends_with(COMPONENT_TOML) {
+            true => Form::Component,
+            false => Form::Module,
+        };
+        let manifest = match read::form(document.root()).unwrap_or_else(of_name) {
+            Form::Component => read::component_toml(document.root(), errors),
+            Form::Module => {
                 let notices = document.replace_old_names(File::Manifest, errors);
                 read::manifest(document.root(), notices, errors)
             }
@@ -215,6 +231,16 @@ impl Manifest {
             digest: Some(Digest::of(bytes)),
             ..manifest
         })
+    }
+}
+
+impl Form {
+    /// The table of an event that the module subscribes to, as the file has it.
+    pub fn subscription_table(self) -> &'static str {
+        match self {
+            Self::Module => "[[subscription]]",
+            Self::Component => "[[trigger]]",
+        }
     }
 }
 
@@ -296,6 +322,7 @@ impl CapabilityRequests {
 impl fmt::Debug for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            form,
             name,
             version,
             description,
@@ -316,6 +343,7 @@ impl fmt::Debug for Manifest {
         } = self;
         let keys: Vec<_> = config.iter().map(|(key, _)| key).collect();
         f.debug_struct("Manifest")
+            .field("form", form)
             .field("name", name)
             .field("version", version)
             .field("description", description)

@@ -18,11 +18,13 @@ use crate::host::{LISTED_KEY_BYTES, answer, check, check_value, error};
 pub const PAGE_ENTRIES_MAX: u32 = 1_000;
 
 /// The most entries that one page looks at, and their number if the module gives none: the host's
-/// thread reads that many in a few milliseconds.
+/// thread reads that many in a few milliseconds. It is also the most keys that one page looks at,
+/// including those that the event or a recent one has deleted.
 pub const PAGE_SCAN_MAX: u32 = 10_000;
 
 /// The bytes of keys and values at which a page ends, unless its first entry has more: what a module
-/// with the smallest usual memory can hold.
+/// with the smallest usual memory can hold. It counts the entries of the page, and also all entries
+/// that the page looks at, because the host's thread reads them.
 pub const PAGE_BYTES_MAX: u64 = 1 << 20;
 
 /// The memory that each entry of a page takes in the guest beside its bytes: the addresses and the
@@ -151,10 +153,14 @@ struct Page {
     limit: u32,
     /// How many more entries the scan may look at.
     scans: u32,
+    /// How many more keys the scan may look at, including deleted ones.
+    looks: u32,
+    /// The last key that the scan looked at, if it is a deleted one.
+    deleted: Option<String>,
     filter: Option<ValueFilter>,
     /// The size of the page in the guest, in bytes.
     bytes: u64,
-    /// The size of all entries that the scan looked at, in bytes.
+    /// The size of all entries that the scan looked at in bytes, and one for each deleted key.
     read: usize,
 }
 
@@ -168,23 +174,44 @@ impl Page {
             },
             limit,
             scans: scan_limit,
+            looks: PAGE_SCAN_MAX,
+            deleted: None,
             filter,
             bytes: 0,
             read: 0,
         }
     }
 
-    /// Looks at the next entry, unless the page is full.
-    fn visit(&mut self, key: &[u8], value: &[u8]) -> ControlFlow<()> {
+    /// Looks at the next key, unless the page is full. A deleted key has no value.
+    fn visit(&mut self, key: &[u8], value: Option<&[u8]>) -> ControlFlow<()> {
+        if self.looks == 0 {
+            // The next page continues after the deleted keys.
+            if let Some(deleted) = self.deleted.take() {
+                self.page.last_examined = Some(deleted);
+            }
+            return self.end();
+        }
+        self.looks -= 1;
+        match value {
+            Some(value) => self.entry(key, value),
+            None => {
+                self.read = self.read.saturating_add(1);
+                self.deleted = Some(String::from_utf8_lossy(key).into_owned());
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn entry(&mut self, key: &[u8], value: &[u8]) -> ControlFlow<()> {
         let is_wanted = self.wants(value);
         let bytes = (key.len() + value.len()) as u64 + PAGE_ENTRY_BYTES;
         let is_too_long = is_wanted && !self.page.entries.is_empty() && self.bytes + bytes > PAGE_BYTES_MAX;
-        if self.limit == 0 || self.scans == 0 || is_too_long {
-            self.page.exhausted = false;
-            return ControlFlow::Break(());
+        if self.limit == 0 || self.scans == 0 || is_too_long || self.read as u64 >= PAGE_BYTES_MAX {
+            return self.end();
         }
         self.scans -= 1;
         self.read = self.read.saturating_add(key.len() + value.len());
+        self.deleted = None;
         let key = String::from_utf8_lossy(key).into_owned();
         self.page.last_examined = Some(key.clone());
         if is_wanted {
@@ -194,6 +221,11 @@ impl Page {
             self.page.entries.push(KeyValue { key, value });
         }
         ControlFlow::Continue(())
+    }
+
+    fn end(&mut self) -> ControlFlow<()> {
+        self.page.exhausted = false;
+        ControlFlow::Break(())
     }
 
     fn wants(&self, value: &[u8]) -> bool {

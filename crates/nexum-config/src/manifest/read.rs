@@ -7,7 +7,7 @@ mod subscription;
 
 use std::collections::BTreeMap;
 
-use super::{ChainRequests, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, raw};
+use super::{ChainRequests, Form, Manifest, SCHEDULES_MAX, SUBSCRIPTIONS_MAX, Subscription, raw};
 use crate::content;
 use crate::document::{ConfigError, ERRORS_MAX, Section, nearest, notice_texts};
 use crate::limits::RequestedLimits;
@@ -15,7 +15,7 @@ use crate::names::Digest;
 use crate::query::QueryRequests;
 use crate::restart::RestartKeys;
 
-pub(super) use component_toml::{has_its_table, manifest as component_toml};
+pub(super) use component_toml::manifest as component_toml;
 
 /// The keys of a manifest's outermost table.
 const KEYS: [&str; 6] = [
@@ -27,8 +27,23 @@ const KEYS: [&str; 6] = [
     content::TABLE,
 ];
 
+/// Those of [`KEYS`] that no `component.toml` has, and that tell the form of a manifest.
+const OWN_KEYS: [&str; 3] = ["module", "capabilities", "subscription"];
+
 /// The tables of `[module]` itself. Every other table there belongs to a capability.
 const MODULE_TABLES: [&str; 3] = ["resources", "restart", "query"];
+
+/// The form that the tables of a document tell.
+pub(super) fn form(root: &Section) -> Option<Form> {
+    let has = |keys: [&str; 3]| root.keys().any(|key| keys.contains(&key));
+    if has(component_toml::OWN_KEYS) {
+        Some(Form::Component)
+    } else if has(OWN_KEYS) {
+        Some(Form::Module)
+    } else {
+        None
+    }
+}
 
 /// Reads the outermost table. `notices` are those of the document. Adds all faults to `errors`. The
 /// result has the defaults of the faulty parts.

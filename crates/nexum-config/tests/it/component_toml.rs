@@ -6,7 +6,7 @@ use crate::document::report;
 use nexum_config::component::ModuleKind;
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::{Limit, RequestedLimits};
-use nexum_config::manifest::{BlockSubscription, CatchUp, Manifest, Subscription};
+use nexum_config::manifest::{BlockSubscription, CatchUp, Form, Manifest, Subscription};
 use nexum_config::names::Digest;
 use nexum_config::topic::ChainTopic;
 
@@ -173,14 +173,38 @@ fn errors_name_what_is_wrong_and_what_may_help() {
 }
 
 #[test]
-fn the_table_or_the_name_of_the_file_tells_its_form() {
-    let form = |path: &str, text: &str| Manifest::parse(Path::new(path), text.as_bytes());
-    let text = "[component]\nname = \"a\"\n[dependencies]";
-    assert!(form("other.toml", text).is_ok() && form("nexum.toml", text).is_ok());
-    let module = "[module]\nname = \"a\"";
-    assert!(form("other.toml", module).is_ok());
-    let refused = form("component.toml", module).unwrap_err().to_string();
-    assert!(refused.contains("module: unknown key"), "{refused}");
+fn the_tables_or_else_the_name_of_the_file_tell_its_form() {
+    let form = |path: &str, text: &str| {
+        let manifest = Manifest::parse_all(Path::new(path), text.as_bytes(), &mut Vec::new());
+        manifest.unwrap().form
+    };
+    let trigger = "[[trigger]]\non = \"block\"\nchain_id = 1";
+    let subscription = "[[subscription]]\nkind = \"block\"\nchain_id = 1";
+    for name in ["other.toml", "nexum.toml", "component.toml"] {
+        for text in [
+            "[component]\nname = \"a\"",
+            "[dependencies]",
+            trigger,
+            "[module]\n[dependencies]",
+        ] {
+            assert_eq!(form(name, text), Form::Component, "{name}: {text}");
+        }
+        for text in [
+            "[module]\nname = \"a\"",
+            "[capabilities]",
+            subscription,
+            "[module]\n[config]",
+        ] {
+            assert_eq!(form(name, text), Form::Module, "{name}: {text}");
+        }
+    }
+    for text in ["", "[config]", "[typo]"] {
+        assert_eq!(form("component.toml", text), Form::Component, "{text}");
+        assert_eq!(form("other.toml", text), Form::Module, "{text}");
+    }
+    let sound = |name: &str, text: &str| Manifest::parse(Path::new(name), text.as_bytes()).is_ok();
+    assert!(sound("component.toml", "[module]\nname = \"a\""));
+    assert!(sound("nexum.toml", "[component]\nname = \"a\"\n[dependencies]"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +28,15 @@ const KEPT_BYTES_MAX: usize = 16 * 1_024;
 
 /// The target of all records, for the operator's filter.
 const TARGET: &str = "nexum::module";
+
+/// The first [`RECORD_BYTES_MAX`] bytes of a guest's text, and the size of the rest. As a writer, it
+/// stores no more than that, however much a guest makes the host write.
+#[derive(Debug)]
+pub(crate) struct Excerpt<'a> {
+    pub(crate) kept: Cow<'a, str>,
+    /// The size of the rest, in bytes.
+    pub(crate) cut: usize,
+}
 
 /// Writes a module's records, and reports the number of cut records. The rate limit belongs to the
 /// module and outlives its instances, so that a failure does not renew it.
@@ -82,17 +92,23 @@ impl Recorder {
 
     /// Writes a record of the guest, or counts it as cut if the module exceeds its rate.
     pub fn record(&self, level: tracing::Level, message: &str) {
-        let handler = {
+        self.record_excerpt(level, &Excerpt::of(message));
+    }
+
+    /// As [`Recorder::record`], for a text that may be cut.
+    pub(crate) fn record_excerpt(&self, level: tracing::Level, excerpt: &Excerpt<'_>) {
+        let (handler, message) = {
             let mut state = self.state();
             let mut rate = self.rate.lock();
             if rate.take(self.clock.monotonic_ns()).is_err() {
                 self.cut.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            state.keep(level, message);
-            state.handler
+            let message = excerpt.harmless();
+            state.keep(level, &message);
+            (state.handler, message)
         };
-        emit(&self.module, handler, level, message);
+        emit(&self.module, handler, level, &message);
     }
 
     /// Starts a handler call.
@@ -133,7 +149,7 @@ impl Recorder {
 
 impl State {
     fn keep(&mut self, level: tracing::Level, message: &str) {
-        let record = format!("{level} {}", clean(message));
+        let record = format!("{level} {message}");
         self.kept_bytes += record.len();
         self.kept.push_back(record);
         while self.kept.len() > KEPT_RECORDS_MAX || self.kept_bytes > KEPT_BYTES_MAX {
@@ -142,13 +158,38 @@ impl State {
     }
 }
 
-/// Cuts a guest's text to [`RECORD_BYTES_MAX`], and makes it harmless.
-fn clean(message: &str) -> Cow<'_, str> {
-    let end = message.floor_char_boundary(RECORD_BYTES_MAX);
-    let kept = harmless_lines(&message[..end], "");
-    match message.len() - end {
-        0 => kept,
-        cut => Cow::Owned(format!("{kept} [{cut} bytes cut]")),
+impl<'a> Excerpt<'a> {
+    /// Cuts a text.
+    pub(crate) fn of(text: &'a str) -> Self {
+        let end = text.floor_char_boundary(RECORD_BYTES_MAX);
+        Self {
+            kept: Cow::Borrowed(&text[..end]),
+            cut: text.len() - end,
+        }
+    }
+
+    /// The text for the operator, which tells the size of the rest.
+    fn harmless(&self) -> Cow<'_, str> {
+        let kept = harmless_lines(&self.kept, "");
+        match self.cut {
+            0 => kept,
+            cut => Cow::Owned(format!("{kept} [{cut} bytes cut]")),
+        }
+    }
+}
+
+impl fmt::Write for Excerpt<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let left = match self.cut {
+            0 => RECORD_BYTES_MAX.saturating_sub(self.kept.len()),
+            _ => 0,
+        };
+        let end = text.floor_char_boundary(left);
+        if end > 0 {
+            self.kept.to_mut().push_str(&text[..end]);
+        }
+        self.cut = self.cut.saturating_add(text.len() - end);
+        Ok(())
     }
 }
 
@@ -172,6 +213,7 @@ fn is_heard(level: tracing::Level) -> bool {
     at_level!(level, CONSTANT, tracing::enabled!(target: TARGET, CONSTANT))
 }
 
+/// Writes a record, whose text is harmless.
 fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &str) {
     let module = module.as_str();
     let event = handler.event();
@@ -182,6 +224,6 @@ fn emit(module: &ModuleName, handler: Handler, level: tracing::Level, message: &
     at_level!(
         level,
         CONSTANT,
-        tracing::event!(target: TARGET, CONSTANT, module, event = id, chain, block, request, "{}", clean(message))
+        tracing::event!(target: TARGET, CONSTANT, module, event = id, chain, block, request, "{message}")
     )
 }

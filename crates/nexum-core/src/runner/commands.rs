@@ -89,8 +89,12 @@ impl ModuleStatus {
 }
 
 impl Runner {
-    /// Applies a command and sends its outcome to the caller.
+    /// Applies a command and sends its outcome to the caller. A runner that is about to end applies
+    /// none: the caller gets [`CommandError::Gone`].
     pub(super) async fn apply(&mut self, command: Command) {
+        if self.mailbox.target() == TargetState::Ended {
+            return;
+        }
         let (done, outcome) = match command {
             Command::Restart(done) => (done, self.restart().await),
             Command::Stop(done) => {

@@ -62,7 +62,7 @@ pub(super) struct Replacement {
 /// module.
 pub(crate) type Switch = Box<dyn FnOnce() + Send>;
 
-/// The sender of a command's outcome.
+/// The sender of a command's outcome. After a drop, the caller gets [`CommandError::Gone`].
 pub(super) type Done = oneshot::Sender<Result<(), CommandError>>;
 
 /// An error of a command to a module's runner.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::find;
 use super::{Change, Changes, ModuleId, Usage, rows};
 use crate::event::Handler;
-use crate::store::{StateStore, StoreError, View, Visit};
+use crate::store::{StateStore, StoreError, View};
 
 /// The most time that a waiting host function leaves to the guest. Handlers compute far less.
 const GUEST_TIME_MAX: Duration = Duration::from_millis(250);
@@ -291,16 +291,25 @@ impl EventScope {
     ///
     /// Fails if the store is not readable.
     pub fn keys(&mut self, prefix: &[u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
-        self.entries(prefix, None, &mut |key, _| visit(key))
+        self.entries(prefix, None, &mut |key, value| match value {
+            Some(_) => visit(key),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     /// Passes the keys that start with `prefix`, and their values, to `visit`, in order, until it
-    /// breaks off. With `after`, starts after that key.
+    /// breaks off. With `after`, starts after that key. Passes a key without a value if the handler or a
+    /// recent event has deleted it, so that the caller can bound these looks too.
     ///
     /// # Errors
     ///
     /// Fails if the store is not readable.
-    pub fn entries(&mut self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+    pub fn entries(
+        &mut self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut VisitEntry<'_>,
+    ) -> Result<(), StoreError> {
         self.open_view()?;
         let (Some(view), Some(module)) = (&self.view, self.rows_of) else {
             return Ok(());
@@ -327,14 +336,14 @@ impl EventScope {
                 while flow.is_continue()
                     && let Some((key, value)) = written.next_if(|(key, _)| *key < stored)
                 {
-                    flow = value.map_or(flow, |value| visit(key, value));
+                    flow = visit(key, value);
                 }
                 if flow.is_continue() {
-                    flow = match written.next_if(|(key, _)| *key == stored) {
-                        Some((_, None)) => flow,
-                        Some((_, Some(value))) => visit(stored, value),
-                        None => visit(stored, stored_value),
+                    let value = match written.next_if(|(key, _)| *key == stored) {
+                        Some((_, value)) => value,
+                        None => Some(stored_value),
                     };
+                    flow = visit(stored, value);
                 }
                 flow
             },
@@ -343,7 +352,7 @@ impl EventScope {
             if flow.is_break() {
                 break;
             }
-            flow = value.map_or(flow, |value| visit(key, value));
+            flow = visit(key, value);
         }
         Ok(())
     }
@@ -463,6 +472,9 @@ impl EventScope {
         }
     }
 }
+
+/// Takes a key with its value, or `None` if it was deleted.
+pub(crate) type VisitEntry<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()> + 'a;
 
 /// A key that a handler wrote, with its value, or `None` if it was deleted.
 type Written<'a> = (&'a [u8], Option<&'a [u8]>);

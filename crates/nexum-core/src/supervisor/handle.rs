@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_config::names::ModuleName;
 use nexum_config::topic::{ChainId, ChainTopic};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
 use super::chains::Sources;
 use super::error::SteerError;
@@ -74,6 +74,8 @@ pub(super) struct Exchange {
     /// The new pool. `None` removes the pool.
     pub(super) queries: Option<Box<QueryModule>>,
     pub(super) runner: RunnerChange,
+    /// The lock of the module's reloads. It is part of the request, because the caller may leave.
+    pub(super) alone: OwnedMutexGuard<()>,
 }
 
 /// The change of a module's runner in an [`Exchange`].
@@ -236,12 +238,13 @@ impl SupervisorHandle {
         ready(&self.sources, module.events.as_deref()).await?;
         let (name, now) = (module.meta.name.clone(), module.kind());
         let reloads = self.get(&name)?.reloads;
-        let _alone = reloads.lock().await;
+        let alone = reloads.lock_owned().await;
         let running = self.get(&name)?;
         let before = running.kind();
         let runner = match (running.events, module.events) {
             (Some(status), Some(events)) => {
-                self.reload_running(&status, Arc::new(*events), module.queries).await?;
+                self.reload_running(&status, Arc::new(*events), module.queries, alone)
+                    .await?;
                 return Ok(Reloaded { before, now });
             }
             (None, Some(events)) => RunnerChange::Start(events),
@@ -250,23 +253,33 @@ impl SupervisorHandle {
         };
         let _may_load = self.loads.read().await;
         let queries = module.queries;
-        let exchange = Exchange { name, queries, runner };
+        let exchange = Exchange {
+            name,
+            queries,
+            runner,
+            alone,
+        };
         self.ask(|done| Request::Exchange(exchange, done)).await?;
         Ok(Reloaded { before, now })
     }
 
     /// Replaces a module whose runner stays. The runner replaces the pool at the moment at which it
-    /// takes the new module, so that the parts are always of one module.
+    /// takes the new module, so that the parts are always of one module. No other reload begins before
+    /// this moment, even if the caller drops the future.
     async fn reload_running(
         &self,
         status: &ModuleStatus,
         events: Arc<Module>,
         queries: Option<Box<QueryModule>>,
+        alone: OwnedMutexGuard<()>,
     ) -> Result<(), SteerError> {
         let request = |done| Request::Prepare(events.clone(), queries, done);
         let Prepared { followed, pool } = self.ask(request).await?;
         let (modules, name) = (self.modules.clone(), status.name().clone());
-        let switch = move || modules.replace_queries(&name, pool);
+        let switch = move || {
+            modules.replace_queries(&name, pool);
+            drop(alone);
+        };
         Ok(status.reload(events, followed, Box::new(switch)).await?)
     }
 

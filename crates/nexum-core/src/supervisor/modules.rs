@@ -28,7 +28,8 @@ pub struct RunningModule {
     pub events: Option<Arc<ModuleStatus>>,
     /// The pool, if the module answers queries or has functions.
     pub queries: Option<Arc<QueryPool>>,
-    /// Held during a reload, so that the parts of two reloads do not mix.
+    /// Held until a reload has replaced the parts or failed, so that the parts of two reloads do not
+    /// mix.
     pub(super) reloads: Arc<tokio::sync::Mutex<()>>,
 }
 

@@ -78,7 +78,12 @@ impl Run {
     /// Replaces the parts of a module. A runner that has to end delays the answer, and no other
     /// part.
     async fn exchange(&mut self, exchange: Exchange, done: oneshot::Sender<Result<(), SteerError>>) {
-        let Exchange { name, queries, runner } = exchange;
+        let Exchange {
+            name,
+            queries,
+            runner,
+            alone: _alone,
+        } = exchange;
         let ends = matches!(runner, RunnerChange::End);
         match self.replace(&name, queries, runner).await {
             Ok(()) if ends => self.end(

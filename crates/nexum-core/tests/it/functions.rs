@@ -6,7 +6,7 @@ use std::time::Duration;
 use nexum_config::causes::Causes;
 use nexum_core::bindings::nexum::host::types::HostErrorKind;
 use nexum_core::store::{MemoryStore, StateStore};
-use nexum_core::{Caller, Host, Invocation, ModuleConfig, QueryError, QueryPool, Stage};
+use nexum_core::{Caller, CommandError, Host, Invocation, ModuleConfig, QueryError, QueryPool, Stage};
 use nexum_host_store::LocalStore;
 use nexum_testing::{FaultyStore, ScriptedSource, TEST_CHAIN_ID, guests};
 use tokio::task::JoinSet;
@@ -422,6 +422,63 @@ async fn a_reload_whose_caller_leaves_replaces_all_parts_or_none() {
     assert!(Arc::ptr_eq(&of_events, &of_queries));
     assert!(!Arc::ptr_eq(&before, &of_events), "the runner did not take the command");
     assert_eq!(result(&run, FUNCTIONS, "put", "[\"a\", \"b\"]").await, "null");
+}
+
+/// The first reload still waits for the runner, and its caller has left.
+#[tokio::test]
+async fn the_last_of_two_reloads_decides() {
+    let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 1000\n";
+    let run = start(&format!("{limits}[engine.query]\npool_size_max = 2\n")).await;
+    let first = run.build_all(FUNCTIONS, "").await;
+    let last = run.build_all("query-echo", &format!("name = {FUNCTIONS:?}")).await;
+    let meta = last.meta.clone();
+    let reload = async {
+        let left = tokio::time::timeout(Duration::from_millis(300), run.steering.reload(first)).await;
+        assert!(left.is_err(), "the reload ended while the runner was busy");
+        run.steering.reload(last).await
+    };
+    let (spun, reloaded) = tokio::join!(call(&run, FUNCTIONS, Some("put-and"), "[\"a\", \"spin\"]"), reload);
+    assert_eq!(spun.expect_err("no result").kind(), "deadline");
+    reloaded.expect("a reload");
+    let module = run.steering.get(&FUNCTIONS.parse().expect("a name")).expect("a module");
+    assert!(module.events.is_none());
+    assert!(Arc::ptr_eq(&module.queries.expect("a pool").module().meta, &meta));
+}
+
+/// The second reload finds the runner that the first one starts, although its caller has left.
+#[tokio::test]
+async fn a_reload_whose_caller_leaves_starts_one_runner() {
+    let run = start("[engine.query]\npool_size_max = 2\n").await;
+    let queries = run.build_all("query-echo", &format!("name = {FUNCTIONS:?}")).await;
+    run.steering.reload(queries).await.expect("a reload");
+    let (first, second) = (run.build_all(FUNCTIONS, "").await, run.build_all(FUNCTIONS, "").await);
+    // One poll sends the request to the supervisor.
+    tokio::select! {
+        biased;
+        _ = run.steering.reload(first) => panic!("the supervisor answered at once"),
+        () = std::future::ready(()) => {}
+    }
+    let reloaded = run.steering.reload(second).await.expect("a reload");
+    assert_eq!(reloaded.change(), None);
+    assert_eq!(result(&run, FUNCTIONS, "put", "[\"a\", \"b\"]").await, "null");
+    assert_eq!(run.value(FUNCTIONS, "a"), Some(b"b".to_vec()));
+}
+
+#[tokio::test]
+async fn a_command_to_a_runner_that_ends_has_no_effect() {
+    let limits = "[engine.limits]\nfuel_per_event = 100000000000000\nevent_deadline_ms = 1000\n";
+    let run = start(limits).await;
+    let (status, name) = (run.status(FUNCTIONS), FUNCTIONS.parse().expect("a name"));
+    let new = run.build_all(FUNCTIONS, "").await;
+    let end = async {
+        let left = tokio::time::timeout(Duration::from_millis(300), run.steering.reload(new)).await;
+        assert!(left.is_err(), "the reload ended while the runner was busy");
+        tokio::join!(status.restart(), run.steering.remove(&name))
+    };
+    let (spun, (restarted, removed)) = tokio::join!(call(&run, FUNCTIONS, Some("put-and"), "[\"a\", \"spin\"]"), end);
+    assert_eq!(spun.expect_err("no result").kind(), "deadline");
+    removed.expect("a removal");
+    assert!(matches!(restarted, Err(CommandError::Gone)), "{restarted:?}");
 }
 
 /// The commit of `init` fails after the runner has taken the new module.

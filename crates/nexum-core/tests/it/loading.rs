@@ -12,7 +12,7 @@ use nexum_testing::{Records, guests};
 use crate::support::{Setup, module_at};
 
 /// A directory for this test, with a component.
-fn module_dir(test: &str, bytes: &[u8], manifest: Option<&str>) -> PathBuf {
+pub(crate) fn module_dir(test: &str, bytes: &[u8], manifest: Option<&str>) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loading").join(test);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("a directory");

@@ -10,11 +10,12 @@ use nexum_core::bindings::trigger::nexum::host::types::Fault;
 use nexum_core::source::Log;
 use nexum_core::store::StateStore;
 use nexum_host_store::LocalStore;
-use nexum_testing::{GENESIS_MS, TEST_CHAIN_ID, journal};
+use nexum_testing::{GENESIS_MS, TEST_CHAIN_ID, guests, journal};
 use tracing::Level;
 
+use crate::loading::module_dir;
 use crate::support::trigger_chain::{ChainError, RpcError};
-use crate::support::{Run, Setup, TriggerChain, dead_letters, with_the_contract};
+use crate::support::{Run, Setup, TriggerChain, dead_letters, module_at, with_the_contract};
 
 const NAME: &str = "triggers";
 
@@ -59,6 +60,31 @@ async fn results(run: &Run, commands: &[&str]) -> Vec<String> {
     run.chain.mine_with(logs(commands));
     run.handled(NAME, handled + 2).await;
     run.records.of_module(NAME).split_off(said)
+}
+
+#[test]
+fn the_form_of_the_manifest_names_the_missing_table() {
+    let bytes = std::fs::read(guests::component(NAME)).expect("a fixture");
+    let dependencies =
+        "[dependencies]\nchain = {}\nlocal-store = {}\nlogging = {}\nhttp = { hosts = [\"a.example\"] }\n";
+    for (name, manifest, table) in [
+        ("module", "[module]\nname = \"a\"\n", "[[subscription]]"),
+        (
+            "component",
+            &format!("[component]\nname = \"a\"\n{dependencies}"),
+            "[[trigger]]",
+        ),
+    ] {
+        let path = module_dir(&format!("triggers-{name}"), &bytes, Some(manifest));
+        let (setup, ..) = triggers("");
+        let config = setup.parse_config();
+        let candidate = setup
+            .loader(&config)
+            .inspect(&module_at(&path, ""))
+            .expect("a candidate");
+        let expected = format!("the manifest has no {table}, so the module gets no events");
+        assert!(candidate.warnings.contains(&expected), "{:?}", candidate.warnings);
+    }
 }
 
 pub(crate) async fn triggers_come_one_by_one() {

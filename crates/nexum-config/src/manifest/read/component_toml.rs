@@ -6,14 +6,17 @@ use crate::limits::{Limit, RequestedLimits};
 use crate::log_filter::LogFilter;
 use crate::manifest::raw::{self, EventSignature, component_toml as keys};
 use crate::manifest::{
-    BlockSubscription, CapabilityRequests, CatchUp, CronSubscription, LogSubscription, Manifest, Missed, Subscription,
+    BlockSubscription, CapabilityRequests, CatchUp, CronSubscription, Form, LogSubscription, Manifest, Missed,
+    Subscription,
 };
 use crate::topic::ChainTopic;
 
-/// The table with the module's name, which no `nexum.toml` has.
+/// The table with the module's name.
 const COMPONENT: &str = "component";
+/// The keys of the outermost table that no `nexum.toml` has.
+pub(super) const OWN_KEYS: [&str; 3] = [COMPONENT, "dependencies", "trigger"];
 /// The keys of the outermost table.
-const KEYS: [&str; 4] = [COMPONENT, "dependencies", "trigger", "config"];
+const KEYS: [&str; 4] = [OWN_KEYS[0], OWN_KEYS[1], OWN_KEYS[2], "config"];
 /// The outermost table of modules that trade on venues.
 const VENUE: &str = "venue";
 
@@ -41,11 +44,6 @@ const INTENT_STATUS: &str = "intent-status";
 const NO_VENUES: &str =
     "nexum has no venues: run the module with the host that it was made for, or build it without them";
 
-/// Whether the document has the form of a `component.toml`.
-pub(in crate::manifest) fn has_its_table(root: &Section) -> bool {
-    root.section(COMPONENT).is_ok_and(|table| table.is_some())
-}
-
 /// Reads the outermost table. Adds all faults to `errors`. The result has the defaults of the faulty
 /// parts.
 pub(in crate::manifest) fn manifest(root: &Section, errors: &mut Vec<ConfigError>) -> Manifest {
@@ -60,7 +58,10 @@ pub(in crate::manifest) fn manifest(root: &Section, errors: &mut Vec<ConfigError
                 .with_hint(NO_VENUES),
         );
     }
-    let mut manifest = Manifest::default();
+    let mut manifest = Manifest {
+        form: Form::Component,
+        ..Manifest::default()
+    };
     if let Some(section) = reader.section(root, COMPONENT) {
         reader.component(&section, &mut manifest);
     }

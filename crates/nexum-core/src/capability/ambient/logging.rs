@@ -7,6 +7,7 @@ use super::bindings::nexum::host::logging::{self, Level};
 use super::bindings::trigger;
 use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
+use crate::capability::recorder::Excerpt;
 use crate::capability::{Capability, Has, HostState, View};
 
 /// Log records for the operator, through the module's
@@ -44,22 +45,22 @@ impl logging::Host for View<'_, ()> {
             Level::Warn => tracing::Level::WARN,
             Level::Error => tracing::Level::ERROR,
         };
-        self.record(level, message.len(), || message)
+        self.record(level, message.len(), || Excerpt::of(&message))
     }
 }
 
 impl View<'_, ()> {
     /// Makes a record whose arguments have this many bytes, if the operator's filter accepts the level.
-    pub(super) fn record(
+    pub(super) fn record<'a>(
         &mut self,
         level: tracing::Level,
         bytes: usize,
-        message: impl FnOnce() -> String,
+        message: impl FnOnce() -> Excerpt<'a>,
     ) -> wasmtime::Result<()> {
         self.spend_call(bytes)?;
         if self.meta.recorder.is_heard(level) {
             self.scope.spend(Limit::LogRecords, 1)?;
-            self.meta.recorder.record(level, &message());
+            self.meta.recorder.record_excerpt(level, &message());
         }
         Ok(())
     }

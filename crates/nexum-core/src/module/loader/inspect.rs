@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexum_config::component::{ComponentFile, ModuleKind};
 use nexum_config::engine::ModuleConfig;
 use nexum_config::limits::Limit;
-use nexum_config::manifest::{COMPONENT_TOML, Manifest, Subscription};
+use nexum_config::manifest::{Manifest, Subscription};
 use nexum_config::masked_path::MaskedPath;
 use nexum_config::names::{Digest, ModuleName};
 use nexum_config::query::QueryRequests;
@@ -226,19 +226,15 @@ impl Loader {
 
 /// The warning for an event module that gets no events.
 fn no_events(manifest: Option<&Manifest>, kind: ModuleKind) -> Option<String> {
-    let file = kind.manifest_file();
-    let table = if file == COMPONENT_TOML {
-        "[[trigger]]"
-    } else {
-        "[[subscription]]"
-    };
     match manifest {
         None => Some(format!(
-            "there is no {file} beside the component, so the module has no subscriptions"
+            "there is no {} beside the component, so the module has no subscriptions",
+            kind.manifest_file()
         )),
-        Some(manifest) if manifest.subscriptions.is_empty() && !manifest.wants_messages => {
-            Some(format!("the manifest has no {table}, so the module gets no events"))
-        }
+        Some(manifest) if manifest.subscriptions.is_empty() && !manifest.wants_messages => Some(format!(
+            "the manifest has no {}, so the module gets no events",
+            manifest.form.subscription_table()
+        )),
         Some(_) => None,
     }
 }

@@ -137,17 +137,49 @@ mod entries {
             }
             scope.apply(named(batch)).expect("a batch");
             let (prefix, after) = (name(prefix), after.map(name));
-            let mut found = Vec::new();
+            let (mut found, mut deleted) = (Vec::new(), Vec::new());
             scope
                 .entries(&prefix, after.as_deref(), &mut |key, value| {
-                    found.push((key.to_vec(), value.to_vec()));
+                    match value {
+                        Some(value) => found.push((key.to_vec(), value.to_vec())),
+                        None => deleted.push(key.to_vec()),
+                    }
                     ControlFlow::Continue(())
                 })
                 .expect("the entries");
             let is_next = |key: &&Vec<u8>| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| *key > after);
             let expected: Vec<_> = model.iter().filter(|(key, _)| is_next(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
             prop_assert_eq!(found, expected);
+            let is_deleted = |key: &Vec<u8>| scope.get(key).is_ok_and(|value| value.is_none());
+            prop_assert!(deleted.is_sorted_by(|one, next| one < next) && deleted.iter().all(is_deleted));
         }
+    }
+
+    #[test]
+    fn a_deleted_key_has_no_value() {
+        let (store, _, [id, _]) = store();
+        let mut scope = EventScope::new(id, store, Limits::default());
+        let pending = BTreeMap::from([(b"b".to_vec(), None), (b"c".to_vec(), Some(b"1".to_vec()))]);
+        scope.open(
+            Handler::Init,
+            Instant::now(),
+            1,
+            Usage::default(),
+            Some(Arc::new(pending)),
+        );
+        scope.set(b"d".to_vec(), b"1".to_vec()).expect("a write");
+        for key in [b"a", b"d"] {
+            scope.delete(key).expect("a write");
+        }
+        let mut found = Vec::new();
+        scope
+            .entries(b"", None, &mut |key, value| {
+                found.push((key[0], value.is_some()));
+                ControlFlow::Continue(())
+            })
+            .expect("the entries");
+        assert_eq!(found, [(b'a', false), (b'b', false), (b'c', true), (b'd', false)]);
+        assert_eq!(keys(&mut scope), ["c"]);
     }
 
     #[test]

@@ -218,8 +218,14 @@ async fn a_page_has_bounds() {
                 "{}: Fault::InvalidInput(\"the scan-limit of a page is 10001, and 10000 at most are allowed\")",
                 over[1]
             ),
-            format!("{}: [] last kd exhausted true", over[2]),
+            // The host reads a megabyte and no more, even if the filter rejects all of it.
+            format!("{}: [] last kb exhausted false", over[2]),
         ]
+    );
+    let rest = "page k kb 0 0 has:y";
+    assert_eq!(
+        results(&run, &[rest]).await,
+        [format!("{rest}: [] last kd exhausted true")]
     );
     // The first page ends at the bound on its bytes, and the last one has one larger entry.
     let pages = ["page k - 0 0 -; page k ka 0 0 -; page k kc 0 0 -"];
@@ -231,6 +237,29 @@ async fn a_page_has_bounds() {
             format!("page k kc 0 0 -: [kd=<{PAGE_BYTES_MAX}>] last kd exhausted true"),
         ]
     );
+}
+
+/// The host passes a key that the event has deleted, and a page bounds these looks too.
+#[tokio::test]
+async fn deleted_keys_are_looked_at() {
+    let (setup, ..) = triggers("");
+    let run = setup
+        .config("[engine.limits]\nstore_operations_per_event = 100000\nfuel_per_event = 100000000000\n")
+        .start()
+        .await;
+    run.stage(NAME, Stage::Running).await;
+    let keys: Vec<_> = (0..=PAGE_SCAN_MAX).map(|number| format!("k{number:05}")).collect();
+    let set = format!("apply {}", keys.join("=1,"));
+    let set = format!("{set}=1,kz=1");
+    let delete = format!("apply {}", keys.join(","));
+    let pages = ["page k - 0 0 -", "page k k09999 0 0 -", "page k k09998 1 1 -"];
+    let said = results(&run, &[&[&set, &delete, &*pages.join("; ")].join("; ")]).await;
+    let expected = [
+        format!("{}: [] last k09999 exhausted false", pages[0]),
+        format!("{}: [kz=1] last kz exhausted true", pages[1]),
+        format!("{}: [kz=1] last kz exhausted true", pages[2]),
+    ];
+    assert_eq!(said[2..], expected);
 }
 
 #[tokio::test]
