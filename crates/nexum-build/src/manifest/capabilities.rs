@@ -72,7 +72,9 @@ impl Draft {
 }
 
 impl Additions {
+    /// Writes the lists. A table without any list says that the module needs no capability.
     pub(super) fn write(self, document: &mut DocumentMut) {
+        with_table(document, "capabilities", |_| {});
         let lists = [("required", self.required), ("optional", self.optional)];
         for (key, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
             with_table(document, "capabilities", |table| extend(table, key, names));

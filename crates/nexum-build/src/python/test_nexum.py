@@ -32,11 +32,14 @@ class Sdk(unittest.TestCase):
             urls.append(request.url)
             return 200, "ok"
 
-        def query(content):
-            return urllib.request.urlopen("http://a.test/find?at=http://b.test/").read()
+        answers = []
 
-        with Harness(SimpleNamespace(query=query)).on_fetch(respond).urllib() as harness:
-            self.assertEqual(harness.query(), b"ok")
+        def on_tick(fired_at):
+            answers.append(urllib.request.urlopen("http://a.test/find?at=http://b.test/").read())
+
+        with Harness(SimpleNamespace(on_tick=on_tick)).on_fetch(respond).urllib() as harness:
+            harness.tick(1)
+        self.assertEqual(answers, [b"ok"])
         self.assertEqual(urls, ["http://a.test/find?at=http://b.test/"])
 
     def test_an_exit_is_an_error_of_the_handler(self):

@@ -46,12 +46,13 @@ async fn requests_are_counted_by_route_and_orders_by_class() {
 
     let (chain, submit) = ("chain=11155111", ["method=POST", "route=api/v1/orders"]);
     for (name, labels, count) in [
-        (names::REQUESTS, vec![chain], 11),
+        (names::REQUESTS, vec![chain], 12),
         (names::REQUESTS, [&submit[..], &["outcome=ok"]].concat(), 1),
         (names::REQUESTS, [&submit[..], &["outcome=rejected"]].concat(), 3),
         (names::REQUESTS, [&submit[..], &["outcome=unavailable"]].concat(), 1),
         (names::REQUESTS, [&submit[..], &["outcome=malformed"]].concat(), 1),
-        (names::REQUESTS, vec!["route=api/v1/orders/{uid}", "outcome=ok"], 1),
+        // The first duplicate of an order book confirms the UID.
+        (names::REQUESTS, vec!["route=api/v1/orders/{uid}", "outcome=ok"], 2),
         (
             names::REQUESTS,
             vec!["route=api/v1/orders/{uid}", "outcome=rejected"],
@@ -59,7 +60,7 @@ async fn requests_are_counted_by_route_and_orders_by_class() {
         ),
         (names::REQUESTS, vec!["route=other"], 1),
         (names::REQUESTS, vec!["route=api/v1/quote", "outcome=rate_limited"], 1),
-        (names::REQUEST_SECONDS, vec![chain], 11),
+        (names::REQUEST_SECONDS, vec![chain], 12),
         (names::RETRIES, submit.to_vec(), 1),
         (names::SUBMISSIONS, vec![chain, "class=accepted"], 1),
         (names::SUBMISSIONS, vec![chain, "class=duplicate"], 2),
