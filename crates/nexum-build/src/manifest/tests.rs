@@ -183,6 +183,8 @@ fn a_table_that_leaves_keys_out_gets_those_of_the_code() {
 name = \"watch\"
 version = \"0.1.0\"
 
+[capabilities]
+
 [chains]
 required = [1]
 
@@ -251,7 +253,7 @@ kind = \"block\"
 chain_id = 2
 ";
     let module = "[module]\nname = \"watch\"\nversion = \"0.1.0\"\n";
-    let expected = format!("{module}\n[chains]\nrequired = [1, 2]\n\n{written}");
+    let expected = format!("{module}\n[capabilities]\n\n[chains]\nrequired = [1, 2]\n\n{written}");
     check(written, Some(code), &[], &expected);
 }
 
@@ -267,7 +269,7 @@ fn a_component_without_the_section_has_the_authors_subscriptions() {
         &format!("{module}\n{rest}\n{written}"),
     );
     let idle = "warning: the module subscribes to nothing and gets no event: add [[subscription]] to nexum.toml";
-    check("", None, &[], &format!("{module}\n{idle}"));
+    check("", None, &[], &format!("{module}\n[capabilities]\n\n{idle}"));
 }
 
 #[test]
