@@ -78,7 +78,7 @@ pub(crate) enum Part {
     Signature(Box<RustType>),
 }
 
-/// What an attribute subscribes to.
+/// The subscription of an attribute.
 #[derive(Default)]
 pub(crate) struct Subscription {
     /// The table of the manifest. A query has none.

@@ -11,15 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::host::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 use crate::types::RpcRequest;
 use crate::{Error, ErrorKind, Result, host};
-
-/// The most requests of one batch: the host refuses more.
-pub(crate) const BATCH_REQUESTS_MAX: usize = 100;
-
-/// The most bytes of the parameters of a request, and of all requests of a batch: the host refuses
-/// more.
-pub(crate) const PARAMS_BYTES_MAX: usize = 1_024 * 1_024;
 
 /// Runs a future to its end. A handler that is an `async fn` needs no call of this function.
 ///

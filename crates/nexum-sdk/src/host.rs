@@ -14,3 +14,10 @@ pub use mock::Host;
 pub(crate) use mock::*;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use wasm::*;
+
+/// The most requests of one batch: the host refuses more.
+pub(crate) const BATCH_REQUESTS_MAX: usize = 100;
+
+/// The most bytes of the parameters of a request, and of all requests of a batch: the host refuses
+/// more.
+pub(crate) const PARAMS_BYTES_MAX: usize = 1_024 * 1_024;

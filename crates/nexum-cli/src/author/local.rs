@@ -2,6 +2,7 @@
 
 pub(super) mod builds;
 pub(super) mod chains;
+mod configured_chain;
 pub(super) mod daemon;
 pub(super) mod leash;
 pub(super) mod log;

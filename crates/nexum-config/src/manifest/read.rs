@@ -27,7 +27,7 @@ const KEYS: [&str; 6] = [
     content::TABLE,
 ];
 
-/// Those of [`KEYS`] that no `component.toml` has, and that tell the form of a manifest.
+/// The keys that no `component.toml` has. They tell the form of a manifest.
 const OWN_KEYS: [&str; 3] = ["module", "capabilities", "subscription"];
 
 /// The tables of `[module]` itself. Every other table there belongs to a capability.

@@ -12,7 +12,7 @@ pub(super) struct Quoted {
     pub(super) expires_ms: u64,
 }
 
-/// What a quote is for.
+/// The trade of a quote.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Trade {
     pub(super) kind: Kind,

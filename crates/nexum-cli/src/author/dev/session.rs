@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What happens to the build and to the daemon.
+/// The answers to the ends of builds and of the daemon.
 impl Session<'_> {
     /// Loads the new version, or keeps the running one after a failure, which the compiler has explained.
     async fn built(&mut self, built: Result<Box<Built>, Refusals>) -> Result<(), Refusals> {

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use nexum_build::anvil::{self, Anvil, Starting};
 use serde_json::json;
 
+use super::configured_chain::ConfiguredChain;
 use super::leash::leashed;
 use super::reports::Reports;
 use super::rpc::Rpc;
-use super::site::ConfiguredChain;
 use crate::args::ChainSources;
 use crate::report::Refusal;
 use crate::report::print::outln;

@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
 use super::chains::{Identities, LocalChains};
+use super::configured_chain::ConfiguredChain;
 use crate::report::Refusal;
 
 /// The name of the configuration, of the project's and of the generated one.
@@ -50,14 +51,6 @@ pub(in crate::author) struct Module {
     pub(in crate::author) name: ModuleName,
     pub(in crate::author) component: PathBuf,
     pub(in crate::author) manifest: PathBuf,
-}
-
-/// A chain of the project.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::author) struct ConfiguredChain {
-    pub(in crate::author) id: u64,
-    /// The port of its endpoint, if that is on this machine.
-    pub(in crate::author) port: Option<u16>,
 }
 
 /// The directory of the files.

@@ -8,7 +8,7 @@ use alloy_sol_types::{SolCall, SolInterface};
 use serde_json::Value;
 
 use super::rpc::{Rpc, unanswered};
-use crate::executor::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
+use crate::host::{BATCH_REQUESTS_MAX, PARAMS_BYTES_MAX};
 use crate::types::{HttpRequest, HttpResponse, Level, RpcRequest};
 use crate::{Error, ErrorKind, Message, Result};
 
