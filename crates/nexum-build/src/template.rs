@@ -1,7 +1,7 @@
 //! The projects that `nexum new` makes.
 //!
-//! A template is a list of plain files, compiled into the program, with a few [placeholders](render).
-//! [`TEMPLATES`] has one row for each template. To add a template, write its files below
+//! A template is a list of plain files, compiled into the program, with a few placeholders (`render.rs`).
+//! `TEMPLATES` has one row for each template. To add a template, write its files below
 //! `src/template/` and add its row; [`create`] does the rest, and so do the error texts and the help.
 //!
 //! | file here | in the project |

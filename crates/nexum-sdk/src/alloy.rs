@@ -1,6 +1,6 @@
 //! The provider of alloy, over the host's requests: for code that needs all of alloy.
 //!
-//! Calls that are awaited together are one batch, as those of [`Chain`](crate::Chain). Do not wait for
+//! Calls that are awaited together are one batch, as those of [`Chain`]. Do not wait for
 //! anything that takes time, such as the receipt of a transaction that is sent: a module has no
 //! timers.
 //!
