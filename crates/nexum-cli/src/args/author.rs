@@ -1,6 +1,8 @@
 //! The arguments of the commands for authors of modules.
 
+#[cfg(feature = "runtime")]
 use std::ffi::OsString;
+#[cfg(feature = "runtime")]
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
