@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentError, ComponentFile, is_core_module};
-use nexum_config::interface::{CAPABILITIES, WASI, serves};
+use nexum_config::interface::{AMBIENT, CAPABILITIES, WASI, serves};
 use nexum_config::names::ModuleName;
 use wit_component::ComponentEncoder;
 
@@ -11,15 +11,6 @@ use crate::Error;
 
 /// The packages of the contract and of WASI.
 const PACKAGES: [&str; 4] = ["nexum:host/", "nexum:functions/", "shepherd:cow/", "wasi:"];
-
-/// The interfaces of the contract that nexum serves to every module.
-const AMBIENT: [&str; 5] = [
-    "nexum:functions/context@0.1.0",
-    "nexum:host/clock@0.2.0",
-    "nexum:host/logging@0.2.0",
-    "nexum:host/logging@0.1.0",
-    "nexum:host/random@0.2.0",
-];
 
 /// Checks the output of a compiler: a component within the size of the loader, that fits a world of the
 /// contract by the names of its exports and by the names and versions of its imports. The loader
@@ -54,13 +45,9 @@ pub(crate) fn is_of_contract(import: &str) -> bool {
 
 /// Whether a host can serve an import: nexum, or for another package a program that embeds it.
 fn can_be_served(import: &str) -> bool {
-    let mut of_capabilities = CAPABILITIES.iter().flat_map(|(_, interfaces)| *interfaces);
-    let has = |interfaces: &[&str]| interfaces.iter().any(|interface| serves(interface, import));
-    !is_of_contract(import)
-        || is_types(import)
-        || has(&AMBIENT)
-        || has(WASI)
-        || of_capabilities.any(|interface| serves(interface, import))
+    let of_capabilities = CAPABILITIES.iter().map(|(_, interfaces)| *interfaces);
+    let mut served = AMBIENT.into_iter().chain([WASI]).chain(of_capabilities).flatten();
+    !is_of_contract(import) || is_types(import) || served.any(|interface| serves(interface, import))
 }
 
 /// Whether an interface of the contract only has types, which need nothing of a host.

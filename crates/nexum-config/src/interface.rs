@@ -55,6 +55,21 @@ pub const CAPABILITIES: [(&str, &[&str]); 7] = [
     ),
 ];
 
+/// The interfaces of the ambient clock.
+pub const CLOCK: &[&str] = &["nexum:host/clock@0.2.0"];
+
+/// The interfaces of a function's context.
+pub const CONTEXT: &[&str] = &["nexum:functions/context@0.1.0"];
+
+/// The interfaces of the log.
+pub const LOGGING: &[&str] = &["nexum:host/logging@0.2.0", "nexum:host/logging@0.1.0"];
+
+/// The interfaces of entropy.
+pub const RANDOM: &[&str] = &["nexum:host/random@0.2.0"];
+
+/// The interfaces of the contract that every module has, by capability.
+pub const AMBIENT: [&[&str]; 4] = [CLOCK, CONTEXT, LOGGING, RANDOM];
+
 /// The name of the capability that an import needs, whatever the version of the import. `None` for an
 /// interface that every module has, and for one that is not in the contract.
 pub fn capability_of(import: &str) -> Option<&'static str> {

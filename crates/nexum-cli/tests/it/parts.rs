@@ -19,6 +19,17 @@ fn row(dir: &Dir, args: &[&str], name: &str) -> Vec<String> {
     line.expect("a row").split_whitespace().map(str::to_owned).collect()
 }
 
+/// Writes the manifest of the module `m`.
+fn write_manifest(dir: &Dir, subscriptions: &str) {
+    let text = format!("[module]\nname = \"m\"\n{CAPABILITIES}{subscriptions}");
+    dir.write("nexum.toml", text);
+}
+
+/// Replaces the component of the module `m` by a fixture.
+fn write_component(dir: &Dir, guest: &str) {
+    std::fs::copy(guests::component(guest), dir.path().join("m.wasm")).expect("a copy");
+}
+
 #[tokio::test]
 async fn a_module_with_events_and_queries_is_one_module() {
     let anvil = Anvil::start();
@@ -73,13 +84,8 @@ async fn a_module_with_events_and_queries_is_one_module() {
 async fn a_reload_says_which_calls_the_module_handles_now() {
     let anvil = Anvil::start();
     let dir = Dir::new();
-    let manifest = |subscriptions: &str| {
-        dir.write(
-            "nexum.toml",
-            format!("[module]\nname = \"m\"\n{CAPABILITIES}{subscriptions}"),
-        );
-    };
-    let replace = |guest: &str| std::fs::copy(guests::component(guest), dir.path().join("m.wasm")).expect("a copy");
+    let manifest = |subscriptions| write_manifest(&dir, subscriptions);
+    let replace = |guest| write_component(&dir, guest);
     manifest(BLOCKS);
     replace("both");
     let (child, log) = start_logged(&dir, &anvil, "[[modules]]\npath = \"m.wasm\"\n", &["run"]);
@@ -144,13 +150,8 @@ async fn a_reload_says_which_calls_the_module_handles_now() {
 async fn a_watched_module_may_change_its_parts() {
     let anvil = Anvil::start();
     let dir = Dir::new();
-    let manifest = |subscriptions: &str| {
-        dir.write(
-            "nexum.toml",
-            format!("[module]\nname = \"m\"\n{CAPABILITIES}{subscriptions}"),
-        );
-    };
-    let replace = |guest: &str| std::fs::copy(guests::component(guest), dir.path().join("m.wasm")).expect("a copy");
+    let manifest = |subscriptions| write_manifest(&dir, subscriptions);
+    let replace = |guest| write_component(&dir, guest);
     manifest(BLOCKS);
     replace("counter");
     let modules = "[[modules]]\npath = \"m.wasm\"\n";

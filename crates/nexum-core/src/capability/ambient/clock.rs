@@ -7,6 +7,7 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
 use crate::clock::{Clock, Seams};
+use nexum_config::interface;
 
 /// The host's clocks.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Capability for Clocks {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/clock@0.2.0"]
+        interface::CLOCK
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

@@ -7,6 +7,7 @@ use crate::bindings::functions::CallContext;
 use crate::bindings::functions::nexum::functions::context::{self, Caller};
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
+use nexum_config::interface;
 
 /// The context of a function's call. The handle to it is in the table only during the call.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Capability for Contexts {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:functions/context@0.1.0"]
+        interface::CONTEXT
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

@@ -9,6 +9,7 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::recorder::Excerpt;
 use crate::capability::{Capability, Has, HostState, View};
+use nexum_config::interface;
 
 /// Log records for the operator, through the module's
 /// [`Recorder`](crate::capability::recorder::Recorder).
@@ -23,7 +24,7 @@ impl Capability for Logging {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/logging@0.2.0", "nexum:host/logging@0.1.0"]
+        interface::LOGGING
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

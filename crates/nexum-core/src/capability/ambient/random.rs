@@ -9,6 +9,7 @@ use crate::BoxError;
 use crate::capability::module_meta::ModuleMeta;
 use crate::capability::{Capability, Has, HostState, View};
 use crate::clock::{Entropy, Seams};
+use nexum_config::interface;
 
 /// The most bytes of one call: far above any key or seed, and few enough to take no noticeable
 /// time.
@@ -35,7 +36,7 @@ impl Capability for Random {
     }
 
     fn interfaces(&self) -> &'static [&'static str] {
-        &["nexum:host/random@0.2.0"]
+        interface::RANDOM
     }
 
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {

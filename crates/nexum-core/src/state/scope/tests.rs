@@ -1,7 +1,10 @@
 //! The snapshot that a query reads.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::state::intern;
+use crate::state::rows;
 use crate::store::{Batch, MemoryStore};
 
 /// A store with two modules, in which the first has the rows `a` and `b`.
