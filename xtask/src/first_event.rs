@@ -1,8 +1,8 @@
 //! `cargo xtask first-event`: the time that a new author needs from an empty directory to the first event
-//! that their module handles.
+//! that their module handles, and then from a saved change to the reloaded module.
 //!
 //! The author has a Rust toolchain, a compiler for guests and anvil, and an empty home directory: cargo
-//! downloads and compiles every dependency.
+//! downloads and compiles every dependency. They type three commands: `nexum new`, `cd` and `nexum dev`.
 
 use std::{
     fs,
@@ -14,27 +14,28 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    anvil::{self, Anvil},
-    cache, nexum, paths,
+    anvil, cache,
+    nexum::{self, Nexum},
+    paths,
     process::{self, seconds},
     toolchain,
 };
 
-/// The chain of new projects.
-const CHAIN_ID: u64 = 31_337;
-
-/// The endpoint of new projects.
-const ENDPOINT: &str = "ws://127.0.0.1:8545";
-
 /// The name of the project.
 const NAME: &str = "gas-watch";
 
-/// The text of the module's log record for a block.
+/// The text of the module's log record for a block. A change replaces it.
 const RECORD: &str = "gas costs";
 
-/// The time for the first event after the start of nexum: the debug build of nexum takes half a minute to
-/// compile a component on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The line of `nexum dev` after a reload.
+const RELOADED: &str = "reloaded ";
+
+/// The number of changes. The first one compiles more than the others: cargo then has incremental
+/// results.
+const CHANGES: usize = 6;
+
+/// The time for one step: a cold build of the dependencies takes minutes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -43,59 +44,82 @@ pub(crate) struct Options {
     nexum: Option<PathBuf>,
 }
 
-/// Runs the commands of a new author, and prints the time of each.
+/// The times of a new author.
+pub(crate) struct Times {
+    /// The machine's load before the first command, and after the first event.
+    loads: [String; 2],
+    /// `nexum new`.
+    made: Duration,
+    /// All commands, to the first event.
+    pub(crate) first_event: Duration,
+    /// Each change, from its save to the reload.
+    pub(crate) reloads: Vec<Duration>,
+}
+
+/// Measures and prints the times of a new author.
 pub(crate) fn run(options: &Options) -> Result<()> {
     process::end_in_order()?;
-    toolchain::ensure()?;
-    let program = match &options.nexum {
-        Some(program) => fs::canonicalize(program).with_context(|| format!("cannot open {}", program.display()))?,
-        None => nexum::build(true)?.join("nexum"),
-    };
-    let author = Author::new(program)?;
-    let anvil = anvil::start_chain(CHAIN_ID, &["--block-time", "1"])?;
-    let project = author.home.path().join(NAME);
-
-    let begin = Instant::now();
-    let sdk = paths::root().join("crates/nexum-sdk");
-    let mut new = author.command("new", author.home.path())?;
-    new.arg(NAME).arg("--sdk-path").arg(sdk);
-    let made = timed(|| process::output(&mut new))?;
-    let built = timed(|| process::output(&mut author.command("build", &project)?))?;
-    use_chain(&project, &anvil)?;
-    let handled = timed(|| author.first_event(&project))?;
-    let all = begin.elapsed();
-
-    println!("load before and after: {}", author.loads()?);
-    for (step, duration) in [
-        ("nexum new", made),
-        ("nexum build", built),
-        ("nexum run, to the first event", handled),
-        ("all", all),
-    ] {
-        println!("{step:<32}{:>8}", seconds(duration));
+    let times = measure(options.nexum.as_deref())?;
+    let Times {
+        loads: [before, after],
+        made,
+        first_event,
+        reloads,
+    } = &times;
+    println!("load before and after the first event: {before}, {after}");
+    println!("{:<32}{:>8}", "nexum new", seconds(*made));
+    println!(
+        "{:<32}{:>8}",
+        "nexum dev, to the first event",
+        seconds(*first_event - *made)
+    );
+    println!("{:<32}{:>8}", "all", seconds(*first_event));
+    println!("from a saved change to the reloaded module:");
+    for reload in reloads {
+        println!("{:<32}{:>8}", "", seconds(*reload));
     }
     Ok(())
 }
 
-fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<Duration> {
-    let begin = Instant::now();
-    work()?;
-    Ok(begin.elapsed())
-}
+/// Runs the commands of a new author with this nexum, by default a release build of this checkout.
+pub(crate) fn measure(program: Option<&Path>) -> Result<Times> {
+    toolchain::ensure()?;
+    let program = match program {
+        Some(program) => fs::canonicalize(program).with_context(|| format!("cannot open {}", program.display()))?,
+        None => nexum::build(true)?.join("nexum"),
+    };
+    let author = Author::new(program)?;
+    let project = author.home.path().join(NAME);
 
-/// Names anvil's endpoint in the configuration of the project: a free port instead of the usual one.
-fn use_chain(project: &Path, anvil: &Anvil) -> Result<()> {
-    let path = project.join("engine.toml");
-    let text = fs::read_to_string(&path)?;
-    ensure!(text.contains(ENDPOINT), "the template has no endpoint {ENDPOINT}");
-    Ok(fs::write(&path, text.replace(ENDPOINT, &anvil.ws_url()))?)
+    let load_before = load()?;
+    let begin = Instant::now();
+    let mut new = author.command("new", author.home.path())?;
+    new.arg(NAME)
+        .arg("--sdk-path")
+        .arg(paths::root().join("crates/nexum-sdk"));
+    process::output(&mut new)?;
+    let made = begin.elapsed();
+    let mut develop = author.develop(&project)?;
+    author.wait(&mut develop, |seen| seen.lines_with(RECORD) > 0)?;
+    let first_event = begin.elapsed();
+    let loads = [load_before, load()?];
+
+    let reloads = (0..CHANGES)
+        .map(|number| author.change(&project, &mut develop, number))
+        .collect::<Result<_>>()?;
+    develop.stop()?;
+    Ok(Times {
+        loads,
+        made,
+        first_event,
+        reloads,
+    })
 }
 
 /// A user with an empty home directory.
 struct Author {
     home: tempfile::TempDir,
     program: PathBuf,
-    load_before: String,
 }
 
 impl Author {
@@ -103,7 +127,6 @@ impl Author {
         Ok(Self {
             home: tempfile::tempdir()?,
             program,
-            load_before: load()?,
         })
     }
 
@@ -122,28 +145,55 @@ impl Author {
         // The toolchain is there already.
         command
             .env("RUSTUP_HOME", rustup_home()?)
-            .env("NEXUM_CACHE_DIR", cache::cache()?.root());
+            .env("NEXUM_CACHE_DIR", cache::cache()?.root())
+            .env(anvil::VARIABLE, anvil::ensure()?);
         Ok(command)
     }
 
-    /// Runs the module until it has handled an event.
-    fn first_event(&self, project: &Path) -> Result<()> {
-        let log = self.home.path().join("log");
-        let config = project.join("engine.toml");
-        let mut nexum = nexum::Nexum::<FirstEvent>::start(&self.program, &config, &log, &[("HOME", self.home.path())])?;
-        let handled = nexum.wait_until(|seen| seen.0, PATIENCE)?;
+    /// Starts `nexum dev` with a block in each second.
+    fn develop(&self, project: &Path) -> Result<Nexum<Lines>> {
+        let mut dev = self.command("dev", project)?;
+        dev.args(["--blocks-every", "1"]);
+        Nexum::of(&mut dev, &self.log())
+    }
+
+    /// Saves a change, and waits until the changed module handles a block. Returns the time from the
+    /// change to the reload.
+    fn change(&self, project: &Path, develop: &mut Nexum<Lines>, number: usize) -> Result<Duration> {
+        let path = project.join("src/lib.rs");
+        let (before, after) = (record(number), record(number + 1));
+        let text = fs::read_to_string(&path)?;
+        ensure!(text.contains(&before), "the template has no text {before:?}");
+        let reloads = develop.seen().lines_with(RELOADED);
+        let begin = Instant::now();
+        fs::write(&path, text.replace(&before, &after))?;
+        self.wait(develop, |seen| seen.lines_with(RELOADED) > reloads)?;
+        let reloaded = begin.elapsed();
+        self.wait(develop, |seen| seen.lines_with(&after) > 0)?;
+        Ok(reloaded)
+    }
+
+    fn wait(&self, develop: &mut Nexum<Lines>, says: impl Fn(&Lines) -> bool) -> Result<()> {
+        let has_said = develop.wait_until(says, PATIENCE)?;
         ensure!(
-            handled,
-            "no event within {} s: {}",
+            has_said,
+            "`nexum dev` ended, or took longer than {} s: {}",
             PATIENCE.as_secs(),
-            fs::read_to_string(&log)?
+            fs::read_to_string(self.log())?
         );
-        nexum.stop()?;
         Ok(())
     }
 
-    fn loads(&self) -> Result<String> {
-        Ok(format!("{}, {}", self.load_before, load()?))
+    fn log(&self) -> PathBuf {
+        self.home.path().join("log")
+    }
+}
+
+/// The text of the module's log record after this many changes.
+fn record(changes: usize) -> String {
+    match changes {
+        0 => RECORD.to_owned(),
+        changes => format!("gas is at ({changes})"),
     }
 }
 
@@ -160,13 +210,19 @@ fn load() -> Result<String> {
     Ok(loads.split(' ').next().unwrap_or_default().to_owned())
 }
 
-/// Whether the module has handled an event.
+/// The lines that `nexum dev` printed.
 #[derive(Default)]
-struct FirstEvent(bool);
+struct Lines(Vec<String>);
 
-impl nexum::Listener for FirstEvent {
+impl Lines {
+    fn lines_with(&self, text: &str) -> usize {
+        self.0.iter().filter(|line| line.contains(text)).count()
+    }
+}
+
+impl nexum::Listener for Lines {
     fn note(&mut self, line: &str) {
-        self.0 |= line.contains(RECORD);
+        self.0.push(line.to_owned());
     }
 
     fn check(&self) -> Result<()> {

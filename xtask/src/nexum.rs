@@ -68,13 +68,18 @@ pub(crate) enum End {
 }
 
 impl<L: Listener> Nexum<L> {
-    /// Starts the program. Its output is appended to the file `log`.
+    /// Starts `nexum run`. Its output is appended to the file `log`.
     pub(crate) fn start(program: &Path, config: &Path, log: &Path, environment: &[(&str, &Path)]) -> Result<Self> {
         let mut command = Command::new(program);
         command
             .args(["run", "--config"])
             .arg(config)
             .envs(environment.iter().copied());
+        Self::of(&mut command, log)
+    }
+
+    /// Starts a command of nexum that runs until it is stopped.
+    pub(crate) fn of(command: &mut Command, log: &Path) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -82,7 +87,7 @@ impl<L: Listener> Nexum<L> {
         let log = File::options().create(true).append(true).open(log)?;
         let mut child = command
             .spawn()
-            .with_context(|| format!("cannot start `{}`", process::line(&command)))?;
+            .with_context(|| format!("cannot start `{}`", process::line(command)))?;
         let seen = Arc::<Mutex<L>>::default();
         let stdout = child.stdout.take().context("nexum has no stdout")?;
         let stderr = child.stderr.take().context("nexum has no stderr")?;

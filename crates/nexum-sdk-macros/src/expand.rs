@@ -279,7 +279,7 @@ fn evaluate(query: &Handler) -> TokenStream {
         ),
         None => (quote!(let _ = input;), None),
     };
-    let answer = awaited(query, quote!(self.#name(#argument)));
+    let answer = awaited(query, quote!(Self::#name(self, #argument)));
     let output = query.output.span();
     let write = quote_spanned!(output=> ::nexum_sdk::QueryOutput::into_bytes(answer));
     quote! {
@@ -306,7 +306,8 @@ fn call(handler: &Handler, event: &str) -> TokenStream {
             (quote!(let _ = #event;), None)
         }
     };
-    let call = awaited(handler, quote!(self.#name(#argument)));
+    // A path finds the author's function before a function of the trait with its name.
+    let call = awaited(handler, quote!(Self::#name(self, #argument)));
     let output = handler.output.span();
     quote_spanned! {output=>
         {

@@ -1,4 +1,4 @@
-//! The logs that attributes select by chain and address.
+//! The logs that attributes select by chain, address and topics.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,11 +6,17 @@ use quote::quote;
 /// The bytes of an address.
 const ADDRESS_BYTES: usize = 20;
 
-/// The chain and the contracts of one attribute. The operator decides what the attribute leaves out.
+/// The bytes of a topic.
+const TOPIC_BYTES: usize = 32;
+
+/// The chain, the contracts and the topics of one attribute. The operator decides what the attribute
+/// leaves out.
 #[derive(Default)]
 pub(crate) struct Scope {
     chain_id: Option<u64>,
     addresses: Vec<[u8; ADDRESS_BYTES]>,
+    /// The permitted topics of each position. An empty list permits any.
+    topics: Vec<Vec<[u8; TOPIC_BYTES]>>,
 }
 
 impl Scope {
@@ -20,12 +26,13 @@ impl Scope {
         let lists = values("address").chain(values("addresses"));
         Self {
             chain_id: values("chain_id").find_map(|number| number.parse().ok()),
-            addresses: lists.flat_map(|json| json.split('"')).filter_map(address).collect(),
+            addresses: lists.flat_map(|json| json.split('"')).filter_map(bytes).collect(),
+            topics: values("topics").flat_map(|json| topics(json)).collect(),
         }
     }
 
     fn is_open(&self) -> bool {
-        self.chain_id.is_none() && self.addresses.is_empty()
+        self.chain_id.is_none() && self.addresses.is_empty() && self.topics.iter().all(Vec::is_empty)
     }
 
     /// Whether this scope has each log of another.
@@ -35,7 +42,11 @@ impl Scope {
             let is_known = |address| self.addresses.contains(address);
             !other.addresses.is_empty() && other.addresses.iter().all(is_known)
         };
-        has_chain && (self.addresses.is_empty() || is_within())
+        let has_topics = self.topics.iter().enumerate().all(|(at, permitted)| {
+            let others = other.topics.get(at).map_or(&[][..], Vec::as_slice);
+            permitted.is_empty() || (!others.is_empty() && others.iter().all(|topic| permitted.contains(topic)))
+        });
+        has_chain && has_topics && (self.addresses.is_empty() || is_within())
     }
 
     /// The test of the variable `log`.
@@ -46,18 +57,69 @@ impl Scope {
             .iter()
             .map(|bytes| quote!(log.address == ::nexum_sdk::Address::new([#(#bytes),*])));
         let address = (!self.addresses.is_empty()).then(|| quote!((#(#addresses)||*)));
-        let both = chain.into_iter().chain(address);
-        quote!((#(#both)&&*))
+        let positions = self
+            .topics
+            .iter()
+            .enumerate()
+            .filter(|(_, permitted)| !permitted.is_empty());
+        let topics = positions.map(|(at, permitted)| {
+            let is_one = permitted
+                .iter()
+                .map(|bytes| quote!(topic == ::nexum_sdk::B256::new([#(#bytes),*])));
+            quote!(log.topics.get(#at).is_some_and(|&topic| #(#is_one)||*))
+        });
+        let all = chain.into_iter().chain(address).chain(topics);
+        quote!((#(#all)&&*))
     }
 }
 
-fn address(text: &str) -> Option<[u8; ADDRESS_BYTES]> {
-    let digits = text.strip_prefix("0x")?;
-    let mut bytes = [0; ADDRESS_BYTES];
+/// Reads `0x` and two digits for each byte.
+fn bytes<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 2 * LEN)?;
+    let mut bytes = [0; LEN];
     for (at, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(bytes)
+}
+
+/// Reads the positions of a JSON list. Each is a text, or a list of texts. An address stands for its
+/// padded topic, and any other text for any topic.
+fn topics(json: &str) -> Vec<Vec<[u8; TOPIC_BYTES]>> {
+    let mut positions = Vec::new();
+    let mut depth = 0_usize;
+    for (at, piece) in json.split('"').enumerate() {
+        if at % 2 == 1 {
+            if depth == 1 {
+                positions.push(Vec::new());
+            }
+            let position: Option<&mut Vec<_>> = positions.last_mut();
+            position
+                .into_iter()
+                .for_each(|permitted| permitted.extend(topic(piece)));
+            continue;
+        }
+        for bracket in piece.chars() {
+            match bracket {
+                '[' => depth += 1,
+                ']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if bracket == '[' && depth > 1 {
+                positions.push(Vec::new());
+            }
+        }
+    }
+    positions
+}
+
+fn topic(text: &str) -> Option<[u8; TOPIC_BYTES]> {
+    let padded = |address: [u8; ADDRESS_BYTES]| {
+        let mut topic = [0; TOPIC_BYTES];
+        topic[TOPIC_BYTES - ADDRESS_BYTES..].copy_from_slice(&address);
+        topic
+    };
+    bytes(text).or_else(|| bytes(text).map(padded))
 }
 
 /// Whether one of these scopes has each log of each other one.

@@ -1,4 +1,4 @@
-//! The time that an author waits for a component.
+//! The times that an author waits.
 
 use std::{
     fs::File,
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cache::builds,
+    first_event::{self, Times},
     paths,
     process::{self, explain},
     toolchain,
@@ -23,9 +24,47 @@ const MODULE: &str = "transfer-watch";
 /// The builds after a change of the source. The figure is their median.
 const REBUILDS: usize = 5;
 
+/// The longest time from an empty directory to the first event, in seconds.
+const FIRST_EVENT_MAX: f64 = 180.0;
+
+/// The longest time from a saved change to the reloaded module, in seconds.
+const RELOAD_MAX: f64 = 2.0;
+
+/// The figures of builds of [`MODULE`], and of the first steps of an author.
+pub(super) fn measure() -> Result<Vec<Value>> {
+    let mut figures = builds()?;
+    let Times {
+        first_event,
+        mut reloads,
+        ..
+    } = first_event::measure(None)?;
+    reloads.sort();
+    let reload = reloads.get(reloads.len() / 2).copied().unwrap_or_default();
+    let waits = [
+        (
+            "from an empty directory to the first event",
+            first_event,
+            FIRST_EVENT_MAX,
+        ),
+        ("from a saved change to the reloaded module", reload, RELOAD_MAX),
+    ];
+    for (name, wait, most) in waits {
+        let seconds = wait.as_secs_f64();
+        println!("{name}: {seconds:.1} s");
+        figures.push(json!({
+            "name": name,
+            "median": seconds,
+            "unit": "s",
+            "goal": most,
+            "met": seconds <= most,
+        }));
+    }
+    Ok(figures)
+}
+
 /// The figures of builds of [`MODULE`], in seconds: the first one, which compiles all of its
 /// dependencies, and one after a change of its source.
-pub(super) fn measure() -> Result<Vec<Value>> {
+fn builds() -> Result<Vec<Value>> {
     let directory = paths::root().join("target/bench/sdk-build");
     remove(&directory).map_err(explain)?;
     let first = build(&directory)?;

@@ -103,3 +103,72 @@ impl Narrows {
 fn an_event_has_two_handlers_if_the_second_has_logs_of_its_own() {
     assert_eq!(deliver::<Narrows>(), ["narrow 0", "wide 1", "wide 2", "narrow 3"]);
 }
+
+#[derive(Default)]
+struct ByTopics;
+
+#[module]
+impl ByTopics {
+    // The topics of the positions: the signature, the sender, the receiver.
+    #[on_event(Transfer, topics = ["", "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"])]
+    fn from_first(&mut self, transfer: Decoded<Transfer>) -> Result {
+        info!("from first {}", transfer.event.value);
+        Ok(())
+    }
+
+    #[on_event(Transfer, topics = ["", "", ["0x000000000000000000000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "0xcccccccccccccccccccccccccccccccccccccccc"]])]
+    fn to_others(&mut self, transfer: Decoded<Transfer>) -> Result {
+        info!("to others {}", transfer.event.value);
+        Ok(())
+    }
+
+    #[on_logs]
+    fn rest(&mut self, logs: Vec<Log>) -> Result {
+        info!("rest {}", logs.len());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_log_goes_to_the_handler_of_its_topics() {
+    let mut harness = Harness::<ByTopics>::new(&[]).expect("it starts");
+    let pairs = [(FIRST, SECOND), (SECOND, OTHER), (OTHER, SECOND), (OTHER, FIRST)];
+    let logs = pairs.iter().enumerate().map(|(at, (from, to))| {
+        let event = Transfer {
+            from: *from,
+            to: *to,
+            value: U256::from(at),
+        };
+        harness.log(Address::ZERO, &event)
+    });
+    let logs = logs.collect();
+    harness.deliver(Event::Logs(logs)).expect("handled");
+    let lines: Vec<_> = harness.host.logs.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(lines, ["from first 0", "to others 1", "to others 2", "rest 1"]);
+}
+
+#[derive(Default)]
+struct NamedAsTheTrait;
+
+/// The names and receivers that a function of `nexum_sdk::Module` has, too.
+#[module]
+impl NamedAsTheTrait {
+    #[on_tick("* * * * *")]
+    fn handle(&self) -> Result {
+        info!("handled");
+        Ok(())
+    }
+
+    #[query]
+    fn evaluate(&self) -> Result<String> {
+        Ok("evaluated".to_owned())
+    }
+}
+
+#[test]
+fn a_handler_may_have_the_name_of_a_function_of_the_trait() {
+    let mut harness = Harness::<NamedAsTheTrait>::new(&[]).expect("it starts");
+    harness.tick(60_000).expect("handled");
+    assert_eq!(harness.host.messages_logged(), ["handled"]);
+    assert_eq!(harness.query("").expect("answered"), b"evaluated");
+}
