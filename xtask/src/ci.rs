@@ -18,8 +18,8 @@ use crate::{
 /// The number of blocks that the demo must handle.
 const DEMO_BLOCKS: u64 = 3;
 
-/// The manifests of the workspaces: the binary's, the guests', the fuzz targets'.
-const WORKSPACES: [&str; 3] = ["Cargo.toml", "modules/Cargo.toml", "fuzz/Cargo.toml"];
+/// The manifests of the workspaces: the binary's and the guests'.
+const WORKSPACES: [&str; 2] = ["Cargo.toml", "modules/Cargo.toml"];
 
 /// The directory of GitHub's workflows.
 const WORKFLOWS: &str = ".github/workflows";
@@ -28,7 +28,7 @@ const WORKFLOWS: &str = ".github/workflows";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// The quick steps come first, so that they report small mistakes soon.
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 20] = [
     ("fmt", fmt),
     ("locks", locks),
     ("isolation", isolation::check),
@@ -43,7 +43,6 @@ const STEPS: [Step; 21] = [
         clippy(&selection.iter().map(String::as_str).collect::<Vec<_>>())
     }),
     ("clippy-guests", guests::clippy),
-    ("fuzz-targets", fuzz_targets),
     ("doc", doc),
     ("package", package::check),
     ("builds", builds),
@@ -142,11 +141,6 @@ fn workflows() -> Result<()> {
 fn clippy(selection: &[&str]) -> Result<()> {
     let before = ["clippy", "--locked", "--all-targets"];
     cargo(&[&before, selection, &["--", "--deny=warnings"]].concat())
-}
-
-/// Checks that the fuzz targets compile. Nothing else compiles them.
-fn fuzz_targets() -> Result<()> {
-    cargo(&["check", "--locked", "--manifest-path", "fuzz/Cargo.toml"])
 }
 
 fn doc() -> Result<()> {
