@@ -57,7 +57,7 @@ pub enum RequestError {
     /// No answer in time.
     #[error("the endpoint did not answer within {timeout_ms} ms")]
     Timeout {
-        /// The configured limit.
+        /// `request_timeout_ms`, or the time that the caller's event had left.
         timeout_ms: u64,
     },
     /// An answer above the configured size.

@@ -165,9 +165,13 @@ pub(crate) fn start(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> s
 
 /// Starts a daemon like [`start`]. Returns the rest of its log too.
 pub(crate) fn start_logged(dir: &Dir, anvil: &Anvil, modules: &str, args: &[&str]) -> (std::process::Child, Log) {
+    start_on(dir, &format!("rpc_url = {:?}\n", anvil.ws_url()), modules, args)
+}
+
+/// Starts a daemon like [`start_logged`] on a chain with this configuration.
+pub(crate) fn start_on(dir: &Dir, chain: &str, modules: &str, args: &[&str]) -> (std::process::Child, Log) {
     let restart = "[engine.restart]\nattempts_max = 1\nbackoff_ms = 1\nmax_consecutive_failures = 100\n";
-    let chain = format!("[chains.11155111]\nrpc_url = {:?}\n", anvil.ws_url());
-    dir.write("engine.toml", format!("{restart}{chain}{modules}"));
+    dir.write("engine.toml", format!("{restart}[chains.11155111]\n{chain}{modules}"));
     let mut child = spawn(dir, args);
     let log = Log::of(&mut child);
     log.until_all(&RUNNING);

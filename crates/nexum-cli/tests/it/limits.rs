@@ -1,13 +1,13 @@
 //! Each limit of an event, used up by a module that exceeds it.
 
-use nexum_testing::{Anvil, OrderBook, guests};
+use nexum_testing::{Answer, Anvil, Node, OrderBook, guests};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::Dir;
-use crate::control::{json, start, until};
+use crate::control::{json, start, start_on, until};
 use crate::running::terminate;
 
 /// The resource that a module uses, the requested limit in its manifest, the bound, and the most
@@ -126,6 +126,46 @@ async fn each_limit_trips_alone_and_harms_nobody() {
             .as_array()
             .is_some_and(|modules| modules.iter().all(|module| module["stage"] != "dead"))
     );
+    terminate(&child);
+    assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
+}
+
+/// The handlers return the error of the node, well within their own deadline: a module could save its
+/// work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_is_an_error_for_the_guest_before_its_deadline() {
+    let node = Node::start().await;
+    let dir = Dir::new();
+    let path = |name: &str| guests::component(name).display().to_string();
+    // `requests` sends one request at a time, `balance-watch` a batch. The endpoint's own limit is longer
+    // than the event's.
+    let chain = format!(
+        "rpc_url = {:?}\nrequest_timeout_ms = 60000\npoll_interval_ms = 50\n",
+        node.http_url()
+    );
+    let modules = format!(
+        "[engine.limits]\nevent_deadline_ms = 500\n[[modules]]\npath = {:?}\n[[modules]]\npath = {:?}\n\
+         [modules.config]\naccounts = \"{}, {}\"\n",
+        path("requests"),
+        path("balance-watch"),
+        "0x0000000000000000000000000000000000000001",
+        "0x0000000000000000000000000000000000000002",
+    );
+    node.on("eth_getBalance", |_| Answer::Hang);
+    let (child, _log) = start_on(&dir, &chain, &modules, &["run"]);
+    node.mine(1);
+    for name in ["requests", "balance-watch"] {
+        let letters = ["dead-letter", "list", name, "--format", "json"];
+        let letters = until(&dir, &letters, |letters| letters[0].is_object()).await;
+        let attempt = &letters[0]["attempts"][0];
+        assert!(attempt["trip"].is_null(), "{name}: {attempt:#}");
+        let text = attempt["error"].as_str().expect("a text");
+        assert!(
+            text.contains("timeout: the endpoint did not answer within 4"),
+            "{name}: {text}"
+        );
+    }
+    node.restore("eth_getBalance");
     terminate(&child);
     assert_eq!(child.wait_with_output().expect("an end").status.code(), Some(0));
 }

@@ -1,8 +1,11 @@
 //! The WIT implementation.
 
+use std::time::Duration;
+
 use nexum_config::limits::Limit;
 use nexum_core::bindings::nexum::host::types::HostError;
 use nexum_core::capability::View;
+use tokio::time::Instant;
 
 use crate::bindings::nexum::host::chain::{self, RpcRequest, RpcResult};
 use crate::bindings::trigger;
@@ -38,7 +41,8 @@ impl chain::Host for View<'_, ModuleChains> {
         let block = self.state.pin.block(self, chain_id);
         let left = self.scope.left(Limit::ResponseBytes);
         let chains = &self.state.chains;
-        let answers = chains.request_batch_at(block, chain_id, &requests, left).await;
+        let answers = chains.request_batch_at(block, chain_id, &requests, left);
+        let answers = within(self.scope.answer_by(), answers).await;
         let received = match &answers {
             // Ends the event: the guest would take a part of the results for all of them.
             Err(RequestError::OverBudget { .. }) => left.saturating_add(1),
@@ -74,9 +78,24 @@ async fn request(
         view.scope.mark_effect();
     }
     let block = view.state.pin.block(view, chain_id);
-    let answer = view.state.chains.request_at(block, chain_id, method, params).await;
+    let answer = view.state.chains.request_at(block, chain_id, method, params);
+    let answer = within(view.scope.answer_by(), answer).await;
     view.scope.spend(Limit::ResponseBytes, bytes(&answer))?;
     Ok(answer)
+}
+
+/// Waits for an answer until this time, and not until the event's deadline: so the guest learns that the
+/// node does not answer, and can save its work.
+async fn within<T>(by: Instant, answer: impl Future<Output = Result<T, RequestError>>) -> Result<T, RequestError> {
+    let time = by.saturating_duration_since(Instant::now());
+    let answered = tokio::time::timeout_at(by, answer).await;
+    answered.unwrap_or(Err(RequestError::Timeout {
+        timeout_ms: whole_ms(time),
+    }))
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The bytes of an answer that come from outside. The data of an error has its own bounds.
