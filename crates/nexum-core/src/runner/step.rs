@@ -34,7 +34,8 @@ impl Runner {
                 }
                 Next::Block(delivery) => {
                     if !self.deliver(index, delivery).await? {
-                        // This feed has the event to retry.
+                        // This feed reads the rest of the block again.
+                        self.feeds[index].resume();
                         self.feeds.rotate_left(index);
                         return Ok(true);
                     }
@@ -94,7 +95,7 @@ impl Runner {
     }
 
     /// Handles the events of one block, each in a separate transaction. Returns whether all are
-    /// done.
+    /// done: the module may have no instance, because a command interrupted the attempts of `init`.
     async fn deliver(&mut self, index: usize, delivery: Delivery) -> Result<bool, StepError> {
         let Delivery {
             block,
@@ -194,7 +195,6 @@ impl Runner {
     ) -> Result<bool, StepError> {
         let EventId { topic, position, kind } = id;
         if !self.within_rate().await {
-            self.feeds[index].resume();
             return Ok(false);
         }
         self.ensure_instance().await?;
@@ -226,7 +226,6 @@ impl Runner {
             }
             Err(failure) => {
                 let Some(letter) = self.failed_at(id, event, failure).await? else {
-                    self.feeds[index].resume();
                     return Ok(false);
                 };
                 let changes = self.transaction.context().with_letter(letter.id, None, Some(&letter));

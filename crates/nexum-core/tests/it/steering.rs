@@ -110,6 +110,26 @@ async fn a_reloaded_module_goes_on_at_its_place_with_its_state() {
     entries(&run, &store, "journal", &expected).await;
 }
 
+/// The module began with the first block of the run, whose events waited for an `init` that succeeds.
+#[tokio::test]
+async fn a_reload_after_an_init_that_never_succeeded_misses_nothing() {
+    let mut setup = Setup::new().module_with("bad-init", "name = \"module\"").module("noop");
+    setup.restart = "[engine.restart]\nbackoff_ms = 1\n".to_owned();
+    let run = setup.start().await;
+    run.failed("module", 1).await;
+    run.chain.mine(2);
+    run.handled("noop", 2).await;
+    // Each command interrupts the wait for the next attempt of `init`.
+    run.status("module").start().await.expect("a start without an effect");
+    run.steering
+        .reload(run.build("noop", "name = \"module\"").await)
+        .await
+        .expect("a reload");
+    run.chain.mine(1);
+    run.handled("module", 3).await;
+    assert_eq!(run.status("module").handled(), run.status("noop").handled());
+}
+
 #[tokio::test]
 async fn a_reload_revives_a_dead_module() {
     let mut setup = Setup::new().module_with("panic", "name = \"module\"").module("noop");
