@@ -152,7 +152,7 @@ fn start(name: &Type, init: Option<&Init>) -> TokenStream {
     let Some(init) = init else {
         let default = quote_spanned!(name.span()=> <#name as ::core::default::Default>::default());
         return quote! {
-            let () = ::nexum_sdk::config::read(config)?;
+            ::nexum_sdk::config::refuse(config)?;
             ::core::result::Result::Ok(#default)
         };
     };
@@ -160,7 +160,7 @@ fn start(name: &Type, init: Option<&Init>) -> TokenStream {
         Some(settings) => quote_spanned! {settings.span()=>
             let settings = ::nexum_sdk::config::read::<#settings>(config)?;
         },
-        None => quote!(let () = ::nexum_sdk::config::read(config)?;),
+        None => quote!(::nexum_sdk::config::refuse(config)?;),
     };
     let argument = init.argument.as_ref().map(|_| quote!(settings));
     let call = quote!(Self::init(#argument));

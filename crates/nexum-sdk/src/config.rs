@@ -2,8 +2,8 @@
 //!
 //! The contract gives keys with values as text. Each value is parsed as its field requires:
 //! numbers, booleans, `Option`, enums without fields, and all types that read themselves from text,
-//! such as `Address` and `U256`. A list is text with commas, or a JSON array. Other structured
-//! values are JSON.
+//! such as `Address` and `U256`. A list is text with commas, or an array. Arrays and tables are
+//! TOML, as nexum passes them, or JSON.
 
 mod value;
 
@@ -34,8 +34,32 @@ use value::Value;
 /// [`ErrorKind::InvalidInput`] with the key: a missing key, an unknown key, or a value that does
 /// not fit.
 pub fn read<T: DeserializeOwned>(config: &[(String, String)]) -> Result<T> {
-    T::deserialize(Pairs(config))
+    let texts = config
+        .iter()
+        .map(|(_, text)| match text.trim_start().starts_with(['[', '{']) {
+            true => value::json(text),
+            false => String::new(),
+        });
+    let texts: Vec<_> = texts.collect();
+    let pairs = config.iter().zip(&texts);
+    let pairs: Vec<_> = pairs.map(|((key, text), json)| Value { key, text, json }).collect();
+    T::deserialize(Pairs(&pairs))
         .map_err(|Fault(message)| Error::new(ErrorKind::InvalidInput, format!("config: {message}")))
+}
+
+/// Refuses all keys, for a module without settings.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidInput`] with the first key.
+pub fn refuse(config: &[(String, String)]) -> Result {
+    match config.first() {
+        None => Ok(()),
+        Some((key, _)) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("config: {key} is unknown; the module has no settings"),
+        )),
+    }
 }
 
 /// The description of a fault.
@@ -64,20 +88,19 @@ impl serde::de::Error for Fault {
     }
 }
 
-struct Pairs<'de>(&'de [(String, String)]);
+struct Pairs<'de>(&'de [Value<'de>]);
 
 impl<'de> Pairs<'de> {
     fn refuse_unknown(&self, known: &[&str]) -> Result<(), Fault> {
-        let mut keys = self.0.iter().map(|(key, _)| key.as_str());
+        let mut keys = self.0.iter().map(|value| value.key);
         match keys.find(|key| !known.contains(key)) {
             None => Ok(()),
-            Some(key) if known.is_empty() => Err(Fault(format!("{key} is unknown; the module has no settings"))),
             Some(key) => Err(Fault(format!("{key} is unknown; known are {}", known.join(", ")))),
         }
     }
 
     fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let entries = self.0.iter().map(|(key, text)| (key.as_str(), Value { key, text }));
+        let entries = self.0.iter().map(|value| (value.key, *value));
         visitor.visit_map(MapDeserializer::new(entries))
     }
 }
@@ -99,18 +122,13 @@ impl<'de> serde::Deserializer<'de> for Pairs<'de> {
         self.visit(visitor)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.refuse_unknown(&[])?;
-        visitor.visit_unit()
-    }
-
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit_struct seq tuple tuple_struct map enum identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 

@@ -1,22 +1,40 @@
 //! The exports of a component, which call a [`Module`].
 
 use std::cell::RefCell;
+use std::panic::PanicHookInfo;
 use std::thread::LocalKey;
 
 use alloy_primitives::{Address, B256};
 
 use crate::bindings::nexum::host::types as wit;
-use crate::host::to_host;
-use crate::{Block, Error, ErrorKind, Event, Log, Message, Module, Result, Tick};
+use crate::host::{self, to_host};
+use crate::{Block, Error, ErrorKind, Event, Level, Log, Message, Module, Result, Tick};
 
 /// The place of the only instance of a module.
 pub type Place<M> = LocalKey<RefCell<Option<M>>>;
 
 /// The export `init`.
 pub fn init<M: Module>(place: &'static Place<M>, config: wit::Config) -> Result<(), wit::HostError> {
+    std::panic::set_hook(Box::new(report));
     let module = M::start(&config).map_err(|error| to_host(error, M::NAME))?;
     place.replace(Some(module));
     Ok(())
+}
+
+/// Logs a panic with its file and line: the trap that follows has neither.
+fn report(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let mut message = String::from("panicked at ");
+    if let Some(place) = panic.location() {
+        message.push_str(place.file());
+        message.push(':');
+        message.push_str(&place.line().to_string());
+        message.push_str(": ");
+    }
+    message.push_str(text.unwrap_or_default());
+    host::log(Level::Error, &message);
 }
 
 /// The export `on-event`.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use serde::de::value::SeqDeserializer;
-use serde::de::{IntoDeserializer, Visitor};
+use serde::de::{Expected, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::Fault;
@@ -14,6 +14,8 @@ use crate::Result;
 pub(super) struct Value<'de> {
     pub(super) key: &'de str,
     pub(super) text: &'de str,
+    /// The text of an array or a table as JSON.
+    pub(super) json: &'de str,
 }
 
 impl<'de> Value<'de> {
@@ -37,26 +39,33 @@ impl<'de> Value<'de> {
         })
     }
 
-    fn json<T>(
+    fn structured<T>(
         self,
         read: impl FnOnce(&mut serde_json::Deserializer<serde_json::de::StrRead<'de>>) -> serde_json::Result<T>,
     ) -> Result<T, Fault> {
-        let mut json = serde_json::Deserializer::from_str(self.text);
+        let mut json = serde_json::Deserializer::from_str(self.json);
         let value = read(&mut json).and_then(|value| json.end().map(|()| value));
-        value.map_err(|error| Fault(format!("{}: {error}", self.key)))
+        value.map_err(|error| {
+            let message = error.to_string();
+            // The place is one of this value, and looks as if it were one of a file.
+            let message = message.split(" at line ").next().unwrap_or_default();
+            Fault(format!("{}: {message}", self.key))
+        })
     }
 
     /// The items of a text with commas. An empty text has none.
     fn items(self) -> impl Iterator<Item = Self> {
         let items = self.text.split(',').map(str::trim);
         let is_empty = self.text.trim().is_empty();
-        items
-            .filter(move |_| !is_empty)
-            .map(move |text| Value { key: self.key, text })
+        items.filter(move |_| !is_empty).map(move |text| Value {
+            key: self.key,
+            text,
+            json: text,
+        })
     }
 
-    fn is_json_array(self) -> bool {
-        self.text.trim_start().starts_with('[')
+    fn is_array(self) -> bool {
+        self.json.trim_start().starts_with('[')
     }
 }
 
@@ -90,7 +99,13 @@ impl<'de> serde::Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.named(visitor.visit_borrowed_str(self.text.trim()))
+        let (key, text) = (self.key, self.text.trim());
+        let expected = (&visitor as &dyn Expected).to_string();
+        let value = visitor.visit_borrowed_str::<Fault>(text);
+        value.map_err(|Fault(message)| match message.contains(&expected) {
+            true => Fault(format!("{key}: {message}")),
+            false => Fault(format!("{key}: {text:?}: {message}; expected {expected}")),
+        })
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -119,21 +134,21 @@ impl<'de> serde::Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.is_json_array() {
-            true => self.json(|json| json.deserialize_seq(visitor)),
+        match self.is_array() {
+            true => self.structured(|json| json.deserialize_seq(visitor)),
             false => visitor.visit_seq(SeqDeserializer::new(self.items())),
         }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {
-        match self.is_json_array() {
-            true => self.json(|json| json.deserialize_tuple(len, visitor)),
+        match self.is_array() {
+            true => self.structured(|json| json.deserialize_tuple(len, visitor)),
             false => self.named(visitor.visit_seq(SeqDeserializer::new(self.items()))),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.json(|json| json.deserialize_map(visitor))
+        self.structured(|json| json.deserialize_map(visitor))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -142,10 +157,55 @@ impl<'de> serde::Deserializer<'de> for Value<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        self.json(|json| json.deserialize_struct(name, fields, visitor))
+        self.structured(|json| json.deserialize_struct(name, fields, visitor))
     }
 
     forward_to_deserialize_any! {
         bytes byte_buf unit unit_struct tuple_struct identifier ignored_any
     }
+}
+
+/// The JSON of a value in the TOML that nexum writes: `=` becomes `:`, and a key without quotes gets them.
+/// JSON stays as it is.
+pub(super) fn json(toml: &str) -> String {
+    let mut json = String::with_capacity(toml.len() + 16);
+    let mut rest = toml;
+    while let Some(first) = rest.chars().next() {
+        let len = match first {
+            '"' => string_len(rest),
+            first if is_of_word(first) => rest.find(|c| !is_of_word(c)).unwrap_or(rest.len()),
+            first => first.len_utf8(),
+        };
+        let (token, after) = rest.split_at(len);
+        let is_key = is_of_word(first) && after.trim_start().starts_with('=');
+        match (token, is_key) {
+            ("=", _) => json.push(':'),
+            (key, true) => {
+                json.push('"');
+                json.push_str(key);
+                json.push('"');
+            }
+            (token, false) => json.push_str(token),
+        }
+        rest = after;
+    }
+    json
+}
+
+/// Whether a key without quotes, a number or a word can have this character.
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.')
+}
+
+/// The length of the string in quotes at the start of a text.
+fn string_len(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '"' if !is_escaped => return at + 1,
+            '\\' => is_escaped = !is_escaped,
+            _ => is_escaped = false,
+        }
+    }
+    text.len()
 }

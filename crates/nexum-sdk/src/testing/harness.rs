@@ -157,8 +157,8 @@ impl<M: Module> Harness<M> {
     ///
     /// # Errors
     ///
-    /// The error of the handler, or [`ErrorKind::Internal`] after a trap of the host. A panic of the
-    /// module fails the test.
+    /// The error of the handler, or [`ErrorKind::Internal`] after a panic of the module or a trap of the
+    /// host.
     pub fn deliver(&mut self, event: Event) -> Result {
         if self.instance.is_none() {
             self.start()?;
@@ -197,9 +197,10 @@ impl<M: Module> Harness<M> {
         let Self { host, config, .. } = self;
         let before = host.state.clone();
         let result = with_active(host, || {
+            let trap = |reason: String| Err(Error::of("trap", ErrorKind::Internal, reason));
             catch_unwind(AssertUnwindSafe(|| code(config))).unwrap_or_else(|panic| match panic.downcast_ref::<Trap>() {
-                Some(Trap(reason)) => Err(Error::of("trap", ErrorKind::Internal, (*reason).to_owned())),
-                None => std::panic::resume_unwind(panic),
+                Some(Trap(reason)) => trap((*reason).to_owned()),
+                None => trap(format!("a panic: {}", message(&*panic))),
             })
         });
         if result.is_err() {
@@ -212,4 +213,11 @@ impl<M: Module> Harness<M> {
 /// The hash of a block that [`Harness::block`] makes.
 fn block_hash(chain_id: u64, number: u64) -> B256 {
     keccak256([chain_id.to_be_bytes(), number.to_be_bytes()].concat())
+}
+
+/// The message of a panic.
+fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or_default()
 }

@@ -1,5 +1,5 @@
 use nexum_sdk::testing::{Harness, Host};
-use nexum_sdk::{Block, Chain, Level, Result, clock, error, info, messaging, module, random, store};
+use nexum_sdk::{Block, Chain, ErrorKind, Level, Result, clock, error, info, messaging, module, random, store};
 
 use crate::module::on_host;
 
@@ -170,4 +170,30 @@ fn a_call_outside_of_a_harness_says_so() {
         error.message(),
         "no host: natively, a module runs only in nexum_sdk::testing::Harness"
     );
+}
+
+#[derive(Default)]
+struct Panics;
+
+#[module]
+impl Panics {
+    #[on_block(chain_id = 1)]
+    fn count(&mut self, block: Block) -> Result {
+        PANICS.add(1)?;
+        assert_ne!(block.number, 2, "two is bad");
+        Ok(())
+    }
+}
+
+const PANICS: store::Counter = store::Counter::new("panics");
+
+#[test]
+fn a_panic_is_an_error_of_the_event_and_loses_its_writes() {
+    let mut harness = Harness::<Panics>::new(&[]).expect("it starts");
+    harness.block(1).expect("handled");
+    let error = harness.block(2).expect_err("a panic");
+    assert_eq!((error.kind(), error.domain()), (ErrorKind::Internal, "trap"));
+    assert!(error.message().contains("two is bad"), "{error}");
+    harness.block(3).expect("handled by a new instance");
+    assert_eq!((harness.starts(), harness.host.state.len()), (2, 1));
 }

@@ -117,7 +117,24 @@ impl Host {
         self.rpc.on_call(contract, script);
     }
 
-    /// Makes calls of a contract's function revert with an error of the contract.
+    /// Makes calls of a contract's function revert with an error of the contract: a variant of the enum
+    /// that `sol!` generates for the errors of an interface.
+    ///
+    /// ```
+    /// # use nexum_sdk::{Address, sol, testing::Host};
+    /// sol! {
+    ///     interface IVault {
+    ///         error Paused(uint64 until);
+    ///         function shares(address owner) external view returns (uint256);
+    ///     }
+    /// }
+    ///
+    /// # let vault = Address::ZERO;
+    /// let mut host = Host::new();
+    /// host.on_revert(vault, |_: IVault::sharesCall| {
+    ///     IVault::IVaultErrors::Paused(IVault::Paused { until: 7 })
+    /// });
+    /// ```
     pub fn on_revert<C: SolCall, E: SolInterface>(&mut self, contract: Address, script: impl FnMut(C) -> E + 'static) {
         self.rpc.on_revert(contract, script);
     }
