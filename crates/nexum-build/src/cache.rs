@@ -166,7 +166,7 @@ pub fn by_use(parent: &Path, prefix: &str, stamp: &str) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
@@ -210,16 +210,16 @@ mod tests {
         assert_eq!(found.expect("the tool"), directory.path().join("tools/a"));
     }
 
-    /// Records the steps, and interrupts at the first one.
+    /// Records the first step, and interrupts there.
     #[derive(Default)]
     struct InterruptedAtStep {
         interrupted: AtomicBool,
-        steps: Mutex<Vec<String>>,
+        step: OnceLock<String>,
     }
 
     impl Progress for InterruptedAtStep {
         fn begin(&self, step: &str) {
-            self.steps.lock().expect("no panic").push(step.to_owned());
+            self.step.get_or_init(|| step.to_owned());
             self.interrupted.store(true, Ordering::Relaxed);
         }
 
@@ -242,8 +242,8 @@ mod tests {
         let waited = cache.once("a", &caller, |_| Ok::<(), Error>(()));
         assert!(matches!(waited, Err(Error::Interrupted)), "{waited:?}");
         assert_eq!(
-            *caller.steps.lock().expect("no panic"),
-            ["nexum waits for the cache, which another nexum uses to make a"]
+            caller.step.get().map(String::as_str),
+            Some("nexum waits for the cache, which another nexum uses to make a")
         );
         drop(held);
         cache.lock("a", &Silent).expect("the lock is free");

@@ -296,10 +296,12 @@ fn a_compiler_without_linkers_is_refused_with_the_commands_to_type() {
     );
     let rustc = dir.write("rustc", script);
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).expect("permissions");
-    let path = std::env::var("PATH").expect("a path");
+    let others = std::env::var_os("PATH").expect("a path");
+    let paths = std::iter::once(dir.path().to_owned()).chain(std::env::split_paths(&others));
+    let path = std::env::join_paths(paths).expect("a path");
     let ran = |args: &[&str]| {
         let mut nexum = command(&dir, args);
-        nexum.env("PATH", format!("{}:{path}", dir.path().display()));
+        nexum.env("PATH", &path);
         nexum.env("NEXUM_CACHE_DIR", dir.path().join("cache"));
         Ran::new(nexum.output().expect("the binary"), dir.path())
     };

@@ -1,13 +1,18 @@
 //! The chains of `nexum dev`: anvil, a fork, and a node that runs already.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use nexum_testing::Anvil;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
-use super::{BLOCKS, BUILD, Dev, RUNS, dev, entries, journal, project, use_guest};
+use super::{BLOCKS, BUILD, Dev, ERRORS, RUNS, WAIT_MAX, dev, entries, journal, project, use_guest};
 use crate::Dir;
 use crate::processes::{Process, below, send};
+
+/// A pause between two looks at stderr.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The hash of a block, as the guest `journal` writes it.
 async fn hash_of(anvil: &Anvil, number: &str) -> String {
@@ -163,8 +168,8 @@ impl Script<'_> {
     }
 }
 
-#[test]
-fn an_anvil_that_does_not_start_again_starts_on_command_or_after_a_change() {
+#[tokio::test]
+async fn an_anvil_that_does_not_start_again_starts_on_command_or_after_a_change() {
     let dir = project("journal", BLOCKS);
     let script = Script(&dir);
     script.work();
@@ -175,7 +180,7 @@ fn an_anvil_that_does_not_start_again_starts_on_command_or_after_a_change() {
         send("-KILL", anvil_of(&dev).expect("an anvil").id);
         dev.until("anvil of chain 11155111 ended: signal: 9");
         let hint = "  hint: nexum starts anvil again after the next change of a source, or with `n` and Enter";
-        until_errors(&dir, hint);
+        until_errors(&dir, hint).await;
         script.work();
         match start {
             "new" => dev.say("new"),
@@ -184,18 +189,18 @@ fn an_anvil_that_does_not_start_again_starts_on_command_or_after_a_change() {
         dev.until(RUNS);
         dev.say("mine");
         dev.until("block 1 handled in ");
-        std::fs::write(dir.path().join(super::ERRORS), "").expect("a file");
+        std::fs::write(dir.path().join(ERRORS), "").expect("a file");
     }
 }
 
-#[test]
-fn chains_that_do_not_start_at_first_start_after_a_change() {
+#[tokio::test]
+async fn chains_that_do_not_start_at_first_start_after_a_change() {
     let dir = project("journal", BLOCKS);
     let script = Script(&dir);
     script.fail();
     let mut dev = script.dev();
     dev.until("the chains did not start: nexum starts them again after a change");
-    until_errors(&dir, "no luck");
+    until_errors(&dir, "no luck").await;
     script.work();
     use_guest(&dir, "noop");
     dev.until(RUNS);
@@ -204,10 +209,10 @@ fn chains_that_do_not_start_at_first_start_after_a_change() {
 }
 
 /// Waits for a text on stderr.
-fn until_errors(dir: &Dir, text: &str) {
-    let deadline = std::time::Instant::now() + super::WAIT_MAX;
+async fn until_errors(dir: &Dir, text: &str) {
+    let deadline = Instant::now() + WAIT_MAX;
     while !Dev::errors(dir).contains(text) {
-        assert!(std::time::Instant::now() < deadline, "{}", Dev::errors(dir));
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(Instant::now() < deadline, "{}", Dev::errors(dir));
+        sleep(PAUSE).await;
     }
 }
