@@ -30,9 +30,9 @@ pub(in crate::author) struct LocalChain {
 /// The anvils to start again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::author) enum Renew {
-    /// Those that have ended since the last call.
+    /// Each anvil that has ended since the last call.
     Ended,
-    /// Those that do not run: they have ended, or their last start failed.
+    /// Each anvil that does not run: it has ended, or its last start failed.
     Stopped,
     All,
 }
