@@ -267,15 +267,21 @@ fn a_directory_without_a_project_is_refused() {
     );
 }
 
-#[test]
-fn a_compiler_without_the_target_is_refused() {
-    let dir = project("", CDYLIB, "");
+/// Writes a program `rustc` whose sysroot is the directory, and so has no target and no linker.
+fn rustc_without_targets(dir: &Dir) -> PathBuf {
     let script = format!(
         "#!/bin/sh\ncase \"$1\" in\n--version) echo 'rustc 1.99.0'; echo 'host: any';;\n*) echo '{}';;\nesac\n",
         dir.path().display()
     );
     let rustc = dir.write("rustc", script);
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).expect("permissions");
+    rustc
+}
+
+#[test]
+fn a_compiler_without_the_target_is_refused() {
+    let dir = project("", CDYLIB, "");
+    let rustc = rustc_without_targets(&dir);
     let output = command(&dir, &[]).env("NEXUM_GUEST_RUSTC", &rustc).output();
     let ran = Ran::new(output.expect("the binary"), dir.path());
     assert_eq!(ran.code, Some(2));
@@ -290,12 +296,7 @@ fn a_compiler_without_the_target_is_refused() {
 #[test]
 fn a_compiler_without_linkers_is_refused_with_the_commands_to_type() {
     let dir = project("", CDYLIB, "");
-    let script = format!(
-        "#!/bin/sh\ncase \"$1\" in\n--version) echo 'rustc 1.99.0'; echo 'host: any';;\n*) echo '{}';;\nesac\n",
-        dir.path().display()
-    );
-    let rustc = dir.write("rustc", script);
-    fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).expect("permissions");
+    rustc_without_targets(&dir);
     let others = std::env::var_os("PATH").expect("a path");
     let paths = std::iter::once(dir.path().to_owned()).chain(std::env::split_paths(&others));
     let path = std::env::join_paths(paths).expect("a path");
