@@ -26,13 +26,13 @@ pub(crate) fn test(args: &args::Test) -> Result<u8, Refusals> {
 
 /// Runs on the main thread, which starts all child processes ([`super::local::leash`]).
 async fn run(args: &args::Test) -> Result<u8, Refusals> {
-    let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
+    let mut signals = Termination::with_hangup().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
     let mut emissions = Emissions::default();
     let code = tokio::select! {
         biased;
         code = signals.received() => {
-            reports.interrupt();
+            reports.interrupt().await;
             Ok(code)
         }
         code = perform(args, &reports, &mut emissions) => code,
