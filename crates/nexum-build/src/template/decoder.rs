@@ -92,6 +92,21 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// The inputs of an event as a list of JavaScript or Python, each between two brackets. The lines of the list begin
+/// with `indent`, and the end of the list with `end`.
+fn inputs(event: &AbiEvent, brackets: &str, indent: &str, end: &str) -> String {
+    let (open, close) = brackets.split_at(1);
+    let input = |input: &Input| {
+        let indexed = if input.indexed { ", \"indexed\"" } else { "" };
+        let (name, ty) = (quoted(&input.name), type_name(input));
+        format!("{indent}{open}{name}, \"{ty}\"{indexed}{close},\n")
+    };
+    match event.inputs.as_slice() {
+        [] => "[]".to_owned(),
+        inputs => format!("[\n{}{end}]", inputs.iter().map(input).collect::<String>()),
+    }
+}
+
 /// The type of an input for the decoders of JavaScript and Python.
 fn type_name(input: &Input) -> String {
     match input.kind {

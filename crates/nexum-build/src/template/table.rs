@@ -23,31 +23,37 @@ pub(super) struct File {
     pub(super) text: &'static str,
 }
 
-/// A list of files: `path in the project <- path below src/template/`, in one or more parts.
-macro_rules! files {
-    ($($path:literal <- $($source:literal)+,)*) => {
-        &[$(File { path: $path, text: include_str!(concat!($($source),+)) },)*]
-    };
-}
-
-/// A template in Rust: its kind, its summary, whether it has an ABI, the name of its file, its `nexum.toml`, and
-/// its `engine.toml`.
-macro_rules! rust {
-    ($kind:ident, $summary:ident, $has_abi:literal, $name:literal, $manifest:literal, $engine:literal) => {
+/// A template in a language, with its files: `path in the project <- path below src/template/`, in one or more
+/// parts.
+macro_rules! template {
+    (
+        $kind:ident, $summary:ident, $has_abi:literal, $engine:literal, $language:ident,
+        $($path:literal <- $($source:literal)+,)*
+    ) => {
         Template {
-            language: Language::Rust,
+            language: Language::$language,
             kind: Kind::$kind,
             has_abi: $has_abi,
             summary: $summary,
-            files: files! {
-                "Cargo.toml" <- "rust/Cargo.toml.template",
-                "src/lib.rs" <- "rust/" $name ".rs",
-                "nexum.toml" <- "rust/" $manifest,
-                "engine.toml" <- $engine,
-                "README.md" <- "rust/README.md",
-                ".gitignore" <- "gitignore",
-            },
+            files: &[
+                $(File { path: $path, text: include_str!(concat!($($source),+)) },)*
+                File { path: "engine.toml", text: include_str!($engine) },
+                File { path: ".gitignore", text: include_str!("gitignore") },
+            ],
         }
+    };
+}
+
+/// A template in Rust: its kind, its summary, whether it has an ABI, the name of its file, its `engine.toml`, and
+/// its `nexum.toml`.
+macro_rules! rust {
+    ($kind:ident, $summary:ident, $has_abi:literal, $name:literal, $engine:literal, $manifest:literal) => {
+        template!($kind, $summary, $has_abi, $engine, Rust,
+            "Cargo.toml" <- "rust/Cargo.toml.template",
+            "src/lib.rs" <- "rust/" $name ".rs",
+            "nexum.toml" <- "rust/" $manifest,
+            "README.md" <- "rust/README.md",
+        )
     };
 }
 
@@ -55,63 +61,39 @@ macro_rules! rust {
 /// `engine.toml`.
 macro_rules! javascript {
     ($kind:ident, $summary:ident, $has_abi:literal, $name:literal, $engine:literal) => {
-        Template {
-            language: Language::JavaScript,
-            kind: Kind::$kind,
-            has_abi: $has_abi,
-            summary: $summary,
-            files: files! {
-                "package.json" <- "js/package.json.template",
-                "src/module.js" <- "js/" $name ".js",
-                "test/module.test.js" <- "js/" $name ".test.js",
-                "nexum.toml" <- "languages/" $name ".toml",
-                "engine.toml" <- $engine,
-                "README.md" <- "js/README.md",
-                ".gitignore" <- "gitignore",
-            },
-        }
+        template!($kind, $summary, $has_abi, $engine, JavaScript,
+            "package.json" <- "js/package.json.template",
+            "src/module.js" <- "js/" $name ".js",
+            "test/module.test.js" <- "js/" $name ".test.js",
+            "nexum.toml" <- "languages/" $name ".toml",
+            "README.md" <- "js/README.md",
+        )
     };
 }
 
 /// A template in Python, with the parameters of [`javascript`].
 macro_rules! python {
     ($kind:ident, $summary:ident, $has_abi:literal, $name:literal, $engine:literal) => {
-        Template {
-            language: Language::Python,
-            kind: Kind::$kind,
-            has_abi: $has_abi,
-            summary: $summary,
-            files: files! {
-                "requirements.txt" <- "python/requirements.txt",
-                "app.py" <- "python/" $name ".py",
-                "tests/test_app.py" <- "python/test_" $name ".py",
-                "nexum.toml" <- "languages/" $name ".toml",
-                "engine.toml" <- $engine,
-                "README.md" <- "python/README.md",
-                ".gitignore" <- "gitignore",
-            },
-        }
+        template!($kind, $summary, $has_abi, $engine, Python,
+            "requirements.txt" <- "python/requirements.txt",
+            "app.py" <- "python/" $name ".py",
+            "tests/test_app.py" <- "python/test_" $name ".py",
+            "nexum.toml" <- "languages/" $name ".toml",
+            "README.md" <- "python/README.md",
+        )
     };
 }
 
 /// A template in C, with the parameters of [`javascript`].
 macro_rules! c {
     ($kind:ident, $summary:ident, $has_abi:literal, $name:literal, $engine:literal) => {
-        Template {
-            language: Language::C,
-            kind: Kind::$kind,
-            has_abi: $has_abi,
-            summary: $summary,
-            files: files! {
-                "src/module.c" <- "c/" $name ".c",
-                "test/module.c" <- "c/test_" $name ".c",
-                "compile_flags.txt" <- "c/compile_flags.txt",
-                "nexum.toml" <- "languages/" $name ".toml",
-                "engine.toml" <- $engine,
-                "README.md" <- "c/README.md",
-                ".gitignore" <- "gitignore",
-            },
-        }
+        template!($kind, $summary, $has_abi, $engine, C,
+            "src/module.c" <- "c/" $name ".c",
+            "test/module.c" <- "c/test_" $name ".c",
+            "compile_flags.txt" <- "c/compile_flags.txt",
+            "nexum.toml" <- "languages/" $name ".toml",
+            "README.md" <- "c/README.md",
+        )
     };
 }
 
@@ -127,13 +109,13 @@ const ABI_EVENTS: &str = "logs the events of a contract, and counts them";
 
 /// All templates, by language and kind.
 pub(super) const TEMPLATES: &[Template] = &[
-    rust!(Block, BLOCK, false, "block", "nexum.toml", "engine.toml"),
-    rust!(Event, EVENT, false, "event", "event.toml", "engine.toml"),
-    rust!(Cron, CRON, false, "cron", "cron.toml", "engine.toml"),
-    rust!(Query, QUERY, false, "query", "nexum.toml", "engine.toml"),
-    rust!(Cow, COW, false, "cow", "cow.toml", "cow_engine.toml"),
-    rust!(Event, ABI_EVENT, true, "abi_event", "nexum.toml", "engine.toml"),
-    rust!(Block, ABI_BLOCK, true, "abi_block", "abi_block.toml", "engine.toml"),
+    rust!(Block, BLOCK, false, "block", "engine.toml", "nexum.toml"),
+    rust!(Event, EVENT, false, "event", "engine.toml", "event.toml"),
+    rust!(Cron, CRON, false, "cron", "engine.toml", "cron.toml"),
+    rust!(Query, QUERY, false, "query", "engine.toml", "nexum.toml"),
+    rust!(Cow, COW, false, "cow", "cow_engine.toml", "cow.toml"),
+    rust!(Event, ABI_EVENT, true, "abi_event", "engine.toml", "nexum.toml"),
+    rust!(Block, ABI_BLOCK, true, "abi_block", "engine.toml", "abi_block.toml"),
     javascript!(Block, BLOCK, false, "block", "engine.toml"),
     javascript!(Event, EVENT, false, "event", "engine.toml"),
     javascript!(Cron, CRON, false, "cron", "engine.toml"),

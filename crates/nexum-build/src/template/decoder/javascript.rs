@@ -1,4 +1,4 @@
-use super::{Named, comment, quoted, type_name};
+use super::{Named, comment, inputs, quoted};
 
 /// Words that cannot be the name of a constant, and the names of the file itself.
 pub(super) const RESERVED: [&str; 52] = [
@@ -63,19 +63,7 @@ pub(super) fn source(contract: &str, events: &[Named<'_>]) -> String {
          another log.\n\nimport * as abi from \"#nexum/abi\";\n"
     );
     for Named { name, event } in events {
-        let inputs: String = event
-            .inputs
-            .iter()
-            .map(|input| {
-                let indexed = if input.indexed { ", \"indexed\"" } else { "" };
-                format!("  [{}, \"{}\"{indexed}],\n", quoted(&input.name), type_name(input))
-            })
-            .collect();
-        let inputs = if inputs.is_empty() {
-            "[]".to_owned()
-        } else {
-            format!("[\n{inputs}]")
-        };
+        let inputs = inputs(event, "[]", "  ", "");
         let topic = &event.topic;
         text += &format!(
             "\n{}export const {name} = new abi.Event(\"{name}\", {}, \"{topic}\", {inputs});\n",

@@ -1,4 +1,4 @@
-use super::{Named, comment, quoted, type_name};
+use super::{Named, comment, inputs, quoted};
 
 /// Words that cannot be the name of a variable, and the names of the file itself.
 pub(super) const RESERVED: [&str; 37] = [
@@ -14,23 +14,7 @@ pub(super) fn source(contract: &str, events: &[Named<'_>]) -> String {
          another log.\n\"\"\"\n\nfrom nexum import abi\n"
     );
     for Named { name, event } in events {
-        let inputs: String = event
-            .inputs
-            .iter()
-            .map(|input| {
-                let indexed = if input.indexed { ", \"indexed\"" } else { "" };
-                format!(
-                    "        ({}, \"{}\"{indexed}),\n",
-                    quoted(&input.name),
-                    type_name(input)
-                )
-            })
-            .collect();
-        let inputs = if inputs.is_empty() {
-            "[]".to_owned()
-        } else {
-            format!("[\n{inputs}    ]")
-        };
+        let inputs = inputs(event, "()", "        ", "    ");
         let topic = &event.topic;
         text += &format!(
             "\n{}{name} = abi.Event(\n    \"{name}\",\n    {},\n    \"{topic}\",\n    {inputs},\n)\n",

@@ -64,7 +64,11 @@ fn c_has_a_structure_and_a_function_for_each_event() {
 fn names_what_is_not_decoded() {
     let input = |name: &str, ty: &str, indexed: bool| {
         let members = serde_json::json!([{ "name": "a", "type": "uint8" }, { "name": "b", "type": "address" }]);
-        let components = if ty.starts_with("tuple") { members } else { serde_json::json!([]) };
+        let components = if ty.starts_with("tuple") {
+            members
+        } else {
+            serde_json::json!([])
+        };
         serde_json::json!({ "name": name, "type": ty, "indexed": indexed, "components": components })
     };
     let inputs = [
