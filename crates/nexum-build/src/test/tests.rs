@@ -382,6 +382,33 @@ fn c_decodes_real_logs() {
     made.passes(1);
 }
 
+#[test]
+fn c_reads_the_members_of_json() {
+    let made = Made::new(Language::C, Kind::Block, None);
+    let nested = r#"{\"a\":{\"b\":[1,{\"c\":\"}\"}],\"d\" : -1.5e3 }, \"e\":true}"#;
+    let checks: String = [
+        (nested, "a.d", Some("-1.5e3")),
+        (nested, "a.b", Some(r#"[1,{\"c\":\"}\"}]"#)),
+        (nested, "e", Some("true")),
+        (nested, "b", None),
+        (r#"{\"x\\\"a\":1,\"a\":\"q\\\"r\"}"#, "a", Some(r#"q\\\"r"#)),
+        ("[]", "a", None),
+        ("", "a", None),
+        (r#"{\"a\":\""#, "a", None),
+    ]
+    .map(|(json, path, expected)| match expected {
+        Some(expected) => format!("  EXPECT(!strcmp(nexum_json(\"{json}\", \"{path}\"), \"{expected}\"));\n"),
+        None => format!("  EXPECT(!nexum_json(\"{json}\", \"{path}\"));\n"),
+    })
+    .concat();
+    let includes = "#include <string.h>\n\n#include \"testing.h\"\n";
+    made.write(
+        "test/module.c",
+        &format!("{includes}\nint main(void) {{\n{checks}  return 0;\n}}\n"),
+    );
+    made.passes(1);
+}
+
 /// Names that are words of a language, or that the generated files have themselves.
 fn hostile() -> Value {
     let numbers = [
