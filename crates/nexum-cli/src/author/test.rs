@@ -54,17 +54,17 @@ async fn perform(args: &args::Test, reports: &Reports, emissions: &mut Emissions
     }
 }
 
-/// The command that runs the native tests of a project, with more arguments. `None` for a language
+/// The command that runs the native tests of a project, with more arguments. `None` for a project
 /// without native tests, after a line that says so.
 ///
 /// # Errors
 ///
 /// As [`nexum_build::test_command`].
 async fn native(project: Project, args: &[OsString], reports: &Reports) -> Result<Option<Command>, Refusal> {
-    let language = project.language;
+    let name = project.name.clone();
     let command = reports.blocking(move |progress| nexum_build::test_command(&project, progress));
     let Some(mut command) = command.await? else {
-        outln!("modules in {language} have no native tests");
+        outln!("{name} has no native tests: a module in C has them in the directory test");
         return Ok(None);
     };
     command.args(args);

@@ -42,6 +42,14 @@ mod metrics;
 mod migrating;
 #[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
 mod new;
+#[cfg(all(
+    feature = "author",
+    feature = "chain",
+    feature = "cow",
+    feature = "http",
+    feature = "store"
+))]
+mod new_languages;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(feature = "chain", feature = "store"))]
