@@ -82,9 +82,7 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     ///
     /// The host's error, or a stored key of another type.
     pub fn keys(&self) -> Result<Vec<K>> {
-        let prefix = key::below(self.name);
-        let keys = host::store_list(&prefix)?;
-        keys.iter().map(|key| self.read_key(key)).collect()
+        self.keys_of(&key::below(self.name))
     }
 
     /// All keys with their values. Each step reads one value.
@@ -102,10 +100,16 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     ///
     /// The host's error.
     pub fn under(&self, start: &impl StartOf<K>) -> Result<Entries<K, V>> {
-        let mut prefix = key::below(self.name);
-        start.write(&mut prefix);
-        prefix.push(SEPARATOR);
-        self.entries(&prefix)
+        self.entries(&self.prefix(start))
+    }
+
+    /// The keys that begin with the first parts of a tuple, without a read of their values.
+    ///
+    /// # Errors
+    ///
+    /// The host's error, or a stored key of another type.
+    pub fn keys_under(&self, start: &impl StartOf<K>) -> Result<Vec<K>> {
+        self.keys_of(&self.prefix(start))
     }
 
     /// Removes all keys.
@@ -116,6 +120,19 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     pub fn clear(&self) -> Result {
         let keys = host::store_list(&key::below(self.name))?;
         keys.iter().try_for_each(|key| host::store_delete(key))
+    }
+
+    /// The beginning of the host's keys that begin with the first parts of a tuple.
+    fn prefix(&self, start: &impl StartOf<K>) -> String {
+        let mut prefix = key::below(self.name);
+        start.write(&mut prefix);
+        prefix.push(SEPARATOR);
+        prefix
+    }
+
+    fn keys_of(&self, prefix: &str) -> Result<Vec<K>> {
+        let keys = host::store_list(prefix)?;
+        keys.iter().map(|key| self.read_key(key)).collect()
     }
 
     fn entries(&self, prefix: &str) -> Result<Entries<K, V>> {
