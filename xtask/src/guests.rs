@@ -74,7 +74,7 @@ enum Kind {
     Command,
 }
 
-/// The directories of guests.
+/// The directories of guests. The modules for operators are beside them.
 const DIRECTORIES: [(&str, Kind); 3] = [
     ("examples", Kind::Module),
     ("fixtures", Kind::Module),
@@ -99,6 +99,12 @@ fn find_all(modules: &Path) -> Result<Vec<Guest>> {
         let directory = modules.join(name);
         for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
             guests.push(find(&entry?.path(), kind)?);
+        }
+    }
+    for entry in fs::read_dir(modules).with_context(|| format!("cannot read {}", modules.display()))? {
+        let directory = entry?.path();
+        if directory.join(MANIFEST_FILE).exists() {
+            guests.push(find(&directory, Kind::Module)?);
         }
     }
     guests.sort_by(|a, b| a.name.cmp(&b.name));

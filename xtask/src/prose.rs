@@ -20,11 +20,12 @@ use crate::paths;
 const PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
 /// The directories of the sources to check.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "crates",
     "examples/embed/src",
     "fuzz/fuzz_targets",
     "modules/commands",
+    "modules/ethflow",
     "modules/examples",
     "modules/fixtures",
     "modules/support",

@@ -138,7 +138,9 @@ fn candidates(question: &Question, chains: &[u64]) -> Result<Vec<Id>> {
 }
 
 /// The orders of an answer, and the last one that was read if there are more.
-fn select(question: &Question, ids: Vec<Id>, limit: usize) -> Result<(Vec<(Id, Order)>, Option<Id>)> {
+type Page = (Vec<(Id, Order)>, Option<Id>);
+
+fn select(question: &Question, ids: Vec<Id>, limit: usize) -> Result<Page> {
     let mut found = Vec::new();
     let mut last = None;
     for (read, id) in ids.into_iter().enumerate() {
