@@ -11,7 +11,7 @@ function endOfInterval(uint256 seconds_) view returns (uint256) {
 }
 
 /// Sells the whole balance whenever it reaches a threshold.
-abstract contract TradeAboveThresholdBase is BaseHandler {
+contract TradeAboveThreshold is BaseHandler {
     struct Data {
         address sellToken;
         address buyToken;
@@ -28,26 +28,10 @@ abstract contract TradeAboveThresholdBase is BaseHandler {
     {
         Data memory data = abi.decode(staticInput, (Data));
         uint256 balance = Balances(data.sellToken).balanceOf(owner);
-        if (balance < data.threshold) wait();
+        if (balance < data.threshold) revert PollTryNextBlock("balance insufficient");
         order = Orders.sell(data.sellToken, data.buyToken, balance, 1, endOfInterval(data.validityBucketSeconds));
         order.receiver = data.receiver;
         order.appData = data.appData;
-    }
-
-    function wait() internal view virtual;
-}
-
-/// The second version.
-contract TradeAboveThreshold is TradeAboveThresholdBase {
-    function wait() internal pure override {
-        revert PollTryNextBlock("balance insufficient");
-    }
-}
-
-/// The first version.
-contract TradeAboveThresholdV1 is TradeAboveThresholdBase {
-    function wait() internal pure override {
-        revert OrderNotValid("balance insufficient");
     }
 }
 
