@@ -5,6 +5,7 @@
 //!   fault of an endpoint.
 //! - [`Anvil`]: a real local node.
 //! - [`OrderBook`]: an order book that validates its requests, and orders for it: [`order_book`].
+//! - [`cow`]: a local node with the contracts of CoW Protocol.
 //! - [`ScriptedSource`]: a chain without a node, for tests of the event path alone.
 //! - [`Records`]: captured log records.
 //! - [`Counts`]: captured metrics.
@@ -22,6 +23,7 @@
 )]
 
 pub mod bench;
+pub mod cow;
 pub mod guests;
 pub mod order_book;
 pub mod tls;

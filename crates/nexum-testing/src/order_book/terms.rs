@@ -21,7 +21,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name in JSON and in the signed data.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Sell => "sell",
             Self::Buy => "buy",
@@ -45,7 +45,7 @@ pub enum TokenBalance {
 
 impl TokenBalance {
     /// The name in JSON and in the signed data.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Erc20 => "erc20",
             Self::External => "external",
