@@ -164,7 +164,8 @@ impl CowChain {
         let params: Vec<_> = hashes.iter().map(|hash| json!([hash])).collect();
         let receipts: Vec<Value> = self.requests("eth_getTransactionReceipt", &params).await;
         for (receipt, transaction) in receipts.iter().zip(transactions) {
-            assert_eq!(receipt["status"], "0x1", "{transaction:?} failed: {receipt}");
+            let Transaction { from, to, .. } = transaction;
+            assert_eq!(receipt["status"], "0x1", "a transaction from {from} to {to:?} failed");
         }
         receipts
     }

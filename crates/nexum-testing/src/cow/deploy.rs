@@ -17,6 +17,10 @@ const SALT: B256 = b256!("4d61747472657373657320696e204265726c696e21000000000000
 /// `initializeManager(address)` with [`at::ALLOW_LIST_MANAGER`].
 const INITIALIZE_MANAGER: [u8; 4] = [0x7f, 0x71, 0x20, 0xfe];
 
+/// The account that deploys the contracts whose code moves to another address. An account of anvil
+/// would make contracts at addresses that a public chain or a test uses.
+const PLACER: Address = Address::repeat_byte(0xde);
+
 /// The decimals of the two tokens.
 const SELL_DECIMALS: u8 = 18;
 const BUY_DECIMALS: u8 = 6;
@@ -92,11 +96,11 @@ async fn settlement(chain: &CowChain) {
 
 /// Deploys contracts, and puts the code of each at its address.
 pub(super) async fn place(chain: &CowChain, contracts: &[(Address, Bytes)]) {
-    let account = chain.account().await;
+    chain.provide(&[PLACER]).await;
     let transactions: Vec<_> = contracts
         .iter()
         .map(|(_, creation)| Transaction {
-            from: account,
+            from: PLACER,
             to: None,
             input: creation.clone(),
             gas: GAS,

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, U256, keccak256};
 use nexum_core::clock::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 /// The default validity of this crate's orders.
 const LASTING_S: u64 = 1_800;
