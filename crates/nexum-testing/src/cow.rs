@@ -15,6 +15,7 @@ mod chain;
 mod code;
 mod conditional;
 mod deploy;
+pub mod ethflow;
 mod owners;
 mod settle;
 mod tree;

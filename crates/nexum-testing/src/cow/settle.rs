@@ -22,6 +22,20 @@ impl CowChain {
     ///
     /// If the settlement fails.
     pub async fn settle(&self, owner: Address, terms: &OrderTerms, signature: &Bytes) -> Value {
+        let executed = match terms.kind {
+            Kind::Buy => terms.buy_amount,
+            Kind::Sell => terms.sell_amount,
+        };
+        self.settle_part(owner, terms, signature, executed).await
+    }
+
+    /// As [`settle`](Self::settle), for a part of an order that can be filled in parts. `executed` is
+    /// in atoms of the token whose amount is exact.
+    ///
+    /// # Panics
+    ///
+    /// If the settlement fails.
+    pub async fn settle_part(&self, owner: Address, terms: &OrderTerms, signature: &Bytes, executed: U256) -> Value {
         let account = self.account().await;
         let mut flags = BY_CONTRACT;
         if terms.kind == Kind::Buy {
@@ -40,11 +54,7 @@ impl CowChain {
             appData: terms.app_data_hash(),
             feeAmount: terms.fee_amount,
             flags: U256::from(flags),
-            executedAmount: if terms.kind == Kind::Buy {
-                terms.buy_amount
-            } else {
-                terms.sell_amount
-            },
+            executedAmount: executed,
             signature: [owner.as_slice(), signature.as_ref()].concat().into(),
         };
         let settle = abi::settleCall {

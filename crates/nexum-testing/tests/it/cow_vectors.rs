@@ -1,5 +1,6 @@
 //! The contracts of this crate answer as the deployed contracts do.
 
+mod ethflow;
 mod logs;
 mod polls;
 mod scene;
