@@ -21,6 +21,8 @@ mod control;
 mod cow;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod developing;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod ethflow;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]

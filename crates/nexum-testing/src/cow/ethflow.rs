@@ -80,7 +80,7 @@ impl EthFlow<'_> {
     ///
     /// If the contract refuses the order.
     pub async fn create_picky(&self, sender: Address, order: &EthFlowOrder) -> Value {
-        let call = abi::picky::createOrderCall {
+        let call = abi::PickyUser::createOrderCall {
             ethflow: ETHFLOW,
             order: order.clone(),
         };

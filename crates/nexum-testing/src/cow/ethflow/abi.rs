@@ -34,14 +34,8 @@ alloy_sol_types::sol! {
     function orders(bytes32 digest) returns (address owner, uint32 validTo);
     function isValidSignature(bytes32 digest, bytes signature) returns (bytes4 magic);
 
-    // PickyUser
-    function setAccepts(bool accepts);
-}
-
-pub mod picky {
-    use super::EthFlowOrder;
-
-    alloy_sol_types::sol! {
+    interface PickyUser {
+        function setAccepts(bool accepts);
         function createOrder(address ethflow, EthFlowOrder order);
     }
 }

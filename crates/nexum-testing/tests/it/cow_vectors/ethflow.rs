@@ -211,7 +211,7 @@ async fn a_user_that_refuses_ether_makes_the_refund_fail() {
         .execute(&[Transaction::call(
             USER,
             PICKY_USER,
-            &abi::setAcceptsCall { accepts: true },
+            &abi::PickyUser::setAcceptsCall { accepts: true },
         )])
         .await;
     assert!(chain.call(ETHFLOW, &refund.abi_encode()).await.is_ok());
