@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use nexum_testing::cow::{Address, CowChain, Twap};
-use nexum_testing::{OrderBook, Relay, guests};
+use nexum_testing::{OrderBook, Relay, TEST_CHAIN_ID, guests};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -63,7 +63,8 @@ impl Tower {
         let book = chain.order_book().await;
         let relay = Relay::start(&chain.anvil().http_url()).await;
         let dir = Dir::new();
-        let module = guests::component("twap").display().to_string();
+        let module = dir.guest("twap").display().to_string();
+        dir.write("nexum.toml", manifest());
         let config = format!(
             "[engine]\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\
              [engine.limits]\nevent_deadline_ms = {EVENT_DEADLINE_MS}\n\
@@ -159,6 +160,19 @@ impl Tower {
     fn lines(&self) -> Vec<String> {
         self.daemon.as_ref().map(Daemon::lines).unwrap_or_default()
     }
+}
+
+/// The module's manifest, for the chain of the tests instead of mainnet.
+fn manifest() -> String {
+    let path = guests::dir("twap").join("nexum.toml");
+    let manifest = std::fs::read_to_string(path).expect("a manifest");
+    let lines = manifest.lines().map(|line| match line.split_once(" = ") {
+        Some((key @ "chain_id", _)) => format!("{key} = {TEST_CHAIN_ID}\n"),
+        Some((key @ "required", "[1]")) => format!("{key} = [{TEST_CHAIN_ID}]\n"),
+        Some((key @ "from_block", _)) => format!("{key} = 0\n"),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 impl Daemon {
