@@ -24,6 +24,15 @@ async fn the_due_orders_among_a_thousand_are_placed() {
     orders.extend(starts.iter().map(|&start| twap(start, 0)));
     tower.chain.create(&orders).await;
     tower.caught_up().await;
+    let calls = tower.calls();
+    for _ in 0..5 {
+        tower.handle_block().await;
+    }
+    assert_eq!(
+        tower.calls(),
+        calls,
+        "a block without due orders asks the chain nothing"
+    );
     assert_eq!(tower.posts(), 0);
     tower.handle_at(due + 10).await;
     tower.mine_until_orders(10, 1).await;

@@ -1,5 +1,7 @@
 //! Orders in a world with faults.
 
+use std::time::Duration;
+
 use nexum_testing::cow::{Address, Twap};
 use nexum_testing::order_book::Fault;
 
@@ -13,6 +15,9 @@ const PARTS: u64 = 3;
 
 /// The seconds between two blocks while a test waits for orders.
 const BLOCK_S: u64 = 12;
+
+/// The longest wait for a request before a kill: a daemon that has placed all orders makes none.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The seed of all random faults.
 const SEED: u64 = 1;
@@ -36,46 +41,64 @@ fn assert_all_placed(tower: &Tower, owners: &[Address], twap: &Twap) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_part_is_placed_once_while_node_and_order_book_fail_at_random() {
-    let mut tower = Tower::start().await;
-    let owners = tower.chain.safes(1, 8).await;
-    tower.relay.fail_at_random(SEED, 10);
-    tower.book.fail_at_random(SEED, 30);
-    let twap = create(&tower, &owners).await;
-    for part in 0..PARTS {
-        tower.chain.mine_at(twap.start + part * PART_S).await;
-        let placed = owners.len() * usize::try_from(part + 1).expect("a small number");
-        tower.mine_until_orders(placed, BLOCK_S).await;
-    }
-    tower.relay.fail_at_random(SEED, 0);
-    tower.book.fail_at_random(SEED, 0);
-    tower.handle_block().await;
-    assert_all_placed(&tower, &owners, &twap);
+/// Makes the node and the order book fail at random, or ends it.
+fn fail(tower: &Tower, fails: bool) {
+    let percent = |percent| if fails { percent } else { 0 };
+    tower.relay.fail_at_random(SEED, percent(10));
+    tower.book.fail_at_random(SEED, percent(30));
 }
 
-/// The daemon is killed again and again after a few requests, at any point of its work.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_part_is_placed_once_by_a_daemon_that_is_killed_again_and_again() {
-    let mut tower = Tower::start().await;
-    let owners = tower.chain.safes(1, 4).await;
-    let twap = create(&tower, &owners).await;
-    tower.caught_up().await;
+/// Begins each part, disturbs the daemon, and waits until all orders of the part are placed.
+async fn place(tower: &mut Tower, owners: &[Address], twap: &Twap, kills: u64) {
     for part in 0..PARTS {
-        for kill in 0..4 {
-            // A killed daemon finds this block at its next start.
-            let time = tower.chain.timestamp().max(twap.start + part * PART_S) + 1;
-            tower.chain.mine_at(time).await;
+        let start = twap.start + part * PART_S;
+        tower.chain.mine_at(start.max(tower.chain.timestamp() + 1)).await;
+        for kill in 0..kills {
+            // The daemon is killed after so many requests, in the middle of its work.
             let requests = tower.book.request_count() + kill;
-            let some = tower.book.until(|book| book.request_count() >= requests);
-            // All parts may be placed already.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(500), some).await;
+            let made = tower.book.until(|book| book.request_count() >= requests);
+            // All orders can be placed already.
+            let _ = tokio::time::timeout(PATIENCE, made).await;
             tower.kill();
+            tower.chain.mine(1).await;
             tower.run().await;
         }
         let placed = owners.len() * usize::try_from(part + 1).expect("a small number");
         tower.mine_until_orders(placed, BLOCK_S).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_is_placed_once_while_node_and_order_book_fail_at_random() {
+    let mut tower = Tower::start().await;
+    let owners = tower.chain.safes(1, 8).await;
+    fail(&tower, true);
+    let twap = create(&tower, &owners).await;
+    place(&mut tower, &owners, &twap, 0).await;
+    fail(&tower, false);
+    tower.handle_block().await;
+    assert_all_placed(&tower, &owners, &twap);
+    assert!(tower.posts() > 24, "no request of an order failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_is_placed_once_by_a_daemon_that_is_killed_again_and_again() {
+    let mut tower = Tower::start().await;
+    let owners = tower.chain.safes(1, 6).await;
+    let twap = create(&tower, &owners).await;
+    place(&mut tower, &owners, &twap, 5).await;
+    tower.handle_block().await;
+    assert_all_placed(&tower, &owners, &twap);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_is_placed_once_by_a_killed_daemon_while_node_and_order_book_fail() {
+    let mut tower = Tower::start().await;
+    let owners = tower.chain.safes(1, 6).await;
+    fail(&tower, true);
+    let twap = create(&tower, &owners).await;
+    place(&mut tower, &owners, &twap, 3).await;
+    fail(&tower, false);
     tower.handle_block().await;
     assert_all_placed(&tower, &owners, &twap);
 }
@@ -120,12 +143,7 @@ async fn every_part_is_placed_after_the_order_book_was_down_for_ten_minutes() {
     }
     assert!(tower.book.orders().is_empty());
     tower.book.fail_always(None);
-    for part in 0..PARTS {
-        let time = (twap.start + part * PART_S).max(tower.chain.timestamp() + 1);
-        tower.chain.mine_at(time).await;
-        let placed = owners.len() * usize::try_from(part + 1).expect("a small number");
-        tower.mine_until_orders(placed, BLOCK_S).await;
-    }
+    place(&mut tower, &owners, &twap, 0).await;
     tower.handle_block().await;
     assert_all_placed(&tower, &owners, &twap);
 }

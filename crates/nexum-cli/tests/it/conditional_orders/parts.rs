@@ -1,7 +1,7 @@
 //! Orders in a world without faults.
 
-use nexum_testing::OrderBook;
-use nexum_testing::cow::{Address, Answer, ConditionalOrder, Tree, Twap, U256};
+use nexum_testing::cow::addresses::RECEIVER_LOCK;
+use nexum_testing::cow::{Address, Answer, ConditionalOrder, Tree, Twap};
 
 use super::tower::Tower;
 
@@ -48,12 +48,12 @@ async fn an_order_is_placed_in_the_block_of_its_creation() {
     assert_eq!(tower.posts(), 1);
 }
 
-/// A start in the context, a wallet that is not a Safe, another receiver, a leaf of a tree, and handlers
-/// that the module does not know.
+/// A start in the context, a wallet that is not a Safe, another receiver, leaves of a tree, a handler
+/// that the module does not know, and one that needs a quote.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_order_is_placed() {
     let mut tower = Tower::start().await;
-    let safes = tower.chain.safes(1, 4).await;
+    let owners = tower.chain.safes(1, 5).await;
     let wallet = tower.chain.forwarder().await;
     let now = tower.chain.timestamp();
     let at_once = Twap::new(now, 2, PART_S);
@@ -61,42 +61,53 @@ async fn every_kind_of_order_is_placed() {
         receiver: Address::repeat_byte(7),
         ..at_once.clone()
     };
-    let says = ConditionalOrder::says(1, &Answer::Order(5));
-    tower
-        .chain
-        .create(&[
-            (wallet, at_once.order(1)),
-            (safes[0], elsewhere.order(1)),
-            (safes[1], says),
-        ])
-        .await;
-    let by_context = Twap::new(0, 2, PART_S);
-    tower.chain.create_with_context(safes[2], &by_context.order(1)).await;
-    let created = tower.chain.timestamp();
-    let leaves = [
-        Twap::new(0, 2, PART_S).order(1),
-        Twap::new(now + 10 * PART_S, 2, PART_S).order(2),
+    let orders = [
+        (wallet, at_once.order(1)),
+        (owners[0], elsewhere.order(1)),
+        (owners[1], ConditionalOrder::says(1, &Answer::AtEpoch(now + PART_S))),
+        (
+            owners[2],
+            ConditionalOrder::good_after_time(1, 1_000_000, now, now + PART_S),
+        ),
     ];
-    let tree = Tree::new(leaves.to_vec());
-    tower.chain.set_root_with_context(safes[3], &tree).await;
+    tower.chain.create(&orders).await;
+    let by_context = Twap::new(0, 2, PART_S);
+    tower.chain.create_with_context(owners[3], &by_context.order(1)).await;
+    let created = tower.chain.timestamp();
+    let later = Twap::new(now + 10 * PART_S, 2, PART_S);
+    let tree = Tree::new(vec![by_context.order(1), later.order(2)]);
+    tower.chain.set_root_with_context(owners[4], &tree).await;
     let rooted = tower.chain.timestamp();
-    tower.caught_up().await;
-    let by = |book: &OrderBook, owner| book.orders().iter().filter(|order| order.owner == owner).count();
-    tower
-        .book
-        .until(|book| {
-            [wallet, safes[0], safes[1], safes[2], safes[3]]
-                .iter()
-                .all(|owner| by(book, *owner) > 0)
-        })
-        .await;
+    tower.mine_until_orders(5, 1).await;
+    tower.handle_block().await;
     tower.assert_parts(wallet, &at_once, 0..1);
-    tower.assert_parts(safes[0], &elsewhere, 0..1);
-    tower.assert_parts(safes[2], &Twap::new(created, 2, PART_S), 0..1);
-    tower.assert_parts(safes[3], &Twap::new(rooted, 2, PART_S), 0..1);
-    let orders = tower.book.orders();
-    let said = orders.iter().find(|order| order.owner == safes[1]).expect("an order");
-    assert_eq!(said.terms.sell_amount, U256::from(5));
+    tower.assert_parts(owners[0], &elsewhere, 0..1);
+    tower.assert_parts(owners[1], &at_once, 0..0);
+    tower.assert_parts(owners[3], &Twap::new(created, 2, PART_S), 0..1);
+    tower.assert_parts(owners[4], &Twap::new(rooted, 2, PART_S), 0..1);
+    let accepted = tower.book.orders();
+    let quoted = accepted.iter().find(|order| order.owner == owners[2]);
+    assert_eq!(quoted.map(|order| u64::from(order.terms.valid_to)), Some(now + PART_S));
+    assert_eq!(tower.posts(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_guard_holds_an_order_back_until_the_owner_removes_it() {
+    let mut tower = Tower::start().await;
+    let owner = tower.chain.safe(1).await;
+    tower.chain.set_swap_guard(owner, RECEIVER_LOCK).await;
+    let twap = Twap {
+        receiver: Address::repeat_byte(7),
+        ..Twap::new(tower.chain.timestamp(), 2, PART_S)
+    };
+    tower.chain.create(&[(owner, twap.order(1))]).await;
+    tower.caught_up().await;
+    tower.handle_block().await;
+    tower.assert_parts(owner, &twap, 0..0);
+    tower.chain.set_swap_guard(owner, Address::ZERO).await;
+    tower.caught_up().await;
+    tower.assert_parts(owner, &twap, 0..1);
+    assert_eq!(tower.posts(), 1);
 }
 
 /// `remove` emits nothing, so only a poll can show it.

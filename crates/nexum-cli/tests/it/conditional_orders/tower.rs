@@ -146,6 +146,11 @@ impl Tower {
         posts.count()
     }
 
+    /// The number of calls of contracts that the module has made.
+    pub(super) fn calls(&self) -> u64 {
+        self.relay.counts().get("eth_call").copied().unwrap_or_default()
+    }
+
     /// Asserts that the accepted orders of this owner are these parts of the TWAP, each once.
     pub(super) fn assert_parts(&self, owner: Address, twap: &Twap, parts: Range<u64>) {
         let orders = self.book.orders();
