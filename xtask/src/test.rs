@@ -22,7 +22,7 @@ const CURSORS: &str = "package(nexum-cli) and test(cursors_outlive_the_process_w
 pub(crate) fn run() -> Result<()> {
     let nextest = tools::ensure(&NEXTEST)?;
     guests::build_selection(Selection::AllLanguages)?;
-    guests::test_projects()?;
+    guests::test_natively()?;
     let anvil = anvil::ensure()?;
 
     let mut tests = Command::new(nextest);

@@ -22,6 +22,8 @@ pub struct Relay {
     shared: Arc<Shared>,
     port: u16,
     _listener: Listener,
+    /// The listener closes its connections when this is dropped.
+    _hang_up: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -51,11 +53,12 @@ impl Relay {
             .fallback(serve)
             .with_state(Arc::clone(&shared))
             .layer(DefaultBodyLimit::disable());
-        let (_, never) = watch::channel(());
+        let hang_up = watch::Sender::new(());
         Self {
             shared,
             port,
-            _listener: Listener::start(listener, router, never),
+            _listener: Listener::start(listener, router, hang_up.subscribe()),
+            _hang_up: hang_up,
         }
     }
 

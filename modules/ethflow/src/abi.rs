@@ -1,6 +1,5 @@
 //! The contracts.
 
-use nexum_sdk::cow::OrderData;
 use nexum_sdk::sol;
 
 sol! {
@@ -55,24 +54,5 @@ sol! {
     #[sol(rpc)]
     interface ISettlement {
         function filledAmount(bytes orderUid) external view returns (uint256);
-    }
-}
-
-impl From<&Placed> for OrderData {
-    fn from(order: &Placed) -> Self {
-        Self {
-            sellToken: order.sellToken,
-            buyToken: order.buyToken,
-            receiver: order.receiver,
-            sellAmount: order.sellAmount,
-            buyAmount: order.buyAmount,
-            validTo: order.validTo,
-            appData: order.appData,
-            feeAmount: order.feeAmount,
-            kind: order.kind,
-            partiallyFillable: order.partiallyFillable,
-            sellTokenBalance: order.sellTokenBalance,
-            buyTokenBalance: order.buyTokenBalance,
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! An order, as the store has it.
 
-use nexum_sdk::cow::{Balance, Kind, OrderData, domain};
+use nexum_sdk::cow::{Balance, Domain, Kind};
+use nexum_sdk::sol_types::SolValue;
 use nexum_sdk::{Address, B256, Bytes, Decoded, U256, cow};
 use serde::{Deserialize, Serialize};
 
@@ -118,13 +119,13 @@ impl Order {
         let is_ethflow = event.signature.scheme == EIP1271
             && event.signature.data[..] == *log.address.as_slice()
             && order.validTo == VALID_TO
-            && order.kind == Kind::Sell.hash()
-            && order.sellTokenBalance == Balance::Erc20.hash()
-            && order.buyTokenBalance == Balance::Erc20.hash();
+            && Kind::from_word(order.kind) == Some(Kind::Sell)
+            && Balance::from_word(order.sellTokenBalance) == Some(Balance::Erc20)
+            && Balance::from_word(order.buyTokenBalance) == Some(Balance::Erc20);
         if !is_ethflow {
             return None;
         }
-        let digest = OrderData::from(order).digest(&domain(log.chain_id, settlement));
+        let digest = Domain::new(log.chain_id, settlement).digest(&order.abi_encode());
         let order = Self {
             sender: event.sender,
             buy_token: order.buyToken,

@@ -161,10 +161,10 @@ impl Placing {
                 validTo: VALID_TO,
                 appData: B256::repeat_byte(0xab),
                 feeAmount: U256::ZERO,
-                kind: cow::Kind::Sell.hash(),
+                kind: keccak256("sell"),
                 partiallyFillable: self.partially_fillable,
-                sellTokenBalance: cow::Balance::Erc20.hash(),
-                buyTokenBalance: cow::Balance::Erc20.hash(),
+                sellTokenBalance: keccak256("erc20"),
+                buyTokenBalance: keccak256("erc20"),
             },
             signature: Signature {
                 scheme: 0,

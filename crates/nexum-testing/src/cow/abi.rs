@@ -43,6 +43,20 @@ alloy_sol_types::sol! {
         bytes32 appData;
     }
 
+    #[derive(Debug, PartialEq, Eq)]
+    struct GoodAfterTimeData {
+        address sellToken;
+        address buyToken;
+        address receiver;
+        uint256 sellAmount;
+        uint256 minSellBalance;
+        uint256 startTime;
+        uint256 endTime;
+        bool allowPartialFill;
+        bytes priceCheckerPayload;
+        bytes32 appData;
+    }
+
     struct Trade {
         uint256 sellTokenIndex;
         uint256 buyTokenIndex;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::code::Contracts;
-use super::{addresses, deploy};
+use super::{abi, addresses};
 use crate::order_book::OrderBook;
 use crate::{Anvil, AnvilOptions, FakeClock};
 
@@ -61,22 +61,8 @@ pub struct CowChain {
 }
 
 impl CowChain {
-    /// Starts a chain.
-    ///
-    /// # Panics
-    ///
-    /// If anvil does not start, or the contracts are not compiled.
-    pub async fn start() -> Self {
-        Self::start_with(AnvilOptions::default()).await
-    }
-
-    /// Starts a chain with these options of anvil, for example `--timestamp` and the time of the
-    /// first block.
-    ///
-    /// # Panics
-    ///
-    /// As [`start`](Self::start).
-    pub async fn start_with(mut options: AnvilOptions) -> Self {
+    /// Starts a chain without contracts.
+    pub(super) async fn empty(mut options: AnvilOptions) -> Self {
         options
             .extra_args
             .extend(["--no-mining", "--auto-impersonate"].map(str::to_owned));
@@ -88,7 +74,7 @@ impl CowChain {
         chain
             .request::<Value>("anvil_setBlockTimestampInterval", json!([1]))
             .await;
-        deploy::all(&chain).await;
+        chain.read_time().await;
         chain
     }
 
@@ -290,16 +276,6 @@ impl CowChain {
         C::abi_decode_returns(&result).expect("a result of this function")
     }
 
-    /// Deploys a contract, and puts its code at this address. The storage that the constructor wrote
-    /// is lost.
-    ///
-    /// # Panics
-    ///
-    /// If the contract cannot be deployed.
-    pub async fn place(&self, address: Address, creation: Bytes) {
-        deploy::place(self, &[(address, creation)]).await;
-    }
-
     /// The account of the node that sends transactions without another sender.
     ///
     /// # Panics
@@ -329,8 +305,7 @@ impl CowChain {
     ///
     /// If the node is unreachable or responds with an error.
     pub async fn domain_separator(&self) -> B256 {
-        self.read(addresses::SETTLEMENT, &super::abi::domainSeparatorCall {})
-            .await
+        self.read(addresses::SETTLEMENT, &abi::domainSeparatorCall {}).await
     }
 }
 

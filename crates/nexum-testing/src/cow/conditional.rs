@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue;
 
-use super::abi::{Order, Params, TwapData};
-use super::addresses::{BUY_TOKEN, SAYS, SELL_TOKEN, TWAP};
+use super::abi::{GoodAfterTimeData, Order, Params, TwapData};
+use super::addresses::{BUY_TOKEN, GOOD_AFTER_TIME, SAYS, SELL_TOKEN, TWAP};
 use crate::order_book::OrderTerms;
 
 /// A conditional order.
@@ -25,6 +25,28 @@ impl ConditionalOrder {
             handler: SAYS,
             salt: U256::from(salt).into(),
             static_input: answer.static_input(),
+        }
+    }
+
+    /// An order that sells this amount of [`SELL_TOKEN`] once for [`BUY_TOKEN`], between two times in
+    /// seconds since the Unix epoch. The bought amount is not in it: the poll names it.
+    pub fn good_after_time(salt: u64, sell_amount: u64, start: u64, end: u64) -> Self {
+        let data = GoodAfterTimeData {
+            sellToken: SELL_TOKEN,
+            buyToken: BUY_TOKEN,
+            receiver: Address::ZERO,
+            sellAmount: U256::from(sell_amount),
+            minSellBalance: U256::ZERO,
+            startTime: U256::from(start),
+            endTime: U256::from(end),
+            allowPartialFill: false,
+            priceCheckerPayload: Bytes::new(),
+            appData: B256::ZERO,
+        };
+        Self {
+            handler: GOOD_AFTER_TIME,
+            salt: U256::from(salt).into(),
+            static_input: data.abi_encode().into(),
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::abi;
 use super::addresses as at;
 use super::chain::{CowChain, Transaction};
+use crate::AnvilOptions;
 
 /// The gas limit of a deployment: the largest contract needs 5.4 million.
 const GAS: u64 = 7_000_000;
@@ -25,19 +26,42 @@ const PLACER: Address = Address::repeat_byte(0xde);
 const SELL_DECIMALS: u8 = 18;
 const BUY_DECIMALS: u8 = 6;
 
-pub(super) async fn all(chain: &CowChain) {
-    chain.read_time().await;
-    settlement(chain).await;
-    let account = chain.account().await;
-    chain.provide(&[account, at::ALLOW_LIST_MANAGER]).await;
-    chain
-        .execute(&[Transaction::call(
-            at::ALLOW_LIST_MANAGER,
-            at::ALLOW_LIST,
-            &abi::addSolverCall { solver: account },
-        )])
-        .await;
+impl CowChain {
+    /// Starts a chain.
+    ///
+    /// # Panics
+    ///
+    /// If anvil does not start, or the contracts are not compiled.
+    pub async fn start() -> Self {
+        Self::start_with(AnvilOptions::default()).await
+    }
 
+    /// Starts a chain with these options of anvil, for example `--timestamp` and the time of the
+    /// first block.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_with(options: AnvilOptions) -> Self {
+        let chain = Self::empty(options).await;
+        settlement(&chain).await;
+        others(&chain).await;
+        chain
+    }
+
+    /// Deploys a contract, and puts its code at this address. The storage that the constructor wrote
+    /// is lost.
+    ///
+    /// # Panics
+    ///
+    /// If the contract cannot be deployed.
+    pub async fn place(&self, address: Address, creation: Bytes) {
+        place(self, &[(address, creation)]).await;
+    }
+}
+
+/// Puts the contracts at their addresses whose addresses do not matter to them.
+async fn others(chain: &CowChain) {
     let decimals = |decimals: u8| U256::from(decimals).abi_encode();
     let registry = at::COMPOSABLE_COW.abi_encode();
     let contracts = [
@@ -65,7 +89,7 @@ pub(super) async fn all(chain: &CowChain) {
 }
 
 /// Deploys the settlement and its allow list as they were deployed, because the settlement's domain
-/// and its vault relayer depend on its address.
+/// and its vault relayer depend on its address. The first account of anvil may settle.
 async fn settlement(chain: &CowChain) {
     let contracts = chain.contracts();
     let initialize = [&INITIALIZE_MANAGER[..], at::ALLOW_LIST_MANAGER.into_word().as_slice()].concat();
@@ -92,10 +116,15 @@ async fn settlement(chain: &CowChain) {
         let code: Bytes = chain.request("eth_getCode", json!([address, "latest"])).await;
         assert!(!code.is_empty(), "{address} has no code");
     }
+    chain.provide(&[at::ALLOW_LIST_MANAGER]).await;
+    let solver = abi::addSolverCall { solver: account };
+    chain
+        .execute(&[Transaction::call(at::ALLOW_LIST_MANAGER, at::ALLOW_LIST, &solver)])
+        .await;
 }
 
 /// Deploys contracts, and puts the code of each at its address.
-pub(super) async fn place(chain: &CowChain, contracts: &[(Address, Bytes)]) {
+async fn place(chain: &CowChain, contracts: &[(Address, Bytes)]) {
     chain.provide(&[PLACER]).await;
     let transactions: Vec<_> = contracts
         .iter()
