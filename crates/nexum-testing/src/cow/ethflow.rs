@@ -6,9 +6,9 @@ use alloy_primitives::{Address, B256, Bytes, U256, address};
 use alloy_sol_types::{SolCall, SolValue};
 use serde_json::{Value, json};
 
+use super::abi as cow;
 use super::addresses as at;
 use super::chain::{CowChain, Transaction};
-use super::{abi as cow, deploy};
 use crate::order_book::{Kind, OrderTerms, TokenBalance};
 use abi::EthFlowOrder;
 
@@ -40,16 +40,10 @@ impl CowChain {
     /// If a contract cannot be deployed.
     pub async fn ethflow(&self) -> EthFlow<'_> {
         let creation = |name: &str, arguments: &[u8]| self.contracts().creation(name, arguments);
-        deploy::place(self, &[(WRAPPED_ETHER, creation("WrappedEther", &[]))]).await;
+        self.place(WRAPPED_ETHER, creation("WrappedEther", &[])).await;
         let arguments = (at::SETTLEMENT, WRAPPED_ETHER).abi_encode_params();
-        deploy::place(
-            self,
-            &[
-                (ETHFLOW, creation("EthFlow", &arguments)),
-                (PICKY_USER, creation("PickyUser", &[])),
-            ],
-        )
-        .await;
+        self.place(ETHFLOW, creation("EthFlow", &arguments)).await;
+        self.place(PICKY_USER, creation("PickyUser", &[])).await;
         // The constructor approved the relayer for the address at which it ran.
         self.provide(&[ETHFLOW]).await;
         let approve = cow::approveCall {
