@@ -21,7 +21,8 @@ contract Says is BaseHandler {
         Endless,
         Truncated,
         BadOffset,
-        ShortReturn
+        ShortReturn,
+        LongRevert
     }
 
     error Unknown(uint256 number);
@@ -53,6 +54,8 @@ contract Says is BaseHandler {
         if (answer == Answer.BadOffset) {
             fail(abi.encodePacked(OrderNotValid.selector, uint256(type(uint128).max), uint256(5)));
         }
+        // The memory holds zeros.
+        if (answer == Answer.LongRevert) fail(new bytes(number));
         if (answer == Answer.ShortReturn) succeed(abi.encode(uint256(0)));
         return Orders.sell(sellToken, buyToken, number, 1, block.timestamp + 1 hours);
     }
@@ -77,5 +80,15 @@ contract Mute {}
 contract Unsupporting is Erc165 {
     function supportsInterface(bytes4) external pure returns (bool) {
         return false;
+    }
+}
+
+/// Calls a contract many times. Every account can use it.
+contract Repeater {
+    function repeat(address to, bytes calldata data, uint256 times) external {
+        for (uint256 i = 0; i < times; i++) {
+            (bool succeeded,) = to.call(data);
+            require(succeeded, "a call failed");
+        }
     }
 }

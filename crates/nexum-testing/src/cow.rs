@@ -24,4 +24,5 @@ pub use alloy_primitives::{Address, U256};
 pub use chain::{CowChain, Transaction};
 pub use code::Contracts;
 pub use conditional::{Answer, ConditionalOrder, Twap, order_of};
+pub use owners::{BLOCK_GAS, creation};
 pub use tree::Tree;

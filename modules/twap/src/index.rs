@@ -27,9 +27,14 @@ const SWEEP: Cursor = u32::MAX;
 /// The bytes that the orders of one event may write: a limit of nexum is 1 MiB, and polls write too.
 const EVENT_BYTES_MAX: u64 = 640 * 1_024;
 
-/// The orders that one event may read and write: each takes up to ten of the 10,000 operations of the
-/// store that nexum allows by default.
-const EVENT_ORDERS_MAX: u32 = 500;
+/// The operations of the store that one event may use before the rest of its logs waits: nexum allows
+/// 10,000 by default. A sweep takes one more for each leaf of its owner, and polls take the rest.
+const EVENT_OPERATIONS_MAX: u32 = 4_000;
+
+/// The most operations of an order: to store it, to delete it, and to move it in the index.
+const STORE_OPERATIONS: u32 = 10;
+const DELETE_OPERATIONS: u32 = 8;
+const MOVE_OPERATIONS: u32 = 6;
 
 /// The most hashes of a proof: a tree of 2^32 leaves.
 const PROOF_LEN_MAX: usize = 32;
@@ -39,8 +44,14 @@ pub struct Indexer<'a> {
     settings: &'a Settings,
     totals: Totals,
     before: Totals,
-    bytes: u64,
-    orders: u32,
+    written: Written,
+}
+
+/// What an event has used of its budgets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    pub bytes: u64,
+    pub operations: u32,
 }
 
 impl<'a> Indexer<'a> {
@@ -50,8 +61,7 @@ impl<'a> Indexer<'a> {
             settings,
             before: totals.clone(),
             totals,
-            bytes: 0,
-            orders: 0,
+            written: Written::default(),
         })
     }
 
@@ -67,12 +77,12 @@ impl<'a> Indexer<'a> {
         self.finish()
     }
 
-    /// As much of the backlog as the event has room for. Returns the bytes that were written.
-    pub async fn backlog(mut self) -> Result<u64> {
+    /// As much of the backlog as the event has room for.
+    pub async fn backlog(mut self) -> Result<Written> {
         self.drain().await?;
-        let bytes = self.bytes;
+        let written = self.written;
         self.finish()?;
-        Ok(bytes)
+        Ok(written)
     }
 
     fn finish(self) -> Result {
@@ -88,7 +98,7 @@ impl<'a> Indexer<'a> {
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= EVENT_BYTES_MAX || self.orders >= EVENT_ORDERS_MAX
+        self.written.bytes >= EVENT_BYTES_MAX || self.written.operations >= EVENT_OPERATIONS_MAX
     }
 
     /// Continues with the logs that wait. Returns whether none waits any more.
@@ -195,18 +205,24 @@ impl<'a> Indexer<'a> {
 
     /// Deletes the leaves of the owner's earlier roots.
     fn sweep(&mut self, set: &MerkleRootSet) -> Result<Option<Cursor>> {
+        let mut read = 0;
+        let mut rest = None;
         for entry in ORDERS.under(&(set.owner, LEAF))? {
-            if self.is_full() {
-                return Ok(Some(SWEEP));
-            }
             let (key, order) = entry?;
-            self.orders += 1;
-            if order.root != set.root {
-                self.bytes += order.bytes();
-                state::delete(&key, &order, &mut self.totals)?;
+            read += 1;
+            if order.root == set.root {
+                continue;
             }
+            if self.is_full() {
+                rest = Some(SWEEP);
+                break;
+            }
+            self.written.bytes += order.bytes();
+            self.written.operations += DELETE_OPERATIONS;
+            state::delete(&key, &order, &mut self.totals)?;
         }
-        Ok(None)
+        self.written.operations += read;
+        Ok(rest)
     }
 
     /// A new guard may permit what the last one did not.
@@ -222,8 +238,9 @@ impl<'a> Indexer<'a> {
                 break;
             }
             let (key, before) = entry?;
-            self.orders += 1;
+            self.written.operations += 1;
             if before.reason == Reason::SwapGuard && !before.has_ended() {
+                self.written.operations += MOVE_OPERATIONS;
                 let handler = ORDERS.get(&key)?.map(|order| order.handler());
                 let after = State {
                     due: Due::Time(0),
@@ -248,7 +265,7 @@ impl<'a> Indexer<'a> {
             transaction: log.transaction_hash,
             block: log.block_number,
         };
-        self.orders += 1;
+        self.written.operations += STORE_OPERATIONS;
         let before = STATES.get(&key)?;
         let is_live = before.as_ref().is_some_and(|state| !state.has_ended());
         if let Some(reason) = self.refusal(&key, &order, is_live)? {
@@ -257,7 +274,7 @@ impl<'a> Indexer<'a> {
         let earlier = ORDERS.get(&key)?.map(|order| order.bytes());
         self.totals.orders += u64::from(earlier.is_none());
         self.totals.bytes = (self.totals.bytes + order.bytes()).saturating_sub(earlier.unwrap_or_default());
-        self.bytes += order.bytes();
+        self.written.bytes += order.bytes();
         let mut after = State::new(Due::Time(first_due(order.handler(), &order.input, 0)), 0);
         if let Some(before) = &before {
             after.finished.clone_from(&before.finished);
@@ -298,7 +315,8 @@ impl<'a> Indexer<'a> {
         /// The bytes that a record of a skipped event takes.
         const SKIPPED_BYTES: u64 = 200;
 
-        self.bytes += SKIPPED_BYTES;
+        self.written.bytes += SKIPPED_BYTES;
+        self.written.operations += 1;
         let number: u64 = self.totals.skipped.values().sum();
         *self.totals.skipped.entry(reason).or_default() += 1;
         let skipped = Skipped {

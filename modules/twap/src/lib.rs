@@ -28,11 +28,11 @@ mod verdict;
 mod watch;
 
 use nexum_sdk::cow::Domain;
-use nexum_sdk::{Block, Json, Log, Result, module};
+use nexum_sdk::{Block, ErrorKind, Json, Log, Result, bail, module};
 
 use answers::{Answer, Question};
 use index::Indexer;
-use policy::Settings;
+use policy::{ORDERS_PER_OWNER_MAX, Settings};
 
 struct Tower {
     settings: Settings,
@@ -41,9 +41,12 @@ struct Tower {
 
 #[module]
 impl Tower {
-    fn init(settings: Settings) -> Self {
+    fn init(settings: Settings) -> Result<Self> {
+        if settings.orders_per_owner_max > ORDERS_PER_OWNER_MAX {
+            bail!(ErrorKind::InvalidInput; "config: orders_per_owner_max is at most {ORDERS_PER_OWNER_MAX}");
+        }
         let domain = Domain::new(settings.chain_id, settings.settlement);
-        Self { settings, domain }
+        Ok(Self { settings, domain })
     }
 
     #[on_logs]

@@ -8,6 +8,10 @@ use serde::de::{Deserialize as DeserializeTrait, Deserializer, Error as _};
 use crate::contracts::COMPOSABLE_COW;
 use crate::state::{Key, Order};
 
+/// The largest `orders_per_owner_max`: a new root reads all leaves of its owner, one operation of the store
+/// for each.
+pub const ORDERS_PER_OWNER_MAX: u32 = 4_000;
+
 /// The `[config]` of the manifest.
 #[derive(Debug, Deserialize)]
 pub struct Settings {

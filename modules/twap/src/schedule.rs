@@ -8,7 +8,8 @@ use crate::contracts::{GoodAfterTimeData, Handler, StopLossData, TwapData};
 /// The times of a TWAP, in seconds. All sums saturate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Twap {
-    /// The start of the first part. 0: the contract's cabinet has the start.
+    /// The start of the first part. 0: the contract's cabinet has the start. The contract refuses a
+    /// start of more than 32 bits.
     pub start: u64,
     /// The number of parts.
     pub parts: u64,
@@ -68,7 +69,7 @@ impl Twap {
 pub fn first_due(handler: Handler, input: &[u8], now: u64) -> u64 {
     let due = match handler {
         Handler::Twap => Twap::read(input)
-            .filter(|twap| twap.start != 0)
+            .filter(|twap| twap.start != 0 && u32::try_from(twap.start).is_ok())
             .map(|twap| twap.first(now)),
         Handler::GoodAfterTime => start_time(input),
         _ => None,

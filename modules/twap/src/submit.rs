@@ -31,6 +31,10 @@ const POST_NS_MAX: u64 = 5_000_000_000;
 /// The calls of one batch of checks: two for each order.
 const CHECKS_LEN_MAX: usize = 16;
 
+/// The seconds until the next poll of an unknown handler whose order needs no post. It may make another
+/// one at any time.
+const PLACED_SECONDS: u64 = 60;
+
 /// The longest pause of an order book that does not answer, in seconds. Parts of TWAPs take minutes.
 const DOWN_SECONDS_MAX: u64 = 60;
 
@@ -98,7 +102,7 @@ impl Round<'_> {
     }
 
     /// The next look at an order after a part that needs no post.
-    fn after(&self, order: &mut Watched, offer: &Offer) -> Due {
+    fn after(&self, order: &Watched, offer: &Offer) -> Due {
         let end = u64::from(offer.valid_to);
         match order.handler {
             Handler::Twap => {
@@ -106,12 +110,13 @@ impl Round<'_> {
                 Due::Time(next.max(self.now + 1))
             }
             Handler::GoodAfterTime | Handler::StopLoss => Due::Time(end.max(self.now) + 1),
-            _ => self.next_block(order),
+            Handler::TradeAboveThreshold | Handler::PerpetualStableSwap => Due::EveryBlock,
+            Handler::Unknown => Due::Time(end.clamp(self.now, self.now + PLACED_SECONDS) + 1),
         }
     }
 
     /// The time of a retry, or of the next part if that comes first.
-    fn retry_at(&self, order: &mut Watched, offer: &Offer, time: u64) -> Due {
+    fn retry_at(&self, order: &Watched, offer: &Offer, time: u64) -> Due {
         match time.saturating_add(self.settings.valid_seconds_min) > u64::from(offer.valid_to) {
             true => self.after(order, offer),
             false => Due::Time(time),

@@ -8,7 +8,7 @@ use nexum_sdk::sol_types::{SolCall, SolValue};
 use nexum_sdk::{Address, B256, Block, Bytes, Result, store};
 
 use crate::contracts::{Handler, cabinetCall, getTradeableOrderWithSignatureCall};
-use crate::index::Indexer;
+use crate::index::{Indexer, Written};
 use crate::offer::Offer;
 use crate::policy::{Action, Settings};
 use crate::poll::{Poller, Question};
@@ -16,9 +16,14 @@ use crate::schedule::{Twap, first_due, last_second};
 use crate::state::{self, Due, Key, LEAF, ORDERS, OWNERS, Order, Reason, STATES, State, Totals};
 use crate::verdict::{Answer, Verdict, Wait, start_of_cabinet, verdict};
 
-/// The orders that one block polls: each takes up to nine of the 10,000 operations of the store that nexum
-/// allows by default.
+/// The orders that one block polls: six requests.
 const POLLS_MAX: usize = 1_000;
+
+/// The operations of the store that one event uses, a little less than nexum's default of 10,000.
+const OPERATIONS_MAX: u32 = 9_500;
+
+/// The most operations of the store for a poll, with the move in the index.
+const POLL_OPERATIONS: u32 = 9;
 
 /// The bytes that one event may write, a little less than nexum's default of 1 MiB.
 const WRITTEN_BYTES_MAX: u64 = 1_000_000;
@@ -73,7 +78,7 @@ pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result 
     let now = block.timestamp / 1_000;
     let written = match Indexer::has_backlog()? {
         true => Indexer::new(settings)?.backlog().await?,
-        false => 0,
+        false => Written::default(),
     };
     if !settings.retry.is_empty() {
         revive(settings)?;
@@ -82,8 +87,10 @@ pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result 
     // Four fifths: room for the orders of some blocks.
     let is_nearly_full = totals.bytes > settings.stored_bytes_max / 5 * 4;
     state::prune(now, is_nearly_full, PRUNED_MAX)?;
-    let room = WRITTEN_BYTES_MAX.saturating_sub(written) / STATE_BYTES_MAX;
-    let count = POLLS_MAX.min(usize::try_from(room).unwrap_or(POLLS_MAX));
+    let bytes = WRITTEN_BYTES_MAX.saturating_sub(written.bytes) / STATE_BYTES_MAX;
+    let operations = OPERATIONS_MAX.saturating_sub(written.operations) / POLL_OPERATIONS;
+    let room = u64::from(operations).min(bytes);
+    let count = usize::try_from(room).map_or(POLLS_MAX, |room| room.min(POLLS_MAX));
     let keys = state::due(block.number, now, count)?;
     if keys.is_empty() {
         return Ok(());

@@ -5,5 +5,6 @@
 
 mod crowds;
 mod faults;
+mod hostile;
 mod parts;
 mod tower;

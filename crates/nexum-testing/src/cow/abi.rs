@@ -6,6 +6,8 @@
     reason = "the names are those of the contracts"
 )]
 
+pub use alloy_sol_types::SolCall;
+
 alloy_sol_types::sol! {
     #[derive(Debug, PartialEq, Eq)]
     struct Params { address handler; bytes32 salt; bytes staticInput; }
@@ -111,6 +113,9 @@ alloy_sol_types::sol! {
     function invalidateOrder(bytes uid);
     function addSolver(address solver);
     function settle(address[] tokens, uint256[] prices, Trade[] trades, Interaction[][3] interactions);
+
+    // Repeater
+    function repeat(address to, bytes data, uint256 times);
 
     // Tokens and oracles
     function mint(address to, uint256 value);

@@ -145,6 +145,8 @@ pub enum Answer {
     UnknownError,
     /// None: the handler uses all its gas.
     Endless,
+    /// Revert data of this many zero bytes.
+    LongRevert(u64),
 }
 
 impl Answer {
@@ -158,6 +160,7 @@ impl Answer {
             Self::Never => (5, 0, "over"),
             Self::UnknownError => (9, 0, ""),
             Self::Endless => (10, 0, ""),
+            Self::LongRevert(bytes) => (14, *bytes, ""),
         };
         let encoded = (U256::from(number), U256::from(argument), reason.to_owned()).abi_encode_params();
         encoded.into()

@@ -72,17 +72,54 @@ impl CowChain {
     /// As [`safes`](Self::safes).
     pub async fn forwarder(&self) -> Address {
         let arguments = (at::COMPOSABLE_COW, self.domain_separator().await).abi_encode();
-        let transaction = Transaction {
-            from: self.account().await,
-            to: None,
-            input: self.contracts().creation("Forwarder", &arguments),
-            gas: GAS,
-        };
-        let receipt = &self.execute(&[transaction]).await[0];
-        let wallet: Address = serde_json::from_value(receipt["contractAddress"].clone()).expect("an address");
+        let wallet = self.deploy(self.contracts().creation("Forwarder", &arguments)).await;
         self.provide(&[wallet]).await;
         self.fund(&[wallet]).await;
         wallet
+    }
+
+    /// Deploys a contract, and returns its address.
+    ///
+    /// # Panics
+    ///
+    /// As [`safes`](Self::safes).
+    pub async fn deploy(&self, creation: Bytes) -> Address {
+        let transaction = Transaction {
+            from: self.account().await,
+            to: None,
+            input: creation,
+            gas: GAS,
+        };
+        let receipt = &self.execute(&[transaction]).await[0];
+        serde_json::from_value(receipt["contractAddress"].clone()).expect("an address")
+    }
+
+    /// Lets the vault relayer take all of an owner's tokens, or none.
+    ///
+    /// # Panics
+    ///
+    /// As [`safes`](Self::safes).
+    pub async fn approve(&self, owner: Address, all: bool) {
+        let approve = abi::approveCall {
+            spender: at::VAULT_RELAYER,
+            value: if all { U256::MAX } else { U256::ZERO },
+        };
+        self.execute(&[Transaction::call(owner, at::SELL_TOKEN, &approve)])
+            .await;
+    }
+
+    /// Sets the contract that a Safe asks for signatures of the settlement's domain. The address 0 takes
+    /// none.
+    ///
+    /// # Panics
+    ///
+    /// As [`safes`](Self::safes).
+    pub async fn set_verifier(&self, safe: Address, verifier: Address) {
+        let set = abi::setDomainVerifierCall {
+            domainSeparator: self.domain_separator().await,
+            verifier,
+        };
+        self.execute(&[Transaction::call(safe, safe, &set)]).await;
     }
 
     /// Gives these owners tokens to sell, and lets the vault relayer take them.
@@ -232,10 +269,10 @@ impl CowChain {
 }
 
 /// The gas limit of anvil's blocks.
-const BLOCK_GAS: u64 = 30_000_000;
+pub const BLOCK_GAS: u64 = 30_000_000;
 
 /// The transaction that creates a conditional order, with an event.
-fn creation(owner: Address, order: &ConditionalOrder) -> Transaction {
+pub fn creation(owner: Address, order: &ConditionalOrder) -> Transaction {
     let create = abi::createCall {
         params: order.params(),
         dispatch: true,

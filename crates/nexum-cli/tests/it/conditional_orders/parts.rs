@@ -1,6 +1,6 @@
 //! Orders in a world without faults.
 
-use nexum_testing::cow::addresses::RECEIVER_LOCK;
+use nexum_testing::cow::addresses::{COMPOSABLE_COW, RECEIVER_LOCK};
 use nexum_testing::cow::{Address, Answer, ConditionalOrder, Tree, Twap};
 
 use super::tower::Tower;
@@ -108,6 +108,31 @@ async fn a_swap_guard_holds_an_order_back_until_the_owner_removes_it() {
     tower.caught_up().await;
     tower.assert_parts(owner, &twap, 0..1);
     assert_eq!(tower.posts(), 1);
+}
+
+/// An owner without an allowance, and a Safe that does not accept the registry's signatures yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_placed_when_its_owner_can_trade() {
+    const LONG_PART_S: u64 = 7_200;
+    let mut tower = Tower::start().await;
+    let owners = tower.chain.safes(1, 2).await;
+    tower.chain.approve(owners[0], false).await;
+    tower.chain.set_verifier(owners[1], Address::ZERO).await;
+    let twap = Twap::new(tower.chain.timestamp(), 2, LONG_PART_S);
+    let orders: Vec<_> = owners.iter().map(|&owner| (owner, twap.order(1))).collect();
+    tower.chain.create(&orders).await;
+    tower.caught_up().await;
+    for _ in 0..5 {
+        tower.handle_block().await;
+    }
+    assert!(tower.book.orders().is_empty());
+    tower.chain.approve(owners[0], true).await;
+    tower.chain.set_verifier(owners[1], COMPOSABLE_COW).await;
+    tower.mine_until_orders(2, 12).await;
+    tower.handle_block().await;
+    for owner in owners {
+        tower.assert_parts(owner, &twap, 0..1);
+    }
 }
 
 /// `remove` emits nothing, so only a poll can show it.

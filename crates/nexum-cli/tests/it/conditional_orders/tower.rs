@@ -45,7 +45,7 @@ struct Daemon {
     progress: watch::Receiver<Progress>,
 }
 
-/// What the daemon has logged.
+/// The progress that the log shows.
 #[derive(Clone, Debug, Default)]
 struct Progress {
     /// The records of [`RUNNING`] that are missing.
