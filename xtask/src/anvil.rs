@@ -36,5 +36,5 @@ pub(crate) fn start_chain(chain_id: u64, arguments: &[&str]) -> Result<Anvil> {
         ..Options::default()
     };
     let starting = anvil::Starting::spawn(options.command(&ensure()?)).map_err(explain)?;
-    starting.wait().map_err(explain)
+    starting.wait(&Steps).map_err(explain)
 }

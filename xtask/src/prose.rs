@@ -17,14 +17,15 @@ use anyhow::{Context, Result, ensure};
 use crate::paths;
 
 /// The pages outside `docs/`.
-const PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
+const PAGES: [&str; 3] = ["README.md", "CONTRIBUTING.md", "modules/ethflow/README.md"];
 
 /// The directories of the sources to check.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "crates",
     "examples/embed/src",
     "fuzz/fuzz_targets",
     "modules/commands",
+    "modules/ethflow",
     "modules/examples",
     "modules/fixtures",
     "modules/support",

@@ -1,15 +1,18 @@
 //! Anvil, the local Ethereum node: found on the machine, or fetched from npm.
 
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nexum_config::names::Digest;
 
 use crate::cache::Cache;
+use crate::progress::check;
 use crate::{Error, Progress, process, tools};
 
 /// The environment variable with the path of anvil.
@@ -56,6 +59,10 @@ const BINARIES: [Binary; 4] = [
 
 /// The most lines before anvil's address. Its banner has about fifty.
 const BANNER_LINES_MAX: usize = 1_000;
+
+/// The pause between two looks whether the caller interrupts the start. A fork can wait for its node for
+/// minutes.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The most bytes of anvil's stderr in an error: its reason is a few lines.
 const STDERR_BYTES_MAX: u64 = 4_096;
@@ -150,11 +157,10 @@ impl Options {
 #[derive(Debug)]
 pub struct Starting {
     process: Running,
-    stdout: Lines,
+    /// The address, when anvil has printed it. Disconnected if anvil ends first.
+    address: mpsc::Receiver<SocketAddr>,
     stderr: JoinHandle<Vec<u8>>,
 }
-
-type Lines = io::Lines<BufReader<ChildStdout>>;
 
 impl Starting {
     /// Starts the command of [`Options::command`], or one that becomes its process.
@@ -177,9 +183,11 @@ impl Starting {
         let (Some(stdout), Some(mut stderr)) = pipes else {
             return Err(cannot(ErrorKind::BrokenPipe.into()));
         };
+        let (sender, address) = mpsc::channel();
+        thread::spawn(move || read_stdout(stdout, sender));
         Ok(Self {
             process,
-            stdout: BufReader::new(stdout).lines(),
+            address,
             stderr: thread::spawn(move || {
                 let mut bytes = Vec::new();
                 // The first bytes have the reason of a failure. The others are read so that a full
@@ -195,30 +203,45 @@ impl Starting {
     ///
     /// # Errors
     ///
-    /// Fails if anvil ends first. The error has its stderr, in which each URL is cut after its host.
-    pub fn wait(self) -> Result<Anvil, Error> {
+    /// Fails if anvil ends first, or if the caller interrupts the wait. The error has anvil's stderr, in
+    /// which each URL is cut after its host.
+    pub fn wait(self, progress: &dyn Progress) -> Result<Anvil, Error> {
         let Self {
             mut process,
-            mut stdout,
+            address,
             stderr,
         } = self;
-        let lines = stdout.by_ref().take(BANNER_LINES_MAX).map_while(Result::ok);
-        let Some(address) = lines.into_iter().find_map(|line| read_address(&line)) else {
-            let status = process.end().map_err(|source| Error::Start {
-                program: NAME.to_owned(),
-                source,
-            })?;
-            return Err(Error::Failed {
-                // Without the arguments: the URL of a fork can have a key.
-                command: NAME.to_owned(),
-                status,
-                output: hosts_only(String::from_utf8_lossy(&stderr.join().unwrap_or_default()).trim()),
-            });
-        };
-        // A thread reads the remaining output, so that a full pipe never blocks anvil.
-        thread::spawn(move || stdout.for_each(drop));
-        Ok(Anvil { process, address })
+        loop {
+            match address.recv_timeout(LOOK_EVERY) {
+                Ok(address) => return Ok(Anvil { process, address }),
+                Err(RecvTimeoutError::Timeout) => check(progress)?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let status = process.end().map_err(|source| Error::Start {
+            program: NAME.to_owned(),
+            source,
+        })?;
+        Err(Error::Failed {
+            // Without the arguments: the URL of a fork can have a key.
+            command: NAME.to_owned(),
+            status,
+            output: hosts_only(String::from_utf8_lossy(&stderr.join().unwrap_or_default()).trim()),
+        })
     }
+}
+
+/// Sends the address that anvil prints. Then reads the remaining output, so that a full pipe never
+/// blocks anvil.
+fn read_stdout(stdout: impl Read, address: mpsc::Sender<SocketAddr>) {
+    let mut lines = BufReader::new(stdout).lines();
+    let banner = lines.by_ref().take(BANNER_LINES_MAX).map_while(Result::ok);
+    if let Some(found) = banner.into_iter().find_map(|line| read_address(&line)) {
+        // A caller that waits no longer needs no address.
+        let _ = address.send(found);
+    }
+    drop(address);
+    lines.for_each(drop);
 }
 
 /// A process that ends with this value.
@@ -254,7 +277,7 @@ impl Anvil {
     ///
     /// As [`find`] and [`Starting::wait`].
     pub fn start(options: &Options, progress: &dyn Progress) -> Result<Self, Error> {
-        Starting::spawn(options.command(&find(progress)?))?.wait()
+        Starting::spawn(options.command(&find(progress)?))?.wait(progress)
     }
 
     /// The JSON-RPC endpoint over HTTP.
@@ -299,7 +322,13 @@ fn hosts_only(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use rustix::process::{Pid, test_kill_process};
+
     use super::*;
+    use crate::Silent;
+    use crate::progress::Interruptible;
 
     #[test]
     fn reads_where_anvil_listens() {
@@ -329,12 +358,30 @@ mod tests {
     fn an_anvil_that_ends_before_it_listens_says_why() {
         let mut shell = Command::new("sh");
         shell.args(["-c", "echo banner; echo 'address already in use' >&2; exit 1"]);
-        let error = Starting::spawn(shell).expect("a shell").wait().expect_err("a failure");
+        let error = Starting::spawn(shell)
+            .expect("a shell")
+            .wait(&Silent)
+            .expect_err("a failure");
         let text = error.to_string();
         assert!(
             text.starts_with("`anvil` failed: ") && text.ends_with("\naddress already in use"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_interrupt_ends_an_anvil_that_does_not_listen() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo banner; exec sleep 1000"]);
+        let starting = Starting::spawn(shell).expect("a shell");
+        let id = i32::try_from(starting.process.0.id()).ok().and_then(Pid::from_raw);
+        let id = id.expect("an id");
+        test_kill_process(id).expect("it runs");
+        let caller = Interruptible::default();
+        caller.0.store(true, Ordering::Relaxed);
+        let waited = starting.wait(&caller);
+        assert!(matches!(waited, Err(Error::Interrupted)), "{waited:?}");
+        test_kill_process(id).expect_err("it has ended");
     }
 
     #[test]
@@ -344,7 +391,10 @@ mod tests {
             "-c",
             "echo 'no answer from url (https://user:pass@node.example:81/v2/key?a=b)' >&2; exit 1",
         ]);
-        let error = Starting::spawn(shell).expect("a shell").wait().expect_err("a failure");
+        let error = Starting::spawn(shell)
+            .expect("a shell")
+            .wait(&Silent)
+            .expect_err("a failure");
         let text = error.to_string();
         assert!(
             text.ends_with("\nno answer from url (https://node.example:81)"),

@@ -34,17 +34,37 @@ const ZIG: Wheel = Wheel {
 
 /// The SDK of modules in C, which a build writes into the directory `nexum` of its output, beside the
 /// bindings.
-const SDK: [(&str, &str); 2] = [
+const SDK: [(&str, &str); 7] = [
+    ("abi.c", include_str!("c/abi.c")),
+    ("abi.h", include_str!("c/abi.h")),
+    ("json.c", include_str!("c/json.c")),
     ("nexum.c", include_str!("c/nexum.c")),
     ("nexum.h", include_str!("c/nexum.h")),
+    (FAKE, include_str!("c/testing.c")),
+    ("testing.h", include_str!("c/testing.h")),
 ];
 
+/// The fake of the host, which stands in for the bindings in a native test.
+const FAKE: &str = "testing.c";
+
+/// The source of the bindings.
+const BINDINGS: &str = "contract.c";
+
+/// The directory of the native test, in a project.
+const TESTS: &str = "test";
+
+/// The compiler of native tests, which is that of the machine.
+const NATIVE: &str = "cc";
+
+/// The program of a native test, in a project.
+const TEST_PROGRAM: &str = "build/test";
+
+/// The options of every compiler.
+const COMMON: [&str; 5] = ["-std=c17", "-Wall", "-Wextra", "-Isrc", "-Ibuild/nexum"];
+
 /// The options of the compiler: small code, and no entry point, because the host calls exports.
-const OPTIONS: [&str; 8] = [
-    "-std=c17",
+const OPTIONS: [&str; 5] = [
     "-Os",
-    "-Wall",
-    "-Wextra",
     "-mexec-model=reactor",
     "-Wl,--gc-sections",
     "-Wl,--strip-debug",
@@ -56,7 +76,7 @@ const OPTIONS: [&str; 8] = [
 pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -> Result<Compiled, Error> {
     let world = World::of(project)?.with_all_imports();
     let compiler = Compiler::find(progress)?;
-    let sources = sources(project)?;
+    let sources = sources(project, "src")?;
     let generated = prepare(project, &world)?;
     let made = tempfile::tempdir().map_err(Error::file("make", &env::temp_dir()))?;
     let made = made.path().join("module.wasm");
@@ -64,12 +84,14 @@ pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -
     // Relative paths, which the messages of the module have.
     clang
         .current_dir(&project.directory)
+        .args(COMMON)
         .args(OPTIONS)
-        .arg("-I")
-        .arg("build/nexum");
-    let parts = [(world.events, "-DNEXUM_EVENTS"), (world.queries, "-DNEXUM_QUERIES")];
-    clang.args(parts.into_iter().filter(|(has, _)| *has).map(|(_, define)| define));
-    clang.args(sources).args(generated).arg("-o").arg(&made);
+        .args(definitions(&world));
+    let is_fake = |path: &PathBuf| path.ends_with(FAKE);
+    clang
+        .args(sources)
+        .args(generated.into_iter().filter(|path| !is_fake(path)));
+    clang.arg("-o").arg(&made);
     let name = format!("compile {}", project.name);
     step(progress, &name, || process::run(&mut clang, progress))?;
     let module = fs::read(&made).map_err(Error::file("read", &made))?;
@@ -80,13 +102,48 @@ pub(crate) fn compile(project: &Project, _: &Options, progress: &dyn Progress) -
     })
 }
 
-/// The author's files, relative to the project.
-fn sources(project: &Project) -> Result<Vec<PathBuf>, Error> {
-    let directory = project.directory.join("src");
+/// The command that runs the native test of a project: the program of the module, the files of `test/` and the
+/// fake of the host, which it compiles first. `None` for a project without the directory `test`.
+pub(crate) fn test_command(project: &Project, progress: &dyn Progress) -> Result<Option<Command>, Error> {
+    if !project.directory.join(TESTS).exists() {
+        return Ok(None);
+    }
+    if !process::exists(NATIVE) {
+        return Err(Error::Unavailable {
+            subject: format!("{NATIVE} is not on PATH, and nexum compiles the tests of C with it"),
+            hint: "install a C compiler: on Debian, `apt install gcc`".to_owned(),
+        });
+    }
+    let world = World::of(project)?.with_all_imports();
+    let generated = prepare(project, &world)?;
+    let is_binding = |path: &PathBuf| path.ends_with(BINDINGS) || path.extension().is_some_and(|found| found == "o");
+    let mut cc = Command::new(NATIVE);
+    cc.current_dir(&project.directory)
+        .args(COMMON)
+        .arg("-g")
+        .args(definitions(&world));
+    cc.args(sources(project, "src")?).args(sources(project, TESTS)?);
+    cc.args(generated.into_iter().filter(|path| !is_binding(path)));
+    cc.args(["-o", TEST_PROGRAM]);
+    step(progress, "compile the tests", || process::run(&mut cc, progress))?;
+    let mut tests = Command::new(project.directory.join(TEST_PROGRAM));
+    tests.current_dir(&project.directory);
+    Ok(Some(tests))
+}
+
+/// The options that select the exports of the world.
+fn definitions(world: &World) -> impl Iterator<Item = &'static str> + use<> {
+    let parts = [(world.events, "-DNEXUM_EVENTS"), (world.queries, "-DNEXUM_QUERIES")];
+    parts.into_iter().filter(|(has, _)| *has).map(|(_, define)| define)
+}
+
+/// The author's files in a directory of the project, relative to the project.
+fn sources(project: &Project, name: &str) -> Result<Vec<PathBuf>, Error> {
+    let directory = project.directory.join(name);
     let entries = fs::read_dir(&directory).map_err(Error::file("read", &directory))?;
     let names = entries
         .flatten()
-        .map(|entry| PathBuf::from("src").join(entry.file_name()));
+        .map(|entry| PathBuf::from(name).join(entry.file_name()));
     let mut sources: Vec<_> = names
         .filter(|path| path.extension().is_some_and(|found| found == "c"))
         .collect();
@@ -94,7 +151,8 @@ fn sources(project: &Project) -> Result<Vec<PathBuf>, Error> {
     Ok(sources)
 }
 
-/// Writes the SDK and the bindings. Returns the files to compile, relative to the project.
+/// Writes the SDK and the bindings. Returns the files to compile for a component or a native test, relative to the
+/// project.
 fn prepare(project: &Project, world: &World) -> Result<Vec<PathBuf>, Error> {
     let output = project.output();
     let wit = world.write(&output, "init")?;

@@ -2,12 +2,16 @@
 //!
 //! You can delete it whenever no build runs: the next build creates it again.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use crate::progress::step;
+use crate::progress::{check, step};
 use crate::{Error, Progress};
+
+/// The pause between two attempts to lock a tool that another process makes. A tool takes seconds.
+const LOCK_EVERY: Duration = Duration::from_millis(50);
 
 /// The environment variable that overrides the directory.
 pub const VARIABLE: &str = "NEXUM_CACHE_DIR";
@@ -75,7 +79,7 @@ impl Cache {
         if place.exists() {
             return Ok(place);
         }
-        let _lock = self.lock(name)?;
+        let _lock = self.lock(name, progress)?;
         if place.exists() {
             return Ok(place);
         }
@@ -87,17 +91,33 @@ impl Cache {
         Ok(place)
     }
 
-    /// Waits until no other process makes the tool `name`. The lock is held until the file is dropped.
+    /// Waits until no other process makes the tool `name`, and reports the wait as a step. The lock is
+    /// held until the file is dropped.
     ///
     /// # Errors
     ///
-    /// Fails if the lock file cannot be made or locked.
-    pub fn lock(&self, name: &str) -> Result<File, Error> {
+    /// Fails if the lock file cannot be made or locked, or if the caller interrupts the wait.
+    pub fn lock(&self, name: &str, progress: &dyn Progress) -> Result<File, Error> {
         let directory = self.tools();
         fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
         let path = directory.join(format!("{name}.lock"));
         let file = File::create(&path).map_err(Error::file("make", &path))?;
-        file.lock().map_err(Error::file("lock", &path))?;
+        let is_locked = || match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(Error::file("lock", &path)(error)),
+        };
+        if !is_locked()? {
+            // Not `File::lock`, which no interrupt ends.
+            let waiting = format!("nexum waits for the cache, which another nexum uses to make {name}");
+            step(progress, &waiting, || {
+                while !is_locked()? {
+                    check(progress)?;
+                    thread::sleep(LOCK_EVERY);
+                }
+                Ok::<_, Error>(())
+            })?;
+        }
         Ok(file)
     }
 }
@@ -146,7 +166,8 @@ pub fn by_use(parent: &Path, prefix: &str, stamp: &str) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::Silent;
@@ -187,6 +208,45 @@ mod tests {
         assert_eq!(made.expect("a tool"), directory.path().join("tools/a"));
         let found = cache.once("a", &Silent, |_| Err(Error::Interrupted));
         assert_eq!(found.expect("the tool"), directory.path().join("tools/a"));
+    }
+
+    /// Records the first step, and interrupts there.
+    #[derive(Default)]
+    struct InterruptedAtStep {
+        interrupted: AtomicBool,
+        step: OnceLock<String>,
+    }
+
+    impl Progress for InterruptedAtStep {
+        fn begin(&self, step: &str) {
+            self.step.get_or_init(|| step.to_owned());
+            self.interrupted.store(true, Ordering::Relaxed);
+        }
+
+        fn end(&self, _: &str, _: Duration) {}
+
+        fn note(&self, _: &str) {}
+
+        fn interrupt(&self) -> Option<&AtomicBool> {
+            Some(&self.interrupted)
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_wait_for_another_process() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let cache = Cache::at(directory.path()).expect("an absolute path");
+        // A second file descriptor waits for the lock as a second process does.
+        let held = cache.lock("a", &Silent).expect("the lock");
+        let caller = InterruptedAtStep::default();
+        let waited = cache.once("a", &caller, |_| Ok::<(), Error>(()));
+        assert!(matches!(waited, Err(Error::Interrupted)), "{waited:?}");
+        assert_eq!(
+            caller.step.get().map(String::as_str),
+            Some("nexum waits for the cache, which another nexum uses to make a")
+        );
+        drop(held);
+        cache.lock("a", &Silent).expect("the lock is free");
     }
 
     #[test]

@@ -23,7 +23,9 @@ const PACKAGE: &str = include_str!("javascript/package.json");
 const LOCK: &str = include_str!("javascript/package-lock.json");
 
 /// The SDK of modules in JavaScript, which a build writes into the directory `nexum` of its output.
-const SDK: [(&str, &str); 6] = [
+const SDK: [(&str, &str); 8] = [
+    ("abi.d.ts", include_str!("javascript/abi.d.ts")),
+    ("abi.js", include_str!("javascript/abi.js")),
     ("engine.js", include_str!("javascript/engine.js")),
     ("guest.js", include_str!("javascript/guest.js")),
     ("nexum.d.ts", include_str!("javascript/nexum.d.ts")),
@@ -162,13 +164,13 @@ mod tests {
 
     /// The files of the SDK have tests for Node.js, whose platform they stand in for.
     #[test]
-    fn stands_in_for_the_platform() {
+    fn the_tests_of_the_sdk_pass() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/javascript");
         let mut node = Command::new("node");
         // The default reporter depends on the version of Node.js.
         node.args(["--test", "--test-reporter=tap"])
-            .arg(sources.join("web.test.js"));
+            .args(["testing.test.js", "web.test.js"].map(|name| sources.join(name)));
         let output = process::output(&mut node, &crate::Silent).expect("the tests pass");
-        assert!(output.contains("# pass 6\n"), "{output}");
+        assert!(output.contains("# pass 10\n"), "{output}");
     }
 }

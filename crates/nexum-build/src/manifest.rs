@@ -7,6 +7,7 @@
 mod capabilities;
 mod code;
 mod handler;
+mod place;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,8 @@ use nexum_config::manifest::{MANIFEST_FILE, Manifest};
 use nexum_config::names::ModuleName;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike};
 
+use self::place::Origin;
 use crate::Error;
-use crate::project::OUTPUT;
 
 pub use code::Code;
 
@@ -79,6 +80,8 @@ struct Draft {
     document: DocumentMut,
     /// Keys that the author leaves out.
     incomplete: Vec<ConfigError>,
+    /// The origin of each completed subscription.
+    origins: Vec<Origin>,
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
 }
@@ -103,6 +106,7 @@ impl Draft {
             root: document.root().clone(),
             document: editable,
             incomplete,
+            origins: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
         })
@@ -148,17 +152,19 @@ impl Draft {
         }
     }
 
-    /// Validates the completed text. A key that is still missing is an error in the author's file.
+    /// Validates the completed text. The errors are about the author's file and the code.
     fn check(&self, text: &str) -> Result<Manifest, ConfigErrors> {
-        let path = Path::new(OUTPUT).join(MANIFEST_FILE);
         let mut errors = Vec::new();
-        let manifest = Manifest::parse_all(&path, text.as_bytes(), &mut errors)?;
-        for error in &mut errors {
-            let of_author = self.incomplete.iter().find(|missing| missing.key() == error.key());
-            *error = of_author.unwrap_or(error).clone();
+        match Manifest::parse_all(Path::new(MANIFEST_FILE), text.as_bytes(), &mut errors) {
+            Ok(manifest) if errors.is_empty() => return Ok(manifest),
+            Ok(_) => {}
+            Err(unreadable) => errors.extend(unreadable),
         }
-        ConfigErrors::check(errors)?;
-        Ok(manifest)
+        let errors = errors.iter().map(|error| self.of_author(error));
+        match ConfigErrors::check(errors.collect()) {
+            Err(errors) => Err(errors),
+            Ok(()) => Err(self.root.error("", "cannot be completed").into()),
+        }
     }
 
     fn text(&self, has_code: bool) -> String {

@@ -35,8 +35,9 @@ const TOOL: Wheel = Wheel {
 const PYTHON: &str = "3.14";
 
 /// The SDK of modules in Python, which a build writes into the directory `nexum` of its output.
-const SDK: [(&str, &str); 4] = [
+const SDK: [(&str, &str); 5] = [
     ("__init__.py", include_str!("python/nexum/__init__.py")),
+    ("abi.py", include_str!("python/nexum/abi.py")),
     ("guest.py", include_str!("python/nexum/guest.py")),
     ("testing.py", include_str!("python/nexum/testing.py")),
     ("web.py", include_str!("python/nexum/web.py")),
@@ -210,6 +211,6 @@ mod tests {
         shell.args(["-c", "exec python3 -m unittest test_nexum 2>&1"]);
         shell.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(sources);
         let output = process::output(&mut shell, &crate::Silent).expect("the tests pass");
-        assert!(output.contains("Ran 5 tests in "), "{output}");
+        assert!(output.contains("Ran 9 tests in "), "{output}");
     }
 }

@@ -1,7 +1,7 @@
 //! The projects that `nexum new` makes.
 //!
 //! A template is a list of plain files, compiled into the program, with a few placeholders (`render.rs`).
-//! `TEMPLATES` has one row for each template. To add a template, write its files below
+//! `TEMPLATES` (`table.rs`) has one row for each template. To add a template, write its files below
 //! `src/template/` and add its row; [`create`] does the rest, and so do the error texts and the help.
 //!
 //! | file here | in the project |
@@ -13,15 +13,18 @@
 
 mod abi;
 mod create;
+mod decoder;
 mod error;
 mod name;
 mod render;
 mod sdk;
+mod table;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Language;
+use table::{File, TEMPLATES, Template};
 
 pub use abi::{ABI_BYTES_MAX, AbiError, FILE_BYTES_MAX};
 pub use create::{Created, New, create};
@@ -95,311 +98,6 @@ impl FromStr for Kind {
         known.ok_or_else(|| format!("there is no template {text:?}"))
     }
 }
-
-/// The files of a project in one language.
-#[derive(Debug)]
-struct Template {
-    language: Language,
-    kind: Kind,
-    /// Whether the project is for a contract whose ABI the author has.
-    has_abi: bool,
-    /// The task of the module: a verb with its object, for the sentence "It ...".
-    summary: &'static str,
-    files: &'static [File],
-}
-
-/// A file of a template.
-#[derive(Debug)]
-struct File {
-    /// The path in the project.
-    path: &'static str,
-    text: &'static str,
-}
-
-/// A list of files: `path in the project <- path below src/template/`.
-macro_rules! files {
-    ($($path:literal <- $source:literal,)*) => {
-        &[$(File { path: $path, text: include_str!(concat!("template/", $source)) },)*]
-    };
-}
-
-/// All templates, by language and kind.
-const TEMPLATES: &[Template] = &[
-    Template {
-        language: Language::Rust,
-        kind: Kind::Block,
-        has_abi: false,
-        summary: "logs the price of gas at each block, and counts the blocks",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/block.rs",
-            "nexum.toml" <- "rust/nexum.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Rust,
-        kind: Kind::Event,
-        has_abi: false,
-        summary: "counts the transfers of tokens, and logs the large ones",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/event.rs",
-            "nexum.toml" <- "rust/event.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Rust,
-        kind: Kind::Cron,
-        has_abi: false,
-        summary: "reads the balance of an account every ten seconds, and logs each change",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/cron.rs",
-            "nexum.toml" <- "rust/cron.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Rust,
-        kind: Kind::Query,
-        has_abi: false,
-        summary: "counts blocks, and answers queries with the count",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/query.rs",
-            "nexum.toml" <- "rust/nexum.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Rust,
-        kind: Kind::Cow,
-        has_abi: false,
-        summary: "asks the CoW Protocol order book for a price every few blocks, and logs it",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/cow.rs",
-            "nexum.toml" <- "rust/cow.toml",
-            "engine.toml" <- "cow_engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Rust,
-        kind: Kind::Event,
-        has_abi: true,
-        summary: "logs an event of a contract, and counts it",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/abi_event.rs",
-            "nexum.toml" <- "rust/nexum.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Rust,
-        kind: Kind::Block,
-        has_abi: true,
-        summary: "reads a contract at each block",
-        files: files! {
-            "Cargo.toml" <- "rust/Cargo.toml.template",
-            "src/lib.rs" <- "rust/abi_block.rs",
-            "nexum.toml" <- "rust/abi_block.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "rust/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::JavaScript,
-        kind: Kind::Block,
-        has_abi: false,
-        summary: "logs the price of gas at each block, and counts the blocks",
-        files: files! {
-            "package.json" <- "js/package.json.template",
-            "src/module.js" <- "js/block.js",
-            "test/module.test.js" <- "js/block.test.js",
-            "nexum.toml" <- "languages/block.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "js/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::JavaScript,
-        kind: Kind::Event,
-        has_abi: false,
-        summary: "counts the transfers of tokens, and logs the large ones",
-        files: files! {
-            "package.json" <- "js/package.json.template",
-            "src/module.js" <- "js/event.js",
-            "test/module.test.js" <- "js/event.test.js",
-            "nexum.toml" <- "languages/event.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "js/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::JavaScript,
-        kind: Kind::Cron,
-        has_abi: false,
-        summary: "reads the balance of an account every ten seconds, and logs each change",
-        files: files! {
-            "package.json" <- "js/package.json.template",
-            "src/module.js" <- "js/cron.js",
-            "test/module.test.js" <- "js/cron.test.js",
-            "nexum.toml" <- "languages/cron.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "js/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::JavaScript,
-        kind: Kind::Query,
-        has_abi: false,
-        summary: "counts blocks, and answers queries with the count",
-        files: files! {
-            "package.json" <- "js/package.json.template",
-            "src/module.js" <- "js/query.js",
-            "test/module.test.js" <- "js/query.test.js",
-            "nexum.toml" <- "languages/query.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "js/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Python,
-        kind: Kind::Block,
-        has_abi: false,
-        summary: "logs the price of gas at each block, and counts the blocks",
-        files: files! {
-            "requirements.txt" <- "python/requirements.txt",
-            "app.py" <- "python/block.py",
-            "tests/test_app.py" <- "python/test_block.py",
-            "nexum.toml" <- "languages/block.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "python/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Python,
-        kind: Kind::Event,
-        has_abi: false,
-        summary: "counts the transfers of tokens, and logs the large ones",
-        files: files! {
-            "requirements.txt" <- "python/requirements.txt",
-            "app.py" <- "python/event.py",
-            "tests/test_app.py" <- "python/test_event.py",
-            "nexum.toml" <- "languages/event.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "python/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Python,
-        kind: Kind::Cron,
-        has_abi: false,
-        summary: "reads the balance of an account every ten seconds, and logs each change",
-        files: files! {
-            "requirements.txt" <- "python/requirements.txt",
-            "app.py" <- "python/cron.py",
-            "tests/test_app.py" <- "python/test_cron.py",
-            "nexum.toml" <- "languages/cron.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "python/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::Python,
-        kind: Kind::Query,
-        has_abi: false,
-        summary: "counts blocks, and answers queries with the count",
-        files: files! {
-            "requirements.txt" <- "python/requirements.txt",
-            "app.py" <- "python/query.py",
-            "tests/test_app.py" <- "python/test_query.py",
-            "nexum.toml" <- "languages/query.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "python/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::C,
-        kind: Kind::Block,
-        has_abi: false,
-        summary: "logs the price of gas at each block, and counts the blocks",
-        files: files! {
-            "src/module.c" <- "c/block.c",
-            "compile_flags.txt" <- "c/compile_flags.txt",
-            "nexum.toml" <- "languages/block.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "c/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::C,
-        kind: Kind::Event,
-        has_abi: false,
-        summary: "counts the transfers of tokens, and logs each",
-        files: files! {
-            "src/module.c" <- "c/event.c",
-            "compile_flags.txt" <- "c/compile_flags.txt",
-            "nexum.toml" <- "languages/event.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "c/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::C,
-        kind: Kind::Cron,
-        has_abi: false,
-        summary: "reads the balance of an account every ten seconds, and logs each change",
-        files: files! {
-            "src/module.c" <- "c/cron.c",
-            "compile_flags.txt" <- "c/compile_flags.txt",
-            "nexum.toml" <- "languages/cron.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "c/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-    Template {
-        language: Language::C,
-        kind: Kind::Query,
-        has_abi: false,
-        summary: "counts blocks, and answers queries with the count",
-        files: files! {
-            "src/module.c" <- "c/query.c",
-            "compile_flags.txt" <- "c/compile_flags.txt",
-            "nexum.toml" <- "languages/query.toml",
-            "engine.toml" <- "engine.toml",
-            "README.md" <- "c/README.md",
-            ".gitignore" <- "gitignore",
-        },
-    },
-];
 
 /// The template of a language and a kind.
 fn find(language: Language, kind: Kind, has_abi: bool) -> Option<&'static Template> {

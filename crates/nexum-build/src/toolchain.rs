@@ -89,9 +89,12 @@ impl Toolchain {
             true => made.toolchain(directory, progress),
             false => Err(Error::Toolchain {
                 compiler: "the active Rust toolchain",
+                hint: match debian::has_linkers(&active) {
+                    true => hint(target, debian::can_make(progress)),
+                    false => without_linkers(target),
+                },
                 version: active.version,
                 target: target.to_owned(),
-                hint: hint(target, debian::can_make(progress)),
             }),
         }
     }
@@ -105,7 +108,7 @@ impl Toolchain {
     pub fn make(cache: &Cache, directory: &Path, progress: &dyn Progress) -> Result<Self, Error> {
         let active = Compiler::query("rustc".as_ref(), directory, progress)?;
         let made = Made::of(cache, &active);
-        let _lock = cache.lock(&made.name)?;
+        let _lock = cache.lock(&made.name, progress)?;
         if !made.is_complete() {
             progress::step(progress, "guest toolchain", || made.make(cache, &active, progress)).map_err(|error| {
                 match error {
@@ -155,7 +158,7 @@ impl fmt::Display for Toolchain {
     }
 }
 
-/// The commands that add a target to the active toolchain, or make one that has it.
+/// The commands that add a target to the active toolchain of rustup, or make one that has it.
 fn hint(target: &str, can_make: bool) -> String {
     let add = format!("`rustup target add {target}`");
     match can_make {
@@ -164,6 +167,12 @@ fn hint(target: &str, can_make: bool) -> String {
         ),
         false => format!("run {add}"),
     }
+}
+
+/// The commands that install a toolchain with a target, for a machine whose compiler has no linkers for
+/// wasm, as Debian's.
+fn without_linkers(target: &str) -> String {
+    format!("install rustup, and run `rustup default stable` and `rustup target add {target}`")
 }
 
 /// A toolchain from Debian's packages, made or to be made, for an active compiler.
@@ -254,7 +263,7 @@ impl Compiler {
         targets.iter().find(|target| !has_std(&self.sysroot, target)).copied()
     }
 
-    /// The linkers for wasm, which every toolchain of rustup's has, whatever its targets.
+    /// The directory of the linkers for wasm, which every toolchain of rustup's has, whatever its targets.
     fn linkers(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib").join(&self.host).join("bin")
     }

@@ -114,6 +114,15 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The modules of the daemon.
+    ///
+    /// # Errors
+    ///
+    /// If no daemon answers.
+    pub(crate) fn modules(&self) -> Result<Vec<view::Module>, Refusals> {
+        self.get(MODULES)
+    }
+
     fn letters(&self, module: &ModuleName) -> Result<Vec<Letter>, Refusals> {
         self.get(&format!("{MODULES}/{module}/dead-letters"))
     }
@@ -137,8 +146,7 @@ fn unreachable(state_dir: &MaskedPath, error: &io::Error) -> Refusal {
 
 /// `nexum status`: lists the modules of the running daemon.
 pub(crate) fn status(client: &Client<'_>, format: Format) -> Result<u8, Refusals> {
-    let modules: Vec<view::Module> = client.get(MODULES)?;
-    show::status(&modules, format)?;
+    show::status(&client.modules()?, format)?;
     Ok(STOPPED)
 }
 
@@ -153,8 +161,7 @@ pub(crate) fn limits(client: &Client<'_>, module: &ModuleName, format: Format) -
 pub(crate) fn module(client: &Client<'_>, command: &Module) -> Result<u8, Refusals> {
     match command {
         Module::List { format } => {
-            let modules: Vec<view::Module> = client.get(MODULES)?;
-            show::modules(&modules, *format)?;
+            show::modules(&client.modules()?, *format)?;
         }
         Module::Load(wanted) => {
             let module: view::Module = client.ask(Method::POST, MODULES, &load(wanted)?)?;

@@ -41,13 +41,16 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// SIGINT and SIGTERM, which no longer kill the process once this exists.
+/// The signals that end a command. They no longer kill the process once this exists.
 pub(crate) struct Termination {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Termination {
+    /// SIGINT and SIGTERM.
+    ///
     /// # Errors
     ///
     /// Fails if the system refuses a handler.
@@ -55,14 +58,35 @@ impl Termination {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: None,
+        })
+    }
+
+    /// SIGINT, SIGTERM and SIGHUP, for a command that ends with its terminal and has children to end.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses a handler.
+    #[cfg(feature = "author")]
+    pub(crate) fn with_hangup() -> io::Result<Self> {
+        Ok(Self {
+            hangup: Some(signal(SignalKind::hangup())?),
+            ..Self::new()?
         })
     }
 
     /// Waits for one of the signals, and returns the exit code that a shell gives a program which the signal ended.
     pub(crate) async fn received(&mut self) -> u8 {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => None,
+            }
+        };
         let kind = tokio::select! {
             Some(()) = self.interrupt.recv() => SignalKind::interrupt(),
             Some(()) = self.terminate.recv() => SignalKind::terminate(),
+            Some(()) = hangup => SignalKind::hangup(),
             // No signal can arrive any more.
             else => match std::future::pending::<Infallible>().await {},
         };

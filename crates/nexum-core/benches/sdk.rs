@@ -1,4 +1,4 @@
-//! The cost of modules that are written with the SDK: the sizes of their components, and the fuel of
+//! The cost of modules that are written with an SDK: the sizes of their components, and the fuel of
 //! their handlers. Both are exact for a compiler and a lock file. `cargo xtask bench` adds the times
 //! of builds.
 #![allow(
@@ -37,6 +37,9 @@ fn main() -> wasmtime::Result<()> {
         "cow-quote-logger",
         "price-watch",
         "sdk-alloy",
+        "gas-watch-c",
+        "gas-watch-js",
+        "gas-watch-python",
     ] {
         figures.push(Figure::new(format!("{guest}: component"), "B", size(guest), bare));
     }
@@ -47,6 +50,11 @@ fn main() -> wasmtime::Result<()> {
         fuel("hello", 0)?,
         fuel("noop", 0)?,
     ));
+    // Python seeds its generator of random numbers at the start, and this host has none.
+    for guest in ["gas-watch-c", "gas-watch-js"] {
+        let name = format!("{guest}: a block with a request");
+        figures.push(Figure::new(name, "fuel", fuel(guest, 0)?, fuel("noop", 0)?));
+    }
     let none = fuel("transfer-watch", 0)?;
     for count in [1_u32, 10, 100] {
         let each = (fuel("transfer-watch", count.into())? - none) / f64::from(count);
@@ -71,11 +79,17 @@ fn size(guest: &str) -> f64 {
 async fn fuel(guest: &str, owners: u64) -> wasmtime::Result<f64> {
     let owners: Vec<_> = (0..owners).map(|owner| format!("0x{owner:040x}")).collect();
     let token = format!("0x{:040x}", 1);
-    let settings = [("token", token), ("owners", owners.join(",")), ("least", "1".into())];
-    let settings = settings.map(|(key, value)| (key.to_owned(), value));
-    let config = if guest == "transfer-watch" { &settings[..] } else { &[] };
+    let settings: &[(&str, String)] = match guest {
+        "transfer-watch" => &[("token", token), ("owners", owners.join(",")), ("least", "1".into())],
+        "gas-watch-c" | "gas-watch-js" => &[("warn_above_gwei", "50".into())],
+        _ => &[],
+    };
+    let config: Vec<_> = settings
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect();
     let mut guest = Guest::new(guest, true);
-    guest.start(config).await?;
+    guest.start(&config).await?;
     for number in 1..=2 {
         guest.on_event(bench::event(&bench::block(number))).await?;
     }

@@ -178,6 +178,29 @@ int nexum_request_u64(uint64_t chain_id, const char *method, const char *params,
   return fail("the result of %s is no quantity of 64 bits: %.80s", method, json);
 }
 
+int nexum_cow_request(uint64_t chain_id, const char *method, const char *path, const char *body,
+                      const char **answer) {
+  contract_string_t name = borrow(method), place = borrow(path), content = borrow(body ? body : ""), text;
+  nexum_host_types_host_error_t error;
+  if (!shepherd_cow_cow_api_request(chain_id, &name, &place, body ? &content : NULL, &text, &error))
+    return fail_with(&error);
+  *answer = take(&text);
+  return 0;
+}
+
+int nexum_cow_quote(uint64_t chain_id, const char *order, const char **answer) {
+  return nexum_cow_request(chain_id, "POST", "/api/v1/quote", order, answer);
+}
+
+int nexum_cow_submit_order(uint64_t chain_id, const char *order, const char **uid) {
+  contract_list_u8_t content = {(uint8_t *)order, strlen(order)};
+  contract_string_t text;
+  nexum_host_types_host_error_t error;
+  if (!shepherd_cow_cow_api_submit_order(chain_id, &content, &text, &error)) return fail_with(&error);
+  *uid = take(&text);
+  return 0;
+}
+
 int nexum_store_get(const char *key, nexum_bytes *value) {
   contract_string_t name = borrow(key);
   contract_option_list_u8_t found;
@@ -255,7 +278,7 @@ bool exports_contract_init(contract_config_t *received, contract_host_error_t *e
   return finish("on_init", on_init ? on_init() : 0, error);
 }
 
-static int missing(const char *handler) {
+__attribute__((unused)) static int missing(const char *handler) {
   return fail("the module has a subscription for %s, and does not define it", handler);
 }
 

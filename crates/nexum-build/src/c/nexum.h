@@ -81,6 +81,14 @@ int nexum_request(uint64_t chain_id, const char *method, const char *params, con
 // Sends a request whose result is a quantity such as "0x1f", of at most 64 bits.
 int nexum_request_u64(uint64_t chain_id, const char *method, const char *params, uint64_t *result);
 
+// Sends a request to the CoW Protocol order book. `body` is JSON, or NULL. The answer is JSON.
+int nexum_cow_request(uint64_t chain_id, const char *method, const char *path, const char *body,
+                      const char **answer);
+// Asks the order book for a price. The order and the answer are JSON.
+int nexum_cow_quote(uint64_t chain_id, const char *order, const char **answer);
+// Submits an order, which is JSON.
+int nexum_cow_submit_order(uint64_t chain_id, const char *order, const char **uid);
+
 // The value of a key. `data` is NULL if there is no such key.
 int nexum_store_get(const char *key, nexum_bytes *value);
 int nexum_store_set(const char *key, const void *data, size_t size);
@@ -91,6 +99,10 @@ int nexum_store_get_u64(const char *key, uint64_t *value);
 int nexum_store_set_u64(const char *key, uint64_t value);
 // The keys that start with a prefix, in order.
 int nexum_store_keys(const char *prefix, const char ***keys, size_t *count);
+
+// The value at a path such as "quote.buyAmount" in a JSON object, or NULL. A string comes without
+// quotes and with its escapes as they are, another value as its JSON.
+const char *nexum_json(const char *json, const char *path);
 
 // A text made as `printf` does.
 const char *nexum_text(const char *format, ...) __attribute__((format(printf, 1, 2)));

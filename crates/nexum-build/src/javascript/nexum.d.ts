@@ -70,6 +70,7 @@ export const identity: {
 
 export const cow: {
   request(chainId: number, method: string, path: string, body?: Json): any;
+  quote(chainId: number, order: Json): any;
   submitOrder(chainId: number, order: Json): string;
 };
 

@@ -197,6 +197,9 @@ export const cow = {
   // Sends a request to the order book of a chain, and returns the body of a 2xx response, parsed.
   request: (chainId, method, path, body) =>
     JSON.parse(call("cow", "request", chainId, method, path, body === undefined ? null : JSON.stringify(body))),
+  // The answer of the order book to a request for a price: `{ quote, ... }` with amounts as decimal
+  // texts.
+  quote: (chainId, order) => cow.request(chainId, "POST", "/api/v1/quote", order),
   // Submits an order and returns its UID.
   submitOrder: (chainId, order) =>
     call("cow", "submitOrder", chainId, new TextEncoder().encode(JSON.stringify(order))),

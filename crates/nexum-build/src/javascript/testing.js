@@ -1,7 +1,7 @@
 // Runs a module natively against a fake of the host: `node --test`. `nexum build` writes this file
 // to `build/nexum`; a test imports it as "#nexum/testing".
 
-import { connect, fromHex, HostError } from "./nexum.js";
+import { connect, fromHex, HostError, toHex } from "./nexum.js";
 import { answer, deliver, start } from "./guest.js";
 import { fetch } from "./web.js";
 
@@ -15,6 +15,10 @@ export class Harness {
   logs = [];
   // The chain requests so far: `{ chainId, method, params }`.
   requests = [];
+  // The submitted orders so far: `{ chainId, order }`.
+  orders = [];
+  // The addresses that the module may sign for, in hex.
+  accounts = [];
   // The keys and values, as a Map of bytes.
   stored = new Map();
 
@@ -23,6 +27,9 @@ export class Harness {
   #started = false;
   #answers = new Map();
   #responses = [];
+  #orderBook = absent("request to the order book", "onCow");
+  #submitted = absent("order", "onOrder");
+  #signer = absent("signature", "onSign");
 
   constructor(module, config = {}) {
     this.#module = module;
@@ -38,6 +45,27 @@ export class Harness {
   // Answers HTTP requests with `handler(request)`, which returns `{ status, body }` or null.
   onFetch(handler) {
     this.#responses.push(handler);
+    return this;
+  }
+
+  // Answers requests to the order book with `handler({ chainId, method, path, body })`. It returns the
+  // answer as a value, or throws a HostError. `body` is parsed, or null.
+  onCow(handler) {
+    this.#orderBook = handler;
+    return this;
+  }
+
+  // Answers submitted orders with `handler(order, chainId)`. It returns the UID, or throws a HostError.
+  onOrder(handler) {
+    this.#submitted = handler;
+    return this;
+  }
+
+  // Signs with `handler({ account, message })`, or `handler({ account, data })` for typed data. It
+  // returns the signature in hex, or throws a HostError. The host refuses other accounts than those
+  // of `accounts`.
+  onSign(handler) {
+    this.#signer = handler;
     return this;
   }
 
@@ -113,13 +141,16 @@ export class Harness {
   }
 
   #inQuery() {
-    const { chain, store, http, ...others } = this.#interfaces();
+    const { store, logging, random, ...others } = this.#interfaces();
     const { set, delete: remove, ...reads } = store;
-    const uncallable = (domain) => `${domain} may not be called by a query`;
+    const refused = Object.entries(others).map(([capability, functions]) => {
+      const domain = capability === "cow" ? "cow-api" : capability;
+      return [capability, denied(functions, domain, `${domain} may not be called by a query`)];
+    });
     return {
-      ...others,
-      chain: denied(chain, "chain", uncallable("chain")),
-      http: denied(http, "http", uncallable("http")),
+      ...Object.fromEntries(refused),
+      logging,
+      random,
       store: { ...reads, ...denied({ set, delete: remove }, "local-store", "a query may not write") },
     };
   }
@@ -139,6 +170,22 @@ export class Harness {
       logging: { log: (level, message) => void this.logs.push({ level, message }) },
       random: { fill: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)) },
       http: { fetch: (request) => this.#fetch(request) },
+      cow: {
+        request: (chainId, method, path, body) => {
+          const request = { chainId, method, path, body: body === null ? null : JSON.parse(body) };
+          return JSON.stringify(payload(() => this.#orderBook(request)));
+        },
+        submitOrder: (chainId, bytes) => {
+          const order = JSON.parse(new TextDecoder().decode(bytes));
+          this.orders.push({ chainId, order });
+          return payload(() => this.#submitted(order, chainId));
+        },
+      },
+      identity: {
+        accounts: () => this.accounts.map(fromHex),
+        sign: (account, message) => this.#sign(account, { message }),
+        signTypedData: (account, data) => this.#sign(account, { data: JSON.parse(data) }),
+      },
     };
   }
 
@@ -159,6 +206,16 @@ export class Harness {
     }
   }
 
+  #sign(bytes, content) {
+    return payload(() => {
+      const account = toHex(bytes);
+      if (!this.accounts.some((known) => known.toLowerCase() === account)) {
+        throw new HostError({ domain: "identity", kind: "denied", message: "the module has no such account" });
+      }
+      return fromHex(this.#signer({ account, ...content }));
+    });
+  }
+
   #fetch(request) {
     for (const handler of this.#responses) {
       const found = payload(() => handler(request));
@@ -171,6 +228,13 @@ export class Harness {
     }
     throw new Error(`the test has no response for ${request.method} ${request.url}; add onFetch(...)`);
   }
+}
+
+// A handler for a call that the test does not expect.
+function absent(subject, method) {
+  return (value) => {
+    throw new Error(`the test has no answer for the ${subject} ${JSON.stringify(value)}; add ${method}(...)`);
+  };
 }
 
 // These functions, as a host that refuses them.

@@ -16,6 +16,23 @@ pub(super) enum Events {
     Messages,
 }
 
+impl Events {
+    /// The attribute of the handler, for messages.
+    pub(super) fn handler(&self) -> String {
+        match self {
+            Self::Blocks => "`#[on_block]`".to_owned(),
+            Self::Logs(hash) => format!("`#[on_event]` with the event signature 0x{}", hex(hash)),
+            Self::AnyLogs => "`#[on_logs]`".to_owned(),
+            Self::Ticks => "`#[on_tick]`".to_owned(),
+            Self::Messages => "`#[on_message]`".to_owned(),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The value of a key in a subscription, as JSON or TOML has it.
 pub(super) trait Keys {
     /// The text at a key.
@@ -85,10 +102,7 @@ impl fmt::Display for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blocks => f.write_str("blocks"),
-            Self::Logs(hash) => {
-                f.write_str("logs with the event signature 0x")?;
-                hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Self::Logs(hash) => write!(f, "logs with the event signature 0x{}", hex(hash)),
             Self::AnyLogs => f.write_str("logs of any event"),
             Self::Ticks => f.write_str("ticks"),
             Self::Messages => f.write_str("messages"),

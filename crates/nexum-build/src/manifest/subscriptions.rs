@@ -9,6 +9,7 @@ use toml_edit::{Array, ArrayOfTables, Item, Table, Value};
 use super::Draft;
 use super::code::Code;
 use super::handler::{self, Events, Keys as _};
+use super::place::Origin;
 use crate::Error;
 use crate::error::CodeError;
 
@@ -50,18 +51,23 @@ impl Draft {
         let written = self.document.remove("subscription").unwrap_or_default();
         // A list of inline tables is converted, too.
         let written = written.into_array_of_tables().unwrap_or_default();
-        let Some(code) = code else { return Ok(written) };
+        let Some(code) = code else {
+            self.origins = vec![Origin::Written(None); written.len()];
+            return Ok(written);
+        };
         let mut coded = read(code)?;
         let mut completed = ArrayOfTables::new();
         for (index, mut table) in written.into_iter().enumerate() {
-            if let Some(found) = self.find(index, &table, &coded) {
-                complete(&mut table, &found, &coded)?;
-                found.into_iter().for_each(|at| coded[at].is_replaced = true);
-            }
+            let found = self.find(index, &table, &coded).unwrap_or_default();
+            complete(&mut table, &found, &coded)?;
+            let completing = found.first().map(|at| coded[*at].events.clone());
+            self.origins.push(Origin::Written(completing));
+            found.into_iter().for_each(|at| coded[at].is_replaced = true);
             completed.push(table);
         }
         for subscription in coded.iter().filter(|subscription| !subscription.is_replaced) {
             self.check_chain(subscription);
+            self.origins.push(Origin::Code(subscription.events.clone()));
             let mut table = Table::new();
             add(&mut table, subscription.keys)?;
             completed.push(table);
@@ -93,7 +99,8 @@ impl Draft {
     fn check_chain(&mut self, Coded { events, keys, .. }: &Coded<'_>) {
         let is_of_chain = matches!(events, Events::Blocks | Events::Logs(_) | Events::AnyLogs);
         if is_of_chain && !keys.contains_key("chain_id") {
-            let message = format!("the code handles {events}, but neither its attribute nor this file names a chain");
+            let handler = events.handler();
+            let message = format!("{handler} in the code names no chain, and neither does this file");
             let kind = if *events == Events::Blocks { "block" } else { "log" };
             let signature = match events {
                 Events::Logs(_) => ", event_signature",

@@ -341,18 +341,18 @@ fn a_handler_without_a_chain_is_an_error() {
              this file)"
         )
     };
-    let none = "but neither its attribute nor this file names a chain";
+    let none = "in the code names no chain, and neither does this file";
     check_errors(
         "",
         &code,
         &[],
         &[
             &format!(
-                "nexum.toml:1:1: subscription: the code handles blocks, {none} {}",
+                "nexum.toml:1:1: subscription: `#[on_block]` {none} {}",
                 hint("\"block\"")
             ),
             &format!(
-                "nexum.toml:1:1: subscription: the code handles logs with the event signature {TRANSFER}, {none} {}",
+                "nexum.toml:1:1: subscription: `#[on_event]` with the event signature {TRANSFER} {none} {}",
                 hint("\"log\", event_signature")
             ),
         ],
@@ -363,6 +363,42 @@ fn a_handler_without_a_chain_is_an_error() {
         &code,
         &[],
         &["nexum.toml:1:1: subscription[0].chain_id: missing key"],
+    );
+}
+
+#[test]
+fn an_error_of_the_completed_manifest_is_at_the_authors_table_or_names_the_handler() {
+    let code = format!(
+        "{{\"subscription\":[{{\"kind\":\"block\",\"chain_id\":5}},\
+         {{\"kind\":\"log\",\"event_signature\":\"{TRANSFER}\",\"chain_id\":6}}]}}"
+    );
+    let written = "[module]\nname = \"watch\"\n\n[chains]\nrequired = [1]\n\n[[subscription]]\nkind = \"log\"\n";
+    check_errors(
+        written,
+        &code,
+        &[],
+        &[
+            "nexum.toml:4:1: chains: chain_id of `#[on_block]` in the code: is not listed in [chains], found 5 (add 5 to \
+             chains.required or chains.optional)",
+            &format!(
+                "nexum.toml:7:1: subscription[0].chain_id: is not listed in [chains], found 6 from `#[on_event]` with the event \
+                 signature {TRANSFER} in the code (add 6 to chains.required or chains.optional)"
+            ),
+        ],
+    );
+    let twice = "{\"subscription\":[{\"kind\":\"block\",\"chain_id\":5},{\"kind\":\"block\",\"chain_id\":5}]}";
+    check_errors(
+        "",
+        twice,
+        &[],
+        &["nexum.toml:1:1: subscription: `#[on_block]` in the code: repeats an earlier subscription"],
+    );
+    let faulty = "{\"subscription\":[{\"kind\":\"block\",\"chain_id\":1,\"finality\":\"soon\"}]}";
+    let errors = merge("", Some(faulty), &[]).expect_err("errors");
+    let expected = "nexum.toml:1:1: subscription: finality of `#[on_block]` in the code: ";
+    assert!(
+        errors.starts_with(expected) && errors.contains(", found \"soon\""),
+        "{errors}"
     );
 }
 

@@ -6,7 +6,7 @@ import urllib.request
 from types import SimpleNamespace
 
 import nexum
-from nexum import HostError, guest, store
+from nexum import HostError, cow, guest, identity, store
 from nexum.testing import Harness
 
 
@@ -41,6 +41,62 @@ class Sdk(unittest.TestCase):
             harness.tick(1)
         self.assertEqual(answers, [b"ok"])
         self.assertEqual(urls, ["http://a.test/find?at=http://b.test/"])
+
+    def test_signs_for_the_accounts_of_the_test(self):
+        account = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        signature = "0x" + "1b" * 65
+        seen = []
+        signed = []
+
+        def on_tick(fired_at):
+            [address] = identity.accounts()
+            signed.extend([address, identity.sign(address, "hello"), identity.sign_typed_data(address, {"types": {}})])
+            identity.sign("0x" + "22" * 20, "hello")
+
+        harness = Harness(SimpleNamespace(on_tick=on_tick))
+        harness.on_sign(lambda account, content: seen.append((account, content)) or signature)
+        harness.accounts = [account]
+        with self.assertRaises(HostError) as raised:
+            harness.tick(0)
+        self.assertEqual((raised.exception.kind, str(raised.exception)), ("denied", "the module has no such account"))
+        address = account.lower()
+        self.assertEqual(signed, [address, signature, signature])
+        self.assertEqual(seen, [(address, b"hello"), (address, {"types": {}})])
+
+    def test_keeps_orders_and_gives_the_answer_of_the_test(self):
+        harness = Harness(SimpleNamespace(on_tick=lambda _: cow.submit_order(1, {"kind": "sell"})))
+        with self.assertRaisesRegex(LookupError, r"the test has no answer for the order .*; add on_order\(\.\.\.\)"):
+            harness.tick(0)
+        harness.on_order(lambda order, chain_id: f"{order['kind']} {chain_id}").tick(0)
+
+        def fail(order, chain_id):
+            raise HostError("down", kind="unavailable")
+
+        with self.assertRaises(HostError) as raised:
+            harness.on_order(fail).tick(0)
+        self.assertTrue(raised.exception.is_retryable)
+        self.assertEqual(harness.orders, [(1, {"kind": "sell"})] * 3)
+
+    def test_refuses_a_query_the_order_book_and_signatures(self):
+        refused = []
+
+        def query(content):
+            for call in (lambda: cow.quote(1, {}), identity.accounts):
+                try:
+                    call()
+                except HostError as error:
+                    refused.append(f"{error.kind}: {error}")
+
+        Harness(SimpleNamespace(query=query)).query()
+        expected = [f"denied: {domain} may not be called by a query" for domain in ("cow-api", "identity")]
+        self.assertEqual(refused, expected)
+
+    def test_an_async_handler_is_an_error_that_names_it(self):
+        async def on_tick(fired_at):
+            pass
+
+        with self.assertRaisesRegex(TypeError, "^on_tick is async; "):
+            Harness(SimpleNamespace(on_tick=on_tick)).tick(0)
 
     def test_an_exit_is_an_error_of_the_handler(self):
         def on_tick(fired_at):

@@ -1,5 +1,7 @@
 //! The ABI of the contract that a new project uses.
 
+mod event;
+
 use std::path::{Path, PathBuf};
 
 use alloy_json_abi::{Function, JsonAbi, StateMutability};
@@ -9,6 +11,9 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::name::KEYWORDS;
+use crate::Language;
+
+pub(super) use event::{AbiEvent, Input, Kind as InputKind, ZERO_WORD};
 
 /// The largest file that is read. A compiler's output with the bytecode and the syntax tree of a contract has
 /// up to a few MiB.
@@ -99,7 +104,7 @@ impl Hint for AbiError {
                 Some("an ABI is a JSON array, or the member `abi` of the JSON that Foundry or Hardhat writes".into())
             }
             Self::Unnamed { .. } => Some("name the file after the contract, such as Token.json".into()),
-            Self::NoEvent { .. } => Some("use --template block".into()),
+            Self::NoEvent { .. } => Some("use --lang rust --template block".into()),
             Self::TooLarge { .. } => Some("remove the functions that the module does not call".into()),
             Self::Dollar { .. } => Some("remove the item: a module does not need all of an ABI".into()),
             Self::File { .. } | Self::Json { .. } => None,
@@ -114,15 +119,17 @@ pub(super) struct Abi {
     pub(super) contract: String,
     /// The ABI without bytecode, as JSON.
     pub(super) json: String,
-    /// The first event that a module can subscribe to.
+    /// The first event that a module in Rust can subscribe to.
     pub(super) event: Option<String>,
+    /// The events that a module in another language can subscribe to.
+    pub(super) events: Vec<AbiEvent>,
     /// The first function that the module of a template can call.
     pub(super) function: Option<String>,
 }
 
 impl Abi {
-    /// Reads the ABI in a file.
-    pub(super) fn read(path: &Path) -> Result<Self, AbiError> {
+    /// Reads the ABI in a file, for a module in the language.
+    pub(super) fn read(path: &Path, language: Language) -> Result<Self, AbiError> {
         let of_file = || path.to_owned();
         let bytes = regular_file::read(path, FILE_BYTES_MAX).map_err(|source| AbiError::File {
             path: of_file(),
@@ -143,7 +150,7 @@ impl Abi {
         };
         let abi = JsonAbi::deserialize(&items).map_err(|source| not_an_abi(Some(source)))?;
         let json = serde_json::to_string_pretty(&abi).map_err(|source| not_an_abi(Some(source)))?;
-        if json.contains('$') {
+        if language == Language::Rust && json.contains('$') {
             return Err(AbiError::Dollar { path: of_file() });
         }
         if json.len() > ABI_BYTES_MAX {
@@ -156,6 +163,7 @@ impl Abi {
             contract: contract(path).ok_or_else(|| AbiError::Unnamed { path: of_file() })?,
             json: json + "\n",
             event: event(&items, &abi),
+            events: AbiEvent::all(&items, &abi),
             function: function(&abi),
         })
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nexum_config::names::ModuleName;
 
-use super::abi::Abi;
+use super::abi::{Abi, AbiEvent, ZERO_WORD};
+use super::decoder::Decoder;
 use super::render::{Values, render};
 use super::{AbiError, File, Kind, NewError, Sdk, Template, find, name};
 use crate::Language;
@@ -49,7 +50,8 @@ pub struct Created {
 /// write. Nothing has changed then.
 pub fn create(new: &New) -> Result<Created, NewError> {
     let name = name::of(&new.directory, new.language)?;
-    let abi = new.abi.as_deref().map(Abi::read).transpose()?;
+    let abi = new.abi.as_deref();
+    let abi = abi.map(|path| Abi::read(path, new.language)).transpose()?;
     let template = template(new, abi.as_ref())?;
     let files = files(new, template, &name, abi.as_ref())?;
     write(&new.directory, &files)?;
@@ -62,10 +64,13 @@ pub fn create(new: &New) -> Result<Created, NewError> {
 }
 
 fn template(new: &New, abi: Option<&Abi>) -> Result<&'static Template, NewError> {
-    let event = abi.and_then(|abi| abi.event.as_ref());
-    let kind = new
-        .kind
-        .unwrap_or(if event.is_some() { Kind::Event } else { Kind::Block });
+    let has_event = abi.is_some_and(|abi| match new.language {
+        Language::Rust => abi.event.is_some(),
+        _ => !abi.events.is_empty(),
+    });
+    // Only Rust has a template that reads a contract at each block.
+    let is_for_event = has_event || (abi.is_some() && new.language != Language::Rust);
+    let kind = new.kind.unwrap_or(if is_for_event { Kind::Event } else { Kind::Block });
     let has_abi = abi.is_some();
     let template = find(new.language, kind, has_abi).ok_or(NewError::NoTemplate {
         language: new.language,
@@ -73,7 +78,7 @@ fn template(new: &New, abi: Option<&Abi>) -> Result<&'static Template, NewError>
         has_abi,
     })?;
     match &new.abi {
-        Some(path) if kind == Kind::Event && event.is_none() => Err(AbiError::NoEvent { path: path.clone() }.into()),
+        Some(path) if kind == Kind::Event && !has_event => Err(AbiError::NoEvent { path: path.clone() }.into()),
         _ => Ok(template),
     }
 }
@@ -90,21 +95,26 @@ fn files(
         let features: &[_] = if abi.is_some() { &["abi"] } else { &[] };
         values.insert("sdk", new.sdk.dependency(features)?);
     }
+    let decoder = abi.and_then(|abi| Decoder::new(new.language, &abi.contract, &abi.events));
     if let Some(abi) = abi {
         values.extend(abi_values(abi));
+    }
+    if let (Some(abi), Some(decoder)) = (abi, &decoder) {
+        values.extend(event_values(abi, decoder));
     }
     let mut files = Vec::new();
     for File { path, text } in template.files {
         let text = render(text, &values).map_err(|placeholder| NewError::Placeholder { path, placeholder })?;
         files.push((PathBuf::from(path), text));
     }
+    files.extend(decoder.into_iter().flat_map(|decoder| decoder.files));
     if let Some(abi) = abi {
         files.push((format!("abi/{}.json", abi.contract).into(), abi.json.clone()));
     }
     Ok(files)
 }
 
-/// The placeholders of a template with an ABI: the contract, its event, the statements that read the contract, and
+/// The placeholders of a template with an ABI in Rust: the contract, its event, the statements that read the contract, and
 /// the script of the test for them.
 fn abi_values(abi: &Abi) -> Values {
     let Abi { contract, event, .. } = abi;
@@ -126,6 +136,35 @@ fn abi_values(abi: &Abi) -> Values {
         ("event", event.clone().unwrap_or_default()),
         ("read", read),
         ("script", script),
+    ]
+    .into()
+}
+
+/// The placeholders of a template with an ABI in another language: the first event, a log of this event whose
+/// values are zero or empty, and the subscriptions.
+fn event_values(abi: &Abi, decoder: &Decoder) -> Values {
+    let mut signatures: Vec<&str> = Vec::new();
+    for event in &abi.events {
+        let signature = event.subscription();
+        // Two events of one signature differ in their indexed inputs.
+        if !signatures.contains(&signature) {
+            signatures.push(signature);
+        }
+    }
+    let subscription = |signature: &&str| {
+        format!("[[subscription]]\nkind = \"log\"\nchain_id = 31337\nevent_signature = \"{signature}\"")
+    };
+    let subscriptions: Vec<_> = signatures.iter().map(subscription).collect();
+    let first = abi.events.first();
+    let indexed = first.map_or(0, AbiEvent::indexed);
+    let topic = first.map(|event| event.topic.clone()).unwrap_or_default();
+    [
+        ("event", decoder.first.clone()),
+        ("indexed", indexed.to_string()),
+        ("topics", topic + &format!(" {ZERO_WORD}").repeat(indexed)),
+        ("zero", ZERO_WORD.to_owned()),
+        ("data", first.map(AbiEvent::empty_data).unwrap_or_default()),
+        ("subscriptions", subscriptions.join("\n\n")),
     ]
     .into()
 }

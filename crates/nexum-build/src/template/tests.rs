@@ -119,9 +119,12 @@ fn no_two_templates_are_equal() {
 }
 
 #[test]
-fn rust_has_each_template() {
-    for kind in Kind::ALL {
-        assert!(find(Language::Rust, kind, false).is_some(), "{kind}");
+fn every_language_has_each_template() {
+    for language in Language::ALL {
+        for kind in Kind::ALL {
+            assert!(find(language, kind, false).is_some(), "{language} {kind}");
+        }
+        assert!(find(language, Kind::Event, true).is_some(), "{language}");
     }
 }
 
@@ -254,7 +257,8 @@ fn refuses_a_template_that_does_not_exist() {
         ..new(directory.path().join("watch"))
     };
     let error = create(&with_abi).expect_err("no template");
-    let expected = "there is no template cow for Rust with an ABI (the templates are rust: block, event)";
+    let expected = "there is no template cow for Rust with an ABI (the templates are rust: block, event; js: event; \
+                    python: event; c: event)";
     assert_eq!(refusal(&error, directory.path()), expected);
     assert!(
         list(false).starts_with("rust: block, event, cron, query, cow"),
@@ -469,6 +473,47 @@ fn a_handler_of_events_needs_an_event() {
     let error = create(&request).expect_err("no event");
     assert_eq!(
         refusal(&error, directory.path()),
-        "the ABI DIR/Vault.json has no event that a module can subscribe to (use --template block)"
+        "the ABI DIR/Vault.json has no event that a module can subscribe to (use --lang rust \
+         --template block)"
     );
+}
+
+#[test]
+fn an_abi_in_another_language_needs_an_event() {
+    let directory = directory();
+    let request = New {
+        language: Language::JavaScript,
+        abi: Some(abi_file(directory.path(), "Vault.json", VAULT)),
+        ..new(directory.path().join("watch"))
+    };
+    let error = create(&request).expect_err("no event");
+    assert!(matches!(error, NewError::Abi(AbiError::NoEvent { .. })), "{error}");
+}
+
+#[test]
+fn each_event_of_an_abi_becomes_one_subscription() {
+    let directory = directory();
+    let event = |name: &str, indexed: bool| {
+        let inputs = json!([{ "name": "a", "type": "uint256", "indexed": indexed }]);
+        json!({ "type": "event", "name": name, "inputs": inputs, "anonymous": false })
+    };
+    // Two events of one signature have one first topic.
+    let abi = json!([event("Twice", true), event("A$B", false), event("Twice", false)]);
+    let project = directory.path().join("watch");
+    let request = New {
+        language: Language::Python,
+        abi: Some(abi_file(directory.path(), "Token.json", &abi.to_string())),
+        ..new(project.clone())
+    };
+    let created = create(&request).expect("it is made");
+    assert_eq!(created.kind, Kind::Event);
+    let text = fs::read_to_string(project.join("nexum.toml")).expect("a manifest");
+    let signatures: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("event_signature"))
+        .collect();
+    let expected = ["Twice(uint256)", "A$B(uint256)"].map(|signature| format!("event_signature = \"{signature}\""));
+    assert_eq!(signatures, expected);
+    let manifest = Manifest::parse(Path::new("nexum.toml"), text.as_bytes()).expect("a manifest");
+    assert_eq!(manifest.subscriptions.len(), 2);
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use nexum_config::causes::Causes;
 
 use super::apt::{self, Apt};
-use super::{BARE, Compiler, WASI, has_std};
+use super::{BARE, Compiler, WASI, has_std, without_linkers};
 use crate::progress::step;
 use crate::{Error, Progress, process};
 
@@ -25,6 +25,9 @@ const PACKAGES: [&str; 5] = [COMPILER, CLIPPY, "libstd-rust-web-dev", SOURCE, "w
 const COMPILER: &str = "rustc-web";
 const CLIPPY: &str = "rust-web-clippy";
 const SOURCE: &str = "rust-web-src";
+
+/// The linker that makes components, beside `rust-lld`.
+const LINKER: &str = "wasm-component-ld";
 
 /// The oldest compiler for guests: that of the whole tree.
 const AT_LEAST: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -44,13 +47,18 @@ pub(super) fn can_make(progress: &dyn Progress) -> bool {
     Apt::system(progress).is_ok_and(|apt| apt.has(COMPILER, AT_LEAST).unwrap_or(false))
 }
 
+/// Whether the active toolchain has the linkers for wasm, which are rustup's and in no package of Debian.
+pub(super) fn has_linkers(active: &Compiler) -> bool {
+    active.linkers().join(LINKER).exists()
+}
+
 /// Makes the toolchain in an absent directory. It must not be moved afterwards.
 pub(super) fn make(prefix: &Path, active: &Compiler, progress: &dyn Progress) -> Result<(), Error> {
     let linkers = active.linkers();
-    if !linkers.join("wasm-component-ld").exists() {
+    if !has_linkers(active) {
         return Err(Error::Unavailable {
-            subject: format!("no wasm-component-ld in {}", linkers.display()),
-            hint: "make a toolchain of rustup's the active one: it has the linkers for WebAssembly".to_owned(),
+            subject: format!("the active Rust toolchain has no {LINKER} in {}", linkers.display()),
+            hint: format!("no package of Debian has it: {}", without_linkers(BARE)),
         });
     }
     let debs = prefix.join("debs");

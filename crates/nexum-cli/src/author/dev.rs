@@ -23,7 +23,7 @@ pub(crate) fn dev(args: &args::Dev) -> Result<u8, Refusals> {
 
 /// Runs on the main thread, which starts all child processes ([`super::local::leash`]).
 async fn run(args: &args::Dev) -> Result<u8, Refusals> {
-    let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
+    let mut signals = Termination::with_hangup().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
     let mut session = Session::open(args, &reports)?;
     let mut looks = interval(session::LOOK_EVERY);
@@ -40,7 +40,7 @@ async fn run(args: &args::Dev) -> Result<u8, Refusals> {
             },
         }
     }
-    reports.interrupt();
+    reports.interrupt().await;
     session.close().await;
     Ok(STOPPED)
 }

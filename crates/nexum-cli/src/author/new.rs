@@ -2,7 +2,6 @@
 
 use std::env;
 
-use nexum_build::Language;
 use nexum_build::template::{self, Sdk};
 
 use crate::args;
@@ -40,11 +39,7 @@ pub(crate) fn new(args: args::New) -> Result<u8, Refusals> {
         created.name,
         created.summary
     );
-    outln!("\nnext:\n  cd {cd}");
-    if language != Language::C {
-        outln!("  nexum test");
-    }
-    outln!("  nexum dev");
+    outln!("\nnext:\n  cd {cd}\n  nexum test\n  nexum dev");
     Ok(STOPPED)
 }
 

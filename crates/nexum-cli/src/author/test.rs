@@ -26,13 +26,13 @@ pub(crate) fn test(args: &args::Test) -> Result<u8, Refusals> {
 
 /// Runs on the main thread, which starts all child processes ([`super::local::leash`]).
 async fn run(args: &args::Test) -> Result<u8, Refusals> {
-    let mut signals = Termination::new().map_err(|error| Refusal::of(&error))?;
+    let mut signals = Termination::with_hangup().map_err(|error| Refusal::of(&error))?;
     let reports = Reports::default();
     let mut emissions = Emissions::default();
     let code = tokio::select! {
         biased;
         code = signals.received() => {
-            reports.interrupt();
+            reports.interrupt().await;
             Ok(code)
         }
         code = perform(args, &reports, &mut emissions) => code,
@@ -54,17 +54,17 @@ async fn perform(args: &args::Test, reports: &Reports, emissions: &mut Emissions
     }
 }
 
-/// The command that runs the native tests of a project, with more arguments. `None` for a language
+/// The command that runs the native tests of a project, with more arguments. `None` for a project
 /// without native tests, after a line that says so.
 ///
 /// # Errors
 ///
 /// As [`nexum_build::test_command`].
 async fn native(project: Project, args: &[OsString], reports: &Reports) -> Result<Option<Command>, Refusal> {
-    let language = project.language;
+    let name = project.name.clone();
     let command = reports.blocking(move |progress| nexum_build::test_command(&project, progress));
     let Some(mut command) = command.await? else {
-        outln!("modules in {language} have no native tests");
+        outln!("{name} has no native tests: a module in C has them in the directory test");
         return Ok(None);
     };
     command.args(args);

@@ -1,7 +1,7 @@
 //! `nexum build`: from an author's directory to the files that an operator installs.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,13 +109,13 @@ fn errors(ran: &Ran) -> Vec<&str> {
 fn a_module_is_built_with_the_manifest_of_its_code() {
     let dir = project_with_sdk();
     let ran = build_among_guests(&dir, &[]);
-    let handled = format!("the code handles logs with the event signature {TRANSFER}");
+    let handler = format!("`#[on_event]` with the event signature {TRANSFER}");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(
         errors(&ran),
         [
             format!(
-                "error: nexum.toml:1:1: subscription: {handled}, but neither its attribute nor this file names a chain"
+                "error: nexum.toml:1:1: subscription: {handler} in the code names no chain, and neither does this file"
             ),
             "  hint: add `chain_id = ...` to the attribute of the handler, or a [[subscription]] with kind = \"log\", \
              event_signature and chain_id to this file"
@@ -267,15 +267,21 @@ fn a_directory_without_a_project_is_refused() {
     );
 }
 
-#[test]
-fn a_compiler_without_the_target_is_refused() {
-    let dir = project("", CDYLIB, "");
+/// Writes a program `rustc` whose sysroot is the directory, and so has no target and no linker.
+fn rustc_without_targets(dir: &Dir) -> PathBuf {
     let script = format!(
         "#!/bin/sh\ncase \"$1\" in\n--version) echo 'rustc 1.99.0'; echo 'host: any';;\n*) echo '{}';;\nesac\n",
         dir.path().display()
     );
     let rustc = dir.write("rustc", script);
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).expect("permissions");
+    rustc
+}
+
+#[test]
+fn a_compiler_without_the_target_is_refused() {
+    let dir = project("", CDYLIB, "");
+    let rustc = rustc_without_targets(&dir);
     let output = command(&dir, &[]).env("NEXUM_GUEST_RUSTC", &rustc).output();
     let ran = Ran::new(output.expect("the binary"), dir.path());
     assert_eq!(ran.code, Some(2));
@@ -284,6 +290,67 @@ fn a_compiler_without_the_target_is_refused() {
         "error: NEXUM_GUEST_RUSTC (rustc 1.99.0) has no standard library for wasm32-unknown-unknown\n  hint: name a rustc that \
          has the target, or unset NEXUM_GUEST_RUSTC\n"
     );
+}
+
+/// A compiler without linkers for wasm, as that of Debian.
+#[test]
+fn a_compiler_without_linkers_is_refused_with_the_commands_to_type() {
+    let dir = project("", CDYLIB, "");
+    rustc_without_targets(&dir);
+    let others = std::env::var_os("PATH").expect("a path");
+    let paths = std::iter::once(dir.path().to_owned()).chain(std::env::split_paths(&others));
+    let path = std::env::join_paths(paths).expect("a path");
+    let ran = |args: &[&str]| {
+        let mut nexum = command(&dir, args);
+        nexum.env("PATH", &path);
+        nexum.env("NEXUM_CACHE_DIR", dir.path().join("cache"));
+        Ran::new(nexum.output().expect("the binary"), dir.path())
+    };
+    let commands = "install rustup, and run `rustup default stable` and `rustup target add wasm32-unknown-unknown`";
+    let refused = ran(&[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert_eq!(
+        errors(&refused),
+        [
+            "error: the active Rust toolchain (rustc 1.99.0) has no standard library for wasm32-unknown-unknown",
+            &format!("  hint: {commands}")
+        ]
+    );
+    let refused = ran(&["--make-toolchain"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert_eq!(
+        errors(&refused),
+        [
+            "error: cannot make a compiler for guests from Debian's packages: the active Rust toolchain has no \
+             wasm-component-ld in <dir>/lib/rustlib/any/bin",
+            &format!("  hint: no package of Debian has it: {commands}")
+        ]
+    );
+}
+
+/// A first nexum holds the lock of the tool that a second one needs.
+#[test]
+fn an_interrupt_ends_the_wait_for_another_nexum() {
+    let dir = Dir::new();
+    let made = dir.nexum(&["new", "watch", "--lang", "js"]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let tools = dir.path().join("cache/tools");
+    fs::create_dir_all(&tools).expect("a directory");
+    let held = fs::File::create(tools.join("componentize-qjs-0.4.5.lock")).expect("a file");
+    held.lock().expect("the lock");
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut nexum = command(&dir, &["watch"]);
+        nexum.env("NEXUM_CACHE_DIR", dir.path().join("cache"));
+        let mut child = nexum.stderr(Stdio::piped()).spawn().expect("the binary");
+        let stderr = BufReader::new(child.stderr.take().expect("stderr"));
+        let waits = "nexum waits for the cache, which another nexum uses to make componentize-qjs-0.4.5 ...";
+        let mut lines = stderr.lines().map(|line| line.expect("UTF-8"));
+        assert!(lines.any(|line| line == waits), "{signal}");
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        assert_eq!(child.wait().expect("the end").code(), Some(130), "{signal}");
+        assert_eq!(lines.last().as_deref(), Some("error: interrupted"), "{signal}");
+    }
 }
 
 /// The build script of the project runs below cargo, which runs below nexum.

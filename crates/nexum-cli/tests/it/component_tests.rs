@@ -1,6 +1,10 @@
 //! `nexum test`: native tests, and the component in the runtime.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use crate::developing::{BLOCKS, BUILD, project};
+use crate::processes::{below, gone, send};
 use crate::{Dir, Ran};
 
 fn test_component(dir: &Dir, more: &[&str]) -> Ran {
@@ -101,6 +105,32 @@ fn a_native_test_asks_the_running_component() {
     let ran = test_component(&dir, &[]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+}
+
+/// cargo, the tests, a process below them that ignores signals, the daemon and anvil.
+#[tokio::test]
+async fn a_signal_leaves_no_process() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let dir = project("noop", BLOCKS);
+        with_native_test(
+            &dir,
+            "let script = \"trap '' INT TERM HUP; echo begun; while :; do sleep 1; done\";
+             std::process::Command::new(\"sh\").args([\"-c\", script]).status().unwrap();",
+        );
+        let mut command = dir.command(&["test", "--component", "--build-with", BUILD]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        assert!(lines.any(|line| line.expect("UTF-8") == "begun"), "{signal}");
+        let processes = below(child.id());
+        for program in ["anvil", "cargo", "component-", "sh"] {
+            assert!(processes.iter().any(|process| process.is(program)), "{processes:#?}");
+        }
+        send(signal, child.id());
+        assert_eq!(child.wait().expect("an end").code(), Some(code), "{signal}");
+        for process in processes {
+            gone(process.id).await;
+        }
+    }
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! `nexum dev`: a project that is built, run, changed and ended.
 
+mod chains;
 mod orphans;
 mod rust;
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use nexum_testing::{Anvil, guests};
+use nexum_config::names::Digest;
+use nexum_testing::guests;
+use serde_json::Value;
 
 use crate::Dir;
-use crate::processes::{below, send};
+use crate::processes::send;
 
 /// The longest wait for a line: a slow machine compiles the SDK for minutes.
 const WAIT_MAX: Duration = Duration::from_secs(600);
@@ -23,6 +25,9 @@ pub(crate) const BUILD: &str = "mkdir -p build && cp \"$(cat src/guest.txt)\" bu
 
 /// The line after which the module handles events.
 const RUNS: &str = "the module runs";
+
+/// The file with the stderr of `nexum dev`, which is no source of the project.
+const ERRORS: &str = "stderr.log";
 
 /// A running `nexum dev`. Dropping the value kills it.
 pub(crate) struct Dev {
@@ -38,6 +43,7 @@ impl Dev {
 
     fn start_with(dir: &Dir, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = dir.command(&["dev"]);
+        command.stderr(std::fs::File::create(dir.path().join(ERRORS)).expect("a file"));
         change(&mut command);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -63,6 +69,11 @@ impl Dev {
                 return lines;
             }
         }
+    }
+
+    /// The lines on stderr so far.
+    fn errors(dir: &Dir) -> String {
+        std::fs::read_to_string(dir.path().join(ERRORS)).expect("a file")
     }
 
     pub(crate) fn say(&mut self, command: &str) {
@@ -108,6 +119,51 @@ fn use_guest(dir: &Dir, guest: &str) {
     dir.write("src/guest.txt", guests::component(guest).display().to_string());
 }
 
+/// The output of a command about the daemon of `nexum dev`.
+fn ask(dir: &Dir, args: &[&str]) -> String {
+    let ran = dir.nexum(&[args, &["--config", "build/dev/engine.toml"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran.stdout
+}
+
+/// The state of the guest `journal`: the events in order, without hashes. Each has the key of its
+/// position.
+fn journal(dir: &Dir) -> Vec<String> {
+    entries(dir).into_iter().map(|(event, _)| event).collect()
+}
+
+/// As [`journal`], each with the rest of its value: the hash of a block.
+fn entries(dir: &Dir) -> Vec<(String, String)> {
+    let export = ask(dir, &["state", "export", "watch"]);
+    let rows = export
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let rows = rows.filter(|row| row["state"].is_object() && row["state"]["key"] != "entries");
+    let entry = |(position, row): (usize, Value)| {
+        assert_eq!(row["state"]["key"], format!("{position:010}"));
+        let digits = row["state"]["value"]
+            .as_str()
+            .and_then(|value| value.strip_prefix("0x"));
+        let digits = digits.expect("a value").as_bytes();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("digits");
+        let text = String::from_utf8(digits.chunks(2).map(byte).collect()).expect("UTF-8");
+        let (event, hash) = text.rsplit_once(' ').expect("a hash");
+        (event.to_owned(), hash.to_owned())
+    };
+    rows.enumerate().map(entry).collect()
+}
+
+/// The digest of the component that the daemon runs.
+fn digest_of_running(dir: &Dir) -> String {
+    let modules: Value = serde_json::from_str(&ask(dir, &["status", "--format", "json"])).expect("JSON");
+    modules[0]["digest"].as_str().expect("a digest").to_owned()
+}
+
+/// The digest of a guest.
+fn digest(guest: &str) -> String {
+    Digest::of(&std::fs::read(guests::component(guest)).expect("a guest")).to_string()
+}
+
 fn dev(dir: &Dir) -> Dev {
     Dev::start(dir, &["--build-with", BUILD])
 }
@@ -146,17 +202,36 @@ fn a_change_is_built_and_the_module_reloaded() {
 
 #[test]
 fn a_build_that_fails_keeps_the_last_version() {
-    let dir = project("block-logger", BLOCKS);
+    let dir = project("journal", BLOCKS);
     let mut dev = dev(&dir);
-    dev.until(RUNS);
+    let lines = dev.until(RUNS);
+    assert_eq!(
+        lines.first().map(String::as_str),
+        Some("this run builds into build/dev; `nexum build` makes the files to publish")
+    );
+    dev.say("mine");
+    dev.until("block 1 handled in ");
     dir.write("src/guest.txt", "no-such-file");
     dev.until("the build failed: the last version keeps running");
+    assert_eq!(
+        Dev::errors(&dir).matches("no-such-file").count(),
+        1,
+        "{}",
+        Dev::errors(&dir)
+    );
+    assert_eq!(digest_of_running(&dir), digest("journal"));
     dev.say("mine");
-    let lines = dev.until("block 1 handled in ");
-    assert!(lines.iter().any(|line| line.contains("base fee")), "{lines:#?}");
+    dev.until("block 2 handled in ");
+    let blocks = ["block 0", "block 1", "block 2"];
+    assert_eq!(journal(&dir), blocks);
 
     use_guest(&dir, "noop");
     dev.until("reloaded ");
+    assert_eq!(digest_of_running(&dir), digest("noop"));
+    dev.say("mine");
+    dev.until("block 3 handled in ");
+    // The new version writes nothing, and keeps the state.
+    assert_eq!(journal(&dir), blocks);
 }
 
 #[test]
@@ -211,95 +286,6 @@ fn a_new_configuration_starts_the_daemon_again() {
     assert!(limits.stdout.contains("3000000"), "{}{}", limits.stdout, limits.stderr);
     dev.say("state");
     dev.until("0000000002");
-}
-
-#[tokio::test]
-async fn another_chain_at_the_same_url_gets_a_new_state() {
-    let mut anvil = Anvil::start();
-    let dir = project("journal", BLOCKS);
-    let url = anvil.http_url();
-    let mut dev = Dev::start(&dir, &["--build-with", BUILD, "--rpc", &url]);
-    dev.until(RUNS);
-    dev.say("mine 3");
-    dev.until("block 3 handled in ");
-    dev.say("state");
-    dev.until("0000000002");
-
-    // The hash of the genesis block depends on the time, in seconds.
-    let genesis = async |anvil: &Anvil| {
-        let block = anvil
-            .request("eth_getBlockByNumber", serde_json::json!(["0x0", false]))
-            .await;
-        block["hash"].clone()
-    };
-    let old = genesis(&anvil).await;
-    while genesis(&anvil).await == old {
-        anvil.restart();
-    }
-    dev.until("the chains are new: the module starts without its old state");
-    dev.until(RUNS);
-    dev.say("mine");
-    dev.until("block 1 handled in ");
-    dev.say("state");
-    let lines = dev.until("entries");
-    assert!(lines.iter().any(|line| line.contains("block 1 ")), "{lines:#?}");
-    assert!(!lines.iter().any(|line| line.contains("block 3 ")), "{lines:#?}");
-}
-
-#[test]
-fn an_author_can_start_with_a_new_chain() {
-    let dir = project("journal", BLOCKS);
-    let mut dev = dev(&dir);
-    dev.until(RUNS);
-    dev.say("mine 2");
-    dev.until("block 2 handled in ");
-    dev.say("new");
-    dev.until("the chains are new: the module starts without its old state");
-    dev.until(RUNS);
-    dev.say("mine");
-    dev.until("block 1 handled in ");
-}
-
-#[test]
-fn an_anvil_that_ends_is_started_again() {
-    let dir = project("journal", BLOCKS);
-    let mut dev = dev(&dir);
-    dev.until(RUNS);
-    dev.say("mine 2");
-    dev.until("block 2 handled in ");
-    let anvil = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
-    send("-KILL", anvil.expect("an anvil").id);
-    dev.until("anvil of chain 11155111 ended: signal: 9");
-    dev.until(RUNS);
-    dev.say("mine");
-    dev.until("block 1 handled in ");
-}
-
-#[test]
-fn an_anvil_that_does_not_start_again_can_start_later() {
-    let dir = project("journal", BLOCKS);
-    let anvil = dir.path().join("anvil.sh");
-    let write = |text: &str| {
-        std::fs::write(&anvil, format!("#!/bin/sh\n{text}\n")).expect("a file");
-        std::fs::set_permissions(&anvil, PermissionsExt::from_mode(0o755)).expect("a program");
-    };
-    let program = std::env::var_os("NEXUM_ANVIL").unwrap_or_else(|| "anvil".into());
-    let good = format!("exec {} \"$@\"", program.display());
-    write(&good);
-    let mut dev = Dev::start_with(&dir, &["--build-with", BUILD], |command| {
-        command.env("NEXUM_ANVIL", &anvil);
-    });
-    dev.until(RUNS);
-    // Fails once.
-    dir.write("anvil.good", format!("#!/bin/sh\n{good}\n"));
-    write("chmod +x anvil.good && mv anvil.good \"$0\"; exit 1");
-    let running = below(dev.child.id()).into_iter().find(|process| process.is("anvil"));
-    send("-KILL", running.expect("an anvil").id);
-    dev.until("anvil of chain 11155111 ended: signal: 9");
-    dev.say("new");
-    dev.until(RUNS);
-    dev.say("mine");
-    dev.until("block 1 handled in ");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::Dir;
 use crate::control::until;
 use crate::running::{Log, RUNNING, spawn, terminate};
 
-const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-const TOKEN: &str = "0x1111111111111111111111111111111111111111";
+pub(crate) const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+pub(crate) const TOKEN: &str = "0x1111111111111111111111111111111111111111";
 
 /// The price of gas on the node: 60 gwei.
 const PRICE: &str = "0xdf8475800";
@@ -49,7 +49,7 @@ impl Site {
             2 => vec![transfer(), transfer()],
             _ => Vec::new(),
         });
-        let (port, received) = serve();
+        let (port, received) = serve("ok");
         let dir = Dir::new();
         dir.guest(name);
         let manifest = std::fs::read_to_string(guests::dir(name).join("nexum.toml")).expect("a manifest");
@@ -113,9 +113,9 @@ fn transfer() -> LogSpec {
     }
 }
 
-/// A server that answers every request with 200. Returns its port, and the request lines with the
-/// bodies.
-fn serve() -> (u16, Receiver<(String, Value)>) {
+/// A server that answers every request with 200 and a text. Returns its port, and the request lines with
+/// the bodies, which are JSON.
+pub(crate) fn serve(text: &'static str) -> (u16, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let (sender, receiver) = mpsc::channel();
@@ -135,7 +135,8 @@ fn serve() -> (u16, Receiver<(String, Value)>) {
             let mut body = vec![0; length.expect("a length").parse().expect("a number")];
             stream.read_exact(&mut body).expect("a body");
             let body = serde_json::from_slice(&body).expect("JSON");
-            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+            let length = text.len();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}");
             stream.get_mut().write_all(answer.as_bytes()).expect("an answer");
             // The test may have ended.
             let _ = sender.send((head.swap_remove(0), body));

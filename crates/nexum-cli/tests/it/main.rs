@@ -15,12 +15,16 @@ mod check;
 mod compiling;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod component_tests;
+#[cfg(all(feature = "chain", feature = "cow", feature = "store"))]
+mod conditional_orders;
 #[cfg(feature = "runtime")]
 mod control;
 #[cfg(feature = "runtime")]
 mod cow;
 #[cfg(all(feature = "author", feature = "chain", feature = "store", target_os = "linux"))]
 mod developing;
+#[cfg(all(feature = "chain", feature = "store"))]
+mod ethflow;
 #[cfg(feature = "runtime")]
 mod exec;
 #[cfg(feature = "runtime")]
@@ -42,6 +46,14 @@ mod metrics;
 mod migrating;
 #[cfg(all(feature = "author", feature = "chain", feature = "cow", feature = "store"))]
 mod new;
+#[cfg(all(
+    feature = "author",
+    feature = "chain",
+    feature = "cow",
+    feature = "http",
+    feature = "store"
+))]
+mod new_languages;
 #[cfg(feature = "chain")]
 mod outputs;
 #[cfg(all(feature = "chain", feature = "store"))]

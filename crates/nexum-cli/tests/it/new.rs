@@ -111,18 +111,26 @@ fn prints_the_next_commands() {
 }
 
 #[test]
-fn the_next_commands_in_c_have_no_native_tests() {
+fn a_project_in_c_has_a_native_test() {
     let dir = Dir::new();
     let made = dir.nexum(&["new", "watch", "--lang", "c"]);
     assert_eq!(made.code, Some(0), "{}", made.stderr);
     assert!(
-        made.stdout.ends_with("\nnext:\n  cd watch\n  nexum dev\n"),
+        made.stdout
+            .ends_with("\nnext:\n  cd watch\n  nexum test\n  nexum dev\n"),
         "{}",
         made.stdout
     );
     let tested = dir.nexum(&["test", "watch"]);
     assert_eq!(tested.code, Some(0), "{}", tested.stderr);
-    assert_eq!(tested.stdout, "modules in C have no native tests\n");
+
+    dir.write("watch/test/module.c", "int main(void) { return 1; }\n");
+    assert_eq!(dir.nexum(&["test", "watch"]).code, Some(1));
+
+    fs::remove_dir_all(dir.path().join("watch/test")).expect("the test");
+    let tested = dir.nexum(&["test", "watch"]);
+    let expected = "watch has no native tests: a module in C has them in the directory test\n";
+    assert_eq!((tested.code, &*tested.stdout), (Some(0), expected), "{}", tested.stderr);
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl<'de> serde::Deserializer<'de> for Value<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.is_array() {
             true => self.structured(|json| json.deserialize_seq(visitor)),
-            false => visitor.visit_seq(SeqDeserializer::new(self.items())),
+            false => self.named(visitor.visit_seq(SeqDeserializer::new(self.items()))),
         }
     }
 

@@ -82,9 +82,7 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     ///
     /// The host's error, or a stored key of another type.
     pub fn keys(&self) -> Result<Vec<K>> {
-        let prefix = key::below(self.name);
-        let keys = host::store_list(&prefix)?;
-        keys.iter().map(|key| self.read_key(key)).collect()
+        self.keys_of(&key::below(self.name))
     }
 
     /// All keys with their values. Each step reads one value.
@@ -102,10 +100,16 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     ///
     /// The host's error.
     pub fn under(&self, start: &impl StartOf<K>) -> Result<Entries<K, V>> {
-        let mut prefix = key::below(self.name);
-        start.write(&mut prefix);
-        prefix.push(SEPARATOR);
-        self.entries(&prefix)
+        self.entries(&self.prefix(start))
+    }
+
+    /// The keys that begin with the first parts of a tuple, without a read of their values.
+    ///
+    /// # Errors
+    ///
+    /// The host's error, or a stored key of another type.
+    pub fn keys_under(&self, start: &impl StartOf<K>) -> Result<Vec<K>> {
+        self.keys_of(&self.prefix(start))
     }
 
     /// Removes all keys.
@@ -116,6 +120,19 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     pub fn clear(&self) -> Result {
         let keys = host::store_list(&key::below(self.name))?;
         keys.iter().try_for_each(|key| host::store_delete(key))
+    }
+
+    /// The beginning of the host's keys that begin with the first parts of a tuple.
+    fn prefix(&self, start: &impl StartOf<K>) -> String {
+        let mut prefix = key::below(self.name);
+        start.write(&mut prefix);
+        prefix.push(SEPARATOR);
+        prefix
+    }
+
+    fn keys_of(&self, prefix: &str) -> Result<Vec<K>> {
+        let keys = host::store_list(prefix)?;
+        keys.iter().map(|key| self.read_key(key)).collect()
     }
 
     fn entries(&self, prefix: &str) -> Result<Entries<K, V>> {
@@ -148,6 +165,53 @@ impl<V: Serialize + DeserializeOwned> Map<String, V> {
         key::push_escaped(&mut prefix, text);
         self.entries(&prefix)
     }
+}
+
+/// The bits of one hexadecimal digit, and of the digits of a number in a key.
+const DIGIT_BITS: u32 = 4;
+const NUMBER_BITS: u32 = u64::BITS;
+
+impl<K: Key, V: Serialize + DeserializeOwned> Map<(u64, K), V> {
+    /// The first keys whose numbers are between these two, with both of them, at most `count`.
+    ///
+    /// The method lists only keys near `from`: one operation of the store for each group of keys that
+    /// have their first digits in common, until `count` keys are found.
+    ///
+    /// # Errors
+    ///
+    /// The host's error, or a stored key of another type.
+    pub fn between(&self, from: u64, to: u64, count: usize) -> Result<Vec<(u64, K)>> {
+        let mut found = Vec::new();
+        let mut start = Some(from);
+        while let Some(at) = start.filter(|at| *at <= to && found.len() < count) {
+            let free_bits = group(at, to);
+            let mut prefix = key::below(self.name);
+            let digits = format!("{at:016x}");
+            let fixed = ((NUMBER_BITS - free_bits) / DIGIT_BITS) as usize;
+            prefix.push_str(digits.get(..fixed).unwrap_or_default());
+            for key in host::store_list(&prefix)? {
+                found.push(self.read_key(&key)?);
+            }
+            start = 1_u64.checked_shl(free_bits).and_then(|size| at.checked_add(size));
+        }
+        found.truncate(count);
+        Ok(found)
+    }
+}
+
+/// The bits of the largest group that begins at a number, ends by `to`, and has its first digits in
+/// common.
+fn group(at: u64, to: u64) -> u32 {
+    let mut bits = 0;
+    while bits < NUMBER_BITS {
+        let next = bits + DIGIT_BITS;
+        let rest = 1_u64.checked_shl(next).map_or(u64::MAX, |size| size - 1);
+        if at & rest != 0 || to - at < rest {
+            break;
+        }
+        bits = next;
+    }
+    bits
 }
 
 /// The host's key without the name of its map.

@@ -1,6 +1,6 @@
-use nexum_sdk::cow::{Balance, Kind, Order, OrderBook, SigningScheme, refusal};
+use nexum_sdk::cow::{Balance, Kind, Order, OrderBook, SigningScheme, refusal, split_uid, uid};
 use nexum_sdk::testing::Host;
-use nexum_sdk::{Address, B256, Bytes, Error, ErrorKind, U256};
+use nexum_sdk::{Address, B256, Bytes, Error, ErrorKind, U256, address, b256};
 use serde_json::{Value, json};
 
 use crate::module::on_host;
@@ -122,4 +122,18 @@ fn reads_a_path() {
     });
     let answer = on_host(host, || OrderBook::new(100).get::<Vec<u8>>("/api/v1/trades"));
     assert_eq!(answer.expect("an answer"), [1]);
+}
+
+/// The values are those of the real contracts on chain 11155111.
+#[test]
+fn a_uid_has_a_digest_an_owner_and_an_end() {
+    let digest = b256!("79d86b11f1e7dd3684bcbc6c1c4fd00bea3995360ff7aa62ff98128bb5d4fd03");
+    let owner = address!("ba3cb449bd2b4adddbc894d8697f5170800eadec");
+    let uid = uid(digest, owner, u32::MAX);
+    let text = "0x79d86b11f1e7dd3684bcbc6c1c4fd00bea3995360ff7aa62ff98128bb5d4fd03\
+                ba3cb449bd2b4adddbc894d8697f5170800eadecffffffff";
+    assert_eq!(uid.to_string(), text);
+    assert_eq!(split_uid(&uid), Some((digest, owner, u32::MAX)));
+    assert_eq!(split_uid(&uid[1..]), None);
+    assert_eq!(split_uid(&[&uid[..], &[0]].concat()), None);
 }

@@ -1,4 +1,5 @@
-"""The host's functions for modules in Python. `nexum build` writes this package to `build/sdk`.
+"""The host's functions for modules in Python. `nexum build` writes this package to
+`build/nexum`.
 
 The host can be called while a handler runs, and not while the module's file is loaded: that happens
 once, when the component is built.
@@ -244,18 +245,18 @@ class identity:
     @staticmethod
     def accounts():
         """The addresses that the module may sign for."""
-        return ["0x" + bytes(account).hex() for account in _call(_use("identity").accounts)]
+        return [to_hex(account) for account in _call(_use("identity").accounts)]
 
     @staticmethod
     def sign(account, message):
         """Signs a message as `personal_sign` does."""
         content = message.encode() if isinstance(message, str) else message
-        return "0x" + bytes(_call(_use("identity").sign, from_hex(account), content)).hex()
+        return to_hex(_call(_use("identity").sign, from_hex(account), content))
 
     @staticmethod
     def sign_typed_data(account, data):
         """Signs EIP-712 typed data."""
-        return "0x" + bytes(_call(_use("identity").sign_typed_data, from_hex(account), json.dumps(data))).hex()
+        return to_hex(_call(_use("identity").sign_typed_data, from_hex(account), json.dumps(data)))
 
 
 class cow:
@@ -266,6 +267,11 @@ class cow:
         """Sends a request to the order book of a chain, and returns the body of a 2xx response, parsed."""
         content = None if body is None else json.dumps(body)
         return json.loads(_call(_use("cow").request, chain_id, method, path, content))
+
+    @staticmethod
+    def quote(chain_id, order):
+        """The answer to a request for a price: a dict with `quote`, whose amounts are decimal texts."""
+        return cow.request(chain_id, "POST", "/api/v1/quote", order)
 
     @staticmethod
     def submit_order(chain_id, order):

@@ -6,7 +6,7 @@ from enum import Enum
 from types import SimpleNamespace
 
 import nexum
-from nexum import HostError, from_hex, guest
+from nexum import HostError, from_hex, guest, to_hex
 
 # An event without a chain id is of anvil's chain.
 CHAIN_ID = 31337
@@ -25,12 +25,19 @@ class Harness:
         self.logs = []
         # The chain requests so far, as tuples of chain id, method and parameters.
         self.requests = []
+        # The submitted orders so far, as pairs of chain id and order.
+        self.orders = []
+        # The addresses that the module may sign for, in hex.
+        self.accounts = []
         # The keys and values.
         self.stored = {}
         self._module = module
         self._config = {key: str(value) for key, value in (config or {}).items()}
         self._answers = {}
         self._responses = []
+        self._order_book = _absent("request to the order book", "on_cow")
+        self._submitted = _absent("order", "on_order")
+        self._signer = _absent("signature", "on_sign")
         self._started = False
 
     def on_request(self, method, handler):
@@ -41,6 +48,28 @@ class Harness:
     def on_fetch(self, handler):
         """Answers HTTP requests with `handler(request)`: a status with a body, or None."""
         self._responses.append(handler)
+        return self
+
+    def on_cow(self, handler):
+        """Answers requests to the order book with `handler(method, path, body, chain_id)`.
+
+        It returns the answer as a value, or raises a `HostError`. `body` is parsed, or None.
+        """
+        self._order_book = handler
+        return self
+
+    def on_order(self, handler):
+        """Answers orders with `handler(order, chain_id)`: it returns the UID, or raises a `HostError`."""
+        self._submitted = handler
+        return self
+
+    def on_sign(self, handler):
+        """Signs with `handler(account, content)`: bytes for a message, a dict for typed data.
+
+        It returns the signature in hex, or raises a `HostError`. The host refuses other accounts than
+        those of `accounts`.
+        """
+        self._signer = handler
         return self
 
     def block(self, number, chain_id=CHAIN_ID, timestamp=0, hash=_ZERO):
@@ -100,9 +129,10 @@ class Harness:
         interfaces = self._interfaces()
         denied = _denied("local-store", "a query may not write")
         vars(interfaces["store"]).update(set=denied, delete=denied)
-        for domain, names in {"chain": ["request", "request_batch"], "http": ["fetch"]}.items():
+        for capability, names in _UNCALLABLE.items():
+            domain = "cow-api" if capability == "cow" else capability
             denied = _denied(domain, f"{domain} may not be called by a query")
-            vars(interfaces[domain]).update(dict.fromkeys(names, denied))
+            vars(interfaces[capability]).update(dict.fromkeys(names, denied))
         return interfaces
 
     def _interfaces(self):
@@ -131,6 +161,12 @@ class Harness:
                     method=method, url=url, headers=headers, body=body, timeout_ms=timeout_ms
                 ),
             ),
+            "cow": SimpleNamespace(request=self._cow_request, submit_order=self._submit_order),
+            "identity": SimpleNamespace(
+                accounts=lambda: [from_hex(account) for account in self.accounts],
+                sign=self._sign,
+                sign_typed_data=lambda account, data: self._sign(account, nexum.json.loads(data)),
+            ),
         }
 
     def _request(self, chain_id, method, params):
@@ -156,6 +192,21 @@ class Harness:
                 return SimpleNamespace(status=status, headers=[], body=content)
         raise LookupError(f"the test has no response for {request.method} {request.url}; add on_fetch(...)")
 
+    def _cow_request(self, chain_id, method, path, body):
+        parsed = None if body is None else nexum.json.loads(body)
+        return nexum.json.dumps(self._order_book(method, path, parsed, chain_id))
+
+    def _submit_order(self, chain_id, content):
+        order = nexum.json.loads(content)
+        self.orders.append((chain_id, order))
+        return self._submitted(order, chain_id)
+
+    def _sign(self, account, content):
+        address = to_hex(account)
+        if address not in map(str.lower, self.accounts):
+            raise HostError("the module has no such account", domain="identity", kind="denied")
+        return from_hex(self._signer(address, content))
+
     @contextlib.contextmanager
     def urllib(self):
         """Sends the requests of `urllib.request` and `http.client` to `on_fetch`, inside a `with`."""
@@ -170,6 +221,24 @@ class Harness:
             yield self
         finally:
             http.client.HTTPConnection, http.client.HTTPSConnection, urllib.request._opener = before
+
+
+# The functions that a query may not call.
+_UNCALLABLE = {
+    "chain": ["request", "request_batch"],
+    "http": ["fetch"],
+    "cow": ["request", "submit_order"],
+    "identity": ["accounts", "sign", "sign_typed_data"],
+}
+
+
+def _absent(subject, method):
+    """A handler for a call that the test does not expect."""
+
+    def refuse(*values):
+        raise LookupError(f"the test has no answer for the {subject} {values}; add {method}(...)")
+
+    return refuse
 
 
 def _denied(domain, message):

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval};
 use super::command::{Command, lines};
 use crate::args;
 use crate::author::local::builds::{Build, Built};
-use crate::author::local::chains::{LocalChains, identity};
+use crate::author::local::chains::{LocalChains, Renew, identity};
 use crate::author::local::daemon::{Daemon, ask};
 use crate::author::local::log::Log;
 use crate::author::local::record::{Ready, Record};
@@ -39,6 +39,8 @@ pub(super) enum Event {
     Changed(Changed),
     Built(Result<Box<Built>, Refusals>),
     Typed(String),
+    /// The end of a task that mines blocks.
+    Mined(Result<(), Refusals>),
     Look,
     /// The node of a chain has another chain under the id.
     ChainChanged,
@@ -55,6 +57,9 @@ pub(super) struct Session<'a> {
     typed: mpsc::Receiver<String>,
     chains: LocalChains,
     emissions: Emissions,
+    /// The tasks that mine blocks. The log has to be read meanwhile: the daemon drops lines that wait too
+    /// long.
+    mining: JoinSet<Result<(), Refusal>>,
     /// The tasks that watch the nodes of the chains, which tell of another chain.
     watches: JoinSet<()>,
     chain_changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
@@ -88,6 +93,7 @@ impl<'a> Session<'a> {
         let build = Build::of(&args.directory, args.build.build_with.as_ref(), Some(directory.clone()))?;
         let site = Site::open(&args.directory, &directory)?;
         let sources = Sources::watch(&args.directory).map_err(|error| Refusal::of(&error))?;
+        outln!("this run builds into {DIRECTORY}; `nexum build` makes the files to publish");
         let mut session = Self {
             args,
             reports,
@@ -97,6 +103,7 @@ impl<'a> Session<'a> {
             typed: lines(),
             chains: LocalChains::default(),
             emissions: Emissions::default(),
+            mining: JoinSet::new(),
             watches: JoinSet::new(),
             chain_changes: mpsc::channel(1),
             job: None,
@@ -129,6 +136,10 @@ impl<'a> Session<'a> {
             built = built => Event::Built(built),
             changed = self.sources.changed() => Event::Changed(changed),
             Some(line) = self.typed.recv() => Event::Typed(line),
+            Some(mined) = self.mining.join_next() => Event::Mined(match mined {
+                Ok(mined) => mined.map_err(Refusals::from),
+                Err(error) => Err(Refusal::of(&error).into()),
+            }),
             Some(()) = self.chain_changes.1.recv() => Event::ChainChanged,
             _ = looks.tick() => Event::Look,
         }
@@ -143,23 +154,17 @@ impl<'a> Session<'a> {
                 Ok(None) => Ok(()),
                 Err(text) => Err(Refusal::new(text).into()),
             },
+            Event::Mined(mined) => mined,
             Event::Line(Some(line)) => self.line(&line).await,
             Event::Line(None) => self.daemon_ended().await,
             Event::Built(built) => self.built(built).await,
             Event::Changed(changed) => {
                 self.changed_at.get_or_insert_with(Instant::now);
                 self.start_build();
-                match changed {
-                    Changed::Sources => Ok(()),
-                    Changed::Config => self.restart(false).await,
-                }
+                self.changed(changed).await
             }
             Event::ChainChanged => self.chains_changed().await,
-            Event::Look => match self.chains.renew(false, self.reports).await {
-                Ok(true) => self.restart(true).await,
-                Ok(false) => Ok(()),
-                Err(refusal) => Err(refusal.into()),
-            },
+            Event::Look => self.renew(Renew::Ended).await.map(drop),
         };
         if let Err(refusals) = done {
             refusals.print();
@@ -262,8 +267,16 @@ impl Session<'_> {
         let Some(built) = &self.built else { return Ok(()) };
         let configured = self.site.chains(&built.manifest)?;
         let (sources, every) = (&self.args.chains, self.args.blocks_every);
-        for chain in self.chains.extend(&configured, sources, every, self.reports).await? {
-            outln!("chain {} is at {}", chain.id, chain.rpc.place());
+        match self.chains.extend(&configured, sources, every, self.reports).await {
+            Ok(chains) => chains
+                .iter()
+                .for_each(|chain| outln!("chain {} is at {}", chain.id, chain.rpc.place())),
+            Err(refusal) => {
+                if self.daemon.is_none() {
+                    outln!("the chains did not start: nexum starts them again after a change");
+                }
+                return Err(refusal.into());
+            }
         }
         let identities = self.chains.identities().await?;
         if let Some(running) = self.daemon.take() {
@@ -282,6 +295,24 @@ impl Session<'_> {
             is_outdated: false,
         });
         Ok(())
+    }
+
+    /// Starts the anvils that do not run, and the daemon again if a chain or its configuration is new.
+    async fn changed(&mut self, changed: Changed) -> Result<(), Refusals> {
+        let is_renewed = self.renew(Renew::Stopped).await?;
+        match changed {
+            Changed::Config if !is_renewed => self.restart(false).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts the anvils that `which` names, and with them the daemon. Returns whether there was one.
+    pub(super) async fn renew(&mut self, which: Renew) -> Result<bool, Refusals> {
+        let is_renewed = self.chains.renew(which, self.reports).await?;
+        if is_renewed {
+            self.restart(true).await?;
+        }
+        Ok(is_renewed)
     }
 
     async fn line(&mut self, line: &str) -> Result<(), Refusals> {

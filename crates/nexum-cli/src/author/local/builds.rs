@@ -9,7 +9,7 @@ use nexum_build::{Options, Progress, Project};
 use nexum_config::component;
 use nexum_config::manifest::{MANIFEST_FILE, Manifest};
 use nexum_config::names::Digest;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::reports::{Reports, refusals};
@@ -61,8 +61,8 @@ impl Build {
 
     /// Builds in another thread.
     pub(in crate::author) fn start(&self, reports: &Reports) -> JoinHandle<Result<Box<Built>, Refusals>> {
-        let (build, reports) = (self.clone(), reports.clone());
-        spawn_blocking(move || build.run(&reports).map(Box::new))
+        let build = self.clone();
+        reports.spawn(move |reports| build.run(reports).map(Box::new))
     }
 
     fn run(&self, progress: &dyn Progress) -> Result<Built, Refusals> {

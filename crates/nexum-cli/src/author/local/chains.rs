@@ -27,6 +27,19 @@ pub(in crate::author) struct LocalChain {
     node: Option<LocalNode>,
 }
 
+/// The anvils to start again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::author) enum Renew {
+    /// Each anvil that has ended since the last call.
+    Ended,
+    /// Each anvil that does not run: it has ended, or its last start failed.
+    Stopped,
+    All,
+}
+
+/// The hint of a start that failed.
+const RETRIED: &str = "nexum starts anvil again after the next change of a source, or with `n` and Enter";
+
 /// An anvil of nexum's own.
 #[derive(Debug)]
 struct LocalNode {
@@ -129,13 +142,13 @@ impl LocalChains {
         nodes.filter(|rpc| rpc.is_local()).cloned().collect()
     }
 
-    /// Starts each anvil again that has ended since the last call, or all of them. Returns whether there was one. Call it
-    /// on the main thread.
+    /// Starts the anvils that `which` names again. Returns whether there was one. Call it on the main
+    /// thread.
     ///
     /// # Errors
     ///
-    /// If an anvil does not start.
-    pub(in crate::author) async fn renew(&mut self, all: bool, reports: &Reports) -> Result<bool, Refusal> {
+    /// If an anvil does not start. [`Renew::Stopped`] names this one from now on.
+    pub(in crate::author) async fn renew(&mut self, which: Renew, reports: &Reports) -> Result<bool, Refusal> {
         let mut is_new = false;
         for LocalChain { id, node, .. } in &mut self.0 {
             let Some(node) = node else { continue };
@@ -143,9 +156,14 @@ impl LocalChains {
             if let Some(status) = ended {
                 outln!("anvil of chain {id} ended: {status}");
             }
-            if all || ended.is_some() {
+            let is_named = match which {
+                Renew::Ended => ended.is_some(),
+                Renew::Stopped => ended.is_some() || node.anvil.is_none(),
+                Renew::All => true,
+            };
+            if is_named {
                 let started = node.start(reports).await;
-                started.map_err(|refusal| refusal.with_hint("`n` and Enter start the chains again"))?;
+                started.map_err(|refusal| refusal.with_hint(RETRIED))?;
                 is_new = true;
             }
         }
@@ -160,7 +178,7 @@ impl LocalNode {
         self.anvil = None;
         let starting = Starting::spawn(leashed(&self.options.command(&self.program)));
         let starting = starting.map_err(|error| Refusal::with_hint_of(&error))?;
-        let anvil = reports.blocking(|_| starting.wait()).await?;
+        let anvil = reports.blocking(|progress| starting.wait(progress)).await?;
         self.options.port = Some(anvil.port());
         let rpc = Rpc::new(&anvil.http_url())?;
         let url = anvil.ws_url();

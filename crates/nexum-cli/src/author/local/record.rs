@@ -71,6 +71,11 @@ impl Record {
         self.kind() == Kind::Failed && self.attempt.is_none()
     }
 
+    /// The module that the record is about.
+    pub(in crate::author) fn module(&self) -> Option<&str> {
+        self.others.get("module")?.as_str()
+    }
+
     /// The text of the record, which cannot move the cursor of a terminal.
     pub(in crate::author) fn message(&self) -> String {
         harmless_lines(&self.message, INDENT).into_owned()
@@ -86,7 +91,7 @@ impl Record {
 }
 
 /// How far a daemon is, by its records.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::author) struct Ready {
     /// Whether every module has started or is refused.
     is_loaded: bool,
@@ -115,6 +120,15 @@ impl Ready {
     /// Whether the module gets the next events.
     pub(in crate::author) fn is_complete(&self) -> bool {
         self.is_loaded && self.awaited.is_empty()
+    }
+
+    /// The next step of the daemon, for a message. `None` if it is ready.
+    pub(in crate::author) fn awaited(&self) -> Option<String> {
+        match (self.is_loaded, self.awaited.first()) {
+            (false, _) => Some("the daemon loads the module".to_owned()),
+            (true, Some(chain)) => Some(format!("the daemon follows chain {chain}")),
+            (true, None) => None,
+        }
     }
 
     /// Notes a record. Returns whether the daemon is ready since then.

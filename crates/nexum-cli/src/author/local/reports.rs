@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nexum_build::{Error, Progress};
-use tokio::task::spawn_blocking;
+use tokio::sync::RwLock;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::report::print::errln;
 use crate::report::{Refusal, Refusals};
@@ -14,15 +15,31 @@ use crate::report::{Refusal, Refusals};
 #[derive(Clone, Debug, Default)]
 pub(in crate::author) struct Reports {
     interrupted: Arc<AtomicBool>,
+    /// Locked for reading by each operation that runs.
+    running: Arc<RwLock<()>>,
 }
 
 impl Reports {
-    /// Ends the running operations, with the processes that they have started.
-    pub(in crate::author) fn interrupt(&self) {
+    /// Ends the running operations, with the processes that they have started, and waits for their end.
+    pub(in crate::author) async fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Relaxed);
+        drop(self.running.write().await);
     }
 
-    /// Runs an operation that blocks, in a thread of its own.
+    /// Runs an operation that blocks in a thread of its own. The operation has to end after an
+    /// [interrupt](Self::interrupt), whether its caller waits for the result or not.
+    pub(in crate::author) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let reports = self.clone();
+        spawn_blocking(move || {
+            let _running = reports.running.blocking_read();
+            work(&reports)
+        })
+    }
+
+    /// Runs an operation as [`Self::spawn`] does, and waits for its result.
     ///
     /// # Errors
     ///
@@ -31,8 +48,7 @@ impl Reports {
         &self,
         work: impl FnOnce(&dyn Progress) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let reports = self.clone();
-        match spawn_blocking(move || work(&reports)).await {
+        match self.spawn(|reports| work(reports)).await {
             Ok(done) => done.map_err(|error| Refusal::with_hint_of(&error)),
             Err(error) => Err(Refusal::of(&error)),
         }

@@ -10,6 +10,10 @@ use crate::report::Refusal;
 /// The longest wait for a response. A fork asks a remote node for most answers.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
+/// The most blocks of one request. anvil takes longer for each block of a longer chain: at 8,000 blocks,
+/// a request with this number takes about two seconds.
+const MINED_MAX: u64 = 100;
+
 /// A node's endpoint.
 #[derive(Clone, Debug)]
 pub(in crate::author) struct Rpc {
@@ -95,13 +99,18 @@ impl Rpc {
         number(&answer).ok_or_else(|| Refusal::new(format!("{method} of the node at {}: no number", self.place())))
     }
 
-    /// Mines blocks.
+    /// Mines blocks, in several requests if there are many.
     ///
     /// # Errors
     ///
     /// As [`Self::request`]. Only anvil has the method.
     pub(in crate::author) async fn mine(&self, blocks: u64) -> Result<(), Refusal> {
-        self.request("anvil_mine", json!([format!("{blocks:#x}")])).await?;
+        let mut left = blocks;
+        while left > 0 {
+            let next = left.min(MINED_MAX);
+            self.request("anvil_mine", json!([format!("{next:#x}")])).await?;
+            left -= next;
+        }
         Ok(())
     }
 
@@ -125,8 +134,43 @@ pub(in crate::author) fn number(value: &Value) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use axum::Json;
+    use tokio::sync::mpsc;
+    use tokio::task::JoinSet;
+
     use super::*;
+
+    /// A node for a test: its endpoint, its calls with method and parameters, and the task that serves
+    /// it. `result` gives the result of a method.
+    pub(in crate::author::local) async fn node(
+        result: impl Fn(&str) -> Value + Clone + Send + Sync + 'static,
+    ) -> (Rpc, mpsc::UnboundedReceiver<(String, Value)>, JoinSet<()>) {
+        let (calls, called) = mpsc::unbounded_channel();
+        let answer = async move |Json(call): Json<Value>| {
+            let method = call["method"].as_str().unwrap().to_owned();
+            calls.send((method.clone(), call["params"].clone())).unwrap();
+            Json(json!({ "result": result(&method) }))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rpc = Rpc::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let app = axum::Router::new().route("/", axum::routing::post(answer));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        (rpc, called, server)
+    }
+
+    #[tokio::test]
+    async fn many_blocks_are_mined_in_bounded_requests() {
+        let (rpc, mut called, _server) = node(|_| Value::Null).await;
+        rpc.mine(250).await.unwrap();
+        let mut calls = Vec::new();
+        while let Ok(call) = called.try_recv() {
+            calls.push(call);
+        }
+        let mine = |count: &str| ("anvil_mine".to_owned(), json!([count]));
+        assert_eq!(calls, [mine("0x64"), mine("0x64"), mine("0x32")]);
+    }
 
     #[test]
     fn a_websocket_url_is_asked_over_http() {

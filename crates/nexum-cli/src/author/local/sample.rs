@@ -169,9 +169,8 @@ fn push(code: &mut Vec<u8>, number: usize) {
 
 #[cfg(test)]
 mod tests {
-    use axum::Json;
-
     use super::*;
+    use crate::author::local::rpc::tests::node;
 
     #[test]
     fn a_filter_has_a_log_for_each_number_of_indexed_arguments() {
@@ -217,24 +216,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_contract_gets_its_code_back_after_the_loss_of_the_caller() {
-        let (calls, mut called) = tokio::sync::mpsc::unbounded_channel();
-        let answer = async move |Json(call): Json<Value>| {
-            let method = call["method"].as_str().unwrap().to_owned();
-            calls.send((method.clone(), call["params"].clone())).unwrap();
-            Json(json!({ "result": match &*method {
-                "eth_getCode" => json!("0xc0de"),
-                "eth_accounts" => json!(["0x01"]),
-                "anvil_getAutomine" => json!(true),
-                "eth_getTransactionReceipt" => json!({ "status": "0x1", "blockNumber": "0x7" }),
-                _ => json!("0x"),
-            } }))
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let rpc = Rpc::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let app = axum::Router::new().route("/", axum::routing::post(answer));
-        let mut node = JoinSet::new();
-        node.spawn(async move { axum::serve(listener, app).await });
-
+        let (rpc, mut called, _server) = node(|method| match method {
+            "eth_getCode" => json!("0xc0de"),
+            "eth_accounts" => json!(["0x01"]),
+            "anvil_getAutomine" => json!(true),
+            "eth_getTransactionReceipt" => json!({ "status": "0x1", "blockNumber": "0x7" }),
+            _ => json!("0x"),
+        })
+        .await;
         let mut emissions = Emissions::default();
         tokio::select! {
             biased;

@@ -267,7 +267,8 @@ impl Site {
         Ok(had_state)
     }
 
-    fn state_dir(&self) -> PathBuf {
+    /// The state directory, with the control socket.
+    pub(in crate::author) fn state_dir(&self) -> PathBuf {
         self.directory.join(STATE)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Dev, RUNS};
+use super::{Dev, RUNS, digest_of_running};
 use crate::Dir;
 
 /// The root of the work tree.
@@ -43,9 +43,14 @@ fn an_edit_is_compiled_and_reloaded() {
     dev.until(RUNS);
     dev.say("mine");
     dev.until("  info first 1");
+    let first = digest_of_running(&dir);
 
     dir.write("src/lib.rs", source("second").replace("Ok(())", "Ok(()"));
     dev.until("the build failed: the last version keeps running");
+    let errors = Dev::errors(&dir);
+    assert_eq!(errors.matches("unclosed delimiter").count(), 1, "{errors}");
+    assert_eq!(errors.matches("cannot compile watch: ").count(), 1, "{errors}");
+    assert_eq!(digest_of_running(&dir), first);
     dev.say("mine");
     dev.until("  info first 2");
 
@@ -53,4 +58,5 @@ fn an_edit_is_compiled_and_reloaded() {
     dev.until("reloaded ");
     dev.say("mine");
     dev.until("  info second 3");
+    assert_ne!(digest_of_running(&dir), first);
 }

@@ -4,6 +4,7 @@ use nexum_config::manifest::Subscription;
 
 use super::Session;
 use crate::author::dev::command::{Command, HELP};
+use crate::author::local::chains::Renew;
 use crate::author::local::daemon::ask;
 use crate::author::local::sample::{Sample, samples};
 use crate::report::print::outln;
@@ -21,8 +22,8 @@ impl Session<'_> {
         let shown = async |arguments: &[&str]| Ok::<_, Refusals>(ask(&config, arguments, true).await.map(drop)?);
         match command {
             Command::Mine(blocks) => {
-                for chain in self.chains.iter() {
-                    chain.rpc.mine(blocks).await?;
+                for rpc in self.chains.iter().map(|chain| chain.rpc.clone()) {
+                    self.mining.spawn(async move { rpc.mine(blocks).await });
                 }
                 Ok(())
             }
@@ -43,12 +44,10 @@ impl Session<'_> {
                 self.start_build();
                 Ok(())
             }
-            Command::New => {
-                if !self.chains.renew(true, self.reports).await? {
-                    return Err(Refusal::new("no chain is nexum's own: start the node of --rpc again").into());
-                }
-                self.restart(true).await
-            }
+            Command::New => match self.renew(Renew::All).await? {
+                true => Ok(()),
+                false => Err(Refusal::new("no chain is nexum's own: start the node of --rpc again").into()),
+            },
             Command::Help => {
                 outln!("{HELP}");
                 Ok(())

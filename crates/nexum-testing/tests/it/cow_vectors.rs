@@ -1,0 +1,7 @@
+//! The contracts of this crate answer as the deployed contracts do.
+
+mod ethflow;
+mod logs;
+mod polls;
+mod scene;
+mod vectors;

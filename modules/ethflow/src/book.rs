@@ -1,0 +1,278 @@
+//! The stored orders of one chain, with their indexes.
+
+use nexum_sdk::{Address, Result, store, warn};
+use serde::{Deserialize, Serialize};
+
+use crate::due::{self, Due};
+use crate::order::{Id, Order, State, shortened};
+
+/// The most orders in the store. With their keys they take at most 52 MB of the 64 MiB that nexum
+/// gives to a module by default. Further orders are counted and not followed.
+pub const ORDERS_MAX: u32 = 40_000;
+
+/// The most bytes of the keys and values of one order: about 550 for the order and 600 for its four
+/// keys.
+pub const ORDER_BYTES_MAX: usize = 1_300;
+
+/// The most orders of one user on one chain that are not final. One user who places worthless orders
+/// must not use up [`ORDERS_MAX`].
+pub const ORDERS_PER_OWNER_MAX: u32 = 500;
+
+/// The most orders that the logs of one block change. A change writes at most [`ORDER_BYTES_MAX`]
+/// bytes, so that all of them stay below the limit of 1 MiB for an event. Further placements are
+/// counted and not followed. Further cancellations and refunds show themselves when the order
+/// expires.
+pub const CHANGES_PER_EVENT: u32 = 700;
+
+/// The defaults of `state_bytes` and `store_bytes_written_per_event`.
+const _: () = {
+    assert!(ORDERS_MAX as usize * ORDER_BYTES_MAX < 64 * 1_024 * 1_024);
+    assert!(CHANGES_PER_EVENT as usize * ORDER_BYTES_MAX < 1_024 * 1_024);
+};
+
+const ORDERS: store::Map<Id, Order> = store::Map::new("orders");
+const BY_STATE: store::Map<(u8, Id), ()> = store::Map::new("states");
+const BY_OWNER: store::Map<(Address, Id), ()> = store::Map::new("owners");
+/// The orders that are not final.
+const OWNED: store::Map<(u64, Address), u32> = store::Map::new("owned");
+const STORED: store::Cell<u32> = store::Cell::new("stored");
+const CHAINS: store::Map<u64, Chain> = store::Map::new("chains");
+
+/// The facts about a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The begin of the first minute with keys in the index of times. `None` before the first order
+    /// and the first block.
+    from: Option<u64>,
+    /// The time of a recent block, in seconds since the Unix epoch. 0 before the first block.
+    time: u64,
+    /// Whether the last check got no answer.
+    pub is_unanswered: bool,
+    /// The number of orders in each state.
+    pub counts: [u32; State::ALL.len()],
+    /// The number of orders that the module does not follow, because of a bound.
+    pub dropped: u64,
+    /// The number of events of a followed contract that are not those of EthFlow.
+    pub foreign: u64,
+}
+
+/// The next state of an order.
+#[derive(Debug)]
+pub struct Change {
+    pub state: State,
+    pub reason: String,
+    /// The time of the next look, in seconds since the Unix epoch.
+    pub next: u64,
+    pub block: u64,
+    /// The time of the block, or 0.
+    pub time: u64,
+}
+
+/// The orders of one chain, in one event.
+#[derive(Debug)]
+pub struct Book {
+    chain_id: u64,
+    /// How long a final order is stored, in seconds.
+    keep: u64,
+    before: Chain,
+    pub chain: Chain,
+    changes: u32,
+}
+
+impl Book {
+    /// Opens the orders of a chain.
+    pub fn open(chain_id: u64, keep: u64) -> Result<Self> {
+        let chain = CHAINS.get(&chain_id)?.unwrap_or_default();
+        Ok(Self {
+            chain_id,
+            keep,
+            before: chain,
+            chain,
+            changes: 0,
+        })
+    }
+
+    /// Writes the facts about the chain, if they changed.
+    pub fn close(self) -> Result {
+        match self.chain == self.before {
+            true => Ok(()),
+            false => CHAINS.set(&self.chain_id, &self.chain),
+        }
+    }
+
+    /// Whether the event may change another order. Counts the change.
+    pub fn may_change(&mut self) -> bool {
+        self.changes += 1;
+        self.changes <= CHANGES_PER_EVENT
+    }
+
+    /// Adds an order. The event of an order that the store has already changes nothing.
+    pub fn add(&mut self, id: &Id, mut order: Order) -> Result {
+        // No contract of CoW Protocol takes an expired order. An index that goes back to 1970 would
+        // take many blocks to walk through.
+        order.next = order.next.max(self.chain.time);
+        let owner = (self.chain_id, order.sender);
+        let owned = OWNED.get(&owner)?.unwrap_or_default();
+        let stored = STORED.get()?.unwrap_or_default();
+        if owned >= ORDERS_PER_OWNER_MAX {
+            self.drop_order(&format!("its sender has {owned} orders"));
+            return Ok(());
+        }
+        if stored >= ORDERS_MAX {
+            self.drop_order(&format!("the store has {stored} orders"));
+            return Ok(());
+        }
+        if ORDERS.contains(id)? {
+            return Ok(());
+        }
+        OWNED.set(&owner, &(owned + 1))?;
+        STORED.set(&(stored + 1))?;
+        ORDERS.set(id, &order)?;
+        BY_STATE.set(&(order.state.number(), *id), &())?;
+        BY_OWNER.set(&(order.sender, *id), &())?;
+        self.count(order.state, 1);
+        self.schedule(order.next, id)
+    }
+
+    /// Counts an order that the module does not follow. A flood of them fills no log: the record
+    /// appears for 1, 2, 4, 8, ... orders.
+    pub fn drop_order(&mut self, reason: &str) {
+        self.chain.dropped = self.chain.dropped.saturating_add(1);
+        let dropped = self.chain.dropped;
+        if dropped.is_power_of_two() {
+            warn!(
+                chain = self.chain_id,
+                dropped = dropped,
+                "an order is not followed: {reason}"
+            );
+        }
+    }
+
+    /// Counts an event that is not one of EthFlow.
+    pub fn ignore_event(&mut self) {
+        self.chain.foreign = self.chain.foreign.saturating_add(1);
+    }
+
+    /// Moves an order to a state, and returns the order.
+    pub fn change(&mut self, id: &Id, mut order: Order, change: Change) -> Result<Order> {
+        let Change {
+            state,
+            reason,
+            next,
+            block,
+            time,
+        } = change;
+        due::remove(order.next, id)?;
+        if order.state == state {
+            order.checks = order.checks.saturating_add(1);
+        } else {
+            BY_STATE.remove(&(order.state.number(), *id))?;
+            BY_STATE.set(&(state.number(), *id), &())?;
+            self.count(order.state, -1);
+            self.count(state, 1);
+            if state.is_final() {
+                self.release(order.sender)?;
+            }
+            order.state = state;
+            order.since_block = block;
+            order.since_time = time;
+            order.checks = 0;
+        }
+        order.reason = shortened(reason);
+        order.next = next;
+        ORDERS.set(id, &order)?;
+        self.schedule(next, id)?;
+        Ok(order)
+    }
+
+    /// Ends an order by an event of a block.
+    pub fn finish(&mut self, id: &Id, order: Order, state: State, reason: String, block: u64) -> Result<Order> {
+        let next = self.end_of_life(&order);
+        let change = Change {
+            state,
+            reason,
+            next,
+            block,
+            time: 0,
+        };
+        self.change(id, order, change)
+    }
+
+    /// The time at which a final order is removed. Before the first block, the module knows no time,
+    /// and counts from the order's own.
+    pub fn end_of_life(&self, order: &Order) -> u64 {
+        let now = match self.chain.time {
+            0 => u64::from(order.valid_to),
+            time => time,
+        };
+        now.saturating_add(self.keep)
+    }
+
+    /// Removes a final order.
+    pub fn remove(&mut self, id: &Id, order: &Order) -> Result {
+        due::remove(order.next, id)?;
+        BY_STATE.remove(&(order.state.number(), *id))?;
+        BY_OWNER.remove(&(order.sender, *id))?;
+        ORDERS.remove(id)?;
+        self.count(order.state, -1);
+        let stored = STORED.get()?.unwrap_or_default();
+        STORED.set(&stored.saturating_sub(1))
+    }
+
+    /// The orders whose time has come, at most `count`.
+    pub fn due(&mut self, now: u64, count: usize) -> Result<Due> {
+        let from = *self.chain.from.get_or_insert(due::minute(now));
+        due::list(self.chain_id, from, now, count)
+    }
+
+    /// Sets the begin of the first minute that can have keys, and the time of the block.
+    pub fn advance(&mut self, from: u64, now: u64) {
+        // A write per minute, and not one per block.
+        if self.chain.from != Some(from) || self.chain.time == 0 {
+            self.chain.from = Some(from);
+            self.chain.time = now;
+        }
+    }
+
+    fn schedule(&mut self, time: u64, id: &Id) -> Result {
+        let minute = due::minute(time);
+        self.chain.from = Some(self.chain.from.map_or(minute, |from| from.min(minute)));
+        due::add(time, id)
+    }
+
+    fn count(&mut self, state: State, difference: i32) {
+        if let Some(count) = self.chain.counts.get_mut(usize::from(state.number())) {
+            *count = count.saturating_add_signed(difference);
+        }
+    }
+
+    fn release(&self, sender: Address) -> Result {
+        let owner = (self.chain_id, sender);
+        match OWNED.get(&owner)?.unwrap_or_default() {
+            0 | 1 => OWNED.remove(&owner),
+            owned => OWNED.set(&owner, &(owned - 1)),
+        }
+    }
+}
+
+/// An order, if the store has it.
+pub fn get(id: &Id) -> Result<Option<Order>> {
+    ORDERS.get(id)
+}
+
+/// The orders in a state, sorted by chain, contract and digest.
+pub fn in_state(state: State) -> Result<Vec<Id>> {
+    let keys = BY_STATE.keys_under(&state.number())?;
+    Ok(keys.into_iter().map(|(_, id)| id).collect())
+}
+
+/// The orders of a user, sorted by chain, contract and digest.
+pub fn of_owner(owner: Address) -> Result<Vec<Id>> {
+    let keys = BY_OWNER.keys_under(&owner)?;
+    Ok(keys.into_iter().map(|(_, id)| id).collect())
+}
+
+/// The chains with their facts.
+pub fn chains() -> Result<Vec<(u64, Chain)>> {
+    CHAINS.iter()?.collect()
+}

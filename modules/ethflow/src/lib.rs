@@ -1,0 +1,99 @@
+//! Follows the EthFlow contracts of CoW Protocol, and reports the orders that are due for a refund.
+//!
+//! A user of EthFlow sells ether: the contract holds it, and owns the order at the settlement. After
+//! the user's `validTo`, any account can make the contract pay back the part that was not sold.
+//!
+//! - [`logs`] reads the events of the [`contracts`], and [`book`] stores the [`order`]s.
+//! - [`due`] is the index of the orders by time, so that a block reads only those whose time has come.
+//! - [`check`] asks the contracts about these, and simulates the [`refunds`].
+//! - [`query`] answers the operator.
+
+mod abi;
+mod book;
+mod check;
+mod contracts;
+mod due;
+mod logs;
+mod order;
+mod query;
+mod refunds;
+#[cfg(test)]
+mod tests;
+
+use nexum_sdk::{Address, Block, Json, Log, Result, U256, cow, module};
+
+use book::Book;
+use contracts::Contracts;
+
+/// The `[config]` of nexum.toml.
+#[derive(Debug, serde::Deserialize)]
+struct Settings {
+    /// EthFlow contracts besides those of CoW Protocol, on each chain of the subscriptions.
+    #[serde(default)]
+    contracts: Vec<Address>,
+    /// The contract that settles the orders of `contracts`.
+    #[serde(default = "production")]
+    settlement: Address,
+    /// The least amount of an order that the module follows, in wei.
+    #[serde(default)]
+    least: U256,
+    /// How long the module stores an order that is final, in days.
+    #[serde(default = "three")]
+    keep_days: u32,
+}
+
+fn production() -> Address {
+    cow::SETTLEMENT
+}
+
+fn three() -> u32 {
+    3
+}
+
+const SECONDS_PER_DAY: u64 = 24 * 3_600;
+
+#[derive(Debug)]
+struct EthFlow {
+    contracts: Contracts,
+    least: U256,
+    /// In seconds.
+    keep: u64,
+}
+
+#[module]
+impl EthFlow {
+    fn init(settings: Settings) -> Result<Self> {
+        Ok(Self {
+            contracts: Contracts {
+                own: settings.contracts,
+                settlement: settings.settlement,
+            },
+            least: settings.least,
+            keep: u64::from(settings.keep_days) * SECONDS_PER_DAY,
+        })
+    }
+
+    // The chains, the contracts and the three events are in nexum.toml, where the operator can change
+    // them.
+    #[on_logs]
+    fn on_logs(&mut self, logs: Vec<Log>) -> Result {
+        let Some(first) = logs.first() else { return Ok(()) };
+        let mut book = Book::open(first.chain_id, self.keep)?;
+        for log in logs {
+            logs::follow(&mut book, &self.contracts, self.least, log)?;
+        }
+        book.close()
+    }
+
+    #[on_block(catch_up = "latest")]
+    async fn on_block(&mut self, block: Block) -> Result {
+        let mut book = Book::open(block.chain_id, self.keep)?;
+        check::run(&mut book, &self.contracts, &block).await?;
+        book.close()
+    }
+
+    #[query]
+    fn orders(&self, question: Vec<u8>) -> Result<Json<query::Answer>> {
+        query::answer(question).map(Json)
+    }
+}

@@ -1,0 +1,140 @@
+//! The transactions that pay orders back, and whether they work.
+
+use std::collections::BTreeMap;
+
+use nexum_sdk::chain::CallRequest;
+use nexum_sdk::sol_types::SolCall;
+use nexum_sdk::{Address, Bytes, Chain, Error, ErrorKind, hex, join_all};
+use serde::Serialize;
+
+use crate::abi::IEthFlow::{IEthFlowErrors, invalidateOrdersIgnoringNotAllowedCall};
+use crate::abi::Input;
+use crate::order::{Id, Order};
+
+/// The most orders that one transaction pays back. It uses less than 2 million gas.
+pub const REFUNDS_PER_CALL: usize = 16;
+
+/// The most gas for one order. The contract itself uses about 60,000; the rest is for a sender's
+/// contract that receives the ether. An operator does not pay for more.
+pub const REFUND_GAS_MAX: u64 = 500_000;
+
+/// A transaction that any account can send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Call {
+    pub chain_id: u64,
+    /// The EthFlow contract.
+    pub to: Address,
+    /// The call of `invalidateOrdersIgnoringNotAllowed`, which skips orders that are paid back
+    /// already.
+    pub data: Bytes,
+}
+
+/// The result of a simulated refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Works,
+    /// With the reason.
+    Refused(String),
+    /// The endpoint did not answer.
+    Unanswered(String),
+}
+
+/// The transactions that pay these orders back.
+pub fn calls(orders: &[(Id, Order)]) -> Vec<Call> {
+    let groups = groups(orders);
+    groups.iter().filter_map(|group| call_of_group(orders, group)).collect()
+}
+
+/// The transaction that pays one order back.
+pub fn call_of(id: &Id, order: &Order) -> Call {
+    call(id, vec![order.input()])
+}
+
+/// Simulates the refund of each order in the state of the chain's block. One refund that fails makes
+/// its whole transaction fail, so that a failed group is divided until each order has an outcome.
+pub async fn simulate(chain: Chain, orders: &[(Id, Order)]) -> Vec<Outcome> {
+    let unanswered = || Outcome::Unanswered(String::new());
+    let mut outcomes: Vec<_> = orders.iter().map(|_| unanswered()).collect();
+    let mut waiting = groups(orders);
+    while !waiting.is_empty() {
+        let answers = waiting.iter().map(|group| send(chain, orders, group));
+        let answers = join_all(answers).await;
+        let mut divided = Vec::new();
+        for (group, outcome) in waiting.into_iter().zip(answers) {
+            let is_final = group.len() == 1 || !matches!(outcome, Outcome::Refused(_));
+            if is_final {
+                for index in group {
+                    if let Some(place) = outcomes.get_mut(index) {
+                        *place = outcome.clone();
+                    }
+                }
+            } else {
+                let (a, b) = group.split_at(group.len() / 2);
+                divided.extend([a.to_vec(), b.to_vec()]);
+            }
+        }
+        waiting = divided;
+    }
+    outcomes
+}
+
+/// Simulates one transaction.
+async fn send(chain: Chain, orders: &[(Id, Order)], group: &[usize]) -> Outcome {
+    let Some(call) = call_of_group(orders, group) else {
+        return Outcome::Works;
+    };
+    let request = CallRequest {
+        to: call.to,
+        data: call.data,
+        gas: Some(REFUND_GAS_MAX.saturating_mul(group.len() as u64)),
+        ..CallRequest::default()
+    };
+    match chain.call_raw(&request).await {
+        Ok(_) => Outcome::Works,
+        Err(error) => failure(&error),
+    }
+}
+
+/// The indices of the orders of each transaction.
+fn groups(orders: &[(Id, Order)]) -> Vec<Vec<usize>> {
+    let mut by_contract: BTreeMap<(u64, Address), Vec<usize>> = BTreeMap::new();
+    for (index, ((chain_id, contract, _), _)) in orders.iter().enumerate() {
+        by_contract.entry((*chain_id, *contract)).or_default().push(index);
+    }
+    let groups = by_contract
+        .values()
+        .flat_map(|indices| indices.chunks(REFUNDS_PER_CALL));
+    groups.map(<[usize]>::to_vec).collect()
+}
+
+fn call_of_group(orders: &[(Id, Order)], group: &[usize]) -> Option<Call> {
+    let members = || group.iter().filter_map(|index| orders.get(*index));
+    let (id, _) = members().next()?;
+    Some(call(id, members().map(|(_, order)| order.input()).collect()))
+}
+
+fn call((chain_id, contract, _): &Id, orders: Vec<Input>) -> Call {
+    Call {
+        chain_id: *chain_id,
+        to: *contract,
+        data: invalidateOrdersIgnoringNotAllowedCall { orders }.abi_encode().into(),
+    }
+}
+
+/// The outcome for a call that failed.
+fn failure(error: &Error) -> Outcome {
+    if let Some(IEthFlowErrors::EthTransferFailed(_)) = error.decode_revert() {
+        let reason = "EthTransferFailed: the contract of the sender refuses the ether, or uses too much gas";
+        return Outcome::Refused(reason.to_owned());
+    }
+    if let Some(data) = error.revert_data().filter(|data| !data.is_empty()) {
+        let selector = data.get(..4).unwrap_or(&data);
+        return Outcome::Refused(format!("the refund reverts with 0x{}", hex::encode(selector)));
+    }
+    // Nodes report a call without gas as an error of their own, with a code and this word.
+    let ran = error.kind() == ErrorKind::InvalidInput || error.code() != 0 && error.message().contains("gas");
+    match ran {
+        true => Outcome::Refused(format!("the refund fails: {}", error.message())),
+        false => Outcome::Unanswered(error.to_string()),
+    }
+}

@@ -1,0 +1,389 @@
+//! The stored state: orders, the index of what is due, and the counters that the answers show.
+//!
+//! The parts of an order that never change and its state are two records, so that a poll writes few bytes.
+
+use std::collections::BTreeMap;
+
+use nexum_sdk::{Address, B256, Bytes, Result, U256, store};
+use serde::{Deserialize, Serialize};
+
+use crate::contracts::{ConditionalOrderParams, Handler};
+
+/// An order: its owner, whether it is a leaf of a merkle tree, and its id.
+pub type Key = (Address, u8, B256);
+
+/// A single order, in a [`Key`].
+pub const SINGLE: u8 = 0;
+/// A leaf of a merkle tree, in a [`Key`].
+pub const LEAF: u8 = 1;
+
+/// The most bytes of a text that the state keeps.
+const TEXT_BYTES_MAX: usize = 160;
+
+/// The number of finished parts that an order remembers. A handler rarely has more than two valid at once.
+const FINISHED_MAX: usize = 8;
+
+pub const ORDERS: store::Map<Key, Order> = store::Map::new("orders");
+pub const STATES: store::Map<Key, State> = store::Map::new("states");
+pub const OWNERS: store::Map<Address, Owner> = store::Map::new("owners");
+pub const TOTALS: store::Cell<Totals> = store::Cell::new("totals");
+/// The last events that were skipped, by their number modulo [`SKIPPED_MAX`].
+pub const SKIPPED: store::Map<u64, Skipped> = store::Map::new("skipped");
+/// The number of skipped events that the answers show with their details.
+pub const SKIPPED_MAX: u64 = 100;
+
+const EVERY_BLOCK: store::Map<Key, ()> = store::Map::new("every-block");
+const BLOCKS: store::Schedule<Key> = store::Schedule::new("blocks");
+const TIMES: store::Schedule<Key> = store::Schedule::new("times");
+const ENDED: store::Schedule<Key> = store::Schedule::new("ended");
+
+/// The parts of an order that never change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub handler: Address,
+    pub salt: B256,
+    pub input: Bytes,
+    /// Empty for a single order.
+    pub proof: Vec<B256>,
+    /// The root of a leaf, else zero.
+    pub root: B256,
+    pub transaction: B256,
+    pub block: u64,
+}
+
+impl Order {
+    pub fn handler(&self) -> Handler {
+        Handler::at(self.handler)
+    }
+
+    pub fn params(&self) -> ConditionalOrderParams {
+        ConditionalOrderParams {
+            handler: self.handler,
+            salt: self.salt,
+            staticInput: self.input.clone(),
+        }
+    }
+
+    /// About the bytes that the order takes in the store.
+    pub fn bytes(&self) -> u64 {
+        /// The keys and the other fields: the order, its state, and its place in the index.
+        const OTHER_BYTES: usize = 900;
+        (OTHER_BYTES + self.input.len() + 32 * self.proof.len()) as u64
+    }
+}
+
+/// The time of the next look at an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    EveryBlock,
+    Block(u64),
+    /// Seconds since the Unix epoch.
+    Time(u64),
+    /// Never: the order has ended. Its record is deleted at this time.
+    Ended(u64),
+}
+
+/// Why an order is not placed, or that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not polled yet.
+    New,
+    /// The current part is posted.
+    Posted,
+    /// The current part is filled or cancelled.
+    Filled,
+    /// Due, and waits for its turn.
+    Queued,
+    /// The order book does not answer.
+    OrderBookDown,
+    /// The order book refuses the part.
+    Refused,
+    /// The owner does not confirm the signature of the part.
+    InvalidSignature,
+    /// The part ends too soon to be posted.
+    TooLate,
+    /// GoodAfterTime waits for a quote.
+    Quote,
+    TryNextBlock,
+    TryAtBlock,
+    TryAtEpoch,
+    /// The handler says that the order is not valid.
+    NotValid,
+    SwapGuard,
+    FallbackHandler,
+    /// The poll gives no hint.
+    NoHint,
+    NodeUnreachable,
+    /// The operator's policy skips or drops the order.
+    Policy,
+    /// Ended: the handler never gives an order again.
+    Never,
+    /// Ended: removed by its owner, or never authorised.
+    NotAuthorised,
+    /// Ended: the handler is no handler.
+    NoInterface,
+    /// Ended: the last part is over.
+    Finished,
+    /// Ended: no hint for a day.
+    GaveUp,
+    /// Ended: the owner has set another root.
+    RootReplaced,
+}
+
+/// The part of an order whose post failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub digest: B256,
+    pub failures: u32,
+    /// Seconds since the Unix epoch.
+    pub not_before: u64,
+}
+
+/// The parts of an order that change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub due: Due,
+    pub reason: Reason,
+    pub text: String,
+    /// The block time at which the reason began, in seconds.
+    pub since: u64,
+    /// The number of equal answers in a row.
+    pub repeats: u32,
+    /// Whether the order is polled alone, because a poll failed without data.
+    pub is_alone: bool,
+    /// The amount to buy of a GoodAfterTime order, from a quote.
+    pub quote: Option<U256>,
+    pub part: Option<Part>,
+    /// The digests and the last seconds of parts that need no post.
+    pub finished: Vec<(B256, u32)>,
+    /// The number of parts that were posted.
+    pub posted: u32,
+}
+
+impl State {
+    pub fn new(due: Due, now: u64) -> Self {
+        Self {
+            due,
+            reason: Reason::New,
+            text: String::new(),
+            since: now,
+            repeats: 0,
+            is_alone: false,
+            quote: None,
+            part: None,
+            finished: Vec::new(),
+            posted: 0,
+        }
+    }
+
+    /// Sets the reason, with its text cut to [`TEXT_BYTES_MAX`].
+    pub fn set(&mut self, reason: Reason, text: &str, now: u64) {
+        if self.reason != reason {
+            self.since = now;
+            self.repeats = 0;
+        }
+        self.reason = reason;
+        self.text = cut(text);
+    }
+
+    /// Ends the order. Its record stays until the time `until`.
+    pub fn end(&mut self, reason: Reason, text: &str, now: u64, until: u64) {
+        self.set(reason, text, now);
+        self.due = Due::Ended(until);
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self.due, Due::Ended(_))
+    }
+
+    /// Notes that a part needs no post.
+    pub fn finish(&mut self, digest: B256, valid_to: u32, now: u64) {
+        self.finished.retain(|(_, end)| u64::from(*end) >= now);
+        if self.finished.len() >= FINISHED_MAX {
+            self.finished.remove(0);
+        }
+        self.finished.push((digest, valid_to));
+        self.part = None;
+    }
+}
+
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// An owner of orders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The number of orders that have not ended.
+    pub live: u32,
+    /// The last root, or zero.
+    pub root: B256,
+    /// The location of the leaves of the root.
+    pub location: Option<Location>,
+    pub swap_guard: Address,
+}
+
+/// Where the leaves of a root are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Location {
+    /// The owner keeps them.
+    Private,
+    /// In the event.
+    Emitted,
+    Swarm,
+    Waku,
+    Reserved,
+    Ipfs,
+    Unknown,
+}
+
+/// Why an event, or a leaf of an event, is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// The data is not the event's, or not a list of leaves.
+    Undecodable,
+    InputTooLarge,
+    /// A leaf has no proof, as in a tree of one leaf, or too long a one.
+    UnusableProof,
+    TooManyOfOwner,
+    TooManyOfUnknownHandlers,
+    StoreFull,
+    Policy,
+    /// The node does not have the event any more.
+    EventMissing,
+}
+
+/// An event that is not stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub owner: Address,
+    /// The id of the order, or the root.
+    pub id: B256,
+    pub transaction: B256,
+    pub block: u64,
+    pub reason: Skip,
+}
+
+/// What the answers count.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// The stored orders, ended ones included.
+    pub orders: u64,
+    /// The orders that have not ended.
+    pub live: u64,
+    /// The orders of unknown handlers that have not ended.
+    pub unknown: u64,
+    /// About the bytes of all orders in the store.
+    pub bytes: u64,
+    /// The parts that were posted.
+    pub posted: u64,
+    /// The roots that were set, by location.
+    pub roots: BTreeMap<Location, u64>,
+    /// The skipped events and leaves.
+    pub skipped: BTreeMap<Skip, u64>,
+}
+
+/// The orders that are due at a block, at most `count`, with their states.
+pub fn due(block: u64, now: u64, count: usize) -> Result<Vec<Key>> {
+    let mut keys: Vec<Key> = TIMES.due(now, count)?.into_iter().map(|(_, key)| key).collect();
+    let rest = count.saturating_sub(keys.len());
+    keys.extend(BLOCKS.due(block, rest)?.into_iter().map(|(_, key)| key));
+    let rest = count.saturating_sub(keys.len());
+    keys.extend(EVERY_BLOCK.keys()?.into_iter().take(rest));
+    Ok(keys)
+}
+
+/// Deletes ended orders whose time is over, at most `count`. If the store is nearly full, their time is
+/// over early.
+pub fn prune(now: u64, is_nearly_full: bool, count: usize) -> Result {
+    let due = ENDED.due(if is_nearly_full { u64::MAX } else { now }, count)?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let mut totals = totals()?;
+    for (at, key) in due {
+        match ORDERS.get(&key)? {
+            Some(order) => delete(&key, &order, &mut totals)?,
+            None => ENDED.remove(at, &key)?,
+        }
+    }
+    TOTALS.set(&totals)
+}
+
+/// Deletes an order with its state.
+pub fn delete(key: &Key, order: &Order, totals: &mut Totals) -> Result {
+    totals.orders = totals.orders.saturating_sub(1);
+    totals.bytes = totals.bytes.saturating_sub(order.bytes());
+    ORDERS.remove(key)?;
+    let Some(state) = STATES.get(key)? else { return Ok(()) };
+    STATES.remove(key)?;
+    unschedule(key, state.due)?;
+    match state.has_ended() {
+        true => Ok(()),
+        false => count_live(key, order.handler(), false, totals),
+    }
+}
+
+fn unschedule(key: &Key, due: Due) -> Result {
+    match due {
+        Due::EveryBlock => EVERY_BLOCK.remove(key),
+        Due::Block(block) => BLOCKS.remove(block, key),
+        Due::Time(time) => TIMES.remove(time, key),
+        Due::Ended(time) => ENDED.remove(time, key),
+    }
+}
+
+pub fn totals() -> Result<Totals> {
+    Ok(TOTALS.get()?.unwrap_or_default())
+}
+
+/// Writes a state, and moves the order in the index.
+pub fn write(key: &Key, handler: Handler, before: Option<&State>, after: &State, totals: &mut Totals) -> Result {
+    if before == Some(after) {
+        return Ok(());
+    }
+    if before.map(|state| state.due) != Some(after.due) {
+        if let Some(before) = before {
+            unschedule(key, before.due)?;
+        }
+        match after.due {
+            Due::EveryBlock => EVERY_BLOCK.set(key, &())?,
+            Due::Block(block) => BLOCKS.add(block, key)?,
+            Due::Time(time) => TIMES.add(time, key)?,
+            Due::Ended(time) => ENDED.add(time, key)?,
+        }
+    }
+    let was_live = before.is_some_and(|state| !state.has_ended());
+    if was_live == after.has_ended() {
+        count_live(key, handler, !was_live, totals)?;
+    }
+    STATES.set(key, after)
+}
+
+fn count_live(key: &Key, handler: Handler, is_live: bool, totals: &mut Totals) -> Result {
+    let count = |number: u64| match is_live {
+        true => number.saturating_add(1),
+        false => number.saturating_sub(1),
+    };
+    totals.live = count(totals.live);
+    if !handler.is_known() {
+        totals.unknown = count(totals.unknown);
+    }
+    let mut owner = OWNERS.get(&key.0)?.unwrap_or_default();
+    owner.live = match is_live {
+        true => owner.live.saturating_add(1),
+        false => owner.live.saturating_sub(1),
+    };
+    match owner.live == 0 && owner.root.is_zero() {
+        true => OWNERS.remove(&key.0),
+        false => OWNERS.set(&key.0, &owner),
+    }
+}

@@ -1,0 +1,376 @@
+//! Places discrete orders: checks them on the chain, posts them, and notes what the order book says.
+
+use std::time::Duration;
+
+use nexum_cow_errors::{Class, Conditional, classify, classify_part};
+use nexum_sdk::chain::CallRequest;
+use nexum_sdk::cow::{self, OrderBook};
+use nexum_sdk::{Error, Result, U256, clock, info, store, warn};
+use serde::{Deserialize, Serialize};
+
+use crate::contracts::Handler;
+use crate::offer::{Check, Offer};
+use crate::schedule::{Twap, good_after_time};
+use crate::state::{Due, Part, Reason};
+use crate::verdict::Answer;
+use crate::watch::{Round, Watched};
+
+/// The requests that one event sends to the order book: fewer than nexum's default of 100. A refused
+/// order takes two, because nexum looks it up.
+const REQUESTS_MAX: u32 = 90;
+
+/// The requests that a post can take.
+const REQUESTS_OF_POST: u32 = 2;
+
+/// The requests of one event for quotes.
+const QUOTES_MAX: u32 = 10;
+
+/// How long one event posts, in nanoseconds: half of nexum's default deadline of 10 seconds.
+const POST_NS_MAX: u64 = 5_000_000_000;
+
+/// The calls of one batch of checks: two for each order.
+const CHECKS_LEN_MAX: usize = 16;
+
+/// The seconds until the next poll of an unknown handler whose order needs no post. It may make another
+/// one at any time.
+const PLACED_SECONDS: u64 = 60;
+
+/// The longest pause of an order book that does not answer, in seconds. Parts of TWAPs take minutes.
+const DOWN_SECONDS_MAX: u64 = 60;
+
+const BOOK: store::Cell<Book> = store::Cell::new("order-book");
+
+/// The order book, as far as it does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    failures: u32,
+    /// Seconds since the Unix epoch.
+    down_until: u64,
+}
+
+impl Round<'_> {
+    /// Places the orders that polls offer.
+    pub async fn place(&mut self, orders: &mut [Watched], offers: Vec<(usize, Offer)>) -> Result {
+        let mut candidates = Vec::new();
+        for (at, offer) in offers {
+            if let Some(order) = orders.get_mut(at)
+                && self.is_candidate(order, &offer)
+            {
+                candidates.push((at, offer));
+            }
+        }
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        candidates.sort_by_key(|(at, offer)| {
+            let is_known = orders.get(*at).is_some_and(|order| order.handler.is_known());
+            (!is_known, offer.valid_to)
+        });
+        let mut book = BOOK.get()?.unwrap_or_default();
+        let before = book;
+        if self.now >= book.down_until {
+            candidates = self.check(orders, candidates).await;
+            self.post(orders, &candidates, &mut book);
+        } else {
+            self.postpone(orders, &candidates, &book);
+        }
+        if book == before { Ok(()) } else { BOOK.set(&book) }
+    }
+
+    /// Whether an offer may be posted now. Otherwise, sets the next look at its order.
+    fn is_candidate(&self, order: &mut Watched, offer: &Offer) -> bool {
+        order.state.is_alone = false;
+        let end = u64::from(offer.valid_to);
+        if order.state.finished.iter().any(|(digest, _)| *digest == offer.digest) {
+            // The reason stays: it says why the part needs no post.
+            if !matches!(order.state.reason, Reason::Posted | Reason::Filled | Reason::Refused) {
+                order.state.set(Reason::Posted, "", self.now);
+            }
+        } else if end < self.now.saturating_add(self.settings.valid_seconds_min) {
+            let text = format!("the part ends at {end}");
+            order.state.set(Reason::TooLate, &text, self.now);
+        } else {
+            let waits = |part: &Part| part.digest == offer.digest && part.not_before > self.now;
+            match order.state.part.filter(waits) {
+                Some(part) => order.state.due = self.retry_at(order, offer, part.not_before),
+                None => return true,
+            }
+            return false;
+        }
+        order.state.due = self.after(order, offer);
+        false
+    }
+
+    /// The next look at an order after a part that needs no post.
+    fn after(&self, order: &Watched, offer: &Offer) -> Due {
+        let end = u64::from(offer.valid_to);
+        match order.handler {
+            Handler::Twap => {
+                let next = Twap::read(&order.order.input).map_or(end, |twap| twap.after(end));
+                Due::Time(next.max(self.now + 1))
+            }
+            Handler::GoodAfterTime | Handler::StopLoss => Due::Time(end.max(self.now) + 1),
+            Handler::TradeAboveThreshold | Handler::PerpetualStableSwap => Due::EveryBlock,
+            Handler::Unknown => Due::Time(end.clamp(self.now, self.now + PLACED_SECONDS) + 1),
+        }
+    }
+
+    /// The time of a retry, or of the next part if that comes first.
+    fn retry_at(&self, order: &Watched, offer: &Offer, time: u64) -> Due {
+        match time.saturating_add(self.settings.valid_seconds_min) > u64::from(offer.valid_to) {
+            true => self.after(order, offer),
+            false => Due::Time(time),
+        }
+    }
+
+    /// Asks the owners and the settlement. Returns the offers to post.
+    async fn check(&mut self, orders: &mut [Watched], offers: Vec<(usize, Offer)>) -> Vec<(usize, Offer)> {
+        let mut offers = offers.into_iter();
+        let settlement = self.settings.settlement;
+        // The rest cannot be posted in this event.
+        let checked: Vec<_> = offers.by_ref().take(REQUESTS_MAX as usize).collect();
+        for (at, _) in offers {
+            self.stay(orders, at, Reason::Queued, "more orders end sooner");
+        }
+        let requests: Vec<CallRequest> = checked
+            .iter()
+            .flat_map(|(_, offer)| offer.questions(settlement))
+            .collect();
+        let requests: Vec<&CallRequest> = requests.iter().collect();
+        let answers = self.poller.ask_alone(&requests, CHECKS_LEN_MAX).await;
+        let mut to_post = Vec::new();
+        for ((at, offer), answers) in checked.into_iter().zip(answers.chunks(2)) {
+            let Some(order) = orders.get_mut(at) else { continue };
+            let check = match answers {
+                [Some(signature), Some(filled)] => offer.check(signature, filled),
+                _ => None,
+            };
+            let attempts = failures(order, &offer);
+            match check {
+                None => {
+                    let text = answers.iter().flatten().find_map(|answer| match answer {
+                        Answer::Unreachable(text) => Some(text.as_str()),
+                        _ => None,
+                    });
+                    order
+                        .state
+                        .set(Reason::NodeUnreachable, text.unwrap_or_default(), self.now);
+                }
+                Some(Check::Filled) => {
+                    order.state.finish(offer.digest, offer.valid_to, self.now);
+                    order.state.set(Reason::Filled, "", self.now);
+                    order.state.due = self.after(order, &offer);
+                }
+                // Hooks of the order book may make the signature valid, so that later attempts ask it.
+                Some(Check::InvalidSignature) if attempts == 0 => {
+                    let class = classify(400, Some("InvalidEip1271Signature"));
+                    self.back_off(order, &offer, class.wait(1).unwrap_or_default());
+                    order
+                        .state
+                        .set(Reason::InvalidSignature, "the owner does not confirm it", self.now);
+                }
+                Some(Check::Valid | Check::InvalidSignature) => to_post.push((at, offer)),
+            }
+        }
+        to_post
+    }
+
+    /// Keeps an order due, with a reason.
+    fn stay(&self, orders: &mut [Watched], at: usize, reason: Reason, text: &str) {
+        if let Some(order) = orders.get_mut(at) {
+            order.state.set(reason, text, self.now);
+        }
+    }
+
+    /// Posts offers until the budget of the event is used, or the order book does not answer.
+    fn post(&mut self, orders: &mut [Watched], offers: &[(usize, Offer)], book: &mut Book) {
+        let order_book = OrderBook::new(self.block.chain_id);
+        let start = clock::monotonic_ns();
+        let mut offers = offers.iter();
+        while self.requests + REQUESTS_OF_POST <= REQUESTS_MAX
+            && clock::monotonic_ns().saturating_sub(start) < POST_NS_MAX
+            && let Some((at, offer)) = offers.next()
+        {
+            let Some(order) = orders.get_mut(*at) else { continue };
+            let result = order_book.submit(&offer.body);
+            self.requests += if result.is_ok() { 1 } else { REQUESTS_OF_POST };
+            if self.note(order, offer, result, book) {
+                let rest = offers.as_slice();
+                return self.postpone(orders, rest, book);
+            }
+        }
+        for (at, _) in offers {
+            self.stay(orders, *at, Reason::Queued, "the order book takes other orders first");
+        }
+    }
+
+    /// Notes the result of a post. Returns whether the order book is down.
+    fn note(&mut self, order: &mut Watched, offer: &Offer, result: Result<cow::Uid>, book: &mut Book) -> bool {
+        let error = match result {
+            Ok(_) => {
+                *book = Book::default();
+                self.posted(order, offer);
+                return false;
+            }
+            Err(error) => error,
+        };
+        let refusal = cow::refusal(&error);
+        let word = refusal.as_ref().map(|refusal| refusal.error_type.as_str());
+        if error.is_retryable() && word.is_none() {
+            book.failures = book.failures.saturating_add(1);
+            let wait = classify(503, None).wait(book.failures).unwrap_or_default();
+            book.down_until = self.now + wait.as_secs().min(DOWN_SECONDS_MAX);
+            order.state.set(Reason::OrderBookDown, &error.to_string(), self.now);
+            order.state.due = self.retry_at(order, offer, book.down_until);
+            return true;
+        }
+        self.refused(order, offer, &error, word);
+        error.is_retryable()
+    }
+
+    fn posted(&mut self, order: &mut Watched, offer: &Offer) {
+        info!(owner = order.key.0, id = order.key.2, "posted {}", offer.uid);
+        order.state.finish(offer.digest, offer.valid_to, self.now);
+        order.state.posted = order.state.posted.saturating_add(1);
+        self.totals.posted = self.totals.posted.saturating_add(1);
+        order.state.set(Reason::Posted, "", self.now);
+        order.state.due = self.after(order, offer);
+    }
+
+    fn refused(&mut self, order: &mut Watched, offer: &Offer, error: &Error, word: Option<&str>) {
+        let text = match cow::refusal(error) {
+            Some(refusal) => format!("{}: {}", refusal.error_type, refusal.description),
+            None => error.to_string(),
+        };
+        // Without a status, nexum has refused the order itself: no later attempt passes.
+        let status = u16::try_from(error.code()).unwrap_or_default();
+        let (class, part) = match status {
+            0 => (Class::OurBug, Conditional::NextPart),
+            status => (classify(status, word), classify_part(status, word)),
+        };
+        warn!(
+            owner = order.key.0,
+            id = order.key.2,
+            "the order book refuses {}: {text}",
+            offer.uid
+        );
+        order.state.set(Reason::Refused, &text, self.now);
+        match part {
+            Conditional::Placed => self.posted(order, offer),
+            Conditional::Stop => self.end(order, Reason::Refused, &text),
+            Conditional::Retry => {
+                // A class without a wait passes with the next block.
+                let wait = class.wait(failures(order, offer) + 1);
+                self.back_off(order, offer, wait.unwrap_or(Duration::from_secs(1)));
+            }
+            _ => {
+                order.state.finish(offer.digest, offer.valid_to, self.now);
+                order.state.due = self.after(order, offer);
+            }
+        }
+    }
+
+    fn back_off(&self, order: &mut Watched, offer: &Offer, wait: Duration) {
+        let not_before = self.now.saturating_add(wait.as_secs());
+        order.state.part = Some(Part {
+            digest: offer.digest,
+            failures: failures(order, offer).saturating_add(1),
+            not_before,
+        });
+        order.state.due = self.retry_at(order, offer, not_before);
+    }
+
+    /// Notes that the order book is down.
+    fn postpone(&self, orders: &mut [Watched], offers: &[(usize, Offer)], book: &Book) {
+        for (at, offer) in offers {
+            if let Some(order) = orders.get_mut(*at) {
+                order.state.set(Reason::OrderBookDown, "", self.now);
+                order.state.due = self.retry_at(order, offer, book.down_until.max(self.now + 1));
+            }
+        }
+    }
+
+    /// Stores a quote for a GoodAfterTime order. A later event uses it, so that a retry of the event that
+    /// posts has an identical order.
+    pub fn quote(&mut self, order: &mut Watched) {
+        if self.quotes >= QUOTES_MAX {
+            return order
+                .state
+                .set(Reason::Quote, "other orders get quotes first", self.now);
+        }
+        self.quotes += 1;
+        self.requests += 1;
+        let quote = self.ask_quote(order);
+        match quote {
+            Ok(amount) => {
+                order.state.set(Reason::Quote, "", self.now);
+                order.state.quote = Some(amount);
+                order.state.due = Due::Block(self.block.number.saturating_add(1));
+            }
+            Err(error) => {
+                order.state.set(Reason::Quote, &error.to_string(), self.now);
+                let class = classify(u16::try_from(error.code()).unwrap_or(503), None);
+                order.state.repeats = order.state.repeats.saturating_add(1);
+                let wait = class.wait(order.state.repeats).unwrap_or(Duration::from_secs(60));
+                order.state.due = Due::Time(self.now + wait.as_secs());
+            }
+        }
+    }
+
+    fn ask_quote(&self, order: &Watched) -> Result<U256> {
+        let data = good_after_time(&order.order.input);
+        let data = data.ok_or_else(|| {
+            Error::new(
+                nexum_sdk::ErrorKind::InvalidInput,
+                "the static input is none of GoodAfterTime",
+            )
+        })?;
+        let request = QuoteRequest {
+            sell_token: data.sellToken,
+            buy_token: data.buyToken,
+            from: order.key.0,
+            kind: "sell",
+            sell_amount_before_fee: data.sellAmount.to_string(),
+            app_data: data.appData,
+            signing_scheme: "eip1271",
+            onchain_order: false,
+        };
+        let book = OrderBook::new(self.block.chain_id);
+        let response: QuoteResponse = book.request("POST", "/api/v1/quote", Some(&request))?;
+        let amount: U256 = response.quote.buy_amount.parse()?;
+        const WHOLE_BPS: u16 = 10_000;
+        let rest = WHOLE_BPS.saturating_sub(self.settings.quote_slippage_bps);
+        Ok(amount.saturating_mul(U256::from(rest)) / U256::from(WHOLE_BPS))
+    }
+}
+
+/// The failed attempts at an offer.
+fn failures(order: &Watched, offer: &Offer) -> u32 {
+    let part = order.state.part.filter(|part| part.digest == offer.digest);
+    part.map_or(0, |part| part.failures)
+}
+
+/// A request for a quote.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QuoteRequest {
+    sell_token: nexum_sdk::Address,
+    buy_token: nexum_sdk::Address,
+    from: nexum_sdk::Address,
+    kind: &'static str,
+    sell_amount_before_fee: String,
+    app_data: nexum_sdk::B256,
+    signing_scheme: &'static str,
+    onchain_order: bool,
+}
+
+#[derive(Deserialize)]
+struct QuoteResponse {
+    quote: Quote,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Quote {
+    buy_amount: String,
+}
