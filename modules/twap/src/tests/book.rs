@@ -93,7 +93,7 @@ fn refusals_of_a_part_and_of_the_order_differ() {
             true,
             json!({ "ended": START + 30 * 86_400 }),
         ),
-        (400, "QuoteNotFound", "refused", false, json!({ "time": START + 1 })),
+        (400, "QuoteNotFound", "refused", false, json!({ "time": START + 15 })),
         (400, "BrandNewWord", "refused", false, json!({ "time": START + 60 })),
     ] {
         let mut tower = Tower::new(&[]);
