@@ -6,13 +6,13 @@ use std::time::Duration;
 use nexum_cow_errors::{Class, Conditional, classify, classify_part};
 use nexum_sdk::chain::CallRequest;
 use nexum_sdk::cow::{self, OrderBook};
-use nexum_sdk::{Address, Error, Result, U256, clock, info, store, warn};
+use nexum_sdk::{Address, Error, ErrorKind, Result, U256, bail, clock, info, store, warn};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::Handler;
 use crate::offer::{Check, Offer};
 use crate::poll::received;
-use crate::schedule::{Twap, good_after_time};
+use crate::schedule::{GoodAfterTime, Twap};
 use crate::state::{Due, Part, Reason};
 use crate::verdict::Answer;
 use crate::watch::{Round, Watched};
@@ -49,6 +49,9 @@ const PLACED_SECONDS: u64 = 60;
 
 /// The longest pause of an order book that does not answer, in seconds. Parts of TWAPs take minutes.
 const DOWN_SECONDS_MAX: u64 = 60;
+
+/// One, in hundredths of a per cent.
+const WHOLE_BPS: u16 = 10_000;
 
 const BOOK: store::Cell<Book> = store::Cell::new("order-book");
 
@@ -354,29 +357,28 @@ impl Round<'_> {
     }
 
     fn ask_quote(&self, order: &Watched) -> Result<U256> {
-        let data = good_after_time(&order.order.input);
-        let data = data.ok_or_else(|| {
-            Error::new(
-                nexum_sdk::ErrorKind::InvalidInput,
-                "the static input is none of GoodAfterTime",
-            )
-        })?;
+        let Some(data) = GoodAfterTime::read(&order.order.input) else {
+            bail!(ErrorKind::InvalidInput; "the static input is none of GoodAfterTime");
+        };
         let request = QuoteRequest {
-            sell_token: data.sellToken,
-            buy_token: data.buyToken,
+            sell_token: data.sell_token,
+            buy_token: data.buy_token,
             from: order.key.0,
             kind: "sell",
-            sell_amount_before_fee: data.sellAmount.to_string(),
-            app_data: data.appData,
+            sell_amount_before_fee: data.sell_amount.to_string(),
+            app_data: data.app_data,
             signing_scheme: "eip1271",
             onchain_order: false,
         };
         let book = OrderBook::new(self.block.chain_id);
         let response: QuoteResponse = book.request("POST", "/api/v1/quote", Some(&request))?;
-        let amount: U256 = response.quote.buy_amount.parse()?;
-        const WHOLE_BPS: u16 = 10_000;
+        // No token has 128 bits of atoms.
+        let amount: u128 = response.quote.buy_amount.parse()?;
         let rest = WHOLE_BPS.saturating_sub(self.settings.quote_slippage_bps);
-        Ok(amount.saturating_mul(U256::from(rest)) / U256::from(WHOLE_BPS))
+        Ok(U256::from(
+            amount / u128::from(WHOLE_BPS) * u128::from(rest)
+                + amount % u128::from(WHOLE_BPS) * u128::from(rest) / u128::from(WHOLE_BPS),
+        ))
     }
 }
 

@@ -4,8 +4,8 @@ use nexum_sdk::sol_types::SolValue;
 use nexum_sdk::{Address, B256, Bytes, Error, ErrorKind, U256};
 use serde_json::json;
 
-use crate::contracts::{GoodAfterTimeData, MerkleRootSet, Poll, Poll::PollErrors, Proof, SwapGuardSet};
-use crate::tests::world::{OWNER, Outcome, START, Tower, next_block, params, twap, twap_of};
+use crate::contracts::{MerkleRootSet, Poll, Poll::PollErrors, Proof, SwapGuardSet};
+use crate::tests::world::{GoodAfterTimeData, OWNER, Outcome, START, Tower, next_block, params, twap, twap_of};
 
 const HANDLER: Address = Address::with_last_byte(0x77);
 const STRANGER: Address = Address::with_last_byte(0x66);
