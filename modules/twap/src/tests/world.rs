@@ -48,7 +48,7 @@ const ERC20: B256 = b256!("5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf00
 /// The result of a call of a contract.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    Order(OrderData),
+    Order(Box<OrderData>),
     Revert(Bytes),
     /// Uses up all gas.
     Endless,
@@ -120,7 +120,7 @@ impl World {
             return match self.poll(&call) {
                 Outcome::Order(order) => {
                     let signature = Bytes::from(call.params.abi_encode());
-                    let returned = crate::contracts::getTradeableOrderWithSignatureReturn { order, signature };
+                    let returned = crate::contracts::getTradeableOrderWithSignatureReturn { order: *order, signature };
                     Ok(PollCall::abi_encode_returns(&returned).into())
                 }
                 Outcome::Revert(data) => Err(Some(data)),
@@ -183,7 +183,7 @@ impl World {
             return not_valid("not within span");
         }
         let length = if span == 0 { t } else { span };
-        Outcome::Order(order(u32::try_from(start + part * t + length - 1).expect("32 bits")))
+        Outcome::Order(order(u32::try_from(start + part * t + length - 1).expect("32 bits")).into())
     }
 }
 
