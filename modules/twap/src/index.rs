@@ -76,7 +76,7 @@ pub struct Indexer<'a> {
     written: Written,
 }
 
-/// What an event has used of its budgets.
+/// The parts of its budgets that an event has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     pub bytes: u64,

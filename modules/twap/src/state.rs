@@ -285,7 +285,7 @@ pub struct Skipped {
     pub reason: Skip,
 }
 
-/// What the answers count.
+/// The numbers in each answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// The stored orders, ended ones included.

@@ -61,7 +61,7 @@ pub struct Watched {
     before: State,
 }
 
-/// What an order that is due needs.
+/// The next step for an order that is due.
 enum Stage {
     Done,
     Poll,
@@ -156,7 +156,7 @@ impl Round<'_> {
                 Stage::Poll => unknown.push(order),
             }
         }
-        // An event polls only some of them. Those without an order so far come last.
+        // An event polls only some of them. Handlers that give no order come last.
         unknown.sort_by_key(|order| order.state.polls);
         for (orders, bytes_max) in [(known, received::KNOWN_POLLS), (unknown, received::UNKNOWN_POLLS)] {
             let offers = self.poll(orders, bytes_max).await;

@@ -135,7 +135,7 @@ fn an_invalid_signature_is_posted_only_at_growing_intervals() {
 
 /// A GoodAfterTime order that is valid for an hour.
 fn good_after_time(start: u64) -> crate::contracts::ConditionalOrderParams {
-    let handler = nexum_sdk::address!("daF33924925E03C9cC3a10D434016D6cFad0aDd5");
+    let handler = nexum_sdk::address!("0xdaF33924925E03C9cC3a10D434016D6cFad0aDd5");
     let data = GoodAfterTimeData {
         sellToken: Address::with_last_byte(1),
         buyToken: Address::with_last_byte(2),
