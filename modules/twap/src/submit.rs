@@ -6,7 +6,7 @@ use std::time::Duration;
 use nexum_cow_errors::{Class, Conditional, classify, classify_part};
 use nexum_sdk::chain::CallRequest;
 use nexum_sdk::cow::{self, OrderBook};
-use nexum_sdk::{Address, Error, Result, clock, info, store, warn};
+use nexum_sdk::{Address, Error, Result, info, store, warn};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::Handler;
@@ -24,8 +24,9 @@ const REQUESTS_MAX: u32 = 90;
 /// The requests that a post can take.
 const REQUESTS_OF_POST: u32 = 2;
 
-/// How long one event posts, in nanoseconds: half of nexum's default deadline of 10 seconds.
-const POST_NS_MAX: u64 = 5_000_000_000;
+/// The time of an event after which it posts no more, in nanoseconds. nexum's default deadline is 10
+/// seconds.
+const POST_NS_MAX: u64 = 7_000_000_000;
 
 /// The offers of one owner that come before those of other owners.
 const OWNER_TURN: usize = 8;
@@ -195,10 +196,9 @@ impl Round<'_> {
     /// Posts offers until the budget of the event is used, or the order book does not answer.
     fn post(&mut self, orders: &mut [Watched], offers: &[(usize, Offer)], book: &mut Book) {
         let order_book = OrderBook::new(self.block.chain_id);
-        let start = clock::monotonic_ns();
         let mut offers = offers.iter();
         while self.requests + REQUESTS_OF_POST <= REQUESTS_MAX
-            && clock::monotonic_ns().saturating_sub(start) < POST_NS_MAX
+            && self.has_time(POST_NS_MAX)
             && let Some((at, offer)) = offers.next()
         {
             let Some(order) = orders.get_mut(*at) else { continue };

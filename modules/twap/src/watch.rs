@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nexum_sdk::chain::CallRequest;
 use nexum_sdk::cow::Domain;
 use nexum_sdk::sol_types::{SolCall, SolValue};
-use nexum_sdk::{Address, B256, Block, Bytes, Result, store};
+use nexum_sdk::{Address, B256, Block, Bytes, Result, clock, store};
 
 use crate::agenda;
 use crate::contracts::{Handler, cabinetCall, getTradeableOrderWithSignatureCall};
@@ -25,6 +25,10 @@ const OPERATIONS_MAX: u32 = 9_500;
 
 /// The most operations of the store for a poll, with the move in the index.
 const POLL_OPERATIONS: u32 = 9;
+
+/// The time of an event after which no stage begins, in nanoseconds: half of nexum's default deadline of 10
+/// seconds. A request of a stage can wait for the order book until shortly before the deadline.
+const STAGE_NS_MAX: u64 = 5_000_000_000;
 
 /// The bytes that one event may write, a little less than nexum's default of 1 MiB.
 const WRITTEN_BYTES_MAX: u64 = 1_000_000;
@@ -81,6 +85,7 @@ pub struct Round<'a> {
     /// The requests to the order book.
     pub requests: u32,
     roots: BTreeMap<Address, B256>,
+    start_ns: u64,
 }
 
 /// Handles a block.
@@ -114,6 +119,7 @@ pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result 
         totals: state::totals()?,
         requests: 0,
         roots: BTreeMap::new(),
+        start_ns: clock::monotonic_ns(),
     };
     round.run(keys).await
 }
@@ -160,10 +166,15 @@ impl Round<'_> {
         // An event polls only some of them. Handlers that give no order come last.
         unknown.sort_by_key(|order| order.state.polls);
         for (orders, bytes_max) in [(known, received::KNOWN_POLLS), (unknown, received::UNKNOWN_POLLS)] {
+            if !self.has_time(STAGE_NS_MAX) {
+                break;
+            }
             let offers = self.poll(orders, bytes_max).await;
             self.place(orders, offers).await?;
         }
-        self.quotes(to_quote)?;
+        if self.has_time(STAGE_NS_MAX) {
+            self.quotes(to_quote)?;
+        }
         for order in stages.iter().flatten() {
             agenda::write(
                 &order.key,
@@ -177,6 +188,11 @@ impl Round<'_> {
             true => Ok(()),
             false => state::TOTALS.set(&self.totals),
         }
+    }
+
+    /// Whether the event has run for less than this time. Orders that are not handled stay due.
+    pub fn has_time(&self, ns_max: u64) -> bool {
+        clock::monotonic_ns().saturating_sub(self.start_ns) < ns_max
     }
 
     /// The next stage of an order. [`Stage::Done`]: the time of its next look is set.
