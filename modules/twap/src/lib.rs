@@ -17,9 +17,11 @@ mod answers;
 mod contracts;
 mod index;
 mod offer;
+mod owners;
 mod policy;
 mod poll;
 mod schedule;
+mod skipped;
 mod state;
 mod submit;
 #[cfg(test)]

@@ -8,6 +8,9 @@ use nexum_sdk::{Address, B256, Bytes, Result, U256, store};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::{ConditionalOrderParams, Handler};
+use crate::owners;
+pub use crate::owners::{Location, OWNERS, Owner};
+use crate::skipped::Skip;
 
 /// An order: its owner, whether it is a leaf of a merkle tree, and its id.
 pub type Key = (Address, u8, B256);
@@ -25,12 +28,7 @@ const FINISHED_MAX: usize = 8;
 
 pub const ORDERS: store::Map<Key, Order> = store::Map::new("orders");
 pub const STATES: store::Map<Key, State> = store::Map::new("states");
-pub const OWNERS: store::Map<Address, Owner> = store::Map::new("owners");
 pub const TOTALS: store::Cell<Totals> = store::Cell::new("totals");
-/// The last events that were skipped, by their number modulo [`SKIPPED_MAX`].
-pub const SKIPPED: store::Map<u64, Skipped> = store::Map::new("skipped");
-/// The number of skipped events that the answers show with their details.
-pub const SKIPPED_MAX: u64 = 100;
 
 const EVERY_BLOCK: store::Map<Key, ()> = store::Map::new("every-block");
 const BLOCKS: store::Schedule<Key> = store::Schedule::new("blocks");
@@ -66,8 +64,9 @@ impl Order {
 
     /// About the bytes that the order takes in the store.
     pub fn bytes(&self) -> u64 {
-        /// The keys and the other fields: the order, its state, and its place in the index.
-        const OTHER_BYTES: usize = 900;
+        /// The keys and the other fields: the order, its state, its place in the index, and the record
+        /// of an owner with one order.
+        const OTHER_BYTES: usize = 1_100;
         (OTHER_BYTES + self.input.len() + 32 * self.proof.len()) as u64
     }
 }
@@ -217,61 +216,6 @@ fn cut(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// An owner of orders.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Owner {
-    /// The number of orders that have not ended.
-    pub live: u32,
-    /// The last root, or zero.
-    pub root: B256,
-    /// The location of the leaves of the root.
-    pub location: Option<Location>,
-    pub swap_guard: Address,
-}
-
-/// Where the leaves of a root are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Location {
-    /// The owner keeps them.
-    Private,
-    /// In the event.
-    Emitted,
-    Swarm,
-    Waku,
-    Reserved,
-    Ipfs,
-    Unknown,
-}
-
-/// Why an event, or a leaf of an event, is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Skip {
-    /// The data is not the event's, or not a list of leaves.
-    Undecodable,
-    InputTooLarge,
-    /// A leaf has no proof, as in a tree of one leaf, or too long a one.
-    UnusableProof,
-    TooManyOfOwner,
-    TooManyOfUnknownHandlers,
-    StoreFull,
-    Policy,
-    /// The node does not have the event any more.
-    EventMissing,
-}
-
-/// An event that is not stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Skipped {
-    pub owner: Address,
-    /// The id of the order, or the root.
-    pub id: B256,
-    pub transaction: B256,
-    pub block: u64,
-    pub reason: Skip,
-}
-
 /// What the answers count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
@@ -304,18 +248,23 @@ pub fn due(block: u64, now: u64, count: usize) -> Result<Vec<Key>> {
 /// Deletes ended orders whose time is over, at most `count`. If the store is nearly full, their time is
 /// over early.
 pub fn prune(now: u64, is_nearly_full: bool, count: usize) -> Result {
-    let due = ENDED.due(if is_nearly_full { u64::MAX } else { now }, count)?;
-    if due.is_empty() {
-        return Ok(());
-    }
     let mut totals = totals()?;
-    for (at, key) in due {
-        match ORDERS.get(&key)? {
-            Some(order) => delete(&key, &order, &mut totals)?,
-            None => ENDED.remove(at, &key)?,
+    match delete_ended(if is_nearly_full { u64::MAX } else { now }, count, &mut totals)? {
+        0 => Ok(()),
+        _ => TOTALS.set(&totals),
+    }
+}
+
+/// Deletes the orders whose records end by a time, at most `count`. Returns their number.
+pub fn delete_ended(by: u64, count: usize, totals: &mut Totals) -> Result<usize> {
+    let due = ENDED.due(by, count)?;
+    for (at, key) in &due {
+        match ORDERS.get(key)? {
+            Some(order) => delete(key, &order, totals)?,
+            None => ENDED.remove(*at, key)?,
         }
     }
-    TOTALS.set(&totals)
+    Ok(due.len())
 }
 
 /// Deletes an order with its state.
@@ -323,13 +272,22 @@ pub fn delete(key: &Key, order: &Order, totals: &mut Totals) -> Result {
     totals.orders = totals.orders.saturating_sub(1);
     totals.bytes = totals.bytes.saturating_sub(order.bytes());
     ORDERS.remove(key)?;
-    let Some(state) = STATES.get(key)? else { return Ok(()) };
-    STATES.remove(key)?;
-    unschedule(key, state.due)?;
-    match state.has_ended() {
-        true => Ok(()),
-        false => count_live(key, order.handler(), false, totals),
+    let state = STATES.get(key)?;
+    let is_live = state.as_ref().is_some_and(|state| !state.has_ended());
+    if let Some(state) = state {
+        STATES.remove(key)?;
+        unschedule(key, state.due)?;
     }
+    if is_live {
+        totals.count_live(order.handler(), false);
+    }
+    owners::change(&key.0, |owner| {
+        owner.stored = owner.stored.saturating_sub(1);
+        owner.bytes = owner.bytes.saturating_sub(order.bytes());
+        if is_live {
+            owner.count_live(order.handler(), false);
+        }
+    })
 }
 
 fn unschedule(key: &Key, due: Due) -> Result {
@@ -345,11 +303,21 @@ pub fn totals() -> Result<Totals> {
     Ok(TOTALS.get()?.unwrap_or_default())
 }
 
-/// Writes a state, and moves the order in the index.
+/// Writes a state, moves the order in the index, and counts the order if it ends or is live again.
 pub fn write(key: &Key, handler: Handler, before: Option<&State>, after: &State, totals: &mut Totals) -> Result {
     if before == Some(after) {
         return Ok(());
     }
+    let was_live = before.is_some_and(|state| !state.has_ended());
+    if was_live == after.has_ended() {
+        totals.count_live(handler, !was_live);
+        owners::change(&key.0, |owner| owner.count_live(handler, !was_live))?;
+    }
+    record(key, before, after)
+}
+
+/// Writes a state, and moves the order in the index.
+pub fn record(key: &Key, before: Option<&State>, after: &State) -> Result {
     if before.map(|state| state.due) != Some(after.due) {
         if let Some(before) = before {
             unschedule(key, before.due)?;
@@ -361,29 +329,19 @@ pub fn write(key: &Key, handler: Handler, before: Option<&State>, after: &State,
             Due::Ended(time) => ENDED.add(time, key)?,
         }
     }
-    let was_live = before.is_some_and(|state| !state.has_ended());
-    if was_live == after.has_ended() {
-        count_live(key, handler, !was_live, totals)?;
-    }
     STATES.set(key, after)
 }
 
-fn count_live(key: &Key, handler: Handler, is_live: bool, totals: &mut Totals) -> Result {
-    let count = |number: u64| match is_live {
-        true => number.saturating_add(1),
-        false => number.saturating_sub(1),
-    };
-    totals.live = count(totals.live);
-    if !handler.is_known() {
-        totals.unknown = count(totals.unknown);
-    }
-    let mut owner = OWNERS.get(&key.0)?.unwrap_or_default();
-    owner.live = match is_live {
-        true => owner.live.saturating_add(1),
-        false => owner.live.saturating_sub(1),
-    };
-    match owner.live == 0 && owner.root.is_zero() {
-        true => OWNERS.remove(&key.0),
-        false => OWNERS.set(&key.0, &owner),
+impl Totals {
+    /// Counts an order that begins or ends to be live.
+    pub fn count_live(&mut self, handler: Handler, is_live: bool) {
+        let count = |number: u64| match is_live {
+            true => number.saturating_add(1),
+            false => number.saturating_sub(1),
+        };
+        self.live = count(self.live);
+        if !handler.is_known() {
+            self.unknown = count(self.unknown);
+        }
     }
 }
