@@ -1,7 +1,7 @@
 //! Which orders are stored: the bounds of each owner, and the room of all.
 //!
-//! A full store takes the room for an order from an owner that is larger than the order's owner. One
-//! sender can so fill the room of nobody who uses less than it.
+//! A full store takes the room for an order from an owner that is larger than the order's owner. A sender
+//! of many orders cannot use up the room of smaller owners.
 
 use nexum_sdk::{Address, Chain, Result};
 
@@ -16,8 +16,8 @@ use crate::state::{self, Key, ORDERS, Order};
 /// One owner has at most this part of the orders of unknown handlers.
 const UNKNOWN_SHARES: u64 = 40;
 
-/// How long after its last second an order is surely over, in seconds. The clock of the host is not that
-/// of the chain.
+/// How long an order is over before its event is skipped, in seconds. The clocks of the host and of the
+/// chain differ.
 const OVER_SECONDS: u64 = 86_400;
 
 /// The ended orders that are deleted at once for room.

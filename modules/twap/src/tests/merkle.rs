@@ -126,7 +126,7 @@ fn unreachable_leaves_are_counted_and_shown() {
     );
     let roots = &answer["totals"]["roots"];
     assert_eq!(roots, &json!({ "private": 1, "swarm": 1, "ipfs": 1, "unknown": 1 }));
-    // Such roots are cheap: they leave no records of owners.
+    // These roots are cheap, and leave no records of owners.
     assert_eq!(tower.owner_records(), 0);
 }
 
