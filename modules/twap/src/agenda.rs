@@ -1,9 +1,10 @@
 //! The index of what is due: each order has one place in it, and a change of its state moves it.
 
-use nexum_sdk::{Address, Result, store};
+use nexum_sdk::{Result, store};
 
 use crate::contracts::Handler;
-use crate::state::{Due, Key, ORDERS, OWNERS, Order, Owner, STATES, State, TOTALS, Totals, totals};
+use crate::owners;
+use crate::state::{Due, Key, ORDERS, Order, STATES, State, TOTALS, Totals, totals};
 
 const EVERY_BLOCK: store::Map<Key, ()> = store::Map::new("every-block");
 const BLOCKS: store::Schedule<Key> = store::Schedule::new("blocks");
@@ -37,18 +38,23 @@ pub fn due(block: u64, now: u64, count: usize) -> Result<Vec<Key>> {
 /// Deletes ended orders whose time is over, at most `count`. If the store is nearly full, their time is
 /// over early.
 pub fn prune(now: u64, is_nearly_full: bool, count: usize) -> Result {
-    let due = ENDED.due(if is_nearly_full { u64::MAX } else { now }, count)?;
-    if due.is_empty() {
-        return Ok(());
-    }
     let mut totals = totals()?;
-    for (at, key) in due {
-        match ORDERS.get(&key)? {
-            Some(order) => delete(&key, &order, &mut totals)?,
-            None => ENDED.remove(at, &key)?,
+    match delete_ended(if is_nearly_full { u64::MAX } else { now }, count, &mut totals)? {
+        0 => Ok(()),
+        _ => TOTALS.set(&totals),
+    }
+}
+
+/// Deletes the orders whose records end by a time, at most `count`. Returns their number.
+pub fn delete_ended(by: u64, count: usize, totals: &mut Totals) -> Result<usize> {
+    let due = ENDED.due(by, count)?;
+    for (at, key) in &due {
+        match ORDERS.get(key)? {
+            Some(order) => delete(key, &order, totals)?,
+            None => ENDED.remove(*at, key)?,
         }
     }
-    TOTALS.set(&totals)
+    Ok(due.len())
 }
 
 /// Deletes an order with its state.
@@ -56,14 +62,22 @@ pub fn delete(key: &Key, order: &Order, totals: &mut Totals) -> Result {
     totals.orders = totals.orders.saturating_sub(1);
     totals.bytes = totals.bytes.saturating_sub(order.bytes());
     ORDERS.remove(key)?;
-    if let Some(state) = STATES.get(key)? {
+    let state = STATES.get(key)?;
+    let is_live = state.as_ref().is_some_and(|state| !state.has_ended());
+    if let Some(state) = state {
         STATES.remove(key)?;
         unschedule(key, state.due)?;
-        if !state.has_ended() {
-            count_live(key, order.handler(), false, totals)?;
-        }
     }
-    change_owner(&key.0, totals, |owner| owner.stored = owner.stored.saturating_sub(1))
+    if is_live {
+        totals.count_live(order.handler(), false);
+    }
+    owners::change(&key.0, |owner| {
+        owner.stored = owner.stored.saturating_sub(1);
+        owner.bytes = owner.bytes.saturating_sub(order.bytes());
+        if is_live {
+            owner.count_live(order.handler(), false);
+        }
+    })
 }
 
 fn unschedule(key: &Key, due: Due) -> Result {
@@ -75,11 +89,21 @@ fn unschedule(key: &Key, due: Due) -> Result {
     }
 }
 
-/// Writes a state, and moves the order in the index.
+/// Writes a state, moves the order in the index, and counts the order if it ends or is live again.
 pub fn write(key: &Key, handler: Handler, before: Option<&State>, after: &State, totals: &mut Totals) -> Result {
     if before == Some(after) {
         return Ok(());
     }
+    let was_live = before.is_some_and(|state| !state.has_ended());
+    if was_live == after.has_ended() {
+        totals.count_live(handler, !was_live);
+        owners::change(&key.0, |owner| owner.count_live(handler, !was_live))?;
+    }
+    record(key, before, after)
+}
+
+/// Writes a state, and moves the order in the index.
+pub fn record(key: &Key, before: Option<&State>, after: &State) -> Result {
     if before.map(|state| state.due) != Some(after.due) {
         if let Some(before) = before {
             unschedule(key, before.due)?;
@@ -91,54 +115,5 @@ pub fn write(key: &Key, handler: Handler, before: Option<&State>, after: &State,
             Due::Ended(time) => ENDED.add(time, key)?,
         }
     }
-    let was_live = before.is_some_and(|state| !state.has_ended());
-    if was_live == after.has_ended() {
-        count_live(key, handler, !was_live, totals)?;
-    }
     STATES.set(key, after)
-}
-
-fn count_live(key: &Key, handler: Handler, is_live: bool, totals: &mut Totals) -> Result {
-    let count = |number: u64| match is_live {
-        true => number.saturating_add(1),
-        false => number.saturating_sub(1),
-    };
-    totals.live = count(totals.live);
-    if !handler.is_known() {
-        totals.unknown = count(totals.unknown);
-    }
-    change_owner(&key.0, totals, |owner| {
-        let step = |number: u32| match is_live {
-            true => number.saturating_add(1),
-            false => number.saturating_sub(1),
-        };
-        owner.live = step(owner.live);
-        if !handler.is_known() {
-            owner.unknown = step(owner.unknown);
-        }
-    })
-}
-
-/// Changes an owner. An owner without orders and without a root has no record.
-pub fn change_owner(address: &Address, totals: &mut Totals, change: impl FnOnce(&mut Owner)) -> Result {
-    /// About the bytes of a record.
-    const OWNER_BYTES: u64 = 200;
-
-    let before = OWNERS.get(address)?;
-    let mut owner = before.clone().unwrap_or_default();
-    change(&mut owner);
-    let is_empty = owner.stored == 0 && owner.live == 0 && owner.root.is_zero();
-    match (&before, is_empty) {
-        (None, true) => Ok(()),
-        (Some(_), true) => {
-            totals.bytes = totals.bytes.saturating_sub(OWNER_BYTES);
-            OWNERS.remove(address)
-        }
-        (before, false) => {
-            if before.is_none() {
-                totals.bytes = totals.bytes.saturating_add(OWNER_BYTES);
-            }
-            OWNERS.set(address, &owner)
-        }
-    }
 }

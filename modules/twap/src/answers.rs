@@ -3,16 +3,12 @@
 use nexum_sdk::{Address, B256, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{
-    self, Due, Key, LEAF, ORDERS, OWNERS, Order, Owner, Part, Reason, SKIPPED, STATES, Skipped, State, Totals,
-};
+use crate::skipped::{self, Skipped};
+use crate::state::{self, Due, Key, LEAF, ORDERS, OWNERS, Order, Owner, Part, Reason, STATES, State, Totals};
 
 /// The orders of an answer, by default and at most.
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 500;
-
-/// The skipped events of an answer.
-const SHOWN_SKIPPED_MAX: usize = 100;
 
 /// The states that one answer reads: a third of the 10,000 operations of the store that nexum allows by
 /// default.
@@ -46,7 +42,7 @@ pub struct Answer {
     /// The owner of the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<Owner>,
-    /// The last events that were skipped.
+    /// The last events that were skipped, of the owner and with the id of the question.
     skipped: Vec<Skipped>,
     orders: Vec<Shown>,
     /// Ask again with this `after` for more orders.
@@ -81,15 +77,8 @@ impl Question {
             orders: Vec::new(),
             next: None,
         };
-        if self.after.is_none() && self.reason.is_none() {
-            for entry in SKIPPED.iter()? {
-                let (_, skipped) = entry?;
-                if self.owner.is_none_or(|owner| owner == skipped.owner) && self.id.is_none_or(|id| id == skipped.id) {
-                    answer.skipped.push(skipped);
-                }
-            }
-            answer.skipped.sort_by_key(|skipped| std::cmp::Reverse(skipped.block));
-            answer.skipped.truncate(SHOWN_SKIPPED_MAX);
+        if self.after.is_none() {
+            answer.skipped = skipped::last(self.owner, self.id)?;
         }
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let keys = STATES.keys()?.into_iter().filter(|key| self.has_key(key));

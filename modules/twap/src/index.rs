@@ -1,89 +1,87 @@
 //! Stores the orders of events. Every event is hostile input: anyone can create orders and set roots.
 //!
-//! An event of nexum has a budget of writes. The rest of its logs waits in the backlog, and later events
-//! read these logs from the chain again.
+//! An event of nexum has a budget of writes. The rest of its logs waits in the backlog, and later blocks
+//! read these logs from the chain again. New logs do not wait for the backlog: logs may arrive in any
+//! order of their blocks, and an owner's record has the position of its last root.
 
-use nexum_sdk::chain::Filter;
+mod backlog;
+mod leaves;
+mod room;
+
+use std::collections::BTreeSet;
+
 use nexum_sdk::sol_types::SolValue;
-use nexum_sdk::{Address, B256, Chain, Log, Result, clock, keccak256, store};
-use serde::{Deserialize, Serialize};
+use nexum_sdk::{Address, B256, Log, Result, clock, keccak256};
 
 use crate::agenda;
 use crate::contracts::{ConditionalOrderCreated, ConditionalOrderParams, MerkleRootSet, SwapGuardSet};
-use crate::leaves::leaves;
-use crate::policy::{Action, Settings};
-use crate::schedule::{first_due, last_second};
-use crate::state::{
-    self, Due, Key, LEAF, Location, ORDERS, OWNERS, Order, Reason, SINGLE, SKIPPED, SKIPPED_MAX, STATES, Skip, Skipped,
-    State, Totals,
-};
+use crate::owners::{self, Location, OWNERS, Owner};
+use crate::policy::Settings;
+use crate::schedule::first_due;
+use crate::skipped::{self, Skip, Skipped};
+use crate::state::{self, Due, Key, LEAF, ORDERS, Order, Reason, SINGLE, STATES, State, Totals};
+use leaves::Leaves;
+use room::Largest;
 
-/// The logs that wait: the first one of a block, by number and index. All later logs of the block wait
-/// too.
-const BACKLOG: store::Map<(u64, u32), Waiting> = store::Map::new("backlog");
-
-/// A log that waits.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Waiting {
-    transaction: B256,
-    cursor: Cursor,
-    /// The reads of the chain that did not find the log.
-    failures: u32,
-}
-
-/// Where to continue with a log: [`START`], [`SWEEP`], or two more than the index of a leaf.
+/// Where to continue with a log: [`START`], [`SWEEP`], or one more than the index of a leaf.
 type Cursor = u32;
 const START: Cursor = 0;
-const SWEEP: Cursor = 1;
-const LEAVES: Cursor = 2;
-
-/// The reads that look for a log that the chain had before: more than a day of blocks. A node that lags
-/// gives wrong answers, and a log that a reorganisation removes leaves the backlog too.
-const READS_MAX: u32 = 10_000;
-
-/// The blocks of the backlog that one event reads, and their bytes.
-const BACKLOG_BLOCKS_MAX: usize = 20;
-const BACKLOG_BYTES_MAX: usize = 2 * 1_024 * 1_024;
-
-/// The room that each log takes, also one that stores nothing.
-const LOG_BYTES: u64 = 250;
-const LOG_OPERATIONS: u32 = 5;
-
-/// How long the order of a new event may be over, in seconds. At its first start, nexum reads the logs of
-/// years, and an order that is over would take the place of others. The time is the clock's: it decides
-/// nothing else.
-const OVER_SECONDS: u64 = 86_400;
+const SWEEP: Cursor = u32::MAX;
 
 /// The bytes that the orders of one event may write: a limit of nexum is 1 MiB, and polls write too.
 const EVENT_BYTES_MAX: u64 = 640 * 1_024;
 
 /// The operations of the store that one event may use before the rest of its logs waits: nexum allows
-/// 10,000 by default. A sweep takes one more for each leaf of its owner, and polls take the rest.
+/// 10,000 by default, and polls take the rest.
 const EVENT_OPERATIONS_MAX: u32 = 4_000;
 
-/// The most operations of an order: to store it, and to move it in the index.
-const STORE_OPERATIONS: u32 = 10;
-const MOVE_OPERATIONS: u32 = 8;
-/// The bytes of a state and its move in the index.
-const MOVE_BYTES: u64 = 900;
+/// The bytes that one event may read from the chain and in lists of keys before the rest waits: half of
+/// the 16 MiB that nexum allows by default. Polls read up to 6 MiB. A root of 2,000 leaves has 6 MiB.
+const READ_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
+
+/// The most operations of an order: to store it, to delete it, and to move it in the index.
+const STORE_OPERATIONS: u32 = 12;
+const DELETE_OPERATIONS: u32 = 10;
+const MOVE_OPERATIONS: u32 = 6;
+
+/// What each log may use at least: the record of its owner, and a place in the backlog.
+const LOG_OPERATIONS: u32 = 4;
+const LOG_BYTES: u64 = 400;
+
+/// The bytes of the longest key of the store.
+const KEY_BYTES: u64 = 160;
 
 /// The most hashes of a proof: a tree of 2^32 leaves.
 const PROOF_LEN_MAX: usize = 32;
+
+/// An owner with more orders waits for its next poll after a new guard, ten minutes at most.
+const GUARDED_ORDERS_MAX: u32 = 25;
 
 /// Stores the orders of one event.
 pub struct Indexer<'a> {
     settings: &'a Settings,
     totals: Totals,
     before: Totals,
-    written: Written,
+    used: Used,
+    /// The time of the host, in seconds. Only waits and the bounds of past orders follow from it.
+    now: u64,
+    /// A block, and its time in seconds if the node returns it.
+    block_time: Option<(u64, Option<u64>)>,
+    largest: Largest,
 }
 
-/// The parts of its budgets that an event has used.
+/// What an event has used of its budgets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct Used {
     pub bytes: u64,
     pub operations: u32,
+    pub read_bytes: u64,
+    /// The requests to the chain.
+    pub requests: u32,
 }
+
+/// The transaction and the block of an event.
+type Source = (B256, u64);
 
 impl<'a> Indexer<'a> {
     pub fn new(settings: &'a Settings) -> Result<Self> {
@@ -92,28 +90,17 @@ impl<'a> Indexer<'a> {
             settings,
             before: totals.clone(),
             totals,
-            written: Written::default(),
+            used: Used::default(),
+            now: clock::now_ms() / 1_000,
+            block_time: None,
+            largest: Largest::default(),
         })
     }
 
-    /// The logs of one block, after the backlog.
+    /// The logs of one block.
     pub async fn logs(mut self, logs: &[Log]) -> Result {
-        let has_room = self.drain().await?;
-        match logs.first() {
-            Some(first) if !has_room => wait(first, START)?,
-            _ => {
-                self.logs_from(logs, START)?;
-            }
-        }
+        self.logs_from(logs, 0, START).await?;
         self.finish()
-    }
-
-    /// As much of the backlog as the event has room for.
-    pub async fn backlog(mut self) -> Result<Written> {
-        self.drain().await?;
-        let written = self.written;
-        self.finish()?;
-        Ok(written)
     }
 
     fn finish(self) -> Result {
@@ -123,305 +110,300 @@ impl<'a> Indexer<'a> {
         }
     }
 
-    /// Whether there are logs that wait.
-    pub fn has_backlog() -> Result<bool> {
-        Ok(!BACKLOG.keys()?.is_empty())
-    }
-
     fn is_full(&self) -> bool {
-        self.written.bytes >= EVENT_BYTES_MAX || self.written.operations >= EVENT_OPERATIONS_MAX
+        self.used.bytes >= EVENT_BYTES_MAX
+            || self.used.operations >= EVENT_OPERATIONS_MAX
+            || self.used.read_bytes >= READ_BYTES_MAX
     }
 
-    /// Continues with the logs that wait. Returns whether the event has room for more.
-    async fn drain(&mut self) -> Result<bool> {
-        let filter = Filter::new().address(self.settings.composable_cow);
-        let mut bytes = 0;
-        for (blocks, position) in BACKLOG.keys()?.into_iter().enumerate() {
-            if self.is_full() || blocks >= BACKLOG_BLOCKS_MAX || bytes >= BACKLOG_BYTES_MAX {
-                return Ok(false);
-            }
-            let Some(waiting) = BACKLOG.get(&position)? else {
-                continue;
-            };
-            let (block, log_index) = position;
-            let logs = Chain::new(self.settings.chain_id).at(block).logs(&filter).await;
-            let logs = logs.unwrap_or_default();
-            bytes += logs.iter().map(|log| log.data.len()).sum::<usize>();
-            let is_first = |log: &Log| log.log_index == log_index && log.transaction_hash == waiting.transaction;
-            let from = logs.iter().position(is_first);
-            match from.and_then(|from| logs.get(from..)) {
-                Some(logs) => {
-                    BACKLOG.remove(&position)?;
-                    if !self.logs_from(logs, waiting.cursor)? {
-                        return Ok(false);
-                    }
-                }
-                None => self.missing(position, waiting)?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Notes that the chain does not give a log. The others of the backlog do not wait for it.
-    fn missing(&mut self, position: (u64, u32), mut waiting: Waiting) -> Result {
-        self.written.operations += LOG_OPERATIONS;
-        waiting.failures = waiting.failures.saturating_add(1);
-        if waiting.failures < READS_MAX {
-            return BACKLOG.set(&position, &waiting);
-        }
-        BACKLOG.remove(&position)?;
-        let log = Log {
-            block_number: position.0,
-            transaction_hash: waiting.transaction,
-            ..Log::default()
-        };
-        self.skip(Skip::EventMissing, Address::ZERO, B256::ZERO, &log)
-    }
-
-    /// Handles logs, the first from a cursor on. Returns `false` if the rest waits in the backlog.
-    fn logs_from(&mut self, logs: &[Log], mut cursor: Cursor) -> Result<bool> {
-        for log in logs.iter().filter(|log| log.address == self.settings.composable_cow) {
-            if let Some(rest) = self.log(log, cursor)? {
-                wait(log, rest)?;
-                return Ok(false);
+    /// Handles the logs of a block from a position on, the first from a cursor on. What the event has no
+    /// room for waits.
+    async fn logs_from(&mut self, logs: &[Log], start: usize, mut cursor: Cursor) -> Result {
+        for (at, log) in logs.iter().enumerate().skip(start) {
+            if let Some(rest) = self.log(log, at, cursor).await? {
+                return self.wait(logs, at, rest);
             }
             cursor = START;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Handles a log. Returns where to continue if the event has no more room.
-    fn log(&mut self, log: &Log, cursor: Cursor) -> Result<Option<Cursor>> {
+    async fn log(&mut self, log: &Log, at: usize, cursor: Cursor) -> Result<Option<Cursor>> {
         if self.is_full() {
             return Ok(Some(cursor));
         }
-        self.written.bytes += LOG_BYTES;
-        self.written.operations += LOG_OPERATIONS;
+        self.used.bytes += LOG_BYTES;
+        self.used.operations += LOG_OPERATIONS;
         if let Some(created) = log.decode::<ConditionalOrderCreated>() {
-            self.insert(created.owner, SINGLE, created.params, Leaf::default(), log)?;
+            self.insert(created.owner, created.params, None, log).await?;
         } else if let Some(set) = log.decode::<MerkleRootSet>() {
-            return self.root(&set, log, cursor);
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            return self.root(&set, log, (log.block_number, at), cursor).await;
         } else if let Some(set) = log.decode::<SwapGuardSet>() {
             self.swap_guard(&set)?;
         } else {
-            self.skip(Skip::Undecodable, Address::ZERO, B256::ZERO, log)?;
+            self.skip(Skip::Undecodable, Address::ZERO, B256::ZERO, source(log))?;
         }
         Ok(None)
     }
 
-    fn root(&mut self, set: &MerkleRootSet, log: &Log, cursor: Cursor) -> Result<Option<Cursor>> {
-        let location = location(set.proof.location.saturating_to());
-        let at = (log.block_number, log.log_index);
+    async fn root(
+        &mut self,
+        set: &MerkleRootSet,
+        log: &Log,
+        position: (u64, u32),
+        cursor: Cursor,
+    ) -> Result<Option<Cursor>> {
+        let location = location(&set.proof.location.saturating_to());
         let owner = OWNERS.get(&set.owner)?;
-        // A later root came first, because this one waited.
-        if owner.as_ref().is_some_and(|owner| owner.root_at > at) {
+        if owner.as_ref().is_some_and(|owner| owner.root_position > position) {
             return Ok(None);
         }
+        let has_leaves = location == Location::Emitted && !set.root.is_zero();
+        let leaves = has_leaves.then(|| Leaves::read(&set.proof.data)).flatten();
         if cursor == START {
-            if owner.is_none() && self.totals.bytes >= self.settings.stored_bytes_max {
-                self.skip(Skip::StoreFull, set.owner, set.root, log)?;
-                return Ok(None);
-            }
-            agenda::change_owner(&set.owner, &mut self.totals, |owner| {
-                owner.root = set.root;
-                owner.root_at = at;
-                owner.location = Some(location);
-            })?;
             *self.totals.roots.entry(location).or_default() += 1;
+            if has_leaves && leaves.is_none() {
+                self.skip(Skip::Undecodable, set.owner, set.root, source(log))?;
+            } else if !has_leaves && !set.root.is_zero() {
+                self.skip_root(location, set, log)?;
+            }
         }
-        if cursor < LEAVES && !self.sweep(set)? {
+        if let Some(before) = owner.filter(|_| cursor == START) {
+            let mut after = before.clone();
+            after.root = set.root;
+            after.root_position = position;
+            after.location = Some(location);
+            owners::write(&set.owner, Some(&before), &after)?;
+            if before.root != set.root && !self.sweep(set, leaves)? {
+                return Ok(Some(SWEEP));
+            }
+        }
+        if cursor == SWEEP && !self.sweep(set, leaves)? {
             return Ok(Some(SWEEP));
         }
-        if location != Location::Emitted || set.root.is_zero() {
-            return Ok(None);
-        }
-        let Some(leaves) = leaves(&set.proof.data) else {
-            self.skip(Skip::Undecodable, set.owner, set.root, log)?;
-            return Ok(None);
-        };
-        let done = cursor.saturating_sub(LEAVES);
-        for (leaf, next) in leaves.skip(done as usize).zip(cursor.max(LEAVES)..) {
+        let done = if cursor == SWEEP { 0 } else { cursor.saturating_sub(1) };
+        let list = leaves.into_iter().flat_map(|leaves| leaves.from(done as usize));
+        for (leaf, next) in list.zip(done + 1..) {
             if self.is_full() {
                 return Ok(Some(next));
             }
-            self.leaf(leaf, set, log)?;
+            let Some(leaf) = leaf else {
+                self.skip(Skip::Undecodable, set.owner, set.root, source(log))?;
+                break;
+            };
+            self.leaf(leaf, set, log, position).await?;
         }
         Ok(None)
     }
 
-    fn leaf(&mut self, leaf: Option<&[u8]>, set: &MerkleRootSet, log: &Log) -> Result {
-        /// The bytes of a leaf beside its input: the longest proof, and the words of lengths and offsets.
-        const LEAF_BYTES_MAX: usize = 32 * (PROOF_LEN_MAX + 10);
-
-        // Leaves may overlap, so that each of them could be as long as the event.
-        if leaf.is_some_and(|leaf| leaf.len() > self.settings.static_input_bytes_max + LEAF_BYTES_MAX) {
-            return self.skip(Skip::InputTooLarge, set.owner, set.root, log);
+    async fn leaf(&mut self, leaf: &[u8], set: &MerkleRootSet, log: &Log, position: (u64, u32)) -> Result {
+        if !self.is_leaf_small(leaf) {
+            return self.skip(Skip::InputTooLarge, set.owner, set.root, source(log));
         }
-        let decoded = leaf.map(<(Vec<B256>, ConditionalOrderParams)>::abi_decode_params);
-        let Some(Ok((proof, params))) = decoded else {
-            return self.skip(Skip::Undecodable, set.owner, set.root, log);
+        let Some((proof, params)) = decode(leaf) else {
+            return self.skip(Skip::Undecodable, set.owner, set.root, source(log));
         };
         if proof.is_empty() || proof.len() > PROOF_LEN_MAX {
-            return self.skip(Skip::UnusableProof, set.owner, id(&params), log);
+            return self.skip(Skip::UnusableProof, set.owner, id(&params), source(log));
         }
-        self.insert(set.owner, LEAF, params, Leaf { proof, root: set.root }, log)
+        let leaf = Leaf {
+            proof,
+            root: set.root,
+            position,
+        };
+        self.insert(set.owner, params, Some(leaf), log).await
     }
 
-    /// Ends the leaves of the owner's earlier roots. Their records stay for a while: a leaf that the new
-    /// root has too goes on with its known parts. Returns whether all have ended.
-    fn sweep(&mut self, set: &MerkleRootSet) -> Result<bool> {
-        /// How long the records stay, by the clock, in seconds.
-        const KEEP_SECONDS: u64 = 3_600;
+    /// Whether a leaf can have an input and a proof within the bounds.
+    fn is_leaf_small(&self, leaf: &[u8]) -> bool {
+        /// The offsets, lengths and other fields of a leaf.
+        const OTHER_BYTES: usize = 512;
+        leaf.len() <= self.settings.static_input_bytes_max + 32 * PROOF_LEN_MAX + OTHER_BYTES
+    }
 
-        let until = clock_seconds() + KEEP_SECONDS;
-        let mut read = 0;
-        let mut is_done = true;
-        for entry in STATES.under(&(set.owner, LEAF))? {
-            let (key, before) = entry?;
-            read += 1;
-            if before.has_ended() {
-                continue;
-            }
-            if self.is_full() {
-                is_done = false;
-                break;
-            }
-            self.written.bytes += MOVE_BYTES;
-            self.written.operations += MOVE_OPERATIONS;
-            let Some(order) = ORDERS.get(&key)? else { continue };
-            if order.root != set.root {
-                let mut after = before.clone();
-                after.end(Reason::RootReplaced, "", before.since, until);
-                agenda::write(&key, order.handler(), Some(&before), &after, &mut self.totals)?;
-            }
+    /// Deletes the leaves of the owner's earlier roots that the new one does not have. Returns `false` if
+    /// the event has no more room.
+    fn sweep(&mut self, set: &MerkleRootSet, leaves: Option<Leaves>) -> Result<bool> {
+        let keys = ORDERS.keys_under(&(set.owner, LEAF))?;
+        self.used.read_bytes += keys.len() as u64 * KEY_BYTES;
+        if keys.is_empty() {
+            return Ok(true);
         }
-        self.written.operations += read;
-        Ok(is_done)
+        let list = leaves.into_iter().flat_map(|leaves| leaves.from(0)).flatten();
+        let kept: BTreeSet<B256> = list
+            .filter(|leaf| self.is_leaf_small(leaf))
+            .filter_map(|leaf| decode(leaf).map(|(_, params)| id(&params)))
+            .collect();
+        for key in keys.iter().filter(|key| !kept.contains(&key.2)) {
+            if self.is_full() {
+                return Ok(false);
+            }
+            self.used.operations += DELETE_OPERATIONS;
+            let Some(order) = ORDERS.get(key)? else { continue };
+            self.used.bytes += order.bytes();
+            agenda::delete(key, &order, &mut self.totals)?;
+        }
+        Ok(true)
     }
 
     /// A new guard may permit what the last one did not.
     fn swap_guard(&mut self, set: &SwapGuardSet) -> Result {
-        let Some(mut owner) = OWNERS.get(&set.owner)? else {
+        let Some(before) = OWNERS.get(&set.owner)? else {
             return Ok(());
         };
+        let mut owner = before.clone();
         owner.swap_guard = Some(set.swapGuard);
-        OWNERS.set(&set.owner, &owner)?;
+        owners::write(&set.owner, Some(&before), &owner)?;
+        if owner.stored > GUARDED_ORDERS_MAX {
+            return Ok(());
+        }
         for entry in STATES.under(&set.owner)? {
-            // The orders beyond the limit are polled within minutes anyway.
-            if self.is_full() {
-                break;
-            }
             let (key, before) = entry?;
-            self.written.operations += 1;
+            self.used.operations += 1;
             if before.reason == Reason::SwapGuard && !before.has_ended() {
-                self.written.bytes += MOVE_BYTES;
-                self.written.operations += MOVE_OPERATIONS;
-                let handler = ORDERS.get(&key)?.map(|order| order.handler());
+                self.used.operations += MOVE_OPERATIONS;
                 let after = State {
                     due: Due::Time(0),
                     ..before.clone()
                 };
-                if let Some(handler) = handler {
-                    agenda::write(&key, handler, Some(&before), &after, &mut self.totals)?;
-                }
+                agenda::record(&key, Some(&before), &after)?;
             }
         }
         Ok(())
     }
 
-    fn insert(&mut self, owner: Address, kind: u8, params: ConditionalOrderParams, leaf: Leaf, log: &Log) -> Result {
-        let key = (owner, kind, id(&params));
+    async fn insert(
+        &mut self,
+        owner: Address,
+        params: ConditionalOrderParams,
+        leaf: Option<Leaf>,
+        log: &Log,
+    ) -> Result {
+        let key = (owner, if leaf.is_some() { LEAF } else { SINGLE }, id(&params));
+        let position = leaf.as_ref().map(|leaf| leaf.position);
+        let Leaf { proof, root, .. } = leaf.unwrap_or_default();
         let order = Order {
             handler: params.handler,
             salt: params.salt,
             input: params.staticInput,
-            proof: leaf.proof,
-            root: leaf.root,
+            proof,
+            root,
             transaction: log.transaction_hash,
             block: log.block_number,
         };
-        self.written.operations += STORE_OPERATIONS;
-        let before = STATES.get(&key)?;
+        self.used.operations += STORE_OPERATIONS;
+        let mut before = STATES.get(&key)?;
+        let mut known = OWNERS.get(&owner)?;
         let is_live = before.as_ref().is_some_and(|state| !state.has_ended());
-        if let Some(reason) = self.refusal(&key, &order, is_live)? {
-            return self.skip(reason, owner, key.2, log);
+        if let Some(reason) = self.refusal(&key, &order, known.as_ref(), is_live).await {
+            return self.skip(reason, owner, key.2, source(log));
         }
-        let earlier = ORDERS.get(&key)?.map(|order| order.bytes());
+        if !is_live && !self.has_room(order.bytes()) {
+            let mut grown = known.unwrap_or_default();
+            grown.bytes += order.bytes();
+            if !self.make_room(grown.class(), order.bytes())? {
+                return self.skip(Skip::StoreFull, owner, key.2, source(log));
+            }
+            (before, known) = (STATES.get(&key)?, OWNERS.get(&owner)?);
+        }
+        self.store(&key, &order, position, (before, known))
+    }
+
+    /// Stores an order, which may have a state and whose owner may have a record.
+    fn store(
+        &mut self,
+        key: &Key,
+        order: &Order,
+        position: Option<(u64, u32)>,
+        (before, known): (Option<State>, Option<Owner>),
+    ) -> Result {
+        let earlier = match before.is_some() {
+            true => ORDERS.get(key)?.map(|order| order.bytes()),
+            false => None,
+        };
+        let resize = |bytes: u64| (bytes + order.bytes()).saturating_sub(earlier.unwrap_or_default());
+        let mut owner = known.clone().unwrap_or_default();
+        owner.bytes = resize(owner.bytes);
+        self.totals.bytes = resize(self.totals.bytes);
+        self.used.bytes += order.bytes();
         if earlier.is_none() {
+            owner.stored = owner.stored.saturating_add(1);
             self.totals.orders += 1;
-            agenda::change_owner(&owner, &mut self.totals, |owner| {
-                owner.stored = owner.stored.saturating_add(1)
-            })?;
         }
-        self.totals.bytes = (self.totals.bytes + order.bytes()).saturating_sub(earlier.unwrap_or_default());
-        self.written.bytes += order.bytes();
+        if before.as_ref().is_none_or(State::has_ended) {
+            owner.count_live(order.handler(), true);
+            self.totals.count_live(order.handler(), true);
+        }
+        if let Some(position) = position {
+            owner.root = order.root;
+            owner.root_position = position;
+            owner.location = Some(Location::Emitted);
+        }
+        owners::write(&key.0, known.as_ref(), &owner)?;
         let mut after = State::new(Due::Time(first_due(order.handler(), &order.input, 0)), 0);
         if let Some(before) = &before {
             after.finished.clone_from(&before.finished);
             after.part = before.part;
             after.posted = before.posted;
         }
-        ORDERS.set(&key, &order)?;
-        agenda::write(&key, order.handler(), before.as_ref(), &after, &mut self.totals)
+        ORDERS.set(key, order)?;
+        agenda::record(key, before.as_ref(), &after)
     }
 
-    /// Why an order is not stored.
-    fn refusal(&self, key: &Key, order: &Order, is_live: bool) -> Result<Option<Skip>> {
-        let settings = self.settings;
-        let handler = order.handler();
-        let over = clock_seconds().saturating_sub(OVER_SECONDS);
-        if order.input.len() > settings.static_input_bytes_max {
-            return Ok(Some(Skip::InputTooLarge));
-        }
-        if settings.action(key, order) == Action::Drop {
-            return Ok(Some(Skip::Policy));
-        }
-        if last_second(handler, &order.input).is_some_and(|end| end < over) {
-            return Ok(Some(Skip::Over));
-        }
-        if self.totals.bytes.saturating_add(order.bytes()) > settings.stored_bytes_max {
-            return Ok(Some(Skip::StoreFull));
-        }
-        if is_live {
-            return Ok(None);
-        }
-        let owner = OWNERS.get(&key.0)?.unwrap_or_default();
-        let is_unknown = !handler.is_known();
-        if is_unknown
-            && (self.totals.unknown >= settings.unknown_orders_max || owner.unknown >= settings.unknown_per_owner_max)
-        {
-            return Ok(Some(Skip::TooManyOfUnknownHandlers));
-        }
-        // An ended order keeps its record, and a sweep reads all records of an owner.
-        let is_full = owner.live >= settings.orders_per_owner_max
-            || owner.stored >= settings.orders_per_owner_max.saturating_mul(2);
-        Ok(is_full.then_some(Skip::TooManyOfOwner))
+    fn skip(&mut self, reason: Skip, owner: Address, id: B256, source: Source) -> Result {
+        self.note(reason, None, (owner, id), source)
     }
 
-    fn skip(&mut self, reason: Skip, owner: Address, id: B256, log: &Log) -> Result {
-        /// The bytes that a record of a skipped event takes.
-        const SKIPPED_BYTES: u64 = 200;
+    fn skip_root(&mut self, location: Location, set: &MerkleRootSet, log: &Log) -> Result {
+        let (owner, root) = (set.owner, set.root);
+        self.note(Skip::LeavesElsewhere, Some(location), (owner, root), source(log))
+    }
 
-        self.written.bytes += SKIPPED_BYTES;
-        self.written.operations += 1;
-        let number: u64 = self.totals.skipped.values().sum();
+    fn note(
+        &mut self,
+        reason: Skip,
+        location: Option<Location>,
+        (owner, id): (Address, B256),
+        (transaction, block): Source,
+    ) -> Result {
+        /// The bytes and operations of a record of a skipped event.
+        const SKIPPED_BYTES: u64 = 300;
+        const SKIPPED_OPERATIONS: u32 = 3;
+
+        self.used.bytes += SKIPPED_BYTES;
+        self.used.operations += SKIPPED_OPERATIONS;
+        let number = self.totals.skipped.values().sum();
         *self.totals.skipped.entry(reason).or_default() += 1;
-        let skipped = Skipped {
+        skipped::note(&Skipped {
+            number,
             owner,
             id,
-            transaction: log.transaction_hash,
-            block: log.block_number,
+            transaction,
+            block,
             reason,
-        };
-        SKIPPED.set(&(number % SKIPPED_MAX), &skipped)
+            location,
+        })
     }
 }
 
-/// The place of an order in a tree. The default is a single order.
+/// The place of an order in a tree.
 #[derive(Default)]
 struct Leaf {
     proof: Vec<B256>,
     root: B256,
+    /// The block of the root's event, and the position of the event in the block.
+    position: (u64, u32),
+}
+
+/// The proof and the order of a leaf.
+fn decode(leaf: &[u8]) -> Option<(Vec<B256>, ConditionalOrderParams)> {
+    <(Vec<B256>, ConditionalOrderParams)>::abi_decode_params(leaf).ok()
+}
+
+fn source(log: &Log) -> Source {
+    (log.transaction_hash, log.block_number)
 }
 
 /// The id of an order.
@@ -429,21 +411,7 @@ pub fn id(params: &ConditionalOrderParams) -> B256 {
     keccak256(params.abi_encode())
 }
 
-/// Keeps a log and all later ones of its block for later events.
-fn wait(log: &Log, cursor: Cursor) -> Result {
-    let waiting = Waiting {
-        transaction: log.transaction_hash,
-        cursor,
-        failures: 0,
-    };
-    BACKLOG.set(&(log.block_number, log.log_index), &waiting)
-}
-
-fn clock_seconds() -> u64 {
-    clock::now_ms() / 1_000
-}
-
-fn location(number: u64) -> Location {
+fn location(number: &u64) -> Location {
     match number {
         0 => Location::Private,
         1 => Location::Emitted,

@@ -18,12 +18,13 @@ mod agenda;
 mod answers;
 mod contracts;
 mod index;
-mod leaves;
 mod offer;
+mod owners;
 mod policy;
 mod poll;
 mod quote;
 mod schedule;
+mod skipped;
 mod state;
 mod submit;
 #[cfg(test)]

@@ -8,9 +8,9 @@ use serde::de::{Deserialize as DeserializeTrait, Deserializer, Error as _};
 use crate::contracts::COMPOSABLE_COW;
 use crate::state::{Key, Order};
 
-/// The largest `orders_per_owner_max`: a new root reads all records of its owner, twice as many with the
-/// ended ones, and one operation of the store for each.
-pub const ORDERS_PER_OWNER_MAX: u32 = 2_000;
+/// The largest `orders_per_owner_max`. The orders of one owner then have about a tenth of the default
+/// `stored_bytes_max`.
+pub const ORDERS_PER_OWNER_MAX: u32 = 4_000;
 
 /// The `[config]` of the manifest.
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,8 @@ use nexum_sdk::{Address, B256, Bytes, Result, U256, store};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::{ConditionalOrderParams, Handler};
+pub use crate::owners::{Location, OWNERS, Owner};
+use crate::skipped::Skip;
 
 /// An order: its owner, whether it is a leaf of a merkle tree, and its id.
 pub type Key = (Address, u8, B256);
@@ -25,12 +27,7 @@ const FINISHED_MAX: usize = 4;
 
 pub const ORDERS: store::Map<Key, Order> = store::Map::new("orders");
 pub const STATES: store::Map<Key, State> = store::Map::new("states");
-pub const OWNERS: store::Map<Address, Owner> = store::Map::new("owners");
 pub const TOTALS: store::Cell<Totals> = store::Cell::new("totals");
-/// The last events that were skipped, by their number modulo [`SKIPPED_MAX`].
-pub const SKIPPED: store::Map<u64, Skipped> = store::Map::new("skipped");
-/// The number of skipped events that are stored with their details.
-pub const SKIPPED_MAX: u64 = 1_000;
 
 /// The parts of an order that never change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,8 +58,9 @@ impl Order {
 
     /// About the bytes that the order takes in the store.
     pub fn bytes(&self) -> u64 {
-        /// The keys and the other fields: the order, its state, and its place in the index.
-        const OTHER_BYTES: usize = 900;
+        /// The keys and the other fields: the order, its state, its place in the index, and the record
+        /// of an owner with one order.
+        const OTHER_BYTES: usize = 1_100;
         (OTHER_BYTES + self.input.len() + 32 * self.proof.len()) as u64
     }
 }
@@ -216,71 +214,7 @@ fn cut(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// An owner of orders.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Owner {
-    /// The number of orders that have not ended.
-    pub live: u32,
-    /// The number of orders of unknown handlers that have not ended.
-    pub unknown: u32,
-    /// The number of stored orders.
-    pub stored: u32,
-    /// The last root, or zero.
-    pub root: B256,
-    /// The block and the log of the last root.
-    pub root_at: (u64, u32),
-    /// The location of the leaves of the root.
-    pub location: Option<Location>,
-    /// The swap guard of the last event, if there was one since the first order.
-    pub swap_guard: Option<Address>,
-}
-
-/// Where the leaves of a root are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Location {
-    /// The owner keeps them.
-    Private,
-    /// In the event.
-    Emitted,
-    Swarm,
-    Waku,
-    Reserved,
-    Ipfs,
-    Unknown,
-}
-
-/// Why an event, or a leaf of an event, is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Skip {
-    /// The data is not the event's, or not a list of leaves.
-    Undecodable,
-    InputTooLarge,
-    /// A leaf has no proof, as in a tree of one leaf, or too long a one.
-    UnusableProof,
-    TooManyOfOwner,
-    TooManyOfUnknownHandlers,
-    StoreFull,
-    Policy,
-    /// The order was over when nexum read its event.
-    Over,
-    /// The node does not have the event any more.
-    EventMissing,
-}
-
-/// An event that is not stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Skipped {
-    pub owner: Address,
-    /// The id of the order, or the root.
-    pub id: B256,
-    pub transaction: B256,
-    pub block: u64,
-    pub reason: Skip,
-}
-
-/// The numbers in each answer.
+/// What the answers count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// The stored orders, ended ones included.
@@ -301,4 +235,18 @@ pub struct Totals {
 
 pub fn totals() -> Result<Totals> {
     Ok(TOTALS.get()?.unwrap_or_default())
+}
+
+impl Totals {
+    /// Counts an order that begins or ends to be live.
+    pub fn count_live(&mut self, handler: Handler, is_live: bool) {
+        let count = |number: u64| match is_live {
+            true => number.saturating_add(1),
+            false => number.saturating_sub(1),
+        };
+        self.live = count(self.live);
+        if !handler.is_known() {
+            self.unknown = count(self.unknown);
+        }
+    }
 }

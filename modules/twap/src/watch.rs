@@ -9,7 +9,7 @@ use nexum_sdk::{Address, B256, Block, Bytes, Result, clock, store};
 
 use crate::agenda;
 use crate::contracts::{Handler, cabinetCall, getTradeableOrderWithSignatureCall};
-use crate::index::{Indexer, Written};
+use crate::index::{Indexer, Used};
 use crate::offer::Offer;
 use crate::policy::{Action, Settings};
 use crate::poll::{Poller, Question, received};
@@ -91,9 +91,9 @@ pub struct Round<'a> {
 /// Handles a block.
 pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result {
     let now = block.timestamp / 1_000;
-    let written = match Indexer::has_backlog()? {
+    let used = match Indexer::has_backlog()? {
         true => Indexer::new(settings)?.backlog().await?,
-        false => Written::default(),
+        false => Used::default(),
     };
     if !settings.retry.is_empty() {
         revive(settings)?;
@@ -102,8 +102,8 @@ pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result 
     // Four fifths: room for the orders of some blocks.
     let is_nearly_full = totals.bytes > settings.stored_bytes_max / 5 * 4;
     agenda::prune(now, is_nearly_full, PRUNED_MAX)?;
-    let bytes = WRITTEN_BYTES_MAX.saturating_sub(written.bytes) / STATE_BYTES_MAX;
-    let operations = OPERATIONS_MAX.saturating_sub(written.operations) / POLL_OPERATIONS;
+    let bytes = WRITTEN_BYTES_MAX.saturating_sub(used.bytes) / STATE_BYTES_MAX;
+    let operations = OPERATIONS_MAX.saturating_sub(used.operations) / POLL_OPERATIONS;
     let room = u64::from(operations).min(bytes);
     let count = usize::try_from(room).map_or(POLLS_MAX, |room| room.min(POLLS_MAX));
     let keys = agenda::due(block.number, now, count)?;

@@ -102,10 +102,18 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
     ///
     /// The host's error.
     pub fn under(&self, start: &impl StartOf<K>) -> Result<Entries<K, V>> {
-        let mut prefix = key::below(self.name);
-        start.write(&mut prefix);
-        prefix.push(SEPARATOR);
-        self.entries(&prefix)
+        self.entries(&self.prefix(start))
+    }
+
+    /// The keys that begin with the first parts of a tuple, without their values: one operation of the
+    /// store.
+    ///
+    /// # Errors
+    ///
+    /// The host's error, or a stored key of another type.
+    pub fn keys_under(&self, start: &impl StartOf<K>) -> Result<Vec<K>> {
+        let keys = host::store_list(&self.prefix(start))?;
+        keys.iter().map(|key| self.read_key(key)).collect()
     }
 
     /// Removes all keys.
@@ -124,6 +132,13 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
             keys: host::store_list(prefix)?.into_iter(),
             types: PhantomData,
         })
+    }
+
+    fn prefix(&self, start: &impl StartOf<K>) -> String {
+        let mut prefix = key::below(self.name);
+        start.write(&mut prefix);
+        prefix.push(SEPARATOR);
+        prefix
     }
 
     fn key(&self, key: &K) -> String {

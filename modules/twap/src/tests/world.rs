@@ -73,6 +73,8 @@ pub struct World {
     pub bad_signatures: BTreeSet<Address>,
     pub removed: BTreeSet<B256>,
     pub logs: Vec<Log>,
+    /// The time of all blocks in the answers of the node, in seconds.
+    pub block_time: u64,
     /// No node answers.
     pub is_down: bool,
     /// The number of calls through Multicall3 and alone, by request.
@@ -284,7 +286,12 @@ impl Tower {
             }
             Some(match method {
                 "eth_call" => world.call(&params[0]).map(|data| json!(data)),
-                "eth_getLogs" => Ok(Value::Array(world.logs.iter().map(rpc_log).collect())),
+                "eth_getLogs" => Ok(Value::Array(
+                    (world.logs.iter().map(rpc_log))
+                        .filter(|log| log["blockNumber"] == params[0]["fromBlock"])
+                        .collect(),
+                )),
+                "eth_getBlockByNumber" => Ok(header(&params[0], world.block_time)),
                 method => panic!("{method}"),
             })
         });
@@ -364,10 +371,28 @@ impl Tower {
             .collect()
     }
 
+    /// The number of stored records of owners.
+    pub fn owner_records(&self) -> usize {
+        let keys = self.harness.host.state.keys();
+        keys.filter(|key| key.starts_with("owners/")).count()
+    }
+
     /// The number of requests to the node.
     pub fn requests(&self) -> usize {
         self.harness.host.requests.len()
     }
+}
+
+fn header(number: &Value, time: u64) -> Value {
+    json!({
+        "number": number,
+        "hash": B256::ZERO,
+        "parentHash": B256::ZERO,
+        "timestamp": format!("{time:#x}"),
+        "miner": Address::ZERO,
+        "gasUsed": "0x0",
+        "gasLimit": "0x0",
+    })
 }
 
 fn rpc_log(log: &Log) -> Value {
