@@ -29,6 +29,7 @@ const SOURCES: [&str; 9] = [
     "modules/examples",
     "modules/fixtures",
     "modules/support",
+    "modules/twap",
     "xtask/src",
 ];
 

@@ -3,9 +3,8 @@
 use nexum_sdk::{Address, B256, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{
-    self, Due, Key, LEAF, ORDERS, OWNERS, Order, Owner, Part, Reason, SKIPPED, STATES, Skipped, State, Totals,
-};
+use crate::skipped::{self, Skipped};
+use crate::state::{self, Due, Key, LEAF, ORDERS, OWNERS, Order, Owner, Part, Reason, STATES, State, Totals};
 
 /// The orders of an answer, by default and at most.
 const LIMIT_DEFAULT: usize = 50;
@@ -43,7 +42,7 @@ pub struct Answer {
     /// The owner of the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<Owner>,
-    /// The last events that were skipped.
+    /// The last events that were skipped, of the owner and with the id of the question.
     skipped: Vec<Skipped>,
     orders: Vec<Shown>,
     /// Ask again with this `after` for more orders.
@@ -71,7 +70,6 @@ struct Shown {
 
 impl Question {
     pub fn answer(&self) -> Result<Answer> {
-        let is_general = self.owner.is_none() && self.id.is_none();
         let mut answer = Answer {
             totals: state::totals()?,
             owner: self.owner.map(|owner| OWNERS.get(&owner)).transpose()?.flatten(),
@@ -79,11 +77,10 @@ impl Question {
             orders: Vec::new(),
             next: None,
         };
-        if is_general && self.after.is_none() {
-            let skipped: Result<Vec<_>> = SKIPPED.iter()?.collect();
-            answer.skipped = skipped?.into_iter().map(|(_, skipped)| skipped).collect();
+        if self.after.is_none() {
+            answer.skipped = skipped::last(self.owner, self.id)?;
         }
-        let limit = self.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
+        let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let keys = STATES.keys()?.into_iter().filter(|key| self.has_key(key));
         for (scanned, key) in keys.enumerate() {
             if answer.orders.len() >= limit || scanned >= SCANNED_MAX {

@@ -1,25 +1,29 @@
 //! Stores the orders of events. Every event is hostile input: anyone can create orders and set roots.
 //!
-//! An event of nexum has a budget of writes. The rest of its logs waits in the backlog, and later events
-//! read these logs from the chain again.
+//! An event of nexum has a budget of writes. The rest of its logs waits in the backlog, and later blocks
+//! read these logs from the chain again. New logs do not wait for the backlog: logs may arrive in any
+//! order of their blocks, and an owner's record has the position of its last root.
 
-use nexum_sdk::chain::Filter;
+mod backlog;
+mod leaves;
+mod room;
+
+use std::collections::BTreeSet;
+
 use nexum_sdk::sol_types::SolValue;
-use nexum_sdk::{Address, B256, Bytes, Chain, Log, Result, keccak256, store};
+use nexum_sdk::{Address, B256, Log, Result, clock, keccak256};
 
+use crate::agenda;
 use crate::contracts::{ConditionalOrderCreated, ConditionalOrderParams, MerkleRootSet, SwapGuardSet};
-use crate::policy::{Action, Settings};
+use crate::owners::{self, Location, OWNERS, Owner};
+use crate::policy::Settings;
 use crate::schedule::first_due;
-use crate::state::{
-    self, Due, Key, LEAF, Location, ORDERS, OWNERS, Order, Reason, SINGLE, SKIPPED, SKIPPED_MAX, STATES, Skip, Skipped,
-    State, Totals,
-};
+use crate::skipped::{self, Skip, Skipped};
+use crate::state::{self, Due, Key, LEAF, ORDERS, Order, Reason, SINGLE, STATES, State, Totals};
+use leaves::Leaves;
+use room::Largest;
 
-/// The logs that wait: the first one of a block, and where to continue with it. All later logs of the
-/// block wait too.
-const BACKLOG: store::Map<(u64, u32), Cursor> = store::Map::new("backlog");
-
-/// Where to continue with a log: [`START`], one more than the index of a leaf, or [`SWEEP`].
+/// Where to continue with a log: [`START`], [`SWEEP`], or one more than the index of a leaf.
 type Cursor = u32;
 const START: Cursor = 0;
 const SWEEP: Cursor = u32::MAX;
@@ -28,31 +32,56 @@ const SWEEP: Cursor = u32::MAX;
 const EVENT_BYTES_MAX: u64 = 640 * 1_024;
 
 /// The operations of the store that one event may use before the rest of its logs waits: nexum allows
-/// 10,000 by default. A sweep takes one more for each leaf of its owner, and polls take the rest.
+/// 10,000 by default, and polls take the rest.
 const EVENT_OPERATIONS_MAX: u32 = 4_000;
 
+/// The bytes that one event may read from the chain and in lists of keys before the rest waits: half of
+/// the 16 MiB that nexum allows by default. Polls read up to 6 MiB. A root of 2,000 leaves has 6 MiB.
+const READ_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
+
 /// The most operations of an order: to store it, to delete it, and to move it in the index.
-const STORE_OPERATIONS: u32 = 10;
-const DELETE_OPERATIONS: u32 = 8;
+const STORE_OPERATIONS: u32 = 12;
+const DELETE_OPERATIONS: u32 = 10;
 const MOVE_OPERATIONS: u32 = 6;
+
+/// What each log may use at least: the record of its owner, and a place in the backlog.
+const LOG_OPERATIONS: u32 = 4;
+const LOG_BYTES: u64 = 400;
+
+/// The bytes of the longest key of the store.
+const KEY_BYTES: u64 = 160;
 
 /// The most hashes of a proof: a tree of 2^32 leaves.
 const PROOF_LEN_MAX: usize = 32;
+
+/// An owner with more orders waits for its next poll after a new guard, ten minutes at most.
+const GUARDED_ORDERS_MAX: u32 = 25;
 
 /// Stores the orders of one event.
 pub struct Indexer<'a> {
     settings: &'a Settings,
     totals: Totals,
     before: Totals,
-    written: Written,
+    used: Used,
+    /// The time of the host, in seconds. Only waits and the bounds of past orders follow from it.
+    now: u64,
+    /// A block, and its time in seconds if the node returns it.
+    block_time: Option<(u64, Option<u64>)>,
+    largest: Largest,
 }
 
 /// What an event has used of its budgets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct Used {
     pub bytes: u64,
     pub operations: u32,
+    pub read_bytes: u64,
+    /// The requests to the chain.
+    pub requests: u32,
 }
+
+/// The transaction and the block of an event.
+type Source = (B256, u64);
 
 impl<'a> Indexer<'a> {
     pub fn new(settings: &'a Settings) -> Result<Self> {
@@ -61,28 +90,17 @@ impl<'a> Indexer<'a> {
             settings,
             before: totals.clone(),
             totals,
-            written: Written::default(),
+            used: Used::default(),
+            now: clock::now_ms() / 1_000,
+            block_time: None,
+            largest: Largest::default(),
         })
     }
 
-    /// The logs of one block, after the backlog.
+    /// The logs of one block.
     pub async fn logs(mut self, logs: &[Log]) -> Result {
-        let is_empty = self.drain().await?;
-        match logs.first() {
-            Some(first) if !is_empty => BACKLOG.set(&(first.block_number, first.log_index), &START)?,
-            _ => {
-                self.logs_from(logs, START)?;
-            }
-        }
+        self.logs_from(logs, 0, START).await?;
         self.finish()
-    }
-
-    /// As much of the backlog as the event has room for.
-    pub async fn backlog(mut self) -> Result<Written> {
-        self.drain().await?;
-        let written = self.written;
-        self.finish()?;
-        Ok(written)
     }
 
     fn finish(self) -> Result {
@@ -92,249 +110,300 @@ impl<'a> Indexer<'a> {
         }
     }
 
-    /// Whether there are logs that wait.
-    pub fn has_backlog() -> Result<bool> {
-        Ok(!BACKLOG.keys()?.is_empty())
-    }
-
     fn is_full(&self) -> bool {
-        self.written.bytes >= EVENT_BYTES_MAX || self.written.operations >= EVENT_OPERATIONS_MAX
+        self.used.bytes >= EVENT_BYTES_MAX
+            || self.used.operations >= EVENT_OPERATIONS_MAX
+            || self.used.read_bytes >= READ_BYTES_MAX
     }
 
-    /// Continues with the logs that wait. Returns whether none waits any more.
-    async fn drain(&mut self) -> Result<bool> {
-        let filter = Filter::new().address(self.settings.composable_cow);
-        for position in BACKLOG.keys()? {
-            if self.is_full() {
-                return Ok(false);
-            }
-            let (block, log_index) = position;
-            let cursor = BACKLOG.get(&position)?.unwrap_or(START);
-            let logs = match Chain::new(self.settings.chain_id).at(block).logs(&filter).await {
-                Ok(logs) => logs,
-                Err(error) if error.is_retryable() => return Ok(false),
-                Err(_) => Vec::new(),
-            };
-            BACKLOG.remove(&position)?;
-            let from = logs.iter().position(|log| log.log_index == log_index);
-            match from.and_then(|from| logs.get(from..)) {
-                Some(logs) if !self.logs_from(logs, cursor)? => return Ok(false),
-                Some(_) => {}
-                None => self.skip(
-                    Skip::EventMissing,
-                    Address::ZERO,
-                    B256::ZERO,
-                    &Log {
-                        block_number: block,
-                        ..Log::default()
-                    },
-                )?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Handles logs, the first from a cursor on. Returns `false` if the rest waits in the backlog.
-    fn logs_from(&mut self, logs: &[Log], mut cursor: Cursor) -> Result<bool> {
-        for log in logs.iter().filter(|log| log.address == self.settings.composable_cow) {
-            if let Some(rest) = self.log(log, cursor)? {
-                BACKLOG.set(&(log.block_number, log.log_index), &rest)?;
-                return Ok(false);
+    /// Handles the logs of a block from a position on, the first from a cursor on. What the event has no
+    /// room for waits.
+    async fn logs_from(&mut self, logs: &[Log], start: usize, mut cursor: Cursor) -> Result {
+        for (at, log) in logs.iter().enumerate().skip(start) {
+            if let Some(rest) = self.log(log, at, cursor).await? {
+                return self.wait(logs, at, rest);
             }
             cursor = START;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Handles a log. Returns where to continue if the event has no more room.
-    fn log(&mut self, log: &Log, cursor: Cursor) -> Result<Option<Cursor>> {
+    async fn log(&mut self, log: &Log, at: usize, cursor: Cursor) -> Result<Option<Cursor>> {
         if self.is_full() {
             return Ok(Some(cursor));
         }
+        self.used.bytes += LOG_BYTES;
+        self.used.operations += LOG_OPERATIONS;
         if let Some(created) = log.decode::<ConditionalOrderCreated>() {
-            self.insert(created.owner, SINGLE, created.params, Leaf::default(), log)?;
+            self.insert(created.owner, created.params, None, log).await?;
         } else if let Some(set) = log.decode::<MerkleRootSet>() {
-            return self.root(&set, log, cursor);
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            return self.root(&set, log, (log.block_number, at), cursor).await;
         } else if let Some(set) = log.decode::<SwapGuardSet>() {
             self.swap_guard(&set)?;
         } else {
-            self.skip(Skip::Undecodable, Address::ZERO, B256::ZERO, log)?;
+            self.skip(Skip::Undecodable, Address::ZERO, B256::ZERO, source(log))?;
         }
         Ok(None)
     }
 
-    fn root(&mut self, set: &MerkleRootSet, log: &Log, cursor: Cursor) -> Result<Option<Cursor>> {
+    async fn root(
+        &mut self,
+        set: &MerkleRootSet,
+        log: &Log,
+        position: (u64, u32),
+        cursor: Cursor,
+    ) -> Result<Option<Cursor>> {
         let location = location(&set.proof.location.saturating_to());
+        let owner = OWNERS.get(&set.owner)?;
+        if owner.as_ref().is_some_and(|owner| owner.root_position > position) {
+            return Ok(None);
+        }
+        let has_leaves = location == Location::Emitted && !set.root.is_zero();
+        let leaves = has_leaves.then(|| Leaves::read(&set.proof.data)).flatten();
         if cursor == START {
-            let is_new = OWNERS.get(&set.owner)?.is_none();
-            if is_new && self.totals.bytes >= self.settings.stored_bytes_max {
-                self.skip(Skip::StoreFull, set.owner, set.root, log)?;
-                return Ok(None);
-            }
-            OWNERS.update(&set.owner, |owner| {
-                owner.root = set.root;
-                owner.location = Some(location);
-            })?;
             *self.totals.roots.entry(location).or_default() += 1;
-        }
-        if cursor != SWEEP && location == Location::Emitted && !set.root.is_zero() {
-            let Ok(leaves) = Vec::<Bytes>::abi_decode(&set.proof.data) else {
-                self.skip(Skip::Undecodable, set.owner, set.root, log)?;
-                return self.sweep(set);
-            };
-            let done = cursor.saturating_sub(1) as usize;
-            for (leaf, next) in leaves.iter().skip(done).zip(cursor.max(1)..) {
-                if self.is_full() {
-                    return Ok(Some(next));
-                }
-                self.leaf(leaf, set, log)?;
+            if has_leaves && leaves.is_none() {
+                self.skip(Skip::Undecodable, set.owner, set.root, source(log))?;
+            } else if !has_leaves && !set.root.is_zero() {
+                self.skip_root(location, set, log)?;
             }
         }
-        self.sweep(set)
+        if let Some(before) = owner.filter(|_| cursor == START) {
+            let mut after = before.clone();
+            after.root = set.root;
+            after.root_position = position;
+            after.location = Some(location);
+            owners::write(&set.owner, Some(&before), &after)?;
+            if before.root != set.root && !self.sweep(set, leaves)? {
+                return Ok(Some(SWEEP));
+            }
+        }
+        if cursor == SWEEP && !self.sweep(set, leaves)? {
+            return Ok(Some(SWEEP));
+        }
+        let done = if cursor == SWEEP { 0 } else { cursor.saturating_sub(1) };
+        let list = leaves.into_iter().flat_map(|leaves| leaves.from(done as usize));
+        for (leaf, next) in list.zip(done + 1..) {
+            if self.is_full() {
+                return Ok(Some(next));
+            }
+            let Some(leaf) = leaf else {
+                self.skip(Skip::Undecodable, set.owner, set.root, source(log))?;
+                break;
+            };
+            self.leaf(leaf, set, log, position).await?;
+        }
+        Ok(None)
     }
 
-    fn leaf(&mut self, leaf: &[u8], set: &MerkleRootSet, log: &Log) -> Result {
-        let Ok((proof, params)) = <(Vec<B256>, ConditionalOrderParams)>::abi_decode_params(leaf) else {
-            return self.skip(Skip::Undecodable, set.owner, set.root, log);
+    async fn leaf(&mut self, leaf: &[u8], set: &MerkleRootSet, log: &Log, position: (u64, u32)) -> Result {
+        if !self.is_leaf_small(leaf) {
+            return self.skip(Skip::InputTooLarge, set.owner, set.root, source(log));
+        }
+        let Some((proof, params)) = decode(leaf) else {
+            return self.skip(Skip::Undecodable, set.owner, set.root, source(log));
         };
         if proof.is_empty() || proof.len() > PROOF_LEN_MAX {
-            return self.skip(Skip::UnusableProof, set.owner, id(&params), log);
+            return self.skip(Skip::UnusableProof, set.owner, id(&params), source(log));
         }
-        self.insert(set.owner, LEAF, params, Leaf { proof, root: set.root }, log)
+        let leaf = Leaf {
+            proof,
+            root: set.root,
+            position,
+        };
+        self.insert(set.owner, params, Some(leaf), log).await
     }
 
-    /// Deletes the leaves of the owner's earlier roots.
-    fn sweep(&mut self, set: &MerkleRootSet) -> Result<Option<Cursor>> {
-        let mut read = 0;
-        let mut rest = None;
-        for entry in ORDERS.under(&(set.owner, LEAF))? {
-            let (key, order) = entry?;
-            read += 1;
-            if order.root == set.root {
-                continue;
-            }
-            if self.is_full() {
-                rest = Some(SWEEP);
-                break;
-            }
-            self.written.bytes += order.bytes();
-            self.written.operations += DELETE_OPERATIONS;
-            state::delete(&key, &order, &mut self.totals)?;
+    /// Whether a leaf can have an input and a proof within the bounds.
+    fn is_leaf_small(&self, leaf: &[u8]) -> bool {
+        /// The offsets, lengths and other fields of a leaf.
+        const OTHER_BYTES: usize = 512;
+        leaf.len() <= self.settings.static_input_bytes_max + 32 * PROOF_LEN_MAX + OTHER_BYTES
+    }
+
+    /// Deletes the leaves of the owner's earlier roots that the new one does not have. Returns `false` if
+    /// the event has no more room.
+    fn sweep(&mut self, set: &MerkleRootSet, leaves: Option<Leaves>) -> Result<bool> {
+        let keys = ORDERS.keys_under(&(set.owner, LEAF))?;
+        self.used.read_bytes += keys.len() as u64 * KEY_BYTES;
+        if keys.is_empty() {
+            return Ok(true);
         }
-        self.written.operations += read;
-        Ok(rest)
+        let list = leaves.into_iter().flat_map(|leaves| leaves.from(0)).flatten();
+        let kept: BTreeSet<B256> = list
+            .filter(|leaf| self.is_leaf_small(leaf))
+            .filter_map(|leaf| decode(leaf).map(|(_, params)| id(&params)))
+            .collect();
+        for key in keys.iter().filter(|key| !kept.contains(&key.2)) {
+            if self.is_full() {
+                return Ok(false);
+            }
+            self.used.operations += DELETE_OPERATIONS;
+            let Some(order) = ORDERS.get(key)? else { continue };
+            self.used.bytes += order.bytes();
+            agenda::delete(key, &order, &mut self.totals)?;
+        }
+        Ok(true)
     }
 
     /// A new guard may permit what the last one did not.
     fn swap_guard(&mut self, set: &SwapGuardSet) -> Result {
-        let Some(mut owner) = OWNERS.get(&set.owner)? else {
+        let Some(before) = OWNERS.get(&set.owner)? else {
             return Ok(());
         };
-        owner.swap_guard = set.swapGuard;
-        OWNERS.set(&set.owner, &owner)?;
+        let mut owner = before.clone();
+        owner.swap_guard = Some(set.swapGuard);
+        owners::write(&set.owner, Some(&before), &owner)?;
+        if owner.stored > GUARDED_ORDERS_MAX {
+            return Ok(());
+        }
         for entry in STATES.under(&set.owner)? {
-            // The orders beyond the limit are polled within minutes anyway.
-            if self.is_full() {
-                break;
-            }
             let (key, before) = entry?;
-            self.written.operations += 1;
+            self.used.operations += 1;
             if before.reason == Reason::SwapGuard && !before.has_ended() {
-                self.written.operations += MOVE_OPERATIONS;
-                let handler = ORDERS.get(&key)?.map(|order| order.handler());
+                self.used.operations += MOVE_OPERATIONS;
                 let after = State {
                     due: Due::Time(0),
                     ..before.clone()
                 };
-                if let Some(handler) = handler {
-                    state::write(&key, handler, Some(&before), &after, &mut self.totals)?;
-                }
+                agenda::record(&key, Some(&before), &after)?;
             }
         }
         Ok(())
     }
 
-    fn insert(&mut self, owner: Address, kind: u8, params: ConditionalOrderParams, leaf: Leaf, log: &Log) -> Result {
-        let key = (owner, kind, id(&params));
+    async fn insert(
+        &mut self,
+        owner: Address,
+        params: ConditionalOrderParams,
+        leaf: Option<Leaf>,
+        log: &Log,
+    ) -> Result {
+        let key = (owner, if leaf.is_some() { LEAF } else { SINGLE }, id(&params));
+        let position = leaf.as_ref().map(|leaf| leaf.position);
+        let Leaf { proof, root, .. } = leaf.unwrap_or_default();
         let order = Order {
             handler: params.handler,
             salt: params.salt,
             input: params.staticInput,
-            proof: leaf.proof,
-            root: leaf.root,
+            proof,
+            root,
             transaction: log.transaction_hash,
             block: log.block_number,
         };
-        self.written.operations += STORE_OPERATIONS;
-        let before = STATES.get(&key)?;
+        self.used.operations += STORE_OPERATIONS;
+        let mut before = STATES.get(&key)?;
+        let mut known = OWNERS.get(&owner)?;
         let is_live = before.as_ref().is_some_and(|state| !state.has_ended());
-        if let Some(reason) = self.refusal(&key, &order, is_live)? {
-            return self.skip(reason, owner, key.2, log);
+        if let Some(reason) = self.refusal(&key, &order, known.as_ref(), is_live).await {
+            return self.skip(reason, owner, key.2, source(log));
         }
-        let earlier = ORDERS.get(&key)?.map(|order| order.bytes());
-        self.totals.orders += u64::from(earlier.is_none());
-        self.totals.bytes = (self.totals.bytes + order.bytes()).saturating_sub(earlier.unwrap_or_default());
-        self.written.bytes += order.bytes();
+        if !is_live && !self.has_room(order.bytes()) {
+            let mut grown = known.unwrap_or_default();
+            grown.bytes += order.bytes();
+            if !self.make_room(grown.class(), order.bytes())? {
+                return self.skip(Skip::StoreFull, owner, key.2, source(log));
+            }
+            (before, known) = (STATES.get(&key)?, OWNERS.get(&owner)?);
+        }
+        self.store(&key, &order, position, (before, known))
+    }
+
+    /// Stores an order, which may have a state and whose owner may have a record.
+    fn store(
+        &mut self,
+        key: &Key,
+        order: &Order,
+        position: Option<(u64, u32)>,
+        (before, known): (Option<State>, Option<Owner>),
+    ) -> Result {
+        let earlier = match before.is_some() {
+            true => ORDERS.get(key)?.map(|order| order.bytes()),
+            false => None,
+        };
+        let resize = |bytes: u64| (bytes + order.bytes()).saturating_sub(earlier.unwrap_or_default());
+        let mut owner = known.clone().unwrap_or_default();
+        owner.bytes = resize(owner.bytes);
+        self.totals.bytes = resize(self.totals.bytes);
+        self.used.bytes += order.bytes();
+        if earlier.is_none() {
+            owner.stored = owner.stored.saturating_add(1);
+            self.totals.orders += 1;
+        }
+        if before.as_ref().is_none_or(State::has_ended) {
+            owner.count_live(order.handler(), true);
+            self.totals.count_live(order.handler(), true);
+        }
+        if let Some(position) = position {
+            owner.root = order.root;
+            owner.root_position = position;
+            owner.location = Some(Location::Emitted);
+        }
+        owners::write(&key.0, known.as_ref(), &owner)?;
         let mut after = State::new(Due::Time(first_due(order.handler(), &order.input, 0)), 0);
         if let Some(before) = &before {
             after.finished.clone_from(&before.finished);
             after.part = before.part;
             after.posted = before.posted;
         }
-        ORDERS.set(&key, &order)?;
-        state::write(&key, order.handler(), before.as_ref(), &after, &mut self.totals)
+        ORDERS.set(key, order)?;
+        agenda::record(key, before.as_ref(), &after)
     }
 
-    /// Why an order is not stored.
-    fn refusal(&self, key: &Key, order: &Order, is_live: bool) -> Result<Option<Skip>> {
-        let Settings {
-            static_input_bytes_max,
-            orders_per_owner_max,
-            ..
-        } = *self.settings;
-        if order.input.len() > static_input_bytes_max {
-            return Ok(Some(Skip::InputTooLarge));
-        }
-        if self.settings.action(key, order) == Action::Drop {
-            return Ok(Some(Skip::Policy));
-        }
-        if self.totals.bytes.saturating_add(order.bytes()) > self.settings.stored_bytes_max {
-            return Ok(Some(Skip::StoreFull));
-        }
-        if is_live {
-            return Ok(None);
-        }
-        if !order.handler().is_known() && self.totals.unknown >= self.settings.unknown_orders_max {
-            return Ok(Some(Skip::TooManyOfUnknownHandlers));
-        }
-        let live = OWNERS.get(&key.0)?.unwrap_or_default().live;
-        Ok((live >= orders_per_owner_max).then_some(Skip::TooManyOfOwner))
+    fn skip(&mut self, reason: Skip, owner: Address, id: B256, source: Source) -> Result {
+        self.note(reason, None, (owner, id), source)
     }
 
-    fn skip(&mut self, reason: Skip, owner: Address, id: B256, log: &Log) -> Result {
-        /// The bytes that a record of a skipped event takes.
-        const SKIPPED_BYTES: u64 = 200;
+    fn skip_root(&mut self, location: Location, set: &MerkleRootSet, log: &Log) -> Result {
+        let (owner, root) = (set.owner, set.root);
+        self.note(Skip::LeavesElsewhere, Some(location), (owner, root), source(log))
+    }
 
-        self.written.bytes += SKIPPED_BYTES;
-        self.written.operations += 1;
-        let number: u64 = self.totals.skipped.values().sum();
+    fn note(
+        &mut self,
+        reason: Skip,
+        location: Option<Location>,
+        (owner, id): (Address, B256),
+        (transaction, block): Source,
+    ) -> Result {
+        /// The bytes and operations of a record of a skipped event.
+        const SKIPPED_BYTES: u64 = 300;
+        const SKIPPED_OPERATIONS: u32 = 3;
+
+        self.used.bytes += SKIPPED_BYTES;
+        self.used.operations += SKIPPED_OPERATIONS;
+        let number = self.totals.skipped.values().sum();
         *self.totals.skipped.entry(reason).or_default() += 1;
-        let skipped = Skipped {
+        skipped::note(&Skipped {
+            number,
             owner,
             id,
-            transaction: log.transaction_hash,
-            block: log.block_number,
+            transaction,
+            block,
             reason,
-        };
-        SKIPPED.set(&(number % SKIPPED_MAX), &skipped)
+            location,
+        })
     }
 }
 
-/// The place of an order in a tree. The default is a single order.
+/// The place of an order in a tree.
 #[derive(Default)]
 struct Leaf {
     proof: Vec<B256>,
     root: B256,
+    /// The block of the root's event, and the position of the event in the block.
+    position: (u64, u32),
+}
+
+/// The proof and the order of a leaf.
+fn decode(leaf: &[u8]) -> Option<(Vec<B256>, ConditionalOrderParams)> {
+    <(Vec<B256>, ConditionalOrderParams)>::abi_decode_params(leaf).ok()
+}
+
+fn source(log: &Log) -> Source {
+    (log.transaction_hash, log.block_number)
 }
 
 /// The id of an order.

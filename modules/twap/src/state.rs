@@ -1,4 +1,4 @@
-//! The stored state: orders, the index of what is due, and the counters that the answers show.
+//! The stored state: orders with their states, owners, and the counters that the answers show.
 //!
 //! The parts of an order that never change and its state are two records, so that a poll writes few bytes.
 
@@ -8,6 +8,8 @@ use nexum_sdk::{Address, B256, Bytes, Result, U256, store};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::{ConditionalOrderParams, Handler};
+pub use crate::owners::{Location, OWNERS, Owner};
+use crate::skipped::Skip;
 
 /// An order: its owner, whether it is a leaf of a merkle tree, and its id.
 pub type Key = (Address, u8, B256);
@@ -18,24 +20,14 @@ pub const SINGLE: u8 = 0;
 pub const LEAF: u8 = 1;
 
 /// The most bytes of a text that the state keeps.
-const TEXT_BYTES_MAX: usize = 160;
+const TEXT_BYTES_MAX: usize = 120;
 
 /// The number of finished parts that an order remembers. A handler rarely has more than two valid at once.
-const FINISHED_MAX: usize = 8;
+const FINISHED_MAX: usize = 4;
 
 pub const ORDERS: store::Map<Key, Order> = store::Map::new("orders");
 pub const STATES: store::Map<Key, State> = store::Map::new("states");
-pub const OWNERS: store::Map<Address, Owner> = store::Map::new("owners");
 pub const TOTALS: store::Cell<Totals> = store::Cell::new("totals");
-/// The last events that were skipped, by their number modulo [`SKIPPED_MAX`].
-pub const SKIPPED: store::Map<u64, Skipped> = store::Map::new("skipped");
-/// The number of skipped events that the answers show with their details.
-pub const SKIPPED_MAX: u64 = 100;
-
-const EVERY_BLOCK: store::Map<Key, ()> = store::Map::new("every-block");
-const BLOCKS: store::Schedule<Key> = store::Schedule::new("blocks");
-const TIMES: store::Schedule<Key> = store::Schedule::new("times");
-const ENDED: store::Schedule<Key> = store::Schedule::new("ended");
 
 /// The parts of an order that never change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,8 +58,9 @@ impl Order {
 
     /// About the bytes that the order takes in the store.
     pub fn bytes(&self) -> u64 {
-        /// The keys and the other fields: the order, its state, and its place in the index.
-        const OTHER_BYTES: usize = 900;
+        /// The keys and the other fields: the order, its state, its place in the index, and the record
+        /// of an owner with one order.
+        const OTHER_BYTES: usize = 1_100;
         (OTHER_BYTES + self.input.len() + 32 * self.proof.len()) as u64
     }
 }
@@ -149,9 +142,11 @@ pub struct State {
     pub text: String,
     /// The block time at which the reason began, in seconds.
     pub since: u64,
-    /// The number of equal answers in a row.
+    /// The number of failures in a row with the reason.
     pub repeats: u32,
-    /// Whether the order is polled alone, because a poll failed without data.
+    /// The number of polls in a row without an order, of an unknown handler.
+    pub polls: u32,
+    /// Whether the order is polled alone, because a shared poll failed.
     pub is_alone: bool,
     /// The amount to buy of a GoodAfterTime order, from a quote.
     pub quote: Option<U256>,
@@ -170,6 +165,7 @@ impl State {
             text: String::new(),
             since: now,
             repeats: 0,
+            polls: 0,
             is_alone: false,
             quote: None,
             part: None,
@@ -206,6 +202,7 @@ impl State {
         }
         self.finished.push((digest, valid_to));
         self.part = None;
+        self.polls = 0;
     }
 }
 
@@ -215,61 +212,6 @@ fn cut(text: &str) -> String {
         end -= 1;
     }
     text.get(..end).unwrap_or_default().to_owned()
-}
-
-/// An owner of orders.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Owner {
-    /// The number of orders that have not ended.
-    pub live: u32,
-    /// The last root, or zero.
-    pub root: B256,
-    /// The location of the leaves of the root.
-    pub location: Option<Location>,
-    pub swap_guard: Address,
-}
-
-/// Where the leaves of a root are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Location {
-    /// The owner keeps them.
-    Private,
-    /// In the event.
-    Emitted,
-    Swarm,
-    Waku,
-    Reserved,
-    Ipfs,
-    Unknown,
-}
-
-/// Why an event, or a leaf of an event, is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Skip {
-    /// The data is not the event's, or not a list of leaves.
-    Undecodable,
-    InputTooLarge,
-    /// A leaf has no proof, as in a tree of one leaf, or too long a one.
-    UnusableProof,
-    TooManyOfOwner,
-    TooManyOfUnknownHandlers,
-    StoreFull,
-    Policy,
-    /// The node does not have the event any more.
-    EventMissing,
-}
-
-/// An event that is not stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Skipped {
-    pub owner: Address,
-    /// The id of the order, or the root.
-    pub id: B256,
-    pub transaction: B256,
-    pub block: u64,
-    pub reason: Skip,
 }
 
 /// What the answers count.
@@ -291,99 +233,20 @@ pub struct Totals {
     pub skipped: BTreeMap<Skip, u64>,
 }
 
-/// The orders that are due at a block, at most `count`, with their states.
-pub fn due(block: u64, now: u64, count: usize) -> Result<Vec<Key>> {
-    let mut keys: Vec<Key> = TIMES.due(now, count)?.into_iter().map(|(_, key)| key).collect();
-    let rest = count.saturating_sub(keys.len());
-    keys.extend(BLOCKS.due(block, rest)?.into_iter().map(|(_, key)| key));
-    let rest = count.saturating_sub(keys.len());
-    keys.extend(EVERY_BLOCK.keys()?.into_iter().take(rest));
-    Ok(keys)
-}
-
-/// Deletes ended orders whose time is over, at most `count`. If the store is nearly full, their time is
-/// over early.
-pub fn prune(now: u64, is_nearly_full: bool, count: usize) -> Result {
-    let due = ENDED.due(if is_nearly_full { u64::MAX } else { now }, count)?;
-    if due.is_empty() {
-        return Ok(());
-    }
-    let mut totals = totals()?;
-    for (at, key) in due {
-        match ORDERS.get(&key)? {
-            Some(order) => delete(&key, &order, &mut totals)?,
-            None => ENDED.remove(at, &key)?,
-        }
-    }
-    TOTALS.set(&totals)
-}
-
-/// Deletes an order with its state.
-pub fn delete(key: &Key, order: &Order, totals: &mut Totals) -> Result {
-    totals.orders = totals.orders.saturating_sub(1);
-    totals.bytes = totals.bytes.saturating_sub(order.bytes());
-    ORDERS.remove(key)?;
-    let Some(state) = STATES.get(key)? else { return Ok(()) };
-    STATES.remove(key)?;
-    unschedule(key, state.due)?;
-    match state.has_ended() {
-        true => Ok(()),
-        false => count_live(key, order.handler(), false, totals),
-    }
-}
-
-fn unschedule(key: &Key, due: Due) -> Result {
-    match due {
-        Due::EveryBlock => EVERY_BLOCK.remove(key),
-        Due::Block(block) => BLOCKS.remove(block, key),
-        Due::Time(time) => TIMES.remove(time, key),
-        Due::Ended(time) => ENDED.remove(time, key),
-    }
-}
-
 pub fn totals() -> Result<Totals> {
     Ok(TOTALS.get()?.unwrap_or_default())
 }
 
-/// Writes a state, and moves the order in the index.
-pub fn write(key: &Key, handler: Handler, before: Option<&State>, after: &State, totals: &mut Totals) -> Result {
-    if before == Some(after) {
-        return Ok(());
-    }
-    if before.map(|state| state.due) != Some(after.due) {
-        if let Some(before) = before {
-            unschedule(key, before.due)?;
+impl Totals {
+    /// Counts an order that begins or ends to be live.
+    pub fn count_live(&mut self, handler: Handler, is_live: bool) {
+        let count = |number: u64| match is_live {
+            true => number.saturating_add(1),
+            false => number.saturating_sub(1),
+        };
+        self.live = count(self.live);
+        if !handler.is_known() {
+            self.unknown = count(self.unknown);
         }
-        match after.due {
-            Due::EveryBlock => EVERY_BLOCK.set(key, &())?,
-            Due::Block(block) => BLOCKS.add(block, key)?,
-            Due::Time(time) => TIMES.add(time, key)?,
-            Due::Ended(time) => ENDED.add(time, key)?,
-        }
-    }
-    let was_live = before.is_some_and(|state| !state.has_ended());
-    if was_live == after.has_ended() {
-        count_live(key, handler, !was_live, totals)?;
-    }
-    STATES.set(key, after)
-}
-
-fn count_live(key: &Key, handler: Handler, is_live: bool, totals: &mut Totals) -> Result {
-    let count = |number: u64| match is_live {
-        true => number.saturating_add(1),
-        false => number.saturating_sub(1),
-    };
-    totals.live = count(totals.live);
-    if !handler.is_known() {
-        totals.unknown = count(totals.unknown);
-    }
-    let mut owner = OWNERS.get(&key.0)?.unwrap_or_default();
-    owner.live = match is_live {
-        true => owner.live.saturating_add(1),
-        false => owner.live.saturating_sub(1),
-    };
-    match owner.live == 0 && owner.root.is_zero() {
-        true => OWNERS.remove(&key.0),
-        false => OWNERS.set(&key.0, &owner),
     }
 }

@@ -82,6 +82,7 @@ fn a_map_lists_the_keys_below_a_part() {
         }
         let of_a: Vec<_> = PAIRS.under(&a)?.collect::<Result<_>>()?;
         assert_eq!(of_a, [((a, 1), 1), ((a, 2), 2), ((a, 300), 3)]);
+        assert_eq!(PAIRS.keys_under(&a)?, [(a, 1), (a, 2), (a, 300)]);
         assert_eq!(PAIRS.keys()?, [(a, 1), (a, 2), (a, 300), (b, 1)]);
         assert_eq!(PAIRS.keys_under(&b)?, [(b, 1)]);
         PAIRS.remove(&(a, 2))?;

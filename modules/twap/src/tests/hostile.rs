@@ -1,4 +1,4 @@
-//! Events that nobody should send.
+//! Events with hostile data.
 
 use nexum_sdk::sol_types::SolValue;
 use nexum_sdk::{Address, B256, Bytes, Log, U256};
@@ -25,8 +25,8 @@ fn orders_beyond_the_bounds_are_skipped_with_their_reasons() {
     ];
     let mut tower = Tower::new(&config);
     let large = tower.create(OWNER, params(HANDLER, 9, &[0; 321]));
-    for salt in 0..3 {
-        tower.create(Address::with_last_byte(1), params(HANDLER, salt, &[]));
+    for owner in 1..4 {
+        tower.create(Address::with_last_byte(owner), params(HANDLER, 1, &[]));
     }
     for salt in 0..4 {
         tower.create(OWNER, twap(salt, START));
@@ -49,7 +49,7 @@ fn orders_beyond_the_bounds_are_skipped_with_their_reasons() {
 
 #[test]
 fn a_full_store_takes_no_more_orders_and_forgets_ended_ones_early() {
-    let mut tower = Tower::new(&[("stored_bytes_max", "5000")]);
+    let mut tower = Tower::new(&[("stored_bytes_max", "6000")]);
     let ids: Vec<_> = (0..5).map(|salt| tower.create(OWNER, twap(salt, START))).collect();
     assert_eq!(skipped(&mut tower), json!({ "store_full": 1 }));
     tower.world.borrow_mut().removed.extend(ids);
@@ -92,12 +92,236 @@ fn a_flood_of_orders_in_one_block_arrives_over_several_events() {
     tower.world.borrow_mut().logs.clone_from(&logs);
     tower.deliver_logs(logs);
     let first = tower.ask(&json!({}))["totals"]["orders"].as_u64();
-    assert_eq!(first, Some(134));
+    assert_eq!(first, Some(120));
     for block in 0..3 {
         tower.world.borrow_mut().on_poll = Some(Box::new(|_, _| Some(super::world::next_block("later"))));
         tower.block(START + block);
     }
     assert_eq!(tower.ask(&json!({}))["totals"]["orders"], 300);
+}
+
+#[test]
+fn one_owner_has_a_share_of_the_orders_of_unknown_handlers() {
+    let mut tower = Tower::new(&[("unknown_per_owner_max", "2")]);
+    for salt in 0..5 {
+        tower.create(OWNER, params(HANDLER, salt, &[]));
+    }
+    assert_eq!(skipped(&mut tower), json!({ "too_many_of_unknown_handlers": 3 }));
+    tower.create(Address::with_last_byte(1), params(HANDLER, 0, &[]));
+    assert_eq!(tower.ask(&json!({}))["totals"]["unknown"], 3);
+}
+
+#[test]
+fn a_full_store_takes_the_room_of_the_largest_owner() {
+    let mut tower = Tower::new(&[("stored_bytes_max", "20000")]);
+    for salt in 0..4 {
+        tower.create(OWNER, params(TWAP, salt, &[1; 4_000]));
+    }
+    // Three orders of 5.1 kB.
+    assert_eq!(skipped(&mut tower), json!({ "store_full": 1 }));
+    let other = Address::with_last_byte(1);
+    let ids: Vec<_> = (0..4).map(|salt| tower.create(other, twap(salt, START))).collect();
+    for id in ids {
+        assert_eq!(tower.order(id)["reason"], "new");
+    }
+    let answer = tower.ask(&json!({ "owner": OWNER }));
+    assert_eq!(
+        (
+            &answer["owner"]["stored"],
+            answer["skipped"].as_array().expect("a list").len()
+        ),
+        (&json!(2), 2)
+    );
+    tower.create(OWNER, params(TWAP, 9, &[1; 4_000]));
+    assert_eq!(skipped(&mut tower), json!({ "store_full": 3 }));
+    assert_eq!(tower.ask(&json!({}))["totals"]["live"], 6);
+}
+
+#[test]
+fn orders_of_the_past_take_no_room() {
+    let mut tower = Tower::new(&[("orders_per_owner_max", "2")]);
+    let now = START + 864_000;
+    tower.harness.host.now_ms = now * 1_000;
+    for salt in 0..3 {
+        tower.create(OWNER, twap(salt, START));
+    }
+    assert_eq!(skipped(&mut tower), json!({ "over": 3 }));
+    // The start of these is the time of their blocks, which matters when the room is scarce.
+    tower.world.borrow_mut().block_time = START;
+    tower.create(OWNER, twap(3, 0));
+    assert_eq!(tower.requests(), 0);
+    tower.create(OWNER, twap(4, 0));
+    assert_eq!((tower.requests(), skipped(&mut tower)), (1, json!({ "over": 4 })));
+    tower.world.borrow_mut().block_time = now;
+    let live = tower.create(OWNER, twap(5, 0));
+    assert_eq!(tower.order(live)["reason"], "new");
+}
+
+#[test]
+fn cheap_logs_wait_when_their_event_has_no_room() {
+    for has_orders in [false, true] {
+        let mut tower = Tower::new(&[]);
+        if has_orders {
+            tower.create(OWNER, twap(1, START + 90_000));
+            tower.block(START);
+        }
+        let logs: Vec<_> = (0..2_500)
+            .map(|index| {
+                let swap_guard = Address::from_word(B256::from(U256::from(index)));
+                tower.log(
+                    &SwapGuardSet {
+                        owner: OWNER,
+                        swapGuard: swap_guard,
+                    },
+                    index,
+                )
+            })
+            .collect();
+        tower.world.borrow_mut().logs.clone_from(&logs);
+        tower.harness.host.trap_store_at(5_000);
+        tower.deliver_logs(logs);
+        for block in 1..5 {
+            tower.harness.host.trap_store_at(5_000);
+            tower.block(START + 12 * block);
+        }
+        tower.harness.host.trap_store_at(usize::MAX);
+        let answer = tower.ask(&json!({ "owner": OWNER }));
+        let last = Address::from_word(B256::from(U256::from(2_499)));
+        assert_eq!(answer["owner"]["swap_guard"] == json!(last), has_orders);
+        assert_eq!(tower.requests(), 2 + usize::from(has_orders));
+    }
+}
+
+#[test]
+fn a_block_reads_a_bounded_number_of_waiting_blocks() {
+    let mut tower = Tower::new(&[]);
+    let mut all = Vec::new();
+    for block in 1..=20 {
+        let logs: Vec<_> = (0..1_010)
+            .map(|index| Log {
+                block_number: block,
+                ..tower.log(
+                    &SwapGuardSet {
+                        owner: OWNER,
+                        swapGuard: HANDLER,
+                    },
+                    index,
+                )
+            })
+            .collect();
+        tower.deliver_logs(logs.clone());
+        all.extend(logs);
+    }
+    tower.world.borrow_mut().logs = all;
+    let mut requests = Vec::new();
+    for block in 0..5 {
+        tower.block(START + 12 * block);
+        requests.push(tower.requests());
+    }
+    // A megabyte each, and eight megabytes an event.
+    assert_eq!(requests, [7, 14, 20, 20, 20]);
+}
+
+#[test]
+fn a_block_that_is_too_large_to_read_again_does_not_wait() {
+    let mut tower = Tower::new(&[]);
+    let guard = SwapGuardSet {
+        owner: OWNER,
+        swapGuard: HANDLER,
+    };
+    let mut logs: Vec<_> = (0..1_001).map(|index| tower.log(&guard, index)).collect();
+    logs[0].data = vec![0; 5_000_000].into();
+    tower.deliver_logs(logs);
+    tower.block(START);
+    assert_eq!(skipped(&mut tower)["block_too_large"], 1);
+    assert_eq!(tower.requests(), 0);
+}
+
+#[test]
+fn a_block_that_the_node_does_not_have_is_read_later() {
+    let created = |tower: &Tower, salt: u64, index| {
+        let params = twap(salt, START + 90_000);
+        tower.log(&ConditionalOrderCreated { owner: OWNER, params }, index)
+    };
+    let mut tower = Tower::new(&[]);
+    let mut logs: Vec<_> = (0..300).map(|salt| created(&tower, u64::from(salt), salt)).collect();
+    // This node numbers the logs of each transaction.
+    logs[250].log_index = 0;
+    tower.deliver_logs(logs.clone());
+    let live = |tower: &mut Tower| tower.ask(&json!({}))["totals"]["live"].clone();
+    assert_eq!(live(&mut tower), 250);
+    for block in 0..3 {
+        tower.block(START + 12 * block);
+    }
+    // Others do not wait for it.
+    let other = created(&tower, 1_000, 0);
+    tower.deliver_logs(vec![other]);
+    assert_eq!(live(&mut tower), 251);
+    // The waits grow.
+    assert_eq!(tower.requests(), 2);
+    tower.world.borrow_mut().logs = logs;
+    tower.block(START + 100);
+    assert_eq!(live(&mut tower), 301);
+    assert_eq!(skipped(&mut tower), json!({}));
+}
+
+#[test]
+fn a_block_that_the_node_never_has_is_skipped_after_a_day() {
+    let mut tower = Tower::new(&[]);
+    let guard = SwapGuardSet {
+        owner: OWNER,
+        swapGuard: HANDLER,
+    };
+    let logs = (0..1_010).map(|index| tower.log(&guard, index)).collect();
+    tower.deliver_logs(logs);
+    for hour in 0..24 {
+        tower.block(START + 3_600 * hour);
+    }
+    assert_eq!(skipped(&mut tower), json!({}));
+    tower.block(START + 86_400);
+    assert_eq!(skipped(&mut tower), json!({ "event_missing": 1 }));
+    let requests = tower.requests();
+    tower.block(START + 90_000);
+    assert_eq!(tower.requests(), requests);
+}
+
+#[test]
+fn a_refused_order_is_found_by_its_owner_and_its_id() {
+    let mut tower = Tower::new(&[]);
+    let refused = tower.create(OWNER, params(HANDLER, 0, &[0; 5_000]));
+    for salt in 1..300 {
+        tower.create(Address::with_last_byte(1), params(HANDLER, salt, &[0; 5_000]));
+    }
+    for question in [
+        json!({ "owner": OWNER }),
+        json!({ "id": refused }),
+        json!({ "id": refused, "owner": OWNER }),
+    ] {
+        let found = tower.ask(&question)["skipped"].clone();
+        let list = found.as_array().expect("a list");
+        assert_eq!(list.len(), 1, "{question}");
+        assert_eq!(
+            (&list[0]["id"], &list[0]["reason"]),
+            (&json!(refused), &json!("input_too_large"))
+        );
+    }
+    let other = tower.ask(&json!({ "owner": Address::with_last_byte(1) }));
+    assert_eq!(other["skipped"].as_array().expect("a list").len(), 16);
+}
+
+#[test]
+fn a_swap_guard_from_before_the_first_order_is_not_known() {
+    let mut tower = Tower::new(&[]);
+    let guard = SwapGuardSet {
+        owner: OWNER,
+        swapGuard: HANDLER,
+    };
+    tower.emit(&guard);
+    tower.create(OWNER, twap(1, START));
+    let shown = |tower: &mut Tower| tower.ask(&json!({ "owner": OWNER }))["owner"]["swap_guard"].clone();
+    assert_eq!(shown(&mut tower), json!(null));
+    tower.emit(&guard);
+    assert_eq!(shown(&mut tower), json!(HANDLER));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_root_of_a_thousand_leaves_arrives_over_several_events() {
         tower.block(START + 12 * counts.len() as u64);
         counts.push(tower.ask(&json!({}))["totals"]["orders"].as_u64().expect("a number"));
     }
-    assert_eq!(counts, [400, 800, 1_000]);
+    assert_eq!(counts, [333, 666, 999, 1_000]);
     let requests = tower.requests();
     tower.block(START + 120);
     assert_eq!(tower.requests(), requests);
@@ -64,17 +64,14 @@ fn another_root_replaces_the_leaves_and_remembers_their_parts() {
     tower.emit(&root(2, &[twap(1, START), twap(3, START + 6_000)]));
     tower.block(START + 12);
     assert_eq!(tower.posted().len(), 1);
-    let answer = tower.ask(&json!({ "owner": OWNER }));
-    let mut ids: Vec<_> = answer["orders"]
-        .as_array()
-        .expect("orders")
-        .iter()
-        .map(|order| order["id"].clone())
-        .collect();
-    ids.sort_by_key(ToString::to_string);
-    let mut expected = vec![json!(id(&twap(1, START))), json!(id(&twap(3, START + 6_000)))];
-    expected.sort_by_key(ToString::to_string);
-    assert_eq!((ids, &answer["owner"]["live"]), (expected, &json!(2)));
+    assert_eq!(tower.ask(&json!({ "owner": OWNER }))["owner"]["live"], 2);
+    for (params, reason) in [
+        (twap(1, START), json!("posted")),
+        (twap(2, START + 6_000), json!(null)),
+        (twap(3, START + 6_000), json!("new")),
+    ] {
+        assert_eq!(tower.order(id(&params))["reason"], reason);
+    }
 
     tower.emit(&MerkleRootSet {
         owner: OWNER,
@@ -89,7 +86,7 @@ fn another_root_replaces_the_leaves_and_remembers_their_parts() {
 
 #[test]
 fn later_logs_wait_behind_a_large_root() {
-    let mut tower = Tower::new(&[("orders_per_owner_max", "4000")]);
+    let mut tower = Tower::new(&[]);
     let leaves: Vec<_> = (0..600).map(|salt| twap(salt, START + 90_000)).collect();
     let large = tower.log(&root(1, &leaves), 0);
     let small = tower.log(&root(2, &leaves[..2]), 1);
@@ -119,7 +116,96 @@ fn unreachable_leaves_are_counted_and_shown() {
         });
     }
     let answer = tower.ask(&json!({ "owner": Address::with_last_byte(3) }));
-    assert_eq!(answer["owner"]["location"], "ipfs");
+    let skipped = &answer["skipped"];
+    assert_eq!(
+        (&skipped[0]["reason"], &skipped[0]["location"], &skipped[0]["id"]),
+        (&json!("leaves_elsewhere"), &json!("ipfs"), &json!(B256::repeat_byte(1)))
+    );
     let roots = &answer["totals"]["roots"];
     assert_eq!(roots, &json!({ "private": 1, "swarm": 1, "ipfs": 1, "unknown": 1 }));
+    // These roots are cheap, and leave no records of owners.
+    assert_eq!(tower.owner_records(), 0);
+}
+
+#[test]
+fn a_new_root_has_the_room_of_the_old_one() {
+    let mut tower = Tower::new(&[("orders_per_owner_max", "10")]);
+    let leaves = |from| {
+        (from..from + 10)
+            .map(|salt| twap(salt, START + 9_000))
+            .collect::<Vec<_>>()
+    };
+    tower.emit(&root(1, &leaves(0)));
+    tower.emit(&root(2, &leaves(5)));
+    let answer = tower.ask(&json!({ "owner": OWNER }));
+    assert_eq!(
+        (&answer["owner"]["live"], &answer["totals"]["skipped"]),
+        (&json!(10), &json!({}))
+    );
+    tower.block(START);
+    for salt in 5..15 {
+        assert_eq!(tower.order(id(&twap(salt, START + 9_000)))["reason"], "new", "{salt}");
+    }
+}
+
+#[test]
+fn an_equal_root_reads_no_leaves() {
+    let mut tower = Tower::new(&[]);
+    let leaves: Vec<_> = (0..300).map(|salt| twap(salt, START + 9_000)).collect();
+    tower.emit(&root(1, &leaves));
+    tower.harness.host.trap_store_at(20);
+    tower.emit(&root(1, &[]));
+    tower.harness.host.trap_store_at(usize::MAX);
+    assert_eq!(tower.ask(&json!({}))["totals"]["live"], 300);
+}
+
+#[test]
+fn leaves_that_overlap_are_refused() {
+    let word = |number: usize| U256::from(number).to_be_bytes::<32>();
+    let list = |count: usize, leaf: &[u8]| {
+        let mut data = [word(32), word(count)].concat();
+        data.extend(vec![word(32 * count); count].concat());
+        data.extend(word(leaf.len()));
+        data.extend(leaf);
+        MerkleRootSet {
+            owner: OWNER,
+            root: B256::repeat_byte(1),
+            proof: Proof {
+                location: U256::from(1),
+                data: data.into(),
+            },
+        }
+    };
+    let mut tower = Tower::new(&[]);
+    tower.emit(&list(1_600, &[0; 60_000]));
+    let skipped = json!({ "input_too_large": 1, "undecodable": 1 });
+    assert_eq!(tower.ask(&json!({}))["totals"]["skipped"], skipped);
+    // The first leaf is good, and all others are the first one.
+    let leaf = (vec![B256::repeat_byte(7)], twap(1, START)).abi_encode_params();
+    tower.emit(&list(10, &leaf));
+    let totals = &tower.ask(&json!({}))["totals"];
+    assert_eq!(
+        (&totals["orders"], &totals["skipped"]["undecodable"]),
+        (&json!(1), &json!(2))
+    );
+}
+
+#[test]
+fn an_old_root_from_the_backlog_replaces_no_newer_one() {
+    let mut tower = Tower::new(&[]);
+    let leaves: Vec<_> = (0..600).map(|salt| twap(salt, START + 90_000)).collect();
+    let old = tower.log(&root(1, &leaves), 0);
+    tower.deliver_logs(vec![old.clone()]);
+    // The node does not have the block yet.
+    tower.block(START);
+    tower.emit(&root(2, &leaves[..2]));
+    tower.world.borrow_mut().logs = vec![old];
+    for now in [START + 60, START + 120] {
+        tower.block(now);
+    }
+    let answer = tower.ask(&json!({ "owner": OWNER }));
+    assert_eq!(
+        (&answer["owner"]["root"], &answer["owner"]["live"]),
+        (&json!(B256::repeat_byte(2)), &json!(2))
+    );
 }

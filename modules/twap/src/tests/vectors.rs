@@ -81,7 +81,7 @@ fn bytes(text: &str) -> Bytes {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// What a case must be.
+/// The right verdict of a case.
 enum Expected {
     Order,
     Wait(Wait, Reason),
@@ -342,10 +342,14 @@ fn stores_the_leaves_of_roots_and_counts_the_others() {
     ] {
         let (mut tower, _) = store(name);
         let totals = tower.ask(&json!({}))["totals"].clone();
+        let skipped = match (leaves, name) {
+            (0, name) if name != "set-root-zero" => json!({ "leaves_elsewhere": 1 }),
+            _ => json!({}),
+        };
         assert_eq!(totals["roots"], json!({ location: 1 }), "{name}");
         assert_eq!(
             (&totals["orders"], &totals["skipped"]),
-            (&json!(leaves), &json!({})),
+            (&json!(leaves), &skipped),
             "{name}"
         );
     }

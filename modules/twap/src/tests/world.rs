@@ -13,21 +13,42 @@ use serde_json::{Value, json};
 use crate::contracts::Poll::PollErrors;
 use crate::contracts::{
     COMPOSABLE_COW, ConditionalOrderCreated, ConditionalOrderParams, Handler, MULTICALL3, OrderData, Poll, Returned,
-    TwapData, VALID_SIGNATURE, aggregate3Call, cabinetCall, filledAmountCall,
-    getTradeableOrderWithSignatureCall as PollCall, isValidSignatureCall,
+    VALID_SIGNATURE, aggregate3Call, cabinetCall, filledAmountCall, getTradeableOrderWithSignatureCall as PollCall,
+    isValidSignatureCall,
 };
 use crate::index::id;
 
+nexum_sdk::sol! {
+    /// The static input of a TWAP.
+    struct TwapData {
+        address sellToken; address buyToken; address receiver; uint256 partSellAmount; uint256 minPartLimit;
+        uint256 t0; uint256 n; uint256 t; uint256 span; bytes32 appData;
+    }
+
+    /// The static input of GoodAfterTime.
+    struct GoodAfterTimeData {
+        address sellToken; address buyToken; address receiver; uint256 sellAmount; uint256 minSellBalance;
+        uint256 startTime; uint256 endTime; bool allowPartialFill; bytes priceCheckerPayload; bytes32 appData;
+    }
+
+    /// The static input of StopLoss.
+    struct StopLossData {
+        address sellToken; address buyToken; uint256 sellAmount; uint256 buyAmount; bytes32 appData;
+        address receiver; bool isSellOrder; bool isPartiallyFillable; uint32 validTo; address sellOracle;
+        address buyOracle; int256 strike; uint256 maxTimeSinceLastOracleUpdate;
+    }
+}
+
 /// The time of the first block of a test, in seconds.
 pub const START: u64 = 1_800_000_000;
-pub const TWAP: Address = nexum_sdk::address!("6cF1e9cA41f7611dEf408122793c358a3d11E5a5");
-const SELL: B256 = b256!("f3b277728b3fee749481eb3e0b3b48980dbbab78658fc419025cb16eee346775");
-const ERC20: B256 = b256!("5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf003f272060dc9");
+pub const TWAP: Address = nexum_sdk::address!("0x6cF1e9cA41f7611dEf408122793c358a3d11E5a5");
+const SELL: B256 = b256!("0xf3b277728b3fee749481eb3e0b3b48980dbbab78658fc419025cb16eee346775");
+const ERC20: B256 = b256!("0x5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf003f272060dc9");
 
 /// The result of a call of a contract.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    Order(OrderData),
+    Order(Box<OrderData>),
     Revert(Bytes),
     /// Uses up all gas.
     Endless,
@@ -52,6 +73,8 @@ pub struct World {
     pub bad_signatures: BTreeSet<Address>,
     pub removed: BTreeSet<B256>,
     pub logs: Vec<Log>,
+    /// The time of all blocks in the answers of the node, in seconds.
+    pub block_time: u64,
     /// No node answers.
     pub is_down: bool,
     /// The number of calls through Multicall3 and alone, by request.
@@ -99,7 +122,10 @@ impl World {
             return match self.poll(&call) {
                 Outcome::Order(order) => {
                     let signature = Bytes::from(call.params.abi_encode());
-                    let returned = crate::contracts::getTradeableOrderWithSignatureReturn { order, signature };
+                    let returned = crate::contracts::getTradeableOrderWithSignatureReturn {
+                        order: *order,
+                        signature,
+                    };
                     Ok(PollCall::abi_encode_returns(&returned).into())
                 }
                 Outcome::Revert(data) => Err(Some(data)),
@@ -162,7 +188,7 @@ impl World {
             return not_valid("not within span");
         }
         let length = if span == 0 { t } else { span };
-        Outcome::Order(order(u32::try_from(start + part * t + length - 1).expect("32 bits")))
+        Outcome::Order(order(u32::try_from(start + part * t + length - 1).expect("32 bits")).into())
     }
 }
 
@@ -260,7 +286,12 @@ impl Tower {
             }
             Some(match method {
                 "eth_call" => world.call(&params[0]).map(|data| json!(data)),
-                "eth_getLogs" => Ok(Value::Array(world.logs.iter().map(rpc_log).collect())),
+                "eth_getLogs" => Ok(Value::Array(
+                    (world.logs.iter().map(rpc_log))
+                        .filter(|log| log["blockNumber"] == params[0]["fromBlock"])
+                        .collect(),
+                )),
+                "eth_getBlockByNumber" => Ok(header(&params[0], world.block_time)),
                 method => panic!("{method}"),
             })
         });
@@ -340,10 +371,28 @@ impl Tower {
             .collect()
     }
 
+    /// The number of stored records of owners.
+    pub fn owner_records(&self) -> usize {
+        let keys = self.harness.host.state.keys();
+        keys.filter(|key| key.starts_with("owners/")).count()
+    }
+
     /// The number of requests to the node.
     pub fn requests(&self) -> usize {
         self.harness.host.requests.len()
     }
+}
+
+fn header(number: &Value, time: u64) -> Value {
+    json!({
+        "number": number,
+        "hash": B256::ZERO,
+        "parentHash": B256::ZERO,
+        "timestamp": format!("{time:#x}"),
+        "miner": Address::ZERO,
+        "gasUsed": "0x0",
+        "gasLimit": "0x0",
+    })
 }
 
 fn rpc_log(log: &Log) -> Value {
