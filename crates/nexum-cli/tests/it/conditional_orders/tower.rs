@@ -7,6 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use nexum_testing::cow::{Address, CowChain, Twap};
+use nexum_testing::order_book::StoredOrder;
 use nexum_testing::{OrderBook, Relay, TEST_CHAIN_ID, guests};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -25,10 +26,6 @@ const BLOCKS_MAX: u64 = 1_000;
 
 /// The last lines of the log that a failure shows.
 const LINES_SHOWN: usize = 40;
-
-/// The time that one event may take. The daemon retries a request for as long, so a test with an order
-/// book that is down waits for it at each block.
-const EVENT_DEADLINE_MS: u64 = 2_000;
 
 /// A chain, an order book, and the daemon between them.
 pub(super) struct Tower {
@@ -58,7 +55,9 @@ struct Progress {
 
 impl Tower {
     /// Starts a chain and an order book without a daemon.
-    pub(super) async fn new() -> Self {
+    ///
+    /// `limits` is the section `[engine.limits]` of the configuration.
+    async fn new(limits: &str) -> Self {
         let chain = CowChain::start().await;
         let book = chain.order_book().await;
         let relay = Relay::start(&chain.anvil().http_url()).await;
@@ -67,7 +66,7 @@ impl Tower {
         dir.write("nexum.toml", manifest());
         let config = format!(
             "[engine]\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\
-             [engine.limits]\nevent_deadline_ms = {EVENT_DEADLINE_MS}\n\
+             [engine.limits]\n{limits}\n\
              [engine.restart]\nbackoff_ms = 1\n\
              [chains.11155111]\nrpc_url = {:?}\npoll_interval_ms = 10\n\
              [cow]\nrequests_per_second = 10000\n\
@@ -88,7 +87,12 @@ impl Tower {
 
     /// Starts everything, and waits until the module follows the chain.
     pub(super) async fn start() -> Self {
-        let mut tower = Self::new().await;
+        Self::start_with("").await
+    }
+
+    /// As [`start`](Self::start), with these limits in the configuration.
+    pub(super) async fn start_with(limits: &str) -> Self {
+        let mut tower = Self::new(limits).await;
         tower.run().await;
         tower
     }
@@ -135,6 +139,16 @@ impl Tower {
             self.chain.mine_at(self.chain.timestamp() + seconds).await;
         }
         panic!("{} of {count} orders: {:#?}", self.book.orders().len(), self.lines());
+    }
+
+    /// Mines blocks with these seconds between them, which the module handles one by one, until the order
+    /// book has accepted this order, at most to this time.
+    pub(super) async fn handle_until(&mut self, end: u64, seconds: u64, is_it: impl Fn(&StoredOrder) -> bool) {
+        while !self.book.orders().iter().any(&is_it) {
+            let next = self.chain.timestamp() + seconds;
+            assert!(next <= end, "no order until {end}: {:#?}", self.lines());
+            self.handle_at(next).await;
+        }
     }
 
     /// The number of requests for new orders.
