@@ -11,6 +11,9 @@ use crate::state::{
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 500;
 
+/// The skipped events of an answer.
+const SHOWN_SKIPPED_MAX: usize = 100;
+
 /// The states that one answer reads: a third of the 10,000 operations of the store that nexum allows by
 /// default.
 const SCANNED_MAX: usize = 3_000;
@@ -71,7 +74,6 @@ struct Shown {
 
 impl Question {
     pub fn answer(&self) -> Result<Answer> {
-        let is_general = self.owner.is_none() && self.id.is_none();
         let mut answer = Answer {
             totals: state::totals()?,
             owner: self.owner.map(|owner| OWNERS.get(&owner)).transpose()?.flatten(),
@@ -79,11 +81,17 @@ impl Question {
             orders: Vec::new(),
             next: None,
         };
-        if is_general && self.after.is_none() {
-            let skipped: Result<Vec<_>> = SKIPPED.iter()?.collect();
-            answer.skipped = skipped?.into_iter().map(|(_, skipped)| skipped).collect();
+        if self.after.is_none() && self.reason.is_none() {
+            for entry in SKIPPED.iter()? {
+                let (_, skipped) = entry?;
+                if self.owner.is_none_or(|owner| owner == skipped.owner) && self.id.is_none_or(|id| id == skipped.id) {
+                    answer.skipped.push(skipped);
+                }
+            }
+            answer.skipped.sort_by_key(|skipped| std::cmp::Reverse(skipped.block));
+            answer.skipped.truncate(SHOWN_SKIPPED_MAX);
         }
-        let limit = self.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
+        let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         let keys = STATES.keys()?.into_iter().filter(|key| self.has_key(key));
         for (scanned, key) in keys.enumerate() {
             if answer.orders.len() >= limit || scanned >= SCANNED_MAX {

@@ -51,25 +51,6 @@ sol! {
         error InvalidFallbackHandler();
         error InterfaceNotSupported();
     }
-
-    /// The static input of a TWAP.
-    struct TwapData {
-        address sellToken; address buyToken; address receiver; uint256 partSellAmount; uint256 minPartLimit;
-        uint256 t0; uint256 n; uint256 t; uint256 span; bytes32 appData;
-    }
-
-    /// The static input of GoodAfterTime.
-    struct GoodAfterTimeData {
-        address sellToken; address buyToken; address receiver; uint256 sellAmount; uint256 minSellBalance;
-        uint256 startTime; uint256 endTime; bool allowPartialFill; bytes priceCheckerPayload; bytes32 appData;
-    }
-
-    /// The static input of StopLoss.
-    struct StopLossData {
-        address sellToken; address buyToken; uint256 sellAmount; uint256 buyAmount; bytes32 appData;
-        address receiver; bool isSellOrder; bool isPartiallyFillable; uint32 validTo; address sellOracle;
-        address buyOracle; int256 strike; uint256 maxTimeSinceLastOracleUpdate;
-    }
 }
 
 /// ComposableCoW, on every chain.

@@ -8,9 +8,9 @@ use serde::de::{Deserialize as DeserializeTrait, Deserializer, Error as _};
 use crate::contracts::COMPOSABLE_COW;
 use crate::state::{Key, Order};
 
-/// The largest `orders_per_owner_max`: a new root reads all leaves of its owner, one operation of the store
-/// for each.
-pub const ORDERS_PER_OWNER_MAX: u32 = 4_000;
+/// The largest `orders_per_owner_max`: a new root reads all records of its owner, twice as many with the
+/// ended ones, and one operation of the store for each.
+pub const ORDERS_PER_OWNER_MAX: u32 = 2_000;
 
 /// The `[config]` of the manifest.
 #[derive(Debug, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Settings {
     pub orders_per_owner_max: u32,
     #[serde(default = "unknown_orders_max")]
     pub unknown_orders_max: u64,
+    #[serde(default = "unknown_per_owner_max")]
+    pub unknown_per_owner_max: u32,
     #[serde(default = "stored_bytes_max")]
     pub stored_bytes_max: u64,
     /// How long an ended order stays in the answers.
@@ -75,9 +77,14 @@ fn orders_per_owner_max() -> u32 {
     2_000
 }
 
-/// A block polls about a hundred of them.
+/// A block polls a hundred of them, and a poll of each comes every 32 blocks or more often.
 fn unknown_orders_max() -> u64 {
     2_000
+}
+
+/// One owner cannot take the places of all others.
+fn unknown_per_owner_max() -> u32 {
+    50
 }
 
 /// Three quarters of nexum's default `state_bytes`.

@@ -1,9 +1,8 @@
 //! The times that follow from the static input of a conditional order, without a request.
 
-use nexum_sdk::U256;
-use nexum_sdk::sol_types::SolValue;
+use nexum_sdk::{Address, B256, U256};
 
-use crate::contracts::{GoodAfterTimeData, Handler, StopLossData, TwapData};
+use crate::contracts::Handler;
 
 /// The times of a TWAP, in seconds. All sums saturate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +20,14 @@ pub struct Twap {
 
 impl Twap {
     pub fn read(input: &[u8]) -> Option<Self> {
-        let data = TwapData::abi_decode(input).ok()?;
+        let number = |at| word(input, at).map(|word| saturate(word.into()));
+        // Words 0 to 4 are the tokens, the receiver and the amounts, and word 9 is the app data.
+        word(input, 9)?;
         Some(Self {
-            start: saturate(data.t0),
-            parts: saturate(data.n),
-            interval: saturate(data.t),
-            span: saturate(data.span),
+            start: number(5)?,
+            parts: number(6)?,
+            interval: number(7)?,
+            span: number(8)?,
         })
     }
 
@@ -84,20 +85,54 @@ pub fn last_second(handler: Handler, input: &[u8]) -> Option<u64> {
             let twap = Twap::read(input).filter(|twap| twap.start != 0)?;
             twap.end(twap.start).checked_sub(1)
         }
-        Handler::GoodAfterTime => Some(saturate(good_after_time(input)?.endTime)),
-        Handler::StopLoss => Some(StopLossData::abi_decode(input).ok()?.validTo.into()),
+        Handler::GoodAfterTime => Some(GoodAfterTime::read(input)?.end),
+        Handler::StopLoss => Some(saturate(word(input, STOP_LOSS_VALID_TO)?.into())),
         _ => None,
     }
 }
 
 /// The first second of a GoodAfterTime order.
 pub fn start_time(input: &[u8]) -> Option<u64> {
-    Some(saturate(good_after_time(input)?.startTime))
+    Some(GoodAfterTime::read(input)?.start)
 }
 
-/// The static input of a GoodAfterTime order.
-pub fn good_after_time(input: &[u8]) -> Option<GoodAfterTimeData> {
-    GoodAfterTimeData::abi_decode(input).ok()
+/// The word of the end in the static input of a StopLoss order.
+const STOP_LOSS_VALID_TO: usize = 8;
+
+/// The parts of a GoodAfterTime order that the module needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoodAfterTime {
+    pub sell_token: Address,
+    pub buy_token: Address,
+    pub sell_amount: U256,
+    /// Seconds since the Unix epoch.
+    pub start: u64,
+    /// The last second.
+    pub end: u64,
+    pub app_data: B256,
+}
+
+impl GoodAfterTime {
+    pub fn read(input: &[u8]) -> Option<Self> {
+        // Word 0 is the offset of the others. Words 3, 5 and 8 are the receiver, the least balance and
+        // whether the order may be filled in parts, and word 9 is the offset of the price checker's data.
+        let word = |at| word(input, at);
+        Some(Self {
+            sell_token: Address::from_word(word(1)?),
+            buy_token: Address::from_word(word(2)?),
+            sell_amount: word(4)?.into(),
+            start: saturate(word(6)?.into()),
+            end: saturate(word(7)?.into()),
+            app_data: word(10)?,
+        })
+    }
+}
+
+/// A word of the static input. The module reads words by hand, because decoders for whole structs are a
+/// tenth of a component.
+fn word(input: &[u8], at: usize) -> Option<B256> {
+    let (words, _) = input.as_chunks::<32>();
+    words.get(at).map(|word| B256::from(*word))
 }
 
 /// The number, or the largest one of 64 bits.

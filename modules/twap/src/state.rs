@@ -18,10 +18,10 @@ pub const SINGLE: u8 = 0;
 pub const LEAF: u8 = 1;
 
 /// The most bytes of a text that the state keeps.
-const TEXT_BYTES_MAX: usize = 160;
+const TEXT_BYTES_MAX: usize = 120;
 
 /// The number of finished parts that an order remembers. A handler rarely has more than two valid at once.
-const FINISHED_MAX: usize = 8;
+const FINISHED_MAX: usize = 4;
 
 pub const ORDERS: store::Map<Key, Order> = store::Map::new("orders");
 pub const STATES: store::Map<Key, State> = store::Map::new("states");
@@ -29,8 +29,8 @@ pub const OWNERS: store::Map<Address, Owner> = store::Map::new("owners");
 pub const TOTALS: store::Cell<Totals> = store::Cell::new("totals");
 /// The last events that were skipped, by their number modulo [`SKIPPED_MAX`].
 pub const SKIPPED: store::Map<u64, Skipped> = store::Map::new("skipped");
-/// The number of skipped events that the answers show with their details.
-pub const SKIPPED_MAX: u64 = 100;
+/// The number of skipped events that are stored with their details.
+pub const SKIPPED_MAX: u64 = 1_000;
 
 const EVERY_BLOCK: store::Map<Key, ()> = store::Map::new("every-block");
 const BLOCKS: store::Schedule<Key> = store::Schedule::new("blocks");
@@ -149,9 +149,11 @@ pub struct State {
     pub text: String,
     /// The block time at which the reason began, in seconds.
     pub since: u64,
-    /// The number of equal answers in a row.
+    /// The number of failures in a row with the reason.
     pub repeats: u32,
-    /// Whether the order is polled alone, because a poll failed without data.
+    /// The number of polls in a row without an order, of an unknown handler.
+    pub polls: u32,
+    /// Whether the order is polled alone, because a shared poll failed.
     pub is_alone: bool,
     /// The amount to buy of a GoodAfterTime order, from a quote.
     pub quote: Option<U256>,
@@ -170,6 +172,7 @@ impl State {
             text: String::new(),
             since: now,
             repeats: 0,
+            polls: 0,
             is_alone: false,
             quote: None,
             part: None,
@@ -206,6 +209,7 @@ impl State {
         }
         self.finished.push((digest, valid_to));
         self.part = None;
+        self.polls = 0;
     }
 }
 
@@ -222,11 +226,18 @@ fn cut(text: &str) -> String {
 pub struct Owner {
     /// The number of orders that have not ended.
     pub live: u32,
+    /// The number of orders of unknown handlers that have not ended.
+    pub unknown: u32,
+    /// The number of stored orders.
+    pub stored: u32,
     /// The last root, or zero.
     pub root: B256,
+    /// The block and the log of the last root.
+    pub root_at: (u64, u32),
     /// The location of the leaves of the root.
     pub location: Option<Location>,
-    pub swap_guard: Address,
+    /// The swap guard of the last event, if there was one since the first order.
+    pub swap_guard: Option<Address>,
 }
 
 /// Where the leaves of a root are.
@@ -257,6 +268,8 @@ pub enum Skip {
     TooManyOfUnknownHandlers,
     StoreFull,
     Policy,
+    /// The order was over when nexum read its event.
+    Over,
     /// The node does not have the event any more.
     EventMissing,
 }
@@ -291,14 +304,28 @@ pub struct Totals {
     pub skipped: BTreeMap<Skip, u64>,
 }
 
-/// The orders that are due at a block, at most `count`, with their states.
+/// The orders that are due at a block, at most `count`. If there are more, each of the three parts of the
+/// index gets a share, and the orders of every block take turns.
 pub fn due(block: u64, now: u64, count: usize) -> Result<Vec<Key>> {
-    let mut keys: Vec<Key> = TIMES.due(now, count)?.into_iter().map(|(_, key)| key).collect();
-    let rest = count.saturating_sub(keys.len());
-    keys.extend(BLOCKS.due(block, rest)?.into_iter().map(|(_, key)| key));
-    let rest = count.saturating_sub(keys.len());
-    keys.extend(EVERY_BLOCK.keys()?.into_iter().take(rest));
-    Ok(keys)
+    let mut every: Vec<Key> = EVERY_BLOCK.keys()?;
+    let (share, len) = (count / 3, every.len());
+    if len > share {
+        // The number of the block tells whose turn it is.
+        let turn = usize::try_from(block % len as u64).unwrap_or_default();
+        every.rotate_left(turn.wrapping_mul(share) % len);
+    }
+    let keys = |due: Vec<(u64, Key)>| due.into_iter().map(|(_, key)| key);
+    let mut parts = [
+        keys(TIMES.due(now, count)?).collect::<Vec<_>>().into_iter(),
+        keys(BLOCKS.due(block, count)?).collect::<Vec<_>>().into_iter(),
+        every.into_iter(),
+    ];
+    let mut due = Vec::new();
+    while due.len() < count && parts.iter().any(|part| part.len() > 0) {
+        due.extend(parts.iter_mut().filter_map(Iterator::next));
+    }
+    due.truncate(count);
+    Ok(due)
 }
 
 /// Deletes ended orders whose time is over, at most `count`. If the store is nearly full, their time is
@@ -323,13 +350,14 @@ pub fn delete(key: &Key, order: &Order, totals: &mut Totals) -> Result {
     totals.orders = totals.orders.saturating_sub(1);
     totals.bytes = totals.bytes.saturating_sub(order.bytes());
     ORDERS.remove(key)?;
-    let Some(state) = STATES.get(key)? else { return Ok(()) };
-    STATES.remove(key)?;
-    unschedule(key, state.due)?;
-    match state.has_ended() {
-        true => Ok(()),
-        false => count_live(key, order.handler(), false, totals),
+    if let Some(state) = STATES.get(key)? {
+        STATES.remove(key)?;
+        unschedule(key, state.due)?;
+        if !state.has_ended() {
+            count_live(key, order.handler(), false, totals)?;
+        }
     }
+    change_owner(&key.0, totals, |owner| owner.stored = owner.stored.saturating_sub(1))
 }
 
 fn unschedule(key: &Key, due: Due) -> Result {
@@ -377,13 +405,38 @@ fn count_live(key: &Key, handler: Handler, is_live: bool, totals: &mut Totals) -
     if !handler.is_known() {
         totals.unknown = count(totals.unknown);
     }
-    let mut owner = OWNERS.get(&key.0)?.unwrap_or_default();
-    owner.live = match is_live {
-        true => owner.live.saturating_add(1),
-        false => owner.live.saturating_sub(1),
-    };
-    match owner.live == 0 && owner.root.is_zero() {
-        true => OWNERS.remove(&key.0),
-        false => OWNERS.set(&key.0, &owner),
+    change_owner(&key.0, totals, |owner| {
+        let step = |number: u32| match is_live {
+            true => number.saturating_add(1),
+            false => number.saturating_sub(1),
+        };
+        owner.live = step(owner.live);
+        if !handler.is_known() {
+            owner.unknown = step(owner.unknown);
+        }
+    })
+}
+
+/// Changes an owner. An owner without orders and without a root has no record.
+pub fn change_owner(address: &Address, totals: &mut Totals, change: impl FnOnce(&mut Owner)) -> Result {
+    /// About the bytes of a record.
+    const OWNER_BYTES: u64 = 200;
+
+    let before = OWNERS.get(address)?;
+    let mut owner = before.clone().unwrap_or_default();
+    change(&mut owner);
+    let is_empty = owner.stored == 0 && owner.live == 0 && owner.root.is_zero();
+    match (&before, is_empty) {
+        (None, true) => Ok(()),
+        (Some(_), true) => {
+            totals.bytes = totals.bytes.saturating_sub(OWNER_BYTES);
+            OWNERS.remove(address)
+        }
+        (before, false) => {
+            if before.is_none() {
+                totals.bytes = totals.bytes.saturating_add(OWNER_BYTES);
+            }
+            OWNERS.set(address, &owner)
+        }
     }
 }

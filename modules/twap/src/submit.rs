@@ -1,16 +1,18 @@
 //! Places discrete orders: checks them on the chain, posts them, and notes what the order book says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nexum_cow_errors::{Class, Conditional, classify, classify_part};
 use nexum_sdk::chain::CallRequest;
 use nexum_sdk::cow::{self, OrderBook};
-use nexum_sdk::{Error, Result, U256, clock, info, store, warn};
+use nexum_sdk::{Address, Error, ErrorKind, Result, U256, bail, clock, info, store, warn};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::Handler;
 use crate::offer::{Check, Offer};
-use crate::schedule::{Twap, good_after_time};
+use crate::poll::received;
+use crate::schedule::{GoodAfterTime, Twap};
 use crate::state::{Due, Part, Reason};
 use crate::verdict::Answer;
 use crate::watch::{Round, Watched};
@@ -23,13 +25,23 @@ const REQUESTS_MAX: u32 = 90;
 const REQUESTS_OF_POST: u32 = 2;
 
 /// The requests of one event for quotes.
-const QUOTES_MAX: u32 = 10;
+const QUOTES_MAX: usize = 10;
+
+/// How long one event requests quotes, in nanoseconds.
+const QUOTES_NS_MAX: u64 = 1_000_000_000;
 
 /// How long one event posts, in nanoseconds: half of nexum's default deadline of 10 seconds.
 const POST_NS_MAX: u64 = 5_000_000_000;
 
-/// The calls of one batch of checks: two for each order.
-const CHECKS_LEN_MAX: usize = 16;
+/// The offers of one owner that come before those of other owners.
+const OWNER_TURN: usize = 8;
+
+/// The first wait after a refusal that depends on the block, such as a fee that is too low, in seconds.
+const NEXT_BLOCK_SECONDS: u64 = 15;
+
+/// The wait after a refusal of an order that has no other part, and of an order that nexum refuses, in
+/// seconds.
+const ONLY_PART_SECONDS: u64 = 3_600;
 
 /// The seconds until the next poll of an unknown handler whose order needs no post. It may make another
 /// one at any time.
@@ -37,6 +49,9 @@ const PLACED_SECONDS: u64 = 60;
 
 /// The longest pause of an order book that does not answer, in seconds. Parts of TWAPs take minutes.
 const DOWN_SECONDS_MAX: u64 = 60;
+
+/// One, in hundredths of a per cent.
+const WHOLE_BPS: u16 = 10_000;
 
 const BOOK: store::Cell<Book> = store::Cell::new("order-book");
 
@@ -62,10 +77,7 @@ impl Round<'_> {
         if candidates.is_empty() {
             return Ok(());
         }
-        candidates.sort_by_key(|(at, offer)| {
-            let is_known = orders.get(*at).is_some_and(|order| order.handler.is_known());
-            (!is_known, offer.valid_to)
-        });
+        sort(orders, &mut candidates);
         let mut book = BOOK.get()?.unwrap_or_default();
         let before = book;
         if self.now >= book.down_until {
@@ -79,7 +91,6 @@ impl Round<'_> {
 
     /// Whether an offer may be posted now. Otherwise, sets the next look at its order.
     fn is_candidate(&self, order: &mut Watched, offer: &Offer) -> bool {
-        order.state.is_alone = false;
         let end = u64::from(offer.valid_to);
         if order.state.finished.iter().any(|(digest, _)| *digest == offer.digest) {
             // The reason stays: it says why the part needs no post.
@@ -90,8 +101,7 @@ impl Round<'_> {
             let text = format!("the part ends at {end}");
             order.state.set(Reason::TooLate, &text, self.now);
         } else {
-            let waits = |part: &Part| part.digest == offer.digest && part.not_before > self.now;
-            match order.state.part.filter(waits) {
+            match part_of(order, offer).filter(|part| part.not_before > self.now) {
                 Some(part) => order.state.due = self.retry_at(order, offer, part.not_before),
                 None => return true,
             }
@@ -117,10 +127,15 @@ impl Round<'_> {
 
     /// The time of a retry, or of the next part if that comes first.
     fn retry_at(&self, order: &Watched, offer: &Offer, time: u64) -> Due {
-        match time.saturating_add(self.settings.valid_seconds_min) > u64::from(offer.valid_to) {
-            true => self.after(order, offer),
-            false => Due::Time(time),
+        match self.is_before_end(offer, time) {
+            true => Due::Time(time),
+            false => self.after(order, offer),
         }
+    }
+
+    /// Whether an offer can be posted at a time.
+    fn is_before_end(&self, offer: &Offer, time: u64) -> bool {
+        time.saturating_add(self.settings.valid_seconds_min) <= u64::from(offer.valid_to)
     }
 
     /// Asks the owners and the settlement. Returns the offers to post.
@@ -137,7 +152,7 @@ impl Round<'_> {
             .flat_map(|(_, offer)| offer.questions(settlement))
             .collect();
         let requests: Vec<&CallRequest> = requests.iter().collect();
-        let answers = self.poller.ask_alone(&requests, CHECKS_LEN_MAX).await;
+        let answers = self.poller.ask_alone(&requests, received::CHECKS).await;
         let mut to_post = Vec::new();
         for ((at, offer), answers) in checked.into_iter().zip(answers.chunks(2)) {
             let Some(order) = orders.get_mut(at) else { continue };
@@ -145,7 +160,12 @@ impl Round<'_> {
                 [Some(signature), Some(filled)] => offer.check(signature, filled),
                 _ => None,
             };
-            let attempts = failures(order, &offer);
+            let first_wait = classify(400, Some("InvalidEip1271Signature"))
+                .wait(1)
+                .unwrap_or_default();
+            // A short part has no time for a wait.
+            let is_patient =
+                failures(order, &offer) == 0 && self.is_before_end(&offer, self.now + first_wait.as_secs());
             match check {
                 None => {
                     let text = answers.iter().flatten().find_map(|answer| match answer {
@@ -162,9 +182,8 @@ impl Round<'_> {
                     order.state.due = self.after(order, &offer);
                 }
                 // Hooks of the order book may make the signature valid, so that later attempts ask it.
-                Some(Check::InvalidSignature) if attempts == 0 => {
-                    let class = classify(400, Some("InvalidEip1271Signature"));
-                    self.back_off(order, &offer, class.wait(1).unwrap_or_default());
+                Some(Check::InvalidSignature) if is_patient => {
+                    self.back_off(order, &offer, first_wait);
                     order
                         .state
                         .set(Reason::InvalidSignature, "the owner does not confirm it", self.now);
@@ -221,7 +240,9 @@ impl Round<'_> {
             let wait = classify(503, None).wait(book.failures).unwrap_or_default();
             book.down_until = self.now + wait.as_secs().min(DOWN_SECONDS_MAX);
             order.state.set(Reason::OrderBookDown, &error.to_string(), self.now);
-            order.state.due = self.retry_at(order, offer, book.down_until);
+            // The order itself may be the cause.
+            let wait = classify(503, None).wait(failures(order, offer) + 1);
+            self.back_off(order, offer, wait.unwrap_or_default());
             return true;
         }
         self.refused(order, offer, &error, word);
@@ -255,14 +276,21 @@ impl Round<'_> {
             offer.uid
         );
         order.state.set(Reason::Refused, &text, self.now);
+        let has_one_part = matches!(order.handler, Handler::GoodAfterTime | Handler::StopLoss);
+        let has_equal_parts = has_one_part || order.handler == Handler::Twap;
         match part {
             Conditional::Placed => self.posted(order, offer),
-            Conditional::Stop => self.end(order, Reason::Refused, &text),
+            Conditional::Stop if has_equal_parts => self.end(order, Reason::Refused, &text),
             Conditional::Retry => {
-                // A class without a wait passes with the next block.
+                let class = match class {
+                    Class::NextBlock => Class::BackOff(Duration::from_secs(NEXT_BLOCK_SECONDS)),
+                    class => class,
+                };
                 let wait = class.wait(failures(order, offer) + 1);
-                self.back_off(order, offer, wait.unwrap_or(Duration::from_secs(1)));
+                self.back_off(order, offer, wait.unwrap_or_default());
             }
+            // The cause may pass while the order is valid.
+            _ if has_one_part || status == 0 => self.back_off(order, offer, Duration::from_secs(ONLY_PART_SECONDS)),
             _ => {
                 order.state.finish(offer.digest, offer.valid_to, self.now);
                 order.state.due = self.after(order, offer);
@@ -290,64 +318,97 @@ impl Round<'_> {
         }
     }
 
-    /// Stores a quote for a GoodAfterTime order. A later event uses it, so that a retry of the event that
+    /// Stores quotes for GoodAfterTime orders. A later event uses them, so that a retry of the event that
     /// posts has an identical order.
-    pub fn quote(&mut self, order: &mut Watched) {
-        if self.quotes >= QUOTES_MAX {
-            return order
-                .state
-                .set(Reason::Quote, "other orders get quotes first", self.now);
+    pub fn quotes(&mut self, orders: &mut [Watched]) -> Result {
+        if orders.is_empty() {
+            return Ok(());
         }
-        self.quotes += 1;
-        self.requests += 1;
-        let quote = self.ask_quote(order);
-        match quote {
-            Ok(amount) => {
-                order.state.set(Reason::Quote, "", self.now);
-                order.state.quote = Some(amount);
-                order.state.due = Due::Block(self.block.number.saturating_add(1));
+        let mut book = BOOK.get()?.unwrap_or_default();
+        let start = clock::monotonic_ns();
+        for (number, order) in orders.iter_mut().enumerate() {
+            let has_time = clock::monotonic_ns().saturating_sub(start) < QUOTES_NS_MAX;
+            if self.now < book.down_until || number >= QUOTES_MAX || !has_time {
+                // Far enough to let the others that are due come first.
+                order
+                    .state
+                    .set(Reason::Quote, "other orders get quotes first", self.now);
+                order.state.due = Due::Time(self.now + DOWN_SECONDS_MAX);
+                continue;
             }
-            Err(error) => {
-                order.state.set(Reason::Quote, &error.to_string(), self.now);
-                let class = classify(u16::try_from(error.code()).unwrap_or(503), None);
-                order.state.repeats = order.state.repeats.saturating_add(1);
-                let wait = class.wait(order.state.repeats).unwrap_or(Duration::from_secs(60));
-                order.state.due = Due::Time(self.now + wait.as_secs());
+            match self.ask_quote(order) {
+                Ok(amount) => {
+                    order.state.set(Reason::Quote, "", self.now);
+                    order.state.quote = Some(amount);
+                    order.state.due = Due::Block(self.block.number.saturating_add(1));
+                }
+                Err(error) => {
+                    if error.is_retryable() {
+                        book.down_until = self.now + 1;
+                    }
+                    order.state.set(Reason::Quote, &error.to_string(), self.now);
+                    order.state.repeats = order.state.repeats.saturating_add(1);
+                    let wait = classify(400, Some("NoLiquidity")).wait(order.state.repeats);
+                    order.state.due = Due::Time(self.now + wait.unwrap_or_default().as_secs());
+                }
             }
         }
+        Ok(())
     }
 
     fn ask_quote(&self, order: &Watched) -> Result<U256> {
-        let data = good_after_time(&order.order.input);
-        let data = data.ok_or_else(|| {
-            Error::new(
-                nexum_sdk::ErrorKind::InvalidInput,
-                "the static input is none of GoodAfterTime",
-            )
-        })?;
+        let Some(data) = GoodAfterTime::read(&order.order.input) else {
+            bail!(ErrorKind::InvalidInput; "the static input is none of GoodAfterTime");
+        };
         let request = QuoteRequest {
-            sell_token: data.sellToken,
-            buy_token: data.buyToken,
+            sell_token: data.sell_token,
+            buy_token: data.buy_token,
             from: order.key.0,
             kind: "sell",
-            sell_amount_before_fee: data.sellAmount.to_string(),
-            app_data: data.appData,
+            sell_amount_before_fee: data.sell_amount.to_string(),
+            app_data: data.app_data,
             signing_scheme: "eip1271",
             onchain_order: false,
         };
         let book = OrderBook::new(self.block.chain_id);
         let response: QuoteResponse = book.request("POST", "/api/v1/quote", Some(&request))?;
-        let amount: U256 = response.quote.buy_amount.parse()?;
-        const WHOLE_BPS: u16 = 10_000;
+        // No token has 128 bits of atoms.
+        let amount: u128 = response.quote.buy_amount.parse()?;
         let rest = WHOLE_BPS.saturating_sub(self.settings.quote_slippage_bps);
-        Ok(amount.saturating_mul(U256::from(rest)) / U256::from(WHOLE_BPS))
+        Ok(U256::from(
+            amount / u128::from(WHOLE_BPS) * u128::from(rest)
+                + amount % u128::from(WHOLE_BPS) * u128::from(rest) / u128::from(WHOLE_BPS),
+        ))
     }
+}
+
+/// Known handlers first, then orders without failures, then some of each owner, then the soonest end.
+fn sort(orders: &[Watched], offers: &mut [(usize, Offer)]) {
+    offers.sort_by_key(|(_, offer)| offer.valid_to);
+    let mut turns = BTreeMap::<Address, usize>::new();
+    offers.sort_by_cached_key(|(at, offer)| {
+        let order = orders.get(*at);
+        let turn = turns.entry(offer.body.from.unwrap_or_default()).or_default();
+        *turn += 1;
+        (
+            order.is_some_and(|order| !order.handler.is_known()),
+            order.is_some_and(|order| failures(order, offer) > 0),
+            *turn / OWNER_TURN,
+            offer.valid_to,
+        )
+    });
+}
+
+/// The failed part of an order, if it is this offer. An unknown handler may make another order at each
+/// block, so that its failures count for all of them.
+fn part_of(order: &Watched, offer: &Offer) -> Option<Part> {
+    let part = order.state.part?;
+    (part.digest == offer.digest || !order.handler.is_known()).then_some(part)
 }
 
 /// The failed attempts at an offer.
 fn failures(order: &Watched, offer: &Offer) -> u32 {
-    let part = order.state.part.filter(|part| part.digest == offer.digest);
-    part.map_or(0, |part| part.failures)
+    part_of(order, offer).map_or(0, |part| part.failures)
 }
 
 /// A request for a quote.

@@ -8,6 +8,7 @@
 
 mod answers;
 mod book;
+mod fairness;
 mod flows;
 mod hostile;
 mod merkle;

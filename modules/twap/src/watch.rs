@@ -11,7 +11,7 @@ use crate::contracts::{Handler, cabinetCall, getTradeableOrderWithSignatureCall}
 use crate::index::{Indexer, Written};
 use crate::offer::Offer;
 use crate::policy::{Action, Settings};
-use crate::poll::{Poller, Question};
+use crate::poll::{Poller, Question, received};
 use crate::schedule::{Twap, first_due, last_second};
 use crate::state::{self, Due, Key, LEAF, ORDERS, OWNERS, Order, Reason, STATES, State, Totals};
 use crate::verdict::{Answer, Verdict, Wait, start_of_cabinet, verdict};
@@ -29,7 +29,7 @@ const POLL_OPERATIONS: u32 = 9;
 const WRITTEN_BYTES_MAX: u64 = 1_000_000;
 
 /// The bytes that the state of an order takes with its moves in the index, at most.
-const STATE_BYTES_MAX: u64 = 900;
+const STATE_BYTES_MAX: u64 = 1_000;
 
 /// The ended orders that one block deletes.
 const PRUNED_MAX: usize = 50;
@@ -40,8 +40,11 @@ const NO_HINT_SECONDS: [u64; 3] = [60, 600, 3_600];
 /// How long an order is polled without a hint, in seconds.
 const NO_HINT_SECONDS_MAX: u64 = 86_400;
 
-/// The polls of an unknown handler with an equal answer before their waits grow.
-const EQUAL_ANSWERS_MAX: u32 = 8;
+/// The polls of an unknown handler without an order before their waits grow.
+const POLLS_WITHOUT_ORDER_MAX: u32 = 8;
+
+/// The time of a block in a wait that grows, in seconds.
+const BLOCK_SECONDS: u64 = 12;
 
 /// The seconds until the next look at an order that the policy skips, or that `retry` keeps alive.
 const HOUR_SECONDS: u64 = 3_600;
@@ -58,6 +61,13 @@ pub struct Watched {
     before: State,
 }
 
+/// What an order that is due needs.
+enum Stage {
+    Done,
+    Poll,
+    Quote,
+}
+
 /// The work of one block.
 pub struct Round<'a> {
     pub settings: &'a Settings,
@@ -69,7 +79,6 @@ pub struct Round<'a> {
     pub totals: Totals,
     /// The requests to the order book.
     pub requests: u32,
-    pub quotes: u32,
     roots: BTreeMap<Address, B256>,
 }
 
@@ -103,7 +112,6 @@ pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result 
         poller: Poller::new(block.chain()),
         totals: state::totals()?,
         requests: 0,
-        quotes: 0,
         roots: BTreeMap::new(),
     };
     round.run(keys).await
@@ -133,20 +141,29 @@ fn revive(settings: &Settings) -> Result {
 }
 
 impl Round<'_> {
+    /// Known handlers come first, because others can use up what an event may receive. Quotes come last,
+    /// because they can use up its time.
     async fn run(mut self, keys: Vec<Key>) -> Result {
         let before = self.totals.clone();
-        let mut watched = Vec::new();
-        let mut asked = Vec::new();
+        let mut stages: [Vec<Watched>; 4] = Default::default();
+        let [done, known, unknown, to_quote] = &mut stages;
         for key in keys {
             let Some(mut order) = load(key)? else { continue };
-            match self.needs_poll(&mut order)? {
-                true => asked.push(order),
-                false => watched.push(order),
+            match self.stage(&mut order)? {
+                Stage::Done => done.push(order),
+                Stage::Quote => to_quote.push(order),
+                Stage::Poll if order.handler.is_known() => known.push(order),
+                Stage::Poll => unknown.push(order),
             }
         }
-        let offers = self.poll(&mut asked).await;
-        self.place(&mut asked, offers).await?;
-        for order in watched.iter().chain(&asked) {
+        // An event polls only some of them. Those without an order so far come last.
+        unknown.sort_by_key(|order| order.state.polls);
+        for (orders, bytes_max) in [(known, received::KNOWN_POLLS), (unknown, received::UNKNOWN_POLLS)] {
+            let offers = self.poll(orders, bytes_max).await;
+            self.place(orders, offers).await?;
+        }
+        self.quotes(to_quote)?;
+        for order in stages.iter().flatten() {
             state::write(
                 &order.key,
                 order.handler,
@@ -161,11 +178,12 @@ impl Round<'_> {
         }
     }
 
-    /// Whether only the chain can tell more about an order. Otherwise, sets its next look.
-    fn needs_poll(&mut self, order: &mut Watched) -> Result<bool> {
+    /// The next stage of an order. [`Stage::Done`]: the time of its next look is set.
+    fn stage(&mut self, order: &mut Watched) -> Result<Stage> {
         let now = self.now;
-        let end = last_second(order.handler, &order.order.input);
-        let first = first_due(order.handler, &order.order.input, now);
+        let input = &order.order.input;
+        let end = last_second(order.handler, input);
+        let first = first_due(order.handler, input, now);
         if self.settings.action(&order.key, &order.order) != Action::Accept {
             order.state.set(Reason::Policy, "", now);
             order.state.due = Due::Time(now + HOUR_SECONDS);
@@ -175,12 +193,12 @@ impl Round<'_> {
             self.end(order, Reason::Finished, "");
         } else if first > now {
             order.state.due = Due::Time(first);
-        } else if order.handler == Handler::GoodAfterTime && order.state.quote.is_none() {
-            self.quote(order);
+        } else if order.handler == Handler::GoodAfterTime && order.state.quote.is_none() && end.is_some() {
+            return Ok(Stage::Quote);
         } else {
-            return Ok(true);
+            return Ok(Stage::Poll);
         }
-        Ok(false)
+        Ok(Stage::Done)
     }
 
     fn root(&mut self, owner: Address) -> Result<B256> {
@@ -193,18 +211,15 @@ impl Round<'_> {
     }
 
     /// Polls orders. Returns the offered discrete orders, with the indices of their conditional orders.
-    async fn poll(&mut self, orders: &mut [Watched]) -> Vec<(usize, Offer)> {
+    async fn poll(&mut self, orders: &mut [Watched], bytes_max: usize) -> Vec<(usize, Offer)> {
         let questions: Vec<Question> = orders.iter().map(|order| self.question(order)).collect();
-        let answers = self.poller.ask(&questions).await;
+        let replies = self.poller.ask(&questions, bytes_max).await;
         let mut offers = Vec::new();
         let mut starts = Vec::new();
-        for (at, (order, answer)) in orders.iter_mut().zip(answers).enumerate() {
-            let Some(answer) = answer else {
-                order
-                    .state
-                    .set(Reason::Queued, "the chain answers other polls first", self.now);
-                continue;
-            };
+        for (at, (order, reply)) in orders.iter_mut().zip(replies).enumerate() {
+            order.state.is_alone |= reply.was_isolated;
+            // Without an answer, the order stays due.
+            let Some(answer) = reply.answer else { continue };
             match verdict(order.handler, &order.order.input, &answer, self.now) {
                 Verdict::Order(data, signature) => {
                     offers.extend(Offer::new(*data, signature, order.key.0, &self.domain).map(|offer| (at, offer)));
@@ -252,10 +267,10 @@ impl Round<'_> {
                 is_shared: true,
             })
             .collect();
-        let answers = self.poller.ask(&questions).await;
-        for ((at, reason, text), answer) in starts.into_iter().zip(answers) {
+        let replies = self.poller.ask(&questions, received::CHECKS).await;
+        for ((at, reason, text), reply) in starts.into_iter().zip(replies) {
             let Some(order) = orders.get_mut(at) else { continue };
-            let start = match &answer {
+            let start = match &reply.answer {
                 Some(Answer::Returned(word)) => start_of_cabinet(word),
                 _ => None,
             };
@@ -273,14 +288,14 @@ impl Round<'_> {
             order.state.quote = None;
         }
         match verdict {
-            Verdict::End(Reason::NotValid, text) if self.settings.retry.contains(&order.key.2) => {
-                order.state.set(Reason::NotValid, &text, self.now);
+            Verdict::End(reason, text) if self.settings.retry.contains(&order.key.2) => {
+                order.state.set(reason, &text, self.now);
                 order.state.due = Due::Time(self.now + HOUR_SECONDS);
             }
             Verdict::End(reason, text) => self.end(order, reason, &text),
             Verdict::NoHint(reason, text) => {
                 self.no_hint(order, reason, &text);
-                order.state.is_alone = is_silent;
+                order.state.is_alone |= is_silent;
             }
             // The order stays due.
             Verdict::Wait(_, Reason::NodeUnreachable, text) => {
@@ -288,18 +303,21 @@ impl Round<'_> {
             }
             Verdict::Wait(wait, reason, text) => {
                 order.state.set(reason, &text, self.now);
-                order.state.is_alone = false;
                 self.wait(order, wait);
             }
             Verdict::Order(..) | Verdict::AskStart(..) => {}
         }
     }
 
-    fn wait(&mut self, order: &mut Watched, wait: Wait) {
+    fn wait(&self, order: &mut Watched, wait: Wait) {
+        let blocks = self.grown_blocks(order);
+        let number = self.block.number.saturating_add(blocks);
+        let time = self.now.saturating_add((blocks - 1).saturating_mul(BLOCK_SECONDS));
         order.state.due = match wait {
-            Wait::Block(block) if block > self.block.number => Due::Block(block),
-            Wait::Time(time) if time > self.now => Due::Time(time),
-            Wait::NextBlock | Wait::Block(_) | Wait::Time(_) => self.next_block(order),
+            Wait::Block(block) if block > self.block.number => Due::Block(block.max(number)),
+            Wait::Time(due) if due > self.now => Due::Time(due.max(time)),
+            Wait::NextBlock | Wait::Block(_) | Wait::Time(_) if order.handler.is_known() => Due::EveryBlock,
+            Wait::NextBlock | Wait::Block(_) | Wait::Time(_) => Due::Block(number),
             Wait::Seconds(seconds) => Due::Time(self.now + seconds),
             Wait::Forever if order.state.repeats > 0 => return self.end(order, Reason::GaveUp, "it waits for ever"),
             Wait::Forever => {
@@ -309,18 +327,15 @@ impl Round<'_> {
         };
     }
 
-    /// The next block. The waits for an unknown handler grow.
-    pub fn next_block(&self, order: &mut Watched) -> Due {
+    /// The least number of blocks until the next poll. It grows for an unknown handler that gives no order.
+    fn grown_blocks(&self, order: &mut Watched) -> u64 {
         if order.handler.is_known() {
-            return Due::EveryBlock;
+            return 1;
         }
-        order.state.repeats = order.state.repeats.saturating_add(1);
-        let doublings = order.state.repeats.saturating_sub(EQUAL_ANSWERS_MAX);
-        let blocks = 1_u64
-            .checked_shl(doublings)
-            .unwrap_or(u64::MAX)
-            .min(self.settings.poll_blocks_max.max(1));
-        Due::Block(self.block.number.saturating_add(blocks))
+        order.state.polls = order.state.polls.saturating_add(1);
+        let doublings = order.state.polls.saturating_sub(POLLS_WITHOUT_ORDER_MAX);
+        let blocks = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+        blocks.min(self.settings.poll_blocks_max).max(1)
     }
 
     pub fn no_hint(&self, order: &mut Watched, reason: Reason, text: &str) {

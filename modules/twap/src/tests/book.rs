@@ -4,8 +4,7 @@ use nexum_sdk::sol_types::SolValue;
 use nexum_sdk::{Address, B256, Error, ErrorKind, U256};
 use serde_json::json;
 
-use crate::contracts::GoodAfterTimeData;
-use crate::tests::world::{OWNER, Outcome, START, Tower, order, params, refusal, twap, twap_of};
+use crate::tests::world::{GoodAfterTimeData, OWNER, Outcome, START, Tower, order, params, refusal, twap, twap_of};
 
 #[test]
 fn orders_that_end_sooner_are_posted_first() {
@@ -93,7 +92,7 @@ fn refusals_of_a_part_and_of_the_order_differ() {
             true,
             json!({ "ended": START + 30 * 86_400 }),
         ),
-        (400, "QuoteNotFound", "refused", false, json!({ "time": START + 1 })),
+        (400, "QuoteNotFound", "refused", false, json!({ "time": START + 15 })),
         (400, "BrandNewWord", "refused", false, json!({ "time": START + 60 })),
     ] {
         let mut tower = Tower::new(&[]);

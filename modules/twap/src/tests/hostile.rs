@@ -49,7 +49,7 @@ fn orders_beyond_the_bounds_are_skipped_with_their_reasons() {
 
 #[test]
 fn a_full_store_takes_no_more_orders_and_forgets_ended_ones_early() {
-    let mut tower = Tower::new(&[("stored_bytes_max", "5000")]);
+    let mut tower = Tower::new(&[("stored_bytes_max", "5200")]);
     let ids: Vec<_> = (0..5).map(|salt| tower.create(OWNER, twap(salt, START))).collect();
     assert_eq!(skipped(&mut tower), json!({ "store_full": 1 }));
     tower.world.borrow_mut().removed.extend(ids);
@@ -92,7 +92,7 @@ fn a_flood_of_orders_in_one_block_arrives_over_several_events() {
     tower.world.borrow_mut().logs.clone_from(&logs);
     tower.deliver_logs(logs);
     let first = tower.ask(&json!({}))["totals"]["orders"].as_u64();
-    assert_eq!(first, Some(134));
+    assert_eq!(first, Some(128));
     for block in 0..3 {
         tower.world.borrow_mut().on_poll = Some(Box::new(|_, _| Some(super::world::next_block("later"))));
         tower.block(START + block);

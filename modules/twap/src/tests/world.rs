@@ -13,10 +13,31 @@ use serde_json::{Value, json};
 use crate::contracts::Poll::PollErrors;
 use crate::contracts::{
     COMPOSABLE_COW, ConditionalOrderCreated, ConditionalOrderParams, Handler, MULTICALL3, OrderData, Poll, Returned,
-    TwapData, VALID_SIGNATURE, aggregate3Call, cabinetCall, filledAmountCall,
-    getTradeableOrderWithSignatureCall as PollCall, isValidSignatureCall,
+    VALID_SIGNATURE, aggregate3Call, cabinetCall, filledAmountCall, getTradeableOrderWithSignatureCall as PollCall,
+    isValidSignatureCall,
 };
 use crate::index::id;
+
+nexum_sdk::sol! {
+    /// The static input of a TWAP.
+    struct TwapData {
+        address sellToken; address buyToken; address receiver; uint256 partSellAmount; uint256 minPartLimit;
+        uint256 t0; uint256 n; uint256 t; uint256 span; bytes32 appData;
+    }
+
+    /// The static input of GoodAfterTime.
+    struct GoodAfterTimeData {
+        address sellToken; address buyToken; address receiver; uint256 sellAmount; uint256 minSellBalance;
+        uint256 startTime; uint256 endTime; bool allowPartialFill; bytes priceCheckerPayload; bytes32 appData;
+    }
+
+    /// The static input of StopLoss.
+    struct StopLossData {
+        address sellToken; address buyToken; uint256 sellAmount; uint256 buyAmount; bytes32 appData;
+        address receiver; bool isSellOrder; bool isPartiallyFillable; uint32 validTo; address sellOracle;
+        address buyOracle; int256 strike; uint256 maxTimeSinceLastOracleUpdate;
+    }
+}
 
 /// The time of the first block of a test, in seconds.
 pub const START: u64 = 1_800_000_000;
