@@ -37,15 +37,8 @@ async fn the_due_orders_among_a_thousand_are_placed() {
     tower.handle_at(due + 10).await;
     tower.mine_until_orders(10, 1).await;
     tower.handle_block().await;
-    let mut ends: Vec<_> = tower
-        .book
-        .orders()
-        .iter()
-        .map(|order| u64::from(order.terms.valid_to))
-        .collect();
-    ends.sort_unstable();
     let expected: Vec<_> = starts.iter().map(|start| start + PART_S - 1).collect();
-    assert_eq!(ends, expected);
+    assert_eq!(tower.ends(owner), expected);
     assert_eq!(tower.posts(), 10);
 }
 
@@ -89,16 +82,9 @@ async fn the_leaves_of_a_root_of_a_thousand_are_placed() {
         .mine_until_orders(usize::try_from(DUE).expect("a small number"), 1)
         .await;
     tower.handle_block().await;
-    let mut ends: Vec<_> = tower
-        .book
-        .orders()
-        .iter()
-        .map(|order| u64::from(order.terms.valid_to))
-        .collect();
-    ends.sort_unstable();
     let expected: Vec<_> = (0..DUE)
         .map(|number| due + number * (LEAVES / DUE) + PART_S - 1)
         .collect();
-    assert_eq!(ends, expected);
+    assert_eq!(tower.ends(owner), expected);
     assert_eq!(tower.posts(), 40);
 }

@@ -1,7 +1,7 @@
 //! Accounts that try to stop the module for others.
 //!
-//! Each test puts the hostile transaction into the block that creates a good order, and expects that all
-//! parts of the good order are placed.
+//! Each test creates a good order beside the hostile ones, and expects that all parts of the good order are
+//! placed.
 
 use nexum_testing::cow::abi::SolCall;
 use nexum_testing::cow::addresses::COMPOSABLE_COW;
@@ -95,10 +95,10 @@ async fn thousands_of_logs_in_a_block_hold_up_no_order() {
         .deploy(tower.chain.contracts().creation("Repeater", &[]))
         .await;
     let account = tower.chain.account().await;
-    let repeat = |call: &dyn Fn() -> Vec<u8>, times, gas| {
+    let repeat = |input: Vec<u8>, times, gas| {
         let repeat = abi::repeatCall {
             to: COMPOSABLE_COW,
-            data: call().into(),
+            data: input.into(),
             times: U256::from(times),
         };
         Transaction {
@@ -117,8 +117,8 @@ async fn thousands_of_logs_in_a_block_hold_up_no_order() {
         swapGuard: Address::repeat_byte(1),
     };
     let hostile = vec![
-        repeat(&|| root.abi_encode(), 1, BLOCK_GAS / 16),
-        repeat(&|| guard.abi_encode(), LOGS, BLOCK_GAS / 4 * 3),
+        repeat(root.abi_encode(), 1, BLOCK_GAS / 16),
+        repeat(guard.abi_encode(), LOGS, BLOCK_GAS / 4 * 3),
     ];
     good_order_is_placed_beside(tower, hostile).await;
 }

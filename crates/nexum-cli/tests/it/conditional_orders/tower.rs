@@ -165,14 +165,19 @@ impl Tower {
         self.relay.counts().get("eth_call").copied().unwrap_or_default()
     }
 
-    /// Asserts that the accepted orders of this owner are these parts of the TWAP, each once.
-    pub(super) fn assert_parts(&self, owner: Address, twap: &Twap, parts: Range<u64>) {
+    /// The ends of the accepted orders of this owner, sorted.
+    pub(super) fn ends(&self, owner: Address) -> Vec<u64> {
         let orders = self.book.orders();
         let owned = orders.iter().filter(|order| order.owner == owner);
         let mut ends: Vec<_> = owned.map(|order| u64::from(order.terms.valid_to)).collect();
         ends.sort_unstable();
+        ends
+    }
+
+    /// Asserts that the accepted orders of this owner are these parts of the TWAP, each once.
+    pub(super) fn assert_parts(&self, owner: Address, twap: &Twap, parts: Range<u64>) {
         let expected: Vec<_> = parts.map(|part| twap.valid_to(part)).collect();
-        assert_eq!(ends, expected, "{:#?}", self.lines());
+        assert_eq!(self.ends(owner), expected, "{:#?}", self.lines());
     }
 
     /// The last lines of the daemon's log.
