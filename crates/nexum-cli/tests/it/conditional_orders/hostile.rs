@@ -6,7 +6,7 @@
 use nexum_testing::cow::abi::SolCall;
 use nexum_testing::cow::addresses::COMPOSABLE_COW;
 use nexum_testing::cow::{Address, Answer, BLOCK_GAS, ConditionalOrder, Transaction, Twap, U256, abi, creation};
-use nexum_testing::order_book::StoredOrder;
+use nexum_testing::order_book::{Fault, StoredOrder};
 
 use super::tower::Tower;
 
@@ -162,6 +162,23 @@ async fn handlers_with_a_new_order_at_each_block_hold_up_no_order() {
 async fn a_crowd_of_orders_that_need_quotes_holds_up_no_order() {
     const ORDERS: u64 = 1_100;
     let tower = Tower::start().await;
+    let account = tower.chain.account().await;
+    let end = tower.chain.timestamp() + 100 * PART_S;
+    let quoted = |salt| (account, ConditionalOrder::good_after_time(salt, 1_000 + salt, 0, end));
+    let hostile: Vec<_> = (0..ORDERS).map(quoted).collect();
+    good_order_is_placed_after(tower, &hostile).await;
+}
+
+/// Orders for which the order book has no quote, but answers with an error that the daemon retries.
+#[tokio::test(flavor = "multi_thread")]
+async fn quotes_that_always_fail_hold_up_no_order() {
+    const ORDERS: u64 = 12;
+    // More than all requests of the test.
+    const FAULTS: usize = 10_000;
+    let tower = Tower::start_with("event_deadline_ms = 2000").await;
+    for _ in 0..FAULTS {
+        tower.book.fail_next_of("POST /api/v1/quote", Fault::Status(500));
+    }
     let account = tower.chain.account().await;
     let end = tower.chain.timestamp() + 100 * PART_S;
     let quoted = |salt| (account, ConditionalOrder::good_after_time(salt, 1_000 + salt, 0, end));

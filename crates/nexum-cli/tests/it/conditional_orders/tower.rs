@@ -160,11 +160,6 @@ impl Tower {
         posts.count()
     }
 
-    /// The number of calls of contracts that the module has made.
-    pub(super) fn calls(&self) -> u64 {
-        self.relay.counts().get("eth_call").copied().unwrap_or_default()
-    }
-
     /// The ends of the accepted orders of this owner, sorted.
     pub(super) fn ends(&self, owner: Address) -> Vec<u64> {
         let orders = self.book.orders();
