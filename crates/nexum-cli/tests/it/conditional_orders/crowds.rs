@@ -35,7 +35,7 @@ async fn the_due_orders_among_a_thousand_are_placed() {
     );
     assert_eq!(tower.posts(), 0);
     tower.handle_at(due + 10).await;
-    tower.mine_until_orders(10, 1).await;
+    tower.handle_until_orders(10, 1).await;
     tower.handle_block().await;
     let expected: Vec<_> = starts.iter().map(|start| start + PART_S - 1).collect();
     assert_eq!(tower.ends(owner), expected);
@@ -51,9 +51,9 @@ async fn endless_handlers_do_not_hold_up_good_orders() {
     let mut orders = vec![endless(1), endless(2)];
     orders.extend(owners[..20].iter().map(|&owner| (owner, twap.order(1))));
     tower.chain.create(&orders).await;
-    tower.mine_until_orders(20, 1).await;
+    tower.handle_until_orders(20, 1).await;
     tower.handle_at(twap.start + PART_S).await;
-    tower.mine_until_orders(40, 1).await;
+    tower.handle_until_orders(40, 1).await;
     for &owner in &owners[..20] {
         tower.assert_parts(owner, &twap, 0..2);
     }
@@ -87,7 +87,7 @@ async fn leaves_are_placed(kills: u64) {
     tower.caught_up().await;
     tower.chain.mine_at(due + LEAVES).await;
     tower
-        .mine_until_orders(usize::try_from(DUE).expect("a small number"), 1)
+        .handle_until_orders(usize::try_from(DUE).expect("a small number"), 1)
         .await;
     tower.handle_block().await;
     let expected: Vec<_> = (0..DUE)

@@ -64,7 +64,7 @@ async fn place(tower: &mut Tower, owners: &[Address], twap: &Twap, kills: u64) {
             tower.run().await;
         }
         let placed = owners.len() * usize::try_from(part + 1).expect("a small number");
-        tower.mine_until_orders(placed, BLOCK_S).await;
+        tower.handle_until_orders(placed, BLOCK_S).await;
     }
 }
 

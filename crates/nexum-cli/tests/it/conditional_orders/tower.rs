@@ -18,9 +18,6 @@ use crate::running::{self, RUNNING};
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The pause between two blocks while a test waits for orders.
-const BLOCK_TIME: Duration = Duration::from_millis(50);
-
 /// The most blocks that a test mines while it waits for orders.
 const BLOCKS_MAX: u64 = 1_000;
 
@@ -129,14 +126,14 @@ impl Tower {
         self.caught_up().await;
     }
 
-    /// Mines blocks with these seconds between them until the order book has accepted this many orders.
-    pub(super) async fn mine_until_orders(&self, count: usize, seconds: u64) {
+    /// Mines blocks with these seconds between them, which the module handles one by one, until the order
+    /// book has accepted this many orders. So the time passes as slowly as the machine works.
+    pub(super) async fn handle_until_orders(&mut self, count: usize, seconds: u64) {
         for _ in 0..BLOCKS_MAX {
-            let accepted = self.book.until(|book| book.orders().len() >= count);
-            if tokio::time::timeout(BLOCK_TIME, accepted).await.is_ok() {
+            if self.book.orders().len() >= count {
                 return;
             }
-            self.chain.mine_at(self.chain.timestamp() + seconds).await;
+            self.handle_at(self.chain.timestamp() + seconds).await;
         }
         panic!("{} of {count} orders: {:#?}", self.book.orders().len(), self.lines());
     }
