@@ -54,10 +54,10 @@ sol! {
 }
 
 /// ComposableCoW, on every chain.
-pub const COMPOSABLE_COW: Address = address!("fdaFc9d1902f4e0b84f65F49f244b32b31013b74");
+pub const COMPOSABLE_COW: Address = address!("0xfdaFc9d1902f4e0b84f65F49f244b32b31013b74");
 
 /// Multicall3, on nearly all chains.
-pub const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
+pub const MULTICALL3: Address = address!("0xcA11bde05977b3631167028862bE2a173976CA11");
 
 /// The answer of `isValidSignature` for a valid signature (EIP-1271).
 pub const VALID_SIGNATURE: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
@@ -77,14 +77,14 @@ pub enum Handler {
 impl Handler {
     /// The handler at an address. Both deployments of a handler have one layout of static input.
     pub fn at(address: Address) -> Self {
-        const TWAP: Address = address!("6cF1e9cA41f7611dEf408122793c358a3d11E5a5");
-        const GAT_1: Address = address!("d3338f21c89745E46AF56Aeaf553cF96ba9BC66f");
-        const GAT_2: Address = address!("daF33924925E03C9cC3a10D434016D6cFad0aDd5");
-        const STOP_LOSS_1: Address = address!("E8212F30C28B4AAB467DF3725C14d6e89C2eB967");
-        const STOP_LOSS_2: Address = address!("412c36e5011CD2517016D243a2dFB37f73A242E7");
-        const THRESHOLD_1: Address = address!("44569Cbd4E10dd5e97293337964Eff32d58ed352");
-        const THRESHOLD_2: Address = address!("812308712a6D1367f437E1c1e4af85C854E1e9f6");
-        const STABLE_SWAP: Address = address!("519BA24e959E33b3B6220CA98bd353d8c2D89920");
+        const TWAP: Address = address!("0x6cF1e9cA41f7611dEf408122793c358a3d11E5a5");
+        const GAT_1: Address = address!("0xd3338f21c89745E46AF56Aeaf553cF96ba9BC66f");
+        const GAT_2: Address = address!("0xdaF33924925E03C9cC3a10D434016D6cFad0aDd5");
+        const STOP_LOSS_1: Address = address!("0xE8212F30C28B4AAB467DF3725C14d6e89C2eB967");
+        const STOP_LOSS_2: Address = address!("0x412c36e5011CD2517016D243a2dFB37f73A242E7");
+        const THRESHOLD_1: Address = address!("0x44569Cbd4E10dd5e97293337964Eff32d58ed352");
+        const THRESHOLD_2: Address = address!("0x812308712a6D1367f437E1c1e4af85C854E1e9f6");
+        const STABLE_SWAP: Address = address!("0x519BA24e959E33b3B6220CA98bd353d8c2D89920");
         match address {
             TWAP => Self::Twap,
             GAT_1 | GAT_2 => Self::GoodAfterTime,

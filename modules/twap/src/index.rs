@@ -5,10 +5,12 @@
 
 use nexum_sdk::chain::Filter;
 use nexum_sdk::sol_types::SolValue;
-use nexum_sdk::{Address, B256, Chain, Log, Result, U256, clock, keccak256, store};
+use nexum_sdk::{Address, B256, Chain, Log, Result, clock, keccak256, store};
 use serde::{Deserialize, Serialize};
 
+use crate::agenda;
 use crate::contracts::{ConditionalOrderCreated, ConditionalOrderParams, MerkleRootSet, SwapGuardSet};
+use crate::leaves::leaves;
 use crate::policy::{Action, Settings};
 use crate::schedule::{first_due, last_second};
 use crate::state::{
@@ -76,7 +78,7 @@ pub struct Indexer<'a> {
     written: Written,
 }
 
-/// What an event has used of its budgets.
+/// The parts of its budgets that an event has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     pub bytes: u64,
@@ -220,7 +222,7 @@ impl<'a> Indexer<'a> {
                 self.skip(Skip::StoreFull, set.owner, set.root, log)?;
                 return Ok(None);
             }
-            state::change_owner(&set.owner, &mut self.totals, |owner| {
+            agenda::change_owner(&set.owner, &mut self.totals, |owner| {
                 owner.root = set.root;
                 owner.root_at = at;
                 owner.location = Some(location);
@@ -290,7 +292,7 @@ impl<'a> Indexer<'a> {
             if order.root != set.root {
                 let mut after = before.clone();
                 after.end(Reason::RootReplaced, "", before.since, until);
-                state::write(&key, order.handler(), Some(&before), &after, &mut self.totals)?;
+                agenda::write(&key, order.handler(), Some(&before), &after, &mut self.totals)?;
             }
         }
         self.written.operations += read;
@@ -320,7 +322,7 @@ impl<'a> Indexer<'a> {
                     ..before.clone()
                 };
                 if let Some(handler) = handler {
-                    state::write(&key, handler, Some(&before), &after, &mut self.totals)?;
+                    agenda::write(&key, handler, Some(&before), &after, &mut self.totals)?;
                 }
             }
         }
@@ -347,7 +349,7 @@ impl<'a> Indexer<'a> {
         let earlier = ORDERS.get(&key)?.map(|order| order.bytes());
         if earlier.is_none() {
             self.totals.orders += 1;
-            state::change_owner(&owner, &mut self.totals, |owner| {
+            agenda::change_owner(&owner, &mut self.totals, |owner| {
                 owner.stored = owner.stored.saturating_add(1)
             })?;
         }
@@ -360,7 +362,7 @@ impl<'a> Indexer<'a> {
             after.posted = before.posted;
         }
         ORDERS.set(&key, &order)?;
-        state::write(&key, order.handler(), before.as_ref(), &after, &mut self.totals)
+        agenda::write(&key, order.handler(), before.as_ref(), &after, &mut self.totals)
     }
 
     /// Why an order is not stored.
@@ -425,30 +427,6 @@ struct Leaf {
 /// The id of an order.
 pub fn id(params: &ConditionalOrderParams) -> B256 {
     keccak256(params.abi_encode())
-}
-
-/// The bytes of each leaf of `abi.encode(bytes[])`, `None` for one beyond the end. The leaves are not
-/// copied: a list can name one blob many times.
-fn leaves(data: &[u8]) -> Option<impl Iterator<Item = Option<&[u8]>>> {
-    let start = word(data, 0)?;
-    let list = data.get(start.checked_add(WORD)?..)?;
-    let count = word(data, start)?;
-    let heads = list.get(..count.checked_mul(WORD)?)?;
-    let leaf = move |head: &[u8]| {
-        let at = word(head, 0)?;
-        let length = word(list, at)?;
-        let from = at.checked_add(WORD)?;
-        list.get(from..from.checked_add(length)?)
-    };
-    Some(heads.chunks_exact(WORD).map(leaf))
-}
-
-const WORD: usize = 32;
-
-/// The number in the word at an offset.
-fn word(data: &[u8], at: usize) -> Option<usize> {
-    let word = data.get(at..at.checked_add(WORD)?)?;
-    U256::try_from_be_slice(word)?.try_into().ok()
 }
 
 /// Keeps a log and all later ones of its block for later events.

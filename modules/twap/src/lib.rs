@@ -2,9 +2,10 @@
 //!
 //! # How data flows
 //!
-//! Logs of ComposableCoW become stored orders ([`index`]). Each order has one place in the index of what
-//! is due: by block, by time, or at every block ([`state`]). A block reads the orders that are due, polls
-//! them ([`watch`], [`poll`]), reads the answers ([`verdict`]), and places the discrete orders ([`submit`]).
+//! Logs of ComposableCoW become stored orders ([`index`], [`state`]). Each order has one place in the index
+//! of what is due: by block, by time, or at every block ([`agenda`]). A block reads the orders that are due,
+//! polls them ([`watch`], [`poll`]), reads the answers ([`verdict`]), and places the discrete orders
+//! ([`submit`]).
 //!
 //! # Invariants
 //!
@@ -13,12 +14,15 @@
 //! - No data of a log or of an answer makes an event fail.
 //! - Each stored order has a reason ([`state::Reason`]).
 
+mod agenda;
 mod answers;
 mod contracts;
 mod index;
+mod leaves;
 mod offer;
 mod policy;
 mod poll;
+mod quote;
 mod schedule;
 mod state;
 mod submit;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use nexum_cow_errors::{Class, Conditional, classify, classify_part};
 use nexum_sdk::chain::CallRequest;
 use nexum_sdk::cow::{self, OrderBook};
-use nexum_sdk::{Address, Error, ErrorKind, Result, U256, bail, clock, info, store, warn};
+use nexum_sdk::{Address, Error, Result, clock, info, store, warn};
 use serde::{Deserialize, Serialize};
 
 use crate::contracts::Handler;
 use crate::offer::{Check, Offer};
 use crate::poll::received;
-use crate::schedule::{GoodAfterTime, Twap};
+use crate::schedule::Twap;
 use crate::state::{Due, Part, Reason};
 use crate::verdict::Answer;
 use crate::watch::{Round, Watched};
@@ -23,12 +23,6 @@ const REQUESTS_MAX: u32 = 90;
 
 /// The requests that a post can take.
 const REQUESTS_OF_POST: u32 = 2;
-
-/// The requests of one event for quotes.
-const QUOTES_MAX: usize = 10;
-
-/// How long one event requests quotes, in nanoseconds.
-const QUOTES_NS_MAX: u64 = 1_000_000_000;
 
 /// How long one event posts, in nanoseconds: half of nexum's default deadline of 10 seconds.
 const POST_NS_MAX: u64 = 5_000_000_000;
@@ -48,19 +42,16 @@ const ONLY_PART_SECONDS: u64 = 3_600;
 const PLACED_SECONDS: u64 = 60;
 
 /// The longest pause of an order book that does not answer, in seconds. Parts of TWAPs take minutes.
-const DOWN_SECONDS_MAX: u64 = 60;
+pub const DOWN_SECONDS_MAX: u64 = 60;
 
-/// One, in hundredths of a per cent.
-const WHOLE_BPS: u16 = 10_000;
-
-const BOOK: store::Cell<Book> = store::Cell::new("order-book");
+pub const BOOK: store::Cell<Book> = store::Cell::new("order-book");
 
 /// The order book, as far as it does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     failures: u32,
     /// Seconds since the Unix epoch.
-    down_until: u64,
+    pub down_until: u64,
 }
 
 impl Round<'_> {
@@ -317,69 +308,6 @@ impl Round<'_> {
             }
         }
     }
-
-    /// Stores quotes for GoodAfterTime orders. A later event uses them, so that a retry of the event that
-    /// posts has an identical order.
-    pub fn quotes(&mut self, orders: &mut [Watched]) -> Result {
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let mut book = BOOK.get()?.unwrap_or_default();
-        let start = clock::monotonic_ns();
-        for (number, order) in orders.iter_mut().enumerate() {
-            let has_time = clock::monotonic_ns().saturating_sub(start) < QUOTES_NS_MAX;
-            if self.now < book.down_until || number >= QUOTES_MAX || !has_time {
-                // Far enough to let the others that are due come first.
-                order
-                    .state
-                    .set(Reason::Quote, "other orders get quotes first", self.now);
-                order.state.due = Due::Time(self.now + DOWN_SECONDS_MAX);
-                continue;
-            }
-            match self.ask_quote(order) {
-                Ok(amount) => {
-                    order.state.set(Reason::Quote, "", self.now);
-                    order.state.quote = Some(amount);
-                    order.state.due = Due::Block(self.block.number.saturating_add(1));
-                }
-                Err(error) => {
-                    if error.is_retryable() {
-                        book.down_until = self.now + 1;
-                    }
-                    order.state.set(Reason::Quote, &error.to_string(), self.now);
-                    order.state.repeats = order.state.repeats.saturating_add(1);
-                    let wait = classify(400, Some("NoLiquidity")).wait(order.state.repeats);
-                    order.state.due = Due::Time(self.now + wait.unwrap_or_default().as_secs());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn ask_quote(&self, order: &Watched) -> Result<U256> {
-        let Some(data) = GoodAfterTime::read(&order.order.input) else {
-            bail!(ErrorKind::InvalidInput; "the static input is none of GoodAfterTime");
-        };
-        let request = QuoteRequest {
-            sell_token: data.sell_token,
-            buy_token: data.buy_token,
-            from: order.key.0,
-            kind: "sell",
-            sell_amount_before_fee: data.sell_amount.to_string(),
-            app_data: data.app_data,
-            signing_scheme: "eip1271",
-            onchain_order: false,
-        };
-        let book = OrderBook::new(self.block.chain_id);
-        let response: QuoteResponse = book.request("POST", "/api/v1/quote", Some(&request))?;
-        // No token has 128 bits of atoms.
-        let amount: u128 = response.quote.buy_amount.parse()?;
-        let rest = WHOLE_BPS.saturating_sub(self.settings.quote_slippage_bps);
-        Ok(U256::from(
-            amount / u128::from(WHOLE_BPS) * u128::from(rest)
-                + amount % u128::from(WHOLE_BPS) * u128::from(rest) / u128::from(WHOLE_BPS),
-        ))
-    }
 }
 
 /// Known handlers first, then orders without failures, then some of each owner, then the soonest end.
@@ -409,29 +337,4 @@ fn part_of(order: &Watched, offer: &Offer) -> Option<Part> {
 /// The failed attempts at an offer.
 fn failures(order: &Watched, offer: &Offer) -> u32 {
     part_of(order, offer).map_or(0, |part| part.failures)
-}
-
-/// A request for a quote.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct QuoteRequest {
-    sell_token: nexum_sdk::Address,
-    buy_token: nexum_sdk::Address,
-    from: nexum_sdk::Address,
-    kind: &'static str,
-    sell_amount_before_fee: String,
-    app_data: nexum_sdk::B256,
-    signing_scheme: &'static str,
-    onchain_order: bool,
-}
-
-#[derive(Deserialize)]
-struct QuoteResponse {
-    quote: Quote,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Quote {
-    buy_amount: String,
 }

@@ -7,6 +7,7 @@ use nexum_sdk::cow::Domain;
 use nexum_sdk::sol_types::{SolCall, SolValue};
 use nexum_sdk::{Address, B256, Block, Bytes, Result, store};
 
+use crate::agenda;
 use crate::contracts::{Handler, cabinetCall, getTradeableOrderWithSignatureCall};
 use crate::index::{Indexer, Written};
 use crate::offer::Offer;
@@ -61,7 +62,7 @@ pub struct Watched {
     before: State,
 }
 
-/// What an order that is due needs.
+/// The next step for an order that is due.
 enum Stage {
     Done,
     Poll,
@@ -95,12 +96,12 @@ pub async fn block(settings: &Settings, domain: Domain, block: Block) -> Result 
     let totals = state::totals()?;
     // Four fifths: room for the orders of some blocks.
     let is_nearly_full = totals.bytes > settings.stored_bytes_max / 5 * 4;
-    state::prune(now, is_nearly_full, PRUNED_MAX)?;
+    agenda::prune(now, is_nearly_full, PRUNED_MAX)?;
     let bytes = WRITTEN_BYTES_MAX.saturating_sub(written.bytes) / STATE_BYTES_MAX;
     let operations = OPERATIONS_MAX.saturating_sub(written.operations) / POLL_OPERATIONS;
     let room = u64::from(operations).min(bytes);
     let count = usize::try_from(room).map_or(POLLS_MAX, |room| room.min(POLLS_MAX));
-    let keys = state::due(block.number, now, count)?;
+    let keys = agenda::due(block.number, now, count)?;
     if keys.is_empty() {
         return Ok(());
     }
@@ -133,7 +134,7 @@ fn revive(settings: &Settings) -> Result {
                 due: Due::Time(0),
                 ..before.clone()
             };
-            state::write(&key, order.handler(), Some(&before), &after, &mut totals)?;
+            agenda::write(&key, order.handler(), Some(&before), &after, &mut totals)?;
         }
     }
     state::TOTALS.set(&totals)?;
@@ -156,7 +157,7 @@ impl Round<'_> {
                 Stage::Poll => unknown.push(order),
             }
         }
-        // An event polls only some of them. Those without an order so far come last.
+        // An event polls only some of them. Handlers that give no order come last.
         unknown.sort_by_key(|order| order.state.polls);
         for (orders, bytes_max) in [(known, received::KNOWN_POLLS), (unknown, received::UNKNOWN_POLLS)] {
             let offers = self.poll(orders, bytes_max).await;
@@ -164,7 +165,7 @@ impl Round<'_> {
         }
         self.quotes(to_quote)?;
         for order in stages.iter().flatten() {
-            state::write(
+            agenda::write(
                 &order.key,
                 order.handler,
                 Some(&order.before),

@@ -5,13 +5,13 @@ use alloy_primitives::{Address, B256, U256, address, b256, keccak256};
 use super::{Balance, Kind, Uid};
 
 /// The settlement contract of CoW Protocol, on every chain.
-pub const SETTLEMENT: Address = address!("9008D19f58AAbD9eD0D60971565AA8510560ab41");
+pub const SETTLEMENT: Address = address!("0x9008D19f58AAbD9eD0D60971565AA8510560ab41");
 
 /// The first two bytes of a digest (EIP-712).
 const PREFIX: [u8; 2] = [0x19, 0x01];
 
 /// The hash of the name and the types of the fields of an order.
-const ORDER_TYPE: B256 = b256!("d5a25ba2e97094ad7d83dc28a6572da797d6b3e7fc6663bd93efb789fc17e489");
+const ORDER_TYPE: B256 = b256!("0xd5a25ba2e97094ad7d83dc28a6572da797d6b3e7fc6663bd93efb789fc17e489");
 
 const DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 
@@ -55,8 +55,8 @@ pub fn uid(digest: B256, owner: Address, valid_to: u32) -> Uid {
 impl Kind {
     /// The kind of an order of the contract. `None` for any other word.
     pub fn from_word(word: B256) -> Option<Self> {
-        const SELL: B256 = b256!("f3b277728b3fee749481eb3e0b3b48980dbbab78658fc419025cb16eee346775");
-        const BUY: B256 = b256!("6ed88e868af0a1983e3886d5f3e95a2fafbd6c3450bc229e27342283dc429ccc");
+        const SELL: B256 = b256!("0xf3b277728b3fee749481eb3e0b3b48980dbbab78658fc419025cb16eee346775");
+        const BUY: B256 = b256!("0x6ed88e868af0a1983e3886d5f3e95a2fafbd6c3450bc229e27342283dc429ccc");
         match word {
             SELL => Some(Self::Sell),
             BUY => Some(Self::Buy),
@@ -68,9 +68,9 @@ impl Kind {
 impl Balance {
     /// The place of tokens of an order of the contract. `None` for any other word.
     pub fn from_word(word: B256) -> Option<Self> {
-        const ERC20: B256 = b256!("5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf003f272060dc9");
-        const EXTERNAL: B256 = b256!("abee3b73373acd583a130924aad6dc38cfdc44ba0555ba94ce2ff63980ea0632");
-        const INTERNAL: B256 = b256!("4ac99ace14ee0a5ef932dc609df0943ab7ac16b7583634612f8dc35a4289a6ce");
+        const ERC20: B256 = b256!("0x5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf003f272060dc9");
+        const EXTERNAL: B256 = b256!("0xabee3b73373acd583a130924aad6dc38cfdc44ba0555ba94ce2ff63980ea0632");
+        const INTERNAL: B256 = b256!("0x4ac99ace14ee0a5ef932dc609df0943ab7ac16b7583634612f8dc35a4289a6ce");
         match word {
             ERC20 => Some(Self::Erc20),
             EXTERNAL => Some(Self::External),
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn names_the_domain_and_the_words_of_the_contract() {
         let domain = Domain::new(11_155_111, SETTLEMENT);
-        let separator = b256!("daee378bd0eb30ddf479272accf91761e697bc00e067a268f95f1d2732ed230b");
+        let separator = b256!("0xdaee378bd0eb30ddf479272accf91761e697bc00e067a268f95f1d2732ed230b");
         assert_eq!(domain.separator(), separator);
         for (word, kind) in [("sell", Kind::Sell), ("buy", Kind::Buy)] {
             assert_eq!(Kind::from_word(keccak256(word)), Some(kind));

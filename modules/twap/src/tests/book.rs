@@ -106,7 +106,7 @@ fn refusals_of_a_part_and_of_the_order_differ() {
             "{word}"
         );
         assert_eq!(order["due"], due, "{word}");
-        tower.block(START + 0);
+        tower.block(START);
         assert_eq!(tower.world.borrow().attempts.len(), 1, "{word}");
     }
 }
@@ -135,7 +135,7 @@ fn an_invalid_signature_is_posted_only_at_growing_intervals() {
 
 /// A GoodAfterTime order that is valid for an hour.
 fn good_after_time(start: u64) -> crate::contracts::ConditionalOrderParams {
-    let handler = nexum_sdk::address!("daF33924925E03C9cC3a10D434016D6cFad0aDd5");
+    let handler = nexum_sdk::address!("0xdaF33924925E03C9cC3a10D434016D6cFad0aDd5");
     let data = GoodAfterTimeData {
         sellToken: Address::with_last_byte(1),
         buyToken: Address::with_last_byte(2),
@@ -157,7 +157,7 @@ fn a_good_after_time_order_is_posted_with_a_quote_of_an_earlier_event() {
     tower.world.borrow_mut().on_poll = Some(Box::new(|call, _| {
         let mut order = order(u32::try_from(START + 3_600).expect("32 bits"));
         order.buyAmount = U256::abi_decode(&call.offchainInput).expect("an amount");
-        Some(Outcome::Order(order))
+        Some(Outcome::Order(order.into()))
     }));
     tower.harness.host.on_cow(|_, method, path, body| {
         assert_eq!((method, path), ("POST", "/api/v1/quote"));

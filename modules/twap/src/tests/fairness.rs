@@ -86,7 +86,7 @@ fn orders_of_one_owner_do_not_come_before_all_others() {
 #[test]
 fn orders_that_wait_for_a_quote_do_not_come_before_all_others() {
     let mut tower = Tower::new(&[]);
-    let handler = nexum_sdk::address!("daF33924925E03C9cC3a10D434016D6cFad0aDd5");
+    let handler = nexum_sdk::address!("0xdaF33924925E03C9cC3a10D434016D6cFad0aDd5");
     let data = GoodAfterTimeData {
         sellToken: STRANGER,
         buyToken: STRANGER,

@@ -1,4 +1,4 @@
-//! Events that nobody should send.
+//! Events with hostile data.
 
 use nexum_sdk::sol_types::SolValue;
 use nexum_sdk::{Address, B256, Bytes, Log, U256};

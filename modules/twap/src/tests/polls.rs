@@ -190,7 +190,7 @@ fn a_handler_that_makes_orders_at_each_block_is_posted_once_for_each() {
     let mut tower = Tower::new(&[]);
     tower.world.borrow_mut().on_poll = Some(Box::new(|_, now| {
         let end = u32::try_from(now / 900 * 900 + 899).expect("32 bits");
-        Some(Outcome::Order(order(end)))
+        Some(Outcome::Order(order(end).into()))
     }));
     tower.create(OWNER, params(HANDLER, 1, &[]));
     for now in (START..START + 1_000).step_by(12) {
@@ -216,7 +216,7 @@ fn not_valid_of_an_unknown_handler_is_final_unless_the_operator_retries() {
     other.number = tower.number;
     other.block(START + 12);
     assert_eq!(other.order(id)["due"], json!({ "time": START + 12 + 3_600 }));
-    other.world.borrow_mut().on_poll = Some(Box::new(|_, _| Some(Outcome::Order(order_at(START + 9_000)))));
+    other.world.borrow_mut().on_poll = Some(Box::new(|_, _| Some(Outcome::Order(order_at(START + 9_000).into()))));
     other.block(START + 12 + 3_600);
     assert_eq!(other.posted(), [START + 9_000]);
 }

@@ -81,7 +81,7 @@ fn bytes(text: &str) -> Bytes {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// What a case must be.
+/// The right verdict of a case.
 enum Expected {
     Order,
     Wait(Wait, Reason),

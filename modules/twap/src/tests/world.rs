@@ -41,14 +41,14 @@ nexum_sdk::sol! {
 
 /// The time of the first block of a test, in seconds.
 pub const START: u64 = 1_800_000_000;
-pub const TWAP: Address = nexum_sdk::address!("6cF1e9cA41f7611dEf408122793c358a3d11E5a5");
-const SELL: B256 = b256!("f3b277728b3fee749481eb3e0b3b48980dbbab78658fc419025cb16eee346775");
-const ERC20: B256 = b256!("5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf003f272060dc9");
+pub const TWAP: Address = nexum_sdk::address!("0x6cF1e9cA41f7611dEf408122793c358a3d11E5a5");
+const SELL: B256 = b256!("0xf3b277728b3fee749481eb3e0b3b48980dbbab78658fc419025cb16eee346775");
+const ERC20: B256 = b256!("0x5a28e9363bb942b639270062aa6bb295f434bcdfc42c97267bf003f272060dc9");
 
 /// The result of a call of a contract.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    Order(OrderData),
+    Order(Box<OrderData>),
     Revert(Bytes),
     /// Uses up all gas.
     Endless,
@@ -120,7 +120,10 @@ impl World {
             return match self.poll(&call) {
                 Outcome::Order(order) => {
                     let signature = Bytes::from(call.params.abi_encode());
-                    let returned = crate::contracts::getTradeableOrderWithSignatureReturn { order, signature };
+                    let returned = crate::contracts::getTradeableOrderWithSignatureReturn {
+                        order: *order,
+                        signature,
+                    };
                     Ok(PollCall::abi_encode_returns(&returned).into())
                 }
                 Outcome::Revert(data) => Err(Some(data)),
@@ -183,7 +186,7 @@ impl World {
             return not_valid("not within span");
         }
         let length = if span == 0 { t } else { span };
-        Outcome::Order(order(u32::try_from(start + part * t + length - 1).expect("32 bits")))
+        Outcome::Order(order(u32::try_from(start + part * t + length - 1).expect("32 bits")).into())
     }
 }
 
