@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::WAIT_MAX;
 use crate::draw::Faulty;
 use crate::listener::{HangUp, Listener};
 
@@ -31,7 +32,25 @@ struct Shared {
     node: String,
     client: reqwest::Client,
     faults: Mutex<Faulty>,
-    counts: Mutex<BTreeMap<String, u64>>,
+    counts: watch::Sender<Counts>,
+}
+
+/// The numbers of requests so far.
+#[derive(Debug, Default)]
+struct Counts {
+    requests: u64,
+    calls: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Adds a request or a batch.
+    fn add(&mut self, request: &Value) {
+        self.requests += 1;
+        let all = request.as_array().map_or(std::slice::from_ref(request), Vec::as_slice);
+        for method in all.iter().filter_map(|request| request["method"].as_str()) {
+            *self.calls.entry(method.to_owned()).or_default() += 1;
+        }
+    }
 }
 
 impl Relay {
@@ -47,7 +66,7 @@ impl Relay {
             node: node.to_owned(),
             client: reqwest::Client::builder().no_proxy().build().expect("a client"),
             faults: Mutex::default(),
-            counts: Mutex::default(),
+            counts: watch::Sender::default(),
         });
         let router = Router::new()
             .fallback(serve)
@@ -73,15 +92,38 @@ impl Relay {
         *self.shared.faults.lock() = Faulty::new(seed, percent);
     }
 
-    /// The number of requests so far by method. The method `""` counts HTTP requests: a batch is one.
-    pub fn counts(&self) -> BTreeMap<String, u64> {
-        self.shared.counts.lock().clone()
+    /// The number of HTTP requests so far. A batch is one.
+    pub fn requests(&self) -> u64 {
+        self.shared.counts.borrow().requests
+    }
+
+    /// The number of calls of this method so far, in batches too.
+    pub fn calls(&self, method: &str) -> u64 {
+        self.shared
+            .counts
+            .borrow()
+            .calls
+            .get(method)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Waits until there were so many HTTP requests.
+    ///
+    /// # Panics
+    ///
+    /// After [`WAIT_MAX`].
+    pub async fn until_requests(&self, count: u64) {
+        let mut counts = self.shared.counts.subscribe();
+        let reached = counts.wait_for(|counts| counts.requests >= count);
+        let reached = tokio::time::timeout(WAIT_MAX, reached).await;
+        assert!(reached.is_ok(), "only {} of {count} requests", self.requests());
     }
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    count(&mut shared.counts.lock(), &request);
+    shared.counts.send_modify(|counts| counts.add(&request));
     // A block of its own, so that no lock is held while the node answers.
     let fault = { shared.faults.lock().next() };
     match fault {
@@ -93,14 +135,6 @@ async fn serve(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         }
         Some(_) => failed(&request).to_string().into_response(),
         None => forward(&shared, body).await,
-    }
-}
-
-fn count(counts: &mut BTreeMap<String, u64>, request: &Value) {
-    *counts.entry(String::new()).or_default() += 1;
-    let all = request.as_array().map_or(std::slice::from_ref(request), Vec::as_slice);
-    for method in all.iter().filter_map(|request| request["method"].as_str()) {
-        *counts.entry(method.to_owned()).or_default() += 1;
     }
 }
 

@@ -64,7 +64,7 @@ async fn place(tower: &mut Tower, owners: &[Address], twap: &Twap, kills: u64) {
             tower.run().await;
         }
         let placed = owners.len() * usize::try_from(part + 1).expect("a small number");
-        tower.mine_until_orders(placed, BLOCK_S).await;
+        tower.handle_until_orders(placed, BLOCK_S).await;
     }
 }
 
@@ -133,7 +133,8 @@ async fn a_reorganisation_under_a_creation_neither_repeats_nor_keeps_an_order() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_is_placed_after_the_order_book_was_down_for_ten_minutes() {
-    let mut tower = Tower::start().await;
+    // The daemon retries a request until shortly before the deadline of the event, at each of ten blocks.
+    let mut tower = Tower::start_with("event_deadline_ms = 1000").await;
     let owners = tower.chain.safes(1, 5).await;
     let twap = create(&tower, &owners).await;
     tower.caught_up().await;

@@ -78,7 +78,7 @@ async fn every_kind_of_order_is_placed() {
     let tree = Tree::new(vec![by_context.order(1), later.order(2)]);
     tower.chain.set_root_with_context(owners[4], &tree).await;
     let rooted = tower.chain.timestamp();
-    tower.mine_until_orders(5, 1).await;
+    tower.handle_until_orders(5, 1).await;
     tower.handle_block().await;
     tower.assert_parts(wallet, &at_once, 0..1);
     tower.assert_parts(owners[0], &elsewhere, 0..1);
@@ -128,7 +128,7 @@ async fn an_order_is_placed_when_its_owner_can_trade() {
     assert!(tower.book.orders().is_empty());
     tower.chain.approve(owners[0], true).await;
     tower.chain.set_verifier(owners[1], COMPOSABLE_COW).await;
-    tower.mine_until_orders(2, 12).await;
+    tower.handle_until_orders(2, 12).await;
     tower.handle_block().await;
     for owner in owners {
         tower.assert_parts(owner, &twap, 0..1);

@@ -7,6 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use nexum_testing::cow::{Address, CowChain, Twap};
+use nexum_testing::order_book::StoredOrder;
 use nexum_testing::{OrderBook, Relay, TEST_CHAIN_ID, guests};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -17,18 +18,11 @@ use crate::running::{self, RUNNING};
 /// The longest wait for anything: far longer than a slow machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The pause between two blocks while a test waits for orders.
-const BLOCK_TIME: Duration = Duration::from_millis(50);
-
 /// The most blocks that a test mines while it waits for orders.
 const BLOCKS_MAX: u64 = 1_000;
 
 /// The last lines of the log that a failure shows.
 const LINES_SHOWN: usize = 40;
-
-/// The time that one event may take. The daemon retries a request for as long, so a test with an order
-/// book that is down waits for it at each block.
-const EVENT_DEADLINE_MS: u64 = 2_000;
 
 /// A chain, an order book, and the daemon between them.
 pub(super) struct Tower {
@@ -58,7 +52,9 @@ struct Progress {
 
 impl Tower {
     /// Starts a chain and an order book without a daemon.
-    pub(super) async fn new() -> Self {
+    ///
+    /// `limits` is the section `[engine.limits]` of the configuration.
+    async fn new(limits: &str) -> Self {
         let chain = CowChain::start().await;
         let book = chain.order_book().await;
         let relay = Relay::start(&chain.anvil().http_url()).await;
@@ -67,7 +63,7 @@ impl Tower {
         dir.write("nexum.toml", manifest());
         let config = format!(
             "[engine]\nlog_level = \"info,nexum::event=debug\"\nlog_format = \"json\"\n\
-             [engine.limits]\nevent_deadline_ms = {EVENT_DEADLINE_MS}\n\
+             [engine.limits]\n{limits}\n\
              [engine.restart]\nbackoff_ms = 1\n\
              [chains.11155111]\nrpc_url = {:?}\npoll_interval_ms = 10\n\
              [cow]\nrequests_per_second = 10000\n\
@@ -88,7 +84,12 @@ impl Tower {
 
     /// Starts everything, and waits until the module follows the chain.
     pub(super) async fn start() -> Self {
-        let mut tower = Self::new().await;
+        Self::start_with("").await
+    }
+
+    /// As [`start`](Self::start), with these limits in the configuration.
+    pub(super) async fn start_with(limits: &str) -> Self {
+        let mut tower = Self::new(limits).await;
         tower.run().await;
         tower
     }
@@ -125,16 +126,26 @@ impl Tower {
         self.caught_up().await;
     }
 
-    /// Mines blocks with these seconds between them until the order book has accepted this many orders.
-    pub(super) async fn mine_until_orders(&self, count: usize, seconds: u64) {
+    /// Mines blocks with these seconds between them, which the module handles one by one, until the order
+    /// book has accepted this many orders. So the time passes as slowly as the machine works.
+    pub(super) async fn handle_until_orders(&mut self, count: usize, seconds: u64) {
         for _ in 0..BLOCKS_MAX {
-            let accepted = self.book.until(|book| book.orders().len() >= count);
-            if tokio::time::timeout(BLOCK_TIME, accepted).await.is_ok() {
+            if self.book.orders().len() >= count {
                 return;
             }
-            self.chain.mine_at(self.chain.timestamp() + seconds).await;
+            self.handle_at(self.chain.timestamp() + seconds).await;
         }
         panic!("{} of {count} orders: {:#?}", self.book.orders().len(), self.lines());
+    }
+
+    /// Mines blocks with these seconds between them, which the module handles one by one, until the order
+    /// book has accepted this order, at most to this time.
+    pub(super) async fn handle_until(&mut self, end: u64, seconds: u64, is_it: impl Fn(&StoredOrder) -> bool) {
+        while !self.book.orders().iter().any(&is_it) {
+            let next = self.chain.timestamp() + seconds;
+            assert!(next <= end, "no order until {end}: {:#?}", self.lines());
+            self.handle_at(next).await;
+        }
     }
 
     /// The number of requests for new orders.
@@ -146,19 +157,19 @@ impl Tower {
         posts.count()
     }
 
-    /// The number of calls of contracts that the module has made.
-    pub(super) fn calls(&self) -> u64 {
-        self.relay.counts().get("eth_call").copied().unwrap_or_default()
-    }
-
-    /// Asserts that the accepted orders of this owner are these parts of the TWAP, each once.
-    pub(super) fn assert_parts(&self, owner: Address, twap: &Twap, parts: Range<u64>) {
+    /// The ends of the accepted orders of this owner, sorted.
+    pub(super) fn ends(&self, owner: Address) -> Vec<u64> {
         let orders = self.book.orders();
         let owned = orders.iter().filter(|order| order.owner == owner);
         let mut ends: Vec<_> = owned.map(|order| u64::from(order.terms.valid_to)).collect();
         ends.sort_unstable();
+        ends
+    }
+
+    /// Asserts that the accepted orders of this owner are these parts of the TWAP, each once.
+    pub(super) fn assert_parts(&self, owner: Address, twap: &Twap, parts: Range<u64>) {
         let expected: Vec<_> = parts.map(|part| twap.valid_to(part)).collect();
-        assert_eq!(ends, expected, "{:#?}", self.lines());
+        assert_eq!(self.ends(owner), expected, "{:#?}", self.lines());
     }
 
     /// The last lines of the daemon's log.

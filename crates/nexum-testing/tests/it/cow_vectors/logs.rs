@@ -1,14 +1,17 @@
 //! The logs of the vectors, emitted again.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolEvent, SolValue};
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_sol_types::{SolCall as _, SolEvent, SolValue};
 use nexum_testing::cow::addresses as at;
-use nexum_testing::cow::{CowChain, Transaction, abi};
+use nexum_testing::cow::{Transaction, abi};
 use nexum_testing::order_book::OrderTerms;
 use serde_json::Value;
 
 use super::scene::{self, OWNER};
 use super::vectors::{self, Log};
+
+/// The gas limit of a call: the largest tree of the vectors needs a twentieth of it.
+const GAS: u64 = 2_000_000;
 
 /// The log of this contract in a receipt.
 fn log_of(receipt: &Value, address: Address) -> (Vec<B256>, Bytes) {
@@ -23,44 +26,48 @@ fn log_of(receipt: &Value, address: Address) -> (Vec<B256>, Bytes) {
     )
 }
 
-async fn emits(chain: &CowChain, log: &Log, transaction: Transaction) {
-    let receipt = &chain.execute(&[transaction]).await[0];
-    let (topics, data) = log_of(receipt, log.address);
-    assert_eq!(topics, log.topics, "{}", log.name);
-    assert_eq!(data, log.data, "{}", log.name);
+/// The call of the registry that emits this log.
+fn call_of(log: &Log) -> Bytes {
+    let topics = || log.topics.iter().copied();
+    let call = if log.topics[0] == abi::ConditionalOrderCreated::SIGNATURE_HASH {
+        let event = abi::ConditionalOrderCreated::decode_raw_log(topics(), &log.data).expect("an order");
+        abi::createCall {
+            params: event.params,
+            dispatch: true,
+        }
+        .abi_encode()
+    } else if log.topics[0] == abi::MerkleRootSet::SIGNATURE_HASH {
+        let event = abi::MerkleRootSet::decode_raw_log(topics(), &log.data).expect("a root");
+        abi::setRootCall {
+            root: event.root,
+            proof: event.proof,
+        }
+        .abi_encode()
+    } else {
+        let swap_guard = Address::abi_decode(&log.data).expect("a guard");
+        abi::setSwapGuardCall { swapGuard: swap_guard }.abi_encode()
+    };
+    call.into()
 }
 
 #[tokio::test]
 async fn the_registry_emits_the_deployed_logs() {
     let chain = scene::start().await;
     let logs: Vec<Log> = vectors::read("logs.json");
-    let mut seen = 0;
-    for log in logs.iter().filter(|log| log.address == at::COMPOSABLE_COW) {
-        let owner = Address::from_word(log.topics[1]);
-        let topics = log.topics.iter().copied();
-        let call = |call: &dyn Fn() -> Transaction| call();
-        let transaction = if log.topics[0] == abi::ConditionalOrderCreated::SIGNATURE_HASH {
-            let event = abi::ConditionalOrderCreated::decode_raw_log(topics, &log.data).expect("an order");
-            let create = abi::createCall {
-                params: event.params,
-                dispatch: true,
-            };
-            call(&|| Transaction::call(owner, at::COMPOSABLE_COW, &create))
-        } else if log.topics[0] == abi::MerkleRootSet::SIGNATURE_HASH {
-            let event = abi::MerkleRootSet::decode_raw_log(topics, &log.data).expect("a root");
-            let set = abi::setRootCall {
-                root: event.root,
-                proof: event.proof,
-            };
-            call(&|| Transaction::call(owner, at::COMPOSABLE_COW, &set))
-        } else {
-            let guard = Address::abi_decode(&log.data).expect("a guard");
-            call(&|| Transaction::call(owner, at::COMPOSABLE_COW, &abi::setSwapGuardCall { swapGuard: guard }))
+    let logs: Vec<_> = logs.iter().filter(|log| log.address == at::COMPOSABLE_COW).collect();
+    assert_eq!(logs.len(), 11, "the logs of the registry");
+    for log in logs {
+        let transaction = Transaction {
+            from: Address::from_word(log.topics[1]),
+            to: Some(at::COMPOSABLE_COW),
+            input: call_of(log),
+            gas: GAS,
         };
-        emits(&chain, log, transaction).await;
-        seen += 1;
+        let receipt = &chain.execute(&[transaction]).await[0];
+        let (topics, data) = log_of(receipt, log.address);
+        assert_eq!(topics, log.topics, "{}", log.name);
+        assert_eq!(data, log.data, "{}", log.name);
     }
-    assert_eq!(seen, 11, "the logs of the registry");
 }
 
 /// A part is settled by the deployed settlement contract, which asks the Safe for the signature.
@@ -71,12 +78,8 @@ async fn a_settlement_fills_a_part_and_emits_the_deployed_log() {
     let poll = &polls[0];
     scene::prepare(&chain, poll).await;
     let decoded = poll.decoded.as_ref().expect("an order");
-    let (order, signature) = loop {
-        match chain.poll(OWNER, &poll.order()).await {
-            Ok(found) => break found,
-            Err(_) => chain.mine_at(poll.block.timestamp).await,
-        }
-    };
+    chain.mine_at(poll.block.timestamp).await;
+    let (order, signature) = chain.poll(OWNER, &poll.order()).await.expect("a part");
     assert_eq!(Some(&signature), decoded.signature.as_ref());
     let terms = OrderTerms {
         sell_token: order.sellToken,
@@ -98,5 +101,4 @@ async fn a_settlement_fills_a_part_and_emits_the_deployed_log() {
     let filled = chain.filled_amount(&uid.as_ref().try_into().expect("56 bytes")).await;
     assert_eq!(filled, order.sellAmount);
     assert_eq!(chain.poll(OWNER, &poll.order()).await, Ok((order, signature)));
-    assert_ne!(filled, U256::ZERO);
 }
