@@ -143,13 +143,6 @@ impl<K: Key, V: Serialize + DeserializeOwned> Map<K, V> {
         })
     }
 
-    fn prefix(&self, start: &impl StartOf<K>) -> String {
-        let mut prefix = key::below(self.name);
-        start.write(&mut prefix);
-        prefix.push(SEPARATOR);
-        prefix
-    }
-
     fn key(&self, key: &K) -> String {
         let mut text = key::below(self.name);
         key.write(&mut text);
