@@ -1,5 +1,7 @@
 //! Makes a component of a compiler's output, and checks it against the contract.
 
+mod names;
+
 use std::path::PathBuf;
 
 use nexum_config::component::{COMPONENT_BYTES_MAX, ComponentError, ComponentFile, is_core_module};
@@ -62,7 +64,10 @@ pub(crate) fn encode(name: &ModuleName, bytes: Vec<u8>) -> Result<Vec<u8>, Error
     if !is_core_module(&bytes) {
         return Ok(bytes);
     }
-    let encode = |bytes: &[u8]| ComponentEncoder::default().validate(true).module(bytes)?.encode();
+    let encode = |bytes: &[u8]| {
+        let bytes = names::shorten(bytes)?;
+        ComponentEncoder::default().validate(true).module(&bytes)?.encode()
+    };
     encode(&bytes).map_err(|error| Error::Encode {
         name: name.clone(),
         reason: format!("{error:#}"),
