@@ -109,6 +109,7 @@ impl Finish<'_> {
     /// refuse the read-only files.
     pub fn finish(&self, component: Vec<u8>) -> Result<Finished, Error> {
         let file = component::check(self.name, component)?;
+        let file = component::check(self.name, component::shorten(self.name, &file.bytes)?)?;
         let written = match document::read(&self.manifest.into(), MANIFEST_BYTES_MAX) {
             Err(error) if error.is_not_found() => Vec::new(),
             read => read?,

@@ -64,13 +64,18 @@ pub(crate) fn encode(name: &ModuleName, bytes: Vec<u8>) -> Result<Vec<u8>, Error
     if !is_core_module(&bytes) {
         return Ok(bytes);
     }
-    let encode = |bytes: &[u8]| {
-        let bytes = names::shorten(bytes)?;
-        ComponentEncoder::default().validate(true).module(&bytes)?.encode()
-    };
+    let encode = |bytes: &[u8]| ComponentEncoder::default().validate(true).module(bytes)?.encode();
     encode(&bytes).map_err(|error| Error::Encode {
         name: name.clone(),
         reason: format!("{error:#}"),
+    })
+}
+
+/// A component with short names of functions.
+pub(crate) fn shorten(name: &ModuleName, component: &[u8]) -> Result<Vec<u8>, Error> {
+    names::shorten(component).map_err(|error| Error::Encode {
+        name: name.clone(),
+        reason: error.to_string(),
     })
 }
 

@@ -8,9 +8,33 @@ use wasmparser::{BinaryReaderError, KnownCustom, Name, Parser, Payload};
 /// a thousand bytes long.
 const NAME_BYTES_MAX: usize = 100;
 
-/// A core module with short names: those of functions alone, as their authors wrote them. The compiler's
-/// own are a tenth of a component.
-pub(super) fn shorten(bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+/// A component with short names in its core modules: those of functions alone, as their authors wrote
+/// them. The compiler's own are a tenth of a component.
+pub(super) fn shorten(component: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut short = wasm_encoder::Component::new();
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload?;
+        if let (1, Some((id, range))) = (depth, payload.as_section()) {
+            let data = component.get(range).unwrap_or_default();
+            match payload {
+                Payload::ModuleSection { .. } => short.section(&RawSection {
+                    id,
+                    data: &module(data)?,
+                }),
+                _ => short.section(&RawSection { id, data }),
+            };
+        }
+        match payload {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            _ => {}
+        }
+    }
+    Ok(short.finish())
+}
+
+fn module(bytes: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let mut module = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
@@ -59,18 +83,19 @@ mod tests {
     fn names_of_functions_are_those_of_their_authors() {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
         let text = format!(
-            "(module $m
+            "(component (core module $m
                 (func $_ZN4twap5watch5Round3run28_$u7b$$u7b$closure$u7d$$u7d$17he2eccee005ae980eE (local $a i32))
                 (func ${long})
                 (func $plain)
-                (export \"f\" (func 2)))"
+                (export \"f\" (func 2))))"
         );
-        let bytes = wat::parse_str(text).expect("a module");
+        let bytes = wat::parse_str(text).expect("a component");
         let short = shorten(&bytes).expect("names");
         assert!(short.len() < bytes.len());
         let mut found = Vec::new();
         for payload in Parser::new(0).parse_all(&short) {
             if let Payload::CustomSection(section) = payload.expect("a section")
+                && section.name() == "name"
                 && let KnownCustom::Name(names) = section.as_known()
             {
                 for section in names {
@@ -82,6 +107,6 @@ mod tests {
             }
         }
         assert_eq!(found, ["twap::watch::Round::run::{{closure}}", &long[1..], "plain"]);
-        wasmparser::validate(&short).expect("a valid module");
+        wasmparser::validate(&short).expect("a valid component");
     }
 }
