@@ -46,7 +46,7 @@ pub struct Chain {
     from: Option<u64>,
     /// The time of a recent block, in seconds since the Unix epoch. 0 before the first block.
     time: u64,
-    /// Whether the last check got no answer.
+    /// Whether a read of the last check got no answer.
     pub is_unanswered: bool,
     /// The number of orders in each state.
     pub counts: [u32; State::ALL.len()],
@@ -90,6 +90,11 @@ impl Book {
             chain,
             changes: 0,
         })
+    }
+
+    /// The EIP-155 id of the chain.
+    pub fn chain_id(&self) -> u64 {
+        self.chain_id
     }
 
     /// Writes the facts about the chain, if they changed.
@@ -163,9 +168,8 @@ impl Book {
             time,
         } = change;
         due::remove(order.next, id)?;
-        if order.state == state {
-            order.checks = order.checks.saturating_add(1);
-        } else {
+        order.checks = order.checks_in(state);
+        if order.state != state {
             BY_STATE.remove(&(order.state.number(), *id))?;
             BY_STATE.set(&(state.number(), *id), &())?;
             self.count(order.state, -1);
@@ -176,7 +180,6 @@ impl Book {
             order.state = state;
             order.since_block = block;
             order.since_time = time;
-            order.checks = 0;
         }
         order.reason = shortened(reason);
         order.next = next;

@@ -5,10 +5,12 @@
 //!
 //! - [`logs`] reads the events of the [`contracts`], and [`book`] stores the [`order`]s.
 //! - [`due`] is the index of the orders by time, so that a block reads only those whose time has come.
-//! - [`check`] asks the contracts about these, and simulates the [`refunds`].
+//! - [`check`] asks the contracts about these, and simulates the [`refunds`]. [`answers`] tells errors
+//!   of the contracts from trouble of the node.
 //! - [`query`] answers the operator.
 
 mod abi;
+mod answers;
 mod book;
 mod check;
 mod contracts;

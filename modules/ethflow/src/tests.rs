@@ -3,6 +3,7 @@
 mod blocks;
 mod chain;
 mod hostile;
+mod outages;
 mod policy;
 mod properties;
 mod queries;
