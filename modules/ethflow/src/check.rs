@@ -1,6 +1,6 @@
 //! Looks at the orders whose time has come, in the state after a block.
 
-use nexum_sdk::{Address, Block, Chain, Error, ErrorKind, Result, U256, info, join_all, try_join, warn};
+use nexum_sdk::{Address, Block, Chain, Error, ErrorKind, Result, U256, clock, info, join_all, try_join, warn};
 
 use crate::abi::{IEthFlow, ISettlement};
 use crate::answers::is_of_contract;
@@ -79,8 +79,28 @@ pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Resul
         }
     }
     let waiting = rest.next().map(|(_, order)| due::minute(order.next));
-    book.advance(waiting.map_or(due.rest_from, |from| from.min(due.rest_from)), now);
+    book.advance(waiting.map_or(due.rest_from, |from| from.min(due.rest_from)));
     Ok(())
+}
+
+/// Looks at expired orders after logs of the past, in the state after the newest block. Without this,
+/// the orders of years would count as open until the first block, and use up the bounds.
+pub async fn catch_up(book: &mut Book, contracts: &Contracts) -> Result {
+    if !book.is_behind(clock::now_ms() / 1_000) {
+        return Ok(());
+    }
+    let chain = Chain::new(book.chain_id());
+    // Trouble of the endpoint is not an error here either: the next logs repeat this.
+    let Ok(Some(header)) = chain.header().await else {
+        return Ok(());
+    };
+    let newest = Block {
+        chain_id: chain.id(),
+        number: header.number,
+        hash: header.hash,
+        timestamp: header.timestamp_seconds.saturating_mul(1_000),
+    };
+    run(book, contracts, &newest).await
 }
 
 /// The results for the orders of a wave.

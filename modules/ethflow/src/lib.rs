@@ -78,12 +78,13 @@ impl EthFlow {
     // The chains, the contracts and the three events are in nexum.toml, where the operator can change
     // them.
     #[on_logs]
-    fn on_logs(&mut self, logs: Vec<Log>) -> Result {
+    async fn on_logs(&mut self, logs: Vec<Log>) -> Result {
         let Some(first) = logs.first() else { return Ok(()) };
         let mut book = Book::open(first.chain_id, self.keep)?;
         for log in logs {
             logs::follow(&mut book, &self.contracts, self.least, log)?;
         }
+        check::catch_up(&mut book, &self.contracts).await?;
         book.close()
     }
 
@@ -91,6 +92,7 @@ impl EthFlow {
     async fn on_block(&mut self, block: Block) -> Result {
         let mut book = Book::open(block.chain_id, self.keep)?;
         check::run(&mut book, &self.contracts, &block).await?;
+        book.set_time(block.timestamp / 1_000);
         book.close()
     }
 

@@ -170,6 +170,11 @@ impl Order {
         }
     }
 
+    /// The amount as a logarithm: the position of its highest bit.
+    pub fn size(&self) -> u8 {
+        u8::try_from(self.sell_amount.bit_len().saturating_sub(1)).unwrap_or(u8::MAX)
+    }
+
     /// [`checks`](Self::checks) after a look with this state as its result. A sender that accepts and
     /// refuses ether by turns does not shorten the waits.
     pub fn checks_in(&self, state: State) -> u32 {
