@@ -20,7 +20,7 @@ use crate::paths;
 const PAGES: [&str; 3] = ["README.md", "CONTRIBUTING.md", "modules/ethflow/README.md"];
 
 /// The directories of the sources to check.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "crates",
     "examples/embed/src",
     "fuzz/fuzz_targets",
@@ -29,6 +29,7 @@ const SOURCES: [&str; 9] = [
     "modules/examples",
     "modules/fixtures",
     "modules/support",
+    "modules/twap",
     "xtask/src",
 ];
 
