@@ -306,9 +306,14 @@ impl Book {
         is_old && open >= OPEN_BEHIND && self.changes <= CHANGES_BEHIND
     }
 
-    fn schedule(&mut self, time: u64, id: &Id) -> Result {
+    /// Lets the next list begin at a time, or before.
+    pub fn go_back(&mut self, time: u64) {
         let minute = due::minute(time);
         self.chain.from = Some(self.chain.from.map_or(minute, |from| from.min(minute)));
+    }
+
+    fn schedule(&mut self, time: u64, id: &Id) -> Result {
+        self.go_back(time);
         due::add(time, id)
     }
 

@@ -52,6 +52,8 @@ enum Finding {
 pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Result {
     let now = block.timestamp / 1_000;
     let due = book.due(now, ORDERS_PER_EVENT)?;
+    // Before the orders move: a final order of the past moves to a time before now.
+    book.advance(due.rest_from);
     let mut orders = Vec::new();
     for (time, id) in due.items {
         match book::get(&id)? {
@@ -78,8 +80,9 @@ pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Resul
             break;
         }
     }
-    let waiting = rest.next().map(|(_, order)| due::minute(order.next));
-    book.advance(waiting.map_or(due.rest_from, |from| from.min(due.rest_from)));
+    if let Some((_, order)) = rest.next() {
+        book.go_back(order.next);
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::blocks::{place, senders};
 use super::{CHAIN, ETHFLOW, Placing, START, World, ether};
 use crate::abi::IEthFlow::{OrderInvalidation, OrderRefund};
-use crate::book::{CHANGES_PER_EVENT, EVICTED_PER_EVENT, LOOKS_PER_EVENT, ORDERS_MAX};
+use crate::book::{CHANGES_PER_EVENT, EVICTED_PER_EVENT, LOOKS_PER_EVENT, ORDERS_MAX, ORDERS_PER_OWNER_MAX};
 use crate::order::VALID_TO as NEVER;
 
 const VALID_TO: u64 = START + 1_800;
@@ -37,6 +37,18 @@ fn thousands_of_refunds_of_unknown_orders_stay_below_the_operations_of_an_event(
     world.harness.host.trap_store_at(OPERATIONS + 1);
     world.harness.deliver(Event::Logs(logs)).expect("handled");
     assert_eq!(report(&mut world, CHAIN)["counts"]["open"], CHANGES_PER_EVENT);
+}
+
+/// A placement that the store has counts as no further order of its sender.
+#[test]
+fn an_order_that_the_store_has_is_not_dropped() {
+    let mut world = World::new();
+    let order = |index| Placing::until(VALID_TO).buying(index + 1);
+    place(&mut world, u64::from(ORDERS_PER_OWNER_MAX), order);
+    world.place(&order(0));
+    assert_eq!(report(&mut world, CHAIN)["dropped"], 0);
+    world.place(&order(1_000_000));
+    assert_eq!(report(&mut world, CHAIN)["dropped"], 1);
 }
 
 /// Refunds that no look-up is left for show themselves when the orders expire.

@@ -285,6 +285,19 @@ fn a_final_order_is_removed_after_some_days() {
     assert_eq!(world.ask(&json!({}))["chains"][0]["counts"]["refunded"], 0);
 }
 
+/// The module's first block comes long after the end of the order.
+#[test]
+fn a_final_order_of_the_past_is_removed_by_the_next_block() {
+    let mut world = World::new();
+    let uid = world.place(&Placing::until(VALID_TO));
+    world.chain.borrow_mut().filled.insert(uid.clone(), ether());
+    let now = VALID_TO + 10 * 86_400;
+    world.block(now).expect("handled");
+    assert_eq!(world.state(&uid), "filled");
+    world.block(now + 12).expect("handled");
+    assert_eq!(world.state(&uid), "absent");
+}
+
 #[test]
 fn a_reorganisation_loses_nothing() {
     let mut world = World::new();
