@@ -1,17 +1,22 @@
 //! Looks at the orders whose time has come, in the state after a block.
 
-use nexum_sdk::{Address, Block, Chain, Error, ErrorKind, Result, U256, info, join_all, try_join, warn};
+use nexum_sdk::{Address, Block, Chain, Error, ErrorKind, Result, U256, clock, info, join_all, try_join, warn};
 
 use crate::abi::{IEthFlow, ISettlement};
+use crate::answers::is_of_contract;
 use crate::book::{self, Book, Change};
 use crate::contracts::Contracts;
 use crate::due;
 use crate::order::{Id, Order, State, uid};
 use crate::refunds::{self, Outcome};
 
-/// The most orders in one block. Each takes two reads, and at most two simulations while groups are
-/// divided: 800 of the 1,000 requests that nexum allows by default. The next block continues.
-pub const ORDERS_PER_EVENT: usize = 200;
+/// The most orders in one wave. Their reads are one batch, and so are their simulations. A node that
+/// does not answer thus uses up the time of one request, and leaves enough to save the results.
+pub const ORDERS_PER_WAVE: usize = 50;
+
+/// The most orders in one block: four waves. Each order takes two reads, and at most two simulations:
+/// 800 of the 1,000 requests that nexum allows by default. The next block continues.
+pub const ORDERS_PER_EVENT: usize = 4 * ORDERS_PER_WAVE;
 
 /// The wait after the first look at an order that stays as it is, in seconds. The wait doubles up to
 /// [`WAIT_MAX`].
@@ -20,13 +25,18 @@ pub const WAIT_FIRST: u64 = 3_600;
 /// The longest wait, in seconds: a week.
 pub const WAIT_MAX: u64 = 7 * 24 * 3_600;
 
+/// The wait after the first look without an answer, in seconds. The wait doubles up to
+/// [`WAIT_FIRST`]. An order without an answer must not stay the first of the index: a user's contract
+/// can be the cause, and would hold up the other orders.
+pub const UNANSWERED_WAIT_FIRST: u64 = 60;
+
 /// The owner that the contract records for an order that was cancelled or refunded.
 const INVALIDATED: Address = Address::repeat_byte(0xff);
 
 /// The result of a look.
 #[derive(Debug)]
 enum Finding {
-    /// The endpoint did not answer. The next block repeats the look.
+    /// The endpoint did not answer. The module repeats the look soon.
     Unanswered(String),
     /// The contracts answer something else than EthFlow and the settlement.
     Unclear(String),
@@ -38,11 +48,12 @@ enum Finding {
     Stuck(String),
 }
 
-/// Looks at the orders of a block. Trouble of the endpoint is not an error: the orders wait for the
-/// next block.
+/// Looks at the orders of a block. Trouble of the endpoint is not an error: the orders wait.
 pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Result {
     let now = block.timestamp / 1_000;
     let due = book.due(now, ORDERS_PER_EVENT)?;
+    // Before the orders move: a final order of the past moves to a time before now.
+    book.advance(due.rest_from);
     let mut orders = Vec::new();
     for (time, id) in due.items {
         match book::get(&id)? {
@@ -51,26 +62,64 @@ pub async fn run(book: &mut Book, contracts: &Contracts, block: &Block) -> Resul
             None => due::remove(time, &id)?,
         }
     }
-    let mut rest_from = due.rest_from;
-    let mut unanswered = None;
-    let findings = look(block.chain(), contracts, &mut orders).await;
-    for ((id, order), finding) in orders.into_iter().zip(findings) {
-        if let Finding::Unanswered(reason) = &finding {
-            rest_from = rest_from.min(due::minute(order.next));
-            unanswered = Some(reason.clone());
+    let mut rest = orders.into_iter();
+    loop {
+        let mut wave: Vec<_> = rest.by_ref().take(ORDERS_PER_WAVE).collect();
+        if wave.is_empty() {
+            break;
         }
-        apply(book, block, id, order, finding)?;
+        let look = look(block.chain(), contracts, &mut wave).await;
+        report_outage(book, look.outage);
+        let is_unanswered = |finding: &Finding| matches!(finding, Finding::Unanswered(_));
+        let is_last = look.findings.iter().any(is_unanswered);
+        for ((id, order), finding) in wave.into_iter().zip(look.findings) {
+            apply(book, block, id, order, finding)?;
+        }
+        // The time of the event may be used up.
+        if is_last {
+            break;
+        }
     }
-    book.advance(rest_from, now);
-    report_outage(book, unanswered);
+    if let Some((_, order)) = rest.next() {
+        book.go_back(order.next);
+    }
     Ok(())
 }
 
+/// Looks at expired orders after logs of the past, in the state after the newest block. Without this,
+/// the orders of years would count as open until the first block, and use up the bounds.
+pub async fn catch_up(book: &mut Book, contracts: &Contracts) -> Result {
+    if !book.is_behind(clock::now_ms() / 1_000) {
+        return Ok(());
+    }
+    let chain = Chain::new(book.chain_id());
+    // Trouble of the endpoint is not an error here either: the next logs repeat this.
+    let Ok(Some(header)) = chain.header().await else {
+        return Ok(());
+    };
+    let newest = Block {
+        chain_id: chain.id(),
+        number: header.number,
+        hash: header.hash,
+        timestamp: header.timestamp_seconds.saturating_mul(1_000),
+    };
+    run(book, contracts, &newest).await
+}
+
+/// The results for the orders of a wave.
+struct Look {
+    findings: Vec<Finding>,
+    /// The error of a read without an answer. The contracts of the reads are not the users', so that
+    /// the endpoint is the cause.
+    outage: Option<String>,
+}
+
 /// Reads the orders, and simulates the refunds of those that are due.
-async fn look(chain: Chain, contracts: &Contracts, orders: &mut [(Id, Order)]) -> Vec<Finding> {
+async fn look(chain: Chain, contracts: &Contracts, orders: &mut [(Id, Order)]) -> Look {
     let reads = orders.iter().map(|(id, _)| read(chain, contracts, id));
     let reads = join_all(reads).await;
     let mut findings = Vec::new();
+    let mut outage = None;
     let mut refundable = Vec::new();
     for (index, ((id, order), read)) in orders.iter_mut().zip(reads).enumerate() {
         let finding = match read {
@@ -85,8 +134,11 @@ async fn look(chain: Chain, contracts: &Contracts, orders: &mut [(Id, Order)]) -
                 refundable.push((index, (*id, order.clone())));
                 Finding::Due
             }
-            Err(error) if is_clear(&error) => Finding::Unclear(error.message().to_owned()),
-            Err(error) => Finding::Unanswered(error.to_string()),
+            Err(error) if is_of_contract(&error) => Finding::Unclear(error.message().to_owned()),
+            Err(error) => {
+                outage = Some(error.to_string());
+                Finding::Unanswered(error.to_string())
+            }
         };
         findings.push(finding);
     }
@@ -101,7 +153,7 @@ async fn look(chain: Chain, contracts: &Contracts, orders: &mut [(Id, Order)]) -
             };
         }
     }
-    findings
+    Look { findings, outage }
 }
 
 /// The owner of an order according to its contract, and its sold amount according to the settlement.
@@ -117,16 +169,15 @@ async fn read(chain: Chain, contracts: &Contracts, id: &Id) -> Result<(Address, 
     Ok((order.owner, filled))
 }
 
-/// Whether the error is an answer of the contract, and not trouble of the endpoint.
-fn is_clear(error: &Error) -> bool {
-    error.kind() == ErrorKind::InvalidInput
-}
-
 /// Moves an order to the state of a finding.
 fn apply(book: &mut Book, block: &Block, id: Id, order: Order, finding: Finding) -> Result {
     let now = block.timestamp / 1_000;
+    let is_unanswered = matches!(finding, Finding::Unanswered(_));
     let (state, reason) = match finding {
-        Finding::Unanswered(reason) => return await_answer(book, block, id, order, reason),
+        Finding::Unanswered(reason) => match order.state {
+            State::Open | State::Expired => (State::Expired, reason),
+            state => (state, order.reason.clone()),
+        },
         Finding::Unclear(reason) => (State::Expired, reason),
         Finding::Filled => (State::Filled, "filled".to_owned()),
         Finding::Closed => (State::Closed, "the contract has it as cancelled or refunded".to_owned()),
@@ -135,10 +186,11 @@ fn apply(book: &mut Book, block: &Block, id: Id, order: Order, finding: Finding)
         Finding::Stuck(reason) => (State::Stuck, reason),
     };
     let is_news = order.state != state;
-    let next = match (state.is_final(), is_news) {
-        (true, _) => book.end_of_life(&order),
-        (false, true) => now + wait(0),
-        (false, false) => now + wait(order.checks.saturating_add(1)),
+    let checks = order.checks_in(state);
+    let next = match state.is_final() {
+        true => book.end_of_life(&order),
+        false if is_unanswered => now + doubled(UNANSWERED_WAIT_FIRST, checks, WAIT_FIRST),
+        false => now + doubled(WAIT_FIRST, checks, WAIT_MAX),
     };
     let change = Change {
         state,
@@ -154,25 +206,10 @@ fn apply(book: &mut Book, block: &Block, id: Id, order: Order, finding: Finding)
     Ok(())
 }
 
-/// Leaves an order where it is in the index, so that the next block repeats the look.
-fn await_answer(book: &mut Book, block: &Block, id: Id, order: Order, reason: String) -> Result {
-    if order.state != State::Open {
-        return Ok(());
-    }
-    let change = Change {
-        state: State::Expired,
-        reason,
-        next: order.next,
-        block: block.number,
-        time: block.timestamp / 1_000,
-    };
-    book.change(&id, order, change).map(drop)
-}
-
 /// The wait after a number of looks without a change, in seconds.
-fn wait(checks: u32) -> u64 {
-    // Eight doublings are more than a week.
-    (WAIT_FIRST << checks.min(8)).min(WAIT_MAX)
+fn doubled(first: u64, checks: u32, max: u64) -> u64 {
+    // Eight doublings of an hour are more than a week.
+    (first << checks.min(8)).min(max)
 }
 
 /// Logs a new state that an operator acts on.
@@ -200,11 +237,12 @@ fn report(id: &Id, order: &Order) {
 }
 
 /// Logs the begin and the end of an outage.
-fn report_outage(book: &mut Book, unanswered: Option<String>) {
-    match (book.chain.is_unanswered, &unanswered) {
-        (false, Some(reason)) => warn!("expired orders wait for the chain: {reason}"),
-        (true, None) => info!("the chain answers for expired orders"),
+fn report_outage(book: &mut Book, outage: Option<String>) {
+    let chain = book.chain_id();
+    match (book.chain.is_unanswered, &outage) {
+        (false, Some(reason)) => warn!(chain = chain, "expired orders wait for the chain: {reason}"),
+        (true, None) => info!(chain = chain, "the chain answers for expired orders"),
         _ => {}
     }
-    book.chain.is_unanswered = unanswered.is_some();
+    book.chain.is_unanswered = outage.is_some();
 }

@@ -5,10 +5,12 @@
 //!
 //! - [`logs`] reads the events of the [`contracts`], and [`book`] stores the [`order`]s.
 //! - [`due`] is the index of the orders by time, so that a block reads only those whose time has come.
-//! - [`check`] asks the contracts about these, and simulates the [`refunds`].
+//! - [`check`] asks the contracts about these, and simulates the [`refunds`]. [`answers`] tells errors
+//!   of the contracts from trouble of the node.
 //! - [`query`] answers the operator.
 
 mod abi;
+mod answers;
 mod book;
 mod check;
 mod contracts;
@@ -76,12 +78,13 @@ impl EthFlow {
     // The chains, the contracts and the three events are in nexum.toml, where the operator can change
     // them.
     #[on_logs]
-    fn on_logs(&mut self, logs: Vec<Log>) -> Result {
+    async fn on_logs(&mut self, logs: Vec<Log>) -> Result {
         let Some(first) = logs.first() else { return Ok(()) };
         let mut book = Book::open(first.chain_id, self.keep)?;
         for log in logs {
             logs::follow(&mut book, &self.contracts, self.least, log)?;
         }
+        check::catch_up(&mut book, &self.contracts).await?;
         book.close()
     }
 
@@ -89,6 +92,7 @@ impl EthFlow {
     async fn on_block(&mut self, block: Block) -> Result {
         let mut book = Book::open(block.chain_id, self.keep)?;
         check::run(&mut book, &self.contracts, &block).await?;
+        book.set_time(block.timestamp / 1_000);
         book.close()
     }
 

@@ -1,12 +1,12 @@
 //! Follows the events of the contracts.
 
 use nexum_sdk::sol_types::SolEvent;
-use nexum_sdk::{Decoded, Log, Result, U256, cow, debug};
+use nexum_sdk::{Decoded, Log, Result, U256, cow};
 
 use crate::abi::IEthFlow::{OrderInvalidation, OrderPlacement, OrderRefund};
 use crate::book::{self, Book};
 use crate::contracts::Contracts;
-use crate::order::{Id, Order, State, VALID_TO};
+use crate::order::{Order, State, VALID_TO};
 
 /// Changes the orders by one log. A log that no EthFlow contract writes is counted: it must not fail
 /// the event, because nexum would repeat the event without success.
@@ -15,42 +15,32 @@ pub fn follow(book: &mut Book, contracts: &Contracts, least: U256, log: Log) -> 
         return Ok(());
     };
     let followed = match log.topics.first() {
-        Some(topic) if *topic == OrderPlacement::SIGNATURE_HASH => match Decoded::try_from_log(log) {
-            Ok(placement) => match Order::of_event(&placement, settlement) {
-                Some((digest, order)) => {
-                    let id = (placement.log.chain_id, placement.log.address, digest);
-                    return place(book, id, order, least);
-                }
-                None => Err(placement.log),
-            },
-            Err(log) => Err(log),
-        },
+        Some(topic) if *topic == OrderPlacement::SIGNATURE_HASH => {
+            // Before the order is decoded and hashed: a flood of them would use up the fuel.
+            if !book.may_change() {
+                book.drop_order("the block has too many");
+                return Ok(());
+            }
+            match Decoded::try_from_log(log) {
+                Ok(placement) => match Order::of_event(&placement, settlement) {
+                    Some((_, order)) if order.sell_amount < least => return Ok(()),
+                    Some((digest, order)) => {
+                        let id = (placement.log.chain_id, placement.log.address, digest);
+                        return book.add(&id, order);
+                    }
+                    None => Err(placement.log),
+                },
+                Err(log) => Err(log),
+            }
+        }
         Some(topic) if *topic == OrderInvalidation::SIGNATURE_HASH => cancel(book, log)?,
         Some(topic) if *topic == OrderRefund::SIGNATURE_HASH => refund(book, log)?,
         _ => Err(log),
     };
     if let Err(log) = followed {
-        debug!(
-            contract = log.address,
-            transaction = log.transaction_hash,
-            "a log is not one of EthFlow"
-        );
-        book.ignore_event();
+        book.ignore_event(&log);
     }
     Ok(())
-}
-
-fn place(book: &mut Book, id: Id, order: Order, least: U256) -> Result {
-    if order.sell_amount < least {
-        return Ok(());
-    }
-    match book.may_change() {
-        true => book.add(&id, order),
-        false => {
-            book.drop_order("the block has too many");
-            Ok(())
-        }
-    }
 }
 
 /// Whether the log is one of EthFlow, else the log.
@@ -82,11 +72,12 @@ fn finish(book: &mut Book, log: Log, uid: &[u8], state: State, reason: String) -
         return Ok(Err(log));
     }
     let id = (log.chain_id, log.address, digest);
+    if !book.may_change() || !book.may_look() {
+        return Ok(Ok(()));
+    }
     let Some(order) = book::get(&id)?.filter(|order| !order.state.is_final()) else {
         return Ok(Ok(()));
     };
-    if book.may_change() {
-        book.finish(&id, order, state, reason, log.block_number)?;
-    }
+    book.finish(&id, order, state, reason, log.block_number)?;
     Ok(Ok(()))
 }

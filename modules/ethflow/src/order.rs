@@ -69,6 +69,11 @@ impl State {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Filled | Self::Cancelled | Self::Refunded | Self::Closed)
     }
+
+    /// Whether a refund is due.
+    const fn is_refundable(self) -> bool {
+        matches!(self, Self::Due | Self::Stuck)
+    }
 }
 
 /// An order of an EthFlow contract. Its size has a bound: it has no bytes of a length that the user
@@ -104,7 +109,7 @@ pub struct Order {
     pub since_time: u64,
     /// The time at which the module looks at the order next, in seconds since the Unix epoch.
     pub next: u64,
-    /// How often the state and its reason were checked without a change.
+    /// How often the state was checked without a change. `Due` and `Stuck` count as one state.
     pub checks: u32,
 }
 
@@ -162,6 +167,20 @@ impl Order {
             validTo: self.valid_to,
             partiallyFillable: self.partially_fillable,
             quoteId: self.quote_id,
+        }
+    }
+
+    /// The amount as a logarithm: the position of its highest bit.
+    pub fn size(&self) -> u8 {
+        u8::try_from(self.sell_amount.bit_len().saturating_sub(1)).unwrap_or(u8::MAX)
+    }
+
+    /// [`checks`](Self::checks) after a look with this state as its result. A sender that accepts and
+    /// refuses ether by turns does not shorten the waits.
+    pub fn checks_in(&self, state: State) -> u32 {
+        match self.state == state || self.state.is_refundable() && state.is_refundable() {
+            true => self.checks.saturating_add(1),
+            false => 0,
         }
     }
 

@@ -108,8 +108,9 @@ pub fn answer(question: Vec<u8>) -> Result<Answer> {
     let (found, next) = select(&question, candidates(&question, &known)?, limit)?;
     let due = found.iter().filter(|(_, order)| order.state == State::Due);
     let due: Vec<_> = due.cloned().collect();
+    let is_wanted = |(id, _): &(u64, book::Chain)| question.chain_id.is_none_or(|wanted| wanted == *id);
     Ok(Answer {
-        chains: chains.into_iter().map(report_chain).collect(),
+        chains: chains.into_iter().filter(is_wanted).map(report_chain).collect(),
         calls: refunds::calls(&due),
         orders: found.into_iter().map(report).collect(),
         next: next.as_ref().map(position),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use nexum_sdk::chain::CallRequest;
 use nexum_sdk::sol_types::SolCall;
-use nexum_sdk::{Address, Bytes, Chain, Error, ErrorKind, hex, join_all};
+use nexum_sdk::{Address, Bytes, Chain, Error, hex, join_all};
 use serde::Serialize;
 
 use crate::abi::IEthFlow::{IEthFlowErrors, invalidateOrdersIgnoringNotAllowedCall};
 use crate::abi::Input;
-use crate::order::{Id, Order};
+use crate::answers::{is_of_contract, is_of_node, is_used_up};
+use crate::order::{Id, Order, State};
 
 /// The most orders that one transaction pays back. It uses less than 2 million gas.
 pub const REFUNDS_PER_CALL: usize = 16;
@@ -41,7 +42,7 @@ pub enum Outcome {
 
 /// The transactions that pay these orders back.
 pub fn calls(orders: &[(Id, Order)]) -> Vec<Call> {
-    let groups = groups(orders);
+    let groups = groups(orders, 0..orders.len());
     groups.iter().filter_map(|group| call_of_group(orders, group)).collect()
 }
 
@@ -51,37 +52,44 @@ pub fn call_of(id: &Id, order: &Order) -> Call {
 }
 
 /// Simulates the refund of each order in the state of the chain's block. One refund that fails makes
-/// its whole transaction fail, so that a failed group is divided until each order has an outcome.
+/// its whole transaction fail, so that the orders of a failed group are simulated alone.
 pub async fn simulate(chain: Chain, orders: &[(Id, Order)]) -> Vec<Outcome> {
     let unanswered = || Outcome::Unanswered(String::new());
     let mut outcomes: Vec<_> = orders.iter().map(|_| unanswered()).collect();
-    let mut waiting = groups(orders);
+    // An order without an answer before may be why its group had none.
+    let is_fresh = |index: &usize| {
+        orders
+            .get(*index)
+            .is_some_and(|(_, order)| order.state != State::Expired)
+    };
+    let (fresh, suspects): (Vec<_>, Vec<_>) = (0..orders.len()).partition(is_fresh);
+    let mut waiting = groups(orders, fresh);
+    waiting.extend(suspects.into_iter().map(|index| vec![index]));
     while !waiting.is_empty() {
         let answers = waiting.iter().map(|group| send(chain, orders, group));
         let answers = join_all(answers).await;
-        let mut divided = Vec::new();
-        for (group, outcome) in waiting.into_iter().zip(answers) {
-            let is_final = group.len() == 1 || !matches!(outcome, Outcome::Refused(_));
-            if is_final {
-                for index in group {
-                    if let Some(place) = outcomes.get_mut(index) {
-                        *place = outcome.clone();
-                    }
+        let mut alone = Vec::new();
+        for (group, (outcome, is_answer)) in waiting.into_iter().zip(answers) {
+            if is_answer && group.len() > 1 {
+                alone.extend(group.into_iter().map(|index| vec![index]));
+                continue;
+            }
+            for index in group {
+                if let Some(place) = outcomes.get_mut(index) {
+                    *place = outcome.clone();
                 }
-            } else {
-                let (a, b) = group.split_at(group.len() / 2);
-                divided.extend([a.to_vec(), b.to_vec()]);
             }
         }
-        waiting = divided;
+        waiting = alone;
     }
     outcomes
 }
 
-/// Simulates one transaction.
-async fn send(chain: Chain, orders: &[(Id, Order)], group: &[usize]) -> Outcome {
+/// Simulates one transaction. Returns the outcome, and whether one order of a group may be the cause of
+/// a failure.
+async fn send(chain: Chain, orders: &[(Id, Order)], group: &[usize]) -> (Outcome, bool) {
     let Some(call) = call_of_group(orders, group) else {
-        return Outcome::Works;
+        return (Outcome::Works, false);
     };
     let request = CallRequest {
         to: call.to,
@@ -90,16 +98,18 @@ async fn send(chain: Chain, orders: &[(Id, Order)], group: &[usize]) -> Outcome 
         ..CallRequest::default()
     };
     match chain.call_raw(&request).await {
-        Ok(_) => Outcome::Works,
-        Err(error) => failure(&error),
+        Ok(_) => (Outcome::Works, false),
+        Err(error) => (failure(&error), is_of_contract(&error) || is_of_node(&error)),
     }
 }
 
-/// The indices of the orders of each transaction.
-fn groups(orders: &[(Id, Order)]) -> Vec<Vec<usize>> {
+/// The indices of orders, by transaction.
+fn groups(orders: &[(Id, Order)], indices: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
     let mut by_contract: BTreeMap<(u64, Address), Vec<usize>> = BTreeMap::new();
-    for (index, ((chain_id, contract, _), _)) in orders.iter().enumerate() {
-        by_contract.entry((*chain_id, *contract)).or_default().push(index);
+    for index in indices {
+        if let Some(((chain_id, contract, _), _)) = orders.get(index) {
+            by_contract.entry((*chain_id, *contract)).or_default().push(index);
+        }
     }
     let groups = by_contract
         .values()
@@ -131,9 +141,7 @@ fn failure(error: &Error) -> Outcome {
         let selector = data.get(..4).unwrap_or(&data);
         return Outcome::Refused(format!("the refund reverts with 0x{}", hex::encode(selector)));
     }
-    // Nodes report a call without gas as an error of their own, with a code and this word.
-    let ran = error.kind() == ErrorKind::InvalidInput || error.code() != 0 && error.message().contains("gas");
-    match ran {
+    match is_of_contract(error) || is_used_up(error) {
         true => Outcome::Refused(format!("the refund fails: {}", error.message())),
         false => Outcome::Unanswered(error.to_string()),
     }

@@ -3,6 +3,8 @@
 mod blocks;
 mod chain;
 mod hostile;
+mod limits;
+mod outages;
 mod policy;
 mod properties;
 mod queries;
@@ -120,6 +122,8 @@ struct Placing {
     contract: Address,
     settlement: Address,
     sender: Address,
+    /// In wei.
+    sell_amount: U256,
     /// Different orders need different amounts.
     buy_amount: u64,
     valid_to: u64,
@@ -138,6 +142,7 @@ impl Placing {
             contract: ETHFLOW,
             settlement: cow::SETTLEMENT,
             sender: SENDER,
+            sell_amount: ether(),
             buy_amount: 1_000_000,
             valid_to,
             quote_id: 42,
@@ -156,7 +161,7 @@ impl Placing {
                 sellToken: address!("fFf9976782d46CC05630D1f6eBAb18b2324d6B14"),
                 buyToken: address!("c6e7DF5E7b4f2A278906862b61205850344D4e7d"),
                 receiver: self.sender,
-                sellAmount: ether(),
+                sellAmount: self.sell_amount,
                 buyAmount: U256::from(self.buy_amount),
                 validTo: VALID_TO,
                 appData: B256::repeat_byte(0xab),

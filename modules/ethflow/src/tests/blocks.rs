@@ -9,7 +9,7 @@ use crate::due::LISTS_PER_EVENT;
 use crate::refunds::{REFUND_GAS_MAX, REFUNDS_PER_CALL};
 
 /// Places orders that differ in their amounts, in one event for 500 of them.
-fn place(world: &mut World, count: u64, order: impl Fn(u64) -> Placing) {
+pub(super) fn place(world: &mut World, count: u64, order: impl Fn(u64) -> Placing) {
     for begin in (0..count).step_by(500) {
         let mut logs = Vec::new();
         for index in begin..count.min(begin + 500) {
@@ -23,7 +23,7 @@ fn place(world: &mut World, count: u64, order: impl Fn(u64) -> Placing) {
 }
 
 /// Places each order from a sender of its own, so that no bound applies.
-fn senders(index: u64, valid_to: u64) -> Placing {
+pub(super) fn senders(index: u64, valid_to: u64) -> Placing {
     Placing {
         sender: nexum_sdk::Address::from_word(keccak256(index.to_be_bytes())),
         ..Placing::until(valid_to).buying(index + 1)

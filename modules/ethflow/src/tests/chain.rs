@@ -21,6 +21,8 @@ pub(super) struct FakeChain {
     pub(super) filled: BTreeMap<Bytes, U256>,
     /// The amounts to buy of orders whose sender refuses ether.
     pub(super) refusing: BTreeSet<U256>,
+    /// The errors of the endpoint for refunds of orders with these amounts to buy.
+    pub(super) failing: BTreeMap<U256, Error>,
     /// Answers each request with this error.
     pub(super) fault: Option<Error>,
     /// The sizes of the simulated refunds, with their limits of gas.
@@ -57,6 +59,9 @@ impl FakeChain {
             let gas = params[0]["gas"].as_str().expect("a limit of gas");
             let gas = u64::from_str_radix(&gas[2..], 16)?;
             self.simulated.push((call.orders.len(), gas));
+            if let Some(error) = call.orders.iter().find_map(|order| self.failing.get(&order.buyAmount)) {
+                return Err(error.clone());
+            }
             if call.orders.iter().any(|order| self.refusing.contains(&order.buyAmount)) {
                 return Err(reverted(EthTransferFailed {}.abi_encode()));
             }

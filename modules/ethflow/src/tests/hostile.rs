@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{CHAIN, ETHFLOW, Placing, START, World, data};
 use crate::abi::IEthFlow::{OrderInvalidation, OrderPlacement, OrderRefund};
-use crate::book::{CHANGES_PER_EVENT, ORDER_BYTES_MAX, ORDERS_MAX, ORDERS_PER_OWNER_MAX};
+use crate::book::{CHANGES_PER_EVENT, ORDER_BYTES_MAX, ORDERS_PER_OWNER_MAX};
 use crate::order::State;
 
 const VALID_TO: u64 = START + 1_800;
@@ -141,24 +141,6 @@ fn one_user_has_a_bounded_number_of_orders() {
     world.emit(&OrderInvalidation { orderUid: first }).expect("handled");
     let next = world.place(&Placing::until(VALID_TO).buying(7_777));
     assert_eq!(world.state(&next), "open");
-}
-
-#[test]
-fn the_store_has_a_bounded_number_of_orders() {
-    let mut world = World::new();
-    world.place(&Placing::until(VALID_TO));
-    // The number as postcard writes it: seven bits in each byte.
-    let mut number = ORDERS_MAX;
-    let mut bytes = Vec::new();
-    while number > 0x7f {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    assert!(world.harness.host.state.insert("stored".into(), bytes).is_some());
-    let uid = world.place(&Placing::until(VALID_TO).buying(9));
-    assert_eq!(world.state(&uid), "absent");
-    assert_eq!(chain(&mut world)["dropped"], 1);
 }
 
 #[test]

@@ -137,6 +137,23 @@ fn finds_the_orders_of_an_owner() {
 }
 
 #[test]
+fn a_chain_selects_its_counts_and_orders() {
+    let mut world = due(1);
+    world.block_of(1, START).expect("handled");
+    let chains = |answer: &Value| -> Vec<u64> {
+        let chains = answer["chains"].as_array().expect("chains").iter();
+        chains
+            .map(|chain| chain["chain_id"].as_u64().expect("a number"))
+            .collect()
+    };
+    assert_eq!(chains(&world.ask(&json!({}))), [1, CHAIN]);
+    for chain_id in [1, CHAIN] {
+        assert_eq!(chains(&world.ask(&json!({ "chain_id": chain_id }))), [chain_id]);
+    }
+    assert_eq!(chains(&world.ask(&json!({ "chain_id": 5 }))), [0; 0]);
+}
+
+#[test]
 fn stuck_orders_have_a_call_and_are_in_no_transaction() {
     let mut world = World::new();
     world.place(&Placing::until(VALID_TO).buying(5));

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::chain::reverted;
 use super::{CHAIN, ETHFLOW, Placing, SENDER, START, World, ether};
 use crate::abi::IEthFlow::{OrderInvalidation, OrderRefund};
-use crate::check::{WAIT_FIRST, WAIT_MAX};
+use crate::check::{UNANSWERED_WAIT_FIRST, WAIT_FIRST, WAIT_MAX};
 use crate::order::REASON_BYTES_MAX;
 
 const VALID_TO: u64 = START + 1_800;
@@ -224,7 +224,10 @@ fn an_outage_of_the_chain_is_logged_once_and_loses_no_order() {
     world.chain.borrow_mut().fault = None;
     world.block(VALID_TO + 200).expect("handled");
     assert_eq!(world.state(&uid), "due");
-    assert_eq!(world.logged()[2], "the chain answers for expired orders");
+    assert_eq!(
+        world.logged()[1],
+        format!("the chain answers for expired orders chain={CHAIN}")
+    );
     assert_eq!(world.ask(&json!({}))["chains"][0]["is_unanswered"], false);
 }
 
@@ -241,7 +244,8 @@ fn an_outage_of_the_simulation_is_no_refusal() {
     });
     world.block(VALID_TO + 1).expect("handled");
     assert_eq!(world.state(&uid), "expired");
-    world.block(VALID_TO + 2).expect("handled");
+    assert_eq!(world.ask(&json!({}))["chains"][0]["is_unanswered"], false);
+    world.block(VALID_TO + 1 + UNANSWERED_WAIT_FIRST).expect("handled");
     assert_eq!(world.state(&uid), "due");
 }
 
@@ -279,6 +283,19 @@ fn a_final_order_is_removed_after_some_days() {
         world.harness.host.state.keys()
     );
     assert_eq!(world.ask(&json!({}))["chains"][0]["counts"]["refunded"], 0);
+}
+
+/// The module's first block comes long after the end of the order.
+#[test]
+fn a_final_order_of_the_past_is_removed_by_the_next_block() {
+    let mut world = World::new();
+    let uid = world.place(&Placing::until(VALID_TO));
+    world.chain.borrow_mut().filled.insert(uid.clone(), ether());
+    let now = VALID_TO + 10 * 86_400;
+    world.block(now).expect("handled");
+    assert_eq!(world.state(&uid), "filled");
+    world.block(now + 12).expect("handled");
+    assert_eq!(world.state(&uid), "absent");
 }
 
 #[test]
