@@ -245,25 +245,32 @@ fn is_name(name: &str) -> bool {
 /// a structure all need a name.
 fn rename<'a>(names: impl Iterator<Item = &'a mut String>, is_structure: bool) {
     let names: Vec<_> = names.collect();
-    let mut taken: BTreeSet<String> = names.iter().map(|name| (**name).clone()).collect();
+    let mut taken: BTreeSet<String> = names.iter().map(|name| folded(name)).collect();
     let mut seen = BTreeSet::new();
     for (at, name) in names.into_iter().enumerate() {
         let is_kept = match name.is_empty() {
             // `sol!` calls it `_0` and so on.
             true => !is_structure,
-            false => is_parameter(name) && seen.insert(name.clone()),
+            false => is_parameter(name) && seen.insert(folded(name)),
         };
         if !is_kept {
             let mut new = format!("arg{at}");
             while !taken.insert(new.clone()) {
-                new.push('_');
+                new.push('x');
             }
             *name = new;
         }
     }
 }
 
+/// The letters and digits of a name in lower case. `sol!` also writes each name in snake case, where `toUser` and
+/// `to_user` are one name.
+fn folded(name: &str) -> String {
+    name.replace('_', "").to_ascii_lowercase()
+}
+
 fn is_parameter(name: &str) -> bool {
     let is_number = |digits: &str| digits.chars().all(|c| c.is_ascii_digit());
-    is_name(name) && !OF_TYPE.contains(&name) && !name.strip_prefix('_').is_some_and(is_number)
+    let is_path = ["crate", "self", "super"].contains(&folded(name).as_str());
+    is_name(name) && !is_path && !OF_TYPE.contains(&name) && !name.strip_prefix('_').is_some_and(is_number)
 }

@@ -120,7 +120,7 @@ fn renames_parameters_that_rust_cannot_name() {
             .collect()
     };
     assert_eq!(names("Unnamed"), ["", "arg1", ""]);
-    assert_eq!(names("Words"), ["arg0", "arg1_", "arg1"]);
+    assert_eq!(names("Words"), ["arg0", "arg1x", "arg1"]);
     assert_eq!(names("take"), ["arg0", "arg1", "arg2"]);
 }
 
