@@ -80,7 +80,11 @@ fn template(new: &New, abi: Option<&Abi>) -> Result<&'static Template, NewError>
     match (&new.abi, abi) {
         (Some(path), Some(abi)) if kind == Kind::Event && !has_event => Err(AbiError::NoEvent {
             path: path.clone(),
-            obstacle: abi.obstacle.iter().map(|reason| format!(": {reason}")).collect(),
+            obstacle: abi
+                .obstacle
+                .as_ref()
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default(),
         }
         .into()),
         _ => Ok(template),

@@ -88,8 +88,8 @@ pub(super) fn has_traits(inputs: &[EventParam]) -> bool {
 
 fn type_has_traits(ty: &str, internal: Option<&InternalType>, components: &[Param]) -> bool {
     let (element, counts) = ty.split_once('[').unwrap_or((ty, ""));
-    let counts = counts.split(['[', ']']).filter_map(|count| count.parse().ok());
-    let is_long = counts.into_iter().any(|count: usize| count > DEFAULT_ARRAY_MAX);
+    let mut counts = counts.split(['[', ']']).filter_map(|count| count.parse().ok());
+    let is_long = counts.any(|count: usize| count > DEFAULT_ARRAY_MAX);
     let is_struct = matches!(internal, Some(InternalType::Struct { .. }));
     let is_wide = element == "tuple" && !is_struct && components.len() > TUPLE_MAX;
     let has = |param: &Param| type_has_traits(&param.ty, param.internal_type.as_ref(), &param.components);
@@ -191,8 +191,8 @@ fn overload_fault(abi: &JsonAbi, name: &str) -> Option<String> {
         ];
         has.contains(&true)
     };
-    let numbered = (0..signatures.len()).map(|number| format!("{name}_{number}"));
-    if let Some(taken) = numbered.into_iter().find(is_taken) {
+    let mut numbered = (0..signatures.len()).map(|number| format!("{name}_{number}"));
+    if let Some(taken) = numbered.find(is_taken) {
         return Some(format!(
             "is overloaded, and Rust needs the name {taken}, which another item has"
         ));
